@@ -1,0 +1,141 @@
+"""A bundle on the disk: read with every check, written whole or not at all.
+
+Rules: nothing is parsed before its length and SHA-256 agree with the manifest; no archive, no pickle; every file is
+``objects/<sha256>``; a file that nothing refers to is refused. What the bytes mean is for the runtime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from cfedge.bundle.manifest import LIMITS, FileRef, Manifest, parse, serialize
+from cfedge.errors import DamagedError, IncompatibleError, SchemaError, StorageError
+from cfedge.storage import new_folder, write_file
+
+__all__ = ["Bundle", "dump_arrays", "load_arrays", "read", "reference", "write"]
+
+_MANIFEST, _OBJECTS = "manifest.json", "objects"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A manifest and the bytes of its files, by SHA-256. Holding one means that every check has passed."""
+
+    manifest: Manifest
+    objects: Mapping[str, bytes]
+
+    def __getitem__(self, ref: FileRef) -> bytes:
+        return self.objects[ref.sha256]
+
+
+def reference(data: bytes) -> FileRef:
+    """Name `data` by its content."""
+    return FileRef(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def read(folder: Path) -> Bundle:
+    """Read a bundle.
+
+    Raises
+    ------
+    DamagedError
+        A file is missing, cut, changed or superfluous.
+    SchemaError
+        The manifest breaks the format.
+    StorageError
+        The disk refused.
+    """
+    if not (folder / _MANIFEST).is_file():
+        raise DamagedError(f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge export WS {folder}")
+    data = _bytes(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
+    try:
+        manifest = parse(data)
+    except SchemaError as error:
+        raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
+    roles = manifest.files()
+    objects = {ref.sha256: _object(folder / _OBJECTS / ref.sha256, role, ref) for role, ref in roles.items()}
+    extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
+    if extra:
+        raise DamagedError(
+            f"{folder / _OBJECTS / extra[0]}: expected {len(objects)} files that the manifest names, found this one too; "
+            f"remove it or export the bundle again"
+        )
+    return Bundle(manifest, objects)
+
+
+def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:
+    """Write a bundle as a new folder.
+
+    Raises
+    ------
+    StorageError
+        The disk refused, or `folder` exists and `replace` is false; nothing was changed.
+    """
+    with new_folder(folder, replace=replace) as temporary:
+        (temporary / _OBJECTS).mkdir()
+        for name, data in bundle.objects.items():
+            write_file(temporary / _OBJECTS / name, data)
+        write_file(temporary / _MANIFEST, serialize(bundle.manifest))
+
+
+def dump_arrays(arrays: Mapping[str, NDArray[np.generic]], note: Mapping[str, object] | None = None) -> bytes:
+    """Serialize arrays (safetensors) and a small JSON note; equal content gives equal bytes."""
+    metadata = None if note is None else {"cfedge": json.dumps(note, sort_keys=True, ensure_ascii=False, allow_nan=False)}
+    whole = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    return safetensors.numpy.save(whole, metadata)
+
+
+def load_arrays(data: bytes, what: str) -> dict[str, NDArray[np.generic]]:
+    """Parse safetensors bytes; floats must be finite.
+
+    Raises
+    ------
+    IncompatibleError
+        Naming `what`.
+    """
+    try:
+        arrays: dict[str, NDArray[np.generic]] = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise IncompatibleError(f"{what}: expected safetensors, found {error}; export it again") from error
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise IncompatibleError(f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the task again")
+    return arrays
+
+
+def load_note(data: bytes) -> dict[str, object]:
+    """Return the JSON note of safetensors bytes that `load_arrays` accepted."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    note: dict[str, object] = json.loads(header.get("__metadata__", {}).get("cfedge", "{}"))
+    return note
+
+
+def _bytes(path: Path, role: str, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path} ({role}): expected a file, found none; get the bundle again") from error
+    except OSError as error:
+        raise StorageError(f"{path} ({role}): expected to read it, found {error.strerror}; check the disk") from error
+    return data
+
+
+def _object(path: Path, role: str, ref: FileRef) -> bytes:
+    data = _bytes(path, role, ref.size)
+    if len(data) != ref.size:
+        found = "more" if len(data) > ref.size else str(len(data))
+        raise DamagedError(f"{path} ({role}): expected {ref.size} bytes, found {found}; get the bundle again")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != ref.sha256:
+        raise DamagedError(f"{path} ({role}): expected SHA-256 {ref.sha256}, found {digest}; get the bundle again")
+    return data

@@ -1,0 +1,249 @@
+"""The manifest: what a bundle says about itself. Pure: bytes in, typed values out, and back.
+
+Rules: canonical JSON (sorted keys, no spaces, UTF-8, no NaN), so one manifest has exactly one byte form and any other is
+refused; its own SHA-256 is a field of it; files are named by SHA-256 and size; unknown fields are refused (a newer
+program raises `schema` when it adds one). Reading the files is for `cfedge.bundle.files`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from cfedge.errors import SchemaError
+
+__all__ = ["SCHEMA", "Backbone", "Certificate", "FileRef", "Manifest", "Slot", "Task", "canonical_json", "parse", "serialize"]
+
+#: Version of the bundle format that this program reads and writes.
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what a reader accepts; far above any use, far below what hurts."""
+
+    manifest_bytes: int = 64 << 20
+    name_characters: int = 200
+    file_bytes: int = 2 << 30
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """One content-addressed file: ``objects/<sha256>``."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for a low-rank pair: ``a.<name>`` [ab, rows, rank], ``b.<name>`` [ab, rank, columns], float32."""
+
+    name: str
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The frozen encoder: trunk + tail, cut before block `split` of `blocks`, pooled features of `width`."""
+
+    name: str
+    source_sha256: str
+    scheme: str
+    blocks: int
+    split: int
+    width: int
+    max_tokens: int
+    slots: tuple[Slot, ...]
+    trunk: FileRef
+    tail: FileRef
+    tokenizer: FileRef
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides what the backbone computes; adapters name it."""
+        decisive = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("name", "source_sha256")}
+        return hashlib.sha256(canonical_json(decisive)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """How often the lookup picks another task, measured on held-out examples against all `tasks` of the bundle.
+
+    `limit` is the Clopper-Pearson upper limit BetaInv(1 - alpha/tasks; errors + 1, held_out - errors): all tasks'
+    limits hold together with probability >= 1 - alpha. `rival` took `rival_errors` of the errors.
+    """
+
+    held_out: int
+    errors: int
+    limit: float
+    alpha: float
+    tasks: int
+    rival: str | None
+    rival_errors: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: classes, files, the unknown threshold and its certificate."""
+
+    name: str
+    classes: tuple[str, ...]
+    rank: int
+    threshold: float
+    false_reject_rate: float
+    certificate: Certificate
+    adapter: FileRef
+    signature: FileRef
+    golden: FileRef
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A whole bundle."""
+
+    backbone: Backbone
+    tasks: tuple[Task, ...]
+    lookup: str = "class-clusters"
+    head_scale: float = 8.0
+    versions: dict[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def files(self) -> dict[str, FileRef]:
+        """Every file by the role that errors name."""
+        roles = {"trunk": self.backbone.trunk, "tail": self.backbone.tail, "tokenizer": self.backbone.tokenizer}
+        for task in self.tasks:
+            for part in ("adapter", "signature", "golden"):
+                roles[f"{part} of task {task.name!r}"] = getattr(task, part)
+        return roles
+
+
+def canonical_json(value: object) -> bytes:
+    """Serialize to the one accepted form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8")
+
+
+def serialize(manifest: Manifest) -> bytes:
+    """Return the manifest's bytes, its own digest included."""
+    body = json.loads(canonical_json(dataclasses.asdict(manifest)))
+    body["sha256"] = hashlib.sha256(canonical_json(body)).hexdigest()
+    return canonical_json(body)
+
+
+def parse(data: bytes) -> Manifest:
+    """Read a manifest, refusing all that is not exactly what `serialize` would write.
+
+    Raises
+    ------
+    SchemaError
+        Naming the field, the expected and the found value.
+    """
+    if len(data) > LIMITS.manifest_bytes:
+        raise SchemaError(f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the bundle again")
+    try:
+        body = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise SchemaError(f"manifest: expected canonical JSON, found {error}; get the bundle again") from error
+    if not isinstance(body, dict):
+        raise SchemaError(f"manifest: expected an object, found {type(body).__name__}; get the bundle again")
+    schema = body.get("schema")
+    if isinstance(schema, int) and not isinstance(schema, bool) and schema > SCHEMA:
+        raise SchemaError(f"manifest: expected schema <= {SCHEMA}, found {schema}; install a newer cfedge to read this bundle")
+    if schema != SCHEMA:
+        raise SchemaError(f"manifest: expected schema {SCHEMA}, found {schema!r}; export the bundle again")
+    stated = body.pop("sha256", None)
+    try:
+        found = hashlib.sha256(canonical_json(body)).hexdigest()
+        canonical = canonical_json({**body, "sha256": stated}) == data
+    except (ValueError, UnicodeEncodeError, RecursionError) as error:
+        raise SchemaError(f"manifest: expected canonical JSON, found {error}; get the bundle again") from error
+    if stated != found:
+        raise SchemaError(f"manifest: expected SHA-256 {stated}, found {found}: it was changed or cut; get the bundle again")
+    if not canonical:
+        raise SchemaError("manifest: expected canonical JSON, found other spacing or order; get the bundle again")
+    manifest: Manifest = _typed(Manifest, body, "manifest")
+    _check(manifest)
+    return manifest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise SchemaError("manifest: expected each key once, found a key twice; get the bundle again")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise SchemaError(f"manifest: expected finite numbers, found {name}; get the bundle again")
+
+
+def _typed(kind: Any, value: Any, where: str) -> Any:
+    """Build `kind` (a dataclass, tuple, dict, union or scalar type) from parsed JSON, or say where it does not fit."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        names = {entry.name for entry in dataclasses.fields(kind)}
+        if not isinstance(value, dict) or set(value) != names:
+            found = sorted(value) if isinstance(value, dict) else type(value).__name__
+            raise SchemaError(f"{where}: expected fields {sorted(names)}, found {found}; export the bundle again")
+        return kind(**{name: _typed(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise SchemaError(f"{where}: expected a list, found {type(value).__name__}; export the bundle again")
+        return tuple(_typed(arguments[0], item, f"{where}[{position}]") for position, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, dict) or not all(isinstance(item, arguments[1]) for item in value.values()):
+            raise SchemaError(f"{where}: expected an object of {arguments[1].__name__}, found {value!r:.80}; export the bundle again")
+        return value
+    if origin is types.UnionType:
+        return None if value is None else _typed(arguments[0], value, where)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if kind is float or not isinstance(value, kind) or isinstance(value, bool):
+        raise SchemaError(f"{where}: expected {kind.__name__}, found {value!r:.80}; export the bundle again")
+    return value
+
+
+def _check(manifest: Manifest) -> None:
+    for role, ref in manifest.files().items():
+        if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
+            raise SchemaError(f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle again")
+        if not 0 < ref.size <= LIMITS.file_bytes:
+            raise SchemaError(f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {ref.size}; export the bundle again")
+    backbone = manifest.backbone
+    if not 1 <= backbone.split < backbone.blocks or backbone.width < 1 or backbone.max_tokens < 1:
+        raise SchemaError(
+            f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, found split {backbone.split} of {backbone.blocks}, "
+            f"width {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
+        )
+    if not manifest.head_scale > 0:
+        raise SchemaError(f"manifest.head_scale: expected > 0, found {manifest.head_scale}; export the bundle again")
+    _distinct("task names", [task.name for task in manifest.tasks])
+    _distinct("labels", [label for task in manifest.tasks for label in task.classes])
+    _distinct("slots", [slot.name for slot in backbone.slots])
+    for task in manifest.tasks:
+        if len(task.classes) < 2 or task.rank < 1 or not 0 < task.false_reject_rate < 1:
+            raise SchemaError(
+                f"task {task.name!r}: expected >= 2 classes, rank >= 1 and a rate in (0, 1), found {len(task.classes)}, "
+                f"{task.rank} and {task.false_reject_rate}; export the bundle again"
+            )
+
+
+def _distinct(what: str, names: list[str]) -> None:
+    for name in names:
+        if not 0 < len(name) <= LIMITS.name_characters:
+            raise SchemaError(f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80}; export the bundle again")
+    if len(set(names)) != len(names):
+        twice = next(name for position, name in enumerate(names) if name in names[:position])
+        raise SchemaError(f"{what}: expected each once, found {twice!r} twice; export the bundle again")

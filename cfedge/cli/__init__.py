@@ -1,0 +1,38 @@
+"""The command line: thin commands, each one library call. Exit codes are those of `cfedge.errors`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from cfedge.cli import answer, demo, workshop
+from cfedge.errors import CfedgeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="cfedge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Teach a deployed model new tasks without its old data; answer on a CPU, offline.",
+    epilog="Exit codes: 0 done, 2 usage, 3 data, 4 task, 5 backbone, 6 workspace, 7 bundle, 8 parity gate, 9 disk, 10 input, "
+    "11 not installed, 1 other.",
+)
+for group in (workshop, answer, demo):
+    group.register(app)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; a deliberate error becomes one line and its exit code."""
+    try:
+        return app(args=arguments, standalone_mode=True)
+    except CfedgeError as error:
+        print(f"cfedge: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None

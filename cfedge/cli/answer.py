@@ -1,0 +1,123 @@
+"""predict, bench: the commands of the machine that answers. They need no extra but ``text``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as jsonlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from cfedge.cli.show import print_json, print_table, size
+from cfedge.errors import InputError
+
+BUNDLE = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command("predict", epilog='Example: cfedge predict bundle "it is too dark in here"')(predict)
+    app.command("bench", epilog="Example: cfedge bench bundle --json")(bench)
+
+
+def predict(
+    bundle: BUNDLE,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Without texts: one a line from standard input.")] = None,
+    task: Annotated[str | None, typer.Option(help="The task, where it is known.")] = None,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
+    profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    json: JSON = False,
+) -> None:
+    """Answer texts: task, label, evidence, or unknown.
+
+    From standard input each line is a text or a JSON object {"text": ...}; answers come in the same order, one a line,
+    as they are made. A line that cannot be answered gets an error in its place, and the exit code is then 10.
+    """
+    from cfedge.device import load_profile
+    from cfedge.runtime.engine import Engine
+
+    engine = Engine.open(bundle, threads=load_profile(profile).threads if profile else threads)
+    if texts:
+        for text, one in zip(texts, engine.predict(texts, task=task), strict=True):
+            _show(text, one.as_dict(), json=json)
+        return
+    refused = 0
+    for number, line in enumerate(_lines(sys.stdin.buffer), start=1):
+        try:
+            text = _text(line, number)
+            answer = engine.predict([text], task=task)[0].as_dict()
+        except InputError as error:
+            refused += 1
+            message = str(error).replace("input 0", f"line {number}", 1)
+            if json:
+                print_json({"error": message, "line": number})
+            else:
+                print(f"cfedge: {message}", file=sys.stderr, flush=True)
+            continue
+        _show(text, answer, json=json)
+    if refused:
+        raise InputError(f"standard input: expected every line to be answerable, found {refused} that were not; they were named above")
+
+
+def bench(
+    bundle: BUNDLE,
+    runs: Annotated[int, typer.Option(min=10, help="Timed single-text calls.")] = 200,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
+    profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    json: JSON = False,
+) -> None:
+    """Time the engine on this machine: cold start, latency, memory, sizes."""
+    from cfedge.bench import measure
+    from cfedge.device import load_profile
+
+    found = measure(bundle, runs=runs, threads=load_profile(profile).threads if profile else threads)
+    if json:
+        print_json(dataclasses.asdict(found))
+        return
+    latency, cold = found.latency_ms, found.cold_start_ms
+    print_table(
+        f"{bundle}: {found.tasks} tasks, {found.threads} thread, {found.machine.cpu}",
+        ("what", "value", "n"),
+        [
+            ("one text, p50 / p90 / p99", f"{latency.p50:.2f} / {latency.p90:.2f} / {latency.p99:.2f} ms", latency.n),
+            ("process start to first answer, p50 / p90 / p99", f"{cold.p50:.0f} / {cold.p90:.0f} / {cold.p99:.0f} ms", cold.n),
+            ("peak memory", size(found.peak_rss_bytes), 1),
+            ("backbone", size(found.backbone_bytes), 1),
+            *((f"task {name}", size(value), 1) for name, value in found.task_bytes.items()),
+        ],
+    )
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    while line := stream.readline():
+        yield line.rstrip(b"\r\n")
+
+
+def _text(line: bytes, number: int) -> str:
+    try:
+        content = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"line {number}: expected UTF-8, found byte 0x{line[error.start]:02x} at {error.start}; save it as UTF-8") from error
+    if not content.lstrip().startswith("{"):
+        return content
+    try:
+        row = jsonlib.loads(content)
+    except (jsonlib.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"line {number}: expected a JSON object, found {error}; a text may not begin with {{") from error
+    if not isinstance(row.get("text"), str):
+        raise InputError(f'line {number}: expected {{"text": ...}}, found {"no text" if "text" not in row else type(row["text"]).__name__}')
+    return str(row["text"])
+
+
+def _show(text: str, answer: dict[str, object], *, json: bool) -> None:
+    if json:
+        print_json(answer)
+        return
+    where = f"{answer['task']}/{answer['label']} ({answer['probability']:.0%})"
+    rival = f"margin {answer['margin']:.1f} over {answer['runner_up']}" if answer["runner_up"] else "the only task"
+    verdict = f"unknown: {answer['reason']}; nearest is {where}" if answer["unknown"] else where
+    print(f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}, {answer['ms']:.1f} ms", flush=True)

@@ -1,0 +1,64 @@
+"""How commands print: JSON, tables, progress with time left. Used by the command groups alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+__all__ = ["TerminalProgress", "print_json", "print_table", "size"]
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on one line and flush it."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; numbers to the right."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for position, column in enumerate(columns):
+        numeric = all(not isinstance(row[position], str) or _looks_numeric(row[position]) for row in rows)
+        table.add_column(column, justify="right" if numeric and position else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("-" if value is None else str(value) for value in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def size(value: int) -> str:
+    """Return bytes for people: 84.1 kB, 23.9 MB (powers of 1000)."""
+    return f"{value / 1e6:.1f} MB" if value >= 1_000_000 else f"{value / 1e3:.1f} kB"
+
+
+class TerminalProgress:
+    """`cfedge.progress.Progress` on a terminal's standard error; where that is no terminal, one line a stage."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+
+    @contextmanager
+    def track(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show one stage."""
+        console = Console(stderr=True)
+        title = f"{self._prefix}{title}"
+        if not console.is_terminal:
+            print(f"{title} ...", file=sys.stderr, flush=True)
+            yield lambda steps: None
+            return
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        with RichProgress(*columns, console=console, transient=False) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda steps: bar.advance(task, steps)
+
+
+def _looks_numeric(text: object) -> bool:
+    return str(text)[:1].isdigit() or str(text)[:1] in "-.<+"

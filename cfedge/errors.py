@@ -1,0 +1,120 @@
+"""Every error that cfedge raises on purpose, with the exit code of the command line.
+
+::
+
+    CfedgeError              1   anything below
+    ├── UsageError           2   an argument's value cannot be used
+    ├── DataError            3   training or test data
+    ├── TaskError            4   a task's name, classes or labels
+    ├── BackboneError        5   weights or graph of the encoder
+    ├── WorkspaceError       6   the workshop's folder
+    ├── BundleError          7   a bundle that must not be used
+    │   ├── DamagedError         a file is missing, cut short or changed
+    │   ├── SchemaError          the manifest breaks the format, or is newer than this program
+    │   └── IncompatibleError    a file is whole but does not fit the rest
+    ├── ParityError          8   quantised answers differ too much: nothing was exported
+    ├── StorageError         9   the disk refused: full, read-only, broken
+    ├── InputError          10   an input that cannot be answered
+    └── MissingExtraError   11   a part of cfedge that is not installed
+
+A message is one line: the thing, what was expected, what was found, the next step. Nothing half-written stays behind.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BackboneError",
+    "BundleError",
+    "CfedgeError",
+    "DamagedError",
+    "DataError",
+    "IncompatibleError",
+    "InputError",
+    "MissingExtraError",
+    "ParityError",
+    "SchemaError",
+    "StorageError",
+    "TaskError",
+    "UsageError",
+    "WorkspaceError",
+]
+
+
+class CfedgeError(Exception):
+    """Root of all deliberate errors."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CfedgeError):
+    """An argument's value cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(CfedgeError):
+    """Training or test data is missing, malformed or too little."""
+
+    exit_code = 3
+
+
+class TaskError(CfedgeError):
+    """A task's name or labels clash, or there is no such task."""
+
+    exit_code = 4
+
+
+class BackboneError(CfedgeError):
+    """The encoder's weights or graph cannot be used."""
+
+    exit_code = 5
+
+
+class WorkspaceError(CfedgeError):
+    """The workshop's folder is missing, busy or damaged."""
+
+    exit_code = 6
+
+
+class BundleError(CfedgeError):
+    """The bundle must not be used."""
+
+    exit_code = 7
+
+
+class DamagedError(BundleError):
+    """A file is missing, cut short or changed."""
+
+
+class SchemaError(BundleError):
+    """The manifest breaks the format or is newer than this program."""
+
+
+class IncompatibleError(BundleError):
+    """A file is whole but does not fit the rest."""
+
+
+class ParityError(CfedgeError):
+    """The quantised answers differ too much from the float ones."""
+
+    exit_code = 8
+
+
+class StorageError(CfedgeError):
+    """The disk refused."""
+
+    exit_code = 9
+
+
+class InputError(CfedgeError):
+    """An input that cannot be answered."""
+
+    exit_code = 10
+
+
+class MissingExtraError(CfedgeError, ImportError):
+    """A part of cfedge whose packages are not installed."""
+
+    exit_code = 11

@@ -1,0 +1,246 @@
+"""Which task is an input of? Class clusters with one shared, shrunk covariance. Pure NumPy.
+
+All tasks' statistics live in one space: pooled trunk features x, scaled to length 1. A task leaves a `Signature`: counts and means
+of its clusters (one a class) and its pooled within-cluster scatter as low-rank factor + diagonal. Statistics of several
+tasks are sums, taken in the order of the tasks' names: the same tasks give the same lookup to the last bit, whatever
+the order in which they came.
+
+Scores, with m_c the cluster means, m_0 the mean of all, S the shared within-cluster covariance (Ledoit-Wolf shrunk),
+P its inverse and y = x - m_0::
+
+    score_c(x) = y' P (m_c - m_0) - (m_c - m_0)' P (m_c - m_0) / 2        task = the task of the best cluster
+    distance(x) = min_c (x - m_c)' P (x - m_c) - y' P_0 y
+
+`distance` is the relative Mahalanobis distance (Ren et al. 2021, arXiv 2106.09022): the nearest cluster against one
+background Gaussian (m_0, S_0 = S + between-cluster covariance). P and P_0 are diagonal in one basis
+(P = U U', P_0 = U diag(1/v) U'), so one product z = U' y serves all of it. Inputs are scored one by one: matrix products
+of another shape round otherwise, and an answer must not depend on its batch.
+
+Reading and writing files, and learning signatures, are for others.
+Letters: B batch, D width, C clusters, K factor rank, T tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import IncompatibleError, InputError
+
+__all__ = ["Lookup", "Retrieval", "Signature", "normalized"]
+
+Floats = NDArray[np.float32]
+
+#: Added to the shared covariance, relative to its mean variance, so that it can be inverted whatever the data.
+RIDGE = 1e-6
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What one task leaves for the lookup.
+
+    Attributes
+    ----------
+    counts
+        int64 [C], examples a cluster.
+    means
+        float16 [C, D], cluster means of unit-length features.
+    factor
+        float16 [K, D], F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
+    diagonal
+        float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
+    quartic
+        sum_i |r_i|^4, for the shrinkage.
+    """
+
+    counts: NDArray[np.int64]
+    means: NDArray[np.float16]
+    factor: NDArray[np.float16]
+    diagonal: NDArray[np.float32]
+    quartic: float
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays to store."""
+        return {
+            "counts": self.counts,
+            "means": self.means,
+            "factor": self.factor,
+            "diagonal": self.diagonal,
+            "quartic": np.array([self.quartic], np.float64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Signature:
+        """Check and wrap stored arrays.
+
+        Raises
+        ------
+        IncompatibleError
+            Naming `what` and the array that does not fit.
+        """
+        clusters = arrays["counts"].shape[0] if "counts" in arrays and arrays["counts"].ndim == 1 else 0
+        rank = arrays["factor"].shape[0] if "factor" in arrays and arrays["factor"].ndim == 2 else 0
+        expected = {
+            "counts": ((clusters,), np.int64),
+            "means": ((clusters, width), np.float16),
+            "factor": ((rank, width), np.float16),
+            "diagonal": ((width,), np.float32),
+            "quartic": ((1,), np.float64),
+        }
+        if set(arrays) != set(expected) or clusters == 0:
+            raise IncompatibleError(f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the task again")
+        for name, (shape, dtype) in expected.items():
+            array = arrays[name]
+            if array.shape != shape or array.dtype != dtype:
+                raise IncompatibleError(
+                    f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype} {array.shape}; learn the task again"
+                )
+        if (arrays["counts"] < 1).any() or (arrays["diagonal"] < 0).any():  # type: ignore[operator]
+            raise IncompatibleError(f"{what}: expected counts >= 1 and a diagonal >= 0, found others; learn the task again")
+        return cls(**{name: arrays[name] for name in ("counts", "means", "factor", "diagonal")}, quartic=float(arrays["quartic"][0]))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """The lookup's answer for B inputs.
+
+    Attributes
+    ----------
+    task, runner_up
+        int64 [B], positions in `Lookup.tasks`; `runner_up` is -1 where there is one task only.
+    score
+        float32 [B], the best cluster's score.
+    margin
+        float32 [B] >= 0, best task's score minus the runner-up's, in nats; infinity where there is one task only.
+    distance
+        float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task; large means unknown.
+    """
+
+    task: NDArray[np.int64]
+    runner_up: NDArray[np.int64]
+    score: Floats
+    margin: Floats
+    distance: Floats
+
+
+def normalized(features: Floats) -> Floats:
+    """Scale rows [B, D] to length 1 (a row of zeros stays zeros).
+
+    Raises
+    ------
+    InputError
+        A row holds NaN or infinity.
+    """
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=-1))[0])
+        raise InputError(f"features of input {row}: expected finite numbers, found NaN or infinity; run: cfedge bench on this machine")
+    lengths = np.sqrt(np.einsum("bd,bd->b", features, features, dtype=np.float32))[:, None]
+    return features / np.maximum(lengths, np.float32(1e-12))
+
+
+class Lookup:
+    """The scores of all tasks, ready to run.
+
+    Parameters
+    ----------
+    signatures
+        By task name; at least one, all of one width.
+    """
+
+    def __init__(self, signatures: Mapping[str, Signature]) -> None:
+        if not signatures:
+            raise IncompatibleError("lookup: expected at least one task, found none; add one with: cfedge add")
+        self.tasks: tuple[str, ...] = tuple(sorted(signatures))
+        ordered = [signatures[name] for name in self.tasks]
+        covariance, self.shrinkage = _shared_covariance(ordered)
+        means = np.concatenate([one.means.astype(np.float64) for one in ordered])
+        counts = np.concatenate([one.counts for one in ordered]).astype(np.float64)
+        center = counts @ means / counts.sum()
+        between = (means - center).T @ ((means - center) * (counts / counts.sum())[:, None])
+        basis, spread = _joint_basis(covariance, between)
+        whitened = (means - center) @ basis
+        sizes = [len(one.counts) for one in ordered]
+        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)
+        self._basis = np.ascontiguousarray(basis.T, np.float32)
+        self._center = (center @ basis).astype(np.float32)
+        self._clusters = np.ascontiguousarray(whitened, np.float32)
+        self._offset = (0.5 * np.einsum("cd,cd->c", whitened, whitened)).astype(np.float32)
+        self._background = (1.0 / spread).astype(np.float32)
+
+    def scores(self, features: Floats) -> Floats:
+        """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
+        return np.stack([self._task_scores(self._basis @ row - self._center) for row in features])
+
+    def nearest_cluster(self, features: Floats) -> NDArray[np.int64]:
+        """Return int64 [B], the best cluster of each input: positions in the tasks' clusters, concatenated."""
+        return np.array([(self._clusters @ (self._basis @ row - self._center) - self._offset).argmax() for row in features])
+
+    def __call__(self, features: Floats) -> Retrieval:
+        """Look unit-length features float32 [B, D] up."""
+        answers = [self._one(row) for row in features]
+        task, runner_up, score, margin, distance = zip(*answers, strict=True)
+        return Retrieval(
+            np.array(task, np.int64),
+            np.array(runner_up, np.int64),
+            np.array(score, np.float32),
+            np.array(margin, np.float32),
+            np.array(distance, np.float32),
+        )
+
+    def _one(self, row: Floats) -> tuple[int, int, np.float32, np.float32, np.float32]:
+        z = self._basis @ row - self._center
+        scores = self._task_scores(z)
+        task = int(scores.argmax())
+        best = scores[task]
+        squares = z * z
+        distance = squares.sum() - 2 * best - squares @ self._background
+        if len(scores) == 1:
+            return task, -1, best, np.float32(np.inf), distance
+        scores[task] = -np.inf
+        runner_up = int(scores.argmax())
+        return task, runner_up, best, best - scores[runner_up], distance
+
+    def _task_scores(self, z: Floats) -> Floats:
+        scores: Floats = np.maximum.reduceat(self._clusters @ z - self._offset, self._starts)
+        return scores
+
+
+def _shared_covariance(signatures: list[Signature]) -> tuple[NDArray[np.float64], float]:
+    """Pooled within-cluster covariance [D, D], shrunk to a scaled identity, and the shrinkage in [0, 1].
+
+    The intensity is Ledoit and Wolf's (2004), from the sums alone: with n examples, S = scatter / n and t = tr(S) / D,
+    beta = (quartic / n - |S|^2) / (n D), delta = (|S|^2 - D t^2) / D, intensity = min(beta, delta) / delta.
+    """
+    width = signatures[0].means.shape[1]
+    scatter = np.zeros((width, width))
+    examples, quartic = 0.0, 0.0
+    for one in signatures:
+        factor = one.factor.astype(np.float64)
+        scatter += factor.T @ factor
+        scatter[np.diag_indices(width)] += one.diagonal
+        examples += float(one.counts.sum())
+        quartic += one.quartic
+    covariance = scatter / examples
+    level = float(np.trace(covariance)) / width
+    if level <= 0:
+        return np.eye(width), 1.0
+    square = float((covariance**2).sum())
+    beta = (quartic / examples - square) / (examples * width)
+    delta = (square - width * level**2) / width
+    intensity = 1.0 if delta <= 0 else float(np.clip(beta / delta, 0.0, 1.0))
+    covariance = (1 - intensity) * covariance
+    covariance[np.diag_indices(width)] += (intensity + RIDGE) * level
+    return covariance, intensity
+
+
+def _joint_basis(
+    covariance: NDArray[np.float64], between: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """U [D, D] and v [D] with U' S U = I and U' (S + between) U = diag(v), v >= 1."""
+    values, vectors = np.linalg.eigh(covariance)
+    whiten = vectors / np.sqrt(values)
+    spread, rotation = np.linalg.eigh(whiten.T @ between @ whiten)
+    return whiten @ rotation, 1.0 + np.maximum(spread, 0.0)

@@ -1,0 +1,98 @@
+"""Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots -> `Tail` -> pooled.
+
+Rows of equal length (and, in the tail, of the same slots) share a run; nothing is padded, so that a row's result does
+not depend on its batch.
+
+Letters: B batch, S sequence, D width.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.manifest import Backbone
+from cfedge.errors import IncompatibleError
+from cfedge.lookup import normalized
+from cfedge.runtime.preprocess import TextPreprocessor, Tokens
+from cfedge.runtime.session import open_session
+
+__all__ = ["Encoded", "Slots", "Tail", "Trunk"]
+
+Floats = NDArray[np.float32]
+Slots = Mapping[str, Floats]
+
+#: Rows of one run: enough to fill the CPU, few enough to bound memory.
+_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the trunk makes of B texts: their tokens, hidden states [S, D] each, and unit-length features [B, D]."""
+
+    tokens: list[Tokens]
+    hidden: list[Floats]
+    features: Floats
+
+
+class Trunk:
+    """The shared, never adapted blocks, with the tokenizer before them."""
+
+    def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1) -> None:
+        self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens)
+        self._session = open_session(model, "trunk", threads=threads)
+        self._width = backbone.width
+
+    def __call__(self, texts: Sequence[str]) -> Encoded:
+        """Encode B texts.
+
+        Raises
+        ------
+        InputError
+            A text is empty or not a text, or the features are not finite.
+        """
+        tokens = [self._preprocess(text, position) for position, text in enumerate(texts)]
+        hidden: list[Floats] = [np.empty(0, np.float32)] * len(tokens)
+        features = np.empty((len(tokens), self._width), np.float32)
+        for rows in _grouped(len(one.ids) for one in tokens):
+            ids = np.stack([tokens[row].ids for row in rows])
+            feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+            states, features[rows] = self._session.run(["hidden", "pooled"], feeds)
+            for row, one in zip(rows, states, strict=True):
+                hidden[row] = one
+        return Encoded(tokens, hidden, normalized(features))
+
+
+class Tail:
+    """The blocks with low-rank slots."""
+
+    def __init__(self, model: bytes, backbone: Backbone, *, threads: int = 1) -> None:
+        self._session = open_session(model, "tail", threads=threads)
+        expected = {"hidden", "attention_mask"} | {f"{side}.{slot.name}" for slot in backbone.slots for side in "ab"}
+        odd = sorted(expected ^ {one.name for one in self._session.get_inputs()})
+        if odd:
+            raise IncompatibleError(
+                f"tail: expected the inputs of {len(backbone.slots)} slots, found a difference at {odd[0]!r}; export again"
+            )
+
+    def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
+        """Return the pooled features [D] of each row's hidden states [S, D] under its slots."""
+        pooled: list[Floats] = [np.empty(0, np.float32)] * len(hidden)
+        for rows in _grouped((id(adapter), len(states)) for adapter, states in zip(slots, hidden, strict=True)):
+            states = np.stack([hidden[row] for row in rows])
+            feeds = {"hidden": states, "attention_mask": np.ones(states.shape[:2], np.int64), **slots[rows[0]]}
+            for row, one in zip(rows, self._session.run(["pooled"], feeds)[0], strict=True):
+                pooled[row] = one
+        return pooled
+
+
+def _grouped(keys: Iterable[Hashable]) -> list[list[int]]:
+    """Positions with equal keys together, at most `_ROWS` in a group."""
+    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for position, key in enumerate(keys):
+        groups[key].append(position)
+    return [rows[start : start + _ROWS] for rows in groups.values() for start in range(0, len(rows), _ROWS)]

@@ -1,0 +1,213 @@
+"""Answer on a CPU: preprocess -> trunk -> lookup -> tail with the task's adapter -> head -> `Prediction`.
+
+One forward pass whatever the number of tasks. An answer does not depend on the batch it came in: texts of one length
+share a run of the trunk, texts of one length and task a run of the tail, and nothing is padded.
+
+Letters: B batch, S sequence, D width, C classes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.files import Bundle, load_arrays, read
+from cfedge.bundle.manifest import Task
+from cfedge.errors import IncompatibleError, TaskError
+from cfedge.lookup import Lookup, Retrieval, Signature, normalized
+from cfedge.runtime.adapter import Adapter, load_adapter
+from cfedge.runtime.backbone import Encoded, Tail, Trunk
+
+__all__ = ["Engine", "Prediction", "head_scores"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer.
+
+    Attributes
+    ----------
+    task, label
+        The best candidates, also when `unknown`.
+    probability
+        Of `label` among the task's classes, in [0, 1]: softmax of the task's head.
+    score
+        The task's best cluster score (`cfedge.lookup`).
+    margin
+        `score` minus the runner-up task's, in nats, >= 0; None where there is one task only.
+    runner_up
+        The second-best task, None where there is one task only.
+    distance
+        Relative Mahalanobis distance to the nearest cluster.
+    unknown
+        True where `distance` is above the task's threshold: belongs to no known task.
+    reason
+        Why it is unknown; None where it is not.
+    truncated
+        The text was longer than the backbone reads; the rest was ignored.
+    ms
+        Wall time of the call divided by its inputs.
+    """
+
+    task: str
+    label: str
+    probability: float
+    score: float
+    margin: float | None
+    runner_up: str | None
+    distance: float
+    unknown: bool
+    reason: str | None
+    truncated: bool
+    ms: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields as JSON types."""
+        return asdict(self)
+
+
+class Engine:
+    """The device runtime of one bundle.
+
+    Parameters
+    ----------
+    bundle
+        From `cfedge.bundle.files.read` or `cfedge_export.pack.build`.
+    threads
+        Intra-op threads of ONNX Runtime.
+
+    Raises
+    ------
+    IncompatibleError
+        A part does not fit the rest.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        self.manifest = bundle.manifest
+        backbone = self.manifest.backbone
+        if not self.manifest.tasks:
+            raise IncompatibleError("bundle: expected at least one task, found none; add one with cfedge add and export again")
+        self._trunk = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone, threads=threads)
+        self._tail = Tail(bundle[backbone.tail], backbone, threads=threads)
+        self._tasks = {task.name: task for task in self.manifest.tasks}
+        self._adapters: dict[str, Adapter] = {}
+        signatures: dict[str, Signature] = {}
+        for task in self.manifest.tasks:
+            self._adapters[task.name] = load_adapter(bundle[task.adapter], task, backbone)
+            what = f"signature of task {task.name!r}"
+            signatures[task.name] = Signature.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
+        self.lookup = Lookup(signatures)
+
+    @classmethod
+    def open(cls, path: str | Path, *, threads: int = 1) -> Engine:
+        """Read the bundle in the folder `path` with every check, and open it."""
+        return cls(read(Path(path)), threads=threads)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, sorted."""
+        return self.lookup.tasks
+
+    def predict(self, texts: Sequence[str], *, task: str | None = None) -> list[Prediction]:
+        """Answer each text.
+
+        Parameters
+        ----------
+        texts
+            Any number; the answers come in their order.
+        task
+            The task, where it is known: the lookup is then for evidence only.
+
+        Returns
+        -------
+        list of Prediction
+
+        Raises
+        ------
+        InputError
+            A text is empty or not a text; no answer is given to any of them.
+        TaskError
+            There is no task `task`.
+        """
+        start = time.perf_counter()
+        if isinstance(texts, str):
+            texts = [texts]
+        if not texts:
+            return []
+        encoded = self._trunk(texts)
+        found = self.lookup(encoded.features)
+        names = [self._named(task).name] * len(texts) if task else [self.tasks[index] for index in found.task]
+        logits = self._class_scores(encoded, names)
+        ms = (time.perf_counter() - start) * 1e3 / len(texts)
+        return [
+            self._answer(row, name, found, logits[row], truncated=encoded.tokens[row].truncated, ms=ms)
+            for row, name in enumerate(names)
+        ]
+
+    def features(self, texts: Sequence[str]) -> Floats:
+        """Return the lookup's features: unit-length float32 [B, D]."""
+        return self._trunk(texts).features
+
+    def embeddings(self, texts: Sequence[str], task: str) -> Floats:
+        """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
+        adapter = self._adapters[self._named(task).name]
+        return normalized(np.stack(self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts))))
+
+    def class_scores(self, texts: Sequence[str], task: str) -> Floats:
+        """Return the head's scores, float32 [B, C], with the task known."""
+        return np.stack(self._class_scores(self._trunk(texts), [self._named(task).name] * len(texts)))
+
+    def _class_scores(self, encoded: Encoded, names: list[str]) -> list[Floats]:
+        adapters = [self._adapters[name] for name in names]
+        pooled = self._tail(encoded.hidden, [adapter.slots for adapter in adapters])
+        return [
+            head_scores(one, adapter.weight, adapter.bias, self.manifest.head_scale)
+            for one, adapter in zip(pooled, adapters, strict=True)
+        ]
+
+    def _answer(
+        self, row: int, name: str, found: Retrieval, logits: Floats, *, truncated: bool, ms: float
+    ) -> Prediction:
+        task = self._tasks[name]
+        best = int(logits.argmax())
+        weights = np.exp(logits - logits[best])
+        distance = float(found.distance[row])
+        unknown = distance > task.threshold
+        runner_up = int(found.runner_up[row])
+        reason = None
+        if unknown:
+            reason = (
+                f"distance {distance:.1f} is above {task.threshold:.1f}, "
+                f"which {task.false_reject_rate:.0%} of task {name!r}'s own examples exceed"
+            )
+        return Prediction(
+            task=name,
+            label=task.classes[best],
+            probability=float(1.0 / weights.sum()),
+            score=float(found.score[row]),
+            margin=None if runner_up < 0 else float(found.margin[row]),
+            runner_up=None if runner_up < 0 else self.tasks[runner_up],
+            distance=distance,
+            unknown=unknown,
+            reason=reason,
+            truncated=truncated,
+            ms=ms,
+        )
+
+    def _named(self, name: str) -> Task:
+        if name not in self._tasks:
+            raise TaskError(f"task: expected one of {', '.join(self.tasks)}, found {name!r}")
+        return self._tasks[name]
+
+
+def head_scores(pooled: Floats, weight: Floats, bias: Floats, scale: float) -> Floats:
+    """Return float32 [C] scores of one pooled vector [D]: its direction times `scale`, through the linear head."""
+    direction = normalized(pooled[None])[0] * np.float32(scale)
+    return direction @ weight + bias

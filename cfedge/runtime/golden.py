@@ -1,0 +1,58 @@
+"""Golden vectors: a few inputs a task with the answers of the workshop, to check the arithmetic of a machine.
+
+int8 results differ between CPU families by rounding, so features are compared by cosine and decisions by equality.
+
+Letters: N vectors, D width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
+from cfedge.errors import IncompatibleError
+from cfedge.runtime.engine import Engine
+
+__all__ = ["MIN_COSINE", "check_golden", "golden_arrays"]
+
+#: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families.
+MIN_COSINE = 0.99
+
+
+def golden_arrays(engine: Engine, task: str, texts: list[str]) -> bytes:
+    """Answer `texts` and serialize: ``embeddings`` float16 [N, D] with the task known, and the full answers."""
+    answers = engine.predict(texts)
+    note = {
+        "texts": texts,
+        "tasks": [one.task for one in answers],
+        "labels": [one.label for one in engine.predict(texts, task=task)],
+    }
+    return dump_arrays({"embeddings": engine.embeddings(texts, task).astype(np.float16)}, note)
+
+
+def check_golden(engine: Engine, bundle: Bundle) -> float:
+    """Answer every golden vector of `bundle` with `engine` and return the smallest cosine.
+
+    Raises
+    ------
+    IncompatibleError
+        Naming the task and the vector that this machine answers differently.
+    """
+    smallest = 1.0
+    for task in bundle.manifest.tasks:
+        what = f"golden vectors of task {task.name!r}"
+        embeddings = load_arrays(bundle[task.golden], what)["embeddings"].astype(np.float32)
+        note = load_note(bundle[task.golden])
+        texts, labels, tasks = ([str(one) for one in note[key]] for key in ("texts", "labels", "tasks"))  # type: ignore[attr-defined]
+        here = engine.embeddings(texts, task.name)
+        cosines = (here * embeddings).sum(axis=1) / np.linalg.norm(embeddings, axis=1)
+        smallest = min(smallest, float(cosines.min()))
+        answers, free = engine.predict(texts, task=task.name), engine.predict(texts)
+        for row, text in enumerate(texts):
+            found = (answers[row].label, free[row].task)
+            if cosines[row] < MIN_COSINE or found != (labels[row], tasks[row]):
+                raise IncompatibleError(
+                    f"{what}: expected {labels[row]!r} of task {tasks[row]!r} and cosine >= {MIN_COSINE} for vector {row} ({text[:40]!r}), "
+                    f"found {found[0]!r} of {found[1]!r} and {cosines[row]:.4f}; this machine computes differently: export for it"
+                )
+    return smallest

@@ -1,0 +1,67 @@
+"""Text -> token ids, with the bundle's own tokenizer. Nothing is padded: texts of one length share a run.
+
+Letters: S sequence.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import IncompatibleError, InputError, MissingExtraError
+
+__all__ = ["TextPreprocessor", "Tokens"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """int64 [S] ids of one text, and whether it was longer than the backbone reads."""
+
+    ids: NDArray[np.int64]
+    truncated: bool
+
+
+class TextPreprocessor:
+    """The tokenizer of a bundle.
+
+    Parameters
+    ----------
+    tokenizer
+        Bytes of a Hugging Face ``tokenizer.json``.
+    max_tokens
+        Longer texts are cut to this many tokens; `Tokens.truncated` says so.
+    """
+
+    def __init__(self, tokenizer: bytes, max_tokens: int) -> None:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        try:
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise MissingExtraError("text input needs the package tokenizers: pip install 'cfedge[text]'") from error
+        try:
+            self._tokenizer = Tokenizer.from_str(tokenizer.decode("utf-8"))
+        except Exception as error:  # tokenizers raises plain Exception
+            raise IncompatibleError(f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_tokens)
+
+    def __call__(self, text: str, position: int = 0) -> Tokens:
+        """Tokenize one text.
+
+        Raises
+        ------
+        InputError
+            It is not a text, is empty, or holds surrogates (it was not valid UTF-8).
+        """
+        if not isinstance(text, str):
+            raise InputError(f"input {position}: expected a text, found {type(text).__name__}; pass a string")
+        if not text.strip():
+            raise InputError(f"input {position}: expected a text, found {'an empty one' if not text else 'white space only'}; leave it out")
+        try:
+            encoding = self._tokenizer.encode(text)
+        except (UnicodeEncodeError, TypeError) as error:
+            raise InputError(f"input {position}: expected valid UTF-8, found {error}; decode it with the right encoding first") from error
+        return Tokens(np.array(encoding.ids, np.int64), bool(encoding.overflowing))

@@ -1,0 +1,113 @@
+"""Write whole or not at all: files and folders appear under their name only when every byte is on the disk.
+
+Rules: write beside the target under a temporary name, fsync, rename, fsync the folder. An interrupted or refused write
+leaves the old state and no temporary file. What is written, and where, is for the callers to say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from cfedge.errors import StorageError
+
+__all__ = ["new_folder", "sync_folder", "write_file"]
+
+_TEMPORARY = ".cfedge-tmp-"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step.
+
+    Raises
+    ------
+    StorageError
+        The disk refused; `path` is as it was.
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise _refused(path, len(data), error) from error
+
+
+@contextlib.contextmanager
+def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Give a temporary folder to fill; on success it becomes `target`, on any error it is gone.
+
+    Parameters
+    ----------
+    target
+        Must not exist, unless `replace`.
+    replace
+        Move an existing `target` aside and delete it once the new one is in place.
+
+    Raises
+    ------
+    StorageError
+        `target` exists and `replace` is false, or the disk refused.
+    """
+    if target.exists() and not replace:
+        raise StorageError(f"{target}: expected a name that is free, found something there; choose another name or remove it")
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent))
+        yield temporary
+        os.chmod(temporary, 0o755)
+        for folder, _, _ in os.walk(temporary):
+            sync_folder(Path(folder))
+        if target.exists():
+            aside = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent)) / "old"
+            os.replace(target, aside)
+            try:
+                os.replace(temporary, target)
+            except OSError:
+                os.replace(aside, target)
+                raise
+            finally:
+                shutil.rmtree(aside.parent, ignore_errors=True)
+        else:
+            os.replace(temporary, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise _refused(target, None, error) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable (nothing to do where folders cannot be opened)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError:
+    wanted = f"to write {size_bytes} bytes" if size_bytes is not None else "to write"
+    try:
+        free = f"{shutil.disk_usage(path.parent).free} bytes are free"
+    except OSError:
+        free = "the folder cannot be read"
+    return StorageError(
+        f"{path}: expected {wanted}, found {error.strerror or error} ({free}); nothing was changed: make room or choose another place"
+    )

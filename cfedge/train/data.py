@@ -1,0 +1,200 @@
+"""Labelled texts from a file or folder -> `Examples`. CSV, JSONL, or a Hugging Face ``datasets`` folder.
+
+A folder holds ``train.csv`` (or ``.jsonl``), and optionally ``validation.*`` (held out) and ``test.*``, or what
+``datasets`` saved with ``save_to_disk``. Splitting off held-out examples is here; what a label means is not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cfedge.errors import DataError, MissingExtraError
+
+__all__ = ["Examples", "LabelledData", "load", "load_file", "split_held_out"]
+
+_SUFFIXES = (".csv", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts and their labels, as long as each other; `source` names them in errors."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The distinct labels, sorted."""
+        return tuple(sorted(set(self.labels)))
+
+    def take(self, rows: list[int]) -> Examples:
+        """Return the examples at `rows`."""
+        return Examples(tuple(self.texts[row] for row in rows), tuple(self.labels[row] for row in rows), self.source)
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """What a file or folder holds; None for a split that is not there."""
+
+    train: Examples
+    held_out: Examples | None = None
+    test: Examples | None = None
+
+
+def load(path: Path) -> LabelledData:
+    """Load a file, or a folder of splits.
+
+    Raises
+    ------
+    DataError
+        Naming the file, the row, what was expected and found.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: expected a CSV or JSONL file or a folder, found nothing")
+    if path.is_file():
+        return LabelledData(load_file(path))
+    if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
+        return _load_saved(path)
+    found = {name: _split_file(path, name) for name in ("train", "validation", "test")}
+    if found["train"] is None:
+        raise DataError(
+            f"{path}: expected train.csv, train.jsonl or a saved datasets folder, found "
+            f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}"
+        )
+    splits = {name: load_file(file) if file else None for name, file in found.items()}
+    assert splits["train"] is not None
+    return LabelledData(splits["train"], splits["validation"], splits["test"])
+
+
+def load_file(path: Path) -> Examples:
+    """Load one CSV or JSONL file with the columns ``text`` and ``label``."""
+    if path.suffix not in _SUFFIXES:
+        raise DataError(f"{path}: expected one of {', '.join(_SUFFIXES)}, found {path.suffix or 'no suffix'!r}")
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at {error.start}; save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: expected to read it, found {error.strerror}") from error
+    rows = _csv_rows(content, path) if path.suffix == ".csv" else _json_rows(content, path)
+    return _examples(rows, str(path))
+
+
+def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
+    """Split off a held-out part, class by class; equal texts stay on one side.
+
+    Parameters
+    ----------
+    fraction
+        Of each class, at least one example, in (0, 1).
+
+    Raises
+    ------
+    DataError
+        A class has fewer than two distinct texts.
+    """
+    by_class: dict[str, dict[str, list[int]]] = {}
+    for row, (text, label) in enumerate(zip(examples.texts, examples.labels, strict=True)):
+        by_class.setdefault(label, {}).setdefault(text, []).append(row)
+    kept: list[int] = []
+    held_out: list[int] = []
+    for label in sorted(by_class):
+        groups = list(by_class[label].values())
+        if len(groups) < 2:
+            raise DataError(
+                f"{examples.source}: expected at least 2 different texts of label {label!r} (one to learn, one held out), "
+                f"found {len(groups)}; add examples or give held-out ones with --held-out"
+            )
+        count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
+        chosen = set(rng.permutation(len(groups))[:count].tolist())
+        for position, rows in enumerate(groups):
+            (held_out if position in chosen else kept).extend(rows)
+    return examples.take(sorted(kept)), examples.take(sorted(held_out))
+
+
+def _split_file(folder: Path, name: str) -> Path | None:
+    found = [folder / f"{name}{suffix}" for suffix in _SUFFIXES if (folder / f"{name}{suffix}").is_file()]
+    if len(found) > 1:
+        raise DataError(f"{folder}: expected one {name} file, found {found[0].name} and {found[1].name}; keep one")
+    return found[0] if found else None
+
+
+def _csv_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]:
+    reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
+    try:
+        columns = reader.fieldnames or []
+        _check_columns(list(columns), str(path))
+        for row in reader:
+            yield reader.line_num, row["text"], row["label"]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: expected CSV, found {error}") from error
+
+
+def _json_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]:
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}, line {number}: expected a JSON object, found {error}") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
+        _check_columns(list(row), f"{path}, line {number}")
+        yield number, row["text"], row["label"]
+
+
+def _check_columns(columns: list[str], where: str) -> None:
+    missing = [name for name in ("text", "label") if name not in columns]
+    if missing:
+        raise DataError(f"{where}: expected the columns text and label, found {', '.join(columns) or 'none'}; missing: {', '.join(missing)}")
+
+
+def _examples(rows: Iterator[tuple[int, object, object]], source: str) -> Examples:
+    texts: list[str] = []
+    labels: list[str] = []
+    for number, text, label in rows:
+        for name, value in (("text", text), ("label", label)):
+            if not isinstance(value, str) or not value.strip():
+                raise DataError(f"{source}, line {number}: expected a {name}, found {value!r}; fill it in or remove the row")
+            if "\x00" in value:
+                raise DataError(f"{source}, line {number}: expected a {name} without NUL characters, found one; remove it")
+        texts.append(str(text))
+        labels.append(str(label).strip())
+    if not texts:
+        raise DataError(f"{source}: expected examples, found none")
+    return Examples(tuple(texts), tuple(labels), source)
+
+
+def _load_saved(path: Path) -> LabelledData:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtraError(f"{path} is a datasets folder: pip install 'cfedge[datasets]' to read it") from error
+    loaded = datasets.load_from_disk(str(path))
+    splits = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
+    if "train" not in splits:
+        raise DataError(f"{path}: expected a split named train, found {', '.join(splits)}")
+    converted = {name: _from_dataset(split, f"{path}:{name}") for name, split in splits.items()}
+    return LabelledData(converted["train"], converted.get("validation"), converted.get("test"))
+
+
+def _from_dataset(split: object, source: str) -> Examples:
+    import datasets
+
+    assert isinstance(split, datasets.Dataset)
+    _check_columns(split.column_names, source)
+    feature = split.features["label"]
+    names = feature.int2str if isinstance(feature, datasets.ClassLabel) else str
+    return _examples(((row, one["text"], names(one["label"])) for row, one in enumerate(split, start=1)), source)

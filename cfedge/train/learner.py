@@ -1,0 +1,266 @@
+"""Learn one task: trunk features once, then adapter and head on the tail, then signature and held-out evidence.
+
+"Quantise first, then adapt": hidden states come from the shipped int8 trunk, and the tail that is trained holds the
+de-quantised int8 weights, so the adapter also learns away the quantisation error. Nothing of another task is read but
+its list of labels. The same seed, data, thread count and machine give the same bytes.
+
+Letters: N examples, S sequence, D width, C classes, R rank.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from cfedge.bundle.files import dump_arrays, load_arrays
+from cfedge.bundle.manifest import Slot, canonical_json
+from cfedge.errors import CfedgeError, DataError, UsageError
+from cfedge.progress import Progress, Quiet
+from cfedge.runtime.backbone import Trunk
+from cfedge.storage import write_file
+from cfedge.train.data import Examples, split_held_out
+from cfedge.train.signature import signature
+from cfedge.train.tail import TorchTail
+from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
+
+__all__ = ["HEAD_SCALE", "Settings", "learn"]
+
+Floats = NDArray[np.float32]
+
+#: Length to which the tail's pooled features are scaled before the head: a temperature for the softmax.
+HEAD_SCALE = 8.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. Defaults were chosen on CLINC150's validation split (docs/decisions/adapter.md).
+
+    Attributes
+    ----------
+    rank
+        Of every low-rank pair.
+    epochs, min_steps
+        Passes over the data, and at least so many optimiser steps: small tasks need more passes.
+    batch
+        Examples a step.
+    learning_rate
+        Peak of the one-cycle schedule (Adam).
+    clip
+        Largest gradient norm.
+    held_out
+        Share of each class kept for the certificate where no held-out data are given.
+    seed
+        Of initial values, order and split.
+    threads
+        Torch threads; None: torch's own choice. Part of what makes two runs equal to the byte.
+    """
+
+    rank: int = 8
+    epochs: int = 6
+    min_steps: int = 240
+    batch: int = 32
+    learning_rate: float = 3e-3
+    clip: float = 1.0
+    held_out: float = 0.2
+    seed: int = 0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "epochs", "batch", "min_steps"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
+        if not 0 < self.held_out < 1:
+            raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
+        if not self.learning_rate > 0:
+            raise UsageError(f"learning_rate: expected > 0, found {self.learning_rate}")
+
+
+def learn(
+    workspace: Workspace,
+    name: str,
+    examples: Examples,
+    held_out: Examples | None = None,
+    *,
+    settings: Settings | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> LearnedTask:
+    """Learn a task and add it to the workspace.
+
+    Parameters
+    ----------
+    workspace
+        Where it goes, and whose backbone is adapted.
+    name
+        Lower-case letters, digits, ``-`` and ``_``.
+    examples
+        To learn from.
+    held_out
+        For certificate, threshold and parity; None: `Settings.held_out` of `examples`.
+    replace
+        Learn a task of this name anew.
+
+    Returns
+    -------
+    LearnedTask
+        As stored.
+
+    Raises
+    ------
+    TaskError, DataError
+        Before anything is computed; the workspace is unchanged.
+    """
+    settings = settings or Settings()
+    progress = progress or Quiet()
+    workspace.check_new(name, examples.classes, replace=replace)
+    if held_out is None:
+        examples, held_out = split_held_out(examples, settings.held_out, np.random.default_rng(settings.seed))
+    classes = examples.classes
+    strangers = sorted(set(held_out.labels) - set(classes))
+    if strangers:
+        raise DataError(f"{held_out.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples")
+    targets = _targets(examples, classes)
+    with _threads(settings.threads):
+        trunk = Trunk(
+            workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), workspace.backbone,
+            threads=torch.get_num_threads(),
+        )  # fmt: skip
+        hidden, features = _cached_features(workspace, trunk, examples.texts, progress)
+        evidence = HeldOut(held_out.texts, _targets(held_out, classes), trunk(held_out.texts).features)
+        adapter = _train(workspace, hidden, targets, len(classes), settings, progress)
+    task = LearnedTask(
+        record=TaskRecord(
+            name=name,
+            classes=classes,
+            examples=len(examples),
+            base=workspace.backbone.digest,
+            settings=dataclasses.asdict(settings),
+            versions={package: version(package) for package in ("cfedge", "numpy", "onnxruntime", "torch")},
+        ),
+        adapter=adapter,
+        signature=signature(features, targets),
+        held_out=evidence,
+    )
+    workspace.put(task, replace=replace)
+    for path in workspace.cache.iterdir():
+        path.unlink()
+    return task
+
+
+def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
+    position = {label: index for index, label in enumerate(classes)}
+    return np.array([position[label] for label in examples.labels], np.int64)
+
+
+def _cached_features(
+    workspace: Workspace, trunk: Trunk, texts: tuple[str, ...], progress: Progress
+) -> tuple[list[Floats], Floats]:
+    """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted run left them."""
+    key = hashlib.sha256(canonical_json([workspace.backbone.digest, texts])).hexdigest()
+    path = workspace.cache / f"{key}.safetensors"
+    if path.is_file():
+        with contextlib.suppress(CfedgeError, KeyError, OSError):
+            arrays = load_arrays(path.read_bytes(), str(path))
+            bounds = np.cumsum(arrays["lengths"])[:-1]  # type: ignore[arg-type]
+            return np.split(arrays["hidden"], bounds), arrays["features"]  # type: ignore[return-value, arg-type]
+    hidden: list[Floats] = []
+    features: list[Floats] = []
+    step = 64
+    with progress.track("trunk features", len(texts)) as advance:
+        for start in range(0, len(texts), step):
+            encoded = trunk(texts[start : start + step])
+            hidden.extend(encoded.hidden)
+            features.append(encoded.features)
+            advance(len(encoded.hidden))
+    arrays = {
+        "hidden": np.concatenate(hidden),
+        "lengths": np.array([len(states) for states in hidden], np.int64),
+        "features": np.concatenate(features),
+    }
+    write_file(path, dump_arrays(arrays))
+    return hidden, np.concatenate(features)
+
+
+def _train(
+    workspace: Workspace,
+    hidden: list[Floats],
+    targets: NDArray[np.int64],
+    classes: int,
+    settings: Settings,
+    progress: Progress,
+) -> dict[str, Floats]:
+    """Train slots and head by cross entropy; return them by name, float32."""
+    tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
+    generator = torch.Generator().manual_seed(settings.seed)
+    slots = _initial_slots(workspace.backbone.slots, settings.rank, generator)
+    weight = torch.nn.Parameter(torch.randn(workspace.backbone.width, classes, generator=generator) * 0.02)
+    bias = torch.nn.Parameter(torch.zeros(classes))
+    parameters = [*slots.values(), weight, bias]
+    batches = -(-len(hidden) // settings.batch)
+    epochs = max(settings.epochs, -(-settings.min_steps // batches))
+    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=epochs * batches)
+    labels = torch.from_numpy(targets)
+    with progress.track("adapter", epochs * batches) as advance:
+        for _ in range(epochs):
+            order = torch.randperm(len(hidden), generator=generator)
+            for rows in order.split(settings.batch):
+                pooled = tail(*_padded([hidden[row] for row in rows]), slots)
+                scores = functional.normalize(pooled, dim=-1) * HEAD_SCALE @ weight + bias
+                loss = functional.cross_entropy(scores, labels[rows])
+                if not torch.isfinite(loss):
+                    raise DataError(f"training: expected a finite loss, found {loss.item()}; lower --learning-rate (now {settings.learning_rate})")
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+                optimizer.step()
+                schedule.step()
+                advance(1)
+    named = {**slots, "head.weight": weight, "head.bias": bias}
+    return {name: value.detach().numpy() for name, value in named.items()}
+
+
+def _initial_slots(slots: tuple[Slot, ...], rank: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """A ~ N(0, 1 / rows), B = 0: the adapter begins as no change (Hu et al. 2021, section 4.1)."""
+    values: dict[str, Tensor] = {}
+    for slot in slots:
+        values[f"a.{slot.name}"] = torch.nn.Parameter(
+            torch.randn(1, slot.rows, rank, generator=generator) / slot.rows**0.5
+        )
+        values[f"b.{slot.name}"] = torch.nn.Parameter(torch.zeros(1, rank, slot.columns))
+    return values
+
+
+def _padded(rows: list[Floats]) -> tuple[Tensor, Tensor]:
+    """Stack hidden states [S, D] of several lengths: float32 [B, S, D] and mask int64 [B, S]."""
+    longest = max(len(row) for row in rows)
+    states = torch.zeros(len(rows), longest, rows[0].shape[1])
+    mask = torch.zeros(len(rows), longest, dtype=torch.int64)
+    for position, row in enumerate(rows):
+        states[position, : len(row)] = torch.from_numpy(row)
+        mask[position, : len(row)] = 1
+    return states, mask
+
+
+@contextlib.contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    """Run with so many torch threads and deterministic kernels; put both back."""
+    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(threads or before)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(deterministic)

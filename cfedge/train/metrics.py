@@ -1,0 +1,117 @@
+"""What continual learning is judged by, per sample, always.
+
+With a[j, i] the accuracy on task i after learning task j (0-based, T tasks): last accuracy mean_i a[T-1, i], forgetting
+mean_{i < T-1} (max_j a[j, i] - a[T-1, i]). Identity with per-task heads: R + known - 1 <= accuracy <= min(R, known).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from cfedge.runtime.engine import Engine, Prediction
+from cfedge.train.data import Examples
+
+__all__ = ["Scores", "TaskScores", "Unknown", "evaluate", "forgetting", "score", "unknown_detection"]
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """Shares in [0, 1] on one task's test examples.
+
+    `accuracy`: task and label right; `retrieval`: task right; `known`: label right with the task given;
+    `called_unknown`: answered with `unknown`.
+    """
+
+    task: str
+    examples: int
+    accuracy: float
+    retrieval: float
+    known: float
+    called_unknown: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks."""
+
+    tasks: list[TaskScores]
+    accuracy: float
+    task_mean: float
+    retrieval: float
+    known: float
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Unknown detection: area under the ROC curve of `distance`, false-positive rate at 95 % detection, and the shares called
+    unknown at the thresholds that ship (`detected` of the unknown inputs, `false_rejects` of the known ones).
+    """
+
+    auroc: float
+    fpr95: float
+    detected: float
+    false_rejects: float
+
+
+def evaluate(engine: Engine, data: Mapping[str, Examples]) -> Scores:
+    """Answer every test example with the task unknown, and again with the task given."""
+    return score(
+        {name: examples.labels for name, examples in data.items()},
+        {name: engine.predict(examples.texts) for name, examples in data.items()},
+        {name: engine.predict(examples.texts, task=name) for name, examples in data.items()},
+    )
+
+
+def score(
+    labels: Mapping[str, Sequence[str]],
+    answers: Mapping[str, Sequence[Prediction]],
+    known: Mapping[str, Sequence[Prediction]],
+) -> Scores:
+    """Score answers given by task name: true labels, free answers, and answers with the task given."""
+    rows: list[TaskScores] = []
+    for name, truth in labels.items():
+        free, given = answers[name], known[name]
+        rows.append(
+            TaskScores(
+                task=name,
+                examples=len(truth),
+                accuracy=_share(one.task == name and one.label == label for one, label in zip(free, truth, strict=True)),
+                retrieval=_share(one.task == name for one in free),
+                known=_share(one.label == label for one, label in zip(given, truth, strict=True)),
+                called_unknown=_share(one.unknown for one in free),
+            )
+        )
+    weights = np.array([row.examples for row in rows], np.float64)
+    pooled = {
+        key: float(np.average([getattr(row, key) for row in rows], weights=weights)) for key in ("accuracy", "retrieval", "known")
+    }
+    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), **pooled)
+
+
+def forgetting(matrix: NDArray[np.float64]) -> float:
+    """Return mean_{i < T-1} (max_j a[j, i] - a[T-1, i]) of a lower-triangular matrix [T, T]; 0 for one task."""
+    if len(matrix) < 2:
+        return 0.0
+    past = [float(matrix[task:, task].max() - matrix[-1, task]) for task in range(len(matrix) - 1)]
+    return float(np.mean(past))
+
+
+def unknown_detection(known: Sequence[Prediction], strangers: Sequence[Prediction]) -> Unknown:
+    """Compare answers to known inputs with answers to inputs of no task."""
+    inside, outside = np.array([one.distance for one in known]), np.array([one.distance for one in strangers])
+    truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
+    return Unknown(
+        auroc=float(roc_auc_score(truth, np.concatenate([inside, outside]))),
+        fpr95=float((inside >= np.quantile(outside, 0.05)).mean()),
+        detected=_share(one.unknown for one in strangers),
+        false_rejects=_share(one.unknown for one in known),
+    )
+
+
+def _share(values: object) -> float:
+    return float(np.mean(list(values)))  # type: ignore[call-overload]

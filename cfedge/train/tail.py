@@ -1,0 +1,124 @@
+"""Run a tail graph in PyTorch, node by node, with gradients for the low-rank slots.
+
+The graph that is trained is thus the graph that ships (before its activations are quantised): the same nodes, the same
+slot names, any architecture whose nodes are in `OPERATORS`. It does not parse files and knows no task.
+
+Letters: B batch, S sequence, D width, H heads, R rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import onnx
+import torch
+from onnx import ModelProto, NodeProto, numpy_helper
+from torch import Tensor
+from torch.nn import functional
+
+from cfedge.errors import BackboneError
+
+__all__ = ["OPERATORS", "TorchTail"]
+
+_Attributes = dict[str, object]
+_Operator = Callable[[list[Tensor], _Attributes], list[Tensor]]
+_TORCH_TYPES = {
+    onnx.TensorProto.FLOAT: torch.float32, onnx.TensorProto.INT32: torch.int32, onnx.TensorProto.INT64: torch.int64
+}  # fmt: skip
+
+
+class TorchTail:
+    """A callable tail.
+
+    Parameters
+    ----------
+    model
+        Float32 tail with slots, from `cfedge_export.graph`.
+    device
+        Where its weights live.
+
+    Raises
+    ------
+    BackboneError
+        The graph holds an operator that is not in `OPERATORS`.
+    """
+
+    def __init__(self, model: ModelProto, device: torch.device | str = "cpu") -> None:
+        unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys())
+        if unknown:
+            raise BackboneError(f"tail: cannot train through {', '.join(unknown)}; known operators: {', '.join(sorted(OPERATORS))}")
+        self.device = torch.device(device)
+        self._weights = {
+            tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()).to(self.device)
+            for tensor in model.graph.initializer
+        }
+        self._steps = [_step(node) for node in model.graph.node]
+        self._output = model.graph.output[0].name
+
+    def __call__(self, hidden: Tensor, mask: Tensor, slots: Mapping[str, Tensor]) -> Tensor:
+        """Map hidden states to pooled features.
+
+        Parameters
+        ----------
+        hidden
+            float32 [B, S, D], what the trunk put out.
+        mask
+            int64 [B, S], ones then zeros.
+        slots
+            ``a.<site>`` [1 or B, rows, R] and ``b.<site>`` [1 or B, R, columns] for every slot.
+
+        Returns
+        -------
+        Tensor
+            float32 [B, D].
+        """
+        values = {**self._weights, **slots, "hidden": hidden, "attention_mask": mask}
+        for operator, inputs, outputs, attributes in self._steps:
+            results = operator([values[name] for name in inputs], attributes)
+            values.update(zip(outputs, results, strict=True))
+        return values[self._output]
+
+
+def _step(node: NodeProto) -> tuple[_Operator, list[str], list[str], _Attributes]:
+    attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+    return OPERATORS[node.op_type], list(node.input), list(node.output), attributes
+
+
+def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+    """com.microsoft MultiHeadAttention: query, key, value [B, S, D], bias [3 D], lengths int32 [B]."""
+    query, key, value, bias, lengths = inputs
+    batch, tokens, width = query.shape
+    heads = int(attributes["num_heads"])  # type: ignore[call-overload]
+    split = [
+        (part + offset).view(batch, tokens, heads, width // heads).transpose(1, 2)
+        for part, offset in zip((query, key, value), bias.chunk(3), strict=True)
+    ]
+    visible = torch.arange(tokens, device=query.device)[None, :] < lengths[:, None]
+    mixed = functional.scaled_dot_product_attention(*split, attn_mask=visible[:, None, None, :])
+    return [mixed.transpose(1, 2).reshape(batch, tokens, width)]
+
+
+def _layer_norm(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+    x, scale, bias = inputs
+    return [functional.layer_norm(x, x.shape[-1:], scale, bias, float(attributes.get("epsilon", 1e-5)))]  # type: ignore[arg-type]
+
+
+def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+    x, axes = inputs
+    total = x.sum(dim=axes.tolist(), keepdim=bool(attributes.get("keepdims", 1)))
+    return [total.to(x.dtype)]
+
+
+OPERATORS: dict[str, _Operator] = {
+    "Add": lambda i, a: [i[0] + i[1]],
+    "Cast": lambda i, a: [i[0].to(_TORCH_TYPES[a["to"]])],  # type: ignore[index]
+    "Div": lambda i, a: [i[0] / i[1]],
+    "Gelu": lambda i, a: [functional.gelu(i[0])],
+    "LayerNormalization": _layer_norm,
+    "MatMul": lambda i, a: [i[0] @ i[1]],
+    "Mul": lambda i, a: [i[0] * i[1]],
+    "MultiHeadAttention": _attention,
+    "ReduceSum": _reduce_sum,
+    "Split": lambda i, a: list(i[0].split(i[1].tolist(), dim=int(a["axis"]))),  # type: ignore[call-overload]
+    "Unsqueeze": lambda i, a: [i[0].unsqueeze(int(i[1].item()))],
+}

@@ -1,0 +1,301 @@
+"""The workshop's folder: one backbone, its tasks, and the evidence kept with each.
+
+::
+
+    WS/workspace.json             the backbone's record and the tasks' folders; written last, in one step
+    WS/backbone/                  trunk.onnx, tail.onnx, tokenizer.json (shipped); train_tail.onnx (what training
+                                  sees: de-quantised weights); float_trunk.onnx, float_tail.onnx (for comparison)
+    WS/tasks/<name>-<digest>/     task.json, adapter.safetensors, signature.safetensors, held_out.safetensors
+    WS/cache/                     trunk features of the task being learned
+
+A task's folder never changes. Its training data are not kept; its held-out texts are, as evidence for the certificate, the
+parity check and the golden vectors, and no training reads them. What the files mean is for the learner and the exporter.
+
+Letters: D width, C classes, K factor rank, N held-out examples.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.files import dump_arrays, load_arrays, load_note
+from cfedge.bundle.manifest import Backbone, FileRef, Slot, canonical_json
+from cfedge.errors import CfedgeError, DamagedError, TaskError, WorkspaceError
+from cfedge.lookup import Signature
+from cfedge.storage import new_folder, write_file
+
+__all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
+
+SCHEMA = 1
+Floats = NDArray[np.float32]
+_FILES = ("trunk.onnx", "tail.onnx", "tokenizer.json", "train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Evidence: N texts, their classes int64 [N] and their unit-length trunk features float32 [N, D]."""
+
+    texts: tuple[str, ...]
+    classes: NDArray[np.int64]
+    features: Floats
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """What ``task.json`` says: the task, how it was learned, and on which backbone."""
+
+    name: str
+    classes: tuple[str, ...]
+    examples: int
+    base: str
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LearnedTask:
+    """A task whole: record, adapter and head (float32, by name), signature, held-out evidence."""
+
+    record: TaskRecord
+    adapter: Mapping[str, Floats]
+    signature: Signature
+    held_out: HeldOut
+
+
+class Workspace:
+    """An opened workspace.
+
+    Parameters
+    ----------
+    folder
+        Made by `Workspace.create` (``cfedge init``).
+
+    Raises
+    ------
+    WorkspaceError
+        It is missing, of another schema, or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        index = folder / "workspace.json"
+        if not index.is_file():
+            raise WorkspaceError(f"{folder}: expected a workspace, found none; make one with: cfedge init {folder}")
+        try:
+            content = json.loads(index.read_bytes())
+            if content["schema"] != SCHEMA:
+                raise WorkspaceError(f"{index}: expected schema {SCHEMA}, found {content['schema']!r}; use the cfedge that wrote it")
+            self.backbone = _backbone(content["backbone"])
+            self._digests: dict[str, str] = dict(content["files"])
+            self._folders: dict[str, str] = dict(content["tasks"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkspaceError(f"{index}: expected a workspace's index, found {type(error).__name__}: {error}; restore it") from error
+
+    @classmethod
+    def create(cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]) -> Workspace:
+        """Write a new workspace around a prepared backbone; `files` holds the files of ``backbone/``."""
+        assert set(files) == set(_FILES)
+        with new_folder(folder) as temporary:
+            (temporary / "backbone").mkdir()
+            (temporary / "tasks").mkdir()
+            for name, data in files.items():
+                write_file(temporary / "backbone" / name, data)
+            digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+            write_file(temporary / "workspace.json", _index(backbone, digests, {}))
+        return cls(folder)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, sorted."""
+        return tuple(sorted(self._folders))
+
+    def backbone_file(self, name: str) -> bytes:
+        """Read one of the backbone's files and check its digest.
+
+        Raises
+        ------
+        WorkspaceError
+            It is missing or was changed.
+        """
+        path = self.folder / "backbone" / name
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise WorkspaceError(f"{path}: expected the backbone's file, found {error.strerror}; make the workspace again") from error
+        found = hashlib.sha256(data).hexdigest()
+        if found != self._digests[name]:
+            raise WorkspaceError(f"{path}: expected SHA-256 {self._digests[name]}, found {found}; make the workspace again")
+        return data
+
+    @cached_property
+    def cache(self) -> Path:
+        """Folder for trunk features."""
+        path = self.folder / "cache"
+        path.mkdir(exist_ok=True)
+        return path
+
+    def record(self, name: str) -> TaskRecord:
+        """Read a task's record."""
+        return self._loaded(name, "task.json", _record)
+
+    def adapter(self, name: str) -> dict[str, Floats]:
+        """Read a task's adapter and head."""
+        return self._loaded(name, "adapter.safetensors", lambda data, what: load_arrays(data, what))
+
+    def signature(self, name: str) -> Signature:
+        """Read a task's signature."""
+        width = self.backbone.width
+        return self._loaded(
+            name, "signature.safetensors", lambda data, what: Signature.from_arrays(load_arrays(data, what), what, width)
+        )
+
+    def held_out(self, name: str) -> HeldOut:
+        """Read a task's held-out evidence."""
+        return self._loaded(name, "held_out.safetensors", _held_out)
+
+    def task(self, name: str) -> LearnedTask:
+        """Read a task whole."""
+        return LearnedTask(self.record(name), self.adapter(name), self.signature(name), self.held_out(name))
+
+    def check_new(self, name: str, classes: tuple[str, ...], *, replace: bool) -> None:
+        """Refuse a task that cannot be added, before anything is learned.
+
+        Raises
+        ------
+        TaskError
+            The name is malformed or taken, or a label belongs to another task.
+        """
+        if not _NAME.fullmatch(name):
+            raise TaskError(f"task name: expected lower-case letters, digits, - and _ (at most 64), found {name!r}; choose another")
+        if name in self._folders and not replace:
+            raise TaskError(f"task {name!r}: expected a new name, found a task of that name; use --replace to learn it anew")
+        if len(classes) < 2:
+            raise TaskError(f"task {name!r}: expected at least 2 classes, found {len(classes)} ({', '.join(classes)}); add another label")
+        for label in classes:
+            if len(label) > 200:
+                raise TaskError(f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)")
+        for other in self.tasks:
+            shared = sorted(set(self.record(other).classes) & set(classes)) if other != name else []
+            if shared:
+                raise TaskError(
+                    f"task {name!r}: expected labels that no other task has, found {shared[0]!r} in task {other!r} too; rename it"
+                )
+
+    def put(self, task: LearnedTask, *, replace: bool = False) -> None:
+        """Add a learned task, or put it in the place of one of the same name, in one step."""
+        record = task.record
+        parts = {
+            "task.json": canonical_json(dataclasses.asdict(record)),
+            "adapter.safetensors": dump_arrays(task.adapter),
+            "signature.safetensors": dump_arrays(task.signature.arrays()),
+            "held_out.safetensors": dump_arrays(
+                {"classes": task.held_out.classes, "features": task.held_out.features}, {"texts": task.held_out.texts}
+            ),
+        }
+        digest = hashlib.sha256(canonical_json({name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}))
+        folder = f"{record.name}-{digest.hexdigest()[:16]}"
+        with self.locked():
+            self.check_new(record.name, record.classes, replace=replace)
+            target = self.folder / "tasks" / folder
+            with new_folder(target, replace=True) as temporary:
+                for name, data in parts.items():
+                    write_file(temporary / name, data)
+            try:
+                self._point({**self._folders, record.name: folder})
+            except CfedgeError:
+                if self._folders.get(record.name) != folder:
+                    shutil.rmtree(target, ignore_errors=True)
+                raise
+
+    def remove(self, name: str) -> None:
+        """Remove a task; nothing of the others changes.
+
+        Raises
+        ------
+        TaskError
+            There is no such task.
+        """
+        self._folder(name)
+        with self.locked():
+            self._point({key: folder for key, folder in self._folders.items() if key != name})
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the workspace for writing; the index is read anew.
+
+        Raises
+        ------
+        WorkspaceError
+            Another process holds it.
+        """
+        lock = filelock.FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise WorkspaceError(f"{self.folder}: expected it free for writing, found another cfedge at work; try again when it ends") from error
+        except OSError as error:
+            raise WorkspaceError(f"{self.folder}: expected to write there, found {error.strerror}; check the disk and rights") from error
+        try:
+            self._folders = Workspace(self.folder)._folders
+            yield
+        finally:
+            lock.release()
+
+    def _point(self, folders: dict[str, str]) -> None:
+        """Make `folders` the tasks; then delete task folders that nothing points to."""
+        write_file(self.folder / "workspace.json", _index(self.backbone, self._digests, folders))
+        self._folders = folders
+        for path in (self.folder / "tasks").iterdir():
+            if path.name not in folders.values():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _folder(self, name: str) -> Path:
+        if name not in self._folders:
+            raise TaskError(f"task: expected one of {', '.join(self.tasks) or 'none yet'}, found {name!r}; see: cfedge list {self.folder}")
+        return self.folder / "tasks" / self._folders[name]
+
+    def _loaded(self, name: str, file: str, parse: Any) -> Any:
+        path = self._folder(name) / file
+        try:
+            return parse(path.read_bytes(), str(path))
+        except OSError as error:
+            raise DamagedError(f"{path}: expected the task's file, found {error.strerror}; learn the task again with --replace") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedError(f"{path}: expected the task's file, found {error}; learn the task again with --replace") from error
+
+
+def _index(backbone: Backbone, digests: Mapping[str, str], tasks: Mapping[str, str]) -> bytes:
+    return canonical_json({"schema": SCHEMA, "backbone": dataclasses.asdict(backbone), "files": dict(digests), "tasks": dict(tasks)})
+
+
+def _backbone(content: dict[str, Any]) -> Backbone:
+    slots = tuple(Slot(**slot) for slot in content["slots"])
+    files = {name: FileRef(**content[name]) for name in ("trunk", "tail", "tokenizer")}
+    return Backbone(**{**content, "slots": slots, **files})
+
+
+def _record(data: bytes, what: str) -> TaskRecord:
+    content = json.loads(data)
+    return TaskRecord(**{**content, "classes": tuple(content["classes"])})
+
+
+def _held_out(data: bytes, what: str) -> HeldOut:
+    arrays = load_arrays(data, what)
+    texts = load_note(data)["texts"]
+    assert isinstance(texts, list)
+    return HeldOut(tuple(texts), arrays["classes"], arrays["features"])  # type: ignore[arg-type]

@@ -1,0 +1,195 @@
+"""A Hugging Face text encoder -> one clean float32 ONNX graph.
+
+Export (optimum) -> fuse attention and GELU (ONNX Runtime's own fusion tool) -> fold what never varies (token types) ->
+pack query, key and value into one product -> mean pooling in the graph. What comes out has a handful of operators:
+Gather, Slice, Add, MatMul, Split, LayerNormalization, MultiHeadAttention, Gelu and the pooling. Cutting it and giving it
+low-rank slots is `cfedge_export.graph`; quantising it is `cfedge_export.quantize`.
+
+Letters: B batch, S sequence, D width.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from cfedge.errors import BackboneError
+
+__all__ = ["OPSET", "POOLED", "IDS", "MASK", "to_onnx"]
+
+#: Operator set of every graph that cfedge writes: ONNX Runtime >= 1.14 reads it, and optimum exports it.
+OPSET = 18
+IDS, MASK, POOLED = "input_ids", "attention_mask", "pooled"
+
+
+def to_onnx(folder: Path) -> ModelProto:
+    """Export the encoder in `folder` to one fused float32 graph.
+
+    Parameters
+    ----------
+    folder
+        A local Hugging Face model folder (``config.json``, ``model.safetensors``).
+
+    Returns
+    -------
+    ModelProto
+        Inputs ``input_ids``, ``attention_mask``: int64 [B, S], padded on the right. Output ``pooled``: float32 [B, D],
+        the mean of the last hidden state over the unmasked tokens.
+
+    Raises
+    ------
+    BackboneError
+        The model is not a text encoder that the fusion understands.
+    """
+    from onnxruntime.transformers.fusion_options import FusionOptions
+    from onnxruntime.transformers.optimizer import optimize_model
+    from optimum.exporters.onnx import main_export
+
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    layers, heads, width = (config[key] for key in ("num_hidden_layers", "num_attention_heads", "hidden_size"))
+    options = FusionOptions("bert")
+    options.use_multi_head_attention = True
+    options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
+    options.enable_embed_layer_norm = options.enable_bias_gelu = False
+    with _quiet(), tempfile.TemporaryDirectory(prefix="cfedge-export-") as scratch:
+        main_export(
+            str(folder), output=scratch, task="feature-extraction", library_name="transformers", opset=OPSET,
+            device="cpu", do_validation=False,
+        )  # fmt: skip
+        fused = optimize_model(
+            str(Path(scratch) / "model.onnx"), "bert", num_heads=heads, hidden_size=width, opt_level=0,
+            optimization_options=options,
+        )  # fmt: skip
+    model: ModelProto = fused.model
+    attention = [node for node in model.graph.node if node.op_type == "MultiHeadAttention"]
+    if len(attention) != layers:
+        raise BackboneError(
+            f"{folder}: expected {layers} fused attention blocks after export, found {len(attention)}; "
+            f"model type {config.get('model_type')!r} is not supported yet: use a BERT-like encoder"
+        )
+    _fold_token_types(model)
+    for node in attention:
+        _pack_qkv(model, node)
+    _pool(model, width)
+    _tidy(model)
+    return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' progress chatter out of ours; errors still raise."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def _arrays(model: ModelProto) -> dict[str, TensorProto]:
+    return {tensor.name: tensor for tensor in model.graph.initializer}
+
+
+def _fold_token_types(model: ModelProto) -> None:
+    """One segment only: its embedding row is a constant, added to the positions once, here."""
+    arrays = _arrays(model)
+    if "token_type_ids" not in [value.name for value in model.graph.input]:
+        return
+    lookup = next(node for node in model.graph.node if "token_type_ids" in node.input)
+    row = numpy_helper.to_array(arrays[lookup.input[0]])[0]
+    add = next(node for node in model.graph.node if lookup.output[0] in node.input)
+    words = next(name for name in add.input if name != lookup.output[0])
+    for node in model.graph.node:
+        node.input[:] = [words if name == add.output[0] else name for name in node.input]
+    position = next(
+        node
+        for node in model.graph.node
+        if node.op_type == "Gather" and node.input[0] in arrays and IDS not in node.input and node is not lookup
+    )
+    table = arrays[position.input[0]]
+    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table) + row, table.name))
+    for node in (add, lookup):
+        model.graph.node.remove(node)
+    segment = next(value for value in model.graph.input if value.name == "token_type_ids")
+    model.graph.input.remove(segment)
+
+
+def _pack_qkv(model: ModelProto, attention: NodeProto) -> None:
+    """Three products of the same input -> one product and a Split: fewer, larger kernels and one low-rank slot."""
+    arrays = _arrays(model)
+    producers = {name: node for node in model.graph.node for name in node.output}
+    parts = [producers[name] for name in attention.input[:3]]
+    if any(node.op_type != "MatMul" or node.input[1] not in arrays for node in parts):
+        raise BackboneError(f"{attention.name}: expected query, key and value as plain products; this encoder has others")
+    weights = [numpy_helper.to_array(arrays[node.input[1]]) for node in parts]
+    name = f"{attention.name}.qkv"
+    model.graph.initializer.append(numpy_helper.from_array(np.concatenate(weights, axis=1), f"{name}.weight"))
+    sizes = np.array([weight.shape[1] for weight in weights], np.int64)
+    model.graph.initializer.append(numpy_helper.from_array(sizes, f"{name}.sizes"))
+    packed = [
+        helper.make_node("MatMul", [parts[0].input[0], f"{name}.weight"], [f"{name}.out"], name=f"{name}.MatMul"),
+        helper.make_node(
+            "Split", [f"{name}.out", f"{name}.sizes"], [node.output[0] for node in parts], name=f"{name}.Split", axis=-1
+        ),
+    ]
+    at = min(list(model.graph.node).index(node) for node in parts)
+    for node in parts:
+        model.graph.node.remove(node)
+    for offset, node in enumerate(packed):
+        model.graph.node.insert(at + offset, node)
+
+
+def _pool(model: ModelProto, width: int) -> None:
+    """Append `pooled` = sum(h * mask) / sum(mask); every later graph ends in the same node."""
+    hidden = model.graph.output[0].name
+    model.graph.node.extend(pooling(hidden, "last"))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(POOLED, TensorProto.FLOAT, ["batch", width]))
+    add_pooling_axes(model)
+
+
+def pooling(hidden: str, prefix: str) -> list[NodeProto]:
+    """Nodes for the masked mean of `hidden` [B, S, D] -> ``pooled`` [B, D]."""
+    cast, weights, weighted, total, count = (f"{prefix}.pool.{part}" for part in ("mask", "weights", "weighted", "total", "count"))
+    return [
+        helper.make_node("Cast", [MASK], [cast], name=cast, to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", [cast, "pool.last_axis"], [weights], name=weights),
+        helper.make_node("Mul", [hidden, weights], [weighted], name=weighted),
+        helper.make_node("ReduceSum", [weighted, "pool.token_axis"], [total], name=total, keepdims=0),
+        helper.make_node("ReduceSum", [weights, "pool.token_axis"], [count], name=count, keepdims=0),
+        helper.make_node("Div", [total, count], [POOLED], name=f"{prefix}.pool"),
+    ]
+
+
+def add_pooling_axes(model: ModelProto) -> None:
+    """The two small constants that `pooling` refers to."""
+    known = {tensor.name for tensor in model.graph.initializer}
+    for name, axis in (("pool.last_axis", -1), ("pool.token_axis", 1)):
+        if name not in known:
+            model.graph.initializer.append(numpy_helper.from_array(np.array([axis], np.int64), name))
+
+
+def _tidy(model: ModelProto) -> None:
+    """Drop what nothing reads, give unnamed nodes a name, and check the result."""
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    for position, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}.{position}"
+    del model.graph.value_info[:]
+    if "com.microsoft" not in [entry.domain for entry in model.opset_import]:
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.checker.check_model(model)

@@ -1,0 +1,138 @@
+"""A workspace -> a bundle: quantised adapters, signatures, certificates, golden vectors, manifest; checked, then written.
+
+The bundle is built in memory, opened with the device's own engine, held against the parity gate and its own golden
+vectors, and only then written, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from cfedge.bundle.files import Bundle, dump_arrays, reference, write
+from cfedge.bundle.manifest import FileRef, Manifest, Task
+from cfedge.errors import StorageError, WorkspaceError
+from cfedge.progress import Progress, Quiet
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.golden import check_golden, golden_arrays
+from cfedge.train.certificate import certify
+from cfedge.train.learner import HEAD_SCALE
+from cfedge.train.workspace import Workspace
+from cfedge_export import parity
+from cfedge_export.adapters import adapter_onnx
+
+__all__ = ["GOLDEN_VECTORS", "Exported", "build", "export"]
+
+#: Held-out examples a task that travel with it, to check a device's arithmetic.
+GOLDEN_VECTORS = 16
+_PACKAGES = ("cfedge", "numpy", "onnx", "onnxruntime", "optimum", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written bundle and the parity that it passed."""
+
+    bundle: Bundle
+    parity: list[parity.TaskParity]
+
+
+def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
+    """Build the bundle in memory; no gate is applied.
+
+    Raises
+    ------
+    WorkspaceError
+        There is no task yet, or a task belongs to another backbone.
+    """
+    if not workspace.tasks:
+        raise WorkspaceError(f"{workspace.folder}: expected at least one task, found none; add one with: cfedge add {workspace.folder} NAME --data FILE")
+    backbone = workspace.backbone
+    learned = {name: workspace.task(name) for name in workspace.tasks}
+    for name, task in learned.items():
+        if task.record.base != backbone.digest:
+            raise WorkspaceError(
+                f"task {name!r}: expected backbone {backbone.digest[:12]}, found {task.record.base[:12]}; learn it again with --replace"
+            )
+    evidence = certify(
+        {name: task.signature for name, task in learned.items()}, {name: task.held_out.features for name, task in learned.items()}
+    )
+    objects: dict[str, bytes] = {}
+
+    def keep(data: bytes) -> FileRef:
+        ref = reference(data)
+        objects[ref.sha256] = data
+        return ref
+
+    for part in ("trunk.onnx", "tail.onnx", "tokenizer.json"):
+        keep(workspace.backbone_file(part))
+    empty = keep(dump_arrays({"none": np.zeros(1, np.float32)}))
+    entries = {
+        name: Task(
+            name=name,
+            classes=task.record.classes,
+            rank=int(task.record.settings["rank"]),
+            threshold=evidence[name].threshold,
+            false_reject_rate=evidence[name].false_reject_rate,
+            certificate=evidence[name].certificate,
+            adapter=keep(adapter_onnx(task.adapter, base=backbone.digest, task=name)),
+            signature=keep(dump_arrays(task.signature.arrays())),
+            golden=empty,
+        )
+        for name, task in learned.items()
+    }
+    versions = {package: version(package) for package in _PACKAGES}
+
+    def manifest() -> Manifest:
+        return Manifest(backbone, tuple(entries.values()), head_scale=HEAD_SCALE, versions=versions)
+
+    engine = Engine(Bundle(manifest(), objects))
+    with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
+        for name, task in learned.items():
+            ref = keep(golden_arrays(engine, name, _clearest(engine, name, task.held_out.texts)))
+            entries[name] = Task(**{**vars(entries[name]), "golden": ref})
+            advance(1)
+    del objects[empty.sha256]
+    return Bundle(manifest(), objects)
+
+
+def _clearest(engine: Engine, task: str, texts: tuple[str, ...]) -> list[str]:
+    """The texts with the widest margins, of task and of label: another CPU's rounding must not turn a golden answer."""
+    free, given = engine.predict(texts), engine.predict(texts, task=task)
+    width = [
+        min(math.inf if one.margin is None else one.margin, math.log(known.probability / max(1 - known.probability, 1e-9)))
+        for one, known in zip(free, given, strict=True)
+    ]
+    order = sorted(range(len(texts)), key=lambda row: (-width[row], texts[row]))
+    return [texts[row] for row in order[:GOLDEN_VECTORS]]
+
+
+def export(
+    workspace: Workspace,
+    target: Path,
+    *,
+    gate: parity.Gate | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Build, check and write a bundle.
+
+    Raises
+    ------
+    ParityError
+        The gate is missed; nothing was written.
+    StorageError
+        The disk refused, or `target` exists and `replace` is false; nothing was written.
+    """
+    if target.exists() and not replace:
+        raise StorageError(f"{target}: expected a new name for the bundle, found something there; choose another or use --replace")
+    bundle = build(workspace, progress)
+    engine = Engine(bundle)
+    results = parity.compare(workspace, engine, progress)
+    parity.check(results, gate)
+    check_golden(engine, bundle)
+    write(bundle, target, replace=replace)
+    return Exported(bundle, results)

@@ -1,0 +1,185 @@
+"""Do the quantised answers agree with the float ones, on every task's held-out set?
+
+Three paths answer the same texts with the task known: torch float, ONNX float (both on the float backbone with the
+float adapter) and ONNX int8 (everything as shipped). Compared are pooled features (cosine), decisions (agreement) and
+accuracy. The gate looks at ONNX int8 against ONNX float: a task fails where accuracy drops by more than `max_drop`
+points or the error ratio is above `max_error_ratio`; the resolution is one example: a net change of a single decision
+never fails (docs/decisions/parity-gate.md).
+
+Letters: N held-out examples, D width, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from cfedge.bundle.manifest import Backbone
+from cfedge.errors import ParityError
+from cfedge.lookup import normalized
+from cfedge.progress import Progress, Quiet
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.backbone import Tail, Trunk
+from cfedge.runtime.engine import Engine, head_scores
+from cfedge.train.learner import HEAD_SCALE
+from cfedge.train.tail import TorchTail
+from cfedge.train.workspace import Workspace
+
+__all__ = ["Gate", "TaskParity", "check", "compare"]
+
+Floats = NDArray[np.float32]
+
+#: torch and ONNX Runtime compute the same float32 graph: features differ by rounding only.
+TORCH_COSINE = 0.9999
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Largest accepted accuracy drop, in points (1 point = 0.01), and int8 / float error ratio."""
+
+    max_drop: float = 1.0
+    max_error_ratio: float = 1.25
+
+
+@dataclass(frozen=True)
+class TaskParity:
+    """One task's comparison on its N held-out examples.
+
+    `cosine_*` are the smallest cosines between pooled features of the two paths named; `agreement` the share of equal
+    decisions, ONNX int8 against ONNX float; `drop` in points with the 95 % interval `drop_interval` (paired bootstrap,
+    seeded); `error_ratio` is int8 / float errors (None: float made none) with its interval.
+    """
+
+    task: str
+    examples: int
+    cosine_torch_onnx: float
+    cosine_float_int8: float
+    agreement: float
+    accuracy_torch: float
+    accuracy_float: float
+    accuracy_int8: float
+    drop: float
+    drop_interval: tuple[float, float]
+    error_ratio: float | None
+    error_ratio_interval: tuple[float, float] | None
+    net_flips: int
+
+
+class _FloatPaths:
+    """The workspace's float backbone in torch and in ONNX Runtime; loaded once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        tail = workspace.backbone_file("float_tail.onnx")
+        backbone: Backbone = workspace.backbone
+        self.trunk = Trunk(workspace.backbone_file("float_trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
+        self.onnx_tail = Tail(tail, backbone)
+        self.torch_tail = TorchTail(onnx.load_from_string(tail))
+
+    def pooled(self, texts: tuple[str, ...], adapter: Adapter) -> tuple[Floats, Floats]:
+        """float32 [N, D] from torch and from ONNX Runtime."""
+        hidden = self.trunk(texts).hidden
+        by_onnx = np.stack(self.onnx_tail(hidden, [adapter.slots] * len(hidden)))
+        slots = {name: torch.from_numpy(array) for name, array in adapter.slots.items()}
+        with torch.inference_mode():
+            by_torch = [
+                self.torch_tail(torch.from_numpy(one[None]), torch.ones(1, len(one), dtype=torch.int64), slots)[0].numpy()
+                for one in hidden
+            ]
+        return np.stack(by_torch), by_onnx
+
+
+def compare(workspace: Workspace, engine: Engine, progress: Progress | None = None) -> list[TaskParity]:
+    """Compare the three paths on every task of `engine`, the shipped int8 path of `workspace`."""
+    paths = _FloatPaths(workspace)
+    results = []
+    with (progress or Quiet()).track("parity", len(engine.tasks)) as advance:
+        for name in engine.tasks:
+            held_out = workspace.held_out(name)
+            arrays = workspace.adapter(name)
+            slots = {key: array for key, array in arrays.items() if not key.startswith("head.")}
+            adapter = Adapter(slots, arrays["head.weight"], arrays["head.bias"])
+            by_torch, by_onnx = paths.pooled(held_out.texts, adapter)
+            int8_scores = engine.class_scores(held_out.texts, name)
+            decisions = [_decide(by_torch, adapter), _decide(by_onnx, adapter), int8_scores.argmax(axis=1)]
+            torch_right, float_right, int8_right = (found == held_out.classes for found in decisions)
+            drop, ratio = _bootstrap(float_right, int8_right, np.random.default_rng(0))
+            errors = int((~float_right).sum()), int((~int8_right).sum())
+            results.append(
+                TaskParity(
+                    task=name,
+                    examples=len(held_out.texts),
+                    cosine_torch_onnx=_cosine(by_torch, by_onnx),
+                    cosine_float_int8=_cosine(by_onnx, engine.embeddings(held_out.texts, name)),
+                    agreement=float((decisions[1] == decisions[2]).mean()),
+                    accuracy_torch=float(torch_right.mean()),
+                    accuracy_float=float(float_right.mean()),
+                    accuracy_int8=float(int8_right.mean()),
+                    drop=100 * float(float_right.mean() - int8_right.mean()),
+                    drop_interval=drop,
+                    error_ratio=errors[1] / errors[0] if errors[0] else None,
+                    error_ratio_interval=ratio,
+                    net_flips=errors[1] - errors[0],
+                )
+            )
+            advance(1)
+    return results
+
+
+def check(results: list[TaskParity], gate: Gate | None = None) -> None:
+    """Pass or refuse.
+
+    Raises
+    ------
+    ParityError
+        Naming the first task that misses the gate and by how much.
+    """
+    gate = gate or Gate()
+    for one in results:
+        if one.cosine_torch_onnx < TORCH_COSINE:
+            raise ParityError(
+                f"task {one.task!r}: expected torch and ONNX float features to agree (cosine >= {TORCH_COSINE}), found "
+                f"{one.cosine_torch_onnx:.5f}; nothing was exported: report this with your versions of torch and onnxruntime"
+            )
+        if one.net_flips <= 1:
+            continue
+        advice = "nothing was exported: relax the gate (--max-drop, --max-error-ratio), or init with --scheme float32"
+        counted = f"on {one.examples} held-out examples ({one.net_flips} more errors)"
+        if one.drop > gate.max_drop:
+            low, high = one.drop_interval
+            raise ParityError(
+                f"task {one.task!r}: expected an accuracy drop of at most {gate.max_drop:g} points, found {one.drop:.2f} "
+                f"[{low:.2f}, {high:.2f}] {counted}; {advice}"
+            )
+        if one.error_ratio is None or one.error_ratio > gate.max_error_ratio:
+            found = "errors where float made none" if one.error_ratio is None else f"{one.error_ratio:.2f}"
+            raise ParityError(
+                f"task {one.task!r}: expected an error ratio of at most {gate.max_error_ratio:g}, found {found} {counted}; {advice}"
+            )
+
+
+def _decide(pooled: Floats, adapter: Adapter) -> NDArray[np.int64]:
+    scores = [head_scores(one, adapter.weight, adapter.bias, HEAD_SCALE) for one in pooled]
+    return np.stack(scores).argmax(axis=1)
+
+
+def _cosine(one: Floats, other: Floats) -> float:
+    return float((normalized(one) * normalized(other)).sum(axis=1).min())
+
+
+def _bootstrap(
+    float_right: NDArray[np.bool_], int8_right: NDArray[np.bool_], rng: np.random.Generator, draws: int = 2000
+) -> tuple[tuple[float, float], tuple[float, float] | None]:
+    """95 % intervals of the drop in points and of the error ratio, resampling examples in pairs."""
+    rows = rng.integers(0, len(float_right), (draws, len(float_right)))
+    float_errors, int8_errors = (~float_right[rows]).sum(axis=1), (~int8_right[rows]).sum(axis=1)
+    drops = 100 * (int8_errors - float_errors) / len(float_right)
+    low, high = np.quantile(drops, [0.025, 0.975])
+    some = float_errors > 0
+    if not some.any():
+        return (float(low), float(high)), None
+    ratios = np.quantile(int8_errors[some] / float_errors[some], [0.025, 0.975])
+    return (float(low), float(high)), (float(ratios[0]), float(ratios[1]))
