@@ -34,7 +34,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Machine:
-    """This machine, for the record of a measurement."""
+    """A description of the machine, for the record of a measurement."""
 
     machine: str
     cpu: str
@@ -83,7 +83,9 @@ def load_profile(name: str) -> Profile:
     if name not in known:
         raise UsageError(f"profile: expected one of {', '.join(known)}, found {name!r}")
     if known[name].machine != platform.machine():
-        raise UsageError(f"profile {name}: expected a machine of type {known[name].machine}, found {platform.machine()}; choose another")
+        raise UsageError(
+            f"profile {name}: expected a machine of type {known[name].machine}, found {platform.machine()}; choose another"
+        )
     return known[name]
 
 

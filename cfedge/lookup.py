@@ -37,6 +37,10 @@ Floats = NDArray[np.float32]
 #: Added to the shared covariance, relative to its mean variance, so that it can be inverted whatever the data.
 RIDGE = 1e-6
 
+#: Times Ledoit and Wolf's intensity, which is best for the covariance itself; telling classes apart wants more where
+#: examples are few and does not mind where they are many (docs/decisions/lookup.md).
+SHRINKAGE_FACTOR = 4.0
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -98,9 +102,15 @@ class Signature:
                 raise IncompatibleError(
                     f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype} {array.shape}; learn the task again"
                 )
-        if (arrays["counts"] < 1).any() or (arrays["diagonal"] < 0).any():  # type: ignore[operator]
+        if (arrays["counts"].astype(np.int64) < 1).any() or (arrays["diagonal"].astype(np.float32) < 0).any():
             raise IncompatibleError(f"{what}: expected counts >= 1 and a diagonal >= 0, found others; learn the task again")
-        return cls(**{name: arrays[name] for name in ("counts", "means", "factor", "diagonal")}, quartic=float(arrays["quartic"][0]))  # type: ignore[arg-type]
+        return cls(
+            counts=arrays["counts"].astype(np.int64, copy=False),
+            means=arrays["means"].astype(np.float16, copy=False),
+            factor=arrays["factor"].astype(np.float16, copy=False),
+            diagonal=arrays["diagonal"].astype(np.float32, copy=False),
+            quartic=float(arrays["quartic"][0]),
+        )
 
 
 @dataclass(frozen=True)
@@ -136,9 +146,12 @@ def normalized(features: Floats) -> Floats:
     """
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=-1))[0])
-        raise InputError(f"features of input {row}: expected finite numbers, found NaN or infinity; run: cfedge bench on this machine")
+        raise InputError(
+            f"features of input {row}: expected finite numbers, found NaN or infinity; run: cfedge bench on this machine"
+        )
     lengths = np.sqrt(np.einsum("bd,bd->b", features, features, dtype=np.float32))[:, None]
-    return features / np.maximum(lengths, np.float32(1e-12))
+    unit: Floats = features / np.maximum(lengths, np.float32(1e-12))
+    return unit
 
 
 class Lookup:
@@ -211,8 +224,8 @@ class Lookup:
 def _shared_covariance(signatures: list[Signature]) -> tuple[NDArray[np.float64], float]:
     """Pooled within-cluster covariance [D, D], shrunk to a scaled identity, and the shrinkage in [0, 1].
 
-    The intensity is Ledoit and Wolf's (2004), from the sums alone: with n examples, S = scatter / n and t = tr(S) / D,
-    beta = (quartic / n - |S|^2) / (n D), delta = (|S|^2 - D t^2) / D, intensity = min(beta, delta) / delta.
+    The intensity is `SHRINKAGE_FACTOR` times Ledoit and Wolf's (2004), from the sums alone: with n examples, S = scatter / n and t = tr(S) / D,
+    beta = (quartic / n - |S|^2) / (n D), delta = (|S|^2 - D t^2) / D, intensity = min(1, factor * beta / delta).
     """
     width = signatures[0].means.shape[1]
     scatter = np.zeros((width, width))
@@ -230,7 +243,7 @@ def _shared_covariance(signatures: list[Signature]) -> tuple[NDArray[np.float64]
     square = float((covariance**2).sum())
     beta = (quartic / examples - square) / (examples * width)
     delta = (square - width * level**2) / width
-    intensity = 1.0 if delta <= 0 else float(np.clip(beta / delta, 0.0, 1.0))
+    intensity = 1.0 if delta <= 0 else float(np.clip(SHRINKAGE_FACTOR * beta / delta, 0.0, 1.0))
     covariance = (1 - intensity) * covariance
     covariance[np.diag_indices(width)] += (intensity + RIDGE) * level
     return covariance, intensity

@@ -204,7 +204,9 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
         return tuple(_typed(arguments[0], item, f"{where}[{position}]") for position, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict) or not all(isinstance(item, arguments[1]) for item in value.values()):
-            raise SchemaError(f"{where}: expected an object of {arguments[1].__name__}, found {value!r:.80}; export the bundle again")
+            raise SchemaError(
+                f"{where}: expected an object of {arguments[1].__name__}, found {value!r:.80}; export the bundle again"
+            )
         return value
     if origin is types.UnionType:
         return None if value is None else _typed(arguments[0], value, where)
@@ -243,7 +245,9 @@ def _check(manifest: Manifest) -> None:
 def _distinct(what: str, names: list[str]) -> None:
     for name in names:
         if not 0 < len(name) <= LIMITS.name_characters:
-            raise SchemaError(f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80}; export the bundle again")
+            raise SchemaError(
+                f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80}; export the bundle again"
+            )
     if len(set(names)) != len(names):
         twice = next(name for position, name in enumerate(names) if name in names[:position])
         raise SchemaError(f"{what}: expected each once, found {twice!r} twice; export the bundle again")

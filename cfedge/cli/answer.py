@@ -26,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     bundle: BUNDLE,
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Without texts: one a line from standard input.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Without texts: one a line from standard input.")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="The task, where it is known.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
@@ -60,7 +62,9 @@ def predict(
             continue
         _show(text, answer, json=json)
     if refused:
-        raise InputError(f"standard input: expected every line to be answerable, found {refused} that were not; they were named above")
+        raise InputError(
+            f"standard input: expected every line to be answerable, found {refused} that were not; they were named above"
+        )
 
 
 def bench(
@@ -101,7 +105,9 @@ def _text(line: bytes, number: int) -> str:
     try:
         content = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"line {number}: expected UTF-8, found byte 0x{line[error.start]:02x} at {error.start}; save it as UTF-8") from error
+        raise InputError(
+            f"line {number}: expected UTF-8, found byte 0x{line[error.start]:02x} at {error.start}; save it as UTF-8"
+        ) from error
     if not content.lstrip().startswith("{"):
         return content
     try:
@@ -109,7 +115,9 @@ def _text(line: bytes, number: int) -> str:
     except (jsonlib.JSONDecodeError, RecursionError) as error:
         raise InputError(f"line {number}: expected a JSON object, found {error}; a text may not begin with {{") from error
     if not isinstance(row.get("text"), str):
-        raise InputError(f'line {number}: expected {{"text": ...}}, found {"no text" if "text" not in row else type(row["text"]).__name__}')
+        raise InputError(
+            f'line {number}: expected {{"text": ...}}, found {"no text" if "text" not in row else type(row["text"]).__name__}'
+        )
     return str(row["text"])
 
 

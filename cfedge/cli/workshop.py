@@ -30,7 +30,7 @@ def init(
     folder: Annotated[Path | None, typer.Option(help="Where the weights are; otherwise they are found.")] = None,
     split: Annotated[int | None, typer.Option(help="Blocks in the trunk; otherwise measured or the default.")] = None,
     measure: Annotated[Path | None, typer.Option(help="Labelled texts (CSV, JSONL, folder) to measure the split on.")] = None,
-    slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,fc1",
+    slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,o,fc1,fc2",
     scheme: Annotated[str, typer.Option(help="Quantisation: int8-row or float32.")] = "int8-row",
     json: JSON = False,
 ) -> None:
@@ -45,7 +45,9 @@ def init(
     record = made.backbone
     shipped = record.trunk.size + record.tail.size + record.tokenizer.size
     if json:
-        print_json({"workspace": str(workspace), "backbone": dataclasses.asdict(record), "digest": record.digest, "bytes": shipped})
+        print_json(
+            {"workspace": str(workspace), "backbone": dataclasses.asdict(record), "digest": record.digest, "bytes": shipped}
+        )
     else:
         print(
             f"{workspace}: {record.name} ({record.source_sha256[:12]}), {record.blocks} blocks cut before block {record.split}, "
@@ -155,7 +157,9 @@ def evaluate(
         ("task", "examples", "accuracy", "retrieval", "task known"),
         [(one.task, one.examples, f"{one.accuracy:.3f}", f"{one.retrieval:.3f}", f"{one.known:.3f}") for one in scores.tasks],
     )
-    print(f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}")
+    print(
+        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}"
+    )
 
 
 def export(
@@ -171,9 +175,7 @@ def export(
     from cfedge_export.pack import export as write
     from cfedge_export.parity import Gate
 
-    done = write(
-        Workspace(workspace), out, gate=Gate(max_drop, max_error_ratio), replace=replace, progress=TerminalProgress()
-    )
+    done = write(Workspace(workspace), out, gate=Gate(max_drop, max_error_ratio), replace=replace, progress=TerminalProgress())
     whole = sum(len(data) for data in done.bundle.objects.values())
     if json:
         print_json({"bundle": str(out), "bytes": whole, "parity": [dataclasses.asdict(one) for one in done.parity]})

@@ -11,7 +11,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -159,7 +160,8 @@ class _Named:
     def __init__(self, inner: Progress, prefix: str) -> None:
         self._inner, self._prefix = inner, prefix
 
-    def track(self, title: str, total: int) -> object:
+    def track(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Pass the stage on."""
         return self._inner.track(self._prefix + title, total)
 
 
@@ -169,7 +171,11 @@ def _answer_without_torch(bundle: Path, asked: list[dict[str, str]]) -> list[Pre
         questions.writelines(json.dumps(one) + "\n" for one in asked)
         questions.seek(0)
         done = subprocess.run(
-            [sys.executable, "-m", "cfedge.demo.device", str(bundle)], stdin=questions, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "cfedge.demo.device", str(bundle)],
+            stdin=questions,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -61,7 +61,9 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
         shapes[f"b.{slot.name}"] = (1, task.rank, slot.columns)
     if set(outputs) != set(shapes):
         odd = sorted(set(outputs) ^ set(shapes))
-        raise IncompatibleError(f"{what}: expected {len(shapes)} outputs for the backbone's slots, found a difference at {odd[0]!r}; export it again")
+        raise IncompatibleError(
+            f"{what}: expected {len(shapes)} outputs for the backbone's slots, found a difference at {odd[0]!r}; export it again"
+        )
     arrays: dict[str, NDArray[np.float32]] = {}
     for name, shape in shapes.items():
         array = outputs[name]

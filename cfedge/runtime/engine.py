@@ -172,9 +172,7 @@ class Engine:
             for one, adapter in zip(pooled, adapters, strict=True)
         ]
 
-    def _answer(
-        self, row: int, name: str, found: Retrieval, logits: Floats, *, truncated: bool, ms: float
-    ) -> Prediction:
+    def _answer(self, row: int, name: str, found: Retrieval, logits: Floats, *, truncated: bool, ms: float) -> Prediction:
         task = self._tasks[name]
         best = int(logits.argmax())
         weights = np.exp(logits - logits[best])
@@ -210,4 +208,5 @@ class Engine:
 def head_scores(pooled: Floats, weight: Floats, bias: Floats, scale: float) -> Floats:
     """Return float32 [C] scores of one pooled vector [D]: its direction times `scale`, through the linear head."""
     direction = normalized(pooled[None])[0] * np.float32(scale)
-    return direction @ weight + bias
+    scores: Floats = direction @ weight + bias
+    return scores

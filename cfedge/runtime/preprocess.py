@@ -59,9 +59,13 @@ class TextPreprocessor:
         if not isinstance(text, str):
             raise InputError(f"input {position}: expected a text, found {type(text).__name__}; pass a string")
         if not text.strip():
-            raise InputError(f"input {position}: expected a text, found {'an empty one' if not text else 'white space only'}; leave it out")
+            raise InputError(
+                f"input {position}: expected a text, found {'an empty one' if not text else 'white space only'}; leave it out"
+            )
         try:
             encoding = self._tokenizer.encode(text)
         except (UnicodeEncodeError, TypeError) as error:
-            raise InputError(f"input {position}: expected valid UTF-8, found {error}; decode it with the right encoding first") from error
+            raise InputError(
+                f"input {position}: expected valid UTF-8, found {error}; decode it with the right encoding first"
+            ) from error
         return Tokens(np.array(encoding.ids, np.int64), bool(encoding.overflowing))

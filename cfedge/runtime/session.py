@@ -63,15 +63,15 @@ def constants(model: bytes, what: str) -> tuple[dict[str, object], dict[str, str
     options.log_severity_level = 3
     session = _open(model, what, options, [])
     if session.get_inputs():
-        raise IncompatibleError(f"{what}: expected a graph without inputs, found {session.get_inputs()[0].name!r}; export it again")
+        raise IncompatibleError(
+            f"{what}: expected a graph without inputs, found {session.get_inputs()[0].name!r}; export it again"
+        )
     names = [output.name for output in session.get_outputs()]
     metadata = dict(session.get_modelmeta().custom_metadata_map)
     return dict(zip(names, session.run(names, {}), strict=True)), metadata
 
 
-def _open(
-    model: bytes, what: str, options: onnxruntime.SessionOptions, disabled: list[str]
-) -> onnxruntime.InferenceSession:
+def _open(model: bytes, what: str, options: onnxruntime.SessionOptions, disabled: list[str]) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model, options, providers=_PROVIDERS, disabled_optimizers=disabled)
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own

@@ -84,7 +84,9 @@ def load_file(path: Path) -> Examples:
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at {error.start}; save it as UTF-8") from error
+        raise DataError(
+            f"{path}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at {error.start}; save it as UTF-8"
+        ) from error
     except OSError as error:
         raise DataError(f"{path}: expected to read it, found {error.strerror}") from error
     rows = _csv_rows(content, path) if path.suffix == ".csv" else _json_rows(content, path)
@@ -158,7 +160,9 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]
 def _check_columns(columns: list[str], where: str) -> None:
     missing = [name for name in ("text", "label") if name not in columns]
     if missing:
-        raise DataError(f"{where}: expected the columns text and label, found {', '.join(columns) or 'none'}; missing: {', '.join(missing)}")
+        raise DataError(
+            f"{where}: expected the columns text and label, found {', '.join(columns) or 'none'}; missing: {', '.join(missing)}"
+        )
 
 
 def _examples(rows: Iterator[tuple[int, object, object]], source: str) -> Examples:

@@ -44,7 +44,7 @@ HEAD_SCALE = 8.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. Defaults were chosen on CLINC150's validation split (docs/decisions/adapter.md).
+    """How to train. Defaults were chosen on CLINC150's validation split (docs/decisions/split-and-slots.md).
 
     Attributes
     ----------
@@ -129,7 +129,9 @@ def learn(
     classes = examples.classes
     strangers = sorted(set(held_out.labels) - set(classes))
     if strangers:
-        raise DataError(f"{held_out.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples")
+        raise DataError(
+            f"{held_out.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples"
+        )
     targets = _targets(examples, classes)
     with _threads(settings.threads):
         trunk = Trunk(
@@ -172,8 +174,10 @@ def _cached_features(
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):
             arrays = load_arrays(path.read_bytes(), str(path))
-            bounds = np.cumsum(arrays["lengths"])[:-1]  # type: ignore[arg-type]
-            return np.split(arrays["hidden"], bounds), arrays["features"]  # type: ignore[return-value, arg-type]
+            bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
+            return np.split(arrays["hidden"].astype(np.float32, copy=False), bounds), arrays["features"].astype(
+                np.float32, copy=False
+            )
     hidden: list[Floats] = []
     features: list[Floats] = []
     step = 64
@@ -215,12 +219,14 @@ def _train(
     with progress.track("adapter", epochs * batches) as advance:
         for _ in range(epochs):
             order = torch.randperm(len(hidden), generator=generator)
-            for rows in order.split(settings.batch):
+            for rows in torch.split(order, settings.batch):
                 pooled = tail(*_padded([hidden[row] for row in rows]), slots)
                 scores = functional.normalize(pooled, dim=-1) * HEAD_SCALE @ weight + bias
                 loss = functional.cross_entropy(scores, labels[rows])
                 if not torch.isfinite(loss):
-                    raise DataError(f"training: expected a finite loss, found {loss.item()}; lower --learning-rate (now {settings.learning_rate})")
+                    raise DataError(
+                        f"training: expected a finite loss, found {loss.item()}; lower --learning-rate (now {settings.learning_rate})"
+                    )
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
@@ -235,9 +241,7 @@ def _initial_slots(slots: tuple[Slot, ...], rank: int, generator: torch.Generato
     """A ~ N(0, 1 / rows), B = 0: the adapter begins as no change (Hu et al. 2021, section 4.1)."""
     values: dict[str, Tensor] = {}
     for slot in slots:
-        values[f"a.{slot.name}"] = torch.nn.Parameter(
-            torch.randn(1, slot.rows, rank, generator=generator) / slot.rows**0.5
-        )
+        values[f"a.{slot.name}"] = torch.nn.Parameter(torch.randn(1, slot.rows, rank, generator=generator) / slot.rows**0.5)
         values[f"b.{slot.name}"] = torch.nn.Parameter(torch.zeros(1, rank, slot.columns))
     return values
 

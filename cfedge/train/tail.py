@@ -46,7 +46,9 @@ class TorchTail:
     def __init__(self, model: ModelProto, device: torch.device | str = "cpu") -> None:
         unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys())
         if unknown:
-            raise BackboneError(f"tail: cannot train through {', '.join(unknown)}; known operators: {', '.join(sorted(OPERATORS))}")
+            raise BackboneError(
+                f"tail: cannot train through {', '.join(unknown)}; known operators: {', '.join(sorted(OPERATORS))}"
+            )
         self.device = torch.device(device)
         self._weights = {
             tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()).to(self.device)
@@ -89,12 +91,14 @@ def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     query, key, value, bias, lengths = inputs
     batch, tokens, width = query.shape
     heads = int(attributes["num_heads"])  # type: ignore[call-overload]
-    split = [
+    heads_first = [
         (part + offset).view(batch, tokens, heads, width // heads).transpose(1, 2)
         for part, offset in zip((query, key, value), bias.chunk(3), strict=True)
     ]
     visible = torch.arange(tokens, device=query.device)[None, :] < lengths[:, None]
-    mixed = functional.scaled_dot_product_attention(*split, attn_mask=visible[:, None, None, :])
+    mixed = functional.scaled_dot_product_attention(
+        heads_first[0], heads_first[1], heads_first[2], attn_mask=visible[:, None, None, :]
+    )
     return [mixed.transpose(1, 2).reshape(batch, tokens, width)]
 
 
@@ -119,6 +123,6 @@ OPERATORS: dict[str, _Operator] = {
     "Mul": lambda i, a: [i[0] * i[1]],
     "MultiHeadAttention": _attention,
     "ReduceSum": _reduce_sum,
-    "Split": lambda i, a: list(i[0].split(i[1].tolist(), dim=int(a["axis"]))),  # type: ignore[call-overload]
+    "Split": lambda i, a: list(torch.split(i[0], i[1].tolist(), dim=int(a["axis"]))),  # type: ignore[call-overload]
     "Unsqueeze": lambda i, a: [i[0].unsqueeze(int(i[1].item()))],
 }

@@ -22,11 +22,11 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import numpy as np
@@ -42,6 +42,7 @@ __all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
 
 SCHEMA = 1
 Floats = NDArray[np.float32]
+_Parsed = TypeVar("_Parsed")
 _FILES = ("trunk.onnx", "tail.onnx", "tokenizer.json", "train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -99,12 +100,16 @@ class Workspace:
         try:
             content = json.loads(index.read_bytes())
             if content["schema"] != SCHEMA:
-                raise WorkspaceError(f"{index}: expected schema {SCHEMA}, found {content['schema']!r}; use the cfedge that wrote it")
+                raise WorkspaceError(
+                    f"{index}: expected schema {SCHEMA}, found {content['schema']!r}; use the cfedge that wrote it"
+                )
             self.backbone = _backbone(content["backbone"])
             self._digests: dict[str, str] = dict(content["files"])
             self._folders: dict[str, str] = dict(content["tasks"])
         except (ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(f"{index}: expected a workspace's index, found {type(error).__name__}: {error}; restore it") from error
+            raise WorkspaceError(
+                f"{index}: expected a workspace's index, found {type(error).__name__}: {error}; restore it"
+            ) from error
 
     @classmethod
     def create(cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]) -> Workspace:
@@ -136,7 +141,9 @@ class Workspace:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise WorkspaceError(f"{path}: expected the backbone's file, found {error.strerror}; make the workspace again") from error
+            raise WorkspaceError(
+                f"{path}: expected the backbone's file, found {error.strerror}; make the workspace again"
+            ) from error
         found = hashlib.sha256(data).hexdigest()
         if found != self._digests[name]:
             raise WorkspaceError(f"{path}: expected SHA-256 {self._digests[name]}, found {found}; make the workspace again")
@@ -155,7 +162,7 @@ class Workspace:
 
     def adapter(self, name: str) -> dict[str, Floats]:
         """Read a task's adapter and head."""
-        return self._loaded(name, "adapter.safetensors", lambda data, what: load_arrays(data, what))
+        return self._loaded(name, "adapter.safetensors", _adapter)
 
     def signature(self, name: str) -> Signature:
         """Read a task's signature."""
@@ -181,14 +188,20 @@ class Workspace:
             The name is malformed or taken, or a label belongs to another task.
         """
         if not _NAME.fullmatch(name):
-            raise TaskError(f"task name: expected lower-case letters, digits, - and _ (at most 64), found {name!r}; choose another")
+            raise TaskError(
+                f"task name: expected lower-case letters, digits, - and _ (at most 64), found {name!r}; choose another"
+            )
         if name in self._folders and not replace:
             raise TaskError(f"task {name!r}: expected a new name, found a task of that name; use --replace to learn it anew")
         if len(classes) < 2:
-            raise TaskError(f"task {name!r}: expected at least 2 classes, found {len(classes)} ({', '.join(classes)}); add another label")
+            raise TaskError(
+                f"task {name!r}: expected at least 2 classes, found {len(classes)} ({', '.join(classes)}); add another label"
+            )
         for label in classes:
             if len(label) > 200:
-                raise TaskError(f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)")
+                raise TaskError(
+                    f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)"
+                )
         for other in self.tasks:
             shared = sorted(set(self.record(other).classes) & set(classes)) if other != name else []
             if shared:
@@ -247,9 +260,13 @@ class Workspace:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
-            raise WorkspaceError(f"{self.folder}: expected it free for writing, found another cfedge at work; try again when it ends") from error
+            raise WorkspaceError(
+                f"{self.folder}: expected it free for writing, found another cfedge at work; try again when it ends"
+            ) from error
         except OSError as error:
-            raise WorkspaceError(f"{self.folder}: expected to write there, found {error.strerror}; check the disk and rights") from error
+            raise WorkspaceError(
+                f"{self.folder}: expected to write there, found {error.strerror}; check the disk and rights"
+            ) from error
         try:
             self._folders = Workspace(self.folder)._folders
             yield
@@ -266,21 +283,27 @@ class Workspace:
 
     def _folder(self, name: str) -> Path:
         if name not in self._folders:
-            raise TaskError(f"task: expected one of {', '.join(self.tasks) or 'none yet'}, found {name!r}; see: cfedge list {self.folder}")
+            raise TaskError(
+                f"task: expected one of {', '.join(self.tasks) or 'none yet'}, found {name!r}; see: cfedge list {self.folder}"
+            )
         return self.folder / "tasks" / self._folders[name]
 
-    def _loaded(self, name: str, file: str, parse: Any) -> Any:
+    def _loaded(self, name: str, file: str, parse: Callable[[bytes, str], _Parsed]) -> _Parsed:
         path = self._folder(name) / file
         try:
             return parse(path.read_bytes(), str(path))
         except OSError as error:
-            raise DamagedError(f"{path}: expected the task's file, found {error.strerror}; learn the task again with --replace") from error
+            raise DamagedError(
+                f"{path}: expected the task's file, found {error.strerror}; learn the task again with --replace"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedError(f"{path}: expected the task's file, found {error}; learn the task again with --replace") from error
 
 
 def _index(backbone: Backbone, digests: Mapping[str, str], tasks: Mapping[str, str]) -> bytes:
-    return canonical_json({"schema": SCHEMA, "backbone": dataclasses.asdict(backbone), "files": dict(digests), "tasks": dict(tasks)})
+    return canonical_json(
+        {"schema": SCHEMA, "backbone": dataclasses.asdict(backbone), "files": dict(digests), "tasks": dict(tasks)}
+    )
 
 
 def _backbone(content: dict[str, Any]) -> Backbone:
@@ -294,8 +317,14 @@ def _record(data: bytes, what: str) -> TaskRecord:
     return TaskRecord(**{**content, "classes": tuple(content["classes"])})
 
 
+def _adapter(data: bytes, what: str) -> dict[str, Floats]:
+    return {name: array.astype(np.float32, copy=False) for name, array in load_arrays(data, what).items()}
+
+
 def _held_out(data: bytes, what: str) -> HeldOut:
     arrays = load_arrays(data, what)
     texts = load_note(data)["texts"]
     assert isinstance(texts, list)
-    return HeldOut(tuple(texts), arrays["classes"], arrays["features"])  # type: ignore[arg-type]
+    return HeldOut(
+        tuple(texts), arrays["classes"].astype(np.int64, copy=False), arrays["features"].astype(np.float32, copy=False)
+    )

@@ -60,7 +60,9 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
         nodes.append(helper.make_node("DequantizeLinear", [f"{name}.q", f"{name}.scale"], [name], name=name, axis=kept))
     rank = next(array.shape[-1] for name, array in arrays.items() if name.startswith("a."))
     graph = helper.make_graph(nodes, "adapter", [], outputs, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cfedge")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cfedge"
+    )
     helper.set_model_props(model, {"cfedge.base": base, "cfedge.task": task, "cfedge.rank": str(rank)})
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString(deterministic=True)

@@ -162,7 +162,9 @@ def _pool(model: ModelProto, width: int) -> None:
 
 def pooling(hidden: str, prefix: str) -> list[NodeProto]:
     """Nodes for the masked mean of `hidden` [B, S, D] -> ``pooled`` [B, D]."""
-    cast, weights, weighted, total, count = (f"{prefix}.pool.{part}" for part in ("mask", "weights", "weighted", "total", "count"))
+    cast, weights, weighted, total, count = (
+        f"{prefix}.pool.{part}" for part in ("mask", "weights", "weighted", "total", "count")
+    )
     return [
         helper.make_node("Cast", [MASK], [cast], name=cast, to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", [cast, "pool.last_axis"], [weights], name=weights),

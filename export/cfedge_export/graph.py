@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnx.utils import Extractor
 
 from cfedge.errors import BackboneError
@@ -158,9 +158,3 @@ def _rename(model: ModelProto, old: str, new: str) -> None:
     for node in model.graph.node:
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
-
-
-def weight(model: ModelProto, site: Site) -> "numpy_helper.np.ndarray":
-    """Return the float32 weight [rows, columns] of a site."""
-    node = next(node for node in model.graph.node if node.name == site.node)
-    return numpy_helper.to_array(next(t for t in model.graph.initializer if t.name == node.input[1]))

@@ -49,7 +49,9 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
         There is no task yet, or a task belongs to another backbone.
     """
     if not workspace.tasks:
-        raise WorkspaceError(f"{workspace.folder}: expected at least one task, found none; add one with: cfedge add {workspace.folder} NAME --data FILE")
+        raise WorkspaceError(
+            f"{workspace.folder}: expected at least one task, found none; add one with: cfedge add {workspace.folder} NAME --data FILE"
+        )
     backbone = workspace.backbone
     learned = {name: workspace.task(name) for name in workspace.tasks}
     for name, task in learned.items():
@@ -128,7 +130,9 @@ def export(
         The disk refused, or `target` exists and `replace` is false; nothing was written.
     """
     if target.exists() and not replace:
-        raise StorageError(f"{target}: expected a new name for the bundle, found something there; choose another or use --replace")
+        raise StorageError(
+            f"{target}: expected a new name for the bundle, found something there; choose another or use --replace"
+        )
     bundle = build(workspace, progress)
     engine = Engine(bundle)
     results = parity.compare(workspace, engine, progress)

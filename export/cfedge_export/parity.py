@@ -163,7 +163,8 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
 
 def _decide(pooled: Floats, adapter: Adapter) -> NDArray[np.int64]:
     scores = [head_scores(one, adapter.weight, adapter.bias, HEAD_SCALE) for one in pooled]
-    return np.stack(scores).argmax(axis=1)
+    decisions: NDArray[np.int64] = np.stack(scores).argmax(axis=1)
+    return decisions
 
 
 def _cosine(one: Floats, other: Floats) -> float:

@@ -1,7 +1,8 @@
 """Prepare a workspace's backbone, once: export, cut, slots, quantise, freeze.
 
-The depth of the cut is given, the backbone's default, or measured: the shallowest whose held-out class retrieval is
-within one standard error of the best (a shallower trunk leaves more blocks to adapt).
+The depth of the cut is given, the backbone's default, or measured: the deepest whose held-out class retrieval is within
+one standard error of the best (a deeper cut makes adapters smaller and learning faster, and costs no accuracy where it
+was measured: docs/decisions/split-and-slots.md).
 
 Letters: B batch, D width, L depth.
 """
@@ -32,8 +33,8 @@ from cfedge_export.quantize import SCHEMES
 
 __all__ = ["DEFAULT_PARTS", "measure_split", "prepare"]
 
-#: Products of each tail block that get a slot: as accurate as all four, at half the added time (docs/decisions/adapter.md).
-DEFAULT_PARTS = ("qkv", "fc1")
+#: Products of each tail block that get a slot (docs/decisions/split-and-slots.md).
+DEFAULT_PARTS = ("qkv", "o", "fc1", "fc2")
 
 
 def prepare(
@@ -82,7 +83,9 @@ def prepare(
         found = find(name, folder)
         tokenizer_path = found.folder / "tokenizer.json"
         if not tokenizer_path.is_file():
-            raise BackboneError(f"{found.folder}: expected tokenizer.json, found none; save the tokenizer with transformers >= 4.56 first")
+            raise BackboneError(
+                f"{found.folder}: expected tokenizer.json, found none; save the tokenizer with transformers >= 4.56 first"
+            )
         tokenizer = tokenizer_path.read_bytes()
         advance(1)
         encoder = to_onnx(found.folder)
@@ -138,10 +141,12 @@ def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Exa
         accuracy.append(float((found == truth).mean()))
     best = max(accuracy)
     tolerance = (best * (1 - best) / len(truth)) ** 0.5
-    return 1 + next(depth for depth, value in enumerate(accuracy) if value >= best - tolerance)
+    return 1 + max(depth for depth, value in enumerate(accuracy) if value >= best - tolerance)
 
 
-def _features_by_depth(encoder: ModelProto, preprocess: TextPreprocessor, examples: Examples) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _features_by_depth(
+    encoder: ModelProto, preprocess: TextPreprocessor, examples: Examples
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Pooled features after each block but the last: float32 [B, L - 1, D]."""
     probe = ModelProto()
     probe.CopyFrom(encoder)

@@ -94,8 +94,8 @@ class _Rewriter:
         onnx.checker.check_model(self.model)
         return self.model
 
-    def emit(self, op: str, inputs: list[str], output: str, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [output], name=f"{output}.{op}", **attributes))
+    def emit(self, op: str, inputs: list[str], output: str, **attributes: int) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], f"{output}.{op}", None, None, None, **attributes))
         return output
 
     def constant(self, name: str, array: NDArray[np.generic]) -> str:

