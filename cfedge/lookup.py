@@ -149,7 +149,7 @@ def normalized(features: Floats) -> Floats:
         raise InputError(
             f"features of input {row}: expected finite numbers, found NaN or infinity; run: cfedge bench on this machine"
         )
-    lengths = np.sqrt(np.einsum("bd,bd->b", features, features, dtype=np.float32))[:, None]
+    lengths = np.sqrt((features * features).sum(axis=1, keepdims=True, dtype=np.float32))
     unit: Floats = features / np.maximum(lengths, np.float32(1e-12))
     return unit
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from cfedge.errors import SchemaError
 
-__all__ = ["SCHEMA", "Backbone", "Certificate", "FileRef", "Manifest", "Slot", "Task", "canonical_json", "parse", "serialize"]
+__all__ = ["Backbone", "Certificate", "FileRef", "Manifest", "SCHEMA", "Slot", "Task", "canonical_json", "parse", "serialize"]
 
 #: Version of the bundle format that this program reads and writes.
 SCHEMA = 1

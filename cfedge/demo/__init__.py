@@ -23,7 +23,7 @@ from cfedge.errors import CfedgeError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Prediction
 
-__all__ = ["LIVE", "TASKS", "DemoResult", "data_folder", "run", "strangers"]
+__all__ = ["DemoResult", "LIVE", "TASKS", "data_folder", "run", "strangers"]
 
 #: In the order in which they are learned.
 TASKS = ("lighting", "climate", "access", "rooms", "maintenance")

@@ -54,7 +54,7 @@ class TextPreprocessor:
         Raises
         ------
         InputError
-            It is not a text, is empty, or holds surrogates (it was not valid UTF-8).
+            It is not a text, is empty, or holds lone surrogates (its bytes were not valid UTF-8).
         """
         if not isinstance(text, str):
             raise InputError(f"input {position}: expected a text, found {type(text).__name__}; pass a string")
@@ -64,8 +64,8 @@ class TextPreprocessor:
             )
         try:
             encoding = self._tokenizer.encode(text)
-        except (UnicodeEncodeError, TypeError) as error:
+        except TypeError as error:  # what tokenizers makes of a surrogate
             raise InputError(
-                f"input {position}: expected valid UTF-8, found {error}; decode it with the right encoding first"
+                f"input {position}: expected valid Unicode, found a lone surrogate; decode the bytes with their right encoding first"
             ) from error
         return Tokens(np.array(encoding.ids, np.int64), bool(encoding.overflowing))

@@ -124,5 +124,6 @@ OPERATORS: dict[str, _Operator] = {
     "MultiHeadAttention": _attention,
     "ReduceSum": _reduce_sum,
     "Split": lambda i, a: list(torch.split(i[0], i[1].tolist(), dim=int(a["axis"]))),  # type: ignore[call-overload]
+    "Squeeze": lambda i, a: [i[0].squeeze(int(i[1].item()))],
     "Unsqueeze": lambda i, a: [i[0].unsqueeze(int(i[1].item()))],
 }

@@ -25,7 +25,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
 
-__all__ = ["OPSET", "POOLED", "IDS", "MASK", "to_onnx"]
+__all__ = ["IDS", "MASK", "OPSET", "POOLED", "add_pooling_axis", "pooling", "to_onnx"]
 
 #: Operator set of every graph that cfedge writes: ONNX Runtime >= 1.14 reads it, and optimum exports it.
 OPSET = 18
@@ -157,30 +157,30 @@ def _pool(model: ModelProto, width: int) -> None:
     model.graph.node.extend(pooling(hidden, "last"))
     del model.graph.output[:]
     model.graph.output.append(helper.make_tensor_value_info(POOLED, TensorProto.FLOAT, ["batch", width]))
-    add_pooling_axes(model)
+    add_pooling_axis(model)
 
 
 def pooling(hidden: str, prefix: str) -> list[NodeProto]:
-    """Nodes for the masked mean of `hidden` [B, S, D] -> ``pooled`` [B, D]."""
-    cast, weights, weighted, total, count = (
-        f"{prefix}.pool.{part}" for part in ("mask", "weights", "weighted", "total", "count")
-    )
+    """Nodes for the masked mean of `hidden` [B, S, D] -> ``pooled`` [B, D].
+
+    A product of weights [B, 1, S] and states: each row is summed alone, in an order that does not depend on the batch
+    (ReduceSum's does).
+    """
+    mask, count, share, weights, mean = (f"{prefix}.pool.{part}" for part in ("mask", "count", "share", "weights", "mean"))
     return [
-        helper.make_node("Cast", [MASK], [cast], name=cast, to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", [cast, "pool.last_axis"], [weights], name=weights),
-        helper.make_node("Mul", [hidden, weights], [weighted], name=weighted),
-        helper.make_node("ReduceSum", [weighted, "pool.token_axis"], [total], name=total, keepdims=0),
-        helper.make_node("ReduceSum", [weights, "pool.token_axis"], [count], name=count, keepdims=0),
-        helper.make_node("Div", [total, count], [POOLED], name=f"{prefix}.pool"),
+        helper.make_node("Cast", [MASK], [mask], name=mask, to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", [mask, "pool.token_axis"], [count], name=count, keepdims=1),
+        helper.make_node("Div", [mask, count], [share], name=share),
+        helper.make_node("Unsqueeze", [share, "pool.token_axis"], [weights], name=weights),
+        helper.make_node("MatMul", [weights, hidden], [mean], name=mean),
+        helper.make_node("Squeeze", [mean, "pool.token_axis"], [POOLED], name=f"{prefix}.pool"),
     ]
 
 
-def add_pooling_axes(model: ModelProto) -> None:
-    """The two small constants that `pooling` refers to."""
-    known = {tensor.name for tensor in model.graph.initializer}
-    for name, axis in (("pool.last_axis", -1), ("pool.token_axis", 1)):
-        if name not in known:
-            model.graph.initializer.append(numpy_helper.from_array(np.array([axis], np.int64), name))
+def add_pooling_axis(model: ModelProto) -> None:
+    """Add the small constant that `pooling` refers to."""
+    if "pool.token_axis" not in [tensor.name for tensor in model.graph.initializer]:
+        model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "pool.token_axis"))
 
 
 def _tidy(model: ModelProto) -> None:

@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnx.utils import Extractor
 
 from cfedge.errors import BackboneError
-from cfedge_export.encoder import MASK, POOLED, add_pooling_axes, pooling
+from cfedge_export.encoder import MASK, POOLED, add_pooling_axis, pooling
 
 __all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "sites"]
 
@@ -47,8 +47,8 @@ def blocks(model: ModelProto) -> list[str]:
     """Return, per block, the tensor that enters it (the input of its query), then the encoder's last hidden state."""
     producers = _producers(model)
     entries = [_qkv(producers, node).input[0] for node in _attention(model)]
-    weighted = next(node for node in model.graph.node if node.op_type == "Mul" and node.output[0].endswith("pool.weighted"))
-    return [*entries, weighted.input[0]]
+    mean = next(node for node in model.graph.node if node.output[0].endswith("pool.mean"))
+    return [*entries, mean.input[1]]
 
 
 def sites(model: ModelProto) -> list[Site]:
@@ -88,7 +88,7 @@ def cut(model: ModelProto, split: int) -> tuple[ModelProto, ModelProto]:
     for part in (trunk, tail):
         _rename(part, joint, HIDDEN)
     trunk.graph.node.extend(pooling(HIDDEN, "trunk"))
-    add_pooling_axes(trunk)
+    add_pooling_axis(trunk)
     hidden = helper.make_tensor_value_info(HIDDEN, TensorProto.FLOAT, ["batch", "sequence", width])
     mask = helper.make_tensor_value_info(MASK, TensorProto.INT64, ["batch", "sequence"])
     pooled = helper.make_tensor_value_info(POOLED, TensorProto.FLOAT, ["batch", width])

@@ -25,7 +25,7 @@ from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
 
-__all__ = ["GOLDEN_VECTORS", "Exported", "build", "export"]
+__all__ = ["Exported", "GOLDEN_VECTORS", "build", "export"]
 
 #: Held-out examples a task that travel with it, to check a device's arithmetic.
 GOLDEN_VECTORS = 16

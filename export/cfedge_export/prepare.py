@@ -27,7 +27,7 @@ from cfedge.train.data import Examples, split_held_out
 from cfedge.train.signature import signature
 from cfedge.train.workspace import Workspace
 from cfedge_export.adapters import IR_VERSION
-from cfedge_export.encoder import add_pooling_axes, pooling, to_onnx
+from cfedge_export.encoder import add_pooling_axis, pooling, to_onnx
 from cfedge_export.graph import add_slots, blocks, cut
 from cfedge_export.quantize import SCHEMES
 
@@ -157,7 +157,7 @@ def _features_by_depth(
         probe.graph.node.extend(nodes)
         probe.graph.output.append(helper.make_tensor_value_info(f"pooled{depth}", TensorProto.FLOAT, None))
         names.append(f"pooled{depth}")
-    add_pooling_axes(probe)
+    add_pooling_axis(probe)
     session = open_session(_bytes(probe), "encoder")
     rows = []
     for position, text in enumerate(examples.texts):

@@ -1,22 +1,203 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import make_texts
+from conftest import WORDS, make_texts
 
 from cfedge import Engine
-from cfedge.errors import InputError, TaskError
+from cfedge.bundle.files import Bundle, read, reference
+from cfedge.errors import IncompatibleError, InputError, TaskError
+from cfedge.lookup import Signature
+from cfedge_export.adapters import adapter_onnx
 
 
-def test_answers_carry_task_label_and_evidence(tiny_bundle: Path) -> None:
-    engine = Engine.open(tiny_bundle)
+@pytest.fixture
+def engine(tiny_bundle: Path) -> Engine:
+    return Engine.open(tiny_bundle)
+
+
+@pytest.fixture
+def mixed() -> list[str]:
+    return [text for task in ("colors", "animals") for text, _ in make_texts(task, 8, seed=5)]
+
+
+def test_answers_carry_task_label_and_evidence(engine: Engine) -> None:
     one = engine.predict(["crimson please"])[0]
     assert one.task in engine.tasks
+    assert one.label in {label for labels in WORDS.values() for label in labels}
     assert 0 < one.probability <= 1
     assert one.margin is not None
     assert one.margin >= 0
-    assert one.runner_up in engine.tasks
-    assert one.runner_up != one.task
-    assert one.ms > 0
+    assert {one.task, one.runner_up} == {"animals", "colors"}
     assert one.unknown == (one.reason is not None)
+    assert one.ms > 0
+    json.dumps(one.as_dict(), allow_nan=False)
+
+
+def test_most_unseen_texts_are_answered_right(engine: Engine) -> None:
+    rows = [(task, *row) for task in ("colors", "animals") for row in make_texts(task, 10, seed=9)]
+    answers = engine.predict([text for _, text, _ in rows])
+    right = [one.task == task and one.label == label for one, (task, _, label) in zip(answers, rows, strict=True)]
+    assert np.mean(right) > 0.5  # six classes by chance: 0.17
+
+
+def test_a_mixed_batch_answers_as_one_by_one_to_the_last_bit(engine: Engine, mixed: list[str]) -> None:
+    together = [dataclasses.replace(one, ms=0) for one in engine.predict(mixed)]
+    alone = [dataclasses.replace(engine.predict([text])[0], ms=0) for text in mixed]
+    assert len({one.task for one in together}) == 2
+    assert together == alone
+
+
+def test_order_within_a_batch_does_not_matter(engine: Engine, mixed: list[str]) -> None:
+    forward, backward = engine.predict(mixed), engine.predict(mixed[::-1])[::-1]
+    assert [(one.label, one.probability) for one in forward] == [(one.label, one.probability) for one in backward]
+
+
+def test_a_known_task_is_obeyed_and_its_scores_are_those_of_its_head(engine: Engine, mixed: list[str]) -> None:
+    answers = engine.predict(mixed, task="colors")
+    classes = next(task.classes for task in engine.manifest.tasks if task.name == "colors")
+    assert {one.task for one in answers} == {"colors"}
+    scores = engine.class_scores(mixed, "colors")
+    assert [one.label for one in answers] == [classes[row] for row in scores.argmax(axis=1)]
+    soft = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(
+        [one.probability for one in answers], (soft / soft.sum(axis=1, keepdims=True)).max(axis=1), rtol=1e-5
+    )
+
+
+def test_no_texts_give_no_answers_and_one_string_one_answer(engine: Engine) -> None:
+    assert engine.predict([]) == []
+    assert len(engine.predict("crimson please")) == 1
+
+
+@pytest.mark.parametrize(
+    ("bad", "found"),
+    [
+        ("", "an empty one"),
+        ("  \t", "white space only"),
+        (None, "NoneType"),
+        (b"x", "bytes"),
+        ("\ud800", "a lone surrogate"),
+        (3.5, "float"),
+    ],
+)
+def test_what_is_not_a_text_is_refused_by_position(engine: Engine, bad: object, found: str) -> None:
+    with pytest.raises(InputError, match=rf"input 1: expected .*{found}"):
+        engine.predict(["crimson", bad])  # type: ignore[list-item]
+
+
+def test_a_text_of_ten_thousand_words_is_cut_and_says_so(engine: Engine) -> None:
+    long, short = engine.predict(["crimson " * 10_000, "crimson"])
+    assert long.truncated
+    assert not short.truncated
+
+
+def test_strange_but_valid_texts_are_answered(engine: Engine) -> None:
+    texts = ["🙂" * 50, "ǅ̈\u200b", "a\x00b", "crimson\n\nscarlet", "مرحبا", "\ufeffcrimson"]
+    assert len(engine.predict(texts)) == len(texts)
+
+
+def test_an_unknown_task_is_refused_with_the_known_ones(engine: Engine) -> None:
+    with pytest.raises(TaskError, match="animals, colors, found 'nope'"):
+        engine.predict(["crimson"], task="nope")
+
+
+@pytest.mark.parametrize(("threshold", "unknown"), [(-1e9, True), (1e9, False)])
+def test_an_input_is_unknown_where_its_distance_is_above_the_tasks_threshold(
+    tiny_bundle: Path, threshold: float, unknown: bool
+) -> None:
+    bundle = read(tiny_bundle)
+    tasks = tuple(dataclasses.replace(task, threshold=threshold) for task in bundle.manifest.tasks)
+    one = Engine(Bundle(dataclasses.replace(bundle.manifest, tasks=tasks), bundle.objects)).predict(["crimson please"])[0]
+    assert one.unknown is unknown
+    assert (one.reason is not None) is unknown
+    assert (one.task, one.label) == (lambda other: (other.task, other.label))(Engine(bundle).predict(["crimson please"])[0])
+
+
+def test_features_that_are_not_finite_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Poisoned:
+        def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            batch, tokens = feeds["input_ids"].shape
+            return [np.zeros((batch, tokens, 32), np.float32), np.full((batch, 32), np.nan, np.float32)]
+
+    monkeypatch.setattr(engine._trunk, "_session", Poisoned())
+    with pytest.raises(InputError, match="expected finite numbers, found NaN"):
+        engine.predict(["crimson"])
+
+
+def _with_adapter(bundle: Bundle, **changes: object) -> Bundle:
+    """The bundle with the first task's adapter written anew."""
+    from cfedge.runtime.adapter import load_adapter
+
+    task = bundle.manifest.tasks[0]
+    adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
+    arrays = {**adapter.slots, "head.weight": adapter.weight, "head.bias": adapter.bias}
+    arrays.update(changes.pop("arrays", {}))  # type: ignore[call-overload]
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    stated = {"base": bundle.manifest.backbone.digest, "task": task.name, **changes}
+    data = adapter_onnx(arrays, **stated)  # type: ignore[arg-type]
+    return _replaced(bundle, "adapter", data)
+
+
+def _replaced(bundle: Bundle, part: str, data: bytes) -> Bundle:
+    ref = reference(data)
+    first = dataclasses.replace(bundle.manifest.tasks[0], **{part: ref})
+    manifest = dataclasses.replace(bundle.manifest, tasks=(first, *bundle.manifest.tasks[1:]))
+    return Bundle(manifest, {**bundle.objects, ref.sha256: data})
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"base": "0" * 64}, "cfedge.base = .* found 0000"),
+        ({"task": "other"}, "cfedge.task = animals, found other"),
+        ({"arrays": {"head.bias": np.zeros(7, np.float32)}}, r"head.bias float32 \(3,\), found float32 \(7,\)"),
+        ({"arrays": {"a.l2.o": None}}, "'a.l2.o'"),
+        ({"arrays": {"a.l9.o": np.ones((1, 32, 2), np.float32)}}, "'a.l9.o'"),
+        ({"arrays": {"head.bias": np.full(3, np.nan, np.float32)}}, "finite numbers in head.bias"),
+        ({"arrays": {"b.l2.o": np.ones((1, 2, 31), np.float32)}}, r"b.l2.o float32 \(1, 2, 32\), found float32 \(1, 2, 31\)"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_refused_by_name(tiny_bundle: Path, changes: dict[str, object], found: str) -> None:
+    bundle = read(tiny_bundle)
+    Engine(_with_adapter(bundle))
+    with pytest.raises(IncompatibleError, match=rf"adapter of task 'animals': expected .*{found}"):
+        Engine(_with_adapter(bundle, **changes))
+
+
+def test_an_adapter_that_is_no_graph_is_refused(tiny_bundle: Path) -> None:
+    with pytest.raises(IncompatibleError, match="adapter of task 'animals': expected a graph that ONNX Runtime"):
+        Engine(_replaced(read(tiny_bundle), "adapter", b"\x00" * 100))
+
+
+def test_an_adapter_with_inputs_is_refused(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle)
+    with pytest.raises(IncompatibleError, match="expected a graph without inputs, found 'hidden'"):
+        Engine(_replaced(bundle, "adapter", bundle[bundle.manifest.backbone.tail]))
+
+
+def test_a_signature_of_another_width_is_refused(tiny_bundle: Path) -> None:
+    from cfedge.bundle.files import dump_arrays
+
+    other = Signature(
+        np.ones(2, np.int64), np.zeros((2, 16), np.float16), np.zeros((1, 16), np.float16), np.ones(16, np.float32), 1.0
+    )
+    with pytest.raises(IncompatibleError, match="signature of task 'animals': expected"):
+        Engine(_replaced(read(tiny_bundle), "signature", dump_arrays(other.arrays())))
+
+
+def test_a_tail_without_the_slots_is_refused(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle)
+    backbone = dataclasses.replace(bundle.manifest.backbone, slots=bundle.manifest.backbone.slots[:-1])
+    with pytest.raises(IncompatibleError, match="tail: expected the inputs of 3 slots"):
+        Engine(Bundle(dataclasses.replace(bundle.manifest, backbone=backbone), bundle.objects))
+
+
+def test_a_bundle_without_tasks_is_refused(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle)
+    with pytest.raises(IncompatibleError, match="expected at least one task, found none"):
+        Engine(Bundle(dataclasses.replace(bundle.manifest, tasks=()), bundle.objects))

@@ -1,0 +1,131 @@
+"""CLINC150 as 10 tasks x 15 intents, learned one after another in three orders; per sample, through the int8 bundle.
+
+Adapters learn from ``train`` (1,500 utterances a task); ``val`` is held out for certificates, thresholds and parity; ``test``
+is looked at once, here. After each addition every earlier task's class scores on its test set, with the task known, must
+be the bits they were when it was added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import record
+
+from cfedge import Engine
+from cfedge.train.data import Examples
+from cfedge.train.learner import Settings, learn
+from cfedge.train.metrics import evaluate, forgetting, unknown_detection
+from cfedge.train.workspace import Workspace
+from cfedge_export.pack import build, export
+from cfedge_export.prepare import prepare
+
+
+def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> dict[str, object]:
+    data, domains = record.clinc150()
+    splits = {
+        split: {
+            task: Examples(
+                *zip(*[(text, label) for text, label in data[split] if label in set(domains[task])], strict=True), split
+            )
+            for task in order
+        }
+        for split in ("train", "val", "test")
+    }
+    matrix = np.zeros((len(order), len(order)))
+    first: dict[str, np.ndarray] = {}
+    changed: list[str] = []
+    seconds: list[float] = []
+    scores = None
+    for position, task in enumerate(order):
+        start = time.perf_counter()
+        learn(workspace, task, splits["train"][task], splits["val"][task], settings=Settings(seed=seed))
+        seconds.append(time.perf_counter() - start)
+        engine = Engine(build(workspace))
+        seen = {name: splits["test"][name] for name in order[: position + 1]}
+        for name, examples in seen.items():
+            found = engine.class_scores(examples.texts, name)
+            if not np.array_equal(first.setdefault(name, found), found):
+                changed.append(f"{name} after {task}")
+        scores = evaluate(engine, seen)
+        for row in scores.tasks:
+            matrix[position, order.index(row.task)] = row.accuracy
+        print(f"seed {seed}: {task}: {seconds[-1]:.0f} s, accuracy so far {scores.accuracy:.4f}", flush=True)
+    assert scores is not None
+    done = export(workspace, out)
+    engine = Engine.open(out)
+    scores = evaluate(engine, splits["test"])
+    known = [one for task in order for one in engine.predict(splits["test"][task].texts)]
+    outside = engine.predict([text for text, _ in data["oos_test"]])
+    tasks = {task.name: task for task in engine.manifest.tasks}
+    return {
+        "order": order,
+        "seed": seed,
+        "last_accuracy": scores.accuracy,
+        "task_mean": scores.task_mean,
+        "retrieval": scores.retrieval,
+        "task_known": scores.known,
+        "forgetting": forgetting(matrix),
+        "accuracy_matrix": matrix.tolist(),
+        "bits_changed": changed,
+        "unknown": dataclasses.asdict(unknown_detection(known, outside)),
+        "add_seconds": seconds,
+        "task_bytes": {name: task.adapter.size + task.signature.size + task.golden.size for name, task in tasks.items()},
+        "adapter_bytes": max(task.adapter.size for task in tasks.values()),
+        "signature_bytes": max(task.signature.size for task in tasks.values()),
+        "backbone_bytes": sum(getattr(engine.manifest.backbone, part).size for part in ("trunk", "tail", "tokenizer")),
+        "limits": {
+            row.task: {
+                "limit": tasks[row.task].certificate.limit,
+                "held_out_errors": tasks[row.task].certificate.errors,
+                "held_out": tasks[row.task].certificate.held_out,
+                "test_error": 1 - row.retrieval,
+            }
+            for row in scores.tasks
+        },
+        "parity": [dataclasses.asdict(one) for one in done.parity],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="leave the last bundle here")
+    arguments = parser.parse_args()
+    _, domains = record.clinc150()
+    runs = []
+    with tempfile.TemporaryDirectory() as scratch:
+        base = Path(scratch) / "base"
+        split = prepare(base, "minilm-l6").backbone.split
+        for seed in range(arguments.orders):
+            order = [list(domains)[index] for index in np.random.default_rng(seed).permutation(len(domains))]
+            copy, out = Path(scratch) / f"ws{seed}", Path(scratch) / f"bundle{seed}"
+            shutil.copytree(base, copy)
+            runs.append(run_order(Workspace(copy), order, seed, out))
+            if arguments.keep:
+                shutil.copytree(out, arguments.keep, dirs_exist_ok=True)
+    summary = {
+        key: {"mean": float(np.mean([run[key] for run in runs])), "min": float(np.min([run[key] for run in runs]))}
+        for key in ("last_accuracy", "retrieval", "task_known", "forgetting")
+    }
+    summary["add_seconds"] = {
+        "median": float(np.median([run["add_seconds"] for run in runs])),
+        "max": float(np.max([run["add_seconds"] for run in runs])),
+    }
+    summary["task_bytes_max"] = max(max(run["task_bytes"].values()) for run in runs)
+    summary["auroc_out_of_scope"] = float(np.mean([run["unknown"]["auroc"] for run in runs]))
+    summary["bits_changed"] = sum(len(run["bits_changed"]) for run in runs)
+    summary["limits_exceeded_on_test"] = sum(one["test_error"] > one["limit"] for run in runs for one in run["limits"].values())
+    for key, value in summary.items():
+        print(f"{key:28} {value}")
+    settings = dataclasses.asdict(Settings())
+    record.write("clinc150", {"settings": settings, "split": split, "summary": summary, "runs": runs}, threads=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cfedge import Engine
+from cfedge.bundle.files import read
+from cfedge.errors import IncompatibleError
+from cfedge.runtime.golden import check_golden
+
+
+def test_the_machine_that_exported_passes_its_own_golden_vectors(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle)
+    assert check_golden(Engine(bundle), bundle) > 0.9999
+
+
+def test_every_task_carries_its_vectors(tiny_bundle: Path) -> None:
+    from cfedge.bench import golden_texts
+
+    bundle = read(tiny_bundle)
+    assert len(golden_texts(bundle)) == sum(min(16, task.certificate.held_out) for task in bundle.manifest.tasks)
+
+
+def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle)
+    engine = Engine(bundle)
+    slots = engine._adapters["animals"].slots
+    for name in slots:
+        slots[name] = np.flip(slots[name]) * 5
+    with pytest.raises(
+        IncompatibleError, match="golden vectors of task 'animals': expected .* this machine computes differently"
+    ):
+        check_golden(engine, bundle)

@@ -1,0 +1,140 @@
+"""The import table of the design, held by the sources themselves, and the device half run where the workshop's is barred."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+#: Layers from the bottom up: a module may import its own layer and those above it in this list.
+LAYERS = [
+    ("cfedge.errors", "cfedge.progress"),
+    ("cfedge.storage", "cfedge.lookup", "cfedge.device", "cfedge.bundle.manifest"),
+    ("cfedge.bundle.files", "cfedge.bundle"),
+    ("cfedge.runtime",),
+    ("cfedge",),
+    ("cfedge.train",),
+    ("cfedge_export",),
+    ("cfedge.bench", "cfedge.demo"),
+    ("cfedge.cli",),
+]
+HEAVY = {"torch", "sklearn", "scipy", "onnx", "optimum", "transformers", "datasets", "peft", "huggingface_hub", "filelock"}
+DEVICE_PACKAGES = {"numpy", "onnxruntime", "tokenizers", "safetensors", "typer", "rich", "tomli", "tomllib"}
+
+
+def _modules() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder, package in ((ROOT / "cfedge", "cfedge"), (ROOT / "export" / "cfedge_export", "cfedge_export")):
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            found[".".join([package, *(part for part in parts if part != "__init__")])] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if f"{node.module}.{alias.name}" in MODULES}
+    return found
+
+
+def _layer(module: str) -> int:
+    best = max(
+        (
+            (len(prefix), level)
+            for level, prefixes in enumerate(LAYERS)
+            for prefix in prefixes
+            if f"{module}.".startswith(f"{prefix}.")
+        ),
+        default=None,
+    )
+    assert best is not None, f"{module} is in no layer: add it to the table"
+    return best[1]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    own = _layer(module)
+    inside = {name for name in _imports(MODULES[module]) if name.partition(".")[0] in ("cfedge", "cfedge_export")}
+    # `from cfedge import Engine` inside a function of a lower layer's child process is text, not an import of the module.
+    upward = {name for name in inside if _layer(name if name in MODULES else name.rpartition(".")[0]) > own}
+    allowed = {"cfedge.cli.demo": set(), "cfedge.demo": set()}.get(module, set())
+    assert upward - allowed == set(), f"{module} imports upwards: {sorted(upward)}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(("cfedge.train", "cfedge_export"))])
+def test_the_device_half_names_no_heavy_package(module: str) -> None:
+    roots = {name.partition(".")[0] for name in _imports(MODULES[module])}
+    assert roots & HEAVY == set()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(("cfedge.train", "cfedge_export"))])
+def test_the_device_half_needs_only_its_own_packages(module: str) -> None:
+    roots = {name.partition(".")[0] for name in _imports(MODULES[module])}
+    assert roots - set(sys.stdlib_module_names) - DEVICE_PACKAGES - {"cfedge", "cfedge_export", "__future__"} == set()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("cfedge.cli.")])
+def test_commands_import_the_workshop_inside_functions(module: str) -> None:
+    names = _imports(MODULES[module], top_level_only=True)
+    assert not [name for name in names if name.startswith(("cfedge.train", "cfedge_export"))]
+
+
+@pytest.mark.parametrize("module", [info for info in MODULES if not info.endswith("__main__")])
+def test_all_is_sorted_and_importable(module: str) -> None:
+    loaded = importlib.import_module(module)
+    names = list(getattr(loaded, "__all__", []))
+    assert names == sorted(names)
+    assert all(hasattr(loaded, name) for name in names)
+
+
+def test_import_cfedge_brings_nothing_heavy() -> None:
+    code = "import json, sys, cfedge; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)) & (HEAVY | {"tokenizers", "rich", "typer"}) == set()
+
+
+_BARRED = """
+import sys
+from cfedge.demo.device import Barrier
+sys.meta_path.insert(0, Barrier())
+from cfedge import Engine
+import cfedge.bench, cfedge.device, cfedge.cli
+try:
+    import torch
+except ImportError:
+    print(Engine.open(sys.argv[1]).predict(["crimson please"])[0].task)
+"""
+
+
+def test_the_device_half_predicts_where_the_workshop_cannot_be_imported(tiny_bundle: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _BARRED, str(tiny_bundle)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in ("animals", "colors")
+
+
+def test_the_workshop_says_what_to_install_where_it_is_missing() -> None:
+    code = (
+        "import sys; from cfedge.demo.device import Barrier; sys.meta_path.insert(0, Barrier())\n"
+        "from cfedge.errors import MissingExtraError\n"
+        "for name in ('cfedge.train', 'cfedge_export'):\n"
+        "    try: __import__(name)\n"
+        "    except MissingExtraError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'cfedge[train]'" in done.stdout
+    assert "pip install 'cfedge[export]'" in done.stdout

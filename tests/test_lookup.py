@@ -1,0 +1,450 @@
+"""The lookup against scikit-learn and against plain inverses in float64. Letters: N examples, D width, C classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from cfedge.errors import IncompatibleError, InputError
+from cfedge.lookup import RIDGE, SHRINKAGE_FACTOR, Lookup, Retrieval, Signature, normalized
+
+#: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
+FLOAT32_TOLERANCE = 2e-5
+
+
+@pytest.fixture(autouse=True)
+def strict_numerics() -> Iterator[None]:
+    with np.errstate(all="raise"):
+        yield
+
+
+def half(values: NDArray[np.floating]) -> NDArray[np.float16]:
+    """To float16, where what is below its least number is 0."""
+    with np.errstate(under="ignore"):
+        return values.astype(np.float16)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Clusters that a `Signature` holds without any rounding: all numbers are float16's, residuals come in pairs r and -r."""
+
+    features: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    means: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+
+    def signature(self, only: range | None = None) -> Signature:
+        """Of the classes in `only`. The factor is the residuals themselves, so F' F is their scatter."""
+        kept = range(len(self.means)) if only is None else only
+        mine = np.isin(self.classes, kept)
+        rows = self.residuals[mine]
+        return Signature(
+            counts=np.bincount(self.classes[mine], minlength=len(self.means))[kept.start : kept.stop].astype(np.int64),
+            means=self.means[kept.start : kept.stop].astype(np.float16),
+            factor=rows.astype(np.float16),
+            diagonal=np.zeros(rows.shape[1], np.float32),
+            quartic=float(((rows**2).sum(axis=1) ** 2).sum()),
+        )
+
+    def tasks(self, size: int) -> dict[str, Signature]:
+        """Cut into tasks of `size` classes."""
+        starts = range(0, len(self.means), size)
+        return {f"task {start // size}": self.signature(range(start, start + size)) for start in starts}
+
+
+def make_clusters(rng: np.random.Generator, *, classes: int, pairs: int, width: int, distance: float) -> Clusters:
+    means = half(rng.normal(size=(classes, width)) * distance).astype(np.float64)
+    spread = np.diag(rng.uniform(0.2, 2.0, width)) @ np.linalg.qr(rng.normal(size=(width, width)))[0]
+    one_side = half(rng.normal(size=(classes, pairs, width)) @ spread).astype(np.float64)
+    residuals = np.concatenate([one_side, -one_side], axis=1).reshape(-1, width)
+    labels = np.repeat(np.arange(classes), 2 * pairs)
+    return Clusters(means[labels] + residuals, labels, means, residuals)
+
+
+def make_signature(rng: np.random.Generator, *, classes: int = 3, width: int = 12, rank: int = 4) -> Signature:
+    """Any valid signature; what it means does not matter."""
+    return Signature(
+        counts=rng.integers(2, 30, classes),
+        means=half(normalized(rng.normal(size=(classes, width)).astype(np.float32))),
+        factor=half(rng.normal(size=(rank, width))),
+        diagonal=rng.uniform(0.5, 1, width).astype(np.float32),
+        quartic=50.0,
+    )
+
+
+def make_features(rng: np.random.Generator, *, rows: int = 40, width: int = 12) -> NDArray[np.float32]:
+    return normalized(rng.normal(size=(rows, width)).astype(np.float32))
+
+
+def shrunk(clusters: Clusters, intensity: float) -> NDArray[np.float64]:
+    """The shared covariance from its definition."""
+    covariance = clusters.residuals.T @ clusters.residuals / len(clusters.residuals)
+    level = np.trace(covariance) / len(covariance)
+    return (1 - intensity) * covariance + (intensity + RIDGE) * level * np.eye(len(covariance))
+
+
+def assert_same_bits(one: Retrieval, other: Retrieval) -> None:
+    for field in fields(Retrieval):
+        left, right = getattr(one, field.name), getattr(other, field.name)
+        assert left.dtype == right.dtype
+        assert left.tobytes() == right.tobytes(), field.name
+
+
+@pytest.mark.parametrize("pairs", [3, 10, 60, 400])
+def test_the_intensity_is_the_factor_times_ledoit_wolfs_of_the_residuals(pairs: int) -> None:
+    clusters = make_clusters(np.random.default_rng(pairs), classes=4, pairs=pairs, width=15, distance=1)
+    reference = ledoit_wolf_shrinkage(clusters.residuals, assume_centered=True)
+    found = Lookup(clusters.tasks(2)).shrinkage
+    assert found == pytest.approx(min(1.0, SHRINKAGE_FACTOR * reference), rel=1e-9)
+
+
+def test_the_intensity_is_below_one_where_examples_are_many_and_one_where_they_are_few() -> None:
+    # So that the comparison above has cases on both sides of the clipping.
+    rng = np.random.default_rng(0)
+    many = make_clusters(rng, classes=4, pairs=400, width=15, distance=1)
+    few = make_clusters(rng, classes=4, pairs=3, width=15, distance=1)
+    assert 0 < Lookup(many.tasks(2)).shrinkage < 0.5
+    assert Lookup(few.tasks(2)).shrinkage == 1.0
+
+
+@pytest.mark.parametrize("distance", [0.1, 0.6, 4.0], ids=["mixed up", "overlapping", "separated"])
+def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(distance: float) -> None:
+    rng = np.random.default_rng(1)
+    clusters = make_clusters(rng, classes=6, pairs=100, width=10, distance=distance)
+    lookup = Lookup(clusters.tasks(1))
+    reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=lookup.shrinkage, priors=np.full(6, 1 / 6))
+    reference.fit(clusters.features, clusters.classes)
+    inputs = clusters.features[rng.permutation(len(clusters.features))[:300]] + rng.normal(size=(300, 10)) * 0.3
+
+    expected = reference.decision_function(inputs)
+    found = lookup.scores(inputs.astype(np.float32))
+    expected, found = expected - expected.max(axis=1, keepdims=True), found - found.max(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=FLOAT32_TOLERANCE * np.abs(expected).max(), rtol=0)
+
+    ordered = np.sort(expected, axis=1)
+    clear = ordered[:, -1] - ordered[:, -2] > 10 * FLOAT32_TOLERANCE * np.abs(expected).max()
+    assert clear.mean() > 0.95
+    answer = lookup(inputs.astype(np.float32))
+    assert (answer.task == expected.argmax(axis=1))[clear].all()
+    assert (lookup.nearest_cluster(inputs.astype(np.float32)) == expected.argmax(axis=1))[clear].all()
+    assert len(set(answer.task.tolist())) == 6
+
+
+def test_a_task_scores_as_its_best_cluster() -> None:
+    clusters = make_clusters(np.random.default_rng(2), classes=6, pairs=30, width=10, distance=0.5)
+    inputs = clusters.features[::7].astype(np.float32)
+    by_class, by_task = Lookup(clusters.tasks(1)), Lookup(clusters.tasks(2))
+    best = by_class.scores(inputs).reshape(-1, 3, 2).max(axis=2)
+    np.testing.assert_array_equal(by_task.scores(inputs), best)
+    np.testing.assert_array_equal(by_task(inputs).task, by_task.nearest_cluster(inputs) // 2)
+
+
+@pytest.mark.parametrize("pairs", [4, 40, 400])
+def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgrounds(pairs: int) -> None:
+    rng = np.random.default_rng(3)
+    clusters = make_clusters(rng, classes=6, pairs=pairs, width=10, distance=0.8)
+    lookup = Lookup(clusters.tasks(3))
+    inputs = np.concatenate([clusters.features[:: pairs // 2], rng.normal(size=(20, 10)) * 5]).astype(np.float32)
+
+    covariance = shrunk(clusters, lookup.shrinkage)
+    center = clusters.means.mean(axis=0)
+    between = (clusters.means - center).T @ (clusters.means - center) / len(clusters.means)
+    inverse, background = np.linalg.inv(covariance), np.linalg.inv(covariance + between)
+    gaps = inputs[:, None].astype(np.float64) - clusters.means
+    own = np.einsum("ncd,de,nce->nc", gaps, inverse, gaps).min(axis=1)
+    offset = inputs.astype(np.float64) - center
+    all_of_it = np.einsum("nd,de,ne->n", offset, background, offset)
+
+    largest = np.einsum("nd,de,ne->n", offset, inverse, offset).max()
+    np.testing.assert_allclose(lookup(inputs).distance, own - all_of_it, atol=FLOAT32_TOLERANCE * largest, rtol=0)
+
+
+def test_a_stranger_is_further_away_than_any_known_input() -> None:
+    clusters = make_clusters(np.random.default_rng(4), classes=4, pairs=50, width=10, distance=3)
+    lookup = Lookup(clusters.tasks(2))
+    stranger = (-2 * clusters.means[:1]).astype(np.float32)
+    assert lookup(stranger).distance[0] > lookup(clusters.features.astype(np.float32)).distance.max()
+
+
+def test_the_order_of_the_signatures_does_not_change_a_bit_of_the_answers() -> None:
+    rng = np.random.default_rng(5)
+    signatures = {name: make_signature(rng) for name in ("heating", "access", "lifts", "parking")}
+    inputs = make_features(rng)
+    first = Lookup(signatures)
+    for _ in range(5):
+        order = rng.permutation(list(signatures)).tolist()
+        again = Lookup({name: signatures[name] for name in order})
+        assert again.tasks == first.tasks == ("access", "heating", "lifts", "parking")
+        assert again.shrinkage == first.shrinkage
+        assert again.scores(inputs).tobytes() == first.scores(inputs).tobytes()
+        assert_same_bits(again(inputs), first(inputs))
+
+
+@pytest.mark.parametrize("width", [7, 12, 384])
+def test_an_answer_does_not_depend_on_its_batch(width: int) -> None:
+    rng = np.random.default_rng(6)
+    lookup = Lookup({name: make_signature(rng, width=width) for name in ("a", "b", "c")})
+    raw = rng.normal(size=(33, width)).astype(np.float32)
+    together = lookup(normalized(raw))
+    for rows in ([0], [32], [5, 1, 30], list(range(32, -1, -1))):
+        alone = lookup(normalized(raw[rows]))
+        assert_same_bits(alone, Retrieval(*(getattr(together, field.name)[rows] for field in fields(Retrieval))))
+
+
+def test_margins_are_never_negative_and_the_runner_up_is_another_task() -> None:
+    rng = np.random.default_rng(7)
+    lookup = Lookup({name: make_signature(rng) for name in ("a", "b", "c")})
+    inputs = make_features(rng, rows=200)
+    found, scores = lookup(inputs), np.sort(lookup.scores(inputs), axis=1)
+    assert (found.margin >= 0).all()
+    assert (found.runner_up != found.task).all()
+    assert ((found.runner_up >= 0) & (found.runner_up < 3)).all()
+    np.testing.assert_array_equal(found.score, scores[:, -1])
+    np.testing.assert_array_equal(found.margin, scores[:, -1] - scores[:, -2])
+
+
+def test_twin_tasks_tie_with_margin_zero_and_the_first_name_wins() -> None:
+    twin = make_signature(np.random.default_rng(8))
+    found = Lookup({"b": twin, "a": twin})(make_features(np.random.default_rng(9)))
+    assert (found.margin == 0).all()
+    assert (found.task == 0).all()
+    assert (found.runner_up == 1).all()
+
+
+def test_a_single_task_has_no_runner_up_and_an_infinite_margin() -> None:
+    rng = np.random.default_rng(10)
+    found = Lookup({"only": make_signature(rng)})(make_features(rng))
+    assert (found.task == 0).all()
+    assert (found.runner_up == -1).all()
+    assert np.isposinf(found.margin).all()
+    assert np.isfinite(found.score).all()
+    assert np.isfinite(found.distance).all()
+
+
+def test_answers_have_the_stated_types() -> None:
+    rng = np.random.default_rng(11)
+    lookup = Lookup({"a": make_signature(rng), "b": make_signature(rng)})
+    found = lookup(make_features(rng, rows=3))
+    assert [getattr(found, field.name).dtype for field in fields(Retrieval)] == [np.int64, np.int64] + [np.float32] * 3
+    assert {getattr(found, field.name).shape for field in fields(Retrieval)} == {(3,)}
+    assert lookup.scores(make_features(rng, rows=3)).dtype == np.float32
+    assert lookup.scores(make_features(rng, rows=3)).shape == (3, 2)
+
+
+def test_no_task_is_refused() -> None:
+    with pytest.raises(IncompatibleError, match="at least one task"):
+        Lookup({})
+
+
+# --- features ---------------------------------------------------------------------------------------------------------
+
+
+def test_normalized_rows_have_length_one_and_their_direction() -> None:
+    raw = np.random.default_rng(12).normal(size=(50, 384)).astype(np.float32) * np.float32(7)
+    unit = normalized(raw)
+    assert unit.dtype == np.float32
+    lengths = np.linalg.norm(raw.astype(np.float64), axis=1, keepdims=True)
+    np.testing.assert_allclose(unit, raw / lengths, rtol=1e-6)
+
+
+def test_a_row_of_zeros_stays_zeros() -> None:
+    raw = np.array([[0, 0, 0], [3, 0, 4]], np.float32)
+    np.testing.assert_array_equal(normalized(raw), np.array([[0, 0, 0], [0.6, 0, 0.8]], np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 2])
+def test_features_that_are_not_finite_are_refused_naming_the_row(value: float, row: int) -> None:
+    raw = np.ones((4, 3), np.float32)
+    raw[row, 1] = raw[3, 2] = value
+    with pytest.raises(InputError, match=f"features of input {row}: expected finite numbers") as refusal:
+        normalized(raw)
+    assert "\n" not in str(refusal.value)
+
+
+# --- data at the edge -------------------------------------------------------------------------------------------------
+
+
+def plain(means: NDArray[np.float64], diagonal: NDArray[np.float64], *, count: int, quartic: float = 0.0) -> Signature:
+    """A signature without a factor."""
+    return Signature(
+        counts=np.full(len(means), count, np.int64),
+        means=means.astype(np.float16),
+        factor=np.zeros((0, means.shape[1]), np.float16),
+        diagonal=diagonal.astype(np.float32),
+        quartic=quartic,
+    )
+
+
+UNIT = np.eye(6)
+DEGENERATE = {
+    "one example per class": {"a": plain(UNIT[:3], np.zeros(6), count=1), "b": plain(UNIT[3:], np.zeros(6), count=1)},
+    "one cluster of one example": {"a": plain(UNIT[:1], np.zeros(6), count=1)},
+    "one class a task": {
+        "a": plain(UNIT[:1], np.ones(6), count=9, quartic=40),
+        "b": plain(UNIT[1:2], np.ones(6), count=9, quartic=40),
+    },
+    "the same mean twice": {"a": plain(UNIT[[0, 0]], np.zeros(6), count=3), "b": plain(UNIT[[0]], np.zeros(6), count=3)},
+    "only zeros": {"a": plain(0 * UNIT[:2], np.zeros(6), count=3), "b": plain(0 * UNIT[:1], np.zeros(6), count=3)},
+    "constant features": {
+        "a": plain(UNIT[:3], np.array([1, 1, 1, 0, 0, 0]), count=500, quartic=3e-3),
+        "b": plain(UNIT[3:], np.array([1, 1, 1, 0, 0, 0]), count=500, quartic=3e-3),
+    },
+    "features that vary in one direction": {
+        "a": plain(UNIT[:3], np.array([1, 0, 0, 0, 0, 0]), count=500),
+        "b": plain(UNIT[3:], np.array([1, 0, 0, 0, 0, 0]), count=500),
+    },
+    "a scatter of rounding errors": {
+        "a": plain(UNIT[:3], np.full(6, 1e-14), count=5000, quartic=1e-28),
+        "b": plain(UNIT[3:], np.full(6, 1e-14), count=5000, quartic=1e-28),
+    },
+    "a huge class beside a tiny one": {
+        "a": plain(UNIT[:1], np.ones(6), count=10**9),
+        "b": plain(UNIT[1:2], np.zeros(6), count=1),
+    },
+}
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_degenerate_data_give_finite_answers(case: str) -> None:
+    rng = np.random.default_rng(13)
+    inputs = np.concatenate([make_features(rng, rows=20, width=6), UNIT.astype(np.float32), np.zeros((1, 6), np.float32)])
+    lookup = Lookup(DEGENERATE[case])
+    found = lookup(inputs)
+    assert 0 <= lookup.shrinkage <= 1
+    assert np.isfinite(lookup.scores(inputs)).all()
+    assert np.isfinite(found.score).all()
+    assert np.isfinite(found.distance).all()
+    assert np.isfinite(found.margin).all() or len(lookup.tasks) == 1
+    assert (found.margin >= 0).all()
+
+
+def test_with_one_example_per_class_the_nearest_mean_wins() -> None:
+    lookup = Lookup(DEGENERATE["one example per class"])
+    assert lookup.shrinkage == 1.0
+    inputs = make_features(np.random.default_rng(14), width=6)
+    np.testing.assert_array_equal(lookup.nearest_cluster(inputs), inputs.argmax(axis=1))
+
+
+def test_a_singular_scatter_is_inverted_with_the_ridge_alone() -> None:
+    lookup = Lookup(DEGENERATE["features that vary in one direction"])
+    assert lookup.shrinkage == 0.0  # or the shrinkage would have made it regular
+    # Feature 0 says cluster 0, and loudly; the others never varied, so the nearest cluster among them wins.
+    inputs = np.array([[0.9, 0, 0, 0.6, 0, 0], [0.9, 0, 0, 0.4, 0, 0]], np.float32)
+    assert lookup.nearest_cluster(inputs).tolist() == [3, 0]
+    loud = 2 / 3000  # two tasks' scatter of 1 in feature 0, six clusters of 500 examples
+    quiet = RIDGE * loud / 6
+    expected = ((0.1**2 - 0.9**2) / loud + (0.6**2 - 0.4**2) / quiet) / 2
+    assert lookup(inputs).margin[0] == pytest.approx(expected, rel=1e-4)
+
+
+# --- stored arrays ----------------------------------------------------------------------------------------------------
+
+
+def test_a_signature_survives_its_arrays() -> None:
+    one = make_signature(np.random.default_rng(15))
+    again = Signature.from_arrays(one.arrays(), "task heating", 12)
+    assert again.quartic == one.quartic
+    for name in ("counts", "means", "factor", "diagonal"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(one, name))
+        assert getattr(again, name).dtype == getattr(one, name).dtype
+
+
+def test_a_signature_without_a_factor_is_accepted() -> None:
+    arrays = make_signature(np.random.default_rng(16), rank=0).arrays()
+    assert Signature.from_arrays(arrays, "task heating", 12).factor.shape == (0, 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("counts", np.ones(3, np.int32)),
+        ("counts", np.ones(4, np.int64)),
+        ("means", np.zeros((3, 12), np.float32)),
+        ("means", np.zeros((3, 11), np.float16)),
+        ("means", np.zeros((2, 12), np.float16)),
+        ("means", np.zeros(36, np.float16)),
+        ("factor", np.zeros((4, 12), np.float32)),
+        ("factor", np.zeros((4, 13), np.float16)),
+        ("factor", np.zeros(48, np.float16)),
+        ("diagonal", np.zeros(12, np.float16)),
+        ("diagonal", np.zeros(13, np.float32)),
+        ("diagonal", np.zeros((1, 12), np.float32)),
+        ("quartic", np.zeros(1, np.float32)),
+        ("quartic", np.zeros(2, np.float64)),
+        ("quartic", np.zeros((), np.float64)),
+        ("counts", np.array([1, 0, 3], np.int64)),
+        ("counts", np.array([1, -2, 3], np.int64)),
+        ("diagonal", np.full(12, -1e-3, np.float32)),
+    ],
+)
+def test_an_array_that_does_not_fit_is_refused_by_name(name: str, array: NDArray[np.generic]) -> None:
+    arrays = {**make_signature(np.random.default_rng(17)).arrays(), name: array}
+    # Where the counts have another length it is the means that do not fit them.
+    named = "means" if name == "counts" and array.shape == (4,) else name
+    with pytest.raises(IncompatibleError, match=rf"^task heating: expected .*\b{named}\b") as refusal:
+        Signature.from_arrays(arrays, "task heating", 12)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["counts", "means", "factor", "diagonal", "quartic"])
+def test_a_missing_array_is_refused_by_name(name: str) -> None:
+    arrays = make_signature(np.random.default_rng(18)).arrays()
+    del arrays[name]
+    with pytest.raises(IncompatibleError, match=f"expected arrays .*'{name}'.*, found ") as refusal:
+        Signature.from_arrays(arrays, "task heating", 12)
+    assert f"'{name}'" not in str(refusal.value).split("found")[1]
+
+
+def test_an_array_too_many_is_refused_by_name() -> None:
+    arrays = {**make_signature(np.random.default_rng(19)).arrays(), "extra": np.zeros(1)}
+    with pytest.raises(IncompatibleError, match="found .*'extra'"):
+        Signature.from_arrays(arrays, "task heating", 12)
+
+
+def test_a_signature_without_clusters_is_refused() -> None:
+    empty = {"counts": np.zeros(0, np.int64), "means": np.zeros((0, 12), np.float16)}
+    with pytest.raises(IncompatibleError, match="task heating"):
+        Signature.from_arrays({**make_signature(np.random.default_rng(20)).arrays(), **empty}, "task heating", 12)
+
+
+# --- what the source does not do yet ------------------------------------------------------------------------------------
+
+
+@pytest.mark.xfail(strict=True, reason="from_arrays accepts numbers that are not finite; Lookup then fails in eigh")
+@pytest.mark.parametrize("name", ["means", "factor", "diagonal", "quartic"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_array_that_is_not_finite_is_refused_by_name(name: str, value: float) -> None:
+    arrays = make_signature(np.random.default_rng(21)).arrays()
+    arrays[name].flat[0] = value
+    with pytest.raises(IncompatibleError, match=rf"^task heating: expected .*\b{name}\b"):
+        Signature.from_arrays(arrays, "task heating", 12)
+
+
+@pytest.mark.xfail(strict=True, reason="the message lists the names, which are right, and not the shape, which is wrong")
+@pytest.mark.parametrize("counts", [np.zeros(0, np.int64), np.ones((3, 1), np.int64)], ids=["empty", "two axes"])
+def test_counts_of_a_wrong_shape_are_refused_with_the_shape_found(counts: NDArray[np.int64]) -> None:
+    arrays = {**make_signature(np.random.default_rng(22)).arrays(), "counts": counts}
+    with pytest.raises(IncompatibleError, match=rf"^task heating: expected counts .*\({counts.shape[0]},"):
+        Signature.from_arrays(arrays, "task heating", 12)
+
+
+@pytest.mark.xfail(strict=True, reason="the squares overflow in float32 and the row becomes zeros, without a word")
+def test_large_finite_features_keep_their_direction() -> None:
+    np.testing.assert_allclose(normalized(np.array([[3e30, 4e30]], np.float32)), [[0.6, 0.8]], rtol=1e-6)
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="no rows: nothing to unpack or stack")
+def test_no_inputs_get_no_answers() -> None:
+    rng = np.random.default_rng(23)
+    lookup = Lookup({"a": make_signature(rng), "b": make_signature(rng)})
+    nothing = np.zeros((0, 12), np.float32)
+    assert lookup(nothing).task.shape == (0,)
+    assert lookup.scores(nothing).shape == (0, 2)
+    assert lookup.nearest_cluster(nothing).dtype == np.int64
