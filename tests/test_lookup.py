@@ -404,7 +404,7 @@ def test_a_missing_array_is_refused_by_name(name: str) -> None:
 
 def test_an_array_too_many_is_refused_by_name() -> None:
     arrays = {**make_signature(np.random.default_rng(19)).arrays(), "extra": np.zeros(1)}
-    with pytest.raises(IncompatibleError, match="found .*'extra'"):
+    with pytest.raises(IncompatibleError, match=r"found .*'extra'"):
         Signature.from_arrays(arrays, "task heating", 12)
 
 

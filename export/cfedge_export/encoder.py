@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -55,8 +55,8 @@ def to_onnx(folder: Path) -> ModelProto:
     from onnxruntime.transformers.optimizer import optimize_model
     from optimum.exporters.onnx import main_export
 
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    layers, heads, width = (config[key] for key in ("num_hidden_layers", "num_attention_heads", "hidden_size"))
+    config = _config(folder)
+    layers, heads, width = config.num_hidden_layers, config.num_attention_heads, config.hidden_size
     options = FusionOptions("bert")
     options.use_multi_head_attention = True
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
@@ -75,7 +75,7 @@ def to_onnx(folder: Path) -> ModelProto:
     if len(attention) != layers:
         raise BackboneError(
             f"{folder}: expected {layers} fused attention blocks after export, found {len(attention)}; "
-            f"model type {config.get('model_type')!r} is not supported yet: use a BERT-like encoder"
+            f"model type {config.model_type!r} is not supported yet: use a BERT-like encoder"
         )
     _fold_token_types(model)
     for node in attention:
@@ -83,6 +83,16 @@ def to_onnx(folder: Path) -> ModelProto:
     _pool(model, width)
     _tidy(model)
     return model
+
+
+def _config(folder: Path) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BackboneError(f"{folder}: expected a Hugging Face model folder, found: {reason}; give another --folder") from error
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ GOLDEN = (
     '"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"width":4},'
     '"head_scale":8.0,"lookup":"class-clusters","schema":1,'
-    '"sha256":"@",'
+    '"sha256":"96ee2937075458034aaad2bbb8e056e23a37a073eedb2d67058acd2e9290e43a",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"limit":0.34,"rival":null,"rival_errors":0,"tasks":2},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
@@ -71,4 +71,531 @@ GOLDEN = (
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"doors","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5}],'
     '"versions":{"numpy":"2.0.0"}}'
+).encode()
+BODY: dict[str, Any] = json.loads(GOLDEN)
+STATED = BODY["sha256"]
+
+
+def refusal(data: bytes) -> str:
+    """The message with which `data` is refused."""
+    with pytest.raises(SchemaError) as caught:
+        parse(data)
+    message = str(caught.value)
+    assert caught.type is SchemaError
+    assert len(message.splitlines()) == 1, message
+    return message
+
+
+def sealed(body: dict[str, Any]) -> bytes:
+    """Canonical bytes of `body` with the digest that belongs to it: the attack of one who can compute SHA-256."""
+    body = {key: value for key, value in body.items() if key != "sha256"}
+    return canonical_json({**body, "sha256": hashlib.sha256(canonical_json(body)).hexdigest()})
+
+
+def sealed_text(old: str, new: str) -> bytes:
+    """`GOLDEN` with one text replaced and the digest of the result, for values that Python's json would not write."""
+    text = GOLDEN.decode()
+    assert old in text
+    text = text.replace(old, new, 1)
+    digest = hashlib.sha256(text.replace(f',"sha256":"{STATED}"', "").encode()).hexdigest()
+    return text.replace(STATED, digest).encode()
+
+
+def changed(path: PATH, value: Any) -> dict[str, Any]:
+    """A copy of `BODY` with `value` at `path`, or without `path` where the value is `ABSENT`."""
+    body = copy.deepcopy(BODY)
+    *above, last = path
+    place: Any = body
+    for step in above:
+        place = place[step]
+    if value is ABSENT:
+        del place[last]
+    else:
+        place[last] = value
+    return body
+
+
+def places(value: Any, path: PATH = ()) -> Iterator[tuple[PATH, Any]]:
+    """Every value inside `value` with its path."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield (*path, key), inner
+        yield from places(inner, (*path, key))
+
+
+PLACES = [(path, value) for path, value in places(BODY) if path != ("sha256",)]
+FIELDS = [(path, value) for path, value in PLACES if isinstance(path[-1], str) and path[0] != "versions"] + [
+    (("versions",), BODY["versions"])
+]
+
+
+def dotted(path: PATH) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+
+
+by_path = pytest.mark.parametrize(("path", "value"), FIELDS, ids=[dotted(path) for path, _ in FIELDS])
+
+
+# Round trip
+
+
+def test_the_written_bytes_are_those_of_format_1() -> None:
+    assert SCHEMA == 1
+    assert serialize(SMALL) == GOLDEN
+    assert parse(GOLDEN) == SMALL
+
+
+def test_the_digest_is_the_sha256_of_the_bytes_without_the_digest() -> None:
+    without = GOLDEN.replace(f',"sha256":"{STATED}"'.encode(), b"")
+    assert hashlib.sha256(without).hexdigest() == STATED
+
+
+def test_a_resealed_manifest_is_read_so_that_the_attacks_below_reach_their_check() -> None:
+    assert sealed(BODY) == GOLDEN
+    assert sealed_text('"head_scale":8.0', '"head_scale":8.0') == GOLDEN
+    assert parse(sealed(changed(("head_scale",), 4.5))) == dataclasses.replace(SMALL, head_scale=4.5)
+
+
+texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
+sizes = st.integers(1, LIMITS.file_bytes)
+refs = st.builds(FileRef, st.text("0123456789abcdef", min_size=64, max_size=64), sizes)
+counts = st.integers(0, 10**6)
+shares = st.floats(0, 1)
+slots = st.lists(st.builds(Slot, texts, sizes, sizes), unique_by=lambda slot: slot.name, max_size=3).map(tuple)
+backbones = st.builds(
+    lambda split, more, **rest: Backbone(split=split, blocks=split + more, **rest),
+    st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=sizes, max_tokens=sizes,
+    slots=slots, trunk=refs, tail=refs, tokenizer=refs,
+)  # fmt: skip
+certificates = st.builds(Certificate, counts, counts, shares, shares, counts, st.none() | texts, counts)
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    labels = draw(st.lists(texts, unique=True, max_size=9))
+    names = draw(st.lists(texts, unique=True, min_size=len(labels) // 3, max_size=len(labels) // 3))
+    tasks = tuple(
+        Task(
+            name=name, classes=tuple(labels[3 * at : 3 * at + 3]), rank=draw(st.integers(1, 64)),
+            threshold=draw(st.floats(allow_nan=False, allow_infinity=False)),
+            false_reject_rate=draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
+            certificate=draw(certificates), adapter=draw(refs), signature=draw(refs), golden=draw(refs),
+        )
+        for at, name in enumerate(names)
+    )  # fmt: skip
+    scale = draw(st.floats(0, 1e9, exclude_min=True))
+    return Manifest(draw(backbones), tasks, draw(texts), scale, draw(st.dictionaries(texts, texts, max_size=3)))
+
+
+often = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
+
+
+@often
+@hypothesis.given(manifests())
+def test_every_manifest_is_read_back_equal_and_written_back_to_the_byte(manifest: Manifest) -> None:
+    data = serialize(manifest)
+    assert parse(data) == manifest
+    assert serialize(parse(data)) == data
+
+
+def test_every_file_has_a_role_that_names_it() -> None:
+    roles = SMALL.files()
+    assert set(roles) == {"trunk", "tail", "tokenizer"} | {
+        f"{part} of task '{name}'" for name in ("lights", "doors") for part in ("adapter", "signature", "golden")
+    }
+    assert roles["tail"] == ref("b")
+    assert roles["golden of task 'doors'"] == ref("3")
+
+
+def test_the_backbones_digest_depends_on_all_that_it_computes_with_and_not_on_its_name() -> None:
+    other: dict[str, Any] = {
+        "scheme": "int4", "blocks": 4, "split": 1, "width": 5, "max_tokens": 17, "slots": SMALL.backbone.slots[::-1],
+        "trunk": ref("d"), "tail": ref("d"), "tokenizer": ref("d"),
+    }  # fmt: skip
+    names = {"name": "huge", "source_sha256": "1" * 64}
+    assert {field.name for field in dataclasses.fields(Backbone)} == {*other, *names}
+    before = SMALL.backbone.digest
+    for key, value in names.items():
+        assert dataclasses.replace(SMALL.backbone, **{key: value}).digest == before
+    for key, value in other.items():
+        assert dataclasses.replace(SMALL.backbone, **{key: value}).digest != before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_not_written(value: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        serialize(dataclasses.replace(SMALL, head_scale=value))
+
+
+# Not the bytes that were written
+
+
+def test_a_manifest_cut_at_any_length_is_refused() -> None:
+    for end in range(len(GOLDEN)):
+        assert "manifest: expected canonical JSON" in refusal(GOLDEN[:end])
+
+
+@by_path
+def test_a_changed_value_does_not_fit_the_digest(path: PATH, value: Any) -> None:
+    other = value + 1 if isinstance(value, int | float) else value[:-1] if isinstance(value, str | list) else "x"
+    if path == ("schema",):
+        other, expected = 0, "expected schema 1, found 0"
+    else:
+        expected = f"expected SHA-256 {STATED}, found "
+    assert expected in refusal(canonical_json(changed(path, other)))
+
+
+@pytest.mark.parametrize("stated", ["0" * 64, STATED.upper(), STATED[:-1], STATED + "0", "", None, 0, [STATED], ABSENT])
+def test_a_wrong_digest_is_refused(stated: Any) -> None:
+    assert "expected SHA-256" in refusal(canonical_json(changed(("sha256",), stated)))
+
+
+@pytest.mark.xfail(strict=True, reason="the stated digest is quoted as it is")
+def test_a_digest_with_line_breaks_does_not_break_the_message() -> None:
+    assert "expected SHA-256" in refusal(canonical_json(changed(("sha256",), "a\nforged log line")))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps(BODY, sort_keys=True, ensure_ascii=False).encode(),
+        json.dumps(BODY, sort_keys=True, ensure_ascii=False, indent=1).encode(),
+        json.dumps(BODY, sort_keys=True, separators=(",", ":")).encode(),
+        json.dumps(dict(reversed(BODY.items())), separators=(",", ":"), ensure_ascii=False).encode(),
+        GOLDEN + b"\n",
+        b" " + GOLDEN,
+        GOLDEN.replace(b'"limit":0.34', b'"limit":0.340', 1),
+        GOLDEN.replace(b'"limit":0.34', b'"limit":34e-2', 1),
+        GOLDEN.replace(b'"limit":0.34', b'"limit":0.34000000000000001', 1),
+        GOLDEN.replace(b'"errors":1', b'"errors": 1', 1),
+        GOLDEN.replace(b'"on"', b'"\\u006fn"'),
+        GOLDEN.replace(b'"rival_errors":0', b'"rival_errors":-0', 1),
+    ],
+    ids=["spaces", "indent", "escaped", "order", "newline", "space", "zeros", "exponent", "digits", "one", "letter", "minus"],
 )
+def test_the_same_content_in_other_bytes_is_refused(data: bytes) -> None:
+    assert json.loads(data) == BODY
+    assert "expected canonical JSON, found other spacing or order" in refusal(data)
+
+
+@pytest.mark.xfail(strict=True, reason="a whole number is taken for a float, and is written back as another byte form")
+@pytest.mark.parametrize("path", [path for path, value in FIELDS if isinstance(value, float)], ids=dotted)
+def test_a_whole_number_in_the_place_of_a_float_is_refused(path: PATH) -> None:
+    assert dotted(path) in refusal(sealed(changed(path, 3)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"schema":1', '"schema":1,"schema":1'), ('"width":4', '"width":4,"width":4'), ('"numpy":"2.0.0"', '"a":"1","a":"1"')],
+)
+def test_a_key_given_twice_is_refused(old: str, new: str) -> None:
+    assert "expected each key once" in refusal(sealed_text(old, new))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_nan_and_infinity_are_refused(number: str) -> None:
+    assert f"expected finite numbers, found {number}" in refusal(sealed_text('"head_scale":8.0', f'"head_scale":{number}'))
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999"])
+def test_a_number_too_large_for_a_float_is_refused(number: str) -> None:
+    assert "manifest: expected canonical JSON" in refusal(sealed_text('"head_scale":8.0', f'"head_scale":{number}'))
+
+
+@pytest.mark.parametrize(
+    ("field", "digits"),
+    [
+        pytest.param(
+            '"max_tokens":', 400, marks=pytest.mark.xfail(strict=True, reason="accepted, and the tokenizer raises OverflowError")
+        ),
+        pytest.param('"max_tokens":', 30, marks=pytest.mark.xfail(strict=True, reason="the same")),
+        pytest.param('"head_scale":', 400, marks=pytest.mark.xfail(strict=True, reason="OverflowError")),
+        pytest.param('"max_tokens":', 5000, marks=pytest.mark.xfail(strict=True, reason="ValueError")),
+        pytest.param('"head_scale":', 5000, marks=pytest.mark.xfail(strict=True, reason="ValueError")),
+        pytest.param('"schema":', 5000, marks=pytest.mark.xfail(strict=True, reason="ValueError")),
+    ],
+)
+def test_a_huge_integer_is_refused(field: str, digits: int) -> None:
+    value = {'"max_tokens":': "16", '"head_scale":': "8.0", '"schema":': "1"}[field]
+    message = refusal(sealed_text(field + value, field + "9" * digits))
+    assert "manifest" in message
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOLDEN.decode().encode("latin-1"),
+        GOLDEN.decode().encode("utf-16"),
+        GOLDEN.replace(b"on", b"\xff\xfe"),
+        GOLDEN.replace(b"on", b"\xed\xa0\x80"),
+        GOLDEN.replace(b"on", b"\xc0\xaf"),
+        b"\xef\xbb\xbf" + GOLDEN,
+        b"\x00" + GOLDEN,
+        GOLDEN.replace(b"on", b"o\x00n"),
+    ],
+    ids=["latin-1", "utf-16", "bytes", "surrogate", "overlong", "bom", "nul before", "nul inside"],
+)
+def test_bytes_that_are_not_plain_utf_8_are_refused(data: bytes) -> None:
+    assert "manifest: expected canonical JSON" in refusal(data)
+
+
+@pytest.mark.parametrize("escape", ["\\ud800", "\\udfff", "\\udc80\\ud800"])
+@pytest.mark.parametrize("old", ['"name":"lights"', '"name":"tiny"', '"lookup":"class-clusters"', f'"sha256":"{STATED}"'])
+def test_a_lone_surrogate_is_refused(old: str, escape: str) -> None:
+    key = old.split(":")[0]
+    assert "manifest: expected canonical JSON" in refusal(GOLDEN.decode().replace(old, f'{key}:"{escape}"').encode())
+
+
+NESTED = {"schema": '"schema":1', "rows": '"rows":4', "limit": '"limit":0.34', "versions": '"versions":{"numpy":"2.0.0"}'}
+
+
+@pytest.mark.parametrize("depth", [1, 50, 100_000])
+@pytest.mark.parametrize("field", NESTED)
+def test_deep_nesting_is_refused(field: str, depth: int) -> None:
+    for opening, inner, closing in (("[", "", "]"), ('{"a":', "1", "}")):
+        assert "manifest" in refusal(sealed_text(NESTED[field], f'"{field}":' + opening * depth + inner + closing * depth))
+
+
+@pytest.mark.xfail(strict=True, reason="RecursionError while the value is quoted in the message")
+@pytest.mark.parametrize("field", ["rows", "limit"])
+def test_nesting_about_as_deep_as_the_interpreter_allows_is_refused(field: str) -> None:
+    limit = sys.getrecursionlimit()
+    for depth in range(limit - 150, limit + 10):
+        refusal(sealed_text(NESTED[field], f'"{field}":' + '{"a":' * depth + "1" + "}" * depth))
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"1", b'"x"', b"null", b"true", b"{}", b"{", b"{}{}", b"PK\x03\x04", b"'"])
+def test_what_is_not_a_json_object_of_this_format_is_refused(data: bytes) -> None:
+    assert refusal(data).startswith("manifest: expected ")
+
+
+def test_more_bytes_than_a_manifest_can_have_are_refused_unread() -> None:
+    message = refusal(GOLDEN + b" " * LIMITS.manifest_bytes)
+    assert f"expected at most {LIMITS.manifest_bytes} bytes, found {LIMITS.manifest_bytes + len(GOLDEN)}" in message
+
+
+# Sealed, but not of this format
+
+
+@pytest.mark.parametrize("schema", [SCHEMA + 1, 99, 10**30])
+def test_a_newer_schema_is_refused_with_the_remedy(schema: int) -> None:
+    body = {**changed(("schema",), schema), "field of the future": 1}
+    assert f"expected schema <= 1, found {schema}; install a newer cfedge" in refusal(sealed(body))
+
+
+@pytest.mark.parametrize("schema", [0, -1, "1", "2", None, True, False, 1.0, 1.5, 2.0, [1], {}, ABSENT])
+def test_what_is_not_a_schema_number_is_refused(schema: Any) -> None:
+    assert "schema" in refusal(sealed(changed(("schema",), schema)))
+
+
+@pytest.mark.xfail(strict=True, reason="the found value is quoted whole")
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(("schema",), "x" * 10_000), (("sha256",), "x" * 10_000), (("sha256",), [1] * 10_000), (("backbone", "x" * 10_000), 1)],
+)
+def test_a_long_value_does_not_flood_the_message(path: PATH, value: Any) -> None:
+    body = changed(path, value)
+    assert len(refusal(canonical_json(body) if path == ("sha256",) else sealed(body))) < 600
+
+
+@by_path
+def test_a_missing_field_is_named(path: PATH, value: Any) -> None:
+    message = refusal(sealed(changed(path, ABSENT)))
+    if path == ("schema",):
+        assert "expected schema 1, found None" in message
+    else:
+        where = dotted(("manifest", *path[:-1]))
+        found = sorted(key for key in (value_at(path[:-1])) if key not in (path[-1], "sha256" if len(path) == 1 else None))
+        assert message.startswith(f"{where}: expected fields ")
+        assert f"found {found}" in message
+
+
+@pytest.mark.parametrize("path", [path for path, value in [((), BODY), *PLACES] if isinstance(value, dict)], ids=dotted)
+def test_an_unknown_field_is_named(path: PATH) -> None:
+    message = refusal(sealed(changed((*path, "extra"), 1)))
+    assert dotted(("manifest", *path)) in message
+    assert "extra" in message
+
+
+def value_at(path: PATH) -> Any:
+    value: Any = BODY
+    for step in path:
+        value = value[step]
+    return value
+
+
+#: One value of each JSON type, and one of each that is empty or 0.
+JSON_TYPES: dict[str, list[Any]] = {
+    "null": [None],
+    "bool": [True, False],
+    "int": [1, 0],
+    "float": [1.5],
+    "str": ["1", ""],
+    "list": [[1], []],
+    "dict": [{"1": 1}, {}],
+}
+PYTHON = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", list: "list", dict: "dict"}
+
+
+@pytest.mark.parametrize(("path", "value"), PLACES, ids=[dotted(path) for path, _ in PLACES])
+def test_a_value_of_any_other_json_type_is_refused_by_its_name(path: PATH, value: Any) -> None:
+    allowed = {PYTHON[type(value)]}
+    if path[-1] == "rival":
+        allowed = {"null", "str"}
+    if isinstance(value, float):
+        allowed |= {"int"}  # its own test, above
+    for kind, values in JSON_TYPES.items():
+        for other in values if kind not in allowed else []:
+            message = refusal(sealed(changed(path, other)))
+            named = ("versions",) if path[0] == "versions" else path
+            assert dotted(named) in message, (kind, other)
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [
+        "",
+        "a" * 63,
+        "a" * 65,
+        "A" * 64,
+        "g" * 64,
+        "a" * 63 + "\n",
+        " " + "a" * 63,
+        "\u0661" * 64,
+        "../../../../etc/passwd",
+        "." * 64,
+    ],
+)
+@pytest.mark.parametrize(
+    ("role", "path"),
+    [
+        ("trunk", ("backbone", "trunk")),
+        ("tail", ("backbone", "tail")),
+        ("tokenizer", ("backbone", "tokenizer")),
+        ("adapter of task 'doors'", ("tasks", 1, "adapter")),
+        ("signature of task 'doors'", ("tasks", 1, "signature")),
+        ("golden of task 'lights'", ("tasks", 0, "golden")),
+    ],
+)
+def test_a_file_that_is_not_named_by_a_sha256_is_refused(role: str, path: PATH, digest: str) -> None:
+    message = refusal(sealed(changed((*path, "sha256"), digest)))
+    assert message.startswith(f"{role}: expected 64 hexadecimal digits, found {digest!r}")
+
+
+@pytest.mark.parametrize("size", [0, -1, LIMITS.file_bytes + 1])
+@pytest.mark.parametrize(("role", "path"), [("tail", ("backbone", "tail")), ("golden of task 'doors'", ("tasks", 1, "golden"))])
+def test_an_empty_or_too_large_file_is_refused(role: str, path: PATH, size: int) -> None:
+    message = refusal(sealed(changed((*path, "size"), size)))
+    assert message.startswith(f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {size}")
+
+
+@pytest.mark.parametrize("size", [1, LIMITS.file_bytes])
+def test_sizes_at_the_limits_are_accepted(size: int) -> None:
+    assert parse(sealed(changed(("backbone", "tail", "size"), size))).backbone.tail.size == size
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (("tasks", 1, "name"), "lights", "task names: expected each once, found 'lights' twice"),
+        (("tasks", 1, "classes"), ["open", "off"], "labels: expected each once, found 'off' twice"),
+        (("tasks", 0, "classes"), ["on", "off", "on"], "labels: expected each once, found 'on' twice"),
+        (("backbone", "slots", 1, "name"), "l2.qkv", "slots: expected each once, found 'l2.qkv' twice"),
+        (("tasks", 0, "classes"), ["on"], "task 'lights': expected >= 2 classes"),
+        (("tasks", 0, "classes"), [], "task 'lights': expected >= 2 classes"),
+        (("tasks", 1, "rank"), 0, "task 'doors': expected >= 2 classes, rank >= 1"),
+        (("tasks", 1, "rank"), -3, "task 'doors': expected >= 2 classes, rank >= 1"),
+        (("tasks", 0, "false_reject_rate"), 0.0, "task 'lights': expected"),
+        (("tasks", 0, "false_reject_rate"), 1.0, "task 'lights': expected"),
+        (("tasks", 0, "false_reject_rate"), -0.1, "task 'lights': expected"),
+        (("backbone", "split"), 0, "manifest.backbone: expected 1 <= split < blocks"),
+        (("backbone", "split"), -1, "manifest.backbone: expected 1 <= split < blocks"),
+        (("backbone", "split"), 3, "manifest.backbone: expected 1 <= split < blocks"),
+        (("backbone", "split"), 4, "manifest.backbone: expected 1 <= split < blocks"),
+        (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
+        (("backbone", "max_tokens"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
+        (("head_scale",), 0.0, "manifest.head_scale: expected > 0, found 0.0"),
+        (("head_scale",), -8.0, "manifest.head_scale: expected > 0, found -8.0"),
+        (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
+        (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),
+        (("tasks", 0, "classes", 1), "", "labels: expected 1..200 characters, found ''"),
+        (("tasks", 0, "classes", 1), "n" * 201, "labels: expected 1..200 characters, found 'nnn"),
+        (("backbone", "slots", 0, "name"), "", "slots: expected 1..200 characters, found ''"),
+        (("backbone", "slots", 0, "name"), "n" * 201, "slots: expected 1..200 characters, found 'nnn"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused(path: PATH, value: Any, expected: str) -> None:
+    message = refusal(sealed(changed(path, value)))
+    assert message.startswith(expected)
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize("path", [("tasks", 0, "name"), ("tasks", 0, "classes", 1), ("backbone", "slots", 0, "name")])
+def test_a_name_of_200_characters_is_accepted(path: PATH) -> None:
+    data = sealed(changed(path, "\u00df" * 200))
+    assert serialize(parse(data)) == data
+
+
+def test_a_bundle_without_tasks_is_a_manifest_and_left_to_the_engine() -> None:
+    assert parse(sealed(changed(("tasks",), []))).tasks == ()
+
+
+# Whatever the bytes
+
+
+@often
+@hypothesis.given(
+    st.lists(st.tuples(st.sampled_from(["replace", "insert", "delete"]), st.integers(0, len(GOLDEN) - 1), st.integers(0, 255)), min_size=1, max_size=6)
+)  # fmt: skip
+def test_random_changes_of_bytes_are_refused_and_raise_nothing_else(edits: list[tuple[str, int, int]]) -> None:
+    data = bytearray(GOLDEN)
+    for kind, at, byte in edits:
+        if kind == "insert":
+            data.insert(at, byte)
+        elif kind == "delete":
+            del data[at : at + byte // 8 + 1]
+        else:
+            data[at : at + 1] = bytes([byte])
+    hypothesis.assume(data != GOLDEN)
+    refusal(bytes(data))
+
+
+@often
+@hypothesis.given(st.binary(max_size=200))
+def test_random_bytes_are_refused_and_raise_nothing_else(data: bytes) -> None:
+    refusal(data)
+
+
+#: Surrogates and line breaks included, as JSON's escapes allow them.
+any_text = st.text(st.characters(), max_size=8)
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | any_text,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text | st.sampled_from(sorted(BODY)), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@often
+@hypothesis.given(any_json)
+def test_random_json_is_refused_and_raises_nothing_else(value: Any) -> None:
+    refusal(json.dumps(value).encode())
+    if isinstance(value, dict):
+        refusal(json.dumps({**value, "schema": SCHEMA}).encode())
+
+
+@often
+@hypothesis.given(st.sampled_from([path for path, _ in PLACES]), any_json)
+def test_random_json_in_any_place_of_a_sealed_manifest_is_refused_or_is_read(path: PATH, value: Any) -> None:
+    body = changed(path, value)
+    try:
+        data = sealed(body)
+    except ValueError:  # a surrogate, NaN or infinity: it has no canonical form to seal
+        refusal(json.dumps(body, sort_keys=True, separators=(",", ":")).encode())
+        return
+    try:
+        manifest = parse(data)
+    except SchemaError:
+        refusal(data)
+    else:
+        assert parse(serialize(manifest)) == manifest

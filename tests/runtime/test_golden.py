@@ -30,6 +30,6 @@ def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
     for name in slots:
         slots[name] = np.flip(slots[name]) * 5
     with pytest.raises(
-        IncompatibleError, match="golden vectors of task 'animals': expected .* this machine computes differently"
+        IncompatibleError, match=r"golden vectors of task 'animals': expected .* this machine computes differently"
     ):
         check_golden(engine, bundle)

@@ -1,0 +1,136 @@
+"""From a workspace to a bundle: what the gate refuses leaves nothing behind."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_texts
+
+from cfedge import Engine
+from cfedge.bundle.files import read
+from cfedge.errors import ParityError, StorageError, WorkspaceError
+from cfedge.train.data import Examples
+from cfedge.train.workspace import Workspace
+from cfedge_export import parity
+from cfedge_export.pack import build, export
+
+
+def test_a_bundle_holds_what_the_manifest_names_and_nothing_else(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle)
+    refs = bundle.manifest.files()
+    assert set(refs) == {"trunk", "tail", "tokenizer"} | {
+        f"{part} of task {task!r}" for part in ("adapter", "signature", "golden") for task in ("animals", "colors")
+    }
+    assert {path.name for path in (tiny_bundle / "objects").iterdir()} == {ref.sha256 for ref in refs.values()}
+    assert bundle.manifest.versions["cfedge"]
+
+
+def test_building_twice_gives_the_same_bytes(tiny_workspace: Path) -> None:
+    first, second = (build(Workspace(tiny_workspace)) for _ in range(2))
+    assert first.manifest == second.manifest
+    assert first.objects == second.objects
+
+
+def test_parity_holds_three_paths_together(tiny_workspace: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    for one in parity.compare(workspace, Engine(build(workspace))):
+        assert one.cosine_torch_onnx > 0.99999
+        assert one.cosine_float_int8 > 0.99
+        assert one.accuracy_torch == one.accuracy_float
+        assert one.drop_interval[0] <= one.drop <= one.drop_interval[1]
+        assert one.examples == len(workspace.held_out(one.task).texts)
+
+
+def _sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quantise adapters so badly that answers change."""
+    import cfedge_export.pack as pack
+
+    honest = pack.adapter_onnx
+
+    def coarse(arrays: dict[str, np.ndarray], **stated: str) -> bytes:
+        return honest({**arrays, "head.weight": np.ascontiguousarray(np.roll(arrays["head.weight"], 1, axis=1))}, **stated)
+
+    monkeypatch.setattr(pack, "adapter_onnx", coarse)
+
+
+def test_a_missed_gate_is_an_error_and_no_output(tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _sabotage(monkeypatch)
+    with pytest.raises(
+        ParityError, match=r"task 'animals': expected an accuracy drop of at most 1 points, found .* nothing was exported"
+    ):
+        export(Workspace(tiny_workspace), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".cfedge-tmp-*"))
+
+
+def test_a_missed_gate_leaves_the_old_bundle(tiny_workspace: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read(tiny_bundle)
+    _sabotage(monkeypatch)
+    with pytest.raises(ParityError):
+        export(Workspace(tiny_workspace), tiny_bundle, replace=True)
+    assert read(tiny_bundle) == before
+
+
+def _result(**changes: object) -> parity.TaskParity:
+    whole = parity.TaskParity("t", 300, 1.0, 0.999, 0.99, 0.98, 0.98, 0.98, 0.0, (-1.0, 1.0), 1.0, (0.5, 1.5), 0)
+    return dataclasses.replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None:
+    parity.check([_result()])
+    parity.check([_result(drop=1.0, net_flips=3, error_ratio=1.2)])
+    with pytest.raises(ParityError, match=r"accuracy drop of at most 1 points, found 1\.33"):
+        parity.check([_result(drop=1.33, net_flips=4, error_ratio=1.2)])
+    with pytest.raises(ParityError, match=r"error ratio of at most 1\.25, found 1\.50"):
+        parity.check([_result(drop=0.9, net_flips=3, error_ratio=1.5)])
+    with pytest.raises(ParityError, match="found errors where float made none"):
+        parity.check([_result(drop=0.9, net_flips=3, error_ratio=None)])
+    with pytest.raises(ParityError, match="expected torch and ONNX float features to agree"):
+        parity.check([_result(cosine_torch_onnx=0.99)])
+
+
+def test_a_single_flip_is_below_the_gates_resolution() -> None:
+    parity.check([_result(examples=40, drop=2.5, net_flips=1, error_ratio=None)])
+    with pytest.raises(ParityError):
+        parity.check([_result(examples=40, drop=5.0, net_flips=2, error_ratio=None)])
+
+
+def test_a_looser_gate_lets_more_through() -> None:
+    parity.check([_result(drop=1.9, net_flips=6, error_ratio=1.9)], parity.Gate(max_drop=2.0, max_error_ratio=2.0))
+
+
+def test_a_workspace_without_tasks_exports_nothing(tiny_workspace: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    for name in workspace.tasks:
+        workspace.remove(name)
+    with pytest.raises(WorkspaceError, match="expected at least one task, found none"):
+        export(workspace, tmp_path / "out")
+
+
+def test_an_existing_target_is_kept_unless_replace_is_said(tiny_workspace: Path, tiny_bundle: Path) -> None:
+    with pytest.raises(StorageError, match="expected a new name for the bundle"):
+        export(Workspace(tiny_workspace), tiny_bundle)
+    export(Workspace(tiny_workspace), tiny_bundle, replace=True)
+    assert Engine.open(tiny_bundle).tasks == ("animals", "colors")
+
+
+def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and_removed(tiny_workspace: Path) -> None:
+    from cfedge.train.learner import Settings, learn
+
+    workspace = Workspace(tiny_workspace)
+    texts = {task: [text for text, _ in make_texts(task, 6, seed=7)] for task in workspace.tasks}
+    before = {task: Engine(build(workspace)).class_scores(texts[task], task) for task in texts}
+    rows = make_texts("food", 12, seed=0)
+    learn(
+        workspace, "food", Examples(*zip(*rows, strict=True), "food"), settings=Settings(rank=3, epochs=1, min_steps=5, threads=1)
+    )
+    during = Engine(build(workspace))
+    assert during.tasks == ("animals", "colors", "food")
+    workspace.remove("food")
+    after = Engine(build(workspace))
+    for task in texts:
+        assert np.array_equal(before[task], during.class_scores(texts[task], task))
+        assert np.array_equal(before[task], after.class_scores(texts[task], task))

@@ -1,0 +1,260 @@
+"""Certificates against SciPy's interval, and against fresh draws from clusters whose true error rates are known."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from cfedge.lookup import Lookup, Signature
+from cfedge.train.certificate import ALPHA, Evidence, certify, upper_limit
+from cfedge.train.signature import signature
+
+Floats = NDArray[np.float32]
+
+
+@pytest.fixture(autouse=True)
+def strict_numerics() -> Iterator[None]:
+    # Underflow is left out: what is below float16's least number is stored as 0, as it should be.
+    with np.errstate(all="raise", under="ignore"):
+        yield
+
+
+# --- the limit --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("examples", [1, 2, 10, 97, 3000])
+@pytest.mark.parametrize("alpha", [0.05, 0.005, 0.5])
+def test_the_upper_limit_is_the_exact_one_sided_interval(examples: int, alpha: float) -> None:
+    for errors in sorted({0, 1, examples // 3, examples - 1, examples}):
+        interval = stats.binomtest(errors, examples, alternative="less").proportion_ci(1 - alpha, method="exact")
+        assert interval.low == 0
+        assert upper_limit(errors, examples, alpha) == pytest.approx(interval.high, rel=1e-9)
+
+
+@pytest.mark.parametrize("examples", [1, 5, 59, 1000])
+def test_without_errors_the_limit_is_one_minus_the_root_of_alpha(examples: int) -> None:
+    assert upper_limit(0, examples, 0.05) == pytest.approx(1 - 0.05 ** (1 / examples), rel=1e-9)
+
+
+def test_59_examples_without_error_show_95_percent() -> None:
+    # The textbook's number: the least n that shows an error rate under 5 % with 95 % confidence.
+    assert upper_limit(0, 59, 0.05) < 0.05 < upper_limit(0, 58, 0.05)
+
+
+@pytest.mark.parametrize("examples", [0, 1, 40])
+def test_only_errors_or_no_examples_give_the_limit_one(examples: int) -> None:
+    assert upper_limit(examples, examples, 0.05) == 1.0
+
+
+def test_the_limit_grows_with_errors_and_with_confidence_and_is_above_the_share() -> None:
+    limits = [upper_limit(errors, 50, 0.05) for errors in range(51)]
+    assert all(later > earlier for earlier, later in itertools.pairwise(limits))
+    assert all(limit > errors / 50 for errors, limit in enumerate(limits[:-1]))
+    assert upper_limit(3, 50, 0.01) > upper_limit(3, 50, 0.05)
+
+
+# --- all tasks together -----------------------------------------------------------------------------------------------
+
+
+def make_points(tasks: int) -> tuple[dict[str, Signature], Floats]:
+    """One cluster a task on an axis of its own, so far apart that a point on axis i is task i's, without doubt."""
+    points = np.eye(tasks, dtype=np.float32)
+    spread = np.float32(0.05) * np.concatenate([np.eye(tasks), -np.eye(tasks)]).astype(np.float32)
+    zeros = np.zeros(len(spread), np.int64)
+    return {f"task {index}": signature(points[index] + spread, zeros) for index in range(tasks)}, points
+
+
+def test_all_limits_hold_together_in_95_percent_of_draws() -> None:
+    """A draw is wrong where any task's true error rate is above its limit. Rates just above what no error (or one) allows,
+    where the limit is weakest: the draws come as close to the promised 5 % as whole numbers of errors let them.
+    """
+    examples = np.array([25, 25, 20, 30])
+    rates = np.array([0.165, 0.245, 0.2, 0.14])
+    signatures, points = make_points(4)
+    names = list(signatures)
+    rng = np.random.default_rng(2026)
+    draws, wrong = 2000, 0
+    for _ in range(draws):
+        errors = rng.binomial(examples, rates)
+        held_out = {
+            # An error is a point of the next task.
+            name: points[np.where(np.arange(examples[task]) < errors[task], (task + 1) % 4, task)]
+            for task, name in enumerate(names)
+        }
+        evidence = certify(signatures, held_out)
+        assert [evidence[name].certificate.errors for name in names] == errors.tolist()
+        wrong += any(evidence[name].certificate.limit < rate for name, rate in zip(names, rates, strict=True))
+
+    below = [
+        sum(stats.binom.pmf(k, n, p) for k in range(n) if upper_limit(k, int(n), ALPHA / 4) < p)
+        for n, p in zip(examples, rates, strict=True)
+    ]
+    exact = 1 - float(np.prod(1 - np.array(below)))
+    assert 0.02 < exact <= ALPHA
+    assert wrong / draws <= ALPHA
+    assert wrong / draws == pytest.approx(exact, abs=4 * (exact * (1 - exact) / draws) ** 0.5)
+
+
+def test_each_limit_is_at_alpha_shared_among_the_tasks() -> None:
+    signatures, points = make_points(5)
+    held_out = {name: points[[index] * 30] for index, name in enumerate(signatures)}
+    for alpha in (0.05, 0.2):
+        for one in certify(signatures, held_out, alpha=alpha).values():
+            assert one.certificate.limit == pytest.approx(1 - (alpha / 5) ** (1 / 30))
+            assert (one.certificate.alpha, one.certificate.tasks) == (alpha, 5)
+
+
+# --- what is counted --------------------------------------------------------------------------------------------------
+
+
+def make_gaussians(
+    seed: int, *, tasks: int, classes: int = 2, width: int = 8, examples: int = 60
+) -> tuple[dict[str, Signature], dict[str, Floats]]:
+    """Overlapping Gaussian clusters: signatures from one draw, held-out features from another."""
+    rng = np.random.default_rng(seed)
+    means = rng.normal(size=(tasks, classes, width)) * 0.7
+    labels = np.arange(examples) % classes
+
+    def draw(task: int) -> Floats:
+        return (means[task][labels] + rng.normal(size=(examples, width)) * 0.6).astype(np.float32)
+
+    names = [f"task {index}" for index in range(tasks)]
+    return (
+        {name: signature(draw(index), labels) for index, name in enumerate(names)},
+        {name: draw(index) for index, name in enumerate(names)},
+    )
+
+
+def test_errors_are_counted_as_the_lookup_makes_them() -> None:
+    signatures, held_out = make_gaussians(0, tasks=4)
+    lookup = Lookup(signatures)
+    evidence = certify(signatures, held_out)
+    assert list(evidence) == list(lookup.tasks)
+    counted = 0
+    for position, name in enumerate(lookup.tasks):
+        found = [int(lookup(row[None]).task[0]) for row in held_out[name]]
+        certificate = evidence[name].certificate
+        assert certificate.held_out == 60
+        assert certificate.errors == sum(task != position for task in found)
+        assert certificate.limit == upper_limit(certificate.errors, 60, ALPHA / 4)
+        taken = [found.count(other) if other != position else 0 for other in range(4)]
+        assert certificate.rival == (lookup.tasks[int(np.argmax(taken))] if certificate.errors else None)
+        assert certificate.rival_errors == max(taken)
+        counted += certificate.errors
+    assert counted > 10
+
+
+def test_the_order_of_tasks_does_not_matter() -> None:
+    signatures, held_out = make_gaussians(1, tasks=4)
+    turned = certify(dict(reversed(signatures.items())), dict(reversed(held_out.items())))
+    assert turned == certify(signatures, held_out)
+
+
+def test_the_rival_is_the_task_that_takes_most() -> None:
+    signatures, points = make_points(4)
+    held_out = {name: points[[index] * 10] for index, name in enumerate(signatures)}
+    held_out["task 1"] = points[[1, 1, 1, 1, 1, 1, 0, 3, 3, 2]]
+    certificate = certify(signatures, held_out)["task 1"].certificate
+    assert (certificate.errors, certificate.rival, certificate.rival_errors) == (4, "task 3", 2)
+
+
+def test_rivals_that_take_as_much_are_named_in_order() -> None:
+    signatures, points = make_points(4)
+    held_out = {name: points[[index] * 10] for index, name in enumerate(signatures)}
+    held_out["task 1"] = points[[1, 1, 1, 1, 3, 3, 2, 2, 0, 1]]
+    certificate = certify(signatures, held_out)["task 1"].certificate
+    assert (certificate.errors, certificate.rival, certificate.rival_errors) == (5, "task 2", 2)
+
+
+def test_without_errors_there_is_no_rival() -> None:
+    signatures, points = make_points(3)
+    certificate = certify(signatures, {name: points[[index]] for index, name in enumerate(signatures)})["task 2"].certificate
+    assert (certificate.errors, certificate.rival, certificate.rival_errors) == (0, None, 0)
+
+
+def test_a_new_rival_never_lowers_the_errors_or_the_limit() -> None:
+    # The clusters spread alike and have their examples' scatter in common, so that a new task moves no old boundary.
+    rng = np.random.default_rng(3)
+    spread = np.concatenate([np.eye(6), -np.eye(6)]) * 0.4
+    means = rng.normal(size=(6, 6)) * 0.5
+    signatures = {f"task {i}": signature((means[i] + spread).astype(np.float32), np.zeros(12, np.int64)) for i in range(6)}
+    held_out = {f"task {i}": (means[i] + rng.normal(size=(80, 6)) * 0.4).astype(np.float32) for i in range(6)}
+    before: dict[str, Evidence] = {}
+    for tasks in range(1, 7):
+        names = list(signatures)[:tasks]
+        after = certify({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
+        for name, old in before.items():
+            assert after[name].certificate.errors >= old.certificate.errors
+            assert after[name].certificate.limit > old.certificate.limit
+        before = after
+    assert sum(one.certificate.errors for one in before.values()) > 20
+
+
+def test_one_task_alone_has_no_errors() -> None:
+    signatures, held_out = make_gaussians(4, tasks=1)
+    certificate = certify(signatures, held_out)["task 0"].certificate
+    assert (certificate.errors, certificate.rival) == (0, None)
+    assert certificate.limit == pytest.approx(1 - ALPHA ** (1 / 60))
+
+
+def test_one_held_out_example_is_enough() -> None:
+    signatures, points = make_points(2)
+    evidence = certify(signatures, {"task 0": points[:1], "task 1": points[:1]})
+    right, wrong = evidence["task 0"], evidence["task 1"]
+    assert (right.certificate.held_out, right.certificate.errors) == (1, 0)
+    assert right.certificate.limit == pytest.approx(1 - ALPHA / 2)
+    assert (wrong.certificate.errors, wrong.certificate.limit, wrong.certificate.rival) == (1, 1.0, "task 0")
+    assert right.threshold == float(Lookup(signatures)(points[:1]).distance[0])
+
+
+# --- the threshold ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("examples", "rate", "place"),
+    [(19, 0.05, 19), (20, 0.05, 20), (39, 0.05, 38), (99, 0.05, 95), (100, 0.05, 96), (100, 0.2, 81), (3, 0.5, 2), (4, 0.05, 4)],
+)
+def test_the_threshold_is_the_stated_held_out_distance(examples: int, rate: float, place: int) -> None:
+    signatures, _ = make_points(3)
+    rng = np.random.default_rng(examples)
+    held_out = {name: rng.normal(size=(examples, 3)).astype(np.float32) for name in signatures}
+    evidence = certify(signatures, held_out, false_reject_rate=rate)
+    for name, one in evidence.items():
+        ordered = sorted(Lookup(signatures)(held_out[name]).distance.tolist())
+        assert one.threshold == ordered[place - 1]
+        assert one.false_reject_rate == rate
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_fresh_inputs_are_rejected_at_about_the_chosen_rate(rate: float) -> None:
+    rng = np.random.default_rng(5)
+    means = rng.normal(size=(3, 10)) * 2
+
+    def draw(task: int, examples: int) -> Floats:
+        return (means[task] + rng.normal(size=(examples, 10))).astype(np.float32)
+
+    signatures = {f"task {i}": signature(draw(i, 200), np.zeros(200, np.int64)) for i in range(3)}
+    lookup = Lookup(signatures)
+    evidence = certify(signatures, {f"task {i}": draw(i, 1000) for i in range(3)}, false_reject_rate=rate)
+    for task in range(3):
+        rejected = (lookup(draw(task, 4000)).distance > evidence[f"task {task}"].threshold).mean()
+        # Four standard deviations of the threshold's 1,000 draws and of these 4,000.
+        assert rejected == pytest.approx(rate, abs=4 * (rate * (1 - rate) * (1 / 1000 + 1 / 4000)) ** 0.5)
+
+
+def test_over_many_small_held_out_sets_the_mean_false_reject_rate_keeps_to_the_chosen_one() -> None:
+    """Split conformal's promise: at most the rate, and at least the rate less 1 / (N + 1), over draws of the held-out set."""
+    rng = np.random.default_rng(6)
+    signatures = {"only": signature(rng.normal(size=(100, 4)).astype(np.float32), np.arange(100) % 2)}
+    fresh = np.sort(Lookup(signatures)(rng.normal(size=(5000, 4)).astype(np.float32)).distance)
+    rejected = []
+    for _ in range(600):
+        evidence = certify(signatures, {"only": rng.normal(size=(24, 4)).astype(np.float32)}, false_reject_rate=0.1)
+        rejected.append(1 - np.searchsorted(fresh, np.float32(evidence["only"].threshold), side="right") / len(fresh))
+    # 23rd smallest of 24: 2 of 25 places are above it.
+    assert np.mean(rejected) == pytest.approx(2 / 25, abs=0.01)

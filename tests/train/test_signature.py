@@ -1,0 +1,174 @@
+"""Signatures against the scatter computed one residual at a time in float64. Letters: N examples, D width, K factor rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf_shrinkage
+
+from cfedge.lookup import SHRINKAGE_FACTOR, Lookup, Signature, normalized
+from cfedge.train.signature import FACTOR_RANK, signature
+
+#: Of float16 with its 11 bits: half a step, relative; and the least number below which steps are absolute.
+HALF_STEP, HALF_LEAST = 2.0**-11, 2.0**-24
+
+
+@pytest.fixture(autouse=True)
+def strict_numerics() -> Iterator[None]:
+    # Underflow is left out: what is below float16's least number is stored as 0, as it should be.
+    with np.errstate(all="raise", under="ignore"):
+        yield
+
+
+def make_data(
+    seed: int, *, examples: int = 200, width: int = 20, classes: int = 4
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Unit-length features around class means, spread unequally over the features, in mixed order."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(examples) % classes)
+    raw = rng.normal(size=(classes, width))[labels] + rng.normal(size=(examples, width)) * rng.uniform(0.1, 1, width)
+    return normalized(raw.astype(np.float32)), labels.astype(np.int64)
+
+
+def residuals_of(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    x = features.astype(np.float64)
+    return np.stack([row - x[classes == label].mean(axis=0) for row, label in zip(x, classes, strict=True)])
+
+
+def scatter_of(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    scatter = np.zeros((features.shape[1], features.shape[1]))
+    for row in residuals_of(features, classes):
+        scatter += np.outer(row, row)
+    return scatter
+
+
+def rebuilt(one: Signature) -> NDArray[np.float64]:
+    factor = one.factor.astype(np.float64)
+    scatter: NDArray[np.float64] = factor.T @ factor + np.diag(one.diagonal.astype(np.float64))
+    return scatter
+
+
+def rounding(one: Signature) -> NDArray[np.float64]:
+    """[D, D], how much float16 may move F' F: sum_k |f_ki| e_kj + e_ki |f_kj|, with e half a step of each number."""
+    size = np.abs(one.factor.astype(np.float64))
+    step = size * HALF_STEP + HALF_LEAST
+    moved: NDArray[np.float64] = (size.T @ step + step.T @ size) * 1.01
+    return moved
+
+
+def test_counts_and_means_are_those_of_the_classes() -> None:
+    features, classes = make_data(0, examples=90, classes=3)
+    classes[:7] = 2  # so that the classes differ in size
+    found = signature(features, classes)
+    assert found.counts.tolist() == [int((classes == label).sum()) for label in range(3)]
+    assert len(set(found.counts.tolist())) > 1
+    expected = np.stack([features[classes == label].astype(np.float64).mean(axis=0) for label in range(3)])
+    np.testing.assert_allclose(found.means.astype(np.float64), expected, rtol=HALF_STEP, atol=HALF_LEAST)
+
+
+def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
+    found = signature(*make_data(1, width=20, classes=4), rank=6)
+    assert (found.counts.dtype, found.counts.shape) == (np.int64, (4,))
+    assert (found.means.dtype, found.means.shape) == (np.float16, (4, 20))
+    assert (found.factor.dtype, found.factor.shape) == (np.float16, (6, 20))
+    assert (found.diagonal.dtype, found.diagonal.shape) == (np.float32, (20,))
+    again = Signature.from_arrays(found.arrays(), "task heating", 20)
+    assert again.quartic == found.quartic
+
+
+def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full() -> None:
+    data = make_data(2)
+    found = signature(*data)
+    assert found.factor.shape == (20, 20)
+    error = np.abs(rebuilt(found) - scatter_of(*data))
+    assert (error <= rounding(found)).all()
+    assert error.max() < 2e-3 * np.abs(scatter_of(*data)).max()
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3, 19])
+def test_the_diagonal_is_kept_whatever_the_rank(rank: int) -> None:
+    data = make_data(3)
+    found = signature(*data, rank=rank)
+    assert found.factor.shape == (rank, 20)
+    assert (found.diagonal >= 0).all()
+    error = np.abs(np.diag(rebuilt(found)) - np.diag(scatter_of(*data)))
+    assert (error <= np.diag(rounding(found)) + 1e-6).all()
+
+
+def test_the_factor_takes_the_directions_of_largest_scatter() -> None:
+    data = make_data(4)
+    scatter = scatter_of(*data)
+    values = np.linalg.eigvalsh(scatter)[::-1]
+    for rank in (1, 4, 10):
+        found = signature(*data, rank=rank)
+        lengths = (found.factor.astype(np.float64) ** 2).sum(axis=1)
+        np.testing.assert_allclose(lengths, values[:rank], rtol=1e-3)
+        # No factor of that rank leaves less of the scatter out (Eckart and Young).
+        left = np.linalg.norm(scatter - found.factor.astype(np.float64).T @ found.factor.astype(np.float64))
+        assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=1e-2)
+
+
+def test_the_default_rank_is_a_limit() -> None:
+    found = signature(*make_data(5, examples=300, width=FACTOR_RANK + 30))
+    assert found.factor.shape == (FACTOR_RANK, FACTOR_RANK + 30)
+    assert (found.diagonal > 0).any()
+
+
+def test_the_factor_has_no_more_rows_than_the_scatter_has_dimensions() -> None:
+    # 10 examples of 4 classes leave 6 dimensions.
+    data = make_data(6, examples=10)
+    found = signature(*data)
+    assert found.factor.shape == (6, 20)
+    assert (np.abs(rebuilt(found) - scatter_of(*data)) <= rounding(found) + 1e-9).all()
+
+
+def test_one_example_a_class_leaves_no_scatter() -> None:
+    features, _ = make_data(7, examples=3)
+    found = signature(features, np.arange(3))
+    assert found.counts.tolist() == [1, 1, 1]
+    assert found.factor.shape == (0, 20)
+    assert (found.diagonal == 0).all()
+    assert found.quartic == 0.0
+    np.testing.assert_allclose(found.means.astype(np.float64), features, rtol=HALF_STEP, atol=HALF_LEAST)
+
+
+def test_repeated_examples_leave_no_scatter() -> None:
+    features, _ = make_data(8, examples=3)
+    found = signature(np.repeat(features, 7, axis=0), np.repeat(np.arange(3), 7))
+    assert found.factor.shape == (0, 20)
+    assert (found.diagonal == 0).all()
+
+
+def test_constant_features_have_no_diagonal() -> None:
+    features, classes = make_data(9)
+    features[:, 4], features[:, 11:] = 0.25, 0
+    found = signature(features, classes, rank=5)
+    assert (found.diagonal[[4, *range(11, 20)]] < 1e-6).all()
+    assert (found.diagonal[:4] > 0).any()
+
+
+def test_quartic_is_the_sum_of_the_residuals_fourth_powers() -> None:
+    data = make_data(10)
+    expected = sum(float(row @ row) ** 2 for row in residuals_of(*data))
+    assert signature(*data).quartic == pytest.approx(expected, rel=1e-12)
+    assert signature(*data, rank=2).quartic == signature(*data).quartic
+
+
+def test_the_order_of_the_examples_does_not_matter() -> None:
+    features, classes = make_data(11)
+    order = np.random.default_rng(0).permutation(len(classes))
+    one, other = signature(features, classes), signature(features[order], classes[order])
+    np.testing.assert_array_equal(one.counts, other.counts)
+    np.testing.assert_allclose(one.means.astype(np.float64), other.means.astype(np.float64), rtol=2 * HALF_STEP, atol=HALF_LEAST)
+    assert (np.abs(rebuilt(one) - rebuilt(other)) <= 2 * rounding(one)).all()
+
+
+def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say() -> None:
+    # From features to intensity, float16 factor included: 1 % is what its rounding may move.
+    data = make_data(12, examples=2000)
+    expected = SHRINKAGE_FACTOR * ledoit_wolf_shrinkage(residuals_of(*data), assume_centered=True)
+    assert 0 < expected < 1
+    assert Lookup({"a": signature(*data)}).shrinkage == pytest.approx(expected, rel=1e-2)
