@@ -13,24 +13,30 @@ P its inverse and y = x - m_0::
 
 `distance` is the relative Mahalanobis distance (Ren et al. 2021, arXiv 2106.09022): the nearest cluster against one
 background Gaussian (m_0, S_0 = S + between-cluster covariance). P and P_0 are diagonal in one basis
-(P = U U', P_0 = U diag(1/v) U'), so one product z = U' y serves all of it. Inputs are scored one by one: matrix products
-of another shape round otherwise, and an answer must not depend on its batch.
+(P = U U', P_0 = U diag(1/v) U', v >= 1). Where v = 1 the cluster means do not differ and both distances are the same, so
+only the at most C - 1 directions with v > 1 are kept: one product z = U' y of that size serves all of it, exactly::
+
+    score_c = z' z_c - |z_c|^2 / 2        distance = sum_k z_k^2 (1 - 1/v_k) - 2 max_c score_c
+
+Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must not depend on its batch.
 
 Reading and writing files, and learning signatures, are for others.
-Letters: B batch, D width, C clusters, K factor rank, T tasks.
+Letters: B batch, D width, C clusters, K factor rank or kept directions, T tasks.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError
 
-__all__ = ["Lookup", "Retrieval", "Signature", "normalized"]
+__all__ = ["Found", "Lookup", "Retrieval", "Signature", "normalized", "unit"]
 
 Floats = NDArray[np.float32]
 
@@ -136,22 +142,36 @@ class Retrieval:
     distance: Floats
 
 
-def normalized(features: Floats) -> Floats:
-    """Scale rows [B, D] to length 1 (a row of zeros stays zeros).
+class Found(NamedTuple):
+    """`Retrieval` of one input; `runner_up` is -1 and `margin` infinite where there is one task only."""
+
+    task: int
+    runner_up: int
+    score: float
+    margin: float
+    distance: float
+
+
+def unit(row: Floats, position: int = 0) -> Floats:
+    """Scale one vector float32 [D] to length 1 (zeros stay zeros).
 
     Raises
     ------
     InputError
-        A row holds NaN or infinity.
+        It holds NaN or infinity; `position` names the input.
     """
-    if not np.isfinite(features).all():
-        row = int(np.flatnonzero(~np.isfinite(features).all(axis=-1))[0])
+    length = math.sqrt(float(row @ row))
+    if not math.isfinite(length):
         raise InputError(
-            f"features of input {row}: expected finite numbers, found NaN or infinity; run: cfedge bench on this machine"
+            f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
         )
-    lengths = np.sqrt((features * features).sum(axis=1, keepdims=True, dtype=np.float32))
-    unit: Floats = features / np.maximum(lengths, np.float32(1e-12))
-    return unit
+    scaled: Floats = row * np.float32(1.0 / max(length, 1e-12))
+    return scaled
+
+
+def normalized(features: Floats) -> Floats:
+    """Scale rows float32 [B, D] to length 1; see `unit`."""
+    return np.stack([unit(row, position) for position, row in enumerate(features)])
 
 
 class Lookup:
@@ -173,15 +193,15 @@ class Lookup:
         counts = np.concatenate([one.counts for one in ordered]).astype(np.float64)
         center = counts @ means / counts.sum()
         between = (means - center).T @ ((means - center) * (counts / counts.sum())[:, None])
-        basis, spread = _joint_basis(covariance, between)
+        basis, spread = _discriminants(covariance, between)
         whitened = (means - center) @ basis
         sizes = [len(one.counts) for one in ordered]
         self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)
         self._basis = np.ascontiguousarray(basis.T, np.float32)
         self._center = (center @ basis).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened, np.float32)
-        self._offset = (0.5 * np.einsum("cd,cd->c", whitened, whitened)).astype(np.float32)
-        self._background = (1.0 / spread).astype(np.float32)
+        self._offset = (0.5 * np.einsum("ck,ck->c", whitened, whitened)).astype(np.float32)
+        self._excess = (1.0 - 1.0 / spread).astype(np.float32)
 
     def scores(self, features: Floats) -> Floats:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
@@ -193,8 +213,7 @@ class Lookup:
 
     def __call__(self, features: Floats) -> Retrieval:
         """Look unit-length features float32 [B, D] up."""
-        answers = [self._one(row) for row in features]
-        task, runner_up, score, margin, distance = zip(*answers, strict=True)
+        task, runner_up, score, margin, distance = zip(*(self.one(row) for row in features), strict=True)
         return Retrieval(
             np.array(task, np.int64),
             np.array(runner_up, np.int64),
@@ -203,18 +222,20 @@ class Lookup:
             np.array(distance, np.float32),
         )
 
-    def _one(self, row: Floats) -> tuple[int, int, np.float32, np.float32, np.float32]:
-        z = self._basis @ row - self._center
+    def one(self, row: Floats) -> Found:
+        """Look one unit-length vector float32 [D] up."""
+        z = self._basis @ row
+        z -= self._center
         scores = self._task_scores(z)
         task = int(scores.argmax())
-        best = scores[task]
-        squares = z * z
-        distance = squares.sum() - 2 * best - squares @ self._background
+        best = float(scores[task])
+        z *= z
+        distance = float(z @ self._excess) - 2 * best
         if len(scores) == 1:
-            return task, -1, best, np.float32(np.inf), distance
+            return Found(task, -1, best, math.inf, distance)
         scores[task] = -np.inf
         runner_up = int(scores.argmax())
-        return task, runner_up, best, best - scores[runner_up], distance
+        return Found(task, runner_up, best, best - float(scores[runner_up]), distance)
 
     def _task_scores(self, z: Floats) -> Floats:
         scores: Floats = np.maximum.reduceat(self._clusters @ z - self._offset, self._starts)
@@ -249,11 +270,12 @@ def _shared_covariance(signatures: list[Signature]) -> tuple[NDArray[np.float64]
     return covariance, intensity
 
 
-def _joint_basis(
+def _discriminants(
     covariance: NDArray[np.float64], between: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """U [D, D] and v [D] with U' S U = I and U' (S + between) U = diag(v), v >= 1."""
+    """U [D, K] and v [K] with U' S U = I and U' (S + between) U = diag(v): the directions with v > 1."""
     values, vectors = np.linalg.eigh(covariance)
     whiten = vectors / np.sqrt(values)
     spread, rotation = np.linalg.eigh(whiten.T @ between @ whiten)
-    return whiten @ rotation, 1.0 + np.maximum(spread, 0.0)
+    kept = spread > max(float(spread[-1]), 1.0) * 1e-9
+    return whiten @ rotation[:, kept], 1.0 + spread[kept]

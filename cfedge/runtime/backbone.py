@@ -9,7 +9,7 @@ Letters: B batch, S sequence, D width.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
-from cfedge.lookup import normalized
+from cfedge.lookup import unit
 from cfedge.runtime.preprocess import TextPreprocessor, Tokens
 from cfedge.runtime.session import open_session
 
@@ -28,15 +28,17 @@ Slots = Mapping[str, Floats]
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
+_TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "pooled"], ["pooled"]
+_NOTHING = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the trunk makes of B texts: their tokens, hidden states [S, D] each, and unit-length features [B, D]."""
+    """What the trunk makes of B texts: of each its tokens, hidden states [1, S, D], and unit-length features [D]."""
 
     tokens: list[Tokens]
     hidden: list[Floats]
-    features: Floats
+    features: list[Floats]
 
 
 class Trunk:
@@ -45,7 +47,6 @@ class Trunk:
     def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1) -> None:
         self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens)
         self._session = open_session(model, "trunk", threads=threads)
-        self._width = backbone.width
 
     def __call__(self, texts: Sequence[str]) -> Encoded:
         """Encode B texts.
@@ -56,15 +57,15 @@ class Trunk:
             A text is empty or not a text, or the features are not finite.
         """
         tokens = [self._preprocess(text, position) for position, text in enumerate(texts)]
-        hidden: list[Floats] = [np.empty(0, np.float32)] * len(tokens)
-        features = np.empty((len(tokens), self._width), np.float32)
-        for rows in _grouped(len(one.ids) for one in tokens):
-            ids = np.stack([tokens[row].ids for row in rows])
+        hidden: list[Floats] = [_NOTHING] * len(tokens)
+        pooled: list[Floats] = [_NOTHING] * len(tokens)
+        for rows in _grouped([len(one.ids) for one in tokens]):
+            ids = np.array([tokens[row].ids for row in rows], np.int64)
             feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-            states, features[rows] = self._session.run(["hidden", "pooled"], feeds)
-            for row, one in zip(rows, states, strict=True):
-                hidden[row] = one
-        return Encoded(tokens, hidden, normalized(features))
+            states, features = self._session.run(_TRUNK_OUTPUTS, feeds)
+            for place, row in enumerate(rows):
+                hidden[row], pooled[row] = states[place : place + 1], features[place]
+        return Encoded(tokens, hidden, [unit(one, row) for row, one in enumerate(pooled)])
 
 
 class Tail:
@@ -80,18 +81,20 @@ class Tail:
             )
 
     def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
-        """Return the pooled features [D] of each row's hidden states [S, D] under its slots."""
-        pooled: list[Floats] = [np.empty(0, np.float32)] * len(hidden)
-        for rows in _grouped((id(adapter), len(states)) for adapter, states in zip(slots, hidden, strict=True)):
-            states = np.stack([hidden[row] for row in rows])
+        """Return the pooled features [D] of each row's hidden states [1, S, D] under its slots."""
+        pooled: list[Floats] = [_NOTHING] * len(hidden)
+        for rows in _grouped([(id(adapter), states.shape[1]) for adapter, states in zip(slots, hidden, strict=True)]):
+            states = hidden[rows[0]] if len(rows) == 1 else np.concatenate([hidden[row] for row in rows])
             feeds = {"hidden": states, "attention_mask": np.ones(states.shape[:2], np.int64), **slots[rows[0]]}
-            for row, one in zip(rows, self._session.run(["pooled"], feeds)[0], strict=True):
+            for row, one in zip(rows, self._session.run(_TAIL_OUTPUTS, feeds)[0], strict=True):
                 pooled[row] = one
         return pooled
 
 
-def _grouped(keys: Iterable[Hashable]) -> list[list[int]]:
+def _grouped(keys: Sequence[Hashable]) -> list[list[int]]:
     """Positions with equal keys together, at most `_ROWS` in a group."""
+    if len(keys) == 1:
+        return [[0]]
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for position, key in enumerate(keys):
         groups[key].append(position)

@@ -8,6 +8,7 @@ Letters: B batch, S sequence, D width, C classes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, load_arrays, read
 from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError, TaskError
-from cfedge.lookup import Lookup, Retrieval, Signature, normalized
+from cfedge.lookup import Found, Lookup, Signature, normalized, unit
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.backbone import Encoded, Tail, Trunk
 
@@ -142,18 +143,18 @@ class Engine:
         if not texts:
             return []
         encoded = self._trunk(texts)
-        found = self.lookup(encoded.features)
-        names = [self._named(task).name] * len(texts) if task else [self.tasks[index] for index in found.task]
+        found = [self.lookup.one(row) for row in encoded.features]
+        names = [self._named(task).name] * len(texts) if task else [self.tasks[one.task] for one in found]
         logits = self._class_scores(encoded, names)
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
         return [
-            self._answer(row, name, found, logits[row], truncated=encoded.tokens[row].truncated, ms=ms)
+            self._answer(name, found[row], logits[row], truncated=encoded.tokens[row].truncated, ms=ms)
             for row, name in enumerate(names)
         ]
 
     def features(self, texts: Sequence[str]) -> Floats:
         """Return the lookup's features: unit-length float32 [B, D]."""
-        return self._trunk(texts).features
+        return np.stack(self._trunk(texts).features)
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
@@ -172,27 +173,26 @@ class Engine:
             for one, adapter in zip(pooled, adapters, strict=True)
         ]
 
-    def _answer(self, row: int, name: str, found: Retrieval, logits: Floats, *, truncated: bool, ms: float) -> Prediction:
+    def _answer(self, name: str, found: Found, logits: Floats, *, truncated: bool, ms: float) -> Prediction:
         task = self._tasks[name]
-        best = int(logits.argmax())
-        weights = np.exp(logits - logits[best])
-        distance = float(found.distance[row])
-        unknown = distance > task.threshold
-        runner_up = int(found.runner_up[row])
+        scores: list[float] = logits.tolist()
+        best = max(scores)
+        unknown = found.distance > task.threshold
+        alone = found.runner_up < 0
         reason = None
         if unknown:
             reason = (
-                f"distance {distance:.1f} is above {task.threshold:.1f}, "
+                f"distance {found.distance:.1f} is above {task.threshold:.1f}, "
                 f"which {task.false_reject_rate:.0%} of task {name!r}'s own examples exceed"
             )
         return Prediction(
             task=name,
-            label=task.classes[best],
-            probability=float(1.0 / weights.sum()),
-            score=float(found.score[row]),
-            margin=None if runner_up < 0 else float(found.margin[row]),
-            runner_up=None if runner_up < 0 else self.tasks[runner_up],
-            distance=distance,
+            label=task.classes[scores.index(best)],
+            probability=1.0 / sum(math.exp(score - best) for score in scores),
+            score=found.score,
+            margin=None if alone else found.margin,
+            runner_up=None if alone else self.tasks[found.runner_up],
+            distance=found.distance,
             unknown=unknown,
             reason=reason,
             truncated=truncated,
@@ -207,6 +207,7 @@ class Engine:
 
 def head_scores(pooled: Floats, weight: Floats, bias: Floats, scale: float) -> Floats:
     """Return float32 [C] scores of one pooled vector [D]: its direction times `scale`, through the linear head."""
-    direction = normalized(pooled[None])[0] * np.float32(scale)
-    scores: Floats = direction @ weight + bias
+    scores: Floats = unit(pooled) @ weight
+    scores *= np.float32(scale)
+    scores += bias
     return scores

@@ -8,9 +8,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cfedge.errors import IncompatibleError, InputError, MissingExtraError
 
 __all__ = ["TextPreprocessor", "Tokens"]
@@ -18,9 +15,9 @@ __all__ = ["TextPreprocessor", "Tokens"]
 
 @dataclass(frozen=True)
 class Tokens:
-    """int64 [S] ids of one text, and whether it was longer than the backbone reads."""
+    """The S ids of one text, and whether it was longer than the backbone reads."""
 
-    ids: NDArray[np.int64]
+    ids: list[int]
     truncated: bool
 
 
@@ -68,4 +65,4 @@ class TextPreprocessor:
             raise InputError(
                 f"input {position}: expected valid Unicode, found a lone surrogate; decode the bytes with their right encoding first"
             ) from error
-        return Tokens(np.array(encoding.ids, np.int64), bool(encoding.overflowing))
+        return Tokens(encoding.ids, bool(encoding.overflowing))

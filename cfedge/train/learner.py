@@ -139,7 +139,7 @@ def learn(
             threads=torch.get_num_threads(),
         )  # fmt: skip
         hidden, features = _cached_features(workspace, trunk, examples.texts, progress)
-        evidence = HeldOut(held_out.texts, _targets(held_out, classes), trunk(held_out.texts).features)
+        evidence = HeldOut(held_out.texts, _targets(held_out, classes), np.stack(trunk(held_out.texts).features))
         adapter = _train(workspace, hidden, targets, len(classes), settings, progress)
     task = LearnedTask(
         record=TaskRecord(
@@ -184,16 +184,16 @@ def _cached_features(
     with progress.track("trunk features", len(texts)) as advance:
         for start in range(0, len(texts), step):
             encoded = trunk(texts[start : start + step])
-            hidden.extend(encoded.hidden)
-            features.append(encoded.features)
+            hidden.extend(states[0] for states in encoded.hidden)
+            features.extend(encoded.features)
             advance(len(encoded.hidden))
     arrays = {
         "hidden": np.concatenate(hidden),
         "lengths": np.array([len(states) for states in hidden], np.int64),
-        "features": np.concatenate(features),
+        "features": np.stack(features),
     }
     write_file(path, dump_arrays(arrays))
-    return hidden, np.concatenate(features)
+    return hidden, np.stack(features)
 
 
 def _train(

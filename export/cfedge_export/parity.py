@@ -86,7 +86,7 @@ class _FloatPaths:
         slots = {name: torch.from_numpy(array) for name, array in adapter.slots.items()}
         with torch.inference_mode():
             by_torch = [
-                self.torch_tail(torch.from_numpy(one[None]), torch.ones(1, len(one), dtype=torch.int64), slots)[0].numpy()
+                self.torch_tail(torch.from_numpy(one), torch.ones(one.shape[:2], dtype=torch.int64), slots)[0].numpy()
                 for one in hidden
             ]
         return np.stack(by_torch), by_onnx

@@ -161,7 +161,7 @@ def _features_by_depth(
     session = open_session(_bytes(probe), "encoder")
     rows = []
     for position, text in enumerate(examples.texts):
-        ids = preprocess(text, position).ids[None]
+        ids = np.array([preprocess(text, position).ids], np.int64)
         rows.append(np.concatenate(session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})))
     return np.stack(rows)
 

@@ -34,7 +34,7 @@ def float_accuracy(workspace: Workspace, tests: Mapping[str, Examples], progress
     with (progress or Quiet()).track("float reference", len(tests)) as advance:
         for name, examples in tests.items():
             encoded = trunk(examples.texts)
-            chosen = [lookup.tasks[index] for index in lookup(encoded.features).task]
+            chosen = [lookup.tasks[lookup.one(row).task] for row in encoded.features]
             pooled = tail(encoded.hidden, [slots[task] for task in chosen])
             right = []
             for task, one, label in zip(chosen, pooled, examples.labels, strict=True):

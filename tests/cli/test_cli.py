@@ -1,0 +1,183 @@
+"""The command line as a user meets it: processes, streams, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import make_texts, write_csv
+from typer.testing import CliRunner
+
+from cfedge.cli import app, main
+from cfedge.errors import CfedgeError
+
+KEYS = {"task", "label", "probability", "score", "margin", "runner_up", "unknown", "reason", "ms"}
+
+
+def _run(*arguments: object, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-c", "from cfedge.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, input=content, capture_output=True, check=False, env={**os.environ, "COLUMNS": "200"})
+
+
+def _refused(arguments: list[object], code: int, pattern: str, content: bytes = b"") -> str:
+    done = _run(*arguments, content=content)
+    error = done.stderr.decode()
+    assert done.returncode == code, error
+    assert re.search(pattern, error), error
+    last = error.strip().splitlines()[-1]
+    assert last.startswith("cfedge: ")
+    assert "Traceback" not in error
+    return last
+
+
+def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(tiny_folder: Path, tmp_path: Path) -> None:
+    ws, out = tmp_path / "ws", tmp_path / "bundle"
+    made = _run("init", ws, "--backbone", "local", "--folder", tiny_folder, "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["backbone"]["split"] == 1
+    for task in ("colors", "animals"):
+        data = write_csv(tmp_path / f"{task}.csv", make_texts(task, 12, 0))
+        added = _run("add", ws, task, "--data", data, "--rank", 2, "--threads", 1, "--json")
+        assert added.returncode == 0, added.stderr
+        row = json.loads(added.stdout)
+        assert (row["task"], row["classes"], row["held_out"]) == (task, 3, 6)
+    listed = json.loads(_run("list", ws, "--json").stdout)
+    assert [row["task"] for row in listed] == ["animals", "colors"]
+    assert all(row["tasks"] == 2 and 0 < row["limit"] <= 1 for row in listed)
+    assert "animals" in _run("list", ws).stdout.decode()
+    exported = _run("export", ws, out, "--max-drop", 100, "--max-error-ratio", 1000, "--json")
+    assert exported.returncode == 0, exported.stderr
+    assert {one["task"] for one in json.loads(exported.stdout)["parity"]} == {"animals", "colors"}
+    answer = json.loads(_run("predict", out, "crimson please", "--json").stdout)
+    assert set(answer) >= KEYS
+    test = write_csv(tmp_path / "test.csv", make_texts("colors", 5, 1))
+    measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--json").stdout)
+    assert measured["tasks"][0]["examples"] == 15
+    assert json.loads(_run("remove", ws, "animals", "--json").stdout)["tasks"] == ["colors"]
+    assert _run("predict", out, "crimson please").stdout.decode().startswith("'crimson please': ")
+
+
+def test_the_split_can_be_measured_on_labelled_texts(tiny_folder: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "sample.csv", make_texts("colors", 20, 0))
+    made = _run("init", tmp_path / "ws", "--backbone", "local", "--folder", tiny_folder, "--measure", data, "--json")
+    assert json.loads(made.stdout)["backbone"]["split"] in (1, 2)
+
+
+def test_standard_input_is_answered_line_by_line_in_order(tiny_bundle: Path) -> None:
+    lines = ["crimson please", json.dumps({"text": "tabby purr"}), json.dumps({"text": "navy\nazure", "other": 1})]
+    done = _run("predict", tiny_bundle, "--json", content="\n".join(lines).encode())
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    alone = [
+        json.loads(_run("predict", tiny_bundle, "--json", text).stdout)
+        for text in ("crimson please", "tabby purr", "navy\nazure")
+    ]
+    assert len(answers) == 3
+    for one, other in zip(answers, alone, strict=True):
+        assert {key: one[key] for key in one if key != "ms"} == {key: other[key] for key in other if key != "ms"}
+        assert set(one) >= KEYS
+        assert isinstance(one["unknown"], bool)
+
+
+def test_answers_stream_before_the_input_ends(tiny_bundle: Path) -> None:
+    command = [sys.executable, "-c", "from cfedge.cli import main; main()", "predict", str(tiny_bundle), "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        for text in (b"crimson", b"tabby"):
+            process.stdin.write(text + b"\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["task"]
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (b"", "expected a text, found an empty one"),
+        (b"   ", "white space only"),
+        (b"caf\xe9", "expected UTF-8, found byte 0xe9 at 3"),
+        (b"{broken", "expected a JSON object"),
+        (b'{"label": "x"}', "found no text"),
+        (b'{"text": 3}', "found int"),
+        (b'{"text": ""}', "found an empty one"),
+        (b'{"text": "\\ud800"}', "lone surrogate"),
+    ],
+)
+def test_a_bad_line_gets_an_error_in_its_place_and_the_rest_is_answered(tiny_bundle: Path, bad: bytes, message: str) -> None:
+    done = _run("predict", tiny_bundle, "--json", content=b"crimson\n" + bad + b"\ntabby purr\n")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 10
+    assert len(rows) == 3
+    assert rows[0]["task"]
+    assert rows[2]["task"]
+    assert message in rows[1]["error"]
+    assert rows[1]["line"] == 2
+
+
+def test_every_refusal_is_one_line_with_its_exit_code(tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    one_class = write_csv(tmp_path / "one.csv", [("broth", "soup"), ("ladle", "soup")])
+    no_label = tmp_path / "columns.csv"
+    no_label.write_text("text,intent\nbroth,soup\n", encoding="utf-8")
+    clash = write_csv(
+        tmp_path / "clash.csv", [(text, "red" if label == "soup" else label) for text, label in make_texts("food", 4, 0)]
+    )
+    _refused(["list", tmp_path / "none"], 6, "expected a workspace, found none; make one with: cfedge init")
+    _refused(["add", tiny_workspace, "food", "--data", tmp_path / "no.csv"], 3, "no.csv: expected a CSV or JSONL file")
+    _refused(["add", tiny_workspace, "food", "--data", one_class], 4, "expected at least 2 classes, found 1")
+    _refused(["add", tiny_workspace, "food", "--data", no_label], 3, "missing: label")
+    _refused(["add", tiny_workspace, "food", "--data", clash], 4, "found 'red' in task 'colors' too")
+    _refused(["add", tiny_workspace, "Bad Name", "--data", clash], 4, "task name: expected lower-case")
+    _refused(["remove", tiny_workspace, "nope"], 4, "found 'nope'")
+    _refused(["init", tiny_workspace, "--backbone", "local"], 2, "expected a new name for the workspace")
+    _refused(["init", tmp_path / "new", "--backbone", "nope"], 5, "expected one of minilm-l6, local, found 'nope'")
+    _refused(["init", tmp_path / "new", "--scheme", "int3"], 2, "scheme: expected one of")
+    _refused(["export", tiny_workspace, tiny_bundle], 9, "expected a new name for the bundle")
+    _refused(["predict", tmp_path / "none", "x"], 7, "expected a bundle")
+    _refused(["predict", tiny_bundle, ""], 10, "input 0: expected a text, found an empty one")
+    _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
+    _refused(["predict", tiny_bundle, "x", "--threads", "0"], 2, "threads: expected >= 1")
+    _refused(["predict", tiny_bundle, "x", "--profile", "nope"], 2, "profile: expected one of")
+    (tiny_bundle / "manifest.json").write_bytes((tiny_bundle / "manifest.json").read_bytes()[:-2])
+    _refused(["predict", tiny_bundle, "x"], 7, "manifest.json")
+    assert not (tmp_path / "new").exists()
+
+
+def test_exit_codes_in_the_help_are_those_of_the_errors() -> None:
+    def tree(kind: type[CfedgeError]) -> set[int]:
+        return {kind.exit_code}.union(*(tree(child) for child in kind.__subclasses__()))
+
+    text = CliRunner().invoke(app, ["--help"]).output
+    stated = {int(number) for number in re.findall(r"(\d+)\s+[a-z]", text[text.index("Exit codes") :])}
+    assert stated == tree(CfedgeError) | {0}
+
+
+@pytest.mark.parametrize("command", ["init", "add", "list", "remove", "evaluate", "export", "predict", "bench", "demo"])
+def test_every_command_has_help_with_an_example_and_json(command: str) -> None:
+    text = CliRunner().invoke(app, [command, "--help"]).output
+    assert f"Example: cfedge {command}" in text
+    assert "--json" in text
+
+
+def test_bench_states_machine_counts_and_sizes(tiny_bundle: Path) -> None:
+    found = json.loads(_run("bench", tiny_bundle, "--runs", 20, "--json").stdout)
+    assert found["latency_ms"]["n"] == 20
+    assert found["latency_ms"]["p50"] <= found["latency_ms"]["p90"] <= found["latency_ms"]["p99"]
+    assert found["cold_start_ms"]["n"] >= 3
+    assert found["peak_rss_bytes"] > 10_000_000
+    assert set(found["task_bytes"]) == {"animals", "colors"}
+    assert found["machine"]["cores"] >= 1
+    assert "p50 / p90 / p99" in _run("bench", tiny_bundle, "--runs", 10).stdout.decode()
+
+
+def test_main_turns_an_error_into_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["list", str(tmp_path)])
+    assert stopped.value.code == 6
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,468 @@
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfedge.errors import DataError
+from cfedge.train.data import Examples, LabelledData, load, load_file, split_held_out
+
+TWO = Examples(("it is cold", "open the door"), ("heat", "door"), "any")
+
+
+def written(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    return path
+
+
+def refusal(path: Path) -> str:
+    """The one line with which `path` is refused; it begins with the path."""
+    with pytest.raises(DataError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message.removeprefix(str(path))
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text,label\nit is cold,heat\nopen the door,door\n",
+        "text,label\nit is cold,heat\nopen the door,door",
+        "text,label\r\nit is cold,heat\r\nopen the door,door\r\n",
+        "\ufefftext,label\nit is cold,heat\nopen the door,door\n",
+        '"text","label"\n"it is cold","heat"\n"open the door","door"\n',
+        "label,text\nheat,it is cold\ndoor,open the door\n",
+        "id,text,label,note\n1,it is cold,heat,\n2,open the door,door,loud\n",
+        "text,label\n\nit is cold,heat\n\n\nopen the door,door\n\n",
+        "text,label\nit is cold, heat \nopen the door,door\t\n",
+    ],
+    ids=["plain", "no last newline", "CRLF", "BOM", "quoted", "swapped", "more columns", "blank lines", "padded labels"],
+)
+def test_a_csv_file_is_read(content: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "rooms.csv", content)
+    assert load(path) == LabelledData(Examples(TWO.texts, TWO.labels, str(path)))
+
+
+def test_quoted_commas_quotes_and_newlines_stay_in_the_text(tmp_path: Path) -> None:
+    content = 'text,label\n"cold, very",heat\n"first\nsecond",door\n"third\r\nfourth",door\n"the ""red"" door",door\n'
+    examples = load_file(written(tmp_path / "rooms.csv", content))
+    assert examples.texts == ("cold, very", "first\nsecond", "third\r\nfourth", 'the "red" door')
+    assert examples.labels == ("heat", "door", "door", "door")
+
+
+def test_texts_of_any_script_are_read_as_they_are(tmp_path: Path) -> None:
+    texts = ("es ist kälter", "寒いです", "🥶 brr", " padded ")
+    path = written(tmp_path / "rooms.csv", "text,label\n" + "".join(f"{text},heat\n" for text in texts))
+    assert load_file(path).texts == texts
+
+
+# --- JSON lines -------------------------------------------------------------------------------------------------------
+
+JSON_ROWS = [{"text": "it is cold", "label": "heat"}, {"label": "door", "id": 7, "text": "open the door"}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\n".join(map(json.dumps, JSON_ROWS)),
+        "\r\n".join(map(json.dumps, JSON_ROWS)) + "\r\n",
+        "\ufeff" + "\n\n \n".join(map(json.dumps, JSON_ROWS)) + "\n",
+    ],
+    ids=["plain", "CRLF", "BOM and blank lines"],
+)
+def test_a_jsonl_file_is_read(content: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "rooms.jsonl", content)
+    assert load(path) == LabelledData(Examples(TWO.texts, TWO.labels, str(path)))
+
+
+def test_only_a_newline_ends_a_json_line(tmp_path: Path) -> None:
+    # U+2028 and U+0085 end a line for str.splitlines and may stand in a JSON string as they are.
+    row = json.dumps({"text": "one\u2028two\u0085three", "label": "heat"}, ensure_ascii=False)
+    assert load_file(written(tmp_path / "rooms.jsonl", row)).texts == ("one\u2028two\u0085three",)
+
+
+# --- refusals of a file -----------------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "rooms.csv") == ": expected a CSV or JSONL file or a folder, found nothing"
+
+
+@pytest.mark.parametrize(("name", "found"), [("rooms.txt", "'.txt'"), ("rooms", "'no suffix'"), ("rooms.csv.gz", "'.gz'")])
+def test_a_file_of_another_kind_is_refused_naming_its_suffix(name: str, found: str, tmp_path: Path) -> None:
+    path = written(tmp_path / name, "text,label\nit is cold,heat\n")
+    assert refusal(path) == f": expected one of .csv, .jsonl, found {found}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", "", ": expected the columns text and label, found none; missing: text, label"),
+        ("a.csv", "\ufeff", ": expected the columns text and label, found none; missing: text, label"),
+        ("a.csv", "text,intent\nit is cold,heat\n", ": expected the columns text and label, found text, intent; missing: label"),
+        ("a.csv", "label\nheat\n", ": expected the columns text and label, found label; missing: text"),
+        ("a.csv", "Text;Label\na;b\n", ": expected the columns text and label, found Text;Label; missing: text, label"),
+        ("a.csv", "text,label\n", ": expected examples, found none"),
+        ("a.csv", "text,label\n\n\n", ": expected examples, found none"),
+        ("a.jsonl", "", ": expected examples, found none"),
+        ("a.jsonl", " \n\n", ": expected examples, found none"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": "b", "intent": "x"}',
+            ", line 2: expected the columns text and label, found text, intent; missing: label",
+        ),
+        ("a.jsonl", "{}", ", line 1: expected the columns text and label, found none; missing: text, label"),
+    ],
+)
+def test_missing_columns_and_rows_are_refused_naming_what_is_there(
+    name: str, content: str, expected: str, tmp_path: Path
+) -> None:
+    assert refusal(written(tmp_path / name, content)) == expected
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+@pytest.mark.parametrize(
+    ("content", "byte", "position"), [(b"text,label\nk\xe4lter,heat\n", "e4", 12), (b"\xff\xfet\x00", "ff", 0)]
+)
+def test_what_is_not_utf8_is_refused_naming_byte_and_position(
+    name: str, content: bytes, byte: str, position: int, tmp_path: Path
+) -> None:
+    message = refusal(written(tmp_path / name, content))
+    assert message == f": expected UTF-8, found byte 0x{byte} at {position}; save it as UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("text,label\nit is cold,heat\n,door\n", ", line 3: expected a text, found ''"),
+        ("text,label\n  ,door\n", ", line 2: expected a text, found '  '"),
+        ("text,label\nit is cold,\n", ", line 2: expected a label, found ''"),
+        ("text,label\nit is cold, \t\n", ", line 2: expected a label, found ' \\t'"),
+        ("text,label\nit is cold,heat\nopen the door\n", ", line 3: expected a label, found None"),
+        ("label,text\nheat\n", ", line 2: expected a text, found None"),
+        ('text,label\n"two\nlines",heat\n,door\n', ", line 4: expected a text, found ''"),
+    ],
+)
+def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(content: str, expected: str, tmp_path: Path) -> None:
+    assert refusal(written(tmp_path / "a.csv", content)) == f"{expected}; fill it in or remove the row"
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"text": "", "label": "x"}, "expected a text, found ''"),
+        ({"text": None, "label": "x"}, "expected a text, found None"),
+        ({"text": ["a"], "label": "x"}, "expected a text, found ['a']"),
+        ({"text": "a", "label": 3}, "expected a label, found 3"),
+        ({"text": "a", "label": True}, "expected a label, found True"),
+        ({"text": "a", "label": " "}, "expected a label, found ' '"),
+    ],
+)
+def test_a_json_value_that_is_no_text_is_refused_naming_its_line(row: dict[str, object], expected: str, tmp_path: Path) -> None:
+    content = f'{{"text": "a", "label": "x"}}\n\n{json.dumps(row)}\n'
+    assert refusal(written(tmp_path / "a.jsonl", content)).startswith(f", line 3: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('{"text": "a", "label": "x"', "Expecting ',' delimiter"),
+        ("text,label", "Expecting value"),
+        ('["a", "x"]', "list"),
+        ('"a"', "str"),
+        ("null", "NoneType"),
+        ('{"text": "a", "label": "x"} {}', "Extra data"),
+    ],
+)
+def test_a_broken_json_line_is_refused_naming_its_line(line: str, found: str, tmp_path: Path) -> None:
+    message = refusal(written(tmp_path / "a.jsonl", f'{{"text": "a", "label": "x"}}\n{line}\n'))
+    assert message.startswith(f", line 2: expected a JSON object, found {found}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "text,label\nit is\x00 cold,heat\n"),
+        ("a.csv", "text,label\nit is cold,he\x00at\n"),
+        ("a.jsonl", '{"text": "it is\\u0000 cold", "label": "heat"}\n'),
+        ("a.jsonl", '{"text": "it is cold", "label": "he\\u0000at"}\n'),
+    ],
+)
+def test_nul_characters_are_refused(name: str, content: str, tmp_path: Path) -> None:
+    assert re.search(r", line \d: expected .*\bNUL\b", refusal(written(tmp_path / name, content)))
+
+
+def test_an_open_quote_is_refused(tmp_path: Path) -> None:
+    # Read leniently, it would take the rest of the file as one text.
+    content = 'text,label\n"it is cold,heat\nopen the door,door\nmore,door\n'
+    assert "expected CSV, found unexpected end of data" in refusal(written(tmp_path / "a.csv", content))
+
+
+def test_a_folder_named_as_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(DataError, match="expected to read it"):
+        load_file(tmp_path / "a.csv")
+
+
+@settings(derandomize=True, deadline=None)
+@given(content=st.binary(max_size=200), suffix=st.sampled_from([".csv", ".jsonl"]), header=st.booleans())
+def test_whatever_bytes_a_file_holds_it_is_read_or_refused(
+    content: bytes, suffix: str, header: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    start = b"" if not header else b"text,label\n" if suffix == ".csv" else b'{"text": "a", "label": "x"}\n'
+    path = written(tmp_path_factory.getbasetemp() / f"any{suffix}", start + content)
+    try:
+        examples = load_file(path)
+    except DataError:
+        return
+    assert len(examples.texts) == len(examples.labels) == len(examples) >= 1
+    assert all(cell.strip() and "\x00" not in cell for cell in (*examples.texts, *examples.labels))
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_splits_is_read(tmp_path: Path) -> None:
+    written(tmp_path / "train.csv", "text,label\nit is cold,heat\n")
+    written(tmp_path / "validation.jsonl", '{"text": "colder", "label": "heat"}\n')
+    written(tmp_path / "test.csv", "text,label\nfreezing,heat\n")
+    written(tmp_path / "notes.txt", "not data")
+    assert load(tmp_path) == LabelledData(
+        train=Examples(("it is cold",), ("heat",), str(tmp_path / "train.csv")),
+        held_out=Examples(("colder",), ("heat",), str(tmp_path / "validation.jsonl")),
+        test=Examples(("freezing",), ("heat",), str(tmp_path / "test.csv")),
+    )
+
+
+def test_a_folder_needs_the_train_file_alone(tmp_path: Path) -> None:
+    written(tmp_path / "train.jsonl", '{"text": "it is cold", "label": "heat"}\n')
+    found = load(tmp_path)
+    assert found.train.texts == ("it is cold",)
+    assert found.held_out is None
+    assert found.test is None
+
+
+def test_a_folder_without_train_is_refused_naming_what_is_there(tmp_path: Path) -> None:
+    expected = ": expected train.csv, train.jsonl or a saved datasets folder, found "
+    assert refusal(tmp_path) == f"{expected}nothing"
+    for name in ("test.csv", "training.csv"):
+        written(tmp_path / name, "text,label\nit is cold,heat\n")
+    assert refusal(tmp_path) == f"{expected}test.csv, training.csv"
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_two_files_of_one_split_are_refused(split: str, tmp_path: Path) -> None:
+    written(tmp_path / "train.csv", "text,label\nit is cold,heat\n")
+    for suffix in ("csv", "jsonl"):
+        written(tmp_path / f"{split}.{suffix}", "text,label\nit is cold,heat\n")
+    assert refusal(tmp_path) == f": expected one {split} file, found {split}.csv and {split}.jsonl; keep one"
+
+
+def test_a_bad_file_of_a_folder_is_refused_by_its_own_name(tmp_path: Path) -> None:
+    written(tmp_path / "train.csv", "text,label\nit is cold,heat\n")
+    written(tmp_path / "test.csv", "text,label\nfreezing\n")
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'test.csv'}, line 2: expected a label")):
+        load(tmp_path)
+
+
+# --- saved datasets folders -------------------------------------------------------------------------------------------
+
+
+def saved(path: Path, splits: dict[str, dict[str, list[object]]], names: list[str] | None = None) -> Path:
+    """What `datasets` saves of `splits`: one dataset where the only split is named "", labels as classes where `names` are given."""
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    made = {}
+    for split, columns in splits.items():
+        made[split] = datasets.Dataset.from_dict(columns)
+        if names is not None:
+            features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
+            made[split] = datasets.Dataset.from_dict(columns, features=features)
+    (made[""] if list(made) == [""] else datasets.DatasetDict(made)).save_to_disk(str(path))
+    return path
+
+
+def test_a_saved_dataset_is_read(tmp_path: Path) -> None:
+    path = saved(tmp_path / "rooms", {"": {"text": list(TWO.texts), "label": list(TWO.labels), "id": [1, 2]}})
+    assert load(path) == LabelledData(Examples(TWO.texts, TWO.labels, f"{path}:train"))
+
+
+def test_a_saved_dataset_of_splits_is_read(tmp_path: Path) -> None:
+    path = saved(
+        tmp_path / "rooms",
+        {
+            "train": {"text": list(TWO.texts), "label": list(TWO.labels)},
+            "validation": {"text": ["colder"], "label": ["heat"]},
+            "test": {"text": ["freezing"], "label": ["heat"]},
+        },
+    )
+    assert load(path) == LabelledData(
+        train=Examples(TWO.texts, TWO.labels, f"{path}:train"),
+        held_out=Examples(("colder",), ("heat",), f"{path}:validation"),
+        test=Examples(("freezing",), ("heat",), f"{path}:test"),
+    )
+
+
+def test_class_labels_are_read_by_their_names(tmp_path: Path) -> None:
+    path = saved(tmp_path / "rooms", {"": {"text": ["a", "b", "c"], "label": [1, 0, 1]}}, names=["door", "heat"])
+    assert load(path).train.labels == ("heat", "door", "heat")
+
+
+def test_plain_numbers_as_labels_are_read_as_text(tmp_path: Path) -> None:
+    path = saved(tmp_path / "rooms", {"": {"text": ["a", "b"], "label": [10, 2]}})
+    assert load(path).train.labels == ("10", "2")
+
+
+def test_a_saved_dataset_without_train_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "rooms", {"test": {"text": ["a"], "label": ["x"]}, "dev": {"text": ["a"], "label": ["x"]}})
+    assert refusal(path) == ": expected a split named train, found test, dev"
+
+
+def test_a_saved_dataset_without_the_columns_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "rooms", {"train": {"sentence": ["a"], "label": ["x"]}})
+    assert refusal(path) == ":train: expected the columns text and label, found sentence, label; missing: text"
+
+
+def test_an_empty_text_of_a_saved_dataset_is_refused_naming_its_row(tmp_path: Path) -> None:
+    path = saved(tmp_path / "rooms", {"": {"text": ["a", " "], "label": ["x", "x"]}})
+    assert refusal(path).startswith(":train, line 2: expected a text, found ' '")
+
+
+# --- splitting --------------------------------------------------------------------------------------------------------
+
+
+def make_examples(sizes: dict[str, int]) -> Examples:
+    rows = [(f"{label} {index}", label) for label, size in sizes.items() for index in range(size)]
+    np.random.default_rng(0).shuffle(rows)
+    return Examples(tuple(text for text, _ in rows), tuple(label for _, label in rows), "rooms.csv")
+
+
+def test_classes_are_distinct_and_sorted() -> None:
+    assert Examples(("1", "2", "3", "4"), ("b", "c", "b", "a"), "rooms.csv").classes == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.25, 0.5, 0.99])
+def test_the_held_out_part_has_its_share_of_each_class(fraction: float) -> None:
+    sizes = {"heat": 40, "door": 20, "lift": 3, "lamp": 2}
+    kept, held_out = split_held_out(make_examples(sizes), fraction, np.random.default_rng(1))
+    for label, size in sizes.items():
+        taken = held_out.labels.count(label)
+        assert taken == min(max(1, round(fraction * size)), size - 1)
+        assert kept.labels.count(label) == size - taken >= 1
+
+
+def test_nothing_is_lost_doubled_or_relabelled_and_the_order_stays() -> None:
+    examples = make_examples({"heat": 30, "door": 11})
+    whole = list(zip(examples.texts, examples.labels, strict=True))
+    kept, held_out = split_held_out(examples, 0.2, np.random.default_rng(2))
+    parts = [list(zip(part.texts, part.labels, strict=True)) for part in (kept, held_out)]
+    assert Counter(parts[0] + parts[1]) == Counter(whole)
+    assert all(part == [row for row in whole if row in set(part)] for part in parts)
+    assert kept.source == held_out.source == "rooms.csv"
+
+
+def test_the_split_follows_from_the_seed() -> None:
+    examples = make_examples({"heat": 30, "door": 30})
+    one, same, other = (split_held_out(examples, 0.3, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert one == same
+    assert one != other
+
+
+def test_equal_texts_stay_on_one_side() -> None:
+    texts = tuple(f"text {index % 12}" for index in range(60))
+    examples = Examples(texts, ("heat",) * 60, "rooms.csv")
+    for seed in range(20):
+        kept, held_out = split_held_out(examples, 0.3, np.random.default_rng(seed))
+        assert not set(kept.texts) & set(held_out.texts)
+        assert len(set(held_out.texts)) == round(0.3 * 12)
+        assert len(kept) + len(held_out) == 60
+
+
+@pytest.mark.parametrize("texts", [("only one",), ("the same", "the same")])
+def test_a_class_with_one_text_is_refused_by_its_label(texts: tuple[str, ...]) -> None:
+    examples = Examples((*texts, "a", "b"), ("lone",) * len(texts) + ("door", "door"), "rooms.csv")
+    expected = r"^rooms\.csv: expected at least 2 different texts of label 'lone' .*found 1; .*--held-out"
+    with pytest.raises(DataError, match=expected):
+        split_held_out(examples, 0.2, np.random.default_rng(0))
+
+
+# --- what the source does not do yet ------------------------------------------------------------------------------------
+
+
+@pytest.mark.xfail(strict=True, reason="an unquoted comma cuts the text, and its second half becomes the label")
+def test_a_row_with_too_many_columns_is_refused_naming_its_line(tmp_path: Path) -> None:
+    message = refusal(written(tmp_path / "a.csv", "text,label\nit is cold,heat\nopen, please, the door,door\n"))
+    assert message.startswith(", line 3: expected 2 columns")
+
+
+@pytest.mark.xfail(strict=True, reason="DictReader.line_num is the last good row's; the reader within knows the broken one's")
+def test_a_broken_csv_row_is_refused_naming_its_own_line(tmp_path: Path) -> None:
+    content = 'text,label\nit is cold,heat\n"open" the door,door\n'
+    assert refusal(written(tmp_path / "a.csv", content)).startswith(", line 3: expected CSV")
+
+
+@pytest.mark.xfail(strict=True, reason="the last of two columns of one name is taken, without a word")
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    assert "label" in refusal(written(tmp_path / "a.csv", "text,label,label\nit is cold,heat,door\n"))
+
+
+@pytest.mark.xfail(strict=True, reason="json raises RecursionError and plain ValueError too")
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"text": "a", "label": ' + "1" * 5000 + "}"], ids=["deep", "long number"])
+def test_a_json_line_beyond_the_parsers_limits_is_refused(line: str, tmp_path: Path) -> None:
+    assert refusal(written(tmp_path / "a.jsonl", line)).startswith(", line 1: expected a JSON object")
+
+
+@pytest.mark.xfail(strict=True, reason="half a surrogate pair is accepted; no tokenizer can encode it")
+@pytest.mark.parametrize("row", ['{"text": "cold \\ud800", "label": "heat"}', '{"text": "cold", "label": "\\udfff"}'])
+def test_half_a_surrogate_pair_is_refused(row: str, tmp_path: Path) -> None:
+    assert refusal(written(tmp_path / "a.jsonl", row)).startswith(", line 1: expected a ")
+
+
+@pytest.mark.xfail(strict=True, reason="str(None) becomes the label 'None'; of a ClassLabel, datasets raises ValueError")
+@pytest.mark.parametrize(("labels", "names"), [(["heat", None], None), ([0, None], ["heat"]), ([0, -1], ["heat"])])
+def test_a_missing_label_of_a_saved_dataset_is_refused_naming_its_row(
+    labels: list[object], names: list[str] | None, tmp_path: Path
+) -> None:
+    path = saved(tmp_path / "rooms", {"": {"text": ["a", "b"], "label": labels}}, names=names)
+    assert refusal(path).startswith(":train, line 2: expected a label, found None")
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="splits that are not used are converted as well")
+def test_splits_of_other_names_are_left_alone(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {"text": ["a", "b"], "label": [0, 0]}
+    path = saved(tmp_path / "rooms", {"train": columns, "unsupervised": {**columns, "label": [-1, -1]}}, names=["heat"])
+    assert load(path).train.labels == ("heat", "heat")
+
+
+@pytest.mark.xfail(strict=True, reason="what datasets raises of a damaged folder passes through")
+@pytest.mark.parametrize("damaged", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
+def test_a_damaged_saved_dataset_is_refused(damaged: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "rooms", {"": {"text": ["a"], "label": ["x"]}})
+    written(path / damaged, b"{")
+    assert "expected a saved datasets folder" in refusal(path)
+
+
+@pytest.mark.xfail(strict=True, raises=IndexError, reason="datasets itself fails in loading a split without rows")
+def test_an_empty_saved_dataset_is_refused(tmp_path: Path) -> None:
+    assert "expected" in refusal(saved(tmp_path / "rooms", {"": {"text": [], "label": []}}))
+
+
+@pytest.mark.xfail(strict=True, reason="texts are grouped within a class, so a text with two labels may be on both sides")
+def test_a_text_with_two_labels_stays_on_one_side() -> None:
+    texts = tuple(f"text {index}" for index in [*range(10), *range(7, 17)])
+    examples = Examples(texts, ("heat",) * 10 + ("door",) * 10, "rooms.csv")
+    for seed in range(20):
+        kept, held_out = split_held_out(examples, 0.4, np.random.default_rng(seed))
+        assert not set(kept.texts) & set(held_out.texts)
+        assert Counter(held_out.labels) == {"heat": 4, "door": 4}

@@ -1,0 +1,180 @@
+"""Learning one task: what it reads, what it refuses, and that it repeats to the byte."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_texts, write_csv
+
+from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.train.data import Examples, load_file
+from cfedge.train.learner import Settings, learn
+from cfedge.train.workspace import Workspace
+
+QUICK = Settings(rank=2, epochs=1, min_steps=4, threads=1)
+
+
+def _food(count: int = 10, seed: int = 0) -> Examples:
+    return Examples(*zip(*make_texts("food", count, seed), strict=True), "food")
+
+
+def _digest(folder: Path) -> dict[str, str]:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tiny_workspace: Path, tmp_path: Path) -> None:
+    digests = []
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        copy = Path(shutil.copytree(tiny_workspace, tmp_path / name))
+        learn(Workspace(copy), "food", _food(), settings=Settings(rank=2, epochs=1, min_steps=4, threads=1, seed=seed))
+        digests.append(_digest(copy))
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+
+
+def test_a_task_is_learned_without_the_data_of_any_other(tiny_workspace: Path, tmp_path: Path) -> None:
+    """Earlier data files are gone (the fixture deletes them), and the others' kept evidence is gone here too."""
+    workspace = Workspace(tiny_workspace)
+    for path in tiny_workspace.glob("tasks/*/held_out.safetensors"):
+        path.unlink()
+    assert not list(tiny_workspace.rglob("*.csv"))
+    data = write_csv(tmp_path / "food.csv", make_texts("food", 10, 0))
+    learn(workspace, "food", load_file(data), settings=QUICK)
+    assert workspace.tasks == ("animals", "colors", "food")
+
+
+def test_learning_changes_no_byte_of_other_tasks(tiny_workspace: Path) -> None:
+    before = _digest(tiny_workspace)
+    learn(Workspace(tiny_workspace), "food", _food(), settings=QUICK)
+    after = _digest(tiny_workspace)
+    assert {name: after[name] for name in before if name != "workspace.json"} == {
+        name: digest for name, digest in before.items() if name != "workspace.json"
+    }
+
+
+def test_training_data_are_not_kept(tiny_workspace: Path) -> None:
+    rows = make_texts("food", 10, 0)
+    task = learn(Workspace(tiny_workspace), "food", _food(), settings=QUICK)
+    held_out = set(task.held_out.texts)
+    assert len(held_out) == 4
+    trained = [text for text, _ in rows if text not in held_out]
+    content = b"".join(path.read_bytes() for path in tiny_workspace.rglob("*") if path.is_file())
+    assert [text for text in trained if text.encode() in content] == []
+    assert list((tiny_workspace / "cache").iterdir()) == []
+
+
+def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    short = learn(workspace, "food", _food(24), settings=Settings(rank=2, epochs=1, min_steps=1, batch=64, threads=1))
+    long = learn(workspace, "food", _food(24), settings=Settings(rank=2, epochs=1, min_steps=80, threads=1), replace=True)
+    accuracy = []
+    for task in (short, long):
+        from cfedge import Engine
+        from cfedge_export.pack import build
+
+        workspace.put(task, replace=True)
+        scores = Engine(build(workspace)).class_scores(task.held_out.texts, "food")
+        accuracy.append(float((scores.argmax(axis=1) == task.held_out.classes).mean()))
+    assert accuracy[1] > accuracy[0]
+    assert accuracy[1] >= 0.7
+
+
+def test_a_taken_name_is_refused_and_replaced_only_on_demand(tiny_workspace: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    learn(workspace, "food", _food(), settings=QUICK)
+    first = workspace.adapter("food")["head.weight"]
+    with pytest.raises(TaskError, match="use --replace"):
+        learn(workspace, "food", _food(), settings=QUICK)
+    learn(workspace, "food", _food(seed=3), settings=QUICK, replace=True)
+    assert workspace.tasks == ("animals", "colors", "food")
+    assert not np.array_equal(first, workspace.adapter("food")["head.weight"])
+
+
+def test_an_interrupted_run_reuses_its_trunk_features(tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cfedge.train.learner as learner
+
+    workspace = Workspace(tiny_workspace)
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learner, "_train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            learn(workspace, "food", _food(), settings=QUICK)
+    assert len(list(workspace.cache.iterdir())) == 1
+    calls: list[int] = []
+    honest = learner.Trunk.__call__
+
+    def counted(self: learner.Trunk, texts: tuple[str, ...]) -> object:
+        calls.append(len(texts))
+        return honest(self, texts)
+
+    monkeypatch.setattr(learner.Trunk, "__call__", counted)
+    learn(workspace, "food", _food(), settings=QUICK)
+    assert calls == [4]
+
+
+def test_a_damaged_cache_is_computed_anew(tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cfedge.train.learner as learner
+
+    workspace = Workspace(tiny_workspace)
+    clean = learn(workspace, "food", _food(), settings=QUICK)
+    workspace.remove("food")
+    with monkeypatch.context() as patch:
+        patch.setattr(learner, "_train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            learn(workspace, "food", _food(), settings=QUICK)
+    path = next(iter(workspace.cache.iterdir()))
+    path.write_bytes(path.read_bytes()[:-40])
+    again = learn(workspace, "food", _food(), settings=QUICK)
+    np.testing.assert_array_equal(clean.adapter["head.weight"], again.adapter["head.weight"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        ([("broth", "soup")] * 4 + [("ladle", "soup")], TaskError, "expected at least 2 classes, found 1"),
+        ([("broth", "soup"), ("icing", "cake"), ("bowl", "soup")], DataError, "at least 2 different texts of label 'cake'"),
+        ([("a", "soup"), ("b", "soup"), ("c", "red"), ("d", "red")], TaskError, "found 'red' in task 'colors' too"),
+        ([("a", "x" * 300), ("b", "x" * 300), ("c", "y"), ("d", "y")], TaskError, "at most 200 characters"),
+    ],
+)
+def test_a_task_that_cannot_be_learned_is_refused_before_anything_is_computed(
+    tiny_workspace: Path, rows: list[tuple[str, str]], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cfedge.train.learner as learner
+
+    before = _digest(tiny_workspace)
+    monkeypatch.setattr(learner, "Trunk", None)
+    with pytest.raises(error, match=message):
+        learn(Workspace(tiny_workspace), "food", Examples(*zip(*rows, strict=True), "data.csv"), settings=QUICK)
+    assert _digest(tiny_workspace) == before
+
+
+def test_held_out_labels_that_were_never_learned_are_refused(tiny_workspace: Path) -> None:
+    with pytest.raises(DataError, match="found 'cat'"):
+        learn(Workspace(tiny_workspace), "food", _food(), Examples(("purr",), ("cat",), "held.csv"), settings=QUICK)
+
+
+@pytest.mark.parametrize("field", ["rank", "epochs", "batch", "min_steps", "learning_rate", "held_out"])
+def test_settings_that_mean_nothing_are_refused_by_name(field: str) -> None:
+    with pytest.raises(UsageError, match=f"{field}: expected"):
+        Settings(**{field: 0})  # type: ignore[arg-type]
+
+
+def test_a_loss_that_is_not_finite_stops_learning(tiny_workspace: Path) -> None:
+    before = _digest(tiny_workspace)
+    with pytest.raises(DataError, match="expected a finite loss"):
+        learn(
+            Workspace(tiny_workspace),
+            "food",
+            _food(),
+            settings=Settings(rank=2, epochs=1, min_steps=30, threads=1, learning_rate=1e30),
+        )
+    assert {key: value for key, value in _digest(tiny_workspace).items() if not key.startswith("cache")} == before
