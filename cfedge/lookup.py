@@ -91,7 +91,7 @@ class Signature:
         IncompatibleError
             Naming `what` and the array that does not fit.
         """
-        clusters = arrays["counts"].shape[0] if "counts" in arrays and arrays["counts"].ndim == 1 else 0
+        clusters = max(1, arrays["counts"].shape[0]) if "counts" in arrays and arrays["counts"].ndim == 1 else 1
         rank = arrays["factor"].shape[0] if "factor" in arrays and arrays["factor"].ndim == 2 else 0
         expected = {
             "counts": ((clusters,), np.int64),
@@ -100,7 +100,7 @@ class Signature:
             "diagonal": ((width,), np.float32),
             "quartic": ((1,), np.float64),
         }
-        if set(arrays) != set(expected) or clusters == 0:
+        if set(arrays) != set(expected):
             raise IncompatibleError(f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the task again")
         for name, (shape, dtype) in expected.items():
             array = arrays[name]
@@ -108,6 +108,8 @@ class Signature:
                 raise IncompatibleError(
                     f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype} {array.shape}; learn the task again"
                 )
+            if not np.isfinite(array.astype(np.float64)).all():
+                raise IncompatibleError(f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the task again")
         if (arrays["counts"].astype(np.int64) < 1).any() or (arrays["diagonal"].astype(np.float32) < 0).any():
             raise IncompatibleError(f"{what}: expected counts >= 1 and a diagonal >= 0, found others; learn the task again")
         return cls(
@@ -171,7 +173,10 @@ def unit(row: Floats, position: int = 0) -> Floats:
 
 def normalized(features: Floats) -> Floats:
     """Scale rows float32 [B, D] to length 1; see `unit`."""
-    return np.stack([unit(row, position) for position, row in enumerate(features)])
+    scaled = np.empty(features.shape, np.float32)
+    for position, row in enumerate(features):
+        scaled[position] = unit(row, position)
+    return scaled
 
 
 class Lookup:
@@ -205,15 +210,20 @@ class Lookup:
 
     def scores(self, features: Floats) -> Floats:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
-        return np.stack([self._task_scores(self._basis @ row - self._center) for row in features])
+        scores = np.empty((len(features), len(self.tasks)), np.float32)
+        for position, row in enumerate(features):
+            scores[position] = self._task_scores(self._basis @ row - self._center)
+        return scores
 
     def nearest_cluster(self, features: Floats) -> NDArray[np.int64]:
         """Return int64 [B], the best cluster of each input: positions in the tasks' clusters, concatenated."""
-        return np.array([(self._clusters @ (self._basis @ row - self._center) - self._offset).argmax() for row in features])
+        best = [(self._clusters @ (self._basis @ row - self._center) - self._offset).argmax() for row in features]
+        return np.array(best, np.int64)
 
     def __call__(self, features: Floats) -> Retrieval:
         """Look unit-length features float32 [B, D] up."""
-        task, runner_up, score, margin, distance = zip(*(self.one(row) for row in features), strict=True)
+        found = [self.one(row) for row in features]
+        task, runner_up, score, margin, distance = zip(*found, strict=True) if found else ((),) * 5
         return Retrieval(
             np.array(task, np.int64),
             np.array(runner_up, np.int64),
@@ -278,4 +288,6 @@ def _discriminants(
     whiten = vectors / np.sqrt(values)
     spread, rotation = np.linalg.eigh(whiten.T @ between @ whiten)
     kept = spread > max(float(spread[-1]), 1.0) * 1e-9
+    if not kept.any():  # one cluster: it would be its own background, so the plain Mahalanobis distance is what is left
+        return whiten, np.full(len(values), np.inf)
     return whiten @ rotation[:, kept], 1.0 + spread[kept]

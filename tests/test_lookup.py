@@ -434,7 +434,6 @@ def test_a_signature_without_clusters_is_refused() -> None:
 # --- what the source does not do yet ------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="from_arrays accepts numbers that are not finite; Lookup then fails in eigh")
 @pytest.mark.parametrize("name", ["means", "factor", "diagonal", "quartic"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_array_that_is_not_finite_is_refused_by_name(name: str, value: float) -> None:
@@ -444,7 +443,6 @@ def test_an_array_that_is_not_finite_is_refused_by_name(name: str, value: float)
         Signature.from_arrays(arrays, "task heating", 12)
 
 
-@pytest.mark.xfail(strict=True, reason="the message lists the names, which are right, and not the shape, which is wrong")
 @pytest.mark.parametrize("counts", [np.zeros(0, np.int64), np.ones((3, 1), np.int64)], ids=["empty", "two axes"])
 def test_counts_of_a_wrong_shape_are_refused_with_the_shape_found(counts: NDArray[np.int64]) -> None:
     arrays = {**make_signature(np.random.default_rng(22)).arrays(), "counts": counts}
@@ -452,7 +450,6 @@ def test_counts_of_a_wrong_shape_are_refused_with_the_shape_found(counts: NDArra
         Signature.from_arrays(arrays, "task heating", 12)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="no rows: nothing to unpack or stack")
 def test_no_inputs_get_no_answers() -> None:
     rng = np.random.default_rng(23)
     lookup = Lookup({"a": make_signature(rng), "b": make_signature(rng)})
@@ -462,7 +459,6 @@ def test_no_inputs_get_no_answers() -> None:
     assert lookup.nearest_cluster(nothing).dtype == np.int64
 
 
-@pytest.mark.xfail(strict=True, reason="one cluster is its own background: the distance is 0 everywhere, up to rounding")
 def test_a_stranger_to_the_only_cluster_is_further_away_than_its_own_examples() -> None:
     clusters = make_clusters(np.random.default_rng(24), classes=1, pairs=50, width=10, distance=3)
     lookup = Lookup(clusters.tasks(1))

@@ -65,7 +65,8 @@ def certify(
         All tasks' limits hold together with probability >= 1 - alpha (each at alpha / T).
     false_reject_rate
         Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1 - rate))-th smallest
-        held-out distance (split conformal), at most the largest.
+        distance (split conformal), at most the largest, of the held-out examples that the lookup gives to this task: those
+        are the ones to which the engine applies it.
     """
     lookup = Lookup(signatures)
     evidence: dict[str, Evidence] = {}
@@ -84,7 +85,9 @@ def certify(
             rival=rival,
             rival_errors=rival_errors,
         )
-        evidence[name] = Evidence(certificate, _threshold(found.distance, false_reject_rate), false_reject_rate)
+        own = found.distance[found.task == position]
+        threshold = _threshold(own if len(own) else found.distance, false_reject_rate)
+        evidence[name] = Evidence(certificate, threshold, false_reject_rate)
     return evidence
 
 

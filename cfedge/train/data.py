@@ -94,7 +94,7 @@ def load_file(path: Path) -> Examples:
 
 
 def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
-    """Split off a held-out part, class by class; equal texts stay on one side.
+    """Split off a held-out part, class by class; equal texts stay on one side. A text of several labels is never held out.
 
     Parameters
     ----------
@@ -106,6 +106,9 @@ def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator
     DataError
         A class has fewer than two distinct texts.
     """
+    labels_of: dict[str, set[str]] = {}
+    for text, label in zip(examples.texts, examples.labels, strict=True):
+        labels_of.setdefault(text, set()).add(label)
     by_class: dict[str, dict[str, list[int]]] = {}
     for row, (text, label) in enumerate(zip(examples.texts, examples.labels, strict=True)):
         by_class.setdefault(label, {}).setdefault(text, []).append(row)
@@ -113,13 +116,14 @@ def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator
     held_out: list[int] = []
     for label in sorted(by_class):
         groups = list(by_class[label].values())
-        if len(groups) < 2:
+        free = [place for place, text in enumerate(by_class[label]) if len(labels_of[text]) == 1]
+        if len(groups) < 2 or not free:
             raise DataError(
                 f"{examples.source}: expected at least 2 different texts of label {label!r} (one to learn, one held out), "
                 f"found {len(groups)}; add examples or give held-out ones with --held-out"
             )
-        count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
-        chosen = set(rng.permutation(len(groups))[:count].tolist())
+        count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))
+        chosen = set(rng.permutation(free)[:count].tolist())
         for position, rows in enumerate(groups):
             (held_out if position in chosen else kept).extend(rows)
     return examples.take(sorted(kept)), examples.take(sorted(held_out))
@@ -138,9 +142,14 @@ def _csv_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]:
         columns = reader.fieldnames or []
         _check_columns(list(columns), str(path))
         for row in reader:
+            if None in row:
+                raise DataError(
+                    f"{path}, line {reader.line_num}: expected {len(columns)} columns, found {len(columns) + len(row[None])}; "
+                    f"put texts that hold commas in double quotes"
+                )
             yield reader.line_num, row["text"], row["label"]
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: expected CSV, found {error}") from error
+        raise DataError(f"{path}, line {reader.reader.line_num}: expected CSV, found {error}") from error
 
 
 def _json_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]:
@@ -149,7 +158,7 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {number}: expected a JSON object, found {error}") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
@@ -158,6 +167,9 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]
 
 
 def _check_columns(columns: list[str], where: str) -> None:
+    twice = [name for name in ("text", "label") if columns.count(name) > 1]
+    if twice:
+        raise DataError(f"{where}: expected one column {twice[0]}, found {columns.count(twice[0])}; remove or rename the others")
     missing = [name for name in ("text", "label") if name not in columns]
     if missing:
         raise DataError(
@@ -172,6 +184,10 @@ def _examples(rows: Iterator[tuple[int, object, object]], source: str) -> Exampl
         for name, value in (("text", text), ("label", label)):
             if not isinstance(value, str) or not value.strip():
                 raise DataError(f"{source}, line {number}: expected a {name}, found {value!r}; fill it in or remove the row")
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                raise DataError(
+                    f"{source}, line {number}: expected a {name} in Unicode, found half a surrogate pair in {value!a}; remove it"
+                )
             if "\x00" in value:
                 raise DataError(f"{source}, line {number}: expected a {name} without NUL characters, found one; remove it")
         texts.append(str(text))
@@ -186,11 +202,15 @@ def _load_saved(path: Path) -> LabelledData:
         import datasets
     except ImportError as error:
         raise MissingExtraError(f"{path} is a datasets folder: pip install 'cfedge[datasets]' to read it") from error
-    loaded = datasets.load_from_disk(str(path))
+    try:
+        loaded = datasets.load_from_disk(str(path))
+    except Exception as error:  # OSError, ValueError, KeyError, TypeError, pyarrow's own: datasets checks nothing itself
+        raise DataError(f"{path}: expected a saved datasets folder, found {type(error).__name__}; save it again") from error
     splits = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
     if "train" not in splits:
         raise DataError(f"{path}: expected a split named train, found {', '.join(splits)}")
-    converted = {name: _from_dataset(split, f"{path}:{name}") for name, split in splits.items()}
+    used = [name for name in ("train", "validation", "test") if name in splits]
+    converted = {name: _from_dataset(splits[name], f"{path}:{name}") for name in used}
     return LabelledData(converted["train"], converted.get("validation"), converted.get("test"))
 
 
@@ -200,5 +220,11 @@ def _from_dataset(split: object, source: str) -> Examples:
     assert isinstance(split, datasets.Dataset)
     _check_columns(split.column_names, source)
     feature = split.features["label"]
-    names = feature.int2str if isinstance(feature, datasets.ClassLabel) else str
-    return _examples(((row, one["text"], names(one["label"])) for row, one in enumerate(split, start=1)), source)
+    names = feature.names if isinstance(feature, datasets.ClassLabel) else None
+
+    def label(value: object) -> object:
+        if names is not None:  # -1 is how datasets writes that there is no label
+            return names[value] if isinstance(value, int) and value >= 0 else None
+        return None if value is None else str(value)
+
+    return _examples(((row, one["text"], label(one["label"])) for row, one in enumerate(split, start=1)), source)

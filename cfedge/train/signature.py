@@ -44,11 +44,13 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
     values, vectors = np.linalg.eigh(scatter)
     kept = min(rank, int((values > values[-1] * 1e-10).sum()) if values[-1] > 0 else 0)
     order = np.argsort(values)[::-1][:kept]
-    factor = (vectors[:, order] * np.sqrt(values[order])).T.astype(np.float16)
+    with np.errstate(under="ignore"):  # below float16's least number is 0
+        factor = (vectors[:, order] * np.sqrt(values[order])).T.astype(np.float16)
+        means16 = means.astype(np.float16)
     rest = np.diag(scatter) - (factor.astype(np.float64) ** 2).sum(axis=0)
     return Signature(
         counts=counts.astype(np.int64),
-        means=means.astype(np.float16),
+        means=means16,
         factor=factor,
         diagonal=np.maximum(rest, 0.0).astype(np.float32),
         quartic=float(((residuals**2).sum(axis=1) ** 2).sum()),

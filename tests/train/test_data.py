@@ -400,36 +400,30 @@ def test_a_class_with_one_text_is_refused_by_its_label(texts: tuple[str, ...]) -
 # --- what the source does not do yet ------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="an unquoted comma cuts the text, and its second half becomes the label")
 def test_a_row_with_too_many_columns_is_refused_naming_its_line(tmp_path: Path) -> None:
     message = refusal(written(tmp_path / "a.csv", "text,label\nit is cold,heat\nopen, please, the door,door\n"))
     assert message.startswith(", line 3: expected 2 columns")
 
 
-@pytest.mark.xfail(strict=True, reason="DictReader.line_num is the last good row's; the reader within knows the broken one's")
 def test_a_broken_csv_row_is_refused_naming_its_own_line(tmp_path: Path) -> None:
     content = 'text,label\nit is cold,heat\n"open" the door,door\n'
     assert refusal(written(tmp_path / "a.csv", content)).startswith(", line 3: expected CSV")
 
 
-@pytest.mark.xfail(strict=True, reason="the last of two columns of one name is taken, without a word")
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     assert "label" in refusal(written(tmp_path / "a.csv", "text,label,label\nit is cold,heat,door\n"))
 
 
-@pytest.mark.xfail(strict=True, reason="json raises RecursionError and plain ValueError too")
 @pytest.mark.parametrize("line", ["[" * 100_000, '{"text": "a", "label": ' + "1" * 5000 + "}"], ids=["deep", "long number"])
 def test_a_json_line_beyond_the_parsers_limits_is_refused(line: str, tmp_path: Path) -> None:
     assert refusal(written(tmp_path / "a.jsonl", line)).startswith(", line 1: expected a JSON object")
 
 
-@pytest.mark.xfail(strict=True, reason="half a surrogate pair is accepted; no tokenizer can encode it")
 @pytest.mark.parametrize("row", ['{"text": "cold \\ud800", "label": "heat"}', '{"text": "cold", "label": "\\udfff"}'])
 def test_half_a_surrogate_pair_is_refused(row: str, tmp_path: Path) -> None:
     assert refusal(written(tmp_path / "a.jsonl", row)).startswith(", line 1: expected a ")
 
 
-@pytest.mark.xfail(strict=True, reason="str(None) becomes the label 'None'; of a ClassLabel, datasets raises ValueError")
 @pytest.mark.parametrize(("labels", "names"), [(["heat", None], None), ([0, None], ["heat"]), ([0, -1], ["heat"])])
 def test_a_missing_label_of_a_saved_dataset_is_refused_naming_its_row(
     labels: list[object], names: list[str] | None, tmp_path: Path
@@ -438,14 +432,12 @@ def test_a_missing_label_of_a_saved_dataset_is_refused_naming_its_row(
     assert refusal(path).startswith(":train, line 2: expected a label, found None")
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="splits that are not used are converted as well")
 def test_splits_of_other_names_are_left_alone(tmp_path: Path) -> None:
     columns: dict[str, list[object]] = {"text": ["a", "b"], "label": [0, 0]}
     path = saved(tmp_path / "rooms", {"train": columns, "unsupervised": {**columns, "label": [-1, -1]}}, names=["heat"])
     assert load(path).train.labels == ("heat", "heat")
 
 
-@pytest.mark.xfail(strict=True, reason="what datasets raises of a damaged folder passes through")
 @pytest.mark.parametrize("damaged", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
 def test_a_damaged_saved_dataset_is_refused(damaged: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "rooms", {"": {"text": ["a"], "label": ["x"]}})
@@ -453,12 +445,10 @@ def test_a_damaged_saved_dataset_is_refused(damaged: str, tmp_path: Path) -> Non
     assert "expected a saved datasets folder" in refusal(path)
 
 
-@pytest.mark.xfail(strict=True, raises=IndexError, reason="datasets itself fails in loading a split without rows")
 def test_an_empty_saved_dataset_is_refused(tmp_path: Path) -> None:
     assert "expected" in refusal(saved(tmp_path / "rooms", {"": {"text": [], "label": []}}))
 
 
-@pytest.mark.xfail(strict=True, reason="texts are grouped within a class, so a text with two labels may be on both sides")
 def test_a_text_with_two_labels_stays_on_one_side() -> None:
     texts = tuple(f"text {index}" for index in [*range(10), *range(7, 17)])
     examples = Examples(texts, ("heat",) * 10 + ("door",) * 10, "rooms.csv")

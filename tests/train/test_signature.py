@@ -19,7 +19,7 @@ HALF_STEP, HALF_LEAST = 2.0**-11, 2.0**-24
 @pytest.fixture(autouse=True)
 def strict_numerics() -> Iterator[None]:
     # Underflow is left out: what is below float16's least number is stored as 0, as it should be.
-    with np.errstate(all="raise", under="ignore"):
+    with np.errstate(all="raise"):
         yield
 
 

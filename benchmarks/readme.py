@@ -1,0 +1,85 @@
+"""Write the figures of the committed results into README.md, between its two markers; ``--check`` only compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def _load(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+    return content
+
+
+def table() -> str:
+    clinc, latency, install, demo = (_load(name) for name in ("clinc150", "latency", "device_install", "demo"))
+    summary, runs, times = clinc["summary"], clinc["runs"], latency["latency_ms"]
+    rows = [
+        ("CLINC150, 10 tasks x 15 intents, int8 on the device path, per sample, mean of 3 orders", "", ""),
+        ("last accuracy (task and label right)", f"{summary['last_accuracy']['mean']:.4f}", ">= .950"),
+        ("task retrieval", f"{summary['retrieval']['mean']:.4f}", ">= .970"),
+        ("accuracy with the task known", f"{summary['task_known']['mean']:.4f}", ""),
+        ("earlier answers (task known) whose bits changed after an addition", f"{summary['bits_changed']}", "0"),
+        ("out-of-scope queries, AUROC", f"{summary['auroc_out_of_scope']:.3f}", ""),
+        (
+            "certified limits of wrong-task error exceeded on the test set",
+            f"{summary['limits_exceeded_on_test']} of {sum(len(run['limits']) for run in runs)}",
+            "",
+        ),
+        (
+            "adding a task of 1,500 utterances, median (largest)",
+            f"{summary['add_seconds']['median']:.0f} s ({summary['add_seconds']['max']:.0f} s)",
+            "<= 120 s",
+        ),
+        ("one task in the bundle, largest", f"{summary['task_bytes_max'] / 1e3:.0f} kB", "<= 250 kB"),
+        ("backbone (trunk, tail, tokenizer)", f"{runs[0]['backbone_bytes'] / 1e6:.1f} MB", ""),
+        (f"One utterance, one thread, {latency['tasks']} tasks, interleaved, median of {times['engine']['n']}", "", ""),
+        ("`Engine.predict`", f"{times['engine']['p50']:.2f} ms", ""),
+        ("against the bare, unsplit int8 backbone session", f"{latency['ratios']['engine_over_bare_p50']:.2f} x", "<= 1.20 x"),
+        (
+            "PEFT LoRA in PyTorch eager mode, against `Engine.predict`",
+            f"{latency['ratios']['peft_over_engine_p50']:.2f} x",
+            ">= 2.5 x",
+        ),
+        ("A device's download", "", ""),
+        ("wheels of `cfedge[text]`", f"{install['total_bytes'] / 1e6:.1f} MB", "<= 50 MB"),
+        ("`make demo`'s five tasks, 216 training utterances each", "", ""),
+        ("last accuracy; retrieval", f"{demo['last_accuracy']:.3f}; {demo['retrieval']:.3f}", ""),
+        ("unknown utterances, AUROC", f"{demo['unknown_auroc']:.3f}", ""),
+    ]
+    lines = ["| figure | measured | aim |", "|---|---|---|"]
+    for name, value, aim in rows:
+        lines.append(f"| {name if value else f'**{name}**'} | {value} | {aim} |")
+    machine, versions = latency["machine"], latency["versions"]
+    lines += [
+        "",
+        f"Measured on {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['flags'])}), ONNX Runtime {versions['onnxruntime']}, "
+        f"torch {versions['torch']}, {clinc['date']}; `benchmarks/results/*.json` hold the runs, `make bench` makes them.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    path = ROOT / "README.md"
+    content = path.read_text("utf-8")
+    before, _, rest = content.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    wanted = f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    if "--check" in sys.argv:
+        print(
+            "README.md agrees with benchmarks/results"
+            if wanted == content
+            else "README.md differs: run python benchmarks/readme.py"
+        )
+        return int(wanted != content)
+    path.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
