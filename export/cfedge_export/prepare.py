@@ -34,7 +34,7 @@ from cfedge_export.quantize import SCHEMES
 __all__ = ["DEFAULT_PARTS", "measure_split", "prepare"]
 
 #: Products of each tail block that get a slot (docs/decisions/split-and-slots.md).
-DEFAULT_PARTS = ("qkv", "o", "fc1", "fc2")
+DEFAULT_PARTS = ("qkv", "fc1")
 
 
 def prepare(

@@ -99,14 +99,16 @@ def flips(path: Path, folder: Path, mask: Callable[[int], int]) -> list[int]:
     with path.open("r+b", buffering=0) as file:
         for at, byte in enumerate(data):
             assert mask(at) % 256
-            os.pwrite(file.fileno(), bytes([byte ^ mask(at) % 256]), at)
+            file.seek(at)
+            file.write(bytes([byte ^ mask(at) % 256]))
             try:
                 read(folder)
             except BundleError:
                 pass
             else:
                 missed.append(at)
-            os.pwrite(file.fileno(), data[at : at + 1], at)
+            file.seek(at)
+            file.write(data[at : at + 1])
     assert path.read_bytes() == data
     return missed
 
