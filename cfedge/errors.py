@@ -43,9 +43,12 @@ __all__ = [
 
 
 class CfedgeError(Exception):
-    """Root of all deliberate errors."""
+    """Root of all deliberate errors. What cannot be printed in one line (a file's name may hold anything) is escaped."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__("".join(one if one.isprintable() else repr(one)[1:-1] for one in message))
 
 
 class UsageError(CfedgeError):

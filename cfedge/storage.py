@@ -37,12 +37,14 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-        sync_folder(path.parent)
+        temporary = None
     except OSError as error:
+        raise _refused(path, len(data), error) from error
+    finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        raise _refused(path, len(data), error) from error
+    _sync_name(path.parent)
 
 
 @contextlib.contextmanager
@@ -61,7 +63,7 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     StorageError
         `target` exists and `replace` is false, or the disk refused.
     """
-    if target.exists() and not replace:
+    if os.path.lexists(target) and not replace:
         raise StorageError(f"{target}: expected a name that is free, found something there; choose another name or remove it")
     temporary: Path | None = None
     try:
@@ -71,24 +73,39 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         os.chmod(temporary, 0o755)
         for folder, _, _ in os.walk(temporary):
             sync_folder(Path(folder))
-        if target.exists():
-            aside = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent)) / "old"
-            os.replace(target, aside)
-            try:
-                os.replace(temporary, target)
-            except OSError:
-                os.replace(aside, target)
-                raise
-            finally:
-                shutil.rmtree(aside.parent, ignore_errors=True)
+        if os.path.lexists(target):
+            _swap(temporary, target)
         else:
             os.replace(temporary, target)
-        sync_folder(target.parent)
+        _sync_name(target.parent)
     except OSError as error:
         raise _refused(target, None, error) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(new: Path, target: Path) -> None:
+    """Put `new` in the place of `target`, or leave `target`; where it cannot be moved back, it is kept and named."""
+    aside = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent)) / "old"
+    try:
+        os.replace(target, aside)
+        os.replace(new, target)
+    finally:
+        if os.path.lexists(aside) and not os.path.lexists(target):
+            try:
+                os.replace(aside, target)
+            except OSError as error:
+                raise StorageError(
+                    f"{target}: expected to move it back, found {error.strerror or error}; it is whole in {aside}: move it back"
+                ) from error
+        shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+def _sync_name(folder: Path) -> None:
+    """Make a rename durable as far as the disk allows: it is done and cannot be taken back, so a refusal is no failure."""
+    with contextlib.suppress(OSError):
+        sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

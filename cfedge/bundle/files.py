@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ def read(folder: Path) -> Bundle:
     StorageError
         The disk refused.
     """
-    if not (folder / _MANIFEST).is_file():
+    if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise DamagedError(f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge export WS {folder}")
     data = _bytes(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
     try:
@@ -63,7 +64,10 @@ def read(folder: Path) -> Bundle:
         raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
     roles = manifest.files()
     objects = {ref.sha256: _object(folder / _OBJECTS / ref.sha256, role, ref) for role, ref in roles.items()}
-    extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
+    try:
+        extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
+    except OSError as error:
+        raise StorageError(f"{folder / _OBJECTS}: expected to list it, found {error.strerror}; check the disk") from error
     if extra:
         raise DamagedError(
             f"{folder / _OBJECTS / extra[0]}: expected {len(objects)} files that the manifest names, found this one too; "
@@ -107,23 +111,36 @@ def load_arrays(data: bytes, what: str) -> dict[str, NDArray[np.generic]]:
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise IncompatibleError(f"{what}: expected safetensors, found {error}; export it again") from error
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise IncompatibleError(f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the task again")
     return arrays
 
 
-def load_note(data: bytes) -> dict[str, object]:
-    """Return the JSON note of safetensors bytes that `load_arrays` accepted."""
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    note: dict[str, object] = json.loads(header.get("__metadata__", {}).get("cfedge", "{}"))
+def load_note(data: bytes, what: str = "note") -> dict[str, object]:
+    """Return the JSON note of safetensors bytes that `load_arrays` accepted.
+
+    Raises
+    ------
+    IncompatibleError
+        Naming `what`: the note is not a JSON object.
+    """
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        note = json.loads(header.get("__metadata__", {}).get("cfedge", "{}"))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise IncompatibleError(f"{what}: expected a note in JSON, found {error}; export it again") from error
+    if not isinstance(note, dict):
+        raise IncompatibleError(f"{what}: expected a JSON object as note, found {type(note).__name__}; export it again")
     return note
 
 
 def _bytes(path: Path, role: str, limit: int) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+            raise DamagedError(f"{path} ({role}): expected a file, found a folder or device; get the bundle again")
         with path.open("rb") as file:
             data = file.read(limit + 1)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DamagedError(f"{path} ({role}): expected a file, found none; get the bundle again") from error
     except OSError as error:
         raise StorageError(f"{path} ({role}): expected to read it, found {error.strerror}; check the disk") from error

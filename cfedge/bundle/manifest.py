@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -18,7 +17,19 @@ from typing import Any
 
 from cfedge.errors import SchemaError
 
-__all__ = ["Backbone", "Certificate", "FileRef", "Manifest", "SCHEMA", "Slot", "Task", "canonical_json", "parse", "serialize"]
+__all__ = [
+    "Backbone",
+    "Certificate",
+    "FileRef",
+    "Manifest",
+    "SCHEMA",
+    "Slot",
+    "Task",
+    "canonical_json",
+    "parse",
+    "serialize",
+    "typed",
+]
 
 #: Version of the bundle format that this program reads and writes.
 SCHEMA = 1
@@ -31,6 +42,8 @@ class Limits:
     manifest_bytes: int = 64 << 20
     name_characters: int = 200
     file_bytes: int = 2 << 30
+    integer: int = 2**53  # what every JSON reader holds exactly
+    quoted_characters: int = 80
 
 
 LIMITS = Limits()
@@ -153,15 +166,17 @@ def parse(data: bytes) -> Manifest:
         raise SchemaError(f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the bundle again")
     try:
         body = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, an integer of thousands of digits; too deep
         raise SchemaError(f"manifest: expected canonical JSON, found {error}; get the bundle again") from error
     if not isinstance(body, dict):
         raise SchemaError(f"manifest: expected an object, found {type(body).__name__}; get the bundle again")
     schema = body.get("schema")
     if isinstance(schema, int) and not isinstance(schema, bool) and schema > SCHEMA:
-        raise SchemaError(f"manifest: expected schema <= {SCHEMA}, found {schema}; install a newer cfedge to read this bundle")
+        raise SchemaError(
+            f"manifest: expected schema <= {SCHEMA}, found {_quoted(schema)}; install a newer cfedge to read this bundle"
+        )
     if schema != SCHEMA:
-        raise SchemaError(f"manifest: expected schema {SCHEMA}, found {schema!r}; export the bundle again")
+        raise SchemaError(f"manifest: expected schema {SCHEMA}, found {_quoted(schema)}; export the bundle again")
     stated = body.pop("sha256", None)
     try:
         found = hashlib.sha256(canonical_json(body)).hexdigest()
@@ -169,10 +184,12 @@ def parse(data: bytes) -> Manifest:
     except (ValueError, UnicodeEncodeError, RecursionError) as error:
         raise SchemaError(f"manifest: expected canonical JSON, found {error}; get the bundle again") from error
     if stated != found:
-        raise SchemaError(f"manifest: expected SHA-256 {stated}, found {found}: it was changed or cut; get the bundle again")
+        raise SchemaError(
+            f"manifest: expected SHA-256 {_quoted(stated)}, found {found}: it was changed or cut; get the bundle again"
+        )
     if not canonical:
         raise SchemaError("manifest: expected canonical JSON, found other spacing or order; get the bundle again")
-    manifest: Manifest = _typed(Manifest, body, "manifest")
+    manifest: Manifest = typed(Manifest, body, "manifest")
     _check(manifest)
     return manifest
 
@@ -188,33 +205,36 @@ def _no_constant(name: str) -> float:
     raise SchemaError(f"manifest: expected finite numbers, found {name}; get the bundle again")
 
 
-def _typed(kind: Any, value: Any, where: str) -> Any:
+def typed(kind: Any, value: Any, where: str) -> Any:
     """Build `kind` (a dataclass, tuple, dict, union or scalar type) from parsed JSON, or say where it does not fit."""
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         names = {entry.name for entry in dataclasses.fields(kind)}
         if not isinstance(value, dict) or set(value) != names:
             found = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise SchemaError(f"{where}: expected fields {sorted(names)}, found {found}; export the bundle again")
-        return kind(**{name: _typed(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
+            raise SchemaError(f"{where}: expected fields {sorted(names)}, found {found!s:.300}; export the bundle again")
+        return kind(**{name: typed(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
         if not isinstance(value, list):
             raise SchemaError(f"{where}: expected a list, found {type(value).__name__}; export the bundle again")
-        return tuple(_typed(arguments[0], item, f"{where}[{position}]") for position, item in enumerate(value))
+        return tuple(typed(arguments[0], item, f"{where}[{position}]") for position, item in enumerate(value))
     if origin is dict:
-        if not isinstance(value, dict) or not all(isinstance(item, arguments[1]) for item in value.values()):
-            raise SchemaError(
-                f"{where}: expected an object of {arguments[1].__name__}, found {value!r:.80}; export the bundle again"
-            )
-        return value
+        if not isinstance(value, dict):
+            raise SchemaError(f"{where}: expected an object, found {_quoted(value)}; export the bundle again")
+        return {key: typed(arguments[1], item, f"{where}.{key[: LIMITS.quoted_characters]}") for key, item in value.items()}
     if origin is types.UnionType:
-        return None if value is None else _typed(arguments[0], value, where)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if kind is float or not isinstance(value, kind) or isinstance(value, bool):
-        raise SchemaError(f"{where}: expected {kind.__name__}, found {value!r:.80}; export the bundle again")
+        return None if value is None else typed(arguments[0], value, where)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise SchemaError(f"{where}: expected {kind.__name__}, found {_quoted(value)}; export the bundle again")
+    if isinstance(value, int) and abs(value) > LIMITS.integer:
+        raise SchemaError(f"{where}: expected at most {LIMITS.integer}, found {_quoted(value)}; export the bundle again")
     return value
+
+
+def _quoted(value: Any) -> str:
+    """A found value, short; of a list or object only the type, whose content may be too deep to print."""
+    return type(value).__name__ if isinstance(value, list | dict) else str(repr(value))[: LIMITS.quoted_characters]
 
 
 def _check(manifest: Manifest) -> None:

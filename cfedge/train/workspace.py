@@ -20,6 +20,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -33,8 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note
-from cfedge.bundle.manifest import Backbone, FileRef, Slot, canonical_json
-from cfedge.errors import CfedgeError, DamagedError, TaskError, WorkspaceError
+from cfedge.bundle.manifest import Backbone, canonical_json, typed
+from cfedge.errors import CfedgeError, DamagedError, SchemaError, StorageError, TaskError, WorkspaceError
 from cfedge.lookup import Signature
 from cfedge.storage import new_folder, write_file
 
@@ -44,7 +45,9 @@ SCHEMA = 1
 Floats = NDArray[np.float32]
 _Parsed = TypeVar("_Parsed")
 _FILES = ("trunk.onnx", "tail.onnx", "tokenizer.json", "train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
+_PARTS = ("task.json", "adapter.safetensors", "signature.safetensors", "held_out.safetensors")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{16}}")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         index = folder / "workspace.json"
-        if not index.is_file():
+        if not os.path.isfile(index):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             raise WorkspaceError(f"{folder}: expected a workspace, found none; make one with: cfedge init {folder}")
         try:
             content = json.loads(index.read_bytes())
@@ -106,10 +109,17 @@ class Workspace:
             self.backbone = _backbone(content["backbone"])
             self._digests: dict[str, str] = dict(content["files"])
             self._folders: dict[str, str] = dict(content["tasks"])
-        except (ValueError, KeyError, TypeError) as error:
+            if set(self._digests) != set(_FILES) or not all(isinstance(digest, str) for digest in self._digests.values()):
+                raise ValueError(f"files {sorted(self._digests)}")
+            for name, task in self._folders.items():
+                if not isinstance(task, str) or not _FOLDER.fullmatch(task):
+                    raise ValueError(f"folder {task!r} of task {name!r}")
+        except (SchemaError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkspaceError(
                 f"{index}: expected a workspace's index, found {type(error).__name__}: {error}; restore it"
             ) from error
+        except OSError as error:
+            raise StorageError(f"{index}: expected to read it, found {error.strerror}; check the disk") from error
 
     @classmethod
     def create(cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]) -> Workspace:
@@ -153,7 +163,10 @@ class Workspace:
     def cache(self) -> Path:
         """Folder for trunk features."""
         path = self.folder / "cache"
-        path.mkdir(exist_ok=True)
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{path}: expected to make it, found {error.strerror}; make room or check the rights") from error
         return path
 
     def record(self, name: str) -> TaskRecord:
@@ -176,8 +189,15 @@ class Workspace:
         return self._loaded(name, "held_out.safetensors", _held_out)
 
     def task(self, name: str) -> LearnedTask:
-        """Read a task whole."""
-        return LearnedTask(self.record(name), self.adapter(name), self.signature(name), self.held_out(name))
+        """Read a task whole and check its digest."""
+        folder = self._folder(name)
+        task = LearnedTask(self.record(name), self.adapter(name), self.signature(name), self.held_out(name))
+        found = _digest({part: (folder / part).read_bytes() for part in _PARTS})
+        if not folder.name.endswith(found):
+            raise DamagedError(
+                f"{folder}: expected the digest in its name, found {found}: a file was changed; learn the task again with --replace"
+            )
+        return task
 
     def check_new(self, name: str, classes: tuple[str, ...], *, replace: bool) -> None:
         """Refuse a task that cannot be added, before anything is learned.
@@ -198,6 +218,8 @@ class Workspace:
                 f"task {name!r}: expected at least 2 classes, found {len(classes)} ({', '.join(classes)}); add another label"
             )
         for label in classes:
+            if any("\ud800" <= letter <= "\udfff" for letter in label):
+                raise TaskError(f"task {name!r}: expected labels in Unicode, found {label[:40]!r}; rename it")
             if len(label) > 200:
                 raise TaskError(
                     f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)"
@@ -220,14 +242,14 @@ class Workspace:
                 {"classes": task.held_out.classes, "features": task.held_out.features}, {"texts": task.held_out.texts}
             ),
         }
-        digest = hashlib.sha256(canonical_json({name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}))
-        folder = f"{record.name}-{digest.hexdigest()[:16]}"
+        folder = f"{record.name}-{_digest(parts)}"
         with self.locked():
             self.check_new(record.name, record.classes, replace=replace)
             target = self.folder / "tasks" / folder
-            with new_folder(target, replace=True) as temporary:
-                for name, data in parts.items():
-                    write_file(temporary / name, data)
+            if not _holds(target, parts):
+                with new_folder(target, replace=True) as temporary:
+                    for name, data in parts.items():
+                        write_file(temporary / name, data)
             try:
                 self._point({**self._folders, record.name: folder})
             except CfedgeError:
@@ -300,6 +322,18 @@ class Workspace:
             raise DamagedError(f"{path}: expected the task's file, found {error}; learn the task again with --replace") from error
 
 
+def _digest(parts: Mapping[str, bytes]) -> str:
+    """What a task's folder ends with: 16 digits of the digest of its files."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
+    return hashlib.sha256(canonical_json(digests)).hexdigest()[:16]
+
+
+def _holds(folder: Path, parts: Mapping[str, bytes]) -> bool:
+    with contextlib.suppress(OSError):
+        return all((folder / name).read_bytes() == data for name, data in parts.items())
+    return False
+
+
 def _index(backbone: Backbone, digests: Mapping[str, str], tasks: Mapping[str, str]) -> bytes:
     return canonical_json(
         {"schema": SCHEMA, "backbone": dataclasses.asdict(backbone), "files": dict(digests), "tasks": dict(tasks)}
@@ -307,9 +341,8 @@ def _index(backbone: Backbone, digests: Mapping[str, str], tasks: Mapping[str, s
 
 
 def _backbone(content: dict[str, Any]) -> Backbone:
-    slots = tuple(Slot(**slot) for slot in content["slots"])
-    files = {name: FileRef(**content[name]) for name in ("trunk", "tail", "tokenizer")}
-    return Backbone(**{**content, "slots": slots, **files})
+    backbone: Backbone = typed(Backbone, content, "backbone")
+    return backbone
 
 
 def _record(data: bytes, what: str) -> TaskRecord:
@@ -323,8 +356,9 @@ def _adapter(data: bytes, what: str) -> dict[str, Floats]:
 
 def _held_out(data: bytes, what: str) -> HeldOut:
     arrays = load_arrays(data, what)
-    texts = load_note(data)["texts"]
-    assert isinstance(texts, list)
+    texts = load_note(data, what)["texts"]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("texts that are no list of texts")
     return HeldOut(
         tuple(texts), arrays["classes"].astype(np.int64, copy=False), arrays["features"].astype(np.float32, copy=False)
     )
