@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import record
@@ -26,7 +27,7 @@ from cfedge_export.pack import build, export
 from cfedge_export.prepare import prepare
 
 
-def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> dict[str, object]:
+def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> dict[str, Any]:
     data, domains = record.clinc150()
     splits = {
         split: {
@@ -109,22 +110,26 @@ def main() -> None:
             runs.append(run_order(Workspace(copy), order, seed, out))
             if arguments.keep:
                 shutil.copytree(out, arguments.keep, dirs_exist_ok=True)
-    summary = {
+            report(runs, split)
+
+
+def report(runs: list[dict[str, Any]], split: int) -> None:
+    """Write what has been measured so far."""
+    summary: dict[str, object] = {
         key: {"mean": float(np.mean([run[key] for run in runs])), "min": float(np.min([run[key] for run in runs]))}
         for key in ("last_accuracy", "retrieval", "task_known", "forgetting")
     }
-    summary["add_seconds"] = {
-        "median": float(np.median([run["add_seconds"] for run in runs])),
-        "max": float(np.max([run["add_seconds"] for run in runs])),
-    }
+    seconds = [run["add_seconds"] for run in runs]
+    summary["add_seconds"] = {"median": float(np.median(seconds)), "max": float(np.max(seconds))}
     summary["task_bytes_max"] = max(max(run["task_bytes"].values()) for run in runs)
     summary["auroc_out_of_scope"] = float(np.mean([run["unknown"]["auroc"] for run in runs]))
     summary["bits_changed"] = sum(len(run["bits_changed"]) for run in runs)
     summary["limits_exceeded_on_test"] = sum(one["test_error"] > one["limit"] for run in runs for one in run["limits"].values())
     for key, value in summary.items():
         print(f"{key:28} {value}")
-    settings = dataclasses.asdict(Settings())
-    record.write("clinc150", {"settings": settings, "split": split, "summary": summary, "runs": runs}, threads=2)
+    record.write(
+        "clinc150", {"settings": dataclasses.asdict(Settings()), "split": split, "summary": summary, "runs": runs}, threads=2
+    )
 
 
 if __name__ == "__main__":

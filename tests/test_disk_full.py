@@ -124,7 +124,7 @@ once_and_lasting = pytest.mark.parametrize("lasting", [False, True], ids=["once"
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
 @pytest.mark.parametrize(
     "name",
-    ["put new", "put other", "remove", pytest.param("put same", marks=pytest.mark.xfail(strict=True, reason="see test_storage"))],
+    ["put new", "put other", "remove", pytest.param("put same")],
 )
 def test_a_change_refused_up_to_its_last_rename_keeps_every_task(
     tiny_workspace: Path, tmp_path: Path, name: str, error: int, lasting: bool
@@ -146,7 +146,6 @@ def test_a_task_whose_index_is_refused_leaves_no_folder(tiny_workspace: Path, tm
         assert tree(tiny_workspace, ".lock") == old
 
 
-@pytest.mark.xfail(strict=True, reason="raises 'nothing was changed' after the rename, and put deletes what the index names")
 @once_and_lasting
 @pytest.mark.parametrize("name", ["put new", "put other", "remove"])
 def test_a_change_whose_rename_cannot_be_synced_keeps_every_task(
@@ -169,7 +168,6 @@ def test_learning_on_a_full_disk_keeps_every_task_and_can_be_repeated(
         check_change(tiny_workspace, copy, learn_food, wanted, Disk(copy, at, lasting=lasting))
 
 
-@pytest.mark.xfail(strict=True, reason="OSError from Workspace.cache as it is")
 def test_a_disk_too_full_for_the_cache_folder_is_named(tiny_workspace: Path) -> None:
     shutil.rmtree(tiny_workspace / "cache")
     old = kept(tiny_workspace)
@@ -234,10 +232,10 @@ def test_an_export_to_a_full_disk_leaves_nothing(tiny_workspace: Path, tmp_path:
     [
         30,
         2,
-        pytest.param(1, marks=pytest.mark.xfail(strict=True, reason="the folder for the old one stays")),
+        pytest.param(1),
         0,
-        pytest.param(-1, marks=pytest.mark.xfail(strict=True, reason="raises 'nothing was changed' after the rename")),
-        pytest.param(-2, marks=pytest.mark.xfail(strict=True, reason="raises 'nothing was changed' after the rename")),
+        pytest.param(-1),
+        pytest.param(-2),
     ],
 )
 def test_a_refused_replacing_export_leaves_the_old_bundle(tiny_workspace: Path, tiny_bundle: Path, back: int) -> None:

@@ -156,7 +156,6 @@ def each(calls: tuple[str, ...], known: dict[int, str]) -> pytest.MarkDecorator:
             pytest.param(
                 at,
                 id=f"{at}-{call.replace(' ', '_')}",
-                marks=[pytest.mark.xfail(strict=True, reason=known[at - len(calls) - 1])] if at - len(calls) - 1 in known else [],
             )
             for at, call in enumerate(calls, start=1)
         ],
@@ -363,7 +362,6 @@ def test_an_interrupted_swap_leaves_the_old_folder_or_the_new_one(tmp_path: Path
     assert tree(tmp_path) in (old, {"folder": None, "folder/inner": None, "folder/inner/one": b"new"})
 
 
-@pytest.mark.xfail(strict=True, reason="OSError from Path.exists (Python < 3.14)")
 def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="File name too long"):
         filled(tmp_path / ("n" * 300))
