@@ -100,7 +100,7 @@ def golden_texts(bundle: Bundle) -> list[str]:
     """Return the texts of every task's golden vectors."""
     texts: list[str] = []
     for task in bundle.manifest.tasks:
-        found = load_note(bundle[task.golden])["texts"]
+        found = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")["texts"]
         assert isinstance(found, list)
         texts.extend(str(text) for text in found)
     return texts

@@ -19,7 +19,7 @@ WORDS = {
     "animals": {"cat": "kitten tabby purr", "dog": "puppy hound bark", "bird": "sparrow wing nest"},
     "food": {"soup": "broth ladle bowl", "cake": "icing sponge slice"},
 }
-FILLERS = "the a some my please now here very one of".split()
+FILLERS = ["the", "a", "some", "my", "please", "now", "here", "very", "one", "of"]
 
 
 def make_texts(task: str, count: int, seed: int) -> list[tuple[str, str]]:

@@ -65,9 +65,12 @@ def read(folder: Path) -> Bundle:
     roles = manifest.files()
     objects = {ref.sha256: _object(folder / _OBJECTS / ref.sha256, role, ref) for role, ref in roles.items()}
     try:
+        beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
     except OSError as error:
-        raise StorageError(f"{folder / _OBJECTS}: expected to list it, found {error.strerror}; check the disk") from error
+        raise StorageError(f"{error.filename}: expected to list it, found {error.strerror}; check the disk") from error
+    if beside:
+        raise DamagedError(f"{folder / beside[0]}: expected only {_MANIFEST} and {_OBJECTS}/ here, found this too; remove it")
     if extra:
         raise DamagedError(
             f"{folder / _OBJECTS / extra[0]}: expected {len(objects)} files that the manifest names, found this one too; "
@@ -84,6 +87,10 @@ def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:
     StorageError
         The disk refused, or `folder` exists and `replace` is false; nothing was changed.
     """
+    if replace and folder.exists() and not (folder / _MANIFEST).is_file():
+        raise StorageError(
+            f"{folder}: expected a bundle to replace, found something else; remove it yourself or choose another name"
+        )
     with new_folder(folder, replace=replace) as temporary:
         (temporary / _OBJECTS).mkdir()
         for name, data in bundle.objects.items():

@@ -41,9 +41,12 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
     smallest = 1.0
     for task in bundle.manifest.tasks:
         what = f"golden vectors of task {task.name!r}"
-        embeddings = load_arrays(bundle[task.golden], what)["embeddings"].astype(np.float32)
-        note = load_note(bundle[task.golden])
-        texts, labels, tasks = ([str(one) for one in note[key]] for key in ("texts", "labels", "tasks"))  # type: ignore[attr-defined]
+        arrays = load_arrays(bundle[task.golden], what)
+        if set(arrays) != {"embeddings"}:
+            raise IncompatibleError(f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle again")
+        embeddings = arrays["embeddings"].astype(np.float32)
+        note = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")
+        texts, labels, tasks = (_strings(note, key, what) for key in ("texts", "labels", "tasks"))
         here = engine.embeddings(texts, task.name)
         cosines = (here * embeddings).sum(axis=1) / np.linalg.norm(embeddings, axis=1)
         smallest = min(smallest, float(cosines.min()))
@@ -56,3 +59,10 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
                     f"found {found[0]!r} of {found[1]!r} and {cosines[row]:.4f}; this machine computes differently: export for it"
                 )
     return smallest
+
+
+def _strings(note: dict[str, object], key: str, what: str) -> list[str]:
+    value = note.get(key)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise IncompatibleError(f"{what}: expected a list of texts as {key}, found {value!r:.40}; export the bundle again")
+    return value

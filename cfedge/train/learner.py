@@ -161,8 +161,9 @@ def learn(
         held_out=evidence,
     )
     workspace.put(task, replace=replace)
-    for path in workspace.cache.iterdir():
-        path.unlink()
+    with contextlib.suppress(OSError):  # the task is stored; what cannot be deleted now is deleted after the next one
+        for path in workspace.cache.iterdir():
+            path.unlink()
     return task
 
 

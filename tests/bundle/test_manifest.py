@@ -304,9 +304,7 @@ def test_a_number_too_large_for_a_float_is_refused(number: str) -> None:
 @pytest.mark.parametrize(
     ("field", "digits"),
     [
-        pytest.param(
-            '"max_tokens":', 400
-        ),
+        pytest.param('"max_tokens":', 400),
         pytest.param('"max_tokens":', 30),
         pytest.param('"head_scale":', 400),
         pytest.param('"max_tokens":', 5000),

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cfedge import Engine
-from cfedge.bundle.files import read
+from cfedge.bundle.files import Bundle, dump_arrays, read, reference
 from cfedge.errors import IncompatibleError
 from cfedge.runtime.golden import check_golden
 
@@ -33,3 +34,24 @@ def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
         IncompatibleError, match=r"golden vectors of task 'animals': expected .* this machine computes differently"
     ):
         check_golden(engine, bundle)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "note"),
+    [
+        ({"other": np.zeros((1, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]}),
+        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"]}),
+        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": "x", "labels": ["cat"], "tasks": ["animals"]}),
+        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": [3], "labels": ["cat"], "tasks": ["animals"]}),
+    ],
+)
+def test_golden_vectors_of_another_form_are_refused(
+    tiny_bundle: Path, arrays: dict[str, np.ndarray], note: dict[str, object]
+) -> None:
+    bundle = read(tiny_bundle)
+    ref = reference(dump_arrays(arrays, note))
+    first = dataclasses.replace(bundle.manifest.tasks[0], golden=ref)
+    manifest = dataclasses.replace(bundle.manifest, tasks=(first, *bundle.manifest.tasks[1:]))
+    changed = Bundle(manifest, {**bundle.objects, ref.sha256: dump_arrays(arrays, note)})
+    with pytest.raises(IncompatibleError, match="golden vectors of task 'animals': expected"):
+        check_golden(Engine(changed), changed)

@@ -219,7 +219,9 @@ def test_one_held_out_example_is_enough() -> None:
     ("examples", "rate", "place"),
     [(19, 0.05, 19), (20, 0.05, 20), (39, 0.05, 38), (99, 0.05, 95), (100, 0.05, 96), (100, 0.2, 81), (3, 0.5, 2), (4, 0.05, 4)],
 )
-def test_the_threshold_is_the_stated_distance_of_the_examples_that_the_lookup_gives_to_the_task(examples: int, rate: float, place: int) -> None:
+def test_the_threshold_is_the_stated_distance_of_the_examples_that_the_lookup_gives_to_the_task(
+    examples: int, rate: float, place: int
+) -> None:
     signatures, _ = make_points(3)
     rng = np.random.default_rng(examples)
     near = {name: one.means[0] + rng.normal(size=(examples, 3)) * 0.05 for name, one in signatures.items()}
