@@ -68,7 +68,7 @@ def read(folder: Path) -> Bundle:
         beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
     except OSError as error:
-        raise StorageError(f"{error.filename}: expected to list it, found {error.strerror}; check the disk") from error
+        raise StorageError(f"{error.filename or folder}: expected to list it, found {error.strerror}; check the disk") from error
     if beside:
         raise DamagedError(f"{folder / beside[0]}: expected only {_MANIFEST} and {_OBJECTS}/ here, found this too; remove it")
     if extra:

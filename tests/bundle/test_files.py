@@ -341,13 +341,13 @@ def test_a_disk_that_fails_in_the_middle_of_a_file_is_named(bundle: Path, monkey
     assert os.strerror(errno.EIO) in refusal(bundle, StorageError)
 
 
-def test_objects_that_the_disk_does_not_list_are_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_the_disk_does_not_list_is_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*rest: Any) -> Any:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(os, "listdir", refused)
     monkeypatch.setattr(os, "scandir", refused)
-    assert str(bundle / "objects") in refusal(bundle, StorageError)
+    assert str(bundle) in refusal(bundle, StorageError)
 
 
 def test_a_name_that_is_too_long_is_no_bundle(tmp_path: Path) -> None:
