@@ -167,6 +167,7 @@ def export(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle's folder.")],
     max_drop: Annotated[float, typer.Option(help="Largest accuracy drop of a task, in points.")] = 1.0,
     max_error_ratio: Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")] = 1.25,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")] = False,
     json: JSON = False,
 ) -> None:
@@ -175,7 +176,9 @@ def export(
     from cfedge_export.pack import export as write
     from cfedge_export.parity import Gate
 
-    done = write(Workspace(workspace), out, gate=Gate(max_drop, max_error_ratio), replace=replace, progress=TerminalProgress())
+    done = write(
+        Workspace(workspace), out, gate=Gate(max_drop, max_error_ratio, strict), replace=replace, progress=TerminalProgress()
+    )
     whole = sum(len(data) for data in done.bundle.objects.values())
     if json:
         print_json({"bundle": str(out), "bytes": whole, "parity": [dataclasses.asdict(one) for one in done.parity]})
