@@ -182,7 +182,7 @@ def _decide(pooled: Floats, adapter: Adapter) -> NDArray[np.int64]:
 def _sign_test(lost: int, won: int) -> float:
     """P(at least `lost` of lost + won | each equally likely), exactly."""
     trials = lost + won
-    return sum(math.comb(trials, count) for count in range(lost, trials + 1)) / 2**trials
+    return float(sum(math.comb(trials, count) for count in range(lost, trials + 1)) / 2**trials)
 
 
 def _cosine(one: Floats, other: Floats) -> float:
