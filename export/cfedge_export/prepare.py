@@ -1,8 +1,8 @@
 """Prepare a workspace's backbone, once: export, cut, slots, quantise, freeze.
 
 The depth of the cut is given, the backbone's default, or measured: the deepest whose held-out class retrieval is within
-one standard error of the best (a deeper cut makes adapters smaller and learning faster, and costs no accuracy where it
-was measured: docs/decisions/split-and-slots.md).
+one standard error of the best, as a deep cut makes adapters small and learning fast. Two blocks at least are left to
+adapt where there are more than three: one alone generalised worse (docs/decisions/split-and-slots.md).
 
 Letters: B batch, D width, L depth.
 """
@@ -128,7 +128,7 @@ def prepare(
 
 
 def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Examples) -> int:
-    """Return the depth to cut at, 1..L-1, by held-out class retrieval of the lookup (see the module's text)."""
+    """Return the depth to cut at by held-out class retrieval of the lookup (see the module's text)."""
     learned, held_out = split_held_out(sample, 0.3, np.random.default_rng(0))
     features = [_features_by_depth(encoder, preprocess, part) for part in (learned, held_out)]
     position = {label: index for index, label in enumerate(learned.classes)}
@@ -139,6 +139,8 @@ def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Exa
         whole = signature(normalized(features[0][:, depth]), classes)
         found = Lookup({"all": whole}).nearest_cluster(normalized(features[1][:, depth]))
         accuracy.append(float((found == truth).mean()))
+    if len(accuracy) > 2:
+        del accuracy[-1]
     best = max(accuracy)
     tolerance = (best * (1 - best) / len(truth)) ** 0.5
     return 1 + max(depth for depth, value in enumerate(accuracy) if value >= best - tolerance)
