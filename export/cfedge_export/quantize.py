@@ -25,15 +25,18 @@ __all__ = ["GELU_SHIFT", "SCHEMES", "quantize_columns"]
 #: -min GELU(x) = 0.16997..., rounded up.
 GELU_SHIFT = np.float32(0.17)
 
+#: Below it a scale would be subnormal, and a quotient could overflow.
+_LEAST = np.float32(127) * np.finfo(np.float32).tiny
+
 
 def quantize_columns(weight: NDArray[np.float32], axis: int = 0) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Quantise symmetrically to [-127, 127] with one scale per slice, the maximum being taken over `axis`.
 
     Returns the int8 array and float32 scales (``axis`` removed). |weight - q * scale| <= scale / 2. A slice of zeros
-    gets scale 1.
+    (or of numbers too small to divide by) gets scale 1.
     """
     limit = np.abs(weight).max(axis=axis)
-    scale = np.where(limit > 0, limit / 127.0, 1.0).astype(np.float32)
+    scale: NDArray[np.float32] = (np.where(limit > _LEAST, limit, 127.0) / 127.0).astype(np.float32)
     quantized = np.clip(np.rint(weight / np.expand_dims(scale, axis)), -127, 127).astype(np.int8)
     return quantized, scale
 

@@ -42,6 +42,14 @@ def test_weights_are_within_half_a_step(weight: np.ndarray) -> None:
     assert (np.abs(weight - quantized * scale) <= scale * 0.5 * (1 + 1e-5) + 1e-30).all()
 
 
+@pytest.mark.parametrize("value", [1e-45, 1e-40, 1.4e-36, 2e-36, 3e38])
+def test_weights_of_any_size_quantise_without_a_warning(value: float) -> None:
+    weight = np.full((3, 2), value, np.float32)
+    quantized, scale = quantize_columns(weight)
+    assert np.isfinite(scale).all()
+    assert (np.abs(weight - quantized * scale) <= scale * 0.5).all()
+
+
 def test_int8_row_is_exactly_its_integer_arithmetic() -> None:
     rng = np.random.default_rng(0)
     weight, x = rng.normal(size=(24, 6)).astype(np.float32), rng.normal(size=(5, 24)).astype(np.float32)
