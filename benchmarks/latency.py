@@ -1,8 +1,9 @@
 """One utterance at a time, one thread, interleaved in one process: `Engine.predict` against the bare backbone and PEFT.
 
 - engine: ten tasks, tokenising, trunk, lookup, tail, head, evidence;
-- bare: the same encoder unsplit, without slots, same quantisation, in one ONNX Runtime session with the engine's session
-  settings, fed with token ids that are ready;
+- bare: the same encoder unsplit, without slots, same quantisation, in one ONNX Runtime session with its default options but
+  the number of threads, fed with token ids that are ready;
+- bare tuned: the same, with the engine's session settings (docs/decisions/sessions.md);
 - bare dynamic: the same, with ONNX Runtime's own dynamic quantisation (depends on batch and padding);
 - peft: the Hugging Face model with a LoRA of the same rank on the same block's products, PyTorch eager mode, ids ready.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import record
 
 from cfedge import Engine
@@ -41,6 +43,13 @@ def ten_tasks(workspace_folder: Path) -> Engine:
         examples = Examples(*zip(*chosen, strict=True), "train")
         learn(workspace, task, examples, settings=Settings(epochs=1, min_steps=1))
     return Engine(build(workspace))
+
+
+def default_session(model: bytes) -> onnxruntime.InferenceSession:
+    """ONNX Runtime's own defaults, one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def dynamic_int8(folder: Path, scratch: Path) -> bytes:
@@ -85,7 +94,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         engine = ten_tasks(Path(scratch) / "ws")
         folder = find("minilm-l6").folder
-        bare = open_session(SCHEMES["int8-row"](to_onnx(folder))[0].SerializeToString(), "bare")
+        unsplit = SCHEMES["int8-row"](to_onnx(folder))[0].SerializeToString()
+        bare, tuned = default_session(unsplit), open_session(unsplit, "bare tuned")
         dynamic = open_session(dynamic_int8(folder, Path(scratch)), "dynamic")
     backbone = engine.manifest.backbone
     peft = peft_model(folder, engine.manifest.tasks[0].rank, backbone.split)
@@ -96,6 +106,7 @@ def main() -> None:
     runs: dict[str, Callable[[int], object]] = {
         "engine": lambda row: engine.predict([texts[row]]),
         "bare": lambda row: bare.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
+        "bare_tuned": lambda row: tuned.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
         "bare_dynamic": lambda row: dynamic.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
         "peft": lambda row: peft(ids[row]),
     }
@@ -110,10 +121,17 @@ def main() -> None:
     latency = {name: record.quantiles(values) for name, values in times.items()}
     paired = {
         f"{one} / {other}": float(np.median(np.array(times[one]) / np.array(times[other])))
-        for one, other in (("engine", "bare"), ("engine", "bare_dynamic"), ("peft", "engine"), ("bare", "bare_dynamic"))
+        for one, other in (
+            ("engine", "bare"),
+            ("engine", "bare_tuned"),
+            ("engine", "bare_dynamic"),
+            ("peft", "engine"),
+            ("bare", "bare_dynamic"),
+        )
     }
     ratios = {
         "engine_over_bare_p50": latency["engine"]["p50"] / latency["bare"]["p50"],
+        "engine_over_bare_tuned_p50": latency["engine"]["p50"] / latency["bare_tuned"]["p50"],
         "peft_over_engine_p50": latency["peft"]["p50"] / latency["engine"]["p50"],
     }
     for name, one in latency.items():

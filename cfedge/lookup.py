@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError
 
-__all__ = ["Found", "Lookup", "Retrieval", "Signature", "normalized", "unit"]
+__all__ = ["Found", "Lookup", "Retrieval", "Signature"]
 
 Floats = NDArray[np.float32]
 
@@ -155,31 +155,6 @@ class Found(NamedTuple):
     distance: float
 
 
-def unit(row: Floats, position: int = 0) -> Floats:
-    """Scale one vector float32 [D] to length 1 (zeros stay zeros).
-
-    Raises
-    ------
-    InputError
-        It holds NaN or infinity; `position` names the input.
-    """
-    length = math.sqrt(float(row @ row))
-    if not math.isfinite(length):
-        raise InputError(
-            f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
-        )
-    scaled: Floats = row * np.float32(1.0 / max(length, 1e-12))
-    return scaled
-
-
-def normalized(features: Floats) -> Floats:
-    """Scale rows float32 [B, D] to length 1; see `unit`."""
-    scaled = np.empty(features.shape, np.float32)
-    for position, row in enumerate(features):
-        scaled[position] = unit(row, position)
-    return scaled
-
-
 class Lookup:
     """The scores of all tasks, ready to run.
 
@@ -224,7 +199,7 @@ class Lookup:
 
     def __call__(self, features: Floats) -> Retrieval:
         """Look unit-length features float32 [B, D] up."""
-        found = [self.one(row) for row in features]
+        found = [self.one(row, position) for position, row in enumerate(features)]
         task, runner_up, score, margin, distance = zip(*found, strict=True) if found else ((),) * 5
         return Retrieval(
             np.array(task, np.int64),
@@ -234,12 +209,22 @@ class Lookup:
             np.array(distance, np.float32),
         )
 
-    def one(self, row: Floats) -> Found:
-        """Look one unit-length vector float32 [D] up."""
+    def one(self, row: Floats, position: int = 0) -> Found:
+        """Look one unit-length vector float32 [D] up.
+
+        Raises
+        ------
+        InputError
+            It holds NaN or infinity; `position` names the input.
+        """
         z = self._project(row)
         scores = self._cluster_scores(z)
         nearest = int(scores.argmax())
         task, best = self._task_of[nearest], float(scores[nearest])
+        if not math.isfinite(best):
+            raise InputError(
+                f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
+            )
         z *= z
         distance = float(z @ self._excess) - 2 * best
         if len(self.tasks) == 1:

@@ -128,7 +128,6 @@ class Manifest:
     backbone: Backbone
     tasks: tuple[Task, ...]
     lookup: str = "class-clusters"
-    head_scale: float = 8.0
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
@@ -249,8 +248,6 @@ def _check(manifest: Manifest) -> None:
             f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, found split {backbone.split} of {backbone.blocks}, "
             f"width {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
         )
-    if not manifest.head_scale > 0:
-        raise SchemaError(f"manifest.head_scale: expected > 0, found {manifest.head_scale}; export the bundle again")
     _distinct("task names", [task.name for task in manifest.tasks])
     _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     _distinct("slots", [slot.name for slot in backbone.slots])

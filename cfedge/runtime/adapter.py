@@ -8,6 +8,7 @@ Letters: D width, R rank, C classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,18 @@ class Adapter:
     slots: dict[str, NDArray[np.float32]]
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Adapter:
+        """Take slots and head from one table of arrays by name."""
+        slots = {name: array for name, array in arrays.items() if not name.startswith("head.")}
+        return cls(slots, arrays["head.weight"], arrays["head.bias"])
+
+    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the head's scores, float32 [C], for one input's features [D]."""
+        scores: NDArray[np.float32] = features @ self.weight
+        scores += self.bias
+        return scores
 
 
 def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
@@ -73,5 +86,4 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
         if not np.isfinite(array).all():
             raise IncompatibleError(f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task again")
         arrays[name] = np.ascontiguousarray(array)
-    weight, bias = arrays.pop("head.weight"), arrays.pop("head.bias")
-    return Adapter(arrays, weight, bias)
+    return Adapter.from_arrays(arrays)

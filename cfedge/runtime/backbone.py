@@ -1,4 +1,4 @@
-"""Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots -> `Tail` -> pooled.
+"""Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots -> `Tail` -> features.
 
 Rows of equal length (and, in the tail, of the same slots) share a run; nothing is padded, so that a row's result does
 not depend on its batch.
@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
-from cfedge.lookup import unit
 from cfedge.runtime.preprocess import TextPreprocessor, Tokens
 from cfedge.runtime.session import open_session
 
@@ -29,7 +28,7 @@ Slots = Mapping[str, Floats]
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
-_TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "pooled"], ["pooled"]
+_TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "features"], ["features"]
 _NOTHING = np.empty(0, np.float32)
 
 
@@ -55,18 +54,18 @@ class Trunk:
         Raises
         ------
         InputError
-            A text is empty or not a text, or the features are not finite.
+            A text is empty or not a text.
         """
         tokens = [self._preprocess(text, position) for position, text in enumerate(texts)]
         hidden: list[Floats] = [_NOTHING] * len(tokens)
-        pooled: list[Floats] = [_NOTHING] * len(tokens)
+        features: list[Floats] = [_NOTHING] * len(tokens)
         for rows in _grouped([len(one.ids) for one in tokens]):
             ids = np.array([tokens[row].ids for row in rows], np.int64)
             feeds = {"input_ids": ids, "attention_mask": _all_tokens(ids.shape)}
-            states, features = self._session.run(_TRUNK_OUTPUTS, feeds)
+            states, directions = self._session.run(_TRUNK_OUTPUTS, feeds)
             for place, row in enumerate(rows):
-                hidden[row], pooled[row] = states[place : place + 1], features[place]
-        return Encoded(tokens, hidden, [unit(one, row) for row, one in enumerate(pooled)])
+                hidden[row], features[row] = states[place : place + 1], directions[place]
+        return Encoded(tokens, hidden, features)
 
 
 class Tail:
@@ -82,14 +81,14 @@ class Tail:
             )
 
     def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
-        """Return the pooled features [D] of each row's hidden states [1, S, D] under its slots."""
-        pooled: list[Floats] = [_NOTHING] * len(hidden)
+        """Return the unit-length features [D] of each row's hidden states [1, S, D] under its slots."""
+        features: list[Floats] = [_NOTHING] * len(hidden)
         for rows in _grouped([(id(adapter), states.shape[1]) for adapter, states in zip(slots, hidden, strict=True)]):
             states = hidden[rows[0]] if len(rows) == 1 else np.concatenate([hidden[row] for row in rows])
             feeds = {"hidden": states, "attention_mask": _all_tokens(states.shape[:2]), **slots[rows[0]]}
             for row, one in zip(rows, self._session.run(_TAIL_OUTPUTS, feeds)[0], strict=True):
-                pooled[row] = one
-        return pooled
+                features[row] = one
+        return features
 
 
 @lru_cache(maxsize=1024)

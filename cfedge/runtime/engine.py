@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, load_arrays, read
 from cfedge.bundle.manifest import Task
-from cfedge.errors import IncompatibleError, TaskError
-from cfedge.lookup import Found, Lookup, Signature, normalized, unit
+from cfedge.errors import IncompatibleError, InputError, TaskError
+from cfedge.lookup import Found, Lookup, Signature
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.backbone import Encoded, Tail, Trunk
 
-__all__ = ["Engine", "Prediction", "head_scores"]
+__all__ = ["Engine", "Prediction"]
 
 Floats = NDArray[np.float32]
 
@@ -133,7 +133,7 @@ class Engine:
         Raises
         ------
         InputError
-            A text is empty or not a text; no answer is given to any of them.
+            A text is empty or not a text, or what is computed from it is not finite; no answer is given to any of them.
         TaskError
             There is no task `task`.
         """
@@ -143,12 +143,12 @@ class Engine:
         if not texts:
             return []
         encoded = self._trunk(texts)
-        found = [self.lookup.one(row) for row in encoded.features]
+        found = [self.lookup.one(row, position) for position, row in enumerate(encoded.features)]
         names = [self._named(task).name] * len(texts) if task else [self.tasks[one.task] for one in found]
         logits = self._class_scores(encoded, names)
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
         return [
-            self._answer(name, found[row], logits[row], truncated=encoded.tokens[row].truncated, ms=ms)
+            self._answer(row, name, found[row], logits[row], truncated=encoded.tokens[row].truncated, ms=ms)
             for row, name in enumerate(names)
         ]
 
@@ -159,7 +159,7 @@ class Engine:
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
         adapter = self._adapters[self._named(task).name]
-        return normalized(np.stack(self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts))))
+        return np.stack(self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts)))
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
         """Return the head's scores, float32 [B, C], with the task known."""
@@ -167,16 +167,16 @@ class Engine:
 
     def _class_scores(self, encoded: Encoded, names: list[str]) -> list[Floats]:
         adapters = [self._adapters[name] for name in names]
-        pooled = self._tail(encoded.hidden, [adapter.slots for adapter in adapters])
-        return [
-            head_scores(one, adapter.weight, adapter.bias, self.manifest.head_scale)
-            for one, adapter in zip(pooled, adapters, strict=True)
-        ]
+        features = self._tail(encoded.hidden, [adapter.slots for adapter in adapters])
+        return [adapter.scores(one) for one, adapter in zip(features, adapters, strict=True)]
 
-    def _answer(self, name: str, found: Found, logits: Floats, *, truncated: bool, ms: float) -> Prediction:
+    def _answer(self, row: int, name: str, found: Found, logits: Floats, *, truncated: bool, ms: float) -> Prediction:
         task = self._tasks[name]
         scores: list[float] = logits.tolist()
         best = max(scores)
+        probability = 1.0 / sum([math.exp(score - best) for score in scores])
+        if not probability > 0:  # NaN
+            raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
         unknown = found.distance > task.threshold
         alone = found.runner_up < 0
         reason = None
@@ -188,7 +188,7 @@ class Engine:
         return Prediction(
             task=name,
             label=task.classes[scores.index(best)],
-            probability=1.0 / sum(math.exp(score - best) for score in scores),
+            probability=probability,
             score=found.score,
             margin=None if alone else found.margin,
             runner_up=None if alone else self.tasks[found.runner_up],
@@ -203,11 +203,3 @@ class Engine:
         if name not in self._tasks:
             raise TaskError(f"task: expected one of {', '.join(self.tasks)}, found {name!r}")
         return self._tasks[name]
-
-
-def head_scores(pooled: Floats, weight: Floats, bias: Floats, scale: float) -> Floats:
-    """Return float32 [C] scores of one pooled vector [D]: its direction times `scale`, through the linear head."""
-    scores: Floats = unit(pooled) @ weight
-    scores *= np.float32(scale)
-    scores += bias
-    return scores

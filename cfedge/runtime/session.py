@@ -44,6 +44,7 @@ def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.In
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_mem_pattern = False  # texts differ in length: a plan kept for every shape seen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return _open(model, what, options, _DISABLED)

@@ -34,12 +34,12 @@ from cfedge.train.signature import signature
 from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
-__all__ = ["HEAD_SCALE", "Settings", "learn"]
+__all__ = ["Settings", "learn"]
 
 Floats = NDArray[np.float32]
 
-#: Length to which the tail's pooled features are scaled before the head: a temperature for the softmax.
-HEAD_SCALE = 8.0
+#: The tail's features have length 1: the head's weight is learned as a multiple of this, a temperature for the softmax.
+_HEAD_SCALE = 8.0
 
 
 @dataclass(frozen=True)
@@ -227,8 +227,7 @@ def _train(
         for _ in range(epochs):
             for rows in _batches([len(states) for states in hidden], settings.batch, generator):
                 thinned = [_thinned(hidden[row], settings.token_dropout, generator) for row in rows]
-                pooled = tail(*_padded(thinned), slots)
-                scores = functional.normalize(pooled, dim=-1) * HEAD_SCALE @ weight + bias
+                scores = tail(*_padded(thinned), slots) * _HEAD_SCALE @ weight + bias
                 loss = functional.cross_entropy(scores, labels[rows])
                 if not torch.isfinite(loss):
                     raise DataError(
@@ -240,7 +239,7 @@ def _train(
                 optimizer.step()
                 schedule.step()
                 advance(1)
-    named = {**slots, "head.weight": weight, "head.bias": bias}
+    named = {**slots, "head.weight": weight * _HEAD_SCALE, "head.bias": bias}
     return {name: value.detach().numpy() for name, value in named.items()}
 
 

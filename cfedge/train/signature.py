@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.errors import InputError
 from cfedge.lookup import Signature
 
 __all__ = ["FACTOR_RANK", "signature"]
@@ -28,6 +29,11 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
     rank
         Rows of the factor, at most; fewer where the scatter has fewer dimensions.
 
+    Raises
+    ------
+    InputError
+        A feature is NaN or infinite.
+
     Returns
     -------
     Signature
@@ -35,6 +41,11 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
         rest of its diagonal, so that the diagonal is kept up to float16's rounding.
     """
     x = features.astype(np.float64)
+    if not np.isfinite(x).all():
+        row = int((~np.isfinite(x)).any(axis=1).argmax())
+        raise InputError(
+            f"features of input {row}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
+        )
     counts = np.bincount(classes)
     means = np.zeros((len(counts), x.shape[1]))
     np.add.at(means, classes, x)

@@ -58,7 +58,7 @@ class TorchTail:
         self._output = model.graph.output[0].name
 
     def __call__(self, hidden: Tensor, mask: Tensor, slots: Mapping[str, Tensor]) -> Tensor:
-        """Map hidden states to pooled features.
+        """Map hidden states to features of length 1.
 
         Parameters
         ----------
@@ -119,6 +119,7 @@ OPERATORS: dict[str, _Operator] = {
     "Div": lambda i, a: [i[0] / i[1]],
     "Gelu": lambda i, a: [functional.gelu(i[0])],
     "LayerNormalization": _layer_norm,
+    "LpNormalization": lambda i, a: [functional.normalize(i[0], p=float(a["p"]), dim=int(a["axis"]))],  # type: ignore[arg-type, call-overload]
     "MatMul": lambda i, a: [i[0] @ i[1]],
     "Mul": lambda i, a: [i[0] * i[1]],
     "MultiHeadAttention": _attention,

@@ -25,11 +25,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
 
-__all__ = ["IDS", "MASK", "OPSET", "POOLED", "add_pooling_axis", "pooling", "to_onnx"]
+__all__ = ["FEATURES", "IDS", "MASK", "OPSET", "add_pooling_axis", "pooling", "to_onnx"]
 
 #: Operator set of every graph that cfedge writes: ONNX Runtime >= 1.14 reads it, and optimum exports it.
 OPSET = 18
-IDS, MASK, POOLED = "input_ids", "attention_mask", "pooled"
+IDS, MASK, FEATURES = "input_ids", "attention_mask", "features"
 
 
 def to_onnx(folder: Path) -> ModelProto:
@@ -43,8 +43,8 @@ def to_onnx(folder: Path) -> ModelProto:
     Returns
     -------
     ModelProto
-        Inputs ``input_ids``, ``attention_mask``: int64 [B, S], padded on the right. Output ``pooled``: float32 [B, D],
-        the mean of the last hidden state over the unmasked tokens.
+        Inputs ``input_ids``, ``attention_mask``: int64 [B, S], padded on the right. Output ``features``: float32 [B, D],
+        the mean of the last hidden state over the unmasked tokens, scaled to length 1.
 
     Raises
     ------
@@ -162,28 +162,27 @@ def _pack_qkv(model: ModelProto, attention: NodeProto) -> None:
 
 
 def _pool(model: ModelProto, width: int) -> None:
-    """Append `pooled` = sum(h * mask) / sum(mask); every later graph ends in the same node."""
+    """Append `features`; every later graph ends in the same nodes."""
     hidden = model.graph.output[0].name
     model.graph.node.extend(pooling(hidden, "last"))
     del model.graph.output[:]
-    model.graph.output.append(helper.make_tensor_value_info(POOLED, TensorProto.FLOAT, ["batch", width]))
+    model.graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", width]))
     add_pooling_axis(model)
 
 
 def pooling(hidden: str, prefix: str) -> list[NodeProto]:
-    """Nodes for the masked mean of `hidden` [B, S, D] -> ``pooled`` [B, D].
+    """Nodes for the direction of the masked mean of `hidden` [B, S, D] -> ``features`` [B, D] of length 1.
 
     A product of weights [B, 1, S] and states: each row is summed alone, in an order that does not depend on the batch
-    (ReduceSum's does).
+    (ReduceSum's does). The sum has the mean's direction.
     """
-    mask, count, share, weights, mean = (f"{prefix}.pool.{part}" for part in ("mask", "count", "share", "weights", "mean"))
+    mask, weights, total, row = (f"{prefix}.pool.{part}" for part in ("mask", "weights", "sum", "row"))
     return [
         helper.make_node("Cast", [MASK], [mask], name=mask, to=TensorProto.FLOAT),
-        helper.make_node("ReduceSum", [mask, "pool.token_axis"], [count], name=count, keepdims=1),
-        helper.make_node("Div", [mask, count], [share], name=share),
-        helper.make_node("Unsqueeze", [share, "pool.token_axis"], [weights], name=weights),
-        helper.make_node("MatMul", [weights, hidden], [mean], name=mean),
-        helper.make_node("Squeeze", [mean, "pool.token_axis"], [POOLED], name=f"{prefix}.pool"),
+        helper.make_node("Unsqueeze", [mask, "pool.token_axis"], [weights], name=weights),
+        helper.make_node("MatMul", [weights, hidden], [total], name=total),
+        helper.make_node("Squeeze", [total, "pool.token_axis"], [row], name=row),
+        helper.make_node("LpNormalization", [row], [FEATURES], name=f"{prefix}.pool", axis=-1, p=2),
     ]
 
 

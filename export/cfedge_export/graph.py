@@ -16,7 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnx.utils import Extractor
 
 from cfedge.errors import BackboneError
-from cfedge_export.encoder import MASK, POOLED, add_pooling_axis, pooling
+from cfedge_export.encoder import FEATURES, MASK, add_pooling_axis, pooling
 
 __all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "sites"]
 
@@ -47,8 +47,8 @@ def blocks(model: ModelProto) -> list[str]:
     """Return, per block, the tensor that enters it (the input of its query), then the encoder's last hidden state."""
     producers = _producers(model)
     entries = [_qkv(producers, node).input[0] for node in _attention(model)]
-    mean = next(node for node in model.graph.node if node.output[0].endswith("pool.mean"))
-    return [*entries, mean.input[1]]
+    total = next(node for node in model.graph.node if node.output[0].endswith("pool.sum"))
+    return [*entries, total.input[1]]
 
 
 def sites(model: ModelProto) -> list[Site]:
@@ -75,15 +75,15 @@ def cut(model: ModelProto, split: int) -> tuple[ModelProto, ModelProto]:
     Returns
     -------
     trunk
-        ``input_ids, attention_mask -> hidden`` [B, S, D] and ``pooled`` [B, D] (the lookup's features).
+        ``input_ids, attention_mask -> hidden`` [B, S, D] and ``features`` [B, D] (the lookup's).
     tail
-        ``hidden, attention_mask -> pooled`` [B, D].
+        ``hidden, attention_mask -> features`` [B, D].
     """
     entries = blocks(model)
     if not 1 <= split < len(entries) - 1:
         raise BackboneError(f"split: expected 1..{len(entries) - 2} for {len(entries) - 1} blocks, found {split}")
     joint, width = entries[split], model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    tail = _extract(model, [joint, MASK], [POOLED])
+    tail = _extract(model, [joint, MASK], [FEATURES])
     trunk = _extract(model, ["input_ids", MASK], [joint])
     for part in (trunk, tail):
         _rename(part, joint, HIDDEN)
@@ -91,9 +91,9 @@ def cut(model: ModelProto, split: int) -> tuple[ModelProto, ModelProto]:
     add_pooling_axis(trunk)
     hidden = helper.make_tensor_value_info(HIDDEN, TensorProto.FLOAT, ["batch", "sequence", width])
     mask = helper.make_tensor_value_info(MASK, TensorProto.INT64, ["batch", "sequence"])
-    pooled = helper.make_tensor_value_info(POOLED, TensorProto.FLOAT, ["batch", width])
+    features = helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", width])
     del trunk.graph.output[:], tail.graph.input[:]
-    trunk.graph.output.extend([hidden, pooled])
+    trunk.graph.output.extend([hidden, features])
     tail.graph.input.extend([hidden, mask])
     helper.set_model_props(tail, {"cfedge.first_block": str(split)})
     for part in (trunk, tail):

@@ -20,7 +20,6 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
 from cfedge.train.certificate import certify
-from cfedge.train.learner import HEAD_SCALE
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
@@ -89,7 +88,7 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
     versions = {package: version(package) for package in _PACKAGES}
 
     def manifest() -> Manifest:
-        return Manifest(backbone, tuple(entries.values()), head_scale=HEAD_SCALE, versions=versions)
+        return Manifest(backbone, tuple(entries.values()), versions=versions)
 
     engine = Engine(Bundle(manifest(), objects))
     with (progress or Quiet()).track("golden vectors", len(entries)) as advance:

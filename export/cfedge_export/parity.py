@@ -1,7 +1,7 @@
 """Do the quantised answers agree with the float ones, on every task's held-out set?
 
 Three paths answer the same texts with the task known: torch float, ONNX float (both on the float backbone with the
-float adapter) and ONNX int8 (everything as shipped). Compared are pooled features (cosine), decisions (agreement) and
+float adapter) and ONNX int8 (everything as shipped). Compared are the tail's features (cosine), decisions (agreement) and
 accuracy. The gate looks at ONNX int8 against ONNX float: a task fails where accuracy drops by more than `max_drop`
 points or the error ratio is above `max_error_ratio`, beyond what chance explains: a paired sign test on the decisions that
 differ must find int8 worse at the 5 % level (docs/decisions/parity-gate.md). `Gate.strict` judges the figures alone.
@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import ParityError
-from cfedge.lookup import normalized
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk
-from cfedge.runtime.engine import Engine, head_scores
-from cfedge.train.learner import HEAD_SCALE
+from cfedge.runtime.engine import Engine
 from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import Workspace
 
@@ -55,7 +53,7 @@ SIGNIFICANT = 0.05
 class TaskParity:
     """One task's comparison on its N held-out examples.
 
-    `cosine_*` are the smallest cosines between pooled features of the two paths named; `agreement` the share of equal
+    `cosine_*` are the smallest cosines between features of the two paths named; `agreement` the share of equal
     decisions, ONNX int8 against ONNX float; `drop` in points with the 95 % interval `drop_interval` (paired bootstrap,
     seeded); `error_ratio` is int8 / float errors (None: float made none) with its interval; `lost` and `won` count the examples
     that only float and only int8 got right, and `p_value` is the one-sided sign test of "int8 loses no more than it wins".
@@ -88,7 +86,7 @@ class _FloatPaths:
         self.onnx_tail = Tail(tail, backbone)
         self.torch_tail = TorchTail(onnx.load_from_string(tail))
 
-    def pooled(self, texts: tuple[str, ...], adapter: Adapter) -> tuple[Floats, Floats]:
+    def features(self, texts: tuple[str, ...], adapter: Adapter) -> tuple[Floats, Floats]:
         """float32 [N, D] from torch and from ONNX Runtime."""
         hidden = self.trunk(texts).hidden
         by_onnx = np.stack(self.onnx_tail(hidden, [adapter.slots] * len(hidden)))
@@ -108,10 +106,8 @@ def compare(workspace: Workspace, engine: Engine, progress: Progress | None = No
     with (progress or Quiet()).track("parity", len(engine.tasks)) as advance:
         for name in engine.tasks:
             held_out = workspace.held_out(name)
-            arrays = workspace.adapter(name)
-            slots = {key: array for key, array in arrays.items() if not key.startswith("head.")}
-            adapter = Adapter(slots, arrays["head.weight"], arrays["head.bias"])
-            by_torch, by_onnx = paths.pooled(held_out.texts, adapter)
+            adapter = Adapter.from_arrays(workspace.adapter(name))
+            by_torch, by_onnx = paths.features(held_out.texts, adapter)
             int8_scores = engine.class_scores(held_out.texts, name)
             decisions = [_decide(by_torch, adapter), _decide(by_onnx, adapter), int8_scores.argmax(axis=1)]
             torch_right, float_right, int8_right = (found == held_out.classes for found in decisions)
@@ -173,8 +169,8 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
             )
 
 
-def _decide(pooled: Floats, adapter: Adapter) -> NDArray[np.int64]:
-    scores = [head_scores(one, adapter.weight, adapter.bias, HEAD_SCALE) for one in pooled]
+def _decide(features: Floats, adapter: Adapter) -> NDArray[np.int64]:
+    scores = [adapter.scores(one) for one in features]
     decisions: NDArray[np.int64] = np.stack(scores).argmax(axis=1)
     return decisions
 
@@ -186,7 +182,7 @@ def _sign_test(lost: int, won: int) -> float:
 
 
 def _cosine(one: Floats, other: Floats) -> float:
-    return float((normalized(one) * normalized(other)).sum(axis=1).min())
+    return float((one * other).sum(axis=1).min())
 
 
 def _bootstrap(

@@ -18,7 +18,7 @@ from onnx import ModelProto, TensorProto, helper
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import BackboneError, UsageError
-from cfedge.lookup import Lookup, normalized
+from cfedge.lookup import Lookup
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
@@ -136,8 +136,8 @@ def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Exa
     truth = np.array([position[label] for label in held_out.labels], np.int64)
     accuracy: list[float] = []
     for depth in range(features[0].shape[1]):
-        whole = signature(normalized(features[0][:, depth]), classes)
-        found = Lookup({"all": whole}).nearest_cluster(normalized(features[1][:, depth]))
+        whole = signature(features[0][:, depth], classes)
+        found = Lookup({"all": whole}).nearest_cluster(features[1][:, depth])
         accuracy.append(float((found == truth).mean()))
     if len(accuracy) > 2:
         del accuracy[-1]
@@ -149,16 +149,16 @@ def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Exa
 def _features_by_depth(
     encoder: ModelProto, preprocess: TextPreprocessor, examples: Examples
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Pooled features after each block but the last: float32 [B, L - 1, D]."""
+    """Features after each block but the last: float32 [B, L - 1, D]."""
     probe = ModelProto()
     probe.CopyFrom(encoder)
     names: list[str] = []
     for depth, entry in enumerate(blocks(encoder)[1:-1], start=1):
         nodes = pooling(entry, f"depth{depth}")
-        nodes[-1].output[0] = f"pooled{depth}"
+        nodes[-1].output[0] = f"features{depth}"
         probe.graph.node.extend(nodes)
-        probe.graph.output.append(helper.make_tensor_value_info(f"pooled{depth}", TensorProto.FLOAT, None))
-        names.append(f"pooled{depth}")
+        probe.graph.output.append(helper.make_tensor_value_info(f"features{depth}", TensorProto.FLOAT, None))
+        names.append(f"features{depth}")
     add_pooling_axis(probe)
     session = open_session(_bytes(probe), "encoder")
     rows = []

@@ -97,8 +97,8 @@ class _Rewriter:
         onnx.checker.check_model(self.model)
         return self.model
 
-    def emit(self, op: str, inputs: list[str], output: str, **attributes: int) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [output], f"{output}.{op}", None, None, None, **attributes))
+    def emit(self, op: str, inputs: list[str], output: str, *, domain: str | None = None, **attributes: int) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], f"{output}.{op}", None, domain, None, **attributes))
         return output
 
     def constant(self, name: str, array: NDArray[np.generic]) -> str:
@@ -132,9 +132,10 @@ class _Rewriter:
         rows, row_scale, zero = self.quantize_rows(node.input[0])
         self.constant(f"{name}.q", weight)
         self.constant(f"{name}.scale", scale)
-        exact = self.emit("MatMulInteger", [rows, f"{name}.q", zero], f"{out}.int")
-        as_float = self.emit("Cast", [exact], f"{out}.float", to=1)
-        columns = self.emit("Mul", [as_float, f"{name}.scale"], f"{out}.columns")
+        one = self.constant("q.one", np.array(1, np.float32))
+        columns = self.emit(
+            "MatMulIntegerToFloat", [rows, f"{name}.q", one, f"{name}.scale", zero], f"{out}.columns", domain="com.microsoft"
+        )
         if zero == "q.zero0":
             scaled = self.emit("Mul", [columns, row_scale], f"{out}.scaled")
             shift = -GELU_SHIFT * (weight.astype(np.float64) * scale).sum(axis=0)

@@ -58,8 +58,8 @@ GOLDEN = (
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"width":4},'
-    '"head_scale":8.0,"lookup":"class-clusters","schema":1,'
-    '"sha256":"96ee2937075458034aaad2bbb8e056e23a37a073eedb2d67058acd2e9290e43a",'
+    '"lookup":"class-clusters","schema":1,'
+    '"sha256":"ad31d15dfd6fb2890608a049d78ab1ed39e93c006758fae5d193a3276726f304",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"limit":0.34,"rival":null,"rival_errors":0,"tasks":2},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
@@ -150,10 +150,14 @@ def test_the_digest_is_the_sha256_of_the_bytes_without_the_digest() -> None:
     assert hashlib.sha256(without).hexdigest() == STATED
 
 
+def _with_threshold(value: float) -> Manifest:
+    return dataclasses.replace(SMALL, tasks=(dataclasses.replace(SMALL.tasks[0], threshold=value), *SMALL.tasks[1:]))
+
+
 def test_a_resealed_manifest_is_read_so_that_the_attacks_below_reach_their_check() -> None:
     assert sealed(BODY) == GOLDEN
-    assert sealed_text('"head_scale":8.0', '"head_scale":8.0') == GOLDEN
-    assert parse(sealed(changed(("head_scale",), 4.5))) == dataclasses.replace(SMALL, head_scale=4.5)
+    assert sealed_text('"threshold":2.5', '"threshold":2.5') == GOLDEN
+    assert parse(sealed(changed(("tasks", 0, "threshold"), 4.5))) == _with_threshold(4.5)
 
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
@@ -183,8 +187,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         )
         for at, name in enumerate(names)
     )  # fmt: skip
-    scale = draw(st.floats(0, 1e9, exclude_min=True))
-    return Manifest(draw(backbones), tasks, draw(texts), scale, draw(st.dictionaries(texts, texts, max_size=3)))
+    return Manifest(draw(backbones), tasks, draw(texts), draw(st.dictionaries(texts, texts, max_size=3)))
 
 
 often = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
@@ -224,7 +227,7 @@ def test_the_backbones_digest_depends_on_all_that_it_computes_with_and_not_on_it
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_not_finite_is_not_written(value: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        serialize(dataclasses.replace(SMALL, head_scale=value))
+        serialize(_with_threshold(value))
 
 
 # Not the bytes that were written
@@ -293,12 +296,12 @@ def test_a_key_given_twice_is_refused(old: str, new: str) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_nan_and_infinity_are_refused(number: str) -> None:
-    assert f"expected finite numbers, found {number}" in refusal(sealed_text('"head_scale":8.0', f'"head_scale":{number}'))
+    assert f"expected finite numbers, found {number}" in refusal(sealed_text('"threshold":2.5', f'"threshold":{number}'))
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999"])
 def test_a_number_too_large_for_a_float_is_refused(number: str) -> None:
-    assert "manifest: expected canonical JSON" in refusal(sealed_text('"head_scale":8.0', f'"head_scale":{number}'))
+    assert "manifest: expected canonical JSON" in refusal(sealed_text('"threshold":2.5', f'"threshold":{number}'))
 
 
 @pytest.mark.parametrize(
@@ -306,14 +309,14 @@ def test_a_number_too_large_for_a_float_is_refused(number: str) -> None:
     [
         pytest.param('"max_tokens":', 400),
         pytest.param('"max_tokens":', 30),
-        pytest.param('"head_scale":', 400),
+        pytest.param('"threshold":', 400),
         pytest.param('"max_tokens":', 5000),
-        pytest.param('"head_scale":', 5000),
+        pytest.param('"threshold":', 5000),
         pytest.param('"schema":', 5000),
     ],
 )
 def test_a_huge_integer_is_refused(field: str, digits: int) -> None:
-    value = {'"max_tokens":': "16", '"head_scale":': "8.0", '"schema":': "1"}[field]
+    value = {'"max_tokens":': "16", '"threshold":': "2.5", '"schema":': "1"}[field]
     message = refusal(sealed_text(field + value, field + "9" * digits))
     assert "manifest" in message
     assert len(message) < 300
@@ -510,8 +513,6 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("backbone", "split"), 4, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
         (("backbone", "max_tokens"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
-        (("head_scale",), 0.0, "manifest.head_scale: expected > 0, found 0.0"),
-        (("head_scale",), -8.0, "manifest.head_scale: expected > 0, found -8.0"),
         (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
         (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),
         (("tasks", 0, "classes", 1), "", "labels: expected 1..200 characters, found ''"),

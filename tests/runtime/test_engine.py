@@ -125,7 +125,17 @@ def test_features_that_are_not_finite_are_refused(engine: Engine, monkeypatch: p
             return [np.zeros((batch, tokens, 32), np.float32), np.full((batch, 32), np.nan, np.float32)]
 
     monkeypatch.setattr(engine._trunk, "_session", Poisoned())
-    with pytest.raises(InputError, match="expected finite numbers, found NaN"):
+    with pytest.raises(InputError, match="features of input 0: expected finite numbers, found NaN"):
+        engine.predict(["crimson"])
+
+
+def test_scores_that_are_not_finite_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Poisoned:
+        def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [np.full((len(feeds["hidden"]), 32), np.nan, np.float32)]
+
+    monkeypatch.setattr(engine._tail, "_session", Poisoned())
+    with pytest.raises(InputError, match="scores of input 0: expected finite numbers, found NaN"):
         engine.predict(["crimson"])
 
 

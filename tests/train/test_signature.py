@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
+from sklearn.preprocessing import normalize
 
-from cfedge.lookup import SHRINKAGE_FACTOR, Lookup, Signature, normalized
+from cfedge.errors import InputError
+from cfedge.lookup import SHRINKAGE_FACTOR, Lookup, Signature
 from cfedge.train.signature import FACTOR_RANK, signature
 
 #: Of float16 with its 11 bits: half a step, relative; and the least number below which steps are absolute.
@@ -30,7 +32,7 @@ def make_data(
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(examples) % classes)
     raw = rng.normal(size=(classes, width))[labels] + rng.normal(size=(examples, width)) * rng.uniform(0.1, 1, width)
-    return normalized(raw.astype(np.float32)), labels.astype(np.int64)
+    return normalize(raw.astype(np.float32)), labels.astype(np.int64)
 
 
 def residuals_of(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -172,3 +174,11 @@ def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say() -> None:
     expected = SHRINKAGE_FACTOR * ledoit_wolf_shrinkage(residuals_of(*data), assume_centered=True)
     assert 0 < expected < 1
     assert Lookup({"a": signature(*data)}).shrinkage == pytest.approx(expected, rel=1e-2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_features_that_are_not_finite_are_refused_naming_the_row(value: float) -> None:
+    features, classes = make_data(0)
+    features[7, 3] = value
+    with pytest.raises(InputError, match="features of input 7: expected finite numbers"):
+        signature(features, classes)
