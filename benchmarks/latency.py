@@ -1,16 +1,22 @@
-"""One utterance at a time, one thread, interleaved in one process: `Engine.predict` against the bare backbone and PEFT.
+"""One utterance at a time, one thread, interleaved: `Engine.predict` against the bare backbone and PEFT.
 
 - engine: ten tasks, tokenising, trunk, lookup, tail, head, evidence;
-- bare: the same encoder unsplit, without slots, same quantisation, in one ONNX Runtime session with its default options but
-  the number of threads, fed with token ids that are ready;
+- bare: the same encoder unsplit, without slots, same quantisation, as exported (token ids and mask), in one ONNX Runtime
+  session with its default options but the number of threads, fed with token ids that are ready;
 - bare tuned: the same, with the engine's session settings (docs/decisions/sessions.md);
 - bare dynamic: the same, with ONNX Runtime's own dynamic quantisation (depends on batch and padding);
 - peft: the Hugging Face model with a LoRA of the same rank on the same block's products, PyTorch eager mode, ids ready.
+
+Where memory happens to lie moves a process's ratio by several per cent: the measurement is repeated in processes of their own, and
+the median process is the figure. PEFT is interleaved with the engine in processes apart: it empties every cache.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +28,7 @@ import onnxruntime
 import record
 
 from cfedge import Engine
+from cfedge.bundle.files import Bundle, write
 from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
@@ -33,8 +40,8 @@ from cfedge_export.prepare import prepare
 from cfedge_export.quantize import SCHEMES
 
 
-def ten_tasks(workspace_folder: Path) -> Engine:
-    """An engine of CLINC150's ten tasks; training is cut short, as its outcome does not change the time of a call."""
+def ten_tasks(workspace_folder: Path) -> Bundle:
+    """A bundle of CLINC150's ten tasks; training is cut short, as its outcome does not change the time of a call."""
     data, domains = record.clinc150()
     workspace = prepare(workspace_folder, "minilm-l6")
     for task, labels in domains.items():
@@ -42,7 +49,7 @@ def ten_tasks(workspace_folder: Path) -> Engine:
         chosen = [row for position, row in enumerate(rows) if position % 10 == 0]
         examples = Examples(*zip(*chosen, strict=True), "train")
         learn(workspace, task, examples, settings=Settings(epochs=1, min_steps=1))
-    return Engine(build(workspace))
+    return build(workspace)
 
 
 def default_session(model: bytes) -> onnxruntime.InferenceSession:
@@ -52,18 +59,18 @@ def default_session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def dynamic_int8(folder: Path, scratch: Path) -> bytes:
+def dynamic_int8(model: onnx.ModelProto, scratch: Path) -> bytes:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    onnx.save(to_onnx(folder), scratch / "float.onnx")
+    onnx.save(model, scratch / "float.onnx")
     quantize_dynamic(
         scratch / "float.onnx",
-        scratch / "dynamic.onnx",
+        scratch / "quantized.onnx",
         per_channel=True,
         weight_type=QuantType.QInt8,
         extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
     )
-    return (scratch / "dynamic.onnx").read_bytes()
+    return (scratch / "quantized.onnx").read_bytes()
 
 
 def peft_model(folder: Path, rank: int, split: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -87,60 +94,88 @@ def peft_model(folder: Path, rank: int, split: int) -> Callable[[np.ndarray], np
     return run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=400)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as scratch:
-        engine = ten_tasks(Path(scratch) / "ws")
-        folder = find("minilm-l6").folder
-        unsplit = SCHEMES["int8-row"](to_onnx(folder))[0].SerializeToString()
-        bare, tuned = default_session(unsplit), open_session(unsplit, "bare tuned")
-        dynamic = open_session(dynamic_int8(folder, Path(scratch)), "dynamic")
-    backbone = engine.manifest.backbone
-    peft = peft_model(folder, engine.manifest.tasks[0].rank, backbone.split)
-    preprocess = TextPreprocessor((folder / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].max_tokens)
-    texts = [text for text, _ in record.clinc150()[0]["test"]]
-    texts = [texts[index] for index in np.random.default_rng(0).permutation(len(texts))[:rounds]]
-    ids = [np.array([preprocess(text).ids], np.int64) for text in texts]
-    runs: dict[str, Callable[[int], object]] = {
-        "engine": lambda row: engine.predict([texts[row]]),
-        "bare": lambda row: bare.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
-        "bare_tuned": lambda row: tuned.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
-        "bare_dynamic": lambda row: dynamic.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
-        "peft": lambda row: peft(ids[row]),
-    }
+def interleaved(runs: dict[str, Callable[[int], object]], rounds: int, seed: int) -> dict[str, list[float]]:
+    """Milliseconds of every call; no path always runs in the wake of the same other."""
     times: dict[str, list[float]] = {name: [] for name in runs}
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     for row in range(-20, rounds):
-        for name in rng.permutation(list(runs)):  # no path always runs in the wake of the same other
+        for name in rng.permutation(list(runs)):
             start = time.perf_counter()
             runs[name](row % rounds)
             if row >= 0:
                 times[name].append(1e3 * (time.perf_counter() - start))
-    latency = {name: record.quantiles(values) for name, values in times.items()}
-    paired = {
-        f"{one} / {other}": float(np.median(np.array(times[one]) / np.array(times[other])))
-        for one, other in (
-            ("engine", "bare"),
-            ("engine", "bare_tuned"),
-            ("engine", "bare_dynamic"),
-            ("peft", "engine"),
-            ("bare", "bare_dynamic"),
+    return times
+
+
+def child(folder: Path, with_peft: bool, seed: int, rounds: int) -> dict[str, list[float]]:
+    """Open everything anew and measure."""
+    engine = Engine.open(folder / "bundle")
+    backbone = engine.manifest.backbone
+    weights = find("minilm-l6").folder
+    preprocess = TextPreprocessor((weights / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].max_tokens)
+    texts = [text for text, _ in record.clinc150()[0]["test"]]
+    texts = [texts[index] for index in np.random.default_rng(seed).permutation(len(texts))[:rounds]]
+    ids = [preprocess(text).ids for text in texts]
+    runs: dict[str, Callable[[int], object]] = {"engine": lambda row: engine.predict([texts[row]])}
+    if with_peft:
+        peft = peft_model(weights, engine.manifest.tasks[0].rank, backbone.split)
+        runs["peft"] = lambda row: peft(ids[row])
+        return interleaved(runs, rounds, seed)
+    unsplit, dynamic = (folder / "unsplit.onnx").read_bytes(), (folder / "dynamic.onnx").read_bytes()
+    sessions = {
+        "bare": default_session(unsplit), "bare_tuned": open_session(unsplit, "bare"), "bare_dynamic": open_session(dynamic, "dynamic")
+    }  # fmt: skip
+    for name, session in sessions.items():
+        runs[name] = lambda row, session=session: session.run(  # type: ignore[misc]
+            None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}
         )
+    return interleaved(runs, rounds, seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--child", nargs=3, metavar=("FOLDER", "PEFT", "SEED"))
+    options = parser.parse_args()
+    if options.child:
+        folder, with_peft, seed = options.child
+        print(json.dumps(child(Path(folder), with_peft == "peft", int(seed), options.rounds)))
+        return
+    measured: list[dict[str, list[float]]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        bundle = ten_tasks(folder / "ws")
+        write(bundle, folder / "bundle")
+        float_graph = to_onnx(find("minilm-l6").folder)
+        (folder / "unsplit.onnx").write_bytes(SCHEMES["int8-row"](float_graph)[0].SerializeToString())
+        (folder / "dynamic.onnx").write_bytes(dynamic_int8(float_graph, folder))
+        for seed in range(options.processes):
+            for kind in ("plain", "peft") if seed < 3 else ("plain",):
+                command = [sys.executable, __file__, "--rounds", str(options.rounds), "--child", scratch, kind, str(seed)]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                measured.append(json.loads(done.stdout.splitlines()[-1]))
+                print({name: round(float(np.median(times)), 3) for name, times in measured[-1].items()})
+
+    def ratio(one: str, other: str) -> dict[str, float]:
+        found = [float(np.median(times[one]) / np.median(times[other])) for times in measured if {one, other} <= times.keys()]
+        return {"median": float(np.median(found)), "min": min(found), "max": max(found), "processes": len(found)}
+
+    latency = {
+        name: record.quantiles([value for times in measured if len(times) > 2 or name == "peft" for value in times.get(name, [])])
+        for name in ("engine", "bare", "bare_tuned", "bare_dynamic", "peft")
     }
     ratios = {
-        "engine_over_bare_p50": latency["engine"]["p50"] / latency["bare"]["p50"],
-        "engine_over_bare_tuned_p50": latency["engine"]["p50"] / latency["bare_tuned"]["p50"],
-        "peft_over_engine_p50": latency["peft"]["p50"] / latency["engine"]["p50"],
-    }
+        f"{one}_over_{other}": ratio(one, other)
+        for one, other in (
+            ("engine", "bare"), ("engine", "bare_tuned"), ("engine", "bare_dynamic"), ("bare", "bare_dynamic"), ("peft", "engine")
+        )
+    }  # fmt: skip
     for name, one in latency.items():
         print(f"{name:14} p50 {one['p50']:.3f}  p90 {one['p90']:.3f}  p99 {one['p99']:.3f} ms")
-    print(ratios, paired)
-    tokens = [one.shape[1] for one in ids]
+    print(json.dumps(ratios, indent=1))
     figures = {
-        "latency_ms": latency, "ratios": ratios, "paired_median_ratios": paired, "tasks": len(engine.tasks),
-        "tokens": {"median": float(np.median(tokens)), "max": max(tokens)}, "split": backbone.split,
+        "latency_ms": latency, "ratios_of_p50": ratios, "tasks": len(bundle.manifest.tasks), "split": bundle.manifest.backbone.split
     }  # fmt: skip
     record.write("latency", figures, threads=1)
 

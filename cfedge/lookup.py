@@ -14,9 +14,10 @@ P its inverse and y = x - m_0::
 `distance` is the relative Mahalanobis distance (Ren et al. 2021, arXiv 2106.09022): the nearest cluster against one
 background Gaussian (m_0, S_0 = S + between-cluster covariance). P and P_0 are diagonal in one basis
 (P = U U', P_0 = U diag(1/v) U', v >= 1). Where v = 1 the cluster means do not differ and both distances are the same, so
-only the at most C - 1 directions with v > 1 are kept: one product z = U' y of that size serves all of it, exactly::
+only the at most C - 1 directions with v > 1 are kept. With w = 1 - 1/v, one product z = diag(w)^1/2 U' y of that size
+serves all of it, exactly::
 
-    score_c = z' z_c - |z_c|^2 / 2        distance = sum_k z_k^2 (1 - 1/v_k) - 2 max_c score_c
+    score_c = z' diag(1/w) z_c - z_c' diag(1/w) z_c / 2        distance = z' z - 2 max_c score_c
 
 Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must not depend on its batch.
 
@@ -179,11 +180,11 @@ class Lookup:
         bounds = np.cumsum([0, *(len(one.counts) for one in ordered)]).tolist()
         self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._task_of = [task for task, span in enumerate(self._spans) for _ in range(span.start, span.stop)]
-        self._basis = np.ascontiguousarray(basis.T, np.float32)
-        self._center = (center @ basis).astype(np.float32)
-        self._clusters = np.ascontiguousarray(whitened, np.float32)
+        weight = np.sqrt(1.0 - 1.0 / spread)
+        self._basis = np.ascontiguousarray((basis * weight).T, np.float32)
+        self._center = (center @ basis * weight).astype(np.float32)
+        self._clusters = np.ascontiguousarray(whitened / weight, np.float32)
         self._offset = (0.5 * np.einsum("ck,ck->c", whitened, whitened)).astype(np.float32)
-        self._excess = (1.0 - 1.0 / spread).astype(np.float32)
 
     def scores(self, features: Floats) -> Floats:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
@@ -225,8 +226,7 @@ class Lookup:
             raise InputError(
                 f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
             )
-        z *= z
-        distance = float(z @ self._excess) - 2 * best
+        distance = float(z.dot(z)) - 2 * best
         if len(self.tasks) == 1:
             return Found(task, -1, best, math.inf, distance)
         scores[self._spans[task]] = -math.inf
@@ -234,12 +234,12 @@ class Lookup:
         return Found(task, self._task_of[second], best, best - float(scores[second]), distance)
 
     def _project(self, row: Floats) -> Floats:
-        z: Floats = self._basis @ row
+        z: Floats = self._basis.dot(row)
         z -= self._center
         return z
 
     def _cluster_scores(self, z: Floats) -> Floats:
-        scores: Floats = self._clusters @ z
+        scores: Floats = self._clusters.dot(z)
         scores -= self._offset
         return scores
 

@@ -45,7 +45,7 @@ class Adapter:
 
     def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the head's scores, float32 [C], for one input's features [D]."""
-        scores: NDArray[np.float32] = features @ self.weight
+        scores: NDArray[np.float32] = features.dot(self.weight)
         scores += self.bias
         return scores
 

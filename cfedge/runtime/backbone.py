@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +31,7 @@ _TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "features"], ["features"]
 _NOTHING = np.empty(0, np.float32)
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """What the trunk makes of B texts: of each its tokens, hidden states [1, S, D], and unit-length features [D]."""
 
     tokens: list[Tokens]
@@ -57,15 +55,20 @@ class Trunk:
             A text is empty or not a text.
         """
         tokens = [self._preprocess(text, position) for position, text in enumerate(texts)]
+        if len(tokens) == 1:
+            states, directions = self._run(tokens[0].ids)
+            return Encoded(tokens, [states], [directions[0]])
         hidden: list[Floats] = [_NOTHING] * len(tokens)
         features: list[Floats] = [_NOTHING] * len(tokens)
-        for rows in _grouped([len(one.ids) for one in tokens]):
-            ids = np.array([tokens[row].ids for row in rows], np.int64)
-            feeds = {"input_ids": ids, "attention_mask": _all_tokens(ids.shape)}
-            states, directions = self._session.run(_TRUNK_OUTPUTS, feeds)
+        for rows in _grouped([one.ids.shape[1] for one in tokens]):
+            states, directions = self._run(np.concatenate([tokens[row].ids for row in rows]))
             for place, row in enumerate(rows):
                 hidden[row], features[row] = states[place : place + 1], directions[place]
         return Encoded(tokens, hidden, features)
+
+    def _run(self, ids: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        states, directions = self._session.run(_TRUNK_OUTPUTS, {"input_ids": ids})
+        return states, directions
 
 
 class Tail:
@@ -73,7 +76,7 @@ class Tail:
 
     def __init__(self, model: bytes, backbone: Backbone, *, threads: int = 1) -> None:
         self._session = open_session(model, "tail", threads=threads)
-        expected = {"hidden", "attention_mask"} | {f"{side}.{slot.name}" for slot in backbone.slots for side in "ab"}
+        expected = {"hidden"} | {f"{side}.{slot.name}" for slot in backbone.slots for side in "ab"}
         odd = sorted(expected ^ {one.name for one in self._session.get_inputs()})
         if odd:
             raise IncompatibleError(
@@ -82,25 +85,22 @@ class Tail:
 
     def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
         """Return the unit-length features [D] of each row's hidden states [1, S, D] under its slots."""
+        if len(hidden) == 1:
+            return [self._run(hidden[0], slots[0])[0]]
         features: list[Floats] = [_NOTHING] * len(hidden)
         for rows in _grouped([(id(adapter), states.shape[1]) for adapter, states in zip(slots, hidden, strict=True)]):
-            states = hidden[rows[0]] if len(rows) == 1 else np.concatenate([hidden[row] for row in rows])
-            feeds = {"hidden": states, "attention_mask": _all_tokens(states.shape[:2]), **slots[rows[0]]}
-            for row, one in zip(rows, self._session.run(_TAIL_OUTPUTS, feeds)[0], strict=True):
+            found = self._run(np.concatenate([hidden[row] for row in rows]), slots[rows[0]])
+            for row, one in zip(rows, found, strict=True):
                 features[row] = one
         return features
 
-
-@lru_cache(maxsize=1024)
-def _all_tokens(shape: tuple[int, int]) -> NDArray[np.int64]:
-    """The mask int64 [B, S] of rows without padding."""
-    return np.ones(shape, np.int64)
+    def _run(self, states: Floats, slots: Slots) -> Floats:
+        found: Floats = self._session.run(_TAIL_OUTPUTS, {"hidden": states, **slots})[0]
+        return found
 
 
 def _grouped(keys: Sequence[Hashable]) -> list[list[int]]:
     """Positions with equal keys together, at most `_ROWS` in a group."""
-    if len(keys) == 1:
-        return [[0]]
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for position, key in enumerate(keys):
         groups[key].append(position)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +22,14 @@ from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError, InputError, TaskError
 from cfedge.lookup import Found, Lookup, Signature
 from cfedge.runtime.adapter import Adapter, load_adapter
-from cfedge.runtime.backbone import Encoded, Tail, Trunk
+from cfedge.runtime.backbone import Tail, Trunk
 
 __all__ = ["Engine", "Prediction"]
 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One answer.
 
     Attributes
@@ -71,7 +70,12 @@ class Prediction:
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields as JSON types."""
-        return asdict(self)
+        return self._asdict()
+
+
+class _Loaded(NamedTuple):
+    task: Task
+    adapter: Adapter
 
 
 class Engine:
@@ -83,6 +87,15 @@ class Engine:
         From `cfedge.bundle.files.read` or `cfedge_export.pack.build`.
     threads
         Intra-op threads of ONNX Runtime.
+
+    Attributes
+    ----------
+    manifest
+        Of the bundle.
+    tasks
+        Names of the tasks, sorted.
+    lookup
+        Chooses among them.
 
     Raises
     ------
@@ -97,24 +110,20 @@ class Engine:
             raise IncompatibleError("bundle: expected at least one task, found none; add one with cfedge add and export again")
         self._trunk = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone, threads=threads)
         self._tail = Tail(bundle[backbone.tail], backbone, threads=threads)
-        self._tasks = {task.name: task for task in self.manifest.tasks}
-        self._adapters: dict[str, Adapter] = {}
+        self._tasks: dict[str, _Loaded] = {}
         signatures: dict[str, Signature] = {}
         for task in self.manifest.tasks:
-            self._adapters[task.name] = load_adapter(bundle[task.adapter], task, backbone)
+            self._tasks[task.name] = _Loaded(task, load_adapter(bundle[task.adapter], task, backbone))
             what = f"signature of task {task.name!r}"
             signatures[task.name] = Signature.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
         self.lookup = Lookup(signatures)
+        self.tasks: tuple[str, ...] = self.lookup.tasks
+        self._in_order = [self._tasks[name] for name in self.tasks]
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1) -> Engine:
         """Read the bundle in the folder `path` with every check, and open it."""
         return cls(read(Path(path)), threads=threads)
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks, sorted."""
-        return self.lookup.tasks
 
     def predict(self, texts: Sequence[str], *, task: str | None = None) -> list[Prediction]:
         """Answer each text.
@@ -144,12 +153,11 @@ class Engine:
             return []
         encoded = self._trunk(texts)
         found = [self.lookup.one(row, position) for position, row in enumerate(encoded.features)]
-        names = [self._named(task).name] * len(texts) if task else [self.tasks[one.task] for one in found]
-        logits = self._class_scores(encoded, names)
+        chosen = [self._named(task)] * len(found) if task else [self._in_order[one.task] for one in found]
+        features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
         return [
-            self._answer(row, name, found[row], logits[row], truncated=encoded.tokens[row].truncated, ms=ms)
-            for row, name in enumerate(names)
+            self._answer(row, one, found[row], features[row], encoded.tokens[row].truncated, ms) for row, one in enumerate(chosen)
         ]
 
     def features(self, texts: Sequence[str]) -> Floats:
@@ -158,21 +166,17 @@ class Engine:
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
-        adapter = self._adapters[self._named(task).name]
+        adapter = self._named(task).adapter
         return np.stack(self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts)))
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
         """Return the head's scores, float32 [B, C], with the task known."""
-        return np.stack(self._class_scores(self._trunk(texts), [self._named(task).name] * len(texts)))
+        adapter = self._named(task).adapter
+        return np.stack([adapter.scores(row) for row in self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts))])
 
-    def _class_scores(self, encoded: Encoded, names: list[str]) -> list[Floats]:
-        adapters = [self._adapters[name] for name in names]
-        features = self._tail(encoded.hidden, [adapter.slots for adapter in adapters])
-        return [adapter.scores(one) for one, adapter in zip(features, adapters, strict=True)]
-
-    def _answer(self, row: int, name: str, found: Found, logits: Floats, *, truncated: bool, ms: float) -> Prediction:
-        task = self._tasks[name]
-        scores: list[float] = logits.tolist()
+    def _answer(self, row: int, chosen: _Loaded, found: Found, features: Floats, truncated: bool, ms: float) -> Prediction:
+        task = chosen.task
+        scores: list[float] = chosen.adapter.scores(features).tolist()
         best = max(scores)
         probability = 1.0 / sum([math.exp(score - best) for score in scores])
         if not probability > 0:  # NaN
@@ -183,10 +187,10 @@ class Engine:
         if unknown:
             reason = (
                 f"distance {found.distance:.1f} is above {task.threshold:.1f}, "
-                f"which {task.false_reject_rate:.0%} of task {name!r}'s own examples exceed"
+                f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
             )
         return Prediction(
-            task=name,
+            task=task.name,
             label=task.classes[scores.index(best)],
             probability=probability,
             score=found.score,
@@ -199,7 +203,7 @@ class Engine:
             ms=ms,
         )
 
-    def _named(self, name: str) -> Task:
+    def _named(self, name: str) -> _Loaded:
         if name not in self._tasks:
             raise TaskError(f"task: expected one of {', '.join(self.tasks)}, found {name!r}")
         return self._tasks[name]

@@ -6,18 +6,20 @@ Letters: S sequence.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, MissingExtraError
 
 __all__ = ["TextPreprocessor", "Tokens"]
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """The S ids of one text, and whether it was longer than the backbone reads."""
+class Tokens(NamedTuple):
+    """The ids of one text, int64 [1, S], and whether it was longer than the backbone reads."""
 
-    ids: list[int]
+    ids: NDArray[np.int64]
     truncated: bool
 
 
@@ -65,4 +67,4 @@ class TextPreprocessor:
             raise InputError(
                 f"input {position}: expected valid Unicode, found a lone surrogate; decode the bytes with their right encoding first"
             ) from error
-        return Tokens(encoding.ids, bool(encoding.overflowing))
+        return Tokens(np.array(encoding.ids, np.int64)[None], bool(encoding.overflowing))

@@ -227,7 +227,8 @@ def _train(
         for _ in range(epochs):
             for rows in _batches([len(states) for states in hidden], settings.batch, generator):
                 thinned = [_thinned(hidden[row], settings.token_dropout, generator) for row in rows]
-                scores = tail(*_padded(thinned), slots) * _HEAD_SCALE @ weight + bias
+                states, mask = _padded(thinned)
+                scores = tail(states, slots, mask) * _HEAD_SCALE @ weight + bias
                 loss = functional.cross_entropy(scores, labels[rows])
                 if not torch.isfinite(loss):
                     raise DataError(

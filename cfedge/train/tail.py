@@ -57,26 +57,28 @@ class TorchTail:
         self._steps = [_step(node) for node in model.graph.node]
         self._output = model.graph.output[0].name
 
-    def __call__(self, hidden: Tensor, mask: Tensor, slots: Mapping[str, Tensor]) -> Tensor:
+    def __call__(self, hidden: Tensor, slots: Mapping[str, Tensor], mask: Tensor | None = None) -> Tensor:
         """Map hidden states to features of length 1.
 
         Parameters
         ----------
         hidden
             float32 [B, S, D], what the trunk put out.
-        mask
-            int64 [B, S], ones then zeros.
         slots
             ``a.<site>`` [1 or B, rows, R] and ``b.<site>`` [1 or B, R, columns] for every slot.
+        mask
+            int64 [B, S], ones then zeros; None for a graph that takes none.
 
         Returns
         -------
         Tensor
             float32 [B, D].
         """
-        values = {**self._weights, **slots, "hidden": hidden, "attention_mask": mask}
+        values = {**self._weights, **slots, "hidden": hidden}
+        if mask is not None:
+            values["attention_mask"] = mask
         for operator, inputs, outputs, attributes in self._steps:
-            results = operator([values[name] for name in inputs], attributes)
+            results = operator([values[name] for name in inputs if name], attributes)
             values.update(zip(outputs, results, strict=True))
         return values[self._output]
 
@@ -87,18 +89,18 @@ def _step(node: NodeProto) -> tuple[_Operator, list[str], list[str], _Attributes
 
 
 def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
-    """com.microsoft MultiHeadAttention: query, key, value [B, S, D], bias [3 D], lengths int32 [B]."""
-    query, key, value, bias, lengths = inputs
+    """com.microsoft MultiHeadAttention: query, key, value [B, S, D], bias [3 D], and perhaps lengths int32 [B]."""
+    query, key, value, bias, *lengths = inputs
     batch, tokens, width = query.shape
     heads = int(attributes["num_heads"])  # type: ignore[call-overload]
     heads_first = [
         (part + offset).view(batch, tokens, heads, width // heads).transpose(1, 2)
         for part, offset in zip((query, key, value), bias.chunk(3), strict=True)
     ]
-    visible = torch.arange(tokens, device=query.device)[None, :] < lengths[:, None]
-    mixed = functional.scaled_dot_product_attention(
-        heads_first[0], heads_first[1], heads_first[2], attn_mask=visible[:, None, None, :]
-    )
+    visible = None
+    if lengths:
+        visible = (torch.arange(tokens, device=query.device)[None, :] < lengths[0][:, None])[:, None, None, :]
+    mixed = functional.scaled_dot_product_attention(heads_first[0], heads_first[1], heads_first[2], attn_mask=visible)
     return [mixed.transpose(1, 2).reshape(batch, tokens, width)]
 
 
@@ -116,6 +118,7 @@ def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
 OPERATORS: dict[str, _Operator] = {
     "Add": lambda i, a: [i[0] + i[1]],
     "Cast": lambda i, a: [i[0].to(_TORCH_TYPES[a["to"]])],  # type: ignore[index]
+    "ConstantOfShape": lambda i, a: [torch.full(i[0].tolist(), float(numpy_helper.to_array(a["value"])[0]))],  # type: ignore[arg-type]
     "Div": lambda i, a: [i[0] / i[1]],
     "Gelu": lambda i, a: [functional.gelu(i[0])],
     "LayerNormalization": _layer_norm,
@@ -124,6 +127,7 @@ OPERATORS: dict[str, _Operator] = {
     "Mul": lambda i, a: [i[0] * i[1]],
     "MultiHeadAttention": _attention,
     "ReduceSum": _reduce_sum,
+    "Shape": lambda i, a: [torch.tensor(i[0].shape[a["start"] : a["end"]])],
     "Split": lambda i, a: list(torch.split(i[0], i[1].tolist(), dim=int(a["axis"]))),  # type: ignore[call-overload]
     "Squeeze": lambda i, a: [i[0].squeeze(int(i[1].item()))],
     "Unsqueeze": lambda i, a: [i[0].unsqueeze(int(i[1].item()))],

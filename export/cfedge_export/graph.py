@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
 from cfedge.errors import BackboneError
 from cfedge_export.encoder import FEATURES, MASK, add_pooling_axis, pooling
 
-__all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "sites"]
+__all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "sites", "without_mask"]
 
 HIDDEN = "hidden"
 
@@ -126,6 +127,33 @@ def add_slots(tail: ModelProto, parts: tuple[str, ...]) -> list[Site]:
         tail.graph.input.append(helper.make_tensor_value_info(b, TensorProto.FLOAT, ["ab", rank, site.columns]))
     onnx.checker.check_model(tail)
     return chosen
+
+
+def without_mask(model: ModelProto) -> ModelProto:
+    """A copy for runs without padding: every token counts, and the input ``attention_mask`` is gone."""
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    graph = bare.graph
+    for node in _attention(bare):
+        node.input[4] = ""
+    mask = next(node for node in graph.node if node.name.endswith("pool.mask"))
+    tokens = next(node.input[1] for node in graph.node if node.name.endswith("pool.sum"))
+    at, shape = list(graph.node).index(mask), f"{mask.name}.shape"
+    graph.node.remove(mask)
+    one = numpy_helper.from_array(np.ones(1, np.float32))
+    graph.node.insert(at, helper.make_node("ConstantOfShape", [shape], list(mask.output), name=mask.name, value=one))
+    graph.node.insert(at, helper.make_node("Shape", [tokens], [shape], name=shape, start=0, end=2))
+    graph.input.remove(next(value for value in graph.input if value.name == MASK))
+    while unread := _unread(bare):
+        for node in unread:
+            graph.node.remove(node)
+    onnx.checker.check_model(bare)
+    return bare
+
+
+def _unread(model: ModelProto) -> list[NodeProto]:
+    read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
+    return [node for node in model.graph.node if not read.intersection(node.output)]
 
 
 def _attention(model: ModelProto) -> list[NodeProto]:

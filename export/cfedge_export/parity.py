@@ -92,10 +92,7 @@ class _FloatPaths:
         by_onnx = np.stack(self.onnx_tail(hidden, [adapter.slots] * len(hidden)))
         slots = {name: torch.from_numpy(array) for name, array in adapter.slots.items()}
         with torch.inference_mode():
-            by_torch = [
-                self.torch_tail(torch.from_numpy(one), torch.ones(one.shape[:2], dtype=torch.int64), slots)[0].numpy()
-                for one in hidden
-            ]
+            by_torch = [self.torch_tail(torch.from_numpy(one), slots)[0].numpy() for one in hidden]
         return np.stack(by_torch), by_onnx
 
 

@@ -28,7 +28,7 @@ from cfedge.train.signature import signature
 from cfedge.train.workspace import Workspace
 from cfedge_export.adapters import IR_VERSION
 from cfedge_export.encoder import add_pooling_axis, pooling, to_onnx
-from cfedge_export.graph import add_slots, blocks, cut
+from cfedge_export.graph import add_slots, blocks, cut, without_mask
 from cfedge_export.quantize import SCHEMES
 
 __all__ = ["DEFAULT_PARTS", "measure_split", "prepare"]
@@ -99,11 +99,12 @@ def prepare(
             split = BACKBONES[name].split or depths // 2
         trunk, tail = cut(encoder, split)
         slots = add_slots(tail, parts)
-        quantized_tail, as_trained = SCHEMES[scheme](tail)
+        as_trained = SCHEMES[scheme](tail)[1]  # learning pads its batches, answering does not
+        trunk, tail = without_mask(trunk), without_mask(tail)
         advance(1)
         files = {
             "trunk.onnx": _bytes(SCHEMES[scheme](trunk)[0]),
-            "tail.onnx": _bytes(quantized_tail),
+            "tail.onnx": _bytes(SCHEMES[scheme](tail)[0]),
             "train_tail.onnx": _bytes(as_trained),
             "float_trunk.onnx": _bytes(trunk),
             "float_tail.onnx": _bytes(tail),
@@ -163,7 +164,7 @@ def _features_by_depth(
     session = open_session(_bytes(probe), "encoder")
     rows = []
     for position, text in enumerate(examples.texts):
-        ids = np.array([preprocess(text, position).ids], np.int64)
+        ids = preprocess(text, position).ids
         rows.append(np.concatenate(session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})))
     return np.stack(rows)
 

@@ -12,7 +12,7 @@ from onnx import ModelProto
 from cfedge.errors import BackboneError
 from cfedge.runtime.session import open_session
 from cfedge_export.encoder import to_onnx
-from cfedge_export.graph import add_slots, blocks, cut, sites
+from cfedge_export.graph import add_slots, blocks, cut, sites, without_mask
 from cfedge_export.quantize import SCHEMES
 
 
@@ -62,6 +62,17 @@ def test_the_trunks_features_are_the_direction_of_the_mean_of_its_hidden_states(
     for found, states in zip(features, (hidden[0], hidden[1, :4]), strict=True):
         mean = states.astype(np.float64).mean(axis=0)
         np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_without_a_mask_a_graph_answers_as_with_a_mask_of_ones(encoder: ModelProto) -> None:
+    trunk, tail = cut(encoder, 1)
+    feeds = _ids(np.random.default_rng(4), 3, 8)
+    ids = {"input_ids": feeds["input_ids"]}
+    hidden, mask = _run(trunk, feeds, "hidden"), {"attention_mask": feeds["attention_mask"]}
+    np.testing.assert_allclose(_run(without_mask(trunk), ids, "hidden"), hidden, atol=2e-6)
+    np.testing.assert_allclose(_run(without_mask(trunk), ids), _run(trunk, feeds), atol=1e-6)
+    np.testing.assert_allclose(_run(without_mask(tail), {"hidden": hidden}), _run(tail, {"hidden": hidden, **mask}), atol=1e-6)
+    assert "attention_mask" in [value.name for value in trunk.graph.input]  # the original is as it was
 
 
 @pytest.mark.parametrize("split", [0, 3, -1])

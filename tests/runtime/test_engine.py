@@ -46,8 +46,8 @@ def test_most_unseen_texts_are_answered_right(engine: Engine) -> None:
 
 
 def test_a_mixed_batch_answers_as_one_by_one_to_the_last_bit(engine: Engine, mixed: list[str]) -> None:
-    together = [dataclasses.replace(one, ms=0) for one in engine.predict(mixed)]
-    alone = [dataclasses.replace(engine.predict([text])[0], ms=0) for text in mixed]
+    together = [one._replace(ms=0) for one in engine.predict(mixed)]
+    alone = [engine.predict([text])[0]._replace(ms=0) for text in mixed]
     assert len({one.task for one in together}) == 2
     assert together == alone
 
