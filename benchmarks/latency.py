@@ -7,8 +7,8 @@
 - bare dynamic: the same, with ONNX Runtime's own dynamic quantisation (depends on batch and padding);
 - peft: the Hugging Face model with a LoRA of the same rank on the same block's products, PyTorch eager mode, ids ready.
 
-Where memory happens to lie moves a process's ratio by several per cent: the measurement is repeated in processes of their own, and
-the median process is the figure. PEFT is interleaved with the engine in processes apart: it empties every cache.
+The engine is interleaved with one other at a time. Where memory happens to lie moves a process's ratio by several per cent: every
+pair is measured in several processes, and the median process is the figure.
 """
 
 from __future__ import annotations
@@ -94,6 +94,16 @@ def peft_model(folder: Path, rank: int, split: int) -> Callable[[np.ndarray], np
     return run
 
 
+def prepare_files(folder: Path) -> Bundle:
+    """Write the bundle and the graphs that it is measured against."""
+    bundle = ten_tasks(folder / "ws")
+    write(bundle, folder / "bundle")
+    float_graph = to_onnx(find("minilm-l6").folder)
+    (folder / "unsplit.onnx").write_bytes(SCHEMES["int8-row"](float_graph)[0].SerializeToString())
+    (folder / "dynamic.onnx").write_bytes(dynamic_int8(float_graph, folder))
+    return bundle
+
+
 def interleaved(runs: dict[str, Callable[[int], object]], rounds: int, seed: int) -> dict[str, list[float]]:
     """Milliseconds of every call; no path always runs in the wake of the same other."""
     times: dict[str, list[float]] = {name: [] for name in runs}
@@ -107,76 +117,62 @@ def interleaved(runs: dict[str, Callable[[int], object]], rounds: int, seed: int
     return times
 
 
-def child(folder: Path, with_peft: bool, seed: int, rounds: int) -> dict[str, list[float]]:
-    """Open everything anew and measure."""
+def child(folder: Path, other: str, seed: int, rounds: int) -> dict[str, list[float]]:
+    """Open the engine and one other anew and measure them."""
     engine = Engine.open(folder / "bundle")
-    backbone = engine.manifest.backbone
     weights = find("minilm-l6").folder
     preprocess = TextPreprocessor((weights / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].max_tokens)
     texts = [text for text, _ in record.clinc150()[0]["test"]]
     texts = [texts[index] for index in np.random.default_rng(seed).permutation(len(texts))[:rounds]]
     ids = [preprocess(text).ids for text in texts]
     runs: dict[str, Callable[[int], object]] = {"engine": lambda row: engine.predict([texts[row]])}
-    if with_peft:
-        peft = peft_model(weights, engine.manifest.tasks[0].rank, backbone.split)
-        runs["peft"] = lambda row: peft(ids[row])
-        return interleaved(runs, rounds, seed)
-    unsplit, dynamic = (folder / "unsplit.onnx").read_bytes(), (folder / "dynamic.onnx").read_bytes()
-    sessions = {
-        "bare": default_session(unsplit), "bare_tuned": open_session(unsplit, "bare"), "bare_dynamic": open_session(dynamic, "dynamic")
-    }  # fmt: skip
-    for name, session in sessions.items():
-        runs[name] = lambda row, session=session: session.run(  # type: ignore[misc]
-            None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}
-        )
+    if other == "peft":
+        peft = peft_model(weights, engine.manifest.tasks[0].rank, engine.manifest.backbone.split)
+        runs[other] = lambda row: peft(ids[row])
+    else:
+        model = (folder / ("dynamic.onnx" if other == "bare_dynamic" else "unsplit.onnx")).read_bytes()
+        session = open_session(model, other) if other == "bare_tuned" else default_session(model)
+        runs[other] = lambda row: session.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])})
     return interleaved(runs, rounds, seed)
+
+
+OTHERS = {"bare": 11, "bare_tuned": 11, "bare_dynamic": 5, "peft": 3}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--processes", type=int, default=11)
     parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--child", nargs=3, metavar=("FOLDER", "PEFT", "SEED"))
+    parser.add_argument("--child", nargs=3, metavar=("FOLDER", "OTHER", "SEED"))
     options = parser.parse_args()
     if options.child:
-        folder, with_peft, seed = options.child
-        print(json.dumps(child(Path(folder), with_peft == "peft", int(seed), options.rounds)))
+        folder, other, seed = options.child
+        print(json.dumps(child(Path(folder), other, int(seed), options.rounds)))
         return
-    measured: list[dict[str, list[float]]] = []
+    measured: dict[str, list[dict[str, list[float]]]] = {other: [] for other in OTHERS}
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        bundle = ten_tasks(folder / "ws")
-        write(bundle, folder / "bundle")
-        float_graph = to_onnx(find("minilm-l6").folder)
-        (folder / "unsplit.onnx").write_bytes(SCHEMES["int8-row"](float_graph)[0].SerializeToString())
-        (folder / "dynamic.onnx").write_bytes(dynamic_int8(float_graph, folder))
-        for seed in range(options.processes):
-            for kind in ("plain", "peft") if seed < 3 else ("plain",):
-                command = [sys.executable, __file__, "--rounds", str(options.rounds), "--child", scratch, kind, str(seed)]
+        bundle = prepare_files(Path(scratch))
+        for seed in range(max(OTHERS.values())):
+            for other in (name for name, processes in OTHERS.items() if seed < processes):
+                command = [sys.executable, __file__, "--rounds", str(options.rounds), "--child", scratch, other, str(seed)]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
-                measured.append(json.loads(done.stdout.splitlines()[-1]))
-                print({name: round(float(np.median(times)), 3) for name, times in measured[-1].items()})
-
-    def ratio(one: str, other: str) -> dict[str, float]:
-        found = [float(np.median(times[one]) / np.median(times[other])) for times in measured if {one, other} <= times.keys()]
-        return {"median": float(np.median(found)), "min": min(found), "max": max(found), "processes": len(found)}
-
-    latency = {
-        name: record.quantiles([value for times in measured if len(times) > 2 or name == "peft" for value in times.get(name, [])])
-        for name in ("engine", "bare", "bare_tuned", "bare_dynamic", "peft")
-    }
-    ratios = {
-        f"{one}_over_{other}": ratio(one, other)
-        for one, other in (
-            ("engine", "bare"), ("engine", "bare_tuned"), ("engine", "bare_dynamic"), ("bare", "bare_dynamic"), ("peft", "engine")
-        )
-    }  # fmt: skip
+                measured[other].append(json.loads(done.stdout.splitlines()[-1]))
+                print({name: round(float(np.median(times)), 3) for name, times in measured[other][-1].items()})
+    latency = {"engine": record.quantiles([value for runs in measured.values() for times in runs for value in times["engine"]])}
+    ratios = {}
+    for other, runs in measured.items():
+        latency[other] = record.quantiles([value for times in runs for value in times[other]])
+        found = [float(np.median(times["engine"]) / np.median(times[other])) for times in runs]
+        ratios[f"engine_over_{other}"] = {
+            "median": float(np.median(found)),
+            "min": min(found),
+            "max": max(found),
+            "processes": len(found),
+        }
     for name, one in latency.items():
         print(f"{name:14} p50 {one['p50']:.3f}  p90 {one['p90']:.3f}  p99 {one['p99']:.3f} ms")
     print(json.dumps(ratios, indent=1))
-    figures = {
-        "latency_ms": latency, "ratios_of_p50": ratios, "tasks": len(bundle.manifest.tasks), "split": bundle.manifest.backbone.split
-    }  # fmt: skip
+    manifest = bundle.manifest
+    figures = {"latency_ms": latency, "ratios_of_p50": ratios, "tasks": len(manifest.tasks), "split": manifest.backbone.split}
     record.write("latency", figures, threads=1)
 
 

@@ -226,7 +226,7 @@ class Lookup:
             raise InputError(
                 f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
             )
-        distance = float(z.dot(z)) - 2 * best
+        distance = float(z.dot(z)) - 2.0 * best
         if len(self.tasks) == 1:
             return Found(task, -1, best, math.inf, distance)
         scores[self._spans[task]] = -math.inf

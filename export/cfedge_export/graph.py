@@ -136,13 +136,19 @@ def without_mask(model: ModelProto) -> ModelProto:
     graph = bare.graph
     for node in _attention(bare):
         node.input[4] = ""
-    mask = next(node for node in graph.node if node.name.endswith("pool.mask"))
-    tokens = next(node.input[1] for node in graph.node if node.name.endswith("pool.sum"))
-    at, shape = list(graph.node).index(mask), f"{mask.name}.shape"
-    graph.node.remove(mask)
+    total = next(node for node in graph.node if node.name.endswith("pool.sum"))
+    row = next(node for node in graph.node if node.name.endswith("pool.row"))
+    at, shape, ones = list(graph.node).index(total), f"{total.name}.tokens", f"{total.name}.ones"
     one = numpy_helper.from_array(np.ones(1, np.float32))
-    graph.node.insert(at, helper.make_node("ConstantOfShape", [shape], list(mask.output), name=mask.name, value=one))
-    graph.node.insert(at, helper.make_node("Shape", [tokens], [shape], name=shape, start=0, end=2))
+    pooled = [  # a vector of ones times [B, S, D] is [B, D], each row summed alone
+        helper.make_node("Shape", [total.input[1]], [shape], name=shape, start=1, end=2),
+        helper.make_node("ConstantOfShape", [shape], [ones], name=ones, value=one),
+        helper.make_node("MatMul", [ones, total.input[1]], list(row.output), name=total.name),
+    ]
+    for node in (total, row):
+        graph.node.remove(node)
+    for offset, node in enumerate(pooled):
+        graph.node.insert(at + offset, node)
     graph.input.remove(next(value for value in graph.input if value.name == MASK))
     while unread := _unread(bare):
         for node in unread:
