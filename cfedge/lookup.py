@@ -163,14 +163,16 @@ class Lookup:
     ----------
     signatures
         By task name; at least one, all of one width.
+    shrinkage
+        Of the shared covariance, in [0, 1]; None: computed from the signatures (docs/decisions/lookup.md).
     """
 
-    def __init__(self, signatures: Mapping[str, Signature]) -> None:
+    def __init__(self, signatures: Mapping[str, Signature], *, shrinkage: float | None = None) -> None:
         if not signatures:
             raise IncompatibleError("lookup: expected at least one task, found none; add one with: cfedge add")
         self.tasks: tuple[str, ...] = tuple(sorted(signatures))
         ordered = [signatures[name] for name in self.tasks]
-        covariance, self.shrinkage = _shared_covariance(ordered)
+        covariance, self.shrinkage = _shared_covariance(ordered, shrinkage)
         means = np.concatenate([one.means.astype(np.float64) for one in ordered])
         counts = np.concatenate([one.counts for one in ordered]).astype(np.float64)
         center = counts @ means / counts.sum()
@@ -181,6 +183,7 @@ class Lookup:
         self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._task_of = [task for task, span in enumerate(self._spans) for _ in range(span.start, span.stop)]
         weight = np.sqrt(1.0 - 1.0 / spread)
+        self._whitened = whitened
         self._basis = np.ascontiguousarray((basis * weight).T, np.float32)
         self._center = (center @ basis * weight).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened / weight, np.float32)
@@ -193,6 +196,19 @@ class Lookup:
             clusters = self._cluster_scores(self._project(row))
             scores[position] = [clusters[span].max() for span in self._spans]
         return scores
+
+    def separations(self, task: str) -> dict[str, NDArray[np.float64]]:
+        """Return, by rival task, the Mahalanobis distances float64 [C, C'] of `task`'s cluster means to the rival's.
+
+        A Gaussian input of cluster c with the shared covariance scores higher for cluster c' with probability
+        Q(distance / 2), Q being the upper tail of the standard normal.
+        """
+        own = self._whitened[self._spans[self.tasks.index(task)]]
+        apart: dict[str, NDArray[np.float64]] = {}
+        for rival, span in zip(self.tasks, self._spans, strict=True):
+            if rival != task:
+                apart[rival] = np.linalg.norm(own[:, None, :] - self._whitened[None, span, :], axis=2)
+        return apart
 
     def nearest_cluster(self, features: Floats) -> NDArray[np.int64]:
         """Return int64 [B], the best cluster of each input: positions in the tasks' clusters, concatenated."""
@@ -244,7 +260,7 @@ class Lookup:
         return scores
 
 
-def _shared_covariance(signatures: list[Signature]) -> tuple[NDArray[np.float64], float]:
+def _shared_covariance(signatures: list[Signature], shrinkage: float | None) -> tuple[NDArray[np.float64], float]:
     """Pooled within-cluster covariance [D, D], shrunk to a scaled identity, and the shrinkage in [0, 1].
 
     The intensity is `SHRINKAGE_FACTOR` times Ledoit and Wolf's (2004), from the sums alone: with n examples, S = scatter / n and t = tr(S) / D,
@@ -266,7 +282,10 @@ def _shared_covariance(signatures: list[Signature]) -> tuple[NDArray[np.float64]
     square = float((covariance**2).sum())
     beta = (quartic / examples - square) / (examples * width)
     delta = (square - width * level**2) / width
-    intensity = 1.0 if delta <= 0 else float(np.clip(SHRINKAGE_FACTOR * beta / delta, 0.0, 1.0))
+    if shrinkage is not None:
+        intensity = shrinkage
+    else:
+        intensity = 1.0 if delta <= 0 else float(np.clip(SHRINKAGE_FACTOR * beta / delta, 0.0, 1.0))
     covariance = (1 - intensity) * covariance
     covariance[np.diag_indices(width)] += (intensity + RIDGE) * level
     return covariance, intensity

@@ -1,4 +1,4 @@
-"""init, add, list, remove, evaluate, export: the commands of the machine that trains."""
+"""init, add, list, inspect, remove, evaluate, export: the commands of the machine that trains."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command("init", epilog="Example: cfedge init ws --backbone minilm-l6")(init)
     app.command("add", epilog="Example: cfedge add ws lighting --data lighting.csv")(add)
     app.command("list", epilog="Example: cfedge list ws")(list_tasks)
+    app.command("inspect", epilog="Example: cfedge inspect ws --json")(inspect_tasks)
     app.command("remove", epilog="Example: cfedge remove ws lighting")(remove)
     app.command("evaluate", epilog="Example: cfedge evaluate ws --test lighting=lighting-test.csv")(evaluate)
     app.command("export", epilog="Example: cfedge export ws bundle")(export)
@@ -113,6 +114,35 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
                 f"{row['rival']} ({row['rival_errors']})" if row["rival"] else "none", f"{row['threshold']:.1f}",
             )
             for row in rows
+        ],
+    )  # fmt: skip
+
+
+def inspect_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
+    """Show how often each task's inputs go to another task: measured, certified, and by the lookup's own model."""
+    from cfedge.train.certificate import inspect
+    from cfedge.train.workspace import Workspace
+
+    opened = Workspace(workspace)
+    names = opened.tasks
+    found = (
+        inspect({name: opened.signature(name) for name in names}, {name: opened.held_out(name).features for name in names})
+        if names
+        else {}
+    )
+    if json:
+        print_json({name: dataclasses.asdict(one) for name, one in found.items()})
+        return
+    print_table(
+        f"{workspace}: picks another task (limits hold for all tasks together)",
+        ("task", "held out", "wrong", "limit", "model bound", "status", "nearest rival", "separation", "taken by it"),
+        [
+            (
+                name, one.evidence.certificate.held_out, f"{one.evidence.certificate.errors / one.evidence.certificate.held_out:.2%}",
+                f"{one.evidence.certificate.limit:.1%}", f"{one.bound:.2%}" if one.bound < 1 else ">= 100%", one.status, one.nearest,
+                "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors,
+            )
+            for name, one in found.items()
         ],
     )  # fmt: skip
 

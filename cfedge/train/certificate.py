@@ -1,6 +1,9 @@
 """How often will the lookup pick another task, and above which distance is an input unknown? From held-out examples.
 
-Both are computed for all tasks of the workspace together, from each task's held-out features (never used to learn) and
+Beside the limit, which holds whatever the distribution, `inspect` computes what the lookup's own model says: a union
+bound for Gaussian clusters with the shared covariance, and whether the held-out examples bear it out.
+
+Certificates are computed for all tasks of the workspace together, from each task's held-out features (never used to learn) and
 the lookup that ships. They therefore hold for exactly this set of tasks: adding or removing one means computing them
 anew, which takes no earlier task's data beyond that evidence.
 
@@ -21,7 +24,7 @@ from scipy import stats
 from cfedge.bundle.manifest import Certificate
 from cfedge.lookup import Lookup, Signature
 
-__all__ = ["Evidence", "certify", "upper_limit"]
+__all__ = ["Evidence", "Inspection", "certify", "inspect", "lower_limit", "upper_limit"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
@@ -46,12 +49,47 @@ def upper_limit(errors: int, examples: int, alpha: float) -> float:
     return float(stats.beta.ppf(1 - alpha, errors + 1, examples - errors))
 
 
+def lower_limit(errors: int, examples: int, alpha: float) -> float:
+    """Clopper-Pearson lower limit of an error rate: BetaInv(alpha; errors, examples - errors + 1)."""
+    return float(stats.beta.ppf(alpha, errors, examples - errors + 1)) if errors else 0.0
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One task's certificate against the lookup's own model.
+
+    Attributes
+    ----------
+    evidence
+        Measured: errors, limit, threshold.
+    bound
+        Model: sum over own clusters c, weighted by their counts, of sum over rival clusters c' of Q(d(c, c') / 2), d
+        being the Mahalanobis distance of the means under the shared, shrunk covariance. Not capped: >= 1 says nothing.
+    nearest, separation
+        The rival task with the cluster nearest to one of this task's, and that distance; None where there is no rival.
+    nearest_errors
+        Held-out errors that go to it.
+    status
+        ``holds``: the held-out error is at most the bound; ``violated``: even the lower confidence limit (the same alpha)
+        is above it, so the model does not describe this task; ``undecided``: between the two; ``vacuous``: the bound is
+        1 or more.
+    """
+
+    evidence: Evidence
+    bound: float
+    nearest: str | None
+    separation: float | None
+    nearest_errors: int
+    status: str
+
+
 def certify(
     signatures: Mapping[str, Signature],
     held_out: Mapping[str, NDArray[np.float32]],
     *,
     alpha: float = ALPHA,
     false_reject_rate: float = FALSE_REJECT_RATE,
+    shrinkage: float | None = None,
 ) -> dict[str, Evidence]:
     """Certify every task against all of them.
 
@@ -67,8 +105,10 @@ def certify(
         Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1 - rate))-th smallest
         distance (split conformal), at most the largest, of the held-out examples that the lookup gives to this task: those
         are the ones to which the engine applies it.
+    shrinkage
+        See `cfedge.lookup.Lookup`.
     """
-    lookup = Lookup(signatures)
+    lookup = Lookup(signatures, shrinkage=shrinkage)
     evidence: dict[str, Evidence] = {}
     for position, name in enumerate(lookup.tasks):
         found = lookup(held_out[name])
@@ -95,3 +135,40 @@ def _threshold(distances: NDArray[np.float32], rate: float) -> float:
     ordered = np.sort(distances)
     place = min(math.ceil((len(ordered) + 1) * (1 - rate)), len(ordered))
     return float(ordered[place - 1])
+
+
+def inspect(
+    signatures: Mapping[str, Signature],
+    held_out: Mapping[str, NDArray[np.float32]],
+    *,
+    alpha: float = ALPHA,
+    shrinkage: float | None = None,
+) -> dict[str, Inspection]:
+    """Certify every task and hold its model bound against the evidence; for the arguments see `certify`."""
+    lookup = Lookup(signatures, shrinkage=shrinkage)
+    evidence = certify(signatures, held_out, alpha=alpha, shrinkage=shrinkage)
+    found: dict[str, Inspection] = {}
+    for name in lookup.tasks:
+        apart = lookup.separations(name)
+        counts = signatures[name].counts / signatures[name].counts.sum()
+        bound = float(sum(counts @ stats.norm.sf(distances / 2).sum(axis=1) for distances in apart.values()))
+        nearest = min(apart, key=lambda rival: (float(apart[rival].min()), rival)) if apart else None
+        taken = lookup(held_out[name]).task
+        found[name] = Inspection(
+            evidence=evidence[name],
+            bound=bound,
+            nearest=nearest,
+            separation=float(apart[nearest].min()) if nearest else None,
+            nearest_errors=int((taken == lookup.tasks.index(nearest)).sum()) if nearest else 0,
+            status=_status(evidence[name].certificate, bound),
+        )
+    return found
+
+
+def _status(certificate: Certificate, bound: float) -> str:
+    errors, examples = certificate.errors, certificate.held_out
+    if bound >= 1:
+        return "vacuous"
+    if errors / examples <= bound:
+        return "holds"
+    return "violated" if lower_limit(errors, examples, certificate.alpha / certificate.tasks) > bound else "undecided"

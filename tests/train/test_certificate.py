@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.spatial.distance import cdist
 
+from cfedge.bundle.manifest import Certificate
 from cfedge.lookup import Lookup, Signature
-from cfedge.train.certificate import ALPHA, Evidence, certify, upper_limit
+from cfedge.train.certificate import ALPHA, Evidence, _status, certify, inspect, lower_limit, upper_limit
 from cfedge.train.signature import signature
 
 Floats = NDArray[np.float32]
@@ -264,3 +266,86 @@ def test_over_many_small_held_out_sets_the_mean_false_reject_rate_keeps_to_the_c
         rejected.append(1 - np.searchsorted(fresh, np.float32(evidence["only"].threshold), side="right") / len(fresh))
     # 23rd smallest of 24: 2 of 25 places are above it.
     assert np.mean(rejected) == pytest.approx(2 / 25, abs=0.01)
+
+
+# --- the lookup's own model -------------------------------------------------------------------------------------------
+
+
+def test_separations_are_mahalanobis_distances_under_the_shared_covariance() -> None:
+    signatures, _ = make_gaussians(7, tasks=3, width=6, examples=400)
+    lookup = Lookup(signatures)
+    scatter = sum(
+        one.factor.astype(np.float64).T @ one.factor.astype(np.float64) + np.diag(one.diagonal.astype(np.float64))
+        for one in signatures.values()
+    )
+    covariance = scatter / sum(one.counts.sum() for one in signatures.values())
+    level = np.trace(covariance) / 6
+    shrunk = (1 - lookup.shrinkage) * covariance + (lookup.shrinkage + 1e-6) * level * np.eye(6)
+    inverse = np.linalg.inv(shrunk)
+    for rival, found in lookup.separations("task 1").items():
+        expected = cdist(
+            signatures["task 1"].means.astype(np.float64), signatures[rival].means.astype(np.float64), "mahalanobis", VI=inverse
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert set(lookup.separations("task 1")) == {"task 0", "task 2"}
+
+
+def test_for_two_gaussian_clusters_the_bound_is_the_error_of_the_lookup() -> None:
+    rng = np.random.default_rng(8)
+    means = np.array([[1.0, 0, 0, 0], [-0.2, 0.5, 0, 0]])
+
+    def draw(task: int, examples: int) -> Floats:
+        return (means[task] + rng.normal(size=(examples, 4)) * [0.6, 0.3, 0.5, 0.4]).astype(np.float32)
+
+    many = 40_000
+    signatures = {f"task {task}": signature(draw(task, many), np.zeros(many, np.int64)) for task in (0, 1)}
+    held_out = {f"task {task}": draw(task, many) for task in (0, 1)}
+    for one in inspect(signatures, held_out).values():
+        share = one.evidence.certificate.errors / many
+        assert one.bound == pytest.approx(share, abs=5 * (share * (1 - share) / many) ** 0.5)
+        assert 0.02 < one.bound < 0.2
+
+
+def test_with_many_rivals_the_bound_is_above_the_error_of_gaussian_clusters() -> None:
+    signatures, held_out = make_gaussians(9, tasks=4, classes=3, width=8, examples=3000)
+    found = inspect(signatures, held_out)
+    assert all(one.bound > one.evidence.certificate.errors / 3000 for one in found.values())
+    assert {one.status for one in found.values()} <= {"holds", "vacuous"}
+
+
+def test_an_unshrunk_covariance_of_few_examples_is_reported_violated() -> None:
+    # 40 examples in 32 dimensions: the sample covariance is far too small along some directions, and the model sure of itself.
+    signatures, held_out = make_gaussians(10, tasks=2, width=32, examples=20)
+    _, many = make_gaussians(10, tasks=2, width=32, examples=1000)
+    unshrunk, shrunk = inspect(signatures, many, shrinkage=0.0), inspect(signatures, many)
+    assert {one.status for one in unshrunk.values()} == {"violated"}
+    assert all(shrunk[name].bound > 10 * unshrunk[name].bound for name in signatures)
+    assert len(held_out) == 2
+
+
+def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
+    certificate = Certificate(held_out=100, errors=10, limit=0.2, alpha=0.05, tasks=2, rival=None, rival_errors=0)
+    low = lower_limit(10, 100, 0.025)
+    assert [_status(certificate, bound) for bound in (1.0, 0.1, 0.99 * 0.1, low * 0.99)] == [
+        "vacuous", "holds", "undecided", "violated"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("examples", [1, 2, 10, 97])
+def test_the_lower_limit_is_the_exact_one_sided_interval(examples: int) -> None:
+    for errors in sorted({0, 1, examples // 3, examples}):
+        interval = stats.binomtest(errors, examples, alternative="greater").proportion_ci(0.95, method="exact")
+        assert lower_limit(errors, examples, 0.05) == pytest.approx(interval.low, rel=1e-9)
+
+
+def test_the_nearest_rival_is_the_one_with_the_nearest_cluster_and_a_single_task_has_none() -> None:
+    signatures, points = make_points(3)
+    near = {
+        "near": signature(
+            points[2] * np.float32(0.7) + points[1] * np.float32(0.3) + np.eye(3, dtype=np.float32) * 0.05, np.zeros(3, np.int64)
+        )
+    }
+    found = inspect({**signatures, **near}, {name: points[[index % 3]] for index, name in enumerate([*signatures, "near"])})
+    assert found["task 2"].nearest == "near"
+    alone = inspect({"task 0": signatures["task 0"]}, {"task 0": points[[0]]})["task 0"]
+    assert (alone.nearest, alone.separation, alone.bound, alone.status) == (None, None, 0.0, "holds")
