@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,12 +66,17 @@ def add(
     rank: Annotated[int, typer.Option(help="Rank of the adapter.")] = 8,
     epochs: Annotated[int, typer.Option(help="Passes over the data (small tasks take more).")] = 6,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")] = False,
+    pool_limit: Annotated[int, typer.Option(help="Most units of a product that are reused.")] = 32,
+    orthogonality: Annotated[str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")] = "projection",
+    l1: Annotated[float, typer.Option(help="Weight of the reuse scalars' absolute values.")] = 0.006,
+    l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
     seed: Annotated[int, typer.Option(help="Of initial values, order and split.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Torch threads.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Learn a task of this name anew.")] = False,
     json: JSON = False,
 ) -> None:
-    """Learn one task; nothing of the others is read or changed."""
+    """Learn one task; of the others nothing is changed, and nothing read but labels and, with --reuse, adapters."""
     from cfedge.train.data import load, load_file
     from cfedge.train.learner import Settings, learn
     from cfedge.train.workspace import Workspace
@@ -82,7 +88,19 @@ def add(
         task,
         loaded.train,
         load_file(held_out) if held_out else loaded.held_out,
-        settings=Settings(rank=rank, epochs=epochs, learning_rate=learning_rate, held_out=share, seed=seed, threads=threads),
+        settings=Settings(
+            rank=rank,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            held_out=share,
+            reuse=reuse,
+            pool_limit=pool_limit,
+            orthogonality=orthogonality,
+            l1=l1,
+            l2=l2,
+            seed=seed,
+            threads=threads,
+        ),
         replace=replace,
         progress=TerminalProgress(f"{task}: "),
     )
@@ -131,16 +149,16 @@ def inspect_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
         else {}
     )
     if json:
-        print_json({name: dataclasses.asdict(one) for name, one in found.items()})
+        print_json({name: {**dataclasses.asdict(one), "transfer": opened.record(name).transfer} for name, one in found.items()})
         return
     print_table(
         f"{workspace}: picks another task (limits hold for all tasks together)",
-        ("task", "held out", "wrong", "limit", "model bound", "status", "nearest rival", "separation", "taken by it"),
+        ("task", "held out", "wrong", "limit", "model bound", "status", "nearest rival", "separation", "taken by it", "reuses"),
         [
             (
                 name, one.evidence.certificate.held_out, f"{one.evidence.certificate.errors / one.evidence.certificate.held_out:.2%}",
                 f"{one.evidence.certificate.limit:.1%}", f"{one.bound:.2%}" if one.bound < 1 else ">= 100%", one.status, one.nearest,
-                "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors,
+                "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(opened.record(name).transfer),
             )
             for name, one in found.items()
         ],
@@ -225,6 +243,11 @@ def export(
             for one in done.parity
         ],
     )  # fmt: skip
+
+
+def _reused(transfer: Mapping[str, float]) -> str:
+    shares = sorted(((share, name) for name, share in transfer.items() if name != "new" and share >= 0.005), reverse=True)
+    return ", ".join(f"{name} {share:.0%}" for share, name in shares) or "nothing"
 
 
 def _ratio(value: float | None, interval: tuple[float, float] | None) -> str:

@@ -2,7 +2,7 @@
 
 "Quantise first, then adapt": hidden states come from the shipped int8 trunk, and the tail that is trained holds the
 de-quantised int8 weights, so the adapter also learns away the quantisation error. Nothing of another task is read but
-its list of labels. The same seed, data, thread count and machine give the same bytes.
+its list of labels and, where `Settings.reuse` is on, its adapter. The same seed, data, thread count and machine give the same bytes.
 
 Letters: N examples, S sequence, D width, C classes, R rank.
 """
@@ -12,8 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -24,12 +23,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from cfedge.bundle.files import dump_arrays, load_arrays
-from cfedge.bundle.manifest import Slot, canonical_json
-from cfedge.errors import CfedgeError, DataError, UsageError
+from cfedge.bundle.manifest import canonical_json
+from cfedge.errors import CfedgeError, DataError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.backbone import Trunk
 from cfedge.storage import write_file
+from cfedge.train.composition import SitePool, pool
 from cfedge.train.data import Examples, split_held_out
+from cfedge.train.lora import LowRankPairs
+from cfedge.train.settings import Settings
 from cfedge.train.signature import signature
 from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
@@ -40,56 +42,6 @@ Floats = NDArray[np.float32]
 
 #: The tail's features have length 1: the head's weight is learned as a multiple of this, a temperature for the softmax.
 _HEAD_SCALE = 8.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train. Defaults were chosen on CLINC150's validation split (docs/decisions/split-and-slots.md).
-
-    Attributes
-    ----------
-    rank
-        Of every low-rank pair.
-    epochs, min_steps
-        Passes over the data, and at least so many optimiser steps: small tasks need more passes.
-    batch
-        Examples a step.
-    learning_rate
-        Peak of the one-cycle schedule (Adam).
-    clip
-        Largest gradient norm.
-    token_dropout
-        Share of each example's tokens left out of a step, drawn anew each time: hidden states know their position, so a
-        text with gaps is another example of its class.
-    held_out
-        Share of each class kept for the certificate where no held-out data are given.
-    seed
-        Of initial values, order and split.
-    threads
-        Torch threads; None: torch's own choice. Part of what makes two runs equal to the byte.
-    """
-
-    rank: int = 8
-    epochs: int = 6
-    min_steps: int = 240
-    batch: int = 32
-    learning_rate: float = 3e-3
-    clip: float = 1.0
-    token_dropout: float = 0.15
-    held_out: float = 0.2
-    seed: int = 0
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("rank", "epochs", "batch", "min_steps"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
-        if not 0 < self.held_out < 1:
-            raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
-        if not 0 <= self.token_dropout < 1:
-            raise UsageError(f"token_dropout: expected a share in [0, 1), found {self.token_dropout}")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate: expected > 0, found {self.learning_rate}")
 
 
 def learn(
@@ -146,7 +98,9 @@ def learn(
         )  # fmt: skip
         hidden, features = _cached_features(workspace, trunk, examples.texts, progress)
         evidence = HeldOut(held_out.texts, _targets(held_out, classes), np.stack(trunk(held_out.texts).features))
-        adapter = _train(workspace, hidden, targets, len(classes), settings, progress)
+        earlier = {other: workspace.adapter(other) for other in workspace.tasks if other != name} if settings.reuse else {}
+        pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
+        adapter, pairs = _train(workspace, pools, hidden, targets, len(classes), settings, progress)
     task = LearnedTask(
         record=TaskRecord(
             name=name,
@@ -155,6 +109,8 @@ def learn(
             base=workspace.backbone.digest,
             settings=dataclasses.asdict(settings),
             versions={package: version(package) for package in ("cfedge", "numpy", "onnxruntime", "torch")},
+            transfer=pairs.transfer(),
+            kept_energy=min(folded.kept for folded in pairs.folded().values()),
         ),
         adapter=adapter,
         signature=signature(features, targets),
@@ -205,19 +161,20 @@ def _cached_features(
 
 def _train(
     workspace: Workspace,
+    pools: Mapping[str, SitePool],
     hidden: list[Floats],
     targets: NDArray[np.int64],
     classes: int,
     settings: Settings,
     progress: Progress,
-) -> dict[str, Floats]:
-    """Train slots and head by cross entropy; return them by name, float32."""
+) -> tuple[dict[str, Floats], LowRankPairs]:
+    """Train slots and head by cross entropy; return them by name, float32, and how the slots came about."""
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
     generator = torch.Generator().manual_seed(settings.seed)
-    slots = _initial_slots(workspace.backbone.slots, settings.rank, generator)
+    pairs = LowRankPairs(workspace.backbone.slots, pools, settings, generator)
     weight = torch.nn.Parameter(torch.randn(workspace.backbone.width, classes, generator=generator) * 0.02)
     bias = torch.nn.Parameter(torch.zeros(classes))
-    parameters = [*slots.values(), weight, bias]
+    parameters = [*pairs.parameters(), weight, bias]
     batches = -(-len(hidden) // settings.batch)
     epochs = max(settings.epochs, -(-settings.min_steps // batches))
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate)
@@ -228,8 +185,8 @@ def _train(
             for rows in _batches([len(states) for states in hidden], settings.batch, generator):
                 thinned = [_thinned(hidden[row], settings.token_dropout, generator) for row in rows]
                 states, mask = _padded(thinned)
-                scores = tail(states, slots, mask) * _HEAD_SCALE @ weight + bias
-                loss = functional.cross_entropy(scores, labels[rows])
+                scores = tail(states, pairs.slots(), mask) * _HEAD_SCALE @ weight + bias
+                loss = functional.cross_entropy(scores, labels[rows]) + pairs.penalty()
                 if not torch.isfinite(loss):
                     raise DataError(
                         f"training: expected a finite loss, found {loss.item()}; lower --learning-rate (now {settings.learning_rate})"
@@ -240,8 +197,10 @@ def _train(
                 optimizer.step()
                 schedule.step()
                 advance(1)
-    named = {**slots, "head.weight": weight * _HEAD_SCALE, "head.bias": bias}
-    return {name: value.detach().numpy() for name, value in named.items()}
+    arrays = {"head.weight": (weight * _HEAD_SCALE).detach().numpy(), "head.bias": bias.detach().numpy()}
+    for site, folded in pairs.folded().items():
+        arrays |= {f"a.{site}": folded.a, f"b.{site}": folded.b}
+    return arrays, pairs
 
 
 def _batches(lengths: list[int], size: int, generator: torch.Generator) -> list[list[int]]:
@@ -251,15 +210,6 @@ def _batches(lengths: list[int], size: int, generator: torch.Generator) -> list[
         by_length = sorted(some.tolist(), key=lambda row: lengths[row])
         batches += [by_length[start : start + size] for start in range(0, len(by_length), size)]
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
-
-
-def _initial_slots(slots: tuple[Slot, ...], rank: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """A ~ N(0, 1 / rows), B = 0: the adapter begins as no change (Hu et al. 2021, section 4.1)."""
-    values: dict[str, Tensor] = {}
-    for slot in slots:
-        values[f"a.{slot.name}"] = torch.nn.Parameter(torch.randn(1, slot.rows, rank, generator=generator) / slot.rows**0.5)
-        values[f"b.{slot.name}"] = torch.nn.Parameter(torch.zeros(1, rank, slot.columns))
-    return values
 
 
 def _thinned(states: Floats, share: float, generator: torch.Generator) -> Floats:

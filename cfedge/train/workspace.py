@@ -61,7 +61,11 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """What ``task.json`` says: the task, how it was learned, and on which backbone."""
+    """What ``task.json`` says: the task, how it was learned, and on which backbone.
+
+    `transfer` is the share of each earlier task, and of what is new (``new``), in the adapter's update; `kept_energy` what
+    folding them into one pair kept of a site's update, at least.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -69,6 +73,8 @@ class TaskRecord:
     base: str
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
+    transfer: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    kept_energy: float = 1.0
 
 
 @dataclass(frozen=True)

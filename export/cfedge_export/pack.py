@@ -75,7 +75,7 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
         name: Task(
             name=name,
             classes=task.record.classes,
-            rank=int(task.record.settings["rank"]),
+            rank=next(array.shape[2] for key, array in task.adapter.items() if key.startswith("a.")),
             threshold=evidence[name].threshold,
             false_reject_rate=evidence[name].false_reject_rate,
             certificate=evidence[name].certificate,

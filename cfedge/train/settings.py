@@ -1,0 +1,83 @@
+"""How to train: every choice with its default, checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cfedge.errors import UsageError
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. Defaults were chosen on CLINC150's validation split (docs/decisions/split-and-slots.md).
+
+    Attributes
+    ----------
+    rank
+        Of every low-rank pair.
+    epochs, min_steps
+        Passes over the data, and at least so many optimiser steps: small tasks need more passes.
+    batch
+        Examples a step.
+    learning_rate
+        Peak of the one-cycle schedule (Adam).
+    clip
+        Largest gradient norm.
+    token_dropout
+        Share of each example's tokens left out of a step, drawn anew each time: hidden states know their position, so a
+        text with gaps is another example of its class.
+    held_out
+        Share of each class kept for the certificate where no held-out data are given.
+    reuse
+        Mix earlier tasks' low-rank units in, through trained scalars (`cfedge.train.composition`).
+    pool_limit
+        Most units of a site that are reused.
+    max_rank
+        Of the exported pair, once reused and new units are folded into one.
+    orthogonality
+        Of the new units to the pool: ``none``, ``penalty`` or ``projection`` (exact).
+    penalty
+        Weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
+    l1, l2
+        Weights of the scalars' sum of absolute values and of squares.
+    seed
+        Of initial values, order and split.
+    threads
+        Torch threads; None: torch's own choice. Part of what makes two runs equal to the byte.
+    """
+
+    rank: int = 8
+    epochs: int = 6
+    min_steps: int = 240
+    batch: int = 32
+    learning_rate: float = 3e-3
+    clip: float = 1.0
+    token_dropout: float = 0.15
+    held_out: float = 0.2
+    reuse: bool = False
+    pool_limit: int = 32
+    max_rank: int = 16
+    orthogonality: str = "projection"
+    penalty: float = 0.006
+    l1: float = 0.006
+    l2: float = 0.006
+    seed: int = 0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "epochs", "batch", "min_steps", "pool_limit", "max_rank"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
+        if not 0 < self.held_out < 1:
+            raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
+        if not 0 <= self.token_dropout < 1:
+            raise UsageError(f"token_dropout: expected a share in [0, 1), found {self.token_dropout}")
+        if self.orthogonality not in ("none", "penalty", "projection"):
+            raise UsageError(f"orthogonality: expected none, penalty or projection, found {self.orthogonality!r}")
+        for name in ("penalty", "l1", "l2"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"{name}: expected a weight >= 0, found {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise UsageError(f"learning_rate: expected > 0, found {self.learning_rate}")

@@ -1,0 +1,170 @@
+"""Pools and folding against dense matrices in float64. Letters: P units, R rank."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_texts
+
+from cfedge.bundle.manifest import Slot
+from cfedge.errors import UsageError
+from cfedge.train.composition import SitePool, contributions, fold, pool, units
+from cfedge.train.data import Examples
+from cfedge.train.learner import learn
+from cfedge.train.lora import LowRankPairs
+from cfedge.train.settings import Settings
+from cfedge.train.workspace import Workspace
+
+SLOTS = (Slot("l0.qkv", 12, 20), Slot("l0.fc1", 12, 16))
+
+
+def make_adapter(seed: int, rank: int = 3) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, np.ndarray] = {}
+    for slot in SLOTS:
+        arrays[f"a.{slot.name}"] = rng.normal(size=(1, slot.rows, rank)).astype(np.float32)
+        arrays[f"b.{slot.name}"] = rng.normal(size=(1, rank, slot.columns)).astype(np.float32)
+    return arrays
+
+
+def make_pairs(orthogonality: str, **changes: float) -> tuple[LowRankPairs, dict[str, SitePool]]:
+    """Pairs over a pool of two tasks, with parameters away from their start."""
+    pools = pool({"one": make_adapter(1), "two": make_adapter(2)}, SLOTS, 5)
+    settings = Settings(rank=2, orthogonality=orthogonality, reuse=True, **changes)  # type: ignore[arg-type]
+    pairs = LowRankPairs(SLOTS, pools, settings, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    for value in pairs.parameters():
+        value.data = torch.randn(value.shape, generator=generator)
+    return pairs, pools
+
+
+def penalty(pairs: LowRankPairs) -> float:
+    return float(torch.as_tensor(pairs.penalty()).detach())
+
+
+def test_units_are_the_singular_value_decomposition_of_the_product() -> None:
+    adapter = make_adapter(0, rank=4)
+    a, b = adapter["a.l0.qkv"][0], adapter["b.l0.qkv"][0]
+    u, s, v = units(a, b)
+    np.testing.assert_allclose((u * s) @ v, a @ b, atol=1e-5)
+    np.testing.assert_allclose(s, np.linalg.svd(a.astype(np.float64) @ b, compute_uv=False)[:4], rtol=1e-5)
+    np.testing.assert_allclose(u.T @ u, np.eye(4), atol=1e-6)
+    np.testing.assert_allclose(v @ v.T, np.eye(4), atol=1e-6)
+
+
+def test_the_pool_holds_the_strongest_units_of_all_tasks_whatever_their_order() -> None:
+    adapters = {"one": make_adapter(1), "two": make_adapter(2)}
+    found = pool(adapters, SLOTS, 4)["l0.fc1"]
+    again = pool(dict(reversed(adapters.items())), SLOTS, 4)["l0.fc1"]
+    strength = sorted(
+        (
+            (-value, name)
+            for name, arrays in adapters.items()
+            for value in np.linalg.svd(arrays["a.l0.fc1"][0] @ arrays["b.l0.fc1"][0], compute_uv=False)[:3]
+        )
+    )
+    assert found.owners == tuple(name for _, name in strength[:4])
+    assert np.array_equal(found.a, again.a)
+    assert np.array_equal(found.b, again.b)
+    np.testing.assert_allclose(np.linalg.norm(found.a, axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found.b, axis=1), 1, rtol=1e-5)
+
+
+def test_a_first_task_has_an_empty_pool_and_an_untrained_task_gives_no_units() -> None:
+    assert pool({}, SLOTS, 4)["l0.qkv"].a.shape == (12, 0)
+    zero = {name: np.zeros_like(array) for name, array in make_adapter(1).items()}
+    assert pool({"zero": zero}, SLOTS, 4)["l0.qkv"].owners == ()
+
+
+@pytest.mark.parametrize("rank", [1, 3, 8])
+def test_folding_is_the_best_approximation_of_its_rank_and_says_what_it_kept(rank: int) -> None:
+    reused = pool({"one": make_adapter(1), "two": make_adapter(2)}, SLOTS, 6)["l0.qkv"]
+    rng = np.random.default_rng(3)
+    scalars, a, b = (rng.normal(size=shape).astype(np.float32) for shape in ((6,), (12, 2), (2, 20)))
+    whole = (reused.a * scalars).astype(np.float64) @ reused.b + a.astype(np.float64) @ b
+    folded = fold(reused, scalars, a, b, rank=rank, energy=1.0)
+    u, s, v = np.linalg.svd(whole)
+    np.testing.assert_allclose(folded.a[0] @ folded.b[0], (u[:, :rank] * s[:rank]) @ v[:rank], atol=1e-5)
+    assert folded.kept == pytest.approx((s[:rank] ** 2).sum() / (s**2).sum(), rel=1e-6)
+
+
+def test_folding_takes_the_least_rank_that_keeps_the_energy() -> None:
+    reused = SitePool(np.zeros((12, 0), np.float32), np.zeros((0, 20), np.float32), ())
+    a, b = np.eye(12, 4, dtype=np.float32), np.eye(4, 20, dtype=np.float32) * np.array([[10], [1], [0.1], [0.01]], np.float32)
+    empty = np.zeros(0, np.float32)
+    assert [fold(reused, empty, a, b, rank=4, energy=energy).a.shape[2] for energy in (0.9, 0.999, 0.99999)] == [1, 2, 3]
+    nothing = fold(reused, empty, a * 0, b, rank=4)
+    assert (nothing.kept, float(np.abs(nothing.a).sum())) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("orthogonality", ["none", "penalty", "projection"])
+def test_what_the_tail_is_fed_is_the_reused_part_plus_the_new_one(orthogonality: str) -> None:
+    pairs, pools = make_pairs(orthogonality)
+    fed = pairs.slots()
+    for slot in SLOTS:
+        reused, scalars = pools[slot.name], pairs._scalars[slot.name].detach()
+        a, b = (value.detach()[0] for value in pairs._new(slot.name))
+        expected = torch.from_numpy(reused.a) @ torch.diag(scalars) @ torch.from_numpy(reused.b) + a @ b
+        found = (fed[f"a.{slot.name}"] @ fed[f"b.{slot.name}"])[0]
+        torch.testing.assert_close(found.detach(), expected, atol=1e-5, rtol=1e-5)
+        exactly = orthogonality == "projection"
+        assert (float((torch.from_numpy(reused.a).T @ a).abs().max()) < 1e-5) is exactly
+        assert (float((torch.from_numpy(reused.b) @ b.T).abs().max()) < 1e-5) is exactly
+
+
+def test_each_part_of_the_penalty_can_be_switched_off_alone() -> None:
+    pairs, pools = make_pairs("penalty", l1=0.0, l2=0.0, penalty=0.5)
+    overlap = 0.0
+    for slot in SLOTS:
+        a, b = pairs._a[slot.name].detach().numpy()[0], pairs._b[slot.name].detach().numpy()[0]
+        overlap += float(((pools[slot.name].a.T @ a) ** 2).sum() + ((pools[slot.name].b @ b.T) ** 2).sum())
+    assert penalty(pairs) == pytest.approx(0.5 * overlap, rel=1e-4)
+    scalars = np.concatenate([value.detach().numpy() for value in pairs._scalars.values()])
+    only_l1, _ = make_pairs("projection", l1=0.25, l2=0.0)
+    assert penalty(only_l1) == pytest.approx(0.25 * np.abs(scalars).sum(), rel=1e-5)
+    only_l2, _ = make_pairs("none", l1=0.0, l2=0.25)
+    assert penalty(only_l2) == pytest.approx(0.25 * (scalars**2).sum(), rel=1e-5)
+    assert penalty(make_pairs("none", l1=0.0, l2=0.0)[0]) == 0.0
+
+
+def test_contributions_are_shares_of_energy_by_task() -> None:
+    pools = {"x": SitePool(np.eye(4, 2, dtype=np.float32), np.eye(2, 5, dtype=np.float32), ("one", "two"))}
+    new = (np.eye(4, 1, dtype=np.float32) * 2, np.eye(1, 5, dtype=np.float32))
+    assert contributions(pools, {"x": np.array([1, 2], np.float32)}, {"x": new}) == {
+        "new": pytest.approx(4 / 9), "one": pytest.approx(1 / 9), "two": pytest.approx(4 / 9)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [{"orthogonality": "some"}, {"l1": -1.0}, {"penalty": float("nan")}, {"pool_limit": 0}])
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(changes))}: expected"):
+        Settings(**changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def reusing(tiny_workspace: Path) -> Workspace:
+    """The tiny workspace with the task food learned on top of animals and colors."""
+    workspace = Workspace(tiny_workspace)
+    examples = Examples(*zip(*make_texts("food", 12, seed=0), strict=True), "food")
+    learn(workspace, "food", examples, settings=Settings(rank=2, min_steps=60, reuse=True, pool_limit=3, max_rank=4, threads=1))
+    return workspace
+
+
+def test_a_task_that_reuses_others_says_how_much_of_each_is_in_it(reusing: Workspace) -> None:
+    record = reusing.record("food")
+    assert set(record.transfer) <= {"new", "animals", "colors"}
+    assert sum(record.transfer.values()) == pytest.approx(1)
+    assert sum(share for name, share in record.transfer.items() if name != "new") > 0
+    assert 0.5 < record.kept_energy <= 1
+
+
+def test_a_task_that_reuses_others_outlives_them(reusing: Workspace) -> None:
+    before = reusing.task("food")
+    for name in ("animals", "colors"):
+        reusing.remove(name)
+    after = Workspace(reusing.folder).task("food")
+    assert all(np.array_equal(before.adapter[name], after.adapter[name]) for name in before.adapter)
+    assert max(array.shape[-1] for name, array in after.adapter.items() if name.startswith("a.")) <= 4
