@@ -8,9 +8,8 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from cfedge.errors import CfedgeError
-from cfedge.lookup import Lookup, Signature
 from cfedge.runtime.engine import Engine, Prediction
 
-__all__ = ["CfedgeError", "Engine", "Lookup", "Prediction", "Signature", "__version__"]
+__all__ = ["CfedgeError", "Engine", "Prediction", "__version__"]
 
 __version__ = version("cfedge")

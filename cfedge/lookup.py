@@ -19,6 +19,10 @@ serves all of it, exactly::
 
     score_c = z' diag(1/w) z_c - z_c' diag(1/w) z_c / 2        distance = z' z - 2 max_c score_c
 
+**Second look** (`Router`). Where the two best tasks are closer than a margin, the input's features from behind the frozen
+tail are looked up in a second space of the same kind, and the scores of both spaces are added: one more run of the tail for
+the few inputs that need it.
+
 Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must not depend on its batch.
 
 Reading and writing files, and learning signatures, are for others.
@@ -38,7 +42,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError
 
-__all__ = ["Found", "Lookup", "Retrieval", "Signature"]
+__all__ = ["Found", "Lookup", "Looks", "Pair", "Retrieval", "Router", "Signature"]
 
 Floats = NDArray[np.float32]
 
@@ -123,6 +127,38 @@ class Signature:
         )
 
 
+class Pair(NamedTuple):
+    """Unit-length features float32 [B, D] of the same B inputs: from behind the trunk, and from behind the frozen tail."""
+
+    trunk: Floats
+    tail: Floats
+
+
+class Looks(NamedTuple):
+    """What one task leaves for both looks."""
+
+    trunk: Signature
+    tail: Signature
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
+        return {f"{look}.{name}": array for look, one in self._asdict().items() for name, array in one.arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Looks:
+        """Check and wrap stored arrays; see `Signature.from_arrays`."""
+        found = []
+        for look in cls._fields:
+            own = {name.partition(".")[2]: array for name, array in arrays.items() if name.partition(".")[0] == look}
+            found.append(Signature.from_arrays(own, f"{look}'s part of the {what}", width))
+        strangers = sorted(name for name in arrays if name.partition(".")[0] not in cls._fields)
+        if strangers:
+            raise IncompatibleError(f"{what}: expected arrays of trunk and tail, found {strangers[0]!r}; learn the task again")
+        if not np.array_equal(found[0].counts, found[1].counts):
+            raise IncompatibleError(f"{what}: expected equal counts of trunk and tail, found others; learn the task again")
+        return cls(*found)
+
+
 @dataclass(frozen=True)
 class Retrieval:
     """The lookup's answer for B inputs.
@@ -132,11 +168,14 @@ class Retrieval:
     task, runner_up
         int64 [B], positions in `Lookup.tasks`; `runner_up` is -1 where there is one task only.
     score
-        float32 [B], the best cluster's score.
+        float32 [B], the task's best cluster score; after a second look the sum of both.
     margin
         float32 [B] >= 0, best task's score minus the runner-up's, in nats; infinity where there is one task only.
     distance
-        float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task; large means unknown.
+        float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task behind the trunk; large means
+        unknown.
+    looks
+        int64 [B], 1 or 2.
     """
 
     task: NDArray[np.int64]
@@ -144,6 +183,7 @@ class Retrieval:
     score: Floats
     margin: Floats
     distance: Floats
+    looks: NDArray[np.int64]
 
 
 class Found(NamedTuple):
@@ -154,6 +194,7 @@ class Found(NamedTuple):
     score: float
     margin: float
     distance: float
+    looks: int = 1
 
 
 class Lookup:
@@ -181,6 +222,7 @@ class Lookup:
         whitened = (means - center) @ basis
         bounds = np.cumsum([0, *(len(one.counts) for one in ordered)]).tolist()
         self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
+        self._starts = np.array(bounds[:-1])
         self._task_of = [task for task, span in enumerate(self._spans) for _ in range(span.start, span.stop)]
         weight = np.sqrt(1.0 - 1.0 / spread)
         self._whitened = whitened
@@ -193,9 +235,14 @@ class Lookup:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
         scores = np.empty((len(features), len(self.tasks)), np.float32)
         for position, row in enumerate(features):
-            clusters = self._cluster_scores(self._project(row))
-            scores[position] = [clusters[span].max() for span in self._spans]
+            scores[position] = self.of_tasks(row)[0]
         return scores
+
+    def of_tasks(self, row: Floats) -> tuple[Floats, float]:
+        """Return each task's best cluster score, float32 [T], for one vector [D], and z' z: distance = z' z - 2 score."""
+        z = self._project(row)
+        scores: Floats = np.maximum.reduceat(self._cluster_scores(z), self._starts)
+        return scores, float(z.dot(z))
 
     def separations(self, task: str) -> dict[str, NDArray[np.float64]]:
         """Return, by rival task, the Mahalanobis distances float64 [C, C'] of `task`'s cluster means to the rival's.
@@ -217,14 +264,7 @@ class Lookup:
     def __call__(self, features: Floats) -> Retrieval:
         """Look unit-length features float32 [B, D] up."""
         found = [self.one(row, position) for position, row in enumerate(features)]
-        task, runner_up, score, margin, distance = zip(*found, strict=True) if found else ((),) * 5
-        return Retrieval(
-            np.array(task, np.int64),
-            np.array(runner_up, np.int64),
-            np.array(score, np.float32),
-            np.array(margin, np.float32),
-            np.array(distance, np.float32),
-        )
+        return _stacked(found)
 
     def one(self, row: Floats, position: int = 0) -> Found:
         """Look one unit-length vector float32 [D] up.
@@ -258,6 +298,58 @@ class Lookup:
         scores: Floats = self._clusters.dot(z)
         scores -= self._offset
         return scores
+
+
+class Router:
+    """Both looks.
+
+    Parameters
+    ----------
+    tasks
+        By name; at least one.
+    margin
+        In nats: an input whose first margin is below it is looked at again. 0: never.
+    """
+
+    def __init__(self, tasks: Mapping[str, Looks], margin: float) -> None:
+        self.first = Lookup({name: one.trunk for name, one in tasks.items()})
+        self.second = Lookup({name: one.tail for name, one in tasks.items()})
+        self.tasks, self.margin = self.first.tasks, margin
+
+    def again(self, trunk: Floats, tail: Floats, position: int = 0) -> Found:
+        """Look one input up by both its features, float32 [D] each; for errors see `Lookup.one`."""
+        near, square = self.first.of_tasks(trunk)
+        far, _ = self.second.of_tasks(tail)
+        both = near + far
+        task = int(both.argmax())
+        score, own = float(both[task]), float(near[task])
+        if not math.isfinite(score):
+            raise InputError(
+                f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
+            )
+        both[task] = -math.inf
+        runner_up = int(both.argmax())
+        return Found(task, runner_up, score, score - float(both[runner_up]), square - 2.0 * own, looks=2)
+
+    def __call__(self, features: Pair) -> Retrieval:
+        """Look B inputs up."""
+        found = []
+        for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
+            one = self.first.one(trunk, position)
+            found.append(self.again(trunk, tail, position) if one.margin < self.margin else one)
+        return _stacked(found)
+
+
+def _stacked(found: list[Found]) -> Retrieval:
+    task, runner_up, score, margin, distance, looks = zip(*found, strict=True) if found else ((),) * 6
+    return Retrieval(
+        np.array(task, np.int64),
+        np.array(runner_up, np.int64),
+        np.array(score, np.float32),
+        np.array(margin, np.float32),
+        np.array(distance, np.float32),
+        np.array(looks, np.int64),
+    )
 
 
 def _shared_covariance(signatures: list[Signature], shrinkage: float | None) -> tuple[NDArray[np.float64], float]:

@@ -244,7 +244,7 @@ def test_answers_have_the_stated_types() -> None:
     rng = np.random.default_rng(11)
     lookup = Lookup({"a": make_signature(rng), "b": make_signature(rng)})
     found = lookup(make_features(rng, rows=3))
-    assert [getattr(found, field.name).dtype for field in fields(Retrieval)] == [np.int64, np.int64] + [np.float32] * 3
+    assert [getattr(found, field.name).dtype for field in fields(Retrieval)] == [*[np.int64] * 2, *[np.float32] * 3, np.int64]
     assert {getattr(found, field.name).shape for field in fields(Retrieval)} == {(3,)}
     assert lookup.scores(make_features(rng, rows=3)).dtype == np.float32
     assert lookup.scores(make_features(rng, rows=3)).shape == (3, 2)

@@ -142,25 +142,32 @@ def inspect_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
     from cfedge.train.workspace import Workspace
 
     opened = Workspace(workspace)
+    rows = _rows(opened)
     names = opened.tasks
     found = (
-        inspect({name: opened.signature(name) for name in names}, {name: opened.held_out(name).features for name in names})
+        inspect(
+            {name: opened.signature(name).trunk for name in names},
+            {name: opened.held_out(name).features.trunk for name in names},
+        )
         if names
         else {}
     )
     if json:
-        print_json({name: {**dataclasses.asdict(one), "transfer": opened.record(name).transfer} for name, one in found.items()})
+        print_json([{**row, "model": dataclasses.asdict(found[row["task"]])} for row in rows])
         return
     print_table(
-        f"{workspace}: picks another task (limits hold for all tasks together)",
-        ("task", "held out", "wrong", "limit", "model bound", "status", "nearest rival", "separation", "taken by it", "reuses"),
+        f"{workspace}: picks another task (limits hold for all tasks together; the model is the first look's)",
+        (
+            "task", "held out", "wrong", "limit", "first look wrong", "model bound", "status", "nearest rival", "separation",
+            "taken by it", "reuses",
+        ),
         [
             (
-                name, one.evidence.certificate.held_out, f"{one.evidence.certificate.errors / one.evidence.certificate.held_out:.2%}",
-                f"{one.evidence.certificate.limit:.1%}", f"{one.bound:.2%}" if one.bound < 1 else ">= 100%", one.status, one.nearest,
-                "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(opened.record(name).transfer),
+                row["task"], row["held_out"], f"{row['errors'] / row['held_out']:.2%}", f"{row['limit']:.1%}",
+                f"{one.errors / row['held_out']:.2%}", f"{one.bound:.2%}" if one.bound < 1 else ">= 100%", one.status, one.nearest,
+                "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(row["transfer"]),
             )
-            for name, one in found.items()
+            for row, one in ((row, found[row["task"]]) for row in rows)
         ],
     )  # fmt: skip
 
@@ -258,21 +265,21 @@ def _ratio(value: float | None, interval: tuple[float, float] | None) -> str:
 
 def _rows(workspace: Any) -> list[dict[str, Any]]:
     """One record a task: what it is and what its certificate says of all tasks together."""
-    from cfedge.train.certificate import certify
+    from cfedge.train.certificate import certify, route
 
     names = workspace.tasks
     if not names:
         return []
-    evidence = certify(
-        {name: workspace.signature(name) for name in names}, {name: workspace.held_out(name).features for name in names}
-    )
+    held_out = {name: workspace.held_out(name).features for name in names}
+    router = route({name: workspace.signature(name) for name in names}, held_out)
+    evidence = certify({name: router(held_out[name]) for name in names})
     rows = []
     for name in names:
         record, found = workspace.record(name), evidence[name]
         rows.append(
             {
                 "task": name, "classes": len(record.classes), "labels": list(record.classes), "examples": record.examples,
-                "threshold": found.threshold, **dataclasses.asdict(found.certificate),
+                "transfer": dict(record.transfer), "threshold": found.threshold, **dataclasses.asdict(found.certificate),
             }
         )  # fmt: skip
     return rows

@@ -20,7 +20,7 @@ from cfedge.errors import IncompatibleError
 from cfedge.runtime.preprocess import TextPreprocessor, Tokens
 from cfedge.runtime.session import open_session
 
-__all__ = ["Encoded", "Slots", "Tail", "Trunk"]
+__all__ = ["Encoded", "Slots", "Tail", "Trunk", "no_adapter"]
 
 Floats = NDArray[np.float32]
 Slots = Mapping[str, Floats]
@@ -97,6 +97,15 @@ class Tail:
     def _run(self, states: Floats, slots: Slots) -> Floats:
         found: Floats = self._session.run(_TAIL_OUTPUTS, {"hidden": states, **slots})[0]
         return found
+
+
+def no_adapter(backbone: Backbone) -> dict[str, Floats]:
+    """Slots of rank 0: the tail as it was pretrained."""
+    slots: dict[str, Floats] = {}
+    for slot in backbone.slots:
+        slots[f"a.{slot.name}"] = np.zeros((1, slot.rows, 0), np.float32)
+        slots[f"b.{slot.name}"] = np.zeros((1, 0, slot.columns), np.float32)
+    return slots
 
 
 def _grouped(keys: Sequence[Hashable]) -> list[list[int]]:

@@ -1,6 +1,7 @@
 """Answer on a CPU: preprocess -> trunk -> lookup -> tail with the task's adapter -> head -> `Prediction`.
 
-One forward pass whatever the number of tasks. An answer does not depend on the batch it came in: texts of one length
+One forward pass whatever the number of tasks; where the lookup's margin is thin, one more run of the tail, frozen, for a
+second look. An answer does not depend on the batch it came in: texts of one length
 share a run of the trunk, texts of one length and task a run of the tail, and nothing is padded.
 
 Letters: B batch, S sequence, D width, C classes.
@@ -20,9 +21,9 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, load_arrays, read
 from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError, InputError, TaskError
-from cfedge.lookup import Found, Lookup, Signature
+from cfedge.lookup import Found, Looks, Pair, Router
 from cfedge.runtime.adapter import Adapter, load_adapter
-from cfedge.runtime.backbone import Tail, Trunk
+from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 
 __all__ = ["Engine", "Prediction"]
 
@@ -45,7 +46,9 @@ class Prediction(NamedTuple):
     runner_up
         The second-best task, None where there is one task only.
     distance
-        Relative Mahalanobis distance to the nearest cluster.
+        Relative Mahalanobis distance to the task's nearest cluster.
+    looks
+        2 where the first margin was thin and the lookup looked again, behind the frozen tail; else 1.
     unknown
         True where `distance` is above the task's threshold: belongs to no known task.
     reason
@@ -63,6 +66,7 @@ class Prediction(NamedTuple):
     margin: float | None
     runner_up: str | None
     distance: float
+    looks: int
     unknown: bool
     reason: str | None
     truncated: bool
@@ -94,7 +98,7 @@ class Engine:
         Of the bundle.
     tasks
         Names of the tasks, sorted.
-    lookup
+    router
         Chooses among them.
 
     Raises
@@ -111,13 +115,14 @@ class Engine:
         self._trunk = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone, threads=threads)
         self._tail = Tail(bundle[backbone.tail], backbone, threads=threads)
         self._tasks: dict[str, _Loaded] = {}
-        signatures: dict[str, Signature] = {}
+        signatures: dict[str, Looks] = {}
         for task in self.manifest.tasks:
             self._tasks[task.name] = _Loaded(task, load_adapter(bundle[task.adapter], task, backbone))
             what = f"signature of task {task.name!r}"
-            signatures[task.name] = Signature.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
-        self.lookup = Lookup(signatures)
-        self.tasks: tuple[str, ...] = self.lookup.tasks
+            signatures[task.name] = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
+        self.router = Router(signatures, self.manifest.second_look)
+        self.tasks: tuple[str, ...] = self.router.tasks
+        self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name] for name in self.tasks]
 
     @classmethod
@@ -152,7 +157,12 @@ class Engine:
         if not texts:
             return []
         encoded = self._trunk(texts)
-        found = [self.lookup.one(row, position) for position, row in enumerate(encoded.features)]
+        found = [self.router.first.one(row, position) for position, row in enumerate(encoded.features)]
+        thin = [row for row, one in enumerate(found) if one.margin < self.router.margin]
+        if thin:
+            features = self._tail([encoded.hidden[row] for row in thin], [self._frozen] * len(thin))
+            for row, tail in zip(thin, features, strict=True):
+                found[row] = self.router.again(encoded.features[row], tail, row)
         chosen = [self._named(task)] * len(found) if task else [self._in_order[one.task] for one in found]
         features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
@@ -160,9 +170,11 @@ class Engine:
             self._answer(row, one, found[row], features[row], encoded.tokens[row].truncated, ms) for row, one in enumerate(chosen)
         ]
 
-    def features(self, texts: Sequence[str]) -> Floats:
-        """Return the lookup's features: unit-length float32 [B, D]."""
-        return np.stack(self._trunk(texts).features)
+    def features(self, texts: Sequence[str]) -> Pair:
+        """Return the features of both looks."""
+        encoded = self._trunk(texts)
+        tail = self._tail(encoded.hidden, [self._frozen] * len(texts))
+        return Pair(np.stack(encoded.features), np.stack(tail))
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
@@ -197,6 +209,7 @@ class Engine:
             margin=None if alone else found.margin,
             runner_up=None if alone else self.tasks[found.runner_up],
             distance=found.distance,
+            looks=found.looks,
             unknown=unknown,
             reason=reason,
             truncated=truncated,

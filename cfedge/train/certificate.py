@@ -22,12 +22,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from cfedge.bundle.manifest import Certificate
-from cfedge.lookup import Lookup, Signature
+from cfedge.lookup import Looks, Lookup, Pair, Retrieval, Router, Signature
 
-__all__ = ["Evidence", "Inspection", "certify", "inspect", "lower_limit", "upper_limit"]
+__all__ = ["Evidence", "Inspection", "certify", "inspect", "lower_limit", "route", "upper_limit"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
+
+#: Of held-out inputs: the second look costs them one more run of the tail (docs/decisions/lookup.md).
+SECOND_LOOK_SHARE = 0.05
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,12 @@ def lower_limit(errors: int, examples: int, alpha: float) -> float:
 
 @dataclass(frozen=True)
 class Inspection:
-    """One task's certificate against the lookup's own model.
+    """What the first look's own model says of one task, and whether the evidence bears it out.
 
     Attributes
     ----------
-    evidence
-        Measured: errors, limit, threshold.
+    errors
+        Held-out examples that the first look gives to another task.
     bound
         Model: sum over own clusters c, weighted by their counts, of sum over rival clusters c' of Q(d(c, c') / 2), d
         being the Mahalanobis distance of the means under the shared, shrunk covariance. Not capped: >= 1 says nothing.
@@ -75,7 +80,7 @@ class Inspection:
         1 or more.
     """
 
-    evidence: Evidence
+    errors: int
     bound: float
     nearest: str | None
     separation: float | None
@@ -84,51 +89,51 @@ class Inspection:
 
 
 def certify(
-    signatures: Mapping[str, Signature],
-    held_out: Mapping[str, NDArray[np.float32]],
-    *,
-    alpha: float = ALPHA,
-    false_reject_rate: float = FALSE_REJECT_RATE,
-    shrinkage: float | None = None,
+    found: Mapping[str, Retrieval], *, alpha: float = ALPHA, false_reject_rate: float = FALSE_REJECT_RATE
 ) -> dict[str, Evidence]:
     """Certify every task against all of them.
 
     Parameters
     ----------
-    signatures
-        As shipped, by task.
-    held_out
-        Unit-length features float32 [N, D], by task, N >= 1.
+    found
+        By task, all of them: what the lookup that ships makes of its held-out examples, N >= 1.
     alpha
         All tasks' limits hold together with probability >= 1 - alpha (each at alpha / T).
     false_reject_rate
         Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1 - rate))-th smallest
         distance (split conformal), at most the largest, of the held-out examples that the lookup gives to this task: those
         are the ones to which the engine applies it.
-    shrinkage
-        See `cfedge.lookup.Lookup`.
     """
-    lookup = Lookup(signatures, shrinkage=shrinkage)
+    tasks = sorted(found)
     evidence: dict[str, Evidence] = {}
-    for position, name in enumerate(lookup.tasks):
-        found = lookup(held_out[name])
-        wrong = found.task[found.task != position]
-        rivals = Counter(lookup.tasks[index] for index in wrong)
+    for position, name in enumerate(tasks):
+        own = found[name]
+        wrong = own.task[own.task != position]
+        rivals = Counter(tasks[index] for index in wrong)
         rival, rival_errors = min(rivals.items(), key=lambda item: (-item[1], item[0])) if rivals else (None, 0)
-        examples = len(found.task)
+        examples = len(own.task)
         certificate = Certificate(
             held_out=examples,
             errors=len(wrong),
-            limit=upper_limit(len(wrong), examples, alpha / len(lookup.tasks)),
+            limit=upper_limit(len(wrong), examples, alpha / len(tasks)),
             alpha=alpha,
-            tasks=len(lookup.tasks),
+            tasks=len(tasks),
             rival=rival,
             rival_errors=rival_errors,
         )
-        own = found.distance[found.task == position]
-        threshold = _threshold(own if len(own) else found.distance, false_reject_rate)
+        distances = own.distance[own.task == position]
+        threshold = _threshold(distances if len(distances) else own.distance, false_reject_rate)
         evidence[name] = Evidence(certificate, threshold, false_reject_rate)
     return evidence
+
+
+def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> Router:
+    """Return the router that ships: its second look is for the `SECOND_LOOK_SHARE` of held-out inputs with the thinnest margins."""
+    first = Lookup({name: one.trunk for name, one in signatures.items()})
+    if len(first.tasks) == 1:
+        return Router(signatures, 0.0)
+    margins = np.concatenate([first(pair.trunk).margin for pair in held_out.values()])
+    return Router(signatures, float(np.quantile(margins, SECOND_LOOK_SHARE)))
 
 
 def _threshold(distances: NDArray[np.float32], rate: float) -> float:
@@ -138,31 +143,40 @@ def _threshold(distances: NDArray[np.float32], rate: float) -> float:
 
 
 def inspect(
-    signatures: Mapping[str, Signature],
-    held_out: Mapping[str, NDArray[np.float32]],
-    *,
-    alpha: float = ALPHA,
-    shrinkage: float | None = None,
+    signatures: Mapping[str, Signature], held_out: Mapping[str, Floats], *, alpha: float = ALPHA, shrinkage: float | None = None
 ) -> dict[str, Inspection]:
-    """Certify every task and hold its model bound against the evidence; for the arguments see `certify`."""
+    """Hold the model bound of the first look against its held-out errors.
+
+    Parameters
+    ----------
+    signatures
+        Of the trunk's features, by task.
+    held_out
+        The trunk's features float32 [N, D], by task.
+    alpha
+        See `certify`.
+    shrinkage
+        See `cfedge.lookup.Lookup`.
+    """
     lookup = Lookup(signatures, shrinkage=shrinkage)
-    evidence = certify(signatures, held_out, alpha=alpha, shrinkage=shrinkage)
-    found: dict[str, Inspection] = {}
+    found = {name: lookup(held_out[name]) for name in lookup.tasks}
+    evidence = certify(found, alpha=alpha)
+    inspected: dict[str, Inspection] = {}
     for name in lookup.tasks:
         apart = lookup.separations(name)
         counts = signatures[name].counts / signatures[name].counts.sum()
         bound = float(sum(counts @ stats.norm.sf(distances / 2).sum(axis=1) for distances in apart.values()))
         nearest = min(apart, key=lambda rival: (float(apart[rival].min()), rival)) if apart else None
-        taken = lookup(held_out[name]).task
-        found[name] = Inspection(
-            evidence=evidence[name],
+        certificate = evidence[name].certificate
+        inspected[name] = Inspection(
+            errors=certificate.errors,
             bound=bound,
             nearest=nearest,
             separation=float(apart[nearest].min()) if nearest else None,
-            nearest_errors=int((taken == lookup.tasks.index(nearest)).sum()) if nearest else 0,
-            status=_status(evidence[name].certificate, bound),
+            nearest_errors=int((found[name].task == lookup.tasks.index(nearest)).sum()) if nearest else 0,
+            status=_status(certificate, bound),
         )
-    return found
+    return inspected
 
 
 def _status(certificate: Certificate, bound: float) -> str:

@@ -1,4 +1,4 @@
-"""Learn one task: trunk features once, then adapter and head on the tail, then signature and held-out evidence.
+"""Learn one task: the frozen encoder's features once, then adapter and head on the tail, then signature and held-out evidence.
 
 "Quantise first, then adapt": hidden states come from the shipped int8 trunk, and the tail that is trained holds the
 de-quantised int8 weights, so the adapter also learns away the quantisation error. Nothing of another task is read but
@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -25,8 +26,9 @@ from torch.nn import functional
 from cfedge.bundle.files import dump_arrays, load_arrays
 from cfedge.bundle.manifest import canonical_json
 from cfedge.errors import CfedgeError, DataError
+from cfedge.lookup import Looks, Pair
 from cfedge.progress import Progress, Quiet
-from cfedge.runtime.backbone import Trunk
+from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
 from cfedge.train.composition import SitePool, pool
 from cfedge.train.data import Examples, split_held_out
@@ -92,12 +94,9 @@ def learn(
         )
     targets = _targets(examples, classes)
     with _threads(settings.threads):
-        trunk = Trunk(
-            workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), workspace.backbone,
-            threads=torch.get_num_threads(),
-        )  # fmt: skip
-        hidden, features = _cached_features(workspace, trunk, examples.texts, progress)
-        evidence = HeldOut(held_out.texts, _targets(held_out, classes), np.stack(trunk(held_out.texts).features))
+        encoder = _Encoder(workspace)
+        hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
+        evidence = HeldOut(held_out.texts, _targets(held_out, classes), encoder(held_out.texts)[1])
         earlier = {other: workspace.adapter(other) for other in workspace.tasks if other != name} if settings.reuse else {}
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
         adapter, pairs = _train(workspace, pools, hidden, targets, len(classes), settings, progress)
@@ -113,7 +112,7 @@ def learn(
             kept_energy=min(folded.kept for folded in pairs.folded().values()),
         ),
         adapter=adapter,
-        signature=signature(features, targets),
+        signature=Looks(signature(features.trunk, targets), signature(features.tail, targets)),
         held_out=evidence,
     )
     workspace.put(task, replace=replace)
@@ -128,35 +127,48 @@ def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([position[label] for label in examples.labels], np.int64)
 
 
-def _cached_features(
-    workspace: Workspace, trunk: Trunk, texts: tuple[str, ...], progress: Progress
-) -> tuple[list[Floats], Floats]:
+class _Encoder:
+    """The shipped trunk and the shipped tail without an adapter, with as many threads as torch."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        threads = torch.get_num_threads()
+        self.digest = workspace.backbone.digest
+        self._trunk = Trunk(
+            workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), workspace.backbone, threads=threads
+        )
+        self._tail = Tail(workspace.backbone_file("tail.onnx"), workspace.backbone, threads=threads)
+        self._frozen = no_adapter(workspace.backbone)
+
+    def __call__(self, texts: Sequence[str]) -> tuple[list[Floats], Pair]:
+        """Return the hidden states [S, D] of each text and the features of both looks."""
+        encoded = self._trunk(texts)
+        behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
+        return [states[0] for states in encoded.hidden], Pair(np.stack(encoded.features), np.stack(behind))
+
+
+def _cached_features(encoder: _Encoder, cache: Path, texts: tuple[str, ...], progress: Progress) -> tuple[list[Floats], Pair]:
     """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted run left them."""
-    key = hashlib.sha256(canonical_json([workspace.backbone.digest, texts])).hexdigest()
-    path = workspace.cache / f"{key}.safetensors"
+    key = hashlib.sha256(canonical_json([encoder.digest, texts])).hexdigest()
+    path = cache / f"{key}.safetensors"
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):
             arrays = load_arrays(path.read_bytes(), str(path))
+            kept = {name: arrays[name].astype(np.float32, copy=False) for name in ("hidden", "trunk", "tail")}
             bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
-            return np.split(arrays["hidden"].astype(np.float32, copy=False), bounds), arrays["features"].astype(
-                np.float32, copy=False
-            )
+            return np.split(kept["hidden"], bounds), Pair(kept["trunk"], kept["tail"])
     hidden: list[Floats] = []
-    features: list[Floats] = []
+    parts: list[Pair] = []
     step = 64
-    with progress.track("trunk features", len(texts)) as advance:
+    with progress.track("features of the frozen encoder", len(texts)) as advance:
         for start in range(0, len(texts), step):
-            encoded = trunk(texts[start : start + step])
-            hidden.extend(states[0] for states in encoded.hidden)
-            features.extend(encoded.features)
-            advance(len(encoded.hidden))
-    arrays = {
-        "hidden": np.concatenate(hidden),
-        "lengths": np.array([len(states) for states in hidden], np.int64),
-        "features": np.stack(features),
-    }
-    write_file(path, dump_arrays(arrays))
-    return hidden, np.stack(features)
+            states, features = encoder(texts[start : start + step])
+            hidden.extend(states)
+            parts.append(features)
+            advance(len(states))
+    features = Pair(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+    lengths = np.array([len(states) for states in hidden], np.int64)
+    write_file(path, dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}))
+    return hidden, features
 
 
 def _train(

@@ -38,13 +38,16 @@ class TaskScores:
 
 @dataclass(frozen=True)
 class Scores:
-    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks."""
+    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks;
+    `second_looks` is the share of answers that took one more run of the frozen tail.
+    """
 
     tasks: list[TaskScores]
     accuracy: float
     task_mean: float
     retrieval: float
     known: float
+    second_looks: float
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def score(
     pooled = {
         key: float(np.average([getattr(row, key) for row in rows], weights=weights)) for key in ("accuracy", "retrieval", "known")
     }
-    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), **pooled)
+    again = _share(one.looks == 2 for name in labels for one in answers[name])
+    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), second_looks=again, **pooled)
 
 
 def forgetting(matrix: NDArray[np.float64]) -> float:

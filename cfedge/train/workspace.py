@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note
 from cfedge.bundle.manifest import Backbone, canonical_json, typed
 from cfedge.errors import CfedgeError, DamagedError, SchemaError, StorageError, TaskError, WorkspaceError
-from cfedge.lookup import Signature
+from cfedge.lookup import Looks, Pair
 from cfedge.storage import new_folder, write_file
 
 __all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
@@ -52,11 +52,11 @@ _FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{16}}")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Evidence: N texts, their classes int64 [N] and their unit-length trunk features float32 [N, D]."""
+    """Evidence: N texts, their classes int64 [N] and the features of both looks, float32 [N, D]."""
 
     texts: tuple[str, ...]
     classes: NDArray[np.int64]
-    features: Floats
+    features: Pair
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class LearnedTask:
 
     record: TaskRecord
     adapter: Mapping[str, Floats]
-    signature: Signature
+    signature: Looks
     held_out: HeldOut
 
 
@@ -183,11 +183,11 @@ class Workspace:
         """Read a task's adapter and head."""
         return self._loaded(name, "adapter.safetensors", _adapter)
 
-    def signature(self, name: str) -> Signature:
-        """Read a task's signature."""
+    def signature(self, name: str) -> Looks:
+        """Read a task's signatures, of both looks."""
         width = self.backbone.width
         return self._loaded(
-            name, "signature.safetensors", lambda data, what: Signature.from_arrays(load_arrays(data, what), what, width)
+            name, "signature.safetensors", lambda data, what: Looks.from_arrays(load_arrays(data, what), what, width)
         )
 
     def held_out(self, name: str) -> HeldOut:
@@ -245,7 +245,7 @@ class Workspace:
             "adapter.safetensors": dump_arrays(task.adapter),
             "signature.safetensors": dump_arrays(task.signature.arrays()),
             "held_out.safetensors": dump_arrays(
-                {"classes": task.held_out.classes, "features": task.held_out.features}, {"texts": task.held_out.texts}
+                {"classes": task.held_out.classes, **task.held_out.features._asdict()}, {"texts": task.held_out.texts}
             ),
         }
         folder = f"{record.name}-{_digest(parts)}"
@@ -366,5 +366,7 @@ def _held_out(data: bytes, what: str) -> HeldOut:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise TypeError("texts that are no list of texts")
     return HeldOut(
-        tuple(texts), arrays["classes"].astype(np.int64, copy=False), arrays["features"].astype(np.float32, copy=False)
+        tuple(texts),
+        arrays["classes"].astype(np.int64, copy=False),
+        Pair(arrays["trunk"].astype(np.float32, copy=False), arrays["tail"].astype(np.float32, copy=False)),
     )

@@ -19,7 +19,7 @@ from cfedge.errors import StorageError, WorkspaceError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
-from cfedge.train.certificate import certify
+from cfedge.train.certificate import certify, route
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
@@ -58,9 +58,9 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
             raise WorkspaceError(
                 f"task {name!r}: expected backbone {backbone.digest[:12]}, found {task.record.base[:12]}; learn it again with --replace"
             )
-    evidence = certify(
-        {name: task.signature for name, task in learned.items()}, {name: task.held_out.features for name, task in learned.items()}
-    )
+    held_out = {name: task.held_out.features for name, task in learned.items()}
+    router = route({name: task.signature for name, task in learned.items()}, held_out)
+    evidence = certify({name: router(held_out[name]) for name in learned})
     objects: dict[str, bytes] = {}
 
     def keep(data: bytes) -> FileRef:
@@ -88,7 +88,7 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
     versions = {package: version(package) for package in _PACKAGES}
 
     def manifest() -> Manifest:
-        return Manifest(backbone, tuple(entries.values()), versions=versions)
+        return Manifest(backbone, tuple(entries.values()), second_look=router.margin, versions=versions)
 
     engine = Engine(Bundle(manifest(), objects))
     with (progress or Quiet()).track("golden vectors", len(entries)) as advance:

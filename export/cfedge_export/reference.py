@@ -9,29 +9,34 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cfedge.lookup import Lookup
+from cfedge.lookup import Pair, Router
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import Tail, Trunk
+from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.train.data import Examples
 from cfedge.train.workspace import Workspace
 
 __all__ = ["float_accuracy"]
 
 
-def float_accuracy(workspace: Workspace, tests: Mapping[str, Examples], progress: Progress | None = None) -> dict[str, float]:
+def float_accuracy(
+    workspace: Workspace, tests: Mapping[str, Examples], second_look: float, progress: Progress | None = None
+) -> dict[str, float]:
     """Return, by task, the share of test examples whose task and label the float model gets right."""
     backbone = workspace.backbone
     trunk = Trunk(workspace.backbone_file("float_trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
     tail = Tail(workspace.backbone_file("float_tail.onnx"), backbone)
     tasks = {name: workspace.task(name) for name in workspace.tasks}
     adapters = {name: Adapter.from_arrays(task.adapter) for name, task in tasks.items()}
-    lookup = Lookup({name: task.signature for name, task in tasks.items()})
+    router = Router({name: task.signature for name, task in tasks.items()}, second_look)
+    frozen = no_adapter(backbone)
     accuracy: dict[str, float] = {}
     with (progress or Quiet()).track("float reference", len(tests)) as advance:
         for name, examples in tests.items():
             encoded = trunk(examples.texts)
-            chosen = [lookup.tasks[lookup.one(row).task] for row in encoded.features]
+            behind = tail(encoded.hidden, [frozen] * len(examples))
+            found = router(Pair(np.stack(encoded.features), np.stack(behind)))
+            chosen = [router.tasks[task] for task in found.task]
             features = tail(encoded.hidden, [adapters[task].slots for task in chosen])
             right = []
             for task, one, label in zip(chosen, features, examples.labels, strict=True):

@@ -58,8 +58,8 @@ GOLDEN = (
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"width":4},'
-    '"lookup":"class-clusters","schema":1,'
-    '"sha256":"ad31d15dfd6fb2890608a049d78ab1ed39e93c006758fae5d193a3276726f304",'
+    '"lookup":"class-clusters","schema":1,"second_look":0.0,'
+    '"sha256":"6dd5e84c94394314e4dfc63bd93668e9ce0fddcc0acd50a4b411fa0e86b5a6a9",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"limit":0.34,"rival":null,"rival_errors":0,"tasks":2},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
@@ -187,7 +187,10 @@ def manifests(draw: st.DrawFn) -> Manifest:
         )
         for at, name in enumerate(names)
     )  # fmt: skip
-    return Manifest(draw(backbones), tasks, draw(texts), draw(st.dictionaries(texts, texts, max_size=3)))
+    return Manifest(
+        draw(backbones), tasks, lookup=draw(texts), second_look=draw(st.floats(0, 1e6)),
+        versions=draw(st.dictionaries(texts, texts, max_size=3)),
+    )  # fmt: skip
 
 
 often = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
@@ -513,6 +516,7 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("backbone", "split"), 4, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
         (("backbone", "max_tokens"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
+        (("second_look",), -0.5, "manifest.second_look: expected >= 0, found -0.5"),
         (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
         (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),
         (("tasks", 0, "classes", 1), "", "labels: expected 1..200 characters, found ''"),

@@ -26,6 +26,12 @@ def strict_numerics() -> Iterator[None]:
         yield
 
 
+def certified(signatures: dict[str, Signature], held_out: dict[str, Floats], **choices: float) -> dict[str, Evidence]:
+    """Certify one look at the held-out features."""
+    lookup = Lookup(signatures)
+    return certify({name: lookup(features) for name, features in held_out.items()}, **choices)
+
+
 # --- the limit --------------------------------------------------------------------------------------------------------
 
 
@@ -88,7 +94,7 @@ def test_all_limits_hold_together_in_95_percent_of_draws() -> None:
             name: points[np.where(np.arange(examples[task]) < errors[task], (task + 1) % 4, task)]
             for task, name in enumerate(names)
         }
-        evidence = certify(signatures, held_out)
+        evidence = certified(signatures, held_out)
         assert [evidence[name].certificate.errors for name in names] == errors.tolist()
         wrong += any(evidence[name].certificate.limit < rate for name, rate in zip(names, rates, strict=True))
 
@@ -106,7 +112,7 @@ def test_each_limit_is_at_alpha_shared_among_the_tasks() -> None:
     signatures, points = make_points(5)
     held_out = {name: points[[index] * 30] for index, name in enumerate(signatures)}
     for alpha in (0.05, 0.2):
-        for one in certify(signatures, held_out, alpha=alpha).values():
+        for one in certified(signatures, held_out, alpha=alpha).values():
             assert one.certificate.limit == pytest.approx(1 - (alpha / 5) ** (1 / 30))
             assert (one.certificate.alpha, one.certificate.tasks) == (alpha, 5)
 
@@ -135,7 +141,7 @@ def make_gaussians(
 def test_errors_are_counted_as_the_lookup_makes_them() -> None:
     signatures, held_out = make_gaussians(0, tasks=4)
     lookup = Lookup(signatures)
-    evidence = certify(signatures, held_out)
+    evidence = certified(signatures, held_out)
     assert list(evidence) == list(lookup.tasks)
     counted = 0
     for position, name in enumerate(lookup.tasks):
@@ -153,15 +159,15 @@ def test_errors_are_counted_as_the_lookup_makes_them() -> None:
 
 def test_the_order_of_tasks_does_not_matter() -> None:
     signatures, held_out = make_gaussians(1, tasks=4)
-    turned = certify(dict(reversed(signatures.items())), dict(reversed(held_out.items())))
-    assert turned == certify(signatures, held_out)
+    turned = certified(dict(reversed(signatures.items())), dict(reversed(held_out.items())))
+    assert turned == certified(signatures, held_out)
 
 
 def test_the_rival_is_the_task_that_takes_most() -> None:
     signatures, points = make_points(4)
     held_out = {name: points[[index] * 10] for index, name in enumerate(signatures)}
     held_out["task 1"] = points[[1, 1, 1, 1, 1, 1, 0, 3, 3, 2]]
-    certificate = certify(signatures, held_out)["task 1"].certificate
+    certificate = certified(signatures, held_out)["task 1"].certificate
     assert (certificate.errors, certificate.rival, certificate.rival_errors) == (4, "task 3", 2)
 
 
@@ -169,13 +175,13 @@ def test_rivals_that_take_as_much_are_named_in_order() -> None:
     signatures, points = make_points(4)
     held_out = {name: points[[index] * 10] for index, name in enumerate(signatures)}
     held_out["task 1"] = points[[1, 1, 1, 1, 3, 3, 2, 2, 0, 1]]
-    certificate = certify(signatures, held_out)["task 1"].certificate
+    certificate = certified(signatures, held_out)["task 1"].certificate
     assert (certificate.errors, certificate.rival, certificate.rival_errors) == (5, "task 2", 2)
 
 
 def test_without_errors_there_is_no_rival() -> None:
     signatures, points = make_points(3)
-    certificate = certify(signatures, {name: points[[index]] for index, name in enumerate(signatures)})["task 2"].certificate
+    certificate = certified(signatures, {name: points[[index]] for index, name in enumerate(signatures)})["task 2"].certificate
     assert (certificate.errors, certificate.rival, certificate.rival_errors) == (0, None, 0)
 
 
@@ -189,7 +195,7 @@ def test_a_new_rival_never_lowers_the_errors_or_the_limit() -> None:
     before: dict[str, Evidence] = {}
     for tasks in range(1, 7):
         names = list(signatures)[:tasks]
-        after = certify({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
+        after = certified({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
         for name, old in before.items():
             assert after[name].certificate.errors >= old.certificate.errors
             assert after[name].certificate.limit > old.certificate.limit
@@ -199,14 +205,14 @@ def test_a_new_rival_never_lowers_the_errors_or_the_limit() -> None:
 
 def test_one_task_alone_has_no_errors() -> None:
     signatures, held_out = make_gaussians(4, tasks=1)
-    certificate = certify(signatures, held_out)["task 0"].certificate
+    certificate = certified(signatures, held_out)["task 0"].certificate
     assert (certificate.errors, certificate.rival) == (0, None)
     assert certificate.limit == pytest.approx(1 - ALPHA ** (1 / 60))
 
 
 def test_one_held_out_example_is_enough() -> None:
     signatures, points = make_points(2)
-    evidence = certify(signatures, {"task 0": points[:1], "task 1": points[:1]})
+    evidence = certified(signatures, {"task 0": points[:1], "task 1": points[:1]})
     right, wrong = evidence["task 0"], evidence["task 1"]
     assert (right.certificate.held_out, right.certificate.errors) == (1, 0)
     assert right.certificate.limit == pytest.approx(1 - ALPHA / 2)
@@ -229,7 +235,7 @@ def test_the_threshold_is_the_stated_distance_of_the_examples_that_the_lookup_gi
     near = {name: one.means[0] + rng.normal(size=(examples, 3)) * 0.05 for name, one in signatures.items()}
     strays = {name: np.roll(list(near.values()), 1, axis=0)[place][:5] for place, name in enumerate(near)}
     held_out = {name: np.concatenate([near[name], strays[name]]).astype(np.float32) for name in near}
-    evidence = certify(signatures, held_out, false_reject_rate=rate)
+    evidence = certified(signatures, held_out, false_reject_rate=rate)
     lookup = Lookup(signatures)
     for name, one in evidence.items():
         assert one.certificate.errors == len(strays[name])
@@ -248,7 +254,7 @@ def test_fresh_inputs_are_rejected_at_about_the_chosen_rate(rate: float) -> None
 
     signatures = {f"task {i}": signature(draw(i, 200), np.zeros(200, np.int64)) for i in range(3)}
     lookup = Lookup(signatures)
-    evidence = certify(signatures, {f"task {i}": draw(i, 1000) for i in range(3)}, false_reject_rate=rate)
+    evidence = certified(signatures, {f"task {i}": draw(i, 1000) for i in range(3)}, false_reject_rate=rate)
     for task in range(3):
         rejected = (lookup(draw(task, 4000)).distance > evidence[f"task {task}"].threshold).mean()
         # Four standard deviations of the threshold's 1,000 draws and of these 4,000.
@@ -262,7 +268,7 @@ def test_over_many_small_held_out_sets_the_mean_false_reject_rate_keeps_to_the_c
     fresh = np.sort(Lookup(signatures)(rng.normal(size=(5000, 4)).astype(np.float32)).distance)
     rejected = []
     for _ in range(600):
-        evidence = certify(signatures, {"only": rng.normal(size=(24, 4)).astype(np.float32)}, false_reject_rate=0.1)
+        evidence = certified(signatures, {"only": rng.normal(size=(24, 4)).astype(np.float32)}, false_reject_rate=0.1)
         rejected.append(1 - np.searchsorted(fresh, np.float32(evidence["only"].threshold), side="right") / len(fresh))
     # 23rd smallest of 24: 2 of 25 places are above it.
     assert np.mean(rejected) == pytest.approx(2 / 25, abs=0.01)
@@ -301,7 +307,7 @@ def test_for_two_gaussian_clusters_the_bound_is_the_error_of_the_lookup() -> Non
     signatures = {f"task {task}": signature(draw(task, many), np.zeros(many, np.int64)) for task in (0, 1)}
     held_out = {f"task {task}": draw(task, many) for task in (0, 1)}
     for one in inspect(signatures, held_out).values():
-        share = one.evidence.certificate.errors / many
+        share = one.errors / many
         assert one.bound == pytest.approx(share, abs=5 * (share * (1 - share) / many) ** 0.5)
         assert 0.02 < one.bound < 0.2
 
@@ -309,7 +315,7 @@ def test_for_two_gaussian_clusters_the_bound_is_the_error_of_the_lookup() -> Non
 def test_with_many_rivals_the_bound_is_above_the_error_of_gaussian_clusters() -> None:
     signatures, held_out = make_gaussians(9, tasks=4, classes=3, width=8, examples=3000)
     found = inspect(signatures, held_out)
-    assert all(one.bound > one.evidence.certificate.errors / 3000 for one in found.values())
+    assert all(one.bound > one.errors / 3000 for one in found.values())
     assert {one.status for one in found.values()} <= {"holds", "vacuous"}
 
 

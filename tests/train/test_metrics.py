@@ -21,6 +21,7 @@ def answer(task: str = "rooms", label: str = "heat", *, distance: float = 0.0, u
         margin=None,
         runner_up=None,
         distance=distance,
+        looks=1,
         unknown=unknown,
         reason="far away" if unknown else None,
         truncated=False,

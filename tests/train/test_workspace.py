@@ -20,7 +20,7 @@ from test_storage import tree
 from cfedge.bundle.files import dump_arrays, load_arrays, reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import CfedgeError, DamagedError, IncompatibleError, StorageError, TaskError, WorkspaceError
-from cfedge.lookup import Signature
+from cfedge.lookup import Looks, Pair, Signature
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
 FILES = {
@@ -43,12 +43,17 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         "a.l2.o": rng.normal(size=(1, 4, 2)).astype(np.float32), "b.l2.o": rng.normal(size=(1, 2, 4)).astype(np.float32),
         "head.weight": rng.normal(size=(4, len(classes))).astype(np.float32), "head.bias": np.zeros(len(classes), np.float32),
     }  # fmt: skip
-    signature = Signature(
-        counts=np.full(len(classes), 6, np.int64), means=rng.normal(size=(len(classes), 4)).astype(np.float16),
-        factor=rng.normal(size=(2, 4)).astype(np.float16), diagonal=np.ones(4, np.float32), quartic=1.25,
+    looks = Looks(
+        *(
+            Signature(
+                counts=np.full(len(classes), 6, np.int64), means=rng.normal(size=(len(classes), 4)).astype(np.float16),
+                factor=rng.normal(size=(2, 4)).astype(np.float16), diagonal=np.ones(4, np.float32), quartic=1.25,
+            )
+            for _ in Looks._fields
+        )
     )  # fmt: skip
-    held_out = HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), rng.normal(size=(2, 4)).astype(np.float32))
-    return LearnedTask(record, adapter, signature, held_out)
+    features = Pair(*(rng.normal(size=(2, 4)).astype(np.float32) for _ in Pair._fields))
+    return LearnedTask(record, adapter, looks, HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features))
 
 
 LIGHTS = made("lights", ("on", "off"), seed=1)
@@ -67,7 +72,8 @@ def check_equal(found: LearnedTask, expected: LearnedTask) -> None:
     assert set(found.adapter) == set(expected.adapter)
     pairs = [(found.adapter[name], array) for name, array in expected.adapter.items()]
     pairs += [(found.signature.arrays()[name], array) for name, array in expected.signature.arrays().items()]
-    pairs += [(found.held_out.classes, expected.held_out.classes), (found.held_out.features, expected.held_out.features)]
+    pairs += [(found.held_out.classes, expected.held_out.classes)]
+    pairs += list(zip(found.held_out.features, expected.held_out.features, strict=True))
     for one, other in pairs:
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)

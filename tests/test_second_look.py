@@ -1,0 +1,147 @@
+"""The second look: when it happens, what it adds up, and that it does not depend on the batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.preprocessing import normalize
+
+from cfedge import Engine
+from cfedge.bundle.files import Bundle, read
+from cfedge.errors import IncompatibleError, InputError
+from cfedge.lookup import Looks, Pair, Router
+from cfedge.train.certificate import SECOND_LOOK_SHARE, route
+from cfedge.train.signature import signature
+
+Floats = NDArray[np.float32]
+NAMES = ("doors", "lamps", "lifts")
+
+
+def draw(seed: int, examples: int, apart: float) -> dict[str, Floats]:
+    """By task: unit-length features around two clusters a task, `apart` from those of the other tasks."""
+    rng = np.random.default_rng(seed)
+    means = np.random.default_rng(99).normal(size=(3, 2, 10)) * apart
+    classes = np.arange(examples) % 2
+    return {
+        name: normalize(means[task][classes] + rng.normal(size=(examples, 10))).astype(np.float32)
+        for task, name in enumerate(NAMES)
+    }
+
+
+def make_looks(trunk: dict[str, Floats], tail: dict[str, Floats]) -> dict[str, Looks]:
+    classes = np.arange(len(next(iter(trunk.values())))) % 2
+    return {name: Looks(signature(trunk[name], classes), signature(tail[name], classes)) for name in trunk}
+
+
+@pytest.fixture
+def looks() -> dict[str, Looks]:
+    return make_looks(draw(0, 200, 0.5), draw(1, 200, 2.0))
+
+
+@pytest.fixture
+def inputs() -> Pair:
+    return Pair(np.concatenate(list(draw(2, 60, 0.5).values())), np.concatenate(list(draw(3, 60, 2.0).values())))
+
+
+def test_without_a_margin_there_is_no_second_look(looks: dict[str, Looks], inputs: Pair) -> None:
+    router = Router(looks, 0.0)
+    found, first = router(inputs), router.first(inputs.trunk)
+    for field in dataclasses.fields(found):
+        assert np.array_equal(getattr(found, field.name), getattr(first, field.name))
+    assert set(found.looks) == {1}
+
+
+def test_a_second_look_adds_the_scores_of_both_spaces(looks: dict[str, Looks], inputs: Pair) -> None:
+    router = Router(looks, math.inf)
+    found = router(inputs)
+    both = router.first.scores(inputs.trunk) + router.second.scores(inputs.tail)
+    ordered = np.sort(both, axis=1)
+    assert set(found.looks) == {2}
+    assert np.array_equal(found.task, both.argmax(axis=1))
+    assert np.array_equal(found.runner_up, both.argsort(axis=1)[:, -2])
+    np.testing.assert_allclose(found.score, ordered[:, -1], rtol=1e-6)
+    np.testing.assert_allclose(found.margin, ordered[:, -1] - ordered[:, -2], atol=1e-4)
+
+
+def test_the_distance_is_the_chosen_tasks_behind_the_trunk(looks: dict[str, Looks], inputs: Pair) -> None:
+    again, first = Router(looks, math.inf)(inputs), Router(looks, 0.0)(inputs)
+    same = again.task == first.task
+    assert 0.3 < same.mean() < 1
+    np.testing.assert_allclose(again.distance[same], first.distance[same], atol=1e-4)
+    assert (again.distance[~same] > first.distance[~same] - 1e-4).all()
+
+
+def test_only_thin_margins_are_looked_at_again(looks: dict[str, Looks], inputs: Pair) -> None:
+    margins = Router(looks, 0.0)(inputs).margin
+    found = Router(looks, float(np.quantile(margins, 0.25)))(inputs)
+    assert np.array_equal(found.looks == 2, margins < np.quantile(margins, 0.25))
+
+
+def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_second_look_finds_the_task(
+    looks: dict[str, Looks], inputs: Pair
+) -> None:
+    truth = np.repeat(np.arange(3), 60)
+    share = [float((Router(looks, margin)(inputs).task == truth).mean()) for margin in (0.0, 1.0, math.inf)]
+    assert share[0] < 0.85 < 0.95 < share[2]
+    assert share[0] < share[1] < share[2]
+
+
+def test_the_margin_that_ships_leaves_the_stated_share_of_held_out_inputs_to_the_second_look(looks: dict[str, Looks]) -> None:
+    trunk, tail = draw(4, 100, 0.5), draw(5, 100, 2.0)
+    held_out = {name: Pair(trunk[name], tail[name]) for name in NAMES}
+    router = route(looks, held_out)
+    share = np.concatenate([router(pair).looks for pair in held_out.values()]) == 2
+    assert share.mean() == pytest.approx(SECOND_LOOK_SHARE, abs=1 / 300)
+    assert route({"doors": looks["doors"]}, {"doors": held_out["doors"]}).margin == 0.0
+
+
+def test_features_behind_the_tail_that_are_not_finite_are_refused(looks: dict[str, Looks], inputs: Pair) -> None:
+    tail = inputs.tail.copy()
+    tail[1, 0] = np.nan
+    with pytest.raises(InputError, match="features of input 1: expected finite numbers"):
+        Router(looks, math.inf)(Pair(inputs.trunk, tail))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays.pop("tail.means"), "tail's part of the test: expected arrays"),
+        (
+            lambda arrays: arrays.update({"nose.means": arrays["tail.means"]}),
+            "expected arrays of trunk and tail, found 'nose.means'",
+        ),
+        (lambda arrays: arrays.update({"tail.counts": arrays["tail.counts"] + 1}), "expected equal counts"),
+    ],
+)
+def test_stored_looks_that_do_not_fit_are_refused(looks: dict[str, Looks], change: object, message: str) -> None:
+    arrays = looks["doors"].arrays()
+    assert Looks.from_arrays(arrays, "test", 10).tail.counts.tolist() == [100, 100]
+    change(arrays)  # type: ignore[operator]
+    with pytest.raises(IncompatibleError, match=message):
+        Looks.from_arrays(arrays, "test", 10)
+
+
+@pytest.fixture
+def looking_twice(tiny_bundle: Path) -> Engine:
+    """An engine that looks at every second input or so again."""
+    bundle = read(tiny_bundle)
+    texts = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
+    margins = [one.margin for one in Engine(bundle).predict(texts)]
+    manifest = dataclasses.replace(bundle.manifest, second_look=float(np.median([margin or 0 for margin in margins])))
+    return Engine(Bundle(manifest, bundle.objects))
+
+
+def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(looking_twice: Engine) -> None:
+    texts = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
+    together = [one._replace(ms=0) for one in looking_twice.predict(texts)]
+    assert together == [looking_twice.predict([text])[0]._replace(ms=0) for text in texts]
+    assert {one.looks for one in together} == {1, 2}
+    found = looking_twice.router(looking_twice.features(texts))
+    assert [looking_twice.tasks[task] for task in found.task] == [one.task for one in together]
+    assert found.looks.tolist() == [one.looks for one in together]
+    assert found.score.tolist() == pytest.approx([one.score for one in together])
