@@ -63,7 +63,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
     scores = evaluate(engine, splits["test"])
     known = [one for task in order for one in engine.predict(splits["test"][task].texts)]
     outside = engine.predict([text for text, _ in data["oos_test"]])
-    tasks = {task.name: task for task in engine.manifest.tasks}
+    tasks, backbone = {task.name: task for task in engine.manifest.tasks}, engine.manifest.backbone
     return {
         "order": order,
         "seed": seed,
@@ -72,6 +72,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "retrieval": scores.retrieval,
         "task_known": scores.known,
         "forgetting": forgetting(matrix),
+        "passes": 1 + scores.second_looks * (1 - backbone.split / backbone.blocks),
         "accuracy_matrix": matrix.tolist(),
         "bits_changed": changed,
         "unknown": dataclasses.asdict(unknown_detection(known, outside)),
@@ -79,7 +80,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "task_bytes": {name: task.adapter.size + task.signature.size + task.golden.size for name, task in tasks.items()},
         "adapter_bytes": max(task.adapter.size for task in tasks.values()),
         "signature_bytes": max(task.signature.size for task in tasks.values()),
-        "backbone_bytes": sum(getattr(engine.manifest.backbone, part).size for part in ("trunk", "tail", "tokenizer")),
+        "backbone_bytes": sum(getattr(backbone, part).size for part in ("trunk", "tail", "tokenizer")),
         "limits": {
             row.task: {
                 "limit": tasks[row.task].certificate.limit,
@@ -116,8 +117,13 @@ def main() -> None:
 def report(runs: list[dict[str, Any]], split: int) -> None:
     """Write what has been measured so far."""
     summary: dict[str, object] = {
-        key: {"mean": float(np.mean([run[key] for run in runs])), "min": float(np.min([run[key] for run in runs]))}
-        for key in ("last_accuracy", "retrieval", "task_known", "forgetting")
+        key: {
+            "mean": float(np.mean([run[key] for run in runs])),
+            "standard_error": float(np.std([run[key] for run in runs], ddof=1) / len(runs) ** 0.5) if len(runs) > 1 else None,
+            "min": float(np.min([run[key] for run in runs])),
+            "max": float(np.max([run[key] for run in runs])),
+        }
+        for key in ("last_accuracy", "retrieval", "task_known", "forgetting", "passes")
     }
     seconds = [run["add_seconds"] for run in runs]
     summary["add_seconds"] = {"median": float(np.median(seconds)), "max": float(np.max(seconds))}
