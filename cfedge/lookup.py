@@ -257,9 +257,12 @@ class Lookup:
                 apart[rival] = np.linalg.norm(own[:, None, :] - self._whitened[None, span, :], axis=2)
         return apart
 
-    def nearest_cluster(self, features: Floats) -> NDArray[np.int64]:
-        """Return int64 [B], the best cluster of each input: positions in the tasks' clusters, concatenated."""
-        return np.array([self._cluster_scores(self._project(row)).argmax() for row in features], np.int64)
+    def cluster_scores(self, features: Floats) -> Floats:
+        """Return float32 [B, C], the scores of all tasks' clusters, concatenated."""
+        scores = np.empty((len(features), len(self._offset)), np.float32)
+        for position, row in enumerate(features):
+            scores[position] = self._cluster_scores(self._project(row))
+        return scores
 
     def __call__(self, features: Floats) -> Retrieval:
         """Look unit-length features float32 [B, D] up."""

@@ -133,7 +133,7 @@ def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(distance
     assert clear.mean() > 0.95
     answer = lookup(inputs.astype(np.float32))
     assert (answer.task == expected.argmax(axis=1))[clear].all()
-    assert (lookup.nearest_cluster(inputs.astype(np.float32)) == expected.argmax(axis=1))[clear].all()
+    assert (lookup.cluster_scores(inputs.astype(np.float32)).argmax(axis=1) == expected.argmax(axis=1))[clear].all()
     assert len(set(answer.task.tolist())) == 6
 
 
@@ -143,7 +143,7 @@ def test_a_task_scores_as_its_best_cluster() -> None:
     by_class, by_task = Lookup(clusters.tasks(1)), Lookup(clusters.tasks(2))
     best = by_class.scores(inputs).reshape(-1, 3, 2).max(axis=2)
     np.testing.assert_array_equal(by_task.scores(inputs), best)
-    np.testing.assert_array_equal(by_task(inputs).task, by_task.nearest_cluster(inputs) // 2)
+    np.testing.assert_array_equal(by_task(inputs).task, by_task.cluster_scores(inputs).argmax(axis=1) // 2)
 
 
 @pytest.mark.parametrize("pairs", [4, 40, 400])
@@ -331,7 +331,7 @@ def test_with_one_example_per_class_the_nearest_mean_wins() -> None:
     lookup = Lookup(DEGENERATE["one example per class"])
     assert lookup.shrinkage == 1.0
     inputs = make_features(np.random.default_rng(14), width=6)
-    np.testing.assert_array_equal(lookup.nearest_cluster(inputs), inputs.argmax(axis=1))
+    np.testing.assert_array_equal(lookup.cluster_scores(inputs).argmax(axis=1), inputs.argmax(axis=1))
 
 
 def test_a_singular_scatter_is_inverted_with_the_ridge_alone() -> None:
@@ -339,7 +339,7 @@ def test_a_singular_scatter_is_inverted_with_the_ridge_alone() -> None:
     assert lookup.shrinkage == 0.0  # or the shrinkage would have made it regular
     # Feature 0 says cluster 0, and loudly; the others never varied, so the nearest cluster among them wins.
     inputs = np.array([[0.9, 0, 0, 0.6, 0, 0], [0.9, 0, 0, 0.4, 0, 0]], np.float32)
-    assert lookup.nearest_cluster(inputs).tolist() == [3, 0]
+    assert lookup.cluster_scores(inputs).argmax(axis=1).tolist() == [3, 0]
     loud = 2 / 3000  # two tasks' scatter of 1 in feature 0, six clusters of 500 examples
     quiet = RIDGE * loud / 6
     expected = ((0.1**2 - 0.9**2) / loud + (0.6**2 - 0.4**2) / quiet) / 2
@@ -441,7 +441,7 @@ def test_no_inputs_get_no_answers() -> None:
     nothing = np.zeros((0, 12), np.float32)
     assert lookup(nothing).task.shape == (0,)
     assert lookup.scores(nothing).shape == (0, 2)
-    assert lookup.nearest_cluster(nothing).dtype == np.int64
+    assert lookup.cluster_scores(nothing).argmax(axis=1).dtype == np.int64
 
 
 def test_a_stranger_to_the_only_cluster_is_further_away_than_its_own_examples() -> None:

@@ -6,6 +6,7 @@ A folder holds ``train.csv`` (or ``.jsonl``), and optionally ``validation.*`` (h
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -17,7 +18,7 @@ import numpy as np
 
 from cfedge.errors import DataError, MissingExtraError
 
-__all__ = ["Examples", "LabelledData", "load", "load_file", "split_held_out"]
+__all__ = ["Examples", "LabelledData", "columns", "load", "load_file", "split_held_out"]
 
 _SUFFIXES = (".csv", ".jsonl")
 
@@ -77,8 +78,8 @@ def load(path: Path) -> LabelledData:
     return LabelledData(splits["train"], splits["validation"], splits["test"])
 
 
-def load_file(path: Path) -> Examples:
-    """Load one CSV or JSONL file with the columns ``text`` and ``label``."""
+def load_file(path: Path, *, label: str = "label") -> Examples:
+    """Load one CSV or JSONL file with the columns ``text`` and ``label`` (or another column in its place)."""
     if path.suffix not in _SUFFIXES:
         raise DataError(f"{path}: expected one of {', '.join(_SUFFIXES)}, found {path.suffix or 'no suffix'!r}")
     try:
@@ -89,8 +90,19 @@ def load_file(path: Path) -> Examples:
         ) from error
     except OSError as error:
         raise DataError(f"{path}: expected to read it, found {error.strerror}") from error
-    rows = _csv_rows(content, path) if path.suffix == ".csv" else _json_rows(content, path)
+    rows = (_csv_rows if path.suffix == ".csv" else _json_rows)(content, path, label)
     return _examples(rows, str(path))
+
+
+def columns(path: Path) -> list[str]:
+    """Return the columns of a CSV file, or the keys of a JSONL file's first row; of neither, nothing."""
+    first = path.read_text("utf-8-sig", errors="replace").partition("\n")[0] if path.suffix in _SUFFIXES else ""
+    if path.suffix == ".csv":
+        return next(csv.reader([first]), [])
+    with contextlib.suppress(ValueError, RecursionError):
+        row = json.loads(first)
+        return list(row) if isinstance(row, dict) else []
+    return []
 
 
 def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
@@ -136,23 +148,23 @@ def _split_file(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def _csv_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]:
+def _csv_rows(content: str, path: Path, label: str) -> Iterator[tuple[int, object, object]]:
     reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
     try:
         columns = reader.fieldnames or []
-        _check_columns(list(columns), str(path))
+        _check_columns(list(columns), str(path), label)
         for row in reader:
             if None in row:
                 raise DataError(
                     f"{path}, line {reader.line_num}: expected {len(columns)} columns, found {len(columns) + len(row[None])}; "
                     f"put texts that hold commas in double quotes"
                 )
-            yield reader.line_num, row["text"], row["label"]
+            yield reader.line_num, row["text"], row[label]
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.reader.line_num}: expected CSV, found {error}") from error
 
 
-def _json_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]:
+def _json_rows(content: str, path: Path, label: str) -> Iterator[tuple[int, object, object]]:
     for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
             continue
@@ -162,18 +174,18 @@ def _json_rows(content: str, path: Path) -> Iterator[tuple[int, object, object]]
             raise DataError(f"{path}, line {number}: expected a JSON object, found {error}") from error
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
-        _check_columns(list(row), f"{path}, line {number}")
-        yield number, row["text"], row["label"]
+        _check_columns(list(row), f"{path}, line {number}", label)
+        yield number, row["text"], row[label]
 
 
-def _check_columns(columns: list[str], where: str) -> None:
-    twice = [name for name in ("text", "label") if columns.count(name) > 1]
+def _check_columns(columns: list[str], where: str, label: str = "label") -> None:
+    twice = [name for name in ("text", label) if columns.count(name) > 1]
     if twice:
         raise DataError(f"{where}: expected one column {twice[0]}, found {columns.count(twice[0])}; remove or rename the others")
-    missing = [name for name in ("text", "label") if name not in columns]
+    missing = [name for name in ("text", label) if name not in columns]
     if missing:
         raise DataError(
-            f"{where}: expected the columns text and label, found {', '.join(columns) or 'none'}; missing: {', '.join(missing)}"
+            f"{where}: expected the columns text and {label}, found {', '.join(columns) or 'none'}; missing: {', '.join(missing)}"
         )
 
 

@@ -138,7 +138,7 @@ def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Exa
     accuracy: list[float] = []
     for depth in range(features[0].shape[1]):
         whole = signature(features[0][:, depth], classes)
-        found = Lookup({"all": whole}).nearest_cluster(features[1][:, depth])
+        found = Lookup({"all": whole}).cluster_scores(features[1][:, depth]).argmax(axis=1)
         accuracy.append(float((found == truth).mean()))
     if len(accuracy) > 2:
         del accuracy[-1]

@@ -1,0 +1,91 @@
+"""compare: which way to find the task is best on the user's own data, and at what cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("compare", epilog="Example: cfedge compare intents.csv --tasks 5 --orders 3")(compare)
+
+
+def compare(
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A folder of tasks; or a file with a column task; or any with --tasks.")
+    ],
+    tasks: Annotated[int | None, typer.Option(help="Split the labels at random into so many tasks.")] = None,
+    orders: Annotated[int, typer.Option(help="Orders of the tasks, each with a seed of its own.")] = 3,
+    models: Annotated[str | None, typer.Option(help="Which to measure, separated by commas; otherwise all.")] = None,
+    joint: Annotated[bool, typer.Option("--joint", help="Also train one adapter on all classes together.")] = False,
+    backbone: Annotated[str, typer.Option(help="minilm-l6, or local: any BERT-like encoder in --folder.")] = "minilm-l6",
+    folder: Annotated[Path | None, typer.Option(help="Where the weights are; otherwise they are found.")] = None,
+    split: Annotated[int | None, typer.Option(help="Blocks in the trunk.")] = None,
+    slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,fc1",
+    rank: Annotated[int, typer.Option(help="Rank of the adapters.")] = 8,
+    epochs: Annotated[int, typer.Option(help="Passes over the data (small tasks take more).")] = 6,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")] = False,
+    pool_limit: Annotated[int, typer.Option(help="Most units of a product that are reused.")] = 32,
+    orthogonality: Annotated[str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")] = "projection",
+    l1: Annotated[float, typer.Option(help="Weight of the reuse scalars' absolute values.")] = 0.006,
+    l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
+    out: Annotated[Path | None, typer.Option(help="Write everything measured, accuracy matrices too, as JSON.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Learn the tasks one after another and compare ways to find an input's task; recommend the simplest that is as good.
+
+    Each ablation is one run: --reuse with --orthogonality none, --l1 0 or --l2 0; --split; --rank; --slots.
+    """
+    from cfedge.storage import write_file
+    from cfedge.train.settings import Settings
+    from cfedge.train.stream import load_stream
+    from cfedge.train.study import CEILINGS, MODELS, recommended
+    from cfedge.train.study import compare as measure
+    from cfedge_export.prepare import prepare
+
+    settings = Settings(
+        rank=rank, epochs=epochs, reuse=reuse, pool_limit=pool_limit, orthogonality=orthogonality, l1=l1, l2=l2
+    )  # fmt: skip
+    stream = load_stream(data, tasks=tasks)
+    chosen = [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
+    with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
+        base = prepare(
+            Path(scratch) / "base", backbone, folder=folder, split=split, parts=tuple(part.strip() for part in slots.split(",")),
+            progress=TerminalProgress(),
+        )  # fmt: skip
+        study = measure(base, stream, models=chosen, orders=orders, joint=joint, settings=settings, progress=TerminalProgress())
+    best = recommended(study)
+    record: dict[str, Any] = {"recommended": best, **dataclasses.asdict(study)}
+    if out is not None:
+        import json as jsonlib
+
+        write_file(out, jsonlib.dumps(record, indent=1).encode())
+    if json:
+        print_json(record)
+        return
+    print_table(
+        f"{data}: {len(study.tasks)} tasks, {study.test_examples} test examples, mean of {orders} orders, per sample",
+        ("model", "last accuracy", "+-", "task found", "forgetting", "passes", "a task adds", "statistics"),
+        [
+            (
+                model, f"{_mean(runs, 'accuracy'):.4f}", f"{study.standard_error(model):.4f}", f"{_mean(runs, 'retrieval'):.4f}",
+                f"{_mean(runs, 'forgetting'):.4f}", f"{_mean(runs, 'passes'):.2f}", size(max(run.task_bytes for run in runs)),
+                f"{_mean(runs, 'seconds'):.1f} s",
+            )
+            for model, runs in sorted(study.runs.items(), key=lambda item: _mean(item[1], "accuracy"))
+        ],
+    )  # fmt: skip
+    print(
+        f"recommended: {best} ({MODELS[best]}), the simplest within one standard error of the best; ceilings: {', '.join(CEILINGS)}"
+    )
+
+
+def _mean(runs: list[Any], name: str) -> float:
+    return float(sum(getattr(run, name) for run in runs) / len(runs))

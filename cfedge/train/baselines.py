@@ -1,0 +1,217 @@
+"""Rules that the lookup is compared with, behind one interface: what a task leaves, and scores from what all of them left.
+
+Every rule keeps the promises of `cfedge.lookup`: a task's statistics depend on no other task, travel alone, and the same
+tasks give the same scores whatever the order in which they came; adding and removing a task is adding and removing its
+statistics. `RULES` names them; one contract suite tests them all. Choosing among them is `cfedge.train.study`'s.
+
+Letters: N examples, D width, C classes of one task, T tasks, M random features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.mixture import BayesianGaussianMixture
+
+from cfedge.lookup import Lookup, Signature
+from cfedge.train.signature import signature
+
+__all__ = ["RULES", "Rule", "Scorer", "Statistics"]
+
+Floats = NDArray[np.float32]
+Statistics = dict[str, NDArray[np.generic]]
+#: Unit-length features float32 [B, D] -> scores [B, sum of the tasks' columns], tasks in the order of their names.
+Scorer = Callable[[Floats], NDArray[np.floating]]
+
+
+class Rule(Protocol):
+    """One way to find the task, or task and class, of an input."""
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        """Return what a task leaves: from unit-length features [N, D] and classes int64 [N] in 0..C-1."""
+
+    def columns(self, statistics: Statistics) -> int:
+        """Return how many columns of the scores are this task's."""
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        """Return the scores of all tasks."""
+
+
+def _ordered(tasks: Mapping[str, Statistics]) -> list[Statistics]:
+    return [tasks[name] for name in sorted(tasks)]
+
+
+@dataclass(frozen=True)
+class ClassClusters:
+    """The lookup that ships: one cluster a class, one shared covariance, shrunk; None: by the lookup's own rule.
+
+    With `shrinkage` near 0 and one task this is linear discriminant analysis; over tasks with an averaged covariance it is
+    EPI's (Wang et al. 2023, ACL).
+    """
+
+    shrinkage: float | None = None
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        """Return the arrays of a `Signature`."""
+        return signature(features, classes).arrays()
+
+    def columns(self, statistics: Statistics) -> int:
+        """Return C."""
+        return len(statistics["counts"])
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        """Return the cluster scores."""
+        wrapped = {name: Signature.from_arrays(one, name, one["means"].shape[1]) for name, one in tasks.items()}
+        return Lookup(wrapped, shrinkage=self.shrinkage).cluster_scores
+
+
+@dataclass(frozen=True)
+class NearestMean:
+    """Cosine to the class means."""
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        """Return the means [C, D], of length 1."""
+        means = np.stack([features[classes == one].mean(axis=0) for one in range(int(classes.max()) + 1)])
+        return {"means": means / np.linalg.norm(means, axis=1, keepdims=True)}
+
+    def columns(self, statistics: Statistics) -> int:
+        """Return C."""
+        return len(statistics["means"])
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        """Return the cosines."""
+        means = np.concatenate([one["means"] for one in _ordered(tasks)]).T
+        return lambda features: features @ means
+
+
+@dataclass(frozen=True)
+class KMeansCentroids:
+    """Nearest of a task's k-means centroids (S-Prompts, Wang et al. 2022, arXiv 2207.12819): as many as it has classes."""
+
+    seed: int = 0
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        """Return the centroids [C, D]."""
+        found = KMeans(int(classes.max()) + 1, n_init=3, random_state=self.seed).fit(features)
+        return {"centroids": found.cluster_centers_.astype(np.float32)}
+
+    def columns(self, statistics: Statistics) -> int:
+        """Return C."""
+        return len(statistics["centroids"])
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        """Return the negative squared distances, up to a term of the input's."""
+        centroids = np.concatenate([one["centroids"] for one in _ordered(tasks)])
+        squares = (centroids**2).sum(axis=1)
+        return lambda features: 2 * features @ centroids.T - squares
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A task's own Gaussian mixture by a Dirichlet process (scikit-learn), as PROTEUS has one: its log-likelihood."""
+
+    seed: int = 0
+    components: int = 8
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        """Return weights, means and Cholesky factors of the precisions."""
+        components = min(self.components, len(features) // 4, max(2, int(classes.max()) + 1))
+        found = BayesianGaussianMixture(
+            n_components=max(1, components), covariance_type="full", reg_covar=1e-4, max_iter=20, random_state=self.seed,
+            weight_concentration_prior_type="dirichlet_process", init_params="k-means++",
+        )  # fmt: skip
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found.fit(features.astype(np.float64))
+        return {"weights": found.weights_, "means": found.means_, "cholesky": found.precisions_cholesky_.astype(np.float32)}
+
+    def columns(self, statistics: Statistics) -> int:
+        """Return 1."""
+        return 1
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        """Return the log-likelihoods, up to a constant of the width's."""
+        ordered = _ordered(tasks)
+        return lambda features: np.column_stack([self.log_likelihood(one, features) for one in ordered])
+
+    @staticmethod
+    def log_likelihood(statistics: Statistics, features: Floats) -> NDArray[np.float64]:
+        """Return log p(x) float64 [B] up to a constant."""
+        parts = []
+        x = features.astype(np.float64)
+        for weight, mean, cholesky in zip(*(statistics[name] for name in ("weights", "means", "cholesky")), strict=True):
+            factor = cholesky.astype(np.float64)
+            square = (((x - mean) @ factor) ** 2).sum(axis=1)
+            parts.append(np.log(weight) + np.log(np.diag(factor)).sum() - square / 2)
+        return np.logaddexp.reduce(np.array(parts), axis=0)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class RandomFeatures:
+    """Ridge regression on random features relu(x W) (RanPAC, McDonnell et al. 2023, arXiv 2307.02251).
+
+    A task leaves its part of the Gram matrix [M, M] and of the class sums [C, M], both sums, and for every strength of the
+    ridge how often it errs on a fifth of its own examples when learned from the rest: the strengths' errors add up too, as
+    its authors choose it.
+    """
+
+    seed: int = 0
+    width: int = 2000
+    _STRENGTHS = 10.0 ** np.arange(-4, 5)
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        """Return Gram matrix, class sums and errors a strength."""
+        lifted = self._lift(features)
+        targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
+        gram, sums = lifted.T @ lifted, targets.T @ lifted
+        test = np.arange(len(features)) % 5 == 4
+        rest = gram - lifted[test].T @ lifted[test], sums - targets[test].T @ lifted[test]
+        errors = [
+            int(((lifted[test] @ _ridge(*rest, strength)).argmax(axis=1) != classes[test]).sum()) for strength in self._STRENGTHS
+        ]
+        return {"gram": gram, "sums": sums, "errors": np.array(errors)}
+
+    def columns(self, statistics: Statistics) -> int:
+        """Return C."""
+        return len(statistics["sums"])
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        """Return the regression's outputs."""
+        ordered = _ordered(tasks)
+        errors = np.sum([one["errors"] for one in ordered], axis=0)
+        strength = self._STRENGTHS[len(errors) - 1 - int(errors[::-1].argmin())]  # of equals the strongest
+        gram = np.sum([one["gram"] for one in ordered], axis=0)
+        weight = _ridge(gram, np.concatenate([one["sums"] for one in ordered]), strength)
+        return lambda features: self._lift(features) @ weight
+
+    def _lift(self, features: Floats) -> Floats:
+        rng = np.random.default_rng(self.seed)
+        directions = rng.normal(size=(features.shape[1], self.width)).astype(np.float32)
+        lifted: Floats = np.maximum(features @ directions, 0)
+        return lifted
+
+
+def _ridge(gram: NDArray[np.generic], sums: NDArray[np.generic], strength: float) -> NDArray[np.float64]:
+    """Return (gram + strength I)^-1 sums', float64 [M, C]."""
+    regular: NDArray[np.float64] = gram.astype(np.float64)
+    regular[np.diag_indices(len(regular))] += strength
+    return np.asarray(np.linalg.solve(regular, sums.astype(np.float64).T), np.float64)
+
+
+RULES: dict[str, Rule] = {
+    "class-clusters": ClassClusters(),
+    "nearest-mean": NearestMean(),
+    "k-means": KMeansCentroids(),
+    "mixture": Mixture(),
+    "epi": ClassClusters(shrinkage=1e-3),
+    "random-features": RandomFeatures(),
+}

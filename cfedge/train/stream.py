@@ -1,0 +1,112 @@
+"""A stream of tasks for a study: from folders, from one file with a ``task`` column, or by splitting one data set's labels.
+
+Every task gets what a study needs: examples to learn from, held-out ones for certificates and choices, and test ones.
+Learning and scoring are elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cfedge.errors import DataError, UsageError
+from cfedge.train.data import Examples, LabelledData, columns, load, load_file, split_held_out
+
+__all__ = ["Splits", "load_stream"]
+
+#: Shares of a class, where a split is not given: of all for testing, of the rest held out.
+TEST_SHARE, HELD_OUT_SHARE = 0.25, 0.2
+
+
+@dataclass(frozen=True)
+class Splits:
+    """One task's examples."""
+
+    train: Examples
+    held_out: Examples
+    test: Examples
+
+
+def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[str, Splits]:
+    """Load a stream.
+
+    Parameters
+    ----------
+    path
+        A folder with one folder or file a task; or a file (or a folder with train, validation, test) whose rows have a
+        column ``task``; or, with `tasks`, labelled examples without one.
+    tasks
+        Split the labels at random into so many tasks of equal size (give or take one label), named ``task-1``...
+    seed
+        Of that split and of what is held out.
+
+    Raises
+    ------
+    DataError, UsageError
+        Naming the file, what was expected and found.
+    """
+    rng = np.random.default_rng(seed)
+    if tasks is not None:
+        named = _split(load(path), tasks, rng)
+    elif path.is_dir() and not any((path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")):
+        named = {one.stem: load(one) for one in sorted(path.iterdir()) if one.is_dir() or one.suffix in (".csv", ".jsonl")}
+    else:
+        named = _by_column(path)
+    if len(named) < 2:
+        raise DataError(f"{path}: expected at least 2 tasks, found {len(named)}; give a column task, folders, or --tasks N")
+    return {name: _complete(data, rng) for name, data in named.items()}
+
+
+def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
+    train, test, held_out = data.train, data.test, data.held_out
+    if test is None:
+        train, test = split_held_out(train, TEST_SHARE, rng)
+    if held_out is None:
+        train, held_out = split_held_out(train, HELD_OUT_SHARE, rng)
+    return Splits(train, held_out, test)
+
+
+def _split(data: LabelledData, tasks: int, rng: np.random.Generator) -> dict[str, LabelledData]:
+    labels = list(data.train.classes)
+    if not 2 <= tasks <= len(labels) // 2:
+        raise UsageError(f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at least), found {tasks}")
+    groups = np.array_split(rng.permutation(len(labels)), tasks)
+    owner = {labels[index]: f"task-{position}" for position, group in enumerate(groups, start=1) for index in group}
+    return _grouped(data, {split: [owner.get(label) for label in one.labels] for split, one in _parts(data).items()})
+
+
+def _by_column(path: Path) -> dict[str, LabelledData]:
+    data = load(path)
+    files = {"train": path} if path.is_file() else {
+        split: file for split in ("train", "validation", "test") for file in path.glob(f"{split}.*") if file.suffix in (".csv", ".jsonl")
+    }  # fmt: skip
+    for file in files.values():
+        if "task" not in columns(file):
+            raise DataError(
+                f"{file}: expected a column task, found {', '.join(columns(file)) or 'none'}; add it or split by --tasks N"
+            )
+    return _grouped(data, {split: list(load_file(file, label="task").labels) for split, file in files.items()})
+
+
+def _parts(data: LabelledData) -> dict[str, Examples]:
+    given = {"train": data.train, "validation": data.held_out, "test": data.test}
+    return {split: one for split, one in given.items() if one is not None}
+
+
+def _grouped(data: LabelledData, owners: Mapping[str, list[str | None]]) -> dict[str, LabelledData]:
+    """Take every split apart by the rows' tasks; a task without examples to learn from is refused."""
+    parts = _parts(data)
+    names = sorted({name for name in owners["train"] if name})
+    found: dict[str, LabelledData] = {}
+    for name in names:
+        own = {split: one.take([row for row, owner in enumerate(owners[split]) if owner == name]) for split, one in parts.items()}
+        for split, one in own.items():
+            if not one.texts:
+                raise DataError(
+                    f"{one.source}: expected {split} examples of task {name!r}, found none; add some or leave the split out"
+                )
+        found[name] = LabelledData(own["train"], own.get("validation"), own.get("test"))
+    return found

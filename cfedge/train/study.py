@@ -1,0 +1,339 @@
+"""Learn a stream of tasks in several orders and compare ways to find the task: the shipped one, baselines, ceilings.
+
+Everything runs on the arithmetic that ships (int8 trunk and tail) and is scored per sample. Test examples are encoded once;
+what a rule would have answered after each task is computed from that, so that accuracy matrices cost no second training.
+
+Letters: N test examples, T tasks, B rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.files import dump_arrays
+from cfedge.errors import UsageError
+from cfedge.lookup import Looks, Pair
+from cfedge.progress import Progress, Quiet
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.backbone import Tail, Trunk, no_adapter
+from cfedge.train.baselines import RULES, Mixture, Rule, Statistics
+from cfedge.train.certificate import route
+from cfedge.train.data import Examples
+from cfedge.train.learner import learn
+from cfedge.train.metrics import forgetting
+from cfedge.train.settings import Settings
+from cfedge.train.stream import Splits
+from cfedge.train.workspace import Workspace
+
+__all__ = ["MODELS", "Measured", "Study", "compare", "recommended"]
+
+Floats = NDArray[np.float32]
+
+#: Models from the simplest to the costliest; the recommendation prefers the earlier.
+MODELS = {
+    "nearest-mean frozen": "class means of the whole frozen encoder; nothing is trained",
+    "LDA frozen": "class clusters of the whole frozen encoder; nothing is trained",
+    "random-features frozen": "RanPAC: ridge on random features of the whole frozen encoder; nothing is trained",
+    "nearest-mean": "task of the nearest class mean behind the trunk, then its adapter",
+    "k-means": "task of the nearest k-means centroid behind the trunk (S-Prompts), then its adapter",
+    "epi": "task of the nearest class by one unshrunk covariance (EPI), then its adapter",
+    "class-clusters": "class clusters behind the trunk, one shrunk covariance, then its adapter",
+    "cfedge": "the same with a second look behind the frozen tail for thin margins: what ships",
+    "random-features": "ridge on random features of the trunk, then its adapter",
+    "mixture": "task of the likeliest mixture behind the trunk, then its adapter",
+    "proteus": "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space wins",
+}
+CEILINGS = {"task given": "the adapter of the true task", "joint": "one adapter trained on all classes together, not continual"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model in one order: shares in [0, 1] of all test examples after the last task.
+
+    `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning. `passes` are forward passes an
+    input; `task_bytes` what a task adds (adapter, head and statistics), at most; `seconds` to make a task's statistics.
+    """
+
+    model: str
+    accuracy: float
+    task_mean: float
+    retrieval: float
+    forgetting: float
+    average_incremental: float
+    passes: float
+    task_bytes: int
+    seconds: float
+    matrix: list[list[float]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All orders: `runs` by model, and what they were made from."""
+
+    tasks: dict[str, int]
+    test_examples: int
+    orders: list[list[str]]
+    settings: Settings
+    runs: dict[str, list[Measured]]
+
+    def standard_error(self, model: str) -> float:
+        """Of the last accuracy: over orders, and at least that of the test set's size."""
+        values = [run.accuracy for run in self.runs[model]]
+        mean = float(np.mean(values))
+        sampling = float(np.sqrt(mean * (1 - mean) / self.test_examples))
+        return max(sampling, float(np.std(values, ddof=1) / len(values) ** 0.5)) if len(values) > 1 else sampling
+
+
+def recommended(study: Study) -> str:
+    """Return the simplest model whose mean last accuracy is within one standard error of the best one's."""
+    mean = {model: float(np.mean([run.accuracy for run in runs])) for model, runs in study.runs.items() if model in MODELS}
+    best = max(mean, key=lambda model: mean[model])
+    return next(model for model in MODELS if model in mean and mean[model] >= mean[best] - study.standard_error(best))
+
+
+def compare(
+    base: Workspace,
+    stream: Mapping[str, Splits],
+    *,
+    models: Sequence[str] = tuple(MODELS),
+    orders: int = 3,
+    joint: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Learn `stream` in `orders` orders and measure `models`, and the ceilings.
+
+    Parameters
+    ----------
+    base
+        A workspace without tasks: its backbone is copied for every order.
+    orders
+        Order i is drawn with seed i, and tasks are learned with it.
+    joint
+        Also train one adapter on all classes together.
+    """
+    settings, progress = settings or Settings(), progress or Quiet()
+    strange = sorted(set(models) - set(MODELS))
+    if strange:
+        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {strange[0]!r}")
+    if base.tasks:
+        raise UsageError(f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one")
+    if orders < 1:
+        raise UsageError(f"--orders: expected >= 1, found {orders}")
+    names = list(stream)
+    drawn = [[names[index] for index in np.random.default_rng(seed).permutation(len(names))] for seed in range(orders)]
+    runs: dict[str, list[Measured]] = {}
+    with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
+        for seed, order in enumerate(drawn):
+            workspace = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"order-{seed}")))
+            one = replace(settings, seed=seed)
+            label = f"order {seed + 1} of {orders}, "
+            for position, name in enumerate(order):
+                with progress.track(f"{label}task {position + 1} of {len(order)}: {name}", 1) as advance:
+                    learn(workspace, name, stream[name].train, stream[name].held_out, settings=one)
+                    advance(1)
+            for measured in _Order(workspace, stream, order, progress).measure(models):
+                runs.setdefault(measured.model, []).append(measured)
+            if joint:
+                together = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{seed}")))
+                with progress.track(f"{label}all classes together", 1) as advance:
+                    runs.setdefault("joint", []).append(_joint(together, stream, one))
+                    advance(1)
+            shutil.rmtree(workspace.folder)
+    tests = sum(len(splits.test) for splits in stream.values())
+    return Study({name: len(splits.train.classes) for name, splits in stream.items()}, tests, drawn, settings, runs)
+
+
+class _Order:
+    """One order's learned workspace with its test examples encoded: by the frozen encoder and by every adapter."""
+
+    def __init__(self, workspace: Workspace, stream: Mapping[str, Splits], order: list[str], progress: Progress) -> None:
+        self.workspace, self.stream, self.order = workspace, stream, order
+        self.names = sorted(order)
+        backbone = workspace.backbone
+        self.trunk = Trunk(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
+        self.tail = Tail(workspace.backbone_file("tail.onnx"), backbone)
+        self.frozen = no_adapter(backbone)
+        self.tail_share = 1 - backbone.split / backbone.blocks
+        self.adapters = {name: Adapter.from_arrays(workspace.adapter(name)) for name in self.names}
+        texts = [text for name in self.names for text in stream[name].test.texts]
+        self.truth = np.repeat(np.arange(len(self.names)), [len(stream[name].test) for name in self.names])
+        self.label = np.concatenate([self._classes(name, stream[name].test) for name in self.names])
+        with progress.track("test examples through every adapter", len(self.names)) as advance:
+            encoded = self.trunk(texts)
+            self.test = Pair(np.stack(encoded.features), np.stack(self.tail(encoded.hidden, [self.frozen] * len(texts))))
+            self.adapted: list[Floats] = []
+            answers = []
+            for name in self.names:
+                adapter = self.adapters[name]
+                features = np.stack(self.tail(encoded.hidden, [adapter.slots] * len(texts)))
+                self.adapted.append(features)
+                answers.append((features @ adapter.weight + adapter.bias).argmax(axis=1))
+                advance(1)
+            self.answers = np.stack(answers, axis=1)
+        with progress.track("training examples", len(self.names)) as advance:
+            self.train: dict[str, Pair] = {}
+            self.own: dict[str, Floats] = {}
+            for name in self.names:
+                hidden = self.trunk(stream[name].train.texts)
+                rows = len(hidden.hidden)
+                self.train[name] = Pair(np.stack(hidden.features), np.stack(self.tail(hidden.hidden, [self.frozen] * rows)))
+                self.own[name] = np.stack(self.tail(hidden.hidden, [self.adapters[name].slots] * rows))
+                advance(1)
+
+    def measure(self, models: Sequence[str]) -> list[Measured]:
+        """Measure the models, and the ceiling of a given task."""
+        found = [self._given()]
+        for model in models:
+            if model == "cfedge":
+                found.append(self._cfedge())
+            elif model == "proteus":
+                found.append(self._proteus())
+            else:
+                frozen = model.endswith(" frozen")
+                rule = RULES["class-clusters" if model == "LDA frozen" else model.removesuffix(" frozen")]
+                found.append(self._rule(model, rule, frozen=frozen))
+        return found
+
+    def _classes(self, name: str, examples: Examples) -> NDArray[np.int64]:
+        position = {label: index for index, label in enumerate(self.workspace.record(name).classes)}
+        return np.array([position[label] for label in examples.labels], np.int64)
+
+    def _seen(self, count: int) -> list[int]:
+        """Positions (by name) of the first `count` tasks learned."""
+        return sorted(self.names.index(name) for name in self.order[:count])
+
+    def _score(self, model: str, steps: list[tuple[NDArray[np.int64], NDArray[np.int64]]], **costs: float) -> Measured:
+        """Score (task, class) answers of all test examples after each task; those of tasks not yet learned do not count."""
+        matrix = np.zeros((len(self.order), len(self.order)))
+        for step, (task, label) in enumerate(steps):
+            right = (task == self.truth) & (label == self.label)
+            for position, name in enumerate(self.order[: step + 1]):
+                matrix[step, position] = right[self.truth == self.names.index(name)].mean()
+        task, label = steps[-1]
+        sizes = np.array([len(self.stream[name].test) for name in self.order])
+        incremental = [float(np.average(matrix[step, : step + 1], weights=sizes[: step + 1])) for step in range(len(steps))]
+        return Measured(
+            model=model,
+            accuracy=float(((task == self.truth) & (label == self.label)).mean()),
+            task_mean=float(matrix[-1].mean()),
+            retrieval=float((task == self.truth).mean()),
+            forgetting=forgetting(matrix),
+            average_incremental=float(np.mean(incremental)),
+            passes=costs["passes"],
+            task_bytes=int(costs["task_bytes"]),
+            seconds=costs["seconds"],
+            matrix=matrix.tolist(),
+        )
+
+    def _adapter_bytes(self) -> int:
+        """As float16: what a task's adapter and head would be in any of these models; what ships is int8."""
+        return max(sum(array.size for array in self.workspace.adapter(name).values()) for name in self.names) * 2
+
+    def _by_adapter(self, task: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.answers[np.arange(len(task)), task]
+
+    def _given(self) -> Measured:
+        steps = [(self.truth, self._by_adapter(self.truth))] * len(self.order)
+        return self._score("task given", steps, passes=1, task_bytes=self._adapter_bytes(), seconds=0)
+
+    def _rule(self, model: str, rule: Rule, *, frozen: bool) -> Measured:
+        """A rule on the whole frozen encoder's features answers alone; on the trunk's it finds the task of an adapter."""
+        statistics: dict[str, Statistics] = {}
+        seconds = []
+        for name in self.names:
+            classes = self._classes(name, self.stream[name].train)
+            start = time.perf_counter()
+            statistics[name] = rule.statistics(self.train[name].tail if frozen else self.train[name].trunk, classes)
+            seconds.append(time.perf_counter() - start)
+        test = self.test.tail if frozen else self.test.trunk
+        steps = []
+        for count in range(1, len(self.order) + 1):
+            seen = self._seen(count)
+            scores = rule.scorer({self.names[index]: statistics[self.names[index]] for index in seen})(test)
+            owner = np.repeat(seen, [rule.columns(statistics[self.names[index]]) for index in seen])
+            column = scores.argmax(axis=1)
+            task = owner[column]
+            first = {index: int(np.argmax(owner == index)) for index in seen}
+            own = column - np.array([first[index] for index in task])
+            steps.append((task, own if frozen else self._by_adapter(task)))
+        size = max(len(dump_arrays(one)) for one in statistics.values()) + (0 if frozen else self._adapter_bytes())
+        return self._score(model, steps, passes=1, task_bytes=size, seconds=float(np.mean(seconds)))
+
+    def _cfedge(self) -> Measured:
+        signatures = {name: self.workspace.signature(name) for name in self.names}
+        held_out = {name: self.workspace.held_out(name).features for name in self.names}
+        steps = []
+        looks = np.zeros(0, np.int64)
+        for count in range(1, len(self.order) + 1):
+            seen = self._seen(count)
+            names = [self.names[index] for index in seen]
+            router = route({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
+            found = router(self.test)
+            looks = found.looks
+            task = np.array(seen)[found.task]
+            steps.append((task, self._by_adapter(task)))
+        passes = 1 + float((looks == 2).mean()) * self.tail_share
+        size = max(len(dump_arrays(one.arrays())) for one in signatures.values()) + self._adapter_bytes()
+        return self._score("cfedge", steps, passes=passes, task_bytes=size, seconds=self._time_looks())
+
+    def _time_looks(self) -> float:
+        from cfedge.train.signature import signature
+
+        name = self.names[0]
+        classes = self._classes(name, self.stream[name].train)
+        start = time.perf_counter()
+        Looks(*(signature(features, classes) for features in self.train[name]))
+        return time.perf_counter() - start
+
+    def _proteus(self) -> Measured:
+        """Each task's mixture in the space of its own adapter; an input goes to the task under which it is likeliest."""
+        rule = Mixture()
+        statistics: dict[str, Statistics] = {}
+        seconds = []
+        for name in self.names:
+            start = time.perf_counter()
+            statistics[name] = rule.statistics(self.own[name], self._classes(name, self.stream[name].train))
+            seconds.append(time.perf_counter() - start)
+        scores = np.stack(
+            [rule.log_likelihood(statistics[name], self.adapted[index]) for index, name in enumerate(self.names)], axis=1
+        )
+        steps = []
+        for count in range(1, len(self.order) + 1):
+            seen = np.array(self._seen(count))
+            task = seen[scores[:, seen].argmax(axis=1)]
+            steps.append((task, self._by_adapter(task)))
+        shared = 1 - self.tail_share
+        size = max(len(dump_arrays(one)) for one in statistics.values()) + self._adapter_bytes()
+        passes = shared + self.tail_share * len(self.names)
+        return self._score("proteus", steps, passes=passes, task_bytes=size, seconds=float(np.mean(seconds)))
+
+
+def _joint(workspace: Workspace, stream: Mapping[str, Splits], settings: Settings) -> Measured:
+    """All classes as one task."""
+
+    def together(split: str) -> Examples:
+        parts: list[Examples] = [getattr(splits, split) for splits in stream.values()]
+        return Examples(
+            tuple(text for one in parts for text in one.texts), tuple(label for one in parts for label in one.labels), split
+        )
+
+    learned = learn(workspace, "joint", together("train"), together("held_out"), settings=settings)
+    adapter = Adapter.from_arrays(learned.adapter)
+    backbone = workspace.backbone
+    trunk = Trunk(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
+    test = together("test")
+    hidden = trunk(test.texts).hidden
+    features = np.stack(Tail(workspace.backbone_file("tail.onnx"), backbone)(hidden, [adapter.slots] * len(hidden)))
+    best = (features @ adapter.weight + adapter.bias).argmax(axis=1)
+    accuracy = float(np.mean([learned.record.classes[index] == label for index, label in zip(best, test.labels, strict=True)]))
+    size = sum(array.size for array in learned.adapter.values()) * 2
+    return Measured("joint", accuracy, accuracy, 1.0, 0.0, accuracy, 1.0, size, 0.0, [[accuracy]])

@@ -1,0 +1,120 @@
+"""One contract for every rule: statistics of their own, sums in any order, scores that find well-separated tasks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+from sklearn.mixture import GaussianMixture
+from sklearn.preprocessing import normalize
+
+from cfedge.train.baselines import RULES, KMeansCentroids, Mixture, RandomFeatures, Rule, Statistics
+
+Floats = NDArray[np.float32]
+NAMES = ("b", "a", "c")
+
+
+@pytest.fixture(autouse=True)
+def strict_numerics() -> Iterator[None]:
+    with np.errstate(invalid="raise", divide="raise", over="raise"):
+        yield
+
+
+def draw(task: str, examples: int, seed: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Two clusters a task in 16 dimensions, well apart."""
+    means = np.random.default_rng(ord(task)).normal(size=(2, 16)) * 2
+    classes = np.arange(examples) % 2
+    return normalize(means[classes] + np.random.default_rng(seed).normal(size=(examples, 16)) * 0.5).astype(np.float32), classes
+
+
+@pytest.fixture(params=RULES)
+def rule(request: pytest.FixtureRequest) -> Rule:
+    found = RULES[request.param]
+    return RandomFeatures(width=200) if isinstance(found, RandomFeatures) else found
+
+
+@pytest.fixture
+def tasks(rule: Rule) -> dict[str, Statistics]:
+    return {name: rule.statistics(*draw(name, 60, ord(name))) for name in NAMES}
+
+
+@pytest.fixture
+def inputs() -> Floats:
+    return np.concatenate([draw(name, 20, 7)[0] for name in sorted(NAMES)])
+
+
+def test_the_order_in_which_tasks_came_leaves_no_trace(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+    expected = rule.scorer(tasks)(inputs)
+    for order in itertools.permutations(NAMES):
+        assert np.array_equal(rule.scorer({name: tasks[name] for name in order})(inputs), expected)
+
+
+def test_what_a_task_leaves_depends_on_its_own_examples_alone_and_repeats(rule: Rule, tasks: dict[str, Statistics]) -> None:
+    again = rule.statistics(*draw("a", 60, ord("a")))
+    assert set(again) == set(tasks["a"])
+    for name, array in again.items():
+        assert np.array_equal(array, tasks["a"][name])
+
+
+def test_a_task_that_was_added_and_removed_leaves_no_trace(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+    two = {name: tasks[name] for name in ("a", "b")}
+    with_third = {**two, "c": tasks["c"]}
+    del with_third["c"]
+    assert np.array_equal(rule.scorer(with_third)(inputs), rule.scorer(two)(inputs))
+
+
+def test_two_sites_that_merge_their_tasks_agree(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+    here, there = {"a": tasks["a"], "c": tasks["c"]}, {"b": tasks["b"]}
+    assert np.array_equal(rule.scorer({**here, **there})(inputs), rule.scorer({**there, **here})(inputs))
+
+
+def test_scores_have_the_stated_columns_and_find_the_task(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+    scores = rule.scorer(tasks)(inputs)
+    owner = np.repeat(np.arange(3), [rule.columns(tasks[name]) for name in sorted(NAMES)])
+    assert scores.shape == (60, len(owner))
+    assert np.isfinite(scores).all()
+    assert (owner[scores.argmax(axis=1)] == np.repeat(np.arange(3), 20)).mean() > 0.95
+
+
+def test_one_task_alone_is_scored(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+    assert rule.scorer({"a": tasks["a"]})(inputs).shape == (60, rule.columns(tasks["a"]))
+
+
+@pytest.mark.parametrize("name", ["class-clusters", "nearest-mean", "epi", "random-features"])
+def test_where_columns_are_classes_the_best_one_is_the_class(name: str) -> None:
+    rule = RandomFeatures(width=200) if name == "random-features" else RULES[name]
+    tasks = {task: rule.statistics(*draw(task, 60, ord(task))) for task in NAMES}
+    inputs, classes = draw("b", 40, 5)
+    assert (rule.scorer(tasks)(inputs).argmax(axis=1) == 2 + classes).mean() > 0.95
+
+
+def test_the_ridge_is_scikit_learns(inputs: Floats) -> None:
+    rule = RandomFeatures(width=50)
+    features, classes = draw("a", 60, 1)
+    statistics = rule.statistics(features, classes)
+    strength = rule._STRENGTHS[len(statistics["errors"]) - 1 - int(statistics["errors"][::-1].argmin())]
+    lifted = rule._lift(features).astype(np.float64)
+    reference = Ridge(alpha=strength, fit_intercept=False).fit(lifted, np.eye(2)[classes])
+    np.testing.assert_allclose(rule.scorer({"a": statistics})(inputs), reference.predict(rule._lift(inputs)), atol=1e-3)
+
+
+def test_the_mixtures_likelihood_is_scikit_learns_up_to_its_constant(inputs: Floats) -> None:
+    statistics = Mixture(components=2).statistics(*draw("a", 80, 1))
+    reference = GaussianMixture(2)
+    reference.weights_, reference.means_ = statistics["weights"], statistics["means"]
+    reference.precisions_cholesky_ = statistics["cholesky"].astype(np.float64)
+    constant = 16 / 2 * np.log(2 * np.pi)
+    found = Mixture.log_likelihood(statistics, inputs)
+    np.testing.assert_allclose(found - constant, reference.score_samples(inputs.astype(np.float64)), rtol=1e-6)
+
+
+def test_the_nearest_centroid_is_the_nearest(inputs: Floats) -> None:
+    rule = KMeansCentroids()
+    tasks = {name: rule.statistics(*draw(name, 60, ord(name))) for name in NAMES}
+    centroids = np.concatenate([tasks[name]["centroids"] for name in sorted(NAMES)])
+    distances = np.linalg.norm(inputs[:, None] - centroids[None], axis=2)
+    assert np.array_equal(rule.scorer(tasks)(inputs).argmax(axis=1), distances.argmin(axis=1))

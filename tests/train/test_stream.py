@@ -1,0 +1,93 @@
+"""Streams from folders, columns and split labels, and what is no stream."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import make_texts, write_csv
+
+from cfedge.errors import DataError, UsageError
+from cfedge.train.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream
+
+
+def column_file(path: Path, count: int = 16, seed: int = 0) -> Path:
+    rows = [(text, label, task) for task in ("colors", "animals") for text, label in make_texts(task, count, seed)]
+    path.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
+    return path
+
+
+def test_a_file_with_a_task_column_is_a_stream(tmp_path: Path) -> None:
+    stream = load_stream(column_file(tmp_path / "all.csv"))
+    assert set(stream) == {"colors", "animals"}
+    one = stream["colors"]
+    assert one.train.classes == one.held_out.classes == one.test.classes == ("blue", "green", "red")
+    texts = [set(part.texts) for part in (one.train, one.held_out, one.test)]
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 48
+    assert len(one.test) == round(TEST_SHARE * 16) * 3
+    assert len(one.held_out) == round(HELD_OUT_SHARE * 12) * 3
+
+
+def test_json_lines_with_a_task_are_a_stream(tmp_path: Path) -> None:
+    rows = [{"task": task, "text": text, "label": label} for task in ("colors", "food") for text, label in make_texts(task, 9, 0)]
+    path = tmp_path / "all.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert set(load_stream(path)) == {"colors", "food"}
+
+
+def test_given_splits_are_kept(tmp_path: Path) -> None:
+    for split, count, seed in (("train", 12, 0), ("validation", 4, 1), ("test", 6, 2)):
+        column_file(tmp_path / f"{split}.csv", count, seed)
+    one = load_stream(tmp_path)["animals"]
+    assert (len(one.train), len(one.held_out), len(one.test)) == (36, 12, 18)
+
+
+def test_a_folder_of_folders_and_files_is_a_stream(tmp_path: Path) -> None:
+    (tmp_path / "colors").mkdir()
+    write_csv(tmp_path / "colors" / "train.csv", make_texts("colors", 12, 0))
+    write_csv(tmp_path / "colors" / "test.csv", make_texts("colors", 5, 1))
+    write_csv(tmp_path / "food.csv", make_texts("food", 12, 0))
+    (tmp_path / "README").write_text("not a task", encoding="utf-8")
+    stream = load_stream(tmp_path)
+    assert set(stream) == {"colors", "food"}
+    assert len(stream["colors"].test) == 15
+
+
+def test_labels_are_split_at_random_into_tasks_of_equal_size(tmp_path: Path) -> None:
+    rows = [row for task in ("colors", "animals") for row in make_texts(task, 9, 0)]
+    path = write_csv(tmp_path / "all.csv", rows)
+    streams = [load_stream(path, tasks=3, seed=seed) for seed in (0, 0, 1)]
+    groups = [sorted(one.train.classes for one in stream.values()) for stream in streams]
+    assert set(streams[0]) == {"task-1", "task-2", "task-3"}
+    assert groups[0] == groups[1] != groups[2]
+    assert [len(group) for group in groups[0]] == [2, 2, 2]
+    assert {label for group in groups[0] for label in group} == {label for _, label in rows}
+
+
+@pytest.mark.parametrize("tasks", [1, 4, 0, -2])
+def test_a_number_of_tasks_that_leaves_one_class_is_refused(tmp_path: Path, tasks: int) -> None:
+    path = write_csv(tmp_path / "all.csv", [row for task in ("colors", "animals") for row in make_texts(task, 9, 0)])
+    with pytest.raises(UsageError, match=r"--tasks: expected 2..3 for 6 labels"):
+        load_stream(path, tasks=tasks)
+
+
+def test_what_is_no_stream_is_named(tmp_path: Path) -> None:
+    plain = write_csv(tmp_path / "plain.csv", make_texts("colors", 9, 0))
+    with pytest.raises(DataError, match=r"plain.csv: expected a column task, found text, label; add it or split by --tasks"):
+        load_stream(plain)
+    lonely = tmp_path / "lonely"
+    lonely.mkdir()
+    write_csv(lonely / "colors.csv", make_texts("colors", 9, 0))
+    with pytest.raises(DataError, match="lonely: expected at least 2 tasks, found 1"):
+        load_stream(lonely)
+    with pytest.raises(DataError, match="expected a CSV or JSONL file or a folder, found nothing"):
+        load_stream(tmp_path / "missing.csv")
+
+
+def test_a_task_without_test_examples_where_others_have_some_is_named(tmp_path: Path) -> None:
+    column_file(tmp_path / "train.csv")
+    rows = make_texts("colors", 5, 3)
+    (tmp_path / "test.csv").write_text("text,label,task\n" + "".join(f"{text},{label},colors\n" for text, label in rows), "utf-8")
+    with pytest.raises(DataError, match="expected test examples of task 'animals', found none"):
+        load_stream(tmp_path)
