@@ -244,6 +244,12 @@ class Lookup:
         scores: Floats = np.maximum.reduceat(self._cluster_scores(z), self._starts)
         return scores, float(z.dot(z))
 
+    def linear(self) -> tuple[Floats, Floats]:
+        """Return W float32 [D, C] and b [C]: the cluster scores of features x are x W + b, up to rounding."""
+        weight = self._clusters.astype(np.float64) @ self._basis
+        bias = -(self._clusters.astype(np.float64) @ self._center) - self._offset
+        return weight.T.astype(np.float32), bias.astype(np.float32)
+
     def separations(self, task: str) -> dict[str, NDArray[np.float64]]:
         """Return, by rival task, the Mahalanobis distances float64 [C, C'] of `task`'s cluster means to the rival's.
 

@@ -8,9 +8,12 @@ from typing import Any
 import typer
 
 from cfedge.cli import answer, demo, study, workshop
-from cfedge.errors import CfedgeError
+from cfedge.errors import CfedgeError, MissingExtraError
 
 __all__ = ["app", "main"]
+
+#: Packages of the workshop's extras: on a device a command that needs one says so in a line.
+WORKSHOP = {"onnx", "optimum", "scipy", "sklearn", "torch", "transformers"}
 
 app = typer.Typer(
     name="cfedge",
@@ -33,6 +36,11 @@ def main(arguments: list[str] | None = None) -> Any:
     except CfedgeError as error:
         print(f"cfedge: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in WORKSHOP:
+            raise
+        print(f"cfedge: this command needs {error.name}: pip install 'cfedge[export]'", file=sys.stderr)
+        raise SystemExit(MissingExtraError.exit_code) from error
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None

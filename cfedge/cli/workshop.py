@@ -66,6 +66,9 @@ def add(
     rank: Annotated[int, typer.Option(help="Rank of the adapter.")] = 8,
     epochs: Annotated[int, typer.Option(help="Passes over the data (small tasks take more).")] = 6,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
+    head_only: Annotated[
+        bool | None, typer.Option("--head-only/--train", help="Closed-form head, no adapter; otherwise where examples are few.")
+    ] = None,
     reuse: Annotated[bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")] = False,
     pool_limit: Annotated[int, typer.Option(help="Most units of a product that are reused.")] = 32,
     orthogonality: Annotated[str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")] = "projection",
@@ -78,38 +81,33 @@ def add(
 ) -> None:
     """Learn one task; of the others nothing is changed, and nothing read but labels and, with --reuse, adapters."""
     from cfedge.train.data import load, load_file
-    from cfedge.train.learner import Settings, learn
+    from cfedge.train.head import FEW, few_examples, learn_head
     from cfedge.train.workspace import Workspace
 
     opened = Workspace(workspace)
     loaded = load(data)
-    learned = learn(
-        opened,
-        task,
-        loaded.train,
-        load_file(held_out) if held_out else loaded.held_out,
-        settings=Settings(
-            rank=rank,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            held_out=share,
-            reuse=reuse,
-            pool_limit=pool_limit,
-            orthogonality=orthogonality,
-            l1=l1,
-            l2=l2,
-            seed=seed,
-            threads=threads,
-        ),
-        replace=replace,
-        progress=TerminalProgress(f"{task}: "),
-    )
+    evidence = load_file(held_out) if held_out else loaded.held_out
+    shown = TerminalProgress(f"{task}: ")
+    few = head_only is None and few_examples(loaded.train)
+    if head_only or few:
+        learned = learn_head(
+            opened, task, loaded.train, evidence, share=share, seed=seed, threads=threads or 1, replace=replace, progress=shown
+        )
+    else:
+        from cfedge.train.learner import Settings, learn
+
+        settings = Settings(
+            rank=rank, epochs=epochs, learning_rate=learning_rate, held_out=share, reuse=reuse, pool_limit=pool_limit,
+            orthogonality=orthogonality, l1=l1, l2=l2, seed=seed, threads=threads,
+        )  # fmt: skip
+        learned = learn(opened, task, loaded.train, evidence, settings=settings, replace=replace, progress=shown)
     row = next(row for row in _rows(opened) if row["task"] == task)
     if json:
-        print_json(row)
+        print_json({**row, "method": learned.record.settings.get("method", "adapter")})
     else:
+        how = f"a closed-form head (fewer than {FEW} examples a class; --train for an adapter), " if few else ""
         print(
-            f"{task}: learned {len(learned.record.classes)} classes from {learned.record.examples} examples; held out "
+            f"{task}: learned {how}{len(learned.record.classes)} classes from {learned.record.examples} examples; held out "
             f"{row['held_out']}: picks another task in {row['errors']}, at most {row['limit']:.1%} of inputs with all tasks together"
         )
 

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.lookup import Looks, Lookup, Pair, Retrieval, Router, Signature
@@ -51,12 +50,31 @@ def upper_limit(errors: int, examples: int, alpha: float) -> float:
     """
     if errors >= examples:
         return 1.0
-    return float(stats.beta.ppf(1 - alpha, errors + 1, examples - errors))
+    return _bisect(lambda rate: _at_most(errors, examples, rate) > alpha)
 
 
 def lower_limit(errors: int, examples: int, alpha: float) -> float:
     """Clopper-Pearson lower limit of an error rate: BetaInv(alpha; errors, examples - errors + 1)."""
-    return float(stats.beta.ppf(alpha, errors, examples - errors + 1)) if errors else 0.0
+    return _bisect(lambda rate: 1 - _at_most(errors - 1, examples, rate) < alpha) if errors else 0.0
+
+
+def _at_most(errors: int, examples: int, rate: float) -> float:
+    """P(at most `errors` of `examples`) at an error rate in (0, 1): the binomial distribution, in logarithms."""
+    count = range(errors + 1)
+    whole = math.lgamma(examples + 1)
+    logs = [
+        whole - math.lgamma(k + 1) - math.lgamma(examples - k + 1) + k * math.log(rate) + (examples - k) * math.log1p(-rate)
+        for k in count
+    ]
+    return math.fsum(map(math.exp, logs))
+
+
+def _bisect(below: Callable[[float], bool]) -> float:
+    """Return the rate in [0, 1] up to which `below` holds."""
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if below(middle) else (low, middle)
+    return low
 
 
 @dataclass(frozen=True)
@@ -165,7 +183,7 @@ def inspect(
     for name in lookup.tasks:
         apart = lookup.separations(name)
         counts = signatures[name].counts / signatures[name].counts.sum()
-        bound = float(sum(counts @ stats.norm.sf(distances / 2).sum(axis=1) for distances in apart.values()))
+        bound = float(sum(counts @ _upper_tail(distances / 2).sum(axis=1) for distances in apart.values()))
         nearest = min(apart, key=lambda rival: (float(apart[rival].min()), rival)) if apart else None
         certificate = evidence[name].certificate
         inspected[name] = Inspection(
@@ -177,6 +195,10 @@ def inspect(
             status=_status(certificate, bound),
         )
     return inspected
+
+
+#: Q, the upper tail of the standard normal distribution, element by element.
+_upper_tail = np.vectorize(lambda x: math.erfc(x / math.sqrt(2)) / 2, otypes=[np.float64])
 
 
 def _status(certificate: Certificate, bound: float) -> str:

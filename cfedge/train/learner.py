@@ -11,32 +11,31 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-import onnx
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from cfedge.bundle.files import dump_arrays, load_arrays
-from cfedge.bundle.manifest import canonical_json
-from cfedge.errors import CfedgeError, DataError
-from cfedge.lookup import Looks, Pair
+from cfedge.errors import DataError, MissingExtraError
 from cfedge.progress import Progress, Quiet
-from cfedge.runtime.backbone import Tail, Trunk, no_adapter
-from cfedge.storage import write_file
 from cfedge.train.composition import SitePool, pool
-from cfedge.train.data import Examples, split_held_out
-from cfedge.train.lora import LowRankPairs
+from cfedge.train.data import Examples
+from cfedge.train.lesson import prepare
 from cfedge.train.settings import Settings
-from cfedge.train.signature import signature
-from cfedge.train.tail import TorchTail
-from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
+from cfedge.train.workspace import LearnedTask, Workspace
+
+try:
+    import onnx
+    import torch
+    from torch import Tensor
+    from torch.nn import functional
+
+    from cfedge.train.lora import LowRankPairs
+    from cfedge.train.tail import TorchTail
+except ImportError as error:
+    raise MissingExtraError(
+        f"learning an adapter needs {error.name}: pip install 'cfedge[train]', or add the task with --head-only"
+    ) from error
 
 __all__ = ["Settings", "learn"]
 
@@ -84,91 +83,23 @@ def learn(
     settings = settings or Settings()
     progress = progress or Quiet()
     workspace.check_new(name, examples.classes, replace=replace)
-    if held_out is None:
-        examples, held_out = split_held_out(examples, settings.held_out, np.random.default_rng(settings.seed))
-    classes = examples.classes
-    strangers = sorted(set(held_out.labels) - set(classes))
-    if strangers:
-        raise DataError(
-            f"{held_out.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples"
-        )
-    targets = _targets(examples, classes)
     with _threads(settings.threads):
-        encoder = _Encoder(workspace)
-        hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
-        evidence = HeldOut(held_out.texts, _targets(held_out, classes), encoder(held_out.texts)[1])
+        lesson = prepare(
+            workspace, name, examples, held_out, share=settings.held_out, seed=settings.seed, threads=torch.get_num_threads(),
+            progress=progress,
+        )  # fmt: skip
         earlier = {other: workspace.adapter(other) for other in workspace.tasks if other != name} if settings.reuse else {}
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
-        adapter, pairs = _train(workspace, pools, hidden, targets, len(classes), settings, progress)
-    task = LearnedTask(
-        record=TaskRecord(
-            name=name,
-            classes=classes,
-            examples=len(examples),
-            base=workspace.backbone.digest,
-            settings=dataclasses.asdict(settings),
-            versions={package: version(package) for package in ("cfedge", "numpy", "onnxruntime", "torch")},
-            transfer=pairs.transfer(),
-            kept_energy=min(folded.kept for folded in pairs.folded().values()),
-        ),
-        adapter=adapter,
-        signature=Looks(signature(features.trunk, targets), signature(features.tail, targets)),
-        held_out=evidence,
+        adapter, pairs = _train(workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress)
+    return lesson.store(
+        workspace,
+        adapter,
+        settings=dataclasses.asdict(settings),
+        packages=("cfedge", "numpy", "onnxruntime", "torch"),
+        transfer=pairs.transfer(),
+        kept_energy=min(folded.kept for folded in pairs.folded().values()),
+        replace=replace,
     )
-    workspace.put(task, replace=replace)
-    with contextlib.suppress(OSError):  # the task is stored; what cannot be deleted now is deleted after the next one
-        for path in workspace.cache.iterdir():
-            path.unlink()
-    return task
-
-
-def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
-    position = {label: index for index, label in enumerate(classes)}
-    return np.array([position[label] for label in examples.labels], np.int64)
-
-
-class _Encoder:
-    """The shipped trunk and the shipped tail without an adapter, with as many threads as torch."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        threads = torch.get_num_threads()
-        self.digest = workspace.backbone.digest
-        self._trunk = Trunk(
-            workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), workspace.backbone, threads=threads
-        )
-        self._tail = Tail(workspace.backbone_file("tail.onnx"), workspace.backbone, threads=threads)
-        self._frozen = no_adapter(workspace.backbone)
-
-    def __call__(self, texts: Sequence[str]) -> tuple[list[Floats], Pair]:
-        """Return the hidden states [S, D] of each text and the features of both looks."""
-        encoded = self._trunk(texts)
-        behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
-        return [states[0] for states in encoded.hidden], Pair(np.stack(encoded.features), np.stack(behind))
-
-
-def _cached_features(encoder: _Encoder, cache: Path, texts: tuple[str, ...], progress: Progress) -> tuple[list[Floats], Pair]:
-    """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted run left them."""
-    key = hashlib.sha256(canonical_json([encoder.digest, texts])).hexdigest()
-    path = cache / f"{key}.safetensors"
-    if path.is_file():
-        with contextlib.suppress(CfedgeError, KeyError, OSError):
-            arrays = load_arrays(path.read_bytes(), str(path))
-            kept = {name: arrays[name].astype(np.float32, copy=False) for name in ("hidden", "trunk", "tail")}
-            bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
-            return np.split(kept["hidden"], bounds), Pair(kept["trunk"], kept["tail"])
-    hidden: list[Floats] = []
-    parts: list[Pair] = []
-    step = 64
-    with progress.track("features of the frozen encoder", len(texts)) as advance:
-        for start in range(0, len(texts), step):
-            states, features = encoder(texts[start : start + step])
-            hidden.extend(states)
-            parts.append(features)
-            advance(len(states))
-    features = Pair(*(np.concatenate(one) for one in zip(*parts, strict=True)))
-    lengths = np.array([len(states) for states in hidden], np.int64)
-    write_file(path, dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}))
-    return hidden, features
 
 
 def _train(

@@ -29,15 +29,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note
 from cfedge.bundle.manifest import Backbone, canonical_json, typed
-from cfedge.errors import CfedgeError, DamagedError, SchemaError, StorageError, TaskError, WorkspaceError
+from cfedge.errors import (
+    CfedgeError,
+    DamagedError,
+    MissingExtraError,
+    SchemaError,
+    StorageError,
+    TaskError,
+    WorkspaceError,
+)
 from cfedge.lookup import Looks, Pair
 from cfedge.storage import new_folder, write_file
+
+try:
+    import filelock
+except ImportError as error:
+    raise MissingExtraError("a workspace needs filelock: pip install 'cfedge[add]'") from error
 
 __all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
 

@@ -1,0 +1,172 @@
+"""What learning a task begins and ends with, whichever way it is learned: checked examples, features, evidence; the record.
+
+NumPy and ONNX Runtime alone: a task can be added where there is no torch (`cfedge.train.head`).
+
+Letters: N examples, S sequence, D width, C classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.files import dump_arrays, load_arrays
+from cfedge.bundle.manifest import canonical_json
+from cfedge.errors import CfedgeError, DataError
+from cfedge.lookup import Looks, Pair
+from cfedge.progress import Progress
+from cfedge.runtime.backbone import Tail, Trunk, no_adapter
+from cfedge.storage import write_file
+from cfedge.train.data import Examples, split_held_out
+from cfedge.train.signature import signature
+from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
+
+__all__ = ["Lesson", "prepare"]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A task ready to be learned.
+
+    Attributes
+    ----------
+    targets
+        int64 [N], positions in `classes`.
+    hidden
+        float32 [S, D] of each example, from the shipped trunk.
+    features
+        Of the examples, for both looks.
+    held_out
+        The evidence.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    targets: NDArray[np.int64]
+    hidden: list[Floats]
+    features: Pair
+    held_out: HeldOut
+
+    def store(
+        self,
+        workspace: Workspace,
+        adapter: Mapping[str, Floats],
+        *,
+        settings: Mapping[str, Any],
+        packages: Sequence[str],
+        transfer: Mapping[str, float],
+        kept_energy: float,
+        replace: bool,
+    ) -> LearnedTask:
+        """Add the learned task to the workspace, and empty its cache."""
+        record = TaskRecord(
+            name=self.name,
+            classes=self.classes,
+            examples=len(self.targets),
+            base=workspace.backbone.digest,
+            settings=settings,
+            versions={package: version(package) for package in packages},
+            transfer=transfer,
+            kept_energy=kept_energy,
+        )
+        looks = Looks(signature(self.features.trunk, self.targets), signature(self.features.tail, self.targets))
+        task = LearnedTask(record, adapter, looks, self.held_out)
+        workspace.put(task, replace=replace)
+        with contextlib.suppress(OSError):  # the task is stored; what cannot be deleted now is deleted after the next one
+            for path in workspace.cache.iterdir():
+                path.unlink()
+        return task
+
+
+def prepare(
+    workspace: Workspace,
+    name: str,
+    examples: Examples,
+    held_out: Examples | None,
+    *,
+    share: float,
+    seed: int,
+    threads: int,
+    progress: Progress,
+) -> Lesson:
+    """Split where no held-out examples are given, check the labels, and encode everything once.
+
+    Parameters
+    ----------
+    share
+        Of each class, held out where none are given.
+    threads
+        Of ONNX Runtime.
+    """
+    if held_out is None:
+        examples, held_out = split_held_out(examples, share, np.random.default_rng(seed))
+    classes = examples.classes
+    strangers = sorted(set(held_out.labels) - set(classes))
+    if strangers:
+        raise DataError(
+            f"{held_out.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples"
+        )
+    encoder = _FrozenEncoder(workspace, threads)
+    hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
+    evidence = HeldOut(held_out.texts, _targets(held_out, classes), encoder(held_out.texts)[1])
+    return Lesson(name, classes, _targets(examples, classes), hidden, features, evidence)
+
+
+def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
+    position = {label: index for index, label in enumerate(classes)}
+    return np.array([position[label] for label in examples.labels], np.int64)
+
+
+class _FrozenEncoder:
+    """The shipped trunk, and the shipped tail without an adapter."""
+
+    def __init__(self, workspace: Workspace, threads: int) -> None:
+        self.digest = workspace.backbone.digest
+        self._trunk = Trunk(
+            workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), workspace.backbone, threads=threads
+        )
+        self._tail = Tail(workspace.backbone_file("tail.onnx"), workspace.backbone, threads=threads)
+        self._frozen = no_adapter(workspace.backbone)
+
+    def __call__(self, texts: Sequence[str]) -> tuple[list[Floats], Pair]:
+        """Return the hidden states [S, D] of each text and the features of both looks."""
+        encoded = self._trunk(texts)
+        behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
+        return [states[0] for states in encoded.hidden], Pair(np.stack(encoded.features), np.stack(behind))
+
+
+def _cached_features(
+    encoder: _FrozenEncoder, cache: Path, texts: tuple[str, ...], progress: Progress
+) -> tuple[list[Floats], Pair]:
+    """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted run left them."""
+    key = hashlib.sha256(canonical_json([encoder.digest, texts])).hexdigest()
+    path = cache / f"{key}.safetensors"
+    if path.is_file():
+        with contextlib.suppress(CfedgeError, KeyError, OSError):
+            arrays = load_arrays(path.read_bytes(), str(path))
+            kept = {name: arrays[name].astype(np.float32, copy=False) for name in ("hidden", "trunk", "tail")}
+            bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
+            return np.split(kept["hidden"], bounds), Pair(kept["trunk"], kept["tail"])
+    hidden: list[Floats] = []
+    parts: list[Pair] = []
+    step = 64
+    with progress.track("features of the frozen encoder", len(texts)) as advance:
+        for start in range(0, len(texts), step):
+            states, features = encoder(texts[start : start + step])
+            hidden.extend(states)
+            parts.append(features)
+            advance(len(states))
+    features = Pair(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+    lengths = np.array([len(states) for states in hidden], np.int64)
+    write_file(path, dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}))
+    return hidden, features

@@ -1,0 +1,124 @@
+"""The closed-form head against scikit-learn, and a task added where torch and its kin cannot be imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import make_texts, write_csv
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.preprocessing import normalize
+
+from cfedge.cli import main
+from cfedge.lookup import Lookup
+from cfedge.runtime.engine import Engine
+from cfedge.train.data import Examples
+from cfedge.train.head import FEW, _temperature, closed_form, few_examples, learn_head
+from cfedge.train.signature import signature
+from cfedge.train.workspace import Workspace
+from cfedge_export.pack import build
+
+_BARRED = """
+import sys
+from cfedge.demo.device import Barrier
+sys.meta_path.insert(0, Barrier())
+from cfedge.cli import main
+main(sys.argv[1:])
+"""
+
+
+def make_data(seed: int, examples: int = 90) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    means = np.random.default_rng(5).normal(size=(3, 12))
+    classes = np.arange(examples) % 3
+    return normalize(means[classes] + rng.normal(size=(examples, 12)) * rng.uniform(0.3, 1, 12)).astype(np.float32), classes
+
+
+def test_the_head_is_scikit_learns_discriminant_analysis_with_the_lookups_shrinkage() -> None:
+    features, classes = make_data(0)
+    weight, bias = closed_form(features, classes)
+    shrinkage = Lookup({"": signature(features, classes, rank=12)}).shrinkage
+    reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=[1 / 3] * 3)
+    # scikit-learn standardises before it shrinks and counts n - classes; the decisions must agree where they are clear.
+    inputs, _ = make_data(1)
+    ours, theirs = inputs @ weight + bias, reference.fit(features, classes).decision_function(inputs)
+    gap = np.sort(ours, axis=1)
+    clear = gap[:, -1] - gap[:, -2] > 1.0
+    assert clear.mean() > 0.5
+    assert np.array_equal(ours.argmax(axis=1)[clear], theirs.argmax(axis=1)[clear])
+
+
+def test_the_linear_form_is_the_cluster_scores() -> None:
+    features, classes = make_data(2)
+    lookup = Lookup({"a": signature(features[:60], classes[:60]), "b": signature(features[60:], classes[60:])})
+    weight, bias = lookup.linear()
+    np.testing.assert_allclose(features @ weight + bias, lookup.cluster_scores(features), atol=2e-3)
+
+
+def test_the_temperature_is_the_one_with_the_least_cross_entropy() -> None:
+    rng = np.random.default_rng(3)
+    classes = rng.integers(0, 3, 4000)
+    scores = rng.normal(size=(4000, 3)).astype(np.float32)
+    chosen = np.exp(scores * 0.25) / np.exp(scores * 0.25).sum(axis=1, keepdims=True)
+    classes = np.array(
+        [rng.choice(3, p=row) for row in chosen.astype(np.float64) / chosen.astype(np.float64).sum(axis=1)[:, None]]
+    )
+    assert _temperature(scores, classes) == np.float32(0.25)
+
+
+def food(count: int) -> Examples:
+    return Examples(*zip(*make_texts("food", count, seed=0), strict=True), "food")
+
+
+def test_a_task_with_a_closed_form_head_is_exported_and_answered(tiny_workspace: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    others = {name: workspace.task(name) for name in workspace.tasks}
+    learned = learn_head(workspace, "food", food(20))
+    assert learned.record.settings["method"] == "closed-form head"
+    assert all(not array.any() for name, array in learned.adapter.items() if not name.startswith("head."))
+    engine = Engine(build(workspace))
+    rows = make_texts("food", 8, seed=3)
+    answers = engine.predict([text for text, _ in rows], task="food")
+    assert np.mean([one.label == label for one, (_, label) in zip(answers, rows, strict=True)]) > 0.7
+    assert [workspace.task(name).record for name in others] == [task.record for task in others.values()]
+
+
+def test_few_means_the_median_class() -> None:
+    assert few_examples(food(FEW - 1))
+    assert not few_examples(food(FEW))
+
+
+def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
+    tiny_workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_csv(tmp_path / "food.csv", make_texts("food", 5, 0))
+    for arguments, method in (([], "closed-form head"), (["--train", "--epochs", "1", "--replace"], None)):
+        with pytest.raises(SystemExit) as exit_code:
+            main(["add", str(tiny_workspace), "food", "--data", str(data), "--threads", "1", *arguments])
+        assert exit_code.value.code == 0
+        assert ("closed-form head (fewer than" in capsys.readouterr().out) is (method is not None)
+        assert Workspace(tiny_workspace).record("food").settings.get("method") == method
+
+
+def test_a_task_is_added_where_torch_and_its_kin_cannot_be_imported(tiny_workspace: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "food.csv", make_texts("food", 20, 0))
+    command = [sys.executable, "-c", _BARRED, "add", str(tiny_workspace), "food", "--data", str(data)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 11
+    assert "learning an adapter needs" in refused.stderr
+    assert "--head-only" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    done = subprocess.run([*command, "--head-only"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Workspace(tiny_workspace).tasks == ("animals", "colors", "food")
+
+
+def test_a_command_of_the_workshop_says_what_to_install_on_a_device(tiny_workspace: Path) -> None:
+    command = [sys.executable, "-c", _BARRED, "export", str(tiny_workspace), "nowhere"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 11
+    assert refused.stderr.strip().splitlines() == [refused.stderr.strip()]
+    assert "pip install" in refused.stderr
