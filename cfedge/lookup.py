@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError
 
-__all__ = ["Found", "Lookup", "Looks", "Pair", "Retrieval", "Router", "Signature"]
+__all__ = ["Found", "Looks", "Lookup", "Pair", "Retrieval", "Router", "Signature"]
 
 Floats = NDArray[np.float32]
 
