@@ -185,13 +185,18 @@ def remove(workspace: WORKSPACE, task: Annotated[str, typer.Argument(metavar="TA
 def evaluate(
     workspace: WORKSPACE,
     test: Annotated[list[str], typer.Option(help="TASK=FILE: test examples of a task; repeat for each task.")],
+    unknown: Annotated[Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task.")] = None,
     json: JSON = False,
 ) -> None:
-    """Measure accuracy, retrieval and task-known accuracy on test data, per sample, through the int8 runtime."""
+    """Measure accuracy, retrieval and task-known accuracy on test data, per sample, through the int8 runtime.
+
+    With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 % detection, risk by coverage.
+    """
     from cfedge.errors import UsageError
     from cfedge.runtime.engine import Engine
     from cfedge.train.data import load_file
     from cfedge.train.metrics import evaluate as measure
+    from cfedge.train.metrics import risk_coverage, unknown_detection
     from cfedge.train.workspace import Workspace
     from cfedge_export.pack import build
 
@@ -201,9 +206,22 @@ def evaluate(
         if not file:
             raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
         data[name] = load_file(Path(file))
-    scores = measure(Engine(build(Workspace(workspace))), data)
+    engine = Engine(build(Workspace(workspace)))
+    scores = measure(engine, data)
+    apart: dict[str, Any] = {}
+    if unknown is not None:
+        strangers = engine.predict(load_file(unknown, label="text").texts)
+        known = {name: engine.predict(examples.texts) for name, examples in data.items()}
+        answers = [one for name in data for one in known[name]]
+        right = [
+            one.task == name and one.label == label
+            for name in data
+            for one, label in zip(known[name], data[name].labels, strict=True)
+        ]
+        curve = risk_coverage([*right, *(False for _ in strangers)], [-one.distance for one in [*answers, *strangers]])
+        apart = {**dataclasses.asdict(unknown_detection(answers, strangers)), "risk_coverage": dataclasses.asdict(curve)}
     if json:
-        print_json(dataclasses.asdict(scores))
+        print_json({**dataclasses.asdict(scores), **({"unknown": apart} if apart else {})})
         return
     print_table(
         "per sample, int8 runtime",
@@ -211,8 +229,14 @@ def evaluate(
         [(one.task, one.examples, f"{one.accuracy:.3f}", f"{one.retrieval:.3f}", f"{one.known:.3f}") for one in scores.tasks],
     )
     print(
-        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}"
+        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}, "
+        f"second looks {scores.second_looks:.1%}"
     )
+    if apart:
+        print(
+            f"inputs of no task: AUROC {apart['auroc']:.3f}, false positives at 95 % detection {apart['fpr95']:.1%}, called unknown "
+            f"{apart['detected']:.1%} (of known inputs {apart['false_rejects']:.1%}), mean risk over coverage {apart['risk_coverage']['area']:.3f}"
+        )
 
 
 def export(

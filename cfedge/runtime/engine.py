@@ -24,6 +24,7 @@ from cfedge.errors import IncompatibleError, InputError, TaskError
 from cfedge.lookup import Found, Looks, Pair, Router
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
+from cfedge.runtime.golden import check_once
 
 __all__ = ["Engine", "Prediction"]
 
@@ -127,8 +128,21 @@ class Engine:
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1) -> Engine:
-        """Read the bundle in the folder `path` with every check, and open it."""
-        return cls(read(Path(path)), threads=threads)
+        """Read the bundle in the folder `path` with every check, and open it.
+
+        The first time on a machine its golden vectors are answered and compared (`cfedge.runtime.golden`).
+
+        Raises
+        ------
+        DamagedError, SchemaError, StorageError
+            See `cfedge.bundle.files.read`.
+        IncompatibleError
+            A part does not fit the rest, or this machine answers a golden vector differently.
+        """
+        bundle = read(Path(path))
+        engine = cls(bundle, threads=threads)
+        check_once(engine, bundle, threads)
+        return engine
 
     def predict(self, texts: Sequence[str], *, task: str | None = None) -> list[Prediction]:
         """Answer each text.

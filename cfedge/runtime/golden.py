@@ -1,19 +1,32 @@
 """Golden vectors: a few inputs a task with the answers of the workshop, to check the arithmetic of a machine.
 
-int8 results differ between CPU families by rounding, so features are compared by cosine and decisions by equality.
+int8 results differ between CPU families by rounding, so features are compared by cosine and decisions by equality. A bundle is
+checked when it is first opened on a machine; that it passed is noted in the user's cache under everything that decides the
+arithmetic, and not checked again until one of these changes.
 
 Letters: N vectors, D width.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
+from cfedge.bundle.manifest import canonical_json, serialize
+from cfedge.device import probe
 from cfedge.errors import IncompatibleError
-from cfedge.runtime.engine import Engine
+from cfedge.runtime.session import RUNTIME_VERSION
 
-__all__ = ["MIN_COSINE", "check_golden", "golden_arrays"]
+if TYPE_CHECKING:
+    from cfedge.runtime.engine import Engine
+
+__all__ = ["MIN_COSINE", "cache_folder", "check_golden", "check_once", "golden_arrays"]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families.
 MIN_COSINE = 0.99
@@ -28,6 +41,35 @@ def golden_arrays(engine: Engine, task: str, texts: list[str]) -> bytes:
         "labels": [one.label for one in engine.predict(texts, task=task)],
     }
     return dump_arrays({"embeddings": engine.embeddings(texts, task).astype(np.float16)}, note)
+
+
+def check_once(engine: Engine, bundle: Bundle, threads: int) -> bool:
+    """Check a bundle unless this machine has passed it before; return whether it was checked now.
+
+    Raises
+    ------
+    IncompatibleError
+        See `check_golden`.
+    """
+    machine = probe()
+    decisive = {
+        "bundle": hashlib.sha256(serialize(bundle.manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
+        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "threads": threads,
+    }  # fmt: skip
+    mark = cache_folder() / "passed" / hashlib.sha256(canonical_json(decisive)).hexdigest()
+    if mark.is_file():
+        return False
+    check_golden(engine, bundle)
+    with contextlib.suppress(OSError):  # where nothing can be noted it is checked every time
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_bytes(canonical_json(decisive))
+    return True
+
+
+def cache_folder() -> Path:
+    """``$CFEDGE_CACHE``, or ``cfedge`` in the user's cache."""
+    own = os.environ.get("CFEDGE_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cfedge"
 
 
 def check_golden(engine: Engine, bundle: Bundle) -> float:

@@ -14,7 +14,10 @@ import onnxruntime
 
 from cfedge.errors import IncompatibleError, UsageError
 
-__all__ = ["constants", "open_session"]
+__all__ = ["RUNTIME_VERSION", "constants", "open_session"]
+
+#: Of ONNX Runtime.
+RUNTIME_VERSION: str = onnxruntime.__version__
 
 _PROVIDERS = ["CPUExecutionProvider"]
 #: Its CPU kernel is several times slower than the Add + LayerNormalization that it replaces.

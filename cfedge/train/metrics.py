@@ -17,7 +17,17 @@ from sklearn.metrics import roc_auc_score
 from cfedge.runtime.engine import Engine, Prediction
 from cfedge.train.data import Examples
 
-__all__ = ["Scores", "TaskScores", "Unknown", "evaluate", "forgetting", "score", "unknown_detection"]
+__all__ = [
+    "RiskCoverage",
+    "Scores",
+    "TaskScores",
+    "Unknown",
+    "evaluate",
+    "forgetting",
+    "risk_coverage",
+    "score",
+    "unknown_detection",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,18 @@ class Unknown:
     fpr95: float
     detected: float
     false_rejects: float
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Share of wrong answers among the most confident ones: `risk` [N] at `coverage` [N] = 1/N, 2/N ... 1; `area` is its mean.
+
+    Answers of equal confidence share their mean risk: none of them can be kept without the others.
+    """
+
+    coverage: list[float]
+    risk: list[float]
+    area: float
 
 
 def evaluate(engine: Engine, data: Mapping[str, Examples]) -> Scores:
@@ -116,6 +138,25 @@ def unknown_detection(known: Sequence[Prediction], strangers: Sequence[Predictio
         detected=_share(one.unknown for one in strangers),
         false_rejects=_share(one.unknown for one in known),
     )
+
+
+def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCoverage:
+    """Keep answers from the most confident on (El-Yaniv and Wiener 2010): how wrong are those that are kept?
+
+    Parameters
+    ----------
+    right
+        Whether each answer was; an answer to an input of no task is not.
+    confidence
+        Of each answer, for instance its negative distance.
+    """
+    order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
+    wrong = 1.0 - np.asarray(right, np.float64)[order]
+    _, group = np.unique(-np.asarray(confidence, np.float64)[order], return_inverse=True)
+    wrong = (np.bincount(group, wrong) / np.bincount(group))[group]
+    count = np.arange(1, len(wrong) + 1)
+    risk = np.cumsum(wrong) / count
+    return RiskCoverage((count / len(wrong)).tolist(), risk.tolist(), float(risk.mean()))
 
 
 def _share(values: object) -> float:

@@ -58,6 +58,17 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(tiny_folder: Pat
     test = write_csv(tmp_path / "test.csv", make_texts("colors", 5, 1))
     measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--json").stdout)
     assert measured["tasks"][0]["examples"] == 15
+    assert "unknown" not in measured
+    strangers = write_csv(tmp_path / "strangers.csv", [("zebra moon", "none"), ("of my one", "none"), ("the very now", "none")])
+    measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers, "--json").stdout)
+    assert set(measured["unknown"]) == {"auroc", "fpr95", "detected", "false_rejects", "risk_coverage"}
+    assert len(measured["unknown"]["risk_coverage"]["risk"]) == 18
+    assert "inputs of no task: AUROC" in _run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers).stdout.decode()
+    inspected = json.loads(_run("inspect", ws, "--json").stdout)
+    assert [row["task"] for row in inspected] == ["animals", "colors"]
+    assert {row["model"]["nearest"] for row in inspected} == {"animals", "colors"}
+    assert all(row["model"]["status"] in ("holds", "undecided", "violated", "vacuous") for row in inspected)
+    assert "separation" in _run("inspect", ws).stdout.decode()
     assert json.loads(_run("remove", ws, "animals", "--json").stdout)["tasks"] == ["colors"]
     assert _run("predict", out, "crimson please").stdout.decode().startswith("'crimson please': ")
 
@@ -158,7 +169,22 @@ def test_exit_codes_in_the_help_are_those_of_the_errors() -> None:
     assert stated == tree(CfedgeError) | {0}
 
 
-@pytest.mark.parametrize("command", ["init", "add", "list", "remove", "evaluate", "export", "predict", "bench", "demo"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "init",
+        "add",
+        "list",
+        "inspect",
+        "remove",
+        "evaluate",
+        "compare",
+        "export",
+        "predict",
+        "bench",
+        "demo",
+    ],
+)
 def test_every_command_has_help_with_an_example_and_json(command: str) -> None:
     text = CliRunner().invoke(app, [command, "--help"]).output
     assert f"Example: cfedge {command}" in text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from cfedge.runtime.engine import Prediction
-from cfedge.train.metrics import forgetting, score, unknown_detection
+from cfedge.train.metrics import forgetting, risk_coverage, score, unknown_detection
 
 
 def answer(task: str = "rooms", label: str = "heat", *, distance: float = 0.0, unknown: bool = False) -> Prediction:
@@ -168,3 +168,28 @@ def test_fpr95_finds_at_least_95_percent_of_few_strangers(strangers: int) -> Non
     false_positives, true_positives, _ = roc_curve(truth, np.array(inside + outside), drop_intermediate=False)
     expected = false_positives[np.argmax(true_positives >= 0.95)]
     assert unknown_detection(answers(inside), answers(outside)).fpr95 == pytest.approx(expected)
+
+
+# --- risk by coverage -------------------------------------------------------------------------------------------------
+
+
+def test_risk_is_the_share_of_wrong_answers_among_the_most_confident() -> None:
+    found = risk_coverage([True, False, True, False], [4.0, 1.0, 3.0, 2.0])
+    assert found.coverage == [0.25, 0.5, 0.75, 1.0]
+    assert found.risk == pytest.approx([0, 0, 1 / 3, 1 / 2])
+    assert found.area == pytest.approx((1 / 3 + 1 / 2) / 4)
+
+
+def test_answers_of_equal_confidence_share_their_risk_whatever_their_order() -> None:
+    one, other = risk_coverage([True, False, True], [1.0, 1.0, 0.0]), risk_coverage([False, True, True], [1.0, 1.0, 0.0])
+    assert one == other
+    assert one.risk == pytest.approx([0.5, 0.5, 1 / 3])
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(-5, 5)), min_size=1, max_size=30))
+def test_risk_at_full_coverage_is_the_error_and_no_order_has_less_area_than_the_true_one(rows: list[tuple[bool, int]]) -> None:
+    right = [one for one, _ in rows]
+    found = risk_coverage(right, [value for _, value in rows])
+    assert found.risk[-1] == pytest.approx(1 - np.mean(right))
+    assert risk_coverage(right, [float(one) for one in right]).area <= found.area + 1e-12
