@@ -96,7 +96,7 @@ def test_a_taken_name_is_refused_and_replaced_only_on_demand(tiny_workspace: Pat
 
 
 def test_an_interrupted_run_reuses_its_trunk_features(tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cfedge.train.learner as learner
+    from cfedge.train import learner, lesson
 
     workspace = Workspace(tiny_workspace)
 
@@ -109,13 +109,13 @@ def test_an_interrupted_run_reuses_its_trunk_features(tiny_workspace: Path, monk
             learn(workspace, "food", _food(), settings=QUICK)
     assert len(list(workspace.cache.iterdir())) == 1
     calls: list[int] = []
-    honest = learner.Trunk.__call__
+    honest = lesson.Trunk.__call__
 
-    def counted(self: learner.Trunk, texts: tuple[str, ...]) -> object:
+    def counted(self: lesson.Trunk, texts: tuple[str, ...]) -> object:
         calls.append(len(texts))
         return honest(self, texts)
 
-    monkeypatch.setattr(learner.Trunk, "__call__", counted)
+    monkeypatch.setattr(lesson.Trunk, "__call__", counted)
     learn(workspace, "food", _food(), settings=QUICK)
     assert calls == [4]
 
@@ -148,10 +148,10 @@ def test_a_damaged_cache_is_computed_anew(tiny_workspace: Path, monkeypatch: pyt
 def test_a_task_that_cannot_be_learned_is_refused_before_anything_is_computed(
     tiny_workspace: Path, rows: list[tuple[str, str]], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import cfedge.train.learner as learner
+    import cfedge.train.lesson as lesson
 
     before = _digest(tiny_workspace)
-    monkeypatch.setattr(learner, "Trunk", None)
+    monkeypatch.setattr(lesson, "Trunk", None)
     with pytest.raises(error, match=message):
         learn(Workspace(tiny_workspace), "food", Examples(*zip(*rows, strict=True), "data.csv"), settings=QUICK)
     assert _digest(tiny_workspace) == before
