@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cfedge.errors import StorageError
 
-__all__ = ["new_folder", "sync_folder", "write_file"]
+__all__ = ["new_folder", "remove_leftovers", "sync_folder", "write_file"]
 
 _TEMPORARY = ".cfedge-tmp-"
 
@@ -83,6 +83,16 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what writers that were killed left in `folder`; no other writer may be at work there."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f"{_TEMPORARY}*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def _swap(new: Path, target: Path) -> None:

@@ -44,7 +44,7 @@ from cfedge.errors import (
     WorkspaceError,
 )
 from cfedge.lookup import Looks, Pair
-from cfedge.storage import new_folder, write_file
+from cfedge.storage import new_folder, remove_leftovers, write_file
 
 try:
     import filelock
@@ -124,6 +124,9 @@ class Workspace:
                 raise WorkspaceError(
                     f"{index}: expected schema {SCHEMA}, found {content['schema']!r}; use the cfedge that wrote it"
                 )
+            stated = content.pop("sha256")
+            if stated != _seal(content):
+                raise ValueError(f"SHA-256 {stated!r:.80} where its content has {_seal(content)}")
             self.backbone = _backbone(content["backbone"])
             self._digests: dict[str, str] = dict(content["files"])
             self._folders: dict[str, str] = dict(content["tasks"])
@@ -317,6 +320,7 @@ class Workspace:
         """Make `folders` the tasks; then delete task folders that nothing points to."""
         write_file(self.folder / "workspace.json", _index(self.backbone, self._digests, folders))
         self._folders = folders
+        remove_leftovers(self.folder)
         for path in (self.folder / "tasks").iterdir():
             if path.name not in folders.values():
                 shutil.rmtree(path, ignore_errors=True)
@@ -353,9 +357,13 @@ def _holds(folder: Path, parts: Mapping[str, bytes]) -> bool:
 
 
 def _index(backbone: Backbone, digests: Mapping[str, str], tasks: Mapping[str, str]) -> bytes:
-    return canonical_json(
-        {"schema": SCHEMA, "backbone": dataclasses.asdict(backbone), "files": dict(digests), "tasks": dict(tasks)}
-    )
+    content = {"schema": SCHEMA, "backbone": dataclasses.asdict(backbone), "files": dict(digests), "tasks": dict(tasks)}
+    return canonical_json({**content, "sha256": _seal(content)})
+
+
+def _seal(content: dict[str, Any]) -> str:
+    """The digest of the index without its own."""
+    return hashlib.sha256(canonical_json(json.loads(canonical_json(content)))).hexdigest()
 
 
 def _backbone(content: dict[str, Any]) -> Backbone:

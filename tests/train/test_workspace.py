@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -351,8 +352,10 @@ def test_the_workspace_is_free_again_after_an_error(folder: Path) -> None:
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     path = folder / "workspace.json"
     content = json.loads(path.read_bytes())
+    del content["sha256"]
     change(content)
-    path.write_text(json.dumps(content))
+    body = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    path.write_text(json.dumps({**content, "sha256": hashlib.sha256(body).hexdigest()}))  # so that the check behind it is reached
     return path
 
 
@@ -361,6 +364,24 @@ def test_another_schema_is_refused(folder: Path, schema: Any) -> None:
     path = rewritten(folder, lambda content: content.update(schema=schema))
     message = refusal(lambda: Workspace(folder), WorkspaceError)
     assert f"{path}: expected schema 1, found {schema!r}; use the cfedge that wrote it" in message
+
+
+def test_every_flipped_byte_of_the_index_is_noticed(folder: Path) -> None:
+    path = folder / "workspace.json"
+    data = path.read_bytes()
+    for at in range(len(data)):
+        path.write_bytes(bytes([*data[:at], data[at] ^ 1 << at % 8, *data[at + 1 :]]))
+        assert str(path) in refusal(lambda: Workspace(folder), WorkspaceError)
+    path.write_bytes(data)
+    assert Workspace(folder).tasks == ("lights",)
+
+
+def test_what_a_killed_writer_left_is_deleted_by_the_next_write(folder: Path) -> None:
+    (folder / ".cfedge-tmp-1").write_bytes(b"half")
+    (folder / ".cfedge-tmp-2").mkdir()
+    (folder / ".cfedge-tmp-2" / "file").write_bytes(b"half")
+    Workspace(folder).put(DOORS)
+    assert not list(folder.glob(".cfedge-tmp-*"))
 
 
 def test_an_index_cut_at_any_length_is_named(folder: Path) -> None:
