@@ -254,7 +254,20 @@ def _check(manifest: Manifest) -> None:
     _distinct("task names", [task.name for task in manifest.tasks])
     _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     _distinct("slots", [slot.name for slot in backbone.slots])
+    for slot in backbone.slots:
+        if slot.rows < 1 or slot.columns < 1:
+            raise SchemaError(
+                f"slot {slot.name!r}: expected sizes > 0, found {slot.rows} x {slot.columns}; export the bundle again"
+            )
     for task in manifest.tasks:
+        one = task.certificate
+        if not (
+            0 <= one.rival_errors <= one.errors <= one.held_out and 0 <= one.limit <= 1 and 0 < one.alpha < 1 and one.tasks >= 1
+        ):
+            raise SchemaError(
+                f"certificate of task {task.name!r}: expected rival_errors <= errors <= held_out, shares in [0, 1] and tasks >= 1, "
+                f"found {dataclasses.asdict(one)}; export the bundle again"
+            )
         if len(task.classes) < 2 or task.rank < 1 or not 0 < task.false_reject_rate < 1:
             raise SchemaError(
                 f"task {task.name!r}: expected >= 2 classes, rank >= 1 and a rate in (0, 1), found {len(task.classes)}, "

@@ -171,7 +171,13 @@ backbones = st.builds(
     st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=sizes, max_tokens=sizes,
     slots=slots, trunk=refs, tail=refs, tokenizer=refs,
 )  # fmt: skip
-certificates = st.builds(Certificate, counts, counts, shares, shares, counts, st.none() | texts, counts)
+certificates = st.builds(
+    lambda rival_errors, more, right, **rest: Certificate(
+        held_out=rival_errors + more + right, errors=rival_errors + more, rival_errors=rival_errors, **rest
+    ),
+    counts, counts, counts, limit=shares, alpha=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    tasks=st.integers(1, 10**6), rival=st.none() | texts,
+)  # fmt: skip
 
 
 @st.composite
@@ -516,6 +522,21 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("backbone", "split"), 4, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
         (("backbone", "max_tokens"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
+        (("backbone", "slots", 0, "rows"), 0, "slot 'l2.qkv': expected sizes > 0, found 0 x"),
+        (("tasks", 0, "certificate", "errors"), 13, "certificate of task 'lights': expected rival_errors <= errors <= held_out"),
+        (
+            ("tasks", 0, "certificate", "rival_errors"),
+            2,
+            "certificate of task 'lights': expected rival_errors <= errors <= held_out",
+        ),
+        (
+            ("tasks", 0, "certificate", "rival_errors"),
+            -1,
+            "certificate of task 'lights': expected rival_errors <= errors <= held_out",
+        ),
+        (("tasks", 0, "certificate", "limit"), 1.5, "certificate of task 'lights': expected"),
+        (("tasks", 0, "certificate", "alpha"), 0.0, "certificate of task 'lights': expected"),
+        (("tasks", 0, "certificate", "tasks"), 0, "certificate of task 'lights': expected"),
         (("second_look",), -0.5, "manifest.second_look: expected >= 0, found -0.5"),
         (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
         (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),
