@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Looks, Pair, Router
+from cfedge.runtime.adapter import load_adapter
 from cfedge.train.certificate import SECOND_LOOK_SHARE, route
 from cfedge.train.signature import signature
+from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]
 NAMES = ("doors", "lamps", "lifts")
@@ -145,3 +147,19 @@ def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(looki
     assert [looking_twice.tasks[task] for task in found.task] == [one.task for one in together]
     assert found.looks.tolist() == [one.looks for one in together]
     assert found.score.tolist() == pytest.approx([one.score for one in together])
+
+
+def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bundle: Path, looking_twice: Engine) -> None:
+    bundle = read(tiny_bundle)
+    task = bundle.manifest.tasks[0]
+    adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
+    slots = {name: array * np.float32(1.15) for name, array in adapter.slots.items()}
+    arrays = {**slots, "head.weight": adapter.weight * np.float32(1.15), "head.bias": adapter.bias}
+    data = adapter_onnx(arrays, base=bundle.manifest.backbone.digest, task=task.name)
+    tasks = (dataclasses.replace(task, adapter=reference(data)), *bundle.manifest.tasks[1:])
+    manifest = dataclasses.replace(bundle.manifest, tasks=tasks, second_look=looking_twice.manifest.second_look)
+    scaled = Engine(Bundle(manifest, {**bundle.objects, reference(data).sha256: data}))
+    texts = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
+    for one, other in zip(looking_twice.predict(texts), scaled.predict(texts), strict=True):
+        assert (one.task, one.margin, one.distance, one.looks) == (other.task, other.margin, other.distance, other.looks)
+    assert not np.array_equal(scaled.class_scores(texts, task.name), looking_twice.class_scores(texts, task.name))
