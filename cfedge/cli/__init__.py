@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from cfedge.cli import answer, demo, study, workshop
+from cfedge.cli import answer, demo, evidence, study, workshop
 from cfedge.errors import CfedgeError, MissingExtraError
 
 __all__ = ["app", "main"]
@@ -25,7 +25,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 usage, 3 data, 4 task, 5 backbone, 6 workspace, 7 bundle, 8 parity gate, 9 disk, 10 input, "
     "11 not installed, 1 other.",
 )
-for group in (workshop, answer, study, demo):
+for group in (workshop, evidence, answer, study, demo):
     group.register(app)
 
 

@@ -1,28 +1,22 @@
-"""init, add, list, inspect, remove, evaluate, export: the commands of the machine that trains."""
+"""init, add, remove, export: the commands that make a workspace and a bundle."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from cfedge.cli.evidence import JSON, WORKSPACE, certified_rows
 from cfedge.cli.show import TerminalProgress, print_json, print_table, size
-
-WORKSPACE = Annotated[Path, typer.Argument(metavar="WS", help="The workspace's folder.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("init", epilog="Example: cfedge init ws --backbone minilm-l6")(init)
     app.command("add", epilog="Example: cfedge add ws lighting --data lighting.csv")(add)
-    app.command("list", epilog="Example: cfedge list ws")(list_tasks)
-    app.command("inspect", epilog="Example: cfedge inspect ws --json")(inspect_tasks)
     app.command("remove", epilog="Example: cfedge remove ws lighting")(remove)
-    app.command("evaluate", epilog="Example: cfedge evaluate ws --test lighting=lighting-test.csv")(evaluate)
     app.command("export", epilog="Example: cfedge export ws bundle")(export)
 
 
@@ -101,7 +95,7 @@ def add(
             orthogonality=orthogonality, l1=l1, l2=l2, seed=seed, threads=threads,
         )  # fmt: skip
         learned = learn(opened, task, loaded.train, evidence, settings=settings, replace=replace, progress=shown)
-    row = next(row for row in _rows(opened) if row["task"] == task)
+    row = next(row for row in certified_rows(opened) if row["task"] == task)
     if json:
         print_json({**row, "method": learned.record.settings.get("method", "adapter")})
     else:
@@ -110,64 +104,6 @@ def add(
             f"{task}: learned {how}{len(learned.record.classes)} classes from {learned.record.examples} examples; held out "
             f"{row['held_out']}: picks another task in {row['errors']}, at most {row['limit']:.1%} of inputs with all tasks together"
         )
-
-
-def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
-    """Show the tasks and their certificates."""
-    from cfedge.train.workspace import Workspace
-
-    rows = _rows(Workspace(workspace))
-    if json:
-        print_json(rows)
-        return
-    columns = ("task", "classes", "examples", "held out", "wrong task", "limit", "nearest rival", "unknown above")
-    print_table(
-        f"{workspace}: {len(rows)} tasks",
-        columns,
-        [
-            (
-                row["task"], row["classes"], row["examples"], row["held_out"], row["errors"], f"{row['limit']:.1%}",
-                f"{row['rival']} ({row['rival_errors']})" if row["rival"] else "none", f"{row['threshold']:.1f}",
-            )
-            for row in rows
-        ],
-    )  # fmt: skip
-
-
-def inspect_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
-    """Show how often each task's inputs go to another task: measured, certified, and by the lookup's own model."""
-    from cfedge.train.certificate import inspect
-    from cfedge.train.workspace import Workspace
-
-    opened = Workspace(workspace)
-    rows = _rows(opened)
-    names = opened.tasks
-    found = (
-        inspect(
-            {name: opened.signature(name).trunk for name in names},
-            {name: opened.held_out(name).features.trunk for name in names},
-        )
-        if names
-        else {}
-    )
-    if json:
-        print_json([{**row, "model": dataclasses.asdict(found[row["task"]])} for row in rows])
-        return
-    print_table(
-        f"{workspace}: picks another task (limits hold for all tasks together; the model is the first look's)",
-        (
-            "task", "held out", "wrong", "limit", "first look wrong", "model bound", "status", "nearest rival", "separation",
-            "taken by it", "reuses",
-        ),
-        [
-            (
-                row["task"], row["held_out"], f"{row['errors'] / row['held_out']:.2%}", f"{row['limit']:.1%}",
-                f"{one.errors / row['held_out']:.2%}", f"{one.bound:.2%}" if one.bound < 1 else ">= 100%", one.status, one.nearest,
-                "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(row["transfer"]),
-            )
-            for row, one in ((row, found[row["task"]]) for row in rows)
-        ],
-    )  # fmt: skip
 
 
 def remove(workspace: WORKSPACE, task: Annotated[str, typer.Argument(metavar="TASK")], json: JSON = False) -> None:
@@ -180,63 +116,6 @@ def remove(workspace: WORKSPACE, task: Annotated[str, typer.Argument(metavar="TA
         print_json({"removed": task, "tasks": opened.tasks})
     else:
         print(f"{task}: removed; {len(opened.tasks)} tasks left")
-
-
-def evaluate(
-    workspace: WORKSPACE,
-    test: Annotated[list[str], typer.Option(help="TASK=FILE: test examples of a task; repeat for each task.")],
-    unknown: Annotated[Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task.")] = None,
-    json: JSON = False,
-) -> None:
-    """Measure accuracy, retrieval and task-known accuracy on test data, per sample, through the int8 runtime.
-
-    With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 % detection, risk by coverage.
-    """
-    from cfedge.errors import UsageError
-    from cfedge.runtime.engine import Engine
-    from cfedge.train.data import load_file
-    from cfedge.train.metrics import evaluate as measure
-    from cfedge.train.metrics import risk_coverage, unknown_detection
-    from cfedge.train.workspace import Workspace
-    from cfedge_export.pack import build
-
-    data = {}
-    for pair in test:
-        name, _, file = pair.partition("=")
-        if not file:
-            raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
-        data[name] = load_file(Path(file))
-    engine = Engine(build(Workspace(workspace)))
-    scores = measure(engine, data)
-    apart: dict[str, Any] = {}
-    if unknown is not None:
-        strangers = engine.predict(load_file(unknown, label="text").texts)
-        known = {name: engine.predict(examples.texts) for name, examples in data.items()}
-        answers = [one for name in data for one in known[name]]
-        right = [
-            one.task == name and one.label == label
-            for name in data
-            for one, label in zip(known[name], data[name].labels, strict=True)
-        ]
-        curve = risk_coverage([*right, *(False for _ in strangers)], [-one.distance for one in [*answers, *strangers]])
-        apart = {**dataclasses.asdict(unknown_detection(answers, strangers)), "risk_coverage": dataclasses.asdict(curve)}
-    if json:
-        print_json({**dataclasses.asdict(scores), **({"unknown": apart} if apart else {})})
-        return
-    print_table(
-        "per sample, int8 runtime",
-        ("task", "examples", "accuracy", "retrieval", "task known"),
-        [(one.task, one.examples, f"{one.accuracy:.3f}", f"{one.retrieval:.3f}", f"{one.known:.3f}") for one in scores.tasks],
-    )
-    print(
-        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}, "
-        f"second looks {scores.second_looks:.1%}"
-    )
-    if apart:
-        print(
-            f"inputs of no task: AUROC {apart['auroc']:.3f}, false positives at 95 % detection {apart['fpr95']:.1%}, called unknown "
-            f"{apart['detected']:.1%} (of known inputs {apart['false_rejects']:.1%}), mean risk over coverage {apart['risk_coverage']['area']:.3f}"
-        )
 
 
 def export(
@@ -274,34 +153,7 @@ def export(
     )  # fmt: skip
 
 
-def _reused(transfer: Mapping[str, float]) -> str:
-    shares = sorted(((share, name) for name, share in transfer.items() if name != "new" and share >= 0.005), reverse=True)
-    return ", ".join(f"{name} {share:.0%}" for share, name in shares) or "nothing"
-
-
 def _ratio(value: float | None, interval: tuple[float, float] | None) -> str:
     if value is None:
         return "float made none"
     return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
-
-
-def _rows(workspace: Any) -> list[dict[str, Any]]:
-    """One record a task: what it is and what its certificate says of all tasks together."""
-    from cfedge.train.certificate import certify, route
-
-    names = workspace.tasks
-    if not names:
-        return []
-    held_out = {name: workspace.held_out(name).features for name in names}
-    router = route({name: workspace.signature(name) for name in names}, held_out)
-    evidence = certify({name: router(held_out[name]) for name in names})
-    rows = []
-    for name in names:
-        record, found = workspace.record(name), evidence[name]
-        rows.append(
-            {
-                "task": name, "classes": len(record.classes), "labels": list(record.classes), "examples": record.examples,
-                "transfer": dict(record.transfer), "threshold": found.threshold, **dataclasses.asdict(found.certificate),
-            }
-        )  # fmt: skip
-    return rows

@@ -11,7 +11,8 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
-from cfedge.lookup import SHRINKAGE_FACTOR, Lookup, Signature
+from cfedge.lookup import Lookup, Signature
+from cfedge.lookup.clusters import SHRINKAGE_FACTOR
 from cfedge.train.signature import FACTOR_RANK, signature
 
 #: Of float16 with its 11 bits: half a step, relative; and the least number below which steps are absolute.

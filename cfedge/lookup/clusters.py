@@ -1,6 +1,6 @@
-"""Which task is an input of? Class clusters with one shared, shrunk covariance. Pure NumPy.
+"""Score an input under every task: class clusters with one shared, shrunk covariance.
 
-All tasks' statistics live in one space: pooled trunk features x, scaled to length 1. A task leaves a `Signature`: counts and means
+All tasks' statistics live in one space: pooled features x of length 1. A task leaves a `Signature`: counts and means
 of its clusters (one a class) and its pooled within-cluster scatter as low-rank factor + diagonal. Statistics of several
 tasks are sums, taken in the order of the tasks' names: the same tasks give the same lookup to the last bit, whatever
 the order in which they came.
@@ -19,13 +19,8 @@ serves all of it, exactly::
 
     score_c = z' diag(1/w) z_c - z_c' diag(1/w) z_c / 2        distance = z' z - 2 max_c score_c
 
-**Second look** (`Router`). Where the two best tasks are closer than a margin, the input's features from behind the frozen
-tail are looked up in a second space of the same kind, and the scores of both spaces are added: one more run of the tail for
-the few inputs that need it.
-
 Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must not depend on its batch.
 
-Reading and writing files, and learning signatures, are for others.
 Letters: B batch, D width, C clusters, K factor rank or kept directions, T tasks.
 """
 
@@ -41,8 +36,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError
+from cfedge.lookup.signature import Signature
 
-__all__ = ["Found", "Looks", "Lookup", "Pair", "Retrieval", "Router", "Signature"]
+__all__ = ["Found", "Lookup", "RIDGE", "Retrieval", "SHRINKAGE_FACTOR", "finite"]
 
 Floats = NDArray[np.float32]
 
@@ -52,111 +48,6 @@ RIDGE = 1e-6
 #: Times Ledoit and Wolf's intensity, which is best for the covariance itself; telling classes apart wants more where
 #: examples are few and does not mind where they are many (docs/decisions/lookup.md).
 SHRINKAGE_FACTOR = 4.0
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What one task leaves for the lookup.
-
-    Attributes
-    ----------
-    counts
-        int64 [C], examples a cluster.
-    means
-        float16 [C, D], cluster means of unit-length features.
-    factor
-        float16 [K, D], F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
-    diagonal
-        float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
-    quartic
-        sum_i |r_i|^4, for the shrinkage.
-    """
-
-    counts: NDArray[np.int64]
-    means: NDArray[np.float16]
-    factor: NDArray[np.float16]
-    diagonal: NDArray[np.float32]
-    quartic: float
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return the arrays to store."""
-        return {
-            "counts": self.counts,
-            "means": self.means,
-            "factor": self.factor,
-            "diagonal": self.diagonal,
-            "quartic": np.array([self.quartic], np.float64),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Signature:
-        """Check and wrap stored arrays.
-
-        Raises
-        ------
-        IncompatibleError
-            Naming `what` and the array that does not fit.
-        """
-        clusters = max(1, arrays["counts"].shape[0]) if "counts" in arrays and arrays["counts"].ndim == 1 else 1
-        rank = arrays["factor"].shape[0] if "factor" in arrays and arrays["factor"].ndim == 2 else 0
-        expected = {
-            "counts": ((clusters,), np.int64),
-            "means": ((clusters, width), np.float16),
-            "factor": ((rank, width), np.float16),
-            "diagonal": ((width,), np.float32),
-            "quartic": ((1,), np.float64),
-        }
-        if set(arrays) != set(expected):
-            raise IncompatibleError(f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the task again")
-        for name, (shape, dtype) in expected.items():
-            array = arrays[name]
-            if array.shape != shape or array.dtype != dtype:
-                raise IncompatibleError(
-                    f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype} {array.shape}; learn the task again"
-                )
-            if not np.isfinite(array.astype(np.float64)).all():
-                raise IncompatibleError(f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the task again")
-        if (arrays["counts"].astype(np.int64) < 1).any() or (arrays["diagonal"].astype(np.float32) < 0).any():
-            raise IncompatibleError(f"{what}: expected counts >= 1 and a diagonal >= 0, found others; learn the task again")
-        return cls(
-            counts=arrays["counts"].astype(np.int64, copy=False),
-            means=arrays["means"].astype(np.float16, copy=False),
-            factor=arrays["factor"].astype(np.float16, copy=False),
-            diagonal=arrays["diagonal"].astype(np.float32, copy=False),
-            quartic=float(arrays["quartic"][0]),
-        )
-
-
-class Pair(NamedTuple):
-    """Unit-length features float32 [B, D] of the same B inputs: from behind the trunk, and from behind the frozen tail."""
-
-    trunk: Floats
-    tail: Floats
-
-
-class Looks(NamedTuple):
-    """What one task leaves for both looks."""
-
-    trunk: Signature
-    tail: Signature
-
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
-        return {f"{look}.{name}": array for look, one in self._asdict().items() for name, array in one.arrays().items()}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Looks:
-        """Check and wrap stored arrays; see `Signature.from_arrays`."""
-        found = []
-        for look in cls._fields:
-            own = {name.partition(".")[2]: array for name, array in arrays.items() if name.partition(".")[0] == look}
-            found.append(Signature.from_arrays(own, f"{look}'s part of the {what}", width))
-        strangers = sorted(name for name in arrays if name.partition(".")[0] not in cls._fields)
-        if strangers:
-            raise IncompatibleError(f"{what}: expected arrays of trunk and tail, found {strangers[0]!r}; learn the task again")
-        if not np.array_equal(found[0].counts, found[1].counts):
-            raise IncompatibleError(f"{what}: expected equal counts of trunk and tail, found others; learn the task again")
-        return cls(*found)
 
 
 @dataclass(frozen=True)
@@ -184,6 +75,19 @@ class Retrieval:
     margin: Floats
     distance: Floats
     looks: NDArray[np.int64]
+
+    @classmethod
+    def stacked(cls, found: list[Found]) -> Retrieval:
+        """Put the answers of single inputs together."""
+        task, runner_up, score, margin, distance, looks = zip(*found, strict=True) if found else ((),) * 6
+        return cls(
+            np.array(task, np.int64),
+            np.array(runner_up, np.int64),
+            np.array(score, np.float32),
+            np.array(margin, np.float32),
+            np.array(distance, np.float32),
+            np.array(looks, np.int64),
+        )
 
 
 class Found(NamedTuple):
@@ -273,7 +177,7 @@ class Lookup:
     def __call__(self, features: Floats) -> Retrieval:
         """Look unit-length features float32 [B, D] up."""
         found = [self.one(row, position) for position, row in enumerate(features)]
-        return _stacked(found)
+        return Retrieval.stacked(found)
 
     def one(self, row: Floats, position: int = 0) -> Found:
         """Look one unit-length vector float32 [D] up.
@@ -287,10 +191,7 @@ class Lookup:
         scores = self._cluster_scores(z)
         nearest = int(scores.argmax())
         task, best = self._task_of[nearest], float(scores[nearest])
-        if not math.isfinite(best):
-            raise InputError(
-                f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
-            )
+        finite(best, position)
         distance = float(z.dot(z)) - 2.0 * best
         if len(self.tasks) == 1:
             return Found(task, -1, best, math.inf, distance)
@@ -309,56 +210,18 @@ class Lookup:
         return scores
 
 
-class Router:
-    """Both looks.
+def finite(score: float, position: int) -> None:
+    """Refuse an input whose best score is not finite: its features were not.
 
-    Parameters
-    ----------
-    tasks
-        By name; at least one.
-    margin
-        In nats: an input whose first margin is below it is looked at again. 0: never.
+    Raises
+    ------
+    InputError
+        Naming the input.
     """
-
-    def __init__(self, tasks: Mapping[str, Looks], margin: float) -> None:
-        self.first = Lookup({name: one.trunk for name, one in tasks.items()})
-        self.second = Lookup({name: one.tail for name, one in tasks.items()})
-        self.tasks, self.margin = self.first.tasks, margin
-
-    def again(self, trunk: Floats, tail: Floats, position: int = 0) -> Found:
-        """Look one input up by both its features, float32 [D] each; for errors see `Lookup.one`."""
-        near, square = self.first.of_tasks(trunk)
-        far, _ = self.second.of_tasks(tail)
-        both = near + far
-        task = int(both.argmax())
-        score, own = float(both[task]), float(near[task])
-        if not math.isfinite(score):
-            raise InputError(
-                f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
-            )
-        both[task] = -math.inf
-        runner_up = int(both.argmax())
-        return Found(task, runner_up, score, score - float(both[runner_up]), square - 2.0 * own, looks=2)
-
-    def __call__(self, features: Pair) -> Retrieval:
-        """Look B inputs up."""
-        found = []
-        for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
-            one = self.first.one(trunk, position)
-            found.append(self.again(trunk, tail, position) if one.margin < self.margin else one)
-        return _stacked(found)
-
-
-def _stacked(found: list[Found]) -> Retrieval:
-    task, runner_up, score, margin, distance, looks = zip(*found, strict=True) if found else ((),) * 6
-    return Retrieval(
-        np.array(task, np.int64),
-        np.array(runner_up, np.int64),
-        np.array(score, np.float32),
-        np.array(margin, np.float32),
-        np.array(distance, np.float32),
-        np.array(looks, np.int64),
-    )
+    if not math.isfinite(score):
+        raise InputError(
+            f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
+        )
 
 
 def _shared_covariance(signatures: list[Signature], shrinkage: float | None) -> tuple[NDArray[np.float64], float]:

@@ -13,7 +13,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.lookup import RIDGE, SHRINKAGE_FACTOR, Lookup, Retrieval, Signature
+from cfedge.lookup import Lookup, Retrieval, Signature
+from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
 FLOAT32_TOLERANCE = 2e-5
