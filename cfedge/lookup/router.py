@@ -1,7 +1,7 @@
-"""Two looks: where the two best tasks are close behind the trunk, look again behind the frozen tail and add the scores.
+"""Two looks: where the two best tasks are close behind the trunk, look again, closer and behind the frozen tail.
 
-Both looks are lookups of the same kind in spaces of their own; the second costs one more run of the tail for the few inputs that
-need it (docs/decisions/lookup.md).
+The second look adds the scores of two more lookups of the same kind: behind the trunk with several clusters a class, and
+behind the frozen tail. It costs one more run of the tail for the few inputs that need it (docs/decisions/lookup.md).
 
 Letters: B batch, D width.
 """
@@ -35,14 +35,14 @@ class Router:
 
     def __init__(self, tasks: Mapping[str, Looks], margin: float) -> None:
         self.first = Lookup({name: one.trunk for name, one in tasks.items()})
-        self.second = Lookup({name: one.tail for name, one in tasks.items()})
+        self.fine = Lookup({name: one.fine for name, one in tasks.items()})
+        self.tail = Lookup({name: one.tail for name, one in tasks.items()})
         self.tasks, self.margin = self.first.tasks, margin
 
     def again(self, trunk: Floats, tail: Floats, position: int = 0) -> Found:
         """Look one input up by both its features, float32 [D] each; for errors see `Lookup.one`."""
         near, square = self.first.of_tasks(trunk)
-        far, _ = self.second.of_tasks(tail)
-        both = near + far
+        both = self.fine.of_tasks(trunk)[0] + self.tail.of_tasks(tail)[0]
         task = int(both.argmax())
         score, own = float(both[task]), float(near[task])
         finite(score, position)

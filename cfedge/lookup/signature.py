@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +32,9 @@ class Signature:
     counts
         int64 [C], examples a cluster.
     means
-        float16 [C, D], cluster means of unit-length features.
+        float16 [C, D] as stored, cluster means of unit-length features.
     factor
-        float16 [K, D], F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
+        float16 [K, D] as stored, F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
     diagonal
         float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
     quartic
@@ -41,8 +42,8 @@ class Signature:
     """
 
     counts: NDArray[np.int64]
-    means: NDArray[np.float16]
-    factor: NDArray[np.float16]
+    means: NDArray[np.floating]
+    factor: NDArray[np.floating]
     diagonal: NDArray[np.float32]
     quartic: float
 
@@ -102,26 +103,76 @@ class Pair(NamedTuple):
     tail: Floats
 
 
-class Looks(NamedTuple):
-    """What one task leaves for both looks."""
+@dataclass(frozen=True)
+class Looks:
+    """What one task leaves for both looks.
 
-    trunk: Signature
+    Attributes
+    ----------
+    fine
+        Behind the trunk, several clusters a class: for the second look.
+    owners
+        int64 [C], the class of each of `fine`'s clusters, ascending from 0 without a gap.
+    quartic
+        Of the residuals to the class means behind the trunk, for the first look's shrinkage.
+    tail
+        Behind the frozen tail, one cluster a class: for the second look.
+    """
+
+    fine: Signature
+    owners: NDArray[np.int64]
+    quartic: float
     tail: Signature
+
+    @cached_property
+    def trunk(self) -> Signature:
+        """Behind the trunk, one cluster a class, for the first look: means and scatter follow from `fine`'s.
+
+        By the law of total variance the scatter about a class mean is that about its clusters' means plus
+        sum_j n_j (m_j - m) (m_j - m)'.
+        """
+        counts = np.bincount(self.owners, self.fine.counts).astype(np.int64)
+        fine = self.fine.means.astype(np.float64)
+        means = np.zeros((len(counts), fine.shape[1]))
+        np.add.at(means, self.owners, fine * self.fine.counts[:, None])
+        means /= counts[:, None]
+        between = np.sqrt(self.fine.counts)[:, None] * (fine - means[self.owners])
+        factor = np.concatenate([self.fine.factor.astype(np.float64), between[np.bincount(self.owners)[self.owners] > 1]])
+        return Signature(counts, means, factor, self.fine.diagonal, self.quartic)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
-        return {f"{look}.{name}": array for look, one in self._asdict().items() for name, array in one.arrays().items()}
+        stored = {f"trunk.{name}": array for name, array in self.fine.arrays().items()}
+        stored |= {"trunk.owners": self.owners, "trunk.class_quartic": np.array([self.quartic], np.float64)}
+        return stored | {f"tail.{name}": array for name, array in self.tail.arrays().items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Looks:
-        """Check and wrap stored arrays; see `Signature.from_arrays`."""
-        found = []
-        for look in cls._fields:
-            own = {name.partition(".")[2]: array for name, array in arrays.items() if name.partition(".")[0] == look}
-            found.append(Signature.from_arrays(own, f"{look}'s part of the {what}", width))
-        strangers = sorted(name for name in arrays if name.partition(".")[0] not in cls._fields)
-        if strangers:
-            raise IncompatibleError(f"{what}: expected arrays of trunk and tail, found {strangers[0]!r}; learn the task again")
-        if not np.array_equal(found[0].counts, found[1].counts):
-            raise IncompatibleError(f"{what}: expected equal counts of trunk and tail, found others; learn the task again")
-        return cls(*found)
+        """Check and wrap stored arrays.
+
+        Raises
+        ------
+        IncompatibleError
+            See `Signature.from_arrays`; or owners and counts do not fit each other.
+        """
+        parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
+        for name, array in arrays.items():
+            look, _, own = name.partition(".")
+            if look not in parts:
+                raise IncompatibleError(f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task again")
+            parts[look][own] = array
+        owners, quartic = (parts["trunk"].pop(name, np.zeros(0)) for name in ("owners", "class_quartic"))
+        fine, tail = (Signature.from_arrays(own, f"{look}'s part of the {what}", width) for look, own in parts.items())
+        classes = len(tail.counts)
+        steps = (
+            np.diff(owners.astype(np.int64)) if owners.shape == fine.counts.shape and owners.dtype == np.int64 else np.array([9])
+        )
+        fits = bool(np.isin(steps, (0, 1)).all()) and owners.tolist()[:1] == [0] and owners.tolist()[-1:] == [classes - 1]
+        if not fits or not np.array_equal(np.bincount(owners.astype(np.int64), fine.counts), tail.counts):
+            raise IncompatibleError(
+                f"{what}: expected owners int64 of the trunk's clusters, ascending over the {classes} classes, and equal counts of "
+                f"trunk and tail, found others; learn the task again"
+            )
+        if quartic.shape != (1,) or quartic.dtype != np.float64 or not np.isfinite(quartic.astype(np.float64)).all():
+            raise IncompatibleError(f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task again")
+        return cls(fine, owners.astype(np.int64, copy=False), float(quartic[0]), tail)

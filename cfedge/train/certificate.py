@@ -29,7 +29,7 @@ ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
 
 #: Of held-out inputs: the second look costs them one more run of the tail (docs/decisions/lookup.md).
-SECOND_LOOK_SHARE = 0.05
+SECOND_LOOK_SHARE = 0.10
 
 Floats = NDArray[np.float32]
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import dump_arrays, load_arrays
 from cfedge.bundle.manifest import canonical_json
 from cfedge.errors import CfedgeError, DataError
-from cfedge.lookup import Looks, Pair
+from cfedge.lookup import Pair
 from cfedge.progress import Progress
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
 from cfedge.train.data import Examples, split_held_out
-from cfedge.train.signature import signature
+from cfedge.train.signature import learn_looks
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
 __all__ = ["Lesson", "prepare"]
@@ -79,8 +79,7 @@ class Lesson:
             transfer=transfer,
             kept_energy=kept_energy,
         )
-        looks = Looks(signature(self.features.trunk, self.targets), signature(self.features.tail, self.targets))
-        task = LearnedTask(record, adapter, looks, self.held_out)
+        task = LearnedTask(record, adapter, learn_looks(self.features, self.targets), self.held_out)
         workspace.put(task, replace=replace)
         with contextlib.suppress(OSError):  # the task is stored; what cannot be deleted now is deleted after the next one
             for path in workspace.cache.iterdir():

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays
 from cfedge.errors import UsageError
-from cfedge.lookup import Looks, Pair
+from cfedge.lookup import Pair
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
@@ -30,6 +30,7 @@ from cfedge.train.data import Examples
 from cfedge.train.learner import learn
 from cfedge.train.metrics import forgetting
 from cfedge.train.settings import Settings
+from cfedge.train.signature import learn_looks
 from cfedge.train.stream import Splits
 from cfedge.train.workspace import Workspace
 
@@ -286,12 +287,10 @@ class _Order:
         return self._score("cfedge", steps, passes=passes, task_bytes=size, seconds=self._time_looks())
 
     def _time_looks(self) -> float:
-        from cfedge.train.signature import signature
-
         name = self.names[0]
         classes = self._classes(name, self.stream[name].train)
         start = time.perf_counter()
-        Looks(*(signature(features, classes) for features in self.train[name]))
+        learn_looks(self.train[name], classes)
         return time.perf_counter() - start
 
     def _proteus(self) -> Measured:

@@ -14,10 +14,10 @@ from sklearn.preprocessing import normalize
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.lookup import Looks, Pair, Router
+from cfedge.lookup import Looks, Pair, Router, Signature
 from cfedge.runtime.adapter import load_adapter
 from cfedge.train.certificate import SECOND_LOOK_SHARE, route
-from cfedge.train.signature import signature
+from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_looks, signature
 from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]
@@ -37,7 +37,7 @@ def draw(seed: int, examples: int, apart: float) -> dict[str, Floats]:
 
 def make_looks(trunk: dict[str, Floats], tail: dict[str, Floats]) -> dict[str, Looks]:
     classes = np.arange(len(next(iter(trunk.values())))) % 2
-    return {name: Looks(signature(trunk[name], classes), signature(tail[name], classes)) for name in trunk}
+    return {name: learn_looks(Pair(trunk[name], tail[name]), classes) for name in trunk}
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def test_without_a_margin_there_is_no_second_look(looks: dict[str, Looks], input
     assert set(found.looks) == {1}
 
 
-def test_a_second_look_adds_the_scores_of_both_spaces(looks: dict[str, Looks], inputs: Pair) -> None:
+def test_a_second_look_adds_the_scores_of_close_clusters_and_of_the_tail(looks: dict[str, Looks], inputs: Pair) -> None:
     router = Router(looks, math.inf)
     found = router(inputs)
-    both = router.first.scores(inputs.trunk) + router.second.scores(inputs.tail)
+    both = router.fine.scores(inputs.trunk) + router.tail.scores(inputs.tail)
     ordered = np.sort(both, axis=1)
     assert set(found.looks) == {2}
     assert np.array_equal(found.task, both.argmax(axis=1))
@@ -76,6 +76,22 @@ def test_the_distance_is_the_chosen_tasks_behind_the_trunk(looks: dict[str, Look
     assert 0.3 < same.mean() < 1
     np.testing.assert_allclose(again.distance[same], first.distance[same], atol=1e-4)
     assert (again.distance[~same] > first.distance[~same] - 1e-4).all()
+
+
+def test_the_first_looks_statistics_follow_from_the_close_clusters(looks: dict[str, Looks]) -> None:
+    trunk, classes = draw(0, 200, 0.5), np.arange(200) % 2
+    for name, one in looks.items():
+        direct = signature(trunk[name], classes)
+        assert len(one.fine.counts) == 2 * min(CLUSTERS, 100 // EXAMPLES_A_CLUSTER)
+        assert one.trunk.counts.tolist() == direct.counts.tolist()
+        np.testing.assert_allclose(one.trunk.means, direct.means.astype(np.float64), atol=1e-3)
+
+        def scatter(found: Signature) -> NDArray[np.float64]:
+            factor = found.factor.astype(np.float64)
+            return factor.T @ factor + np.diag(found.diagonal.astype(np.float64))
+
+        np.testing.assert_allclose(scatter(one.trunk), scatter(direct), atol=2e-3 * np.abs(scatter(direct)).max())
+        assert one.trunk.quartic == pytest.approx(direct.quartic, rel=1e-6)
 
 
 def test_only_thin_margins_are_looked_at_again(looks: dict[str, Looks], inputs: Pair) -> None:
@@ -117,7 +133,14 @@ def test_features_behind_the_tail_that_are_not_finite_are_refused(looks: dict[st
             lambda arrays: arrays.update({"nose.means": arrays["tail.means"]}),
             "expected arrays of trunk and tail, found 'nose.means'",
         ),
-        (lambda arrays: arrays.update({"tail.counts": arrays["tail.counts"] + 1}), "expected equal counts"),
+        (lambda arrays: arrays.update({"tail.counts": arrays["tail.counts"] + 1}), "and equal counts of trunk and tail"),
+        (lambda arrays: arrays.pop("trunk.owners"), "expected owners int64"),
+        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][::-1].copy()}), "expected owners int64"),
+        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"] * 2}), "expected owners int64"),
+        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"].astype(np.int32)}), "expected owners int64"),
+        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][:-1].copy()}), "expected owners int64"),
+        (lambda arrays: arrays.pop("trunk.class_quartic"), "expected class_quartic float64"),
+        (lambda arrays: arrays.update({"trunk.class_quartic": np.array([np.nan])}), "expected class_quartic float64"),
     ],
 )
 def test_stored_looks_that_do_not_fit_are_refused(looks: dict[str, Looks], change: object, message: str) -> None:

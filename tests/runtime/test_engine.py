@@ -197,7 +197,7 @@ def test_a_signature_of_another_width_is_refused(tiny_bundle: Path) -> None:
         np.ones(2, np.int64), np.zeros((2, 16), np.float16), np.zeros((1, 16), np.float16), np.ones(16, np.float32), 1.0
     )
     with pytest.raises(IncompatibleError, match="signature of task 'animals': expected"):
-        Engine(_replaced(read(tiny_bundle), "signature", dump_arrays(Looks(other, other).arrays())))
+        Engine(_replaced(read(tiny_bundle), "signature", dump_arrays(Looks(other, np.arange(2), 1.0, other).arrays())))
 
 
 def test_a_tail_without_the_slots_is_refused(tiny_bundle: Path) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
-from cfedge.lookup import Lookup, Signature
+from cfedge.lookup import Lookup, Pair, Signature
 from cfedge.lookup.clusters import SHRINKAGE_FACTOR
-from cfedge.train.signature import FACTOR_RANK, signature
+from cfedge.train.signature import CLUSTERS, FACTOR_RANK, clusters_of, learn_looks, signature
 
 #: Of float16 with its 11 bits: half a step, relative; and the least number below which steps are absolute.
 HALF_STEP, HALF_LEAST = 2.0**-11, 2.0**-24
@@ -183,3 +184,32 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float) -
     features[7, 3] = value
     with pytest.raises(InputError, match="features of input 7: expected finite numbers"):
         signature(features, classes)
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 5])
+def test_clusters_are_as_tight_as_scikit_learns(clusters: int) -> None:
+    rng = np.random.default_rng(clusters)
+    x = rng.normal(size=(clusters, 6))[np.arange(90) % clusters] * 2 + rng.normal(size=(90, 6)) * 0.6
+    found = clusters_of(x, clusters, np.random.default_rng(0))
+    inertia = sum(float(((x[found == one] - x[found == one].mean(axis=0)) ** 2).sum()) for one in range(clusters))
+    reference = KMeans(clusters, n_init=20, random_state=0).fit(x)
+    assert inertia <= reference.inertia_ * 1.02
+    assert sorted(np.unique(found)) == list(range(clusters))
+    assert np.array_equal(found, clusters_of(x, clusters, np.random.default_rng(0)))
+
+
+def test_rows_that_coincide_make_no_more_clusters_than_there_are_points() -> None:
+    x = np.repeat(np.eye(2), 5, axis=0)
+    found = clusters_of(x, 5, np.random.default_rng(0))
+    assert set(found.tolist()) == {0, 1}
+    assert len(set(found[:5].tolist())) == len(set(found[5:].tolist())) == 1
+    assert clusters_of(x, 1, np.random.default_rng(0)).tolist() == [0] * 10
+
+
+@pytest.mark.parametrize(("examples", "clusters"), [(19, 1), (40, 2), (100, 5), (400, CLUSTERS)])
+def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_five(examples: int, clusters: int) -> None:
+    rng = np.random.default_rng(1)
+    features = normalize(rng.normal(size=(2 * examples, 12))).astype(np.float32)
+    looks = learn_looks(Pair(features, features), np.arange(2 * examples) % 2)
+    assert looks.owners.tolist() == [0] * clusters + [1] * clusters
+    assert looks.tail.counts.tolist() == [examples, examples]

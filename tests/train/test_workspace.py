@@ -44,15 +44,15 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         "a.l2.o": rng.normal(size=(1, 4, 2)).astype(np.float32), "b.l2.o": rng.normal(size=(1, 2, 4)).astype(np.float32),
         "head.weight": rng.normal(size=(4, len(classes))).astype(np.float32), "head.bias": np.zeros(len(classes), np.float32),
     }  # fmt: skip
-    looks = Looks(
-        *(
-            Signature(
-                counts=np.full(len(classes), 6, np.int64), means=rng.normal(size=(len(classes), 4)).astype(np.float16),
-                factor=rng.normal(size=(2, 4)).astype(np.float16), diagonal=np.ones(4, np.float32), quartic=1.25,
-            )
-            for _ in Looks._fields
-        )
-    )  # fmt: skip
+
+    def signature(clusters: int, examples: int) -> Signature:
+        return Signature(
+            counts=np.full(clusters, examples, np.int64), means=rng.normal(size=(clusters, 4)).astype(np.float16),
+            factor=rng.normal(size=(2, 4)).astype(np.float16), diagonal=np.ones(4, np.float32), quartic=1.25,
+        )  # fmt: skip
+
+    owners = np.repeat(np.arange(len(classes)), 2)
+    looks = Looks(signature(2 * len(classes), 3), owners, 1.5, signature(len(classes), 6))
     features = Pair(*(rng.normal(size=(2, 4)).astype(np.float32) for _ in Pair._fields))
     return LearnedTask(record, adapter, looks, HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features))
 
