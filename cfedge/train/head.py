@@ -1,8 +1,8 @@
 """Learn a task without training: a closed-form head on the frozen tail's features. NumPy and ONNX Runtime alone.
 
 The head is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the task; its temperature
-is chosen on the held-out examples. The adapter is none (zeros of rank 1). Where examples are few this is as good as training, and a machine without
-torch can do it.
+is chosen on the held-out examples. The adapter is none (zeros of rank 1). An adapter is more
+accurate from three examples a class on (docs/decisions/few-shot.md); this takes a second, and a machine without torch can do it.
 
 Letters: N examples, D width, C classes.
 """
@@ -26,7 +26,7 @@ __all__ = ["FEW", "closed_form", "few_examples", "learn_head"]
 Floats = NDArray[np.float32]
 
 #: Examples a class (median) below which a closed-form head is the default (docs/decisions/few-shot.md).
-FEW = 10
+FEW = 3
 _TEMPERATURES = 2.0 ** np.arange(-8, 2)
 
 

@@ -94,7 +94,7 @@ def test_few_means_the_median_class() -> None:
 def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
     tiny_workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = write_csv(tmp_path / "food.csv", make_texts("food", 5, 0))
+    data = write_csv(tmp_path / "food.csv", make_texts("food", FEW - 1, 0))
     for arguments, method in (([], "closed-form head"), (["--train", "--epochs", "1", "--replace"], None)):
         with pytest.raises(SystemExit) as exit_code:
             main(["add", str(tiny_workspace), "food", "--data", str(data), "--threads", "1", *arguments])
