@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from cfedge.bundle.manifest import Slot
+from cfedge.errors import UsageError
 from cfedge.train.composition import Folded, SitePool, contributions, fold
 from cfedge.train.settings import Settings
 
@@ -43,6 +44,12 @@ class LowRankPairs:
             name, reused = slot.name, pools[slot.name]
             self._a[name] = Parameter(torch.randn(1, slot.rows, settings.rank, generator=generator) / slot.rows**0.5)
             self._b[name] = Parameter(torch.zeros(1, settings.rank, slot.columns))
+            free = min(slot.rows, slot.columns) - len(reused.owners)
+            if settings.orthogonality == "projection" and reused.owners and free < settings.rank:
+                raise UsageError(
+                    f"pool_limit: expected at most {min(slot.rows, slot.columns) - settings.rank} for {name} ({slot.rows} x {slot.columns}) with "
+                    f"rank {settings.rank}, found {len(reused.owners)} units to be orthogonal to; lower it or use --orthogonality penalty"
+                )
             if reused.owners:
                 self._scalars[name] = Parameter(torch.zeros(len(reused.owners)))
                 self._frozen[name] = torch.from_numpy(reused.a), torch.from_numpy(reused.b)

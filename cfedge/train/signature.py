@@ -31,8 +31,13 @@ def learn_looks(features: Pair, classes: NDArray[np.int64]) -> Looks:
         Of N examples.
     classes
         int64 [N] in 0..C-1, each at least once.
+
+    Raises
+    ------
+    InputError
+        A feature is NaN or infinite.
     """
-    x = features.trunk.astype(np.float64)
+    x = _finite(features.trunk)
     position = np.empty(len(classes), np.int64)
     owners: list[int] = []
     quartic = 0.0
@@ -49,6 +54,17 @@ def learn_looks(features: Pair, classes: NDArray[np.int64]) -> Looks:
         quartic=quartic,
         tail=signature(features.tail, classes, rank=TAIL_RANK),
     )
+
+
+def _finite(features: Floats) -> NDArray[np.float64]:
+    """As float64, or refused by the first row that is not finite."""
+    x = features.astype(np.float64)
+    if not np.isfinite(x).all():
+        row = int((~np.isfinite(x)).any(axis=1).argmax())
+        raise InputError(
+            f"features of input {row}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
+        )
+    return x
 
 
 def clusters_of(x: NDArray[np.float64], clusters: int, rng: np.random.Generator, restarts: int = 4) -> NDArray[np.int64]:
@@ -81,12 +97,9 @@ def clusters_of(x: NDArray[np.float64], clusters: int, rng: np.random.Generator,
                 break
             centers = moved
         squares = ((x[:, None, :] - centers[None]) ** 2).sum(axis=2)
-        if float(squares.min(axis=1).sum()) < least:
-            best, least = (
-                np.unique(squares.argmin(axis=1), return_inverse=True)[1].astype(np.int64),
-                float(squares.min(axis=1).sum()),
-            )
-    return best
+        if (inertia := float(squares.min(axis=1).sum())) < least:
+            best, least = squares.argmin(axis=1), inertia
+    return np.unique(best, return_inverse=True)[1].astype(np.int64)
 
 
 def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: int = FACTOR_RANK) -> Signature:
@@ -112,12 +125,7 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
         `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues, `diagonal` the
         rest of its diagonal, so that the diagonal is kept up to float16's rounding.
     """
-    x = features.astype(np.float64)
-    if not np.isfinite(x).all():
-        row = int((~np.isfinite(x)).any(axis=1).argmax())
-        raise InputError(
-            f"features of input {row}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
-        )
+    x = _finite(features)
     counts = np.bincount(classes)
     means = np.zeros((len(counts), x.shape[1]))
     np.add.at(means, classes, x)

@@ -144,6 +144,15 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, object]) -> 
         Settings(**changes)  # type: ignore[arg-type]
 
 
+def test_a_pool_that_leaves_nothing_to_be_orthogonal_is_refused() -> None:
+    pools = pool({name: make_adapter(seed, rank=4) for seed, name in enumerate(("one", "two", "three"))}, SLOTS, 11)
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(UsageError, match=r"pool_limit: expected at most 10 for l0.qkv \(12 x 20\) with rank 2, found 11 units"):
+        LowRankPairs(SLOTS, pools, Settings(rank=2, reuse=True), generator)
+    LowRankPairs(SLOTS, pools, Settings(rank=2, reuse=True, orthogonality="penalty"), generator)
+    LowRankPairs(SLOTS, pools, Settings(rank=1, reuse=True), generator)
+
+
 @pytest.fixture
 def reusing(tiny_workspace: Path) -> Workspace:
     """The tiny workspace with the task food learned on top of animals and colors."""

@@ -184,6 +184,8 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float) -
     features[7, 3] = value
     with pytest.raises(InputError, match="features of input 7: expected finite numbers"):
         signature(features, classes)
+    with pytest.raises(InputError, match="features of input 7: expected finite numbers"):
+        learn_looks(Pair(features, features), classes)
 
 
 @pytest.mark.parametrize("clusters", [2, 3, 5])
