@@ -129,7 +129,7 @@ class Lookup:
         self._starts = np.array(bounds[:-1])
         self._task_of = [task for task, span in enumerate(self._spans) for _ in range(span.start, span.stop)]
         weight = np.sqrt(1.0 - 1.0 / spread)
-        self._whitened = whitened
+        self._weight = weight
         self._basis = np.ascontiguousarray((basis * weight).T, np.float32)
         self._center = (center @ basis * weight).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened / weight, np.float32)
@@ -160,11 +160,12 @@ class Lookup:
         A Gaussian input of cluster c with the shared covariance scores higher for cluster c' with probability
         Q(distance / 2), Q being the upper tail of the standard normal.
         """
-        own = self._whitened[self._spans[self.tasks.index(task)]]
+        whitened = self._clusters * self._weight
+        own = whitened[self._spans[self.tasks.index(task)]]
         apart: dict[str, NDArray[np.float64]] = {}
         for rival, span in zip(self.tasks, self._spans, strict=True):
             if rival != task:
-                apart[rival] = np.linalg.norm(own[:, None, :] - self._whitened[None, span, :], axis=2)
+                apart[rival] = np.linalg.norm(own[:, None, :] - whitened[None, span, :], axis=2)
         return apart
 
     def cluster_scores(self, features: Floats) -> Floats:

@@ -164,11 +164,13 @@ class Looks:
         owners, quartic = (parts["trunk"].pop(name, np.zeros(0)) for name in ("owners", "class_quartic"))
         fine, tail = (Signature.from_arrays(own, f"{look}'s part of the {what}", width) for look, own in parts.items())
         classes = len(tail.counts)
-        steps = (
-            np.diff(owners.astype(np.int64)) if owners.shape == fine.counts.shape and owners.dtype == np.int64 else np.array([9])
-        )
-        fits = bool(np.isin(steps, (0, 1)).all()) and owners.tolist()[:1] == [0] and owners.tolist()[-1:] == [classes - 1]
-        if not fits or not np.array_equal(np.bincount(owners.astype(np.int64), fine.counts), tail.counts):
+        owned = owners.dtype == np.int64 and owners.shape == fine.counts.shape
+        if not (
+            owned
+            and np.array_equal(owners, np.sort(owners))
+            and np.array_equal(np.unique(owners), np.arange(classes))
+            and np.array_equal(np.bincount(owners.astype(np.int64), fine.counts), tail.counts)
+        ):
             raise IncompatibleError(
                 f"{what}: expected owners int64 of the trunk's clusters, ascending over the {classes} classes, and equal counts of "
                 f"trunk and tail, found others; learn the task again"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, load_arrays, read
 from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError, InputError, TaskError
-from cfedge.lookup import Found, Looks, Pair, Router
+from cfedge.lookup import Found, Looks, Router
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.runtime.golden import check_once
@@ -183,12 +183,6 @@ class Engine:
         return [
             self._answer(row, one, found[row], features[row], encoded.tokens[row].truncated, ms) for row, one in enumerate(chosen)
         ]
-
-    def features(self, texts: Sequence[str]) -> Pair:
-        """Return the features of both looks."""
-        encoded = self._trunk(texts)
-        tail = self._tail(encoded.hidden, [self._frozen] * len(texts))
-        return Pair(np.stack(encoded.features), np.stack(tail))
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""

@@ -12,10 +12,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
 from cfedge.bundle.manifest import canonical_json, serialize
@@ -23,16 +26,35 @@ from cfedge.device import probe
 from cfedge.errors import IncompatibleError
 from cfedge.runtime.session import RUNTIME_VERSION
 
-if TYPE_CHECKING:
-    from cfedge.runtime.engine import Engine
-
-__all__ = ["MIN_COSINE", "cache_folder", "check_golden", "check_once", "golden_arrays"]
+__all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "check_once", "golden_arrays"]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families.
 MIN_COSINE = 0.99
 
 
-def golden_arrays(engine: Engine, task: str, texts: list[str]) -> bytes:
+class Answer(Protocol):
+    """What is compared of a prediction."""
+
+    @property
+    def task(self) -> str:
+        """Its task."""
+
+    @property
+    def label(self) -> str:
+        """Its label."""
+
+
+class Answering(Protocol):
+    """What is checked: `cfedge.Engine`, which itself calls this module."""
+
+    def predict(self, texts: Sequence[str], *, task: str | None = None) -> Sequence[Answer]:
+        """Answer each text."""
+
+    def embeddings(self, texts: Sequence[str], task: str) -> NDArray[np.float32]:
+        """Return the tail's features [N, D] with the task known."""
+
+
+def golden_arrays(engine: Answering, task: str, texts: list[str]) -> bytes:
     """Answer `texts` and serialize: ``embeddings`` float16 [N, D] with the task known, and the full answers."""
     answers = engine.predict(texts)
     note = {
@@ -43,7 +65,7 @@ def golden_arrays(engine: Engine, task: str, texts: list[str]) -> bytes:
     return dump_arrays({"embeddings": engine.embeddings(texts, task).astype(np.float16)}, note)
 
 
-def check_once(engine: Engine, bundle: Bundle, threads: int) -> bool:
+def check_once(engine: Answering, bundle: Bundle, threads: int) -> bool:
     """Check a bundle unless this machine has passed it before; return whether it was checked now.
 
     Raises
@@ -54,9 +76,9 @@ def check_once(engine: Engine, bundle: Bundle, threads: int) -> bool:
     machine = probe()
     decisive = {
         "bundle": hashlib.sha256(serialize(bundle.manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
-        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "threads": threads,
+        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": version("tokenizers"), "threads": threads,
     }  # fmt: skip
-    mark = cache_folder() / "passed" / hashlib.sha256(canonical_json(decisive)).hexdigest()
+    mark = _cache() / "passed" / hashlib.sha256(canonical_json(decisive)).hexdigest()
     if mark.is_file():
         return False
     check_golden(engine, bundle)
@@ -66,13 +88,13 @@ def check_once(engine: Engine, bundle: Bundle, threads: int) -> bool:
     return True
 
 
-def cache_folder() -> Path:
+def _cache() -> Path:
     """``$CFEDGE_CACHE``, or ``cfedge`` in the user's cache."""
     own = os.environ.get("CFEDGE_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cfedge"
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"  # noqa: PTH111 - Path.home raises without one
 
 
-def check_golden(engine: Engine, bundle: Bundle) -> float:
+def check_golden(engine: Answering, bundle: Bundle) -> float:
     """Answer every golden vector of `bundle` with `engine` and return the smallest cosine.
 
     Raises

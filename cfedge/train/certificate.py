@@ -147,11 +147,11 @@ def certify(
 
 def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> Router:
     """Return the router that ships: its second look is for the `SECOND_LOOK_SHARE` of held-out inputs with the thinnest margins."""
-    first = Lookup({name: one.trunk for name, one in signatures.items()})
-    if len(first.tasks) == 1:
-        return Router(signatures, 0.0)
-    margins = np.concatenate([first(pair.trunk).margin for pair in held_out.values()])
-    return Router(signatures, float(np.quantile(margins, SECOND_LOOK_SHARE)))
+    router = Router(signatures, 0.0)
+    if len(router.tasks) > 1:
+        margins = np.concatenate([router.first(pair.trunk).margin for pair in held_out.values()])
+        router.margin = float(np.quantile(margins, SECOND_LOOK_SHARE))
+    return router
 
 
 def _threshold(distances: NDArray[np.float32], rate: float) -> float:

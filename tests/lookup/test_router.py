@@ -16,6 +16,7 @@ from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Looks, Pair, Router, Signature
 from cfedge.runtime.adapter import load_adapter
+from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.train.certificate import SECOND_LOOK_SHARE, route
 from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_looks, signature
 from cfedge_export.adapters import adapter_onnx
@@ -161,12 +162,16 @@ def looking_twice(tiny_bundle: Path) -> Engine:
     return Engine(Bundle(manifest, bundle.objects))
 
 
-def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(looking_twice: Engine) -> None:
+def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(tiny_bundle: Path, looking_twice: Engine) -> None:
     texts = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
     together = [one._replace(ms=0) for one in looking_twice.predict(texts)]
     assert together == [looking_twice.predict([text])[0]._replace(ms=0) for text in texts]
     assert {one.looks for one in together} == {1, 2}
-    found = looking_twice.router(looking_twice.features(texts))
+    bundle = read(tiny_bundle)
+    backbone = bundle.manifest.backbone
+    encoded = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone)(texts)
+    behind = Tail(bundle[backbone.tail], backbone)(encoded.hidden, [no_adapter(backbone)] * len(texts))
+    found = looking_twice.router(Pair(np.stack(encoded.features), np.stack(behind)))
     assert [looking_twice.tasks[task] for task in found.task] == [one.task for one in together]
     assert found.looks.tolist() == [one.looks for one in together]
     assert found.score.tolist() == pytest.approx([one.score for one in together])
