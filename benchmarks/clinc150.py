@@ -21,7 +21,7 @@ import record
 from cfedge import Engine
 from cfedge.train.data import Examples
 from cfedge.train.learner import Settings, learn
-from cfedge.train.metrics import evaluate, forgetting, unknown_detection
+from cfedge.train.metrics import evaluate, forgetting
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build, export
 from cfedge_export.prepare import prepare
@@ -60,9 +60,8 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
     assert scores is not None
     done = export(workspace, out)
     engine = Engine.open(out)
-    scores = evaluate(engine, splits["test"])
-    known = [one for task in order for one in engine.predict(splits["test"][task].texts)]
-    outside = engine.predict([text for text, _ in data["oos_test"]])
+    scores = evaluate(engine, splits["test"], [text for text, _ in data["oos_test"]])
+    assert scores.unknown is not None
     tasks, backbone = {task.name: task for task in engine.manifest.tasks}, engine.manifest.backbone
     return {
         "order": order,
@@ -75,7 +74,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "passes": 1 + scores.second_looks * (1 - backbone.split / backbone.blocks),
         "accuracy_matrix": matrix.tolist(),
         "bits_changed": changed,
-        "unknown": dataclasses.asdict(unknown_detection(known, outside)),
+        "unknown": dataclasses.asdict(scores.unknown.detection),
         "add_seconds": seconds,
         "task_bytes": {name: task.adapter.size + task.signature.size + task.golden.size for name, task in tasks.items()},
         "adapter_bytes": max(task.adapter.size for task in tasks.values()),

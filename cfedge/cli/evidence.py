@@ -96,7 +96,6 @@ def evaluate(
     from cfedge.runtime.engine import Engine
     from cfedge.train.data import load_file
     from cfedge.train.metrics import evaluate as measure
-    from cfedge.train.metrics import risk_coverage, unknown_detection
     from cfedge.train.workspace import Workspace
     from cfedge_export.pack import build
 
@@ -107,21 +106,9 @@ def evaluate(
             raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
         data[name] = load_file(Path(file))
     engine = Engine(build(Workspace(workspace)))
-    scores = measure(engine, data)
-    apart: dict[str, Any] = {}
-    if unknown is not None:
-        strangers = engine.predict(load_file(unknown, label="text").texts)
-        known = {name: engine.predict(examples.texts) for name, examples in data.items()}
-        answers = [one for name in data for one in known[name]]
-        right = [
-            one.task == name and one.label == label
-            for name in data
-            for one, label in zip(known[name], data[name].labels, strict=True)
-        ]
-        curve = risk_coverage([*right, *(False for _ in strangers)], [-one.distance for one in [*answers, *strangers]])
-        apart = {**dataclasses.asdict(unknown_detection(answers, strangers)), "risk_coverage": dataclasses.asdict(curve)}
+    scores = measure(engine, data, load_file(unknown, label="text").texts if unknown else ())
     if json:
-        print_json({**dataclasses.asdict(scores), **({"unknown": apart} if apart else {})})
+        print_json(dataclasses.asdict(scores))
         return
     print_table(
         "per sample, int8 runtime",
@@ -132,10 +119,11 @@ def evaluate(
         f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}, "
         f"second looks {scores.second_looks:.1%}"
     )
-    if apart:
+    if scores.unknown:
+        apart, curve = scores.unknown.detection, scores.unknown.risk_coverage
         print(
-            f"inputs of no task: AUROC {apart['auroc']:.3f}, false positives at 95 % detection {apart['fpr95']:.1%}, called unknown "
-            f"{apart['detected']:.1%} (of known inputs {apart['false_rejects']:.1%}), mean risk over coverage {apart['risk_coverage']['area']:.3f}"
+            f"inputs of no task: AUROC {apart.auroc:.3f}, false positives at 95 % detection {apart.fpr95:.1%}, called unknown "
+            f"{apart.detected:.1%} (of known inputs {apart.false_rejects:.1%}), mean risk over coverage {curve.area:.3f}"
         )
 
 

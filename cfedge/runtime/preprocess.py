@@ -6,14 +6,22 @@ Letters: S sequence.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, MissingExtraError
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 __all__ = ["TextPreprocessor", "Tokens"]
+
+#: Texts that BERT's rules split in an obvious way: runs of letters and digits, and marks that stand alone.
+_PLAIN = re.compile(r"[A-Za-z0-9 '.,?!-]+").fullmatch
+_WORDS = re.compile(r"[a-z0-9]+|['.,?!-]").findall
 
 
 class Tokens(NamedTuple):
@@ -25,6 +33,9 @@ class Tokens(NamedTuple):
 
 class TextPreprocessor:
     """The tokenizer of a bundle.
+
+    Short plain texts whose words are all in the vocabulary are looked up word by word, which gives the same ids in half the time
+    (docs/decisions/latency.md); everything else goes through the tokenizer.
 
     Parameters
     ----------
@@ -46,6 +57,8 @@ class TextPreprocessor:
             raise IncompatibleError(f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again") from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens)
+        self._id = self._tokenizer.token_to_id
+        self._before, self._after, self._short = _frame(self._tokenizer, max_tokens)
 
     def __call__(self, text: str, position: int = 0) -> Tokens:
         """Tokenize one text.
@@ -55,6 +68,10 @@ class TextPreprocessor:
         InputError
             It is not a text, is empty, or holds lone surrogates (its bytes were not valid UTF-8).
         """
+        if isinstance(text, str) and len(text) <= self._short and _PLAIN(text):
+            ids = [self._id(word) for word in _WORDS(text.lower())]
+            if ids and None not in ids:
+                return Tokens(np.array([[*self._before, *ids, *self._after]], np.int64), truncated=False)
         if not isinstance(text, str):
             raise InputError(f"input {position}: expected a text, found {type(text).__name__}; pass a string")
         if not text.strip():
@@ -68,3 +85,28 @@ class TextPreprocessor:
                 f"input {position}: expected valid Unicode, found a lone surrogate; decode the bytes with their right encoding first"
             ) from error
         return Tokens(np.array(encoding.ids, np.int64)[None], bool(encoding.overflowing))
+
+
+def _frame(tokenizer: Tokenizer, max_tokens: int) -> tuple[list[int], list[int], int]:
+    """The ids that `tokenizer` puts before and after a text, and up to how many characters whole words are all there is to look up.
+
+    That number is 0 for any but a lower-casing BERT tokenizer. It is small enough that nothing is truncated and that no word is
+    too long for WordPiece.
+    """
+    from tokenizers import models, normalizers, pre_tokenizers
+
+    model, normalizer = tokenizer.model, tokenizer.normalizer
+    word = next((word for word in ("a", "the", "is") if tokenizer.token_to_id(word) is not None), None)
+    if (
+        word is None
+        or not isinstance(model, models.WordPiece)
+        or not (isinstance(normalizer, normalizers.BertNormalizer) and normalizer.lowercase)
+        or not isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
+        or any(_PLAIN(token.content) for token in tokenizer.get_added_tokens_decoder().values())
+    ):
+        return [], [], 0
+    own, around = tokenizer.token_to_id(word), tokenizer.encode(word).ids
+    if around.count(own) != 1:
+        return [], [], 0
+    at = around.index(own)
+    return around[:at], around[at + 1 :], max(0, min(model.max_input_chars_per_word, max_tokens - len(around) + 1))

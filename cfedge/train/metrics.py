@@ -18,6 +18,7 @@ from cfedge.runtime.engine import Engine, Prediction
 from cfedge.train.data import Examples
 
 __all__ = [
+    "OpenSet",
     "RiskCoverage",
     "Scores",
     "TaskScores",
@@ -47,20 +48,6 @@ class TaskScores:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks;
-    `second_looks` is the share of answers that took one more run of the frozen tail.
-    """
-
-    tasks: list[TaskScores]
-    accuracy: float
-    task_mean: float
-    retrieval: float
-    known: float
-    second_looks: float
-
-
-@dataclass(frozen=True)
 class Unknown:
     """Unknown detection: area under the ROC curve of `distance`, false-positive rate at 95 % detection, and the shares called
     unknown at the thresholds that ship (`detected` of the unknown inputs, `false_rejects` of the known ones).
@@ -84,12 +71,37 @@ class RiskCoverage:
     area: float
 
 
-def evaluate(engine: Engine, data: Mapping[str, Examples]) -> Scores:
-    """Answer every test example with the task unknown, and again with the task given."""
+@dataclass(frozen=True)
+class OpenSet:
+    """How well inputs of no task are told apart, and what leaving the most distant answers out would save."""
+
+    detection: Unknown
+    risk_coverage: RiskCoverage
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks;
+    `second_looks` is the share of answers that took one more run of the frozen tail; `unknown` is None where no inputs of no task
+    were given.
+    """
+
+    tasks: list[TaskScores]
+    accuracy: float
+    task_mean: float
+    retrieval: float
+    known: float
+    second_looks: float
+    unknown: OpenSet | None = None
+
+
+def evaluate(engine: Engine, data: Mapping[str, Examples], strangers: Sequence[str] = ()) -> Scores:
+    """Answer every test example with the task unknown, and again with the task given; and texts of no task, if any."""
     return score(
         {name: examples.labels for name, examples in data.items()},
         {name: engine.predict(examples.texts) for name, examples in data.items()},
         {name: engine.predict(examples.texts, task=name) for name, examples in data.items()},
+        engine.predict(strangers),
     )
 
 
@@ -97,8 +109,9 @@ def score(
     labels: Mapping[str, Sequence[str]],
     answers: Mapping[str, Sequence[Prediction]],
     known: Mapping[str, Sequence[Prediction]],
+    strangers: Sequence[Prediction] = (),
 ) -> Scores:
-    """Score answers given by task name: true labels, free answers, and answers with the task given."""
+    """Score answers given by task name: true labels, free answers, and answers with the task given; and answers to strangers."""
     rows: list[TaskScores] = []
     for name, truth in labels.items():
         free, given = answers[name], known[name]
@@ -117,7 +130,8 @@ def score(
         key: float(np.average([getattr(row, key) for row in rows], weights=weights)) for key in ("accuracy", "retrieval", "known")
     }
     again = _share(one.looks == 2 for name in labels for one in answers[name])
-    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), second_looks=again, **pooled)
+    unknown = _open_set(labels, answers, strangers) if strangers else None
+    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), second_looks=again, unknown=unknown, **pooled)
 
 
 def forgetting(matrix: NDArray[np.float64]) -> float:
@@ -157,6 +171,16 @@ def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCov
     count = np.arange(1, len(wrong) + 1)
     risk = np.cumsum(wrong) / count
     return RiskCoverage((count / len(wrong)).tolist(), risk.tolist(), float(risk.mean()))
+
+
+def _open_set(
+    labels: Mapping[str, Sequence[str]], answers: Mapping[str, Sequence[Prediction]], strangers: Sequence[Prediction]
+) -> OpenSet:
+    inside = [one for name in labels for one in answers[name]]
+    truth = [(name, label) for name in labels for label in labels[name]]
+    right = [(one.task, one.label) == pair for one, pair in zip(inside, truth, strict=True)]
+    distances = [-one.distance for one in [*inside, *strangers]]
+    return OpenSet(unknown_detection(inside, strangers), risk_coverage([*right, *(False for _ in strangers)], distances))
 
 
 def _share(values: object) -> float:

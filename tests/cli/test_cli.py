@@ -58,10 +58,10 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(tiny_folder: Pat
     test = write_csv(tmp_path / "test.csv", make_texts("colors", 5, 1))
     measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--json").stdout)
     assert measured["tasks"][0]["examples"] == 15
-    assert "unknown" not in measured
+    assert measured["unknown"] is None
     strangers = write_csv(tmp_path / "strangers.csv", [("zebra moon", "none"), ("of my one", "none"), ("the very now", "none")])
     measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers, "--json").stdout)
-    assert set(measured["unknown"]) == {"auroc", "fpr95", "detected", "false_rejects", "risk_coverage"}
+    assert set(measured["unknown"]["detection"]) == {"auroc", "fpr95", "detected", "false_rejects"}
     assert len(measured["unknown"]["risk_coverage"]["risk"]) == 18
     assert "inputs of no task: AUROC" in _run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers).stdout.decode()
     inspected = json.loads(_run("inspect", ws, "--json").stdout)

@@ -1,0 +1,121 @@
+"""Ids are those of the tokenizer, whichever way they are found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from cfedge.errors import InputError
+from cfedge.runtime.preprocess import TextPreprocessor
+
+MAX_TOKENS = 24
+WORDS = [
+    "a",
+    "the",
+    "is",
+    "light",
+    "lights",
+    "on",
+    "turn",
+    "5",
+    "23",
+    "'",
+    ".",
+    ",",
+    "?",
+    "!",
+    "-",
+    "s",
+    "##s",
+    "##ing",
+    "##2",
+    "caf",
+    "x" * 30,
+]
+
+
+def bert(
+    *,
+    lowercase: bool = True,
+    words: tuple[str, ...] = (),
+    longest: int = 20,
+    pre_tokenizer: pre_tokenizers.PreTokenizer | None = None,
+    frame: str = "[CLS] $A [SEP]",
+    added: tuple[str, ...] = (),
+) -> Tokenizer:
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS, *words])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizer or pre_tokenizers.BertPreTokenizer()
+    special = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]", "a") if name in frame]
+    tokenizer.post_processor = processors.TemplateProcessing(single=frame, special_tokens=special)
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
+    tokenizer.add_tokens([AddedToken(word, normalized=False) for word in added])
+    return tokenizer
+
+
+TOKENIZERS = {
+    "bert": bert(),
+    "cased": bert(lowercase=False, words=("A", "Light")),
+    "split at white space": bert(pre_tokenizer=pre_tokenizers.WhitespaceSplit()),
+    "a word added": bert(added=("light on",)),
+    "only before": bert(frame="[CLS] $A"),
+    "a word as a frame": bert(frame="a $A [SEP]"),
+}
+plain = st.lists(st.sampled_from([*WORDS, "lighting", "A", "Light", "light on", "[SEP]", "café", "2", " ", "\t", "\u3000"])).map(
+    " ".join
+)
+
+
+def reference(tokenizer: Tokenizer, text: str) -> list[int]:
+    whole = Tokenizer.from_str(tokenizer.to_str())
+    whole.enable_truncation(MAX_TOKENS)
+    ids: list[int] = whole.encode(text).ids
+    return ids
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@given(text=st.one_of(plain, st.text("aAlight on5'.?!-[]é\t", max_size=40)).filter(str.strip))
+def test_ids_are_those_of_the_tokenizer(kind: str, text: str) -> None:
+    tokens = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)(text)
+    assert tokens.ids.dtype == np.int64
+    assert tokens.ids[0].tolist() == reference(TOKENIZERS[kind], text)
+
+
+@pytest.mark.parametrize(("text", "looked_up"), [("Turn the lights on!", True), ("lighting is on", False), ("a " * 11, False)])
+def test_short_plain_texts_of_whole_words_do_not_need_the_tokenizer(text: str, looked_up: bool) -> None:
+    preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
+    expected = preprocess(text).ids
+    preprocess._tokenizer = None
+    if looked_up:
+        assert preprocess(text).ids.tolist() == expected.tolist()
+    else:
+        with pytest.raises(AttributeError):
+            preprocess(text)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TOKENIZERS if kind not in ("bert", "only before")])
+def test_other_tokenizers_are_always_asked(kind: str) -> None:
+    preprocess = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)
+    preprocess._tokenizer = None
+    with pytest.raises(AttributeError):
+        preprocess("the light")
+
+
+def test_a_word_too_long_for_wordpiece_is_unknown() -> None:
+    preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
+    assert preprocess("x" * 30).ids[0].tolist() == [2, 1, 3]
+
+
+def test_what_is_left_out_is_said() -> None:
+    preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
+    assert [preprocess("a " * count).truncated for count in (10, 22, 23)] == [False, False, True]
+
+
+@pytest.mark.parametrize("text", ["", "   ", " \t"])
+def test_nothing_to_read_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="input 3: expected a text"):
+        TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)(text, 3)
