@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import record
 
+from cfedge.study.compare import compare
+from cfedge.study.results import MODELS, recommended
+from cfedge.study.stream import HELD_OUT_SHARE, Splits
 from cfedge.train.data import Examples, split_held_out
 from cfedge.train.settings import Settings
-from cfedge.train.stream import HELD_OUT_SHARE, Splits
-from cfedge.train.study import MODELS, compare, recommended
 from cfedge_export.prepare import prepare
 
 

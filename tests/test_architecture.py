@@ -20,10 +20,11 @@ LAYERS = [
     ("cfedge.runtime",),
     ("cfedge",),
     ("cfedge.train",),
-    ("cfedge_export",),
+    ("cfedge_export", "cfedge.study"),
     ("cfedge.bench", "cfedge.demo"),
     ("cfedge.cli",),
 ]
+WORKSHOP = ("cfedge.train", "cfedge.study", "cfedge_export")
 HEAVY = {"torch", "sklearn", "scipy", "onnx", "optimum", "transformers", "datasets", "peft", "huggingface_hub", "filelock"}
 DEVICE_PACKAGES = {"numpy", "onnxruntime", "tokenizers", "safetensors", "typer", "rich", "tomli", "tomllib"}
 
@@ -77,13 +78,13 @@ def test_imports_point_down(module: str) -> None:
     assert upward - allowed == set(), f"{module} imports upwards: {sorted(upward)}"
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(("cfedge.train", "cfedge_export"))])
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(WORKSHOP)])
 def test_the_device_half_names_no_heavy_package(module: str) -> None:
     roots = {name.partition(".")[0] for name in _imports(MODULES[module])}
     assert roots & HEAVY == set()
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(("cfedge.train", "cfedge_export"))])
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(WORKSHOP)])
 def test_the_device_half_needs_only_its_own_packages(module: str) -> None:
     roots = {name.partition(".")[0] for name in _imports(MODULES[module])}
     assert roots - set(sys.stdlib_module_names) - DEVICE_PACKAGES - {"cfedge", "cfedge_export", "__future__"} == set()
@@ -92,7 +93,7 @@ def test_the_device_half_needs_only_its_own_packages(module: str) -> None:
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("cfedge.cli.")])
 def test_commands_import_the_workshop_inside_functions(module: str) -> None:
     names = _imports(MODULES[module], top_level_only=True)
-    assert not [name for name in names if name.startswith(("cfedge.train", "cfedge_export"))]
+    assert not [name for name in names if name.startswith(WORKSHOP)]
 
 
 @pytest.mark.parametrize("module", [info for info in MODULES if not info.endswith("__main__")])

@@ -43,13 +43,16 @@ def compare(
 
     Each ablation is one run: --reuse with --orthogonality none, --l1 0 or --l2 0; --split; --rank; --slots.
     """
+    from cfedge.errors import UsageError
     from cfedge.storage import write_file
+    from cfedge.study.compare import compare as measure
+    from cfedge.study.results import CEILINGS, MODELS, recommended
+    from cfedge.study.stream import load_stream
     from cfedge.train.settings import Settings
-    from cfedge.train.stream import load_stream
-    from cfedge.train.study import CEILINGS, MODELS, recommended
-    from cfedge.train.study import compare as measure
     from cfedge_export.prepare import prepare
 
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
     settings = Settings(
         rank=rank, epochs=epochs, reuse=reuse, pool_limit=pool_limit, orthogonality=orthogonality, l1=l1, l2=l2
     )  # fmt: skip

@@ -74,15 +74,18 @@ def add(
     json: JSON = False,
 ) -> None:
     """Learn one task; of the others nothing is changed, and nothing read but labels and, with --reuse, adapters."""
+    from cfedge.errors import UsageError
     from cfedge.train.data import load, load_file
     from cfedge.train.head import FEW, few_examples, learn_head
     from cfedge.train.workspace import Workspace
 
+    if head_only and reuse:
+        raise UsageError("--head-only: expected no --reuse with it, found both; a closed-form head has no low-rank units to mix")
     opened = Workspace(workspace)
     loaded = load(data)
     evidence = load_file(held_out) if held_out else loaded.held_out
     shown = TerminalProgress(f"{task}: ")
-    few = head_only is None and few_examples(loaded.train)
+    few = head_only is None and not reuse and few_examples(loaded.train)
     if head_only or few:
         learned = learn_head(
             opened, task, loaded.train, evidence, share=share, seed=seed, threads=threads or 1, replace=replace, progress=shown

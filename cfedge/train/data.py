@@ -18,7 +18,7 @@ import numpy as np
 
 from cfedge.errors import DataError, MissingExtraError
 
-__all__ = ["Examples", "LabelledData", "columns", "load", "load_file", "split_held_out"]
+__all__ = ["Examples", "LabelledData", "columns", "is_saved", "load", "load_file", "split_held_out"]
 
 _SUFFIXES = (".csv", ".jsonl")
 
@@ -65,7 +65,7 @@ def load(path: Path) -> LabelledData:
         raise DataError(f"{path}: expected a CSV or JSONL file or a folder, found nothing")
     if path.is_file():
         return LabelledData(load_file(path))
-    if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
+    if is_saved(path):
         return _load_saved(path)
     found = {name: _split_file(path, name) for name in ("train", "validation", "test")}
     if found["train"] is None:
@@ -76,6 +76,11 @@ def load(path: Path) -> LabelledData:
     splits = {name: load_file(file) if file else None for name, file in found.items()}
     assert splits["train"] is not None
     return LabelledData(splits["train"], splits["validation"], splits["test"])
+
+
+def is_saved(path: Path) -> bool:
+    """Whether it is a folder that Hugging Face's ``datasets`` saved."""
+    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
 def load_file(path: Path, *, label: str = "label") -> Examples:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cfedge.lookup import Lookup
 from cfedge.progress import Progress, Quiet
 from cfedge.train.data import Examples
-from cfedge.train.lesson import prepare
+from cfedge.train.lesson import prepare_lesson
 from cfedge.train.signature import signature
 from cfedge.train.workspace import LearnedTask, Workspace
 
@@ -49,7 +49,7 @@ def learn_head(
 ) -> LearnedTask:
     """Learn a task and add it to the workspace; parameters and errors as of `cfedge.train.learner.learn`."""
     workspace.check_new(name, examples.classes, replace=replace)
-    lesson = prepare(
+    lesson = prepare_lesson(
         workspace, name, examples, held_out, share=share, seed=seed, threads=threads, progress=progress or Quiet()
     )  # fmt: skip
     weight, bias = closed_form(lesson.features.tail, lesson.targets)

@@ -20,7 +20,7 @@ from cfedge.errors import DataError, MissingExtraError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.composition import SitePool, pool
 from cfedge.train.data import Examples
-from cfedge.train.lesson import prepare
+from cfedge.train.lesson import prepare_lesson
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import LearnedTask, Workspace
 
@@ -84,20 +84,20 @@ def learn(
     progress = progress or Quiet()
     workspace.check_new(name, examples.classes, replace=replace)
     with _threads(settings.threads):
-        lesson = prepare(
+        lesson = prepare_lesson(
             workspace, name, examples, held_out, share=settings.held_out, seed=settings.seed, threads=torch.get_num_threads(),
             progress=progress,
         )  # fmt: skip
         earlier = {other: workspace.adapter(other) for other in workspace.tasks if other != name} if settings.reuse else {}
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
-        adapter, pairs = _train(workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress)
+        adapter, transfer, kept = _train(workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress)
     return lesson.store(
         workspace,
         adapter,
         settings=dataclasses.asdict(settings),
         packages=("cfedge", "numpy", "onnxruntime", "torch"),
-        transfer=pairs.transfer(),
-        kept_energy=min(folded.kept for folded in pairs.folded().values()),
+        transfer=transfer,
+        kept_energy=kept,
         replace=replace,
     )
 
@@ -110,8 +110,8 @@ def _train(
     classes: int,
     settings: Settings,
     progress: Progress,
-) -> tuple[dict[str, Floats], LowRankPairs]:
-    """Train slots and head by cross entropy; return them by name, float32, and how the slots came about."""
+) -> tuple[dict[str, Floats], dict[str, float], float]:
+    """Train slots and head by cross entropy; return them by name, float32, what came from whom, and the energy kept in folding."""
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
     generator = torch.Generator().manual_seed(settings.seed)
     pairs = LowRankPairs(workspace.backbone.slots, pools, settings, generator)
@@ -141,9 +141,10 @@ def _train(
                 schedule.step()
                 advance(1)
     arrays = {"head.weight": (weight * _HEAD_SCALE).detach().numpy(), "head.bias": bias.detach().numpy()}
-    for site, folded in pairs.folded().items():
-        arrays |= {f"a.{site}": folded.a, f"b.{site}": folded.b}
-    return arrays, pairs
+    folded = pairs.folded()
+    for site, one in folded.items():
+        arrays |= {f"a.{site}": one.a, f"b.{site}": one.b}
+    return arrays, pairs.transfer(), min(one.kept for one in folded.values())
 
 
 def _batches(lengths: list[int], size: int, generator: torch.Generator) -> list[list[int]]:

@@ -29,7 +29,7 @@ from cfedge.train.data import Examples, split_held_out
 from cfedge.train.signature import learn_looks
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
-__all__ = ["Lesson", "prepare"]
+__all__ = ["Lesson", "prepare_lesson"]
 
 Floats = NDArray[np.float32]
 
@@ -87,7 +87,7 @@ class Lesson:
         return task
 
 
-def prepare(
+def prepare_lesson(
     workspace: Workspace,
     name: str,
     examples: Examples,

@@ -13,6 +13,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import normalize
 
 from cfedge.cli import main
+from cfedge.errors import UsageError
 from cfedge.lookup import Lookup
 from cfedge.runtime.engine import Engine
 from cfedge.train.data import Examples
@@ -122,3 +123,12 @@ def test_a_command_of_the_workshop_says_what_to_install_on_a_device(tiny_workspa
     assert refused.returncode == 11
     assert refused.stderr.strip().splitlines() == [refused.stderr.strip()]
     assert "pip install" in refused.stderr
+
+
+def test_a_closed_form_head_has_nothing_to_reuse(
+    tiny_workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_code:
+        main(["add", str(tiny_workspace), "food", "--data", str(tmp_path), "--head-only", "--reuse"])
+    assert exit_code.value.code == UsageError.exit_code
+    assert "--head-only: expected no --reuse with it" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 
-from cfedge.train.baselines import RULES, KMeansCentroids, Mixture, RandomFeatures, Rule, Statistics
+from cfedge.study.baselines import RULES, KMeansCentroids, Mixture, RandomFeatures, Rule, Statistics
 
 Floats = NDArray[np.float32]
 NAMES = ("b", "a", "c")

@@ -9,7 +9,7 @@ import pytest
 from conftest import make_texts, write_csv
 
 from cfedge.errors import DataError, UsageError
-from cfedge.train.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream
+from cfedge.study.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream
 
 
 def column_file(path: Path, count: int = 16, seed: int = 0) -> Path:
@@ -90,4 +90,10 @@ def test_a_task_without_test_examples_where_others_have_some_is_named(tmp_path: 
     rows = make_texts("colors", 5, 3)
     (tmp_path / "test.csv").write_text("text,label,task\n" + "".join(f"{text},{label},colors\n" for text, label in rows), "utf-8")
     with pytest.raises(DataError, match="expected test examples of task 'animals', found none"):
+        load_stream(tmp_path)
+
+
+def test_a_saved_datasets_folder_needs_a_number_of_tasks(tmp_path: Path) -> None:
+    (tmp_path / "dataset_dict.json").write_text("{}")
+    with pytest.raises(UsageError, match="expected --tasks N with a saved datasets folder"):
         load_stream(tmp_path)

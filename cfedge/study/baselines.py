@@ -2,13 +2,14 @@
 
 Every rule keeps the promises of `cfedge.lookup`: a task's statistics depend on no other task, travel alone, and the same
 tasks give the same scores whatever the order in which they came; adding and removing a task is adding and removing its
-statistics. `RULES` names them; one contract suite tests them all. Choosing among them is `cfedge.train.study`'s.
+statistics. `RULES` names them; one contract suite tests them all. Choosing among them is `cfedge.study.compare`'s.
 
 Letters: N examples, D width, C classes of one task, T tasks, M random features.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
 from cfedge.lookup import Lookup, Signature
@@ -125,10 +127,6 @@ class Mixture:
             n_components=max(1, components), covariance_type="full", reg_covar=1e-4, max_iter=20, random_state=self.seed,
             weight_concentration_prior_type="dirichlet_process", init_params="k-means++",
         )  # fmt: skip
-        import warnings
-
-        from sklearn.exceptions import ConvergenceWarning
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             found.fit(features.astype(np.float64))

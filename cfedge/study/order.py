@@ -1,159 +1,40 @@
-"""Learn a stream of tasks in several orders and compare ways to find the task: the shipped one, baselines, ceilings.
+"""One order of a stream, learned: what every model would have answered after each task, and at what cost.
 
-Everything runs on the arithmetic that ships (int8 trunk and tail) and is scored per sample. Test examples are encoded once;
-what a rule would have answered after each task is computed from that, so that accuracy matrices cost no second training.
+Test examples are encoded once, by the frozen encoder and by every adapter, so that accuracy matrices cost no second training.
 
-Letters: N test examples, T tasks, B rows.
+Letters: B rows.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays
-from cfedge.errors import UsageError
 from cfedge.lookup import Pair
-from cfedge.progress import Progress, Quiet
+from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
-from cfedge.train.baselines import RULES, Mixture, Rule, Statistics
+from cfedge.study.baselines import RULES, Mixture, Rule, Statistics
+from cfedge.study.results import Measured
+from cfedge.study.stream import Splits
 from cfedge.train.certificate import route
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
 from cfedge.train.metrics import forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.signature import learn_looks
-from cfedge.train.stream import Splits
 from cfedge.train.workspace import Workspace
 
-__all__ = ["MODELS", "Measured", "Study", "compare", "recommended"]
+__all__ = ["LearnedOrder", "joint"]
 
 Floats = NDArray[np.float32]
 
-#: Models from the simplest to the costliest; the recommendation prefers the earlier.
-MODELS = {
-    "nearest-mean frozen": "class means of the whole frozen encoder; nothing is trained",
-    "LDA frozen": "class clusters of the whole frozen encoder; nothing is trained",
-    "random-features frozen": "RanPAC: ridge on random features of the whole frozen encoder; nothing is trained",
-    "nearest-mean": "task of the nearest class mean behind the trunk, then its adapter",
-    "k-means": "task of the nearest k-means centroid behind the trunk (S-Prompts), then its adapter",
-    "epi": "task of the nearest class by one unshrunk covariance (EPI), then its adapter",
-    "class-clusters": "class clusters behind the trunk, one shrunk covariance, then its adapter",
-    "cfedge": "the same with a second look behind the frozen tail for thin margins: what ships",
-    "random-features": "ridge on random features of the trunk, then its adapter",
-    "mixture": "task of the likeliest mixture behind the trunk, then its adapter",
-    "proteus": "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space wins",
-}
-CEILINGS = {"task given": "the adapter of the true task", "joint": "one adapter trained on all classes together, not continual"}
 
-
-@dataclass(frozen=True)
-class Measured:
-    """One model in one order: shares in [0, 1] of all test examples after the last task.
-
-    `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning. `passes` are forward passes an
-    input; `task_bytes` what a task adds (adapter, head and statistics), at most; `seconds` to make a task's statistics.
-    """
-
-    model: str
-    accuracy: float
-    task_mean: float
-    retrieval: float
-    forgetting: float
-    average_incremental: float
-    passes: float
-    task_bytes: int
-    seconds: float
-    matrix: list[list[float]] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Study:
-    """All orders: `runs` by model, and what they were made from."""
-
-    tasks: dict[str, int]
-    test_examples: int
-    orders: list[list[str]]
-    settings: Settings
-    runs: dict[str, list[Measured]]
-
-    def standard_error(self, model: str) -> float:
-        """Of the last accuracy: over orders, and at least that of the test set's size."""
-        values = [run.accuracy for run in self.runs[model]]
-        mean = float(np.mean(values))
-        sampling = float(np.sqrt(mean * (1 - mean) / self.test_examples))
-        return max(sampling, float(np.std(values, ddof=1) / len(values) ** 0.5)) if len(values) > 1 else sampling
-
-
-def recommended(study: Study) -> str:
-    """Return the simplest model whose mean last accuracy is within one standard error of the best one's."""
-    mean = {model: float(np.mean([run.accuracy for run in runs])) for model, runs in study.runs.items() if model in MODELS}
-    best = max(mean, key=lambda model: mean[model])
-    return next(model for model in MODELS if model in mean and mean[model] >= mean[best] - study.standard_error(best))
-
-
-def compare(
-    base: Workspace,
-    stream: Mapping[str, Splits],
-    *,
-    models: Sequence[str] = tuple(MODELS),
-    orders: int = 3,
-    joint: bool = False,
-    settings: Settings | None = None,
-    progress: Progress | None = None,
-) -> Study:
-    """Learn `stream` in `orders` orders and measure `models`, and the ceilings.
-
-    Parameters
-    ----------
-    base
-        A workspace without tasks: its backbone is copied for every order.
-    orders
-        Order i is drawn with seed i, and tasks are learned with it.
-    joint
-        Also train one adapter on all classes together.
-    """
-    settings, progress = settings or Settings(), progress or Quiet()
-    strange = sorted(set(models) - set(MODELS))
-    if strange:
-        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {strange[0]!r}")
-    if base.tasks:
-        raise UsageError(f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one")
-    if orders < 1:
-        raise UsageError(f"--orders: expected >= 1, found {orders}")
-    names = list(stream)
-    drawn = [[names[index] for index in np.random.default_rng(seed).permutation(len(names))] for seed in range(orders)]
-    runs: dict[str, list[Measured]] = {}
-    with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
-        for seed, order in enumerate(drawn):
-            workspace = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"order-{seed}")))
-            one = replace(settings, seed=seed)
-            label = f"order {seed + 1} of {orders}, "
-            for position, name in enumerate(order):
-                with progress.track(f"{label}task {position + 1} of {len(order)}: {name}", 1) as advance:
-                    learn(workspace, name, stream[name].train, stream[name].held_out, settings=one)
-                    advance(1)
-            for measured in _Order(workspace, stream, order, progress).measure(models):
-                runs.setdefault(measured.model, []).append(measured)
-            if joint:
-                together = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{seed}")))
-                with progress.track(f"{label}all classes together", 1) as advance:
-                    runs.setdefault("joint", []).append(_joint(together, stream, one))
-                    advance(1)
-            shutil.rmtree(workspace.folder)
-    tests = sum(len(splits.test) for splits in stream.values())
-    return Study({name: len(splits.train.classes) for name, splits in stream.items()}, tests, drawn, settings, runs)
-
-
-class _Order:
+class LearnedOrder:
     """One order's learned workspace with its test examples encoded: by the frozen encoder and by every adapter."""
 
     def __init__(self, workspace: Workspace, stream: Mapping[str, Splits], order: list[str], progress: Progress) -> None:
@@ -212,7 +93,15 @@ class _Order:
         """Positions (by name) of the first `count` tasks learned."""
         return sorted(self.names.index(name) for name in self.order[:count])
 
-    def _score(self, model: str, steps: list[tuple[NDArray[np.int64], NDArray[np.int64]]], **costs: float) -> Measured:
+    def _score(
+        self,
+        model: str,
+        steps: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+        *,
+        passes: float,
+        task_bytes: int,
+        seconds: float,
+    ) -> Measured:
         """Score (task, class) answers of all test examples after each task; those of tasks not yet learned do not count."""
         matrix = np.zeros((len(self.order), len(self.order)))
         for step, (task, label) in enumerate(steps):
@@ -229,22 +118,21 @@ class _Order:
             retrieval=float((task == self.truth).mean()),
             forgetting=forgetting(matrix),
             average_incremental=float(np.mean(incremental)),
-            passes=costs["passes"],
-            task_bytes=int(costs["task_bytes"]),
-            seconds=costs["seconds"],
+            passes=passes,
+            task_bytes=task_bytes,
+            seconds=seconds,
             matrix=matrix.tolist(),
         )
 
     def _adapter_bytes(self) -> int:
-        """As float16: what a task's adapter and head would be in any of these models; what ships is int8."""
-        return max(sum(array.size for array in self.workspace.adapter(name).values()) for name in self.names) * 2
+        return max(_int8_bytes(self.workspace.adapter(name)) for name in self.names)
 
     def _by_adapter(self, task: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.answers[np.arange(len(task)), task]
 
     def _given(self) -> Measured:
         steps = [(self.truth, self._by_adapter(self.truth))] * len(self.order)
-        return self._score("task given", steps, passes=1, task_bytes=self._adapter_bytes(), seconds=0)
+        return self._score("task given", steps, passes=1.0, task_bytes=self._adapter_bytes(), seconds=0.0)
 
     def _rule(self, model: str, rule: Rule, *, frozen: bool) -> Measured:
         """A rule on the whole frozen encoder's features answers alone; on the trunk's it finds the task of an adapter."""
@@ -267,7 +155,7 @@ class _Order:
             own = column - np.array([first[index] for index in task])
             steps.append((task, own if frozen else self._by_adapter(task)))
         size = max(len(dump_arrays(one)) for one in statistics.values()) + (0 if frozen else self._adapter_bytes())
-        return self._score(model, steps, passes=1, task_bytes=size, seconds=float(np.mean(seconds)))
+        return self._score(model, steps, passes=1.0, task_bytes=size, seconds=float(np.mean(seconds)))
 
     def _cfedge(self) -> Measured:
         signatures = {name: self.workspace.signature(name) for name in self.names}
@@ -316,8 +204,8 @@ class _Order:
         return self._score("proteus", steps, passes=passes, task_bytes=size, seconds=float(np.mean(seconds)))
 
 
-def _joint(workspace: Workspace, stream: Mapping[str, Splits], settings: Settings) -> Measured:
-    """All classes as one task."""
+def joint(workspace: Workspace, stream: Mapping[str, Splits], settings: Settings) -> Measured:
+    """Learn all classes as one task: the ceiling that is not continual."""
 
     def together(split: str) -> Examples:
         parts: list[Examples] = [getattr(splits, split) for splits in stream.values()]
@@ -334,5 +222,10 @@ def _joint(workspace: Workspace, stream: Mapping[str, Splits], settings: Setting
     features = np.stack(Tail(workspace.backbone_file("tail.onnx"), backbone)(hidden, [adapter.slots] * len(hidden)))
     best = (features @ adapter.weight + adapter.bias).argmax(axis=1)
     accuracy = float(np.mean([learned.record.classes[index] == label for index, label in zip(best, test.labels, strict=True)]))
-    size = sum(array.size for array in learned.adapter.values()) * 2
+    size = _int8_bytes(learned.adapter)
     return Measured("joint", accuracy, accuracy, 1.0, 0.0, accuracy, 1.0, size, 0.0, [[accuracy]])
+
+
+def _int8_bytes(adapter: Mapping[str, Floats]) -> int:
+    """Of adapter and head as they ship, but for scales and the frame of the file."""
+    return sum(array.size for array in adapter.values())

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.errors import DataError, UsageError
-from cfedge.train.data import Examples, LabelledData, columns, load, load_file, split_held_out
+from cfedge.train.data import Examples, LabelledData, columns, is_saved, load, load_file, split_held_out
 
 __all__ = ["Splits", "load_stream"]
 
@@ -51,6 +51,8 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
     rng = np.random.default_rng(seed)
     if tasks is not None:
         named = _split(load(path), tasks, rng)
+    elif is_saved(path):
+        raise UsageError(f"{path}: expected --tasks N with a saved datasets folder, found none; or save one folder a task")
     elif path.is_dir() and not any((path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")):
         named = {one.stem: load(one) for one in sorted(path.iterdir()) if one.is_dir() or one.suffix in (".csv", ".jsonl")}
     else:

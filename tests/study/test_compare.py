@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import pytest
 from conftest import make_texts
 
 from cfedge.cli import main
-from cfedge.errors import UsageError
+from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.runtime.engine import Engine
+from cfedge.study.compare import compare
+from cfedge.study.results import MODELS, Measured, Study, recommended
+from cfedge.study.stream import Splits
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
 from cfedge.train.metrics import evaluate
 from cfedge.train.settings import Settings
-from cfedge.train.stream import Splits
-from cfedge.train.study import MODELS, Measured, Study, compare, recommended
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
 from cfedge_export.prepare import prepare
@@ -106,6 +108,32 @@ def test_what_cannot_be_studied_is_refused(base: Workspace, tiny_workspace: Path
         compare(base, make_stream(), orders=0)
     with pytest.raises(UsageError, match="expected a workspace without tasks, found 2"):
         compare(Workspace(tiny_workspace), make_stream())
+
+
+def test_a_stream_that_cannot_be_learned_to_its_end_is_refused_before_anything_is(
+    base: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cfedge.study.compare.learn", None)
+    stream = make_stream()
+    colors = stream["colors"]
+    with pytest.raises(
+        TaskError, match=r"task 'more': expected labels that no other task has, found 'blue' in task 'colors' too"
+    ):
+        compare(base, {**stream, "more": colors})
+    with pytest.raises(TaskError, match=r"task name: expected lower-case letters.*found 'Colors'"):
+        compare(base, {**stream, "Colors": colors})
+    strange = replace(colors, test=replace(colors.test, labels=("mauve", *colors.test.labels[1:])))
+    with pytest.raises(DataError, match=r"task 'colors': expected labels of the training data, found 'mauve'"):
+        compare(base, {**stream, "colors": strange})
+
+
+def test_a_file_that_could_not_be_written_is_refused_before_anything_is_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_code:
+        main(["compare", str(tmp_path / "nothing.csv"), "--out", str(tmp_path / "no" / "study.json")])
+    assert exit_code.value.code == UsageError.exit_code
+    assert f"--out: expected a folder {tmp_path / 'no'}, found none" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(

@@ -1,0 +1,105 @@
+"""Learn a stream of tasks in several orders and compare ways to find the task: the shipped one, baselines, ceilings.
+
+Everything runs on the arithmetic that ships (int8 trunk and tail) and is scored per sample.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.progress import Progress, Quiet
+from cfedge.study.order import LearnedOrder
+from cfedge.study.order import joint as learn_joint
+from cfedge.study.results import MODELS, Measured, Study
+from cfedge.study.stream import Splits
+from cfedge.train.learner import learn
+from cfedge.train.settings import Settings
+from cfedge.train.workspace import Workspace
+
+__all__ = ["compare"]
+
+
+def compare(
+    base: Workspace,
+    stream: Mapping[str, Splits],
+    *,
+    models: Sequence[str] = tuple(MODELS),
+    orders: int = 3,
+    joint: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Learn `stream` in `orders` orders and measure `models`, and the ceilings.
+
+    Parameters
+    ----------
+    base
+        A workspace without tasks: its backbone is copied for every order.
+    orders
+        Order i is drawn with seed i, and tasks are learned with it.
+    joint
+        Also train one adapter on all classes together.
+
+    Raises
+    ------
+    TaskError, DataError, UsageError
+        Before anything is learned.
+    """
+    settings, progress = settings or Settings(), progress or Quiet()
+    strange = sorted(set(models) - set(MODELS))
+    if strange:
+        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {strange[0]!r}")
+    if base.tasks:
+        raise UsageError(f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one")
+    if orders < 1:
+        raise UsageError(f"--orders: expected >= 1, found {orders}")
+    _check(base, stream)
+    names = list(stream)
+    drawn = [[names[index] for index in np.random.default_rng(seed).permutation(len(names))] for seed in range(orders)]
+    runs: dict[str, list[Measured]] = {}
+    with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
+        for seed, order in enumerate(drawn):
+            workspace = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"order-{seed}")))
+            one = replace(settings, seed=seed)
+            label = f"order {seed + 1} of {orders}, "
+            for position, name in enumerate(order):
+                with progress.track(f"{label}task {position + 1} of {len(order)}: {name}", 1) as advance:
+                    learn(workspace, name, stream[name].train, stream[name].held_out, settings=one)
+                    advance(1)
+            for measured in LearnedOrder(workspace, stream, order, progress).measure(models):
+                runs.setdefault(measured.model, []).append(measured)
+            if joint:
+                together = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{seed}")))
+                with progress.track(f"{label}all classes together", 1) as advance:
+                    runs.setdefault("joint", []).append(learn_joint(together, stream, one))
+                    advance(1)
+            shutil.rmtree(workspace.folder)
+    tests = sum(len(splits.test) for splits in stream.values())
+    return Study({name: len(splits.train.classes) for name, splits in stream.items()}, tests, drawn, settings, runs)
+
+
+def _check(base: Workspace, stream: Mapping[str, Splits]) -> None:
+    """Refuse what would stop the study after hours of learning."""
+    owners: dict[str, str] = {}
+    for name, splits in stream.items():
+        base.check_new(name, splits.train.classes, replace=False)
+        for label in splits.train.classes:
+            other = owners.setdefault(label, name)
+            if other != name:
+                raise TaskError(
+                    f"task {name!r}: expected labels that no other task has, found {label!r} in task {other!r} too; rename it"
+                )
+        for part in (splits.held_out, splits.test):
+            strangers = sorted(set(part.labels) - set(splits.train.classes))
+            if strangers:
+                raise DataError(
+                    f"{part.source}, task {name!r}: expected labels of the training data, found {strangers[0]!r}; "
+                    f"remove it or add examples"
+                )

@@ -1,0 +1,75 @@
+"""What a study measured: models and ceilings, one result a model and order, and which model to recommend.
+
+Letters: T tasks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cfedge.train.settings import Settings
+
+__all__ = ["CEILINGS", "MODELS", "Measured", "Study", "recommended"]
+
+#: Models from the simplest to the costliest; the recommendation prefers the earlier.
+MODELS = {
+    "nearest-mean frozen": "class means of the whole frozen encoder; nothing is trained",
+    "LDA frozen": "class clusters of the whole frozen encoder; nothing is trained",
+    "random-features frozen": "RanPAC: ridge on random features of the whole frozen encoder; nothing is trained",
+    "nearest-mean": "task of the nearest class mean behind the trunk, then its adapter",
+    "k-means": "task of the nearest k-means centroid behind the trunk (S-Prompts), then its adapter",
+    "epi": "task of the nearest class by one unshrunk covariance (EPI), then its adapter",
+    "class-clusters": "class clusters behind the trunk, one shrunk covariance, then its adapter",
+    "cfedge": "the same with a second look behind the frozen tail for thin margins: what ships",
+    "random-features": "ridge on random features of the trunk, then its adapter",
+    "mixture": "task of the likeliest mixture behind the trunk, then its adapter",
+    "proteus": "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space wins",
+}
+CEILINGS = {"task given": "the adapter of the true task", "joint": "one adapter trained on all classes together, not continual"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model in one order: shares in [0, 1] of all test examples after the last task.
+
+    `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning. `passes` are forward passes an
+    input; `task_bytes` what a task adds (adapter, head and statistics), at most; `seconds` to make a task's statistics.
+    """
+
+    model: str
+    accuracy: float
+    task_mean: float
+    retrieval: float
+    forgetting: float
+    average_incremental: float
+    passes: float
+    task_bytes: int
+    seconds: float
+    matrix: list[list[float]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Study:
+    """All orders: `runs` by model, and what they were made from."""
+
+    tasks: dict[str, int]
+    test_examples: int
+    orders: list[list[str]]
+    settings: Settings
+    runs: dict[str, list[Measured]]
+
+    def standard_error(self, model: str) -> float:
+        """Of the last accuracy: over orders, and at least that of the test set's size."""
+        values = [run.accuracy for run in self.runs[model]]
+        mean = float(np.mean(values))
+        sampling = float(np.sqrt(mean * (1 - mean) / self.test_examples))
+        return max(sampling, float(np.std(values, ddof=1) / len(values) ** 0.5)) if len(values) > 1 else sampling
+
+
+def recommended(study: Study) -> str:
+    """Return the simplest model whose mean last accuracy is within one standard error of the best one's."""
+    mean = {model: float(np.mean([run.accuracy for run in runs])) for model, runs in study.runs.items() if model in MODELS}
+    best = max(mean, key=lambda model: mean[model])
+    return next(model for model in MODELS if model in mean and mean[model] >= mean[best] - study.standard_error(best))
