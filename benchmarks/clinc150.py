@@ -71,7 +71,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "retrieval": scores.retrieval,
         "task_known": scores.known,
         "forgetting": forgetting(matrix),
-        "passes": 1 + scores.second_looks * (1 - backbone.split / backbone.blocks),
+        "passes": 1 + scores.third_looks * (1 - backbone.split / backbone.blocks),
         "accuracy_matrix": matrix.tolist(),
         "bits_changed": changed,
         "unknown": dataclasses.asdict(scores.unknown.detection),

@@ -123,12 +123,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole bundle; `second_look` is the lookup's margin, in nats, below which it looks again behind the frozen tail."""
+    """A whole bundle; the looks are the lookup's margins, in nats, below which it looks closer, and then behind the frozen tail."""
 
     backbone: Backbone
     tasks: tuple[Task, ...]
     lookup: str = "class-clusters"
     second_look: float = 0.0
+    third_look: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
@@ -249,8 +250,9 @@ def _check(manifest: Manifest) -> None:
             f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, found split {backbone.split} of {backbone.blocks}, "
             f"width {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
         )
-    if not manifest.second_look >= 0:
-        raise SchemaError(f"manifest.second_look: expected >= 0, found {manifest.second_look}; export the bundle again")
+    for name in ("second_look", "third_look"):
+        if not getattr(manifest, name) >= 0:
+            raise SchemaError(f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the bundle again")
     _distinct("task names", [task.name for task in manifest.tasks])
     _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     _distinct("slots", [slot.name for slot in backbone.slots])

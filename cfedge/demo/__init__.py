@@ -123,7 +123,7 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
     detection = unknown_detection([one for name in TASKS for one in free[name]], outside)
     manifest = exported.bundle.manifest
     entries = {task.name: task for task in manifest.tasks}
-    reference = float_accuracy(workspace, tests, manifest.second_look, progress)
+    reference = float_accuracy(workspace, tests, manifest, progress)
     rows = [
         TaskRow(
             task=row.task,

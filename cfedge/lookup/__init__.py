@@ -1,4 +1,4 @@
-"""Which task is an input of? Pure NumPy: what a task leaves (signature), scores (clusters), and the two looks (router)."""
+"""Which task is an input of? Pure NumPy: what a task leaves (signature), scores (clusters), and up to three looks (router)."""
 
 from __future__ import annotations
 

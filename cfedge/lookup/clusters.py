@@ -59,14 +59,14 @@ class Retrieval:
     task, runner_up
         int64 [B], positions in `Lookup.tasks`; `runner_up` is -1 where there is one task only.
     score
-        float32 [B], the task's best cluster score; after a second look the sum of both.
+        float32 [B], the task's best cluster score; after more looks what `cfedge.lookup.Router` makes of theirs.
     margin
         float32 [B] >= 0, best task's score minus the runner-up's, in nats; infinity where there is one task only.
     distance
         float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task behind the trunk; large means
         unknown.
     looks
-        int64 [B], 1 or 2.
+        int64 [B], 1 to 3.
     """
 
     task: NDArray[np.int64]

@@ -1,9 +1,11 @@
-"""Two looks: where the two best tasks are close behind the trunk, look again, closer and behind the frozen tail.
+"""Up to three looks: where the two best tasks are close behind the trunk, look closer; where they still are, look deeper.
 
-The second look adds the scores of two more lookups of the same kind: behind the trunk with several clusters a class, and
-behind the frozen tail. It costs one more run of the tail for the few inputs that need it (docs/decisions/lookup.md).
+- first: class clusters behind the trunk;
+- second: several clusters a class behind the trunk, averaged with the first look's scores;
+- third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for the few inputs that need it
+  (docs/decisions/lookup.md).
 
-Letters: B batch, D width.
+Letters: B batch, D width, T tasks.
 """
 
 from __future__ import annotations
@@ -23,37 +25,53 @@ Floats = NDArray[np.float32]
 
 
 class Router:
-    """Both looks.
+    """All looks.
 
     Parameters
     ----------
     tasks
         By name; at least one.
-    margin
-        In nats: an input whose first margin is below it is looked at again. 0: never.
+    second, third
+        In nats: an input whose margin after the first look is below `second` gets the second, and one whose margin after that
+        is below `third` the third. 0: never.
     """
 
-    def __init__(self, tasks: Mapping[str, Looks], margin: float) -> None:
+    def __init__(self, tasks: Mapping[str, Looks], second: float = 0.0, third: float = 0.0) -> None:
         self.first = Lookup({name: one.trunk for name, one in tasks.items()})
         self.fine = Lookup({name: one.fine for name, one in tasks.items()})
         self.tail = Lookup({name: one.tail for name, one in tasks.items()})
-        self.tasks, self.margin = self.first.tasks, margin
+        self.tasks, self.second, self.third = self.first.tasks, second, third
 
-    def again(self, trunk: Floats, tail: Floats, position: int = 0) -> Found:
-        """Look one input up by both its features, float32 [D] each; for errors see `Lookup.one`."""
-        near, square = self.first.of_tasks(trunk)
-        both = self.fine.of_tasks(trunk)[0] + self.tail.of_tasks(tail)[0]
-        task = int(both.argmax())
-        score, own = float(both[task]), float(near[task])
-        finite(score, position)
-        both[task] = -math.inf
-        runner_up = int(both.argmax())
-        return Found(task, runner_up, score, score - float(both[runner_up]), square - 2.0 * own, looks=2)
+    def look(self, trunk: Floats, position: int = 0) -> Found:
+        """Look one input up behind the trunk, float32 [D], once or twice; for errors see `Lookup.one`."""
+        one = self.first.one(trunk, position)
+        return self._again(trunk, None, position) if one.margin < self.second else one
+
+    def is_open(self, found: Found) -> bool:
+        """Whether `look` leaves it to `look_deeper`."""
+        return found.looks == 2 and found.margin < self.third
+
+    def look_deeper(self, trunk: Floats, tail: Floats, position: int = 0) -> Found:
+        """Look one input up by both its features, float32 [D] each."""
+        return self._again(trunk, tail, position)
 
     def __call__(self, features: Pair) -> Retrieval:
         """Look B inputs up."""
         found = []
         for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
-            one = self.first.one(trunk, position)
-            found.append(self.again(trunk, tail, position) if one.margin < self.margin else one)
+            one = self.look(trunk, position)
+            found.append(self.look_deeper(trunk, tail, position) if self.is_open(one) else one)
         return Retrieval.stacked(found)
+
+    def _again(self, trunk: Floats, tail: Floats | None, position: int) -> Found:
+        near, square = self.first.of_tasks(trunk)
+        scores = (near + self.fine.of_tasks(trunk)[0]) / 2
+        if tail is not None:
+            scores += self.tail.of_tasks(tail)[0]
+        task = int(scores.argmax())
+        score, own = float(scores[task]), float(near[task])
+        finite(score, position)
+        scores[task] = -math.inf
+        runner_up = int(scores.argmax())
+        margin = score - float(scores[runner_up])
+        return Found(task, runner_up, score, margin, square - 2.0 * own, looks=2 if tail is None else 3)

@@ -1,4 +1,4 @@
-"""What a task leaves for the lookup: per cluster counts and means, and its pooled scatter, for both looks.
+"""What a task leaves for the lookup: per cluster counts and means, and its pooled scatter, for all looks.
 
 Statistics of several tasks are sums, so a signature depends on its own task alone and travels alone. Learning one is
 `cfedge.train.signature`'s, files are others'.
@@ -105,7 +105,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Looks:
-    """What one task leaves for both looks.
+    """What one task leaves for all looks.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
 """Answer on a CPU: preprocess -> trunk -> lookup -> tail with the task's adapter -> head -> `Prediction`.
 
-One forward pass whatever the number of tasks; where the lookup's margin is thin, one more run of the tail, frozen, for a
-second look. An answer does not depend on the batch it came in: texts of one length
-share a run of the trunk, texts of one length and task a run of the tail, and nothing is padded.
+One forward pass whatever the number of tasks; where the lookup's margin stays thin, one more run of the tail, frozen. An
+answer does not depend on the batch it came in: texts of one length share a run of the trunk, texts of one length and task a
+run of the tail, and nothing is padded.
 
 Letters: B batch, S sequence, D width, C classes.
 """
@@ -49,7 +49,7 @@ class Prediction(NamedTuple):
     distance
         Relative Mahalanobis distance to the task's nearest cluster.
     looks
-        2 where the first margin was thin and the lookup looked again, behind the frozen tail; else 1.
+        How often the lookup looked: 2 where the margin was thin, 3 where it still was and the frozen tail was run; else 1.
     unknown
         True where `distance` is above the task's threshold: belongs to no known task.
     reason
@@ -121,7 +121,7 @@ class Engine:
             self._tasks[task.name] = _Loaded(task, load_adapter(bundle[task.adapter], task, backbone))
             what = f"signature of task {task.name!r}"
             signatures[task.name] = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
-        self.router = Router(signatures, self.manifest.second_look)
+        self.router = Router(signatures, self.manifest.second_look, self.manifest.third_look)
         self.tasks: tuple[str, ...] = self.router.tasks
         self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name] for name in self.tasks]
@@ -171,12 +171,12 @@ class Engine:
         if not texts:
             return []
         encoded = self._trunk(texts)
-        found = [self.router.first.one(row, position) for position, row in enumerate(encoded.features)]
-        thin = [row for row, one in enumerate(found) if one.margin < self.router.margin]
-        if thin:
-            features = self._tail([encoded.hidden[row] for row in thin], [self._frozen] * len(thin))
-            for row, tail in zip(thin, features, strict=True):
-                found[row] = self.router.again(encoded.features[row], tail, row)
+        found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
+        undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]
+        if undecided:
+            features = self._tail([encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided))
+            for row, tail in zip(undecided, features, strict=True):
+                found[row] = self.router.look_deeper(encoded.features[row], tail, row)
         chosen = [self._named(task)] * len(found) if task else [self._in_order[one.task] for one in found]
         features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)

@@ -170,7 +170,7 @@ class LearnedOrder:
             looks = found.looks
             task = np.array(seen)[found.task]
             steps.append((task, self._by_adapter(task)))
-        passes = 1 + float((looks == 2).mean()) * self.tail_share
+        passes = 1 + float((looks == 3).mean()) * self.tail_share
         size = max(len(dump_arrays(one.arrays())) for one in signatures.values()) + self._adapter_bytes()
         return self._score("cfedge", steps, passes=passes, task_bytes=size, seconds=self._time_looks())
 

@@ -22,7 +22,7 @@ MODELS = {
     "k-means": "task of the nearest k-means centroid behind the trunk (S-Prompts), then its adapter",
     "epi": "task of the nearest class by one unshrunk covariance (EPI), then its adapter",
     "class-clusters": "class clusters behind the trunk, one shrunk covariance, then its adapter",
-    "cfedge": "the same with a second look behind the frozen tail for thin margins: what ships",
+    "cfedge": "the same, looking closer where margins are thin, and behind the frozen tail where they still are: what ships",
     "random-features": "ridge on random features of the trunk, then its adapter",
     "mixture": "task of the likeliest mixture behind the trunk, then its adapter",
     "proteus": "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space wins",

@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
-from cfedge.lookup import Looks, Lookup, Pair, Retrieval, Router, Signature
+from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signature
 
 __all__ = ["Evidence", "Inspection", "certify", "inspect", "lower_limit", "route", "upper_limit"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
 
-#: Of held-out inputs: the second look costs them one more run of the tail (docs/decisions/lookup.md).
-SECOND_LOOK_SHARE = 0.10
+#: Of held-out inputs: the second look costs them some products, the third one more run of the tail (docs/decisions/lookup.md).
+SECOND_LOOK_SHARE, THIRD_LOOK_SHARE = 0.15, 0.03
 
 Floats = NDArray[np.float32]
 
@@ -146,12 +146,18 @@ def certify(
 
 
 def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> Router:
-    """Return the router that ships: its second look is for the `SECOND_LOOK_SHARE` of held-out inputs with the thinnest margins."""
-    router = Router(signatures, 0.0)
+    """Return the router that ships: the held-out inputs with the thinnest margins get a second look, and of them a third."""
+    router = Router(signatures)
     if len(router.tasks) > 1:
-        margins = np.concatenate([router.first(pair.trunk).margin for pair in held_out.values()])
-        router.margin = float(np.quantile(margins, SECOND_LOOK_SHARE))
+        rows = np.concatenate([pair.trunk for pair in held_out.values()])
+        router.second = _quantile([router.look(row) for row in rows], SECOND_LOOK_SHARE)
+        again = [one for one in (router.look(row) for row in rows) if one.looks == 2]
+        router.third = _quantile(again, min(1.0, THIRD_LOOK_SHARE * len(rows) / len(again))) if again else 0.0
     return router
+
+
+def _quantile(found: list[Found], share: float) -> float:
+    return float(np.quantile([one.margin for one in found], share))
 
 
 def _threshold(distances: NDArray[np.float32], rate: float) -> float:

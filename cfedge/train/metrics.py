@@ -82,7 +82,8 @@ class OpenSet:
 @dataclass(frozen=True)
 class Scores:
     """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks;
-    `second_looks` is the share of answers that took one more run of the frozen tail; `unknown` is None where no inputs of no task
+    `second_looks` is the share of answers that took two looks or three, `third_looks` of those that took three and one more run of
+    the frozen tail; `unknown` is None where no inputs of no task
     were given.
     """
 
@@ -92,6 +93,7 @@ class Scores:
     retrieval: float
     known: float
     second_looks: float
+    third_looks: float
     unknown: OpenSet | None = None
 
 
@@ -129,9 +131,10 @@ def score(
     pooled = {
         key: float(np.average([getattr(row, key) for row in rows], weights=weights)) for key in ("accuracy", "retrieval", "known")
     }
-    again = _share(one.looks == 2 for name in labels for one in answers[name])
+    looks = np.array([one.looks for name in labels for one in answers[name]])
+    shares = {"second_looks": float((looks >= 2).mean()), "third_looks": float((looks == 3).mean())}
     unknown = _open_set(labels, answers, strangers) if strangers else None
-    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), second_looks=again, unknown=unknown, **pooled)
+    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), **shares, unknown=unknown, **pooled)
 
 
 def forgetting(matrix: NDArray[np.float64]) -> float:

@@ -88,7 +88,7 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
     versions = {package: version(package) for package in _PACKAGES}
 
     def manifest() -> Manifest:
-        return Manifest(backbone, tuple(entries.values()), second_look=router.margin, versions=versions)
+        return Manifest(backbone, tuple(entries.values()), second_look=router.second, third_look=router.third, versions=versions)
 
     engine = Engine(Bundle(manifest(), objects))
     with (progress or Quiet()).track("golden vectors", len(entries)) as advance:

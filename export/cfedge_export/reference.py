@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cfedge.bundle.manifest import Manifest
 from cfedge.lookup import Pair, Router
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
@@ -20,15 +21,15 @@ __all__ = ["float_accuracy"]
 
 
 def float_accuracy(
-    workspace: Workspace, tests: Mapping[str, Examples], second_look: float, progress: Progress | None = None
+    workspace: Workspace, tests: Mapping[str, Examples], manifest: Manifest, progress: Progress | None = None
 ) -> dict[str, float]:
-    """Return, by task, the share of test examples whose task and label the float model gets right."""
+    """Return, by task, the share of test examples whose task and label the float model gets right; it looks as `manifest` says."""
     backbone = workspace.backbone
     trunk = Trunk(workspace.backbone_file("float_trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
     tail = Tail(workspace.backbone_file("float_tail.onnx"), backbone)
     tasks = {name: workspace.task(name) for name in workspace.tasks}
     adapters = {name: Adapter.from_arrays(task.adapter) for name, task in tasks.items()}
-    router = Router({name: task.signature for name, task in tasks.items()}, second_look)
+    router = Router({name: task.signature for name, task in tasks.items()}, manifest.second_look, manifest.third_look)
     frozen = no_adapter(backbone)
     accuracy: dict[str, float] = {}
     with (progress or Quiet()).track("float reference", len(tests)) as advance:

@@ -17,12 +17,13 @@ from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Looks, Pair, Router, Signature
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
-from cfedge.train.certificate import SECOND_LOOK_SHARE, route
+from cfedge.train.certificate import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE, route
 from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_looks, signature
 from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]
 NAMES = ("doors", "lamps", "lifts")
+TEXTS = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
 
 
 def draw(seed: int, examples: int, apart: float) -> dict[str, Floats]:
@@ -51,28 +52,33 @@ def inputs() -> Pair:
     return Pair(np.concatenate(list(draw(2, 60, 0.5).values())), np.concatenate(list(draw(3, 60, 2.0).values())))
 
 
-def test_without_a_margin_there_is_no_second_look(looks: dict[str, Looks], inputs: Pair) -> None:
-    router = Router(looks, 0.0)
+def test_without_a_margin_there_is_one_look(looks: dict[str, Looks], inputs: Pair) -> None:
+    router = Router(looks, third=math.inf)
     found, first = router(inputs), router.first(inputs.trunk)
     for field in dataclasses.fields(found):
         assert np.array_equal(getattr(found, field.name), getattr(first, field.name))
     assert set(found.looks) == {1}
 
 
-def test_a_second_look_adds_the_scores_of_close_clusters_and_of_the_tail(looks: dict[str, Looks], inputs: Pair) -> None:
-    router = Router(looks, math.inf)
+@pytest.mark.parametrize("third", [0.0, math.inf])
+def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
+    looks: dict[str, Looks], inputs: Pair, third: float
+) -> None:
+    router = Router(looks, math.inf, third)
     found = router(inputs)
-    both = router.fine.scores(inputs.trunk) + router.tail.scores(inputs.tail)
-    ordered = np.sort(both, axis=1)
-    assert set(found.looks) == {2}
-    assert np.array_equal(found.task, both.argmax(axis=1))
-    assert np.array_equal(found.runner_up, both.argsort(axis=1)[:, -2])
+    scores = (router.first.scores(inputs.trunk) + router.fine.scores(inputs.trunk)) / 2
+    if third:
+        scores += router.tail.scores(inputs.tail)
+    ordered = np.sort(scores, axis=1)
+    assert set(found.looks) == {3 if third else 2}
+    assert np.array_equal(found.task, scores.argmax(axis=1))
+    assert np.array_equal(found.runner_up, scores.argsort(axis=1)[:, -2])
     np.testing.assert_allclose(found.score, ordered[:, -1], rtol=1e-6)
     np.testing.assert_allclose(found.margin, ordered[:, -1] - ordered[:, -2], atol=1e-4)
 
 
 def test_the_distance_is_the_chosen_tasks_behind_the_trunk(looks: dict[str, Looks], inputs: Pair) -> None:
-    again, first = Router(looks, math.inf)(inputs), Router(looks, 0.0)(inputs)
+    again, first = Router(looks, math.inf, math.inf)(inputs), Router(looks)(inputs)
     same = again.task == first.task
     assert 0.3 < same.mean() < 1
     np.testing.assert_allclose(again.distance[same], first.distance[same], atol=1e-4)
@@ -96,34 +102,39 @@ def test_the_first_looks_statistics_follow_from_the_close_clusters(looks: dict[s
 
 
 def test_only_thin_margins_are_looked_at_again(looks: dict[str, Looks], inputs: Pair) -> None:
-    margins = Router(looks, 0.0)(inputs).margin
-    found = Router(looks, float(np.quantile(margins, 0.25)))(inputs)
-    assert np.array_equal(found.looks == 2, margins < np.quantile(margins, 0.25))
+    first, second = Router(looks)(inputs).margin, Router(looks, math.inf)(inputs).margin
+    thin, thinner = float(np.quantile(first, 0.5)), float(np.quantile(second, 0.25))
+    found = Router(looks, thin, thinner)(inputs)
+    assert np.array_equal(found.looks == 1, first >= thin)
+    assert np.array_equal(found.looks == 3, (first < thin) & (second < thinner))
+    assert set(found.looks) == {1, 2, 3}
 
 
-def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_second_look_finds_the_task(
+def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_third_look_finds_the_task(
     looks: dict[str, Looks], inputs: Pair
 ) -> None:
     truth = np.repeat(np.arange(3), 60)
-    share = [float((Router(looks, margin)(inputs).task == truth).mean()) for margin in (0.0, 1.0, math.inf)]
+    share = [float((Router(looks, math.inf, margin)(inputs).task == truth).mean()) for margin in (0.0, 1.0, math.inf)]
     assert share[0] < 0.85 < 0.95 < share[2]
     assert share[0] < share[1] < share[2]
 
 
-def test_the_margin_that_ships_leaves_the_stated_share_of_held_out_inputs_to_the_second_look(looks: dict[str, Looks]) -> None:
+def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks(looks: dict[str, Looks]) -> None:
     trunk, tail = draw(4, 100, 0.5), draw(5, 100, 2.0)
     held_out = {name: Pair(trunk[name], tail[name]) for name in NAMES}
     router = route(looks, held_out)
-    share = np.concatenate([router(pair).looks for pair in held_out.values()]) == 2
-    assert share.mean() == pytest.approx(SECOND_LOOK_SHARE, abs=1 / 300)
-    assert route({"doors": looks["doors"]}, {"doors": held_out["doors"]}).margin == 0.0
+    taken = np.concatenate([router(pair).looks for pair in held_out.values()])
+    assert (taken >= 2).mean() == pytest.approx(SECOND_LOOK_SHARE, abs=1 / 300)
+    assert (taken == 3).mean() == pytest.approx(THIRD_LOOK_SHARE, abs=1 / 300)
+    alone = route({"doors": looks["doors"]}, {"doors": held_out["doors"]})
+    assert alone.second == alone.third == 0.0
 
 
 def test_features_behind_the_tail_that_are_not_finite_are_refused(looks: dict[str, Looks], inputs: Pair) -> None:
     tail = inputs.tail.copy()
     tail[1, 0] = np.nan
     with pytest.raises(InputError, match="features of input 1: expected finite numbers"):
-        Router(looks, math.inf)(Pair(inputs.trunk, tail))
+        Router(looks, math.inf, math.inf)(Pair(inputs.trunk, tail))
 
 
 @pytest.mark.parametrize(
@@ -153,31 +164,31 @@ def test_stored_looks_that_do_not_fit_are_refused(looks: dict[str, Looks], chang
 
 
 @pytest.fixture
-def looking_twice(tiny_bundle: Path) -> Engine:
-    """An engine that looks at every second input or so again."""
+def looking_again(tiny_bundle: Path) -> Engine:
+    """An engine that looks at two inputs of three again, and at one of three a third time."""
     bundle = read(tiny_bundle)
-    texts = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
-    margins = [one.margin for one in Engine(bundle).predict(texts)]
-    manifest = dataclasses.replace(bundle.manifest, second_look=float(np.median([margin or 0 for margin in margins])))
+    manifest = bundle.manifest
+    for name, share in (("second_look", 0.7), ("third_look", 0.4)):
+        margins = [one.margin or 0 for one in Engine(Bundle(manifest, bundle.objects)).predict(TEXTS)]
+        manifest = dataclasses.replace(manifest, **{name: float(np.quantile(margins, share))})
     return Engine(Bundle(manifest, bundle.objects))
 
 
-def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(tiny_bundle: Path, looking_twice: Engine) -> None:
-    texts = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
-    together = [one._replace(ms=0) for one in looking_twice.predict(texts)]
-    assert together == [looking_twice.predict([text])[0]._replace(ms=0) for text in texts]
-    assert {one.looks for one in together} == {1, 2}
+def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(tiny_bundle: Path, looking_again: Engine) -> None:
+    together = [one._replace(ms=0) for one in looking_again.predict(TEXTS)]
+    assert together == [looking_again.predict([text])[0]._replace(ms=0) for text in TEXTS]
+    assert {one.looks for one in together} == {1, 2, 3}
     bundle = read(tiny_bundle)
     backbone = bundle.manifest.backbone
-    encoded = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone)(texts)
-    behind = Tail(bundle[backbone.tail], backbone)(encoded.hidden, [no_adapter(backbone)] * len(texts))
-    found = looking_twice.router(Pair(np.stack(encoded.features), np.stack(behind)))
-    assert [looking_twice.tasks[task] for task in found.task] == [one.task for one in together]
+    encoded = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone)(TEXTS)
+    behind = Tail(bundle[backbone.tail], backbone)(encoded.hidden, [no_adapter(backbone)] * len(TEXTS))
+    found = looking_again.router(Pair(np.stack(encoded.features), np.stack(behind)))
+    assert [looking_again.tasks[task] for task in found.task] == [one.task for one in together]
     assert found.looks.tolist() == [one.looks for one in together]
     assert found.score.tolist() == pytest.approx([one.score for one in together])
 
 
-def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bundle: Path, looking_twice: Engine) -> None:
+def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bundle: Path, looking_again: Engine) -> None:
     bundle = read(tiny_bundle)
     task = bundle.manifest.tasks[0]
     adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
@@ -185,9 +196,9 @@ def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bund
     arrays = {**slots, "head.weight": adapter.weight * np.float32(1.15), "head.bias": adapter.bias}
     data = adapter_onnx(arrays, base=bundle.manifest.backbone.digest, task=task.name)
     tasks = (dataclasses.replace(task, adapter=reference(data)), *bundle.manifest.tasks[1:])
-    manifest = dataclasses.replace(bundle.manifest, tasks=tasks, second_look=looking_twice.manifest.second_look)
+    shipped = looking_again.manifest
+    manifest = dataclasses.replace(bundle.manifest, tasks=tasks, second_look=shipped.second_look, third_look=shipped.third_look)
     scaled = Engine(Bundle(manifest, {**bundle.objects, reference(data).sha256: data}))
-    texts = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
-    for one, other in zip(looking_twice.predict(texts), scaled.predict(texts), strict=True):
+    for one, other in zip(looking_again.predict(TEXTS), scaled.predict(TEXTS), strict=True):
         assert (one.task, one.margin, one.distance, one.looks) == (other.task, other.margin, other.distance, other.looks)
-    assert not np.array_equal(scaled.class_scores(texts, task.name), looking_twice.class_scores(texts, task.name))
+    assert not np.array_equal(scaled.class_scores(TEXTS, task.name), looking_again.class_scores(TEXTS, task.name))

@@ -85,12 +85,14 @@ def test_ids_are_those_of_the_tokenizer(kind: str, text: str) -> None:
     assert tokens.ids[0].tolist() == reference(TOKENIZERS[kind], text)
 
 
-@pytest.mark.parametrize(("text", "looked_up"), [("Turn the lights on!", True), ("lighting is on", False), ("a " * 11, False)])
-def test_short_plain_texts_of_whole_words_do_not_need_the_tokenizer(text: str, looked_up: bool) -> None:
+@pytest.mark.parametrize(
+    ("text", "apart"), [("Turn the lights on!", True), ("lighting is on", True), ("a " * 12, False), ("light [SEP]", False)]
+)
+def test_words_of_short_plain_texts_are_tokenized_once(text: str, apart: bool) -> None:
     preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
     expected = preprocess(text).ids
     preprocess._tokenizer = None
-    if looked_up:
+    if apart:
         assert preprocess(text).ids.tolist() == expected.tolist()
     else:
         with pytest.raises(AttributeError):
@@ -100,6 +102,7 @@ def test_short_plain_texts_of_whole_words_do_not_need_the_tokenizer(text: str, l
 @pytest.mark.parametrize("kind", [kind for kind in TOKENIZERS if kind not in ("bert", "only before")])
 def test_other_tokenizers_are_always_asked(kind: str) -> None:
     preprocess = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)
+    preprocess("the light")
     preprocess._tokenizer = None
     with pytest.raises(AttributeError):
         preprocess("the light")

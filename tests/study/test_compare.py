@@ -63,7 +63,7 @@ def test_the_shipped_model_measures_what_the_engine_answers(base: Workspace, stu
     assert found.retrieval == pytest.approx(scores.retrieval)
     assert found.accuracy == pytest.approx(scores.accuracy, abs=0.03)  # the engine's adapters are int8
     assert study.runs["task given"][0].accuracy == pytest.approx(scores.known, abs=0.03)
-    assert found.passes == pytest.approx(1 + scores.second_looks / 3)
+    assert found.passes == pytest.approx(1 + scores.third_looks / 3)
 
 
 def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_retrieval_and_the_given_task(study: Study) -> None:
