@@ -25,7 +25,7 @@ def table() -> str:
         ("task retrieval", f"{summary['retrieval']['mean']:.4f}", ">= .970"),
         ("accuracy with the task known", f"{summary['task_known']['mean']:.4f}", ""),
         ("earlier answers (task known) whose bits changed after an addition", f"{summary['bits_changed']}", "0"),
-        ("forward passes an input, with the second look", f"{summary['passes']['mean']:.3f}", ""),
+        ("forward passes an input, further looks included", f"{summary['passes']['mean']:.3f}", ""),
         ("out-of-scope queries, AUROC", f"{summary['auroc_out_of_scope']:.3f}", ""),
         (
             "test error of picking another task above its certified limit, tasks x orders",

@@ -13,9 +13,9 @@ P its inverse and y = x - m_0::
 
 `distance` is the relative Mahalanobis distance (Ren et al. 2021, arXiv 2106.09022): the nearest cluster against one
 background Gaussian (m_0, S_0 = S + between-cluster covariance). P and P_0 are diagonal in one basis
-(P = U U', P_0 = U diag(1/v) U', v >= 1). Where v = 1 the cluster means do not differ and both distances are the same, so
-only the at most C - 1 directions with v > 1 are kept. With w = 1 - 1/v, one product z = diag(w)^1/2 U' y of that size
-serves all of it, exactly::
+(P = U U', P_0 = U diag(1/v) U', v >= 1). Where v is near 1 the cluster means hardly differ and both distances are the same, so
+only directions whose v - 1, the clusters' variance in units of the variance within them, is above `MIN_SPREAD` are kept. With
+w = 1 - 1/v, one product z = diag(w)^1/2 U' y of that size serves all of it::
 
     score_c = z' diag(1/w) z_c - z_c' diag(1/w) z_c / 2        distance = z' z - 2 max_c score_c
 
@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup.signature import Signature
 
-__all__ = ["Found", "Lookup", "RIDGE", "Retrieval", "SHRINKAGE_FACTOR", "finite"]
+__all__ = ["Found", "Lookup", "MIN_SPREAD", "RIDGE", "Retrieval", "SHRINKAGE_FACTOR", "finite"]
 
 Floats = NDArray[np.float32]
 
@@ -48,6 +48,9 @@ RIDGE = 1e-6
 #: Times Ledoit and Wolf's intensity, which is best for the covariance itself; telling classes apart wants more where
 #: examples are few and does not mind where they are many (docs/decisions/lookup.md).
 SHRINKAGE_FACTOR = 4.0
+
+#: Least variance between clusters, in units of that within them, of a direction that is kept; at most a twentieth of the largest.
+MIN_SPREAD = 0.2
 
 
 @dataclass(frozen=True)
@@ -110,9 +113,13 @@ class Lookup:
         By task name; at least one, all of one width.
     shrinkage
         Of the shared covariance, in [0, 1]; None: computed from the signatures (docs/decisions/lookup.md).
+    min_spread
+        Of the directions that are kept. With 0 the scores are those of linear discriminant analysis exactly.
     """
 
-    def __init__(self, signatures: Mapping[str, Signature], *, shrinkage: float | None = None) -> None:
+    def __init__(
+        self, signatures: Mapping[str, Signature], *, shrinkage: float | None = None, min_spread: float = MIN_SPREAD
+    ) -> None:
         if not signatures:
             raise IncompatibleError("lookup: expected at least one task, found none; add one with: cfedge add")
         self.tasks: tuple[str, ...] = tuple(sorted(signatures))
@@ -122,7 +129,7 @@ class Lookup:
         counts = np.concatenate([one.counts for one in ordered]).astype(np.float64)
         center = counts @ means / counts.sum()
         between = (means - center).T @ ((means - center) * (counts / counts.sum())[:, None])
-        basis, spread = _discriminants(covariance, between)
+        basis, spread = _discriminants(covariance, between, min_spread)
         whitened = (means - center) @ basis
         bounds = np.cumsum([0, *(len(one.counts) for one in ordered)]).tolist()
         self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
@@ -257,13 +264,14 @@ def _shared_covariance(signatures: list[Signature], shrinkage: float | None) -> 
 
 
 def _discriminants(
-    covariance: NDArray[np.float64], between: NDArray[np.float64]
+    covariance: NDArray[np.float64], between: NDArray[np.float64], min_spread: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """U [D, K] and v [K] with U' S U = I and U' (S + between) U = diag(v): the directions with v > 1."""
+    """U [D, K] and v [K] with U' S U = I and U' (S + between) U = diag(v): the directions in which clusters differ."""
     values, vectors = np.linalg.eigh(covariance)
     whiten = vectors / np.sqrt(values)
     spread, rotation = np.linalg.eigh(whiten.T @ between @ whiten)
-    kept = spread > max(float(spread[-1]), 1.0) * 1e-9
+    largest = float(spread[-1])
+    kept = spread > max(min(min_spread, largest / 20), max(largest, 1.0) * 1e-9)
     if not kept.any():  # one cluster: it would be its own background, so the plain Mahalanobis distance is what is left
         return whiten, np.full(len(values), np.inf)
     return whiten @ rotation[:, kept], 1.0 + spread[kept]

@@ -116,7 +116,7 @@ class Looks:
     quartic
         Of the residuals to the class means behind the trunk, for the first look's shrinkage.
     tail
-        Behind the frozen tail, one cluster a class: for the second look.
+        Behind the frozen tail, one cluster a class: for the third look.
     """
 
     fine: Signature

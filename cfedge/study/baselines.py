@@ -21,6 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
 from cfedge.lookup import Lookup, Signature
+from cfedge.lookup.clusters import MIN_SPREAD
 from cfedge.train.signature import signature
 
 __all__ = ["RULES", "Rule", "Scorer", "Statistics"]
@@ -50,13 +51,14 @@ def _ordered(tasks: Mapping[str, Statistics]) -> list[Statistics]:
 
 @dataclass(frozen=True)
 class ClassClusters:
-    """The lookup that ships: one cluster a class, one shared covariance, shrunk; None: by the lookup's own rule.
+    """The first look that ships: one cluster a class, one shared covariance, shrunk; None: by the lookup's own rule.
 
-    With `shrinkage` near 0 and one task this is linear discriminant analysis; over tasks with an averaged covariance it is
-    EPI's (Wang et al. 2023, ACL).
+    With `shrinkage` near 0, all directions and one task this is linear discriminant analysis; over tasks with an averaged
+    covariance it is EPI's (Wang et al. 2023, ACL).
     """
 
     shrinkage: float | None = None
+    min_spread: float = MIN_SPREAD
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
         """Return the arrays of a `Signature`."""
@@ -69,7 +71,7 @@ class ClassClusters:
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the cluster scores."""
         wrapped = {name: Signature.from_arrays(one, name, one["means"].shape[1]) for name, one in tasks.items()}
-        return Lookup(wrapped, shrinkage=self.shrinkage).cluster_scores
+        return Lookup(wrapped, shrinkage=self.shrinkage, min_spread=self.min_spread).cluster_scores
 
 
 @dataclass(frozen=True)
@@ -207,9 +209,10 @@ def _ridge(gram: NDArray[np.generic], sums: NDArray[np.generic], strength: float
 
 RULES: dict[str, Rule] = {
     "class-clusters": ClassClusters(),
+    "LDA": ClassClusters(min_spread=0.0),
     "nearest-mean": NearestMean(),
     "k-means": KMeansCentroids(),
     "mixture": Mixture(),
-    "epi": ClassClusters(shrinkage=1e-3),
+    "epi": ClassClusters(shrinkage=1e-3, min_spread=0.0),
     "random-features": RandomFeatures(),
 }

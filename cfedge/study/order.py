@@ -81,8 +81,7 @@ class LearnedOrder:
                 found.append(self._proteus())
             else:
                 frozen = model.endswith(" frozen")
-                rule = RULES["class-clusters" if model == "LDA frozen" else model.removesuffix(" frozen")]
-                found.append(self._rule(model, rule, frozen=frozen))
+                found.append(self._rule(model, RULES[model.removesuffix(" frozen")], frozen=frozen))
         return found
 
     def _classes(self, name: str, examples: Examples) -> NDArray[np.int64]:

@@ -71,7 +71,7 @@ def learn_head(
 
 def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Return the discriminants' weight float32 [D, C] and bias [C] for unit-length features [N, D]."""
-    return Lookup({"": signature(features, classes, rank=features.shape[1])}).linear()
+    return Lookup({"": signature(features, classes, rank=features.shape[1])}, min_spread=0.0).linear()
 
 
 def _temperature(scores: Floats, classes: NDArray[np.int64]) -> np.float32:

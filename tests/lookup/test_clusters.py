@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -119,7 +120,7 @@ def test_the_intensity_is_below_one_where_examples_are_many_and_one_where_they_a
 def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(distance: float) -> None:
     rng = np.random.default_rng(1)
     clusters = make_clusters(rng, classes=6, pairs=100, width=10, distance=distance)
-    lookup = Lookup(clusters.tasks(1))
+    lookup = Lookup(clusters.tasks(1), min_spread=0.0)
     reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=lookup.shrinkage, priors=np.full(6, 1 / 6))
     reference.fit(clusters.features, clusters.classes)
     inputs = clusters.features[rng.permutation(len(clusters.features))[:300]] + rng.normal(size=(300, 10)) * 0.3
@@ -151,7 +152,7 @@ def test_a_task_scores_as_its_best_cluster() -> None:
 def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgrounds(pairs: int) -> None:
     rng = np.random.default_rng(3)
     clusters = make_clusters(rng, classes=6, pairs=pairs, width=10, distance=0.8)
-    lookup = Lookup(clusters.tasks(3))
+    lookup = Lookup(clusters.tasks(3), min_spread=0.0)
     inputs = np.concatenate([clusters.features[:: pairs // 2], rng.normal(size=(20, 10)) * 5]).astype(np.float32)
 
     covariance = shrunk(clusters, lookup.shrinkage)
@@ -165,6 +166,24 @@ def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgro
 
     largest = np.einsum("nd,de,ne->n", offset, inverse, offset).max()
     np.testing.assert_allclose(lookup(inputs).distance, own - all_of_it, atol=FLOAT32_TOLERANCE * largest, rtol=0)
+
+
+@pytest.mark.parametrize(("apart", "kept"), [((4, 1, 0.375, 0.1875), 2), ((1, 0.5, 0.25, 0.125), 3)])
+def test_directions_in_which_clusters_hardly_differ_are_left_out(apart: tuple[float, ...], kept: int) -> None:
+    # The covariance within is 1, between the clusters apart squared: kept where above .2, or above a twentieth of the largest.
+    signs = [signs for signs in itertools.product([-1, 1], repeat=4) if np.prod(signs) == 1]
+    means = np.zeros((8, 10))
+    means[:, :4] = np.array(signs) * apart
+    residuals = np.concatenate([4 * np.eye(10), -4 * np.eye(10), np.zeros((12, 10))])
+    labels = np.arange(8).repeat(32)
+    clusters = Clusters(means[labels] + np.tile(residuals, (8, 1)), labels, means, np.tile(residuals, (8, 1)))
+    lookup = Lookup(clusters.tasks(2), shrinkage=0.0)
+    x, m = clusters.features[:, :kept], means[:, :kept]
+    expected = (x @ m.T - (m**2).sum(axis=1) / 2).reshape(-1, 4, 2).max(axis=2)
+    found = lookup(clusters.features.astype(np.float32))
+    np.testing.assert_allclose(lookup.scores(clusters.features.astype(np.float32)), expected, atol=1e-4)
+    nearest = ((x[:, None] - m) ** 2).sum(axis=2).min(axis=1)
+    np.testing.assert_allclose(found.distance, nearest - (x**2 / (1 + np.square(apart[:kept]))).sum(axis=1), atol=1e-4)
 
 
 def test_a_stranger_is_further_away_than_any_known_input() -> None:
