@@ -19,6 +19,9 @@ w = 1 - 1/v, one product z = diag(w)^1/2 U' y of that size serves all of it::
 
     score_c = z' diag(1/w) z_c - z_c' diag(1/w) z_c / 2        distance = z' z - 2 max_c score_c
 
+Of more than `MANY` tasks an input is scored under a shortlist alone: the `SHORTLIST` tasks that are best in the `_PREFIX`
+directions with the largest v (docs/decisions/lookup.md).
+
 Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must not depend on its batch.
 
 Letters: B batch, D width, C clusters, K factor rank or kept directions, T tasks.
@@ -38,7 +41,7 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup.signature import Signature
 
-__all__ = ["Found", "Lookup", "MIN_SPREAD", "RIDGE", "Retrieval", "SHRINKAGE_FACTOR", "finite"]
+__all__ = ["Found", "Lookup", "MANY", "MIN_SPREAD", "RIDGE", "Retrieval", "SHORTLIST", "SHRINKAGE_FACTOR", "finite"]
 
 Floats = NDArray[np.float32]
 
@@ -51,6 +54,10 @@ SHRINKAGE_FACTOR = 4.0
 
 #: Least variance between clusters, in units of that within them, of a direction that is kept; at most a twentieth of the largest.
 MIN_SPREAD = 0.2
+
+#: More tasks than these get a shortlist of so many.
+MANY, SHORTLIST = 64, 16
+_PREFIX = 48
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,10 @@ class Lookup:
         self._center = (center @ basis * weight).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened / weight, np.float32)
         self._offset = (0.5 * np.einsum("ck,ck->c", whitened, whitened)).astype(np.float32)
+        if len(self.tasks) > MANY:
+            # Directions come with ascending v.
+            self._prefix = np.ascontiguousarray(self._clusters[:, -_PREFIX:].T)
+            self._prefix_offset = (0.5 * np.einsum("ck,ck->c", whitened[:, -_PREFIX:], whitened[:, -_PREFIX:])).astype(np.float32)
 
     def scores(self, features: Floats) -> Floats:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
@@ -149,9 +160,18 @@ class Lookup:
             scores[position] = self.of_tasks(row)[0]
         return scores
 
-    def of_tasks(self, row: Floats) -> tuple[Floats, float]:
-        """Return each task's best cluster score, float32 [T], for one vector [D], and z' z: distance = z' z - 2 score."""
+    def shortlist(self, row: Floats) -> list[int] | None:
+        """Return the positions of the tasks worth scoring for one vector [D], ascending; None: all."""
+        return self._shortlist(self._project(row)) if len(self.tasks) > MANY else None
+
+    def of_tasks(self, row: Floats, among: list[int] | None = None) -> tuple[Floats, float]:
+        """Return the best cluster score of all tasks, float32 [T], or of those `among`, for one vector [D], and z' z.
+
+        A task's distance is z' z - 2 score.
+        """
         z = self._project(row)
+        if among is not None:
+            return self._best(z, among), float(z.dot(z))
         scores: Floats = np.maximum.reduceat(self._cluster_scores(z), self._starts)
         return scores, float(z.dot(z))
 
@@ -196,6 +216,8 @@ class Lookup:
             It holds NaN or infinity; `position` names the input.
         """
         z = self._project(row)
+        if len(self.tasks) > MANY:
+            return self._one_of_many(z, position)
         scores = self._cluster_scores(z)
         nearest = int(scores.argmax())
         task, best = self._task_of[nearest], float(scores[nearest])
@@ -206,6 +228,27 @@ class Lookup:
         scores[self._spans[task]] = -math.inf
         second = int(scores.argmax())
         return Found(task, self._task_of[second], best, best - float(scores[second]), distance)
+
+    def _one_of_many(self, z: Floats, position: int) -> Found:
+        among = self._shortlist(z)
+        scores = self._best(z, among)
+        nearest = int(scores.argmax())
+        best = float(scores[nearest])
+        finite(best, position)
+        scores[nearest] = -math.inf
+        second = int(scores.argmax())
+        return Found(among[nearest], among[second], best, best - float(scores[second]), float(z.dot(z)) - 2.0 * best)
+
+    def _shortlist(self, z: Floats) -> list[int]:
+        scores = z[-_PREFIX:].dot(self._prefix)
+        scores -= self._prefix_offset
+        of_tasks = np.maximum.reduceat(scores, self._starts)
+        chosen: list[int] = sorted(np.argpartition(of_tasks, -SHORTLIST)[-SHORTLIST:].tolist())
+        return chosen
+
+    def _best(self, z: Floats, among: list[int]) -> Floats:
+        spans = [self._spans[task] for task in among]
+        return np.array([(self._clusters[span].dot(z) - self._offset[span]).max() for span in spans], np.float32)
 
     def _project(self, row: Floats) -> Floats:
         z: Floats = self._basis.dot(row)

@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 
 
 class Router:
-    """All looks.
+    """All looks; the further ones at the first one's shortlist, where tasks are many.
 
     Parameters
     ----------
@@ -64,14 +64,16 @@ class Router:
         return Retrieval.stacked(found)
 
     def _again(self, trunk: Floats, tail: Floats | None, position: int) -> Found:
-        near, square = self.first.of_tasks(trunk)
-        scores = (near + self.fine.of_tasks(trunk)[0]) / 2
+        among = self.first.shortlist(trunk)
+        near, square = self.first.of_tasks(trunk, among)
+        scores = (near + self.fine.of_tasks(trunk, among)[0]) / 2
         if tail is not None:
-            scores += self.tail.of_tasks(tail)[0]
-        task = int(scores.argmax())
-        score, own = float(scores[task]), float(near[task])
+            scores += self.tail.of_tasks(tail, among)[0]
+        best = int(scores.argmax())
+        score, own = float(scores[best]), float(near[best])
         finite(score, position)
-        scores[task] = -math.inf
-        runner_up = int(scores.argmax())
-        margin = score - float(scores[runner_up])
+        scores[best] = -math.inf
+        second = int(scores.argmax())
+        margin = score - float(scores[second])
+        task, runner_up = (best, second) if among is None else (among[best], among[second])
         return Found(task, runner_up, score, margin, square - 2.0 * own, looks=2 if tail is None else 3)

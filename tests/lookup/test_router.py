@@ -15,6 +15,7 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Looks, Pair, Router, Signature
+from cfedge.lookup.clusters import MANY
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.train.certificate import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE, route
@@ -99,6 +100,30 @@ def test_the_first_looks_statistics_follow_from_the_close_clusters(looks: dict[s
 
         np.testing.assert_allclose(scatter(one.trunk), scatter(direct), atol=2e-3 * np.abs(scatter(direct)).max())
         assert one.trunk.quartic == pytest.approx(direct.quartic, rel=1e-6)
+
+
+def test_further_looks_at_many_tasks_are_at_the_first_ones_shortlist() -> None:
+    rng = np.random.default_rng(12)
+    means = rng.normal(size=(MANY + 6, 2, 2, 24))
+    classes = np.arange(120) % 2
+
+    def around(task: int, look: int, count: int) -> Floats:
+        return normalize(means[task, look][classes[:count]] + rng.normal(size=(count, 24))).astype(np.float32)
+
+    tasks = {
+        f"task {task:02}": learn_looks(Pair(around(task, 0, 120), around(task, 1, 120)), classes) for task in range(MANY + 6)
+    }
+    router = Router(tasks, math.inf, math.inf)
+    inputs = Pair(*(np.concatenate([around(task, look, 4) for task in range(MANY + 6)]) for look in (0, 1)))
+    found = router(inputs)
+    scores = (router.first.scores(inputs.trunk) + router.fine.scores(inputs.trunk)) / 2 + router.tail.scores(inputs.tail)
+    for row, trunk in enumerate(inputs.trunk):
+        among = router.first.shortlist(trunk)
+        assert among is not None
+        ordered = sorted(among, key=lambda task: -scores[row, task])
+        assert (found.task[row], found.runner_up[row]) == tuple(ordered[:2])
+        assert found.score[row] == pytest.approx(scores[row, ordered[0]], rel=1e-4)
+    assert (found.task == np.arange(MANY + 6).repeat(4)).mean() > 0.9
 
 
 def test_only_thin_margins_are_looked_at_again(looks: dict[str, Looks], inputs: Pair) -> None:
