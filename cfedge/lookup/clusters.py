@@ -33,6 +33,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -148,10 +149,6 @@ class Lookup:
         self._center = (center @ basis * weight).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened / weight, np.float32)
         self._offset = (0.5 * np.einsum("ck,ck->c", whitened, whitened)).astype(np.float32)
-        if len(self.tasks) > MANY:
-            # Directions come with ascending v.
-            self._prefix = np.ascontiguousarray(self._clusters[:, -_PREFIX:].T)
-            self._prefix_offset = (0.5 * np.einsum("ck,ck->c", whitened[:, -_PREFIX:], whitened[:, -_PREFIX:])).astype(np.float32)
 
     def scores(self, features: Floats) -> Floats:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
@@ -239,9 +236,17 @@ class Lookup:
         second = int(scores.argmax())
         return Found(among[nearest], among[second], best, best - float(scores[second]), float(z.dot(z)) - 2.0 * best)
 
+    @cached_property
+    def _strongest(self) -> tuple[Floats, Floats]:
+        """Clusters and offsets in the strongest directions, which come last: [min(K, `_PREFIX`), C] and [C]."""
+        clusters = self._clusters[:, -_PREFIX:]
+        offset = ((clusters * self._weight[-_PREFIX:]) ** 2).sum(axis=1) / 2
+        return np.ascontiguousarray(clusters.T), offset.astype(np.float32)
+
     def _shortlist(self, z: Floats) -> list[int]:
-        scores = z[-_PREFIX:].dot(self._prefix)
-        scores -= self._prefix_offset
+        clusters, offset = self._strongest
+        scores = z[-_PREFIX:].dot(clusters)
+        scores -= offset
         of_tasks = np.maximum.reduceat(scores, self._starts)
         chosen: list[int] = sorted(np.argpartition(of_tasks, -SHORTLIST)[-SHORTLIST:].tolist())
         return chosen
