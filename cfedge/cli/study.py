@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json as jsonlib
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+
+if TYPE_CHECKING:
+    from cfedge.study.results import Study
 
 
 def register(app: typer.Typer) -> None:
@@ -46,13 +50,15 @@ def compare(
     from cfedge.errors import UsageError
     from cfedge.storage import write_file
     from cfedge.study.compare import compare as measure
-    from cfedge.study.results import CEILINGS, MODELS, recommended
+    from cfedge.study.results import MODELS, recommended
     from cfedge.study.stream import load_stream
     from cfedge.train.settings import Settings
     from cfedge_export.prepare import prepare
 
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out: expected a file, found the folder {out}; name a file in it")
     settings = Settings(
         rank=rank, epochs=epochs, reuse=reuse, pool_limit=pool_limit, orthogonality=orthogonality, l1=l1, l2=l2
     )  # fmt: skip
@@ -66,13 +72,17 @@ def compare(
         study = measure(base, stream, models=chosen, orders=orders, joint=joint, settings=settings, progress=TerminalProgress())
     best = recommended(study)
     record: dict[str, Any] = {"recommended": best, **dataclasses.asdict(study)}
-    if out is not None:
-        import json as jsonlib
-
-        write_file(out, jsonlib.dumps(record, indent=1).encode())
     if json:
         print_json(record)
-        return
+    else:
+        _print(str(data), study, orders, best)
+    if out is not None:
+        write_file(out, jsonlib.dumps(record, indent=1).encode())
+
+
+def _print(data: str, study: Study, orders: int, best: str) -> None:
+    from cfedge.study.results import CEILINGS, MODELS
+
     print_table(
         f"{data}: {len(study.tasks)} tasks, {study.test_examples} test examples, mean of {orders} orders, per sample",
         ("model", "last accuracy", "+-", "task found", "forgetting", "passes", "a task adds", "statistics"),

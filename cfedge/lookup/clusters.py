@@ -19,9 +19,6 @@ w = 1 - 1/v, one product z = diag(w)^1/2 U' y of that size serves all of it::
 
     score_c = z' diag(1/w) z_c - z_c' diag(1/w) z_c / 2        distance = z' z - 2 max_c score_c
 
-Of more than `MANY` tasks an input is scored under a shortlist alone: the `SHORTLIST` tasks that are best in the `_PREFIX`
-directions with the largest v (docs/decisions/lookup.md).
-
 Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must not depend on its batch.
 
 Letters: B batch, D width, C clusters, K factor rank or kept directions, T tasks.
@@ -33,7 +30,6 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +38,7 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup.signature import Signature
 
-__all__ = ["Found", "Lookup", "MANY", "MIN_SPREAD", "RIDGE", "Retrieval", "SHORTLIST", "SHRINKAGE_FACTOR", "finite"]
+__all__ = ["Found", "Lookup", "MIN_SPREAD", "RIDGE", "Retrieval", "SHRINKAGE_FACTOR", "finite"]
 
 Floats = NDArray[np.float32]
 
@@ -56,10 +52,6 @@ SHRINKAGE_FACTOR = 4.0
 #: Least variance between clusters, in units of that within them, of a direction that is kept; at most a twentieth of the largest.
 MIN_SPREAD = 0.2
 
-#: More tasks than these get a shortlist of so many.
-MANY, SHORTLIST = 64, 16
-_PREFIX = 48
-
 
 @dataclass(frozen=True)
 class Retrieval:
@@ -72,7 +64,7 @@ class Retrieval:
     score
         float32 [B], the task's best cluster score; after more looks what `cfedge.lookup.Router` makes of theirs.
     margin
-        float32 [B] >= 0, best task's score minus the runner-up's, in nats; infinity where there is one task only.
+        float32 [B], the task's score minus the runner-up's, in nats; infinity where there is one task only.
     distance
         float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task behind the trunk; large means
         unknown.
@@ -157,10 +149,6 @@ class Lookup:
             scores[position] = self.of_tasks(row)[0]
         return scores
 
-    def shortlist(self, row: Floats) -> list[int] | None:
-        """Return the positions of the tasks worth scoring for one vector [D], ascending; None: all."""
-        return self._shortlist(self._project(row)) if len(self.tasks) > MANY else None
-
     def of_tasks(self, row: Floats, among: list[int] | None = None) -> tuple[Floats, float]:
         """Return the best cluster score of all tasks, float32 [T], or of those `among`, for one vector [D], and z' z.
 
@@ -168,7 +156,9 @@ class Lookup:
         """
         z = self._project(row)
         if among is not None:
-            return self._best(z, among), float(z.dot(z))
+            spans = [self._spans[task] for task in among]
+            best = [(self._clusters[span].dot(z) - self._offset[span]).max() for span in spans]
+            return np.array(best, np.float32), float(z.dot(z))
         scores: Floats = np.maximum.reduceat(self._cluster_scores(z), self._starts)
         return scores, float(z.dot(z))
 
@@ -180,6 +170,8 @@ class Lookup:
 
     def separations(self, task: str) -> dict[str, NDArray[np.float64]]:
         """Return, by rival task, the Mahalanobis distances float64 [C, C'] of `task`'s cluster means to the rival's.
+
+        They are taken in the directions that are kept, as the scores are.
 
         A Gaussian input of cluster c with the shared covariance scores higher for cluster c' with probability
         Q(distance / 2), Q being the upper tail of the standard normal.
@@ -213,8 +205,6 @@ class Lookup:
             It holds NaN or infinity; `position` names the input.
         """
         z = self._project(row)
-        if len(self.tasks) > MANY:
-            return self._one_of_many(z, position)
         scores = self._cluster_scores(z)
         nearest = int(scores.argmax())
         task, best = self._task_of[nearest], float(scores[nearest])
@@ -226,34 +216,16 @@ class Lookup:
         second = int(scores.argmax())
         return Found(task, self._task_of[second], best, best - float(scores[second]), distance)
 
-    def _one_of_many(self, z: Floats, position: int) -> Found:
-        among = self._shortlist(z)
-        scores = self._best(z, among)
-        nearest = int(scores.argmax())
-        best = float(scores[nearest])
-        finite(best, position)
-        scores[nearest] = -math.inf
-        second = int(scores.argmax())
-        return Found(among[nearest], among[second], best, best - float(scores[second]), float(z.dot(z)) - 2.0 * best)
-
-    @cached_property
-    def _strongest(self) -> tuple[Floats, Floats]:
-        """Clusters and offsets in the strongest directions, which come last: [min(K, `_PREFIX`), C] and [C]."""
-        clusters = self._clusters[:, -_PREFIX:]
-        offset = ((clusters * self._weight[-_PREFIX:]) ** 2).sum(axis=1) / 2
-        return np.ascontiguousarray(clusters.T), offset.astype(np.float32)
-
-    def _shortlist(self, z: Floats) -> list[int]:
-        clusters, offset = self._strongest
-        scores = z[-_PREFIX:].dot(clusters)
-        scores -= offset
-        of_tasks = np.maximum.reduceat(scores, self._starts)
-        chosen: list[int] = sorted(np.argpartition(of_tasks, -SHORTLIST)[-SHORTLIST:].tolist())
-        return chosen
-
-    def _best(self, z: Floats, among: list[int]) -> Floats:
-        spans = [self._spans[task] for task in among]
-        return np.array([(self._clusters[span].dot(z) - self._offset[span]).max() for span in spans], np.float32)
+    def given(self, row: Floats, task: int, position: int = 0) -> Found:
+        """Look one vector up with its task given: the margin is negative where another task's score is better."""
+        scores, square = self.of_tasks(row)
+        score = float(scores[task])
+        finite(score, position)
+        if len(self.tasks) == 1:
+            return Found(task, -1, score, math.inf, square - 2.0 * score)
+        scores[task] = -math.inf
+        rival = int(scores.argmax())
+        return Found(task, rival, score, score - float(scores[rival]), square - 2.0 * score)
 
     def _project(self, row: Floats) -> Floats:
         z: Floats = self._basis.dot(row)

@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from cfedge.lookup.clusters import Found, Lookup, Retrieval, finite
 from cfedge.lookup.signature import Looks, Pair
 
-__all__ = ["Router"]
+__all__ = ["CANDIDATES", "Router"]
 
 Floats = NDArray[np.float32]
 
+#: Tasks at which a further look is taken: close clusters of thousands of tasks would cost more than a run of the encoder.
+CANDIDATES = 16
+
 
 class Router:
-    """All looks; the further ones at the first one's shortlist, where tasks are many.
+    """All looks; the further ones are at the `CANDIDATES` tasks that the first one likes best.
 
     Parameters
     ----------
@@ -64,8 +67,11 @@ class Router:
         return Retrieval.stacked(found)
 
     def _again(self, trunk: Floats, tail: Floats | None, position: int) -> Found:
-        among = self.first.shortlist(trunk)
-        near, square = self.first.of_tasks(trunk, among)
+        near, square = self.first.of_tasks(trunk)
+        among = None
+        if len(near) > CANDIDATES:
+            among = sorted(np.argpartition(near, -CANDIDATES)[-CANDIDATES:].tolist())
+            near = near[among]
         scores = (near + self.fine.of_tasks(trunk, among)[0]) / 2
         if tail is not None:
             scores += self.tail.of_tasks(tail, among)[0]

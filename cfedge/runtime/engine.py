@@ -23,7 +23,7 @@ from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError, InputError, TaskError
 from cfedge.lookup import Found, Looks, Router
 from cfedge.runtime.adapter import Adapter, load_adapter
-from cfedge.runtime.backbone import Tail, Trunk, no_adapter
+from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
 from cfedge.runtime.golden import check_once
 
 __all__ = ["Engine", "Prediction"]
@@ -43,9 +43,10 @@ class Prediction(NamedTuple):
     score
         The task's best cluster score (`cfedge.lookup`).
     margin
-        `score` minus the runner-up task's, in nats, >= 0; None where there is one task only.
+        `score` minus the runner-up's, in nats; below 0 only where the task was given and another one fits better. None where
+        there is one task only.
     runner_up
-        The second-best task, None where there is one task only.
+        The best other task, None where there is one task only.
     distance
         Relative Mahalanobis distance to the task's nearest cluster.
     looks
@@ -152,7 +153,7 @@ class Engine:
         texts
             Any number; the answers come in their order.
         task
-            The task, where it is known: the lookup is then for evidence only.
+            The task, where it is known: the lookup then only says, at first look, how well the text fits it.
 
         Returns
         -------
@@ -171,18 +172,26 @@ class Engine:
         if not texts:
             return []
         encoded = self._trunk(texts)
+        if task is None:
+            found = self._route(encoded)
+        else:
+            given = self.tasks.index(self._named(task).task.name)
+            found = [self.router.first.given(row, given, position) for position, row in enumerate(encoded.features)]
+        chosen = [self._in_order[one.task] for one in found]
+        features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
+        ms = (time.perf_counter() - start) * 1e3 / len(texts)
+        return [
+            self._answer(row, one, found[row], features[row], encoded.tokens[row].truncated, ms) for row, one in enumerate(chosen)
+        ]
+
+    def _route(self, encoded: Encoded) -> list[Found]:
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
         undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]
         if undecided:
             features = self._tail([encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided))
             for row, tail in zip(undecided, features, strict=True):
                 found[row] = self.router.look_deeper(encoded.features[row], tail, row)
-        chosen = [self._named(task)] * len(found) if task else [self._in_order[one.task] for one in found]
-        features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
-        ms = (time.perf_counter() - start) * 1e3 / len(texts)
-        return [
-            self._answer(row, one, found[row], features[row], encoded.tokens[row].truncated, ms) for row, one in enumerate(chosen)
-        ]
+        return found
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""

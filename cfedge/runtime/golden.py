@@ -75,7 +75,7 @@ def check_once(engine: Answering, bundle: Bundle, threads: int) -> bool:
     """
     machine = probe()
     decisive = {
-        "bundle": hashlib.sha256(serialize(bundle.manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
+        "cfedge": version("cfedge"), "bundle": hashlib.sha256(serialize(bundle.manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
         "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": version("tokenizers"), "threads": threads,
     }  # fmt: skip
     mark = _cache() / "passed" / hashlib.sha256(canonical_json(decisive)).hexdigest()
@@ -111,13 +111,20 @@ def check_golden(engine: Answering, bundle: Bundle) -> float:
         embeddings = arrays["embeddings"].astype(np.float32)
         note = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")
         texts, labels, tasks = (_strings(note, key, what) for key in ("texts", "labels", "tasks"))
+        counts = {len(texts), len(labels), len(tasks), len(embeddings)}
+        width = bundle.manifest.backbone.width
+        if len(counts) > 1 or not texts or embeddings.shape != (len(texts), width):
+            raise IncompatibleError(
+                f"{what}: expected as many texts, labels, tasks and rows of embeddings [N, {width}], at least one, found {len(texts)}, "
+                f"{len(labels)}, {len(tasks)} and {list(embeddings.shape)}; export the bundle again"
+            )
         here = engine.embeddings(texts, task.name)
-        cosines = (here * embeddings).sum(axis=1) / np.linalg.norm(embeddings, axis=1)
+        cosines = (here * embeddings).sum(axis=1) / np.maximum(np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny)
         smallest = min(smallest, float(cosines.min()))
         answers, free = engine.predict(texts, task=task.name), engine.predict(texts)
         for row, text in enumerate(texts):
             found = (answers[row].label, free[row].task)
-            if cosines[row] < MIN_COSINE or found != (labels[row], tasks[row]):
+            if not cosines[row] >= MIN_COSINE or found != (labels[row], tasks[row]):
                 raise IncompatibleError(
                     f"{what}: expected {labels[row]!r} of task {tasks[row]!r} and cosine >= {MIN_COSINE} for vector {row} ({text[:40]!r}), "
                     f"found {found[0]!r} of {found[1]!r} and {cosines[row]:.4f}; this machine computes differently: export for it"

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, InputError, MissingExtraError
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import AddedToken, Tokenizer
+    from tokenizers.normalizers import Normalizer
 
 __all__ = ["TextPreprocessor", "Tokens"]
 
 #: Texts that BERT's rules split in an obvious way: runs of letters and digits, and marks that stand alone.
 _PLAIN = re.compile(r"[A-Za-z0-9 '.,?!-]+").fullmatch
 _WORDS = re.compile(r"[a-z0-9]+|['.,?!-]").findall
-#: Half a megabyte at most.
+#: One or two megabytes.
 _WORDS_KEPT = 4096
 
 
@@ -109,7 +110,7 @@ def _frame(tokenizer: Tokenizer, max_tokens: int) -> tuple[list[int], list[int],
         or not isinstance(model, models.WordPiece)
         or not (isinstance(normalizer, normalizers.BertNormalizer) and normalizer.lowercase)
         or not isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
-        or any(_PLAIN(token.content) for token in tokenizer.get_added_tokens_decoder().values())
+        or any(_PLAIN(_as_matched(token, normalizer)) for token in tokenizer.get_added_tokens_decoder().values())
     ):
         return [], [], 0
     own, around = tokenizer.token_to_id(word), tokenizer.encode(word).ids
@@ -117,3 +118,9 @@ def _frame(tokenizer: Tokenizer, max_tokens: int) -> tuple[list[int], list[int],
         return [], [], 0
     at = around.index(own)
     return around[:at], around[at + 1 :], max(0, min(model.max_input_chars_per_word, max_tokens - len(around) + 1))
+
+
+def _as_matched(token: AddedToken, normalizer: Normalizer) -> str:
+    """The text in which `tokenizers` finds an added token: normalized like the input, or as it is."""
+    content: str = normalizer.normalize_str(token.content) if token.normalized else token.content
+    return content

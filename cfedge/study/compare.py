@@ -54,13 +54,15 @@ def compare(
     """
     settings, progress = settings or Settings(), progress or Quiet()
     strange = sorted(set(models) - set(MODELS))
-    if strange:
-        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {strange[0]!r}")
+    if strange or not models:
+        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {repr(strange[0]) if strange else 'none'}")
+    if len(set(models)) < len(models):
+        raise UsageError(f"--models: expected each once, found {', '.join(models)}")
     if base.tasks:
         raise UsageError(f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one")
     if orders < 1:
         raise UsageError(f"--orders: expected >= 1, found {orders}")
-    _check(base, stream)
+    _check(base, stream, settings)
     names = list(stream)
     drawn = [[names[index] for index in np.random.default_rng(seed).permutation(len(names))] for seed in range(orders)]
     runs: dict[str, list[Measured]] = {}
@@ -85,8 +87,14 @@ def compare(
     return Study({name: len(splits.train.classes) for name, splits in stream.items()}, tests, drawn, settings, runs)
 
 
-def _check(base: Workspace, stream: Mapping[str, Splits]) -> None:
+def _check(base: Workspace, stream: Mapping[str, Splits], settings: Settings) -> None:
     """Refuse what would stop the study after hours of learning."""
+    least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
+    if settings.reuse and settings.orthogonality == "projection" and settings.pool_limit + settings.rank > least:
+        raise UsageError(
+            f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank}, found {settings.pool_limit}; "
+            f"lower it or use --orthogonality penalty"
+        )
     owners: dict[str, str] = {}
     for name, splits in stream.items():
         base.check_new(name, splits.train.classes, replace=False)

@@ -174,11 +174,10 @@ class LearnedOrder:
         return self._score("cfedge", steps, passes=passes, task_bytes=size, seconds=self._time_looks())
 
     def _time_looks(self) -> float:
-        name = self.names[0]
-        classes = self._classes(name, self.stream[name].train)
         start = time.perf_counter()
-        learn_looks(self.train[name], classes)
-        return time.perf_counter() - start
+        for name in self.names:
+            learn_looks(self.train[name], self._classes(name, self.stream[name].train))
+        return (time.perf_counter() - start) / len(self.names)
 
     def _proteus(self) -> Measured:
         """Each task's mixture in the space of its own adapter; an input goes to the task under which it is likeliest."""

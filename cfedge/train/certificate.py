@@ -87,7 +87,8 @@ class Inspection:
         Held-out examples that the first look gives to another task.
     bound
         Model: sum over own clusters c, weighted by their counts, of sum over rival clusters c' of Q(d(c, c') / 2), d
-        being the Mahalanobis distance of the means under the shared, shrunk covariance. Not capped: >= 1 says nothing.
+        being the Mahalanobis distance of the means under the shared, shrunk covariance, in the lookup's directions. Not
+        capped: >= 1 says nothing.
     nearest, separation
         The rival task with the cluster nearest to one of this task's, and that distance; None where there is no rival.
     nearest_errors

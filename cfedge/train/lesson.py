@@ -45,7 +45,7 @@ class Lesson:
     hidden
         float32 [S, D] of each example, from the shipped trunk.
     features
-        Of the examples, for both looks.
+        Of the examples, behind trunk and tail.
     held_out
         The evidence.
     """
@@ -138,7 +138,7 @@ class _FrozenEncoder:
         self._frozen = no_adapter(workspace.backbone)
 
     def __call__(self, texts: Sequence[str]) -> tuple[list[Floats], Pair]:
-        """Return the hidden states [S, D] of each text and the features of both looks."""
+        """Return the hidden states [S, D] of each text and the features behind trunk and tail."""
         encoded = self._trunk(texts)
         behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
         return [states[0] for states in encoded.hidden], Pair(np.stack(encoded.features), np.stack(behind))

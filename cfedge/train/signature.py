@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 
 
 def learn_looks(features: Pair, classes: NDArray[np.int64]) -> Looks:
-    """Summarise a task's features for both looks.
+    """Summarise a task's features for all looks.
 
     Parameters
     ----------

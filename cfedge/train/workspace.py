@@ -64,7 +64,7 @@ _FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{16}}")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Evidence: N texts, their classes int64 [N] and the features of both looks, float32 [N, D]."""
+    """Evidence: N texts, their classes int64 [N] and the features behind trunk and tail, float32 [N, D]."""
 
     texts: tuple[str, ...]
     classes: NDArray[np.int64]
@@ -199,7 +199,7 @@ class Workspace:
         return self._loaded(name, "adapter.safetensors", _adapter)
 
     def signature(self, name: str) -> Looks:
-        """Read a task's signatures, of both looks."""
+        """Read a task's signatures, of all looks."""
         width = self.backbone.width
         return self._loaded(
             name, "signature.safetensors", lambda data, what: Looks.from_arrays(load_arrays(data, what), what, width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Lookup, Retrieval, Signature
-from cfedge.lookup.clusters import MANY, RIDGE, SHORTLIST, SHRINKAGE_FACTOR
+from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
 FLOAT32_TOLERANCE = 2e-5
@@ -186,67 +186,31 @@ def test_directions_in_which_clusters_hardly_differ_are_left_out(apart: tuple[fl
     np.testing.assert_allclose(found.distance, nearest - (x**2 / (1 + np.square(apart[:kept]))).sum(axis=1), atol=1e-4)
 
 
-@pytest.fixture(scope="module")
-def many() -> tuple[dict[str, Signature], NDArray[np.float32], NDArray[np.int64]]:
-    """Three hundred tasks of two clusters, further apart in some of ninety-six dimensions than in others, and inputs around the clusters."""
-    rng = np.random.default_rng(11)
-    means = half(rng.normal(size=(600, 96)) * np.linspace(1.4, 0.4, 96)).astype(np.float64)
-    residuals = np.concatenate([one_side := half(rng.normal(size=(120, 96))).astype(np.float64), -one_side])
-    one = Clusters(np.zeros((0, 96)), np.zeros(240, np.int64), means[:1], residuals).signature()
-    signatures = {
-        f"task {task:03}": replace(one, counts=np.array([120, 120]), means=means[2 * task : 2 * task + 2].astype(np.float16))
-        for task in range(300)
-    }
-    truth = rng.integers(0, 600, 2000)
-    return signatures, (means[truth] + rng.normal(size=(2000, 96))).astype(np.float32), truth // 2
-
-
-def test_a_shortlist_of_many_tasks_holds_the_best_one(
-    many: tuple[dict[str, Signature], NDArray[np.float32], NDArray[np.int64]],
-) -> None:
-    signatures, inputs, truth = many
-    lookup = Lookup(signatures)
-    exact = lookup.cluster_scores(inputs).reshape(-1, 300, 2).max(axis=2)
-    found = lookup(inputs)
-    assert 0.9 < (exact.argmax(axis=1) == truth).mean() < 1
-    same = found.task == exact.argmax(axis=1)
-    assert same.mean() >= 0.999
-    np.testing.assert_allclose(found.score[same], exact.max(axis=1)[same], rtol=1e-5)
-    second = np.sort(exact, axis=1)[:, -2]
-    np.testing.assert_allclose(found.margin[same], (found.score - second)[same], atol=0.01 * found.margin.max())
-    distance = [square - 2 * scores.max() for scores, square in (lookup.of_tasks(row) for row in inputs[:50])]
-    np.testing.assert_allclose(found.distance[:50][same[:50]], np.array(distance)[same[:50]], rtol=1e-4)
-
-
-def test_of_many_tasks_only_the_shortlist_is_scored_in_all_directions(
-    many: tuple[dict[str, Signature], NDArray[np.float32], NDArray[np.int64]],
-) -> None:
-    signatures, inputs, _ = many
-    lookup = Lookup(signatures)
-    for row in inputs[:20]:
-        among = lookup.shortlist(row)
-        assert among is not None
-        assert len(set(among)) == SHORTLIST
-        assert among == sorted(among)
-        scores, square = lookup.of_tasks(row, among)
-        every, same_square = lookup.of_tasks(row)
+def test_chosen_tasks_are_scored_as_all_are() -> None:
+    rng = np.random.default_rng(13)
+    lookup = Lookup({f"task {task}": make_signature(rng) for task in range(9)})
+    for row in make_features(rng):
+        (every, square), (some, same_square) = lookup.of_tasks(row), lookup.of_tasks(row, [1, 4, 5])
+        np.testing.assert_allclose(some, every[[1, 4, 5]], rtol=1e-5)
         assert square == same_square
-        np.testing.assert_allclose(scores, every[among], atol=1e-4)
-    few = Lookup({name: signatures[name] for name in list(signatures)[:MANY]})
-    assert few.shortlist(inputs[0]) is None
 
 
-def test_answers_under_many_tasks_do_not_depend_on_order_or_batch_and_must_be_finite(
-    many: tuple[dict[str, Signature], NDArray[np.float32], NDArray[np.int64]],
-) -> None:
-    signatures, inputs, _ = many
-    lookup = Lookup(signatures)
-    again = Lookup({name: signatures[name] for name in reversed(signatures)})
-    together = lookup(inputs[:40])
-    assert_same_bits(again(inputs[:40]), together)
-    assert_same_bits(lookup(inputs[7:8]), Retrieval(*(getattr(together, field.name)[7:8] for field in fields(Retrieval))))
-    with np.errstate(invalid="ignore"), pytest.raises(InputError, match="features of input 1: expected finite numbers"):
-        lookup(np.where(np.arange(40)[:, None] == 1, np.nan, inputs[:40]))
+def test_a_given_task_is_scored_against_the_best_other_one() -> None:
+    rng = np.random.default_rng(14)
+    lookup = Lookup({f"task {task}": make_signature(rng) for task in range(5)})
+    for row in make_features(rng):
+        every, square = lookup.of_tasks(row)
+        for task in range(5):
+            found = lookup.given(row, task)
+            rivals = np.where(np.arange(5) == task, -np.inf, every)
+            assert (found.task, found.runner_up) == (task, int(rivals.argmax()))
+            assert found.score == pytest.approx(float(every[task]), rel=1e-6)
+            assert found.margin == pytest.approx(float(every[task] - rivals.max()), rel=1e-5, abs=1e-5)
+            assert found.distance == pytest.approx(square - 2 * float(every[task]), rel=1e-5, abs=1e-5)
+    alone = Lookup({"only": make_signature(rng)}).given(row, 0)
+    assert (alone.task, alone.runner_up, alone.margin) == (0, -1, np.inf)
+    with np.errstate(invalid="ignore"), pytest.raises(InputError, match="features of input 3: expected finite numbers"):
+        lookup.given(row * np.float32(np.nan), 2, 3)
 
 
 def test_a_stranger_is_further_away_than_any_known_input() -> None:

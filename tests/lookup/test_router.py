@@ -1,4 +1,4 @@
-"""The second look: when it happens, what it adds up, and that it does not depend on the batch."""
+"""Further looks: when they happen, what they add up, and that nothing depends on the batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Looks, Pair, Router, Signature
-from cfedge.lookup.clusters import MANY
+from cfedge.lookup.router import CANDIDATES
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.train.certificate import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE, route
@@ -102,28 +102,28 @@ def test_the_first_looks_statistics_follow_from_the_close_clusters(looks: dict[s
         assert one.trunk.quartic == pytest.approx(direct.quartic, rel=1e-6)
 
 
-def test_further_looks_at_many_tasks_are_at_the_first_ones_shortlist() -> None:
+def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
     rng = np.random.default_rng(12)
-    means = rng.normal(size=(MANY + 6, 2, 2, 24))
+    means = rng.normal(size=(CANDIDATES + 14, 2, 2, 24))
     classes = np.arange(120) % 2
 
     def around(task: int, look: int, count: int) -> Floats:
         return normalize(means[task, look][classes[:count]] + rng.normal(size=(count, 24))).astype(np.float32)
 
     tasks = {
-        f"task {task:02}": learn_looks(Pair(around(task, 0, 120), around(task, 1, 120)), classes) for task in range(MANY + 6)
+        f"task {task:02}": learn_looks(Pair(around(task, 0, 120), around(task, 1, 120)), classes)
+        for task in range(CANDIDATES + 14)
     }
     router = Router(tasks, math.inf, math.inf)
-    inputs = Pair(*(np.concatenate([around(task, look, 4) for task in range(MANY + 6)]) for look in (0, 1)))
+    inputs = Pair(*(np.concatenate([around(task, look, 4) for task in range(CANDIDATES + 14)]) for look in (0, 1)))
     found = router(inputs)
     scores = (router.first.scores(inputs.trunk) + router.fine.scores(inputs.trunk)) / 2 + router.tail.scores(inputs.tail)
     for row, trunk in enumerate(inputs.trunk):
-        among = router.first.shortlist(trunk)
-        assert among is not None
+        among = np.argsort(-router.first.of_tasks(trunk)[0])[:CANDIDATES]
         ordered = sorted(among, key=lambda task: -scores[row, task])
         assert (found.task[row], found.runner_up[row]) == tuple(ordered[:2])
         assert found.score[row] == pytest.approx(scores[row, ordered[0]], rel=1e-4)
-    assert (found.task == np.arange(MANY + 6).repeat(4)).mean() > 0.9
+    assert (found.task == np.arange(CANDIDATES + 14).repeat(4)).mean() > 0.9
 
 
 def test_only_thin_margins_are_looked_at_again(looks: dict[str, Looks], inputs: Pair) -> None:

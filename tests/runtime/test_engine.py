@@ -69,6 +69,27 @@ def test_a_known_task_is_obeyed_and_its_scores_are_those_of_its_head(engine: Eng
     )
 
 
+def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]) -> None:
+    position = engine.tasks.index("colors")
+    thresholds = {task.name: task.threshold for task in engine.manifest.tasks}
+    free, given = engine.predict(mixed), engine.predict(mixed, task="colors")
+    assert {one.task for one in free} == {"animals", "colors"}
+    for text, one, other in zip(mixed, given, free, strict=True):
+        scores, square = engine.router.first.of_tasks(engine._trunk([text]).features[0])
+        assert one.score == pytest.approx(scores[position], rel=1e-5)
+        assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
+        assert one.distance == pytest.approx(square - 2 * scores[position], rel=1e-4)
+        assert (one.runner_up, one.looks) == ("animals", 1)
+        assert one.unknown == (one.distance > thresholds["colors"])
+        assert other.looks > 1 or (one.margin > 0) == (other.task == "colors")
+
+
+def test_a_given_task_must_be_one(engine: Engine) -> None:
+    for name in ("", "lifts"):
+        with pytest.raises(TaskError, match=f"task: expected one of animals, colors, found '{name}'"):
+            engine.predict(["crimson please"], task=name)
+
+
 def test_no_texts_give_no_answers_and_one_string_one_answer(engine: Engine) -> None:
     assert engine.predict([]) == []
     assert len(engine.predict("crimson please")) == 1

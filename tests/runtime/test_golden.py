@@ -44,6 +44,11 @@ def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
         ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"]}),
         ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": "x", "labels": ["cat"], "tasks": ["animals"]}),
         ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": [3], "labels": ["cat"], "tasks": ["animals"]}),
+        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["x", "y"], "labels": ["cat"], "tasks": ["animals"]}),
+        ({"embeddings": np.ones((2, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]}),
+        ({"embeddings": np.ones((1, 31), np.float16)}, {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]}),
+        ({"embeddings": np.zeros((0, 32), np.float16)}, {"texts": [], "labels": [], "tasks": []}),
+        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["puppy"], "labels": ["dog"], "tasks": ["animals"]}),
     ],
 )
 def test_golden_vectors_of_another_form_are_refused(

@@ -53,7 +53,7 @@ def bert(
     special = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]", "a") if name in frame]
     tokenizer.post_processor = processors.TemplateProcessing(single=frame, special_tokens=special)
     tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
-    tokenizer.add_tokens([AddedToken(word, normalized=False) for word in added])
+    tokenizer.add_tokens([AddedToken(word, normalized=not word.isascii()) for word in added])
     return tokenizer
 
 
@@ -62,6 +62,7 @@ TOKENIZERS = {
     "cased": bert(lowercase=False, words=("A", "Light")),
     "split at white space": bert(pre_tokenizer=pre_tokenizers.WhitespaceSplit()),
     "a word added": bert(added=("light on",)),
+    "a word added that is normalized": bert(added=("Li\u0301ght",)),
     "only before": bert(frame="[CLS] $A"),
     "a word as a frame": bert(frame="a $A [SEP]"),
 }

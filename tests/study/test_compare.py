@@ -104,6 +104,12 @@ def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
 def test_what_cannot_be_studied_is_refused(base: Workspace, tiny_workspace: Path) -> None:
     with pytest.raises(UsageError, match=r"--models: expected some of .*, found 'magic'"):
         compare(base, make_stream(), models=["magic"])
+    with pytest.raises(UsageError, match=r"--models: expected some of .*, found none"):
+        compare(base, make_stream(), models=[])
+    with pytest.raises(UsageError, match="--models: expected each once, found cfedge, cfedge"):
+        compare(base, make_stream(), models=["cfedge", "cfedge"])
+    with pytest.raises(UsageError, match="--pool-limit: expected at most 30 with rank 2, found 31"):
+        compare(base, make_stream(), settings=replace(SETTINGS, reuse=True, pool_limit=31))
     with pytest.raises(UsageError, match="--orders: expected >= 1, found 0"):
         compare(base, make_stream(), orders=0)
     with pytest.raises(UsageError, match="expected a workspace without tasks, found 2"):
@@ -134,6 +140,9 @@ def test_a_file_that_could_not_be_written_is_refused_before_anything_is_learned(
         main(["compare", str(tmp_path / "nothing.csv"), "--out", str(tmp_path / "no" / "study.json")])
     assert exit_code.value.code == UsageError.exit_code
     assert f"--out: expected a folder {tmp_path / 'no'}, found none" in capsys.readouterr().err.replace("\n", "")
+    with pytest.raises(SystemExit):
+        main(["compare", str(tmp_path / "nothing.csv"), "--out", str(tmp_path)])
+    assert f"--out: expected a file, found the folder {tmp_path}" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
