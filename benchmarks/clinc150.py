@@ -109,7 +109,8 @@ def main() -> None:
             shutil.copytree(base, copy)
             runs.append(run_order(Workspace(copy), order, seed, out))
             if arguments.keep:
-                shutil.copytree(out, arguments.keep, dirs_exist_ok=True)
+                shutil.rmtree(arguments.keep, ignore_errors=True)
+                shutil.copytree(out, arguments.keep)
             report(runs, split)
 
 
