@@ -50,7 +50,7 @@ RIDGE = 1e-6
 SHRINKAGE_FACTOR = 4.0
 
 #: Least variance between clusters, in units of that within them, of a direction that is kept; at most a twentieth of the largest.
-MIN_SPREAD = 0.2
+MIN_SPREAD = 0.1
 
 
 @dataclass(frozen=True)

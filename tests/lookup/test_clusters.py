@@ -168,9 +168,9 @@ def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgro
     np.testing.assert_allclose(lookup(inputs).distance, own - all_of_it, atol=FLOAT32_TOLERANCE * largest, rtol=0)
 
 
-@pytest.mark.parametrize(("apart", "kept"), [((4, 1, 0.375, 0.1875), 2), ((1, 0.5, 0.25, 0.125), 3)])
+@pytest.mark.parametrize(("apart", "kept"), [((4, 1, 0.25, 0.125), 2), ((1, 0.5, 0.25, 0.125), 3)])
 def test_directions_in_which_clusters_hardly_differ_are_left_out(apart: tuple[float, ...], kept: int) -> None:
-    # The covariance within is 1, between the clusters apart squared: kept where above .2, or above a twentieth of the largest.
+    # The covariance within is 1, between the clusters apart squared: kept where above .1, or above a twentieth of the largest.
     signs = [signs for signs in itertools.product([-1, 1], repeat=4) if np.prod(signs) == 1]
     means = np.zeros((8, 10))
     means[:, :4] = np.array(signs) * apart
