@@ -48,25 +48,22 @@ class Router:
     def look(self, trunk: Floats, position: int = 0) -> Found:
         """Look one input up behind the trunk, float32 [D], once or twice; for errors see `Lookup.one`."""
         one = self.first.one(trunk, position)
-        return self._again(trunk, None, position) if one.margin < self.second else one
+        return self.look_again(trunk, None, position) if one.margin < self.second else one
 
     def is_open(self, found: Found) -> bool:
-        """Whether `look` leaves it to `look_deeper`."""
+        """Whether what `look` found needs a third look: `look_again` with the tail's features."""
         return found.looks == 2 and found.margin < self.third
-
-    def look_deeper(self, trunk: Floats, tail: Floats, position: int = 0) -> Found:
-        """Look one input up by both its features, float32 [D] each."""
-        return self._again(trunk, tail, position)
 
     def __call__(self, features: Pair) -> Retrieval:
         """Look B inputs up."""
         found = []
         for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
             one = self.look(trunk, position)
-            found.append(self.look_deeper(trunk, tail, position) if self.is_open(one) else one)
+            found.append(self.look_again(trunk, tail, position) if self.is_open(one) else one)
         return Retrieval.stacked(found)
 
-    def _again(self, trunk: Floats, tail: Floats | None, position: int) -> Found:
+    def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> Found:
+        """Look one input up closer behind the trunk, and behind the tail too where those features are given, float32 [D] each."""
         near, square = self.first.of_tasks(trunk)
         among = None
         if len(near) > CANDIDATES:

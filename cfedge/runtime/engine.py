@@ -171,12 +171,13 @@ class Engine:
             texts = [texts]
         if not texts:
             return []
+        given = None if task is None else self._named(task)
         encoded = self._trunk(texts)
-        if task is None:
+        if given is None:
             found = self._route(encoded)
         else:
-            given = self.tasks.index(self._named(task).task.name)
-            found = [self.router.first.given(row, given, position) for position, row in enumerate(encoded.features)]
+            place = self._in_order.index(given)
+            found = [self.router.first.given(row, place, position) for position, row in enumerate(encoded.features)]
         chosen = [self._in_order[one.task] for one in found]
         features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
@@ -190,7 +191,7 @@ class Engine:
         if undecided:
             features = self._tail([encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided))
             for row, tail in zip(undecided, features, strict=True):
-                found[row] = self.router.look_deeper(encoded.features[row], tail, row)
+                found[row] = self.router.look_again(encoded.features[row], tail, row)
         return found
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:

@@ -38,7 +38,7 @@ class Tokens(NamedTuple):
 class TextPreprocessor:
     """The tokenizer of a bundle.
 
-    Of short plain texts each word is tokenized once and remembered, which gives the same ids in a third of the time
+    Of short plain texts each word is tokenized once and remembered, which gives the same ids in half the time
     (docs/decisions/latency.md); everything else goes through the tokenizer as it is.
 
     Parameters

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.errors import UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.study.order import LearnedOrder
 from cfedge.study.order import joint as learn_joint
 from cfedge.study.results import MODELS, Measured, Study
 from cfedge.study.stream import Splits
+from cfedge.train.data import check_labels
 from cfedge.train.learner import learn
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import Workspace, check_apart
 
 __all__ = ["compare"]
 
@@ -95,19 +96,11 @@ def _check(base: Workspace, stream: Mapping[str, Splits], settings: Settings) ->
             f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank}, found {settings.pool_limit}; "
             f"lower it or use --orthogonality penalty"
         )
-    owners: dict[str, str] = {}
+    earlier: dict[str, tuple[str, ...]] = {}
     for name, splits in stream.items():
-        base.check_new(name, splits.train.classes, replace=False)
-        for label in splits.train.classes:
-            other = owners.setdefault(label, name)
-            if other != name:
-                raise TaskError(
-                    f"task {name!r}: expected labels that no other task has, found {label!r} in task {other!r} too; rename it"
-                )
+        classes = splits.train.classes
+        base.check_new(name, classes, replace=False)
+        check_apart(name, classes, earlier)
+        earlier[name] = classes
         for part in (splits.held_out, splits.test):
-            strangers = sorted(set(part.labels) - set(splits.train.classes))
-            if strangers:
-                raise DataError(
-                    f"{part.source}, task {name!r}: expected labels of the training data, found {strangers[0]!r}; "
-                    f"remove it or add examples"
-                )
+            check_labels(part, classes)

@@ -10,7 +10,7 @@ import contextlib
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from cfedge.errors import DataError, MissingExtraError
 
-__all__ = ["Examples", "LabelledData", "columns", "is_saved", "load", "load_file", "split_held_out"]
+__all__ = ["Examples", "LabelledData", "check_labels", "columns", "is_saved", "load", "load_file", "split_held_out"]
 
 _SUFFIXES = (".csv", ".jsonl")
 
@@ -108,6 +108,21 @@ def columns(path: Path) -> list[str]:
         row = json.loads(first)
         return list(row) if isinstance(row, dict) else []
     return []
+
+
+def check_labels(examples: Examples, classes: Sequence[str]) -> None:
+    """Refuse examples with a label that nothing was learned of.
+
+    Raises
+    ------
+    DataError
+        Naming the first.
+    """
+    strangers = sorted(set(examples.labels) - set(classes))
+    if strangers:
+        raise DataError(
+            f"{examples.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples"
+        )
 
 
 def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator) -> tuple[Examples, Examples]:

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays, load_arrays
 from cfedge.bundle.manifest import canonical_json
-from cfedge.errors import CfedgeError, DataError
+from cfedge.errors import CfedgeError
 from cfedge.lookup import Pair
 from cfedge.progress import Progress
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
-from cfedge.train.data import Examples, split_held_out
+from cfedge.train.data import Examples, check_labels, split_held_out
 from cfedge.train.signature import learn_looks
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
@@ -110,11 +110,7 @@ def prepare_lesson(
     if held_out is None:
         examples, held_out = split_held_out(examples, share, np.random.default_rng(seed))
     classes = examples.classes
-    strangers = sorted(set(held_out.labels) - set(classes))
-    if strangers:
-        raise DataError(
-            f"{held_out.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples"
-        )
+    check_labels(held_out, classes)
     encoder = _FrozenEncoder(workspace, threads)
     hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
     evidence = HeldOut(held_out.texts, _targets(held_out, classes), encoder(held_out.texts)[1])

@@ -23,7 +23,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +51,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("a workspace needs filelock: pip install 'cfedge[add]'") from error
 
-__all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
+__all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace", "check_apart"]
 
 SCHEMA = 1
 Floats = NDArray[np.float32]
@@ -245,12 +245,7 @@ class Workspace:
                 raise TaskError(
                     f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)"
                 )
-        for other in self.tasks:
-            shared = sorted(set(self.record(other).classes) & set(classes)) if other != name else []
-            if shared:
-                raise TaskError(
-                    f"task {name!r}: expected labels that no other task has, found {shared[0]!r} in task {other!r} too; rename it"
-                )
+        check_apart(name, classes, {other: self.record(other).classes for other in self.tasks if other != name})
 
     def put(self, task: LearnedTask, *, replace: bool = False) -> None:
         """Add a learned task, or put it in the place of one of the same name, in one step."""
@@ -342,6 +337,22 @@ class Workspace:
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedError(f"{path}: expected the task's file, found {error}; learn the task again with --replace") from error
+
+
+def check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
+    """Refuse a task with a label of another one: an answer names a label, and two tasks would share it.
+
+    Raises
+    ------
+    TaskError
+        Naming the first label and the other task.
+    """
+    for other, theirs in others.items():
+        shared = sorted(set(theirs) & set(classes))
+        if shared:
+            raise TaskError(
+                f"task {name!r}: expected labels that no other task has, found {shared[0]!r} in task {other!r} too; rename it"
+            )
 
 
 def _digest(parts: Mapping[str, bytes]) -> str:

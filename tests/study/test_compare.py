@@ -129,7 +129,7 @@ def test_a_stream_that_cannot_be_learned_to_its_end_is_refused_before_anything_i
     with pytest.raises(TaskError, match=r"task name: expected lower-case letters.*found 'Colors'"):
         compare(base, {**stream, "Colors": colors})
     strange = replace(colors, test=replace(colors.test, labels=("mauve", *colors.test.labels[1:])))
-    with pytest.raises(DataError, match=r"task 'colors': expected labels of the training data, found 'mauve'"):
+    with pytest.raises(DataError, match=r"expected labels of the training data, found 'mauve'"):
         compare(base, {**stream, "colors": strange})
 
 
