@@ -14,8 +14,14 @@
     │   └── IncompatibleError    a file is whole but does not fit the rest
     ├── ParityError          8   quantised answers differ too much: nothing was exported
     ├── StorageError         9   the disk refused: full, read-only, broken
+    │   └── NoSpaceError         too little room for what is to come
     ├── InputError          10   an input that cannot be answered
-    └── MissingExtraError   11   a part of cfedge that is not installed
+    ├── MissingExtraError   11   a part of cfedge that is not installed
+    └── SyncError           12   a repository, on either side of it
+        ├── OfflineError         nothing could be reached, or it came too slowly
+        ├── TamperedError        not what was signed
+        ├── RolledBackError      older than what was seen before
+        └── StaleError           expired: nobody vouches for it any more
 
 A message is one line: the thing, what was expected, what was found, the next step. Nothing half-written stays behind.
 """
@@ -33,9 +39,15 @@ __all__ = [
     "IncompatibleError",
     "InputError",
     "MissingExtraError",
+    "NoSpaceError",
+    "OfflineError",
     "ParityError",
+    "RolledBackError",
     "SchemaError",
+    "StaleError",
     "StorageError",
+    "SyncError",
+    "TamperedError",
     "TaskError",
     "UsageError",
     "WorkspaceError",
@@ -121,3 +133,29 @@ class MissingExtraError(CfedgeError, ImportError):
     """A part of cfedge whose packages are not installed."""
 
     exit_code = 11
+
+
+class NoSpaceError(StorageError):
+    """There is too little room for what is to come."""
+
+
+class SyncError(CfedgeError):
+    """A repository cannot be published to or synced from."""
+
+    exit_code = 12
+
+
+class OfflineError(SyncError):
+    """Nothing could be reached, or it came too slowly."""
+
+
+class TamperedError(SyncError):
+    """Not what was signed."""
+
+
+class RolledBackError(SyncError):
+    """Older than what was seen before."""
+
+
+class StaleError(SyncError):
+    """Expired: nobody vouches for it any more."""

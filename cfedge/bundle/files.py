@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from cfedge.bundle.manifest import LIMITS, FileRef, Manifest, parse, serialize
 from cfedge.errors import DamagedError, IncompatibleError, SchemaError, StorageError
 from cfedge.storage import new_folder, write_file
 
-__all__ = ["Bundle", "dump_arrays", "load_arrays", "read", "reference", "write"]
+__all__ = ["Bundle", "dump_arrays", "load_arrays", "load_note", "read", "read_objects", "reference", "write"]
 
 _MANIFEST, _OBJECTS = "manifest.json", "objects"
 
@@ -62,8 +62,7 @@ def read(folder: Path) -> Bundle:
         manifest = parse(data)
     except SchemaError as error:
         raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
-    roles = manifest.files()
-    objects = {ref.sha256: _object(folder / _OBJECTS / ref.sha256, role, ref) for role, ref in roles.items()}
+    objects = read_objects(folder / _OBJECTS, manifest)
     try:
         beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
@@ -77,6 +76,18 @@ def read(folder: Path) -> Bundle:
             f"remove it or export the bundle again"
         )
     return Bundle(manifest, objects)
+
+
+def read_objects(folder: Path, manifest: Manifest, skip: Collection[str] = ()) -> dict[str, bytes]:
+    """Read every file that `manifest` names from a folder of objects, but for the SHA-256 in `skip`.
+
+    Raises
+    ------
+    DamagedError, StorageError
+        See `read`.
+    """
+    roles = manifest.files().items()
+    return {ref.sha256: _object(folder / ref.sha256, role, ref) for role, ref in roles if ref.sha256 not in skip}
 
 
 def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:

@@ -26,6 +26,9 @@ __all__ = [
     "Slot",
     "Task",
     "canonical_json",
+    "check_backbone",
+    "check_certificate",
+    "check_task",
     "parse",
     "serialize",
     "typed",
@@ -238,43 +241,77 @@ def _quoted(value: Any) -> str:
     return type(value).__name__ if isinstance(value, list | dict) else str(repr(value))[: LIMITS.quoted_characters]
 
 
-def _check(manifest: Manifest) -> None:
-    for role, ref in manifest.files().items():
-        if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
-            raise SchemaError(f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle again")
-        if not 0 < ref.size <= LIMITS.file_bytes:
-            raise SchemaError(f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {ref.size}; export the bundle again")
-    backbone = manifest.backbone
+def check_backbone(backbone: Backbone) -> None:
+    """Refuse a backbone whose fields contradict each other.
+
+    Raises
+    ------
+    SchemaError
+    """
+    for role in ("trunk", "tail", "tokenizer"):
+        _check_file(role, getattr(backbone, role))
     if not 1 <= backbone.split < backbone.blocks or backbone.width < 1 or backbone.max_tokens < 1:
         raise SchemaError(
             f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, found split {backbone.split} of {backbone.blocks}, "
             f"width {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
         )
-    for name in ("second_look", "third_look"):
-        if not getattr(manifest, name) >= 0:
-            raise SchemaError(f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the bundle again")
-    _distinct("task names", [task.name for task in manifest.tasks])
-    _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     _distinct("slots", [slot.name for slot in backbone.slots])
     for slot in backbone.slots:
         if slot.rows < 1 or slot.columns < 1:
             raise SchemaError(
                 f"slot {slot.name!r}: expected sizes > 0, found {slot.rows} x {slot.columns}; export the bundle again"
             )
+
+
+def check_task(task: Task) -> None:
+    """Refuse a task whose fields contradict each other.
+
+    Raises
+    ------
+    SchemaError
+    """
+    for part in ("adapter", "signature", "golden"):
+        _check_file(f"{part} of task {task.name!r}", getattr(task, part))
+    _distinct("task names", [task.name])
+    _distinct("labels", list(task.classes))
+    check_certificate(task.name, task.certificate)
+    if len(task.classes) < 2 or task.rank < 1 or not 0 < task.false_reject_rate < 1:
+        raise SchemaError(
+            f"task {task.name!r}: expected >= 2 classes, rank >= 1 and a rate in (0, 1), found {len(task.classes)}, "
+            f"{task.rank} and {task.false_reject_rate}; export the bundle again"
+        )
+
+
+def check_certificate(task: str, one: Certificate) -> None:
+    """Refuse a certificate whose counts contradict each other.
+
+    Raises
+    ------
+    SchemaError
+    """
+    if not (0 <= one.rival_errors <= one.errors <= one.held_out and 0 <= one.limit <= 1 and 0 < one.alpha < 1 and one.tasks >= 1):
+        raise SchemaError(
+            f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, shares in [0, 1] and tasks >= 1, "
+            f"found {dataclasses.asdict(one)}; export the bundle again"
+        )
+
+
+def _check(manifest: Manifest) -> None:
+    check_backbone(manifest.backbone)
+    for name in ("second_look", "third_look"):
+        if not getattr(manifest, name) >= 0:
+            raise SchemaError(f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the bundle again")
+    _distinct("task names", [task.name for task in manifest.tasks])
+    _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     for task in manifest.tasks:
-        one = task.certificate
-        if not (
-            0 <= one.rival_errors <= one.errors <= one.held_out and 0 <= one.limit <= 1 and 0 < one.alpha < 1 and one.tasks >= 1
-        ):
-            raise SchemaError(
-                f"certificate of task {task.name!r}: expected rival_errors <= errors <= held_out, shares in [0, 1] and tasks >= 1, "
-                f"found {dataclasses.asdict(one)}; export the bundle again"
-            )
-        if len(task.classes) < 2 or task.rank < 1 or not 0 < task.false_reject_rate < 1:
-            raise SchemaError(
-                f"task {task.name!r}: expected >= 2 classes, rank >= 1 and a rate in (0, 1), found {len(task.classes)}, "
-                f"{task.rank} and {task.false_reject_rate}; export the bundle again"
-            )
+        check_task(task)
+
+
+def _check_file(role: str, ref: FileRef) -> None:
+    if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
+        raise SchemaError(f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle again")
+    if not 0 < ref.size <= LIMITS.file_bytes:
+        raise SchemaError(f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {ref.size}; export the bundle again")
 
 
 def _distinct(what: str, names: list[str]) -> None:

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, load_arrays, read
-from cfedge.bundle.manifest import Task
-from cfedge.errors import IncompatibleError, InputError, TaskError
+from cfedge.bundle.manifest import Manifest, Task
+from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError
 from cfedge.lookup import Found, Looks, Router
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
 from cfedge.runtime.golden import check_once
+from cfedge.store import Store
 
 __all__ = ["Engine", "Prediction"]
 
@@ -82,6 +83,21 @@ class Prediction(NamedTuple):
 class _Loaded(NamedTuple):
     task: Task
     adapter: Adapter
+    looks: Looks
+
+
+def _is_same(one: Task, other: Task) -> bool:
+    return (one.adapter, one.signature, one.classes) == (other.adapter, other.signature, other.classes)
+
+
+def _loaded(bundle: Bundle, task: Task, before: _Loaded | None) -> _Loaded:
+    """Read a task's files, or take them over from `before` where they are the same."""
+    if before is not None and _is_same(before.task, task):
+        return before._replace(task=task)
+    backbone = bundle.manifest.backbone
+    what = f"signature of task {task.name!r}"
+    looks = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
+    return _Loaded(task, load_adapter(bundle[task.adapter], task, backbone), looks)
 
 
 class Engine:
@@ -93,11 +109,15 @@ class Engine:
         From `cfedge.bundle.files.read` or `cfedge_export.pack.build`.
     threads
         Intra-op threads of ONNX Runtime.
+    like
+        An engine to share sessions and tasks with, as far as they are the same.
 
     Attributes
     ----------
     manifest
         Of the bundle.
+    generation
+        Of the store that it was opened from, otherwise None.
     tasks
         Names of the tasks, sorted.
     router
@@ -109,27 +129,34 @@ class Engine:
         A part does not fit the rest.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, *, threads: int = 1, like: Engine | None = None) -> None:
         self.manifest = bundle.manifest
+        self.generation: int | None = None
+        self._store: Store | None = None
+        self._threads = threads
         backbone = self.manifest.backbone
         if not self.manifest.tasks:
             raise IncompatibleError("bundle: expected at least one task, found none; add one with cfedge add and export again")
-        self._trunk = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone, threads=threads)
-        self._tail = Tail(bundle[backbone.tail], backbone, threads=threads)
-        self._tasks: dict[str, _Loaded] = {}
-        signatures: dict[str, Looks] = {}
-        for task in self.manifest.tasks:
-            self._tasks[task.name] = _Loaded(task, load_adapter(bundle[task.adapter], task, backbone))
-            what = f"signature of task {task.name!r}"
-            signatures[task.name] = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
-        self.router = Router(signatures, self.manifest.second_look, self.manifest.third_look)
+        shared: dict[str, _Loaded] = {}
+        self._trunk: Trunk
+        self._tail: Tail
+        if like is not None and like._threads == threads and like.manifest.backbone == backbone:
+            self._trunk, self._tail, shared = like._trunk, like._tail, like._tasks
+        else:
+            self._trunk = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone, threads=threads)
+            self._tail = Tail(bundle[backbone.tail], backbone, threads=threads)
+        self._tasks: dict[str, _Loaded] = {
+            task.name: _loaded(bundle, task, shared.get(task.name)) for task in self.manifest.tasks
+        }
+        looks = {name: one.looks for name, one in self._tasks.items()}
+        self.router = Router(looks, self.manifest.second_look, self.manifest.third_look)
         self.tasks: tuple[str, ...] = self.router.tasks
         self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name] for name in self.tasks]
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1) -> Engine:
-        """Read the bundle in the folder `path` with every check, and open it.
+        """Read the bundle in the folder `path`, or what a store's pointer names, with every check, and open it.
 
         The first time on a machine its golden vectors are answered and compared (`cfedge.runtime.golden`).
 
@@ -140,10 +167,54 @@ class Engine:
         IncompatibleError
             A part does not fit the rest, or this machine answers a golden vector differently.
         """
+        if Store.exists(Path(path)):
+            return cls._of_store(Store(Path(path)), threads)
         bundle = read(Path(path))
         engine = cls(bundle, threads=threads)
         check_once(engine, bundle, threads)
         return engine
+
+    def latest(self) -> Engine:
+        """Return the engine of what its store's pointer names now: this one where that has not changed.
+
+        Sessions and tasks that stay are shared. This engine goes on answering, so nothing is dropped: take the new one between
+        two calls, ``engine = engine.latest()``, from one thread or several.
+
+        Raises
+        ------
+        DamagedError, SchemaError, StorageError, IncompatibleError
+            See `open`; this engine is as it was.
+        """
+        if self._store is None or self._store.to_open() == self.generation:
+            return self
+        return self._of_store(self._store, self._threads, self)
+
+    @classmethod
+    def _of_store(cls, store: Store, threads: int, like: Engine | None = None) -> Engine:
+        generation = store.to_open()
+        store.trials.start(generation)
+        try:
+            bundle = store.bundle(generation, like._shares(store.manifest(generation)) if like else ())
+        except DamagedError:
+            if store.to_open() == generation:
+                raise
+            return cls._of_store(store, threads, like)  # syncs went on to a later one, and swept this one away, meanwhile
+        engine = cls(bundle, threads=threads, like=like)
+        check_once(engine, bundle, threads)
+        store.trials.passed(generation)
+        engine.generation, engine._store = generation, store
+        return engine
+
+    def _shares(self, manifest: Manifest) -> set[str]:
+        """SHA-256 of the files that an engine of `manifest` like this one takes over."""
+        if manifest.backbone != self.manifest.backbone:
+            return set()
+        same = {ref.sha256 for ref in (manifest.backbone.trunk, manifest.backbone.tail, manifest.backbone.tokenizer)}
+        for task in manifest.tasks:
+            before = self._tasks.get(task.name)
+            if before is not None and _is_same(before.task, task):
+                same |= {task.adapter.sha256, task.signature.sha256}
+        return same
 
     def predict(self, texts: Sequence[str], *, task: str | None = None) -> list[Prediction]:
         """Answer each text.

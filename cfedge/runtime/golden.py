@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
-from cfedge.bundle.manifest import canonical_json, serialize
+from cfedge.bundle.manifest import Manifest, canonical_json, serialize
 from cfedge.device import probe
 from cfedge.errors import IncompatibleError
 from cfedge.runtime.session import RUNTIME_VERSION
 
-__all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "check_once", "golden_arrays"]
+__all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "check_once", "golden_arrays", "note_passed"]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families.
 MIN_COSINE = 0.99
@@ -73,19 +73,32 @@ def check_once(engine: Answering, bundle: Bundle, threads: int) -> bool:
     IncompatibleError
         See `check_golden`.
     """
-    machine = probe()
-    decisive = {
-        "cfedge": version("cfedge"), "bundle": hashlib.sha256(serialize(bundle.manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
-        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": version("tokenizers"), "threads": threads,
-    }  # fmt: skip
-    mark = _cache() / "passed" / hashlib.sha256(canonical_json(decisive)).hexdigest()
-    if mark.is_file():
+    path, content = _mark(bundle.manifest, threads)
+    if path.is_file():
         return False
     check_golden(engine, bundle)
-    with contextlib.suppress(OSError):  # where nothing can be noted it is checked every time
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_bytes(canonical_json(decisive))
+    _note(path, content)
     return True
+
+
+def note_passed(manifest: Manifest, threads: int) -> None:
+    """Note that this machine passed, so that `check_once` does not check again."""
+    _note(*_mark(manifest, threads))
+
+
+def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
+    machine = probe()
+    content = canonical_json({
+        "cfedge": version("cfedge"), "bundle": hashlib.sha256(serialize(manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
+        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": version("tokenizers"), "threads": threads,
+    })  # fmt: skip
+    return _cache() / "passed" / hashlib.sha256(content).hexdigest(), content
+
+
+def _note(path: Path, content: bytes) -> None:
+    with contextlib.suppress(OSError):  # where nothing can be noted it is checked every time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def _cache() -> Path:
@@ -94,8 +107,17 @@ def _cache() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"  # noqa: PTH111 - Path.home raises without one
 
 
-def check_golden(engine: Answering, bundle: Bundle) -> float:
-    """Answer every golden vector of `bundle` with `engine` and return the smallest cosine.
+def check_golden(engine: Answering, bundle: Bundle, vectors: Mapping[str, int] | None = None) -> float:
+    """Answer golden vectors of `bundle` with `engine` and return the smallest cosine.
+
+    Parameters
+    ----------
+    engine
+        Of `bundle`.
+    bundle
+        Its tasks' golden vectors are all read and their form is checked.
+    vectors
+        How many to answer of each task, by name, 0 where it is not named; otherwise all of every task.
 
     Raises
     ------
@@ -118,6 +140,11 @@ def check_golden(engine: Answering, bundle: Bundle) -> float:
                 f"{what}: expected as many texts, labels, tasks and rows of embeddings [N, {width}], at least one, found {len(texts)}, "
                 f"{len(labels)}, {len(tasks)} and {list(embeddings.shape)}; export the bundle again"
             )
+        if vectors is not None:
+            texts = texts[: vectors.get(task.name, 0)]
+            embeddings = embeddings[: len(texts)]
+        if not texts:
+            continue
         here = engine.embeddings(texts, task.name)
         cosines = (here * embeddings).sum(axis=1) / np.maximum(np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny)
         smallest = min(smallest, float(cosines.min()))

@@ -12,8 +12,9 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from cfedge.bundle.manifest import Certificate
+from cfedge.confidence import lower_limit, upper_limit
 from cfedge.lookup import Lookup, Signature
-from cfedge.train.certificate import ALPHA, Evidence, _status, certify, inspect, lower_limit, upper_limit
+from cfedge.train.certificate import ALPHA, Evidence, _status, certify, inspect
 from cfedge.train.signature import signature
 
 Floats = NDArray[np.float32]

@@ -1,0 +1,5 @@
+"""The device's folder: objects by digest, generations, one pointer. Who fills it is `cfedge.sync`'s; who answers, the engine's."""
+
+from cfedge.store.generations import Pointer, Store
+
+__all__ = ["Pointer", "Store"]

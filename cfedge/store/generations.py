@@ -1,0 +1,268 @@
+"""Generations of a store, and the one pointer that says which of them answers.
+
+::
+
+    STORE/store.json              its channel and the device's name; written once
+    STORE/current                 the pointer: a generation, its digest, whether it is pinned; replaced in one step
+    STORE/generations/<n>.json    a manifest as in a bundle (docs/format.md)
+    STORE/objects/<sha256>        the files of all generations
+    STORE/trials/<n>              starts of a generation that has not opened yet (`cfedge.store.trials`)
+    STORE/trust, log, partial     of `cfedge.sync`: signed metadata, the catalogue, downloads that were cut
+
+Rules: everything that a generation names is on the disk before the generation is, and the generation before the pointer. One
+writer at a time, by a lock; readers take none, and read what the pointer names when they begin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import secrets
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cfedge.bundle.files import Bundle, read_objects
+from cfedge.bundle.manifest import LIMITS, Manifest, canonical_json, parse, serialize, typed
+from cfedge.errors import DamagedError, MissingExtraError, SchemaError, StorageError
+from cfedge.storage import remove_leftovers, write_file
+from cfedge.store.trials import MAX_STARTS, Trials
+
+__all__ = ["KEPT", "Pointer", "Store"]
+
+SCHEMA = 1
+#: Generations that stay on the disk: the one that answers and the one to go back to.
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Which generation answers; while `pinned`, no sync changes that."""
+
+    generation: int
+    manifest: str
+    pinned: bool
+
+
+@dataclass(frozen=True)
+class _Facts:
+    channel: str
+    device: str
+    schema: int
+
+
+class Store:
+    """A store that exists.
+
+    Attributes
+    ----------
+    folder
+        Its folder.
+    channel
+        The channel that it follows.
+    device
+        A random name, for rollouts to some devices first.
+    trials
+        Starts of generations that have not opened yet.
+
+    Raises
+    ------
+    DamagedError
+        There is none, or its record is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        facts = _parsed(folder / "store.json", _Facts)
+        if facts.schema != SCHEMA:
+            raise SchemaError(f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a newer cfedge")
+        self.channel, self.device = facts.channel, facts.device
+        self.trials = Trials(folder / "trials")
+        self.objects = folder / "objects"
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is a store in `folder`."""
+        try:
+            return (folder / "store.json").is_file()
+        except OSError:
+            return False
+
+    @classmethod
+    def create(cls, folder: Path, channel: str) -> Store:
+        """Make an empty store, or open the one that is there.
+
+        Raises
+        ------
+        StorageError
+            The disk refused, or `folder` holds something else.
+        """
+        if cls.exists(folder):
+            found = cls(folder)
+            if found.channel != channel:
+                raise StorageError(
+                    f"{folder}: expected a store of channel {channel!r}, found one of {found.channel!r}; use another folder"
+                )
+            return found
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            beside = {path.name for path in folder.iterdir()} - {"lock", "objects", "generations", "trials"}
+            if any(not name.startswith(".cfedge-tmp-") for name in beside):
+                raise StorageError(f"{folder}: expected an empty folder for the store, found {min(beside)!r}; choose another")
+            for name in ("objects", "generations", "trials"):
+                (folder / name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder}: expected to make a store, found {error.strerror}; choose another folder") from error
+        write_file(folder / "store.json", canonical_json(asdict(_Facts(channel, secrets.token_hex(16), SCHEMA))))
+        return cls(folder)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the writers' lock.
+
+        Raises
+        ------
+        StorageError
+            Another writer is at work.
+        """
+        try:
+            import filelock
+        except ImportError as error:
+            raise MissingExtraError("changing a store needs filelock: pip install 'cfedge[sync]'") from error
+        try:
+            with filelock.FileLock(self.folder / "lock", timeout=0):
+                for part in (self.folder, self.objects, self.folder / "generations"):
+                    remove_leftovers(part)
+                yield
+        except filelock.Timeout as error:
+            raise StorageError(
+                f"{self.folder}: expected no other writer, found one at work; try again when it is done"
+            ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{self.folder}: expected to write here, found {error.strerror or error}; check the disk"
+            ) from error
+
+    def pointer(self) -> Pointer | None:
+        """Return the pointer, None where no generation was installed yet."""
+        path = self.folder / "current"
+        return _parsed(path, Pointer) if path.exists() else None
+
+    def generations(self) -> list[int]:
+        """Return the numbers of the generations on the disk, ascending."""
+        try:
+            return sorted(int(path.stem) for path in (self.folder / "generations").glob("*.json") if path.stem.isdigit())
+        except OSError as error:
+            raise StorageError(f"{self.folder}: expected to list it, found {error.strerror}; check the disk") from error
+
+    def manifest(self, generation: int) -> Manifest:
+        """Return a generation's manifest.
+
+        Raises
+        ------
+        DamagedError, SchemaError
+        """
+        return parse(_read(self._path(generation), LIMITS.manifest_bytes))
+
+    def bundle(self, generation: int, skip: Collection[str] = ()) -> Bundle:
+        """Read a generation with every check, but for the objects whose SHA-256 is in `skip`: the reader has them.
+
+        Raises
+        ------
+        DamagedError, SchemaError, StorageError
+            See `cfedge.bundle.files.read`.
+        """
+        manifest = self.manifest(generation)
+        return Bundle(manifest, read_objects(self.objects, manifest, skip))
+
+    def to_open(self) -> int:
+        """Return the generation to open: the pointer's, or, where that failed too often, the newest one before that opened.
+
+        Raises
+        ------
+        DamagedError
+            There is none.
+        """
+        pointer = self.pointer()
+        if pointer is None:
+            raise DamagedError(f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync {self.folder}")
+        if not self.trials.failed(pointer.generation):
+            return pointer.generation
+        before = self.before(pointer.generation)
+        if before is None:
+            raise DamagedError(
+                f"{self.folder}: expected generation {pointer.generation} to open, found that it failed {MAX_STARTS} starts and that "
+                f"none is before it; fetch another with: cfedge sync {self.folder}"
+            )
+        return before
+
+    def before(self, generation: int) -> int | None:
+        """Return the newest generation before `generation` that has opened, None where there is none."""
+        return max((one for one in self.generations() if one < generation and not self.trials.pending(one)), default=None)
+
+    def add(self, manifest: Manifest) -> int:
+        """Write a generation whose objects are all here; return its number. The pointer stays. Needs `writing`."""
+        number = max([*self.generations(), 0]) + 1
+        write_file(self._path(number), serialize(manifest))
+        return number
+
+    def switch(self, generation: int, *, pinned: bool = False, trial: bool = False) -> Pointer:
+        """Let `generation` answer, in one step; with `trial` it must first open (`cfedge.store.trials`). Needs `writing`."""
+        digest = hashlib.sha256(_read(self._path(generation), LIMITS.manifest_bytes)).hexdigest()
+        if trial:
+            self.trials.expect(generation)
+        pointer = Pointer(generation, digest, pinned)
+        write_file(self.folder / "current", canonical_json(asdict(pointer)))
+        return pointer
+
+    def rollback(self, generation: int | None = None) -> Pointer:
+        """Go back to `generation`, otherwise to the one before; it stays until `unpin`.
+
+        Raises
+        ------
+        DamagedError
+            There is no such generation.
+        """
+        with self.writing():
+            pointer = self.pointer()
+            target = self.before(pointer.generation) if generation is None and pointer is not None else generation
+            if target is None or target not in self.generations():
+                have = ", ".join(map(str, self.generations())) or "none"
+                wanted = "an earlier one" if target is None else str(target)
+                raise DamagedError(
+                    f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge generations {self.folder}"
+                )
+            read_objects(self.objects, self.manifest(target))
+            return self.switch(target, pinned=True)
+
+    def unpin(self) -> None:
+        """Let the next sync change the generation again."""
+        with self.writing():
+            pointer = self.pointer()
+            if pointer is not None and pointer.pinned:
+                self.switch(pointer.generation)
+
+    def _path(self, generation: int) -> Path:
+        return self.folder / "generations" / f"{generation}.json"
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise DamagedError(f"{path}: expected a file, found none; sync again") from error
+    except OSError as error:
+        raise StorageError(f"{path}: expected to read it, found {error.strerror}; check the disk") from error
+
+
+def _parsed(path: Path, kind: Any) -> Any:
+    data = _read(path, 64 << 10)
+    try:
+        return typed(kind, json.loads(data.decode("utf-8")), path.name)
+    except (ValueError, RecursionError, SchemaError) as error:
+        raise DamagedError(
+            f"{path}: expected what cfedge wrote, found {error}; restore the file or sync into a new folder"
+        ) from error

@@ -1,0 +1,98 @@
+"""Room on the disk: what a store no longer needs is deleted, and what is to come must fit before it is fetched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from cfedge.bundle.manifest import FileRef
+from cfedge.errors import NoSpaceError, StorageError
+from cfedge.storage import sync_folder
+from cfedge.store.generations import KEPT, Store
+
+__all__ = ["RESERVE_BYTES", "check_room", "collect"]
+
+#: Left free beside what is to come: metadata, the log's growth, and other programs.
+RESERVE_BYTES = 4 << 20
+
+
+def collect(store: Store, erased: Iterable[str] = ()) -> int:
+    """Delete generations but for the `KEPT` newest that matter, and the objects that no generation names; needs `Store.writing`.
+
+    Parameters
+    ----------
+    store
+        Its pointer's generation always stays.
+    erased
+        SHA-256 of files that nobody may keep: an older generation that names one goes too.
+
+    Returns
+    -------
+    bytes that were freed.
+    """
+    pointer = store.pointer()
+    if pointer is None:
+        return 0
+    gone = set(erased)
+    kept, needed = 0, set[str]()
+    for number in sorted(store.generations(), key=lambda one: (one != pointer.generation, -one)):
+        files = {ref.sha256 for ref in store.manifest(number).files().values()}
+        stays = number == pointer.generation or (kept < KEPT and not files & gone and not store.trials.failed(number))
+        if stays:
+            kept += 1
+            needed |= files
+        else:
+            _unlink(store.folder / "generations" / f"{number}.json")
+            store.trials.forget(number)
+    sync_folder(store.folder / "generations")
+    freed = 0
+    for path in _listed(store.objects) + _listed(store.folder / "partial"):
+        if path.parent.name == "objects" and path.name in needed:
+            continue
+        freed += _unlink(path)
+    sync_folder(store.objects)
+    return freed
+
+
+def check_room(store: Store, coming: Iterable[FileRef], budget_bytes: int | None) -> None:
+    """Refuse a download that would fill the disk, or the store above its budget.
+
+    Raises
+    ------
+    NoSpaceError
+    """
+    wanted = sum(ref.size for ref in coming)
+    if not wanted:
+        return
+    try:
+        free = shutil.disk_usage(store.folder).free
+    except OSError as error:
+        raise StorageError(f"{store.folder}: expected its free space, found {error.strerror}; check the disk") from error
+    if wanted + RESERVE_BYTES > free:
+        raise NoSpaceError(
+            f"{store.folder}: expected {wanted + RESERVE_BYTES} free bytes for what is to come, found {free}; make room, then sync again"
+        )
+    held = sum(path.stat().st_size for path in _listed(store.objects))
+    if budget_bytes is not None and held + wanted > budget_bytes:
+        raise NoSpaceError(
+            f"{store.folder}: expected at most {budget_bytes} bytes of objects (--budget), found {held} here and {wanted} to come; "
+            f"raise it or ask for fewer tasks with --tasks"
+        )
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _unlink(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+        os.unlink(path)
+    except OSError as error:
+        raise StorageError(f"{path}: expected to delete it, found {error.strerror}; check the disk") from error
+    return size

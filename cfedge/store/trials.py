@@ -1,0 +1,69 @@
+"""A guard against a generation that kills whoever opens it: starts are counted until one succeeds.
+
+A new generation is expected to prove itself: ``trials/<n>`` exists, and every start adds a byte to it, on the disk before the
+start goes on. The first engine that opens deletes it. Where `MAX_STARTS` starts have not come that far, the generation has
+failed, and the one before it answers. On a read-only disk nothing can be counted, and nothing is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from cfedge.storage import sync_folder, write_file
+
+__all__ = ["MAX_STARTS", "Trials"]
+
+#: Starts that may die before a generation counts as failed: a power cut may take one, hardly three.
+MAX_STARTS = 3
+
+
+class Trials:
+    """The counters in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def expect(self, generation: int) -> None:
+        """Let `generation` prove itself."""
+        write_file(self._path(generation), b"")
+
+    def pending(self, generation: int) -> bool:
+        """Whether `generation` has yet to open."""
+        return self._path(generation).exists()
+
+    def failed(self, generation: int) -> bool:
+        """Whether it had its starts and never opened."""
+        return self._starts(generation) >= MAX_STARTS
+
+    def start(self, generation: int) -> None:
+        """Count a start, before anything else is done with `generation`."""
+        with contextlib.suppress(OSError):  # a read-only disk
+            if self.pending(generation):
+                handle = os.open(self._path(generation), os.O_WRONLY | os.O_APPEND)
+                try:
+                    os.write(handle, b".")
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+
+    def passed(self, generation: int) -> None:
+        """Note that `generation` opened."""
+        with contextlib.suppress(OSError):
+            self._path(generation).unlink()
+            sync_folder(self._folder)
+
+    def forget(self, generation: int) -> None:
+        """Delete the counter of a generation that is no more."""
+        with contextlib.suppress(OSError):
+            self._path(generation).unlink()
+
+    def _starts(self, generation: int) -> int:
+        try:
+            return self._path(generation).stat().st_size
+        except OSError:
+            return 0
+
+    def _path(self, generation: int) -> Path:
+        return self._folder / str(generation)
