@@ -42,7 +42,7 @@ def predict(
     from cfedge.device import load_profile
     from cfedge.runtime.engine import Engine
 
-    engine = Engine.open(bundle, threads=load_profile(profile).threads if profile else threads)
+    engine = Engine.open(bundle, threads=load_profile(profile).threads.value if profile else threads)
     if texts:
         for text, one in zip(texts, engine.predict(texts, task=task), strict=True):
             _show(text, one.as_dict(), json=json)
@@ -78,7 +78,7 @@ def bench(
     from cfedge.bench import measure
     from cfedge.device import load_profile
 
-    found = measure(bundle, runs=runs, threads=load_profile(profile).threads if profile else threads)
+    found = measure(bundle, runs=runs, threads=load_profile(profile).threads.value if profile else threads)
     if json:
         print_json(dataclasses.asdict(found))
         return

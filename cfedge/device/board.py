@@ -88,7 +88,7 @@ class Board:
     flags
         Those of `FLAGS` that every core has, in that order; None where the kernel does not list any.
     cores
-        That the kernel brought up, whatever this process may use.
+        That the machine has, also those switched off, whatever this process may use.
     memory_bytes, available_bytes, memory_limit_bytes
         Of the machine; what can be had without swapping; the tightest control group's limit.
     cpu_limit
@@ -136,7 +136,7 @@ def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
         model=_model(root, entries),
         cpu=_cpu_name(entries),
         flags=_flags(entries),
-        cores=sum("processor" in entry for entry in entries) or None,
+        cores=_cpu_list(_read(root, "sys/devices/system/cpu/present")) or sum("processor" in entry for entry in entries) or None,
         memory_bytes=int(memory["MemTotal"]) * 1024 if "MemTotal" in memory else None,
         available_bytes=int(memory["MemAvailable"]) * 1024 if "MemAvailable" in memory else None,
         memory_limit_bytes=limit,
@@ -197,6 +197,14 @@ def _whole(text: str | None) -> int | None:
 
 def _number(text: str | None) -> float | None:
     return float(text) if text is not None and re.fullmatch(r"\s*[0-9]{1,12}(\.[0-9]{1,12})?\s*", text) else None
+
+
+def _cpu_list(text: str | None) -> int | None:
+    """Count the cores of a list such as ``0-3,6``."""
+    if text is None or not re.fullmatch(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*", text.strip()):
+        return None
+    spans = (part.partition("-") for part in text.strip().split(","))
+    return sum(max(0, int(last or first) - int(first) + 1) for first, _, last in spans) or None
 
 
 def _cpu_entries(cpuinfo: str) -> list[dict[str, str]]:
@@ -298,13 +306,17 @@ def _heat(root: Path) -> Heat:
 def _speed(root: Path) -> Speed:
     fastest = Speed(None, None, None, None)
     for folder in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq")):
-        now, allowed, hardware = (
-            _whole(_text(folder / name)) for name in ("scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq")
-        )
         one = Speed(
-            *(None if khz is None else khz // 1000 for khz in (now, allowed, hardware)),
+            now_mhz=_mhz(folder / "scaling_cur_freq"),
+            allowed_mhz=_mhz(folder / "scaling_max_freq"),
+            hardware_mhz=_mhz(folder / "cpuinfo_max_freq"),
             governor=(_text(folder / "scaling_governor") or "").strip() or None,
         )
         if (one.hardware_mhz or 0) > (fastest.hardware_mhz or 0) or fastest == Speed(None, None, None, None):
             fastest = one
     return fastest
+
+
+def _mhz(path: Path) -> int | None:
+    khz = _whole(_text(path))
+    return None if khz is None else khz // 1000

@@ -1,4 +1,4 @@
-"""This machine as a measurement records it. The flags here and the CPU's name also decide which golden vectors count as answered."""
+"""The machine as a measurement records it; its name and flags also decide which golden vectors count as answered here."""
 
 from __future__ import annotations
 
