@@ -1,15 +1,27 @@
 """cfedge: continually fine-tuned models on CPUs and edge boards. The device side's public names.
 
-Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of those names; nothing here does.
+Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of those names; nothing here does. `Engine` and
+`Prediction` are imported when they are first asked for: `cfedge doctor` must start where ONNX Runtime cannot be imported.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from cfedge.errors import CfedgeError
-from cfedge.runtime.engine import Engine, Prediction
+
+if TYPE_CHECKING:
+    from cfedge.runtime.engine import Engine, Prediction
 
 __all__ = ["CfedgeError", "Engine", "Prediction", "__version__"]
 
 __version__ = version("cfedge")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Engine", "Prediction"):
+        from cfedge.runtime import engine
+
+        return getattr(engine, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

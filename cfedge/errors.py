@@ -17,11 +17,12 @@
     │   └── NoSpaceError         too little room for what is to come
     ├── InputError          10   an input that cannot be answered
     ├── MissingExtraError   11   a part of cfedge that is not installed
-    └── SyncError           12   a repository, on either side of it
-        ├── OfflineError         nothing could be reached, or it came too slowly
-        ├── TamperedError        not what was signed
-        ├── RolledBackError      older than what was seen before
-        └── StaleError           expired: nobody vouches for it any more
+    ├── SyncError           12   a repository, on either side of it
+    │   ├── OfflineError         nothing could be reached, or it came too slowly
+    │   ├── TamperedError        not what was signed
+    │   ├── RolledBackError      older than what was seen before
+    │   └── StaleError           expired: nobody vouches for it any more
+    └── MachineError        13   this machine is not fit: cfedge doctor says why
 
 A message is one line: the thing, what was expected, what was found, the next step. Nothing half-written stays behind.
 """
@@ -38,6 +39,7 @@ __all__ = [
     "DataError",
     "IncompatibleError",
     "InputError",
+    "MachineError",
     "MissingExtraError",
     "NoSpaceError",
     "OfflineError",
@@ -159,3 +161,9 @@ class RolledBackError(SyncError):
 
 class StaleError(SyncError):
     """Expired: nobody vouches for it any more."""
+
+
+class MachineError(CfedgeError):
+    """This machine is not fit for cfedge."""
+
+    exit_code = 13

@@ -24,7 +24,7 @@ LAYERS = [
     ("cfedge.publish",),
     ("cfedge.train",),
     ("cfedge_export", "cfedge.study"),
-    ("cfedge.bench", "cfedge.demo"),
+    ("cfedge.bench", "cfedge.demo", "cfedge.doctor"),
     ("cfedge.cli",),
 ]
 WORKSHOP = ("cfedge.train", "cfedge.study", "cfedge_export")

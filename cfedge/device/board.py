@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FLAGS", "Board", "Heat", "Speed", "darwin_board", "read_board"]
+__all__ = ["Board", "FLAGS", "Heat", "Speed", "darwin_board", "read_board"]
 
 #: CPU flags that say something about int8 products or about which builds run, as Linux spells them.
 FLAGS = (

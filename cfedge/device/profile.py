@@ -25,7 +25,7 @@ import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cfedge.device.board import FLAGS, Board
 from cfedge.device.probe import here
@@ -55,7 +55,8 @@ class Figure(Generic[T]):
     source: str
 
 
-class Flags(NamedTuple):
+@dataclass(frozen=True)
+class Flags:
     """CPU flags that a board has, and that it has not."""
 
     present: tuple[str, ...]
@@ -140,10 +141,11 @@ def contradictions(profile: Profile, board: Board) -> tuple[str, ...]:
 
     if board.machine != profile.machine:
         note(f"a machine of type {profile.machine}", board.machine)
+        return tuple(found)  # all else differs as well, and says no more
     if profile.system is not None and board.system != profile.system:
         note(f"the system {profile.system}", board.system)
     if profile.cores is not None and board.cores is not None and board.cores != profile.cores.value:
-        note(f"{profile.cores.value} cores ({profile.cores.source})", board.cores)
+        note(f"{profile.cores.value} cores", board.cores)
     if profile.memory_mib is not None and board.memory_bytes is not None:
         seen = board.memory_bytes / 2**20
         if not any(MEMORY_SEEN[0] * size <= seen <= MEMORY_SEEN[1] * size for size in profile.memory_mib.value):

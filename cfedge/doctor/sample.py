@@ -1,0 +1,92 @@
+"""A tiny int8 ONNX graph, encoded by hand: devices have no ``onnx`` package, and a bundle may not be at hand.
+
+``y = 0.5 * float(MatMulInteger(x, w, zero point 128))``, the form of a bundle's int8-row products, twice: `y8` with weights
+of the whole range +-127 and `y7` with +-63. The inputs are the worst case of CPUs that add pairs of products in 16 bits
+(AVX2 and AVX-512 without VNNI): 2 * 255 * 127 saturates there, 2 * 255 * 63 does not. Every right result is exact in float32.
+
+Letters: M rows, K inputs, N outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["SCALE", "ZERO_POINT", "expected", "graph", "rows", "weights"]
+
+M, K, N = 3, 64, 24
+ZERO_POINT, SCALE = 128, 0.5
+
+#: Field numbers and types of onnx.proto (github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+_FLOAT, _UINT8, _INT8 = 1, 2, 3
+
+
+def rows() -> list[list[int]]:
+    """Return x, values of uint8, [M][K]: the largest, the smallest, and a mixture."""
+    return [[255] * K, [0] * K, [(37 * k + 11) % 256 for k in range(K)]]
+
+
+def weights(largest: int) -> list[list[int]]:
+    """Return w, values of int8 within +-`largest`, [K][N]: columns of the largest, of the smallest, and mixtures."""
+    mixed = [[(29 * k + 17 * n) % (2 * largest + 1) - largest for n in range(2, N)] for k in range(K)]
+    return [[largest, -largest, *row] for row in mixed]
+
+
+def expected(largest: int) -> list[list[float]]:
+    """Return what y must be, [M][N], computed in Python's own integers."""
+    w = weights(largest)
+    return [[SCALE * sum((x - ZERO_POINT) * w[k][n] for k, x in enumerate(row)) for n in range(N)] for row in rows()]
+
+
+def graph() -> bytes:
+    """Return the ONNX model: input ``x`` uint8 [M, K], outputs ``y8`` and ``y7`` float32 [M, N]."""
+    nodes, tensors = [], [_tensor("zero", _UINT8, [], bytes([ZERO_POINT])), _tensor("scale", _FLOAT, [], b"\x00\x00\x00\x3f")]
+    for name, largest in (("8", 127), ("7", 63)):
+        flat = bytes(value & 255 for row in weights(largest) for value in row)
+        tensors.append(_tensor(f"w{name}", _INT8, [K, N], flat))
+        nodes += [
+            _node("MatMulInteger", ["x", f"w{name}", "zero"], f"i{name}"),
+            _node("Cast", [f"i{name}"], f"f{name}", _text(1, "to") + _number(3, _FLOAT) + _number(20, 2)),
+            _node("Mul", [f"f{name}", "scale"], f"y{name}"),
+        ]
+    body = b"".join(_bytes(1, node) for node in nodes) + _text(2, "cfedge-doctor")
+    body += b"".join(_bytes(5, tensor) for tensor in tensors)
+    body += (
+        _bytes(11, _value("x", _UINT8, [M, K]))
+        + _bytes(12, _value("y8", _FLOAT, [M, N]))
+        + _bytes(12, _value("y7", _FLOAT, [M, N]))
+    )
+    return _number(1, 8) + _text(2, "cfedge") + _bytes(7, body) + _bytes(8, _text(1, "") + _number(2, 13))
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _text(field: int, value: str) -> bytes:
+    return _bytes(field, value.encode())
+
+
+def _tensor(name: str, kind: int, shape: Sequence[int], raw: bytes) -> bytes:
+    return b"".join(_number(1, size) for size in shape) + _number(2, kind) + _text(8, name) + _bytes(9, raw)
+
+
+def _node(operator: str, inputs: Sequence[str], output: str, attribute: bytes = b"") -> bytes:
+    encoded = b"".join(_text(1, name) for name in inputs) + _text(2, output) + _text(4, operator)
+    return encoded + (_bytes(5, attribute) if attribute else b"")
+
+
+def _value(name: str, kind: int, shape: Sequence[int]) -> bytes:
+    dimensions = b"".join(_bytes(1, _number(1, size)) for size in shape)
+    return _text(1, name) + _bytes(2, _bytes(1, _number(1, kind) + _bytes(2, dimensions)))

@@ -1,0 +1,91 @@
+"""The child's program: import, run a small int8 graph, answer a bundle's golden vectors; whatever kills it kills no one else.
+
+``python -m cfedge.doctor.trial [BUNDLE]``: prints a marked JSON line when a stage begins and when it is over, so that the
+parent (`cfedge.doctor.child`) knows how far a child came that can no longer speak. Nothing heavy is imported at the top.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["MARK", "STAGES", "main"]
+
+#: Begins each of our lines, whatever else a package prints.
+MARK = "cfedge-trial "
+STAGES = ("numpy", "onnxruntime", "int8", "bundle")
+
+
+def main() -> None:
+    """Run the stages in turn; stop at the first that fails."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no core file on a small disk
+    stages: dict[str, Callable[[], dict[str, object]]] = {"numpy": _numpy, "onnxruntime": _onnxruntime, "int8": _int8}
+    if len(sys.argv) > 1:
+        stages["bundle"] = lambda: _bundle(Path(sys.argv[1]))
+    for name, stage in stages.items():
+        _say({"begin": name})
+        try:
+            found = stage()
+        except Exception as error:  # whatever a package raises is a finding
+            _say({"failed": name, "kind": type(error).__name__, "message": " ".join(str(error).split())[:500]})
+            return
+        _say({"done": name, **found})
+
+
+def _say(line: dict[str, object]) -> None:
+    print(f"\n{MARK}{json.dumps(line)}", flush=True)
+
+
+def _numpy() -> dict[str, object]:
+    import numpy as np
+
+    return {"version": np.__version__, "sum": float(np.ones(1000, np.float32) @ np.ones(1000, np.float32))}
+
+
+def _onnxruntime() -> dict[str, object]:
+    import onnxruntime
+
+    return {"version": str(onnxruntime.__version__)}
+
+
+def _int8() -> dict[str, object]:
+    import numpy as np
+
+    from cfedge.doctor import sample
+    from cfedge.runtime.session import open_session
+
+    session = open_session(sample.graph(), "the doctor's graph")
+    y8, y7 = session.run(["y8", "y7"], {"x": np.asarray(sample.rows(), np.uint8)})
+    return {
+        "exact_8_bit": np.array_equal(y8, np.asarray(sample.expected(127), np.float32)),
+        "exact_7_bit": np.array_equal(y7, np.asarray(sample.expected(63), np.float32)),
+    }
+
+
+def _bundle(path: Path) -> dict[str, object]:
+    from cfedge.bundle.files import read
+    from cfedge.runtime.engine import Engine
+    from cfedge.runtime.golden import check_golden
+
+    bundle = read(path)
+    _say({"read": "bundle", "onnxruntime": bundle.manifest.versions.get("onnxruntime")})
+    cosine = check_golden(Engine(bundle), bundle)
+    return {"tasks": len(bundle.manifest.tasks), "cosine": cosine, "peak_bytes": _peak_bytes()}
+
+
+def _peak_bytes() -> int | None:
+    with contextlib.suppress(ImportError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return None
+
+
+if __name__ == "__main__":
+    main()
