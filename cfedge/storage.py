@@ -20,8 +20,8 @@ __all__ = ["new_folder", "remove_leftovers", "sync_folder", "write_file"]
 _TEMPORARY = ".cfedge-tmp-"
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step.
+def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace `path` by `data` in one step; nobody but `mode` says may read it at any time.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def write_file(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, mode)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:

@@ -28,6 +28,7 @@ __all__ = [
     "canonical_json",
     "check_backbone",
     "check_certificate",
+    "check_file",
     "check_task",
     "parse",
     "serialize",
@@ -229,7 +230,7 @@ def typed(kind: Any, value: Any, where: str) -> Any:
         return {key: typed(arguments[1], item, f"{where}.{key[: LIMITS.quoted_characters]}") for key, item in value.items()}
     if origin is types.UnionType:
         return None if value is None else typed(arguments[0], value, where)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise SchemaError(f"{where}: expected {kind.__name__}, found {_quoted(value)}; export the bundle again")
     if isinstance(value, int) and abs(value) > LIMITS.integer:
         raise SchemaError(f"{where}: expected at most {LIMITS.integer}, found {_quoted(value)}; export the bundle again")
@@ -249,7 +250,7 @@ def check_backbone(backbone: Backbone) -> None:
     SchemaError
     """
     for role in ("trunk", "tail", "tokenizer"):
-        _check_file(role, getattr(backbone, role))
+        check_file(role, getattr(backbone, role))
     if not 1 <= backbone.split < backbone.blocks or backbone.width < 1 or backbone.max_tokens < 1:
         raise SchemaError(
             f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, found split {backbone.split} of {backbone.blocks}, "
@@ -271,7 +272,7 @@ def check_task(task: Task) -> None:
     SchemaError
     """
     for part in ("adapter", "signature", "golden"):
-        _check_file(f"{part} of task {task.name!r}", getattr(task, part))
+        check_file(f"{part} of task {task.name!r}", getattr(task, part))
     _distinct("task names", [task.name])
     _distinct("labels", list(task.classes))
     check_certificate(task.name, task.certificate)
@@ -307,7 +308,13 @@ def _check(manifest: Manifest) -> None:
         check_task(task)
 
 
-def _check_file(role: str, ref: FileRef) -> None:
+def check_file(role: str, ref: FileRef) -> None:
+    """Refuse a file reference that names nothing.
+
+    Raises
+    ------
+    SchemaError
+    """
     if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
         raise SchemaError(f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle again")
     if not 0 < ref.size <= LIMITS.file_bytes:

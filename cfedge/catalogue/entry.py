@@ -22,6 +22,7 @@ from cfedge.bundle.manifest import (
     canonical_json,
     check_backbone,
     check_certificate,
+    check_file,
     check_task,
     typed,
 )
@@ -43,12 +44,13 @@ class Taught:
 
 @dataclass(frozen=True)
 class Measured:
-    """The certificate and threshold of the task entry `of`, among other tasks than when it was published."""
+    """What depends on the other tasks, of the task entry `of`, measured among others than when that was published."""
 
     of: str
     certificate: Certificate
     threshold: float
     false_reject_rate: float
+    golden: FileRef
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class Entry:
             return {role: getattr(self.body, role) for role in ("trunk", "tail", "tokenizer")}
         if isinstance(self.body, Taught):
             return {f"{part} of task {self.name!r}": getattr(self.body.task, part) for part in ("adapter", "signature", "golden")}
+        if isinstance(self.body, Measured):
+            return {f"golden of task {self.name!r}": self.body.golden}
         return {}
 
 
@@ -171,5 +175,6 @@ def _check(entry: Entry, where: str) -> None:
             raise SchemaError(f"{where}.name: expected {entry.body.task.name!r}, found {entry.name!r}; publish it again")
     elif isinstance(entry.body, Measured):
         check_certificate(entry.name, entry.body.certificate)
+        check_file(f"golden of task {entry.name!r}", entry.body.golden)
         if not 0 < entry.body.false_reject_rate < 1:
             raise SchemaError(f"{where}: expected a rate in (0, 1), found {entry.body.false_reject_rate}; publish it again")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from cfedge.bundle.manifest import Backbone, FileRef, Manifest, Task
+from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.catalogue.entry import Entry, Measured, Removed, Taught
 from cfedge.catalogue.log import Index
 from cfedge.confidence import upper_limit
@@ -73,19 +73,19 @@ class View:
     conflicts: tuple[Conflict, ...]
     erased: frozenset[str]
 
-    def task(self, name: str) -> Task:
-        """Return a task with what was measured of it last."""
-        entry = self.tasks[name]
+    def known(self, entry: Entry) -> Task:
+        """Return the task of a task entry, with what was measured of it last."""
         task = cast(Taught, entry.body).task
         last = self.measured.get(entry.digest)
         if last is None:
             return task
-        return replace(task, certificate=last.certificate, threshold=last.threshold, false_reject_rate=last.false_reject_rate)
-
-    def files(self) -> dict[str, FileRef]:
-        """Every file of the backbone and of the tasks to run, by role."""
-        entries = [*([self.backbone] if self.backbone else []), *self.tasks.values()]
-        return {role: ref for entry in entries for role, ref in entry.files().items()}
+        return replace(
+            task,
+            certificate=last.certificate,
+            threshold=last.threshold,
+            false_reject_rate=last.false_reject_rate,
+            golden=last.golden,
+        )
 
 
 def view(entries: Iterable[Entry]) -> View:
@@ -151,7 +151,7 @@ def manifest_of(seen: View, index: Index, wanted: Callable[[str], bool] = lambda
             f"channel {index.channel!r}: expected at least one task to run, found {len(seen.tasks)}, none of them wanted{waiting}; "
             f"publish one or ask for others"
         )
-    tasks = [seen.task(name) for name in names]
+    tasks = [seen.known(seen.tasks[name]) for name in names]
     return Manifest(
         backbone=cast(Backbone, seen.backbone.body),
         tasks=tuple(_limited(task, len(tasks)) for task in tasks),
@@ -176,6 +176,7 @@ def _erased(known: Mapping[str, Entry]) -> frozenset[str]:
         if digest in known and digest not in gone:
             gone.add(digest)
             open_ends += known[digest].replaces
+    gone |= {digest for digest, entry in known.items() if isinstance(entry.body, Measured) and entry.body.of in gone}
     kept = {ref.sha256 for digest, entry in known.items() if digest not in gone for ref in entry.files().values()}
     return frozenset(ref.sha256 for digest in gone for ref in known[digest].files().values()) - kept
 

@@ -14,7 +14,7 @@ import typer
 from cfedge.cli.show import print_json, print_table, size
 from cfedge.errors import InputError
 
-BUNDLE = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export.")]
+BUNDLE = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 

@@ -104,6 +104,10 @@ class Found(NamedTuple):
     looks: int = 1
 
 
+#: Q, the upper tail of the standard normal distribution, element by element.
+_upper_tail = np.vectorize(lambda x: math.erfc(x / math.sqrt(2)) / 2, otypes=[np.float64])
+
+
 class Lookup:
     """The scores of all tasks, ready to run.
 
@@ -131,6 +135,7 @@ class Lookup:
         between = (means - center).T @ ((means - center) * (counts / counts.sum())[:, None])
         basis, spread = _discriminants(covariance, between, min_spread)
         whitened = (means - center) @ basis
+        self._counts = [one.counts for one in ordered]
         bounds = np.cumsum([0, *(len(one.counts) for one in ordered)]).tolist()
         self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._starts = np.array(bounds[:-1])
@@ -183,6 +188,16 @@ class Lookup:
             if rival != task:
                 apart[rival] = np.linalg.norm(own[:, None, :] - whitened[None, span, :], axis=2)
         return apart
+
+    def confusions(self, task: str) -> dict[str, float]:
+        """Return, by rival task, a bound on the share of `task`'s inputs that it takes, by the model of the scores.
+
+        sum over own clusters c, weighted by their counts, of sum over the rival's clusters c' of Q(d(c, c') / 2), d as in
+        `separations`: a union bound for Gaussian clusters. It is not capped: >= 1 says nothing.
+        """
+        counts = self._counts[self.tasks.index(task)]
+        shares = counts / counts.sum()
+        return {rival: float(shares @ _upper_tail(apart / 2).sum(axis=1)) for rival, apart in self.separations(task).items()}
 
     def cluster_scores(self, features: Floats) -> Floats:
         """Return float32 [B, C], the scores of all tasks' clusters, concatenated."""

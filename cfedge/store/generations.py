@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
@@ -203,16 +204,28 @@ class Store:
         return max((one for one in self.generations() if one < generation and not self.trials.pending(one)), default=None)
 
     def add(self, manifest: Manifest) -> int:
-        """Write a generation whose objects are all here; return its number. The pointer stays. Needs `writing`."""
+        """Write a generation whose objects are all here; return its number. Needs `writing`.
+
+        The pointer stays, and the generation must first open before it counts as one to go back to (`cfedge.store.trials`).
+        """
         number = max([*self.generations(), 0]) + 1
+        self.trials.expect(number)
         write_file(self._path(number), serialize(manifest))
         return number
 
-    def switch(self, generation: int, *, pinned: bool = False, trial: bool = False) -> Pointer:
-        """Let `generation` answer, in one step; with `trial` it must first open (`cfedge.store.trials`). Needs `writing`."""
+    def drop(self, generation: int) -> None:
+        """Delete a generation that does not answer; its objects are for `cfedge.store.space.collect`. Needs `writing`."""
+        try:
+            os.unlink(self._path(generation))
+        except OSError as error:
+            raise StorageError(
+                f"{self._path(generation)}: expected to delete it, found {error.strerror}; check the disk"
+            ) from error
+        self.trials.forget(generation)
+
+    def switch(self, generation: int, *, pinned: bool = False) -> Pointer:
+        """Let `generation` answer, in one step. Needs `writing`."""
         digest = hashlib.sha256(_read(self._path(generation), LIMITS.manifest_bytes)).hexdigest()
-        if trial:
-            self.trials.expect(generation)
         pointer = Pointer(generation, digest, pinned)
         write_file(self.folder / "current", canonical_json(asdict(pointer)))
         return pointer

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cfedge.bundle.manifest import FileRef
-from cfedge.errors import NoSpaceError, StorageError
+from cfedge.errors import BundleError, NoSpaceError, StorageError
 from cfedge.storage import sync_folder
 from cfedge.store.generations import KEPT, Store
 
@@ -18,7 +18,7 @@ __all__ = ["RESERVE_BYTES", "check_room", "collect"]
 RESERVE_BYTES = 4 << 20
 
 
-def collect(store: Store, erased: Iterable[str] = ()) -> int:
+def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) -> int:
     """Delete generations but for the `KEPT` newest that matter, and the objects that no generation names; needs `Store.writing`.
 
     Parameters
@@ -27,6 +27,8 @@ def collect(store: Store, erased: Iterable[str] = ()) -> int:
         Its pointer's generation always stays.
     erased
         SHA-256 of files that nobody may keep: an older generation that names one goes too.
+    keep
+        SHA-256 of objects, whole or begun, for a generation that is about to be.
 
     Returns
     -------
@@ -36,22 +38,22 @@ def collect(store: Store, erased: Iterable[str] = ()) -> int:
     if pointer is None:
         return 0
     gone = set(erased)
-    kept, needed = 0, set[str]()
+    kept, needed = 0, set(keep)
     for number in sorted(store.generations(), key=lambda one: (one != pointer.generation, -one)):
-        files = {ref.sha256 for ref in store.manifest(number).files().values()}
-        stays = number == pointer.generation or (kept < KEPT and not files & gone and not store.trials.failed(number))
+        files = _files(store, number)
+        sound = files is not None and not files & gone and not store.trials.pending(number)
+        stays = number == pointer.generation or (kept < KEPT and sound)
         if stays:
             kept += 1
-            needed |= files
+            needed |= files or set()
         else:
             _unlink(store.folder / "generations" / f"{number}.json")
             store.trials.forget(number)
     sync_folder(store.folder / "generations")
     freed = 0
     for path in _listed(store.objects) + _listed(store.folder / "partial"):
-        if path.parent.name == "objects" and path.name in needed:
-            continue
-        freed += _unlink(path)
+        if path.name not in needed:
+            freed += _unlink(path)
     sync_folder(store.objects)
     return freed
 
@@ -80,6 +82,14 @@ def check_room(store: Store, coming: Iterable[FileRef], budget_bytes: int | None
             f"{store.folder}: expected at most {budget_bytes} bytes of objects (--budget), found {held} here and {wanted} to come; "
             f"raise it or ask for fewer tasks with --tasks"
         )
+
+
+def _files(store: Store, generation: int) -> set[str] | None:
+    """SHA-256 of a generation's files, None where it is damaged: then it is none to go back to."""
+    try:
+        return {ref.sha256 for ref in store.manifest(generation).files().values()}
+    except BundleError:
+        return None
 
 
 def _listed(folder: Path) -> list[Path]:

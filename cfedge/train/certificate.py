@@ -53,9 +53,7 @@ class Inspection:
     errors
         Held-out examples that the first look gives to another task.
     bound
-        Model: sum over own clusters c, weighted by their counts, of sum over rival clusters c' of Q(d(c, c') / 2), d
-        being the Mahalanobis distance of the means under the shared, shrunk covariance, in the lookup's directions. Not
-        capped: >= 1 says nothing.
+        Model: `cfedge.lookup.Lookup.confusions`, summed over the rivals. Not capped: >= 1 says nothing.
     nearest, separation
         The rival task with the cluster nearest to one of this task's, and that distance; None where there is no rival.
     nearest_errors
@@ -156,8 +154,7 @@ def inspect(
     inspected: dict[str, Inspection] = {}
     for name in lookup.tasks:
         apart = lookup.separations(name)
-        counts = signatures[name].counts / signatures[name].counts.sum()
-        bound = float(sum(counts @ _upper_tail(distances / 2).sum(axis=1) for distances in apart.values()))
+        bound = sum(lookup.confusions(name).values(), 0.0)
         nearest = min(apart, key=lambda rival: (float(apart[rival].min()), rival)) if apart else None
         certificate = evidence[name].certificate
         inspected[name] = Inspection(
@@ -169,10 +166,6 @@ def inspect(
             status=_status(certificate, bound),
         )
     return inspected
-
-
-#: Q, the upper tail of the standard normal distribution, element by element.
-_upper_tail = np.vectorize(lambda x: math.erfc(x / math.sqrt(2)) / 2, otypes=[np.float64])
 
 
 def _status(certificate: Certificate, bound: float) -> str:

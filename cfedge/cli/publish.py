@@ -1,0 +1,197 @@
+"""keys, publish, withdraw, rollout, renew, merge: the commands of who signs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+from cfedge.cli.sync import JSON, read_root
+
+if TYPE_CHECKING:
+    from cfedge.publish.keys import Keys
+
+REPO = Annotated[Path, typer.Argument(metavar="REPO", help="The repository's folder; serve it with any static host.")]
+KEYS = Annotated[Path, typer.Option("--keys", help="The folder of cfedge keys init.")]
+CHANNEL = Annotated[str, typer.Option(help="The channel.")]
+
+keys = typer.Typer(
+    no_args_is_help=True, help="Make and rotate the keys that sign a repository. A passphrase is read from CFEDGE_PASSPHRASE."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.add_typer(keys, name="keys", epilog="Example: cfedge keys init keys --site workshop")
+    keys.command("init", epilog="Example: cfedge keys init keys --site workshop")(keys_init)
+    keys.command("rotate", epilog="Example: cfedge keys rotate keys repo timestamp")(keys_rotate)
+    app.command("publish", epilog="Example: cfedge publish bundle repo --keys keys")(publish)
+    app.command("withdraw", epilog="Example: cfedge withdraw repo lighting --keys keys")(withdraw)
+    app.command("rollout", epilog="Example: cfedge rollout repo 0.5 --keys keys")(rollout)
+    app.command("renew", epilog="Example: cfedge renew repo --keys keys")(renew)
+    app.command("merge", epilog="Example: cfedge merge repo /media/stick/site-b --root site-b.root.json --keys keys")(merge)
+
+
+def keys_init(
+    folder: Annotated[Path, typer.Argument(metavar="KEYS", help="A new folder, never to be published.")],
+    site: Annotated[str | None, typer.Option(help="Name of this site, in all that it publishes; otherwise drawn.")] = None,
+    root_keys: Annotated[int, typer.Option(help="Root keys to make.")] = 2,
+    root_threshold: Annotated[int, typer.Option(help="How many of them must sign.")] = 2,
+    json: JSON = False,
+) -> None:
+    """Make a site's keys."""
+    from cfedge.publish.keys import Keys
+
+    made = Keys.create(
+        folder, site=site, root_keys=root_keys, root_threshold=root_threshold, passphrase=os.environ.get("CFEDGE_PASSPHRASE")
+    )
+    if json:
+        print_json({"keys": str(folder), "site": made.site, "encrypted": "CFEDGE_PASSPHRASE" in os.environ})
+    else:
+        kept = "encrypted" if "CFEDGE_PASSPHRASE" in os.environ else "not encrypted: set CFEDGE_PASSPHRASE for that"
+        print(f"{folder}: keys of site {made.site}, {kept}; keep a copy of root-*.pem elsewhere")
+
+
+def keys_rotate(
+    folder: Annotated[Path, typer.Argument(metavar="KEYS")],
+    repo: REPO,
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
+    json: JSON = False,
+) -> None:
+    """Replace the keys of a role; devices follow on their next sync, and what the old ones sign is worthless."""
+    from cfedge.errors import UsageError
+    from cfedge.publish.keys import ROLES
+    from cfedge.publish.repository import Repository
+    from cfedge.sync.client import utc_now
+
+    if role not in ROLES:
+        raise UsageError(f"ROLE: expected one of {', '.join(ROLES)}, found {role!r}")
+    repository = Repository(repo)
+    with repository.writing():
+        version = repository.rotate(_opened(folder), role, utc_now())
+    if json:
+        print_json({"role": role, "root_version": version})
+    else:
+        print(f"{repo}: new keys of {role}; root {version} says so")
+
+
+def publish(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Written by cfedge export.")],
+    repo: REPO,
+    keys: KEYS,
+    channel: CHANNEL = "stable",
+    share: Annotated[float, typer.Option(help="Of the devices that follow at once; the others wait for cfedge rollout.")] = 1.0,
+    json: JSON = False,
+) -> None:
+    """Sign a bundle's tasks into a channel; only what changed is added, and tasks of other sites stay."""
+    from cfedge.publish.channel import publish as run
+    from cfedge.sync.client import utc_now
+
+    done = run(bundle, repo, _opened(keys), channel=channel, share=share, now=utc_now(), progress=TerminalProgress())
+    if json:
+        print_json(dataclasses.asdict(done))
+        return
+    what = ", ".join(done.added) or "nothing new, signed anew"
+    print(f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)} of files")
+    if done.only_here:
+        print(f"note: not in the bundle, and kept: {', '.join(done.only_here)} (cfedge withdraw removes)")
+    for one in done.conflicts:
+        print(f"note: {one}")
+
+
+def withdraw(
+    repo: REPO,
+    task: Annotated[str, typer.Argument(metavar="TASK")],
+    keys: KEYS,
+    channel: CHANNEL = "stable",
+    erase: Annotated[bool, typer.Option("--erase", help="Delete its files, here and on devices.")] = False,
+    json: JSON = False,
+) -> None:
+    """Remove a task from a channel."""
+    from cfedge.publish.channel import withdraw as run
+    from cfedge.sync.client import utc_now
+
+    done = run(repo, _opened(keys), task, channel=channel, erase=erase, now=utc_now())
+    if json:
+        print_json(dataclasses.asdict(done))
+    else:
+        print(f"{repo}: channel {done.channel}: {task} withdrawn{', its files deleted' if erase else ''}")
+
+
+def rollout(
+    repo: REPO,
+    share: Annotated[float, typer.Argument(metavar="SHARE", help="Of the devices: 1 for all, 0 to take it back.")],
+    keys: KEYS,
+    channel: CHANNEL = "stable",
+    json: JSON = False,
+) -> None:
+    """Let more devices follow what publish --share began, or take it back."""
+    from cfedge.publish.channel import roll_out
+    from cfedge.sync.client import utc_now
+
+    index = roll_out(repo, _opened(keys), share, channel=channel, now=utc_now())
+    if json:
+        print_json({"channel": channel, "share": share, "entries": index.entries, "done": index.rollout is None})
+    else:
+        print(f"{repo}: channel {channel}: {share:.0%} of the devices follow all {index.entries} entries")
+
+
+def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
+    """Sign anew before the timestamp expires; run it daily."""
+    from cfedge.publish.repository import Lifetimes, Repository
+    from cfedge.sync.client import utc_now
+
+    repository = Repository(repo)
+    with repository.writing():
+        repository.renew(_opened(keys), utc_now())
+    if json:
+        print_json({"repository": str(repo), "days": Lifetimes().timestamp})
+    else:
+        print(f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days")
+
+
+def merge(
+    repo: REPO,
+    other: Annotated[str, typer.Argument(metavar="URL|FOLDER", help="The other site's repository.")],
+    root: Annotated[Path, typer.Option(help="The other site's root, to trust.")],
+    keys: KEYS,
+    channel: CHANNEL = "stable",
+    other_channel: Annotated[str | None, typer.Option(help="The channel there, where it has another name.")] = None,
+    json: JSON = False,
+) -> None:
+    """Take in what another site published; nothing of either is lost, and a report says where they meet."""
+    from cfedge.publish.merge import merge as run
+    from cfedge.sync.client import utc_now
+    from cfedge.sync.transport import source_of
+
+    done = run(
+        repo, _opened(keys), source_of([other]), read_root(root), channel=channel, other_channel=other_channel, now=utc_now(),
+        progress=TerminalProgress(),
+    )  # fmt: skip
+    if json:
+        print_json(dataclasses.asdict(done))
+        return
+    print(f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched {size(done.fetched_bytes)}")
+    for one in done.conflicts:
+        print(f"note: {one}")
+    if done.overlaps:
+        print_table(
+            "tasks that may be taken for each other since",
+            ("task", "taken for", "share by the model", "golden texts that moved"),
+            [(one.task, one.rival, f"{one.share:.1%}", f"{one.moved} of {one.texts}") for one in done.overlaps],
+        )
+    print_table(
+        "limit of picking another task (errors as counted at each site)",
+        ("task", "before", "after"),
+        [(name, None if was is None else f"{was:.1%}", f"{now:.1%}") for name, (was, now) in done.limits.items()],
+    )
+
+
+def _opened(folder: Path) -> Keys:
+    from cfedge.publish.keys import Keys
+
+    return Keys(folder, os.environ.get("CFEDGE_PASSPHRASE"))

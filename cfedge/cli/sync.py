@@ -1,0 +1,162 @@
+"""sync, generations, rollback: the commands of a device that follows a repository."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+
+STORE = Annotated[Path, typer.Argument(metavar="STORE", help="The device's folder.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command("sync", epilog="Example: cfedge sync store --from https://models.example.org/edge --root root.json")(sync)
+    app.command("generations", epilog="Example: cfedge generations store")(generations)
+    app.command("rollback", epilog="Example: cfedge rollback store")(rollback)
+
+
+def sync(
+    store: STORE,
+    origin: Annotated[
+        list[str], typer.Option("--from", metavar="URL|FOLDER", help="The repository; again for mirrors of it, asked in turn.")
+    ],
+    root: Annotated[Path | None, typer.Option(help="The root to trust; needed once, for a new store.")] = None,
+    channel: Annotated[str, typer.Option(help="The channel to follow; fixed when the store is made.")] = "stable",
+    tasks: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Only tasks whose name fits; may be repeated.")
+    ] = None,
+    budget: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="Most bytes of objects in the store.")] = None,
+    deadline: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Longest time for one sync.")] = 3600.0,
+    jitter: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait up to so long first, so that a fleet spreads.")
+    ] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Check everything, and try again what was refused.")] = False,
+    json: JSON = False,
+) -> None:
+    """Fetch what is new and signed, try it, and let it answer. Whatever fails, what answered goes on."""
+    from cfedge.errors import UsageError
+    from cfedge.store import Store
+    from cfedge.sync.client import Plan
+    from cfedge.sync.client import sync as run
+    from cfedge.sync.transport import source_of
+    from cfedge.sync.trust import Trust
+
+    source = source_of(origin)
+    if not Store.exists(store) and root is None:
+        raise UsageError(
+            "--root: expected the root to trust for a new store, found none; get it from who publishes (metadata/1.root.json of the repository)"
+        )
+    given = read_root(root) if root else None
+    opened = Store.create(store, channel)
+    if given is not None:
+        Trust.begin(store / "trust", given)
+    time.sleep(random.uniform(0, jitter))
+    plan = Plan(wanted=tuple(tasks or ["*"]), budget_bytes=budget, deadline_s=deadline, dry_run=dry_run, retry=retry)
+    done = run(opened, source, plan, progress=TerminalProgress())
+    if json:
+        print_json(dataclasses.asdict(done))
+        return
+    parts = [
+        f"{word} {', '.join(names)}"
+        for word, names in (("added", done.added), ("updated", done.updated), ("removed", done.removed))
+        if names
+    ]
+    what = "; ".join(parts) or "nothing new"
+    if dry_run or (done.pinned and parts):
+        why = "pinned by a rollback (cfedge rollback --unpin)" if done.pinned else "dry run"
+        print(
+            f"{store}: {why}: generation {done.generation or 'none'} stays; would be {what}, {size(done.missing_bytes)} to fetch"
+        )
+    else:
+        print(
+            f"{store}: generation {done.generation}: {what}; fetched {size(done.fetched_bytes)}, freed {size(done.freed_bytes)}, {done.freshness}"
+        )
+    for one in done.conflicts:
+        print(f"note: {one}")
+
+
+def generations(store: STORE, json: JSON = False) -> None:
+    """List what a store can answer with, and which of it does."""
+    from cfedge.store import Store
+    from cfedge.sync.client import utc_now
+    from cfedge.sync.feed import Feed
+    from cfedge.sync.trust import freshness
+
+    opened = Store(store)
+    pointer = opened.pointer()
+    answers = opened.to_open() if pointer else None
+    last = Feed(store, opened.channel).last()
+    rows: list[dict[str, Any]] = []
+    for number in opened.generations():
+        manifest = opened.manifest(number)
+        rows.append(
+            {
+                "generation": number,
+                "answers": number == answers,
+                "current": bool(pointer and number == pointer.generation),
+                "pinned": bool(pointer and pointer.pinned and number == pointer.generation),
+                "opened": not opened.trials.pending(number),
+                "failed": opened.trials.failed(number),
+                "tasks": [task.name for task in manifest.tasks],
+                "bytes": sum({ref.sha256: ref.size for ref in manifest.files().values()}.values()),
+            }
+        )
+    fresh = freshness(store / "trust", utc_now(), last.time if last else None)
+    if json:
+        print_json({"channel": opened.channel, "device": opened.device, "freshness": fresh, "generations": rows})
+        return
+    print_table(
+        f"{store}: channel {opened.channel}, {fresh}",
+        ("generation", "state", "tasks", "bytes", "names"),
+        [(row["generation"], _state(row), len(row["tasks"]), size(row["bytes"]), ", ".join(row["tasks"])) for row in rows],
+    )
+
+
+def rollback(
+    store: STORE,
+    to: Annotated[int | None, typer.Option(help="A generation of cfedge generations; otherwise the one before.")] = None,
+    unpin: Annotated[bool, typer.Option("--unpin", help="Let the next sync change the generation again.")] = False,
+    json: JSON = False,
+) -> None:
+    """Go back to an earlier generation, and stay there until --unpin."""
+    from cfedge.store import Store
+
+    opened = Store(store)
+    if unpin:
+        opened.unpin()
+        pointer = opened.pointer()
+    else:
+        pointer = opened.rollback(to)
+    if json:
+        print_json(dataclasses.asdict(pointer) if pointer else None)
+    elif pointer:
+        until = "until cfedge rollback --unpin" if pointer.pinned else "until the next sync"
+        print(f"{store}: generation {pointer.generation} answers {until}")
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["failed"]:
+        return "failed to open"
+    words = ["answers" if row["answers"] else "kept"]
+    words += ["pinned"] if row["pinned"] else []
+    words += [] if row["opened"] else ["not opened yet"]
+    return ", ".join(words)
+
+
+def read_root(path: Path) -> bytes:
+    """Return the bytes of a root that is to be trusted."""
+    from cfedge.errors import UsageError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"--root: expected a file, found {error.strerror} ({path}); get it from who publishes") from error

@@ -1,0 +1,178 @@
+"""A site's signing keys, in a folder of its own that is never published.
+
+::
+
+    KEYS/keys.json        the site's name, how many root keys there are, and how many must sign a root
+    KEYS/<role>-<n>.pem   ed25519 private keys, PKCS 8, encrypted where a passphrase was given
+
+Which of the keys count is for the repository's root to say: a key file that it does not name signs nothing. Root keys can
+leave the machine (move the files away): they are needed to rotate keys only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from securesystemslib.signer import CryptoSigner
+
+from cfedge.bundle.manifest import canonical_json, typed
+from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
+from cfedge.storage import new_folder, write_file
+
+__all__ = ["Keys", "ROLES"]
+
+#: Of The Update Framework: root says which keys sign what, targets what a channel is, snapshot and timestamp which is newest.
+ROLES = ("root", "snapshot", "targets", "timestamp")
+
+
+@dataclass(frozen=True)
+class _Record:
+    site: str
+    root_keys: int
+    root_threshold: int
+
+
+class Keys:
+    """Keys that exist.
+
+    Attributes
+    ----------
+    site
+        Name of the site, in every entry that it publishes.
+    root_threshold
+        How many root keys must sign a root.
+
+    Raises
+    ------
+    DamagedError
+        There are none, or their record is damaged.
+    """
+
+    def __init__(self, folder: Path, passphrase: str | None = None) -> None:
+        self._folder = folder
+        self._passphrase = passphrase
+        path = folder / "keys.json"
+        try:
+            self._record: _Record = typed(_Record, json.loads(path.read_bytes()), "keys.json")
+        except FileNotFoundError as error:
+            raise DamagedError(f"{folder}: expected keys, found none; make them with: cfedge keys init {folder}") from error
+        except OSError as error:
+            raise StorageError(f"{path}: expected to read it, found {error.strerror}; check the disk") from error
+        except (ValueError, SchemaError) as error:
+            raise DamagedError(f"{path}: expected what cfedge wrote, found {error}; restore it from a copy") from error
+
+    @property
+    def site(self) -> str:
+        """Name of the site."""
+        return self._record.site
+
+    @property
+    def root_threshold(self) -> int:
+        """How many root keys must sign a root."""
+        return self._record.root_threshold
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        site: str | None = None,
+        root_keys: int = 2,
+        root_threshold: int = 2,
+        passphrase: str | None = None,
+    ) -> Keys:
+        """Make new keys in a new folder that only its owner can read.
+
+        Parameters
+        ----------
+        folder
+            Must not exist.
+        site
+            1 to 64 characters; otherwise drawn.
+        root_keys, root_threshold
+            How many root keys there are, and how many of them must sign.
+        passphrase
+            Encrypts the private keys.
+
+        Raises
+        ------
+        UsageError
+            A number or name cannot be used.
+        StorageError
+            The disk refused, or `folder` exists.
+        """
+        if not 1 <= root_threshold <= root_keys <= 16:
+            raise UsageError(
+                f"--root-keys, --root-threshold: expected 1 <= threshold <= keys <= 16, found {root_threshold} of {root_keys}; change one"
+            )
+        site = secrets.token_hex(4) if site is None else site
+        if not 0 < len(site) <= 64 or not site.isprintable():
+            raise UsageError(f"--site: expected 1..64 printable characters, found {site!r:.80}; choose another name")
+        with new_folder(folder) as temporary:
+            for role in ROLES:
+                for number in range(1, 1 + (root_keys if role == "root" else 1)):
+                    _make(temporary / f"{role}-{number}.pem", passphrase)
+            write_file(temporary / "keys.json", canonical_json(asdict(_Record(site, root_keys, root_threshold))))
+        os.chmod(folder, 0o700)
+        return cls(folder, passphrase)
+
+    def signers(self, role: str) -> list[CryptoSigner]:
+        """Return the signers of a role whose private keys are here.
+
+        Raises
+        ------
+        DamagedError
+            A key is damaged, or the passphrase is another one.
+        """
+        return [CryptoSigner(self._load(path)) for path in sorted(self._folder.glob(f"{role}-*.pem"))]
+
+    def make(self, role: str) -> list[CryptoSigner]:
+        """Make new keys of a role, as many as it has, beside those that are."""
+        numbers = [int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"{role}-*.pem")]
+        first = max(numbers, default=0) + 1
+        paths = [
+            self._folder / f"{role}-{number}.pem"
+            for number in range(first, first + (self._record.root_keys if role == "root" else 1))
+        ]
+        for path in paths:
+            _make(path, self._passphrase)
+        return [CryptoSigner(self._load(path)) for path in paths]
+
+    def forget(self, role: str, keep: Collection[str]) -> None:
+        """Delete the keys of a role but for those of the identifiers `keep`."""
+        for path in sorted(self._folder.glob(f"{role}-*.pem")):
+            if CryptoSigner(self._load(path)).public_key.keyid not in keep:
+                path.unlink()
+
+    def _load(self, path: Path) -> Ed25519PrivateKey:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise DamagedError(
+                f"{path}: expected a private key, found {error.strerror}; restore it, or rotate the key"
+            ) from error
+        try:
+            key = serialization.load_pem_private_key(data, self._passphrase.encode() if self._passphrase else None)
+        except (ValueError, TypeError) as error:
+            raise DamagedError(
+                f"{path}: expected to open it, found {str(error).splitlines()[0]:.80}; give its passphrase in CFEDGE_PASSPHRASE"
+            ) from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise DamagedError(f"{path}: expected an ed25519 key, found {type(key).__name__}; restore it, or rotate the key")
+        return key
+
+
+def _make(path: Path, passphrase: str | None) -> None:
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        encryption = serialization.BestAvailableEncryption(passphrase.encode())
+    key = Ed25519PrivateKey.generate()
+    data = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    write_file(path, data, mode=0o600)

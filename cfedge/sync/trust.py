@@ -1,0 +1,220 @@
+"""What is signed: The Update Framework's client workflow, with this project's rules around it. Uses python-tuf.
+
+Rules: trusted metadata are written whole and reach the disk before they are relied on, so that what was seen once is never
+gone back behind, power cut or not; the time is the machine's, but never before what a signed index says has passed; an
+exception of a library never leaves. The specification: https://theupdateframework.github.io/specification/latest/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+from tuf.api import exceptions
+from tuf.api.metadata import TargetFile
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from cfedge.catalogue.log import INDEX_BYTES, Index, parse_index
+from cfedge.errors import DamagedError, OfflineError, RolledBackError, StaleError, SyncError, TamperedError
+from cfedge.storage import write_file
+from cfedge.sync.transport import Missing, Source
+
+__all__ = ["Trust", "freshness"]
+
+#: Root rotations that one refresh follows; metadata are small, and more than this were never needed.
+_CONFIG = UpdaterConfig(max_root_rotations=1024, timestamp_max_length=16 << 10, snapshot_max_length=1 << 20)
+
+
+class Trust:
+    """Trusted metadata in a folder.
+
+    Parameters
+    ----------
+    folder
+        Holds ``root.json``, the trusted root, from `begin` on.
+    source
+        Of the repository.
+    """
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        self._folder = folder
+        self._source = source
+        self._updater: _DurableUpdater | None = None
+
+    @staticmethod
+    def begin(folder: Path, root: bytes) -> None:
+        """Trust `root`, which came with the device; nothing changes where something is trusted already.
+
+        Raises
+        ------
+        TamperedError
+            It is no root that its own keys sign.
+        """
+        if (folder / "root.json").exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with _translated("root"):
+            _DurableUpdater(str(folder), "metadata", fetcher=_Unreachable(), config=_CONFIG, bootstrap=root)
+
+    def refresh(self, now: datetime) -> None:
+        """Bring the metadata up to date.
+
+        Parameters
+        ----------
+        now
+            With its zone; what expired before it is refused.
+
+        Raises
+        ------
+        OfflineError, TamperedError, RolledBackError, StaleError
+            What was trusted stays so.
+        DamagedError
+            The trusted root is missing or damaged.
+        """
+        root = self._folder / "root.json"
+        if not root.is_file():
+            raise DamagedError(
+                f"{root}: expected the trusted root, found none; give the one that came with the device with --root"
+            )
+        with _translated(self._source.name):
+            updater = _DurableUpdater(
+                str(self._folder), "metadata", fetcher=_Reading(self._source), config=_CONFIG, bootstrap=None
+            )
+            updater.at(now)
+            updater.refresh()
+        self._updater = updater
+
+    def target(self, path: str) -> TargetFile | None:
+        """Return what is signed of a target, None where nothing is; after `refresh`."""
+        assert self._updater is not None, "refresh first"
+        with _translated(self._source.name):
+            return self._updater.get_targetinfo(path)
+
+    def fetch(self, target: TargetFile, limit: int) -> bytes:
+        """Read a target's bytes.
+
+        Raises
+        ------
+        OfflineError, TamperedError
+        """
+        if target.length > limit:
+            raise TamperedError(
+                f"{target.path}: expected at most {limit} bytes, found {target.length} signed; ask who publishes it"
+            )
+        folder, _, name = target.path.rpartition("/")
+        path = "/".join(part for part in ("targets", folder, f"{next(iter(target.hashes.values()))}.{name}") if part)
+        with _translated(self._source.name):
+            data = _Reading(self._source).download_bytes(path, target.length)
+            target.verify_length_and_hashes(data)
+        return data
+
+    def index(self, channel: str, cached: bytes = b"") -> tuple[Index, bytes]:
+        """Return the signed index of a channel and its bytes: `cached` where those are it.
+
+        Raises
+        ------
+        SyncError
+            There is no such channel, or see `fetch`.
+        """
+        target = self.target(f"{channel}.json")
+        if target is None:
+            raise SyncError(f"{self._source.name}: expected channel {channel!r}, found none of that name; ask who publishes it")
+        if hashlib.sha256(cached).hexdigest() != target.hashes.get("sha256"):
+            cached = self.fetch(target, INDEX_BYTES)
+        return parse_index(cached, channel), cached
+
+
+def freshness(folder: Path, now: datetime, floor: datetime | None) -> str:
+    """Say how far what is trusted can be relied on to be the newest.
+
+    Returns
+    -------
+    ``fresh``; ``stale``: signed to be looked at again before now, and it was not; ``unverified``: this machine's clock is
+    before a time that has certainly passed, so nothing can be said, or nothing was ever fetched.
+    """
+    try:
+        signed = json.loads((folder / "timestamp.json").read_bytes())["signed"]
+        expires = datetime.strptime(signed["expires"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unverified"
+    if floor is not None and now < floor:
+        return "unverified"
+    return "fresh" if now <= expires else "stale"
+
+
+class _DurableUpdater(Updater):
+    """python-tuf's client, whose files reach the disk."""
+
+    def at(self, now: datetime) -> None:
+        """Take `now` for the time."""
+        self._trusted_set.reference_time = now
+
+    def _persist_file(self, filename: str, data: bytes) -> None:
+        path = Path(filename)
+        if not path.exists() or path.read_bytes() != data:
+            write_file(path, data)
+
+    def _update_root_symlink(self) -> None:
+        """A file instead of a link: sticks and some boards have no links."""
+        current = Path(self._dir, "root_history", f"{self._trusted_set.root.version}.root.json")
+        link = Path(self._dir, "root.json")
+        if link.is_symlink():
+            os.unlink(link)
+        self._persist_file(str(link), current.read_bytes())
+
+
+class _Reading(FetcherInterface):
+    """A source, as python-tuf asks for it."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        try:
+            received = self._source.read(url.removeprefix("/"))
+        except Missing as error:
+            raise exceptions.DownloadHTTPError(f"{url}: not found", 404) from error
+        return received.pieces
+
+    def fetch(self, url: str) -> Iterator[bytes]:
+        """As `_fetch`, whose errors are this project's."""
+        return self._fetch(url)
+
+
+class _Unreachable(FetcherInterface):
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        raise OfflineError(f"{url}: expected no request")
+
+
+class _translated:  # noqa: N801 - used as a function
+    """Turn python-tuf's exceptions into this project's."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        where = self._where
+        if isinstance(error, exceptions.ExpiredMetadataError):
+            raise StaleError(
+                f"{where}: expected metadata that have not expired, found {error}; what is installed goes on; ask who publishes it to "
+                f"sign anew, or set this machine's clock"
+            ) from error
+        if isinstance(error, exceptions.BadVersionNumberError):
+            raise RolledBackError(
+                f"{where}: expected nothing older than what was seen, found {error}; use another mirror"
+            ) from error
+        if isinstance(error, exceptions.DownloadLengthMismatchError):
+            raise TamperedError(f"{where}: expected metadata of bounded length, found {error}; use another mirror") from error
+        if isinstance(error, exceptions.DownloadHTTPError):
+            raise OfflineError(f"{where}: expected a repository, found {error}; check the address") from error
+        if isinstance(error, exceptions.DownloadError):
+            raise OfflineError(f"{where}: expected an answer, found {error}; check the network") from error
+        if isinstance(error, exceptions.RepositoryError):
+            raise TamperedError(f"{where}: expected what its keys sign, found {error}; use another mirror") from error
