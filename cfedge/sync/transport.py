@@ -18,7 +18,7 @@ import urllib3
 
 from cfedge.errors import OfflineError, UsageError
 
-__all__ = ["Folder", "Host", "Missing", "Mirrors", "Pace", "Received", "Source", "source_of"]
+__all__ = ["Folder", "Host", "Mirrors", "Missing", "Pace", "Received", "Source", "source_of"]
 
 
 class Missing(Exception):  # noqa: N818 - an answer rather than an error: callers go on
