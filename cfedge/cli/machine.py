@@ -94,6 +94,8 @@ def _explained(one: Profile) -> list[tuple[str, Any, str]]:
     rows: list[tuple[str, Any, str]] = [
         ("machine", f"{one.system or 'any system'} on {one.machine}", "as Python's platform spells it")
     ]
+    if one.model:
+        rows.append(("name", f"contains {one.model}", "as the kernel names the board"))
     if one.cores:
         rows.append(("cores", one.cores.value, one.cores.source))
     if one.memory_mib:

@@ -8,6 +8,7 @@ A profile only sets budgets; flags are probed. Where it says something else than
     support = "documented"
     machine = "aarch64"               # platform.machine()
     system = "Linux"                  # platform.system(); may be left out
+    model = "Raspberry Pi 5"          # part of the kernel's name of the board; may be left out
     note = "..."                      # may be left out
     [cores]    count = 4                                 source = "..."
     [memory]   sizes_mib = [2048, 4096]                  source = "..."     as sold
@@ -76,6 +77,8 @@ class Profile:
         ``community``: known to work by others' effort, not tried here.
     machine, system
         As ``platform`` spells them; `system` is None where it does not matter.
+    model
+        Part of what the kernel calls the board; None where boards differ.
     note
         What whoever uses the board should know; None where there is nothing.
     cores, memory_mib, flags
@@ -93,6 +96,7 @@ class Profile:
     support: str
     machine: str
     system: str | None
+    model: str | None
     note: str | None
     cores: Figure[int] | None
     memory_mib: Figure[tuple[int, ...]] | None
@@ -144,6 +148,8 @@ def contradictions(profile: Profile, board: Board) -> tuple[str, ...]:
         return tuple(found)  # all else differs as well, and says no more
     if profile.system is not None and board.system != profile.system:
         note(f"the system {profile.system}", board.system)
+    if profile.model is not None and board.model is not None and profile.model not in board.model:
+        note(f"a board called {profile.model}", board.model)
     if profile.cores is not None and board.cores is not None and board.cores != profile.cores.value:
         note(f"{profile.cores.value} cores", board.cores)
     if profile.memory_mib is not None and board.memory_bytes is not None:
@@ -186,6 +192,7 @@ def parse_profile(name: str, text: str) -> Profile:
         support=top.text("support", one_of=_SUPPORT),
         machine=top.text("machine"),
         system=top.text("system") if "system" in content else None,
+        model=top.text("model") if "model" in content else None,
         note=top.text("note") if "note" in content else None,
         cores=Figure(cores.whole("count"), cores.text("source")) if cores else None,
         memory_mib=Figure(memory.wholes("sizes_mib"), memory.text("source")) if memory else None,

@@ -63,7 +63,8 @@ class Trial:
 
 def try_out(bundle: Path | None, *, timeout_s: float) -> Trial:
     """Run the trial in a new process and wait for it at most `timeout_s` seconds."""
-    command = [sys.executable, "-m", "cfedge.doctor.trial", *([str(bundle)] if bundle else [])]
+    program = "from cfedge.doctor.trial import main; main()"
+    command = [sys.executable, "-c", program, *([str(bundle)] if bundle else [])]
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONSAFEPATH": "1"}
     try:
         ended = subprocess.run(

@@ -1,7 +1,7 @@
 """The child's program: import, run a small int8 graph, answer a bundle's golden vectors; whatever kills it kills no one else.
 
-``python -m cfedge.doctor.trial [BUNDLE]``: prints a marked JSON line when a stage begins and when it is over, so that the
-parent (`cfedge.doctor.child`) knows how far a child came that can no longer speak. Nothing heavy is imported at the top.
+Prints a marked JSON line when a stage begins and when it is over, so that the parent (`cfedge.doctor.child`) knows how far a
+child came that can no longer speak. Nothing heavy is imported at the top.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STAGES = ("numpy", "onnxruntime", "int8", "bundle")
 
 
 def main() -> None:
-    """Run the stages in turn; stop at the first that fails."""
+    """Run the stages in turn, the last with the bundle named on the command line; stop at the first that fails."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -85,7 +85,3 @@ def _peak_bytes() -> int | None:
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return None
-
-
-if __name__ == "__main__":
-    main()
