@@ -19,7 +19,7 @@ from cfedge.bundle.manifest import canonical_json, typed
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, parse_entry
 from cfedge.errors import SchemaError, TamperedError
 
-__all__ = ["Block", "INDEX_BYTES", "Index", "Rollout", "cut", "parse_index", "parse_log", "present", "utc"]
+__all__ = ["Block", "INDEX_BYTES", "Index", "Rollout", "cut", "lines_of", "parse_index", "parse_log", "present", "utc"]
 
 #: Version of the catalogue's form that this program reads and writes.
 SCHEMA = 1
@@ -148,6 +148,29 @@ def present(log: bytes, index: Index) -> int:
     return kept
 
 
+def lines_of(log: bytes, index: Index) -> list[bytes]:
+    """Check a log against its index and cut it into lines.
+
+    Raises
+    ------
+    TamperedError
+        A block is not what was signed.
+    """
+    what = f"log of channel {index.channel!r}"
+    if len(log) != index.size:
+        raise TamperedError(f"{what}: expected {index.size} bytes, found {len(log)}; sync again")
+    at = 0
+    for position, block in enumerate(index.blocks):
+        found = hashlib.sha256(memoryview(log)[at : at + block.size]).hexdigest()
+        if found != block.sha256:
+            raise TamperedError(f"{what}, block {position}: expected SHA-256 {block.sha256}, found {found}; sync again")
+        at += block.size
+    lines = log.split(b"\n")
+    if lines.pop() != b"" or len(lines) != index.entries:
+        raise TamperedError(f"{what}: expected {index.entries} lines, found {len(lines)}; publish it again")
+    return lines
+
+
 def parse_log(log: bytes, index: Index, count: int | None = None) -> list[Entry]:
     """Check a log against its index and read its first `count` entries (otherwise all).
 
@@ -158,24 +181,7 @@ def parse_log(log: bytes, index: Index, count: int | None = None) -> list[Entry]
     SchemaError
         An entry breaks the format.
     """
-    if len(log) != index.size:
-        raise TamperedError(f"log of channel {index.channel!r}: expected {index.size} bytes, found {len(log)}; sync again")
-    at = 0
-    for position, block in enumerate(index.blocks):
-        data = memoryview(log)[at : at + block.size]
-        found = hashlib.sha256(data).hexdigest()
-        if found != block.sha256:
-            raise TamperedError(
-                f"log of channel {index.channel!r}, block {position}: expected SHA-256 {block.sha256}, found {found}; sync again"
-            )
-        at += block.size
-    lines = log.split(b"\n")
-    if lines.pop() != b"" or len(lines) != index.entries:
-        raise TamperedError(
-            f"log of channel {index.channel!r}: expected {index.entries} lines, found {len(lines)}; publish it again"
-        )
-    wanted = lines if count is None else lines[:count]
-    return [parse_entry(line) for line in wanted]
+    return [parse_entry(line) for line in lines_of(log, index)[:count]]
 
 
 def parse_index(data: bytes, channel: str) -> Index:

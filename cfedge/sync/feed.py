@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cfedge.bundle.manifest import FileRef
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.log import Index, parse_index, parse_log, present
+from cfedge.catalogue.log import Index, lines_of, parse_index, parse_log, present
 from cfedge.errors import RolledBackError, SchemaError, TamperedError
 from cfedge.storage import write_file
 from cfedge.sync.fetch import Fetcher
@@ -107,5 +107,5 @@ def _extended(log: bytes, last: Index | None, index: Index, fetcher: Fetcher) ->
             f"{what}: expected the {last.entries} entries seen before at its beginning, found others: its history was written "
             f"anew; ask who publishes it"
         )
-    parse_log(whole, index)
+    lines_of(whole, index)
     return whole
