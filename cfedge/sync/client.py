@@ -145,7 +145,7 @@ def sync(
     with store.writing():
         fetcher = Fetcher(source, store.folder / "partial", time.monotonic() + plan.deadline_s, wait=wait)
         feed = Feed(store.folder, store.channel)
-        index = feed.follow(fetcher, now())
+        index = feed.follow(fetcher, now(), verify=plan.retry)
         notes = _Notes(store.folder / "log")
         installed = _installed(store)
         state = hashlib.sha256(canonical_json([hashlib.sha256(index.bytes()).hexdigest(), *plan.wanted])).hexdigest()

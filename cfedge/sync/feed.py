@@ -52,7 +52,7 @@ class Feed:
         """
         return parse_log(self._bytes(), index, count)
 
-    def follow(self, fetcher: Fetcher, now: datetime) -> Index:
+    def follow(self, fetcher: Fetcher, now: datetime, *, verify: bool = False) -> Index:
         """Bring metadata, index and log up to date.
 
         Parameters
@@ -61,6 +61,8 @@ class Feed:
             From the repository.
         now
             The machine's time; what the last index says has passed counts where that is later.
+        verify
+            Verify what is here again, even where nothing is new.
 
         Raises
         ------
@@ -69,7 +71,10 @@ class Feed:
         """
         last = self.last()
         trust = Trust(self._trust, fetcher.source)
-        trust.refresh(max(now, last.time) if last else now)
+        now = max(now, last.time) if last else now
+        if last is not None and not verify and trust.is_unchanged(now):
+            return last
+        trust.refresh(now)
         index, data = trust.index(self._channel, last.bytes() if last else b"")
         if last is None or data != last.bytes():
             log = _extended(self._bytes(), last, index, fetcher)
