@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 __all__ = ["lower_limit", "upper_limit"]
 
 
+@lru_cache(maxsize=4096)
 def upper_limit(errors: int, examples: int, alpha: float) -> float:
     """Clopper-Pearson upper limit of an error rate: BetaInv(1 - alpha; errors + 1, examples - errors).
 

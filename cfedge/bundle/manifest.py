@@ -13,6 +13,7 @@ import json
 import types
 import typing
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from cfedge.errors import SchemaError
@@ -213,9 +214,9 @@ def _no_constant(name: str) -> float:
 def typed(kind: Any, value: Any, where: str) -> Any:
     """Build `kind` (a dataclass, tuple, dict, union or scalar type) from parsed JSON, or say where it does not fit."""
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        names = {entry.name for entry in dataclasses.fields(kind)}
-        if not isinstance(value, dict) or set(value) != names:
+        hints = _hints(kind)  # type: ignore[arg-type]
+        names = hints.keys()
+        if not isinstance(value, dict) or value.keys() != names:
             found = sorted(value) if isinstance(value, dict) else type(value).__name__
             raise SchemaError(f"{where}: expected fields {sorted(names)}, found {found!s:.300}; export the bundle again")
         return kind(**{name: typed(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
@@ -235,6 +236,13 @@ def typed(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, int) and abs(value) > LIMITS.integer:
         raise SchemaError(f"{where}: expected at most {LIMITS.integer}, found {_quoted(value)}; export the bundle again")
     return value
+
+
+@lru_cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Types of a dataclass's fields, by name."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def _quoted(value: Any) -> str:

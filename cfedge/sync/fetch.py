@@ -78,7 +78,7 @@ class Fetcher:
                     sink.restart()
                     raise self._tampered(role, ref)
             finally:
-                sink.close(durable=True)
+                sink.close()
             os.replace(part, target)
         except OSError as error:
             raise StorageError(
@@ -166,38 +166,47 @@ class _Memory:
 
 
 class _Part:
-    """A file that grows, durably as it goes."""
+    """A file that grows, durably as it goes, and knows its digest."""
 
     def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
-        self._file = path.open("ab")
-        self._path, self._advance, self._undurable = path, advance, 0
-        self.size = self._file.tell()
+        self._file = path.open("a+b")
+        self._advance, self._undurable = advance, 0
+        self._file.seek(0)
+        self._digest = hashlib.sha256()
+        self.size = 0
+        while piece := self._file.read(1 << 20):
+            self._digest.update(piece)
+            self.size += len(piece)
         advance(self.size)
 
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
+        self._digest.update(piece)
         self.size += len(piece)
         self._advance(len(piece))
         self._undurable += len(piece)
         if self._undurable >= _DURABLE_BYTES:
-            self.close(durable=True)
-            self._file = self._path.open("ab")
+            self._sync()
 
     def restart(self) -> None:
         self._file.truncate(0)
+        self._digest = hashlib.sha256()
         self._advance(-self.size)
         self.size = 0
 
     def is_whole(self, ref: FileRef) -> bool:
-        self._file.flush()
-        return self.size == ref.size and digest_of(self._path) == ref.sha256
+        return self.size == ref.size and self._digest.hexdigest() == ref.sha256
 
-    def close(self, *, durable: bool) -> None:
+    def close(self) -> None:
+        try:
+            self._sync()
+        finally:
+            self._file.close()
+
+    def _sync(self) -> None:
         self._file.flush()
-        if durable:
-            os.fsync(self._file.fileno())
+        os.fsync(self._file.fileno())
         self._undurable = 0
-        self._file.close()
 
 
 def digest_of(path: Path) -> str:
