@@ -137,8 +137,8 @@ def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
         cpu=_cpu_name(entries),
         flags=_flags(entries),
         cores=_cpu_list(_read(root, "sys/devices/system/cpu/present")) or sum("processor" in entry for entry in entries) or None,
-        memory_bytes=int(memory["MemTotal"]) * 1024 if "MemTotal" in memory else None,
-        available_bytes=int(memory["MemAvailable"]) * 1024 if "MemAvailable" in memory else None,
+        memory_bytes=_kib(memory.get("MemTotal")),
+        available_bytes=_kib(memory.get("MemAvailable")),
         memory_limit_bytes=limit,
         cpu_limit=quota,
         load=_number((_read(root, "proc/loadavg") or "").split(" ")[0]),
@@ -192,7 +192,12 @@ def _sysctl() -> str:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"\s*[0-9]{1,18}\s*", text) else None
+    return int(text) if text is not None and re.fullmatch(r"\s*[0-9]{1,20}\s*", text) else None
+
+
+def _kib(text: str | None) -> int | None:
+    value = _whole(text)
+    return None if value is None else value * 1024
 
 
 def _number(text: str | None) -> float | None:

@@ -53,6 +53,18 @@ def test_a_file_that_cannot_be_opened_is_a_file_that_says_nothing(tmp_path: Path
     assert (board.flags, board.memory_bytes) == (None, None)
 
 
+def test_a_number_longer_than_python_parses_is_none(tmp_path: Path) -> None:
+    long = "9" * 5000
+    files = {
+        "proc__meminfo": f"MemTotal: {long} kB\nMemAvailable: {long} kB\n", "proc__loadavg": f"{long} 1 1", "proc__self__cgroup": "0::/",
+        "sys__fs__cgroup__memory.max": long, "sys__fs__cgroup__cpu.max": f"{long} {long}", "sys__class__thermal__thermal_zone0__temp": long,
+        "sys__devices__system__cpu__present": f"0-{long}", "sys__devices__system__cpu__cpu0__cpufreq__scaling_cur_freq": long,
+    }  # fmt: skip
+    board = _with(tmp_path, **files)
+    assert (board.memory_bytes, board.available_bytes, board.load, board.memory_limit_bytes, board.cpu_limit) == (None,) * 5
+    assert (board.heat.celsius, board.cores, board.speed.now_mhz) == (None, None, None)
+
+
 def test_a_flag_counts_only_where_every_core_has_it(tmp_path: Path) -> None:
     cpuinfo = "processor : 0\nFeatures : fp asimd asimddp i8mm\n\nprocessor : 1\nFeatures : fp asimd asimddp\n"
     assert _with(tmp_path, proc__cpuinfo=cpuinfo).flags == ("asimd", "asimddp")
@@ -107,7 +119,7 @@ def test_the_firmwares_bits_become_words(
         ({"proc__self__cgroup": "0::/a/b", "sys__fs__cgroup__a__memory.max": "1000", "sys__fs__cgroup__a__b__memory.max": "2000"}, 1000, None),
         ({"proc__self__cgroup": "0::/a", "sys__fs__cgroup__a__memory.max": "max", "sys__fs__cgroup__a__cpu.max": "max 100000"}, None, None),
         ({"proc__self__cgroup": "0::/", "sys__fs__cgroup__memory.max": "77", "sys__fs__cgroup__cpu.max": "150000 100000"}, 77, 1.5),
-        ({"proc__self__cgroup": "0::/../../x", "sys__fs__cgroup__memory.max": "77"}, 77, None),
+        ({"proc__self__cgroup": "0::/../../x", "sys__fs__cgroup__memory.max": "77", "sys__x__memory.max": "5", "sys__fs__cgroup__y": ""}, 77, None),
         ({"proc__self__cgroup": "4:memory:/d\n3:cpu,cpuacct:/d", "sys__fs__cgroup__memory__d__memory.limit_in_bytes": "9223372036854771712"}, None, None),
         (
             {

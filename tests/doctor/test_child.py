@@ -111,6 +111,13 @@ def test_the_child_is_told_not_to_phone_home(tmp_path: Path, monkeypatch: pytest
     assert _try(monkeypatch, _fake(tmp_path, "onnxruntime", code)).how == "ImportError: 1"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="older Pythons look into the working folder whatever one says")
+def test_a_stray_file_in_the_working_folder_is_not_taken_for_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('stray')")
+    monkeypatch.chdir(tmp_path)
+    assert try_out(None, timeout_s=60).stopped is None
+
+
 def test_a_python_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     assert try_out(None, timeout_s=5).how == "could not be started: No such file or directory"
