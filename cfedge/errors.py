@@ -164,6 +164,6 @@ class StaleError(SyncError):
 
 
 class MachineError(CfedgeError):
-    """This machine is not fit for cfedge."""
+    """The machine is not fit for cfedge."""
 
     exit_code = 13

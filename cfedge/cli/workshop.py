@@ -28,15 +28,20 @@ def init(
     measure: Annotated[Path | None, typer.Option(help="Labelled texts (CSV, JSONL, folder) to measure the split on.")] = None,
     slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,fc1",
     scheme: Annotated[str, typer.Option(help="Quantisation: int8-row or float32.")] = "int8-row",
+    like: Annotated[
+        Path | None, typer.Option(help="A bundle or store: make its very backbone, to teach tasks that run beside its own.")
+    ] = None,
     json: JSON = False,
 ) -> None:
     """Prepare a backbone once: export, cut, quantise, freeze."""
+    from cfedge.store import manifest_at
     from cfedge.train.data import load
     from cfedge_export.prepare import prepare
 
     made = prepare(
         workspace, backbone, folder=folder, split=split, sample=load(measure).train if measure else None,
-        parts=tuple(part.strip() for part in slots.split(",") if part.strip()), scheme=scheme, progress=TerminalProgress(),
+        parts=tuple(part.strip() for part in slots.split(",") if part.strip()), scheme=scheme,
+        like=manifest_at(like).backbone if like else None, progress=TerminalProgress(),
     )  # fmt: skip
     record = made.backbone
     shipped = record.trunk.size + record.tail.size + record.tokenizer.size

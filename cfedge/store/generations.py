@@ -25,17 +25,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cfedge.bundle.files import Bundle, read_objects
+from cfedge.bundle.files import Bundle, read, read_objects
 from cfedge.bundle.manifest import LIMITS, Manifest, canonical_json, parse, serialize, typed
 from cfedge.errors import DamagedError, MissingExtraError, SchemaError, StorageError
-from cfedge.storage import remove_leftovers, write_file
+from cfedge.storage import remove_leftovers, sync_folder, write_file
 from cfedge.store.trials import MAX_STARTS, Trials
 
-__all__ = ["KEPT", "Pointer", "Store"]
+__all__ = ["KEPT", "Pointer", "Store", "manifest_at"]
 
 SCHEMA = 1
 #: Generations that stay on the disk: the one that answers and the one to go back to.
 KEPT = 2
+#: Folders that are written to, by the store and by `cfedge.sync`.
+_PARTS = (".", "objects", "generations", "trials", "trust", "trust/root_history", "log")
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,10 @@ class Store:
                 raise StorageError(f"{folder}: expected an empty folder for the store, found {min(beside)!r}; choose another")
             for name in ("objects", "generations", "trials"):
                 (folder / name).mkdir(exist_ok=True)
+            sync_folder(folder)
+            sync_folder(folder.parent)
         except OSError as error:
-            raise StorageError(f"{folder}: expected to make a store, found {error.strerror}; choose another folder") from error
+            raise StorageError(f"{folder}: expected to make a store, found {error.strerror or error}; choose another folder") from error
         write_file(folder / "store.json", canonical_json(asdict(_Facts(channel, secrets.token_hex(16), SCHEMA))))
         return cls(folder)
 
@@ -134,8 +138,8 @@ class Store:
             raise MissingExtraError("changing a store needs filelock: pip install 'cfedge[sync]'") from error
         try:
             with filelock.FileLock(self.folder / "lock", timeout=0):
-                for part in (self.folder, self.objects, self.folder / "generations"):
-                    remove_leftovers(part)
+                for part in _PARTS:
+                    remove_leftovers(self.folder / part)
                 yield
         except filelock.Timeout as error:
             raise StorageError(
@@ -217,11 +221,12 @@ class Store:
         """Delete a generation that does not answer; its objects are for `cfedge.store.space.collect`. Needs `writing`."""
         try:
             os.unlink(self._path(generation))
+            sync_folder(self.folder / "generations")
         except OSError as error:
             raise StorageError(
                 f"{self._path(generation)}: expected to delete it, found {error.strerror}; check the disk"
             ) from error
-        self.trials.forget(generation)
+        self.trials.forget(generation)  # not before: one that comes back after a power cut has yet to open
 
     def switch(self, generation: int, *, pinned: bool = False) -> Pointer:
         """Let `generation` answer, in one step. Needs `writing`."""
@@ -259,6 +264,19 @@ class Store:
 
     def _path(self, generation: int) -> Path:
         return self.folder / "generations" / f"{generation}.json"
+
+
+def manifest_at(folder: Path) -> Manifest:
+    """Return the manifest of the bundle in `folder`, or of what answers of the store there.
+
+    Raises
+    ------
+    DamagedError, SchemaError, StorageError
+    """
+    if Store.exists(folder):
+        store = Store(folder)
+        return store.manifest(store.to_open())
+    return read(folder).manifest
 
 
 def _read(path: Path, limit: int) -> bytes:

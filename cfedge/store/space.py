@@ -38,7 +38,8 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
     if pointer is None:
         return 0
     gone = set(erased)
-    kept, needed = 0, set(keep)
+    kept, needed, begun = 0, set(keep), set(keep)
+    dropped: list[int] = []
     for number in sorted(store.generations(), key=lambda one: (one != pointer.generation, -one)):
         files = _files(store, number)
         sound = files is not None and not files & gone and not store.trials.pending(number)
@@ -48,13 +49,17 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
             needed |= files or set()
         else:
             _unlink(store.folder / "generations" / f"{number}.json")
-            store.trials.forget(number)
+            dropped.append(number)
     sync_folder(store.folder / "generations")
+    for number in dropped:  # not before: one that comes back after a power cut has yet to open
+        store.trials.forget(number)
     freed = 0
-    for path in _listed(store.objects) + _listed(store.folder / "partial"):
-        if path.name not in needed:
-            freed += _unlink(path)
-    sync_folder(store.objects)
+    for folder, wanted in ((store.objects, needed), (store.folder / "partial", begun)):
+        for path in _listed(folder):
+            if path.name not in wanted:
+                freed += _unlink(path)
+        if folder.exists():
+            sync_folder(folder)
     return freed
 
 

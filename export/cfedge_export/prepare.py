@@ -46,6 +46,7 @@ def prepare(
     sample: Examples | None = None,
     parts: tuple[str, ...] = DEFAULT_PARTS,
     scheme: str = "int8-row",
+    like: Backbone | None = None,
     progress: Progress | None = None,
 ) -> Workspace:
     """Make a workspace.
@@ -66,12 +67,18 @@ def prepare(
         Products that get a slot: of ``qkv``, ``o``, ``fc1``, ``fc2``.
     scheme
         A key of `cfedge_export.quantize.SCHEMES`.
+    like
+        The backbone to come to, bit for bit, so that this workspace's tasks run beside those that were learned elsewhere; its
+        split, slots and scheme are taken.
 
     Raises
     ------
     BackboneError, UsageError, StorageError
         Nothing was written.
     """
+    if like is not None:
+        split, sample, scheme = like.split, None, like.scheme
+        parts = tuple(dict.fromkeys(slot.name.partition(".")[2] for slot in like.slots))
     progress = progress or Quiet()
     if scheme not in SCHEMES:
         raise UsageError(f"scheme: expected one of {', '.join(SCHEMES)}, found {scheme!r}")
@@ -123,6 +130,11 @@ def prepare(
             tail=reference(files["tail.onnx"]),
             tokenizer=reference(tokenizer),
         )
+        if like is not None and backbone.digest != like.digest:
+            raise BackboneError(
+                f"backbone {name!r}: expected digest {like.digest[:12]}, found {backbone.digest[:12]} from these weights and package "
+                f"versions; install the versions of the other workshop, or copy its workspace"
+            )
         workspace = Workspace.create(target, backbone, files)
         advance(1)
     return workspace

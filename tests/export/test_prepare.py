@@ -1,0 +1,26 @@
+"""A backbone of one's own, and the very backbone of another workshop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cfedge.bundle.files import read
+from cfedge.errors import BackboneError
+from cfedge_export.prepare import prepare
+
+
+def test_another_workshops_backbone_is_made_again_bit_for_bit(tiny_bundle: Path, tiny_folder: Path, tmp_path: Path) -> None:
+    like = read(tiny_bundle).manifest.backbone
+    assert prepare(tmp_path / "ws", "local", folder=tiny_folder, like=like).backbone.digest == like.digest
+
+
+def test_a_backbone_that_comes_out_otherwise_is_refused_and_nothing_is_written(
+    tiny_bundle: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
+    like = read(tiny_bundle).manifest.backbone
+    with pytest.raises(BackboneError, match=r"expected digest .* found .*copy its workspace"):
+        prepare(tmp_path / "ws", "local", folder=tiny_folder, like=replace(like, max_tokens=like.max_tokens - 1))
+    assert list(tmp_path.iterdir()) == [tmp_path / "bundle"]
