@@ -48,7 +48,7 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Iterator[Path]:
     """Give a temporary folder to fill; on success it becomes `target`, on any error it is gone.
 
     Parameters
@@ -57,6 +57,8 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         Must not exist, unless `replace`.
     replace
         Move an existing `target` aside and delete it once the new one is in place.
+    mode
+        Of the folder.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent))
         yield temporary
-        os.chmod(temporary, 0o755)
+        os.chmod(temporary, mode)
         for folder, _, _ in os.walk(temporary):
             sync_folder(Path(folder))
         if os.path.lexists(target):

@@ -116,6 +116,25 @@ def tiny_bundle(_tiny_bundle: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def _tiny_site(_tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from channels import NOW
+
+    from cfedge.publish.channel import publish
+    from cfedge.publish.keys import Keys
+
+    site = tmp_path_factory.mktemp("site") / "site"
+    keys = Keys.create(site / "keys", site="hq", root_keys=2, root_threshold=1)
+    publish(_tiny_bundle, site / "repo", keys, now=NOW)
+    return site
+
+
+@pytest.fixture
+def tiny_site(_tiny_site: Path, tmp_path: Path) -> Path:
+    """A copy of a site that published the tiny bundle: ``keys`` and ``repo``."""
+    return Path(shutil.copytree(_tiny_site, tmp_path / "site"))
+
+
+@pytest.fixture(scope="session")
 def clinc150() -> dict[str, object]:
     """CLINC150 as its source file holds it; skips where the data are not there."""
     root = Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" / "data")) / "clinc150"

@@ -38,7 +38,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A new state for some devices first: the others keep to the first `before` entries.
+    """A new state for some devices first: the others keep to the first `before` entries, with the looks of then.
 
     A device takes part where SHA-256(salt + device), read as a fraction of 2^256, is below `share`; a new salt draws anew.
     """
@@ -46,6 +46,8 @@ class Rollout:
     share: float
     salt: str
     before: int
+    second_look: float
+    third_look: float
 
     def includes(self, device: str) -> bool:
         """Whether `device` takes part."""
@@ -97,6 +99,11 @@ class Index:
     def entries_for(self, device: str) -> int:
         """How many entries `device` is to follow."""
         return self.entries if self.rollout is None or self.rollout.includes(device) else self.rollout.before
+
+    def looks_for(self, device: str) -> tuple[float, float]:
+        """`second_look` and `third_look` for `device`."""
+        source = self if self.rollout is None or self.rollout.includes(device) else self.rollout
+        return source.second_look, source.third_look
 
     def bytes(self) -> bytes:
         """Its one form."""
@@ -217,9 +224,10 @@ def parse_index(data: bytes, channel: str) -> Index:
             )
     if index.rollout is not None and not (0 <= index.rollout.share <= 1 and 0 <= index.rollout.before <= index.entries):
         raise SchemaError(f"index.rollout: expected a share and a length, found {index.rollout!s:.200}; publish it again")
-    for name in ("second_look", "third_look"):
-        if not getattr(index, name) >= 0:
-            raise SchemaError(f"index.{name}: expected >= 0, found {getattr(index, name)}; publish it again")
+    for where, part in (("index", index), ("index.rollout", index.rollout)):
+        for name in ("second_look", "third_look"):
+            if part is not None and not getattr(part, name) >= 0:
+                raise SchemaError(f"{where}.{name}: expected >= 0, found {getattr(part, name)}; publish it again")
     try:
         same = index.bytes() == data
     except ValueError:

@@ -46,13 +46,12 @@ def keys_init(
     """Make a site's keys."""
     from cfedge.publish.keys import Keys
 
-    made = Keys.create(
-        folder, site=site, root_keys=root_keys, root_threshold=root_threshold, passphrase=os.environ.get("CFEDGE_PASSPHRASE")
-    )
+    passphrase = os.environ.get("CFEDGE_PASSPHRASE")
+    made = Keys.create(folder, site=site, root_keys=root_keys, root_threshold=root_threshold, passphrase=passphrase)
     if json:
-        print_json({"keys": str(folder), "site": made.site, "encrypted": "CFEDGE_PASSPHRASE" in os.environ})
+        print_json({"keys": str(folder), "site": made.site, "encrypted": bool(passphrase)})
     else:
-        kept = "encrypted" if "CFEDGE_PASSPHRASE" in os.environ else "not encrypted: set CFEDGE_PASSPHRASE for that"
+        kept = "encrypted" if passphrase else "not encrypted: set CFEDGE_PASSPHRASE for that"
         print(f"{folder}: keys of site {made.site}, {kept}; keep a copy of root-*.pem elsewhere")
 
 
@@ -97,6 +96,8 @@ def publish(
         return
     what = ", ".join(done.added) or "nothing new, signed anew"
     print(f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)} of files")
+    if done.share < 1:
+        print(f"note: {done.share:.0%} of the devices follow all of it; cfedge rollout lets the others")
     if done.only_here:
         print(f"note: not in the bundle, and kept: {', '.join(done.only_here)} (cfedge withdraw removes)")
     for one in done.conflicts:
@@ -148,10 +149,13 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
     repository = Repository(repo)
     with repository.writing():
         repository.renew(_opened(keys), utc_now())
+    root_days = (repository.root_expires() - utc_now()).days
     if json:
-        print_json({"repository": str(repo), "days": Lifetimes().timestamp})
+        print_json({"repository": str(repo), "days": Lifetimes().timestamp, "root_days": root_days})
     else:
-        print(f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days")
+        print(f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days, the root for {root_days}")
+        if root_days < Lifetimes().root / 4:
+            print(f"note: bring the root keys here before day {root_days} is over, and renew or rotate: after it devices take nothing")
 
 
 def merge(

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from cfedge.bundle.files import Bundle, read
 from cfedge.bundle.manifest import FileRef, Manifest
-from cfedge.catalogue.entry import Entry
+from cfedge.catalogue.entry import Entry, Measured
 from cfedge.catalogue.log import Index, Rollout, cut, utc
 from cfedge.catalogue.view import View, manifest_of, view
-from cfedge.errors import IncompatibleError, SyncError, UsageError
-from cfedge.progress import Progress, Quiet
+from cfedge.errors import SyncError, TaskError, UsageError
+from cfedge.progress import Progress
 from cfedge.publish.changes import entries_of, next_clock, removal
+from cfedge.publish.golden import Settled, settle
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
 
-__all__ = ["Published", "appended", "bundle_of", "checked", "existing", "publish", "roll_out", "withdraw"]
+__all__ = ["Published", "appended", "bundle_of", "existing", "publish", "remeasured", "roll_out", "withdraw"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Published:
         Tasks that the channel has and the bundle has not: they stay.
     conflicts
         What was decided by rule and should be looked at.
+    share
+        Of the devices that follow all of it; the others wait for `roll_out`.
     """
 
     channel: str
@@ -48,6 +51,7 @@ class Published:
     object_bytes: int
     only_here: tuple[str, ...]
     conflicts: tuple[str, ...]
+    share: float
 
 
 def publish(
@@ -86,26 +90,33 @@ def publish(
     """
     _check_channel(channel)
     made = read(bundle)
+    mine = {task.name for task in made.manifest.tasks}
     repository = Repository(folder) if Repository.exists(folder) else Repository.create(folder, keys, now)
     with repository.writing():
         index = repository.index(channel)
         before = repository.entries(index) if index else []
         seen = view(before)
-        golden = _golden(made, seen, repository)
-        new = entries_of(made, seen, golden, site=keys.site, clock=next_clock(before))
-        known = {ref.sha256 for entry in before for ref in entry.files().values()}
-        objects = {name: data for name, data in made.objects.items() if name not in known}
-        wanted = {ref.sha256 for entry in new for ref in entry.files().values()}
-        objects = {name: data for name, data in objects.items() if name in wanted}
+        clock, golden = next_clock(before), _known(made, seen)
+        new = entries_of(made, seen, golden, site=keys.site, clock=clock)
         looks = (made.manifest.second_look, made.manifest.third_look)
-        after = appended(index, channel, before, new, looks=looks, now=now, share=share)
-        if index is not None and replace(after[0], published=index.published) == index:
+        same_share = index is not None and (share == 1 or index.rollout is None or share == index.rollout.share)
+        if index is not None and not new and same_share and looks == (index.second_look, index.third_look):
             repository.renew(keys, now)
-        else:
-            checked(repository, after[0], [*before, *new], objects, progress)
-            repository.commit(keys, after[0], {**objects, **after[1]}, now)
-    mine = {task.name for task in made.manifest.tasks}
-    return _published(after[0], new, objects, view([*before, *new]), mine)
+            return _published(index, [], 0, seen, mine)
+        draft, _ = appended(index, channel, before, new, looks=looks, now=now, share=share)
+        whole = bundle_of(manifest_of(view([*before, *new]), draft), repository, made.objects)
+        settled = settle(Engine(whole), whole, {task.name: task.golden for task in made.manifest.tasks}, progress)
+        if settled.restated & mine:  # by other sites' tasks, or is the bundle at fault?
+            check_golden(Engine(made), made)
+        new = entries_of(made, seen, {**golden, **settled.golden}, site=keys.site, clock=clock)
+        after = view([*before, *new])
+        new += remeasured(after, settled, site=keys.site, clock=clock, but=mine)
+        objects = {**made.objects, **settled.made}
+        wanted = {ref.sha256 for entry in new for ref in entry.files().values()}
+        objects = {name: objects[name] for name in sorted(wanted & objects.keys()) if not repository.holds(name)}
+        index, blocks = appended(index, channel, before, new, looks=looks, now=now, share=share)
+        repository.commit(keys, index, {**objects, **blocks}, now)
+    return _published(index, new, sum(map(len, objects.values())), view([*before, *new]), mine)
 
 
 def withdraw(folder: Path, keys: Keys, task: str, *, channel: str = "stable", erase: bool = False, now: datetime) -> Published:
@@ -114,18 +125,34 @@ def withdraw(folder: Path, keys: Keys, task: str, *, channel: str = "stable", er
     Raises
     ------
     TaskError
-        The channel has no such task.
+        The channel has no such task, or no other.
+    SyncError
+        Files cannot be erased while a rollout is on: devices that do not take part yet would still ask for them.
     """
     repository = Repository(folder)
     with repository.writing():
         index = existing(repository, channel)
+        if erase and index.rollout is not None:
+            raise SyncError(
+                f"channel {channel!r}: expected no rollout, found one, and devices outside of it would still ask for erased files; "
+                f"finish it first: cfedge rollout {folder} 1"
+            )
         before = repository.entries(index)
-        entry = removal(task, view(before), erase=erase, site=keys.site, clock=next_clock(before))
-        after, blocks = appended(index, channel, before, [entry], looks=(index.second_look, index.third_look), now=now)
-        repository.commit(keys, after, blocks, now)
-        seen = view([*before, entry])
+        clock = next_clock(before)
+        new = [removal(task, view(before), erase=erase, site=keys.site, clock=clock)]
+        seen = view([*before, *new])
+        if not seen.tasks:
+            raise TaskError(
+                f"task {task!r}: expected another task to go on with, found none: devices would keep it; publish one first"
+            )
+        bundle = bundle_of(manifest_of(seen, index), repository, {})
+        settled = settle(Engine(bundle), bundle)
+        new += remeasured(seen, settled, site=keys.site, clock=clock)
+        after, blocks = appended(index, channel, before, new, looks=(index.second_look, index.third_look), now=now)
+        repository.commit(keys, after, {**settled.made, **blocks}, now)
+        seen = view([*before, *new])
         repository.delete(seen.erased)
-    return _published(after, [entry], {}, seen, set(seen.tasks))
+    return _published(after, new, sum(map(len, settled.made.values())), seen, set(seen.tasks))
 
 
 def roll_out(folder: Path, keys: Keys, share: float, *, channel: str = "stable", now: datetime) -> Index:
@@ -166,69 +193,50 @@ def appended(
     blocks, made = cut([entry.line for entry in [*before, *new]], index.blocks if index else ())
     rollout = index.rollout if index else None
     if share < 1:
-        rollout = replace(rollout, share=float(share)) if rollout else Rollout(float(share), secrets.token_hex(8), len(before))
+        last = (index.second_look, index.third_look) if index else looks
+        begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), *last)
+        rollout = replace(begun, share=float(share))
     return Index(channel, utc(now), looks[0], looks[1], blocks, rollout), made
 
 
-def checked(
-    repository: Repository, index: Index, entries: list[Entry], objects: Mapping[str, bytes], progress: Progress | None = None
-) -> None:
-    """Open what a channel will hold, and answer its golden vectors.
-
-    Raises
-    ------
-    IncompatibleError
-        Naming the vector.
-    """
-    manifest = manifest_of(view(entries), index)
-    bundle = bundle_of(manifest, repository, objects)
-    with (progress or Quiet()).track("checking golden vectors", 1) as advance:
-        check_golden(Engine(bundle), bundle, _vectors(manifest))
-        advance(1)
-
-
-def _vectors(manifest: Manifest) -> dict[str, int]:
-    """How many golden vectors of each task to check: all, or some of each where tasks are many."""
-    return {task.name: max(1, 4096 // len(manifest.tasks)) for task in manifest.tasks}
+def remeasured(seen: View, settled: Settled, *, site: str, clock: int, but: Collection[str] = ()) -> list[Entry]:
+    """Return entries for the tasks whose golden vectors were restated, `but` for some."""
+    found = []
+    for name in sorted(settled.restated - set(but)):
+        entry = seen.tasks[name]
+        task = seen.known(entry)
+        body = Measured(entry.digest, task.certificate, task.threshold, task.false_reject_rate, settled.golden[name])
+        found.append(Entry("measured", name, site, clock, (), body))
+    return found
 
 
 def bundle_of(manifest: Manifest, repository: Repository, objects: Mapping[str, bytes]) -> Bundle:
-    """Return a bundle whose files are in `objects` or in the repository."""
+    """Return a bundle whose files are in `objects` or in the repository; all of `objects` are in it."""
     refs = manifest.files().values()
-    return Bundle(manifest, {ref.sha256: objects.get(ref.sha256) or repository.object(ref) for ref in refs})
+    there = {ref.sha256: repository.object(ref) for ref in refs if ref.sha256 not in objects}
+    return Bundle(manifest, {**there, **objects})
 
 
-def _golden(made: Bundle, seen: View, repository: Repository) -> dict[str, FileRef]:
-    """Golden vectors to publish: those of the channel where they still hold, since devices have them, otherwise the bundle's."""
-    kept: dict[str, FileRef] = {}
+def _known(made: Bundle, seen: View) -> dict[str, FileRef]:
+    """By task of a bundle the golden vectors that devices have, where the task is the same, otherwise the bundle's."""
+    found: dict[str, FileRef] = {}
     for task in made.manifest.tasks:
         heads = [entry for entry in seen.standing.get(task.name, ()) if entry.kind == "task"]
         known = seen.known(heads[-1]) if heads else None
         same = known is not None and (known.adapter, known.signature) == (task.adapter, task.signature)
-        kept[task.name] = known.golden if known is not None and same else task.golden
-    old = {name for name, ref in kept.items() if ref != next(one.golden for one in made.manifest.tasks if one.name == name)}
-    if not old:
-        return kept
-    tasks = tuple(replace(task, golden=kept[task.name]) for task in made.manifest.tasks)
-    bundle = bundle_of(replace(made.manifest, tasks=tasks), repository, made.objects)
-    engine = Engine(bundle)
-    for task in made.manifest.tasks:
-        if task.name in old:
-            try:
-                check_golden(engine, bundle, {task.name: 1 << 20})
-            except IncompatibleError:
-                kept[task.name] = task.golden
-    return kept
+        found[task.name] = known.golden if known is not None and same else task.golden
+    return found
 
 
-def _published(index: Index, new: list[Entry], objects: Mapping[str, bytes], seen: View, mine: set[str]) -> Published:
+def _published(index: Index, new: list[Entry], object_bytes: int, seen: View, mine: set[str]) -> Published:
     return Published(
         channel=index.channel,
         entries=index.entries,
         added=tuple(f"{entry.kind} {entry.name}" for entry in new),
-        object_bytes=sum(map(len, objects.values())),
+        object_bytes=object_bytes,
         only_here=tuple(name for name in seen.tasks if name not in mine),
         conflicts=tuple(one.text for one in seen.conflicts),
+        share=index.rollout.share if index.rollout else 1.0,
     )
 
 

@@ -12,7 +12,6 @@ leave the machine (move the files away): they are needed to rotate keys only.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -44,6 +43,8 @@ class Keys:
 
     Attributes
     ----------
+    folder
+        Where they are.
     site
         Name of the site, in every entry that it publishes.
     root_threshold
@@ -56,7 +57,7 @@ class Keys:
     """
 
     def __init__(self, folder: Path, passphrase: str | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._passphrase = passphrase
         path = folder / "keys.json"
         try:
@@ -115,12 +116,11 @@ class Keys:
         site = secrets.token_hex(4) if site is None else site
         if not 0 < len(site) <= 64 or not site.isprintable():
             raise UsageError(f"--site: expected 1..64 printable characters, found {site!r:.80}; choose another name")
-        with new_folder(folder) as temporary:
+        with new_folder(folder, mode=0o700) as temporary:
             for role in ROLES:
                 for number in range(1, 1 + (root_keys if role == "root" else 1)):
                     _make(temporary / f"{role}-{number}.pem", passphrase)
             write_file(temporary / "keys.json", canonical_json(asdict(_Record(site, root_keys, root_threshold))))
-        os.chmod(folder, 0o700)
         return cls(folder, passphrase)
 
     def signers(self, role: str) -> list[CryptoSigner]:
@@ -131,14 +131,13 @@ class Keys:
         DamagedError
             A key is damaged, or the passphrase is another one.
         """
-        return [CryptoSigner(self._load(path)) for path in sorted(self._folder.glob(f"{role}-*.pem"))]
+        return [CryptoSigner(self._load(path)) for path in self._files(role)]
 
     def make(self, role: str) -> list[CryptoSigner]:
         """Make new keys of a role, as many as it has, beside those that are."""
-        numbers = [int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"{role}-*.pem")]
-        first = max(numbers, default=0) + 1
+        first = max((_number(path) for path in self._files(role)), default=0) + 1
         paths = [
-            self._folder / f"{role}-{number}.pem"
+            self.folder / f"{role}-{number}.pem"
             for number in range(first, first + (self._record.root_keys if role == "root" else 1))
         ]
         for path in paths:
@@ -147,9 +146,12 @@ class Keys:
 
     def forget(self, role: str, keep: Collection[str]) -> None:
         """Delete the keys of a role but for those of the identifiers `keep`."""
-        for path in sorted(self._folder.glob(f"{role}-*.pem")):
+        for path in self._files(role):
             if CryptoSigner(self._load(path)).public_key.keyid not in keep:
                 path.unlink()
+
+    def _files(self, role: str) -> list[Path]:
+        return sorted((path for path in self.folder.glob(f"{role}-*.pem") if _number(path)), key=_number)
 
     def _load(self, path: Path) -> Ed25519PrivateKey:
         try:
@@ -167,6 +169,12 @@ class Keys:
         if not isinstance(key, Ed25519PrivateKey):
             raise DamagedError(f"{path}: expected an ed25519 key, found {type(key).__name__}; restore it, or rotate the key")
         return key
+
+
+def _number(path: Path) -> int:
+    """The number in a key file's name, 0 where it is none of ours."""
+    number = path.stem.rpartition("-")[2]
+    return int(number) if number.isascii() and number.isdecimal() else 0
 
 
 def _make(path: Path, passphrase: str | None) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from cfedge.bundle.files import load_note, reference
-from cfedge.bundle.manifest import Backbone, FileRef, Manifest
-from cfedge.catalogue.entry import Entry, Measured
+from cfedge.bundle.manifest import Backbone, FileRef, Task
+from cfedge.catalogue.entry import Entry
+from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import IncompatibleError
 from cfedge.progress import Progress, Quiet
 from cfedge.publish.changes import next_clock
-from cfedge.publish.channel import appended, bundle_of, checked, existing
+from cfedge.publish.channel import appended, bundle_of, existing, remeasured
+from cfedge.publish.golden import Settled, settle
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.runtime.engine import Engine
-from cfedge.runtime.golden import golden_arrays
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.transport import Source
@@ -95,7 +95,7 @@ def merge(
     wait: Callable[[float], None] = time.sleep,
     progress: Progress | None = None,
 ) -> Merged:
-    """Append what `other` published and this repository does not know.
+    """Append what `other` published and this repository does not know; what is being rolled out there waits.
 
     Parameters
     ----------
@@ -124,42 +124,58 @@ def merge(
         fetcher = Fetcher(other, scratch / "partial", time.monotonic() + 3600.0, wait=wait)
         feed = Feed(scratch, other_channel or channel)
         theirs_index = feed.follow(fetcher, now)
-        theirs = feed.entries(theirs_index, theirs_index.entries)
+        ready = theirs_index.rollout.before if theirs_index.rollout else theirs_index.entries
+        theirs = feed.entries(theirs_index, ready, fetcher)
         _check_backbone(view(mine), view(theirs), other.name)
         known = {entry.digest for entry in mine}
         adopted = [entry for entry in theirs if entry.digest not in known]
         seen = view([*mine, *adopted])
         objects = _fetched(seen, repository, fetcher, scratch, progress or Quiet())
-        before = manifest_of(view(mine), index)
-        made, overlaps = _measured(
-            seen, before, manifest_of(seen, index), repository, objects, keys, next_clock([*mine, *theirs])
-        )
-        new = [*adopted, *(entry for entry, _ in made)]
-        objects.update({cast(Measured, entry.body).golden.sha256: data for entry, data in made})
-        after, blocks = appended(index, channel, mine, new, looks=(index.second_look, index.third_look), now=now)
-        if new:
-            checked(repository, after, [*mine, *new], objects, progress)
+        before = manifest_of(view(mine), index).tasks if view(mine).tasks else ()
+        made: list[Entry] = []
+        overlaps: tuple[Overlap, ...] = ()
+        final: tuple[Task, ...] = ()
+        if seen.tasks:
+            bundle = bundle_of(manifest_of(seen, index), repository, objects)
+            engine = Engine(bundle)
+            settled = settle(engine, bundle, progress=progress)
+            made = remeasured(seen, settled, site=keys.site, clock=next_clock([*mine, *theirs]))
+            overlaps = _overlaps(engine, {task.name for task in before}, settled)
+            objects |= settled.made
+            final = bundle.manifest.tasks
+        if adopted or made:
+            looks = (index.second_look, index.third_look)
+            after, blocks = appended(index, channel, mine, [*adopted, *made], looks=looks, now=now)
             repository.commit(keys, after, {**objects, **blocks}, now)
         repository.delete(seen.erased)
-        final = manifest_of(view([*mine, *new]), after)
-    limits = {task.name: task.certificate.limit for task in before.tasks}
+    limits = {task.name: task.certificate.limit for task in before}
     return Merged(
         adopted=tuple(f"{entry.kind} {entry.name}" for entry in adopted),
-        measured=tuple(entry.name for entry, _ in made),
+        measured=tuple(entry.name for entry in made),
         fetched_bytes=fetcher.fetched_bytes,
-        conflicts=tuple(one.text for one in seen.conflicts),
+        conflicts=(*(one.text for one in seen.conflicts), *_waiting(theirs_index, ready, other.name)),
         overlaps=overlaps,
-        limits={task.name: (limits.get(task.name), task.certificate.limit) for task in final.tasks},
+        limits={task.name: (limits.get(task.name), task.certificate.limit) for task in final},
     )
+
+
+def _waiting(index: Index, ready: int, name: str) -> list[str]:
+    if ready == index.entries:
+        return []
+    return [
+        f"{name}: {index.entries - ready} of its {index.entries} entries are being rolled out there; they wait: merge again when that is done"
+    ]
 
 
 def _check_backbone(mine: View, theirs: View, name: str) -> None:
     if mine.backbone is None or theirs.backbone is None:
         return
-    here, there = cast(Backbone, mine.backbone.body).digest, cast(Backbone, theirs.backbone.body).digest
-    if here != there:
+    here, there = cast(Backbone, mine.backbone.body), cast(Backbone, theirs.backbone.body)
+    if here.digest != there.digest:
+        tasks = ", ".join(theirs.tasks) or "none"
         raise IncompatibleError(
-            f"{name}: expected backbone {here[:12]}, as here, found {there[:12]}; learn its tasks again on this backbone, or publish that one"
+            f"{name}: expected backbone {here.name} ({here.digest[:12]}), as here, found {there.name} ({there.digest[:12]}); "
+            f"learn its tasks again on this backbone ({tasks}), or publish that one here"
         )
 
 
@@ -170,11 +186,7 @@ def _fetched(seen: View, repository: Repository, fetcher: Fetcher, scratch: Path
         files = dict(entry.files())
         if entry.digest in seen.measured:
             files[f"golden of task {entry.name!r}, measured"] = seen.measured[entry.digest].golden
-        wanted |= {
-            f"{role} ({entry.site})": ref
-            for role, ref in files.items()
-            if not (repository.folder / "objects" / ref.sha256).exists()
-        }
+        wanted |= {f"{role} ({entry.site})": ref for role, ref in files.items() if not repository.holds(ref.sha256)}
     objects: dict[str, bytes] = {}
     with progress.track("fetching", sum(ref.size for ref in wanted.values())) as advance:
         for role, ref in wanted.items():
@@ -184,34 +196,12 @@ def _fetched(seen: View, repository: Repository, fetcher: Fetcher, scratch: Path
     return objects
 
 
-def _measured(
-    seen: View, before: Manifest, after: Manifest, repository: Repository, objects: Mapping[str, bytes], keys: Keys, clock: int
-) -> tuple[list[tuple[Entry, bytes]], tuple[Overlap, ...]]:
-    """Answer the golden texts among all tasks: what changed is published anew, and tells where tasks overlap."""
-    bundle = bundle_of(after, repository, objects)
-    engine = Engine(bundle)
-    made: list[tuple[Entry, bytes]] = []
-    moved: dict[tuple[str, str], int] = {}
-    texts_of: dict[str, int] = {}
-    for task in after.tasks:
-        note = load_note(bundle[task.golden])
-        texts, tasks = cast(list[str], note["texts"]), cast(list[str], note["tasks"])
-        found = [one.task for one in engine.predict(texts)]
-        texts_of[task.name] = len(texts)
-        for expected, rival in zip(tasks, found, strict=True):
-            if expected == task.name != rival:
-                moved[task.name, rival] = moved.get((task.name, rival), 0) + 1
-        if found != tasks:
-            data = golden_arrays(engine, task.name, texts)
-            entry = seen.tasks[task.name]
-            golden = reference(data)
-            body = Measured(entry.digest, task.certificate, task.threshold, task.false_reject_rate, golden)
-            made.append((Entry("measured", task.name, keys.site, clock, (), body), data))
-    here = {task.name for task in before.tasks}
-    overlaps = []
+def _overlaps(engine: Engine, here: Collection[str], settled: Settled) -> tuple[Overlap, ...]:
+    """Pairs of tasks, `here` and not, that the lookup may take for each other; the surest first."""
+    found = []
     for name in engine.tasks:
         for rival, share in engine.router.first.confusions(name).items():
             apart = (name in here) != (rival in here)
-            if (apart and share >= OVERLAP_SHARE) or (name, rival) in moved:
-                overlaps.append(Overlap(name, rival, min(1.0, share), moved.get((name, rival), 0), texts_of[name]))
-    return made, tuple(sorted(overlaps, key=lambda one: (-one.moved, -one.share, one.task, one.rival)))
+            if (apart and share >= OVERLAP_SHARE) or (name, rival) in settled.moved:
+                found.append(Overlap(name, rival, min(1.0, share), settled.moved.get((name, rival), 0), settled.texts[name]))
+    return tuple(sorted(found, key=lambda one: (-one.moved, -one.share, one.task, one.rival)))

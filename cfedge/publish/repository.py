@@ -7,14 +7,15 @@
     REPO/objects/    <sha256>                                                            blocks of logs, and tasks' files
 
 Everything but ``timestamp.json`` never changes once it is there and may be cached for ever. A change is written in the order
-objects, index, metadata, timestamp: until the last of them is replaced, devices see the state before.
+objects, index, metadata, timestamp: until the last of them is replaced, devices see the state before. New keys are first named
+beside the old ones, by a root of their own, so that at no time what is there is signed by keys that do not count.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 from tuf.api.serialization.json import JSONSerializer
@@ -87,23 +89,25 @@ class Repository:
         Raises
         ------
         StorageError
-            The disk refused, or `folder` holds something else.
+            The disk refused, another writer is at work, or `folder` holds something else.
         """
-        if folder.exists() and any(path.name not in ("lock",) for path in folder.iterdir()):
-            raise StorageError(f"{folder}: expected an empty folder for the repository, found something there; choose another")
-        for part in ("metadata", "targets", "objects"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        signing = _Signing(folder, keys, now, lifetimes or Lifetimes())
-        with signing.edit_root() as root:
-            for role in ROLES:
-                for signer in keys.signers(role):
-                    root.add_key(signer.public_key, role)
-            root.roles["root"].threshold = keys.root_threshold
-        with signing.edit_targets():
-            pass
-        signing.do_snapshot(force=True)
-        signing.do_timestamp(force=True)
-        signing.flush()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder):
+                if not cls.exists(folder):
+                    _empty(folder)
+                    signing = _Signing(folder, keys, now, lifetimes or Lifetimes(), new=True)
+                    with signing.edit_root() as root:
+                        for role in ROLES:
+                            for signer in keys.signers(role):
+                                root.add_key(signer.public_key, role)
+                        root.roles["root"].threshold = keys.root_threshold
+                    signing.stage(("targets", "snapshot", "timestamp"))
+                    signing.write(("root", "targets", "snapshot", "timestamp"))
+        except OSError as error:
+            raise StorageError(
+                f"{folder}: expected to make a repository, found {error.strerror or error}; choose another folder"
+            ) from error
         return cls(folder)
 
     @contextlib.contextmanager
@@ -115,15 +119,10 @@ class Repository:
         StorageError
             Another writer is at work.
         """
-        try:
-            with filelock.FileLock(self.folder / "lock", timeout=0):
-                for part in ("metadata", "targets", "objects"):
-                    remove_leftovers(self.folder / part)
-                yield
-        except filelock.Timeout as error:
-            raise StorageError(
-                f"{self.folder}: expected no other writer, found one at work; try again when it is done"
-            ) from error
+        with _locked(self.folder):
+            for part in ("metadata", "targets", "objects"):
+                remove_leftovers(self.folder / part)
+            yield
 
     def index(self, channel: str) -> Index | None:
         """Return the index of a channel, None where it has none yet.
@@ -148,6 +147,13 @@ class Repository:
         """Return a file that an entry names."""
         return self._checked(self.folder / "objects" / ref.sha256, ref.sha256)
 
+    def holds(self, sha256: str) -> bool:
+        """Whether an object is here, whole."""
+        try:
+            return hashlib.sha256((self.folder / "objects" / sha256).read_bytes()).hexdigest() == sha256
+        except OSError:
+            return False
+
     def commit(
         self, keys: Keys, index: Index, objects: Mapping[str, bytes], now: datetime, lifetimes: Lifetimes | None = None
     ) -> None:
@@ -165,50 +171,87 @@ class Repository:
             Metadata expire from here on.
         lifetimes
             When.
+
+        Raises
+        ------
+        SyncError
+            The keys are not those of this repository; nothing was written.
         """
-        for name, data in objects.items():
-            if not (self.folder / "objects" / name).exists():
-                write_file(self.folder / "objects" / name, data)
         data = index.bytes()
         digest = hashlib.sha256(data).hexdigest()
-        write_file(self.folder / "targets" / f"{digest}.{index.channel}.json", data)
-        signing = _Signing(self.folder, keys, now, lifetimes or Lifetimes())
+        signing = self._signing(keys, now, lifetimes)
         with signing.edit_targets() as targets:
             targets.targets[f"{index.channel}.json"] = TargetFile(len(data), {"sha256": digest}, f"{index.channel}.json")
-        signing.do_snapshot()
-        signing.do_timestamp()
-        signing.flush()
+        signing.stage(("snapshot", "timestamp"))
+        signing.check()
+        for name, content in objects.items():
+            if not self.holds(name):
+                write_file(self.folder / "objects" / name, content)
+        write_file(self.folder / "targets" / f"{digest}.{index.channel}.json", data)
+        signing.write(("targets", "snapshot", "timestamp"))
 
     def renew(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None = None) -> None:
-        """Sign snapshot and timestamp anew before they expire, targets too where half of their time is over; needs `writing`."""
+        """Sign snapshot and timestamp anew before they expire; needs `writing`.
+
+        Targets too where half of their time is over; so is the root, where enough of its keys are here.
+        """
         lifetimes = lifetimes or Lifetimes()
-        signing = _Signing(self.folder, keys, now, lifetimes)
+        signing = self._signing(keys, now, lifetimes)
+        roles = ["snapshot", "timestamp"]
         if self._targets().expires - now < timedelta(days=lifetimes.targets / 2):
-            with signing.edit_targets():
-                pass
-        signing.do_snapshot(force=True)
-        signing.do_timestamp(force=True)
-        signing.flush()
+            roles.insert(0, "targets")
+        root = signing.root()
+        due = root.expires - now < timedelta(days=lifetimes.root / 2)
+        if due and len(_counting(keys, root, "root")) >= root.roles["root"].threshold:
+            roles.append("root")
+        signing.stage(roles)
+        signing.write(roles)
 
     def rotate(self, keys: Keys, role: str, now: datetime, lifetimes: Lifetimes | None = None) -> int:
         """Replace the keys of a role, and sign anew what they sign; return the new root's version. Needs `writing` and the root keys.
 
-        Devices follow on their next sync; what was signed with the old keys is worthless then, stolen or not.
+        Devices follow on their next sync; what was signed with the old keys is worthless then, stolen or not. Keys of other roles
+        that were lost are replaced too. Cut short at any point, it leaves a repository that the old keys sign or the new ones, and
+        can be done again.
+
+        Raises
+        ------
+        SyncError
+            Too few root keys are here; nothing was changed.
         """
+        signing = self._signing(keys, now, lifetimes)
+        before = signing.root()
+        here, needed = len(_counting(keys, before, "root")), before.roles["root"].threshold
+        if here < needed:
+            raise SyncError(
+                f"{keys.folder}: expected {needed} of this repository's root keys (root-*.pem), which sign what keys count, "
+                f"found {here}; put them back from where they are kept"
+            )
+        roles = {role, *(one for one in ROLES if not _counting(keys, before, one))}
+        made = {one: [signer.public_key for signer in keys.make(one)] for one in sorted(roles)}
+        if roles != {"root"}:
+            with signing.edit_root() as root:
+                for one in sorted(roles - {"root"}):
+                    for key in made[one]:
+                        root.add_key(key, one)
+            signing.write(("root",))
         signing = _Signing(self.folder, keys, now, lifetimes or Lifetimes())
-        made = [signer.public_key for signer in keys.make(role)]
         with signing.edit_root() as root:
-            for keyid in list(root.roles[role].keyids):
-                root.revoke_key(keyid, role)
-            for key in made:
-                root.add_key(key, role)
-        with signing.edit_targets():
-            pass
-        signing.do_snapshot(force=True)
-        signing.do_timestamp(force=True)
-        signing.flush()
-        keys.forget(role, {key.keyid for key in made})
+            for one in sorted(roles):
+                for keyid in list(root.roles[one].keyids):
+                    if keyid not in {key.keyid for key in made[one]}:
+                        root.revoke_key(keyid, one)
+                for key in made[one]:
+                    root.add_key(key, one)
+        signing.stage(("targets", "snapshot", "timestamp"))
+        signing.write(("targets", "snapshot", "timestamp", "root"))
+        for one in sorted(roles):
+            keys.forget(one, {key.keyid for key in made[one]})
         return int(signing.root().version)
+
+    def root_expires(self) -> datetime:
+        """Return when devices no longer take the root: before that it must be signed anew, by `renew` or `rotate`."""
+        return Metadata[Root].from_bytes(self.root()).signed.expires
 
     def root(self) -> bytes:
         """Return the newest root: what a device must have to trust this repository."""
@@ -222,16 +265,29 @@ class Repository:
         sync_folder(self.folder / "objects")
 
     def _targets(self) -> Targets:
+        """What is signed, every link of the chain checked: whoever can write to the folder must not have it signed anew."""
         metadata = self.folder / "metadata"
         try:
-            root = Metadata[Root].from_bytes(self.root())
-            found = Metadata[Targets].from_bytes(_newest(metadata, "targets").read_bytes())
-            root.signed.verify_delegate("targets", found.signed_bytes, found.signatures)
+            root = Metadata[Root].from_bytes(self.root()).signed
+            for role in ("timestamp", "snapshot", "targets"):
+                found: Metadata[Any] = Metadata.from_bytes(_newest(metadata, role).read_bytes())
+                root.verify_delegate(role, found.signed_bytes, found.signatures)
         except RepositoryError as error:
             raise TamperedError(
                 f"{metadata}: expected what its keys sign, found {error}; restore the repository from a mirror"
             ) from error
-        return found.signed
+        except FileNotFoundError as error:
+            raise DamagedError(
+                f"{error.filename or metadata}: expected a file, found none; restore the repository from a mirror"
+            ) from error
+        except OSError as error:
+            raise StorageError(f"{metadata}: expected to read it, found {error.strerror}; check the disk") from error
+        signed: Targets = found.signed
+        return signed
+
+    def _signing(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None) -> _Signing:
+        self._targets()
+        return _Signing(self.folder, keys, now, lifetimes or Lifetimes())
 
     def _checked(self, path: Path, sha256: str) -> bytes:
         try:
@@ -247,10 +303,11 @@ class Repository:
 
 
 class _Signing(Workflow):
-    """python-tuf's repository workflow over staged metadata, which `flush` writes."""
+    """python-tuf's repository workflow over staged metadata, which `write` writes; `new` where there are none yet."""
 
-    def __init__(self, folder: Path, keys: Keys, now: datetime, lifetimes: Lifetimes) -> None:
+    def __init__(self, folder: Path, keys: Keys, now: datetime, lifetimes: Lifetimes, *, new: bool = False) -> None:
         self._folder = folder / "metadata"
+        self._new = new
         self._keys = keys
         self._now, self._lifetimes = now, lifetimes
         self._staged: dict[str, Metadata[Any]] = {}
@@ -260,12 +317,11 @@ class _Signing(Workflow):
         """See `tuf.repository.Repository`."""
         if role in self._staged:
             return deepcopy(self._staged[role])
-        try:
-            return Metadata.from_bytes(_newest(self._folder, role).read_bytes())
-        except FileNotFoundError:
+        if self._new:
             signed = _KINDS[role]()
             signed.version = 0  # `close` counts on
             return Metadata(signed)
+        return Metadata.from_bytes(_newest(self._folder, role).read_bytes())
 
     def close(self, role: str, md: Metadata[Any]) -> None:
         """See `tuf.repository.Repository`."""
@@ -273,10 +329,8 @@ class _Signing(Workflow):
         md.signed.expires = self._now.replace(microsecond=0) + timedelta(days=getattr(self._lifetimes, role))
         md.signatures.clear()
         root = md.signed if role == "root" else self.open("root").signed
-        counting = {*root.roles[role].keyids, *(self._before.roles[role].keyids if role == "root" else ())}
-        for signer in self._keys.signers(role):
-            if signer.public_key.keyid in counting:
-                md.sign(signer, append=True)
+        for signer in _counting(self._keys, root, role, *([self._before] if role == "root" else [])):
+            md.sign(signer, append=True)
         self._staged[role] = md
 
     @property
@@ -289,26 +343,90 @@ class _Signing(Workflow):
         """See `tuf.repository.Repository`."""
         return MetaFile(self.open("snapshot").signed.version)
 
-    def flush(self) -> None:
-        """Write what was staged, the timestamp last."""
+    def stage(self, roles: Sequence[str]) -> None:
+        """Stage new versions of `roles`, of which targets come before snapshot and snapshot before timestamp."""
+        for role in roles:
+            if role == "snapshot":
+                self.do_snapshot(force=True)
+            elif role == "timestamp":
+                self.do_timestamp(force=True)
+            else:
+                with self.edit(role):
+                    pass
+
+    def check(self) -> None:
+        """Refuse what too few keys sign.
+
+        Raises
+        ------
+        SyncError
+            Naming the role.
+        """
         root = self.open("root").signed
-        for role in ("root", "targets", "snapshot", "timestamp"):
-            if role not in self._staged:
-                continue
-            md = self._staged[role]
+        for role, md in self._staged.items():
             try:
                 root.verify_delegate(role, md.signed_bytes, md.signatures)
                 if role == "root" and self._before.version:
                     self._before.verify_delegate(role, md.signed_bytes, md.signatures)
             except RepositoryError as error:
                 raise SyncError(
-                    f"{self._folder}: expected keys that the root names for {role}, found others ({error}); give this repository's keys with --keys"
+                    f"{self._folder}: expected the keys that the root names for {role}, found {_found(self._keys, role)} ({error}); "
+                    f"give this repository's keys with --keys, or replace a lost one with: cfedge keys rotate"
                 ) from error
-        for role in ("root", "targets", "snapshot", "timestamp"):
-            if role in self._staged:
-                md = self._staged[role]
-                name = "timestamp.json" if role == "timestamp" else f"{md.signed.version}.{role}.json"
-                write_file(self._folder / name, md.to_bytes(JSONSerializer(compact=True)))
+
+    def write(self, order: Sequence[str]) -> None:
+        """Check what was staged and write it, in this order."""
+        self.check()
+        for role in order:
+            md = self._staged[role]
+            name = "timestamp.json" if role == "timestamp" else f"{md.signed.version}.{role}.json"
+            write_file(self._folder / name, md.to_bytes(JSONSerializer(compact=True)))
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    lock = filelock.FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise StorageError(f"{folder}: expected no other writer, found one at work; try again when it is done") from error
+    except OSError as error:
+        raise StorageError(f"{folder}: expected to write here, found {error.strerror or error}; check the disk") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _empty(folder: Path) -> None:
+    """Make the folders of a new repository, where nothing is, or what was left of making it before.
+
+    Raises
+    ------
+    StorageError
+        `folder` holds something else.
+    """
+    parts = ("metadata", "targets", "objects")
+    odd = sorted({path.name for path in folder.iterdir()} - {"lock", *parts})
+    begun = [path for part in parts if (folder / part).is_dir() for path in (folder / part).iterdir()]
+    odd += [str(path) for path in begun if not path.match("metadata/1.*.json") and not path.match("metadata/.cfedge-tmp-*")]
+    if odd:
+        raise StorageError(f"{folder}: expected an empty folder for the repository, found {odd[0]!r}; choose another")
+    for part in parts:
+        (folder / part).mkdir(exist_ok=True)
+    for path in begun:
+        path.unlink()
+
+
+def _counting(keys: Keys, root: Root, role: str, *more: Root) -> list[CryptoSigner]:
+    """The signers of a role that are here and that `root`, or one of `more`, names."""
+    named = {keyid for one in (root, *more) for keyid in one.roles[role].keyids}
+    return [signer for signer in keys.signers(role) if signer.public_key.keyid in named]
+
+
+def _found(keys: Keys, role: str) -> str:
+    count = len(keys.signers(role))
+    return f"{count} of other repositories" if count else f"no {role}-*.pem in {keys.folder}"
 
 
 def _newest(folder: Path, role: str) -> Path:

@@ -125,6 +125,7 @@ def check_golden(engine: Answering, bundle: Bundle, vectors: Mapping[str, int] |
         Naming the task and the vector that this machine answers differently.
     """
     smallest = 1.0
+    here_tasks = {task.name for task in bundle.manifest.tasks}  # of a channel's, a device may have asked for some
     for task in bundle.manifest.tasks:
         what = f"golden vectors of task {task.name!r}"
         arrays = load_arrays(bundle[task.golden], what)
@@ -150,7 +151,7 @@ def check_golden(engine: Answering, bundle: Bundle, vectors: Mapping[str, int] |
         smallest = min(smallest, float(cosines.min()))
         answers, free = engine.predict(texts, task=task.name), engine.predict(texts)
         for row, text in enumerate(texts):
-            found = (answers[row].label, free[row].task)
+            found = (answers[row].label, free[row].task if tasks[row] in here_tasks else tasks[row])
             if not cosines[row] >= MIN_COSINE or found != (labels[row], tasks[row]):
                 raise IncompatibleError(
                     f"{what}: expected {labels[row]!r} of task {tasks[row]!r} and cosine >= {MIN_COSINE} for vector {row} ({text[:40]!r}), "

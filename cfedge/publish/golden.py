@@ -1,0 +1,116 @@
+"""Golden vectors of a channel whose tasks change: they are checked among all of its tasks, and restated where those moved them.
+
+Which task a text is taken for depends on what other tasks there are, so what holds at one site, or held last week, may not
+among these. What a task itself answers does not: features and labels must hold, or nothing is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference
+from cfedge.bundle.manifest import FileRef, Task
+from cfedge.errors import IncompatibleError
+from cfedge.progress import Progress, Quiet
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.golden import check_golden
+
+__all__ = ["Settled", "settle"]
+
+#: Vectors that are answered at most, dealt out among the tasks.
+VECTORS = 4096
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Golden vectors that hold.
+
+    Attributes
+    ----------
+    golden
+        By task.
+    made
+        Those that were restated, by SHA-256.
+    moved
+        By task and rival: texts that went to the task and now go to the rival.
+    texts
+        By task, how many there are.
+    """
+
+    golden: Mapping[str, FileRef]
+    made: Mapping[str, bytes]
+    moved: Mapping[tuple[str, str], int]
+    texts: Mapping[str, int]
+
+    @property
+    def restated(self) -> frozenset[str]:
+        """Tasks whose vectors were restated."""
+        return frozenset(name for name, ref in self.golden.items() if ref.sha256 in self.made)
+
+
+def settle(
+    engine: Engine, bundle: Bundle, spare: Mapping[str, FileRef] | None = None, progress: Progress | None = None
+) -> Settled:
+    """Check the golden vectors of `bundle`, which `engine` has open, among all of its tasks.
+
+    Parameters
+    ----------
+    engine, bundle
+        Of all tasks that will be.
+    spare
+        Other golden vectors, by task, to take where those of the manifest do not hold; `bundle` holds them too.
+
+    Raises
+    ------
+    IncompatibleError
+        A task does not answer as it should; naming the vector.
+    """
+    golden: dict[str, FileRef] = {}
+    made: dict[str, bytes] = {}
+    moved: dict[tuple[str, str], int] = {}
+    texts_of: dict[str, int] = {}
+    tasks = bundle.manifest.tasks
+    with (progress or Quiet()).track("checking golden vectors", len(tasks)) as advance:
+        for task in tasks:
+            refs = dict.fromkeys([task.golden, *([spare[task.name]] if spare and task.name in spare else [])])
+            for ref in refs:
+                if _holds(engine, bundle, task, ref):
+                    break
+            else:
+                data, rivals = _restated(engine, task, bundle[ref])
+                ref = reference(data)
+                made[ref.sha256] = data
+                moved |= {(task.name, rival): count for rival, count in rivals.items()}
+                _check(engine, Bundle(bundle.manifest, {**bundle.objects, ref.sha256: data}), task, ref)
+            golden[task.name] = ref
+            texts_of[task.name] = len(cast(list[str], load_note(made.get(ref.sha256) or bundle[ref])["texts"]))
+            advance(1)
+    return Settled(golden, made, moved, texts_of)
+
+
+def _check(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> None:
+    alone = replace(bundle.manifest, tasks=(replace(task, golden=ref),))
+    check_golden(engine, Bundle(alone, bundle.objects), {task.name: max(1, VECTORS // len(bundle.manifest.tasks))})
+
+
+def _holds(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> bool:
+    try:
+        _check(engine, bundle, task, ref)
+    except IncompatibleError:
+        return False
+    return True
+
+
+def _restated(engine: Engine, task: Task, data: bytes) -> tuple[bytes, dict[str, int]]:
+    """The same vectors with the tasks that the texts are taken for now, and how many went to which rival."""
+    what = f"golden vectors of task {task.name!r}"
+    note = load_note(data, what)
+    texts, tasks = cast(list[str], note["texts"]), cast(list[str], note["tasks"])
+    found = [one.task for one in engine.predict(texts)]
+    rivals: dict[str, int] = {}
+    for expected, rival in zip(tasks, found, strict=True):
+        if expected == task.name != rival:
+            rivals[rival] = rivals.get(rival, 0) + 1
+    return dump_arrays(load_arrays(data, what), {**note, "tasks": found}), rivals

@@ -1,0 +1,82 @@
+"""Bundles made from the tiny one in milliseconds: other tasks, other weights, other sites. Their golden vectors are their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from channels import NOW
+
+from cfedge import Engine
+from cfedge.bundle.files import Bundle, load_note, reference, write
+from cfedge.bundle.manifest import Task
+from cfedge.publish.channel import Published, publish
+from cfedge.publish.keys import Keys
+from cfedge.publish.repository import Repository
+from cfedge.runtime.adapter import load_adapter
+from cfedge.runtime.golden import golden_arrays
+from cfedge.store import Store
+from cfedge.sync.trust import Trust
+from cfedge_export.adapters import adapter_onnx
+
+
+def rebuilt(bundle: Bundle, tasks: Sequence[Task]) -> Bundle:
+    """The bundle of these tasks alone, with golden vectors that hold among them."""
+    manifest = replace(bundle.manifest, tasks=tuple(sorted(tasks, key=lambda one: one.name)))
+    engine = Engine(Bundle(manifest, bundle.objects))
+    objects, done = dict(bundle.objects), []
+    for task in manifest.tasks:
+        texts = cast("list[str]", load_note(bundle[task.golden])["texts"])
+        data = golden_arrays(engine, task.name, texts)
+        objects[reference(data).sha256] = data
+        done.append(replace(task, golden=reference(data)))
+    manifest = replace(manifest, tasks=tuple(done))
+    return Bundle(manifest, {ref.sha256: objects[ref.sha256] for ref in manifest.files().values()})
+
+
+def only(bundle: Bundle, *names: str) -> Bundle:
+    """The bundle of some of its tasks."""
+    return rebuilt(bundle, [task for task in bundle.manifest.tasks if task.name in names])
+
+
+def relearned(bundle: Bundle, name: str, scale: float = 0.5) -> Bundle:
+    """The same tasks, of which one has other weights."""
+    return _with(bundle, name, name, None, scale)
+
+
+def cloned(bundle: Bundle, name: str, new: str, classes: Collection[str] | None = None) -> Bundle:
+    """One task more: `name`'s under the name `new`, which nothing tells from it but its labels."""
+    old = next(task for task in bundle.manifest.tasks if task.name == name)
+    return _with(bundle, name, new, tuple(classes or (f"{new} {label}" for label in old.classes)), 1.0)
+
+
+def _with(bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, scale: float) -> Bundle:
+    backbone = bundle.manifest.backbone
+    old = next(task for task in bundle.manifest.tasks if task.name == name)
+    adapter = load_adapter(bundle[old.adapter], old, backbone)
+    arrays = {**adapter.slots, "head.weight": adapter.weight * scale, "head.bias": adapter.bias * scale}
+    data = adapter_onnx(arrays, base=backbone.digest, task=new)
+    made = replace(old, name=new, classes=classes or old.classes, adapter=reference(data))
+    rest = [task for task in bundle.manifest.tasks if task.name != new]
+    return rebuilt(Bundle(bundle.manifest, {**bundle.objects, reference(data).sha256: data}), [*rest, made])
+
+
+def written(bundle: Bundle, folder: Path) -> Path:
+    """The bundle in a folder, in the place of what was there."""
+    write(bundle, folder, replace=True)
+    return folder
+
+
+def new_site(folder: Path, name: str, bundle: Bundle) -> Published:
+    """A site with keys of its own that published `bundle`; in `folder`, as ``keys`` and ``repo``."""
+    keys = Keys.create(folder / "keys", site=name, root_keys=1, root_threshold=1)
+    return publish(written(bundle, folder / "bundle"), folder / "repo", keys, now=NOW)
+
+
+def new_store(site: Path, folder: Path, channel: str = "stable") -> Store:
+    """An empty store that trusts the site."""
+    made = Store.create(folder, channel)
+    Trust.begin(folder / "trust", Repository(site / "repo").root())
+    return made
