@@ -92,7 +92,8 @@ def settle(
 
 def _check(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> None:
     alone = replace(bundle.manifest, tasks=(replace(task, golden=ref),))
-    check_golden(engine, Bundle(alone, bundle.objects), {task.name: max(1, VECTORS // len(bundle.manifest.tasks))})
+    some = {task.name: max(1, VECTORS // len(bundle.manifest.tasks))}
+    check_golden(engine, Bundle(alone, bundle.objects), some, among=engine.tasks)
 
 
 def _holds(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> bool:

@@ -48,7 +48,7 @@ def test_a_threshold_that_the_keys_cannot_reach_is_refused(tmp_path: Path, keys:
 
 @pytest.mark.parametrize("site", ["", "x" * 65, "a\nb"])
 def test_a_site_needs_a_printable_name(tmp_path: Path, site: str) -> None:
-    with pytest.raises(UsageError, match="--site: expected 1..64 printable characters"):
+    with pytest.raises(UsageError, match=r"--site: expected 1\.\.64 printable characters"):
         Keys.create(tmp_path / "keys", site=site)
 
 
