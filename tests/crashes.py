@@ -148,11 +148,11 @@ class History:
         self.record(lambda: begin(self.store, stage))
         self.mark(begun=True)
 
-    def sync(
-        self, stage: Stage, *, opens: bool = True, erasing: bool = False, source: Callable[[Path], Source] = Folder
-    ) -> None:
+    def sync(self, stage: Stage, *, opens: bool = True, erasing: bool = False, source: Callable[[Path], Source] = Folder) -> None:
         """Sync, and let an engine open what came."""
-        self.mark(stage=stage, erasing=erasing, answers=self.facts.answers | {stage.newest} if self.facts.answers else frozenset())
+        self.mark(
+            stage=stage, erasing=erasing, answers=self.facts.answers | {stage.newest} if self.facts.answers else frozenset()
+        )
         self.record(lambda: run(self.store, stage, source(stage.repo)))
         answers = self.facts.answers if stage.refused else frozenset({stage.newest})
         if stage.refused:
@@ -343,7 +343,9 @@ def _check_tidy(store: Store) -> None:
     needed = {ref.sha256 for number in store.generations() for ref in store.manifest(number).files().values()}
     assert {path.name for path in store.objects.iterdir()} == needed, "objects too many"
     assert not (store.folder / "partial").exists() or not list((store.folder / "partial").iterdir()), "downloads too many"
-    assert {path.name for path in (store.folder / "trials").iterdir()} <= {str(one) for one in store.generations()}, "trials too many"
+    assert {path.name for path in (store.folder / "trials").iterdir()} <= {str(one) for one in store.generations()}, (
+        "trials too many"
+    )
 
 
 # Histories

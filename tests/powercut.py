@@ -109,7 +109,9 @@ class Model:
         """What a power cut may leave: every combination up to `most`, otherwise the extremes, each alone, and draws."""
         items: list[tuple[tuple[int, str | None], list[Any]]] = []
         for number, node in enumerate(self.nodes):
-            found: list[tuple[tuple[int, str | None], list[Any]]] = [((number, name), _options(was)) for name, was in node.names.items()]
+            found: list[tuple[tuple[int, str | None], list[Any]]] = [
+                ((number, name), _options(was)) for name, was in node.names.items()
+            ]
             if len(node.data) > 1:
                 found.append(((number, None), _contents(node.data)))
             items += [(key, options) for key, options in found if len(options) > 1]
@@ -343,9 +345,7 @@ def _never(*rest: Any, **more: Any) -> None:
 
 def tree(root: Path) -> Tree:
     """All that is below `root`."""
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else None for path in sorted(root.rglob("*"))
-    }
+    return {path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else None for path in sorted(root.rglob("*"))}
 
 
 def build(root: Path, what: Tree) -> None:

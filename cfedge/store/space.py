@@ -39,7 +39,6 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
         return 0
     gone = set(erased)
     kept, needed, begun = 0, set(keep), set(keep)
-    dropped: list[int] = []
     for number in sorted(store.generations(), key=lambda one: (one != pointer.generation, -one)):
         files = _files(store, number)
         sound = files is not None and not files & gone and not store.trials.pending(number)
@@ -49,10 +48,8 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
             needed |= files or set()
         else:
             _unlink(store.folder / "generations" / f"{number}.json")
-            dropped.append(number)
     sync_folder(store.folder / "generations")
-    for number in dropped:  # not before: one that comes back after a power cut has yet to open
-        store.trials.forget(number)
+    store.trials.keep(store.generations())  # not before: one that comes back after a power cut has yet to open
     freed = 0
     for folder, wanted in ((store.objects, needed), (store.folder / "partial", begun)):
         for path in _listed(folder):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from cfedge.storage import sync_folder, write_file
@@ -58,6 +59,15 @@ class Trials:
         """Delete the counter of a generation that is no more."""
         with contextlib.suppress(OSError):
             self._path(generation).unlink()
+
+    def keep(self, generations: Collection[int]) -> None:
+        """Delete the counters of all others."""
+        with contextlib.suppress(OSError):
+            others = [path for path in self._folder.iterdir() if path.name not in set(map(str, generations))]
+            for path in others:
+                path.unlink()
+            if others:
+                sync_folder(self._folder)
 
     def _starts(self, generation: int) -> int:
         try:
