@@ -42,6 +42,6 @@ def test_warnings_leave_a_machine_fit(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_is_refused_before_anything_is_tried() -> None:
     with pytest.raises(
-        UsageError, match="^profile: expected one of apple-m, .*, found 'pi'; they are explained by: cfedge devices$"
+        UsageError, match=r"^profile: expected one of apple-m, .*, found 'pi'; they are explained by: cfedge devices$"
     ):
         examine(profile="pi", limits=Limits(start_timeout_s=0.0))
