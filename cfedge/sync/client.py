@@ -2,6 +2,9 @@
 
 In this order, each on the disk before the next: signed metadata; the log; objects; the generation; the probe; the pointer.
 Whatever fails, the generation that answered goes on.
+
+What was damaged on this disk: the pointer, its generation's file, metadata and the index are put right by the next sync; the log
+and objects by the next one that finds something new, or with `Plan.retry` at once. The trusted root is for `Trust.begin`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -50,7 +53,7 @@ class Plan:
     dry_run
         Fetch what is signed and say what would come; change no generation.
     retry
-        Try again what this machine refused before.
+        Check all that is here, and fetch again what is damaged; try again what this machine refused before.
     """
 
     wanted: tuple[str, ...] = ("*",)
@@ -75,7 +78,7 @@ class Synced:
     added, updated, removed
         Tasks, against the generation before; with `Plan.dry_run` or `pinned` what would change.
     fetched_bytes, requests
-        Over the network, of objects and the log; metadata beside.
+        Of all that was asked for, metadata included.
     missing_bytes
         Of objects that were not here.
     freed_bytes
@@ -152,13 +155,20 @@ def sync(
         report = _Report(store, fetcher, freshness(store.folder / "trust", now(), index.time))
         if installed and not plan.retry and notes.done == f"{state} {installed.manifest}":
             return report.done()
-        seen = view(feed.entries(index, index.entries_for(store.device)))
+        seen = view(feed.entries(index, index.entries_for(store.device), fetcher))
+        second, third = index.looks_for(store.device)
+        index = replace(index, second_look=second, third_look=third)
         manifest = manifest_of(seen, index, lambda name: any(fnmatch.fnmatchcase(name, one) for one in plan.wanted))
         digest = hashlib.sha256(serialize(manifest)).hexdigest()
         report.see(store.manifest(installed.generation) if installed else None, manifest, seen)
         missing = _missing(store, manifest)
         is_here = installed is not None and installed.manifest == digest and not missing
-        if plan.dry_run or (installed and installed.pinned and not is_here):
+        if plan.dry_run:
+            return report.done(missing=missing)
+        if installed and installed.pinned and not is_here:
+            if plan.retry:
+                pinned = store.manifest(installed.generation)
+                _fetch(store, fetcher, pinned, _missing(store, pinned), plan, progress or Quiet())
             return report.done(missing=missing)
         if not is_here:
             if not plan.retry:
@@ -181,11 +191,11 @@ def _installed(store: Store) -> Pointer | None:
     """The pointer; None where there is none, or where it or its generation is damaged: this sync then puts it right."""
     try:
         pointer = store.pointer()
-        if pointer is not None:
-            store.manifest(pointer.generation)
-    except BundleError:
-        return None
-    return pointer
+        if pointer is None or digest_of(store.folder / "generations" / f"{pointer.generation}.json") == pointer.manifest:
+            return pointer
+    except (BundleError, FileNotFoundError):
+        pass
+    return None
 
 
 class _Notes:
@@ -247,12 +257,16 @@ def _fetch(
     try:
         check_room(store, missing.values(), plan.budget_bytes)
     except NoSpaceError:
-        collect(store, keep=[ref.sha256 for ref in manifest.files().values()])
+        with contextlib.suppress(BundleError):  # a damaged pointer, which this sync puts right
+            collect(store, keep=[ref.sha256 for ref in manifest.files().values()])
         check_room(store, missing.values(), plan.budget_bytes)
+    pointer = _installed(store)
+    before = store.manifest(pointer.generation).files() if pointer else {}
     if missing:
         with progress.track("fetching", sum(ref.size for ref in missing.values())) as advance:
             for role, ref in missing.items():
-                fetcher.into(store.objects / ref.sha256, role, ref, advance)
+                like = store.objects / before[role].sha256 if role in before else None
+                fetcher.into(store.objects / ref.sha256, role, ref, advance, like if like and like.exists() else None)
     sync_folder(store.objects)
 
 
@@ -276,7 +290,9 @@ class _Report:
         self._conflicts = tuple(one.text for one in seen.conflicts)
 
     def done(self, *, missing: dict[str, FileRef] | None = None, changed: bool = False, freed_bytes: int = 0) -> Synced:
-        pointer = self._store.pointer()
+        pointer: Pointer | None = None
+        with contextlib.suppress(BundleError):
+            pointer = self._store.pointer()
         return Synced(
             generation=pointer.generation if pointer else None,
             changed=changed,

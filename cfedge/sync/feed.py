@@ -11,7 +11,7 @@ from pathlib import Path
 from cfedge.bundle.manifest import FileRef
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index, lines_of, parse_index, parse_log, present
-from cfedge.errors import RolledBackError, SchemaError, TamperedError
+from cfedge.errors import RolledBackError, SchemaError, StaleError, TamperedError
 from cfedge.storage import write_file
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.trust import Trust
@@ -42,15 +42,20 @@ class Feed:
         except (OSError, SchemaError):
             return None
 
-    def entries(self, index: Index, count: int) -> list[Entry]:
-        """Return the log's first `count` entries.
+    def entries(self, index: Index, count: int, fetcher: Fetcher) -> list[Entry]:
+        """Return the log's first `count` entries; where the log is damaged, from the repository again.
 
         Raises
         ------
-        TamperedError, SchemaError
+        OfflineError, TamperedError, SchemaError
             See `cfedge.catalogue.log.parse_log`.
         """
-        return parse_log(self._bytes(), index, count)
+        try:
+            return parse_log(self._bytes(), index, count)
+        except TamperedError:
+            log = _extended(self._bytes(), None, index, fetcher)
+            write_file(self._log / "entries", log)
+            return parse_log(log, index, count)
 
     def follow(self, fetcher: Fetcher, now: datetime, *, verify: bool = False) -> Index:
         """Bring metadata, index and log up to date.
@@ -70,9 +75,17 @@ class Feed:
             What was trusted and kept stays.
         """
         last = self.last()
-        trust = Trust(self._trust, fetcher.source)
         now = max(now, last.time) if last else now
-        if last is not None and not verify and trust.is_unchanged(now):
+        for _ in range(fetcher.places - 1):
+            try:
+                return self._followed(fetcher, last, now, verify=verify)
+            except (RolledBackError, SchemaError, StaleError, TamperedError):
+                fetcher.turn()
+        return self._followed(fetcher, last, now, verify=verify)
+
+    def _followed(self, fetcher: Fetcher, last: Index | None, now: datetime, *, verify: bool) -> Index:
+        trust = Trust(self._trust, fetcher)
+        if last is not None and not verify and trust.is_unchanged(self._channel, last.bytes(), now):
             return last
         trust.refresh(now)
         index, data = trust.index(self._channel, last.bytes() if last else b"")

@@ -7,14 +7,16 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from cfedge.bundle.manifest import FileRef
 from cfedge.errors import OfflineError, StorageError, TamperedError
-from cfedge.sync.transport import Missing, Source
+from cfedge.storage import write_file
+from cfedge.sync.delta import MIN_BYTES, apply, path_of
+from cfedge.sync.transport import Mirrors, Missing, Received, Source
 
 __all__ = ["Fetcher", "digest_of"]
 
@@ -26,7 +28,7 @@ _ATTEMPTS, _WAIT_S = 3, 0.5
 
 @dataclass
 class Fetcher:
-    """Fetches objects for one sync.
+    """Fetches objects for one sync, and is a source of all else, under the same deadline.
 
     Attributes
     ----------
@@ -49,8 +51,17 @@ class Fetcher:
     requests: int = 0
     _jitter: random.Random = field(default_factory=random.Random)
 
-    def into(self, target: Path, role: str, ref: FileRef, advance: Callable[[int], None] = lambda size: None) -> None:
+    def into(
+        self,
+        target: Path,
+        role: str,
+        ref: FileRef,
+        advance: Callable[[int], None] = lambda size: None,
+        like: Path | None = None,
+    ) -> None:
         """Fetch the object `ref` into the file `target`, whole and checked, or not at all. Its folder is the caller's to sync.
+
+        Where the repository has a delta from the object in the file `like`, which is named by its SHA-256, that is fetched instead.
 
         Raises
         ------
@@ -63,20 +74,15 @@ class Fetcher:
         """
         part = self.partial / ref.sha256
         try:
+            if like is not None and not part.exists() and self._patched(target, ref, like):
+                advance(ref.size)
+                return
             self.partial.mkdir(exist_ok=True)
             sink = _Part(part, advance)
             try:
-                resumed = sink.size
-                if resumed > ref.size:
+                if sink.size > ref.size:
                     sink.restart()
-                self._complete(sink, role, ref)
-                if not sink.is_whole(ref) and resumed:
-                    # What was kept from an earlier time or another mirror may be at fault: once more, from nothing.
-                    sink.restart()
-                    self._complete(sink, role, ref)
-                if not sink.is_whole(ref):
-                    sink.restart()
-                    raise self._tampered(role, ref)
+                self._checked(sink, role, ref)
             finally:
                 sink.close()
             os.replace(part, target)
@@ -88,16 +94,72 @@ class Fetcher:
     def bytes_from(self, ref: FileRef, role: str, begun: bytes) -> bytes:
         """Fetch the rest of the small object `ref`, of which `begun` is the beginning, into memory; for errors see `into`."""
         memory = _Memory(bytearray(begun))
-        self._complete(memory, role, ref)
-        if not memory.is_whole(ref) and begun:
-            memory.restart()
-            self._complete(memory, role, ref)
-        if not memory.is_whole(ref):
-            raise self._tampered(role, ref)
+        self._checked(memory, role, ref)
         return bytes(memory.data)
 
-    def _tampered(self, role: str, ref: FileRef) -> TamperedError:
-        return TamperedError(
+    @property
+    def name(self) -> str:
+        """Of the source."""
+        return self.source.name
+
+    def read(self, path: str, start: int = 0) -> Received:
+        """See `Source.read`: as the source answers, while there is time."""
+        self._in_time(path)
+        self.requests += 1
+        received = self.source.read(path, start)
+
+        def pieces() -> Generator[bytes, None, None]:
+            with contextlib.closing(received.pieces):
+                for piece in received.pieces:
+                    self.fetched_bytes += len(piece)
+                    yield piece
+                    self._in_time(path)
+
+        return Received(received.start, pieces())
+
+    def turn(self) -> None:
+        """Ask the next mirror first: what this one answered was no good."""
+        if isinstance(self.source, Mirrors):
+            self.source.turn()
+
+    @property
+    def places(self) -> int:
+        """How many mirrors there are."""
+        return self.source.places if isinstance(self.source, Mirrors) else 1
+
+    def _in_time(self, what: str) -> None:
+        if self.now_s() > self.deadline_s:
+            raise OfflineError(f"{what}: expected it before the deadline, found that this has passed; sync again to resume")
+
+    def _patched(self, target: Path, ref: FileRef, like: Path) -> bool:
+        """Make the object from a delta, if there is one and it gives the object."""
+        if ref.size < MIN_BYTES:
+            return False
+        delta = bytearray()
+        try:
+            with contextlib.closing(self.read(path_of(like.name, ref.sha256)).pieces) as pieces:
+                for piece in pieces:
+                    delta += piece
+                    if len(delta) > ref.size:
+                        return False
+        except (Missing, OfflineError):
+            return False
+        new = apply(like.read_bytes(), bytes(delta), ref.size)
+        if new is None or hashlib.sha256(new).hexdigest() != ref.sha256:
+            return False
+        write_file(target, new)
+        return True
+
+    def _checked(self, sink: _Sink, role: str, ref: FileRef) -> None:
+        """Complete the sink with the object, or leave it empty."""
+        # What was kept from an earlier time may be at fault, or a mirror: then from nothing, from each of them.
+        for _ in range(self.places + bool(sink.size)):
+            self._complete(sink, role, ref)
+            if sink.is_whole(ref):
+                return
+            sink.restart()
+            self.turn()
+        raise TamperedError(
             f"{self.source.name}/objects/{ref.sha256} ({role}): expected {ref.size} bytes of this SHA-256, found others; "
             f"use another mirror"
         )
@@ -108,22 +170,14 @@ class Fetcher:
         while sink.size < ref.size:
             before = sink.size
             try:
-                if self.now_s() > self.deadline_s:
-                    raise OfflineError(
-                        f"{role}: expected it before the deadline, found {before} of {ref.size} bytes; sync again to resume"
-                    )
-                self.requests += 1
-                received = self.source.read(path, before)
+                received = self.read(path, before)
                 with contextlib.closing(received.pieces):
                     if received.start != before:
                         sink.restart()
                     for piece in received.pieces:
-                        self.fetched_bytes += len(piece)
                         sink.write(piece[: ref.size - sink.size])
                         if sink.size >= ref.size:
                             return
-                        if self.now_s() > self.deadline_s:
-                            break
                 failure = OfflineError(f"{role}: expected {ref.size} bytes, found {sink.size}; sync again to resume")
             except Missing as error:
                 raise OfflineError(
@@ -141,6 +195,9 @@ class _Sink(Protocol):
     """Where an object's bytes go."""
 
     size: int
+
+    def is_whole(self, ref: FileRef) -> bool:
+        """Whether this is the object."""
 
     def write(self, piece: bytes) -> None:
         """Append."""

@@ -5,12 +5,13 @@ What kills, hangs or fills the memory of the child does so to nobody else.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from cfedge.errors import CfedgeError, IncompatibleError
+from cfedge.errors import CfedgeError, IncompatibleError, MachineError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, note_passed
 from cfedge.store import Store
@@ -29,12 +30,21 @@ def probe(store: Store, generation: int, new: Collection[str]) -> None:
     ------
     IncompatibleError
         It does not open or does not answer as it should; naming the cause.
+    MachineError
+        No child could be started.
     """
-    command = [sys.executable, "-m", "cfedge.sync.probe", str(store.folder), str(generation), *new]
+    command = [sys.executable, "-m", "cfedge.sync.probe", str(store.folder), str(generation)]
+    names = json.dumps(sorted(new))  # not as arguments: their length is bounded
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_S, check=False)
+        done = subprocess.run(
+            command, input=names, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=LIMIT_S, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise _failed(generation, f"no answer in {LIMIT_S} s") from error
+    except OSError as error:
+        raise MachineError(
+            f"generation {generation}: expected to try it in a child process, found {error.strerror}; make room and sync again"
+        ) from error
     if done.returncode < 0:
         raise _failed(generation, f"death by signal {-done.returncode}")
     if done.returncode:
@@ -69,7 +79,7 @@ def _failed(generation: int, found: str) -> IncompatibleError:
     )
 
 
-def _main(folder: str, generation: str, *new: str) -> int:
+def _main(folder: str, generation: str) -> int:
     try:
         import resource
     except ImportError:
@@ -79,7 +89,7 @@ def _main(folder: str, generation: str, *new: str) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        probe_here(Store(Path(folder)), int(generation), set(new))
+        probe_here(Store(Path(folder)), int(generation), set(json.load(sys.stdin)))
     except CfedgeError as error:
         print(f"cfedge: {error}", file=sys.stderr)
         return error.exit_code

@@ -7,6 +7,7 @@ exception of a library never leaves. The specification: https://theupdateframewo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,8 +20,8 @@ from tuf.api.metadata import TargetFile
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from cfedge.catalogue.log import INDEX_BYTES, Index, parse_index
-from cfedge.errors import DamagedError, OfflineError, RolledBackError, StaleError, SyncError, TamperedError
-from cfedge.storage import write_file
+from cfedge.errors import DamagedError, OfflineError, RolledBackError, StaleError, StorageError, SyncError, TamperedError
+from cfedge.storage import sync_folder, write_file
 from cfedge.sync.transport import Missing, Source
 
 __all__ = ["Trust", "freshness"]
@@ -48,18 +49,20 @@ class Trust:
 
     @staticmethod
     def begin(folder: Path, root: bytes) -> None:
-        """Trust `root`, which came with the device; nothing changes where something is trusted already.
+        """Trust `root`, which came with the device; nothing changes where a root is trusted already, and is not damaged.
 
         Raises
         ------
         TamperedError
             It is no root that its own keys sign.
         """
-        if (folder / "root.json").exists():
+        with contextlib.suppress(DamagedError):
+            _trusting(folder, _Unreachable())
             return
-        folder.mkdir(parents=True, exist_ok=True)
         with _translated("root"):
+            folder.mkdir(parents=True, exist_ok=True)
             _DurableUpdater(str(folder), "metadata", fetcher=_Unreachable(), config=_CONFIG, bootstrap=root)
+            sync_folder(folder.parent)
 
     def refresh(self, now: datetime) -> None:
         """Bring the metadata up to date.
@@ -76,36 +79,42 @@ class Trust:
         DamagedError
             The trusted root is missing or damaged.
         """
-        root = self._folder / "root.json"
-        if not root.is_file():
-            raise DamagedError(
-                f"{root}: expected the trusted root, found none; give the one that came with the device with --root"
-            )
+        updater = _trusting(self._folder, self._reading)
         with _translated(self._source.name):
-            updater = _DurableUpdater(
-                str(self._folder), "metadata", fetcher=self._reading, config=_CONFIG, bootstrap=None
-            )
             updater.at(now)
             updater.refresh()
         self._updater = updater
 
-    def is_unchanged(self, now: datetime) -> bool:
-        """Whether the repository still answers with the very timestamp that is trusted, not expired, and no newer root.
+    def is_unchanged(self, channel: str, index: bytes, now: datetime) -> bool:
+        """Whether the repository still answers with the very timestamp that is trusted, and no newer root, and `index` is what
+        they lead to, none of them expired.
 
         Then nothing is new, and no signature need be verified to know it: on a board without a compiled library each costs
-        milliseconds.
+        milliseconds. Trusted metadata were verified before they were written; a refresh that was cut leaves some of them newer
+        than others, which then do not lead to `index`.
         """
         try:
             known = (self._folder / "timestamp.json").read_bytes()
-            version = json.loads((self._folder / "root.json").read_bytes())["signed"]["version"]
+            root, timestamp, snapshot, targets = (
+                json.loads((self._folder / f"{role}.json").read_bytes())["signed"]
+                for role in ("root", "timestamp", "snapshot", "targets")
+            )
+            leads = (
+                timestamp["meta"]["snapshot.json"]["version"] == snapshot["version"]
+                and snapshot["meta"]["targets.json"]["version"] == targets["version"]
+                and targets["targets"][f"{channel}.json"]["hashes"]["sha256"] == hashlib.sha256(index).hexdigest()
+                and all(now < _expires(role) for role in (root, timestamp, snapshot, targets))
+            )
+            version = int(root["version"])
         except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if not leads:
             return False
         with _translated(self._source.name):
             try:
                 self._reading.download_bytes(f"metadata/{version + 1}.root.json", _CONFIG.root_max_length)
             except exceptions.DownloadHTTPError:
-                same = self._reading.download_bytes("metadata/timestamp.json", _CONFIG.timestamp_max_length) == known
-                return same and freshness(self._folder, now, None) == "fresh"
+                return self._reading.download_bytes("metadata/timestamp.json", _CONFIG.timestamp_max_length) == known
         return False
 
     def target(self, path: str) -> TargetFile | None:
@@ -157,13 +166,16 @@ def freshness(folder: Path, now: datetime, floor: datetime | None) -> str:
     before a time that has certainly passed, so nothing can be said, or nothing was ever fetched.
     """
     try:
-        signed = json.loads((folder / "timestamp.json").read_bytes())["signed"]
-        expires = datetime.strptime(signed["expires"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        expires = _expires(json.loads((folder / "timestamp.json").read_bytes())["signed"])
     except (OSError, ValueError, KeyError, TypeError):
         return "unverified"
     if floor is not None and now < floor:
         return "unverified"
-    return "fresh" if now <= expires else "stale"
+    return "fresh" if now < expires else "stale"
+
+
+def _expires(signed: dict[str, str]) -> datetime:
+    return datetime.strptime(signed["expires"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
 class _DurableUpdater(Updater):
@@ -185,6 +197,17 @@ class _DurableUpdater(Updater):
         if link.is_symlink():
             os.unlink(link)
         self._persist_file(str(link), current.read_bytes())
+
+
+def _trusting(folder: Path, fetcher: FetcherInterface) -> _DurableUpdater:
+    """Trust the root in `folder`, if its own keys sign it."""
+    try:
+        return _DurableUpdater(str(folder), "metadata", fetcher=fetcher, config=_CONFIG, bootstrap=None)
+    except (OSError, exceptions.RepositoryError) as error:
+        found = error.strerror if isinstance(error, OSError) else error
+        raise DamagedError(
+            f"{folder / 'root.json'}: expected the trusted root, found {found}; give the one that came with the device with --root"
+        ) from error
 
 
 class _Reading(FetcherInterface):
@@ -234,6 +257,10 @@ class _translated:  # noqa: N801 - used as a function
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         where = self._where
+        if isinstance(error, OSError):
+            raise StorageError(
+                f"{error.filename}: expected to keep what is trusted there, found {error.strerror}; check the disk"
+            ) from error
         if isinstance(error, exceptions.ExpiredMetadataError):
             raise StaleError(
                 f"{where}: expected metadata that have not expired, found {error}; what is installed goes on; ask who publishes it to "
