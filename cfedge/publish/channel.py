@@ -16,11 +16,12 @@ from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import SyncError, TaskError, UsageError
 from cfedge.progress import Progress
 from cfedge.publish.changes import entries_of, next_clock, removal
-from cfedge.publish.golden import Settled, settle
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
+from cfedge.publish.settle import Settled, settle
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
+from cfedge.sync.delta import make
 
 __all__ = ["Published", "appended", "bundle_of", "existing", "publish", "remeasured", "roll_out", "withdraw"]
 
@@ -115,6 +116,8 @@ def publish(
         wanted = {ref.sha256 for entry in new for ref in entry.files().values()}
         objects = {name: objects[name] for name in sorted(wanted & objects.keys()) if not repository.holds(name)}
         index, blocks = appended(index, channel, before, new, looks=looks, now=now, share=share)
+        if seen.backbone is not None:
+            _hint(repository, seen.backbone, made)
         repository.commit(keys, index, {**objects, **blocks}, now)
     return _published(index, new, sum(map(len, objects.values())), view([*before, *new]), mine)
 
@@ -226,6 +229,15 @@ def _known(made: Bundle, seen: View) -> dict[str, FileRef]:
         same = known is not None and (known.adapter, known.signature) == (task.adapter, task.signature)
         found[task.name] = known.golden if known is not None and same else task.golden
     return found
+
+
+def _hint(repository: Repository, before: Entry, made: Bundle) -> None:
+    """Make deltas for devices that have the channel's backbone, where they pay."""
+    backbone = made.manifest.backbone
+    for role, old in before.files().items():
+        new = getattr(backbone, role)
+        if new != old and (delta := make(repository.object(old), made[new])) is not None:
+            repository.hint(old, new, delta)
 
 
 def _published(index: Index, new: list[Entry], object_bytes: int, seen: View, mine: set[str]) -> Published:

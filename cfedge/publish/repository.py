@@ -35,6 +35,7 @@ from cfedge.catalogue.log import Index, parse_index, parse_log
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.storage import remove_leftovers, sync_folder, write_file
+from cfedge.sync.delta import path_of
 
 __all__ = ["Lifetimes", "Repository"]
 
@@ -189,6 +190,12 @@ class Repository:
                 write_file(self.folder / "objects" / name, content)
         write_file(self.folder / "targets" / f"{digest}.{index.channel}.json", data)
         signing.write(("targets", "snapshot", "timestamp"))
+
+    def hint(self, old: FileRef, new: FileRef, delta: bytes) -> None:
+        """Keep a delta between two files for devices that have the old one (`cfedge.sync.delta`); needs `writing`."""
+        path = self.folder / path_of(old.sha256, new.sha256)
+        path.parent.mkdir(exist_ok=True)
+        write_file(path, delta)
 
     def renew(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None = None) -> None:
         """Sign snapshot and timestamp anew before they expire; needs `writing`.

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import lzma
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from channels import NOW, Site, backbone, no_probe
 
+from cfedge.bundle.files import reference
+from cfedge.bundle.manifest import FileRef
+from cfedge.catalogue.view import view
+from cfedge.store import Store
+from cfedge.sync.client import sync
 from cfedge.sync.delta import MIN_BYTES, apply, make
+from cfedge.sync.transport import Folder
 
 
 def moved(old: bytes, share: float, rng: np.random.Generator) -> bytes:
@@ -50,3 +59,45 @@ def test_a_delta_that_unpacks_to_more_than_the_file_is_given_up_early() -> None:
 )
 def test_what_is_no_delta_gives_nothing(delta: bytes) -> None:
     assert apply(b"x" * 100, delta, 100) is None
+
+
+@pytest.fixture
+def trained_on(tmp_path: Path) -> tuple[Site, Store, FileRef, FileRef, bytes]:
+    """A site whose backbone was trained on a little, a device that has the old one, and the delta between the trunks."""
+    rng = np.random.default_rng(0)
+    site = Site(tmp_path / "site")
+    trunk = rng.normal(0, 30, MIN_BYTES).astype(np.int8).tobytes()
+    for step, data in enumerate((trunk, moved(trunk, 0.05, rng))):
+        record, files = backbone()
+        old = view(site.entries()).backbone
+        assert old is not None
+        record = replace(record, name=f"large-{step}", trunk=reference(data))
+        site.append("backbone", record.name, record, {**files, record.trunk.sha256: data}, replaces=[old])
+        site.teach("lights")
+        if not step:
+            store, before = site.store(tmp_path / "store"), record.trunk
+            sync(store, Folder(site.repo), now=lambda: NOW, probing=no_probe)
+    delta = make(trunk, data)
+    assert delta is not None
+    return site, store, before, record.trunk, delta
+
+
+def test_a_device_that_has_the_old_file_fetches_the_delta_alone(trained_on: tuple[Site, Store, FileRef, FileRef, bytes]) -> None:
+    site, store, old, new, delta = trained_on
+    site.repository.hint(old, new, delta)
+    done = sync(store, Folder(site.repo), now=lambda: NOW, probing=no_probe)
+    assert (store.objects / new.sha256).stat().st_size == new.size
+    assert done.fetched_bytes < len(delta) + 20_000 < new.size / 4
+    store.bundle(store.to_open())
+
+
+@pytest.mark.parametrize("attack", ["none", "noise", "another file", "endless"])
+def test_without_a_good_delta_the_whole_file_is_fetched(
+    trained_on: tuple[Site, Store, FileRef, FileRef, bytes], attack: str
+) -> None:
+    site, store, old, new, _ = trained_on
+    forged = {"noise": b"noise", "another file": lzma.compress(bytes(new.size)), "endless": bytes(new.size + 1)}
+    if attack in forged:
+        site.repository.hint(old, new, forged[attack])
+    assert sync(store, Folder(site.repo), now=lambda: NOW, probing=no_probe).fetched_bytes >= new.size
+    store.bundle(store.to_open())
