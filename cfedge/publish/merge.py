@@ -18,9 +18,9 @@ from cfedge.errors import IncompatibleError
 from cfedge.progress import Progress, Quiet
 from cfedge.publish.changes import next_clock
 from cfedge.publish.channel import appended, bundle_of, existing, remeasured
-from cfedge.publish.golden import Settled, settle
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
+from cfedge.publish.settle import Settled, settle
 from cfedge.runtime.engine import Engine
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
