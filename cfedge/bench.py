@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cfedge.bundle.files import Bundle, load_note, read
+from cfedge.bundle.files import Bundle, load_note
 from cfedge.device import Machine, probe
 from cfedge.errors import CfedgeError
+from cfedge.store import bundle_at
 
 __all__ = ["Bench", "Quantiles", "golden_texts", "measure"]
 
@@ -64,7 +65,7 @@ class Bench:
 
 
 def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int = 5) -> Bench:
-    """Measure the bundle in `path`.
+    """Measure the bundle, or what answers of the store, in `path`.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int =
     cold_starts
         New processes timed from start to first answer.
     """
-    bundle = read(path)
+    bundle = bundle_at(path)
     texts = golden_texts(bundle)
     warm = json.loads(_child(_WARM, [str(path), str(threads), str(runs)], json.dumps(texts)))
     cold = []  # after the warm process, which has answered the golden vectors where that was still to be done

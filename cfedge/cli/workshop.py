@@ -34,14 +34,14 @@ def init(
     json: JSON = False,
 ) -> None:
     """Prepare a backbone once: export, cut, quantise, freeze."""
-    from cfedge.store import manifest_at
+    from cfedge.store import bundle_at
     from cfedge.train.data import load
     from cfedge_export.prepare import prepare
 
     made = prepare(
         workspace, backbone, folder=folder, split=split, sample=load(measure).train if measure else None,
         parts=tuple(part.strip() for part in slots.split(",") if part.strip()), scheme=scheme,
-        like=manifest_at(like).backbone if like else None, progress=TerminalProgress(),
+        like=bundle_at(like).manifest.backbone if like else None, progress=TerminalProgress(),
     )  # fmt: skip
     record = made.backbone
     shipped = record.trunk.size + record.tail.size + record.tokenizer.size

@@ -1,5 +1,5 @@
 """The device's folder: objects by digest, generations, one pointer. Who fills it is `cfedge.sync`'s; who answers, the engine's."""
 
-from cfedge.store.generations import Pointer, Store, manifest_at
+from cfedge.store.generations import Pointer, Store, bundle_at
 
-__all__ = ["Pointer", "Store", "manifest_at"]
+__all__ = ["Pointer", "Store", "bundle_at"]

@@ -31,7 +31,7 @@ from cfedge.errors import DamagedError, MissingExtraError, SchemaError, StorageE
 from cfedge.storage import remove_leftovers, sync_folder, write_file
 from cfedge.store.trials import MAX_STARTS, Trials
 
-__all__ = ["KEPT", "Pointer", "Store", "manifest_at"]
+__all__ = ["KEPT", "Pointer", "Store", "bundle_at"]
 
 SCHEMA = 1
 #: Generations that stay on the disk: the one that answers and the one to go back to.
@@ -119,7 +119,9 @@ class Store:
             sync_folder(folder)
             sync_folder(folder.parent)
         except OSError as error:
-            raise StorageError(f"{folder}: expected to make a store, found {error.strerror or error}; choose another folder") from error
+            raise StorageError(
+                f"{folder}: expected to make a store, found {error.strerror or error}; choose another folder"
+            ) from error
         write_file(folder / "store.json", canonical_json(asdict(_Facts(channel, secrets.token_hex(16), SCHEMA))))
         return cls(folder)
 
@@ -266,17 +268,18 @@ class Store:
         return self.folder / "generations" / f"{generation}.json"
 
 
-def manifest_at(folder: Path) -> Manifest:
-    """Return the manifest of the bundle in `folder`, or of what answers of the store there.
+def bundle_at(folder: Path) -> Bundle:
+    """Read the bundle in `folder`, or what answers of the store there, with every check.
 
     Raises
     ------
     DamagedError, SchemaError, StorageError
+        See `cfedge.bundle.files.read`.
     """
     if Store.exists(folder):
         store = Store(folder)
-        return store.manifest(store.to_open())
-    return read(folder).manifest
+        return store.bundle(store.to_open())
+    return read(folder)
 
 
 def _read(path: Path, limit: int) -> bytes:
