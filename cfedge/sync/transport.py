@@ -89,7 +89,7 @@ class Folder:
         whole = self.folder / path
         try:
             file = whole.open("rb")
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a name that none can be
             if not self.folder.is_dir():
                 raise OfflineError(f"{self.folder}: expected a repository, found no folder; is the stick in?") from error
             raise Missing(path) from error
