@@ -21,12 +21,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from channels import NOW, Site, no_probe
-from powercut import Disk, Model, Op, Tree, build, tree
+from channels import NOW, Site
+from powercut import Disk, Model, Op, Tree, build, killing, refusing, tree
 
 from cfedge.bundle.manifest import serialize
 from cfedge.catalogue.view import manifest_of, view
-from cfedge.errors import IncompatibleError, OfflineError
+from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
 from cfedge.store import Store
 from cfedge.store.trials import MAX_STARTS
 from cfedge.sync.client import Plan, sync
@@ -166,7 +166,12 @@ class History:
         (answers,) = self.facts.answers
         self.mark(opening=self.facts.opening | {answers})
         trials, number = Store(self.store).trials, Store(self.store).to_open()
-        self.record(lambda: (trials.start(number), trials.passed(number))[0])
+
+        def opening() -> None:
+            trials.start(number)
+            trials.passed(number)
+
+        self.record(opening)
         self.mark(opened=self.facts.opened | {answers}, erasing=False)
 
     def killed(self, at: int, change: Callable[[], None]) -> bool:
@@ -299,6 +304,11 @@ def check(store: Path, facts: Facts) -> None:
     if not facts.begun:
         begin(store, facts.stage)
     stage: Stage | None = facts.stage
+    pointer = Store(store).pointer()
+    if pointer is not None and pointer.pinned:
+        run(store, facts.stage)
+        assert Store(store).pointer() == pointer, "a sync changed what a rollback holds"
+        Store(store).unpin()
     while stage is not None:
         before = facts.answers
         run(store, stage)
@@ -416,6 +426,27 @@ def unopened(history: History) -> None:
     history.sync(history.publish(), opens=False)
 
 
+def rolled_back(history: History) -> None:
+    """An update, back to what was before, a sync that must not change that, and on again."""
+    _installed(history)
+    before = history.facts.answers
+    history.site.teach("music")
+    stage = history.publish()
+    history.sync(stage)
+    history.base()
+    history.mark(answers=history.facts.answers | before)
+    history.record(lambda: _done(Store(history.store).rollback()))
+    history.mark(answers=before)
+    history.record(lambda: run(history.store, stage))
+    history.mark()
+    history.record(lambda: Store(history.store).unpin())
+    history.sync(stage)
+
+
+def _done(result: object) -> None:
+    """Nothing more is wanted of it."""
+
+
 def killed(at: int, opens: bool = False) -> Callable[[History], None]:
     """A sync that is killed at a step, and one that completes; only then the power is cut."""
 
@@ -438,6 +469,9 @@ HISTORIES: dict[str, Callable[[History], None]] = {
     "refused": refused,
     "cut short": cut_short,
     "unopened": unopened,
+    "rolled back": rolled_back,
+    "killed early": killed(30),
+    "killed late": killed(110),
 }
 
 
@@ -491,3 +525,95 @@ def fault_of(state: State, scratch: Path) -> str:
         return fault(scratch / "store", state.facts)
     finally:
         shutil.rmtree(scratch)
+
+
+# Kills and refusals
+
+
+class Change:
+    """A step in a device's life that can be tried again and again: a first sync, or an update.
+
+    Parameters
+    ----------
+    folder
+        Empty.
+    name
+        ``first``; ``update``: a task comes, one is learned anew, one goes; ``refused``: this machine does not take what comes.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._scratch, self._first = folder / "scratch", name == "first"
+        history = History(folder)
+        history.site.teach("cards")
+        history.site.teach("weather")
+        self.stage = history.publish()
+        before = Facts(self.stage)
+        if not self._first:
+            history.begin(self.stage)
+            history.sync(self.stage)
+            history.site.teach("cards", "2")
+            history.site.remove("weather")
+            history.site.teach("music")
+            good = history.publish()
+            self.stage = replace(good, refused=True, then=self._later(history)) if name == "refused" else good
+            before = replace(history.facts, stage=self.stage)
+        self._start = tree(history.root)
+        self.failed = replace(before, answers=before.answers | {self.stage.newest} if before.answers else before.answers)
+        answers = before.answers if self.stage.refused else frozenset({self.stage.newest})
+        self.done = replace(before, answers=answers, trust=self.stage.trust, begun=True)
+        self.steps = self._steps()
+
+    def killed(self, at: int) -> str:
+        """Kill it at step `at`, and say what is wrong with what is left."""
+        root = self._build()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # other tests' threads: the child uses none of theirs
+            child = os.fork()
+        if child == 0:
+            try:
+                with Disk(root, on_step=killing(at)):
+                    self._run(root / "store")
+            finally:
+                os._exit(1)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        try:
+            return fault(root / "store", self.failed) if status == -signal.SIGKILL else f"exit status {status}"
+        finally:
+            shutil.rmtree(root)
+
+    def refused(self, at: int, number: int, *, lasting: bool = False) -> str:
+        """Refuse step `at` with the error `number`, and say what is wrong with what is said or left."""
+        root = self._build()
+        try:
+            try:
+                with Disk(root, on_step=refusing(at, number, lasting=lasting)) as disk:
+                    self._run(root / "store")
+            except CfedgeError as error:
+                if "\n" in str(error) or "; " not in str(error):
+                    return f"no next step in one line: {error}"
+                return fault(root / "store", self.failed)
+            except Exception as error:
+                return f"{type(error).__name__} at {disk.steps[at - 1]}: {error}"
+            return fault(root / "store", self.done)
+        finally:
+            shutil.rmtree(root)
+
+    def _later(self, history: History) -> Stage:
+        history.site.teach("music", "2")
+        return history.publish()
+
+    def _build(self) -> Path:
+        build(self._scratch, self._start)
+        return self._scratch
+
+    def _run(self, store: Path) -> None:
+        if self._first:
+            begin(store, self.stage)
+        run(store, self.stage)
+
+    def _steps(self) -> list[str]:
+        root = self._build()
+        with Disk(root) as disk:
+            self._run(root / "store")
+        shutil.rmtree(root)
+        return disk.steps

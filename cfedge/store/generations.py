@@ -117,7 +117,8 @@ class Store:
             for name in ("objects", "generations", "trials"):
                 (folder / name).mkdir(exist_ok=True)
             sync_folder(folder)
-            sync_folder(folder.parent)
+            with contextlib.suppress(PermissionError):  # a parent that is not ours to read
+                sync_folder(folder.parent)
         except OSError as error:
             raise StorageError(
                 f"{folder}: expected to make a store, found {error.strerror or error}; choose another folder"
