@@ -210,11 +210,15 @@ class Engine:
         if manifest.backbone != self.manifest.backbone:
             return set()
         same = {ref.sha256 for ref in (manifest.backbone.trunk, manifest.backbone.tail, manifest.backbone.tokenizer)}
+        needed: set[str] = set()  # also where a task under another name has the very same file
         for task in manifest.tasks:
             before = self._tasks.get(task.name)
+            files = {task.adapter.sha256, task.signature.sha256}
             if before is not None and _is_same(before.task, task):
-                same |= {task.adapter.sha256, task.signature.sha256}
-        return same
+                same |= files
+            else:
+                needed |= files
+        return same - needed
 
     def predict(self, texts: Sequence[str], *, task: str | None = None) -> list[Prediction]:
         """Answer each text.
