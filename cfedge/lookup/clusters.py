@@ -132,8 +132,8 @@ class Lookup:
         means = np.concatenate([one.means.astype(np.float64) for one in ordered])
         counts = np.concatenate([one.counts for one in ordered]).astype(np.float64)
         center = counts @ means / counts.sum()
-        between = (means - center).T @ ((means - center) * (counts / counts.sum())[:, None])
-        basis, spread = _discriminants(covariance, between, min_spread)
+        apart = (means - center) * np.sqrt(counts / counts.sum())[:, None]
+        basis, spread = _discriminants(covariance, apart, min_spread)
         whitened = (means - center) @ basis
         self._counts = [one.counts for one in ordered]
         bounds = np.cumsum([0, *(len(one.counts) for one in ordered)]).tolist()
@@ -299,14 +299,25 @@ def _shared_covariance(signatures: list[Signature], shrinkage: float | None) -> 
 
 
 def _discriminants(
-    covariance: NDArray[np.float64], between: NDArray[np.float64], min_spread: float
+    covariance: NDArray[np.float64], apart: NDArray[np.float64], min_spread: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """U [D, K] and v [K] with U' S U = I and U' (S + between) U = diag(v): the directions in which clusters differ."""
-    values, vectors = np.linalg.eigh(covariance)
-    whiten = vectors / np.sqrt(values)
-    spread, rotation = np.linalg.eigh(whiten.T @ between @ whiten)
+    """U [D, K] and v [K] with U' S U = I and U' (S + apart' apart) U = diag(v): the directions in which clusters differ.
+
+    `apart` [C, D] holds the cluster means about their mean, weighted. Where there are fewer clusters than dimensions, with
+    A = apart: (A S^-1 A') u = (v - 1) u gives U = S^-1 A' u / sqrt(v - 1), so that nothing of [D, D] is decomposed.
+    """
+    if len(apart) < len(covariance):
+        solved = np.linalg.solve(covariance, apart.T)
+        gram = apart @ solved
+        spread, vectors = np.linalg.eigh((gram + gram.T) / 2)
+    else:
+        whiten = np.linalg.inv(np.linalg.cholesky(covariance)).T
+        whitened = apart @ whiten
+        spread, vectors = np.linalg.eigh(whitened.T @ whitened)
     largest = float(spread[-1])
     kept = spread > max(min(min_spread, largest / 20), max(largest, 1.0) * 1e-9)
     if not kept.any():  # one cluster: it would be its own background, so the plain Mahalanobis distance is what is left
-        return whiten, np.full(len(values), np.inf)
-    return whiten @ rotation[:, kept], 1.0 + spread[kept]
+        return np.linalg.inv(np.linalg.cholesky(covariance)).T, np.full(len(covariance), np.inf)
+    spread, vectors = spread[kept], vectors[:, kept]
+    basis = solved @ vectors / np.sqrt(spread) if len(apart) < len(covariance) else whiten @ vectors
+    return basis, 1.0 + spread

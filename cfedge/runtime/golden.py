@@ -10,6 +10,7 @@ Letters: N vectors, D width.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -89,10 +90,16 @@ def note_passed(manifest: Manifest, threads: int) -> None:
 def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
     machine = probe()
     content = canonical_json({
-        "cfedge": version("cfedge"), "bundle": hashlib.sha256(serialize(manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
-        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": version("tokenizers"), "threads": threads,
+        "cfedge": _version("cfedge"), "bundle": hashlib.sha256(serialize(manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
+        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": _version("tokenizers"), "threads": threads,
     })  # fmt: skip
     return _cache() / "passed" / hashlib.sha256(content).hexdigest(), content
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Of an installed package: some milliseconds to find out, each time."""
+    return version(package)
 
 
 def _note(path: Path, content: bytes) -> None:
