@@ -23,6 +23,10 @@ from cfedge.errors import OfflineError, UsageError
 __all__ = ["Folder", "Host", "Mirrors", "Missing", "Pace", "Received", "Source", "source_of"]
 
 
+#: Of a path, what an address may hold as it is (RFC 3986, pchar), escapes included.
+_PLAIN = "/%:@!$&'()*+,;=~"
+
+
 class Missing(Exception):  # noqa: N818 - an answer rather than an error: callers go on
     """The source answers, and has no such path."""
 
@@ -131,7 +135,7 @@ class Host:
         headers = {"Accept-Encoding": "identity", "User-Agent": "cfedge"}
         if start:
             headers["Range"] = f"bytes={start}-"
-        response, url = self._followed(f"{self.name}/{quote(path, safe='/%')}", headers)
+        response, url = self._followed(f"{self.name}/{quote(path, safe=_PLAIN)}", headers)
         try:
             if response.status in (403, 404, 410):
                 raise Missing(path)

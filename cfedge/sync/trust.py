@@ -135,7 +135,9 @@ class Trust:
                 f"{target.path}: expected at most {limit} bytes, found {target.length} signed; ask who publishes it"
             )
         folder, _, name = target.path.rpartition("/")
-        path = "/".join(part for part in ("targets", folder, f"{next(iter(target.hashes.values()))}.{name}") if part)
+        if self._updater is None or self._updater.names_hold_digests:
+            name = f"{next(iter(target.hashes.values()))}.{name}"
+        path = "/".join(part for part in ("targets", folder, name) if part)
         with _translated(self._source.name):
             data = self._reading.download_bytes(path, target.length)
             target.verify_length_and_hashes(data)
@@ -184,6 +186,11 @@ class _DurableUpdater(Updater):
     def at(self, now: datetime) -> None:
         """Take `now` for the time."""
         self._trusted_set.reference_time = now
+
+    @property
+    def names_hold_digests(self) -> bool:
+        """Whether the root says so: consistent snapshots."""
+        return bool(self._trusted_set.root.consistent_snapshot)
 
     def _persist_file(self, filename: str, data: bytes) -> None:
         path = Path(filename)

@@ -268,7 +268,7 @@ def test_what_is_escaped_in_a_path_is_not_escaped_twice(repo: Path) -> None:
 def test_a_name_cannot_add_headers_or_a_query() -> None:
     with Raw(answer(body=b"x")) as server:
         read(Host(server.url), "targets/a\r\nX: y?z#w")
-        assert server.asked[0].startswith(b"GET /targets/a%0D%0AX%3A%20y%3Fz%23w HTTP/1.1\r\n")
+        assert server.asked[0].startswith(b"GET /targets/a%0D%0AX:%20y%3Fz%23w HTTP/1.1\r\n")
 
 
 # Proxies
