@@ -7,6 +7,7 @@ and the next sync ends at the newest state, without a byte too many.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -231,13 +232,14 @@ class Breaking(Folder):
             return received
 
         def pieces():  # type: ignore[no-untyped-def]
-            for piece in received.pieces:
-                if len(piece) > self._left:
-                    yield piece[: self._left]
-                    self._left = 0
-                    raise OfflineError("the stick is gone")
-                self._left -= len(piece)
-                yield piece
+            with contextlib.closing(received.pieces):
+                for piece in received.pieces:
+                    if len(piece) > self._left:
+                        yield piece[: self._left]
+                        self._left = 0
+                        raise OfflineError("the stick is gone")
+                    self._left -= len(piece)
+                    yield piece
 
         return Received(received.start, pieces())
 
@@ -486,23 +488,33 @@ class State:
     what: Tree
     facts: Facts
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The same for the same folder of which the same must hold."""
+        return hash(frozenset(self.what.items())), id(self.facts)
+
 
 def states(history: History, rng: random.Random, without: Collection[str] = (), most: int = 48) -> Iterator[State]:
     """Every state that a power cut may leave, each once; `without` the syncs of these labels."""
     model = pickle.loads(pickle.dumps(history.start))
     labels = sync_labels(history.ops)
-    seen: set[tuple[str, int]] = set()
+    seen = set()
     for position in range(len(history.ops) + 1):
         marks = [facts for at, facts in history.marks if at == position]
         facts_here = marks or [facts for at, facts in history.marks if at < position][-1:]
         for what in model.cuts(rng, most):
-            digest = hashlib.sha256(repr(sorted(what.items())).encode()).hexdigest()
-            for facts in facts_here:
-                if (digest, id(facts)) not in seen:
-                    seen.add((digest, id(facts)))
-                    yield State(position, what, facts)
+            for state in (State(position, what, facts) for facts in facts_here):
+                if state.key not in seen:
+                    seen.add(state.key)
+                    yield state
         if position < len(history.ops) and labels.get(position) not in without:
             model.apply(history.ops[position])
+
+
+def left_out(history: History, label: str, rng: random.Random, most: int = 8) -> Iterator[State]:
+    """States that a power cut may leave only where the syncs of this label are left out."""
+    usual = {state.key for state in states(history, rng, most=most)}
+    return (state for state in states(history, rng, {label}, most) if state.key not in usual)
 
 
 def sync_labels(ops: list[Op]) -> dict[int, str]:

@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_deleted_is_named(store: Store) -> None:
         if kind == "unlink":
             raise OSError(errno.EROFS, "Read-only file system")
 
-    with Disk(store.folder, on_step=on_step), pytest.raises(StorageError, match="a{64}: expected to delete it, found Read-only"):
+    with Disk(store.folder, on_step=on_step), pytest.raises(StorageError, match=r"a{64}: expected to delete it, found Read-only"):
         collect(store)
 
 

@@ -1,0 +1,167 @@
+"""Power cuts, kills and refused calls at every point of a sync: what is left works, and the next sync ends at the newest state."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from pathlib import Path
+
+import pytest
+from crashes import HISTORIES, Change, History, State, fault_of, states, sync_labels
+from powercut import Model, Op, tree
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of POSIX")
+
+#: What a power cut would break if this were not synced: which history shows it.
+CAUGHT: dict[str, str] = {}
+#: What may be left unsynced in these histories without harm, and why it is synced all the same.
+REDUNDANT: dict[str, str] = {}
+
+
+def recorded(folder: Path, name: str) -> History:
+    folder.mkdir()
+    history = History(folder)
+    HISTORIES[name](history)
+    return history
+
+
+# The model
+
+
+def test_bytes_are_safe_once_the_file_was_synced_and_names_once_the_folder_was() -> None:
+    model = Model()
+    seen = []
+    for op in (
+        Op("create", "file", node=1),
+        Op("write", "", node=1, data=b"word"),
+        Op("sync", "", node=1),
+        Op("sync", "", node=0),
+        Op("unlink", "file"),
+    ):
+        model.apply(op)
+        seen.append({one.get("file") for one in model.cuts(random.Random(0))})
+    assert seen == [{None, b""}, {None, b"", b"wo", bytes(4), b"word"}, {None, b"word"}, {b"word"}, {None, b"word"}]
+
+
+def test_the_two_names_of_a_rename_are_on_their_own_until_the_folder_is_synced() -> None:
+    model = Model({"a": b"new", "b": b"old"})
+    model.apply(Op("rename", "a", "b"))
+    both = [(one.get("a"), one.get("b")) for one in model.cuts(random.Random(0))]
+    assert sorted(both, key=repr) == [(None, b"new"), (None, b"old"), (b"new", b"new"), (b"new", b"old")]
+    model.apply(Op("sync", "", node=0))
+    assert list(model.cuts(random.Random(0))) == [{"b": b"new"}]
+
+
+def test_a_folder_whose_name_is_lost_takes_what_is_in_it_along() -> None:
+    model = Model()
+    for op in (
+        Op("mkdir", "folder", node=1),
+        Op("create", "folder/file", node=2),
+        Op("sync", "", node=2),
+        Op("sync", "", node=1),
+    ):
+        model.apply(op)
+    assert sorted(map(len, model.cuts(random.Random(0)))) == [0, 2]
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_the_recording_misses_nothing(tmp_path: Path, name: str) -> None:
+    history = recorded(tmp_path / "history", name)
+    assert history.now().tree() == tree(history.root)
+    assert len([op for op in history.ops if op.kind == "sync"]) > 5
+
+
+# Power cuts
+
+
+def check_states(history: History, scratch: Path, *, count: int | None = None, most: int = 4) -> int:
+    """Look at every state that a power cut may leave of a history, or at `count` of them, evenly."""
+    found = list(states(history, random.Random(0), most=most))
+    chosen = found if count is None else random.Random(1).sample(found, min(count, len(found)))
+    for state in chosen:
+        wrong = fault_of(state, scratch)
+        last = history.ops[state.after - 1] if state.after else None
+        assert not wrong, f"after {state.after} changes ({last.kind} {last.path if last else ''}): {wrong}" if last else wrong
+    return len(chosen)
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_power_cut_leaves_a_store_that_works(tmp_path: Path, name: str) -> None:
+    assert check_states(recorded(tmp_path / "history", name), tmp_path / "cut", count=16) == 16
+
+
+@pytest.mark.slow
+def test_every_power_cut_of_every_history_leaves_a_store_that_works(tmp_path: Path) -> None:
+    looked = 0
+    for name in HISTORIES:
+        looked += check_states(recorded(tmp_path / name, name), tmp_path / "cut", most=24)
+    assert looked >= 5000
+
+
+# Fsyncs, one left out
+
+
+def is_caught(history: History, label: str, scratch: Path, most: int = 8) -> bool:
+    """Whether some power cut breaks something where the fsyncs of this label are left out."""
+    return any(fault_of(state, scratch) for state in states(history, random.Random(0), without={label}, most=most))
+
+
+def test_every_fsync_is_known_to_be_needed_or_not(tmp_path: Path) -> None:
+    found = {label for name in HISTORIES for label in sync_labels(recorded(tmp_path / name, name).ops).values()}
+    assert found == CAUGHT.keys() | REDUNDANT.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("label", "name"), sorted(CAUGHT.items()), ids=sorted(CAUGHT))
+def test_an_fsync_that_is_left_out_breaks_something(tmp_path: Path, label: str, name: str) -> None:
+    assert is_caught(recorded(tmp_path / "history", name), label, tmp_path / "cut")
+
+
+# Kills and refusals
+
+
+@pytest.fixture(scope="module", params=["first", "update", "refused"])
+def change(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Change:
+    return Change(tmp_path_factory.mktemp("change"), request.param)
+
+
+def test_a_kill_at_any_step_leaves_a_store_that_works(change: Change) -> None:
+    for at in range(1, len(change.steps) + 1, 23):
+        assert change.killed(at) == "", change.steps[at - 1]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
+def test_a_refused_call_is_told_in_one_line_and_leaves_a_store_that_works(change: Change, number: int) -> None:
+    for at in range(1 + (number == errno.EIO), len(change.steps) + 1, 13):
+        assert change.refused(at, number, lasting=at % 2 == 0) == "", change.steps[at - 1]
+
+
+@pytest.mark.slow
+def test_a_kill_or_a_refusal_at_every_step_leaves_a_store_that_works(change: Change) -> None:
+    for at in range(1, len(change.steps) + 1):
+        assert change.killed(at) == "", change.steps[at - 1]
+        for number in (errno.ENOSPC, errno.EIO, errno.EROFS):
+            for lasting in (False, True):
+                assert change.refused(at, number, lasting=lasting) == "", change.steps[at - 1]
+
+
+# The checks themselves
+
+
+def test_a_store_that_is_wrong_is_noticed(tmp_path: Path) -> None:
+    history = recorded(tmp_path / "history", "updates")
+    whole = tree(history.root)
+    first_object = next(path for path in whole if path.startswith("store/objects/"))
+    wrong = {
+        "an object is cut": {**whole, first_object: b"cut"},
+        "an object is gone": {path: data for path, data in whole.items() if path != first_object},
+        "the pointer is gone": {path: data for path, data in whole.items() if path != "store/current"},
+        "the pointer is cut": {**whole, "store/current": b'{"gen'},
+        "the root is gone": {path: data for path, data in whole.items() if path != "store/trust/root.json"},
+        "a timestamp is gone": {path: data for path, data in whole.items() if path != "store/trust/timestamp.json"},
+        "the store is gone": {"store": None},
+    }
+    assert fault_of(State(0, whole, history.facts), tmp_path / "cut") == ""
+    for what, left in wrong.items():
+        assert fault_of(State(0, left, history.facts), tmp_path / "cut"), what
