@@ -1,0 +1,260 @@
+"""The engine beyond one call: switching tasks, mixed batches, ten thousand calls, cold start, a task added while it is open.
+
+Pairs are interleaved in one process and measured in several processes; ratios are of medians, the median process is quoted. The ten tasks are
+CLINC150's, learned for one epoch: what is timed does not depend on what was learned. A hundred tasks are these under other names,
+each with its own files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import record
+from latency import interleaved, ten_tasks
+
+from cfedge import Engine
+from cfedge.bundle.files import Bundle, read, reference, write
+from cfedge.runtime.golden import golden_arrays
+from cfedge.store import Store
+
+BATCH = 32
+
+
+def renamed(bundle: Bundle, copies: int) -> Bundle:
+    """The bundle's tasks `copies` times, each under a name, with labels and an adapter file of its own."""
+    objects, tasks = dict(bundle.objects), []
+    for copy in range(copies):
+        for task in bundle.manifest.tasks:
+            name = f"{task.name}-{copy}"
+            model = onnx.load_from_string(bundle[task.adapter])
+            for one in model.metadata_props:
+                if one.key == "cfedge.task":
+                    one.value = name
+            data = model.SerializeToString(deterministic=True)
+            ref = reference(data)
+            objects[ref.sha256] = data
+            tasks.append(replace(task, name=name, classes=tuple(f"{label} {copy}" for label in task.classes), adapter=ref))
+    used = {ref.sha256 for task in tasks for ref in (task.adapter, task.signature, task.golden)}
+    backbone = bundle.manifest.backbone
+    used |= {backbone.trunk.sha256, backbone.tail.sha256, backbone.tokenizer.sha256}
+    return Bundle(replace(bundle.manifest, tasks=tuple(tasks)), {name: objects[name] for name in used})
+
+
+def ratio(times: dict[str, list[float]], of: str, to: str) -> float:
+    return float(np.median(times[of]) / np.median(times[to]))
+
+
+def switching(folder: Path, seed: int) -> dict[str, float]:
+    """Another task on every call, against the same one."""
+    engine = Engine(read(folder / "bundle"))
+    texts = [text for text, _ in record.clinc150()[0]["test"]][seed::7][:300]
+    runs = {
+        "single": lambda row: engine.predict([texts[row]], task=engine.tasks[0]),
+        "switching": lambda row: engine.predict([texts[row]], task=engine.tasks[row % len(engine.tasks)]),
+    }
+    return {"ratio": ratio(interleaved(runs, len(texts), seed), "switching", "single")}
+
+
+def mixed(folder: Path, seed: int) -> dict[str, float]:
+    """A batch of texts of all tasks, against one of a single task with texts of the same lengths."""
+    engine = Engine(read(folder / "bundle"))
+    data, domains = record.clinc150()
+    rng = np.random.default_rng(seed)
+    by_length: dict[str, dict[int, list[str]]] = {name: {} for name in domains}
+    owner = {label: name for name, labels in domains.items() for label in labels}
+    for text, label in data["test"]:
+        by_length[owner[label]].setdefault(len(text.split()), []).append(text)
+    batches: list[tuple[list[str], list[str]]] = []
+    while len(batches) < 40:
+        home = str(rng.choice(list(domains)))
+        lengths = rng.choice([len(text.split()) for part in by_length[home].values() for text in part], BATCH)
+        pairs = []
+        for length in lengths.tolist():
+            away = str(rng.choice([name for name in domains if length in by_length[name]]))
+            pairs.append((str(rng.choice(by_length[home][length])), str(rng.choice(by_length[away][length]))))
+        batches.append(([one for one, _ in pairs], [other for _, other in pairs]))
+    runs = {"single": lambda row: engine.predict(batches[row][0]), "mixed": lambda row: engine.predict(batches[row][1])}
+    times = interleaved(runs, len(batches), seed)
+    return {"ratio": ratio(times, "mixed", "single"), "ms_per_text": float(np.median(times["mixed"]) / BATCH)}
+
+
+def endurance(folder: Path, seed: int) -> dict[str, float]:
+    """Memory over ten thousand calls on a hundred tasks, and the CPU time of an engine that nobody asks."""
+    engine = Engine(read(folder / "hundred"))
+    texts = [text for text, _ in record.clinc150()[0]["test"]]
+    rng = np.random.default_rng(seed)
+    memory = []
+    for call in range(10_000):
+        engine.predict([texts[int(rng.integers(len(texts)))]], task=engine.tasks[int(rng.integers(len(engine.tasks)))])
+        if call % 250 == 249:
+            memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+    half = np.array(memory[len(memory) // 4 :])  # the first calls fill caches
+    slope = np.polyfit(np.arange(len(half)) * 250, half, 1)[0]
+    busy = time.process_time()
+    time.sleep(5)
+    return {
+        "rss_bytes": float(half[-1]),
+        "rss_slope_bytes_per_1000_calls": float(slope * 1000),
+        "rss_noise_bytes": float(np.std(np.diff(half))),
+        "idle_cpu_share": (time.process_time() - busy) / 5,
+    }
+
+
+def outside(folder: Path, seed: int) -> dict[str, float]:
+    """The share of a call that is neither ONNX Runtime's nor the tokenizer's."""
+    engine = Engine(read(folder / "bundle"))
+    spent = [0.0]
+
+    def clocked(run: Any) -> Any:
+        def wrapped(*arguments: Any, **more: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return run(*arguments, **more)
+            finally:
+                spent[0] += time.perf_counter() - start
+
+        return wrapped
+
+    class Clocked:
+        def __init__(self, session: Any) -> None:
+            self.run = clocked(session.run)
+
+    engine._trunk._session = Clocked(engine._trunk._session)  # type: ignore[assignment]
+    engine._tail._session = Clocked(engine._tail._session)  # type: ignore[assignment]
+    engine._trunk._preprocess = clocked(engine._trunk._preprocess)  # type: ignore[assignment]
+    texts = [text for text, _ in record.clinc150()[0]["test"]][seed::5][:600]
+    shares = []
+    for position, text in enumerate(texts):
+        spent[0] = 0.0
+        start = time.perf_counter()
+        engine.predict([text])
+        whole = time.perf_counter() - start
+        if position >= 50:
+            shares.append((whole - spent[0]) / whole)
+    return {"share": float(np.median(shares))}
+
+
+def proteus(folder: Path, seed: int) -> dict[str, float]:
+    """One full pass a task, as the published rule needs, on the same int8 sessions; its clustering is not even counted."""
+    engine = Engine(read(folder / "bundle"))
+    texts = [text for text, _ in record.clinc150()[0]["test"]][seed::9][:120]
+
+    def passes(row: int) -> None:
+        for name in engine.tasks:
+            engine.class_scores([texts[row]], name)
+
+    times = interleaved({"engine": lambda row: engine.predict([texts[row]]), "passes": passes}, len(texts), seed)
+    return {"ratio": ratio(times, "passes", "engine")}
+
+
+def hot(folder: Path, seed: int) -> dict[str, float]:
+    """`Engine.latest` after a task was added to an open engine's ten; the first answer included."""
+    whole = read(folder / "bundle")
+    extra = renamed(whole, 1)
+    made = {task.name: task for task in extra.manifest.tasks}
+    times = []
+    with tempfile.TemporaryDirectory() as temporary:
+        store = Store.create(Path(temporary) / "store", "stable")
+        for bundle in (whole, extra):
+            for name, data in bundle.objects.items():
+                (store.objects / name).write_bytes(data)
+        store.switch(store.add(whole.manifest))
+        engine = Engine.open(store.folder)
+        for name, task in sorted(made.items()):
+            own = Bundle(replace(whole.manifest, tasks=(task,)), extra.objects)
+            golden = golden_arrays(Engine(own), name, ["hello there", "what is this"])
+            (store.objects / reference(golden).sha256).write_bytes(golden)
+            grown = replace(engine.manifest, tasks=(*whole.manifest.tasks, replace(task, golden=reference(golden))))
+            # As a sync leaves it: answered by a probe, whose mark this stands for.
+            from cfedge.runtime.golden import note_passed
+
+            note_passed(grown, 1)
+            store.switch(store.add(grown))
+            start = time.perf_counter()
+            later = engine.latest()
+            later.predict(["hello there"])
+            times.append(1e3 * (time.perf_counter() - start))
+            assert name in later.tasks
+    return {"ms": float(np.median(times)), "max_ms": max(times)}
+
+
+_COLD = "from cfedge import Engine\nimport sys\nEngine.open(sys.argv[1]).predict(['hello'])"
+_FLOOR = """
+import sys
+import numpy, onnxruntime
+for path in sys.argv[1:]:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+"""
+
+
+def cold_start(folder: Path, runs: int) -> dict[str, float]:
+    """Process start to first answer, against importing NumPy and ONNX Runtime and loading the two graphs."""
+    backbone = read(folder / "bundle").manifest.backbone
+    graphs = [str(folder / "bundle" / "objects" / ref.sha256) for ref in (backbone.trunk, backbone.tail)]
+    commands = {
+        "engine": [sys.executable, "-c", _COLD, str(folder / "bundle")],
+        "floor": [sys.executable, "-c", _FLOOR, *graphs],
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for run in range(-1, runs):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            if run >= 0:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {
+        "ms": float(np.median(times["engine"])),
+        "floor_ms": float(np.median(times["floor"])),
+        "ratio": ratio(times, "engine", "floor"),
+    }
+
+
+MEASURES = {"switching": switching, "mixed": mixed, "outside": outside, "proteus": proteus, "hot": hot, "endurance": endurance}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=7)
+    parser.add_argument("--bundle", type=Path, help="ten tasks that are there already")
+    parser.add_argument("--child", nargs=3, metavar=("FOLDER", "MEASURE", "SEED"))
+    options = parser.parse_args()
+    if options.child:
+        folder, name, seed = options.child
+        print(json.dumps(MEASURES[name](Path(folder), int(seed))))
+        return
+    figures: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        bundle = read(options.bundle) if options.bundle else ten_tasks(folder / "ws")
+        write(bundle, folder / "bundle")
+        write(renamed(bundle, 10), folder / "hundred")
+        figures["cold_start"] = cold_start(folder, 2 * options.processes)
+        for name in MEASURES:
+            found = []
+            for seed in range(1 if name == "endurance" else options.processes):
+                command = [sys.executable, __file__, "--child", str(folder), name, str(seed)]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                found.append(json.loads(done.stdout))
+            figures[name] = {
+                key: {"median": float(np.median(values)), "min": min(values), "max": max(values), "processes": len(values)}
+                for key in found[0]
+                for values in [[one[key] for one in found]]
+            }
+            print(name, figures[name], flush=True)
+    record.write("runtime", figures, threads=1)
+
+
+if __name__ == "__main__":
+    main()
