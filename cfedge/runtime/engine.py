@@ -192,18 +192,21 @@ class Engine:
     @classmethod
     def _of_store(cls, store: Store, threads: int, like: Engine | None = None) -> Engine:
         generation = store.to_open()
-        store.trials.start(generation)
-        try:
-            bundle = store.bundle(generation, like._shares(store.manifest(generation)) if like else ())
-        except DamagedError:
-            if store.to_open() == generation:
-                raise
-            return cls._of_store(store, threads, like)  # syncs went on to a later one, and swept this one away, meanwhile
-        engine = cls(bundle, threads=threads, like=like)
-        check_once(engine, bundle, threads)
-        store.trials.passed(generation)
-        engine.generation, engine._store = generation, store
-        return engine
+        with store.trials.turn(generation):
+            if store.to_open() == generation:  # else another process found, meanwhile, that it does not open
+                store.trials.start(generation)
+                try:
+                    bundle = store.bundle(generation, like._shares(store.manifest(generation)) if like else ())
+                except DamagedError:
+                    if store.to_open() == generation:
+                        raise
+                else:
+                    engine = cls(bundle, threads=threads, like=like)
+                    check_once(engine, bundle, threads)
+                    store.trials.passed(generation)
+                    engine.generation, engine._store = generation, store
+                    return engine
+        return cls._of_store(store, threads, like)  # syncs went on to a later one, and swept this one away, meanwhile
 
     def _shares(self, manifest: Manifest) -> set[str]:
         """SHA-256 of the files that an engine of `manifest` like this one takes over."""
@@ -268,6 +271,11 @@ class Engine:
             for row, tail in zip(undecided, features, strict=True):
                 found[row] = self.router.look_again(encoded.features[row], tail, row)
         return found
+
+    def evidence(self, prediction: Prediction) -> dict[str, object]:
+        """Return a prediction as JSON types, with its task's certified `limit` and the digest of the `bundle` that answered."""
+        limit = self._named(prediction.task).task.certificate.limit
+        return {**prediction.as_dict(), "limit": limit, "bundle": self.manifest.digest}
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""

@@ -9,8 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 from cfedge.storage import sync_folder, write_file
 
@@ -18,6 +24,8 @@ __all__ = ["MAX_STARTS", "Trials"]
 
 #: Starts that may die before a generation counts as failed: a power cut may take one, hardly three.
 MAX_STARTS = 3
+#: Longest wait for another process that is opening the same generation.
+TURN_S = 60.0
 
 
 class Trials:
@@ -48,6 +56,33 @@ class Trials:
                     os.fsync(handle)
                 finally:
                     os.close(handle)
+
+    @contextlib.contextmanager
+    def turn(self, generation: int) -> Iterator[None]:
+        """Wait for others that are opening `generation` for the first time, so that a start is counted only after one that failed.
+
+        Else the workers of one service, started together, would take each other for crashes. The kernel ends the turn of a process
+        that dies; that of one that hangs ends for the others after `TURN_S`. On a read-only disk, where nothing is counted, and on
+        Windows nobody waits.
+        """
+        handle = None
+        with contextlib.suppress(OSError):
+            handle = os.open(self._path(generation), os.O_WRONLY)
+        try:
+            waited_s = 0.0
+            while handle is not None and fcntl is not None and waited_s < TURN_S:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.01)
+                    waited_s += 0.01
+                except OSError:  # a file system without locks
+                    break
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
 
     def passed(self, generation: int) -> None:
         """Note that `generation` opened."""
