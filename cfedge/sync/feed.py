@@ -75,7 +75,6 @@ class Feed:
             What was trusted and kept stays.
         """
         last = self.last()
-        now = max(now, last.time) if last else now
         for _ in range(fetcher.places - 1):
             try:
                 return self._followed(fetcher, last, now, verify=verify)
@@ -85,12 +84,13 @@ class Feed:
 
     def _followed(self, fetcher: Fetcher, last: Index | None, now: datetime, *, verify: bool) -> Index:
         trust = Trust(self._trust, fetcher)
-        if last is not None and not verify and trust.is_unchanged(self._channel, last.bytes(), now):
+        if last is not None and not verify and trust.is_unchanged(self._channel, last.bytes(), max(now, last.time)):
             return last
-        trust.refresh(now)
+        trust.refresh(now, last.time if last else None)
         index, data = trust.index(self._channel, last.bytes() if last else b"")
         if last is None or data != last.bytes():
-            log = _extended(self._bytes(), last, index, fetcher)
+            # What a key signed that no longer counts, stolen or not, is nothing to be held against what the new one signs.
+            log = _extended(self._bytes(), last if trust.vouches else None, index, fetcher)
             self._log.mkdir(exist_ok=True)
             write_file(self._log / "entries", log)
             write_file(self._log / "index.json", data)

@@ -179,6 +179,7 @@ class Fetcher:
                         if sink.size >= ref.size:
                             return
                 failure = OfflineError(f"{role}: expected {ref.size} bytes, found {sink.size}; sync again to resume")
+                self.turn()  # it says that this is all
             except Missing as error:
                 raise OfflineError(
                     f"{self.source.name}/{path} ({role}): expected it, found nothing there; use another mirror, or publish again"

@@ -1,8 +1,8 @@
 """What is signed: The Update Framework's client workflow, with this project's rules around it. Uses python-tuf.
 
 Rules: trusted metadata are written whole and reach the disk before they are relied on, so that what was seen once is never
-gone back behind, power cut or not; the time is the machine's, but never before what a signed index says has passed; an
-exception of a library never leaves. The specification: https://theupdateframework.github.io/specification/latest/.
+gone back behind, power cut or not; the time is the machine's, but never before what a signed index says has passed, as long
+as the key that signed it counts; an exception of a library never leaves. The specification: https://theupdateframework.github.io/specification/latest/.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tuf.api import exceptions
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from cfedge.catalogue.log import INDEX_BYTES, Index, parse_index
@@ -64,13 +64,15 @@ class Trust:
             _DurableUpdater(str(folder), "metadata", fetcher=_Unreachable(), config=_CONFIG, bootstrap=root)
             sync_folder(folder.parent)
 
-    def refresh(self, now: datetime) -> None:
+    def refresh(self, now: datetime, floor: datetime | None = None) -> None:
         """Bring the metadata up to date.
 
         Parameters
         ----------
         now
             With its zone; what expired before it is refused.
+        floor
+            A time that has certainly passed, says what the trusted targets led to; it counts while their keys do.
 
         Raises
         ------
@@ -81,9 +83,15 @@ class Trust:
         """
         updater = _trusting(self._folder, self._reading)
         with _translated(self._source.name):
-            updater.at(now)
+            updater.at(now, floor)
             updater.refresh()
         self._updater = updater
+
+    @property
+    def vouches(self) -> bool:
+        """Whether the newest root still names the keys of the targets that were trusted before; after `refresh`."""
+        assert self._updater is not None, "refresh first"
+        return self._updater.vouches
 
     def is_unchanged(self, channel: str, index: bytes, now: datetime) -> bool:
         """Whether the repository still answers with the very timestamp that is trusted, and no newer root, and `index` is what
@@ -183,9 +191,23 @@ def _expires(signed: dict[str, str]) -> datetime:
 class _DurableUpdater(Updater):
     """python-tuf's client, whose files reach the disk."""
 
-    def at(self, now: datetime) -> None:
-        """Take `now` for the time."""
+    vouches = False
+    _floor: datetime | None = None
+
+    def at(self, now: datetime, floor: datetime | None) -> None:
+        """Take `now` for the time, or `floor` where that is later and `vouches`."""
         self._trusted_set.reference_time = now
+        self._floor = floor
+
+    def _load_timestamp(self) -> None:
+        """With the newest root, look at what was trusted before."""
+        with contextlib.suppress(OSError, exceptions.RepositoryError):
+            before: Metadata[Targets] = Metadata.from_bytes(self._load_local_metadata("targets"))
+            self._trusted_set.root.verify_delegate("targets", before.signed_bytes, before.signatures)
+            self.vouches = True
+        if self.vouches and self._floor is not None:
+            self._trusted_set.reference_time = max(self._trusted_set.reference_time, self._floor)
+        super()._load_timestamp()
 
     @property
     def names_hold_digests(self) -> bool:
