@@ -47,14 +47,12 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["CFEDGE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_encoder(folder: Path) -> Path:
     """A BERT of 3 blocks, width 32, random weights, with a word-level tokenizer."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny")
     words = sorted(
         {word for classes in WORDS.values() for label, more in classes.items() for word in [label, *more.split()]} | set(FILLERS)
     )
@@ -77,20 +75,28 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def _tiny_workspace(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_workspace(encoder: Path, root: Path) -> Path:
     """Workspace with the tasks animals and colors."""
     from cfedge.train.data import load_file
     from cfedge.train.learner import Settings, learn
     from cfedge_export.prepare import prepare
 
-    root = tmp_path_factory.mktemp("session")
-    workspace = prepare(root / "ws", "local", folder=tiny_folder, split=2, parts=("qkv", "o", "fc1", "fc2"))
+    workspace = prepare(root / "ws", "local", folder=encoder, split=2, parts=("qkv", "o", "fc1", "fc2"))
     for task in ("colors", "animals"):
         data = write_csv(root / f"{task}.csv", make_texts(task, 24, seed=0))
         learn(workspace, task, load_file(data), settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
         data.unlink()
     return root / "ws"
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def _tiny_workspace(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_workspace(tiny_folder, tmp_path_factory.mktemp("session"))
 
 
 @pytest.fixture(scope="session")
