@@ -8,65 +8,66 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import record
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from crashes import HISTORIES, Change, History, fault_of, killed, left_out, states, sync_labels
+from powercut import tree
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EROFS": errno.EROFS}
 CHANGES = ("first", "update", "refused")
 
 
-def recorded(scratch: Path, name: str, at: int = 0) -> History:
-    folder = scratch / f"{name} {at}"
-    folder.mkdir()
-    history = History(folder)
+@cache
+def recorded(name: str, at: int = 0) -> History:
+    """A history, recorded once by each process."""
+    history = History(Path(tempfile.mkdtemp(dir=os.environ["TMPDIR"])))
     (killed(at) if at else HISTORIES[name])(history)
-    assert history.now().tree() == {
-        path.relative_to(history.root).as_posix(): path.read_bytes() if path.is_file() else None
-        for path in history.root.rglob("*")
-    }, "the recording misses something"
+    assert history.now().tree() == tree(history.root), "the recording misses something"
     return history
 
 
-def power_cuts(history: History, scratch: Path, most: int) -> dict[str, object]:
+def scratch() -> Path:
+    return Path(os.environ["TMPDIR"]) / f"cut-{os.getpid()}"
+
+
+def power_cuts(name: str, at: int, most: int) -> dict[str, object]:
+    history = recorded(name, at)
     bad: Counter[str] = Counter()
     count = 0
     for state in states(history, random.Random(0), most=most):
         count += 1
-        wrong = fault_of(state, scratch)
+        wrong = fault_of(state, scratch())
         if wrong:
             bad[wrong] += 1
     return {"changes": len(history.ops), "states": count, "bad": sum(bad.values()), "faults": dict(bad.most_common(5))}
 
 
-def fsyncs(histories: dict[str, History], scratch: Path, most: int) -> dict[str, dict[str, object]]:
-    """Leave each kind of fsync out of every history, until something breaks."""
-    found: dict[str, dict[str, object]] = {}
-    labels = {name: set(sync_labels(history.ops).values()) for name, history in histories.items()}
-    for label in sorted(set().union(*labels.values())):
-        tried = 0
-        caught = ""
-        for name, history in sorted(histories.items(), key=lambda one: len(one[1].ops)):
-            if label in labels[name] and not caught:
-                for state in left_out(history, label, random.Random(0), most):
-                    tried += 1
-                    if fault_of(state, scratch):
-                        caught = name
-                        break
-        found[label] = {"caught_in": caught, "states": tried} if caught else {"redundant": True, "states": tried}
-        print(label, found[label], flush=True)
-    return found
+def left_out_of(label: str, most: int) -> dict[str, object]:
+    """Leave the fsyncs of a label out of one history after another, until something breaks."""
+    tried = 0
+    for name in sorted(HISTORIES, key=lambda one: len(recorded(one).ops)):
+        if label in sync_labels(recorded(name).ops).values():
+            for state in left_out(recorded(name), label, random.Random(0), most):
+                tried += 1
+                wrong = fault_of(state, scratch())
+                if wrong:
+                    return {"caught_in": name, "states": tried, "fault": wrong[:200]}
+    return {"redundant": True, "states": tried}
 
 
-def faults(change: Change) -> dict[str, object]:
+def faults(name: str) -> dict[str, object]:
+    change = Change(Path(tempfile.mkdtemp(dir=os.environ["TMPDIR"])), name)
     bad: Counter[str] = Counter()
     runs: Counter[str] = Counter()
     for at in range(1, len(change.steps) + 1):
@@ -81,26 +82,31 @@ def faults(change: Change) -> dict[str, object]:
     return {"steps": len(change.steps), "runs": dict(runs), "bad": sum(bad.values()), "faults": dict(bad.most_common(5))}
 
 
+def gathered(futures: dict[str, Future[dict[str, object]]]) -> dict[str, dict[str, object]]:
+    found = {}
+    for name, future in futures.items():
+        found[name] = future.result()
+        print(name, found[name], flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=24, help="combinations after each change before they are drawn")
-    parser.add_argument("--every", type=int, default=8, help="distance of the steps at which the sync before is killed")
+    parser.add_argument("--every", type=int, default=6, help="distance of the steps at which the sync before is killed")
     options = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
-        scratch = Path(temporary)
-        cut = scratch / "cut"
-        histories = {name: recorded(scratch, name) for name in HISTORIES}
-        cuts = {name: power_cuts(history, cut, options.most) for name, history in histories.items()}
-        for at in range(1, 130, options.every):
-            cuts[f"killed at {at}"] = power_cuts(recorded(scratch, "killed", at), cut, 4)
-        print({name: (one["states"], one["bad"]) for name, one in cuts.items()}, flush=True)
-        refused = {}
-        for name in CHANGES:
-            (scratch / name).mkdir()
-            refused[name] = faults(Change(scratch / name, name))
-            print(name, refused[name], flush=True)
-        synced = fsyncs(histories, cut, 4)
+        os.environ["TMPDIR"] = temporary
+        labels = sorted({label for name in HISTORIES for label in sync_labels(recorded(name).ops).values()})
+        with ProcessPoolExecutor(2) as pool:
+            cut = {name: pool.submit(power_cuts, name, 0, options.most) for name in HISTORIES}
+            cut |= {f"killed at {at}": pool.submit(power_cuts, "killed", at, 4) for at in range(1, 130, options.every)}
+            refusals = {name: pool.submit(faults, name) for name in CHANGES}
+            without = {label: pool.submit(left_out_of, label, options.most // 6) for label in labels}
+            cuts = gathered(cut)
+            refused = gathered(refusals)
+            synced = gathered(without)
     figures = {
         "settings": {"most": options.most, "every": options.every},
         "power_cuts": {
@@ -120,7 +126,7 @@ def main() -> None:
         },
         "seconds": round(time.perf_counter() - start, 1),
     }
-    record.write("crash", figures, threads=1)
+    record.write("crash", figures, threads=2)
 
 
 if __name__ == "__main__":

@@ -143,6 +143,8 @@ class Store:
             with filelock.FileLock(self.folder / "lock", timeout=0):
                 for part in _PARTS:
                     remove_leftovers(self.folder / part)
+                    with contextlib.suppress(FileNotFoundError):
+                        sync_folder(self.folder / part)  # what a killed writer renamed is read from here on: it must stay
                 yield
         except filelock.Timeout as error:
             raise StorageError(

@@ -88,10 +88,8 @@ def test_an_entry_names_its_files_by_role(kind: str) -> None:
 
 def test_of_two_entries_the_later_clock_is_greater_then_the_site_then_the_digest() -> None:
     one = ENTRIES["removed"]
-    later, elsewhere, other = (dataclasses.replace(one, **{key: value}) for key, value in
-                               (("clock", 8), ("site", "lab"), ("name", "other")))  # fmt: skip
-    assert later.order > elsewhere.order > one.order
-    assert (other.order > one.order) == (other.digest > one.digest)
+    made = [dataclasses.replace(one, clock=clock, site=site, name=name) for clock in (7, 10) for site in "abc" for name in "xyz"]
+    assert sorted(made, key=lambda entry: entry.order) == sorted(made, key=lambda entry: (entry.clock, entry.site, entry.digest))
 
 
 @pytest.mark.parametrize(

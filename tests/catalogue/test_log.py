@@ -149,7 +149,7 @@ def test_two_blocks_that_changed_places_are_refused() -> None:
         parse_log(second + first, INDEX)
 
 
-@pytest.mark.parametrize("data", [b"a\nb\nc\n", b"a\n", b"a\nb", b"\n\n\n", b"ab"])
+@pytest.mark.parametrize("data", [b"a\nb\nc\n", b"a\n", b"a\nb", b"a\nb\nc", b"\n\n\n", b"ab"])
 def test_a_signed_block_of_another_number_of_lines_is_refused(data: bytes) -> None:
     index = dataclasses.replace(INDEX, blocks=(Block(hashlib.sha256(data).hexdigest(), len(data), 2),), rollout=None)
     with pytest.raises(TamperedError, match=r"expected 2 lines, found \d; publish it again"):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,11 +151,13 @@ def test_a_second_writer_is_refused_at_once_and_the_first_goes_on(store: Store) 
     other.start()
     try:
         assert started.wait(60)
+        start = time.monotonic()
         with (
             pytest.raises(StorageError, match="expected no other writer, found one at work; try again when it is done"),
             store.writing(),
         ):
             raise AssertionError
+        assert time.monotonic() - start < 10
     finally:
         done.set()
         other.join(60)
@@ -169,6 +172,13 @@ def test_a_writer_removes_what_killed_ones_left(store: Store) -> None:
         (store.folder / part / ".cfedge-tmp-left").write_bytes(b"half")
     with store.writing():
         assert not list(store.folder.rglob(".cfedge-tmp-*"))
+
+
+def test_what_a_killed_writer_renamed_is_on_the_disk_before_it_is_relied_on(store: Store) -> None:
+    with Disk(store.folder) as disk, store.writing():
+        pass
+    synced = [op.path for op in disk.ops if op.kind == "sync"]
+    assert synced == ["", "objects", "generations", "trials"]
 
 
 def test_an_error_of_the_disk_while_writing_is_told_in_one_line(store: Store) -> None:

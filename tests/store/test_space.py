@@ -130,6 +130,15 @@ def test_what_is_begun_goes_unless_it_is_about_to_be_used(store: Store) -> None:
     assert objects(store) == files("cards")
 
 
+def test_a_download_whose_file_is_here_whole_goes(store: Store) -> None:
+    install(store, "cards")
+    again = begun(store, content("cards/1/adapter", 20))
+    assert again.name in objects(store)
+    collect(store)
+    assert not again.exists()
+    assert objects(store) == files("cards")
+
+
 def test_generations_are_gone_for_good_before_their_files_are(store: Store) -> None:
     for names in (("cards",), ("music",), ("news",)):
         install(store, *names)
