@@ -16,8 +16,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import record
-from conftest import make_encoder, make_workspace
 from fleet import run
+from made import make_encoder, make_workspace
 
 from cfedge.bundle.files import read
 from cfedge.train.workspace import Workspace

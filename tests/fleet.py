@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from channels import NOW
-from conftest import make_texts
+from made import make_texts
 from tiny import cloned, new_site, relearned, written
 
 from cfedge import Engine

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import make_texts
+from made import make_texts
 from test_storage import Disk, tree
 
 from cfedge.bundle.files import read

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import make_texts, write_csv
+from made import make_texts, write_csv
 from typer.testing import CliRunner
 
 from cfedge.cli import app, main

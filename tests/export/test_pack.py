@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_texts
+from made import make_texts
 
 from cfedge import Engine
 from cfedge.bundle.files import read

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import WORDS, make_texts
+from made import WORDS, make_texts
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference

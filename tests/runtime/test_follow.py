@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from channels import NOW
-from conftest import make_texts
+from made import make_texts
 from tiny import cloned, new_store, only, relearned, written
 
 from cfedge import Engine, Prediction

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_texts
+from made import make_texts
 
 from cfedge.cli import main
 from cfedge.errors import DataError, TaskError, UsageError

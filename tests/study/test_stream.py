@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import make_texts, write_csv
+from made import make_texts, write_csv
 
 from cfedge.errors import DataError, UsageError
 from cfedge.study.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream

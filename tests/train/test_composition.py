@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_texts
+from made import make_texts
 
 from cfedge.bundle.manifest import Slot
 from cfedge.errors import UsageError

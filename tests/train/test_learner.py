@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_texts, write_csv
+from made import make_texts, write_csv
 
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.train.data import Examples, load_file
