@@ -34,8 +34,8 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.chmod(temporary, mode)
             os.fsync(file.fileno())
-        os.chmod(temporary, mode)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
