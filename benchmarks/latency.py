@@ -37,7 +37,7 @@ from cfedge.train.learner import Settings, learn
 from cfedge_export.encoder import to_onnx
 from cfedge_export.pack import build
 from cfedge_export.prepare import prepare
-from cfedge_export.quantize import SCHEMES
+from cfedge_export.schemes import SCHEMES
 
 
 def ten_tasks(workspace_folder: Path) -> Bundle:
@@ -97,7 +97,7 @@ def prepare_files(folder: Path) -> Bundle:
     bundle = ten_tasks(folder / "ws")
     write(bundle, folder / "bundle")
     float_graph = to_onnx(find("minilm-l6").folder)
-    (folder / "unsplit.onnx").write_bytes(SCHEMES["int8-row"](float_graph)[0].SerializeToString())
+    (folder / "unsplit.onnx").write_bytes(SCHEMES["int8-row"].ship(float_graph).SerializeToString())
     (folder / "dynamic.onnx").write_bytes(dynamic_int8(float_graph, folder))
     return bundle
 

@@ -1,7 +1,7 @@
 """Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots -> `Tail` -> features.
 
 Rows of equal length (and, in the tail, of the same slots) share a run; nothing is padded, so that a row's result does
-not depend on its batch.
+not depend on its batch. Of a scheme whose rows would not be independent (`ROWS_MEET`) each is run alone.
 
 Letters: B batch, S sequence, D width.
 """
@@ -20,10 +20,13 @@ from cfedge.errors import IncompatibleError
 from cfedge.runtime.preprocess import TextPreprocessor, Tokens
 from cfedge.runtime.session import open_session
 
-__all__ = ["Encoded", "Slots", "Tail", "Trunk", "no_adapter"]
+__all__ = ["Encoded", "ROWS_MEET", "Slots", "Tail", "Trunk", "no_adapter"]
 
 Floats = NDArray[np.float32]
 Slots = Mapping[str, Floats]
+
+#: Schemes whose graphs give a row an answer that depends on the rows it shares a run with.
+ROWS_MEET = frozenset({"int8-dynamic"})
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
@@ -45,6 +48,7 @@ class Trunk:
     def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1) -> None:
         self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens)
         self._session = open_session(model, "trunk", threads=threads)
+        self._most = _most(backbone)
 
     def __call__(self, texts: Sequence[str]) -> Encoded:
         """Encode B texts.
@@ -60,7 +64,7 @@ class Trunk:
             return Encoded(tokens, [states], [directions[0]])
         hidden: list[Floats] = [_NOTHING] * len(tokens)
         features: list[Floats] = [_NOTHING] * len(tokens)
-        for rows in _grouped([one.ids.shape[1] for one in tokens]):
+        for rows in _grouped([one.ids.shape[1] for one in tokens], self._most):
             states, directions = self._run(np.concatenate([tokens[row].ids for row in rows]))
             for place, row in enumerate(rows):
                 hidden[row], features[row] = states[place : place + 1], directions[place]
@@ -76,6 +80,7 @@ class Tail:
 
     def __init__(self, model: bytes, backbone: Backbone, *, threads: int = 1) -> None:
         self._session = open_session(model, "tail", threads=threads)
+        self._most = _most(backbone)
         expected = {"hidden"} | {f"{side}.{slot.name}" for slot in backbone.slots for side in "ab"}
         odd = sorted(expected ^ {one.name for one in self._session.get_inputs()})
         if odd:
@@ -88,7 +93,8 @@ class Tail:
         if len(hidden) == 1:
             return [self._run(hidden[0], slots[0])[0]]
         features: list[Floats] = [_NOTHING] * len(hidden)
-        for rows in _grouped([(id(adapter), states.shape[1]) for adapter, states in zip(slots, hidden, strict=True)]):
+        keys = [(id(adapter), states.shape[1]) for adapter, states in zip(slots, hidden, strict=True)]
+        for rows in _grouped(keys, self._most):
             found = self._run(np.concatenate([hidden[row] for row in rows]), slots[rows[0]])
             for row, one in zip(rows, found, strict=True):
                 features[row] = one
@@ -108,9 +114,13 @@ def no_adapter(backbone: Backbone) -> dict[str, Floats]:
     return slots
 
 
-def _grouped(keys: Sequence[Hashable]) -> list[list[int]]:
-    """Positions with equal keys together, at most `_ROWS` in a group."""
+def _most(backbone: Backbone) -> int:
+    return 1 if backbone.scheme in ROWS_MEET else _ROWS
+
+
+def _grouped(keys: Sequence[Hashable], most: int) -> list[list[int]]:
+    """Positions with equal keys together, at most `most` in a group."""
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for position, key in enumerate(keys):
         groups[key].append(position)
-    return [rows[start : start + _ROWS] for rows in groups.values() for start in range(0, len(rows), _ROWS)]
+    return [rows[start : start + most] for rows in groups.values() for start in range(0, len(rows), most)]

@@ -25,7 +25,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
 
-__all__ = ["FEATURES", "IDS", "MASK", "OPSET", "add_pooling_axis", "pooling", "to_onnx"]
+__all__ = ["FEATURES", "IDS", "MASK", "OPSET", "add_pooling_axis", "keep_positions", "pooling", "to_onnx"]
 
 #: Operator set of every graph that cfedge writes: ONNX Runtime >= 1.14 reads it, and optimum exports it.
 OPSET = 18
@@ -83,6 +83,26 @@ def to_onnx(folder: Path) -> ModelProto:
     _pool(model, width)
     _tidy(model)
     return model
+
+
+def keep_positions(model: ModelProto, max_tokens: int) -> None:
+    """Drop the position embeddings behind `max_tokens`, which no input reaches; answers keep every bit.
+
+    Nothing is done where positions are not counted from 0 up.
+    """
+    arrays = _arrays(model)
+    producers = {name: node for node in model.graph.node for name in node.output}
+    for node in model.graph.node:
+        counted = producers.get(node.input[1]) if node.op_type == "Gather" and node.input[0] in arrays else None
+        if counted is None or counted.op_type != "Slice":
+            continue
+        source = producers.get(counted.input[0])
+        constant = next((entry.t for entry in source.attribute if entry.name == "value"), None) if source else None
+        constant = arrays.get(counted.input[0], constant)
+        positions = np.zeros(0) if constant is None else numpy_helper.to_array(constant).ravel()
+        if np.array_equal(positions, np.arange(len(positions))) and len(positions) >= max_tokens:
+            table = arrays[node.input[0]]
+            table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[:max_tokens], table.name))
 
 
 def _config(folder: Path) -> Any:

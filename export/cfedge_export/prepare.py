@@ -10,6 +10,7 @@ Letters: B batch, D width, L depth.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +23,63 @@ from cfedge.lookup import Lookup
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
-from cfedge.train.backbones import BACKBONES, find
+from cfedge.train.backbones import BACKBONES
+from cfedge.train.backbones import find as find_weights
 from cfedge.train.data import Examples, split_held_out
 from cfedge.train.signature import signature
 from cfedge.train.workspace import Workspace
 from cfedge_export.adapters import IR_VERSION
-from cfedge_export.encoder import add_pooling_axis, pooling, to_onnx
+from cfedge_export.encoder import add_pooling_axis, keep_positions, pooling, to_onnx
 from cfedge_export.graph import add_slots, blocks, cut, without_mask
-from cfedge_export.quantize import SCHEMES
+from cfedge_export.schemes import DEFAULT, find
 
-__all__ = ["DEFAULT_PARTS", "measure_split", "prepare"]
+__all__ = ["DEFAULT_PARTS", "Source", "check_target", "load_source", "measure_split", "prepare"]
 
 #: Products of each tail block that get a slot (docs/decisions/split-and-slots.md).
 DEFAULT_PARTS = ("qkv", "fc1")
+
+
+@dataclass(frozen=True)
+class Source:
+    """An encoder before it is cut: `name`, the weights' SHA-256, the float32 graph with mask, and what it reads."""
+
+    name: str
+    sha256: str
+    encoder: ModelProto
+    width: int
+    max_tokens: int
+    tokenizer: bytes
+
+
+def load_source(name: str, folder: Path | None = None) -> Source:
+    """Find an encoder's weights and export them to ONNX; for `name` and `folder` see `prepare`.
+
+    Raises
+    ------
+    BackboneError
+    """
+    found = find_weights(name, folder)
+    tokenizer = found.folder / "tokenizer.json"
+    if not tokenizer.is_file():
+        raise BackboneError(
+            f"{found.folder}: expected tokenizer.json, found none; save the tokenizer with transformers >= 4.56 first"
+        )
+    encoder = to_onnx(found.folder)
+    config = json.loads((found.folder / "config.json").read_text("utf-8"))
+    max_tokens = min(BACKBONES[name].max_tokens, config["max_position_embeddings"])
+    keep_positions(encoder, max_tokens)
+    return Source(name, found.sha256, encoder, config["hidden_size"], max_tokens, tokenizer.read_bytes())
+
+
+def check_target(target: Path) -> None:
+    """Refuse the name of a workspace that is taken.
+
+    Raises
+    ------
+    UsageError
+    """
+    if target.exists():
+        raise UsageError(f"{target}: expected a new name for the workspace, found something there; choose another or remove it")
 
 
 def prepare(
@@ -45,8 +90,9 @@ def prepare(
     split: int | None = None,
     sample: Examples | None = None,
     parts: tuple[str, ...] = DEFAULT_PARTS,
-    scheme: str = "int8-row",
+    scheme: str = DEFAULT,
     like: Backbone | None = None,
+    source: Source | None = None,
     progress: Progress | None = None,
 ) -> Workspace:
     """Make a workspace.
@@ -66,10 +112,12 @@ def prepare(
     parts
         Products that get a slot: of ``qkv``, ``o``, ``fc1``, ``fc2``.
     scheme
-        A key of `cfedge_export.quantize.SCHEMES`.
+        A key of `cfedge_export.schemes.SCHEMES`.
     like
         The backbone to come to, bit for bit, so that this workspace's tasks run beside those that were learned elsewhere; its
         split, slots and scheme are taken.
+    source
+        What `load_source` gave for `name` and `folder`, where that was needed before.
 
     Raises
     ------
@@ -80,55 +128,44 @@ def prepare(
         split, sample, scheme = like.split, None, like.scheme
         parts = tuple(dict.fromkeys(slot.name.partition(".")[2] for slot in like.slots))
     progress = progress or Quiet()
-    if scheme not in SCHEMES:
-        raise UsageError(f"scheme: expected one of {', '.join(SCHEMES)}, found {scheme!r}")
+    quantised = find(scheme)
     if not parts or set(parts) - {"qkv", "o", "fc1", "fc2"}:
         raise UsageError(f"slots: expected some of qkv, o, fc1, fc2, found {', '.join(parts) or 'none'}")
-    if target.exists():
-        raise UsageError(f"{target}: expected a new name for the workspace, found something there; choose another or remove it")
-    with progress.track("backbone", 4) as advance:
-        found = find(name, folder)
-        tokenizer_path = found.folder / "tokenizer.json"
-        if not tokenizer_path.is_file():
-            raise BackboneError(
-                f"{found.folder}: expected tokenizer.json, found none; save the tokenizer with transformers >= 4.56 first"
-            )
-        tokenizer = tokenizer_path.read_bytes()
+    check_target(target)
+    with progress.track("backbone", 3) as advance:
+        source = source or load_source(name, folder)
         advance(1)
-        encoder = to_onnx(found.folder)
+        encoder, max_tokens = source.encoder, source.max_tokens
         depths = len(blocks(encoder)) - 1
-        advance(1)
-        config = json.loads((found.folder / "config.json").read_text("utf-8"))
-        max_tokens = min(BACKBONES[name].max_tokens, config["max_position_embeddings"])
         if split is None and sample is not None:
-            split = measure_split(encoder, TextPreprocessor(tokenizer, max_tokens), sample)
+            split = measure_split(encoder, TextPreprocessor(source.tokenizer, max_tokens), sample)
         if split is None:
             split = BACKBONES[name].split or depths // 2
         trunk, tail = cut(encoder, split)
         slots = add_slots(tail, parts)
-        as_trained = SCHEMES[scheme](tail)[1]  # learning pads its batches, answering does not
+        as_trained = quantised.train(tail)  # learning pads its batches, answering does not
         trunk, tail = without_mask(trunk), without_mask(tail)
         advance(1)
         files = {
-            "trunk.onnx": _bytes(SCHEMES[scheme](trunk)[0]),
-            "tail.onnx": _bytes(SCHEMES[scheme](tail)[0]),
+            "trunk.onnx": _bytes(quantised.ship(trunk)),
+            "tail.onnx": _bytes(quantised.ship(tail)),
             "train_tail.onnx": _bytes(as_trained),
             "float_trunk.onnx": _bytes(trunk),
             "float_tail.onnx": _bytes(tail),
-            "tokenizer.json": tokenizer,
+            "tokenizer.json": source.tokenizer,
         }
         backbone = Backbone(
             name=name,
-            source_sha256=found.sha256,
+            source_sha256=source.sha256,
             scheme=scheme,
             blocks=depths,
             split=split,
-            width=config["hidden_size"],
+            width=source.width,
             max_tokens=max_tokens,
             slots=tuple(Slot(site.name, site.rows, site.columns) for site in slots),
             trunk=reference(files["trunk.onnx"]),
             tail=reference(files["tail.onnx"]),
-            tokenizer=reference(tokenizer),
+            tokenizer=reference(source.tokenizer),
         )
         if like is not None and backbone.digest != like.digest:
             raise BackboneError(

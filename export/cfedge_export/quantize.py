@@ -1,10 +1,14 @@
-"""Quantisation schemes for encoder graphs. Each turns a float32 graph into one with the same inputs.
+"""Float32 encoder graph -> quantised graph with the same inputs and outputs. Which of them are schemes, and what each is fit
+for, is `cfedge_export.schemes`.
 
-``int8-row``: activations get one symmetric scale per token (row), weights int8 with one scale per output column,
-embeddings int8 with one scale per row. A token's result therefore depends on that token alone: neither on the batch nor
-on padding. The input of a block's second MLP product is GELU's output, bounded below by -0.17: it is shifted to be
-non-negative and uses all 8 bits, the constant shift going into a bias. Low-rank branches read the float input and stay
-float.
+- `rows`: activations get one symmetric scale per token (row), weights are int8 with one scale per output column. A token's
+  result therefore depends on that token alone: neither on the batch nor on padding. The input of a block's second MLP product is
+  GELU's output, bounded below by -0.17: it is shifted to be non-negative and uses all 8 bits, the constant shift going into a bias.
+- `dynamic`: ONNX Runtime's own, one scale and zero point for all activations of a run; weights as above.
+- `weights_only`: weights as above, turned into float32 again when a session is opened; activations stay float32.
+
+In all of them embeddings are int8 with one scale per row, low-rank branches read the float input and stay float, activations
+are unsigned and weights signed: the one pairing with fast and, within `cfedge_export.schemes`' rules, exact kernels on x86.
 
 A row of zeros has scale 0: its quotient is undefined but it is multiplied by that scale again, so it gives exactly 0.
 
@@ -13,70 +17,74 @@ Letters: K inner, N output columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-__all__ = ["GELU_SHIFT", "SCHEMES", "quantize_columns"]
+__all__ = ["GELU_SHIFT", "dynamic", "quantize_columns", "rounded_weights", "rows", "unchanged", "weights_only"]
 
 #: -min GELU(x) = 0.16997..., rounded up.
 GELU_SHIFT = np.float32(0.17)
 
-#: Below it a scale would be subnormal, and a quotient could overflow.
-_LEAST = np.float32(127) * np.finfo(np.float32).tiny
 
-
-def quantize_columns(weight: NDArray[np.float32], axis: int = 0) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Quantise symmetrically to [-127, 127] with one scale per slice, the maximum being taken over `axis`.
+def quantize_columns(
+    weight: NDArray[np.float32], axis: int = 0, *, largest: int = 127
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Quantise symmetrically to [-largest, largest] with one scale per slice, the maximum being taken over `axis`.
 
     Returns the int8 array and float32 scales (``axis`` removed). |weight - q * scale| <= scale / 2. A slice of zeros
     (or of numbers too small to divide by) gets scale 1.
     """
     limit = np.abs(weight).max(axis=axis)
-    scale: NDArray[np.float32] = (np.where(limit > _LEAST, limit, 127.0) / 127.0).astype(np.float32)
-    quantized = np.clip(np.rint(weight / np.expand_dims(scale, axis)), -127, 127).astype(np.int8)
+    least = np.float32(largest) * np.finfo(np.float32).tiny  # below it the scale would be subnormal, a quotient could overflow
+    scale: NDArray[np.float32] = (np.where(limit > least, limit, float(largest)) / largest).astype(np.float32)
+    quantized = np.clip(np.rint(weight / np.expand_dims(scale, axis)), -largest, largest).astype(np.int8)
     return quantized, scale
 
 
-def int8_row(model: ModelProto) -> tuple[ModelProto, ModelProto]:
-    """Scheme ``int8-row``; as trained: weights replaced by their int8 value times its scale, activations float."""
-    as_trained = _copy(model)
-    weights = {node.input[1] for node in model.graph.node if node.op_type == "MatMul"}
-    for tensor in as_trained.graph.initializer:
-        if tensor.name in weights:
-            quantized, scale = quantize_columns(numpy_helper.to_array(tensor))
-            tensor.CopyFrom(numpy_helper.from_array(quantized * scale, tensor.name))
-    return _Rewriter(model).run(), as_trained
-
-
-def float32(model: ModelProto) -> tuple[ModelProto, ModelProto]:
-    """Scheme ``float32``: nothing changes."""
-    return _copy(model), _copy(model)
-
-
-#: Each maps a float32 graph to the graph that ships and to the float32 graph that training runs.
-SCHEMES: dict[str, Callable[[ModelProto], tuple[ModelProto, ModelProto]]] = {"float32": float32, "int8-row": int8_row}
-
-
-def _copy(model: ModelProto) -> ModelProto:
+def unchanged(model: ModelProto) -> ModelProto:
+    """A copy."""
     copy = ModelProto()
     copy.CopyFrom(model)
     return copy
 
 
-class _Rewriter:
-    """One pass over the nodes; keeps the rows already quantised so that a shared input is quantised once."""
+def rows(model: ModelProto, *, largest: int = 127) -> ModelProto:
+    """Quantise activations by the row and weights to [-largest, largest] by the column."""
+    return _Rows(model, largest).run()
 
-    def __init__(self, model: ModelProto) -> None:
-        self.model = _copy(model)
+
+def dynamic(model: ModelProto) -> ModelProto:
+    """Quantise activations by the run, as ONNX Runtime's ``quantize_dynamic`` does, and weights by the column."""
+    return _Dynamic(model).run()
+
+
+def weights_only(model: ModelProto) -> ModelProto:
+    """Quantise weights by the column, for the file alone: what is computed is float32."""
+    return _WeightsOnly(model).run()
+
+
+def rounded_weights(model: ModelProto, *, largest: int = 127) -> ModelProto:
+    """What training runs: weights replaced by their int8 value times its scale, all else float32."""
+    copy = unchanged(model)
+    weights = {node.input[1] for node in copy.graph.node if node.op_type == "MatMul"}
+    for tensor in copy.graph.initializer:
+        if tensor.name in weights:
+            quantized, scale = quantize_columns(numpy_helper.to_array(tensor), largest=largest)
+            tensor.CopyFrom(numpy_helper.from_array(quantized * scale, tensor.name))
+    return copy
+
+
+class _Rewriter:
+    """One pass over the nodes: embeddings become int8 rows, products with a constant what `product` makes of them."""
+
+    def __init__(self, model: ModelProto, largest: int = 127) -> None:
+        self.model = unchanged(model)
+        self.largest = largest
         self.arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        self.producers = {name: node.op_type for node in model.graph.node for name in node.output}
         self.nodes: list[NodeProto] = []
         self.added: dict[str, NDArray[np.generic]] = {}
-        self.rows: dict[str, tuple[str, str, str]] = {}
         self.replaced: set[str] = set()
 
     def run(self) -> ModelProto:
@@ -105,6 +113,39 @@ class _Rewriter:
         self.added[name] = array
         return name
 
+    def weight(self, node: NodeProto) -> tuple[str, NDArray[np.int8], NDArray[np.float32]]:
+        """The int8 weight and its scales, added as ``<name>.q`` and ``<name>.scale``."""
+        name = node.input[1]
+        quantized, scale = quantize_columns(self.arrays[name], largest=self.largest)
+        self.replaced.add(name)
+        self.constant(f"{name}.q", quantized)
+        self.constant(f"{name}.scale", scale)
+        return name, quantized, scale
+
+    def product(self, node: NodeProto) -> None:
+        """Emit nodes that write the product's output."""
+        raise NotImplementedError
+
+    def embedding(self, node: NodeProto) -> None:
+        name, ids, out = node.input[0], node.input[1], node.output[0]
+        table, scale = quantize_columns(self.arrays[name], axis=1)
+        self.replaced.add(name)
+        self.constant(f"{name}.q", table)
+        self.constant(f"{name}.scale", scale[:, None])
+        rows = self.emit("Gather", [f"{name}.q", ids], f"{out}.int")
+        as_float = self.emit("Cast", [rows], f"{out}.float", to=1)
+        scales = self.emit("Gather", [f"{name}.scale", ids], f"{out}.scale")
+        self.emit("Mul", [as_float, scales], out)
+
+
+class _Rows(_Rewriter):
+    """Keeps the rows already quantised so that a shared input is quantised once."""
+
+    def __init__(self, model: ModelProto, largest: int) -> None:
+        super().__init__(model, largest)
+        self.producers = {name: node.op_type for node in model.graph.node for name in node.output}
+        self.rows: dict[str, tuple[str, str, str]] = {}
+
     def quantize_rows(self, x: str) -> tuple[str, str, str]:
         """uint8 rows, their scales [.., 1] and the zero point's name."""
         if x not in self.rows:
@@ -126,12 +167,9 @@ class _Rewriter:
         return self.rows[x]
 
     def product(self, node: NodeProto) -> None:
-        name, out = node.input[1], node.output[0]
-        weight, scale = quantize_columns(self.arrays[name])
-        self.replaced.add(name)
+        out = node.output[0]
         rows, row_scale, zero = self.quantize_rows(node.input[0])
-        self.constant(f"{name}.q", weight)
-        self.constant(f"{name}.scale", scale)
+        name, weight, scale = self.weight(node)
         one = self.constant("q.one", np.array(1, np.float32))
         columns = self.emit(
             "MatMulIntegerToFloat", [rows, f"{name}.q", one, f"{name}.scale", zero], f"{out}.columns", domain="com.microsoft"
@@ -143,13 +181,21 @@ class _Rewriter:
         else:
             self.emit("Mul", [columns, row_scale], out)
 
-    def embedding(self, node: NodeProto) -> None:
-        name, ids, out = node.input[0], node.input[1], node.output[0]
-        table, scale = quantize_columns(self.arrays[name], axis=1)
-        self.replaced.add(name)
-        self.constant(f"{name}.q", table)
-        self.constant(f"{name}.scale", scale[:, None])
-        rows = self.emit("Gather", [f"{name}.q", ids], f"{out}.int")
-        as_float = self.emit("Cast", [rows], f"{out}.float", to=1)
-        scales = self.emit("Gather", [f"{name}.scale", ids], f"{out}.scale")
-        self.emit("Mul", [as_float, scales], out)
+
+class _Dynamic(_Rewriter):
+    def product(self, node: NodeProto) -> None:
+        name, _, _ = self.weight(node)
+        self.emit("DynamicQuantizeMatMul", [node.input[0], f"{name}.q", f"{name}.scale"], node.output[0], domain="com.microsoft")
+
+
+class _WeightsOnly(_Rewriter):
+    def product(self, node: NodeProto) -> None:
+        """Cast and Mul, which a session folds into the float weight.
+
+        Not DequantizeLinear: ONNX Runtime 1.20 folds that too, 1.28 makes MatMulNBits of it, which quantises activations
+        (github.com/microsoft/onnxruntime/pull/27769; docs/decisions/schemes.md).
+        """
+        name, _, _ = self.weight(node)
+        as_float = self.emit("Cast", [f"{name}.q"], f"{name}.cast", to=1)
+        weight = self.emit("Mul", [as_float, f"{name}.scale"], f"{name}.float")
+        self.emit("MatMul", [node.input[0], weight], node.output[0])

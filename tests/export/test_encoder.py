@@ -11,9 +11,9 @@ from onnx import ModelProto
 
 from cfedge.errors import BackboneError
 from cfedge.runtime.session import open_session
-from cfedge_export.encoder import to_onnx
+from cfedge_export.encoder import keep_positions, to_onnx
 from cfedge_export.graph import add_slots, blocks, cut, sites, without_mask
-from cfedge_export.quantize import SCHEMES
+from cfedge_export.schemes import SCHEMES
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def test_onnx_equals_transformers_with_padding_and_without(tiny_folder: Path, en
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("split", [1, 2])
 def test_cutting_changes_no_bit(encoder: ModelProto, split: int, scheme: str) -> None:
-    trunk, tail = (SCHEMES[scheme](part)[0] for part in cut(encoder, split))
-    whole = SCHEMES[scheme](encoder)[0]
+    trunk, tail = (SCHEMES[scheme].ship(part) for part in cut(encoder, split))
+    whole = SCHEMES[scheme].ship(encoder)
     feeds = _ids(np.random.default_rng(split), 3, 7)
     hidden = _run(trunk, feeds, "hidden")
     assert np.array_equal(_run(tail, {"hidden": hidden, "attention_mask": feeds["attention_mask"]}), _run(whole, feeds))
@@ -73,6 +73,15 @@ def test_without_a_mask_a_graph_answers_as_with_a_mask_of_ones(encoder: ModelPro
     np.testing.assert_allclose(_run(without_mask(trunk), ids), _run(trunk, feeds), atol=1e-6)
     np.testing.assert_allclose(_run(without_mask(tail), {"hidden": hidden}), _run(tail, {"hidden": hidden, **mask}), atol=1e-6)
     assert "attention_mask" in [value.name for value in trunk.graph.input]  # the original is as it was
+
+
+def test_positions_that_no_input_reaches_are_dropped_and_no_bit_changes(tiny_folder: Path, encoder: ModelProto) -> None:
+    short = to_onnx(tiny_folder)
+    keep_positions(short, 10)
+    rows = [tensor.dims[0] for tensor in short.graph.initializer if tensor.name.endswith("position_embeddings.weight")]
+    assert rows == [10]
+    feeds = _ids(np.random.default_rng(0), 3, 10)
+    assert np.array_equal(_run(short, feeds), _run(encoder, feeds))
 
 
 @pytest.mark.parametrize("split", [0, 3, -1])

@@ -1,10 +1,11 @@
-"""int8-row against the same arithmetic written in NumPy, and the promises that make it the default."""
+"""Each way to quantise against the same arithmetic written in NumPy or done by ONNX Runtime's own tool."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ from hypothesis.extra import numpy as hnp
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from cfedge.runtime.session import open_session
-from cfedge_export.encoder import OPSET, to_onnx
-from cfedge_export.graph import add_slots, cut
-from cfedge_export.quantize import GELU_SHIFT, SCHEMES, quantize_columns
+from cfedge_export import quantize
+from cfedge_export.encoder import OPSET
+from cfedge_export.quantize import GELU_SHIFT, quantize_columns
 
 
 def _product(weight: np.ndarray, *, gelu: bool = False) -> ModelProto:
@@ -57,16 +58,16 @@ def test_int8_row_is_exactly_its_integer_arithmetic() -> None:
     row_scale = np.abs(x).max(axis=1, keepdims=True) * np.float32(1 / 127)
     q = np.clip(np.rint(x / row_scale), -128, 127).astype(np.int64)
     expected = (q @ w.astype(np.int64)).astype(np.float32) * w_scale * row_scale
-    np.testing.assert_allclose(_run(SCHEMES["int8-row"](_product(weight))[0], x=x), expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(_run(quantize.rows(_product(weight)), x=x), expected, rtol=1e-6, atol=1e-7)
 
 
 def test_gelus_output_uses_all_eight_bits() -> None:
     rng = np.random.default_rng(1)
     weight, x = rng.normal(size=(64, 8)).astype(np.float32), rng.normal(size=(200, 64)).astype(np.float32)
     exact = _run(_product(weight, gelu=True), x=x)
-    shifted = np.abs(_run(SCHEMES["int8-row"](_product(weight, gelu=True))[0], x=x) - exact).mean()
+    shifted = np.abs(_run(quantize.rows(_product(weight, gelu=True)), x=x) - exact).mean()
     gelu = _run(_product(np.eye(64, dtype=np.float32), gelu=True), x=x)
-    plain = np.abs(_run(SCHEMES["int8-row"](_product(weight))[0], x=gelu) - exact).mean()
+    plain = np.abs(_run(quantize.rows(_product(weight)), x=gelu) - exact).mean()
     assert gelu.min() >= -GELU_SHIFT
     assert shifted < 0.8 * plain
 
@@ -76,54 +77,35 @@ def test_a_row_of_zeros_gives_what_zeros_give(gelu: bool) -> None:
     weight = np.random.default_rng(2).normal(size=(16, 4)).astype(np.float32)
     rows = np.zeros((2, 16), np.float32)
     rows[1, 3] = 1.0
-    found = _run(SCHEMES["int8-row"](_product(weight, gelu=gelu))[0], x=rows)
+    found = _run(quantize.rows(_product(weight, gelu=gelu)), x=rows)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[0], 0.0, atol=2e-3 if gelu else 0.0)
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_folder: Path) -> ModelProto:
-    return to_onnx(tiny_folder)
+def test_seven_bit_weights_stay_within_what_16_bits_hold() -> None:
+    weight = np.random.default_rng(3).normal(size=(32, 4)).astype(np.float32)
+    quantized, scale = quantize_columns(weight, largest=63)
+    assert np.abs(quantized).max() == 63
+    assert 2 * 255 * 63 < 2**15 <= 2 * 255 * 127
+    assert (np.abs(weight - quantized * scale) <= scale * 0.5 * (1 + 1e-5)).all()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("batch", [1, 3, 8, 16])
-def test_a_rows_answer_depends_neither_on_the_batch_nor_on_its_neighbours(encoder: ModelProto, scheme: str, batch: int) -> None:
-    session = open_session(SCHEMES[scheme](encoder)[0].SerializeToString(), "test")
-    ids = np.random.default_rng(batch).integers(0, 30, (batch, 7))
-    together = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
-    for row in range(batch):
-        one = ids[row : row + 1]
-        assert np.array_equal(session.run(None, {"input_ids": one, "attention_mask": np.ones_like(one)})[0][0], together[row])
+def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_makes(tmp_path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    rng = np.random.default_rng(4)
+    weight, x = rng.normal(size=(48, 12)).astype(np.float32), rng.normal(size=(5, 48)).astype(np.float32)
+    onnx.save(_product(weight), tmp_path / "float.onnx")
+    quantize_dynamic(
+        tmp_path / "float.onnx", tmp_path / "q.onnx", per_channel=True, weight_type=QuantType.QInt8,
+        extra_options={"DefaultTensorType": TensorProto.FLOAT},
+    )  # fmt: skip
+    assert np.array_equal(_run(quantize.dynamic(_product(weight)), x=x), _run(onnx.load(tmp_path / "q.onnx"), x=x))
 
 
-def test_int8_row_is_close_to_float_and_a_quarter_of_its_size(encoder: ModelProto) -> None:
-    quantized = SCHEMES["int8-row"](encoder)[0]
-    ids = np.random.default_rng(0).integers(0, 30, (16, 7))
-    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    exact, found = _run(encoder, **feeds), _run(quantized, **feeds)
-    cosine = (exact * found).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(found, axis=1)
-    assert cosine.min() > 0.999
-    weights = sum(int(np.prod(tensor.dims)) * 4 for tensor in encoder.graph.initializer)
-    kept = sum(len(tensor.raw_data) for tensor in quantized.graph.initializer)
-    assert kept < 0.5 * weights  # positions, norms and scales stay float; in MiniLM the share is .26
-
-
-def test_what_training_sees_holds_the_shipped_weights(encoder: ModelProto) -> None:
-    _, tail = cut(encoder, 2)
-    add_slots(tail, ("qkv",))
-    shipped, trained = SCHEMES["int8-row"](tail)
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in shipped.graph.initializer}
-    names = {node.input[1] for node in trained.graph.node if node.op_type == "MatMul"}
-    weights = [tensor for tensor in trained.graph.initializer if tensor.name in names]
-    assert len(weights) == 4
-    for tensor in weights:
-        np.testing.assert_array_equal(numpy_helper.to_array(tensor), arrays[f"{tensor.name}.q"] * arrays[f"{tensor.name}.scale"])
-
-
-def test_low_rank_branches_stay_float(encoder: ModelProto) -> None:
-    _, tail = cut(encoder, 2)
-    add_slots(tail, ("qkv", "o"))
-    shipped, _ = SCHEMES["int8-row"](tail)
-    branch = [node for node in shipped.graph.node if node.op_type == "MatMul" and node.name.startswith(("a.", "b."))]
-    assert len(branch) == 4
+def test_weights_alone_are_computed_as_the_float_product_of_the_rounded_weights() -> None:
+    rng = np.random.default_rng(5)
+    weight, x = rng.normal(size=(96, 12)).astype(np.float32), rng.normal(size=(5, 96)).astype(np.float32)
+    q, scale = quantize_columns(weight)
+    exact = _run(_product(q * scale), x=x)
+    assert np.array_equal(_run(quantize.weights_only(_product(weight)), x=x), exact)

@@ -1,0 +1,138 @@
+"""The quantisation schemes: what each does, what it claims, and which CPUs it is fit for. One contract holds for all of them
+(tests/export/test_schemes.py); how their graphs are made is `cfedge_export.quantize`, which is best here `cfedge_export.choose`.
+
+The rule for CPUs: x86 without VNNI adds pairs of products of 8-bit numbers in 16 bits, which 2 x 255 x 127 overflows, silently;
+2 x 255 x 63 does not. There, int8 activations need weights of 7 bits. ARM adds in 32 bits, with its dot-product instructions
+or without. ``cfedge doctor`` measures it on the board (docs/decisions/schemes.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+
+from onnx import ModelProto
+
+from cfedge.device import Profile
+from cfedge.errors import UsageError
+from cfedge_export import quantize
+
+__all__ = ["Choice", "DEFAULT", "Measured", "SCHEMES", "Scheme", "by_rules", "check_fit", "find"]
+
+DEFAULT = "int8-row"
+
+_X86 = ("x86_64", "AMD64", "amd64", "i686")
+#: Of these any adds four products of 8-bit numbers in 32 bits.
+_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
+_Rewrite = Callable[[ModelProto], ModelProto]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way to ship an encoder.
+
+    Attributes
+    ----------
+    about
+        What it does, in a few words.
+    ship, train
+        A float32 graph -> the graph that ships, and the float32 graph that training runs.
+    weight_bits, activation_bits
+        Of the products with constants; 32: float32.
+    batch_independent
+        A row's answer is the same to the bit whatever it shares a run with; otherwise the engine runs each row alone.
+    padding_independent
+        So are the hidden states of its tokens, however much is padded behind them.
+    """
+
+    about: str
+    ship: _Rewrite
+    train: _Rewrite
+    weight_bits: int
+    activation_bits: int
+    batch_independent: bool = True
+    padding_independent: bool = True
+
+    def unfit(self, machine: str, flags: Collection[str] | None) -> str | None:
+        """Say why it is not for a CPU: ``platform.machine()``, flags or None where they are not known. None: it is."""
+        if self.activation_bits > 8 or self.weight_bits < 8 or machine not in _X86 or set(flags or ()) & set(_VNNI):
+            return None
+        who = "x86 that may lack VNNI, as its flags are not known" if flags is None else "x86 without VNNI"
+        return f"{who}: that adds pairs of products in 16 bits, which {self.weight_bits}-bit weights overflow"
+
+
+SCHEMES: dict[str, Scheme] = {
+    "float32": Scheme("as it was trained", quantize.unchanged, quantize.unchanged, 32, 32),
+    "int8-row": Scheme("activations scaled by the token", quantize.rows, quantize.rounded_weights, 8, 8),
+    "int8-row-7bit": Scheme(
+        "int8-row with weights of 7 bits",
+        partial(quantize.rows, largest=63), partial(quantize.rounded_weights, largest=63), 7, 8,
+    ),
+    "int8-dynamic": Scheme(
+        "ONNX Runtime's own: activations scaled by the run", quantize.dynamic, quantize.rounded_weights, 8, 8,
+        batch_independent=False, padding_independent=False,
+    ),
+    "int8-weight-only": Scheme("int8 in the file, float32 in memory", quantize.weights_only, quantize.rounded_weights, 8, 32),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one scheme did on this machine; `reason` says why it cannot be picked, None where it can."""
+
+    scheme: str
+    size_bytes: int
+    mean_cosine: float
+    least_cosine: float
+    time_ratio: float
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A scheme and why; what was measured of all of them, where that decided."""
+
+    scheme: str
+    why: str
+    measured: tuple[Measured, ...] = ()
+
+
+def find(name: str) -> Scheme:
+    """Return a scheme by its name.
+
+    Raises
+    ------
+    UsageError
+        There is none of that name.
+    """
+    if name not in SCHEMES:
+        raise UsageError(f"scheme: expected one of {', '.join(SCHEMES)}, found {name!r}; or let it be measured: --scheme auto")
+    return SCHEMES[name]
+
+
+def by_rules(profile: Profile) -> Choice:
+    """Pick for a board without measuring: the default where it is fit, its 7-bit form where not."""
+    flags = profile.flags.value.present if profile.flags else None
+    reason = SCHEMES[DEFAULT].unfit(profile.machine, flags)
+    if reason is not None:
+        return Choice("int8-row-7bit", f"{profile.name} is {reason}")
+    if profile.machine in _X86:
+        return Choice(
+            DEFAULT, f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it adds in 32 bits"
+        )
+    return Choice(DEFAULT, f"{profile.name} is {profile.machine}, which adds in 32 bits")
+
+
+def check_fit(name: str, profile: Profile) -> None:
+    """Refuse a scheme that a board computes wrongly.
+
+    Raises
+    ------
+    UsageError
+    """
+    reason = find(name).unfit(profile.machine, profile.flags.value.present if profile.flags else None)
+    if reason is not None:
+        raise UsageError(
+            f"scheme {name}: expected one that {profile.name} computes exactly, found {reason}; leave --scheme out or take int8-row-7bit"
+        )
