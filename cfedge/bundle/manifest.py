@@ -13,7 +13,7 @@ import json
 import types
 import typing
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from cfedge.errors import SchemaError
@@ -137,6 +137,11 @@ class Manifest:
     third_look: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its bytes: names the bundle."""
+        return hashlib.sha256(serialize(self)).hexdigest()
 
     def files(self) -> dict[str, FileRef]:
         """Every file by the role that errors name."""

@@ -1,4 +1,4 @@
-"""predict, bench: the commands of the machine that answers. They need no extra but ``text``."""
+"""predict, drift, bench: the commands of the machine that answers. They need no extra but ``text``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ import json as jsonlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from cfedge.cli.show import print_json, print_table, size
 from cfedge.errors import InputError
 
+if TYPE_CHECKING:
+    from cfedge.runtime.engine import Prediction
+
 BUNDLE = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+#: Lines after which the monitor's counts are written.
+_SAVED = 100
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("predict", epilog='Example: cfedge predict bundle "it is too dark in here"')(predict)
+    app.command("drift", epilog="Example: cfedge drift bundle counts.json")(drift)
     app.command("bench", epilog="Example: cfedge bench bundle --json")(bench)
 
 
@@ -32,26 +39,43 @@ def predict(
     task: Annotated[str | None, typer.Option(help="The task, where it is known.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    monitor: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Count unknown inputs and thin margins there; warn where inputs change.")
+    ] = None,
     json: JSON = False,
 ) -> None:
     """Answer texts: task, label, evidence, or unknown.
 
     From standard input each line is a text or a JSON object {"text": ...}; answers come in the same order, one a line,
-    as they are made. A line that cannot be answered gets an error in its place, and the exit code is then 10.
+    as they are made. A line that cannot be answered gets an error in its place, and the exit code is then 10. With --json each
+    line carries the task's certified limit and the bundle's digest: keep them as the record of what was answered.
     """
     from cfedge.device import load_profile
+    from cfedge.runtime.drift import Monitor
     from cfedge.runtime.engine import Engine
 
     engine = Engine.open(bundle, threads=load_profile(profile).threads.value if profile else threads)
+    counts = Monitor.load(monitor, engine.manifest) if monitor else None
+
+    def shown(text: str, one: Prediction) -> None:
+        _show(text, engine.evidence(one), json=json)
+        for alarm in counts.see([one]) if counts else ():
+            print(f"cfedge: {alarm.text}", file=sys.stderr, flush=True)
+
+    def save() -> None:
+        if counts and monitor:
+            counts.save(monitor)
+
     if texts:
         for text, one in zip(texts, engine.predict(texts, task=task), strict=True):
-            _show(text, one.as_dict(), json=json)
+            shown(text, one)
+        save()
         return
     refused = 0
     for number, line in enumerate(_lines(sys.stdin.buffer), start=1):
         try:
             text = _text(line, number)
-            answer = engine.predict([text], task=task)[0].as_dict()
+            answer = engine.predict([text], task=task)[0]
         except InputError as error:
             refused += 1
             message = str(error).replace("input 0", f"line {number}", 1)
@@ -60,11 +84,41 @@ def predict(
             else:
                 print(f"cfedge: {message}", file=sys.stderr, flush=True)
             continue
-        _show(text, answer, json=json)
+        shown(text, answer)
+        if number % _SAVED == 0:
+            save()
+    save()
     if refused:
         raise InputError(
             f"standard input: expected every line to be answerable, found {refused} that were not; they were named above"
         )
+
+
+def drift(
+    bundle: BUNDLE,
+    counts: Annotated[Path, typer.Argument(metavar="FILE", help="Written by cfedge predict --monitor.")],
+    json: JSON = False,
+) -> None:
+    """Show what a monitor counted, against what the certificates promised."""
+    from cfedge.errors import UsageError
+    from cfedge.runtime.drift import ALPHA, Monitor
+    from cfedge.store import bundle_at
+
+    if not counts.is_file():
+        raise UsageError(f"{counts}: expected counts, found none; make them with: cfedge predict {bundle} --monitor {counts}")
+    found = Monitor.load(counts, bundle_at(bundle).manifest).counters()
+    if json:
+        print_json({"alpha": ALPHA, "counters": {name: dataclasses.asdict(one) for name, one in found.items()}})
+        return
+    print_table(
+        f"{counts}: unknown inputs by task, and thin margins; a false alarm ever: at most {ALPHA:.0%}",
+        ("counter", "inputs", "hits", "share", "at most", "alarm"),
+        [
+            (name, one.inputs, one.hits, f"{one.hits / one.inputs:.1%}" if one.inputs else None, f"{one.bound:.1%}",
+             f"at input {one.alarmed}" if one.alarmed else None)
+            for name, one in found.items()
+        ],
+    )  # fmt: skip
 
 
 def bench(

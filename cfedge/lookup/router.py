@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from cfedge.lookup.clusters import Found, Lookup, Retrieval, finite
 from cfedge.lookup.signature import Looks, Pair
 
-__all__ = ["CANDIDATES", "Router"]
+__all__ = ["CANDIDATES", "Router", "SECOND_LOOK_SHARE", "THIRD_LOOK_SHARE"]
 
 Floats = NDArray[np.float32]
 
 #: Tasks at which a further look is taken: close clusters of thousands of tasks would cost more than a run of the encoder.
 CANDIDATES = 16
+#: Of held-out inputs: the second look costs them some products, the third one more run of the tail (docs/decisions/lookup.md).
+SECOND_LOOK_SHARE, THIRD_LOOK_SHARE = 0.15, 0.03
 
 
 class Router:

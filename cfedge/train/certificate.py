@@ -23,14 +23,12 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
 from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signature
+from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 
 __all__ = ["Evidence", "Inspection", "certify", "inspect", "route"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
-
-#: Of held-out inputs: the second look costs them some products, the third one more run of the tail (docs/decisions/lookup.md).
-SECOND_LOOK_SHARE, THIRD_LOOK_SHARE = 0.15, 0.03
 
 Floats = NDArray[np.float32]
 

@@ -207,3 +207,27 @@ def test_main_turns_an_error_into_its_exit_code(tmp_path: Path, capsys: pytest.C
         main(["list", str(tmp_path)])
     assert stopped.value.code == 6
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_monitor_counts_over_calls(tiny_bundle: Path, tmp_path: Path) -> None:
+    counts = tmp_path / "counts.json"
+    for content in (b"", b"navy please\nkitten please\n"):
+        texts = [] if content else ["crimson please"]
+        done = _run("predict", tiny_bundle, *texts, "--monitor", counts, "--json", content=content)
+        assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert 0 <= line["limit"] <= 1
+    assert len(line["bundle"]) == 64
+    counters = json.loads(_run("drift", tiny_bundle, counts, "--json").stdout)["counters"]
+    assert counters["thin margins"]["inputs"] == 3
+    assert "thin margins" in _run("drift", tiny_bundle, counts).stdout.decode()
+
+
+def test_inputs_that_changed_are_told_of_on_standard_error(tiny_bundle: Path, tmp_path: Path) -> None:
+    done = _run("predict", tiny_bundle, "--monitor", tmp_path / "counts.json", content=b"zzz zzz zzz\n" * 40)
+    assert done.returncode == 0, done.stderr
+    assert "the inputs changed" in done.stderr.decode()
+
+
+def test_counts_that_are_not_there_are_refused_by_name(tiny_bundle: Path, tmp_path: Path) -> None:
+    _refused(["drift", tiny_bundle, tmp_path / "none.json"], 2, r"none\.json: expected counts, found none; make them with")

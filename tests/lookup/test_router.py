@@ -15,10 +15,10 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Looks, Pair, Router, Signature
-from cfedge.lookup.router import CANDIDATES
+from cfedge.lookup.router import CANDIDATES, SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
-from cfedge.train.certificate import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE, route
+from cfedge.train.certificate import route
 from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_looks, signature
 from cfedge_export.adapters import adapter_onnx
 

@@ -1,0 +1,224 @@
+"""Do the inputs of a device still look like those that its tasks were certified with? Counts, and an alarm with a stated error. Pure.
+
+Two things are counted: inputs that are called unknown, by task, and inputs whose margin is thin. Of inputs like the held-out
+ones a task calls at most the upper limit unknown that follows from how its threshold was chosen; the share of thin margins is
+bounded likewise. An alarm is raised where the counts cannot be reconciled with these bounds.
+
+**False alarms.** Inputs are taken in blocks of `BLOCK`; within a block of n inputs with k hits, for a bound p0 and the rates
+p of a grid above it, E = mean over p of (p / p0)^k ((1 - p) / (1 - p0))^(n - k) is a supermartingale that begins at 1 wherever the true
+rate is at most p0. By Ville's inequality E ever reaches 1 / a with probability at most a. Block j of each of T + 1 counters
+may spend a = alpha / 2 / (T + 1) / (j (j + 1)), and the bounds themselves fail with probability alpha / 2: whatever the number of inputs, and
+however often one looks, the probability of ever raising a false alarm is at most alpha.
+
+It tells that inputs changed, not that answers are wrong. It supposes inputs that are drawn independently, and that what a task is given is its
+own: inputs of one task that the lookup gives to another are called unknown more often, by as much as the certificates allow.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from cfedge.bundle.manifest import Certificate, Manifest, canonical_json, typed
+from cfedge.confidence import upper_limit
+from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
+from cfedge.lookup.router import SECOND_LOOK_SHARE
+from cfedge.storage import write_file
+
+__all__ = ["ALPHA", "Alarm", "BLOCK", "Counter", "Monitor", "evidence_against"]
+
+#: Probability of ever raising a false alarm.
+ALPHA = 0.01
+#: Inputs after which a counter begins anew, so that a long good past does not hide a change.
+BLOCK = 500
+_GRID = 16
+
+
+class Seen(Protocol):
+    """What is counted of a prediction."""
+
+    @property
+    def task(self) -> str:
+        """Its task, also where it is unknown."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it belongs to none."""
+
+    @property
+    def looks(self) -> int:
+        """More than one where its margin was thin."""
+
+
+@dataclass
+class Counter:
+    """Hits among inputs, whose rate is at most `bound` while nothing changed.
+
+    Attributes
+    ----------
+    bound
+        p0, in (0, 1].
+    inputs, hits
+        Of all blocks.
+    block, block_inputs, block_hits
+        Of the block that is on, counted from 1.
+    alarmed
+        The number of inputs at the first alarm, None where there was none.
+    """
+
+    bound: float
+    inputs: int = 0
+    hits: int = 0
+    block: int = 1
+    block_inputs: int = 0
+    block_hits: int = 0
+    alarmed: int | None = None
+
+    def see(self, hit: bool, alpha: float) -> bool:
+        """Count one input; return whether this raises the first alarm of a counter that may spend `alpha`."""
+        if self.block_inputs == BLOCK:
+            self.block, self.block_inputs, self.block_hits = self.block + 1, 0, 0
+        self.inputs, self.hits = self.inputs + 1, self.hits + hit
+        self.block_inputs, self.block_hits = self.block_inputs + 1, self.block_hits + hit
+        spent = alpha / (self.block * (self.block + 1))
+        if self.alarmed is None and evidence_against(self.bound, self.block_inputs, self.block_hits) >= -math.log(spent):
+            self.alarmed = self.inputs
+            return True
+        return False
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """The inputs changed.
+
+    Attributes
+    ----------
+    counter
+        The task, or ``thin margins``.
+    text
+        One line.
+    """
+
+    counter: str
+    text: str
+
+
+@dataclass
+class _State:
+    bundle: str
+    alpha: float
+    thin: Counter
+    unknown: dict[str, Counter] = field(default_factory=dict)
+
+
+class Monitor:
+    """Counters of one bundle.
+
+    Parameters
+    ----------
+    manifest
+        Of the bundle that answers.
+    alpha
+        Probability of ever raising a false alarm, in (0, 1).
+    """
+
+    def __init__(self, manifest: Manifest, *, alpha: float = ALPHA) -> None:
+        if not 0 < alpha < 1:
+            raise UsageError(f"alpha: expected a probability in (0, 1), found {alpha}")
+        tasks = manifest.tasks
+        each = alpha / 2 / (len(tasks) + 1)
+        held_out = sum(task.certificate.held_out for task in tasks)
+        self._state = _State(
+            bundle=manifest.digest,
+            alpha=alpha,
+            thin=Counter(_bound(SECOND_LOOK_SHARE, held_out, each)),
+            unknown={task.name: Counter(_bound(task.false_reject_rate, _own(task.certificate), each)) for task in tasks},
+        )
+
+    @classmethod
+    def load(cls, path: Path, manifest: Manifest, *, alpha: float = ALPHA) -> Monitor:
+        """Go on from a file of `save`; begin anew where there is none, or where it is another bundle's.
+
+        Raises
+        ------
+        DamagedError
+            It is no such file.
+        """
+        monitor = cls(manifest, alpha=alpha)
+        try:
+            state: _State = typed(_State, json.loads(path.read_bytes()), path.name)
+        except FileNotFoundError:
+            return monitor
+        except OSError as error:
+            raise StorageError(f"{path}: expected to read it, found {error.strerror}; check the disk") from error
+        except (ValueError, RecursionError, SchemaError) as error:
+            raise DamagedError(
+                f"{path}: expected counters that cfedge wrote, found {error}; delete the file to begin anew"
+            ) from error
+        if (state.bundle, state.alpha, set(state.unknown)) == (manifest.digest, alpha, set(monitor._state.unknown)):
+            monitor._state = state
+        return monitor
+
+    def save(self, path: Path) -> None:
+        """Write the counters, in one step."""
+        write_file(path, canonical_json(asdict(self._state)))
+
+    def see(self, predictions: Iterable[Seen]) -> list[Alarm]:
+        """Count answers; return the alarms that this raises."""
+        state = self._state
+        spend = state.alpha / 2 / (len(state.unknown) + 1)
+        alarms = []
+        for one in predictions:
+            own = state.unknown[one.task]
+            if own.see(one.unknown, spend):
+                alarms.append(Alarm(one.task, _text(f"task {one.task!r}", "called unknown", own, state.alpha)))
+            if state.thin.see(one.looks > 1, spend):
+                alarms.append(Alarm("thin margins", _text("all tasks", "with a thin margin", state.thin, state.alpha)))
+        return alarms
+
+    def counters(self) -> dict[str, Counter]:
+        """Return the counters of unknown inputs by task, and that of thin margins."""
+        return {**self._state.unknown, "thin margins": self._state.thin}
+
+
+def evidence_against(bound: float, inputs: int, hits: int) -> float:
+    """Return log E of a block: the logarithm of a bet against a rate of at most `bound`."""
+    if bound >= 1 or not inputs:
+        return 0.0
+    logs = [hits * hit + (inputs - hits) * miss for hit, miss in _bets(bound)]
+    most = max(logs)
+    return most + math.log(math.fsum(math.exp(one - most) for one in logs) / _GRID)
+
+
+@lru_cache
+def _bets(bound: float) -> tuple[tuple[float, float], ...]:
+    """log(p / p0) and log((1 - p) / (1 - p0)) of the grid's rates."""
+    rates = [bound + (1 - bound) * step / (_GRID + 1) for step in range(1, _GRID + 1)]
+    return tuple((math.log(rate / bound), math.log((1 - rate) / (1 - bound))) for rate in rates)
+
+
+def _own(certificate: Certificate) -> int:
+    """Held-out examples that its threshold was set with: those that the lookup gave to the task."""
+    return max(1, certificate.held_out - certificate.errors)
+
+
+def _bound(share: float, held_out: int, alpha: float) -> float:
+    """Upper limit of a rate whose threshold was set at `share` of `held_out` examples.
+
+    The rate above the ceil((N + 1)(1 - share))-th smallest of N is distributed as Beta(N + 1 - that, that) (split conformal), whose upper
+    limit is Clopper-Pearson's for as many exceedances.
+    """
+    place = min(math.ceil((held_out + 1) * (1 - share)), held_out)
+    return upper_limit(held_out - place, held_out, alpha)
+
+
+def _text(where: str, what: str, counter: Counter, alpha: float) -> str:
+    return (
+        f"{where}: expected at most {counter.bound:.1%} of inputs {what}, found {counter.block_hits} of the last {counter.block_inputs}; the inputs changed "
+        f"(wrong with probability at most {alpha:.1%}): look at them, or learn a task of them"
+    )
