@@ -497,7 +497,7 @@ class State:
 def states(history: History, rng: random.Random, without: Collection[str] = (), most: int = 48) -> Iterator[State]:
     """Every state that a power cut may leave, each once; `without` the syncs of these labels."""
     model = pickle.loads(pickle.dumps(history.start))
-    labels = sync_labels(history.ops)
+    labels = sync_labels(history)
     seen = set()
     for position in range(len(history.ops) + 1):
         marks = [facts for at, facts in history.marks if at == position]
@@ -517,14 +517,14 @@ def left_out(history: History, label: str, rng: random.Random, most: int = 8) ->
     return (state for state in states(history, rng, {label}, most) if state.key not in usual)
 
 
-def sync_labels(ops: list[Op]) -> dict[int, str]:
+def sync_labels(history: History) -> dict[int, str]:
     """What each fsync is of, by its position: a file under the name that it gets, or a folder."""
     labels: dict[int, str] = {}
-    folders = {op.path for op in ops if op.kind == "mkdir"} | {op.path.rpartition("/")[0] for op in ops if op.path}
-    for position, op in enumerate(ops):
+    nodes = history.now().nodes
+    for position, op in enumerate(history.ops):
         if op.kind == "sync":
-            name = next((one.name for one in ops[position:] if one.kind == "rename" and one.path == op.path), op.path)
-            kind = "folder" if op.path in folders else "file"
+            name = next((one.name for one in history.ops[position:] if one.kind == "rename" and one.path == op.path), op.path)
+            kind = "folder" if nodes[op.node].folder else "file"
             plain = re.sub(r"(?<=/)([0-9a-f]{64}|\d+)(?=$|\.)", "*", name.partition("/")[2])
             labels[position] = f"{kind} {plain or '.'}"
     return labels

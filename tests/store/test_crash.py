@@ -108,7 +108,7 @@ def is_caught(history: History, label: str, scratch: Path, most: int = 8) -> boo
 
 
 def test_every_fsync_is_known_to_be_needed_or_not(tmp_path: Path) -> None:
-    found = {label for name in HISTORIES for label in sync_labels(recorded(tmp_path / name, name).ops).values()}
+    found = {label for name in HISTORIES for label in sync_labels(recorded(tmp_path / name, name)).values()}
     assert found == CAUGHT.keys() | REDUNDANT.keys()
 
 
