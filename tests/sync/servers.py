@@ -21,6 +21,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers GET, with ranges as static hosts do."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Static
 
     def do_GET(self) -> None:
