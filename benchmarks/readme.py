@@ -18,6 +18,10 @@ def _load(name: str) -> dict[str, Any]:
 
 def table() -> str:
     clinc, latency, install, demo = (_load(name) for name in ("clinc150", "latency", "device_install", "demo"))
+    runtime, sync, crash, fleet = (_load(name) for name in ("runtime", "sync", "crash", "fleet"))
+    catalogue, thousand = sync["catalogue"], sync["thousand_tasks_from_a_folder"]
+    small, large = (f"{catalogue[size]['bytes_per_added_task']['median']:,.0f}" for size in ("10000", "100000"))
+    poll = catalogue["10000"]
     summary, runs, times = clinc["summary"], clinc["runs"], latency["latency_ms"]
     rows = [
         ("CLINC150, 10 tasks x 15 intents, int8 on the device path, per sample, mean of 3 orders", "", ""),
@@ -48,6 +52,30 @@ def table() -> str:
             f"{1 / latency['ratios_of_p50']['engine_over_peft']['median']:.2f} x",
             ">= 2.5 x",
         ),
+        ("the published rule's full pass a task, same int8 sessions, against `Engine.predict`", _times(runtime, "proteus"), ">= 8 x"),
+        ("another task on every call, against one task", _times(runtime, "switching"), "<= 1.03 x"),
+        ("a batch of 32 of all tasks, against one of a single task", _times(runtime, "mixed"), "<= 1.05 x"),
+        ("process start to first answer, against imports and loading the graphs", _times(runtime, "cold_start"), "<= 1.5 x"),
+        ("`Engine.latest` with a task more, first answer included", f"{runtime['hot']['ms']['median']:.0f} ms", "<= 50 ms"),
+        ("Syncing", "", ""),
+        ("metadata for one added task, 10,000 / 100,000 tasks in the catalogue", f"{small} / {large} bytes", "<= 4,500"),
+        (
+            "asking where nothing is new, 10,000 tasks, signatures in pure Python",
+            f"{poll['poll_bytes']} bytes, {poll['poll_requests']} requests, {poll['poll_ms_pure']['p50']:.1f} ms",
+            "<= 500, 2, 25 ms",
+        ),
+        ("a task of 150 kB, all in", f"{sync['one_task']['fetched_bytes'] / 1e3:.1f} kB", "<= 160 kB"),
+        (
+            "1,000 such tasks from a folder (copying and fsync of their files alone)",
+            f"{thousand['seconds']:.1f} s ({thousand['copy_and_fsync_seconds']:.1f} s)",
+            "<= 3 s",
+        ),
+        ("power cuts: states of a recorded sync that do not work", f"{crash['bad']} of {crash['states']:,}", "0"),
+        (
+            f"{fleet['devices']} devices through a rollout with a bad task: on the last good state; wrong answers",
+            f"{fleet['ended_on_the_last_good_state']}; {fleet['wrong_or_missing']}",
+            f"{fleet['devices']}; 0",
+        ),
         ("A device's download", "", ""),
         ("wheels of `cfedge[text]`", f"{install['total_bytes'] / 1e6:.1f} MB", "<= 50 MB"),
         ("`make demo`'s five tasks, 216 training utterances each", "", ""),
@@ -64,6 +92,11 @@ def table() -> str:
         f"torch {versions['torch']}, {clinc['date']}; `benchmarks/results/*.json` hold the runs, `make bench` makes them.",
     ]
     return "\n".join(lines)
+
+
+def _times(runtime: dict[str, Any], name: str) -> str:
+    one = runtime[name]["ratio"]
+    return f"{one:.2f} x" if isinstance(one, float) else f"{one['median']:.2f} x"
 
 
 def _ratio(latency: dict[str, Any], name: str) -> str:
