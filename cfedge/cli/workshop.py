@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cfedge.cli.evidence import JSON, WORKSPACE, certified_rows
 from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+
+if TYPE_CHECKING:
+    from cfedge_export.prepare import Source
+    from cfedge_export.schemes import Choice
 
 
 def register(app: typer.Typer) -> None:
@@ -25,35 +30,107 @@ def init(
     backbone: Annotated[str, typer.Option(help="minilm-l6, or local: any BERT-like encoder in --folder.")] = "minilm-l6",
     folder: Annotated[Path | None, typer.Option(help="Where the weights are; otherwise they are found.")] = None,
     split: Annotated[int | None, typer.Option(help="Blocks in the trunk; otherwise measured or the default.")] = None,
-    measure: Annotated[Path | None, typer.Option(help="Labelled texts (CSV, JSONL, folder) to measure the split on.")] = None,
+    measure: Annotated[
+        Path | None, typer.Option(help="Labelled texts (CSV, JSONL, folder) to measure the split on, and --scheme auto.")
+    ] = None,
     slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,fc1",
-    scheme: Annotated[str, typer.Option(help="Quantisation: int8-row or float32.")] = "int8-row",
+    scheme: Annotated[
+        str | None,
+        typer.Option(
+            help="Quantisation: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only, float32; auto: measured here. [default: int8-row]",
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="The board of devices/ that will answer: picks the scheme by rules.")
+    ] = None,
     like: Annotated[
         Path | None, typer.Option(help="A bundle or store: make its very backbone, to teach tasks that run beside its own.")
     ] = None,
     json: JSON = False,
 ) -> None:
     """Prepare a backbone once: export, cut, quantise, freeze."""
+    from cfedge.errors import UsageError
     from cfedge.store import bundle_at
     from cfedge.train.data import load
-    from cfedge_export.prepare import prepare
+    from cfedge_export.parts import shipped_bytes
+    from cfedge_export.prepare import check_target, load_source, prepare
 
+    if like and (scheme or profile):
+        raise UsageError(
+            "--like: expected no --scheme or --profile with it, found both; the scheme is that of the other backbone"
+        )
+    sample = load(measure).train if measure else None
+    shown, source, choice = TerminalProgress(), None, None
+    if scheme == "auto":
+        check_target(workspace)
+        source = load_source(backbone, folder)
+    if not like:
+        choice = _choice(scheme, profile, source, sample.texts if sample else (), shown)
     made = prepare(
-        workspace, backbone, folder=folder, split=split, sample=load(measure).train if measure else None,
-        parts=tuple(part.strip() for part in slots.split(",") if part.strip()), scheme=scheme,
-        like=bundle_at(like).manifest.backbone if like else None, progress=TerminalProgress(),
+        workspace, backbone, folder=folder, split=split, sample=sample,
+        parts=tuple(part.strip() for part in slots.split(",") if part.strip()), source=source,
+        like=bundle_at(like).manifest.backbone if like else None, progress=shown, **({"scheme": choice.scheme} if choice else {}),
     )  # fmt: skip
-    record = made.backbone
-    shipped = record.trunk.size + record.tail.size + record.tokenizer.size
+    record, parts = made.backbone, shipped_bytes(made)
+    shipped = sum(parts.values())
     if json:
-        print_json(
-            {"workspace": str(workspace), "backbone": dataclasses.asdict(record), "digest": record.digest, "bytes": shipped}
+        print_json({
+            "workspace": str(workspace), "backbone": dataclasses.asdict(record), "digest": record.digest, "bytes": shipped,
+            "bytes_by_part": parts, "scheme": dataclasses.asdict(choice) if choice else None,
+        })  # fmt: skip
+        return
+    if choice and choice.measured:
+        print_table(
+            "schemes on this machine, one text at a time",
+            ("scheme", "MB", "mean cosine", "least", "time / float32", "not picked, as it"),
+            [
+                (
+                    one.scheme, f"{one.size_bytes / 1e6:.1f}", f"{one.mean_cosine:.4f}", f"{one.least_cosine:.4f}",
+                    f"{one.time_ratio:.2f}", one.reason,
+                )
+                for one in choice.measured
+            ],
+        )  # fmt: skip
+    print(
+        f"{workspace}: {record.name} ({record.source_sha256[:12]}), {record.blocks} blocks cut before block {record.split}, "
+        f"{record.scheme}, {size(shipped)} to ship: {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
+    )
+    if choice and choice.why:
+        print(f"{choice.scheme}: {choice.why}")
+
+
+def _choice(
+    scheme: str | None, profile: str | None, source: Source | None, texts: Sequence[str], progress: TerminalProgress
+) -> Choice:
+    """What --scheme and --profile come to."""
+    import numpy as np
+
+    from cfedge.device import here, known_profile
+    from cfedge.runtime.preprocess import TextPreprocessor
+    from cfedge_export import choose, schemes
+
+    board = known_profile(profile) if profile else None
+    if source is not None:
+        preprocess = TextPreprocessor(source.tokenizer, source.max_tokens)
+        measured = choose.measure(
+            source.encoder, preprocess, texts or _own_texts(), board or here(), rng=np.random.default_rng(0), progress=progress
         )
-    else:
-        print(
-            f"{workspace}: {record.name} ({record.source_sha256[:12]}), {record.blocks} blocks cut before block {record.split}, "
-            f"{record.scheme}, {size(shipped)} to ship"
-        )
+        return choose.pick(measured)
+    if board and not scheme:
+        return schemes.by_rules(board)
+    chosen = scheme or schemes.DEFAULT
+    if board:
+        schemes.check_fit(chosen, board)
+    return schemes.Choice(chosen, "as it was asked for" if scheme else "")
+
+
+def _own_texts() -> tuple[str, ...]:
+    """The demo's texts, to measure on where none were given."""
+    from cfedge.demo import data_folder
+    from cfedge.train.data import load
+
+    return tuple(text for folder in sorted(data_folder().iterdir()) if folder.is_dir() for text in load(folder).train.texts)
 
 
 def add(
@@ -128,7 +205,10 @@ def remove(workspace: WORKSPACE, task: Annotated[str, typer.Argument(metavar="TA
 
 def export(
     workspace: WORKSPACE,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle's folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle's folder; with --merged the file.")],
+    merged: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Write one plain ONNX file instead: token ids to the scores of this task.")
+    ] = None,
     max_drop: Annotated[float, typer.Option(help="Largest accuracy drop of a task, in points.")] = 1.0,
     max_error_ratio: Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")] = 1.25,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")] = False,
@@ -140,9 +220,22 @@ def export(
     from cfedge_export.pack import export as write
     from cfedge_export.parity import Gate
 
-    done = write(
-        Workspace(workspace), out, gate=Gate(max_drop, max_error_ratio, strict), replace=replace, progress=TerminalProgress()
-    )
+    opened, gate, shown = Workspace(workspace), Gate(max_drop, max_error_ratio, strict), TerminalProgress()
+    if merged is not None:
+        from cfedge_export.merged import export_merged
+
+        file = export_merged(opened, merged, out, gate=gate, replace=replace, progress=shown)
+        if json:
+            print_json(
+                {"file": str(out), "tokenizer": str(opened.folder / "backbone" / "tokenizer.json"), **dataclasses.asdict(file)}
+            )
+            return
+        print(
+            f"{out}: {size(file.size_bytes)}, input_ids -> scores of {len(file.labels)} labels, within {file.difference:.1g} of the engine "
+            f"on {file.parity.examples} held-out texts; its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
+        )
+        return
+    done = write(opened, out, gate=gate, replace=replace, progress=shown)
     whole = sum(len(data) for data in done.bundle.objects.values())
     if json:
         print_json({"bundle": str(out), "bytes": whole, "parity": [dataclasses.asdict(one) for one in done.parity]})

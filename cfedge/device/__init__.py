@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from cfedge.device.board import Board, read_board
 from cfedge.device.probe import Machine, here, probe
-from cfedge.device.profile import Figure, Profile, contradictions, load_profile, profiles
+from cfedge.device.profile import Figure, Profile, contradictions, known_profile, load_profile, profiles
 
 __all__ = [
     "Board",
@@ -16,6 +16,7 @@ __all__ = [
     "Profile",
     "contradictions",
     "here",
+    "known_profile",
     "load_profile",
     "probe",
     "profiles",

@@ -37,7 +37,17 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Figure", "Flags", "MEMORY_SEEN", "Profile", "contradictions", "load_profile", "parse_profile", "profiles"]
+__all__ = [
+    "Figure",
+    "Flags",
+    "MEMORY_SEEN",
+    "Profile",
+    "contradictions",
+    "known_profile",
+    "load_profile",
+    "parse_profile",
+    "profiles",
+]
 
 #: How much of the memory sold a kernel reports: firmware, graphics and the kernel itself keep up to 30 % (a Raspberry Pi with
 #: 512 MiB shows some 420), and rounding adds up to 2 %.
@@ -124,12 +134,24 @@ def load_profile(name: str, board: Board | None = None) -> Profile:
     UsageError
         It is unknown, or says something else than the machine does.
     """
+    profile = known_profile(name)
+    found = contradictions(profile, board or here())
+    if found:
+        raise UsageError(f"{found[0]}; choose another: cfedge devices")
+    return profile
+
+
+def known_profile(name: str) -> Profile:
+    """Return a board's profile, to make something on this machine for that one.
+
+    Raises
+    ------
+    UsageError
+        It is unknown.
+    """
     known = profiles()
     if name not in known:
         raise UsageError(f"profile: expected one of {', '.join(known)}, found {name!r}; they are explained by: cfedge devices")
-    found = contradictions(known[name], board or here())
-    if found:
-        raise UsageError(f"{found[0]}; choose another: cfedge devices")
     return known[name]
 
 

@@ -96,12 +96,15 @@ class _FloatPaths:
         return np.stack(by_torch), by_onnx
 
 
-def compare(workspace: Workspace, engine: Engine, progress: Progress | None = None) -> list[TaskParity]:
-    """Compare the three paths on every task of `engine`, the shipped int8 path of `workspace`."""
+def compare(
+    workspace: Workspace, engine: Engine, progress: Progress | None = None, *, only: str | None = None
+) -> list[TaskParity]:
+    """Compare the three paths on every task of `engine`, or `only` one: the shipped int8 path of `workspace`."""
     paths = _FloatPaths(workspace)
     results = []
-    with (progress or Quiet()).track("parity", len(engine.tasks)) as advance:
-        for name in engine.tasks:
+    names = engine.tasks if only is None else (only,)
+    with (progress or Quiet()).track("parity", len(names)) as advance:
+        for name in names:
             held_out = workspace.held_out(name)
             adapter = Adapter.from_arrays(workspace.adapter(name))
             by_torch, by_onnx = paths.features(held_out.texts, adapter)

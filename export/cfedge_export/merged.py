@@ -1,0 +1,151 @@
+"""One task -> one plain ONNX file, ``input_ids`` -> ``scores``: for whoever wants the answers and nothing else of cfedge.
+
+Trunk, tail, the task's low-rank units (in place, as shipped: int8 values turned to float) and its head in one graph. It does not
+route, and calls nothing unknown. Merging the units into the weights would quantise these anew and give other answers.
+
+Letters: B batch, S sequence, C classes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx.utils import Extractor
+
+from cfedge.errors import ParityError, StorageError
+from cfedge.progress import Progress
+from cfedge.runtime.adapter import Adapter, load_adapter
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.preprocess import TextPreprocessor
+from cfedge.runtime.session import open_session
+from cfedge.storage import write_file
+from cfedge.train.workspace import Workspace
+from cfedge_export import parity
+from cfedge_export.adapters import IR_VERSION
+from cfedge_export.encoder import FEATURES, IDS, OPSET
+from cfedge_export.graph import HIDDEN
+from cfedge_export.pack import build
+
+__all__ = ["Merged", "SCORES", "TOLERANCE", "export_merged", "merge"]
+
+SCORES = "scores"
+#: Of a score against the engine's: the head is a product of float32 in both, the rest are the same nodes.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was written: bytes, labels in the order of ``scores``, the largest difference to the engine's scores, parity."""
+
+    size_bytes: int
+    labels: tuple[str, ...]
+    difference: float
+    parity: parity.TaskParity
+
+
+def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
+    """Join the graphs that ship and a task's arrays.
+
+    Returns
+    -------
+    ModelProto
+        ``input_ids`` int64 [B, S], every token counting, -> ``scores`` float32 [B, C].
+    """
+    front = _prefixed(Extractor(trunk).extract_model([IDS], [HIDDEN]), "trunk.")
+    back = _prefixed(tail, "tail.")
+    arrays = {**adapter.slots, "head.weight": adapter.weight, "head.bias": adapter.bias}
+    head = [
+        helper.make_node("MatMul", [FEATURES, "head.weight"], ["head.product"], name="head.product"),
+        helper.make_node("Add", ["head.product", "head.bias"], [SCORES], name=SCORES),
+    ]
+    graph = helper.make_graph(
+        [*front.graph.node, *back.graph.node, *head],
+        "task",
+        list(front.graph.input),
+        [helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, ["batch", adapter.bias.shape[0]])],
+        [
+            *front.graph.initializer,
+            *back.graph.initializer,
+            *(numpy_helper.from_array(array, name) for name, array in sorted(arrays.items())),
+        ],
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
+    model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="cfedge")
+    onnx.checker.check_model(model)
+    return model
+
+
+def _prefixed(model: ModelProto, prefix: str) -> ModelProto:
+    """A copy whose inner names begin with `prefix`, while inputs and outputs keep theirs."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    kept = {"", *(value.name for value in [*copy.graph.input, *copy.graph.output])}
+    for node in copy.graph.node:
+        node.name = f"{prefix}{node.name}"
+        node.input[:] = [name if name in kept else f"{prefix}{name}" for name in node.input]
+        node.output[:] = [name if name in kept else f"{prefix}{name}" for name in node.output]
+    for tensor in copy.graph.initializer:
+        tensor.name = f"{prefix}{tensor.name}"
+    return copy
+
+
+def export_merged(
+    workspace: Workspace,
+    name: str,
+    target: Path,
+    *,
+    gate: parity.Gate | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Merged:
+    """Write a task's file, if the engine answers its held-out texts alike and the parity gate passes.
+
+    Raises
+    ------
+    TaskError
+        There is no such task.
+    ParityError
+        Its scores are not the engine's, or the gate is missed; nothing was written.
+    StorageError
+        The disk refused, or `target` exists and `replace` is false; nothing was written.
+    """
+    workspace.record(name)  # refuses a task that is not there
+    if target.is_dir() or (target.exists() and not replace):
+        raise StorageError(f"{target}: expected a new name for the file, found something there; choose another or use --replace")
+    bundle = build(workspace, progress)
+    engine, backbone = Engine(bundle), bundle.manifest.backbone
+    task = next(task for task in bundle.manifest.tasks if task.name == name)
+    trunk, tail = (onnx.load_from_string(bundle[ref]) for ref in (backbone.trunk, backbone.tail))
+    model = merge(trunk, tail, load_adapter(bundle[task.adapter], task, backbone))
+    stated = {
+        "task": name,
+        "labels": json.dumps(task.classes, ensure_ascii=False),
+        "base": backbone.digest,
+        "scheme": backbone.scheme,
+    }
+    helper.set_model_props(model, {f"cfedge.{key}": value for key, value in stated.items()})
+    data: bytes = model.SerializeToString(deterministic=True)
+    texts = workspace.held_out(name).texts
+    preprocess = TextPreprocessor(bundle[backbone.tokenizer], backbone.max_tokens)
+    difference = _difference(data, preprocess, texts, engine.class_scores(texts, name))
+    if not difference <= TOLERANCE:
+        raise ParityError(
+            f"task {name!r}: expected the merged graph to score within {TOLERANCE:g} of the engine, found {difference:.2g}; nothing "
+            f"was exported: report this with your version of onnxruntime"
+        )
+    found = parity.compare(workspace, engine, progress, only=name)
+    parity.check(found, gate)
+    write_file(target, data)
+    return Merged(len(data), task.classes, difference, found[0])
+
+
+def _difference(model: bytes, preprocess: TextPreprocessor, texts: tuple[str, ...], expected: NDArray[np.float32]) -> float:
+    session = open_session(model, "merged graph")
+    found = [session.run([SCORES], {IDS: preprocess(text).ids})[0][0] for text in texts]
+    return float(np.abs(np.stack(found) - expected).max())

@@ -1,0 +1,194 @@
+"""A second reader of bundles, written from docs/format.md alone: it imports nothing of cfedge. python independent_reader.py BUNDLE TEXT...
+
+Letters: D width, K clusters, R rank.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import safetensors.numpy
+from tokenizers import Tokenizer
+
+MEMBERS = {
+    "manifest": "schema sha256 backbone tasks lookup second_look third_look versions",
+    "backbone": "name source_sha256 scheme blocks split width max_tokens slots trunk tail tokenizer",
+    "task": "name classes rank threshold false_reject_rate certificate adapter signature golden",
+}
+CANDIDATES = 16  # tasks at which a further look is taken
+
+
+class RefusedError(Exception):
+    pass
+
+
+def expect(condition: bool, what: str) -> None:
+    if not condition:
+        raise RefusedError(what)
+
+
+def canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    expect(len(dict(pairs)) == len(pairs), "a key given twice")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> float:
+    raise RefusedError(name)
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The section "Reading", in its order."""
+    data = (folder / "manifest.json").read_bytes()
+    expect(len(data) <= 64 << 20, "manifest too long")
+    manifest = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+    expect(manifest.get("schema") == 1, "schema")
+    body = {name: value for name, value in manifest.items() if name != "sha256"}
+    expect(hashlib.sha256(canonical(body)).hexdigest() == manifest["sha256"], "manifest: SHA-256")
+    expect(canonical(manifest) == data, "manifest: not canonical")
+    parts = [("manifest", manifest), ("backbone", manifest["backbone"]), *(("task", task) for task in manifest["tasks"])]
+    for kind, one in parts:
+        expect(set(one) == set(MEMBERS[kind].split()), f"members of {kind}")
+    expect(manifest["lookup"] == "class-clusters", "lookup")
+    refs = [manifest["backbone"][role] for role in ("trunk", "tail", "tokenizer")]
+    refs += [task[role] for task in manifest["tasks"] for role in ("adapter", "signature", "golden")]
+    objects = {}
+    for ref in refs:
+        content = (folder / "objects" / ref["sha256"]).read_bytes()
+        expect(len(content) == ref["size"], f"length of {ref['sha256']}")
+        expect(hashlib.sha256(content).hexdigest() == ref["sha256"], f"SHA-256 of {ref['sha256']}")
+        objects[ref["sha256"]] = content
+    expect({path.name for path in (folder / "objects").iterdir()} == set(objects), "a file that nothing names")
+    return manifest, objects
+
+
+def session(model: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def first_look(signature: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The class statistics that follow from the clusters'."""
+    counts, means, owners = signature["counts"], signature["means"].astype(np.float64), signature["owners"]
+    classes = [owners == one for one in range(owners.max() + 1)]
+    centres = np.stack([np.average(means[own], axis=0, weights=counts[own]) for own in classes])
+    steps = np.sqrt(counts)[:, None] * (means - centres[owners])
+    return {
+        "counts": np.array([counts[own].sum() for own in classes]), "means": centres, "diagonal": signature["diagonal"],
+        "factor": np.concatenate([signature["factor"].astype(np.float64), steps]), "quartic": signature["class_quartic"],
+    }  # fmt: skip
+
+
+class Look:
+    """Steps 1 to 3 and 5 of the section "Answering", over all tasks."""
+
+    def __init__(self, tasks: list[dict[str, np.ndarray]]) -> None:
+        counts = np.concatenate([task["counts"] for task in tasks]).astype(np.float64)
+        means = np.concatenate([task["means"] for task in tasks]).astype(np.float64)
+        self.owner = np.repeat(np.arange(len(tasks)), [len(task["counts"]) for task in tasks])
+        scatter = sum(task["factor"].astype(np.float64).T @ task["factor"].astype(np.float64) for task in tasks)
+        scatter = scatter + np.diag(sum(task["diagonal"].astype(np.float64) for task in tasks))
+        n, width = counts.sum(), means.shape[1]
+        s, t = scatter / n, np.trace(scatter) / n / width
+        square = (s**2).sum()
+        between = square - width * t**2
+        if t > 0:
+            q = sum(float(task["quartic"][0]) for task in tasks)
+            intensity = min(1.0, 4 * max(0.0, q / n - square) / (n * between)) if between > 0 else 1.0
+            s = (1 - intensity) * s + (intensity + 1e-6) * t * np.eye(width)
+        else:
+            s = np.eye(width)
+        self.centre = np.average(means, axis=0, weights=counts)
+        steps = means - self.centre
+        whiten = np.linalg.inv(np.linalg.cholesky(s))  # whiten S whiten' = I
+        spread, turn = np.linalg.eigh(whiten @ ((steps * counts[:, None]).T @ steps / n) @ whiten.T)
+        u = whiten.T @ turn
+        same = not steps.any()
+        kept = np.ones(width, bool) if same else spread > min(0.1, spread.max() / 20)
+        self.u, self.steps = u[:, kept], steps @ u[:, kept]
+        self.shrunk = np.zeros(kept.sum()) if same else 1 / (1 + spread[kept])
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The best score of each task, and the distance to its nearest cluster."""
+        y = (x - self.centre) @ self.u
+        scores = self.steps @ y - (self.steps**2).sum(axis=1) / 2
+        distances = ((y - self.steps) ** 2).sum(axis=1) - (y**2 * self.shrunk).sum()
+        tasks = range(self.owner.max() + 1)
+        best = np.array([scores[self.owner == task].max() for task in tasks])
+        return best, np.array([distances[self.owner == task].min() for task in tasks])
+
+
+class Reader:
+    def __init__(self, folder: Path) -> None:
+        self.manifest, objects = read(folder)
+        self.backbone = self.manifest["backbone"]
+        decisive = {key: value for key, value in self.backbone.items() if key not in ("name", "source_sha256")}
+        digest = hashlib.sha256(canonical(decisive)).hexdigest()
+        self.tokenizer = Tokenizer.from_str(objects[self.backbone["tokenizer"]["sha256"]].decode("utf-8"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(self.backbone["max_tokens"])
+        self.trunk, self.tail = (session(objects[self.backbone[part]["sha256"]]) for part in ("trunk", "tail"))
+        self.tasks = sorted(self.manifest["tasks"], key=lambda task: task["name"])
+        self.adapters, looks = [], []
+        for task in self.tasks:
+            adapter = session(objects[task["adapter"]["sha256"]])
+            stated = {"cfedge.base": digest, "cfedge.task": task["name"], "cfedge.rank": str(task["rank"])}
+            expect(adapter.get_modelmeta().custom_metadata_map == stated, "another backbone's or task's adapter")
+            self.adapters.append(dict(zip([one.name for one in adapter.get_outputs()], adapter.run(None, {}), strict=True)))
+            arrays = safetensors.numpy.load(objects[task["signature"]["sha256"]])
+            fine, behind = (
+                {name.removeprefix(look): array for name, array in arrays.items() if name.startswith(look)}
+                for look in ("trunk.", "tail.")
+            )
+            looks.append((first_look(fine), fine, behind))
+        self.first, self.second, self.third = (Look([task[depth] for task in looks]) for depth in range(3))
+        self.nothing = {
+            f"{side}.{slot['name']}": np.zeros((1, slot["rows"], 0) if side == "a" else (1, 0, slot["columns"]), np.float32)
+            for slot in self.backbone["slots"] for side in "ab"
+        }  # fmt: skip
+
+    def answer(self, text: str) -> dict[str, Any]:
+        ids = np.array([self.tokenizer.encode(text).ids], np.int64)
+        hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
+        first, distances = self.first(features[0])
+        order, scores, looks = np.argsort(-first, kind="stable"), first, 1
+        if self._thin(scores, "second_look"):
+            scores = np.full(len(first), -np.inf)
+            near = order[:CANDIDATES]
+            scores[near] = (first[near] + self.second(features[0])[0][near]) / 2
+            looks = 2
+            if self._thin(scores, "third_look"):
+                behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
+                scores[near] += self.third(behind)[0][near]
+                looks = 3
+        chosen = int(scores.argmax())
+        task, adapter = self.tasks[chosen], self.adapters[chosen]
+        slots = {name: array for name, array in adapter.items() if not name.startswith("head.")}
+        adapted = self.tail.run(["features"], {"hidden": hidden, **slots})[0][0]
+        logits = (adapted @ adapter["head.weight"] + adapter["head.bias"]).astype(np.float64)
+        label = int(logits.argmax())
+        return {
+            "task": task["name"], "label": task["classes"][label], "looks": looks, "distance": float(distances[chosen]),
+            "probability": float(1 / np.exp(logits - logits[label]).sum()),
+            "unknown": bool(distances[chosen] > task["threshold"]),
+        }  # fmt: skip
+
+    def _thin(self, scores: np.ndarray, look: str) -> bool:
+        best = np.sort(scores)[::-1]
+        return len(best) > 1 and bool(best[0] - best[1] < self.manifest[look])
+
+
+if __name__ == "__main__":
+    opened = Reader(Path(sys.argv[1]))
+    for one in sys.argv[2:]:
+        print(json.dumps(opened.answer(one), ensure_ascii=False))

@@ -1,0 +1,83 @@
+"""docs/format.md is enough to read a bundle: a reader written from it, without cfedge, answers as the engine does."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from independent_reader import Reader, RefusedError
+from made import WORDS, make_texts
+
+from cfedge import Engine
+from cfedge.bundle.files import read, write
+from cfedge.bundle.manifest import Manifest
+
+TEXTS = [text for task in WORDS for text, _ in make_texts(task, 12, seed=5)] + [
+    "the",
+    "nothing that was ever learned",
+    "purr" * 9,
+]
+
+
+def _with_looks(folder: Path, second: float, third: float) -> Path:
+    """The bundle with other margins, so that more inputs get a further look."""
+    bundle = read(folder)
+    manifest = Manifest(**{**vars(bundle.manifest), "second_look": second, "third_look": third})
+    write(type(bundle)(manifest, bundle.objects), folder, replace=True)
+    return folder
+
+
+def _margin(folder: Path, share: float) -> float:
+    return float(np.quantile([one.margin for one in Engine(read(folder)).predict(TEXTS)], share))
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "looks"), [(0.0, 0.0, {1}), (1e9, 0.0, {2}), (1e9, 1e9, {3}), (None, None, {1, 2, 3})]
+)
+def test_it_answers_as_the_engine_does(tiny_bundle: Path, second: float | None, third: float | None, looks: set[int]) -> None:
+    if second is None or third is None:  # margins that some inputs fall below and some do not
+        second = _margin(_with_looks(tiny_bundle, 0.0, 0.0), 0.7)
+        third = _margin(_with_looks(tiny_bundle, 1e9, 0.0), 0.3)
+    folder = _with_looks(tiny_bundle, second, third)
+    reader, seen = Reader(folder), set()
+    for text, expected in zip(TEXTS, Engine(read(folder)).predict(TEXTS), strict=True):
+        found = reader.answer(text)
+        exact = ("task", "label", "looks", "unknown")
+        assert {key: found[key] for key in exact} == {key: getattr(expected, key) for key in exact}, text
+        assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
+        assert found["distance"] == pytest.approx(expected.distance, rel=1e-3, abs=1e-3)
+        seen.add(found["looks"])
+    assert seen == looks
+
+
+def test_it_imports_nothing_of_cfedge() -> None:
+    source = Path(__file__).with_name("independent_reader.py").read_text("utf-8")
+    roots = {
+        (node.module if isinstance(node, ast.ImportFrom) else alias.name).split(".")[0]  # type: ignore[union-attr]
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert roots <= {
+        "__future__",
+        "hashlib",
+        "json",
+        "numpy",
+        "onnxruntime",
+        "pathlib",
+        "safetensors",
+        "sys",
+        "tokenizers",
+        "typing",
+    }
+
+
+def test_it_refuses_a_byte_that_was_changed(tiny_bundle: Path) -> None:
+    path = tiny_bundle / "objects" / read(tiny_bundle).manifest.backbone.tail.sha256
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(RefusedError, match="SHA-256 of"):
+        Reader(tiny_bundle)
