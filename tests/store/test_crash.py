@@ -115,6 +115,15 @@ def test_a_power_cut_leaves_a_store_that_works(tmp_path: Path, name: str) -> Non
     assert check_states(recorded(tmp_path / "history", name), tmp_path / "cut", count=16) == 16
 
 
+def test_a_root_that_is_trusted_is_so_for_good(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.site.teach("cards")
+    history.begin(history.publish())
+    last = [state for state in states(history, random.Random(0)) if state.facts.begun]
+    assert [fault_of(state, tmp_path / "cut") for state in last] == [""] * len(last)
+    assert last
+
+
 @pytest.mark.slow
 def test_every_power_cut_of_every_history_leaves_a_store_that_works(tmp_path: Path) -> None:
     looked = 0
