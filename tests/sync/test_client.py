@@ -648,7 +648,7 @@ def test_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(store
 def test_many_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(store: Store, site: Site) -> None:
     run(store, site.repo)
     site.teach("blinds")
-    fuzz(store, site, 2000, 7)
+    fuzz(store, site, 600, 7)
 
 
 def test_random_indices_that_are_signed_raise_nothing_but_errors_of_cfedge(store: Store, site: Site) -> None:
