@@ -27,6 +27,7 @@ check-static: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/device_install.py
+	$(BIN)/python benchmarks/schemes.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/clinc150.py
 	$(BIN)/python benchmarks/lookup.py

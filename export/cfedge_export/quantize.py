@@ -192,8 +192,8 @@ class _WeightsOnly(_Rewriter):
     def product(self, node: NodeProto) -> None:
         """Cast and Mul, which a session folds into the float weight.
 
-        Not DequantizeLinear: ONNX Runtime 1.20 folds that too, 1.28 makes MatMulNBits of it, which quantises activations
-        (github.com/microsoft/onnxruntime/pull/27769; docs/decisions/schemes.md).
+        Not DequantizeLinear: up to ONNX Runtime 1.22 that is the float product too, 1.26 makes MatMulNBits of it, which quantises
+        activations (github.com/microsoft/onnxruntime/pull/27769; docs/decisions/schemes.md).
         """
         name, _, _ = self.weight(node)
         as_float = self.emit("Cast", [f"{name}.q"], f"{name}.cast", to=1)

