@@ -70,7 +70,7 @@ def table() -> str:
             f"{thousand['seconds']:.1f} s ({thousand['copy_and_fsync_seconds']:.1f} s)",
             "<= 3 s",
         ),
-        ("power cuts: states of a recorded sync that do not work", f"{crash['bad']} of {crash['states']:,}", "0"),
+        ("power cuts: states of a recorded sync that do not work", f"{crash['power_cuts']['bad']} of {crash['power_cuts']['states']:,}", "0"),
         (
             f"{fleet['devices']} devices through a rollout with a bad task: on the last good state; wrong answers",
             f"{fleet['ended_on_the_last_good_state']}; {fleet['wrong_or_missing']}",

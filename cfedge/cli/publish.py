@@ -143,7 +143,8 @@ def rollout(
 
 def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
     """Sign anew before the timestamp expires; run it daily."""
-    from cfedge.publish.repository import Lifetimes, Repository
+    from cfedge.publish.repository import Repository
+    from cfedge.publish.signing import Lifetimes
     from cfedge.sync.client import utc_now
 
     repository = Repository(repo)

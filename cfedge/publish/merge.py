@@ -14,7 +14,7 @@ from cfedge.bundle.manifest import Backbone, FileRef, Task
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import View, manifest_of, view
-from cfedge.errors import IncompatibleError
+from cfedge.errors import IncompatibleError, TamperedError
 from cfedge.progress import Progress, Quiet
 from cfedge.publish.changes import next_clock
 from cfedge.publish.channel import appended, bundle_of, existing, remeasured
@@ -113,7 +113,7 @@ def merge(
     IncompatibleError
         The other site has another backbone.
     OfflineError, TamperedError, StaleError
-        Of the other repository; nothing was changed.
+        Of the other repository, or its clocks are ahead of any history; nothing was changed.
     """
     repository = Repository(folder)
     with repository.writing(), tempfile.TemporaryDirectory() as temporary:
@@ -129,6 +129,7 @@ def merge(
         _check_backbone(view(mine), view(theirs), other.name)
         known = {entry.digest for entry in mine}
         adopted = [entry for entry in theirs if entry.digest not in known]
+        _check_clocks([*mine, *adopted], other.name)
         seen = view([*mine, *adopted])
         objects = _fetched(seen, repository, fetcher, scratch, progress or Quiet())
         before = manifest_of(view(mine), index).tasks if view(mine).tasks else ()
@@ -176,6 +177,16 @@ def _check_backbone(mine: View, theirs: View, name: str) -> None:
         raise IncompatibleError(
             f"{name}: expected backbone {here.name} ({here.digest[:12]}), as here, found {there.name} ({there.digest[:12]}); "
             f"learn its tasks again on this backbone ({tasks}), or publish that one here"
+        )
+
+
+def _check_clocks(entries: list[Entry], name: str) -> None:
+    """Refuse a clock that no history of so many entries can have: whoever sets one ahead would win every meeting to come."""
+    ahead = max(entries, key=lambda entry: entry.clock, default=None)
+    if ahead is not None and ahead.clock > len(entries):
+        raise TamperedError(
+            f"{name}: expected clocks of at most {len(entries)}, as many as there are entries, found {ahead.clock} at {ahead.kind} "
+            f"{ahead.name!r} of site {ahead.site!r}; ask who publishes there"
         )
 
 

@@ -15,46 +15,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import filelock
-from securesystemslib.signer import CryptoSigner
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
-from tuf.api.serialization.json import JSONSerializer
-from tuf.repository import Repository as Workflow
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from cfedge.bundle.manifest import FileRef
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index, parse_index, parse_log
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
 from cfedge.publish.keys import ROLES, Keys
+from cfedge.publish.signing import Lifetimes, Signing, counting, newest
 from cfedge.storage import remove_leftovers, sync_folder, write_file
 from cfedge.sync.delta import path_of
 
-__all__ = ["Lifetimes", "Repository"]
-
-_KINDS: Mapping[str, type[Root] | type[Snapshot] | type[Targets] | type[Timestamp]] = {
-    "root": Root, "snapshot": Snapshot, "targets": Targets, "timestamp": Timestamp,
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Lifetimes:
-    """Days until devices no longer take metadata for the newest.
-
-    A timestamp lives shortest: whoever holds a mirror can hide what is new no longer than that.
-    """
-
-    root: int = 365
-    targets: int = 365
-    snapshot: int = 30
-    timestamp: int = 7
+__all__ = ["Repository"]
 
 
 class Repository:
@@ -97,7 +76,7 @@ class Repository:
             with _locked(folder):
                 if not cls.exists(folder):
                     _empty(folder)
-                    signing = _Signing(folder, keys, now, lifetimes or Lifetimes(), new=True)
+                    signing = Signing(folder, keys, now, lifetimes or Lifetimes(), new=True)
                     with signing.edit_root() as root:
                         for role in ROLES:
                             for signer in keys.signers(role):
@@ -209,7 +188,7 @@ class Repository:
             roles.insert(0, "targets")
         root = signing.root()
         due = root.expires - now < timedelta(days=lifetimes.root / 2)
-        if due and len(_counting(keys, root, "root")) >= root.roles["root"].threshold:
+        if due and len(counting(keys, root, "root")) >= root.roles["root"].threshold:
             roles.append("root")
         signing.stage(roles)
         signing.write(roles)
@@ -228,13 +207,13 @@ class Repository:
         """
         signing = self._signing(keys, now, lifetimes)
         before = signing.root()
-        here, needed = len(_counting(keys, before, "root")), before.roles["root"].threshold
+        here, needed = len(counting(keys, before, "root")), before.roles["root"].threshold
         if here < needed:
             raise SyncError(
                 f"{keys.folder}: expected {needed} of this repository's root keys (root-*.pem), which sign what keys count, "
                 f"found {here}; put them back from where they are kept"
             )
-        roles = {role, *(one for one in ROLES if not _counting(keys, before, one))}
+        roles = {role, *(one for one in ROLES if not counting(keys, before, one))}
         made = {one: [signer.public_key for signer in keys.make(one)] for one in sorted(roles)}
         if roles != {"root"}:
             with signing.edit_root() as root:
@@ -242,7 +221,7 @@ class Repository:
                     for key in made[one]:
                         root.add_key(key, one)
             signing.write(("root",))
-        signing = _Signing(self.folder, keys, now, lifetimes or Lifetimes())
+        signing = Signing(self.folder, keys, now, lifetimes or Lifetimes())
         with signing.edit_root() as root:
             for one in sorted(roles):
                 for keyid in list(root.roles[one].keyids):
@@ -262,7 +241,7 @@ class Repository:
 
     def root(self) -> bytes:
         """Return the newest root: what a device must have to trust this repository."""
-        return _newest(self.folder / "metadata", "root").read_bytes()
+        return newest(self.folder / "metadata", "root").read_bytes()
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects for good; needs `writing`."""
@@ -277,7 +256,7 @@ class Repository:
         try:
             root = Metadata[Root].from_bytes(self.root()).signed
             for role in ("timestamp", "snapshot", "targets"):
-                found: Metadata[Any] = Metadata.from_bytes(_newest(metadata, role).read_bytes())
+                found: Metadata[Any] = Metadata.from_bytes(newest(metadata, role).read_bytes())
                 root.verify_delegate(role, found.signed_bytes, found.signatures)
         except RepositoryError as error:
             raise TamperedError(
@@ -292,9 +271,9 @@ class Repository:
         signed: Targets = found.signed
         return signed
 
-    def _signing(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None) -> _Signing:
+    def _signing(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None) -> Signing:
         self._targets()
-        return _Signing(self.folder, keys, now, lifetimes or Lifetimes())
+        return Signing(self.folder, keys, now, lifetimes or Lifetimes())
 
     def _checked(self, path: Path, sha256: str) -> bytes:
         try:
@@ -307,87 +286,6 @@ class Repository:
         if found != sha256:
             raise TamperedError(f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a mirror")
         return data
-
-
-class _Signing(Workflow):
-    """python-tuf's repository workflow over staged metadata, which `write` writes; `new` where there are none yet."""
-
-    def __init__(self, folder: Path, keys: Keys, now: datetime, lifetimes: Lifetimes, *, new: bool = False) -> None:
-        self._folder = folder / "metadata"
-        self._new = new
-        self._keys = keys
-        self._now, self._lifetimes = now, lifetimes
-        self._staged: dict[str, Metadata[Any]] = {}
-        self._before = self.open("root").signed
-
-    def open(self, role: str) -> Metadata[Any]:
-        """See `tuf.repository.Repository`."""
-        if role in self._staged:
-            return deepcopy(self._staged[role])
-        if self._new:
-            signed = _KINDS[role]()
-            signed.version = 0  # `close` counts on
-            return Metadata(signed)
-        return Metadata.from_bytes(_newest(self._folder, role).read_bytes())
-
-    def close(self, role: str, md: Metadata[Any]) -> None:
-        """See `tuf.repository.Repository`."""
-        md.signed.version += 1
-        md.signed.expires = self._now.replace(microsecond=0) + timedelta(days=getattr(self._lifetimes, role))
-        md.signatures.clear()
-        root = md.signed if role == "root" else self.open("root").signed
-        for signer in _counting(self._keys, root, role, *([self._before] if role == "root" else [])):
-            md.sign(signer, append=True)
-        self._staged[role] = md
-
-    @property
-    def targets_infos(self) -> dict[str, MetaFile]:
-        """See `tuf.repository.Repository`."""
-        return {"targets.json": MetaFile(self.open("targets").signed.version)}
-
-    @property
-    def snapshot_info(self) -> MetaFile:
-        """See `tuf.repository.Repository`."""
-        return MetaFile(self.open("snapshot").signed.version)
-
-    def stage(self, roles: Sequence[str]) -> None:
-        """Stage new versions of `roles`, of which targets come before snapshot and snapshot before timestamp."""
-        for role in roles:
-            if role == "snapshot":
-                self.do_snapshot(force=True)
-            elif role == "timestamp":
-                self.do_timestamp(force=True)
-            else:
-                with self.edit(role):
-                    pass
-
-    def check(self) -> None:
-        """Refuse what too few keys sign.
-
-        Raises
-        ------
-        SyncError
-            Naming the role.
-        """
-        root = self.open("root").signed
-        for role, md in self._staged.items():
-            try:
-                root.verify_delegate(role, md.signed_bytes, md.signatures)
-                if role == "root" and self._before.version:
-                    self._before.verify_delegate(role, md.signed_bytes, md.signatures)
-            except RepositoryError as error:
-                raise SyncError(
-                    f"{self._folder}: expected the keys that the root names for {role}, found {_found(self._keys, role)} ({error}); "
-                    f"give this repository's keys with --keys, or replace a lost one with: cfedge keys rotate"
-                ) from error
-
-    def write(self, order: Sequence[str]) -> None:
-        """Check what was staged and write it, in this order."""
-        self.check()
-        for role in order:
-            md = self._staged[role]
-            name = "timestamp.json" if role == "timestamp" else f"{md.signed.version}.{role}.json"
-            write_file(self._folder / name, md.to_bytes(JSONSerializer(compact=True)))
 
 
 @contextlib.contextmanager
@@ -423,31 +321,3 @@ def _empty(folder: Path) -> None:
         (folder / part).mkdir(exist_ok=True)
     for path in begun:
         path.unlink()
-
-
-def _counting(keys: Keys, root: Root, role: str, *more: Root) -> list[CryptoSigner]:
-    """The signers of a role that are here and that `root`, or one of `more`, names."""
-    named = {keyid for one in (root, *more) for keyid in one.roles[role].keyids}
-    return [signer for signer in keys.signers(role) if signer.public_key.keyid in named]
-
-
-def _found(keys: Keys, role: str) -> str:
-    count = len(keys.signers(role))
-    return f"{count} of other repositories" if count else f"no {role}-*.pem in {keys.folder}"
-
-
-def _newest(folder: Path, role: str) -> Path:
-    """The file of a role's newest version; for targets and snapshot the one that the chain from the timestamp names."""
-    if role == "timestamp":
-        return folder / "timestamp.json"
-    if role == "root":
-        versions = [int(path.name.partition(".")[0]) for path in folder.glob("*.root.json") if path.name[0].isdigit()]
-        if not versions:
-            raise FileNotFoundError(folder)
-        return folder / f"{max(versions)}.root.json"
-    timestamp = Metadata[Timestamp].from_bytes((folder / "timestamp.json").read_bytes()).signed
-    snapshot = folder / f"{timestamp.snapshot_meta.version}.snapshot.json"
-    if role == "snapshot":
-        return snapshot
-    version = Metadata[Snapshot].from_bytes(snapshot.read_bytes()).signed.meta["targets.json"].version
-    return folder / f"{version}.targets.json"

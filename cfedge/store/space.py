@@ -12,7 +12,7 @@ from cfedge.errors import BundleError, NoSpaceError, StorageError
 from cfedge.storage import sync_folder
 from cfedge.store.generations import KEPT, Store
 
-__all__ = ["RESERVE_BYTES", "check_room", "collect"]
+__all__ = ["RESERVE_BYTES", "check_room", "clear", "collect"]
 
 #: Left free beside what is to come: metadata, the log's growth, and other programs.
 RESERVE_BYTES = 4 << 20
@@ -58,6 +58,21 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
         if folder.exists():
             sync_folder(folder)
     return freed
+
+
+def clear(store: Store) -> None:
+    """Delete every generation and every object, the pointer first; needs `Store.writing`."""
+    _unlink(store.folder / "current")
+    sync_folder(store.folder)
+    for number in store.generations():
+        _unlink(store.folder / "generations" / f"{number}.json")
+    sync_folder(store.folder / "generations")
+    store.trials.keep([])
+    for folder in (store.objects, store.folder / "partial"):
+        for path in _listed(folder):
+            _unlink(path)
+        if folder.exists():
+            sync_folder(folder)
 
 
 def check_room(store: Store, coming: Iterable[FileRef], budget_bytes: int | None) -> None:

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from cfedge.bundle.manifest import FileRef, Manifest, Task, canonical_json, serialize
 from cfedge.catalogue.view import View, manifest_of, view
-from cfedge.errors import BundleError, IncompatibleError, NoSpaceError, StorageError
+from cfedge.errors import BundleError, IncompatibleError, NoSpaceError, StorageError, TaskError
 from cfedge.progress import Progress, Quiet
 from cfedge.storage import sync_folder, write_file
 from cfedge.store import Pointer, Store
-from cfedge.store.space import check_room, collect
+from cfedge.store.space import check_room, clear, collect
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher, digest_of
 from cfedge.sync.probe import probe
@@ -142,7 +142,8 @@ def sync(
     BundleError
         What is published does not work on this machine; what was installed goes on.
     TaskError
-        No task is wanted.
+        No task is wanted. Where what answered was erased, the store is empty then: a task's files go with the task, also where
+        a rollback pinned them.
     """
     plan = plan or Plan()
     with store.writing():
@@ -158,14 +159,21 @@ def sync(
         seen = view(feed.entries(index, index.entries_for(store.device), fetcher))
         second, third = index.looks_for(store.device)
         index = replace(index, second_look=second, third_look=third)
-        manifest = manifest_of(seen, index, lambda name: any(fnmatch.fnmatchcase(name, one) for one in plan.wanted))
+        before = store.manifest(installed.generation) if installed else None
+        must_go = before is not None and not seen.erased.isdisjoint(ref.sha256 for ref in before.files().values())
+        try:
+            manifest = manifest_of(seen, index, lambda name: any(fnmatch.fnmatchcase(name, one) for one in plan.wanted))
+        except TaskError:
+            if must_go and not plan.dry_run:
+                clear(store)  # nothing is left to run, and what ran may not stay
+            raise
         digest = hashlib.sha256(serialize(manifest)).hexdigest()
-        report.see(store.manifest(installed.generation) if installed else None, manifest, seen)
+        report.see(before, manifest, seen)
         missing = _missing(store, manifest)
         is_here = installed is not None and installed.manifest == digest and not missing
         if plan.dry_run:
             return report.done(missing=missing)
-        if installed and installed.pinned and not is_here:
+        if installed and installed.pinned and not is_here and not must_go:
             if plan.retry:
                 pinned = store.manifest(installed.generation)
                 _fetch(store, fetcher, pinned, _missing(store, pinned), plan, progress or Quiet())

@@ -308,3 +308,19 @@ def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(hq: Pa
     done = merged(hq, lab)
     assert set(done.limits) == {"colors"}
     sync(new_store(hq, tmp_path / "store"), Folder(hq / "repo"), now=lambda: NOW, probing=no_probe)
+
+
+def test_a_clock_ahead_of_any_history_is_refused_before_it_wins_every_meeting(hq: Path, lab: Path) -> None:
+    repository, keys = Repository(lab / "repo"), Keys(lab / "keys")
+    index = repository.index("stable")
+    assert index is not None
+    log = repository.entries(index)
+    forged = replace(log[-1], clock=2**53, replaces=(log[-1].digest,))
+    after, blocks = appended(index, "stable", log, [forged], looks=(index.second_look, index.third_look), now=NOW)
+    repository.commit(keys, after, blocks, NOW)
+    before = entries(hq)
+    with pytest.raises(
+        TamperedError, match=r"expected clocks of at most \d+, as many as there are entries, found 9007199254740992"
+    ):
+        merged(hq, lab)
+    assert entries(hq) == before

@@ -15,10 +15,12 @@ from tuf.api.metadata import Metadata
 
 import cfedge.publish.keys
 import cfedge.publish.repository
+import cfedge.publish.signing
 from cfedge.catalogue.view import view
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
 from cfedge.publish.keys import ROLES, Keys
-from cfedge.publish.repository import Lifetimes, Repository
+from cfedge.publish.repository import Repository
+from cfedge.publish.signing import Lifetimes
 from cfedge.storage import write_file
 from cfedge.store import Store
 from cfedge.sync.client import Synced, sync
@@ -50,7 +52,7 @@ class Dying:
     def __init__(self, patch: pytest.MonkeyPatch, at: int = 0, error: type[Exception] = Cut) -> None:
         self.writes: list[str] = []
         self._at, self._error = at, error
-        for module in (cfedge.publish.repository, cfedge.publish.keys):
+        for module in (cfedge.publish.repository, cfedge.publish.signing, cfedge.publish.keys):
             patch.setattr(module, "write_file", self._write)
 
     def _write(self, path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from channels import NOW, Site, no_probe
+from channels import NOW, Site, content, no_probe
 from forge import sign_target
 from servers import Static, cut, endless, other, status
 
@@ -688,3 +688,26 @@ def test_random_damage_to_a_store_raises_nothing_but_errors_of_cfedge(store: Sto
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
     assert worked > 20
+
+
+def test_erasing_wins_over_a_rollback_that_pinned_the_task(store: Store, site: Site) -> None:
+    site.teach("attic")
+    run(store, site.repo)
+    store.trials.passed(1)
+    site.teach("cellar")
+    run(store, site.repo)
+    store.rollback()
+    site.remove("attic", erase=True)
+    run(store, site.repo)
+    assert tasks(store) == ["cellar", "heating", "lights"]
+    assert content("attic/1/adapter") not in [path.read_bytes() for path in store.objects.iterdir()]
+
+
+def test_erasing_the_only_task_that_a_device_has_leaves_it_empty_and_it_fills_again(store: Store, site: Site) -> None:
+    site.teach("attic")
+    run(store, site.repo, wanted=("attic",))
+    site.remove("attic", erase=True)
+    with pytest.raises(TaskError, match="none of them wanted"):
+        run(store, site.repo, wanted=("attic",))
+    assert (store.pointer(), store.generations(), list(store.objects.iterdir())) == (None, [], [])
+    assert run(store, site.repo).changed
