@@ -53,8 +53,8 @@ def test_what_cannot_be_is_refused_before_anything_is_made(tiny_folder: Path, ti
         _init(tiny_folder, target, "--like", str(tiny_bundle), "--scheme", "float32")
     assert not target.exists()
     target.mkdir()
-    with pytest.raises(UsageError, match="expected a new name for the workspace"):
-        _init(tiny_folder, target, "--scheme", "auto")
+    with pytest.raises(UsageError, match="expected a new name for the workspace"):  # before weights are looked for and measured
+        _init(tmp_path / "no weights", target, "--scheme", "auto")
 
 
 def test_a_task_is_exported_as_one_file(tiny_workspace: Path, tmp_path: Path) -> None:
