@@ -18,7 +18,7 @@ def _load(name: str) -> dict[str, Any]:
 
 def table() -> str:
     clinc, latency, install, demo = (_load(name) for name in ("clinc150", "latency", "device_install", "demo"))
-    runtime, sync, crash, fleet = (_load(name) for name in ("runtime", "sync", "crash", "fleet"))
+    runtime, sync, crash, fleet, schemes = (_load(name) for name in ("runtime", "sync", "crash", "fleet", "schemes"))
     catalogue, thousand = sync["catalogue"], sync["thousand_tasks_from_a_folder"]
     small, large = (f"{catalogue[size]['bytes_per_added_task']['median']:,.0f}" for size in ("10000", "100000"))
     poll = catalogue["10000"]
@@ -53,6 +53,7 @@ def table() -> str:
             ">= 2.5 x",
         ),
         ("the published rule's full pass a task, same int8 sessions, against `Engine.predict`", _times(runtime, "proteus"), ">= 8 x"),
+        ("`int8-row` against plain dynamic int8, which depends on the batch; short texts / 64 tokens", _schemes(schemes), "<= 1.15 x"),
         ("another task on every call, against one task", _times(runtime, "switching"), "<= 1.03 x"),
         ("a batch of 32 of all tasks, against one of a single task", _times(runtime, "mixed"), "<= 1.05 x"),
         ("process start to first answer, against imports and loading the graphs", _times(runtime, "cold_start"), "<= 1.5 x"),
@@ -70,7 +71,12 @@ def table() -> str:
             f"{thousand['seconds']:.1f} s ({thousand['copy_and_fsync_seconds']:.1f} s)",
             "<= 3 s",
         ),
-        ("power cuts: states of a recorded sync that do not work", f"{crash['power_cuts']['bad']} of {crash['power_cuts']['states']:,}", "0"),
+        (
+            "states after a power cut that do not work; kills and refused calls that do harm",
+            f"{crash['power_cuts']['bad']} of {crash['power_cuts']['states']:,}; "
+            f"{crash['kills_and_refusals']['bad']} of {crash['kills_and_refusals']['runs']:,}",
+            "0 of 5,000; 0 of 400",
+        ),
         (
             f"{fleet['devices']} devices through a rollout with a bad task: on the last good state; wrong answers",
             f"{fleet['ended_on_the_last_good_state']}; {fleet['wrong_or_missing']}",
@@ -92,6 +98,11 @@ def table() -> str:
         f"torch {versions['torch']}, {clinc['date']}; `benchmarks/results/*.json` hold the runs, `make bench` makes them.",
     ]
     return "\n".join(lines)
+
+
+def _schemes(schemes: dict[str, Any]) -> str:
+    row, dynamic = (schemes["schemes"][name]["time_ratio"] for name in ("int8-row", "int8-dynamic"))
+    return " / ".join(f"{row[length]['median'] / dynamic[length]['median']:.2f} x" for length in ("short", "64_tokens"))
 
 
 def _times(runtime: dict[str, Any], name: str) -> str:
