@@ -29,8 +29,9 @@ from cfedge.runtime.session import RUNTIME_VERSION
 
 __all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "check_once", "golden_arrays", "note_passed"]
 
-#: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families.
-MIN_COSINE = 0.99
+#: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families, and .990 between
+#: releases of ONNX Runtime that answer alike (docs/decisions/doctor.md). Answers must be the same besides.
+MIN_COSINE = 0.98
 
 
 class Answer(Protocol):
