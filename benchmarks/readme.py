@@ -52,8 +52,16 @@ def table() -> str:
             f"{1 / latency['ratios_of_p50']['engine_over_peft']['median']:.2f} x",
             ">= 2.5 x",
         ),
-        ("the published rule's full pass a task, same int8 sessions, against `Engine.predict`", _times(runtime, "proteus"), ">= 8 x"),
-        ("`int8-row` against plain dynamic int8, which depends on the batch; short texts / 64 tokens", _schemes(schemes), "<= 1.15 x"),
+        (
+            "the published rule's full pass a task, same int8 sessions, against `Engine.predict`",
+            _times(runtime, "proteus"),
+            ">= 8 x",
+        ),
+        (
+            "`int8-row` against plain dynamic int8, which depends on the batch; short texts / 64 tokens",
+            _schemes(schemes),
+            "<= 1.15 x",
+        ),
         ("another task on every call, against one task", _times(runtime, "switching"), "<= 1.03 x"),
         ("a batch of 32 of all tasks, against one of a single task", _times(runtime, "mixed"), "<= 1.05 x"),
         ("process start to first answer, against imports and loading the graphs", _times(runtime, "cold_start"), "<= 1.5 x"),

@@ -196,7 +196,12 @@ def test_the_calls_of_a_write_are_those_that_are_refused_below(tmp_path: Path) -
 
 
 def test_the_data_and_who_may_read_them_are_on_the_disk_before_they_get_their_name() -> None:
-    assert max(WRITE.index("write"), WRITE.index("chmod")) < WRITE.index("fsync") < WRITE.index("replace") < WRITE.index("fsync folder")
+    assert (
+        max(WRITE.index("write"), WRITE.index("chmod"))
+        < WRITE.index("fsync")
+        < WRITE.index("replace")
+        < WRITE.index("fsync folder")
+    )
 
 
 @errors

@@ -156,7 +156,9 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
     else:
         print(f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days, the root for {root_days}")
         if root_days < Lifetimes().root / 4:
-            print(f"note: bring the root keys here before day {root_days} is over, and renew or rotate: after it devices take nothing")
+            print(
+                f"note: bring the root keys here before day {root_days} is over, and renew or rotate: after it devices take nothing"
+            )
 
 
 def merge(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +43,19 @@ class Router:
     """
 
     def __init__(self, tasks: Mapping[str, Looks], second: float = 0.0, third: float = 0.0) -> None:
+        self._looks = tasks
         self.first = Lookup({name: one.trunk for name, one in tasks.items()})
-        self.fine = Lookup({name: one.fine for name, one in tasks.items()})
-        self.tail = Lookup({name: one.tail for name, one in tasks.items()})
         self.tasks, self.second, self.third = self.first.tasks, second, third
+
+    @cached_property
+    def fine(self) -> Lookup:
+        """Of the second look: made when the first input needs it, so that an engine opens sooner."""
+        return Lookup({name: one.fine for name, one in self._looks.items()})
+
+    @cached_property
+    def tail(self) -> Lookup:
+        """Of the third look, made likewise."""
+        return Lookup({name: one.tail for name, one in self._looks.items()})
 
     def look(self, trunk: Floats, position: int = 0) -> Found:
         """Look one input up behind the trunk, float32 [D], once or twice; for errors see `Lookup.one`."""

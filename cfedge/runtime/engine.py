@@ -189,6 +189,12 @@ class Engine:
             return self
         return self._of_store(self._store, self._threads, self)
 
+    def warm_up(self) -> None:
+        """Do now what the first inputs would wait for: the further looks' directions, some 50 ms with ten tasks, and one answer."""
+        if len(self.tasks) > 1:
+            _ = self.router.fine, self.router.tail
+        self.predict(["warm up"])
+
     @classmethod
     def _of_store(cls, store: Store, threads: int, like: Engine | None = None) -> Engine:
         generation = store.to_open()
