@@ -7,6 +7,7 @@ nothing here depends on what they mean: no generation is probed. Everything is r
 from __future__ import annotations
 
 import argparse
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -147,7 +148,7 @@ def metadata_bytes(
             "catch_up_from_before_bytes": sum(first.bytes.values()),
             "poll_bytes": sum(idle.bytes.values()),
             "poll_requests": idle.requests,
-            "poll_ms": record.quantiles([1e3 * (stop - start) for start, stop in zip(ends, ends[1:], strict=False)]),
+            "poll_ms": record.quantiles([1e3 * (stop - start) for start, stop in itertools.pairwise(ends)]),
         }
         print(size, found[str(size)], flush=True)
     return found, catalogue, store
