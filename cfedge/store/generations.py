@@ -10,7 +10,8 @@
     STORE/trust, log, partial     of `cfedge.sync`: signed metadata, the catalogue, downloads that were cut
 
 Rules: everything that a generation names is on the disk before the generation is, and the generation before the pointer. One
-writer at a time, by a lock; readers take none, and read what the pointer names when they begin.
+writer at a time, by a lock; readers take none, and read what the pointer names when they begin; only for
+its first opening a generation is waited for, by turns (`cfedge.store.trials`).
 """
 
 from __future__ import annotations
