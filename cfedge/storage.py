@@ -90,7 +90,9 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
 def remove_leftovers(folder: Path) -> None:
     """Delete what writers that were killed left in `folder`; no other writer may be at work there."""
     with contextlib.suppress(OSError):
-        for path in folder.glob(f"{_TEMPORARY}*"):
+        for path in [
+            folder / name for name in os.listdir(folder) if name.startswith(_TEMPORARY)
+        ]:  # of many files, by far the quickest
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
