@@ -189,6 +189,20 @@ def many_tasks(folder: Path, labels: Sequence[str], tasks: int) -> dict[str, obj
     return {"tasks": len(done.added), "bytes": size, "seconds": seconds, "copy_and_fsync_seconds": floor}
 
 
+def nothing_new(folder: Path, labels: Sequence[str], tasks: int) -> dict[str, object]:
+    """A whole sync of a device that has so many tasks, where nothing is new."""
+    catalogue = Catalogue(folder, labels, small=True)
+    store = catalogue.device(folder / "device")
+    made = [catalogue.task(number) for number in range(tasks)]
+    catalogue.commit([entry for entry, _ in made], {name: data for _, files in made for name, data in files.items()})
+    times = []
+    for _ in range(14):
+        begin = time.perf_counter()
+        sync(store, Folder(catalogue.repository.folder), now=lambda: catalogue.time, probing=trust_all)
+        times.append(1e3 * (time.perf_counter() - begin))
+    return {"tasks": tasks, "ms": record.quantiles(times[2:])}
+
+
 def _one(catalogue: Catalogue, number: int) -> tuple[list[Entry], dict[str, bytes]]:
     entry, files = catalogue.task(number)
     return [entry], files
@@ -239,6 +253,8 @@ def main() -> None:
         print(figures["one_task"], flush=True)
         figures["thousand_tasks_from_a_folder"] = many_tasks(root / "many", labels, 1000)
         print(figures["thousand_tasks_from_a_folder"], flush=True)
+        figures["nothing_new"] = nothing_new(root / "idle", labels, 10_000)
+        print(figures["nothing_new"], flush=True)
         found, catalogue, store = metadata_bytes(root / "log", labels, options.sizes[:1], options.adds)
         for kind in ("library", "pure"):
             found[str(options.sizes[0])][f"poll_ms_{kind}"] = poll_ms(store, catalogue, kind)  # type: ignore[index]

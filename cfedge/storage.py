@@ -90,9 +90,8 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
 def remove_leftovers(folder: Path) -> None:
     """Delete what writers that were killed left in `folder`; no other writer may be at work there."""
     with contextlib.suppress(OSError):
-        for path in [
-            folder / name for name in os.listdir(folder) if name.startswith(_TEMPORARY)
-        ]:  # of many files, by far the quickest
+        names = os.listdir(folder)  # noqa: PTH208 - of tens of thousands of files, by far the quickest
+        for path in [folder / name for name in names if name.startswith(_TEMPORARY)]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
