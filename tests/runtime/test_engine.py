@@ -232,3 +232,11 @@ def test_a_bundle_without_tasks_is_refused(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
     with pytest.raises(IncompatibleError, match="expected at least one task, found none"):
         Engine(Bundle(dataclasses.replace(bundle.manifest, tasks=()), bundle.objects))
+
+
+def test_warming_up_makes_what_the_first_inputs_would_wait_for_and_changes_no_answer(tiny_bundle: Path) -> None:
+    cold, warm = Engine.open(tiny_bundle), Engine.open(tiny_bundle)
+    warm.warm_up()
+    assert {"fine", "tail"} <= vars(warm.router).keys()
+    texts = ["crimson please", "puppy nest", "the of"]
+    assert [one._replace(ms=0) for one in warm.predict(texts)] == [one._replace(ms=0) for one in cold.predict(texts)]
