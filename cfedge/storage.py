@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cfedge.errors import StorageError
+from cfedge.errors import MissingExtraError, StorageError
 
-__all__ = ["new_folder", "remove_leftovers", "sync_folder", "write_file"]
+__all__ = ["locked", "new_folder", "remove_leftovers", "sync_folder", "write_file"]
 
 _TEMPORARY = ".cfedge-tmp-"
 
@@ -85,6 +85,32 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only writer in `folder`, by its file ``lock``; readers need not know.
+
+    Raises
+    ------
+    StorageError
+        Another writer is at work, or the disk refused.
+    """
+    try:
+        import filelock
+    except ImportError as error:
+        raise MissingExtraError(f"writing to {folder} needs filelock: pip install 'cfedge[sync]'") from error
+    lock = filelock.FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise StorageError(f"{folder}: expected no other writer, found one at work; try again when it is done") from error
+    except OSError as error:
+        raise StorageError(f"{folder}: expected to write here, found {error.strerror or error}; check the disk") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_leftovers(folder: Path) -> None:

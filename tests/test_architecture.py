@@ -32,7 +32,7 @@ HEAVY = {"torch", "sklearn", "scipy", "onnx", "optimum", "transformers", "datase
 DEVICE_PACKAGES = {"numpy", "onnxruntime", "tokenizers", "safetensors", "typer", "rich", "tomli", "tomllib"}
 #: What one room of the device half may need beside them: its extra is named where it is missing.
 EXTRAS = {
-    "cfedge.store": {"filelock"},
+    "cfedge.storage": {"filelock"},
     "cfedge.sync": {"filelock", "tuf", "urllib3", "securesystemslib"},
     "cfedge.publish": {"cryptography", "filelock", "securesystemslib", "tuf"},
 }

@@ -20,7 +20,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import filelock
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
@@ -30,7 +29,7 @@ from cfedge.catalogue.log import Index, parse_index, parse_log
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.signing import Lifetimes, Signing, counting, newest
-from cfedge.storage import remove_leftovers, sync_folder, write_file
+from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
 from cfedge.sync.delta import path_of
 
 __all__ = ["Repository"]
@@ -73,7 +72,7 @@ class Repository:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _locked(folder):
+            with locked(folder):
                 if not cls.exists(folder):
                     _empty(folder)
                     signing = Signing(folder, keys, now, lifetimes or Lifetimes(), new=True)
@@ -99,8 +98,8 @@ class Repository:
         StorageError
             Another writer is at work.
         """
-        with _locked(self.folder):
-            for part in ("metadata", "targets", "objects"):
+        with locked(self.folder):
+            for part in ("metadata", "targets", "objects", "deltas"):
                 remove_leftovers(self.folder / part)
             yield
 
@@ -286,21 +285,6 @@ class Repository:
         if found != sha256:
             raise TamperedError(f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a mirror")
         return data
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    lock = filelock.FileLock(folder / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise StorageError(f"{folder}: expected no other writer, found one at work; try again when it is done") from error
-    except OSError as error:
-        raise StorageError(f"{folder}: expected to write here, found {error.strerror or error}; check the disk") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _empty(folder: Path) -> None:

@@ -28,8 +28,8 @@ from typing import Any
 
 from cfedge.bundle.files import Bundle, read, read_objects
 from cfedge.bundle.manifest import LIMITS, Manifest, canonical_json, parse, serialize, typed
-from cfedge.errors import DamagedError, MissingExtraError, SchemaError, StorageError
-from cfedge.storage import remove_leftovers, sync_folder, write_file
+from cfedge.errors import DamagedError, SchemaError, StorageError
+from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
 from cfedge.store.trials import MAX_STARTS, Trials
 
 __all__ = ["KEPT", "Pointer", "Store", "bundle_at"]
@@ -136,25 +136,17 @@ class Store:
         StorageError
             Another writer is at work.
         """
-        try:
-            import filelock
-        except ImportError as error:
-            raise MissingExtraError("changing a store needs filelock: pip install 'cfedge[sync]'") from error
-        try:
-            with filelock.FileLock(self.folder / "lock", timeout=0):
+        with locked(self.folder):
+            try:
                 for part in _PARTS:
                     remove_leftovers(self.folder / part)
                     with contextlib.suppress(FileNotFoundError):
                         sync_folder(self.folder / part)  # what a killed writer renamed is read from here on: it must stay
                 yield
-        except filelock.Timeout as error:
-            raise StorageError(
-                f"{self.folder}: expected no other writer, found one at work; try again when it is done"
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{self.folder}: expected to write here, found {error.strerror or error}; check the disk"
-            ) from error
+            except OSError as error:
+                raise StorageError(
+                    f"{self.folder}: expected to write here, found {error.strerror or error}; check the disk"
+                ) from error
 
     def pointer(self) -> Pointer | None:
         """Return the pointer, None where no generation was installed yet."""
