@@ -294,5 +294,5 @@ def _parsed(path: Path, kind: Any) -> Any:
         return typed(kind, json.loads(data.decode("utf-8")), path.name)
     except (ValueError, RecursionError, SchemaError) as error:
         raise DamagedError(
-            f"{path}: expected what cfedge wrote, found {error}; restore the file or sync into a new folder"
+            f"{path}: expected what cfedge wrote, found {error}; sync again; where that does not help, sync into a new folder"
         ) from error
