@@ -246,7 +246,8 @@ def test_a_damaged_pointer_is_refused_naming_it(store: Store, data: bytes) -> No
     (store.folder / "current").write_bytes(data)
     for read in (store.pointer, store.to_open):
         with pytest.raises(
-            DamagedError, match=r"current: expected what cfedge wrote, found .*; restore the file or sync into a new folder"
+            DamagedError,
+            match=r"current: expected what cfedge wrote, found .*; sync again; where that does not help, sync into a new folder",
         ):
             read()
 
