@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, load_arrays, read
 from cfedge.bundle.manifest import Manifest, Task
 from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError
-from cfedge.lookup import Found, Looks, Router
+from cfedge.lookup import Found, Looks, Router, novelty
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
 from cfedge.runtime.golden import check_once
+from cfedge.runtime.table import Int8Table
 from cfedge.store import Store
 
 __all__ = ["Engine", "Prediction"]
@@ -50,10 +51,12 @@ class Prediction(NamedTuple):
         The best other task, None where there is one task only.
     distance
         Relative Mahalanobis distance to the task's nearest cluster.
+    novelty
+        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`).
     looks
         How often the lookup looked: 2 where the margin was thin, 3 where it still was and the frozen tail was run; else 1.
     unknown
-        True where `distance` is above the task's threshold: belongs to no known task.
+        True where `novelty` is above the task's threshold: belongs to no known task.
     reason
         Why it is unknown; None where it is not.
     truncated
@@ -69,6 +72,7 @@ class Prediction(NamedTuple):
     margin: float | None
     runner_up: str | None
     distance: float
+    novelty: float
     looks: int
     unknown: bool
     reason: str | None
@@ -149,7 +153,7 @@ class Engine:
             task.name: _loaded(bundle, task, shared.get(task.name)) for task in self.manifest.tasks
         }
         looks = {name: one.looks for name, one in self._tasks.items()}
-        self.router = Router(looks, self.manifest.second_look, self.manifest.third_look)
+        self.router = Router(looks, self.manifest.second_look, self.manifest.third_look, table=Int8Table)
         self.tasks: tuple[str, ...] = self.router.tasks
         self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name] for name in self.tasks]
@@ -261,13 +265,11 @@ class Engine:
             found = self._route(encoded)
         else:
             place = self._in_order.index(given)
-            found = [self.router.first.given(row, place, position) for position, row in enumerate(encoded.features)]
+            found = [self.router.given(row, place, position) for position, row in enumerate(encoded.features)]
         chosen = [self._in_order[one.task] for one in found]
         features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
-        return [
-            self._answer(row, one, found[row], features[row], encoded.tokens[row].truncated, ms) for row, one in enumerate(chosen)
-        ]
+        return [self._answer(row, one, found[row], features[row], encoded, ms) for row, one in enumerate(chosen)]
 
     def _route(self, encoded: Encoded) -> list[Found]:
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
@@ -290,22 +292,27 @@ class Engine:
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
         """Return the head's scores, float32 [B, C], with the task known."""
-        adapter = self._named(task).adapter
-        return np.stack([adapter.scores(row) for row in self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts))])
+        adapter, encoded = self._named(task).adapter, self._trunk(texts)
+        behind = self._tail(encoded.hidden, [adapter.slots] * len(texts))
+        return np.stack(
+            [adapter.scores(adapter.adapted(row), trunk) for row, trunk in zip(behind, encoded.features, strict=True)]
+        )
 
-    def _answer(self, row: int, chosen: _Loaded, found: Found, features: Floats, truncated: bool, ms: float) -> Prediction:
+    def _answer(self, row: int, chosen: _Loaded, found: Found, features: Floats, encoded: Encoded, ms: float) -> Prediction:
         task = chosen.task
-        scores: list[float] = chosen.adapter.scores(features).tolist()
+        adapted = chosen.adapter.adapted(features)
+        scores: list[float] = chosen.adapter.scores(adapted, encoded.features[row]).tolist()
         best = max(scores)
         probability = 1.0 / sum([math.exp(score - best) for score in scores])
         if not probability > 0:  # NaN
             raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
-        unknown = found.distance > task.threshold
+        strange = novelty(found.distance, float(adapted.max()))
+        unknown = strange > task.threshold
         alone = found.runner_up < 0
         reason = None
         if unknown:
             reason = (
-                f"distance {found.distance:.1f} is above {task.threshold:.1f}, "
+                f"novelty {strange:.1f} is above {task.threshold:.1f}, "
                 f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
             )
         return Prediction(
@@ -316,10 +323,11 @@ class Engine:
             margin=None if alone else found.margin,
             runner_up=None if alone else self.tasks[found.runner_up],
             distance=found.distance,
+            novelty=strange,
             looks=found.looks,
             unknown=unknown,
             reason=reason,
-            truncated=truncated,
+            truncated=encoded.tokens[row].truncated,
             ms=ms,
         )
 
