@@ -9,4 +9,4 @@ from cfedge.lookup.novelty import novelty
 from cfedge.lookup.router import Router
 from cfedge.lookup.signature import VIEWS, Looks, Pair, Signature
 
-__all__ = ["VIEWS", "Found", "Looks", "Lookup", "Pair", "Retrieval", "Router", "Signature", "novelty"]
+__all__ = ["Found", "Looks", "Lookup", "Pair", "Retrieval", "Router", "Signature", "VIEWS", "novelty"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
 
-__all__ = ["VIEWS", "Looks", "Pair", "Signature", "on_grid"]
+__all__ = ["Looks", "Pair", "Signature", "VIEWS", "on_grid"]
 
 Floats = NDArray[np.float32]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 from pathlib import Path
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 from made import make_texts, write_csv
 
+from cfedge import Engine
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.train.data import Examples, load_file
+from cfedge.train.head import TRUNK_SHARE, learn_head
 from cfedge.train.learner import Settings, learn
 from cfedge.train.workspace import Workspace
+from cfedge_export.pack import build
 
 QUICK = Settings(rank=2, epochs=1, min_steps=4, threads=1)
 
@@ -74,14 +78,27 @@ def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None
     long = learn(workspace, "food", _food(24), settings=Settings(rank=2, epochs=1, min_steps=80, threads=1), replace=True)
     accuracy = []
     for task in (short, long):
-        from cfedge import Engine
-        from cfedge_export.pack import build
-
-        workspace.put(task, replace=True)
+        adapted = {**task.adapter, "trunk.weight": task.adapter["trunk.weight"] * 0, "trunk.bias": task.adapter["trunk.bias"] * 0}
+        workspace.put(dataclasses.replace(task, adapter=adapted), replace=True)
         scores = Engine(build(workspace)).class_scores(task.held_out.texts, "food")
         accuracy.append(float((scores.argmax(axis=1) == task.held_out.classes).mean()))
     assert accuracy[1] > accuracy[0]
     assert accuracy[1] >= 0.7
+
+
+def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspace: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    task = learn(workspace, "food", _food(24), settings=QUICK)
+    assert task.held_out.best.shape == (len(task.held_out.texts),)
+    features = Engine(build(workspace)).embeddings(task.held_out.texts, "food")
+    scores = features @ task.adapter["head.weight"] + task.adapter["head.bias"]
+    np.testing.assert_allclose(task.held_out.best, scores.max(axis=1), atol=0.2)  # but for the adapter's int8
+    closed = learn_head(workspace, "food", _food(24), replace=True)
+    assert closed.held_out.texts == task.held_out.texts
+    ratio = task.adapter["trunk.bias"] / closed.adapter["trunk.bias"]  # a head alone has a temperature instead of the share
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
+    power = float(np.log2(TRUNK_SHARE / ratio[0]))
+    assert power == pytest.approx(round(power), abs=1e-3)
 
 
 def test_a_taken_name_is_refused_and_replaced_only_on_demand(tiny_workspace: Path) -> None:
