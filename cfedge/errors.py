@@ -22,7 +22,8 @@
     │   ├── TamperedError        not what was signed
     │   ├── RolledBackError      older than what was seen before
     │   └── StaleError           expired: nobody vouches for it any more
-    └── MachineError        13   this machine is not fit: cfedge doctor says why
+    ├── MachineError        13   this machine is not fit: cfedge doctor says why
+    └── BudgetError         14   memory or time allowed is less than what answering takes here
 
 A message is one line: the thing, what was expected, what was found, the next step. Nothing half-written stays behind.
 """
@@ -33,6 +34,7 @@ from typing import ClassVar
 
 __all__ = [
     "BackboneError",
+    "BudgetError",
     "BundleError",
     "CfedgeError",
     "DamagedError",
@@ -167,3 +169,9 @@ class MachineError(CfedgeError):
     """The machine is not fit for cfedge."""
 
     exit_code = 13
+
+
+class BudgetError(CfedgeError):
+    """The memory or time that is allowed is less than what answering takes on this machine."""
+
+    exit_code = 14

@@ -19,7 +19,7 @@ LAYERS = [
     ("cfedge.bundle.files", "cfedge.bundle", "cfedge.catalogue"),
     ("cfedge.store",),
     ("cfedge.runtime",),
-    ("cfedge",),
+    ("cfedge", "cfedge.footprint"),
     ("cfedge.sync",),
     ("cfedge.publish",),
     ("cfedge.train",),

@@ -1,20 +1,20 @@
-"""init, add, remove, export: the commands that make a workspace and a bundle."""
+"""init, add, remove: the commands that make a workspace and its tasks."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cfedge.cli.budgets import P90, RAM, check_alone, kept_to
+from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE, certified_rows
 from cfedge.cli.show import TerminalProgress, print_json, print_table, size
 
 if TYPE_CHECKING:
-    from cfedge_export.prepare import Source
-    from cfedge_export.schemes import Choice
+    from cfedge_export.sensitivity import Sensitivity
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,6 @@ def register(app: typer.Typer) -> None:
     app.command("init", epilog="Example: cfedge init ws --backbone minilm-l6")(init)
     app.command("add", epilog="Example: cfedge add ws lighting --data lighting.csv")(add)
     app.command("remove", epilog="Example: cfedge remove ws lighting")(remove)
-    app.command("export", epilog="Example: cfedge export ws bundle")(export)
 
 
 def init(
@@ -47,47 +46,97 @@ def init(
     like: Annotated[
         Path | None, typer.Option(help="A bundle or store: make its very backbone, to teach tasks that run beside its own.")
     ] = None,
+    sensitivity: Annotated[
+        float | None,
+        typer.Option(
+            metavar="COSINE", help="Leave the layers that hurt most in float32 until this mean cosine with float32 is reached."
+        ),
+    ] = None,
+    mend: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="WS", help="A workspace that export refused: its backbone, with layers in float32 until its tasks pass."
+        ),
+    ] = None,
+    drop: Annotated[
+        float | None, typer.Option(help="With --mend: the largest accuracy drop that export allowed.", show_default="1.0")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="With --mend: as it was given to export.")] = False,
+    ram: RAM = None,
+    p90: P90 = None,
     json: JSON = False,
 ) -> None:
-    """Prepare a backbone once: export, cut, quantise, freeze."""
+    """Prepare a backbone once: export, cut, quantise, freeze.
+
+    With --ram or --p90 scheme, cut and threads are chosen by measuring them in processes of their own.
+    """
+    from cfedge.device import known_profile
     from cfedge.errors import UsageError
     from cfedge.store import bundle_at
     from cfedge.train.data import load
+    from cfedge.train.workspace import Workspace
+    from cfedge_export import plan, schemes
+    from cfedge_export.parity import Gate
     from cfedge_export.parts import shipped_bytes
-    from cfedge_export.prepare import check_target, load_source, prepare
+    from cfedge_export.prepare import check_parts, check_target, load_source, prepare, slot_parts
+    from cfedge_export.sensitivity import float_layers
 
-    if like and (scheme or profile):
-        raise UsageError(
-            "--like: expected no --scheme or --profile with it, found both; the scheme is that of the other backbone"
-        )
+    asked = {"--scheme": scheme, "--profile": profile, "--sensitivity": sensitivity, "--ram": ram, "--p90": p90}
+    check_alone("--like", like, {**asked, "--mend": mend})
+    check_alone("--mend", mend, {**asked, "--split": split})
+    if not mend and (drop is not None or strict):
+        raise UsageError("--drop, --strict: expected --mend with them, found none; without tasks there is no accuracy to lose")
+    gate = Gate(1.0 if drop is None else drop, strict=strict)
+    products = tuple(part.strip() for part in slots.split(",") if part.strip())
     sample = load(measure).train if measure else None
-    shown, source, choice = TerminalProgress(), None, None
-    if scheme == "auto":
-        check_target(workspace)
-        source = load_source(backbone, folder)
-    if not like:
-        choice = _choice(scheme, profile, source, sample.texts if sample else (), shown)
-    made = prepare(
-        workspace, backbone, folder=folder, split=split, sample=sample,
-        parts=tuple(part.strip() for part in slots.split(",") if part.strip()), source=source,
-        like=bundle_at(like).manifest.backbone if like else None, progress=shown, **({"scheme": choice.scheme} if choice else {}),
-    )  # fmt: skip
+    board, budget, shown = known_profile(profile) if profile else None, parse_budget(ram, p90), TerminalProgress()
+    planned, mended = None, Workspace(mend) if mend else None
+    check_target(workspace)
+    if like:
+        other = bundle_at(like)
+        record = other.manifest.backbone
+        left = float_layers(other[record.trunk], other[record.tail])
+        made = prepare(workspace, backbone, folder=folder, like=record, float_layers=left, progress=shown)
+    else:
+        check_parts(products)
+        if scheme != "auto":
+            schemes.by_request(scheme, board)  # refused before the weights are looked for
+        with shown.track("encoder", 1) as advance:
+            source = load_source(backbone, folder)
+            advance(1)
+        if mended:
+            planned, products = plan.mend(mended, source, gate=gate, progress=shown), slot_parts(mended.backbone)
+        else:
+            planned = plan.plan(
+                source, sample.texts if sample else _own_texts(), parts=products, scheme=scheme, split=split, sample=sample,
+                profile=board, at_least=sensitivity, budget=budget, progress=shown,
+            )  # fmt: skip
+        made = prepare(
+            workspace, backbone, source=source, split=planned.split, parts=products, scheme=planned.choice.scheme,
+            float_layers=planned.choice.float_layers, progress=shown,
+        )  # fmt: skip
     record, parts = made.backbone, shipped_bytes(made)
     shipped = sum(parts.values())
     if json:
         print_json({
             "workspace": str(workspace), "backbone": dataclasses.asdict(record), "digest": record.digest, "bytes": shipped,
-            "bytes_by_part": parts, "scheme": dataclasses.asdict(choice) if choice else None,
+            "bytes_by_part": parts, "scheme": None, "sensitivity": None, "budgets": None,
+            **({
+                "scheme": dataclasses.asdict(planned.choice),
+                "sensitivity": dataclasses.asdict(planned.sensitivity) if planned.sensitivity else None,
+                "budgets": dataclasses.asdict(planned.fitted) if planned.fitted else None,
+            } if planned else {}),
         })  # fmt: skip
         return
+    choice = planned.choice if planned else None
     if choice and choice.measured:
         print_table(
             "schemes on this machine, one text at a time",
-            ("scheme", "MB", "mean cosine", "least", "time / float32", "not picked, as it"),
+            ("scheme", "MB", "mean cosine", "least", "time / float32", "left in float32", "not picked, as it"),
             [
                 (
                     one.scheme, f"{one.size_bytes / 1e6:.1f}", f"{one.mean_cosine:.4f}", f"{one.least_cosine:.4f}",
-                    f"{one.time_ratio:.2f}", one.reason,
+                    f"{one.time_ratio:.2f}", ", ".join(one.float_layers) or None, one.reason,
                 )
                 for one in choice.measured
             ],
@@ -98,31 +147,21 @@ def init(
     )
     if choice and choice.why:
         print(f"{choice.scheme}: {choice.why}")
+    if planned and planned.sensitivity:
+        print(_left(planned.sensitivity))
+    if planned and planned.fitted:
+        print(f"{kept_to(planned.fitted)}; without tasks: export measures again with --ram and --p90")
 
 
-def _choice(
-    scheme: str | None, profile: str | None, source: Source | None, texts: Sequence[str], progress: TerminalProgress
-) -> Choice:
-    """What --scheme and --profile come to."""
-    import numpy as np
-
-    from cfedge.device import here, known_profile
-    from cfedge.runtime.preprocess import TextPreprocessor
-    from cfedge_export import choose, schemes
-
-    board = known_profile(profile) if profile else None
-    if source is not None:
-        preprocess = TextPreprocessor(source.tokenizer, source.max_tokens)
-        measured = choose.measure(
-            source.encoder, preprocess, texts or _own_texts(), board or here(), rng=np.random.default_rng(0), progress=progress
-        )
-        return choose.pick(measured)
-    if board and not scheme:
-        return schemes.by_rules(board)
-    chosen = scheme or schemes.DEFAULT
-    if board:
-        schemes.check_fit(chosen, board)
-    return schemes.Choice(chosen, "as it was asked for" if scheme else "")
+def _left(found: Sensitivity) -> str:
+    worst = sorted(found.damage.items(), key=lambda item: -item[1])[:3]
+    harm = ", ".join(f"{name} {value:.2g}" for name, value in worst)
+    if not found.layers:
+        return f"no layer is left in float32: mean cosine {found.mean_cosine:.5f} with all quantised; most is lost by {harm}"
+    return (
+        f"left in float32: {', '.join(found.layers)}: mean cosine {found.mean_cosine_before:.5f} -> {found.mean_cosine:.5f}, "
+        f"{size(found.extra_bytes)} more, {found.time_ratio:.2f} of the time; most is lost by {harm}"
+    )
 
 
 def _own_texts() -> tuple[str, ...]:
@@ -201,60 +240,3 @@ def remove(workspace: WORKSPACE, task: Annotated[str, typer.Argument(metavar="TA
         print_json({"removed": task, "tasks": opened.tasks})
     else:
         print(f"{task}: removed; {len(opened.tasks)} tasks left")
-
-
-def export(
-    workspace: WORKSPACE,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle's folder; with --merged the file.")],
-    merged: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Write one plain ONNX file instead: token ids to the scores of this task.")
-    ] = None,
-    max_drop: Annotated[float, typer.Option(help="Largest accuracy drop of a task, in points.")] = 1.0,
-    max_error_ratio: Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")] = 1.25,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")] = False,
-    json: JSON = False,
-) -> None:
-    """Write a quantised bundle, if it answers as the float model does."""
-    from cfedge.train.workspace import Workspace
-    from cfedge_export.pack import export as write
-    from cfedge_export.parity import Gate
-
-    opened, gate, shown = Workspace(workspace), Gate(max_drop, max_error_ratio, strict), TerminalProgress()
-    if merged is not None:
-        from cfedge_export.merged import export_merged
-
-        file = export_merged(opened, merged, out, gate=gate, replace=replace, progress=shown)
-        if json:
-            print_json(
-                {"file": str(out), "tokenizer": str(opened.folder / "backbone" / "tokenizer.json"), **dataclasses.asdict(file)}
-            )
-            return
-        print(
-            f"{out}: {size(file.size_bytes)}, input_ids -> scores of {len(file.labels)} labels, within {file.difference:.1g} of the engine "
-            f"on {file.parity.examples} held-out texts; its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
-        )
-        return
-    done = write(opened, out, gate=gate, replace=replace, progress=shown)
-    whole = sum(len(data) for data in done.bundle.objects.values())
-    if json:
-        print_json({"bundle": str(out), "bytes": whole, "parity": [dataclasses.asdict(one) for one in done.parity]})
-        return
-    print_table(
-        f"{out}: {size(whole)}, parity on held-out examples",
-        ("task", "examples", "torch float", "ONNX float", "ONNX int8", "drop (points)", "error ratio", "agreement", "min cosine"),
-        [
-            (
-                one.task, one.examples, f"{one.accuracy_torch:.3f}", f"{one.accuracy_float:.3f}", f"{one.accuracy_int8:.3f}",
-                f"{one.drop:.2f} [{one.drop_interval[0]:.2f}, {one.drop_interval[1]:.2f}]",
-                _ratio(one.error_ratio, one.error_ratio_interval), f"{one.agreement:.3f}", f"{one.cosine_float_int8:.4f}",
-            )
-            for one in done.parity
-        ],
-    )  # fmt: skip
-
-
-def _ratio(value: float | None, interval: tuple[float, float] | None) -> str:
-    if value is None:
-        return "float made none"
-    return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")

@@ -1,4 +1,5 @@
-"""The machine: what its kernel says (`board`), what a measurement records (`probe`), what is known of boards (`profile`).
+"""The machine: what its kernel says (`board`), what a measurement records (`probe`), what is known of boards (`profile`),
+the memory of this process (`memory`).
 
 A profile only sets budgets; flags are probed. Reading a bundle or running a graph is for others; `cfedge.doctor` judges.
 """
@@ -6,7 +7,8 @@ A profile only sets budgets; flags are probed. Reading a bundle or running a gra
 from __future__ import annotations
 
 from cfedge.device.board import Board, read_board
-from cfedge.device.probe import Machine, here, probe
+from cfedge.device.memory import peak_rss_bytes
+from cfedge.device.probe import Machine, here, probe, usable_cores
 from cfedge.device.profile import Figure, Profile, contradictions, known_profile, load_profile, profiles
 
 __all__ = [
@@ -18,7 +20,9 @@ __all__ = [
     "here",
     "known_profile",
     "load_profile",
+    "peak_rss_bytes",
     "probe",
     "profiles",
     "read_board",
+    "usable_cores",
 ]

@@ -69,6 +69,7 @@ def _int8() -> dict[str, object]:
 
 
 def _bundle(path: Path) -> dict[str, object]:
+    from cfedge.device import peak_rss_bytes
     from cfedge.runtime.engine import Engine
     from cfedge.runtime.golden import check_golden
     from cfedge.store import bundle_at
@@ -76,12 +77,4 @@ def _bundle(path: Path) -> dict[str, object]:
     bundle = bundle_at(path)
     _say({"read": "bundle", "onnxruntime": bundle.manifest.versions.get("onnxruntime")})
     cosine = check_golden(Engine(bundle), bundle)
-    return {"tasks": len(bundle.manifest.tasks), "cosine": cosine, "peak_bytes": _peak_bytes()}
-
-
-def _peak_bytes() -> int | None:
-    with contextlib.suppress(ImportError):
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return None
+    return {"tasks": len(bundle.manifest.tasks), "cosine": cosine, "peak_bytes": peak_rss_bytes()}

@@ -25,7 +25,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
 
-__all__ = ["FEATURES", "IDS", "MASK", "OPSET", "add_pooling_axis", "keep_positions", "pooling", "to_onnx"]
+__all__ = ["FEATURES", "IDS", "MASK", "OPSET", "add_pooling_axis", "keep_positions", "pooling", "quiet", "to_onnx"]
 
 #: Operator set of every graph that cfedge writes: ONNX Runtime >= 1.14 reads it, and optimum exports it.
 OPSET = 18
@@ -61,7 +61,7 @@ def to_onnx(folder: Path) -> ModelProto:
     options.use_multi_head_attention = True
     options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
     options.enable_embed_layer_norm = options.enable_bias_gelu = False
-    with _quiet(), tempfile.TemporaryDirectory(prefix="cfedge-export-") as scratch:
+    with quiet(), tempfile.TemporaryDirectory(prefix="cfedge-export-") as scratch:
         main_export(
             str(folder), output=scratch, task="feature-extraction", library_name="transformers", opset=OPSET,
             device="cpu", do_validation=False,
@@ -116,7 +116,7 @@ def _config(folder: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the exporters' progress chatter out of ours; errors still raise."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

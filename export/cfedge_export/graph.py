@@ -18,9 +18,9 @@ from onnx.utils import Extractor
 
 from cfedge.errors import BackboneError
 from cfedge.lookup import VIEWS
-from cfedge_export.encoder import FEATURES, MASK, add_pooling_axis, pooling
+from cfedge_export.encoder import FEATURES, IDS, MASK, add_pooling_axis, pooling
 
-__all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "sites", "with_views", "without_mask"]
+__all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "layers", "sites", "with_views", "without_mask"]
 
 HIDDEN = "hidden"
 
@@ -69,6 +69,12 @@ def sites(model: ModelProto) -> list[Site]:
             rows, columns = arrays[node.input[1]].dims
             found.append(Site(f"l{block}.{part}", node.name, rows, columns))
     return found
+
+
+def layers(model: ModelProto) -> dict[str, str]:
+    """Return every layer that can be quantised and its node's name: the word embeddings, ``words``, then the sites' names."""
+    words = [("words", node.name) for node in model.graph.node if node.op_type == "Gather" and node.input[1] == IDS]
+    return dict(words) | {site.name: site.node for site in sites(model)}
 
 
 def cut(model: ModelProto, split: int) -> tuple[ModelProto, ModelProto]:

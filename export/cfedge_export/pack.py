@@ -23,6 +23,8 @@ from cfedge.train.certificate import certify, route
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
+from cfedge_export.budget import Budget, Fitted
+from cfedge_export.threads import fit_threads
 
 __all__ = ["Exported", "GOLDEN_VECTORS", "build", "export"]
 
@@ -33,10 +35,11 @@ _PACKAGES = ("cfedge", "numpy", "onnx", "onnxruntime", "optimum", "torch", "tran
 
 @dataclass(frozen=True)
 class Exported:
-    """A written bundle and the parity that it passed."""
+    """A written bundle, the parity that it passed, and the budgets that it keeps to, where there were any."""
 
     bundle: Bundle
     parity: list[parity.TaskParity]
+    fitted: Fitted | None = None
 
 
 def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
@@ -118,15 +121,20 @@ def export(
     target: Path,
     *,
     gate: parity.Gate | None = None,
+    budget: Budget | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Build, check and write a bundle.
 
+    Scheme and cut were fixed with the workspace, so threads alone are left to choose under a budget.
+
     Raises
     ------
     ParityError
         The gate is missed; nothing was written.
+    BudgetError
+        No number of threads keeps to the budget; nothing was written.
     StorageError
         The disk refused, or `target` exists and `replace` is false; nothing was written.
     """
@@ -139,5 +147,6 @@ def export(
     results = parity.compare(workspace, engine, progress)
     parity.check(results, gate)
     check_golden(engine, bundle)
+    fitted = fit_threads(workspace, bundle, budget, progress) if budget else None
     write(bundle, target, replace=replace)
-    return Exported(bundle, results)
+    return Exported(bundle, results, fitted)

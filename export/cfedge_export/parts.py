@@ -22,7 +22,7 @@ def bytes_by_part(shipped: ModelProto, exact: ModelProto) -> dict[str, int]:
     Parameters
     ----------
     shipped
-        A graph that a scheme made of `exact`: scales and shifts count with the weight that they belong to.
+        A graph that a scheme made of `exact`: scales, shifts and zero points count with the weight that they belong to.
     exact
         The float32 graph. Its biases, norms and the graph itself are the rest.
     """
@@ -34,7 +34,9 @@ def bytes_by_part(shipped: ModelProto, exact: ModelProto) -> dict[str, int]:
             owner[node.input[0]] = "word embeddings" if node.input[1] == "input_ids" else "positions"
     found = dict.fromkeys(PARTS, 0)
     for tensor in shipped.graph.initializer:
-        stem = next((tensor.name[: -len(end)] for end in (".q", ".scale", ".shift") if tensor.name.endswith(end)), tensor.name)
+        stem = next(
+            (tensor.name[: -len(end)] for end in (".q", ".scale", ".shift", ".zero") if tensor.name.endswith(end)), tensor.name
+        )
         found[owner.get(stem, "rest")] += len(tensor.raw_data)
     found["rest"] += shipped.ByteSize() - sum(found.values())
     return found

@@ -10,8 +10,10 @@ Letters: B batch, D width, L depth.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
@@ -30,10 +32,23 @@ from cfedge.train.signature import signature
 from cfedge.train.workspace import Workspace
 from cfedge_export.adapters import IR_VERSION
 from cfedge_export.encoder import add_pooling_axis, keep_positions, pooling, to_onnx
-from cfedge_export.graph import add_slots, blocks, cut, with_views, without_mask
+from cfedge_export.graph import add_slots, blocks, cut, layers, with_views, without_mask
 from cfedge_export.schemes import DEFAULT, find
+from cfedge_export.sensitivity import state
 
-__all__ = ["DEFAULT_PARTS", "Source", "check_target", "load_source", "measure_split", "prepare"]
+__all__ = [
+    "DEFAULT_PARTS",
+    "Draft",
+    "Source",
+    "check_parts",
+    "check_target",
+    "choose_split",
+    "draft",
+    "load_source",
+    "measure_split",
+    "prepare",
+    "slot_parts",
+]
 
 #: Products of each tail block that get a slot (docs/decisions/split-and-slots.md).
 DEFAULT_PARTS = ("qkv", "fc1")
@@ -49,6 +64,13 @@ class Source:
     width: int
     max_tokens: int
     tokenizer: bytes
+
+
+class Draft(NamedTuple):
+    """A backbone's record and its files, before they are a workspace."""
+
+    backbone: Backbone
+    files: dict[str, bytes]
 
 
 def load_source(name: str, folder: Path | None = None) -> Source:
@@ -91,6 +113,7 @@ def prepare(
     sample: Examples | None = None,
     parts: tuple[str, ...] = DEFAULT_PARTS,
     scheme: str = DEFAULT,
+    float_layers: Collection[str] = (),
     like: Backbone | None = None,
     source: Source | None = None,
     progress: Progress | None = None,
@@ -113,9 +136,11 @@ def prepare(
         Products that get a slot: of ``qkv``, ``o``, ``fc1``, ``fc2``.
     scheme
         A key of `cfedge_export.schemes.SCHEMES`.
+    float_layers
+        Left in float32 (`cfedge_export.sensitivity`), whatever the scheme.
     like
         The backbone to come to, bit for bit, so that this workspace's tasks run beside those that were learned elsewhere; its
-        split, slots and scheme are taken.
+        split, slots and scheme are taken; `float_layers` must be its own.
     source
         What `load_source` gave for `name` and `folder`, where that was needed before.
 
@@ -126,55 +151,86 @@ def prepare(
     """
     if like is not None:
         split, sample, scheme = like.split, None, like.scheme
-        parts = tuple(dict.fromkeys(slot.name.partition(".")[2] for slot in like.slots))
+        parts = slot_parts(like)
     progress = progress or Quiet()
-    quantised = find(scheme)
-    if not parts or set(parts) - {"qkv", "o", "fc1", "fc2"}:
-        raise UsageError(f"slots: expected some of qkv, o, fc1, fc2, found {', '.join(parts) or 'none'}")
+    check_parts(parts)
+    find(scheme)
     check_target(target)
     with progress.track("backbone", 3) as advance:
         source = source or load_source(name, folder)
         advance(1)
-        encoder, max_tokens = source.encoder, source.max_tokens
-        depths = len(blocks(encoder)) - 1
-        if split is None and sample is not None:
-            split = measure_split(encoder, TextPreprocessor(source.tokenizer, max_tokens), sample)
-        if split is None:
-            split = BACKBONES[name].split or depths // 2
-        trunk, tail = cut(encoder, split)
-        slots = add_slots(tail, parts)
-        as_trained = quantised.train(tail)  # learning pads its batches, answering does not
-        trunk, tail = with_views(without_mask(trunk)), without_mask(tail)
+        split = choose_split(source, sample) if split is None else split
+        made = draft(source, split, parts=parts, scheme=scheme, float_layers=float_layers)
         advance(1)
-        files = {
-            "trunk.onnx": _bytes(quantised.ship(trunk)),
-            "tail.onnx": _bytes(quantised.ship(tail)),
-            "train_tail.onnx": _bytes(as_trained),
-            "float_trunk.onnx": _bytes(trunk),
-            "float_tail.onnx": _bytes(tail),
-            "tokenizer.json": source.tokenizer,
-        }
-        backbone = Backbone(
-            name=name,
-            source_sha256=source.sha256,
-            scheme=scheme,
-            blocks=depths,
-            split=split,
-            width=source.width,
-            max_tokens=max_tokens,
-            slots=tuple(Slot(site.name, site.rows, site.columns) for site in slots),
-            trunk=reference(files["trunk.onnx"]),
-            tail=reference(files["tail.onnx"]),
-            tokenizer=reference(source.tokenizer),
-        )
-        if like is not None and backbone.digest != like.digest:
+        if like is not None and made.backbone.digest != like.digest:
             raise BackboneError(
-                f"backbone {name!r}: expected digest {like.digest[:12]}, found {backbone.digest[:12]} from these weights and package "
+                f"backbone {name!r}: expected digest {like.digest[:12]}, found {made.backbone.digest[:12]} from these weights and package "
                 f"versions; install the versions of the other workshop, or copy its workspace"
             )
-        workspace = Workspace.create(target, backbone, files)
+        workspace = Workspace.create(target, made.backbone, made.files)
         advance(1)
     return workspace
+
+
+def slot_parts(backbone: Backbone) -> tuple[str, ...]:
+    """Return the products that have a slot, as `prepare` takes them."""
+    return tuple(dict.fromkeys(slot.name.partition(".")[2] for slot in backbone.slots))
+
+
+def check_parts(parts: Collection[str]) -> None:
+    """Refuse slots that there are not.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not parts or set(parts) - {"qkv", "o", "fc1", "fc2"}:
+        raise UsageError(f"slots: expected some of qkv, o, fc1, fc2, found {', '.join(parts) or 'none'}")
+
+
+def choose_split(source: Source, sample: Examples | None = None) -> int:
+    """Return the depth to cut at: measured on `sample`, or else the backbone's default."""
+    if sample is not None:
+        return measure_split(source.encoder, TextPreprocessor(source.tokenizer, source.max_tokens), sample)
+    return BACKBONES[source.name].split or (len(blocks(source.encoder)) - 1) // 2
+
+
+def draft(source: Source, split: int, *, parts: Collection[str], scheme: str, float_layers: Collection[str] = ()) -> Draft:
+    """Cut, add slots, quantise: all of a backbone, in memory.
+
+    Raises
+    ------
+    BackboneError, UsageError
+        `split`, `scheme` or `float_layers` name what there is not.
+    """
+    quantised, known = find(scheme), layers(source.encoder)
+    odd = [name for name in float_layers if name not in known]
+    if odd:
+        raise UsageError(f"layers left in float32: expected some of {', '.join(known)}, found {odd[0]!r}")
+    keep = [known[name] for name in float_layers]
+    trunk, tail = cut(source.encoder, split)
+    slots = add_slots(tail, tuple(parts))
+    as_trained = quantised.train(tail, keep=keep)  # learning pads its batches, answering does not
+    trunk, tail = with_views(without_mask(trunk)), without_mask(tail)
+    files = {"train_tail.onnx": _bytes(as_trained), "tokenizer.json": source.tokenizer}
+    for name, part in (("trunk.onnx", trunk), ("tail.onnx", tail)):
+        shipped, there = quantised.ship(part, keep=keep), {node.name for node in part.graph.node}
+        state(shipped, [layer for layer, node in known.items() if layer in float_layers and node in there])
+        files |= {name: _bytes(shipped), f"float_{name}": _bytes(part)}
+    backbone = Backbone(
+        name=source.name,
+        source_sha256=source.sha256,
+        scheme=scheme,
+        blocks=len(blocks(source.encoder)) - 1,
+        split=split,
+        width=source.width,
+        max_tokens=source.max_tokens,
+        slots=tuple(Slot(site.name, site.rows, site.columns) for site in slots),
+        trunk=reference(files["trunk.onnx"]),
+        tail=reference(files["tail.onnx"]),
+        tokenizer=reference(source.tokenizer),
+    )
+    return Draft(backbone, files)
 
 
 def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Examples) -> int:

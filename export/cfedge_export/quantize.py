@@ -4,8 +4,11 @@ for, is `cfedge_export.schemes`.
 - `rows`: activations get one symmetric scale per token (row), weights are int8 with one scale per output column. A token's
   result therefore depends on that token alone: neither on the batch nor on padding. The input of a block's second MLP product is
   GELU's output, bounded below by -0.17: it is shifted to be non-negative and uses all 8 bits, the constant shift going into a bias.
-- `dynamic`: ONNX Runtime's own, one scale and zero point for all activations of a run; weights as above.
+- `dynamic`: ONNX Runtime's own, one scale and zero point for all activations of a run; weights as above. Its products are made by
+  a preset of optimum's (`cfedge_export.preset`).
 - `weights_only`: weights as above, turned into float32 again when a session is opened; activations stay float32.
+
+What `keep` names, by its node, stays float32 (`cfedge_export.sensitivity` says which is worth it).
 
 In all of them embeddings are int8 with one scale per row, low-rank branches read the float input and stay float, activations
 are unsigned and weights signed: the one pairing with fast and, within `cfedge_export.schemes`' rules, exact kernels on x86.
@@ -17,10 +20,14 @@ Letters: K inner, N output columns.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from cfedge_export import preset
 
 __all__ = ["GELU_SHIFT", "dynamic", "quantize_columns", "rounded_weights", "rows", "unchanged", "weights_only"]
 
@@ -43,32 +50,33 @@ def quantize_columns(
     return quantized, scale
 
 
-def unchanged(model: ModelProto) -> ModelProto:
+def unchanged(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
     """A copy."""
     copy = ModelProto()
     copy.CopyFrom(model)
     return copy
 
 
-def rows(model: ModelProto, *, largest: int = 127) -> ModelProto:
+def rows(model: ModelProto, *, keep: Collection[str] = (), largest: int = 127) -> ModelProto:
     """Quantise activations by the row and weights to [-largest, largest] by the column."""
-    return _Rows(model, largest).run()
+    return _Rows(model, keep, largest).run()
 
 
-def dynamic(model: ModelProto) -> ModelProto:
+def dynamic(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
     """Quantise activations by the run, as ONNX Runtime's ``quantize_dynamic`` does, and weights by the column."""
-    return _Dynamic(model).run()
+    rewriter = _Embeddings(model, keep)
+    return preset.quantize_products(rewriter.run(), rewriter.products)
 
 
-def weights_only(model: ModelProto) -> ModelProto:
+def weights_only(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
     """Quantise weights by the column, for the file alone: what is computed is float32."""
-    return _WeightsOnly(model).run()
+    return _WeightsOnly(model, keep).run()
 
 
-def rounded_weights(model: ModelProto, *, largest: int = 127) -> ModelProto:
+def rounded_weights(model: ModelProto, *, keep: Collection[str] = (), largest: int = 127) -> ModelProto:
     """What training runs: weights replaced by their int8 value times its scale, all else float32."""
     copy = unchanged(model)
-    weights = {node.input[1] for node in copy.graph.node if node.op_type == "MatMul"}
+    weights = {node.input[1] for node in copy.graph.node if node.op_type == "MatMul" and node.name not in keep}
     for tensor in copy.graph.initializer:
         if tensor.name in weights:
             quantized, scale = quantize_columns(numpy_helper.to_array(tensor), largest=largest)
@@ -79,8 +87,9 @@ def rounded_weights(model: ModelProto, *, largest: int = 127) -> ModelProto:
 class _Rewriter:
     """One pass over the nodes: embeddings become int8 rows, products with a constant what `product` makes of them."""
 
-    def __init__(self, model: ModelProto, largest: int = 127) -> None:
+    def __init__(self, model: ModelProto, keep: Collection[str] = (), largest: int = 127) -> None:
         self.model = unchanged(model)
+        self.keep = frozenset(keep)
         self.largest = largest
         self.arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self.nodes: list[NodeProto] = []
@@ -89,7 +98,9 @@ class _Rewriter:
 
     def run(self) -> ModelProto:
         for node in self.model.graph.node:
-            if node.op_type == "MatMul" and node.input[1] in self.arrays:
+            if node.name in self.keep:
+                self.nodes.append(node)
+            elif node.op_type == "MatMul" and node.input[1] in self.arrays:
                 self.product(node)
             elif node.op_type == "Gather" and node.input[1] == "input_ids":
                 self.embedding(node)
@@ -141,8 +152,8 @@ class _Rewriter:
 class _Rows(_Rewriter):
     """Keeps the rows already quantised so that a shared input is quantised once."""
 
-    def __init__(self, model: ModelProto, largest: int) -> None:
-        super().__init__(model, largest)
+    def __init__(self, model: ModelProto, keep: Collection[str], largest: int) -> None:
+        super().__init__(model, keep, largest)
         self.producers = {name: node.op_type for node in model.graph.node for name in node.output}
         self.rows: dict[str, tuple[str, str, str]] = {}
 
@@ -182,10 +193,16 @@ class _Rows(_Rewriter):
             self.emit("Mul", [columns, row_scale], out)
 
 
-class _Dynamic(_Rewriter):
+class _Embeddings(_Rewriter):
+    """Leaves products as they are and notes their nodes."""
+
+    def __init__(self, model: ModelProto, keep: Collection[str]) -> None:
+        super().__init__(model, keep)
+        self.products: list[str] = []
+
     def product(self, node: NodeProto) -> None:
-        name, _, _ = self.weight(node)
-        self.emit("DynamicQuantizeMatMul", [node.input[0], f"{name}.q", f"{name}.scale"], node.output[0], domain="com.microsoft")
+        self.nodes.append(node)
+        self.products.append(node.name)
 
 
 class _WeightsOnly(_Rewriter):

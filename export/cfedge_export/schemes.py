@@ -8,9 +8,10 @@ or without. ``cfedge doctor`` measures it on the board (docs/decisions/schemes.m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from onnx import ModelProto
 
@@ -18,14 +19,20 @@ from cfedge.device import Profile
 from cfedge.errors import UsageError
 from cfedge_export import quantize
 
-__all__ = ["Choice", "DEFAULT", "Measured", "SCHEMES", "Scheme", "by_rules", "check_fit", "find"]
+__all__ = ["Choice", "DEFAULT", "Measured", "Rewrite", "SCHEMES", "Scheme", "by_request", "by_rules", "check_fit", "find"]
 
 DEFAULT = "int8-row"
 
 _X86 = ("x86_64", "AMD64", "amd64", "i686")
 #: Of these any adds four products of 8-bit numbers in 32 bits.
 _VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
-_Rewrite = Callable[[ModelProto], ModelProto]
+
+
+class Rewrite(Protocol):
+    """A float32 graph -> another one; nodes that `keep` names stay float32."""
+
+    def __call__(self, model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
+        """Return a new graph."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,8 @@ class Scheme:
     """
 
     about: str
-    ship: _Rewrite
-    train: _Rewrite
+    ship: Rewrite
+    train: Rewrite
     weight_bits: int
     activation_bits: int
     batch_independent: bool = True
@@ -79,7 +86,7 @@ SCHEMES: dict[str, Scheme] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What one scheme did on this machine; `reason` says why it cannot be picked, None where it can."""
+    """What one scheme did on this machine, with `float_layers` left in float32; `reason` says why it cannot be picked, None where it can."""
 
     scheme: str
     size_bytes: int
@@ -87,15 +94,17 @@ class Measured:
     least_cosine: float
     time_ratio: float
     reason: str | None
+    float_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A scheme and why; what was measured of all of them, where that decided."""
+    """A scheme, the layers that it leaves in float32, and why; what was measured of all of them, where that decided."""
 
     scheme: str
     why: str
     measured: tuple[Measured, ...] = ()
+    float_layers: tuple[str, ...] = ()
 
 
 def find(name: str) -> Scheme:
@@ -122,6 +131,22 @@ def by_rules(profile: Profile) -> Choice:
             DEFAULT, f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it adds in 32 bits"
         )
     return Choice(DEFAULT, f"{profile.name} is {profile.machine}, which adds in 32 bits")
+
+
+def by_request(name: str | None, profile: Profile | None) -> Choice:
+    """Take the scheme that was asked for, if a board that was named computes it exactly; without one, the board's or the default.
+
+    Raises
+    ------
+    UsageError
+    """
+    if profile and name is None:
+        return by_rules(profile)
+    chosen = name or DEFAULT
+    find(chosen)
+    if profile:
+        check_fit(chosen, profile)
+    return Choice(chosen, "as it was asked for" if name else "")
 
 
 def check_fit(name: str, profile: Profile) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from made import make_texts
 
-from cfedge.device import here, known_profile
+from cfedge.device import known_profile
 from cfedge.errors import UsageError
 from cfedge.runtime.preprocess import TextPreprocessor
-from cfedge_export.choose import MIN_COSINE, measure, pick
+from cfedge_export.choose import MIN_COSINE, measure, order, pick, token_ids
 from cfedge_export.prepare import load_source
 from cfedge_export.schemes import SCHEMES, Choice, Measured
 
@@ -49,14 +49,26 @@ def test_of_what_is_about_as_fast_the_smaller_file_and_then_the_higher_cosine_de
     assert "float32 as fast, but larger or less exact" in pick([FLOAT, _one("int8-weight-only", 1.02)]).why
 
 
+def test_the_order_of_preference_begins_with_the_pick_and_holds_all_that_may_be_picked() -> None:
+    measured = [
+        FLOAT,
+        _one("int8-row", 0.51, 0.997),
+        _one("int8-row-7bit", 0.50, 0.995),
+        _one("int8-dynamic", 0.1, reason="is not"),
+    ]
+    assert [one.scheme for one in order(measured)] == ["int8-row", "int8-row-7bit", "float32"]
+
+
 @pytest.fixture(scope="module")
 def measured(tiny_folder: Path) -> tuple[Measured, ...]:
     source = load_source("local", tiny_folder)
     preprocess = TextPreprocessor(source.tokenizer, source.max_tokens)
     texts = [text for text, _ in make_texts("colors", 8, 0)]
     with pytest.raises(UsageError, match="expected at least one, found none; give some with --measure"):
-        measure(source.encoder, preprocess, [], here(), rng=np.random.default_rng(0))
-    return measure(source.encoder, preprocess, texts, known_profile("x86-64-avx2"), rng=np.random.default_rng(0))
+        token_ids(preprocess, [], rng=np.random.default_rng(0))
+    some, ids = token_ids(preprocess, texts, rng=np.random.default_rng(0))
+    assert sorted(some) == sorted(texts)
+    return measure(source.encoder, ids, known_profile("x86-64-avx2"), rng=np.random.default_rng(0))
 
 
 def test_every_scheme_is_measured_against_float(measured: tuple[Measured, ...]) -> None:

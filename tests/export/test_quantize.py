@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_seven_bit_weights_stay_within_what_16_bits_hold() -> None:
     assert (np.abs(weight - quantized * scale) <= scale * 0.5 * (1 + 1e-5)).all()
 
 
-def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_makes(tmp_path: Path) -> None:
+def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_and_its_own_operator_make(tmp_path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     rng = np.random.default_rng(4)
@@ -100,7 +101,16 @@ def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_makes(tmp_path: Path
         tmp_path / "float.onnx", tmp_path / "q.onnx", per_channel=True, weight_type=QuantType.QInt8,
         extra_options={"DefaultTensorType": TensorProto.FLOAT},
     )  # fmt: skip
-    assert np.array_equal(_run(quantize.dynamic(_product(weight)), x=x), _run(onnx.load(tmp_path / "q.onnx"), x=x))
+    fused = _product(weight)
+    fused.graph.node[0].CopyFrom(
+        helper.make_node("DynamicQuantizeMatMul", ["x", "w.q", "w.scale"], ["y"], domain="com.microsoft")
+    )
+    q, scale = quantize_columns(weight)
+    fused.graph.initializer[0].CopyFrom(numpy_helper.from_array(q, "w.q"))
+    fused.graph.initializer.append(numpy_helper.from_array(scale, "w.scale"))
+    found = _run(quantize.dynamic(_product(weight)), x=x)
+    assert np.array_equal(found, _run(onnx.load(tmp_path / "q.onnx"), x=x))
+    assert np.array_equal(found, _run(fused, x=x))
 
 
 def test_weights_alone_are_computed_as_the_float_product_of_the_rounded_weights() -> None:
@@ -109,3 +119,12 @@ def test_weights_alone_are_computed_as_the_float_product_of_the_rounded_weights(
     q, scale = quantize_columns(weight)
     exact = _run(_product(q * scale), x=x)
     assert np.array_equal(_run(quantize.weights_only(_product(weight)), x=x), exact)
+
+
+@pytest.mark.parametrize("ship", [quantize.rows, quantize.dynamic, quantize.weights_only, quantize.rounded_weights])
+def test_a_product_that_is_kept_stays_float_to_the_last_bit(ship: Callable[..., ModelProto]) -> None:
+    rng = np.random.default_rng(6)
+    weight, x = rng.normal(size=(16, 4)).astype(np.float32), rng.normal(size=(3, 16)).astype(np.float32)
+    exact = _run(_product(weight), x=x)
+    assert np.array_equal(_run(ship(_product(weight), keep=["product"]), x=x), exact)
+    assert not np.array_equal(_run(ship(_product(weight), keep=["another"]), x=x), exact)

@@ -232,18 +232,21 @@ def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(s
     graph = shipped(name).graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     producers = {output: node for node in graph.node for output in node.output}
-    forms = {"MatMulIntegerToFloat", "DynamicQuantizeMatMul"}
+    forms = {"MatMulIntegerToFloat", "MatMulInteger"}
     integer = [node for node in graph.node if node.op_type in forms]
     assert len(integer) == (12 if name in INT8_ACTIVATIONS else 0)
-    others = {"MatMulInteger", "QLinearMatMul", "MatMulNBits", "QAttention", "DequantizeLinear", "DynamicQuantizeLinear"}
+    others = {"QLinearMatMul", "MatMulNBits", "QAttention", "DequantizeLinear", "DynamicQuantizeMatMul"}
     assert not others & {node.op_type for node in graph.node}
     largest = 2 ** (SCHEMES[name].weight_bits - 1) - 1
     for node in integer:
         weight = stored[node.input[1]]
         assert weight.dtype == np.int8
         assert np.abs(weight.astype(int)).max() <= largest
-        if node.op_type == "MatMulIntegerToFloat":  # the other form's activations are uint8 by its definition
-            assert stored[producers[node.input[0]].input[2]].dtype == np.uint8
+        activations = producers[node.input[0]]
+        if activations.op_type == "QuantizeLinear":  # what DynamicQuantizeLinear gives is uint8 by its definition
+            assert stored[activations.input[2]].dtype == np.uint8
+        else:
+            assert activations.op_type == "DynamicQuantizeLinear"
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -296,7 +299,8 @@ def test_bytes_by_part_sum_up_to_the_file(source: Source, shipped: object, name:
     shifts = 3 * 32 if name.startswith("int8-row") else 0  # of fc2, whose input is shifted
     for part, ends, columns in (("attention", ("qkv", "o"), 96 + 32), ("MLP", ("fc1", "fc2"), 64 + 32)):
         weights = width * sum(size for site, size in stored.items() if site.endswith(ends))
-        beside = 0 if width == 4 else 4 * (3 * columns + (shifts if part == "MLP" else 0))
+        zeros = 3 * columns if name == "int8-dynamic" else 0
+        beside = 0 if width == 4 else 4 * (3 * columns + (shifts if part == "MLP" else 0)) + zeros
         assert found[part] == weights + beside
     words = source.encoder.graph.initializer
     table = next(tensor for tensor in words if tensor.name.endswith("word_embeddings.weight"))

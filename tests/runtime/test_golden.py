@@ -19,7 +19,7 @@ def test_the_machine_that_exported_passes_its_own_golden_vectors(tiny_bundle: Pa
 
 
 def test_every_task_carries_its_vectors(tiny_bundle: Path) -> None:
-    from cfedge.bench import golden_texts
+    from cfedge.footprint import golden_texts
 
     bundle = read(tiny_bundle)
     assert len(golden_texts(bundle)) == sum(min(16, task.certificate.held_out) for task in bundle.manifest.tasks)

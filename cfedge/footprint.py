@@ -1,0 +1,155 @@
+"""What answering takes: the time of one text and the peak memory of the process, each measured in a fresh child.
+
+A child opens what a device would open, with nothing of the parent's in its memory, answers one text at a time and reports. Before
+that it answers a bundle's golden vectors, as a device does when it first opens one: its note that it did goes to a cache of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cfedge.bundle.files import Bundle, load_note
+from cfedge.bundle.manifest import Backbone
+from cfedge.errors import CfedgeError
+from cfedge.store import bundle_at
+
+__all__ = ["Footprint", "Quantiles", "child", "golden_texts", "of_backbone", "of_bundle", "quantiles"]
+
+#: Answers before the clock counts.
+UNTIMED = 20
+
+_ANSWER = """
+import json, sys, time
+from cfedge.device import peak_rss_bytes
+OPEN
+texts, runs, untimed, times = json.loads(sys.stdin.read()), int(sys.argv[3]), int(sys.argv[4]), []
+for run in range(runs + untimed):
+    start = time.perf_counter()
+    answer(texts[run % len(texts)])
+    times.append(1e3 * (time.perf_counter() - start))
+print(json.dumps({"ms": times[untimed:], "rss": peak_rss_bytes()}))
+"""
+_BUNDLE = """
+from cfedge import Engine
+engine = Engine.open(sys.argv[1], threads=int(sys.argv[2]))
+answer = lambda text: engine.predict([text])
+"""
+_BACKBONE = """
+from pathlib import Path
+import numpy as np
+from cfedge.bundle.manifest import Backbone, typed
+from cfedge.runtime.backbone import Tail, Trunk
+folder, threads = Path(sys.argv[1]), int(sys.argv[2])
+backbone = typed(Backbone, json.loads((folder / "backbone.json").read_bytes()), "backbone")
+trunk = Trunk((folder / "trunk.onnx").read_bytes(), (folder / "tokenizer.json").read_bytes(), backbone, threads=threads)
+tail = Tail((folder / "tail.onnx").read_bytes(), backbone, threads=threads)
+slots = {f"a.{slot.name}": np.zeros((1, slot.rows, 8), np.float32) for slot in backbone.slots}
+slots |= {f"b.{slot.name}": np.zeros((1, 8, slot.columns), np.float32) for slot in backbone.slots}
+answer = lambda text: tail(trunk([text]).hidden, [slots])
+"""
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Of `n` measurements, in milliseconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """One process that answers one text at a time with so many threads of ONNX Runtime."""
+
+    threads: int
+    latency_ms: Quantiles
+    peak_rss_bytes: int
+
+
+def of_bundle(path: Path, *, runs: int = 200, threads: int = 1) -> Footprint:
+    """Measure an engine on the bundle or store in `path`: `runs` timed answers to its golden texts in turn.
+
+    Raises
+    ------
+    CfedgeError
+        The child did not answer.
+    """
+    return _measured(_BUNDLE, path, golden_texts(bundle_at(path)), runs, threads)
+
+
+def of_backbone(
+    backbone: Backbone, files: Mapping[str, bytes], texts: Sequence[str], *, runs: int = 200, threads: int = 1
+) -> Footprint:
+    """Measure a backbone alone: tokenizer, trunk, and tail with slots of rank 8; neither lookup nor heads.
+
+    Parameters
+    ----------
+    files
+        ``trunk.onnx``, ``tail.onnx`` and ``tokenizer.json``.
+
+    Raises
+    ------
+    CfedgeError
+        The child did not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="cfedge-backbone-") as scratch:
+        for name in ("trunk.onnx", "tail.onnx", "tokenizer.json"):
+            (Path(scratch) / name).write_bytes(files[name])
+        (Path(scratch) / "backbone.json").write_text(json.dumps(dataclasses.asdict(backbone)), encoding="utf-8")
+        return _measured(_BACKBONE, Path(scratch), texts, runs, threads)
+
+
+def golden_texts(bundle: Bundle) -> list[str]:
+    """Return the texts of every task's golden vectors."""
+    texts: list[str] = []
+    for task in bundle.manifest.tasks:
+        found = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")["texts"]
+        assert isinstance(found, list)
+        texts.extend(str(text) for text in found)
+    return texts
+
+
+def child(code: str, arguments: Sequence[str], content: str = "", environment: Mapping[str, str] | None = None) -> str:
+    """Run Python code in a process of its own and return what it prints.
+
+    Raises
+    ------
+    CfedgeError
+        It failed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], input=content, capture_output=True, text=True, check=False,
+        env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise CfedgeError(f"bench: expected a process that answers, found exit {done.returncode}: {last}")
+    return done.stdout
+
+
+def quantiles(times_ms: Sequence[float]) -> Quantiles:
+    """Summarize."""
+    p50, p90, p99 = (float(value) for value in np.quantile(np.asarray(times_ms, np.float64), [0.5, 0.9, 0.99]))
+    return Quantiles(p50, p90, p99, len(times_ms))
+
+
+def _measured(opening: str, path: Path, texts: Sequence[str], runs: int, threads: int) -> Footprint:
+    code = _ANSWER.replace("OPEN", opening.strip())
+    with tempfile.TemporaryDirectory(prefix="cfedge-cache-") as cache:
+        arguments = [str(path), str(threads), str(runs), str(UNTIMED)]
+        found = json.loads(child(code, arguments, json.dumps(list(texts)), {"CFEDGE_CACHE": cache}))
+    if found["rss"] is None:
+        raise CfedgeError("bench: expected a system that tells a process's peak memory, found none; measure it from outside")
+    return Footprint(threads, quantiles(found["ms"]), found["rss"])

@@ -1,0 +1,81 @@
+"""How many threads keep a bundle to its budgets? Scheme and cut were fixed with the workspace: only threads are left to choose.
+
+Where no number of them does, other schemes' backbones are measured beside the workspace's own, to say which would.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from cfedge import footprint
+from cfedge.bundle.files import Bundle, write
+from cfedge.device import here, usable_cores
+from cfedge.footprint import Footprint
+from cfedge.progress import Progress
+from cfedge.train.workspace import Workspace
+from cfedge_export.budget import Budget, Fitted, Form, fit, thread_counts
+from cfedge_export.schemes import SCHEMES
+
+__all__ = ["fit_threads", "would_fit"]
+
+
+def fit_threads(workspace: Workspace, bundle: Bundle, budget: Budget, progress: Progress | None = None) -> Fitted:
+    """Choose the fewest threads with which engines on the bundle, each in its own process, keep to the budget.
+
+    Raises
+    ------
+    BudgetError
+        None do.
+    """
+    backbone = bundle.manifest.backbone
+    forms = [Form(backbone.scheme, backbone.split, threads) for threads in thread_counts(usable_cores())]
+    with tempfile.TemporaryDirectory(prefix="cfedge-budget-") as scratch:
+        folder = Path(scratch) / "bundle"
+        write(bundle, folder)
+        return fit(
+            forms, lambda form: footprint.of_bundle(folder, threads=form.threads), budget,
+            advice=lambda tried: _advice(workspace, bundle, budget, tried[0].footprint), progress=progress,
+        )  # fmt: skip
+
+
+def would_fit(whole: Footprint, own: Footprint, others: Mapping[str, Footprint], budget: Budget) -> list[str]:
+    """Return the schemes whose backbones take so much less that the bundle would keep to the budget.
+
+    Parameters
+    ----------
+    whole, own
+        The bundle, and its backbone alone; memory beside the backbone is taken to stay, time to go with the backbone's.
+    others
+        Other schemes' backbones alone.
+    """
+    ram, p90 = budget.ram_bytes or math.inf, budget.p90_ms or math.inf
+    return [
+        name
+        for name, found in others.items()
+        if whole.peak_rss_bytes - own.peak_rss_bytes + found.peak_rss_bytes <= ram
+        and whole.latency_ms.p90 * found.latency_ms.p90 / own.latency_ms.p90 <= p90
+    ]
+
+
+def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footprint) -> str:
+    """Measure the other schemes' backbones, one thread, and say which would do."""
+    backbone, texts, board = bundle.manifest.backbone, footprint.golden_texts(bundle), here()
+    floats = {part: onnx.load_from_string(workspace.backbone_file(f"float_{part}")) for part in ("trunk.onnx", "tail.onnx")}
+    tokenizer = {"tokenizer.json": bundle[backbone.tokenizer]}
+    own = footprint.of_backbone(backbone, {part: workspace.backbone_file(part) for part in floats} | tokenizer, texts)
+    others = {}
+    for name, scheme in SCHEMES.items():
+        if name != backbone.scheme and scheme.batch_independent and scheme.unfit(board.machine, board.flags) is None:
+            graphs = {part: scheme.ship(graph).SerializeToString() for part, graph in floats.items()}
+            others[name] = footprint.of_backbone(backbone, graphs | tokenizer, texts)
+    able = would_fit(whole, own, others, budget)
+    if not able:
+        return "no other scheme takes so little here either; allow more, or take a smaller encoder"
+    took = {backbone.scheme: own, **{name: others[name] for name in able}}
+    figures = ", ".join(f"{name} {one.latency_ms.p90:.2f} ms and {one.peak_rss_bytes / 1e6:.1f} MB" for name, one in took.items())
+    return f"without tasks, backbones take: {figures}; make a workspace with cfedge init NEW --scheme {able[0]} and add the tasks to it"
