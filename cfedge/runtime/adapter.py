@@ -37,6 +37,11 @@ class Adapter:
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(array.nbytes for array in (*self.slots.values(), self.weight, self.bias))
+
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Adapter:
         """Take slots and head from one table of arrays by name."""
