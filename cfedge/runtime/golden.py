@@ -10,11 +10,9 @@ Letters: N vectors, D width.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +23,9 @@ from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
 from cfedge.bundle.manifest import Manifest, canonical_json
 from cfedge.device import probe
 from cfedge.errors import IncompatibleError
+from cfedge.runtime.preprocess import tokenizers_version
 from cfedge.runtime.session import RUNTIME_VERSION
+from cfedge.version import __version__
 
 __all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "golden_arrays", "has_passed", "note_passed"]
 
@@ -83,16 +83,10 @@ def note_passed(manifest: Manifest, threads: int) -> None:
 def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
     machine = probe()
     content = canonical_json({
-        "cfedge": _version("cfedge"), "bundle": manifest.digest, "cpu": [machine.machine, machine.cpu, *machine.flags],
-        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": _version("tokenizers"), "threads": threads,
+        "cfedge": __version__, "bundle": manifest.digest, "cpu": [machine.machine, machine.cpu, *machine.flags],
+        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": tokenizers_version(), "threads": threads,
     })  # fmt: skip
     return _cache() / "passed" / hashlib.sha256(content).hexdigest(), content
-
-
-@functools.cache
-def _version(package: str) -> str:
-    """Of an installed package: some milliseconds to find out, each time."""
-    return version(package)
 
 
 def _cache() -> Path:

@@ -114,13 +114,13 @@ def test_a_file_that_changed_under_an_open_engine_is_refused_when_it_is_read_aga
     path = adapter_file(three, "colors")
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(DamagedError, match="adapter of task 'colors'.: expected SHA-256"):
+    with pytest.raises(DamagedError, match=r"adapter of task 'colors'.: expected SHA-256"):
         engine.predict(TEXTS, task="colors")
     path.write_bytes(whole[:-1])
     with pytest.raises(DamagedError, match=rf"adapter of task 'colors'.: expected {len(whole)} bytes, found {len(whole) - 1}"):
         engine.predict(TEXTS, task="colors")
     path.unlink()
-    with pytest.raises(DamagedError, match="adapter of task 'colors'.: expected a file, found none"):
+    with pytest.raises(DamagedError, match=r"adapter of task 'colors'.: expected a file, found none"):
         engine.predict(TEXTS, task="colors")
     assert answers(engine, "animals") == before
     path.write_bytes(whole)
@@ -188,11 +188,11 @@ def test_a_task_that_no_generation_has_any_more_leaves_the_memory(store: Store, 
     assert held() is None
 
 
-def test_a_generation_that_was_swept_away_names_the_next_step(store: Store, tiny_bundle: Path) -> None:
+def test_a_file_that_syncs_swept_away_is_named(store: Store, tiny_bundle: Path) -> None:
     Engine.open(store.folder)
     engine = Engine.open(store.folder, adapter_bytes=0)
     (store.objects / named(engine, "colors").adapter.sha256).unlink()
-    with pytest.raises(DamagedError, match="adapter of task 'colors'.: expected a file, found none; get the bundle again"):
+    with pytest.raises(DamagedError, match=r"adapter of task 'colors'.: expected a file, found none; get the bundle again"):
         engine.predict(TEXTS, task="colors")
 
 
@@ -200,7 +200,7 @@ def test_a_task_of_another_rank_under_the_same_name_is_not_taken_over(tiny_bundl
     bundle = read(tiny_bundle)
     engine = Engine(bundle)
     tasks = tuple(replace(task, rank=task.rank + 1) for task in bundle.manifest.tasks)
-    with pytest.raises(IncompatibleError, match="expected cfedge.rank = 3, found 2"):
+    with pytest.raises(IncompatibleError, match=r"expected cfedge\.rank = 3, found 2"):
         Engine(Bundle(replace(bundle.manifest, tasks=tasks), bundle.objects), like=engine)
 
 
@@ -211,5 +211,5 @@ def test_a_disk_that_refuses_is_named(three: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(StorageError, match="adapter of task 'paint'.: expected to read it, found Input/output error"):
+    with pytest.raises(StorageError, match=r"adapter of task 'paint'.: expected to read it, found Input/output error"):
         engine.predict(TEXTS, task="paint")
