@@ -18,25 +18,28 @@ import numpy as np
 from cfedge.bundle.files import Bundle, load_note
 from cfedge.device import Machine, probe
 from cfedge.errors import CfedgeError
+from cfedge.runtime.adapters import AdapterStats
 from cfedge.store import bundle_at
 
 __all__ = ["Bench", "Quantiles", "golden_texts", "measure"]
 
 _COLD = """
-import sys
+import json, sys
 from cfedge import Engine
-print(Engine.open(sys.argv[1], threads=int(sys.argv[2])).predict([sys.argv[3]])[0].label, flush=True)
+limit = json.loads(sys.argv[3])
+print(Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=limit).predict([sys.argv[4]])[0].label, flush=True)
 """
 _WARM = """
-import json, resource, sys, time
+import dataclasses, json, resource, sys, time
 from cfedge import Engine
-engine = Engine.open(sys.argv[1], threads=int(sys.argv[2]))
-texts, runs, times = json.loads(sys.stdin.read()), int(sys.argv[3]), []
+engine = Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=json.loads(sys.argv[3]))
+texts, runs, times = json.loads(sys.stdin.read()), int(sys.argv[4]), []
 for run in range(runs + 20):
     start = time.perf_counter()
     engine.predict([texts[run % len(texts)]])
     times.append(1e3 * (time.perf_counter() - start))
-print(json.dumps({"ms": times[20:], "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
+rss, adapters = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, dataclasses.asdict(engine.adapters.stats)
+print(json.dumps({"ms": times[20:], "rss": rss, "adapters": adapters}))
 """
 
 
@@ -52,7 +55,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Bench:
-    """One bundle on one machine; times in milliseconds, sizes in bytes."""
+    """One bundle on one machine; times in milliseconds, sizes in bytes; `adapters` after the timed calls."""
 
     machine: Machine
     threads: int
@@ -60,11 +63,12 @@ class Bench:
     latency_ms: Quantiles
     cold_start_ms: Quantiles
     peak_rss_bytes: int
+    adapters: AdapterStats
     backbone_bytes: int
     task_bytes: dict[str, int]
 
 
-def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int = 5) -> Bench:
+def measure(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int | None = None, cold_starts: int = 5) -> Bench:
     """Measure the bundle, or what answers of the store, in `path`.
 
     Parameters
@@ -73,16 +77,19 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int =
         Timed calls with one text, after 20 untimed ones.
     threads
         Of ONNX Runtime.
+    adapter_bytes
+        Of adapters kept in memory; None: no limit.
     cold_starts
         New processes timed from start to first answer.
     """
     bundle = bundle_at(path)
     texts = golden_texts(bundle)
-    warm = json.loads(_child(_WARM, [str(path), str(threads), str(runs)], json.dumps(texts)))
+    settings = [str(path), str(threads), json.dumps(adapter_bytes)]
+    warm = json.loads(_child(_WARM, [*settings, str(runs)], json.dumps(texts)))
     cold = []  # after the warm process, which has answered the golden vectors where that was still to be done
     for run in range(cold_starts):
         start = time.perf_counter()
-        _child(_COLD, [str(path), str(threads), texts[run % len(texts)]])
+        _child(_COLD, [*settings, texts[run % len(texts)]])
         cold.append(1e3 * (time.perf_counter() - start))
     backbone = bundle.manifest.backbone
     return Bench(
@@ -92,6 +99,7 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int =
         latency_ms=_quantiles(warm["ms"]),
         cold_start_ms=_quantiles(cold),
         peak_rss_bytes=warm["rss"] * (1 if sys.platform == "darwin" else 1024),
+        adapters=AdapterStats(**warm["adapters"]),
         backbone_bytes=backbone.trunk.size + backbone.tail.size + backbone.tokenizer.size,
         task_bytes={task.name: task.adapter.size + task.signature.size + task.golden.size for task in bundle.manifest.tasks},
     )
