@@ -134,8 +134,7 @@ def read_objects(folder: Path, manifest: Manifest, skip: Collection[str] = (), *
     Parameters
     ----------
     lean
-        Keep no adapters and golden vectors in memory: they are checked like the rest, and read and checked again when they are
-        asked for.
+        Keep no files of tasks in memory: they are checked like the rest, and read and checked again when they are asked for.
 
     Raises
     ------
@@ -143,7 +142,7 @@ def read_objects(folder: Path, manifest: Manifest, skip: Collection[str] = (), *
         See `read`.
     """
     files = {ref.sha256: (role, ref) for role, ref in manifest.files().items() if ref.sha256 not in skip}
-    dropped = {ref.sha256 for task in manifest.tasks for ref in (task.adapter, task.golden)} if lean else set()
+    dropped = {ref.sha256 for task in manifest.tasks for ref in (task.adapter, task.signature, task.golden)} if lean else set()
     held = {}
     for name, (role, ref) in files.items():
         data = _object(folder / name, role, ref)

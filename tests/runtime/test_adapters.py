@@ -100,10 +100,10 @@ def test_an_adapter_that_had_to_go_is_not_held_elsewhere(three: Path) -> None:
     assert held() is None
 
 
-def test_no_file_of_an_adapter_is_held_where_their_memory_is_limited(three: Path) -> None:
+def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) -> None:
     bundle = read(three, lean=True)
     Engine(bundle)
-    apart = {ref.sha256 for task in bundle.manifest.tasks for ref in (task.adapter, task.golden)}
+    apart = {ref.sha256 for task in bundle.manifest.tasks for ref in (task.adapter, task.signature, task.golden)}
     assert {name for name in bundle.objects if bundle.objects[name] is not bundle.objects[name]} == apart
     assert dict(bundle.objects) == dict(read(three).objects)
 
