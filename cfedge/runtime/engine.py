@@ -171,22 +171,18 @@ class Engine:
         self._trunk, self._tail = Trunk(trunk, tokenizer, backbone, threads=threads), Tail(tail, backbone, threads=threads)
         self._depth = fork.depth
 
-    def _encoded(self, texts: Sequence[str]) -> Encoded:
-        """Run the trunk; in a forked child, whose parent opened it, after opening anew."""
-        if self._depth != fork.depth:
-            with fork.reopening:
-                if self._depth != fork.depth:
-                    self._reopen()
-        return self._trunk(texts)
-
     def _reopen(self) -> None:
-        if self._disk is None:
-            raise UsageError(
-                "engine: expected the process that made it from a bundle in memory, found a child forked from that; open it here "
-                "from a folder"
-            )
-        self.adapters = self.adapters.copy()
-        self._open_backbone(self._disk)
+        """Open anew in a forked child, whose parent opened it."""
+        with fork.reopening:
+            if self._depth == fork.depth:
+                return
+            if self._disk is None:
+                raise UsageError(
+                    "engine: expected the process that made it from a bundle in memory, found a child forked from that; open it here "
+                    "from a folder"
+                )
+            self.adapters = self.adapters.copy()
+            self._open_backbone(self._disk)
 
     def _loaded(self, bundle: Bundle, task: Task, like: Engine | None, *, passed: bool) -> _Loaded:
         """Read a task's files, or take them over from `like` where they are the same."""
@@ -321,21 +317,30 @@ class Engine:
         if not texts:
             return []
         given = None if task is None else self._named(task)
-        encoded = self._encoded(texts)
+        if self._depth != fork.depth:
+            self._reopen()
+        encoded = self._trunk(texts)
         if given is None:
             found = self._route(encoded)
         else:
             place = self._in_order.index(given)
             found = [self.router.first.given(row, place, position) for position, row in enumerate(encoded.features)]
         chosen = [self._in_order[one.task] for one in found]
-        own = {one.task.name: one.task for one in chosen}
-        adapters = {name: self.adapters(task) for name, task in own.items()}
-        features = self._tail(encoded.hidden, [adapters[one.task.name].slots for one in chosen])
+        adapters = self._adapters(chosen)
+        features = self._tail(encoded.hidden, [one.slots for one in adapters])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
         return [
-            self._answer(row, one.task, adapters[one.task.name], found[row], features[row], encoded.tokens[row].truncated, ms)
+            self._answer(row, one.task, adapters[row], found[row], features[row], encoded.tokens[row].truncated, ms)
             for row, one in enumerate(chosen)
         ]
+
+    def _adapters(self, chosen: Sequence[_Loaded]) -> list[Adapter]:
+        """Return the adapter of each row's task; rows of one task get one and the same, whatever must make room meanwhile."""
+        if len(chosen) == 1:
+            return [self.adapters(chosen[0].task)]
+        own = {one.task.name: one.task for one in chosen}
+        found = {name: self.adapters(task) for name, task in own.items()}
+        return [found[one.task.name] for one in chosen]
 
     def _route(self, encoded: Encoded) -> list[Found]:
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
@@ -353,13 +358,19 @@ class Engine:
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
-        adapter = self.adapters(self._named(task).task)
-        return np.stack(self._tail(self._encoded(texts).hidden, [adapter.slots] * len(texts)))
+        return self._adapted(texts, task)[1]
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
         """Return the head's scores, float32 [B, C], with the task known."""
-        adapter = self.adapters(self._named(task).task)
-        return np.stack([adapter.scores(row) for row in self._tail(self._encoded(texts).hidden, [adapter.slots] * len(texts))])
+        adapter, features = self._adapted(texts, task)
+        return np.stack([adapter.scores(row) for row in features])
+
+    def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Floats]:
+        one = self._named(task).task
+        if self._depth != fork.depth:
+            self._reopen()
+        adapter = self.adapters(one)
+        return adapter, np.stack(self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts)))
 
     def _answer(
         self, row: int, task: Task, adapter: Adapter, found: Found, features: Floats, truncated: bool, ms: float
