@@ -247,6 +247,8 @@ class Engine:
         """
         if self._store is None or self._store.to_open() == self.generation:
             return self
+        if self._depth != fork.depth:
+            self._reopen()
         return self._of_store(self._store, *self._settings[:2], self)
 
     def warm_up(self) -> None:

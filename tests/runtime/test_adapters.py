@@ -129,10 +129,12 @@ def test_a_file_that_changed_under_an_open_engine_is_refused_when_it_is_read_aga
 
 def test_without_a_limit_nothing_is_read_from_the_disk_any_more(three: Path) -> None:
     engine, right = opened(three), Engine(read(three))
+    assert len(engine.adapters._sources) == 3
     for path in (three / "objects").iterdir():
         path.write_bytes(b"broken since")
     for name in (None, *engine.tasks):
         assert answers(engine, name) == answers(right, name)
+    assert engine.adapters._sources == {}  # nor are the files' bytes kept beside the arrays
 
 
 @pytest.mark.parametrize("limit", [None, 0])
