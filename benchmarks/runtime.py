@@ -27,6 +27,7 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, read, reference, write
 from cfedge.lookup import Looks
 from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
+from cfedge.lookup.signature import on_grid
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
 from cfedge.train.backbones import find
@@ -76,6 +77,14 @@ class Cloud:
         return self.center + APART * (np.sqrt(self.share) * of_task + np.sqrt(1 - self.share) * of_class) @ self.axes
 
 
+def class_means(looks: Looks) -> np.ndarray:
+    """Of all views behind the trunk, float64 [C, V D]."""
+    weighted = looks.fine.means.astype(np.float64) * looks.fine.counts[:, None]
+    sums = np.zeros((len(looks.tail.counts), weighted.shape[1]))
+    np.add.at(sums, looks.owners, weighted)
+    return sums / looks.tail.counts[:, None]
+
+
 def thousand_tasks(bundle: Bundle) -> Bundle:
     """The ten tasks, and 990 with their files but other places in the lookup's space."""
     many = renamed(bundle, 100)
@@ -83,11 +92,8 @@ def thousand_tasks(bundle: Bundle) -> Bundle:
     looks = [
         Looks.from_arrays(load_arrays(bundle[task.signature], task.name), task.name, width) for task in bundle.manifest.tasks
     ]
-    clouds = {
-        "trunk": Cloud([one.trunk.means.astype(np.float64) for one in looks]),
-        "tail": Cloud([one.tail.means.astype(np.float64) for one in looks]),
-    }
-    means = [one.trunk.means for one in looks]
+    means = [class_means(one) for one in looks]
+    clouds = {"trunk": Cloud(means), "tail": Cloud([one.tail.means.astype(np.float64) for one in looks])}
     rng = np.random.default_rng(0)
     objects, tasks = dict(many.objects), []
     for number, task in enumerate(many.manifest.tasks):
@@ -95,8 +101,8 @@ def thousand_tasks(bundle: Bundle) -> Bundle:
             real = looks[number % len(looks)]
             classes = len(real.tail.counts)
             moved = (clouds["trunk"].draw(classes, rng) - means[number % len(looks)])[real.owners]
-            fine = replace(real.fine, means=(real.fine.means + moved).astype(np.float16))
-            tail = replace(real.tail, means=clouds["tail"].draw(classes, rng).astype(np.float16))
+            fine = replace(real.fine, means=on_grid(real.fine.means + moved))
+            tail = replace(real.tail, means=on_grid(clouds["tail"].draw(classes, rng)))
             data = dump_arrays(replace(real, fine=fine, tail=tail).arrays())
             task = replace(task, signature=reference(data))
             objects[task.signature.sha256] = data
@@ -180,7 +186,8 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     # As an export sets them: of held-out inputs a share takes the second look, and a share of these the third.
     features = engine._trunk(texts[:400]).features
     router = engine.router
-    margins = [router.first.one(row).margin for row in features]
+    router.second = router.third = 0.0
+    margins = [router.look(row).margin for row in features]
     router.second = float(np.quantile(margins, SECOND_LOOK_SHARE))
     closer = [
         router.look_again(row, None).margin for row, margin in zip(features, margins, strict=True) if margin < router.second

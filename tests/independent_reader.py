@@ -77,15 +77,21 @@ def session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def first_look(signature: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The class statistics that follow from the clusters'."""
-    counts, means, owners = signature["counts"], signature["means"].astype(np.float64), signature["owners"]
+def unpacked(signature: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Means and factor as numbers."""
+    rows = {name: signature[name] * signature[f"{name}_scale"][:, None].astype(np.float64) for name in ("means", "factor")}
+    return {**signature, **rows}
+
+
+def first_look(signature: dict[str, np.ndarray], width: int) -> dict[str, np.ndarray]:
+    """The class statistics of the first view that follow from the clusters'."""
+    counts, means, owners = signature["counts"], signature["means"][:, :width], signature["owners"]
     classes = [owners == one for one in range(owners.max() + 1)]
     centres = np.stack([np.average(means[own], axis=0, weights=counts[own]) for own in classes])
     steps = np.sqrt(counts)[:, None] * (means - centres[owners])
     return {
-        "counts": np.array([counts[own].sum() for own in classes]), "means": centres, "diagonal": signature["diagonal"],
-        "factor": np.concatenate([signature["factor"].astype(np.float64), steps]), "quartic": signature["class_quartic"],
+        "counts": np.array([counts[own].sum() for own in classes]), "means": centres, "diagonal": signature["diagonal"][:width],
+        "factor": np.concatenate([signature["factor"][:, :width], steps]), "quartic": signature["class_quartic"],
     }  # fmt: skip
 
 
@@ -147,10 +153,10 @@ class Reader:
             self.adapters.append(dict(zip([one.name for one in adapter.get_outputs()], adapter.run(None, {}), strict=True)))
             arrays = safetensors.numpy.load(objects[task["signature"]["sha256"]])
             fine, behind = (
-                {name.removeprefix(look): array for name, array in arrays.items() if name.startswith(look)}
+                unpacked({name.removeprefix(look): array for name, array in arrays.items() if name.startswith(look)})
                 for look in ("trunk.", "tail.")
             )
-            looks.append((first_look(fine), fine, behind))
+            looks.append((first_look(fine, self.backbone["width"]), fine, behind))
         self.first, self.second, self.third = (Look([task[depth] for task in looks]) for depth in range(3))
         self.nothing = {
             f"{side}.{slot['name']}": np.zeros((1, slot["rows"], 0) if side == "a" else (1, 0, slot["columns"]), np.float32)
@@ -160,7 +166,7 @@ class Reader:
     def answer(self, text: str) -> dict[str, Any]:
         ids = np.array([self.tokenizer.encode(text).ids], np.int64)
         hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
-        first, distances = self.first(features[0])
+        first, distances = self.first(features[0][: self.backbone["width"]])
         order, scores, looks = np.argsort(-first, kind="stable"), first, 1
         if self._thin(scores, "second_look"):
             scores = np.full(len(first), -np.inf)
@@ -173,14 +179,16 @@ class Reader:
                 looks = 3
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
-        slots = {name: array for name, array in adapter.items() if not name.startswith("head.")}
+        slots = {name: array for name, array in adapter.items() if name[:2] in ("a.", "b.")}
         adapted = self.tail.run(["features"], {"hidden": hidden, **slots})[0][0]
-        logits = (adapted @ adapter["head.weight"] + adapter["head.bias"]).astype(np.float64)
+        own = adapted @ adapter["head.weight"] + adapter["head.bias"]
+        logits = (own + features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
+        novelty = float(distances[chosen]) - 20 * float(own.max())
         label = int(logits.argmax())
         return {
             "task": task["name"], "label": task["classes"][label], "looks": looks, "distance": float(distances[chosen]),
             "probability": float(1 / np.exp(logits - logits[label]).sum()),
-            "unknown": bool(distances[chosen] > task["threshold"]),
+            "novelty": novelty, "unknown": bool(novelty > task["threshold"]),
         }  # fmt: skip
 
     def _thin(self, scores: np.ndarray, look: str) -> bool:

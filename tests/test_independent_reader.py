@@ -48,6 +48,7 @@ def test_it_answers_as_the_engine_does(tiny_bundle: Path, second: float | None, 
         assert {key: found[key] for key in exact} == {key: getattr(expected, key) for key in exact}, text
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
         assert found["distance"] == pytest.approx(expected.distance, rel=1e-3, abs=1e-3)
+        assert found["novelty"] == pytest.approx(expected.novelty, rel=1e-3, abs=1e-2)
         seen.add(found["looks"])
     assert seen == looks
 

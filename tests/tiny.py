@@ -57,6 +57,7 @@ def _with(bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, 
     old = next(task for task in bundle.manifest.tasks if task.name == name)
     adapter = load_adapter(bundle[old.adapter], old, backbone)
     arrays = {**adapter.slots, "head.weight": adapter.weight * scale, "head.bias": adapter.bias * scale}
+    arrays |= {"trunk.weight": adapter.trunk_weight, "trunk.bias": adapter.trunk_bias}
     data = adapter_onnx(arrays, base=backbone.digest, task=new)
     made = replace(old, name=new, classes=classes or old.classes, adapter=reference(data))
     rest = [task for task in bundle.manifest.tasks if task.name != new]

@@ -57,7 +57,7 @@ def inspect_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
     found = (
         inspect(
             {name: opened.signature(name).trunk for name in names},
-            {name: opened.held_out(name).features.trunk for name in names},
+            {name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names},
         )
         if names
         else {}
@@ -134,9 +134,11 @@ def certified_rows(workspace: Any) -> list[dict[str, Any]]:
     names = workspace.tasks
     if not names:
         return []
-    held_out = {name: workspace.held_out(name).features for name in names}
-    router = route({name: workspace.signature(name) for name in names}, held_out)
-    evidence = certify({name: router(held_out[name]) for name in names})
+    held_out = {name: workspace.held_out(name) for name in names}
+    router = route({name: workspace.signature(name) for name in names}, {name: one.features for name, one in held_out.items()})
+    evidence = certify(
+        {name: router(one.features) for name, one in held_out.items()}, {name: one.best for name, one in held_out.items()}
+    )
     rows = []
     for name in names:
         record, found = workspace.record(name), evidence[name]

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup.signature import Signature
 
-__all__ = ["Found", "Lookup", "MIN_SPREAD", "RIDGE", "Retrieval", "SHRINKAGE_FACTOR", "finite"]
+__all__ = ["Found", "Lookup", "MIN_SPREAD", "RIDGE", "ROUGH_FROM", "Retrieval", "SHRINKAGE_FACTOR", "Table", "finite"]
 
 Floats = NDArray[np.float32]
 
@@ -108,6 +108,13 @@ class Found(NamedTuple):
 _upper_tail = np.vectorize(lambda x: math.erfc(x / math.sqrt(2)) / 2, otypes=[np.float64])
 
 
+#: Of clusters float32 [C, K] and offsets [C], what scores them roughly: z -> scores float32 [C], and their largest error.
+Table = Callable[[Floats, Floats], Callable[[Floats], tuple[Floats, float]]]
+
+#: Clusters from which on a rough table pays (benchmarks/lookup.py).
+ROUGH_FROM = 4096
+
+
 class Lookup:
     """The scores of all tasks, ready to run.
 
@@ -119,10 +126,18 @@ class Lookup:
         Of the shared covariance, in [0, 1]; None: computed from the signatures (docs/decisions/lookup.md).
     min_spread
         Of the directions that are kept. With 0 the scores are those of linear discriminant analysis exactly.
+    table
+        Scores `ROUGH_FROM` clusters or more roughly first; those that its error bound leaves are scored exactly, so that the
+        answers are the same.
     """
 
     def __init__(
-        self, signatures: Mapping[str, Signature], *, shrinkage: float | None = None, min_spread: float = MIN_SPREAD
+        self,
+        signatures: Mapping[str, Signature],
+        *,
+        shrinkage: float | None = None,
+        min_spread: float = MIN_SPREAD,
+        table: Table | None = None,
     ) -> None:
         if not signatures:
             raise IncompatibleError("lookup: expected at least one task, found none; add one with: cfedge add")
@@ -146,6 +161,7 @@ class Lookup:
         self._center = (center @ basis * weight).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened / weight, np.float32)
         self._offset = (0.5 * np.einsum("ck,ck->c", whitened, whitened)).astype(np.float32)
+        self._rough = table(self._clusters, self._offset) if table and len(self._offset) >= ROUGH_FROM else None
 
     def scores(self, features: Floats) -> Floats:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
@@ -166,6 +182,23 @@ class Lookup:
             return np.array(best, np.float32), float(z.dot(z))
         scores: Floats = np.maximum.reduceat(self._cluster_scores(z), self._starts)
         return scores, float(z.dot(z))
+
+    def best_tasks(self, row: Floats, count: int) -> tuple[list[int] | None, Floats, float]:
+        """Return the `count` tasks with the best scores, ascending (None: there are no more), their scores, and z' z."""
+        if self._rough is None or len(self.tasks) <= count:
+            scores, square = self.of_tasks(row)
+            if len(scores) <= count:
+                return None, scores, square
+        else:
+            rough, error = self._rough(self._project(row))
+            scores = np.maximum.reduceat(rough, self._starts)
+            least = np.partition(scores, -count)[-count] - 2 * error
+            kept = np.flatnonzero(scores >= least).tolist()
+            exact, square = self.of_tasks(row, kept)
+            scores = np.full(len(self.tasks), -np.inf, np.float32)
+            scores[kept] = exact
+        among = sorted(np.argpartition(scores, -count)[-count:].tolist())
+        return among, scores[among], square
 
     def linear(self) -> tuple[Floats, Floats]:
         """Return W float32 [D, C] and b [C]: the cluster scores of features x are x W + b, up to rounding."""
@@ -220,6 +253,8 @@ class Lookup:
             It holds NaN or infinity; `position` names the input.
         """
         z = self._project(row)
+        if self._rough is not None:
+            return self._one_of_many(z, position)
         scores = self._cluster_scores(z)
         nearest = int(scores.argmax())
         task, best = self._task_of[nearest], float(scores[nearest])
@@ -230,6 +265,27 @@ class Lookup:
         scores[self._spans[task]] = -math.inf
         second = int(scores.argmax())
         return Found(task, self._task_of[second], best, best - float(scores[second]), distance)
+
+    def _one_of_many(self, z: Floats, position: int) -> Found:
+        """`one`, through the rough table: only clusters within its error of the best one can be the best."""
+        assert self._rough is not None
+        rough, error = self._rough(z)
+        finite(error, position)
+        nearest, best = self._best_of(rough, error, z)
+        task = self._task_of[nearest]
+        distance = float(z.dot(z)) - 2.0 * best
+        if len(self.tasks) == 1:
+            return Found(task, -1, best, math.inf, distance)
+        rough[self._spans[task]] = -math.inf
+        second, rival = self._best_of(rough, error, z)
+        return Found(task, self._task_of[second], best, best - rival, distance)
+
+    def _best_of(self, rough: Floats, error: float, z: Floats) -> tuple[int, float]:
+        """The best cluster, exactly, and its score, from rough ones that are off by `error` at most."""
+        kept = np.flatnonzero(rough >= rough.max() - 2 * error)
+        exact = self._clusters[kept].dot(z) - self._offset[kept]
+        best = int(exact.argmax())
+        return int(kept[best]), float(exact[best])
 
     def given(self, row: Floats, task: int, position: int = 0) -> Found:
         """Look one vector up with its task given: the margin is negative where another task's score is better."""

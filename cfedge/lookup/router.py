@@ -1,11 +1,11 @@
 """Up to three looks: where the two best tasks are close behind the trunk, look closer; where they still are, look deeper.
 
-- first: class clusters behind the trunk;
-- second: several clusters a class behind the trunk, averaged with the first look's scores;
+- first: class clusters behind the trunk, in the first view (the mean) alone;
+- second: several clusters a class behind the trunk, in all views of the tokens, averaged with the first look's scores;
 - third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for the few inputs that need it
   (docs/decisions/lookup.md).
 
-Letters: B batch, D width, T tasks.
+Letters: B batch, D width, V views, T tasks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.clusters import Found, Lookup, Retrieval, finite
+from cfedge.lookup.clusters import Found, Lookup, Retrieval, Table, finite
 from cfedge.lookup.signature import Looks, Pair
 
 __all__ = ["CANDIDATES", "Router", "SECOND_LOOK_SHARE", "THIRD_LOOK_SHARE"]
@@ -40,11 +40,16 @@ class Router:
     second, third
         In nats: an input whose margin after the first look is below `second` gets the second, and one whose margin after that
         is below `third` the third. 0: never.
+    table
+        Of the first look, for many clusters; see `Lookup`.
     """
 
-    def __init__(self, tasks: Mapping[str, Looks], second: float = 0.0, third: float = 0.0) -> None:
+    def __init__(
+        self, tasks: Mapping[str, Looks], second: float = 0.0, third: float = 0.0, *, table: Table | None = None
+    ) -> None:
         self._looks = tasks
-        self.first = Lookup({name: one.trunk for name, one in tasks.items()})
+        self._width = next((one.tail.means.shape[1] for one in tasks.values()), 0)
+        self.first = Lookup({name: one.trunk for name, one in tasks.items()}, table=table)
         self.tasks, self.second, self.third = self.first.tasks, second, third
 
     @cached_property
@@ -58,9 +63,13 @@ class Router:
         return Lookup({name: one.tail for name, one in self._looks.items()})
 
     def look(self, trunk: Floats, position: int = 0) -> Found:
-        """Look one input up behind the trunk, float32 [D], once or twice; for errors see `Lookup.one`."""
-        one = self.first.one(trunk, position)
+        """Look one input up behind the trunk, float32 [V D], once or twice; for errors see `Lookup.one`."""
+        one = self.first.one(trunk[: self._width], position)
         return self.look_again(trunk, None, position) if one.margin < self.second else one
+
+    def given(self, trunk: Floats, task: int, position: int = 0) -> Found:
+        """Look one input up behind the trunk with its task given, once; see `Lookup.given`."""
+        return self.first.given(trunk[: self._width], task, position)
 
     def is_open(self, found: Found) -> bool:
         """Whether what `look` found needs a third look: `look_again` with the tail's features."""
@@ -75,12 +84,8 @@ class Router:
         return Retrieval.stacked(found)
 
     def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> Found:
-        """Look one input up closer behind the trunk, and behind the tail too where those features are given, float32 [D] each."""
-        near, square = self.first.of_tasks(trunk)
-        among = None
-        if len(near) > CANDIDATES:
-            among = sorted(np.argpartition(near, -CANDIDATES)[-CANDIDATES:].tolist())
-            near = near[among]
+        """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where those features, [D], are given."""
+        among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES)
         scores = (near + self.fine.of_tasks(trunk, among)[0]) / 2
         if tail is not None:
             scores += self.tail.of_tasks(tail, among)[0]

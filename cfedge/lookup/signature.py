@@ -17,9 +17,25 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
 
-__all__ = ["Looks", "Pair", "Signature"]
+__all__ = ["VIEWS", "Looks", "Pair", "Signature", "on_grid"]
 
 Floats = NDArray[np.float32]
+
+#: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by side.
+VIEWS = 3
+
+
+def on_grid(rows: NDArray[np.floating]) -> Floats:
+    """Round each row of float [K, D] to multiples of a power of two, at most 127 of them: what int8 and one scale a row hold."""
+    steps = _steps(rows)[:, None]
+    return (np.rint(rows / steps) * steps + 0.0).astype(np.float32)  # + 0.0: no negative zeros, which int8 has not
+
+
+def _steps(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The least powers of two, float64 [K], of which 127 reach over each row; 1 for a row of zeros, or as good as."""
+    limit = np.abs(rows.astype(np.float64)).max(axis=1, initial=0.0) / 127
+    fraction, exponent = np.frexp(limit)
+    return np.where(limit > 2.0**-100, np.ldexp(1.0, np.where(fraction == 0.5, exponent - 1, exponent)), 1.0)
 
 
 @dataclass(frozen=True)
@@ -31,9 +47,9 @@ class Signature:
     counts
         int64 [C], examples a cluster.
     means
-        float16 [C, D] as stored, cluster means of unit-length features.
+        float32 [C, D], cluster means of the features; `on_grid`, so that int8 stores them exactly.
     factor
-        float16 [K, D] as stored, F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
+        float32 [K, D], `on_grid` too, F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
     diagonal
         float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
     quartic
@@ -50,8 +66,8 @@ class Signature:
         """Return the arrays to store."""
         return {
             "counts": self.counts,
-            "means": self.means,
-            "factor": self.factor,
+            **_packed("means", self.means),
+            **_packed("factor", self.factor),
             "diagonal": self.diagonal,
             "quartic": np.array([self.quartic], np.float64),
         }
@@ -69,8 +85,10 @@ class Signature:
         rank = arrays["factor"].shape[0] if "factor" in arrays and arrays["factor"].ndim == 2 else 0
         expected = {
             "counts": ((clusters,), np.int64),
-            "means": ((clusters, width), np.float16),
-            "factor": ((rank, width), np.float16),
+            "means": ((clusters, width), np.int8),
+            "means_scale": ((clusters,), np.float32),
+            "factor": ((rank, width), np.int8),
+            "factor_scale": ((rank,), np.float32),
             "diagonal": ((width,), np.float32),
             "quartic": ((1,), np.float64),
         }
@@ -86,17 +104,35 @@ class Signature:
                 raise IncompatibleError(f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the task again")
         if (arrays["counts"].astype(np.int64) < 1).any() or (arrays["diagonal"].astype(np.float32) < 0).any():
             raise IncompatibleError(f"{what}: expected counts >= 1 and a diagonal >= 0, found others; learn the task again")
+        for name in ("means", "factor"):
+            scale = arrays[f"{name}_scale"].astype(np.float64)
+            if not ((np.frexp(scale)[0] == 0.5) & (scale >= 2.0**-126)).all() or (arrays[name] == -128).any():
+                raise IncompatibleError(
+                    f"{what}: expected {name} in -127..127 times powers of two, found others; learn the task again"
+                )
         return cls(
             counts=arrays["counts"].astype(np.int64, copy=False),
-            means=arrays["means"].astype(np.float16, copy=False),
-            factor=arrays["factor"].astype(np.float16, copy=False),
+            means=_unpacked("means", arrays),
+            factor=_unpacked("factor", arrays),
             diagonal=arrays["diagonal"].astype(np.float32, copy=False),
             quartic=float(arrays["quartic"][0]),
         )
 
 
+def _packed(name: str, rows: Floats) -> dict[str, NDArray[np.generic]]:
+    steps = _steps(rows)
+    return {name: np.rint(rows / steps[:, None]).astype(np.int8), f"{name}_scale": steps.astype(np.float32)}
+
+
+def _unpacked(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Floats:
+    return arrays[name].astype(np.float32) * arrays[f"{name}_scale"].astype(np.float32)[:, None]
+
+
 class Pair(NamedTuple):
-    """Unit-length features float32 [B, D] of the same B inputs: from behind the trunk, and from behind the frozen tail."""
+    """Features of the same B inputs: from behind the trunk, float32 [B, 3 D], and from behind the frozen tail, [B, D].
+
+    Behind the trunk `VIEWS` directions of length 1 side by side, the first of them the mean's; behind the tail the mean's alone.
+    """
 
     trunk: Floats
     tail: Floats
@@ -109,11 +145,11 @@ class Looks:
     Attributes
     ----------
     fine
-        Behind the trunk, several clusters a class: for the second look.
+        Behind the trunk, all views, several clusters a class: for the second look.
     owners
         int64 [C], the class of each of `fine`'s clusters, ascending from 0 without a gap.
     quartic
-        Of the residuals to the class means behind the trunk, for the first look's shrinkage.
+        Of the first view's residuals to the class means behind the trunk, for the first look's shrinkage.
     tail
         Behind the frozen tail, one cluster a class: for the third look.
     """
@@ -125,19 +161,21 @@ class Looks:
 
     @property
     def trunk(self) -> Signature:
-        """Behind the trunk, one cluster a class, for the first look: means and scatter follow from `fine`'s.
+        """Behind the trunk, the first view alone, one cluster a class, for the first look: means and scatter follow from `fine`'s.
 
         By the law of total variance the scatter about a class mean is that about its clusters' means plus
         sum_j n_j (m_j - m) (m_j - m)'. It is three times the size of all the rest, and made anew each time.
         """
         counts = np.bincount(self.owners, self.fine.counts).astype(np.int64)
-        fine = self.fine.means.astype(np.float64)
+        width = self.tail.means.shape[1]
+        fine = self.fine.means[:, :width].astype(np.float64)
         means = np.zeros((len(counts), fine.shape[1]))
         np.add.at(means, self.owners, fine * self.fine.counts[:, None])
         means /= counts[:, None]
         between = np.sqrt(self.fine.counts)[:, None] * (fine - means[self.owners])
-        factor = np.concatenate([self.fine.factor.astype(np.float64), between[np.bincount(self.owners)[self.owners] > 1]])
-        return Signature(counts, means, factor, self.fine.diagonal, self.quartic)
+        factor = self.fine.factor[:, :width].astype(np.float64)
+        factor = np.concatenate([factor, between[np.bincount(self.owners)[self.owners] > 1]])
+        return Signature(counts, means, factor, self.fine.diagonal[:width], self.quartic)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
@@ -147,7 +185,7 @@ class Looks:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Looks:
-        """Check and wrap stored arrays.
+        """Check and wrap stored arrays of a backbone of `width`.
 
         Raises
         ------
@@ -161,7 +199,8 @@ class Looks:
                 raise IncompatibleError(f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task again")
             parts[look][own] = array
         owners, quartic = (parts["trunk"].pop(name, np.zeros(0)) for name in ("owners", "class_quartic"))
-        fine, tail = (Signature.from_arrays(own, f"{look}'s part of the {what}", width) for look, own in parts.items())
+        fine = Signature.from_arrays(parts["trunk"], f"trunk's part of the {what}", VIEWS * width)
+        tail = Signature.from_arrays(parts["tail"], f"tail's part of the {what}", width)
         classes = len(tail.counts)
         owned = owners.dtype == np.int64 and owners.shape == fine.counts.shape
         if not (

@@ -1,9 +1,9 @@
 """One task's adapter and head, read from its ``adapter.onnx``.
 
 The file is a graph without inputs: int8 initialisers, DequantizeLinear, and outputs ``a.<site>``, ``b.<site>``,
-``head.weight``, ``head.bias``. It is run once and dropped.
+``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``. It is run once and dropped.
 
-Letters: D width, R rank, C classes.
+Letters: D width, V views, R rank, C classes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.errors import IncompatibleError
+from cfedge.lookup import VIEWS
 from cfedge.runtime.session import constants
 
 __all__ = ["Adapter", "load_adapter"]
@@ -30,12 +31,16 @@ class Adapter:
     slots
         ``a.<site>`` float32 [1, rows, R], ``b.<site>`` float32 [1, R, columns].
     weight, bias
-        float32 [D, C] and [C], the head.
+        float32 [D, C] and [C], the head's part that reads the adapted tail.
+    trunk_weight, trunk_bias
+        float32 [V D, C] and [C], the head's part that reads the trunk's features, which no adapter changes.
     """
 
     slots: dict[str, NDArray[np.float32]]
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
+    trunk_weight: NDArray[np.float32]
+    trunk_bias: NDArray[np.float32]
 
     @property
     def nbytes(self) -> int:
@@ -46,13 +51,20 @@ class Adapter:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Adapter:
         """Take slots and head from one table of arrays by name."""
-        slots = {name: array for name, array in arrays.items() if not name.startswith("head.")}
-        return cls(slots, arrays["head.weight"], arrays["head.bias"])
+        slots = {name: array for name, array in arrays.items() if name[:2] in ("a.", "b.")}
+        return cls(slots, *(arrays[f"{part}.{kind}"] for part in ("head", "trunk") for kind in ("weight", "bias")))
 
-    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the head's scores, float32 [C], for one input's features [D]."""
+    def adapted(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the scores of the adapted part, float32 [..., C], for features [..., D] behind the adapted tail."""
         scores: NDArray[np.float32] = features.dot(self.weight)
         scores += self.bias
+        return scores
+
+    def scores(self, adapted: NDArray[np.float32], trunk: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the head's scores, float32 [..., C]: `adapted` ones, [..., C], and what the trunk's features [..., V D] add."""
+        scores: NDArray[np.float32] = trunk.dot(self.trunk_weight)
+        scores += self.trunk_bias
+        scores += adapted
         return scores
 
 
@@ -74,6 +86,8 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     shapes: dict[str, tuple[int, ...]] = {
         "head.weight": (backbone.width, len(task.classes)),
         "head.bias": (len(task.classes),),
+        "trunk.weight": (VIEWS * backbone.width, len(task.classes)),
+        "trunk.bias": (len(task.classes),),
     }
     for slot in backbone.slots:
         shapes[f"a.{slot.name}"] = (1, slot.rows, task.rank)

@@ -3,7 +3,7 @@
 Rows of equal length share a run, in the tail each with its own slots where these are of one rank; nothing is padded, so that a
 row's result does not depend on its batch. Of a scheme whose rows would not be independent (`ROWS_MEET`) each is run alone.
 
-Letters: B batch, S sequence, D width.
+Letters: B batch, S sequence, D width, V views.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
+from cfedge.lookup import VIEWS
 from cfedge.runtime.preprocess import TextPreprocessor, Tokens
 from cfedge.runtime.session import open_session
 
@@ -37,7 +38,7 @@ _NOTHING = np.empty(0, np.float32)
 
 
 class Encoded(NamedTuple):
-    """What the trunk makes of B texts: of each its tokens, hidden states [1, S, D], and unit-length features [D]."""
+    """What the trunk makes of B texts: of each its tokens, hidden states [1, S, D], and features [V D], V views of length 1."""
 
     tokens: list[Tokens]
     hidden: list[Floats]
@@ -50,6 +51,11 @@ class Trunk:
     def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1) -> None:
         self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens)
         self._session = open_session(model, "trunk", threads=threads)
+        shape = {one.name: one.shape for one in self._session.get_outputs()}.get("features", [])
+        if shape[1:] != [VIEWS * backbone.width]:
+            raise IncompatibleError(
+                f"trunk: expected features [batch, {VIEWS} x {backbone.width}], found {shape}; made by another cfedge: prepare it anew with init"
+            )
         self._most = _most(backbone)
 
     def __call__(self, texts: Sequence[str]) -> Encoded:

@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, Objects, load_arrays, read
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError, UsageError
-from cfedge.lookup import Found, Looks, Router
+from cfedge.lookup import Found, Looks, Router, novelty
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
 from cfedge.runtime.golden import check_golden, has_passed, note_passed
+from cfedge.runtime.table import Int8Table
 from cfedge.store import Store
 
 __all__ = ["Engine", "Prediction"]
@@ -52,10 +53,12 @@ class Prediction(NamedTuple):
         The best other task, None where there is one task only.
     distance
         Relative Mahalanobis distance to the task's nearest cluster.
+    novelty
+        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`).
     looks
         How often the lookup looked: 2 where the margin was thin, 3 where it still was and the frozen tail was run; else 1.
     unknown
-        True where `distance` is above the task's threshold: belongs to no known task.
+        True where `novelty` is above the task's threshold: belongs to no known task.
     reason
         Why it is unknown; None where it is not.
     truncated
@@ -71,6 +74,7 @@ class Prediction(NamedTuple):
     margin: float | None
     runner_up: str | None
     distance: float
+    novelty: float
     looks: int
     unknown: bool
     reason: str | None
@@ -159,8 +163,7 @@ class Engine:
         self._tasks: dict[str, _Loaded] = {}
         for task in self.manifest.tasks:
             self._tasks[task.name] = self._loaded(bundle, task, like, passed=passed)
-        looks = {name: one.looks for name, one in self._tasks.items()}
-        self.router = Router(looks, self.manifest.second_look, self.manifest.third_look)
+        self.router = self._make_router()
         self.tasks: tuple[str, ...] = self.router.tasks
         self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name] for name in self.tasks]
@@ -170,6 +173,10 @@ class Engine:
         trunk, tail, tokenizer = (objects[ref.sha256] for ref in (backbone.trunk, backbone.tail, backbone.tokenizer))
         self._trunk, self._tail = Trunk(trunk, tokenizer, backbone, threads=threads), Tail(tail, backbone, threads=threads)
         self._depth = fork.depth
+
+    def _make_router(self) -> Router:
+        looks = {name: one.looks for name, one in self._tasks.items()}
+        return Router(looks, self.manifest.second_look, self.manifest.third_look, table=Int8Table)
 
     def _reopen(self) -> None:
         """Open anew in a forked child, whose parent opened it."""
@@ -181,7 +188,7 @@ class Engine:
                     "engine: expected the process that made it from a bundle in memory, found a child forked from that; open it here "
                     "from a folder"
                 )
-            self.adapters = self.adapters.copy()
+            self.adapters, self.router = self.adapters.copy(), self._make_router()  # its table is a session too
             self._open_backbone(self._disk)
 
     def _loaded(self, bundle: Bundle, task: Task, like: Engine | None, *, passed: bool) -> _Loaded:
@@ -326,14 +333,13 @@ class Engine:
             found = self._route(encoded)
         else:
             place = self._in_order.index(given)
-            found = [self.router.first.given(row, place, position) for position, row in enumerate(encoded.features)]
+            found = [self.router.given(row, place, position) for position, row in enumerate(encoded.features)]
         chosen = [self._in_order[one.task] for one in found]
         adapters = self._adapters(chosen)
         features = self._tail(encoded.hidden, [one.slots for one in adapters])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
         return [
-            self._answer(row, one.task, adapters[row], found[row], features[row], encoded.tokens[row].truncated, ms)
-            for row, one in enumerate(chosen)
+            self._answer(row, one.task, adapters[row], found[row], features[row], encoded, ms) for row, one in enumerate(chosen)
         ]
 
     def _adapters(self, chosen: Sequence[_Loaded]) -> list[Adapter]:
@@ -360,34 +366,38 @@ class Engine:
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
-        return self._adapted(texts, task)[1]
+        return np.stack(self._adapted(texts, task)[2])
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
         """Return the head's scores, float32 [B, C], with the task known."""
-        adapter, features = self._adapted(texts, task)
-        return np.stack([adapter.scores(row) for row in features])
+        adapter, encoded, behind = self._adapted(texts, task)
+        return np.stack(
+            [adapter.scores(adapter.adapted(row), trunk) for row, trunk in zip(behind, encoded.features, strict=True)]
+        )
 
-    def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Floats]:
+    def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
         one = self._named(task).task
         if self._depth != fork.depth:
             self._reopen()
-        adapter = self.adapters(one)
-        return adapter, np.stack(self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts)))
+        adapter, encoded = self.adapters(one), self._trunk(texts)
+        return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
 
     def _answer(
-        self, row: int, task: Task, adapter: Adapter, found: Found, features: Floats, truncated: bool, ms: float
+        self, row: int, task: Task, adapter: Adapter, found: Found, features: Floats, encoded: Encoded, ms: float
     ) -> Prediction:
-        scores: list[float] = adapter.scores(features).tolist()
+        adapted = adapter.adapted(features)
+        scores: list[float] = adapter.scores(adapted, encoded.features[row]).tolist()
         best = max(scores)
         probability = 1.0 / sum([math.exp(score - best) for score in scores])
         if not probability > 0:  # NaN
             raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
-        unknown = found.distance > task.threshold
+        strange = novelty(found.distance, float(adapted.max()))
+        unknown = strange > task.threshold
         alone = found.runner_up < 0
         reason = None
         if unknown:
             reason = (
-                f"distance {found.distance:.1f} is above {task.threshold:.1f}, "
+                f"novelty {strange:.1f} is above {task.threshold:.1f}, "
                 f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
             )
         return Prediction(
@@ -398,10 +408,11 @@ class Engine:
             margin=None if alone else found.margin,
             runner_up=None if alone else self.tasks[found.runner_up],
             distance=found.distance,
+            novelty=strange,
             looks=found.looks,
             unknown=unknown,
             reason=reason,
-            truncated=truncated,
+            truncated=encoded.tokens[row].truncated,
             ms=ms,
         )
 

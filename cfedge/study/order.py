@@ -58,7 +58,7 @@ class LearnedOrder:
                 adapter = self.adapters[name]
                 features = np.stack(self.tail(encoded.hidden, [adapter.slots] * len(texts)))
                 self.adapted.append(features)
-                answers.append((features @ adapter.weight + adapter.bias).argmax(axis=1))
+                answers.append(adapter.scores(adapter.adapted(features), self.test.trunk).argmax(axis=1))
                 advance(1)
             self.answers = np.stack(answers, axis=1)
         with progress.track("training examples", len(self.names)) as advance:
@@ -134,15 +134,16 @@ class LearnedOrder:
         return self._score("task given", steps, passes=1.0, task_bytes=self._adapter_bytes(), seconds=0.0)
 
     def _rule(self, model: str, rule: Rule, *, frozen: bool) -> Measured:
-        """A rule on the whole frozen encoder's features answers alone; on the trunk's it finds the task of an adapter."""
+        """A rule on the whole frozen encoder's features answers alone; on the trunk's first view it finds the task of an adapter."""
+        width = self.workspace.backbone.width
         statistics: dict[str, Statistics] = {}
         seconds = []
         for name in self.names:
             classes = self._classes(name, self.stream[name].train)
             start = time.perf_counter()
-            statistics[name] = rule.statistics(self.train[name].tail if frozen else self.train[name].trunk, classes)
+            statistics[name] = rule.statistics(self.train[name].tail if frozen else self.train[name].trunk[:, :width], classes)
             seconds.append(time.perf_counter() - start)
-        test = self.test.tail if frozen else self.test.trunk
+        test = self.test.tail if frozen else self.test.trunk[:, :width]
         steps = []
         for count in range(1, len(self.order) + 1):
             seen = self._seen(count)
@@ -216,9 +217,9 @@ def joint(workspace: Workspace, stream: Mapping[str, Splits], settings: Settings
     backbone = workspace.backbone
     trunk = Trunk(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
     test = together("test")
-    hidden = trunk(test.texts).hidden
-    features = np.stack(Tail(workspace.backbone_file("tail.onnx"), backbone)(hidden, [adapter.slots] * len(hidden)))
-    best = (features @ adapter.weight + adapter.bias).argmax(axis=1)
+    encoded = trunk(test.texts)
+    features = np.stack(Tail(workspace.backbone_file("tail.onnx"), backbone)(encoded.hidden, [adapter.slots] * len(test)))
+    best = adapter.scores(adapter.adapted(features), np.stack(encoded.features)).argmax(axis=1)
     accuracy = float(np.mean([learned.record.classes[index] == label for index, label in zip(best, test.labels, strict=True)]))
     size = _int8_bytes(learned.adapter)
     return Measured("joint", accuracy, accuracy, 1.0, 0.0, accuracy, 1.0, size, 0.0, [[accuracy]])

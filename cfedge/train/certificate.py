@@ -1,4 +1,4 @@
-"""How often will the lookup pick another task, and above which distance is an input unknown? From held-out examples.
+"""How often will the lookup pick another task, and above which novelty is an input unknown? From held-out examples.
 
 Beside the limit, which holds whatever the distribution, `inspect` computes what the lookup's own model says: a union
 bound for Gaussian clusters with the shared covariance, and whether the held-out examples bear it out.
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
-from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signature
+from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signature, novelty
 from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 
 __all__ = ["Evidence", "Inspection", "certify", "inspect", "route"]
@@ -71,7 +71,11 @@ class Inspection:
 
 
 def certify(
-    found: Mapping[str, Retrieval], *, alpha: float = ALPHA, false_reject_rate: float = FALSE_REJECT_RATE
+    found: Mapping[str, Retrieval],
+    best: Mapping[str, Floats],
+    *,
+    alpha: float = ALPHA,
+    false_reject_rate: float = FALSE_REJECT_RATE,
 ) -> dict[str, Evidence]:
     """Certify every task against all of them.
 
@@ -79,11 +83,13 @@ def certify(
     ----------
     found
         By task, all of them: what the lookup that ships makes of its held-out examples, N >= 1.
+    best
+        By task, its own adapted head's best score for each of them, float32 [N].
     alpha
         All tasks' limits hold together with probability >= 1 - alpha (each at alpha / T).
     false_reject_rate
         Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1 - rate))-th smallest
-        distance (split conformal), at most the largest, of the held-out examples that the lookup gives to this task: those
+        `novelty` (split conformal), at most the largest, of the held-out examples that the lookup gives to this task: those
         are the ones to which the engine applies it.
     """
     tasks = sorted(found)
@@ -103,8 +109,9 @@ def certify(
             rival=rival,
             rival_errors=rival_errors,
         )
-        distances = own.distance[own.task == position]
-        threshold = _threshold(distances if len(distances) else own.distance, false_reject_rate)
+        strange = novelty(own.distance, best[name])
+        routed = strange[own.task == position]
+        threshold = _threshold(routed if len(routed) else strange, false_reject_rate)
         evidence[name] = Evidence(certificate, threshold, false_reject_rate)
     return evidence
 
@@ -124,8 +131,8 @@ def _quantile(found: list[Found], share: float) -> float:
     return float(np.quantile([one.margin for one in found], share))
 
 
-def _threshold(distances: NDArray[np.float32], rate: float) -> float:
-    ordered = np.sort(distances)
+def _threshold(strange: Floats, rate: float) -> float:
+    ordered = np.sort(strange)
     place = min(math.ceil((len(ordered) + 1) * (1 - rate)), len(ordered))
     return float(ordered[place - 1])
 
@@ -140,7 +147,7 @@ def inspect(
     signatures
         Of the trunk's features, by task.
     held_out
-        The trunk's features float32 [N, D], by task.
+        Their first view, float32 [N, D], by task.
     alpha
         See `certify`.
     shrinkage
@@ -148,7 +155,7 @@ def inspect(
     """
     lookup = Lookup(signatures, shrinkage=shrinkage)
     found = {name: lookup(held_out[name]) for name in lookup.tasks}
-    evidence = certify(found, alpha=alpha)
+    evidence = certify(found, {name: one.distance * 0 for name, one in found.items()}, alpha=alpha)
     inspected: dict[str, Inspection] = {}
     for name in lookup.tasks:
         apart = lookup.separations(name)

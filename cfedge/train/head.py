@@ -1,10 +1,11 @@
-"""Learn a task without training: a closed-form head on the frozen tail's features. NumPy and ONNX Runtime alone.
+"""Learn a head without training, on the trunk's features: NumPy and ONNX Runtime alone.
 
-The head is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the task; its temperature
-is chosen on the held-out examples. The adapter is none (zeros of rank 1). An adapter is more
-accurate from three examples a class on (docs/decisions/few-shot.md); this takes a second, and a machine without torch can do it.
+It is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the task. It is the trunk's part of
+every head (docs/decisions/views.md), and the whole of one that is learned so alone: its temperature is then chosen on the held-out
+examples, and the adapter is none (zeros of rank 1). That takes a second, and a machine without torch can do it; with an adapter a
+task is more accurate (docs/decisions/few-shot.md).
 
-Letters: N examples, D width, C classes.
+Letters: N examples, D width, V views, C classes.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from cfedge.lookup import Lookup
 from cfedge.progress import Progress, Quiet
 from cfedge.train.data import Examples
 from cfedge.train.lesson import prepare_lesson
-from cfedge.train.signature import signature
+from cfedge.train.signature import whole
 from cfedge.train.workspace import LearnedTask, Workspace
 
-__all__ = ["FEW", "closed_form", "few_examples", "learn_head"]
+__all__ = ["FEW", "TRUNK_SHARE", "closed_form", "few_examples", "learn_head"]
 
 Floats = NDArray[np.float32]
 
 #: Examples a class (median) below which a closed-form head is the default (docs/decisions/few-shot.md).
 FEW = 3
 _TEMPERATURES = 2.0 ** np.arange(-8, 2)
+#: Of the closed form's scores, in nats by its own model, that an adapter's head takes in (docs/decisions/views.md).
+TRUNK_SHARE = np.float32(0.05)
 
 
 def few_examples(examples: Examples) -> bool:
@@ -52,9 +55,10 @@ def learn_head(
     lesson = prepare_lesson(
         workspace, name, examples, held_out, share=share, seed=seed, threads=threads, progress=progress or Quiet()
     )  # fmt: skip
-    weight, bias = closed_form(lesson.features.tail, lesson.targets)
-    factor = _temperature(lesson.held_out.features.tail @ weight + bias, lesson.held_out.classes)
-    arrays = {"head.weight": weight * factor, "head.bias": bias * factor}
+    weight, bias = closed_form(lesson.features.trunk, lesson.targets)
+    factor = _temperature(lesson.evidence.features.trunk @ weight + bias, lesson.evidence.classes)
+    arrays = {"trunk.weight": weight * factor, "trunk.bias": bias * factor}
+    arrays |= {"head.weight": np.zeros((workspace.backbone.width, len(bias)), np.float32), "head.bias": np.zeros_like(bias)}
     for slot in workspace.backbone.slots:
         arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
         arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
@@ -70,8 +74,8 @@ def learn_head(
 
 
 def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return the discriminants' weight float32 [D, C] and bias [C] for unit-length features [N, D]."""
-    return Lookup({"": signature(features, classes, rank=features.shape[1])}, min_spread=0.0).linear()
+    """Return the discriminants' weight float32 [V D, C] and bias [C] for features float32 [N, V D] of classes int64 [N]."""
+    return Lookup({"": whole(features, classes)}, min_spread=0.0).linear()
 
 
 def _temperature(scores: Floats, classes: NDArray[np.int64]) -> np.float32:

@@ -1,4 +1,5 @@
-"""Learn one task: the frozen encoder's features once, then adapter and head on the tail, then signature and held-out evidence.
+"""Learn one task: the frozen encoder's features once, adapter and head on the tail, a head in closed form on the trunk, then
+signature and held-out evidence.
 
 "Quantise first, then adapt": hidden states come from the shipped int8 trunk, and the tail that is trained holds the
 de-quantised int8 weights, so the adapter also learns away the quantisation error. Nothing of another task is read but
@@ -20,6 +21,7 @@ from cfedge.errors import DataError, MissingExtraError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.composition import SitePool, pool
 from cfedge.train.data import Examples
+from cfedge.train.head import TRUNK_SHARE, closed_form
 from cfedge.train.lesson import prepare_lesson
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import LearnedTask, Workspace
@@ -91,6 +93,8 @@ def learn(
         earlier = {other: workspace.adapter(other) for other in workspace.tasks if other != name} if settings.reuse else {}
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
         adapter, transfer, kept = _train(workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress)
+    weight, bias = closed_form(lesson.features.trunk, lesson.targets)
+    adapter |= {"trunk.weight": TRUNK_SHARE * weight, "trunk.bias": TRUNK_SHARE * bias}
     return lesson.store(
         workspace,
         adapter,

@@ -8,6 +8,7 @@ Letters: N examples, S sequence, D width, C classes.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from cfedge.bundle.manifest import canonical_json
 from cfedge.errors import CfedgeError
 from cfedge.lookup import Pair
 from cfedge.progress import Progress
+from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
 from cfedge.train.data import Examples, check_labels, split_held_out
 from cfedge.train.signature import learn_looks
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
-__all__ = ["Lesson", "prepare_lesson"]
+__all__ = ["FrozenEncoder", "Lesson", "prepare_lesson"]
 
 Floats = NDArray[np.float32]
 
@@ -46,8 +48,10 @@ class Lesson:
         float32 [S, D] of each example, from the shipped trunk.
     features
         Of the examples, behind trunk and tail.
-    held_out
-        The evidence.
+    evidence
+        Texts, classes and features of the held-out examples.
+    encoder, held_out_hidden
+        What the adapted tail is run on, once learned, to know the held-out examples' best scores.
     """
 
     name: str
@@ -55,7 +59,9 @@ class Lesson:
     targets: NDArray[np.int64]
     hidden: list[Floats]
     features: Pair
-    held_out: HeldOut
+    evidence: HeldOut
+    encoder: FrozenEncoder
+    held_out_hidden: list[Floats]
 
     def store(
         self,
@@ -79,7 +85,10 @@ class Lesson:
             transfer=transfer,
             kept_energy=kept_energy,
         )
-        task = LearnedTask(record, adapter, learn_looks(self.features, self.targets), self.held_out)
+        held_out = dataclasses.replace(
+            self.evidence, best=self.encoder.best_scores(self.held_out_hidden, Adapter.from_arrays(adapter))
+        )
+        task = LearnedTask(record, adapter, learn_looks(self.features, self.targets), held_out)
         workspace.put(task, replace=replace)
         with contextlib.suppress(OSError):  # the task is stored; what cannot be deleted now is deleted after the next one
             for path in workspace.cache.iterdir():
@@ -111,10 +120,11 @@ def prepare_lesson(
         examples, held_out = split_held_out(examples, share, np.random.default_rng(seed))
     classes = examples.classes
     check_labels(held_out, classes)
-    encoder = _FrozenEncoder(workspace, threads)
+    encoder = FrozenEncoder(workspace, threads)
     hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
-    evidence = HeldOut(held_out.texts, _targets(held_out, classes), encoder(held_out.texts)[1])
-    return Lesson(name, classes, _targets(examples, classes), hidden, features, evidence)
+    held_out_hidden, held_out_features = encoder(held_out.texts)
+    evidence = HeldOut(held_out.texts, _targets(held_out, classes), held_out_features, np.zeros(len(held_out), np.float32))
+    return Lesson(name, classes, _targets(examples, classes), hidden, features, evidence, encoder, held_out_hidden)
 
 
 def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
@@ -122,7 +132,7 @@ def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([position[label] for label in examples.labels], np.int64)
 
 
-class _FrozenEncoder:
+class FrozenEncoder:
     """The shipped trunk, and the shipped tail without an adapter."""
 
     def __init__(self, workspace: Workspace, threads: int) -> None:
@@ -139,9 +149,14 @@ class _FrozenEncoder:
         behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
         return [states[0] for states in encoded.hidden], Pair(np.stack(encoded.features), np.stack(behind))
 
+    def best_scores(self, hidden: Sequence[Floats], adapter: Adapter) -> Floats:
+        """Return the best score of the head's adapted part for each of the hidden states [S, D]: float32 [N]."""
+        adapted = self._tail([states[None] for states in hidden], [adapter.slots] * len(hidden))
+        return np.array([adapter.adapted(row).max() for row in adapted], np.float32)
+
 
 def _cached_features(
-    encoder: _FrozenEncoder, cache: Path, texts: tuple[str, ...], progress: Progress
+    encoder: FrozenEncoder, cache: Path, texts: tuple[str, ...], progress: Progress
 ) -> tuple[list[Floats], Pair]:
     """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted run left them."""
     key = hashlib.sha256(canonical_json([encoder.digest, texts])).hexdigest()

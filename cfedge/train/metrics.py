@@ -147,7 +147,7 @@ def forgetting(matrix: NDArray[np.float64]) -> float:
 
 def unknown_detection(known: Sequence[Prediction], strangers: Sequence[Prediction]) -> Unknown:
     """Compare answers to known inputs with answers to inputs of no task."""
-    inside, outside = np.array([one.distance for one in known]), np.array([one.distance for one in strangers])
+    inside, outside = np.array([one.novelty for one in known]), np.array([one.novelty for one in strangers])
     truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
     return Unknown(
         auroc=float(roc_auc_score(truth, np.concatenate([inside, outside]))),
@@ -165,7 +165,7 @@ def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCov
     right
         Whether each answer was; an answer to an input of no task is not.
     confidence
-        Of each answer, for instance its negative distance.
+        Of each answer, for instance its negative novelty.
     """
     order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
     wrong = 1.0 - np.asarray(right, np.float64)[order]
@@ -182,8 +182,8 @@ def _open_set(
     inside = [one for name in labels for one in answers[name]]
     truth = [(name, label) for name in labels for label in labels[name]]
     right = [(one.task, one.label) == pair for one, pair in zip(inside, truth, strict=True)]
-    distances = [-one.distance for one in [*inside, *strangers]]
-    return OpenSet(unknown_detection(inside, strangers), risk_coverage([*right, *(False for _ in strangers)], distances))
+    familiar = [-one.novelty for one in [*inside, *strangers]]
+    return OpenSet(unknown_detection(inside, strangers), risk_coverage([*right, *(False for _ in strangers)], familiar))
 
 
 def _share(values: object) -> float:

@@ -1,6 +1,6 @@
 """A task's signatures from its features: clusters of each class, scatter as low-rank factor + diagonal.
 
-The full scatter would cost D (D + 1) / 2 numbers; with rank 64 the retrieval on CLINC150 is the same (.973) at 49 kB.
+The full scatter would cost D (D + 1) / 2 numbers (docs/decisions/views.md has what lower ranks lose).
 Letters: N examples, D width, C classes, K factor rank.
 """
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from cfedge.errors import InputError
 from cfedge.lookup import Looks, Pair, Signature
+from cfedge.lookup.signature import on_grid
 
-__all__ = ["CLUSTERS", "EXAMPLES_A_CLUSTER", "FACTOR_RANK", "TAIL_RANK", "clusters_of", "learn_looks", "signature"]
+__all__ = ["CLUSTERS", "EXAMPLES_A_CLUSTER", "FACTOR_RANK", "TAIL_RANK", "clusters_of", "learn_looks", "signature", "whole"]
 
 #: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/lookup.md).
-FACTOR_RANK, TAIL_RANK = 64, 48
+FACTOR_RANK, TAIL_RANK = 56, 40
 #: Clusters a class for the second look, at most, and the examples that each of them takes.
-CLUSTERS, EXAMPLES_A_CLUSTER = 5, 20
+CLUSTERS, EXAMPLES_A_CLUSTER = 3, 20
 
 Floats = NDArray[np.float32]
 
@@ -47,7 +48,8 @@ def learn_looks(features: Pair, classes: NDArray[np.int64]) -> Looks:
         found = clusters_of(x[rows], wanted, np.random.default_rng(one))
         position[rows] = len(owners) + found
         owners += [one] * (int(found.max()) + 1)
-        quartic += float((((x[rows] - x[rows].mean(axis=0)) ** 2).sum(axis=1) ** 2).sum())
+        mean_view = x[rows, : features.tail.shape[1]]
+        quartic += float((((mean_view - mean_view.mean(axis=0)) ** 2).sum(axis=1) ** 2).sum())
     return Looks(
         fine=signature(features.trunk, position),
         owners=np.array(owners, np.int64),
@@ -102,8 +104,8 @@ def clusters_of(x: NDArray[np.float64], clusters: int, rng: np.random.Generator,
     return np.unique(best, return_inverse=True)[1].astype(np.int64)
 
 
-def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: int = FACTOR_RANK) -> Signature:
-    """Summarise unit-length features.
+def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> Signature:
+    """Summarise features without loss: the factor's rows are the residuals themselves.
 
     Parameters
     ----------
@@ -111,19 +113,11 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
         float32 [N, D].
     classes
         int64 [N] in 0..C-1, each at least once.
-    rank
-        Rows of the factor, at most; fewer where the scatter has fewer dimensions.
 
     Raises
     ------
     InputError
         A feature is NaN or infinite.
-
-    Returns
-    -------
-    Signature
-        `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues, `diagonal` the
-        rest of its diagonal, so that the diagonal is kept up to float16's rounding.
     """
     x = _finite(features)
     counts = np.bincount(classes)
@@ -131,18 +125,40 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
     np.add.at(means, classes, x)
     means /= counts[:, None]
     residuals = x - means[classes]
-    scatter = residuals.T @ residuals
+    return Signature(
+        counts=counts.astype(np.int64),
+        means=means,
+        factor=residuals,
+        diagonal=np.zeros(x.shape[1], np.float32),
+        quartic=float(((residuals**2).sum(axis=1) ** 2).sum()),
+    )
+
+
+def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: int = FACTOR_RANK) -> Signature:
+    """Summarise features in a signature that travels; parameters and errors as of `whole`.
+
+    Parameters
+    ----------
+    rank
+        Rows of the factor, at most; fewer where the scatter has fewer dimensions.
+
+    Returns
+    -------
+    Signature
+        `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues, `diagonal` the
+        rest of its diagonal, so that the diagonal is kept up to rounding.
+    """
+    exact = whole(features, classes)
+    scatter = exact.factor.T @ exact.factor
     values, vectors = np.linalg.eigh(scatter)
     kept = min(rank, int((values > values[-1] * 1e-10).sum()) if values[-1] > 0 else 0)
     order = np.argsort(values)[::-1][:kept]
-    with np.errstate(under="ignore"):  # below float16's least number is 0
-        factor = (vectors[:, order] * np.sqrt(values[order])).T.astype(np.float16)
-        means16 = means.astype(np.float16)
+    factor = on_grid((vectors[:, order] * np.sqrt(values[order])).T)
     rest = np.diag(scatter) - (factor.astype(np.float64) ** 2).sum(axis=0)
     return Signature(
-        counts=counts.astype(np.int64),
-        means=means16,
+        counts=exact.counts,
+        means=on_grid(exact.means),
         factor=factor,
         diagonal=np.maximum(rest, 0.0).astype(np.float32),
-        quartic=float(((residuals**2).sum(axis=1) ** 2).sum()),
+        quartic=exact.quartic,
     )

@@ -64,11 +64,12 @@ _FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{16}}")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Evidence: N texts, their classes int64 [N] and the features behind trunk and tail, float32 [N, D]."""
+    """Evidence: N texts, their classes int64 [N], the frozen features, and the adapted head's best scores float32 [N]."""
 
     texts: tuple[str, ...]
     classes: NDArray[np.int64]
     features: Pair
+    best: Floats
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,8 @@ class Workspace:
             "adapter.safetensors": dump_arrays(task.adapter),
             "signature.safetensors": dump_arrays(task.signature.arrays()),
             "held_out.safetensors": dump_arrays(
-                {"classes": task.held_out.classes, **task.held_out.features._asdict()}, {"texts": task.held_out.texts}
+                {"classes": task.held_out.classes, "best": task.held_out.best, **task.held_out.features._asdict()},
+                {"texts": task.held_out.texts},
             ),
         }
         folder = f"{record.name}-{_digest(parts)}"
@@ -400,4 +402,5 @@ def _held_out(data: bytes, what: str) -> HeldOut:
         tuple(texts),
         arrays["classes"].astype(np.int64, copy=False),
         Pair(arrays["trunk"].astype(np.float32, copy=False), arrays["tail"].astype(np.float32, copy=False)),
+        arrays["best"].astype(np.float32, copy=False),
     )

@@ -1,9 +1,10 @@
 """One task's adapter and head -> a self-contained ONNX file of int8 initialisers and DequantizeLinear nodes.
 
 A is scaled per column, B per row (one scale for each rank-1 unit's two halves), the head's weight per class; the bias
-stays float32. The graph has no inputs; its outputs are named ``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``.
+stays float32. The graph has no inputs; its outputs are named ``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``,
+``trunk.weight``, ``trunk.bias``.
 
-Letters: R rank, D width, C classes.
+Letters: R rank, D width, V views, C classes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     Parameters
     ----------
     arrays
-        ``a.<site>`` float32 [1, rows, R], ``b.<site>`` [1, R, columns], ``head.weight`` [D, C], ``head.bias`` [C].
+        ``a.<site>`` float32 [1, rows, R], ``b.<site>`` [1, R, columns], ``head.weight`` [D, C], ``trunk.weight`` [V D, C], their
+        biases [C].
     base
         Digest of the backbone that it belongs to.
     task
@@ -47,7 +49,7 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     for name in sorted(arrays):
         array = arrays[name]
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(array.shape)))
-        if name == "head.bias":
+        if name.endswith(".bias"):
             constants.append(numpy_helper.from_array(array, f"{name}.value"))
             nodes.append(helper.make_node("Identity", [f"{name}.value"], [name], name=name))
             continue

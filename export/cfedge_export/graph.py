@@ -17,9 +17,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
 from cfedge.errors import BackboneError
+from cfedge.lookup import VIEWS
 from cfedge_export.encoder import FEATURES, MASK, add_pooling_axis, pooling
 
-__all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "sites", "without_mask"]
+__all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "sites", "with_views", "without_mask"]
 
 HIDDEN = "hidden"
 
@@ -155,6 +156,31 @@ def without_mask(model: ModelProto) -> ModelProto:
             graph.node.remove(node)
     onnx.checker.check_model(bare)
     return bare
+
+
+def with_views(trunk: ModelProto) -> ModelProto:
+    """A copy of a trunk without mask with wider ``features`` [B, 3 D]: three views of ``hidden``, each of length 1.
+
+    The directions of its mean, of its largest and of its smallest values over the tokens (docs/decisions/views.md).
+    """
+    seen = ModelProto()
+    seen.CopyFrom(trunk)
+    graph = seen.graph
+    mean = next(node for node in graph.node if FEATURES in node.output)
+    mean.output[0] = f"{FEATURES}.mean"
+    axis, names = f"{FEATURES}.tokens", [f"{FEATURES}.mean"]
+    graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axis))
+    for view, reduce in (("max", "ReduceMax"), ("min", "ReduceMin")):
+        extreme, direction = f"{FEATURES}.{view}.row", f"{FEATURES}.{view}"
+        graph.node.append(helper.make_node(reduce, [HIDDEN, axis], [extreme], name=extreme, keepdims=0))
+        graph.node.append(helper.make_node("LpNormalization", [extreme], [direction], name=direction, axis=-1, p=2))
+        names.append(direction)
+    graph.node.append(helper.make_node("Concat", names, [FEATURES], name=FEATURES, axis=-1))
+    width = next(value for value in graph.output if value.name == HIDDEN).type.tensor_type.shape.dim[-1].dim_value
+    output = next(value for value in graph.output if value.name == FEATURES)
+    output.type.tensor_type.shape.dim[-1].dim_value = VIEWS * width
+    onnx.checker.check_model(seen)
+    return seen
 
 
 def _unread(model: ModelProto) -> list[NodeProto]:

@@ -16,7 +16,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
-from onnx.utils import Extractor
 
 from cfedge.errors import ParityError, StorageError
 from cfedge.progress import Progress
@@ -57,12 +56,15 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
     ModelProto
         ``input_ids`` int64 [B, S], every token counting, -> ``scores`` float32 [B, C].
     """
-    front = _prefixed(Extractor(trunk).extract_model([IDS], [HIDDEN]), "trunk.")
-    back = _prefixed(tail, "tail.")
-    arrays = {**adapter.slots, "head.weight": adapter.weight, "head.bias": adapter.bias}
+    front = _prefixed(trunk, "trunk.", HIDDEN)
+    back = _prefixed(tail, "tail.", HIDDEN, *adapter.slots)
+    arrays = {**adapter.slots, "head.weight": adapter.weight, "trunk.weight": adapter.trunk_weight}
+    arrays["bias"] = adapter.bias + adapter.trunk_bias
     head = [
-        helper.make_node("MatMul", [FEATURES, "head.weight"], ["head.product"], name="head.product"),
-        helper.make_node("Add", ["head.product", "head.bias"], [SCORES], name=SCORES),
+        helper.make_node("MatMul", [f"tail.{FEATURES}", "head.weight"], ["adapted"], name="adapted"),
+        helper.make_node("MatMul", [f"trunk.{FEATURES}", "trunk.weight"], ["frozen"], name="frozen"),
+        helper.make_node("Add", ["adapted", "frozen"], ["unbiased"], name="unbiased"),
+        helper.make_node("Add", ["unbiased", "bias"], [SCORES], name=SCORES),
     ]
     graph = helper.make_graph(
         [*front.graph.node, *back.graph.node, *head],
@@ -81,11 +83,11 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
     return model
 
 
-def _prefixed(model: ModelProto, prefix: str) -> ModelProto:
-    """A copy whose inner names begin with `prefix`, while inputs and outputs keep theirs."""
+def _prefixed(model: ModelProto, prefix: str, *others: str) -> ModelProto:
+    """A copy whose names begin with `prefix`, while token ids and `others` keep theirs."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    kept = {"", *(value.name for value in [*copy.graph.input, *copy.graph.output])}
+    kept = {"", IDS, *others}
     for node in copy.graph.node:
         node.name = f"{prefix}{node.name}"
         node.input[:] = [name if name in kept else f"{prefix}{name}" for name in node.input]

@@ -86,14 +86,15 @@ class _FloatPaths:
         self.onnx_tail = Tail(tail, backbone)
         self.torch_tail = TorchTail(onnx.load_from_string(tail))
 
-    def features(self, texts: tuple[str, ...], adapter: Adapter) -> tuple[Floats, Floats]:
-        """float32 [N, D] from torch and from ONNX Runtime."""
-        hidden = self.trunk(texts).hidden
+    def features(self, texts: tuple[str, ...], adapter: Adapter) -> tuple[Floats, Floats, Floats]:
+        """float32 [N, D] from torch and from ONNX Runtime, and the trunk's [N, 3 D]."""
+        encoded = self.trunk(texts)
+        hidden = encoded.hidden
         by_onnx = np.stack(self.onnx_tail(hidden, [adapter.slots] * len(hidden)))
         slots = {name: torch.from_numpy(array) for name, array in adapter.slots.items()}
         with torch.inference_mode():
             by_torch = [self.torch_tail(torch.from_numpy(one), slots)[0].numpy() for one in hidden]
-        return np.stack(by_torch), by_onnx
+        return np.stack(by_torch), by_onnx, np.stack(encoded.features)
 
 
 def compare(
@@ -107,9 +108,9 @@ def compare(
         for name in names:
             held_out = workspace.held_out(name)
             adapter = Adapter.from_arrays(workspace.adapter(name))
-            by_torch, by_onnx = paths.features(held_out.texts, adapter)
+            by_torch, by_onnx, trunk = paths.features(held_out.texts, adapter)
             int8_scores = engine.class_scores(held_out.texts, name)
-            decisions = [_decide(by_torch, adapter), _decide(by_onnx, adapter), int8_scores.argmax(axis=1)]
+            decisions = [_decide(by_torch, trunk, adapter), _decide(by_onnx, trunk, adapter), int8_scores.argmax(axis=1)]
             torch_right, float_right, int8_right = (found == held_out.classes for found in decisions)
             drop, ratio = _bootstrap(float_right, int8_right, np.random.default_rng(0))
             errors = int((~float_right).sum()), int((~int8_right).sum())
@@ -169,9 +170,8 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
             )
 
 
-def _decide(features: Floats, adapter: Adapter) -> NDArray[np.int64]:
-    scores = [adapter.scores(one) for one in features]
-    decisions: NDArray[np.int64] = np.stack(scores).argmax(axis=1)
+def _decide(features: Floats, trunk: Floats, adapter: Adapter) -> NDArray[np.int64]:
+    decisions: NDArray[np.int64] = adapter.scores(adapter.adapted(features), trunk).argmax(axis=1)
     return decisions
 
 

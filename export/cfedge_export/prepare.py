@@ -30,7 +30,7 @@ from cfedge.train.signature import signature
 from cfedge.train.workspace import Workspace
 from cfedge_export.adapters import IR_VERSION
 from cfedge_export.encoder import add_pooling_axis, keep_positions, pooling, to_onnx
-from cfedge_export.graph import add_slots, blocks, cut, without_mask
+from cfedge_export.graph import add_slots, blocks, cut, with_views, without_mask
 from cfedge_export.schemes import DEFAULT, find
 
 __all__ = ["DEFAULT_PARTS", "Source", "check_target", "load_source", "measure_split", "prepare"]
@@ -144,7 +144,7 @@ def prepare(
         trunk, tail = cut(encoder, split)
         slots = add_slots(tail, parts)
         as_trained = quantised.train(tail)  # learning pads its batches, answering does not
-        trunk, tail = without_mask(trunk), without_mask(tail)
+        trunk, tail = with_views(without_mask(trunk)), without_mask(tail)
         advance(1)
         files = {
             "trunk.onnx": _bytes(quantised.ship(trunk)),

@@ -40,8 +40,8 @@ def float_accuracy(
             chosen = [router.tasks[task] for task in found.task]
             features = tail(encoded.hidden, [adapters[task].slots for task in chosen])
             right = []
-            for task, one, label in zip(chosen, features, examples.labels, strict=True):
-                best = int(adapters[task].scores(one).argmax())
+            for task, one, trunk_features, label in zip(chosen, features, encoded.features, examples.labels, strict=True):
+                best = int(adapters[task].scores(adapters[task].adapted(one), trunk_features).argmax())
                 right.append(task == name and tasks[task].record.classes[best] == label)
             accuracy[name] = float(np.mean(right))
             advance(1)

@@ -12,7 +12,7 @@ from onnx import ModelProto
 from cfedge.errors import BackboneError
 from cfedge.runtime.session import open_session
 from cfedge_export.encoder import keep_positions, to_onnx
-from cfedge_export.graph import add_slots, blocks, cut, sites, without_mask
+from cfedge_export.graph import add_slots, blocks, cut, sites, with_views, without_mask
 from cfedge_export.schemes import SCHEMES
 
 
@@ -62,6 +62,19 @@ def test_the_trunks_features_are_the_direction_of_the_mean_of_its_hidden_states(
     for found, states in zip(features, (hidden[0], hidden[1, :4]), strict=True):
         mean = states.astype(np.float64).mean(axis=0)
         np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_with_views_the_features_are_the_directions_of_mean_largest_and_smallest(encoder: ModelProto) -> None:
+    trunk = with_views(without_mask(cut(encoder, 2)[0]))
+    ids = {"input_ids": _ids(np.random.default_rng(3), 3, 6)["input_ids"]}
+    session = open_session(trunk.SerializeToString(), "test")
+    hidden, features = session.run(["hidden", "features"], ids)
+    assert features.shape == (3, 3 * 32)
+    assert session.get_outputs()[1].shape[1] == 3 * 32
+    for row, (found, states) in enumerate(zip(features, hidden.astype(np.float64), strict=True)):
+        views = [states.mean(axis=0), states.max(axis=0), states.min(axis=0)]
+        np.testing.assert_allclose(found, np.concatenate([view / np.linalg.norm(view) for view in views]), atol=1e-6)
+        assert np.array_equal(session.run(["features"], {"input_ids": ids["input_ids"][row : row + 1]})[0][0], found)
 
 
 def test_without_a_mask_a_graph_answers_as_with_a_mask_of_ones(encoder: ModelProto) -> None:

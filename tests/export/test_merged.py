@@ -85,8 +85,8 @@ def test_a_graph_that_scores_otherwise_is_refused_and_not_written(
 ) -> None:
     def wrong(trunk: onnx.ModelProto, tail: onnx.ModelProto, adapter: object) -> onnx.ModelProto:
         model = merge(trunk, tail, adapter)
-        bias = next(tensor for tensor in model.graph.initializer if tensor.name == "head.bias")
-        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.01), "head.bias"))
+        bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
+        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.01), "bias"))
         return model
 
     monkeypatch.setattr(merged, "merge", wrong)

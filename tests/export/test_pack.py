@@ -51,7 +51,10 @@ def _sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = pack.adapter_onnx
 
     def coarse(arrays: dict[str, np.ndarray], **stated: str) -> bytes:
-        return honest({**arrays, "head.weight": np.ascontiguousarray(np.roll(arrays["head.weight"], 1, axis=1))}, **stated)
+        rolled = {
+            name: np.ascontiguousarray(np.roll(array, 1, axis=1)) for name, array in arrays.items() if name.endswith(".weight")
+        }
+        return honest({**arrays, **rolled}, **stated)
 
     monkeypatch.setattr(pack, "adapter_onnx", coarse)
 

@@ -16,6 +16,7 @@ from sklearn.preprocessing import normalize
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Lookup, Retrieval, Signature
 from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR
+from cfedge.lookup.signature import on_grid
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
 FLOAT32_TOLERANCE = 2e-5
@@ -27,15 +28,9 @@ def strict_numerics() -> Iterator[None]:
         yield
 
 
-def half(values: NDArray[np.floating]) -> NDArray[np.float16]:
-    """To float16, where what is below its least number is 0."""
-    with np.errstate(under="ignore"):
-        return values.astype(np.float16)
-
-
 @dataclass(frozen=True)
 class Clusters:
-    """Clusters that a `Signature` holds without any rounding: all numbers are float16's, residuals come in pairs r and -r."""
+    """Clusters that a `Signature` holds without any rounding: all rows are on the grid, residuals come in pairs r and -r."""
 
     features: NDArray[np.float64]
     classes: NDArray[np.int64]
@@ -49,8 +44,8 @@ class Clusters:
         rows = self.residuals[mine]
         return Signature(
             counts=np.bincount(self.classes[mine], minlength=len(self.means))[kept.start : kept.stop].astype(np.int64),
-            means=self.means[kept.start : kept.stop].astype(np.float16),
-            factor=rows.astype(np.float16),
+            means=self.means[kept.start : kept.stop].astype(np.float32),
+            factor=rows.astype(np.float32),
             diagonal=np.zeros(rows.shape[1], np.float32),
             quartic=float(((rows**2).sum(axis=1) ** 2).sum()),
         )
@@ -62,9 +57,9 @@ class Clusters:
 
 
 def make_clusters(rng: np.random.Generator, *, classes: int, pairs: int, width: int, distance: float) -> Clusters:
-    means = half(rng.normal(size=(classes, width)) * distance).astype(np.float64)
+    means = on_grid(rng.normal(size=(classes, width)) * distance).astype(np.float64)
     spread = np.diag(rng.uniform(0.2, 2.0, width)) @ np.linalg.qr(rng.normal(size=(width, width)))[0]
-    one_side = half(rng.normal(size=(classes, pairs, width)) @ spread).astype(np.float64)
+    one_side = on_grid(rng.normal(size=(classes * pairs, width)) @ spread).astype(np.float64).reshape(classes, pairs, width)
     residuals = np.concatenate([one_side, -one_side], axis=1).reshape(-1, width)
     labels = np.repeat(np.arange(classes), 2 * pairs)
     return Clusters(means[labels] + residuals, labels, means, residuals)
@@ -74,8 +69,8 @@ def make_signature(rng: np.random.Generator, *, classes: int = 3, width: int = 1
     """Any valid signature; what it means does not matter."""
     return Signature(
         counts=rng.integers(2, 30, classes),
-        means=half(normalize(rng.normal(size=(classes, width)).astype(np.float32))),
-        factor=half(rng.normal(size=(rank, width))),
+        means=on_grid(normalize(rng.normal(size=(classes, width)))),
+        factor=on_grid(rng.normal(size=(rank, width))),
         diagonal=rng.uniform(0.5, 1, width).astype(np.float32),
         quartic=50.0,
     )
@@ -324,8 +319,8 @@ def plain(means: NDArray[np.float64], diagonal: NDArray[np.float64], *, count: i
     """A signature without a factor."""
     return Signature(
         counts=np.full(len(means), count, np.int64),
-        means=means.astype(np.float16),
-        factor=np.zeros((0, means.shape[1]), np.float16),
+        means=means.astype(np.float32),
+        factor=np.zeros((0, means.shape[1]), np.float32),
         diagonal=diagonal.astype(np.float32),
         quartic=quartic,
     )
@@ -416,12 +411,18 @@ def test_a_signature_without_a_factor_is_accepted() -> None:
         ("counts", np.ones(3, np.int32)),
         ("counts", np.ones(4, np.int64)),
         ("means", np.zeros((3, 12), np.float32)),
-        ("means", np.zeros((3, 11), np.float16)),
-        ("means", np.zeros((2, 12), np.float16)),
-        ("means", np.zeros(36, np.float16)),
+        ("means", np.zeros((3, 11), np.int8)),
+        ("means", np.zeros((2, 12), np.int8)),
+        ("means", np.zeros(36, np.int8)),
+        ("means", np.full((3, 12), -128, np.int8)),
+        ("means_scale", np.full(3, 0.3, np.float32)),
+        ("means_scale", np.zeros(3, np.float32)),
+        ("means_scale", np.full(3, -0.5, np.float32)),
+        ("means_scale", np.ones(3, np.float64)),
+        ("factor_scale", np.ones(3, np.float32)),
         ("factor", np.zeros((4, 12), np.float32)),
-        ("factor", np.zeros((4, 13), np.float16)),
-        ("factor", np.zeros(48, np.float16)),
+        ("factor", np.zeros((4, 13), np.int8)),
+        ("factor", np.zeros(48, np.int8)),
         ("diagonal", np.zeros(12, np.float16)),
         ("diagonal", np.zeros(13, np.float32)),
         ("diagonal", np.zeros((1, 12), np.float32)),
@@ -436,13 +437,13 @@ def test_a_signature_without_a_factor_is_accepted() -> None:
 def test_an_array_that_does_not_fit_is_refused_by_name(name: str, array: NDArray[np.generic]) -> None:
     arrays = {**make_signature(np.random.default_rng(17)).arrays(), name: array}
     # Where the counts have another length it is the means that do not fit them.
-    named = "means" if name == "counts" and array.shape == (4,) else name
-    with pytest.raises(IncompatibleError, match=rf"^task heating: expected .*\b{named}\b") as refusal:
+    named = "means" if name == "counts" and array.shape == (4,) else name.removesuffix("_scale")
+    with pytest.raises(IncompatibleError, match=rf"^task heating: expected .*\b{named}") as refusal:
         Signature.from_arrays(arrays, "task heating", 12)
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["counts", "means", "factor", "diagonal", "quartic"])
+@pytest.mark.parametrize("name", ["counts", "means", "means_scale", "factor", "factor_scale", "diagonal", "quartic"])
 def test_a_missing_array_is_refused_by_name(name: str) -> None:
     arrays = make_signature(np.random.default_rng(18)).arrays()
     del arrays[name]
@@ -458,7 +459,7 @@ def test_an_array_too_many_is_refused_by_name() -> None:
 
 
 def test_a_signature_without_clusters_is_refused() -> None:
-    empty = {"counts": np.zeros(0, np.int64), "means": np.zeros((0, 12), np.float16)}
+    empty = {"counts": np.zeros(0, np.int64), "means": np.zeros((0, 12), np.int8)}
     with pytest.raises(IncompatibleError, match="task heating"):
         Signature.from_arrays({**make_signature(np.random.default_rng(20)).arrays(), **empty}, "task heating", 12)
 
@@ -466,7 +467,7 @@ def test_a_signature_without_clusters_is_refused() -> None:
 # --- what the source does not do yet ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["means", "factor", "diagonal", "quartic"])
+@pytest.mark.parametrize("name", ["means_scale", "factor_scale", "diagonal", "quartic"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_array_that_is_not_finite_is_refused_by_name(name: str, value: float) -> None:
     arrays = make_signature(np.random.default_rng(21)).arrays()

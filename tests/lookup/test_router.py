@@ -14,7 +14,7 @@ from sklearn.preprocessing import normalize
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.lookup import Looks, Pair, Router, Signature
+from cfedge.lookup import VIEWS, Looks, Pair, Router, Signature
 from cfedge.lookup.router import CANDIDATES, SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
@@ -38,6 +38,12 @@ def draw(seed: int, examples: int, apart: float) -> dict[str, Floats]:
     }
 
 
+def draw_views(seed: int, examples: int, apart: float) -> dict[str, Floats]:
+    """By task: three of `draw`'s side by side."""
+    views = [draw(seed + 100 * view, examples, apart) for view in range(VIEWS)]
+    return {name: np.concatenate([one[name] for one in views], axis=1) for name in NAMES}
+
+
 def make_looks(trunk: dict[str, Floats], tail: dict[str, Floats]) -> dict[str, Looks]:
     classes = np.arange(len(next(iter(trunk.values())))) % 2
     return {name: learn_looks(Pair(trunk[name], tail[name]), classes) for name in trunk}
@@ -45,17 +51,17 @@ def make_looks(trunk: dict[str, Floats], tail: dict[str, Floats]) -> dict[str, L
 
 @pytest.fixture
 def looks() -> dict[str, Looks]:
-    return make_looks(draw(0, 200, 0.5), draw(1, 200, 2.0))
+    return make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0))
 
 
 @pytest.fixture
 def inputs() -> Pair:
-    return Pair(np.concatenate(list(draw(2, 60, 0.5).values())), np.concatenate(list(draw(3, 60, 2.0).values())))
+    return Pair(np.concatenate(list(draw_views(2, 60, 0.3).values())), np.concatenate(list(draw(3, 60, 2.0).values())))
 
 
 def test_without_a_margin_there_is_one_look(looks: dict[str, Looks], inputs: Pair) -> None:
     router = Router(looks, third=math.inf)
-    found, first = router(inputs), router.first(inputs.trunk)
+    found, first = router(inputs), router.first(inputs.trunk[:, :10])
     for field in dataclasses.fields(found):
         assert np.array_equal(getattr(found, field.name), getattr(first, field.name))
     assert set(found.looks) == {1}
@@ -67,7 +73,7 @@ def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
 ) -> None:
     router = Router(looks, math.inf, third)
     found = router(inputs)
-    scores = (router.first.scores(inputs.trunk) + router.fine.scores(inputs.trunk)) / 2
+    scores = (router.first.scores(inputs.trunk[:, :10]) + router.fine.scores(inputs.trunk)) / 2
     if third:
         scores += router.tail.scores(inputs.tail)
     ordered = np.sort(scores, axis=1)
@@ -87,39 +93,39 @@ def test_the_distance_is_the_chosen_tasks_behind_the_trunk(looks: dict[str, Look
 
 
 def test_the_first_looks_statistics_follow_from_the_close_clusters(looks: dict[str, Looks]) -> None:
-    trunk, classes = draw(0, 200, 0.5), np.arange(200) % 2
+    trunk, classes = draw_views(0, 200, 0.3), np.arange(200) % 2
     for name, one in looks.items():
-        direct = signature(trunk[name], classes)
+        direct = signature(trunk[name][:, :10], classes)
         assert len(one.fine.counts) == 2 * min(CLUSTERS, 100 // EXAMPLES_A_CLUSTER)
         assert one.trunk.counts.tolist() == direct.counts.tolist()
-        np.testing.assert_allclose(one.trunk.means, direct.means.astype(np.float64), atol=1e-3)
+        np.testing.assert_allclose(one.trunk.means, direct.means.astype(np.float64), atol=5e-3)
 
         def scatter(found: Signature) -> NDArray[np.float64]:
             factor = found.factor.astype(np.float64)
             return factor.T @ factor + np.diag(found.diagonal.astype(np.float64))
 
-        np.testing.assert_allclose(scatter(one.trunk), scatter(direct), atol=2e-3 * np.abs(scatter(direct)).max())
+        np.testing.assert_allclose(scatter(one.trunk), scatter(direct), atol=2e-2 * np.abs(scatter(direct)).max())
         assert one.trunk.quartic == pytest.approx(direct.quartic, rel=1e-6)
 
 
 def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
     rng = np.random.default_rng(12)
-    means = rng.normal(size=(CANDIDATES + 14, 2, 2, 24))
+    means = rng.normal(size=(CANDIDATES + 14, VIEWS + 1, 2, 24))
     classes = np.arange(120) % 2
 
     def around(task: int, look: int, count: int) -> Floats:
         return normalize(means[task, look][classes[:count]] + rng.normal(size=(count, 24))).astype(np.float32)
 
-    tasks = {
-        f"task {task:02}": learn_looks(Pair(around(task, 0, 120), around(task, 1, 120)), classes)
-        for task in range(CANDIDATES + 14)
-    }
+    def pair(task: int, count: int) -> Pair:
+        return Pair(np.concatenate([around(task, view, count) for view in range(VIEWS)], axis=1), around(task, VIEWS, count))
+
+    tasks = {f"task {task:02}": learn_looks(pair(task, 120), classes) for task in range(CANDIDATES + 14)}
     router = Router(tasks, math.inf, math.inf)
-    inputs = Pair(*(np.concatenate([around(task, look, 4) for task in range(CANDIDATES + 14)]) for look in (0, 1)))
+    inputs = Pair(*(np.concatenate(one) for one in zip(*(pair(task, 4) for task in range(CANDIDATES + 14)), strict=True)))
     found = router(inputs)
-    scores = (router.first.scores(inputs.trunk) + router.fine.scores(inputs.trunk)) / 2 + router.tail.scores(inputs.tail)
+    scores = (router.first.scores(inputs.trunk[:, :24]) + router.fine.scores(inputs.trunk)) / 2 + router.tail.scores(inputs.tail)
     for row, trunk in enumerate(inputs.trunk):
-        among = np.argsort(-router.first.of_tasks(trunk)[0])[:CANDIDATES]
+        among = np.argsort(-router.first.of_tasks(trunk[:24])[0])[:CANDIDATES]
         ordered = sorted(among, key=lambda task: -scores[row, task])
         assert (found.task[row], found.runner_up[row]) == tuple(ordered[:2])
         assert found.score[row] == pytest.approx(scores[row, ordered[0]], rel=1e-4)
@@ -145,7 +151,7 @@ def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_third_look_finds_t
 
 
 def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks(looks: dict[str, Looks]) -> None:
-    trunk, tail = draw(4, 100, 0.5), draw(5, 100, 2.0)
+    trunk, tail = draw_views(4, 100, 0.3), draw(5, 100, 2.0)
     held_out = {name: Pair(trunk[name], tail[name]) for name in NAMES}
     router = route(looks, held_out)
     taken = np.concatenate([router(pair).looks for pair in held_out.values()])
@@ -219,6 +225,7 @@ def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bund
     adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
     slots = {name: array * np.float32(1.15) for name, array in adapter.slots.items()}
     arrays = {**slots, "head.weight": adapter.weight * np.float32(1.15), "head.bias": adapter.bias}
+    arrays |= {"trunk.weight": adapter.trunk_weight, "trunk.bias": adapter.trunk_bias}
     data = adapter_onnx(arrays, base=bundle.manifest.backbone.digest, task=task.name)
     tasks = (dataclasses.replace(task, adapter=reference(data)), *bundle.manifest.tasks[1:])
     shipped = looking_again.manifest

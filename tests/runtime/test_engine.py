@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from made import WORDS, make_texts
 
@@ -12,6 +13,7 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError, TaskError
 from cfedge.lookup import Looks, Signature
+from cfedge.lookup.novelty import HEAD_WEIGHT
 from cfedge_export.adapters import adapter_onnx
 
 
@@ -75,12 +77,16 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
     free, given = engine.predict(mixed), engine.predict(mixed, task="colors")
     assert {one.task for one in free} == {"animals", "colors"}
     for text, one, other in zip(mixed, given, free, strict=True):
-        scores, square = engine.router.first.of_tasks(engine._trunk([text]).features[0])
+        encoded = engine._trunk([text])
+        scores, square = engine.router.first.of_tasks(encoded.features[0][:32])
         assert one.score == pytest.approx(scores[position], rel=1e-5)
         assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
         assert one.distance == pytest.approx(square - 2 * scores[position], rel=1e-4)
         assert (one.runner_up, one.looks) == ("animals", 1)
-        assert one.unknown == (one.distance > thresholds["colors"])
+        adapter = engine.adapters(engine._tasks["colors"].task)
+        best = adapter.adapted(engine.embeddings([text], "colors")[0]).max()
+        assert one.novelty == pytest.approx(one.distance - HEAD_WEIGHT * best, rel=1e-5)
+        assert one.unknown == (one.novelty > thresholds["colors"])
         assert other.looks > 1 or (one.margin > 0) == (other.task == "colors")
 
 
@@ -128,7 +134,7 @@ def test_an_unknown_task_is_refused_with_the_known_ones(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("threshold", "unknown"), [(-1e9, True), (1e9, False)])
-def test_an_input_is_unknown_where_its_distance_is_above_the_tasks_threshold(
+def test_an_input_is_unknown_where_its_novelty_is_above_the_tasks_threshold(
     tiny_bundle: Path, threshold: float, unknown: bool
 ) -> None:
     bundle = read(tiny_bundle)
@@ -143,7 +149,7 @@ def test_features_that_are_not_finite_are_refused(engine: Engine, monkeypatch: p
     class Poisoned:
         def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
             batch, tokens = feeds["input_ids"].shape
-            return [np.zeros((batch, tokens, 32), np.float32), np.full((batch, 32), np.nan, np.float32)]
+            return [np.zeros((batch, tokens, 32), np.float32), np.full((batch, 96), np.nan, np.float32)]
 
     monkeypatch.setattr(engine._trunk, "_session", Poisoned())
     with pytest.raises(InputError, match="features of input 0: expected finite numbers, found NaN"):
@@ -167,6 +173,7 @@ def _with_adapter(bundle: Bundle, **changes: object) -> Bundle:
     task = bundle.manifest.tasks[0]
     adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
     arrays = {**adapter.slots, "head.weight": adapter.weight, "head.bias": adapter.bias}
+    arrays |= {"trunk.weight": adapter.trunk_weight, "trunk.bias": adapter.trunk_bias}
     arrays.update(changes.pop("arrays", {}))  # type: ignore[call-overload]
     arrays = {name: array for name, array in arrays.items() if array is not None}
     stated = {"base": bundle.manifest.backbone.digest, "task": task.name, **changes}
@@ -188,6 +195,9 @@ def _replaced(bundle: Bundle, part: str, data: bytes) -> Bundle:
         ({"task": "other"}, "cfedge.task = animals, found other"),
         ({"arrays": {"head.bias": np.zeros(7, np.float32)}}, r"head.bias float32 \(3,\), found float32 \(7,\)"),
         ({"arrays": {"a.l2.o": None}}, "'a.l2.o'"),
+        ({"arrays": {"trunk.weight": None}}, "'trunk.weight'"),
+        ({"arrays": {"trunk.weight": np.ones((32, 3), np.float32)}}, r"trunk.weight float32 \(96, 3\), found float32 \(32, 3\)"),
+        ({"arrays": {"trunk.bias": np.full(3, np.inf, np.float32)}}, "finite numbers in trunk.bias"),
         ({"arrays": {"a.l9.o": np.ones((1, 32, 2), np.float32)}}, "'a.l9.o'"),
         ({"arrays": {"head.bias": np.full(3, np.nan, np.float32)}}, "finite numbers in head.bias"),
         ({"arrays": {"b.l2.o": np.ones((1, 2, 31), np.float32)}}, r"b.l2.o float32 \(1, 2, 32\), found float32 \(1, 2, 31\)"),
@@ -215,10 +225,26 @@ def test_a_signature_of_another_width_is_refused(tiny_bundle: Path) -> None:
     from cfedge.bundle.files import dump_arrays
 
     other = Signature(
-        np.ones(2, np.int64), np.zeros((2, 16), np.float16), np.zeros((1, 16), np.float16), np.ones(16, np.float32), 1.0
+        np.ones(2, np.int64), np.zeros((2, 16), np.float32), np.zeros((1, 16), np.float32), np.ones(16, np.float32), 1.0
     )
     with pytest.raises(IncompatibleError, match="signature of task 'animals': expected"):
         Engine(_replaced(read(tiny_bundle), "signature", dump_arrays(Looks(other, np.arange(2), 1.0, other).arrays())))
+
+
+def test_a_trunk_without_the_views_is_refused(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle)
+    trunk = onnx.load_from_string(bundle[bundle.manifest.backbone.trunk])
+    concat = next(node for node in trunk.graph.node if "features" in node.output)
+    concat.input[:] = concat.input[:1]
+    next(one for one in trunk.graph.output if one.name == "features").type.tensor_type.shape.dim[1].dim_value = 32
+    ref = reference(trunk.SerializeToString())
+    backbone = dataclasses.replace(bundle.manifest.backbone, trunk=ref)
+    with pytest.raises(IncompatibleError, match=r"trunk: expected features \[batch, 3 x 32\], found"):
+        Engine(
+            Bundle(
+                dataclasses.replace(bundle.manifest, backbone=backbone), {**bundle.objects, ref.sha256: trunk.SerializeToString()}
+            )
+        )
 
 
 def test_a_tail_without_the_slots_is_refused(tiny_bundle: Path) -> None:

@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
 from cfedge.lookup import Lookup, Signature
+from cfedge.lookup.novelty import HEAD_WEIGHT
 from cfedge.train.certificate import ALPHA, Evidence, _status, certify, inspect
 from cfedge.train.signature import signature
 
@@ -30,7 +31,8 @@ def strict_numerics() -> Iterator[None]:
 def certified(signatures: dict[str, Signature], held_out: dict[str, Floats], **choices: float) -> dict[str, Evidence]:
     """Certify one look at the held-out features."""
     lookup = Lookup(signatures)
-    return certify({name: lookup(features) for name, features in held_out.items()}, **choices)
+    best = {name: np.zeros(len(features), np.float32) for name, features in held_out.items()}
+    return certify({name: lookup(features) for name, features in held_out.items()}, best, **choices)
 
 
 # --- the limit --------------------------------------------------------------------------------------------------------
@@ -65,6 +67,26 @@ def test_the_limit_grows_with_errors_and_with_confidence_and_is_above_the_share(
     assert all(later > earlier for earlier, later in itertools.pairwise(limits))
     assert all(limit > errors / 50 for errors, limit in enumerate(limits[:-1]))
     assert upper_limit(3, 50, 0.01) > upper_limit(3, 50, 0.05)
+
+
+# --- the threshold ----------------------------------------------------------------------------------------------------
+
+
+def test_the_threshold_is_of_the_novelty_of_the_examples_that_the_lookup_gives_to_the_task() -> None:
+    rng = np.random.default_rng(7)
+    signatures, points = make_points(2)
+    held_out = (points[0] + rng.normal(size=(40, 2)) * 0.05).astype(np.float32)
+    held_out[:5] = points[1]  # these go to the other task
+    found = Lookup(signatures)(held_out)
+    assert found.task.tolist() == [1] * 5 + [0] * 35
+    best = rng.normal(size=40).astype(np.float32)
+    best[:5] = -1e6  # and would move the threshold far
+    strange = np.sort(found.distance[5:] - HEAD_WEIGHT * best[5:])
+    other = Lookup(signatures)(points[1:])
+    evidence = certify(
+        {"task 0": found, "task 1": other}, {"task 0": best, "task 1": np.zeros(1, np.float32)}, false_reject_rate=0.25
+    )
+    assert evidence["task 0"].threshold == pytest.approx(float(strange[26]), rel=1e-6)  # the 27th of 35: ceil(36 x .75)
 
 
 # --- all tasks together -----------------------------------------------------------------------------------------------

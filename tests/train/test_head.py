@@ -79,7 +79,8 @@ def test_a_task_with_a_closed_form_head_is_exported_and_answered(tiny_workspace:
     others = {name: workspace.task(name) for name in workspace.tasks}
     learned = learn_head(workspace, "food", food(20))
     assert learned.record.settings["method"] == "closed-form head"
-    assert all(not array.any() for name, array in learned.adapter.items() if not name.startswith("head."))
+    assert all(not array.any() for name, array in learned.adapter.items() if not name.startswith("trunk."))
+    assert not learned.held_out.best.any()
     engine = Engine(build(workspace))
     rows = make_texts("food", 8, seed=3)
     answers = engine.predict([text for text, _ in rows], task="food")

@@ -12,7 +12,7 @@ from cfedge.runtime.engine import Prediction
 from cfedge.train.metrics import forgetting, risk_coverage, score, unknown_detection
 
 
-def answer(task: str = "rooms", label: str = "heat", *, distance: float = 0.0, unknown: bool = False) -> Prediction:
+def answer(task: str = "rooms", label: str = "heat", *, novelty: float = 0.0, unknown: bool = False) -> Prediction:
     return Prediction(
         task=task,
         label=label,
@@ -20,7 +20,8 @@ def answer(task: str = "rooms", label: str = "heat", *, distance: float = 0.0, u
         score=0.0,
         margin=None,
         runner_up=None,
-        distance=distance,
+        distance=-7.0,
+        novelty=novelty,
         looks=1,
         unknown=unknown,
         reason="far away" if unknown else None,
@@ -119,8 +120,8 @@ def test_one_task_is_not_forgotten() -> None:
 # --- unknown inputs ---------------------------------------------------------------------------------------------------
 
 
-def answers(distances: list[float], *, above: float = np.inf) -> list[Prediction]:
-    return [answer(distance=distance, unknown=distance > above) for distance in distances]
+def answers(novelties: list[float], *, above: float = np.inf) -> list[Prediction]:
+    return [answer(novelty=novelty, unknown=novelty > above) for novelty in novelties]
 
 
 def test_auroc_is_the_share_of_pairs_in_order_and_ties_count_half() -> None:

@@ -12,17 +12,13 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
-from cfedge.lookup import Lookup, Pair, Signature
+from cfedge.lookup import VIEWS, Lookup, Pair, Signature
 from cfedge.lookup.clusters import SHRINKAGE_FACTOR
 from cfedge.train.signature import CLUSTERS, FACTOR_RANK, clusters_of, learn_looks, signature
-
-#: Of float16 with its 11 bits: half a step, relative; and the least number below which steps are absolute.
-HALF_STEP, HALF_LEAST = 2.0**-11, 2.0**-24
 
 
 @pytest.fixture(autouse=True)
 def strict_numerics() -> Iterator[None]:
-    # Underflow is left out: what is below float16's least number is stored as 0, as it should be.
     with np.errstate(all="raise"):
         yield
 
@@ -55,10 +51,16 @@ def rebuilt(one: Signature) -> NDArray[np.float64]:
     return scatter
 
 
+def half_steps(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    """[K, 1], half of the least power of two of which 127 reach over each row."""
+    largest = np.abs(rows.astype(np.float64)).max(axis=1, keepdims=True)
+    return np.array([[min(2.0**power for power in range(-60, 9) if 127 * 2.0**power >= one) / 2] for one in largest[:, 0]])
+
+
 def rounding(one: Signature) -> NDArray[np.float64]:
-    """[D, D], how much float16 may move F' F: sum_k |f_ki| e_kj + e_ki |f_kj|, with e half a step of each number."""
-    size = np.abs(one.factor.astype(np.float64))
-    step = size * HALF_STEP + HALF_LEAST
+    """[D, D], how much rounding may move F' F: sum_k |f_ki| e_kj + e_ki |f_kj|, with e half a step of each row."""
+    size = np.abs(one.factor.astype(np.float64)) + (half_steps(one.factor) if len(one.factor) else 0)
+    step = np.broadcast_to(half_steps(one.factor), size.shape) if len(one.factor) else size
     moved: NDArray[np.float64] = (size.T @ step + step.T @ size) * 1.01
     return moved
 
@@ -70,17 +72,20 @@ def test_counts_and_means_are_those_of_the_classes() -> None:
     assert found.counts.tolist() == [int((classes == label).sum()) for label in range(3)]
     assert len(set(found.counts.tolist())) > 1
     expected = np.stack([features[classes == label].astype(np.float64).mean(axis=0) for label in range(3)])
-    np.testing.assert_allclose(found.means.astype(np.float64), expected, rtol=HALF_STEP, atol=HALF_LEAST)
+    assert (np.abs(found.means - expected) <= half_steps(expected)).all()
 
 
 def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
     found = signature(*make_data(1, width=20, classes=4), rank=6)
     assert (found.counts.dtype, found.counts.shape) == (np.int64, (4,))
-    assert (found.means.dtype, found.means.shape) == (np.float16, (4, 20))
-    assert (found.factor.dtype, found.factor.shape) == (np.float16, (6, 20))
+    assert (found.means.dtype, found.means.shape) == (np.float32, (4, 20))
+    assert (found.factor.dtype, found.factor.shape) == (np.float32, (6, 20))
     assert (found.diagonal.dtype, found.diagonal.shape) == (np.float32, (20,))
     again = Signature.from_arrays(found.arrays(), "task heating", 20)
     assert again.quartic == found.quartic
+    assert {array.dtype for name, array in found.arrays().items() if name in ("means", "factor")} == {np.dtype(np.int8)}
+    assert again.means.tobytes() == found.means.tobytes()
+    assert again.factor.tobytes() == found.factor.tobytes()
 
 
 def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full() -> None:
@@ -89,7 +94,7 @@ def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full() -> None:
     assert found.factor.shape == (20, 20)
     error = np.abs(rebuilt(found) - scatter_of(*data))
     assert (error <= rounding(found)).all()
-    assert error.max() < 2e-3 * np.abs(scatter_of(*data)).max()
+    assert error.max() < 2e-2 * np.abs(scatter_of(*data)).max()
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3, 19])
@@ -109,10 +114,10 @@ def test_the_factor_takes_the_directions_of_largest_scatter() -> None:
     for rank in (1, 4, 10):
         found = signature(*data, rank=rank)
         lengths = (found.factor.astype(np.float64) ** 2).sum(axis=1)
-        np.testing.assert_allclose(lengths, values[:rank], rtol=1e-3)
+        np.testing.assert_allclose(lengths, values[:rank], rtol=1e-2)
         # No factor of that rank leaves less of the scatter out (Eckart and Young).
         left = np.linalg.norm(scatter - found.factor.astype(np.float64).T @ found.factor.astype(np.float64))
-        assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=1e-2)
+        assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=2e-2)
 
 
 def test_the_default_rank_is_a_limit() -> None:
@@ -136,7 +141,7 @@ def test_one_example_a_class_leaves_no_scatter() -> None:
     assert found.factor.shape == (0, 20)
     assert (found.diagonal == 0).all()
     assert found.quartic == 0.0
-    np.testing.assert_allclose(found.means.astype(np.float64), features, rtol=HALF_STEP, atol=HALF_LEAST)
+    assert (np.abs(found.means - features) <= half_steps(features)).all()
 
 
 def test_repeated_examples_leave_no_scatter() -> None:
@@ -166,16 +171,16 @@ def test_the_order_of_the_examples_does_not_matter() -> None:
     order = np.random.default_rng(0).permutation(len(classes))
     one, other = signature(features, classes), signature(features[order], classes[order])
     np.testing.assert_array_equal(one.counts, other.counts)
-    np.testing.assert_allclose(one.means.astype(np.float64), other.means.astype(np.float64), rtol=2 * HALF_STEP, atol=HALF_LEAST)
+    assert (np.abs(one.means - other.means) <= 2 * half_steps(one.means)).all()
     assert (np.abs(rebuilt(one) - rebuilt(other)) <= 2 * rounding(one)).all()
 
 
 def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say() -> None:
-    # From features to intensity, float16 factor included: 1 % is what its rounding may move.
+    # From features to intensity, int8 factor included: 2 % is what its rounding may move.
     data = make_data(12, examples=2000)
     expected = SHRINKAGE_FACTOR * ledoit_wolf_shrinkage(residuals_of(*data), assume_centered=True)
     assert 0 < expected < 1
-    assert Lookup({"a": signature(*data)}).shrinkage == pytest.approx(expected, rel=1e-2)
+    assert Lookup({"a": signature(*data)}).shrinkage == pytest.approx(expected, rel=2e-2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -208,10 +213,10 @@ def test_rows_that_coincide_make_no_more_clusters_than_there_are_points() -> Non
     assert clusters_of(x, 1, np.random.default_rng(0)).tolist() == [0] * 10
 
 
-@pytest.mark.parametrize(("examples", "clusters"), [(19, 1), (40, 2), (100, 5), (400, CLUSTERS)])
-def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_five(examples: int, clusters: int) -> None:
+@pytest.mark.parametrize(("examples", "clusters"), [(19, 1), (40, 2), (100, 3), (400, CLUSTERS)])
+def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_three(examples: int, clusters: int) -> None:
     rng = np.random.default_rng(1)
     features = normalize(rng.normal(size=(2 * examples, 12))).astype(np.float32)
-    looks = learn_looks(Pair(features, features), np.arange(2 * examples) % 2)
+    looks = learn_looks(Pair(np.tile(features, VIEWS), features), np.arange(2 * examples) % 2)
     assert looks.owners.tolist() == [0] * clusters + [1] * clusters
     assert looks.tail.counts.tolist() == [examples, examples]

@@ -22,6 +22,7 @@ from cfedge.bundle.files import dump_arrays, load_arrays, reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import CfedgeError, DamagedError, IncompatibleError, StorageError, TaskError, WorkspaceError
 from cfedge.lookup import Looks, Pair, Signature
+from cfedge.lookup.signature import on_grid
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
 FILES = {
@@ -43,18 +44,20 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
     adapter = {
         "a.l2.o": rng.normal(size=(1, 4, 2)).astype(np.float32), "b.l2.o": rng.normal(size=(1, 2, 4)).astype(np.float32),
         "head.weight": rng.normal(size=(4, len(classes))).astype(np.float32), "head.bias": np.zeros(len(classes), np.float32),
+        "trunk.weight": rng.normal(size=(12, len(classes))).astype(np.float32), "trunk.bias": np.zeros(len(classes), np.float32),
     }  # fmt: skip
 
-    def signature(clusters: int, examples: int) -> Signature:
+    def signature(clusters: int, examples: int, width: int) -> Signature:
         return Signature(
-            counts=np.full(clusters, examples, np.int64), means=rng.normal(size=(clusters, 4)).astype(np.float16),
-            factor=rng.normal(size=(2, 4)).astype(np.float16), diagonal=np.ones(4, np.float32), quartic=1.25,
+            counts=np.full(clusters, examples, np.int64), means=on_grid(rng.normal(size=(clusters, width))),
+            factor=on_grid(rng.normal(size=(2, width))), diagonal=np.ones(width, np.float32), quartic=1.25,
         )  # fmt: skip
 
     owners = np.repeat(np.arange(len(classes)), 2)
-    looks = Looks(signature(2 * len(classes), 3), owners, 1.5, signature(len(classes), 6))
-    features = Pair(*(rng.normal(size=(2, 4)).astype(np.float32) for _ in Pair._fields))
-    return LearnedTask(record, adapter, looks, HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features))
+    looks = Looks(signature(2 * len(classes), 3, 12), owners, 1.5, signature(len(classes), 6, 4))
+    features = Pair(*(rng.normal(size=(2, width)).astype(np.float32) for width in (12, 4)))
+    best = np.array([1.5, -2], np.float32)
+    return LearnedTask(record, adapter, looks, HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features, best))
 
 
 LIGHTS = made("lights", ("on", "off"), seed=1)

@@ -1,0 +1,32 @@
+"""How little does an input look like anything learned? The lookup's distance and the chosen task's own head say it together.
+
+The head learned to tell its task's classes apart, and knows nothing of others: what it does not know it scores low. Both
+are there anyway, so the better answer costs nothing (docs/decisions/lookup.md).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["HEAD_WEIGHT", "novelty"]
+
+_Number = TypeVar("_Number", float, NDArray[np.float32])
+
+#: Nats of distance that a unit of the head's best score outweighs; chosen on CLINC150's validation split.
+HEAD_WEIGHT = 20.0
+
+
+def novelty(distance: _Number, best: _Number) -> _Number:
+    """Return ``distance - HEAD_WEIGHT best``: high for inputs of no task.
+
+    Parameters
+    ----------
+    distance
+        Relative Mahalanobis distance to the nearest cluster (`cfedge.lookup.Lookup`).
+    best
+        The largest score of the chosen task's adapted head (`cfedge.runtime.adapter.Adapter.adapted`); 0 for a closed-form head.
+    """
+    return distance - HEAD_WEIGHT * best
