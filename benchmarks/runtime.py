@@ -1,8 +1,9 @@
-"""The engine beyond one call: switching tasks, mixed batches, ten thousand calls, cold start, a task added while it is open.
+"""The engine beyond one call: switching tasks, mixed batches, ten thousand calls, a thousand tasks, cold start, a task added while
+it is open.
 
 Pairs are interleaved in one process and measured in several processes; ratios are of medians, the median process is quoted. The ten tasks are
 CLINC150's, learned for one epoch: what is timed does not depend on what was learned. A hundred tasks are these under other names,
-each with its own files.
+each with its own files; a thousand have, but for the ten, class means that are drawn as theirs lie.
 """
 
 from __future__ import annotations
@@ -20,14 +21,24 @@ from typing import Any
 import numpy as np
 import onnx
 import record
-from latency import interleaved, ten_tasks
+from latency import default_session, interleaved, ten_tasks
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, read, reference, write
+from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, read, reference, write
+from cfedge.lookup import Looks
+from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
+from cfedge.lookup.signature import on_grid
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
+from cfedge.train.backbones import find
+from cfedge_export.encoder import to_onnx
+from cfedge_export.schemes import SCHEMES
 
 BATCH = 32
+#: Of adapters in memory, a fifth of the hundred and a fiftieth of the thousand.
+ADAPTER_BYTES = 5_000_000
+#: Of the drawn class means' distances, as in `benchmarks/lookup.py`.
+APART = 0.6
 
 
 def renamed(bundle: Bundle, copies: int) -> Bundle:
@@ -48,6 +59,56 @@ def renamed(bundle: Bundle, copies: int) -> Bundle:
     backbone = bundle.manifest.backbone
     used |= {backbone.trunk.sha256, backbone.tail.sha256, backbone.tokenizer.sha256}
     return Bundle(replace(bundle.manifest, tasks=tuple(tasks)), {name: objects[name] for name in used})
+
+
+class Cloud:
+    """Class means float64 [C, D] of some tasks, and others drawn as they lie."""
+
+    def __init__(self, means: list[np.ndarray]) -> None:
+        self.center = np.concatenate(means).mean(axis=0)
+        apart = np.concatenate(means) - self.center
+        _, scale, axes = np.linalg.svd(apart, full_matrices=False)
+        self.axes = axes * (scale / np.sqrt(len(apart)))[:, None]
+        between = np.mean([((one.mean(axis=0) - self.center) ** 2).sum() for one in means])
+        self.share = float(between / (apart**2).sum(axis=1).mean())
+
+    def draw(self, classes: int, rng: np.random.Generator) -> np.ndarray:
+        of_task, of_class = rng.normal(size=(1, len(self.axes))), rng.normal(size=(classes, len(self.axes)))
+        return self.center + APART * (np.sqrt(self.share) * of_task + np.sqrt(1 - self.share) * of_class) @ self.axes
+
+
+def class_means(looks: Looks) -> np.ndarray:
+    """Of all views behind the trunk, float64 [C, V D]."""
+    weighted = looks.fine.means.astype(np.float64) * looks.fine.counts[:, None]
+    sums = np.zeros((len(looks.tail.counts), weighted.shape[1]))
+    np.add.at(sums, looks.owners, weighted)
+    return sums / looks.tail.counts[:, None]
+
+
+def thousand_tasks(bundle: Bundle) -> Bundle:
+    """The ten tasks, and 990 with their files but other places in the lookup's space."""
+    many = renamed(bundle, 100)
+    width = bundle.manifest.backbone.width
+    looks = [
+        Looks.from_arrays(load_arrays(bundle[task.signature], task.name), task.name, width) for task in bundle.manifest.tasks
+    ]
+    means = [class_means(one) for one in looks]
+    clouds = {"trunk": Cloud(means), "tail": Cloud([one.tail.means.astype(np.float64) for one in looks])}
+    rng = np.random.default_rng(0)
+    objects, tasks = dict(many.objects), []
+    for number, task in enumerate(many.manifest.tasks):
+        if number >= len(looks):
+            real = looks[number % len(looks)]
+            classes = len(real.tail.counts)
+            moved = (clouds["trunk"].draw(classes, rng) - means[number % len(looks)])[real.owners]
+            fine = replace(real.fine, means=on_grid(real.fine.means + moved))
+            tail = replace(real.tail, means=on_grid(clouds["tail"].draw(classes, rng)))
+            data = dump_arrays(replace(real, fine=fine, tail=tail).arrays())
+            task = replace(task, signature=reference(data))
+            objects[task.signature.sha256] = data
+        tasks.append(task)
+    manifest = replace(many.manifest, tasks=tuple(tasks))
+    return Bundle(manifest, {ref.sha256: objects[ref.sha256] for ref in manifest.files().values()})
 
 
 def ratio(times: dict[str, list[float]], of: str, to: str) -> float:
@@ -89,8 +150,8 @@ def mixed(folder: Path, seed: int) -> dict[str, float]:
 
 
 def endurance(folder: Path, seed: int) -> dict[str, float]:
-    """Memory over ten thousand calls on a hundred tasks, and the CPU time of an engine that nobody asks."""
-    engine = Engine(read(folder / "hundred"))
+    """Memory over ten thousand calls on a hundred tasks, of which a fifth is in memory, and the CPU time of an engine that nobody asks."""
+    engine = Engine(read(folder / "hundred", lean=True), adapter_bytes=ADAPTER_BYTES)
     texts = [text for text, _ in record.clinc150()[0]["test"]]
     rng = np.random.default_rng(seed)
     memory = []
@@ -100,6 +161,7 @@ def endurance(folder: Path, seed: int) -> dict[str, float]:
             memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
     half = np.array(memory[len(memory) // 4 :])  # the first calls fill caches
     slope = np.polyfit(np.arange(len(half)) * 250, half, 1)[0]
+    adapters = engine.adapters.stats
     busy = time.process_time()
     time.sleep(5)
     return {
@@ -107,6 +169,57 @@ def endurance(folder: Path, seed: int) -> dict[str, float]:
         "rss_slope_bytes_per_1000_calls": float(slope * 1000),
         "rss_noise_bytes": float(np.std(np.diff(half))),
         "idle_cpu_share": (time.process_time() - busy) / 5,
+        "adapters_kept": adapters.kept,
+        "adapter_hits": adapters.hits,
+        "adapter_evictions": adapters.evictions,
+    }
+
+
+def thousand(folder: Path, seed: int) -> dict[str, float]:
+    """One text at a time with a thousand tasks, against the bare, unsplit backbone; with every adapter new, against the same one."""
+    start = time.perf_counter()
+    engine = Engine(read(folder / "thousand", lean=True), adapter_bytes=ADAPTER_BYTES, passed=True)
+    opened = time.perf_counter() - start
+    rng = np.random.default_rng(seed)
+    data = record.clinc150()[0]["test"]
+    texts = [data[row][0] for row in rng.permutation(len(data))]
+    # As an export sets them: of held-out inputs a share takes the second look, and a share of these the third.
+    features = engine._trunk(texts[:400]).features
+    router = engine.router
+    router.second = router.third = 0.0
+    margins = [router.look(row).margin for row in features]
+    router.second = float(np.quantile(margins, SECOND_LOOK_SHARE))
+    closer = [
+        router.look_again(row, None).margin for row, margin in zip(features, margins, strict=True) if margin < router.second
+    ]
+    router.third = float(np.quantile(closer, THIRD_LOOK_SHARE / SECOND_LOOK_SHARE))
+    engine.warm_up()
+    texts = texts[400:700]
+    ids = [engine._trunk._preprocess(text).ids for text in texts]
+    session = default_session((folder / "unsplit.onnx").read_bytes())
+    looks: list[int] = []
+    times = interleaved(
+        {
+            "engine": lambda row: looks.append(engine.predict([texts[row]])[0].looks),
+            "bare": lambda row: session.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
+        },
+        len(texts),
+        seed,
+    )
+    fresh = rng.permutation(len(engine.tasks))
+    calls = {
+        "new": lambda row: engine.predict([texts[row]], task=engine.tasks[fresh[row]]),
+        "same": lambda row: engine.predict([texts[row]], task=engine.tasks[0]),
+    }
+    switched = interleaved(calls, len(texts), seed)
+    return {
+        "ratio": ratio(times, "engine", "bare"),
+        "ms": float(np.median(times["engine"])),
+        "second_look_share": float(np.mean([one > 1 for one in looks])),
+        "third_look_share": float(np.mean([one > 2 for one in looks])),
+        "ms_to_read_an_adapter": float(np.median(switched["new"]) - np.median(switched["same"])),
+        "open_seconds": opened,
+        "rss_bytes": float(int(Path("/proc/self/statm").read_text().split()[1]) * 4096),
     }
 
 
@@ -221,7 +334,15 @@ def cold_start(folder: Path, runs: int) -> dict[str, float]:
     }
 
 
-MEASURES = {"switching": switching, "mixed": mixed, "outside": outside, "proteus": proteus, "hot": hot, "endurance": endurance}
+MEASURES = {
+    "switching": switching,
+    "mixed": mixed,
+    "outside": outside,
+    "proteus": proteus,
+    "hot": hot,
+    "thousand": thousand,
+    "endurance": endurance,
+}
 
 
 def main() -> None:
@@ -240,6 +361,9 @@ def main() -> None:
         bundle = read(options.bundle) if options.bundle else ten_tasks(folder / "ws")
         write(bundle, folder / "bundle")
         write(renamed(bundle, 10), folder / "hundred")
+        write(thousand_tasks(bundle), folder / "thousand")
+        unsplit = SCHEMES[bundle.manifest.backbone.scheme].ship(to_onnx(find("minilm-l6").folder))
+        (folder / "unsplit.onnx").write_bytes(unsplit.SerializeToString())
         figures["cold_start"] = cold_start(folder, 2 * options.processes)
         for name in MEASURES:
             found = []

@@ -6,17 +6,15 @@ Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of tho
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cfedge.errors import CfedgeError
+from cfedge.version import __version__
 
 if TYPE_CHECKING:
     from cfedge.runtime.engine import Engine, Prediction
 
 __all__ = ["CfedgeError", "Engine", "Prediction", "__version__"]
-
-__version__ = version("cfedge")
 
 
 def __getattr__(name: str) -> Any:

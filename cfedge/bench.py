@@ -5,26 +5,29 @@ The texts are the bundle's golden ones. Every child uses the same session settin
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.device import Machine, probe
 from cfedge.footprint import Quantiles, child, golden_texts, of_bundle, quantiles
+from cfedge.runtime.adapters import AdapterStats
 from cfedge.store import bundle_at
 
 __all__ = ["Bench", "measure"]
 
 _COLD = """
-import sys
+import json, sys
 from cfedge import Engine
-print(Engine.open(sys.argv[1], threads=int(sys.argv[2])).predict([sys.argv[3]])[0].label, flush=True)
+limit = json.loads(sys.argv[3])
+print(Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=limit).predict([sys.argv[4]])[0].label, flush=True)
 """
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One bundle on one machine; times in milliseconds, sizes in bytes."""
+    """One bundle on one machine; times in milliseconds, sizes in bytes; `adapters` after the timed calls."""
 
     machine: Machine
     threads: int
@@ -32,11 +35,12 @@ class Bench:
     latency_ms: Quantiles
     cold_start_ms: Quantiles
     peak_rss_bytes: int
+    adapters: AdapterStats | None
     backbone_bytes: int
     task_bytes: dict[str, int]
 
 
-def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int = 5) -> Bench:
+def measure(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int | None = None, cold_starts: int = 5) -> Bench:
     """Measure the bundle, or what answers of the store, in `path`.
 
     Parameters
@@ -45,16 +49,19 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int =
         Timed calls with one text, after 20 untimed ones.
     threads
         Of ONNX Runtime.
+    adapter_bytes
+        Of adapters kept in memory; None: no limit.
     cold_starts
         New processes timed from start to first answer.
     """
     bundle = bundle_at(path)
     texts = golden_texts(bundle)
-    warm = of_bundle(path, runs=runs, threads=threads)
+    warm = of_bundle(path, runs=runs, threads=threads, adapter_bytes=adapter_bytes)
+    settings = [str(path), str(threads), json.dumps(adapter_bytes)]
     cold = []
     for run in range(-1, cold_starts):  # the first answers the golden vectors, where that is still to be done
         start = time.perf_counter()
-        child(_COLD, [str(path), str(threads), texts[run % len(texts)]])
+        child(_COLD, [*settings, texts[run % len(texts)]])
         cold.append(1e3 * (time.perf_counter() - start))
     backbone = bundle.manifest.backbone
     return Bench(
@@ -64,6 +71,7 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, cold_starts: int =
         latency_ms=warm.latency_ms,
         cold_start_ms=quantiles(cold[1:]),
         peak_rss_bytes=warm.peak_rss_bytes,
+        adapters=warm.adapters,
         backbone_bytes=backbone.trunk.size + backbone.tail.size + backbone.tokenizer.size,
         task_bytes={task.name: task.adapter.size + task.signature.size + task.golden.size for task in bundle.manifest.tasks},
     )

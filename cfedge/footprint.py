@@ -21,6 +21,7 @@ import numpy as np
 from cfedge.bundle.files import Bundle, load_note
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError
+from cfedge.runtime.adapters import AdapterStats
 from cfedge.store import bundle_at
 
 __all__ = ["Footprint", "Quantiles", "child", "golden_texts", "of_backbone", "of_bundle", "quantiles"]
@@ -29,7 +30,7 @@ __all__ = ["Footprint", "Quantiles", "child", "golden_texts", "of_backbone", "of
 UNTIMED = 20
 
 _ANSWER = """
-import json, sys, time
+import dataclasses, json, sys, time
 from cfedge.device import peak_rss_bytes
 OPEN
 texts, runs, untimed, times = json.loads(sys.stdin.read()), int(sys.argv[3]), int(sys.argv[4]), []
@@ -37,12 +38,13 @@ for run in range(runs + untimed):
     start = time.perf_counter()
     answer(texts[run % len(texts)])
     times.append(1e3 * (time.perf_counter() - start))
-print(json.dumps({"ms": times[untimed:], "rss": peak_rss_bytes()}))
+print(json.dumps({"ms": times[untimed:], "rss": peak_rss_bytes(), "adapters": stats()}))
 """
 _BUNDLE = """
 from cfedge import Engine
-engine = Engine.open(sys.argv[1], threads=int(sys.argv[2]))
+engine = Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=json.loads(sys.argv[5]))
 answer = lambda text: engine.predict([text])
+stats = lambda: dataclasses.asdict(engine.adapters.stats)
 """
 _BACKBONE = """
 from pathlib import Path
@@ -56,6 +58,7 @@ tail = Tail((folder / "tail.onnx").read_bytes(), backbone, threads=threads)
 slots = {f"a.{slot.name}": np.zeros((1, slot.rows, 8), np.float32) for slot in backbone.slots}
 slots |= {f"b.{slot.name}": np.zeros((1, 8, slot.columns), np.float32) for slot in backbone.slots}
 answer = lambda text: tail(trunk([text]).hidden, [slots])
+stats = lambda: None
 """
 
 
@@ -76,17 +79,23 @@ class Footprint:
     threads: int
     latency_ms: Quantiles
     peak_rss_bytes: int
+    adapters: AdapterStats | None = None
 
 
-def of_bundle(path: Path, *, runs: int = 200, threads: int = 1) -> Footprint:
+def of_bundle(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int | None = None) -> Footprint:
     """Measure an engine on the bundle or store in `path`: `runs` timed answers to its golden texts in turn.
+
+    Parameters
+    ----------
+    adapter_bytes
+        See `cfedge.Engine.open`.
 
     Raises
     ------
     CfedgeError
         The child did not answer.
     """
-    return _measured(_BUNDLE, path, golden_texts(bundle_at(path)), runs, threads)
+    return _measured(_BUNDLE, path, golden_texts(bundle_at(path)), runs, threads, adapter_bytes)
 
 
 def of_backbone(
@@ -145,11 +154,14 @@ def quantiles(times_ms: Sequence[float]) -> Quantiles:
     return Quantiles(p50, p90, p99, len(times_ms))
 
 
-def _measured(opening: str, path: Path, texts: Sequence[str], runs: int, threads: int) -> Footprint:
+def _measured(
+    opening: str, path: Path, texts: Sequence[str], runs: int, threads: int, adapter_bytes: int | None = None
+) -> Footprint:
     code = _ANSWER.replace("OPEN", opening.strip())
     with tempfile.TemporaryDirectory(prefix="cfedge-cache-") as cache:
-        arguments = [str(path), str(threads), str(runs), str(UNTIMED)]
+        arguments = [str(path), str(threads), str(runs), str(UNTIMED), json.dumps(adapter_bytes)]
         found = json.loads(child(code, arguments, json.dumps(list(texts)), {"CFEDGE_CACHE": cache}))
     if found["rss"] is None:
         raise CfedgeError("bench: expected a system that tells a process's peak memory, found none; measure it from outside")
-    return Footprint(threads, quantiles(found["ms"]), found["rss"])
+    adapters = None if found["adapters"] is None else AdapterStats(**found["adapters"])
+    return Footprint(threads, quantiles(found["ms"]), found["rss"], adapters)

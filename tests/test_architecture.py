@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = [
-    ("cfedge.errors", "cfedge.progress"),
+    ("cfedge.errors", "cfedge.progress", "cfedge.version"),
     ("cfedge.storage", "cfedge.lookup", "cfedge.device", "cfedge.bundle.manifest", "cfedge.confidence"),
     ("cfedge.bundle.files", "cfedge.bundle", "cfedge.catalogue"),
     ("cfedge.store",),

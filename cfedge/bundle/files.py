@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from cfedge.bundle.manifest import LIMITS, FileRef, Manifest, parse, serialize
 from cfedge.errors import DamagedError, IncompatibleError, SchemaError, StorageError
 from cfedge.storage import new_folder, write_file
 
-__all__ = ["Bundle", "dump_arrays", "load_arrays", "load_note", "read", "read_objects", "reference", "write"]
+__all__ = ["Bundle", "Objects", "dump_arrays", "load_arrays", "load_note", "read", "read_objects", "reference", "write"]
 
 _MANIFEST, _OBJECTS = "manifest.json", "objects"
 
@@ -37,14 +38,63 @@ class Bundle:
     def __getitem__(self, ref: FileRef) -> bytes:
         return self.objects[ref.sha256]
 
+    def source(self, ref: FileRef) -> Callable[[], bytes]:
+        """Return what gives the bytes of `ref`: from memory, or from the disk with every check where they were not kept."""
+        if isinstance(self.objects, Objects):
+            return self.objects.source(ref.sha256)
+        data = self.objects[ref.sha256]
+        return lambda: data
+
+
+class Objects(Mapping[str, bytes]):
+    """The files that a manifest names, by SHA-256, all of them checked; those that are not in memory are read, and checked, each time.
+
+    Parameters
+    ----------
+    folder
+        Of objects.
+    files
+        Role and reference by SHA-256.
+    held
+        The bytes of some.
+    """
+
+    def __init__(self, folder: Path, files: Mapping[str, tuple[str, FileRef]], held: Mapping[str, bytes]) -> None:
+        self._folder, self._files, self._held = folder, files, held
+
+    def __getitem__(self, sha256: str) -> bytes:
+        return self.source(sha256)()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def on_disk(self) -> Objects:
+        """Return the same files with none in memory."""
+        return Objects(self._folder, self._files, {})
+
+    def source(self, sha256: str) -> Callable[[], bytes]:
+        """Return what gives the bytes of one file, and holds no other's."""
+        if sha256 in self._held:
+            data = self._held[sha256]
+            return lambda: data
+        return partial(_object, self._folder / sha256, *self._files[sha256])
+
 
 def reference(data: bytes) -> FileRef:
     """Name `data` by its content."""
     return FileRef(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def read(folder: Path) -> Bundle:
+def read(folder: Path, *, lean: bool = False) -> Bundle:
     """Read a bundle.
+
+    Parameters
+    ----------
+    lean
+        See `read_objects`.
 
     Raises
     ------
@@ -62,7 +112,7 @@ def read(folder: Path) -> Bundle:
         manifest = parse(data)
     except SchemaError as error:
         raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
-    objects = read_objects(folder / _OBJECTS, manifest)
+    objects = read_objects(folder / _OBJECTS, manifest, lean=lean)
     try:
         beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
@@ -78,16 +128,27 @@ def read(folder: Path) -> Bundle:
     return Bundle(manifest, objects)
 
 
-def read_objects(folder: Path, manifest: Manifest, skip: Collection[str] = ()) -> dict[str, bytes]:
+def read_objects(folder: Path, manifest: Manifest, skip: Collection[str] = (), *, lean: bool = False) -> Objects:
     """Read every file that `manifest` names from a folder of objects, but for the SHA-256 in `skip`.
+
+    Parameters
+    ----------
+    lean
+        Keep no files of tasks in memory: they are checked like the rest, and read and checked again when they are asked for.
 
     Raises
     ------
     DamagedError, StorageError
         See `read`.
     """
-    roles = manifest.files().items()
-    return {ref.sha256: _object(folder / ref.sha256, role, ref) for role, ref in roles if ref.sha256 not in skip}
+    files = {ref.sha256: (role, ref) for role, ref in manifest.files().items() if ref.sha256 not in skip}
+    dropped = {ref.sha256 for task in manifest.tasks for ref in (task.adapter, task.signature, task.golden)} if lean else set()
+    held = {}
+    for name, (role, ref) in files.items():
+        data = _object(folder / name, role, ref)
+        if name not in dropped:
+            held[name] = data
+    return Objects(folder, files, held)
 
 
 def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:

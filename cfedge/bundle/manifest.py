@@ -87,7 +87,7 @@ class Backbone:
     tail: FileRef
     tokenizer: FileRef
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that decides what the backbone computes; adapters name it."""
         decisive = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("name", "source_sha256")}
@@ -202,6 +202,7 @@ def parse(data: bytes) -> Manifest:
         raise SchemaError("manifest: expected canonical JSON, found other spacing or order; get the bundle again")
     manifest: Manifest = typed(Manifest, body, "manifest")
     _check(manifest)
+    manifest.__dict__["digest"] = hashlib.sha256(data).hexdigest()  # what is canonical has no other bytes
     return manifest
 
 

@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from cfedge.cli.show import print_json, print_table, size
+from cfedge.cli.show import parse_size, print_json, print_table, size
 from cfedge.errors import InputError
 
 if TYPE_CHECKING:
     from cfedge.runtime.engine import Prediction
 
 BUNDLE = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync.")]
+ADAPTER_MEMORY = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Of adapters kept in memory, such as 16MB; others are read from the disk again when needed. Without it: no limit.",
+    ),
+]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 #: Lines after which the monitor's counts are written.
@@ -42,6 +49,7 @@ def predict(
     monitor: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Count unknown inputs and thin margins there; warn where inputs change.")
     ] = None,
+    adapter_memory: ADAPTER_MEMORY = None,
     json: JSON = False,
 ) -> None:
     """Answer texts: task, label, evidence, or unknown.
@@ -54,7 +62,8 @@ def predict(
     from cfedge.runtime.drift import Monitor
     from cfedge.runtime.engine import Engine
 
-    engine = Engine.open(bundle, threads=load_profile(profile).threads.value if profile else threads)
+    threads = load_profile(profile).threads.value if profile else threads
+    engine = Engine.open(bundle, threads=threads, adapter_bytes=_limit(adapter_memory))
     counts = Monitor.load(monitor, engine.manifest) if monitor else None
 
     def shown(text: str, one: Prediction) -> None:
@@ -126,17 +135,19 @@ def bench(
     runs: Annotated[int, typer.Option(min=10, help="Timed single-text calls.")] = 200,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    adapter_memory: ADAPTER_MEMORY = None,
     json: JSON = False,
 ) -> None:
     """Time the engine on this machine: cold start, latency, memory, sizes."""
     from cfedge.bench import measure
     from cfedge.device import load_profile
 
-    found = measure(bundle, runs=runs, threads=load_profile(profile).threads.value if profile else threads)
+    threads = load_profile(profile).threads.value if profile else threads
+    found = measure(bundle, runs=runs, threads=threads, adapter_bytes=_limit(adapter_memory))
     if json:
         print_json(dataclasses.asdict(found))
         return
-    latency, cold = found.latency_ms, found.cold_start_ms
+    latency, cold, adapters = found.latency_ms, found.cold_start_ms, found.adapters
     print_table(
         f"{bundle}: {found.tasks} tasks, {found.threads} thread, {found.machine.cpu}",
         ("what", "value", "n"),
@@ -144,10 +155,20 @@ def bench(
             ("one text, p50 / p90 / p99", f"{latency.p50:.2f} / {latency.p90:.2f} / {latency.p99:.2f} ms", latency.n),
             ("process start to first answer, p50 / p90 / p99", f"{cold.p50:.0f} / {cold.p90:.0f} / {cold.p99:.0f} ms", cold.n),
             ("peak memory", size(found.peak_rss_bytes), 1),
+            (f"adapters in memory, {size(adapters.kept_bytes)}", adapters.kept, 1),
+            (
+                "uses that found theirs there",
+                f"{adapters.hits / (adapters.hits + adapters.misses):.1%}",
+                adapters.hits + adapters.misses,
+            ),
             ("backbone", size(found.backbone_bytes), 1),
             *((f"task {name}", size(value), 1) for name, value in found.task_bytes.items()),
         ],
     )
+
+
+def _limit(adapter_memory: str | None) -> int | None:
+    return None if adapter_memory is None else parse_size(adapter_memory, "--adapter-memory")
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

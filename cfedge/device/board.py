@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,6 +183,8 @@ def _text(path: Path) -> str | None:
 
 def _sysctl() -> str:
     names = ["hw.model", "hw.physicalcpu", "hw.memsize", "machdep.cpu.brand_string", "vm.loadavg", *_DARWIN_FLAGS]
+    import subprocess  # some milliseconds, which the others need not wait for
+
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(
             ["/usr/sbin/sysctl", *names], capture_output=True, text=True, errors="replace", timeout=10, check=False

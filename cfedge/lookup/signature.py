@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -160,12 +159,12 @@ class Looks:
     quartic: float
     tail: Signature
 
-    @cached_property
+    @property
     def trunk(self) -> Signature:
         """Behind the trunk, the first view alone, one cluster a class, for the first look: means and scatter follow from `fine`'s.
 
         By the law of total variance the scatter about a class mean is that about its clusters' means plus
-        sum_j n_j (m_j - m) (m_j - m)'.
+        sum_j n_j (m_j - m) (m_j - m)'. It is three times the size of all the rest, and made anew each time.
         """
         counts = np.bincount(self.owners, self.fine.counts).astype(np.int64)
         width = self.tail.means.shape[1]

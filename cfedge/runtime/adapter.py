@@ -42,6 +42,12 @@ class Adapter:
     trunk_weight: NDArray[np.float32]
     trunk_bias: NDArray[np.float32]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        head = [value for value in vars(self).values() if isinstance(value, np.ndarray)]
+        return sum(array.nbytes for array in (*self.slots.values(), *head))
+
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Adapter:
         """Take slots and head from one table of arrays by name."""

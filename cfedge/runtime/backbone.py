@@ -1,7 +1,7 @@
 """Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots -> `Tail` -> features.
 
-Rows of equal length (and, in the tail, of the same slots) share a run; nothing is padded, so that a row's result does
-not depend on its batch. Of a scheme whose rows would not be independent (`ROWS_MEET`) each is run alone.
+Rows of equal length share a run, in the tail each with its own slots where these are of one rank; nothing is padded, so that a
+row's result does not depend on its batch. Of a scheme whose rows would not be independent (`ROWS_MEET`) each is run alone.
 
 Letters: B batch, S sequence, D width, V views.
 """
@@ -31,6 +31,8 @@ ROWS_MEET = frozenset({"int8-dynamic"})
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
+#: Rows of one length and task from which on a run of their own costs less than copying their slots (docs/decisions/gathered.md).
+_OWN_RUN = 4
 _TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "features"], ["features"]
 _NOTHING = np.empty(0, np.float32)
 
@@ -99,12 +101,22 @@ class Tail:
         if len(hidden) == 1:
             return [self._run(hidden[0], slots[0])[0]]
         features: list[Floats] = [_NOTHING] * len(hidden)
-        keys = [(id(adapter), states.shape[1]) for adapter, states in zip(slots, hidden, strict=True)]
-        for rows in _grouped(keys, self._most):
-            found = self._run(np.concatenate([hidden[row] for row in rows]), slots[rows[0]])
+        for rows in self._runs([states.shape[1] for states in hidden], slots):
+            found = self._run(np.concatenate([hidden[row] for row in rows]), _gathered([slots[row] for row in rows]))
             for row, one in zip(rows, found, strict=True):
                 features[row] = one
         return features
+
+    def _runs(self, lengths: Sequence[int], slots: Sequence[Slots]) -> list[list[int]]:
+        """Rows of each run: of one length, and of the same slots or of slots of the same shapes."""
+        runs, few = [], []
+        for rows in _grouped([(length, id(own)) for length, own in zip(lengths, slots, strict=True)], self._most):
+            if len(rows) < _OWN_RUN:
+                few += rows
+            else:
+                runs.append(rows)
+        keys = [(lengths[row], *[one.shape for one in slots[row].values()]) for row in few]
+        return runs + [[few[place] for place in places] for places in _grouped(keys, self._most)]
 
     def _run(self, states: Floats, slots: Slots) -> Floats:
         found: Floats = self._session.run(_TAIL_OUTPUTS, {"hidden": states, **slots})[0]
@@ -118,6 +130,17 @@ def no_adapter(backbone: Backbone) -> dict[str, Floats]:
         slots[f"a.{slot.name}"] = np.zeros((1, slot.rows, 0), np.float32)
         slots[f"b.{slot.name}"] = np.zeros((1, 0, slot.columns), np.float32)
     return slots
+
+
+def _gathered(slots: Sequence[Slots]) -> Slots:
+    """Slots of B rows, [B, ...] each; [1, ...], for all rows together, where they are the same.
+
+    But for rank 1: by one column, ONNX Runtime multiplies all rows of a run at once in another order than those of one text.
+    """
+    first = slots[0]
+    if all(own is first for own in slots) and all(array.shape[2] != 1 for array in first.values()):
+        return first
+    return {name: np.concatenate([own[name] for own in slots]) for name in first}
 
 
 def _most(backbone: Backbone) -> int:

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.files import Bundle, load_arrays, read
-from cfedge.bundle.manifest import Manifest, Task
-from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError
+from cfedge.bundle.files import Bundle, Objects, load_arrays, read
+from cfedge.bundle.manifest import Backbone, Manifest, Task
+from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError, UsageError
 from cfedge.lookup import Found, Looks, Router, novelty
-from cfedge.runtime.adapter import Adapter, load_adapter
+from cfedge.runtime import fork
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
-from cfedge.runtime.golden import check_once
+from cfedge.runtime.golden import check_golden, has_passed, note_passed
 from cfedge.runtime.table import Int8Table
 from cfedge.store import Store
 
@@ -86,22 +88,12 @@ class Prediction(NamedTuple):
 
 class _Loaded(NamedTuple):
     task: Task
-    adapter: Adapter
     looks: Looks
 
 
 def _is_same(one: Task, other: Task) -> bool:
-    return (one.adapter, one.signature, one.classes) == (other.adapter, other.signature, other.classes)
-
-
-def _loaded(bundle: Bundle, task: Task, before: _Loaded | None) -> _Loaded:
-    """Read a task's files, or take them over from `before` where they are the same."""
-    if before is not None and _is_same(before.task, task):
-        return before._replace(task=task)
-    backbone = bundle.manifest.backbone
-    what = f"signature of task {task.name!r}"
-    looks = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
-    return _Loaded(task, load_adapter(bundle[task.adapter], task, backbone), looks)
+    """Whether two tasks' files, and what they must fit, are the same."""
+    return (one.adapter, one.signature, one.classes, one.rank) == (other.adapter, other.signature, other.classes, other.rank)
 
 
 class Engine:
@@ -113,13 +105,20 @@ class Engine:
         From `cfedge.bundle.files.read` or `cfedge_export.pack.build`.
     threads
         Intra-op threads of ONNX Runtime.
+    adapter_bytes
+        Of adapters that are kept in memory between calls; None: no limit (docs/decisions/adapter-memory.md).
     like
         An engine to share sessions and tasks with, as far as they are the same.
+    passed
+        This machine has answered the bundle's golden vectors, and with them every adapter has been read once: each is now read
+        when it is first needed. Otherwise all are read now.
 
     Attributes
     ----------
     manifest
         Of the bundle.
+    adapters
+        In memory, with counts: ``engine.adapters.stats``.
     generation
         Of the store that it was opened from, otherwise None.
     tasks
@@ -133,36 +132,93 @@ class Engine:
         A part does not fit the rest.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 1, like: Engine | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 1,
+        adapter_bytes: int | None = None,
+        like: Engine | None = None,
+        passed: bool = False,
+    ) -> None:
         self.manifest = bundle.manifest
         self.generation: int | None = None
         self._store: Store | None = None
-        self._threads = threads
         backbone = self.manifest.backbone
         if not self.manifest.tasks:
             raise IncompatibleError("bundle: expected at least one task, found none; add one with cfedge add and export again")
-        shared: dict[str, _Loaded] = {}
+        self._settings: tuple[int, int | None, Backbone] = (threads, adapter_bytes, backbone)
+        if like is not None and like._settings != self._settings:
+            like = None
         self._trunk: Trunk
         self._tail: Tail
-        if like is not None and like._threads == threads and like.manifest.backbone == backbone:
-            self._trunk, self._tail, shared = like._trunk, like._tail, like._tasks
+        self._depth: int
+        self._disk: Objects | None
+        if like is not None:
+            self._trunk, self._tail, self._disk, self._depth = like._trunk, like._tail, like._disk, like._depth
         else:
-            self._trunk = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone, threads=threads)
-            self._tail = Tail(bundle[backbone.tail], backbone, threads=threads)
-        self._tasks: dict[str, _Loaded] = {
-            task.name: _loaded(bundle, task, shared.get(task.name)) for task in self.manifest.tasks
-        }
-        looks = {name: one.looks for name, one in self._tasks.items()}
-        self.router = Router(looks, self.manifest.second_look, self.manifest.third_look, table=Int8Table)
+            self._open_backbone(bundle.objects)
+            self._disk = bundle.objects.on_disk() if isinstance(bundle.objects, Objects) else None
+        self.adapters: Adapters = Adapters(backbone, adapter_bytes, None if like is None else like.adapters)
+        self._tasks: dict[str, _Loaded] = {}
+        for task in self.manifest.tasks:
+            self._tasks[task.name] = self._loaded(bundle, task, like, passed=passed)
+        self.router = self._make_router()
         self.tasks: tuple[str, ...] = self.router.tasks
         self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name] for name in self.tasks]
 
+    def _open_backbone(self, objects: Mapping[str, bytes]) -> None:
+        threads, _, backbone = self._settings
+        trunk, tail, tokenizer = (objects[ref.sha256] for ref in (backbone.trunk, backbone.tail, backbone.tokenizer))
+        self._trunk, self._tail = Trunk(trunk, tokenizer, backbone, threads=threads), Tail(tail, backbone, threads=threads)
+        self._depth = fork.depth
+
+    def _make_router(self) -> Router:
+        looks = {name: one.looks for name, one in self._tasks.items()}
+        return Router(looks, self.manifest.second_look, self.manifest.third_look, table=Int8Table)
+
+    def _reopen(self) -> None:
+        """Open anew in a forked child, whose parent opened it."""
+        with fork.reopening:
+            if self._depth == fork.depth:
+                return
+            if self._disk is None:
+                raise UsageError(
+                    "engine: expected the process that made it from a bundle in memory, found a child forked from that; open it here "
+                    "from a folder"
+                )
+            self.adapters, self.router = self.adapters.copy(), self._make_router()  # its table is a session too
+            self._open_backbone(self._disk)
+
+    def _loaded(self, bundle: Bundle, task: Task, like: Engine | None, *, passed: bool) -> _Loaded:
+        """Read a task's files, or take them over from `like` where they are the same."""
+        before = None if like is None else like._tasks.get(task.name)
+        if like is not None and before is not None and _is_same(before.task, task):
+            self.adapters.take_over(task, like.adapters)
+            return before._replace(task=task)
+        what = f"signature of task {task.name!r}"
+        looks = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, self.manifest.backbone.width)
+        self.adapters.add(task, bundle.source(task.adapter))
+        if not passed:
+            self.adapters(task)
+        return _Loaded(task, looks)
+
     @classmethod
-    def open(cls, path: str | Path, *, threads: int = 1) -> Engine:
+    def open(cls, path: str | Path, *, threads: int = 1, adapter_bytes: int | None = None) -> Engine:
         """Read the bundle in the folder `path`, or what a store's pointer names, with every check, and open it.
 
         The first time on a machine its golden vectors are answered and compared (`cfedge.runtime.golden`).
+
+        Parameters
+        ----------
+        path
+            Of a bundle or a store.
+        threads
+            Intra-op threads of ONNX Runtime.
+        adapter_bytes
+            Of adapters that are kept in memory between calls. Others are then read from the disk, and checked again, when they are
+            needed. None: no limit, and nothing is read from the disk any more once this returns.
 
         Raises
         ------
@@ -172,10 +228,17 @@ class Engine:
             A part does not fit the rest, or this machine answers a golden vector differently.
         """
         if Store.exists(Path(path)):
-            return cls._of_store(Store(Path(path)), threads)
-        bundle = read(Path(path))
-        engine = cls(bundle, threads=threads)
-        check_once(engine, bundle, threads)
+            return cls._of_store(Store(Path(path)), threads, adapter_bytes)
+        return cls._checked(read(Path(path), lean=adapter_bytes is not None), threads, adapter_bytes)
+
+    @classmethod
+    def _checked(cls, bundle: Bundle, threads: int, adapter_bytes: int | None, like: Engine | None = None) -> Engine:
+        """Open a bundle, and answer its golden vectors unless this machine has passed them."""
+        passed = has_passed(bundle.manifest, threads)
+        engine = cls(bundle, threads=threads, adapter_bytes=adapter_bytes, like=like, passed=passed)
+        if not passed:
+            check_golden(engine, bundle)
+            note_passed(bundle.manifest, threads)
         return engine
 
     def latest(self) -> Engine:
@@ -191,7 +254,9 @@ class Engine:
         """
         if self._store is None or self._store.to_open() == self.generation:
             return self
-        return self._of_store(self._store, self._threads, self)
+        if self._depth != fork.depth:
+            self._reopen()
+        return self._of_store(self._store, *self._settings[:2], self)
 
     def warm_up(self) -> None:
         """Do now what the first inputs would wait for: the further looks' directions, some 50 ms with ten tasks, and one answer."""
@@ -200,23 +265,24 @@ class Engine:
         self.predict(["warm up"])
 
     @classmethod
-    def _of_store(cls, store: Store, threads: int, like: Engine | None = None) -> Engine:
+    def _of_store(cls, store: Store, threads: int, adapter_bytes: int | None, like: Engine | None = None) -> Engine:
         generation = store.to_open()
         with store.trials.turn(generation):
             if store.to_open() == generation:  # else another process found, meanwhile, that it does not open
                 store.trials.start(generation)
                 try:
-                    bundle = store.bundle(generation, like._shares(store.manifest(generation)) if like else ())
+                    shared = like._shares(store.manifest(generation)) if like else ()
+                    bundle = store.bundle(generation, shared, lean=adapter_bytes is not None)
                 except DamagedError:
                     if store.to_open() == generation:
                         raise
                 else:
-                    engine = cls(bundle, threads=threads, like=like)
-                    check_once(engine, bundle, threads)
+                    engine = cls._checked(bundle, threads, adapter_bytes, like)
                     store.trials.passed(generation)
                     engine.generation, engine._store = generation, store
                     return engine
-        return cls._of_store(store, threads, like)  # syncs went on to a later one, and swept this one away, meanwhile
+        # Syncs went on to a later one, and swept this one away, meanwhile.
+        return cls._of_store(store, threads, adapter_bytes, like)
 
     def _shares(self, manifest: Manifest) -> set[str]:
         """SHA-256 of the files that an engine of `manifest` like this one takes over."""
@@ -260,6 +326,8 @@ class Engine:
         if not texts:
             return []
         given = None if task is None else self._named(task)
+        if self._depth != fork.depth:
+            self._reopen()
         encoded = self._trunk(texts)
         if given is None:
             found = self._route(encoded)
@@ -267,9 +335,20 @@ class Engine:
             place = self._in_order.index(given)
             found = [self.router.given(row, place, position) for position, row in enumerate(encoded.features)]
         chosen = [self._in_order[one.task] for one in found]
-        features = self._tail(encoded.hidden, [one.adapter.slots for one in chosen])
+        adapters = self._adapters(chosen)
+        features = self._tail(encoded.hidden, [one.slots for one in adapters])
         ms = (time.perf_counter() - start) * 1e3 / len(texts)
-        return [self._answer(row, one, found[row], features[row], encoded, ms) for row, one in enumerate(chosen)]
+        return [
+            self._answer(row, one.task, adapters[row], found[row], features[row], encoded, ms) for row, one in enumerate(chosen)
+        ]
+
+    def _adapters(self, chosen: Sequence[_Loaded]) -> list[Adapter]:
+        """Return the adapter of each row's task; rows of one task get one and the same, whatever must make room meanwhile."""
+        if len(chosen) == 1:
+            return [self.adapters(chosen[0].task)]
+        own = {one.task.name: one.task for one in chosen}
+        found = {name: self.adapters(task) for name, task in own.items()}
+        return [found[one.task.name] for one in chosen]
 
     def _route(self, encoded: Encoded) -> list[Found]:
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
@@ -287,21 +366,27 @@ class Engine:
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
-        adapter = self._named(task).adapter
-        return np.stack(self._tail(self._trunk(texts).hidden, [adapter.slots] * len(texts)))
+        return np.stack(self._adapted(texts, task)[2])
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
         """Return the head's scores, float32 [B, C], with the task known."""
-        adapter, encoded = self._named(task).adapter, self._trunk(texts)
-        behind = self._tail(encoded.hidden, [adapter.slots] * len(texts))
+        adapter, encoded, behind = self._adapted(texts, task)
         return np.stack(
             [adapter.scores(adapter.adapted(row), trunk) for row, trunk in zip(behind, encoded.features, strict=True)]
         )
 
-    def _answer(self, row: int, chosen: _Loaded, found: Found, features: Floats, encoded: Encoded, ms: float) -> Prediction:
-        task = chosen.task
-        adapted = chosen.adapter.adapted(features)
-        scores: list[float] = chosen.adapter.scores(adapted, encoded.features[row]).tolist()
+    def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
+        one = self._named(task).task
+        if self._depth != fork.depth:
+            self._reopen()
+        adapter, encoded = self.adapters(one), self._trunk(texts)
+        return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
+
+    def _answer(
+        self, row: int, task: Task, adapter: Adapter, found: Found, features: Floats, encoded: Encoded, ms: float
+    ) -> Prediction:
+        adapted = adapter.adapted(features)
+        scores: list[float] = adapter.scores(adapted, encoded.features[row]).tolist()
         best = max(scores)
         probability = 1.0 / sum([math.exp(score - best) for score in scores])
         if not probability > 0:  # NaN

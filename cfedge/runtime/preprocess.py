@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
     from tokenizers.normalizers import Normalizer
 
-__all__ = ["TextPreprocessor", "Tokens"]
+__all__ = ["TextPreprocessor", "Tokens", "tokenizers_version"]
 
 #: Texts that BERT's rules split in an obvious way: runs of letters and digits, and marks that stand alone.
 _PLAIN = re.compile(r"[A-Za-z0-9 '.,?!-]+").fullmatch
@@ -50,13 +50,8 @@ class TextPreprocessor:
     """
 
     def __init__(self, tokenizer: bytes, max_tokens: int) -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         try:
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise MissingExtraError("text input needs the package tokenizers: pip install 'cfedge[text]'") from error
-        try:
-            self._tokenizer = Tokenizer.from_str(tokenizer.decode("utf-8"))
+            self._tokenizer = _package().Tokenizer.from_str(tokenizer.decode("utf-8"))
         except Exception as error:  # tokenizers raises plain Exception
             raise IncompatibleError(f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again") from error
         self._tokenizer.no_padding()
@@ -93,6 +88,27 @@ class TextPreprocessor:
     def _tokenize_word(self, word: str) -> list[int]:
         whole: int | None = self._tokenizer.token_to_id(word)
         return self._tokenizer.encode(word, add_special_tokens=False).ids if whole is None else [whole]
+
+
+def tokenizers_version() -> str:
+    """Return the version of the package tokenizers.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed.
+    """
+    version: str = _package().__version__
+    return version
+
+
+def _package() -> Any:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MissingExtraError("text input needs the package tokenizers: pip install 'cfedge[text]'") from error
+    return tokenizers
 
 
 def _frame(tokenizer: Tokenizer, max_tokens: int) -> tuple[list[int], list[int], int]:

@@ -13,6 +13,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 from cfedge.errors import IncompatibleError, UsageError
+from cfedge.runtime.fork import opened
 
 __all__ = ["RUNTIME_VERSION", "constants", "open_session"]
 
@@ -50,7 +51,9 @@ def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.In
     options.enable_mem_pattern = False  # texts differ in length: a plan kept for every shape seen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    return _open(model, what, options, _DISABLED)
+    session = _open(model, what, options, _DISABLED)
+    opened(session)
+    return session
 
 
 def constants(model: bytes, what: str) -> tuple[dict[str, object], dict[str, str]]:

@@ -169,8 +169,10 @@ class Store:
         """
         return parse(_read(self._path(generation), LIMITS.manifest_bytes))
 
-    def bundle(self, generation: int, skip: Collection[str] = ()) -> Bundle:
+    def bundle(self, generation: int, skip: Collection[str] = (), *, lean: bool = False) -> Bundle:
         """Read a generation with every check, but for the objects whose SHA-256 is in `skip`: the reader has them.
+
+        For `lean` see `cfedge.bundle.files.read_objects`.
 
         Raises
         ------
@@ -178,7 +180,7 @@ class Store:
             See `cfedge.bundle.files.read`.
         """
         manifest = self.manifest(generation)
-        return Bundle(manifest, read_objects(self.objects, manifest, skip))
+        return Bundle(manifest, read_objects(self.objects, manifest, skip, lean=lean))
 
     def to_open(self) -> int:
         """Return the generation to open: the pointer's, or, where that failed too often, the newest one before that opened.
@@ -250,7 +252,7 @@ class Store:
                 raise DamagedError(
                     f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge generations {self.folder}"
                 )
-            read_objects(self.objects, self.manifest(target))
+            read_objects(self.objects, self.manifest(target), lean=True)
             return self.switch(target, pinned=True)
 
     def unpin(self) -> None:

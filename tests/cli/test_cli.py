@@ -14,6 +14,7 @@ from made import make_texts, write_csv
 from typer.testing import CliRunner
 
 from cfedge.cli import app, main
+from cfedge.cli.show import parse_size
 from cfedge.errors import CfedgeError
 
 KEYS = {"task", "label", "probability", "score", "margin", "runner_up", "unknown", "reason", "ms"}
@@ -199,7 +200,37 @@ def test_bench_states_machine_counts_and_sizes(tiny_bundle: Path) -> None:
     assert found["peak_rss_bytes"] > 10_000_000
     assert set(found["task_bytes"]) == {"animals", "colors"}
     assert found["machine"]["cores"] >= 1
-    assert "p50 / p90 / p99" in _run("bench", tiny_bundle, "--runs", 10).stdout.decode()
+    assert (found["adapters"]["kept"], found["adapters"]["limit_bytes"]) == (2, None)
+    assert found["adapters"]["hits"] + found["adapters"]["misses"] >= 40
+    shown = _run("bench", tiny_bundle, "--runs", 10, "--adapter-memory", 0).stdout.decode()
+    assert "p50 / p90 / p99" in shown
+    assert re.search(r"uses that found theirs there\W+0\.0%", shown)
+
+
+def test_answers_are_the_same_with_little_memory_for_adapters(tiny_bundle: Path) -> None:
+    texts = b"crimson please\nkitten please\nnavy now\n"
+    whole, little = (
+        [
+            json.loads(line) | {"ms": 0}
+            for line in _run("predict", tiny_bundle, *options, "--json", content=texts).stdout.splitlines()
+        ]
+        for options in ([], ["--adapter-memory", "0.002MB"])
+    )
+    assert len(whole) == 3
+    assert little == whole
+
+
+@pytest.mark.parametrize("text", ["", "much", "16 cows", "-1", "1e9", "MB", "1.MB"])
+def test_a_memory_that_is_no_size_is_refused(tiny_bundle: Path, text: str) -> None:
+    last = _refused(["predict", tiny_bundle, "crimson", f"--adapter-memory={text}"], 2, "expected a size such as 16MB")
+    assert repr(text) in last
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("16MB", 16_000_000), ("1.5 kb", 1500), ("2GB", 2_000_000_000), ("7", 7), ("9b", 9)]
+)
+def test_sizes_are_read_as_they_are_shown(text: str, expected: int) -> None:
+    assert parse_size(text, "memory") == expected
 
 
 def test_main_turns_an_error_into_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,7 +83,7 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
         assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
         assert one.distance == pytest.approx(square - 2 * scores[position], rel=1e-4)
         assert (one.runner_up, one.looks) == ("animals", 1)
-        adapter = engine._tasks["colors"].adapter
+        adapter = engine.adapters(engine._tasks["colors"].task)
         best = adapter.adapted(engine.embeddings([text], "colors")[0]).max()
         assert one.novelty == pytest.approx(one.distance - HEAD_WEIGHT * best, rel=1e-5)
         assert one.unknown == (one.novelty > thresholds["colors"])
