@@ -149,7 +149,8 @@ def evaluate(
         [(one.task, one.examples, f"{one.accuracy:.3f}", f"{one.retrieval:.3f}", f"{one.known:.3f}") for one in scores.tasks],
     )
     print(
-        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}, "
+        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), "
+        f"task known {scores.known:.3f}, "
         f"second looks {scores.second_looks:.1%}, third {scores.third_looks:.1%}"
     )
     if scores.unknown:

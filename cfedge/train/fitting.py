@@ -120,7 +120,7 @@ def _not_finite(what: str, settings: Settings) -> DataError:
 
 
 def device_of(name: str) -> torch.device:
-    """Return torch's device of that name.
+    """Return torch's device of that name: ``cpu``, ``cuda``, ``cuda:1``...
 
     Raises
     ------
@@ -131,6 +131,8 @@ def device_of(name: str) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses deterministic kernels
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError("neither cpu nor cuda")
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(

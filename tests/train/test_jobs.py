@@ -128,6 +128,7 @@ def folder_of(tmp_path: Path, count: int = 8) -> Path:
     return folder
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the processes")
 def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tiny_workspace: Path, tmp_path: Path) -> None:
     process = _add(tiny_workspace, folder_of(tmp_path), "--jobs", "2", "--epochs", "100000")
     try:

@@ -237,7 +237,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
     import cfedge.train.lesson as lesson
 
     monkeypatch.setattr(lesson, "Trunk", None)
-    for name in ("cuda:77", "nonsense"):
+    for name in ("cuda:77", "nonsense", "meta"):
         with pytest.raises(
             UsageError, match=f"device: expected one that torch .* can use here, found '{name}'; use --device cpu"
         ):
