@@ -46,15 +46,24 @@ def draw(mixture: list[Components], rng: np.random.Generator, count: int) -> np.
     return np.concatenate([rng.multivariate_normal(mean, s, size=n) for (_, mean, s), n in zip(parts, counts, strict=True)])
 
 
-@pytest.mark.parametrize(("mean", "deviation"), [(2.0, 1.0), (1.0, 3.0), (0.0, 0.4), (5.0, 0.5)])
-def test_for_two_gaussians_it_is_the_least_integral_over_the_exponents(mean: float, deviation: float) -> None:
+@pytest.mark.parametrize(
+    ("mean", "deviation", "weights"), [(2.0, 1.0, (1, 1)), (1.0, 3.0, (1, 1)), (0.0, 0.4, (1, 1)), (5.0, 0.5, (0.04, 0.25))]
+)
+def test_for_two_gaussians_it_is_the_least_integral_over_the_exponents(
+    mean: float, deviation: float, weights: tuple[float, float]
+) -> None:
     first, second = stats.norm(0, 1), stats.norm(mean, deviation)
     with np.errstate(all="ignore"):
         integrals = [
-            integrate.quad(lambda x, a=a: first.pdf(x) ** (1 - a) * second.pdf(x) ** a, -40, 40, points=[0, mean])[0]
+            integrate.quad(
+                lambda x, a=a: (weights[0] * first.pdf(x)) ** (1 - a) * (weights[1] * second.pdf(x)) ** a,
+                -40,
+                40,
+                points=[0, mean],
+            )[0]
             for a in _EXPONENTS
         ]
-    assert chernoff([line(1, 0, 1)], [line(1, mean, deviation)]) == pytest.approx(min(integrals), rel=1e-6)
+    assert chernoff([line(weights[0], 0, 1)], [line(weights[1], mean, deviation)]) == pytest.approx(min(integrals), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(6))
