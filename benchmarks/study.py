@@ -1,6 +1,7 @@
 """The models of `cfedge compare` on CLINC150 (its 10 domains) or BANKING77 (7 tasks of 11 labels), with the data's own splits.
 
-Writes ``results/study_<name>.json``; ablations are runs with other settings: ``--reuse``, ``--orthogonality none``, ``--l1 0``...
+Writes ``results/study_<name>.json``; ablations are runs with other settings and a ``--name``: ``--reuse``, ``--reuse --orthogonality
+none``, ``--reuse --l1 0``, ``--reuse --l2 0``, ``--split 3``, ``--rank 4``, ``--clusters 1``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import record
 
 from cfedge.study.compare import compare
-from cfedge.study.results import MODELS, recommended
+from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
 from cfedge.train.data import Examples, split_held_out
 from cfedge.train.settings import Settings
@@ -70,15 +71,19 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=3)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--joint", action="store_true")
+    parser.add_argument("--sequential", action="store_true")
     parser.add_argument("--reuse", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--split", type=int)
     parser.add_argument("--share", type=float, default=1.0, help="of the training examples of each class")
-    for name, kind in (("orthogonality", str), ("l1", float), ("l2", float), ("pool_limit", int), ("max_rank", int)):
+    kinds = {
+        "orthogonality": str, "l1": float, "l2": float, "pool_limit": int, "max_rank": int, "rank": int, "clusters": int,
+        "device": str, "precision": str,
+    }  # fmt: skip
+    for name, kind in kinds.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(Settings(), name))
     chosen = parser.parse_args()
-    settings = Settings(
-        reuse=chosen.reuse, orthogonality=chosen.orthogonality, l1=chosen.l1, l2=chosen.l2, pool_limit=chosen.pool_limit,
-        max_rank=chosen.max_rank,
-    )  # fmt: skip
+    settings = Settings(reuse=chosen.reuse, **{name: getattr(chosen, name) for name in kinds})
     stream = {"clinc150": clinc150, "banking77": banking77}[chosen.data]()
     if chosen.share < 1:
         rng = np.random.default_rng(0)
@@ -86,29 +91,24 @@ def main() -> None:
             task: dataclasses.replace(one, train=split_held_out(one.train, chosen.share, rng)[1]) for task, one in stream.items()
         }
     with tempfile.TemporaryDirectory() as scratch:
-        base = prepare(Path(scratch) / "base", "minilm-l6")
+        base = prepare(Path(scratch) / "base", "minilm-l6", split=chosen.split)
         study = compare(
-            base, stream, models=chosen.models.split(","), orders=chosen.orders, joint=chosen.joint, settings=settings,
-            progress=Printed(),
+            base, stream, models=chosen.models.split(","), orders=chosen.orders, joint=chosen.joint, sequential=chosen.sequential,
+            jobs=chosen.jobs, settings=settings, progress=Printed(),
         )  # fmt: skip
-    for model, runs in sorted(study.runs.items(), key=lambda item: np.mean([run.accuracy for run in item[1]])):
-        mean = {
-            key: float(np.mean([getattr(run, key) for run in runs])) for key in ("accuracy", "retrieval", "forgetting", "passes")
-        }
-        print(f"{model:24}", {key: round(value, 4) for key, value in mean.items()}, f"+- {study.standard_error(model):.4f}")
+    rows = summary(study)
+    for model, row in sorted(rows.items(), key=lambda item: item[1]["accuracy"]):
+        shown = ("accuracy", "accuracy_error", "retrieval", "top2", "forgetting", "backward_transfer", "passes")
+        print(f"{model:24}", {key: round(row[key], 4) for key in shown})
+    print("forward transfer:", study.forward_transfer)
     print("recommended:", recommended(study))
-    summary = {
-        model: {
-            "standard_error": study.standard_error(model),
-            **{
-                key: float(np.mean([getattr(run, key) for run in runs]))
-                for key in ("accuracy", "retrieval", "forgetting", "passes")
-            },
-            "task_bytes": max(run.task_bytes for run in runs),
-        }
-        for model, runs in study.runs.items()
+    figures = {
+        "recommended": recommended(study),
+        "summary": rows,
+        "share": chosen.share,
+        "split": chosen.split,
+        **dataclasses.asdict(study),
     }
-    figures = {"recommended": recommended(study), "summary": summary, "share": chosen.share, **dataclasses.asdict(study)}
     record.write(f"study_{chosen.name or chosen.data}", figures, threads=2)
 
 

@@ -35,7 +35,7 @@ class Bench:
     latency_ms: Quantiles
     cold_start_ms: Quantiles
     peak_rss_bytes: int
-    adapters: AdapterStats | None
+    adapters: AdapterStats
     backbone_bytes: int
     task_bytes: dict[str, int]
 
@@ -64,6 +64,7 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int
         child(_COLD, [*settings, texts[run % len(texts)]])
         cold.append(1e3 * (time.perf_counter() - start))
     backbone = bundle.manifest.backbone
+    assert warm.adapters is not None
     return Bench(
         machine=probe(),
         threads=threads,

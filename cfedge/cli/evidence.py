@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cfedge.cli.show import print_json, print_table
+from cfedge.cli.show import TerminalProgress, print_json, print_table
 
-__all__ = ["JSON", "WORKSPACE", "certified_rows", "register"]
+__all__ = ["JSON", "WORKSPACE", "certified", "certified_rows", "register", "warnings"]
 
 WORKSPACE = Annotated[Path, typer.Argument(metavar="WS", help="The workspace's folder.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -46,40 +46,73 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
     )  # fmt: skip
 
 
-def inspect_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
+def inspect_tasks(
+    workspace: WORKSPACE,
+    mixtures: Annotated[
+        bool,
+        typer.Option(
+            "--mixtures", help="Also bound the errors of comparing mixtures, each task with a covariance of its own (slow)."
+        ),
+    ] = False,
+    json: JSON = False,
+) -> None:
     """Show how often each task's inputs go to another task: measured, certified, and by the lookup's own model."""
-    from cfedge.train.certificate import inspect
+    from cfedge.train.certificate import inspect, mixture_bounds
     from cfedge.train.workspace import Workspace
 
     opened = Workspace(workspace)
-    rows = certified_rows(opened)
+    rows, pairs = certified(opened, opened.tasks)
     names = opened.tasks
-    found = (
-        inspect(
-            {name: opened.signature(name).trunk for name in names},
-            {name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names},
-        )
-        if names
-        else {}
-    )
+    signatures = {name: opened.signature(name).trunk for name in names}
+    bounds = mixture_bounds(signatures, TerminalProgress()) if mixtures else None
+    held_out = {name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names}
+    found = inspect(signatures, held_out, mixtures=bounds) if names else {}
     if json:
-        print_json([{**row, "model": dataclasses.asdict(found[row["task"]])} for row in rows])
+        own = [[pair for pair in pairs if pair["task"] == row["task"]] for row in rows]
+        print_json(
+            [
+                {**row, "model": dataclasses.asdict(found[row["task"]]), "overlaps": one}
+                for row, one in zip(rows, own, strict=True)
+            ]
+        )
         return
     print_table(
         f"{workspace}: picks another task (limits hold for all tasks together; the model is the first look's)",
         (
-            "task", "held out", "wrong", "limit", "first look wrong", "model bound", "status", "nearest rival", "separation",
-            "taken by it", "reuses",
+            "task", "held out", "wrong", "limit", "first look wrong", "model bound", "status", *(("mixtures", "status") if mixtures else ()),
+            "nearest rival", "separation", "taken by it", "reuses",
         ),
         [
             (
                 row["task"], row["held_out"], f"{row['errors'] / row['held_out']:.2%}", f"{row['limit']:.1%}",
-                f"{one.errors / row['held_out']:.2%}", f"{one.bound:.2%}" if one.bound < 1 else ">= 100%", one.status, one.nearest,
+                f"{one.errors / row['held_out']:.2%}", _bound(one.bound), one.status,
+                *((_bound(one.mixture_bound), one.mixture_status) if one.mixture_bound is not None else ()), one.nearest,
                 "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(row["transfer"]),
             )
             for row, one in ((row, found[row["task"]]) for row in rows)
         ],
     )  # fmt: skip
+    for line in warnings(rows, pairs):
+        print(line)
+
+
+def _bound(share: float) -> str:
+    return f"{share:.2%}" if share < 1 else ">= 100%"
+
+
+def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What whoever reads these certificates should know: held-out texts that were learned from, and tasks that coincide."""
+    repeated = [
+        f"{row['task']}: {row['repeated']} of {row['held_out']} held-out texts are, but for case and spaces, also learned from: the limit "
+        f"is too good by what they count for; hold out others"
+        for row in rows
+        if row["repeated"]
+    ]
+    return repeated + [
+        f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']} held-out inputs go there, by the lookup's model "
+        f"{one['share']:.0%} may; limits are now {one['limit']:.1%} ({one['task']}) and {one['rival_limit']:.1%} ({one['rival']})"
+        for one in pairs
+    ]
 
 
 def evaluate(
@@ -116,7 +149,8 @@ def evaluate(
         [(one.task, one.examples, f"{one.accuracy:.3f}", f"{one.retrieval:.3f}", f"{one.known:.3f}") for one in scores.tasks],
     )
     print(
-        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f}, task known {scores.known:.3f}, "
+        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), "
+        f"task known {scores.known:.3f}, "
         f"second looks {scores.second_looks:.1%}, third {scores.third_looks:.1%}"
     )
     if scores.unknown:
@@ -129,26 +163,31 @@ def evaluate(
 
 def certified_rows(workspace: Any) -> list[dict[str, Any]]:
     """One record a task: what it is and what its certificate says of all tasks together."""
-    from cfedge.train.certificate import certify, route
+    return certified(workspace)[0]
+
+
+def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """`certified_rows`, and with which tasks those of `new` overlap: `cfedge.train.certificate.Overlap` as records."""
+    from cfedge.train.certificate import certify, overlaps, route
 
     names = workspace.tasks
     if not names:
-        return []
+        return [], []
     held_out = {name: workspace.held_out(name) for name in names}
     router = route({name: workspace.signature(name) for name in names}, {name: one.features for name, one in held_out.items()})
-    evidence = certify(
-        {name: router(one.features) for name, one in held_out.items()}, {name: one.best for name, one in held_out.items()}
-    )
+    answers = {name: router(one.features) for name, one in held_out.items()}
+    evidence = certify(answers, {name: one.best for name, one in held_out.items()})
     rows = []
     for name in names:
         record, found = workspace.record(name), evidence[name]
         rows.append(
             {
                 "task": name, "classes": len(record.classes), "labels": list(record.classes), "examples": record.examples,
-                "transfer": dict(record.transfer), "threshold": found.threshold, **dataclasses.asdict(found.certificate),
+                "repeated": record.repeated, "transfer": dict(record.transfer), "threshold": found.threshold,
+                **dataclasses.asdict(found.certificate),
             }
         )  # fmt: skip
-    return rows
+    return rows, [dataclasses.asdict(one) for one in overlaps(router, answers, evidence, new)]
 
 
 def _reused(transfer: Mapping[str, float]) -> str:

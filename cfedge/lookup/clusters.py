@@ -30,6 +30,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -38,7 +39,18 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup.signature import Signature
 
-__all__ = ["Found", "Lookup", "MIN_SPREAD", "RIDGE", "ROUGH_FROM", "Retrieval", "SHRINKAGE_FACTOR", "Table", "finite"]
+__all__ = [
+    "Found",
+    "Lookup",
+    "MIN_SPREAD",
+    "RIDGE",
+    "ROUGH_FROM",
+    "Retrieval",
+    "SHRINKAGE_FACTOR",
+    "Table",
+    "finite",
+    "shared_covariance",
+]
 
 Floats = NDArray[np.float32]
 
@@ -104,8 +116,18 @@ class Found(NamedTuple):
     looks: int = 1
 
 
-#: Q, the upper tail of the standard normal distribution, element by element.
-_upper_tail = np.vectorize(lambda x: math.erfc(x / math.sqrt(2)) / 2, otypes=[np.float64])
+#: Where Q is taken from its bound exp(-x^2 / 2) / (x sqrt(2 pi)): above it by a share of 1 / x^2 at most.
+_FAR = 6.0
+
+
+def _upper_tail(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return Q(x), the upper tail of the standard normal distribution, for x >= 0; beyond `_FAR` what it is at most."""
+    safe = np.maximum(x, _FAR)
+    with np.errstate(under="ignore"):
+        tail: NDArray[np.float64] = np.exp(-(safe**2) / 2) / (safe * math.sqrt(2 * math.pi))
+    near = x < _FAR
+    tail[near] = [math.erfc(one / math.sqrt(2)) / 2 for one in x[near].tolist()]
+    return tail
 
 
 #: Of clusters float32 [C, K] and offsets [C], what scores them roughly: z -> scores float32 [C], and their largest error.
@@ -143,7 +165,7 @@ class Lookup:
             raise IncompatibleError("lookup: expected at least one task, found none; add one with: cfedge add")
         self.tasks: tuple[str, ...] = tuple(sorted(signatures))
         ordered = [signatures[name] for name in self.tasks]
-        covariance, self.shrinkage = _shared_covariance(ordered, shrinkage)
+        covariance, self.shrinkage = shared_covariance(ordered, shrinkage)
         means = np.concatenate([one.means.astype(np.float64) for one in ordered])
         counts = np.concatenate([one.counts for one in ordered]).astype(np.float64)
         center = counts @ means / counts.sum()
@@ -214,13 +236,8 @@ class Lookup:
         A Gaussian input of cluster c with the shared covariance scores higher for cluster c' with probability
         Q(distance / 2), Q being the upper tail of the standard normal.
         """
-        whitened = self._clusters * self._weight
-        own = whitened[self._spans[self.tasks.index(task)]]
-        apart: dict[str, NDArray[np.float64]] = {}
-        for rival, span in zip(self.tasks, self._spans, strict=True):
-            if rival != task:
-                apart[rival] = np.linalg.norm(own[:, None, :] - whitened[None, span, :], axis=2)
-        return apart
+        distances = self._distances(task)
+        return {rival: distances[:, span] for rival, span in zip(self.tasks, self._spans, strict=True) if rival != task}
 
     def confusions(self, task: str) -> dict[str, float]:
         """Return, by rival task, a bound on the share of `task`'s inputs that it takes, by the model of the scores.
@@ -229,8 +246,20 @@ class Lookup:
         `separations`: a union bound for Gaussian clusters. It is not capped: >= 1 says nothing.
         """
         counts = self._counts[self.tasks.index(task)]
-        shares = counts / counts.sum()
-        return {rival: float(shares @ _upper_tail(apart / 2).sum(axis=1)) for rival, apart in self.separations(task).items()}
+        with np.errstate(under="ignore"):  # below the least number is 0
+            taken = np.add.reduceat(counts / counts.sum() @ _upper_tail(self._distances(task) / 2), self._starts)
+        return {rival: float(share) for rival, share in zip(self.tasks, taken, strict=True) if rival != task}
+
+    @cached_property
+    def _whitened(self) -> NDArray[np.float64]:
+        return np.asarray(self._clusters * self._weight, np.float64)
+
+    def _distances(self, task: str) -> NDArray[np.float64]:
+        """Of `task`'s clusters to those of all tasks, float64 [C, all]."""
+        everyone = self._whitened
+        own = everyone[self._spans[self.tasks.index(task)]]
+        square = (own**2).sum(axis=1)[:, None] + (everyone**2).sum(axis=1) - 2 * own @ everyone.T
+        return np.asarray(np.sqrt(np.maximum(square, 0.0)), np.float64)
 
     def cluster_scores(self, features: Floats) -> Floats:
         """Return float32 [B, C], the scores of all tasks' clusters, concatenated."""
@@ -323,7 +352,7 @@ def finite(score: float, position: int) -> None:
         )
 
 
-def _shared_covariance(signatures: list[Signature], shrinkage: float | None) -> tuple[NDArray[np.float64], float]:
+def shared_covariance(signatures: list[Signature], shrinkage: float | None) -> tuple[NDArray[np.float64], float]:
     """Pooled within-cluster covariance [D, D], shrunk to a scaled identity, and the shrinkage in [0, 1].
 
     The intensity is `SHRINKAGE_FACTOR` times Ledoit and Wolf's (2004), from the sums alone: with n examples, S = scatter / n and t = tr(S) / D,

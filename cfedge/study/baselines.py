@@ -9,6 +9,7 @@ Letters: N examples, D width, C classes of one task, T tasks, M random features.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -161,24 +162,28 @@ class RandomFeatures:
 
     A task leaves its part of the Gram matrix [M, M] and of the class sums [C, M], both sums, and for every strength of the
     ridge how often it errs on a fifth of its own examples when learned from the rest: the strengths' errors add up too, as
-    its authors choose it.
+    its authors choose it. They have 10,000 features, whose Gram matrix takes 400 MB a task; 5,000 take a quarter.
     """
 
     seed: int = 0
-    width: int = 2000
+    width: int = 5000
     _STRENGTHS = 10.0 ** np.arange(-4, 5)
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
         """Return Gram matrix, class sums and errors a strength."""
         lifted = self._lift(features)
         targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
-        gram, sums = lifted.T @ lifted, targets.T @ lifted
         test = np.arange(len(features)) % 5 == 4
-        rest = gram - lifted[test].T @ lifted[test], sums - targets[test].T @ lifted[test]
+        # Of N examples learned from, in their span: (L L' + s I)^-1 for all strengths by one decomposition of N x N.
+        rest = lifted[~test].astype(np.float64)
+        values, vectors = np.linalg.eigh(rest @ rest.T)
+        seen = (lifted[test].astype(np.float64) @ rest.T) @ vectors
+        turned = vectors.T @ targets[~test]
         errors = [
-            int(((lifted[test] @ _ridge(*rest, strength)).argmax(axis=1) != classes[test]).sum()) for strength in self._STRENGTHS
+            int(((seen / (np.maximum(values, 0) + strength) @ turned).argmax(axis=1) != classes[test]).sum())
+            for strength in self._STRENGTHS
         ]
-        return {"gram": gram, "sums": sums, "errors": np.array(errors)}
+        return {"gram": lifted.T @ lifted, "sums": targets.T @ lifted, "errors": np.array(errors)}
 
     def columns(self, statistics: Statistics) -> int:
         """Return C."""
@@ -189,7 +194,7 @@ class RandomFeatures:
         ordered = _ordered(tasks)
         errors = np.sum([one["errors"] for one in ordered], axis=0)
         strength = self._STRENGTHS[len(errors) - 1 - int(errors[::-1].argmin())]  # of equals the strongest
-        gram = np.sum([one["gram"] for one in ordered], axis=0)
+        gram = functools.reduce(np.add, [one["gram"] for one in ordered])
         weight = _ridge(gram, np.concatenate([one["sums"] for one in ordered]), strength)
         return lambda features: self._lift(features) @ weight
 

@@ -16,11 +16,10 @@ import numpy as np
 from cfedge.errors import UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.study.order import LearnedOrder
-from cfedge.study.order import joint as learn_joint
 from cfedge.study.results import MODELS, Measured, Study
 from cfedge.study.stream import Splits
-from cfedge.train.data import check_labels
-from cfedge.train.learner import learn
+from cfedge.train.data import LabelledData, check_labels, repeated
+from cfedge.train.jobs import learn_many
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import Workspace, check_apart
 
@@ -34,6 +33,8 @@ def compare(
     models: Sequence[str] = tuple(MODELS),
     orders: int = 3,
     joint: bool = False,
+    sequential: bool = False,
+    jobs: int = 1,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Study:
@@ -46,7 +47,11 @@ def compare(
     orders
         Order i is drawn with seed i, and tasks are learned with it.
     joint
-        Also train one adapter on all classes together.
+        Also train one adapter on all classes together, with as many steps as all tasks have.
+    sequential
+        Also train one adapter and one head task after task.
+    jobs
+        Tasks of an order that are learned at once, each in a process of its own.
 
     Raises
     ------
@@ -63,29 +68,54 @@ def compare(
         raise UsageError(f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one")
     if orders < 1:
         raise UsageError(f"--orders: expected >= 1, found {orders}")
+    if jobs > 1 and settings.reuse:
+        raise UsageError(f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them")
     _check(base, stream, settings)
     names = list(stream)
     drawn = [[names[index] for index in np.random.default_rng(seed).permutation(len(names))] for seed in range(orders)]
     runs: dict[str, list[Measured]] = {}
+    forward: list[float] = []
     with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
         for seed, order in enumerate(drawn):
             workspace = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"order-{seed}")))
             one = replace(settings, seed=seed)
             label = f"order {seed + 1} of {orders}, "
-            for position, name in enumerate(order):
-                with progress.track(f"{label}task {position + 1} of {len(order)}: {name}", 1) as advance:
-                    learn(workspace, name, stream[name].train, stream[name].held_out, settings=one)
-                    advance(1)
-            for measured in LearnedOrder(workspace, stream, order, progress).measure(models):
-                runs.setdefault(measured.model, []).append(measured)
+            tasks = {name: LabelledData(stream[name].train, stream[name].held_out) for name in order}
+            _learn(workspace, tasks, one, jobs, label, progress)
+            learned = LearnedOrder(workspace, stream, order, progress)
+            found = learned.measure(models)
             if joint:
                 together = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{seed}")))
                 with progress.track(f"{label}all classes together", 1) as advance:
-                    runs.setdefault("joint", []).append(learn_joint(together, stream, one))
+                    found.append(learned.joint(together, replace(one, min_steps=one.min_steps * len(order))))
                     advance(1)
+            if sequential:
+                with progress.track(f"{label}one adapter task after task", 1) as advance:
+                    found.append(learned.sequential(replace(one, reuse=False)))
+                    advance(1)
+            for measured in found:
+                runs.setdefault(measured.model, []).append(measured)
+            forward.append(0.0)
+            if settings.reuse:
+                alone = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"alone-{seed}")))
+                later = {name: tasks[name] for name in order[1:]}
+                _learn(alone, later, replace(one, reuse=False), jobs, f"{label}alone: ", progress)
+                forward[-1] = learned.forward_transfer(alone)
+                shutil.rmtree(alone.folder)
             shutil.rmtree(workspace.folder)
     tests = sum(len(splits.test) for splits in stream.values())
-    return Study({name: len(splits.train.classes) for name, splits in stream.items()}, tests, drawn, settings, runs)
+    classes = {name: len(splits.train.classes) for name, splits in stream.items()}
+    duplicates = {name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()}
+    return Study(classes, duplicates, tests, forward, drawn, settings, runs)
+
+
+def _learn(
+    workspace: Workspace, tasks: Mapping[str, LabelledData], settings: Settings, jobs: int, label: str, progress: Progress
+) -> None:
+    """Learn all tasks, or stop with the first error."""
+    failed = learn_many(workspace, tasks, settings=settings, jobs=jobs, title=label, progress=progress)
+    for name, error in failed.items():
+        raise type(error)(f"task {name!r}: {error}") from error
 
 
 def _check(base: Workspace, stream: Mapping[str, Splits], settings: Settings) -> None:

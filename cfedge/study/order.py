@@ -2,13 +2,13 @@
 
 Test examples are encoded once, by the frozen encoder and by every adapter, so that accuracy matrices cost no second training.
 
-Letters: B rows.
+Letters: B rows, T tasks.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,17 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.study.baselines import RULES, Mixture, Rule, Statistics
 from cfedge.study.results import Measured
+from cfedge.study.sequential import in_sequence
 from cfedge.study.stream import Splits
 from cfedge.train.certificate import route
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
-from cfedge.train.metrics import forgetting
+from cfedge.train.metrics import backward_transfer, confusion, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.signature import learn_looks
 from cfedge.train.workspace import Workspace
 
-__all__ = ["LearnedOrder", "joint"]
+__all__ = ["LearnedOrder"]
 
 Floats = NDArray[np.float32]
 
@@ -51,6 +52,7 @@ class LearnedOrder:
         self.label = np.concatenate([self._classes(name, stream[name].test) for name in self.names])
         with progress.track("test examples through every adapter", len(self.names)) as advance:
             encoded = self.trunk(texts)
+            self.hidden = encoded.hidden
             self.test = Pair(np.stack(encoded.features), np.stack(self.tail(encoded.hidden, [self.frozen] * len(texts))))
             self.adapted: list[Floats] = []
             answers = []
@@ -84,6 +86,18 @@ class LearnedOrder:
                 found.append(self._rule(model, RULES[model.removesuffix(" frozen")], frozen=frozen))
         return found
 
+    def forward_transfer(self, alone: Workspace) -> float:
+        """By how much the tasks but the first are more accurate, with the task given, than as they were learned in `alone`; the mean."""
+        gains = []
+        for name in self.order[1:]:
+            own = np.flatnonzero(self.truth == self.names.index(name))
+            adapter = Adapter.from_arrays(alone.adapter(name))
+            features = np.stack(self.tail([self.hidden[row] for row in own], [adapter.slots] * len(own)))
+            best = adapter.scores(adapter.adapted(features), self.test.trunk[own]).argmax(axis=1)
+            here = self.answers[own, self.names.index(name)]
+            gains.append(float((here == self.label[own]).mean() - (best == self.label[own]).mean()))
+        return float(np.mean(gains))
+
     def _classes(self, name: str, examples: Examples) -> NDArray[np.int64]:
         position = {label: index for index, label in enumerate(self.workspace.record(name).classes)}
         return np.array([position[label] for label in examples.labels], np.int64)
@@ -96,32 +110,44 @@ class LearnedOrder:
         self,
         model: str,
         steps: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+        runner_up: NDArray[np.int64],
         *,
         passes: float,
         task_bytes: int,
         seconds: float,
     ) -> Measured:
-        """Score (task, class) answers of all test examples after each task; those of tasks not yet learned do not count."""
-        matrix = np.zeros((len(self.order), len(self.order)))
-        for step, (task, label) in enumerate(steps):
-            right = (task == self.truth) & (label == self.label)
-            for position, name in enumerate(self.order[: step + 1]):
-                matrix[step, position] = right[self.truth == self.names.index(name)].mean()
+        """Score (task, class) answers of all test examples after each task; those of tasks not yet learned do not count.
+
+        One step alone is a model that learned everything at once. `runner_up` is the second best task after the last step.
+        """
         task, label = steps[-1]
-        sizes = np.array([len(self.stream[name].test) for name in self.order])
-        incremental = [float(np.average(matrix[step, : step + 1], weights=sizes[: step + 1])) for step in range(len(steps))]
+        right = (task == self.truth) & (label == self.label)
+        matrix = np.full((1, 1), right.mean())
+        incremental = [float(right.mean())]
+        if len(steps) > 1:
+            matrix = np.stack([self._by_task((step[0] == self.truth) & (step[1] == self.label)) for step in steps])
+            matrix = np.tril(matrix)
+            sizes = np.array([len(self.stream[name].test) for name in self.order])
+            incremental = [float(np.average(matrix[step, : step + 1], weights=sizes[: step + 1])) for step in range(len(steps))]
         return Measured(
             model=model,
-            accuracy=float(((task == self.truth) & (label == self.label)).mean()),
-            task_mean=float(matrix[-1].mean()),
+            accuracy=float(right.mean()),
+            task_mean=float(self._by_task(right).mean()),
             retrieval=float((task == self.truth).mean()),
+            top2=float(((task == self.truth) | (runner_up == self.truth)).mean()),
             forgetting=forgetting(matrix),
+            backward_transfer=backward_transfer(matrix),
             average_incremental=float(np.mean(incremental)),
             passes=passes,
             task_bytes=task_bytes,
             seconds=seconds,
             matrix=matrix.tolist(),
+            confusion=confusion(self.truth, task, len(self.names)).tolist(),
         )
+
+    def _by_task(self, right: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Shares float64 [T], in the order of learning."""
+        return np.array([right[self.truth == self.names.index(name)].mean() for name in self.order])
 
     def _adapter_bytes(self) -> int:
         return max(_int8_bytes(self.workspace.adapter(name)) for name in self.names)
@@ -131,7 +157,7 @@ class LearnedOrder:
 
     def _given(self) -> Measured:
         steps = [(self.truth, self._by_adapter(self.truth))] * len(self.order)
-        return self._score("task given", steps, passes=1.0, task_bytes=self._adapter_bytes(), seconds=0.0)
+        return self._score("task given", steps, self.truth, passes=1.0, task_bytes=self._adapter_bytes(), seconds=0.0)
 
     def _rule(self, model: str, rule: Rule, *, frozen: bool) -> Measured:
         """A rule on the whole frozen encoder's features answers alone; on the trunk's first view it finds the task of an adapter."""
@@ -154,8 +180,9 @@ class LearnedOrder:
             first = {index: int(np.argmax(owner == index)) for index in seen}
             own = column - np.array([first[index] for index in task])
             steps.append((task, own if frozen else self._by_adapter(task)))
+            second = np.array(seen)[_best_two(np.stack([scores[:, owner == index].max(axis=1) for index in seen], axis=1))[1]]
         size = max(len(dump_arrays(one)) for one in statistics.values()) + (0 if frozen else self._adapter_bytes())
-        return self._score(model, steps, passes=1.0, task_bytes=size, seconds=float(np.mean(seconds)))
+        return self._score(model, steps, second, passes=1.0, task_bytes=size, seconds=float(np.mean(seconds)))
 
     def _cfedge(self) -> Measured:
         signatures = {name: self.workspace.signature(name) for name in self.names}
@@ -167,18 +194,67 @@ class LearnedOrder:
             names = [self.names[index] for index in seen]
             router = route({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
             found = router(self.test)
-            looks = found.looks
+            looks, second = found.looks, np.array(seen)[found.runner_up]
             task = np.array(seen)[found.task]
             steps.append((task, self._by_adapter(task)))
         passes = 1 + float((looks == 3).mean()) * self.tail_share
         size = max(len(dump_arrays(one.arrays())) for one in signatures.values()) + self._adapter_bytes()
-        return self._score("cfedge", steps, passes=passes, task_bytes=size, seconds=self._time_looks())
+        return self._score("cfedge", steps, second, passes=passes, task_bytes=size, seconds=self._time_looks())
 
     def _time_looks(self) -> float:
         start = time.perf_counter()
         for name in self.names:
             learn_looks(self.train[name], self._classes(name, self.stream[name].train))
         return (time.perf_counter() - start) / len(self.names)
+
+    def joint(self, workspace: Workspace, settings: Settings) -> Measured:
+        """Learn all classes as one task in `workspace`, which holds none: the ceiling that is not continual."""
+
+        def together(split: str) -> Examples:
+            parts: list[Examples] = [getattr(self.stream[name], split) for name in self.order]
+            return Examples(
+                tuple(text for one in parts for text in one.texts), tuple(label for one in parts for label in one.labels), split
+            )
+
+        learned = learn(workspace, "joint", together("train"), together("held_out"), settings=settings)
+        position = {label: index for index, label in enumerate(learned.record.classes)}
+        columns = [[position[label] for label in self.workspace.record(name).classes] for name in self.order]
+        step, second = self._one_head(Adapter.from_arrays(learned.adapter), columns)
+        return self._score("joint", [step], second, passes=1.0, task_bytes=_int8_bytes(learned.adapter), seconds=0.0)
+
+    def sequential(self, settings: Settings) -> Measured:
+        """Learn the tasks one after another with one adapter and one head: what forgets."""
+
+        def lessons() -> Iterator[tuple[list[Floats], NDArray[np.int64]]]:
+            for name in self.order:
+                train = self.stream[name].train
+                yield [states[0] for states in self.trunk(train.texts).hidden], self._classes(name, train)
+
+        steps, columns = [], []
+        known = 0
+        for name, adapter in zip(self.order, in_sequence(self.workspace, lessons(), settings), strict=True):
+            new = len(self.workspace.record(name).classes)
+            columns.append(list(range(known, known + new)))
+            known += new
+            step, second = self._one_head(adapter, columns)
+            steps.append(step)
+        size = sum(array.size for array in adapter.slots.values()) + adapter.weight.size + adapter.bias.size
+        return self._score("sequential", steps, second, passes=1.0, task_bytes=size, seconds=0.0)
+
+    def _one_head(
+        self, adapter: Adapter, columns: list[list[int]]
+    ) -> tuple[tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]:
+        """Answer with one head over several tasks: (task, class in the task), and the second best task.
+
+        `columns` are the head's of each task's classes, for the first tasks of the order.
+        """
+        features = np.stack(self.tail(self.hidden, [adapter.slots] * len(self.hidden)))
+        every = adapter.scores(adapter.adapted(features), self.test.trunk)
+        scores = [every[:, own] for own in columns]
+        best, second = _best_two(np.stack([own.max(axis=1) for own in scores], axis=1))
+        label = np.stack([own.argmax(axis=1) for own in scores], axis=1)[np.arange(len(best)), best]
+        owner = np.array([self.names.index(name) for name in self.order[: len(columns)]])
+        return (owner[best], label), owner[second]
 
     def _proteus(self) -> Measured:
         """Each task's mixture in the space of its own adapter; an input goes to the task under which it is likeliest."""
@@ -195,34 +271,18 @@ class LearnedOrder:
         steps = []
         for count in range(1, len(self.order) + 1):
             seen = np.array(self._seen(count))
-            task = seen[scores[:, seen].argmax(axis=1)]
+            task, second = (seen[one] for one in _best_two(scores[:, seen]))
             steps.append((task, self._by_adapter(task)))
         shared = 1 - self.tail_share
         size = max(len(dump_arrays(one)) for one in statistics.values()) + self._adapter_bytes()
         passes = shared + self.tail_share * len(self.names)
-        return self._score("proteus", steps, passes=passes, task_bytes=size, seconds=float(np.mean(seconds)))
+        return self._score("proteus", steps, second, passes=passes, task_bytes=size, seconds=float(np.mean(seconds)))
 
 
-def joint(workspace: Workspace, stream: Mapping[str, Splits], settings: Settings) -> Measured:
-    """Learn all classes as one task: the ceiling that is not continual."""
-
-    def together(split: str) -> Examples:
-        parts: list[Examples] = [getattr(splits, split) for splits in stream.values()]
-        return Examples(
-            tuple(text for one in parts for text in one.texts), tuple(label for one in parts for label in one.labels), split
-        )
-
-    learned = learn(workspace, "joint", together("train"), together("held_out"), settings=settings)
-    adapter = Adapter.from_arrays(learned.adapter)
-    backbone = workspace.backbone
-    trunk = Trunk(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
-    test = together("test")
-    encoded = trunk(test.texts)
-    features = np.stack(Tail(workspace.backbone_file("tail.onnx"), backbone)(encoded.hidden, [adapter.slots] * len(test)))
-    best = adapter.scores(adapter.adapted(features), np.stack(encoded.features)).argmax(axis=1)
-    accuracy = float(np.mean([learned.record.classes[index] == label for index, label in zip(best, test.labels, strict=True)]))
-    size = _int8_bytes(learned.adapter)
-    return Measured("joint", accuracy, accuracy, 1.0, 0.0, accuracy, 1.0, size, 0.0, [[accuracy]])
+def _best_two(scores: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the best and the second best column of scores [B, T]; the second is the first where there is one only."""
+    ordered = np.argsort(-scores, axis=1, kind="stable").astype(np.int64)
+    return ordered[:, 0], ordered[:, min(1, scores.shape[1] - 1)]
 
 
 def _int8_bytes(adapter: Mapping[str, Floats]) -> int:

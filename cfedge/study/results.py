@@ -11,7 +11,7 @@ import numpy as np
 
 from cfedge.train.settings import Settings
 
-__all__ = ["CEILINGS", "MODELS", "Measured", "Study", "recommended"]
+__all__ = ["CEILINGS", "FLOORS", "MODELS", "Measured", "Study", "recommended", "summary"]
 
 #: Models from the simplest to the costliest; the recommendation prefers the earlier.
 MODELS = {
@@ -28,13 +28,17 @@ MODELS = {
     "proteus": "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space wins",
 }
 CEILINGS = {"task given": "the adapter of the true task", "joint": "one adapter trained on all classes together, not continual"}
+FLOORS = {"sequential": "one adapter and one growing head, trained task after task: what forgets"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One model in one order: shares in [0, 1] of all test examples after the last task.
+    """One model in one order: shares in [0, 1] of all test examples after the last task; `top2`: the right task is the best or the
+    second best.
 
-    `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning. `passes` are forward passes an
+    `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning, [1, 1] where all was learned at once;
+    `forgetting`, `backward_transfer` and `average_incremental` follow from it. `confusion` [T, T] counts the test examples by true
+    task (rows) and task found, in the order of the names. `passes` are forward passes an
     input; `task_bytes` what a task adds (adapter, head and statistics), at most; `seconds` to make a task's statistics.
     """
 
@@ -42,20 +46,30 @@ class Measured:
     accuracy: float
     task_mean: float
     retrieval: float
+    top2: float
     forgetting: float
+    backward_transfer: float
     average_incremental: float
     passes: float
     task_bytes: int
     seconds: float
     matrix: list[list[float]] = field(repr=False)
+    confusion: list[list[int]] = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Study:
-    """All orders: `runs` by model, and what they were made from."""
+    """All orders: `runs` by model, and what they were made from.
+
+    `tasks` are classes a task. `forward_transfer` is, by order, by how much the adapters of all tasks but the first are more accurate
+    with the task given than the same ones learned alone, in the mean: exactly 0 without reuse, as nothing else is handed on.
+    `duplicates` are, by task, test texts that are also learned from, but for case and spaces.
+    """
 
     tasks: dict[str, int]
+    duplicates: dict[str, int]
     test_examples: int
+    forward_transfer: list[float]
     orders: list[list[str]]
     settings: Settings
     runs: dict[str, list[Measured]]
@@ -73,3 +87,21 @@ def recommended(study: Study) -> str:
     mean = {model: float(np.mean([run.accuracy for run in runs])) for model, runs in study.runs.items() if model in MODELS}
     best = max(mean, key=lambda model: mean[model])
     return next(model for model in MODELS if model in mean and mean[model] >= mean[best] - study.standard_error(best))
+
+
+def summary(study: Study) -> dict[str, dict[str, float]]:
+    """Return, by model, the mean over orders of each figure, and under ``<figure>_error`` its standard error over orders, if there are several.
+
+    The last accuracy's is `Study.standard_error`.
+    """
+    figures = ("accuracy", "task_mean", "retrieval", "top2", "forgetting", "backward_transfer", "average_incremental", "passes")
+    found: dict[str, dict[str, float]] = {}
+    for model, runs in study.runs.items():
+        row = {"task_bytes": float(max(run.task_bytes for run in runs))}
+        for figure in figures:
+            values = [float(getattr(run, figure)) for run in runs]
+            row[figure] = float(np.mean(values))
+            if len(values) > 1:
+                row[f"{figure}_error"] = float(np.std(values, ddof=1) / len(values) ** 0.5)
+        found[model] = {**row, "accuracy_error": study.standard_error(model)}
+    return found

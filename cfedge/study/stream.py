@@ -15,7 +15,7 @@ import numpy as np
 from cfedge.errors import DataError, UsageError
 from cfedge.train.data import Examples, LabelledData, columns, is_saved, load, load_file, split_held_out
 
-__all__ = ["Splits", "load_stream"]
+__all__ = ["Splits", "load_stream", "load_tasks"]
 
 #: Shares of a class, where a split is not given: of all for testing, of the rest held out.
 TEST_SHARE, HELD_OUT_SHARE = 0.25, 0.2
@@ -36,8 +36,7 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
     Parameters
     ----------
     path
-        A folder with one folder or file a task; or a file (or a folder with train, validation, test) whose rows have a
-        column ``task``; or, with `tasks`, labelled examples without one.
+        See `load_tasks`; or, with `tasks`, labelled examples of any form.
     tasks
         Split the labels at random into so many tasks of equal size (give or take one label), named ``task-1``...
     seed
@@ -49,17 +48,33 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
         Naming the file, what was expected and found.
     """
     rng = np.random.default_rng(seed)
-    if tasks is not None:
-        named = _split(load(path), tasks, rng)
-    elif is_saved(path):
-        raise UsageError(f"{path}: expected --tasks N with a saved datasets folder, found none; or save one folder a task")
-    elif path.is_dir() and not any((path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")):
-        named = {one.stem: load(one) for one in sorted(path.iterdir()) if one.is_dir() or one.suffix in (".csv", ".jsonl")}
-    else:
-        named = _by_column(path)
+    named = load_tasks(path) if tasks is None else _split(load(path), tasks, rng)
     if len(named) < 2:
         raise DataError(f"{path}: expected at least 2 tasks, found {len(named)}; give a column task, folders, or --tasks N")
     return {name: _complete(data, rng) for name, data in named.items()}
+
+
+def load_tasks(path: Path) -> dict[str, LabelledData]:
+    """Load several tasks, with the splits that are given.
+
+    Parameters
+    ----------
+    path
+        A folder with one folder or file a task; or a file (or a folder with train, validation, test) whose rows have a
+        column ``task``.
+
+    Raises
+    ------
+    DataError, UsageError
+        Naming the file, what was expected and found.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: expected a CSV or JSONL file or a folder, found nothing")
+    if is_saved(path):
+        raise UsageError(f"{path}: expected --tasks N with a saved datasets folder, found none; or save one folder a task")
+    elif path.is_dir() and not any((path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")):
+        return {one.stem: load(one) for one in sorted(path.iterdir()) if one.is_dir() or one.suffix in (".csv", ".jsonl")}
+    return _by_column(path)
 
 
 def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +23,18 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
 from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signature, novelty
+from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
+from cfedge.progress import Progress, Quiet
+from cfedge.train.chernoff import Components, chernoff
 
-__all__ = ["Evidence", "Inspection", "certify", "inspect", "route"]
+__all__ = ["Evidence", "Inspection", "Overlap", "certify", "inspect", "mixture_bounds", "overlaps", "route"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
+#: Of a task's inputs, by the first look's own model or among the held-out ones, that a rival takes: less is not an overlap. The model
+#: is sure of itself (docs/decisions/certificates.md): where it gives a rival this much, the clusters do coincide.
+OVERLAP_SHARE = 0.1
 
 Floats = NDArray[np.float32]
 
@@ -60,6 +66,8 @@ class Inspection:
         ``holds``: the held-out error is at most the bound; ``violated``: even the lower confidence limit (the same alpha)
         is above it, so the model does not describe this task; ``undecided``: between the two; ``vacuous``: the bound is
         1 or more.
+    mixture_bound, mixture_status
+        The same for `mixture_bounds`, where they were asked for.
     """
 
     errors: int
@@ -68,6 +76,33 @@ class Inspection:
     separation: float | None
     nearest_errors: int
     status: str
+    mixture_bound: float | None = None
+    mixture_status: str | None = None
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two tasks whose clusters coincide, at least in part.
+
+    Attributes
+    ----------
+    task, rival
+        Inputs of `task` go to `rival`.
+    share
+        Of its inputs, by the first look's model: a union bound, at most 1.
+    taken, held_out
+        Of its held-out inputs, those that the lookup that ships gives to the rival, and all.
+    limit, rival_limit
+        What the certificates of the two say now.
+    """
+
+    task: str
+    rival: str
+    share: float
+    taken: int
+    held_out: int
+    limit: float
+    rival_limit: float
 
 
 def certify(
@@ -116,6 +151,28 @@ def certify(
     return evidence
 
 
+def overlaps(
+    router: Router, found: Mapping[str, Retrieval], evidence: Mapping[str, Evidence], of: Collection[str]
+) -> list[Overlap]:
+    """Return the rivals with which the tasks `of` overlap by `OVERLAP_SHARE`, the largest share first.
+
+    Parameters
+    ----------
+    router, found, evidence
+        Of all tasks together, as they ship: what looked the held-out inputs up, what it found, what that certifies.
+    """
+    pairs = []
+    for name in of:
+        certificate = evidence[name].certificate
+        taken = np.bincount(found[name].task, minlength=len(router.tasks))
+        for rival, share in router.first.confusions(name).items():
+            errors = int(taken[router.tasks.index(rival)])
+            if max(share, errors / certificate.held_out) >= OVERLAP_SHARE:
+                limits = certificate.limit, evidence[rival].certificate.limit
+                pairs.append(Overlap(name, rival, min(1.0, share), errors, certificate.held_out, *limits))
+    return sorted(pairs, key=lambda one: (-max(one.share, one.taken / one.held_out), one.task, one.rival))
+
+
 def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> Router:
     """Return the router that ships: the held-out inputs with the thinnest margins get a second look, and of them a third."""
     router = Router(signatures)
@@ -138,7 +195,12 @@ def _threshold(strange: Floats, rate: float) -> float:
 
 
 def inspect(
-    signatures: Mapping[str, Signature], held_out: Mapping[str, Floats], *, alpha: float = ALPHA, shrinkage: float | None = None
+    signatures: Mapping[str, Signature],
+    held_out: Mapping[str, Floats],
+    *,
+    alpha: float = ALPHA,
+    shrinkage: float | None = None,
+    mixtures: Mapping[str, float] | None = None,
 ) -> dict[str, Inspection]:
     """Hold the model bound of the first look against its held-out errors.
 
@@ -152,6 +214,8 @@ def inspect(
         See `certify`.
     shrinkage
         See `cfedge.lookup.Lookup`.
+    mixtures
+        What `mixture_bounds` found, to be held against the same errors.
     """
     lookup = Lookup(signatures, shrinkage=shrinkage)
     found = {name: lookup(held_out[name]) for name in lookup.tasks}
@@ -169,8 +233,28 @@ def inspect(
             separation=float(apart[nearest].min()) if nearest else None,
             nearest_errors=int((found[name].task == lookup.tasks.index(nearest)).sum()) if nearest else 0,
             status=_status(certificate, bound),
+            mixture_bound=mixtures[name] if mixtures else None,
+            mixture_status=_status(certificate, mixtures[name]) if mixtures else None,
         )
     return inspected
+
+
+def mixture_bounds(signatures: Mapping[str, Signature], progress: Progress | None = None) -> dict[str, float]:
+    """Bound, by task, how often a rival's mixture is the likelier one, each task with the covariance of its own clusters, shrunk.
+
+    `cfedge.train.chernoff.chernoff`, summed over the rivals: what the best rule could make of tasks that differ in their spread, not what
+    the lookup that ships, with its one covariance, does. Not capped. Costs T^2 decompositions of D x D.
+    """
+    mixtures = {
+        name: [Components(one.counts / one.counts.sum(), one.means.astype(np.float64), shared_covariance([one], None)[0])]
+        for name, one in sorted(signatures.items())
+    }
+    bounds: dict[str, float] = {}
+    with (progress or Quiet()).track("mixtures against each other", len(mixtures)) as advance:
+        for name, own in mixtures.items():
+            bounds[name] = sum(chernoff(own, rival) for other, rival in mixtures.items() if other != name)
+            advance(1)
+    return bounds
 
 
 def _status(certificate: Certificate, bound: float) -> str:

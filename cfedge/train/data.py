@@ -18,7 +18,18 @@ import numpy as np
 
 from cfedge.errors import DataError, MissingExtraError
 
-__all__ = ["Examples", "LabelledData", "check_labels", "columns", "is_saved", "load", "load_file", "split_held_out"]
+__all__ = [
+    "Examples",
+    "LabelledData",
+    "check_labels",
+    "columns",
+    "folded",
+    "is_saved",
+    "load",
+    "load_file",
+    "repeated",
+    "split_held_out",
+]
 
 _SUFFIXES = (".csv", ".jsonl")
 
@@ -123,6 +134,17 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
         raise DataError(
             f"{examples.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples"
         )
+
+
+def folded(text: str) -> str:
+    """Return a text or label without what nobody means: case, and how many spaces there are."""
+    return " ".join(text.casefold().split())
+
+
+def repeated(examples: Examples, others: Examples) -> list[int]:
+    """Return the rows of `others` whose text is, but for case and spaces, among `examples` too."""
+    known = {folded(text) for text in examples.texts}
+    return [row for row, text in enumerate(others.texts) if folded(text) in known]
 
 
 def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator) -> tuple[Examples, Examples]:

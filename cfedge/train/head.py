@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cfedge.lookup import Lookup
 from cfedge.progress import Progress, Quiet
 from cfedge.train.data import Examples
-from cfedge.train.lesson import prepare_lesson
+from cfedge.train.lesson import prepare_lesson, store
 from cfedge.train.signature import whole
 from cfedge.train.workspace import LearnedTask, Workspace
 
@@ -62,15 +62,16 @@ def learn_head(
     for slot in workspace.backbone.slots:
         arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
         arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
-    return lesson.store(
+    task = lesson.learned(
         workspace,
         arrays,
         settings={"method": "closed-form head", "held_out": share, "seed": seed},
         packages=("cfedge", "numpy", "onnxruntime"),
         transfer={},
         kept_energy=1.0,
-        replace=replace,
     )
+    store(workspace, task, replace=replace)
+    return task
 
 
 def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, Floats]:

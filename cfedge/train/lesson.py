@@ -27,11 +27,11 @@ from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
-from cfedge.train.data import Examples, check_labels, split_held_out
-from cfedge.train.signature import learn_looks
+from cfedge.train.data import Examples, check_labels, repeated, split_held_out
+from cfedge.train.signature import CLUSTERS, learn_looks
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
-__all__ = ["FrozenEncoder", "Lesson", "prepare_lesson"]
+__all__ = ["FrozenEncoder", "Lesson", "empty_cache", "prepare_lesson", "store"]
 
 Floats = NDArray[np.float32]
 
@@ -52,6 +52,8 @@ class Lesson:
         Texts, classes and features of the held-out examples.
     encoder, held_out_hidden
         What the adapted tail is run on, once learned, to know the held-out examples' best scores.
+    repeated
+        Held-out texts that are, but for case and spaces, also learned from.
     """
 
     name: str
@@ -62,8 +64,9 @@ class Lesson:
     evidence: HeldOut
     encoder: FrozenEncoder
     held_out_hidden: list[Floats]
+    repeated: int
 
-    def store(
+    def learned(
         self,
         workspace: Workspace,
         adapter: Mapping[str, Floats],
@@ -72,9 +75,9 @@ class Lesson:
         packages: Sequence[str],
         transfer: Mapping[str, float],
         kept_energy: float,
-        replace: bool,
+        clusters: int = CLUSTERS,
     ) -> LearnedTask:
-        """Add the learned task to the workspace, and empty its cache."""
+        """Return the task as the workspace keeps it."""
         record = TaskRecord(
             name=self.name,
             classes=self.classes,
@@ -84,16 +87,25 @@ class Lesson:
             versions={package: version(package) for package in packages},
             transfer=transfer,
             kept_energy=kept_energy,
+            repeated=self.repeated,
         )
         held_out = dataclasses.replace(
             self.evidence, best=self.encoder.best_scores(self.held_out_hidden, Adapter.from_arrays(adapter))
         )
-        task = LearnedTask(record, adapter, learn_looks(self.features, self.targets), held_out)
-        workspace.put(task, replace=replace)
-        with contextlib.suppress(OSError):  # the task is stored; what cannot be deleted now is deleted after the next one
-            for path in workspace.cache.iterdir():
-                path.unlink()
-        return task
+        return LearnedTask(record, adapter, learn_looks(self.features, self.targets, clusters), held_out)
+
+
+def store(workspace: Workspace, task: LearnedTask, *, replace: bool) -> None:
+    """Add a learned task to the workspace, and empty its cache."""
+    workspace.put(task, replace=replace)
+    empty_cache(workspace)
+
+
+def empty_cache(workspace: Workspace) -> None:
+    """Delete the features that runs kept: what cannot be deleted now is deleted after the next task."""
+    with contextlib.suppress(OSError):
+        for path in workspace.cache.iterdir():
+            path.unlink()
 
 
 def prepare_lesson(
@@ -124,7 +136,8 @@ def prepare_lesson(
     hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
     held_out_hidden, held_out_features = encoder(held_out.texts)
     evidence = HeldOut(held_out.texts, _targets(held_out, classes), held_out_features, np.zeros(len(held_out), np.float32))
-    return Lesson(name, classes, _targets(examples, classes), hidden, features, evidence, encoder, held_out_hidden)
+    count = len(repeated(examples, held_out))
+    return Lesson(name, classes, _targets(examples, classes), hidden, features, evidence, encoder, held_out_hidden, count)
 
 
 def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:

@@ -32,7 +32,12 @@ class LowRankPairs:
     """
 
     def __init__(
-        self, slots: tuple[Slot, ...], pools: Mapping[str, SitePool], settings: Settings, generator: torch.Generator
+        self,
+        slots: tuple[Slot, ...],
+        pools: Mapping[str, SitePool],
+        settings: Settings,
+        generator: torch.Generator,
+        device: torch.device | str = "cpu",
     ) -> None:
         self._settings, self._pools = settings, pools
         self._a: dict[str, Tensor] = {}
@@ -42,8 +47,9 @@ class LowRankPairs:
         self._spans: dict[str, tuple[Tensor, Tensor]] = {}
         for slot in slots:
             name, reused = slot.name, pools[slot.name]
-            self._a[name] = Parameter(torch.randn(1, slot.rows, settings.rank, generator=generator) / slot.rows**0.5)
-            self._b[name] = Parameter(torch.zeros(1, settings.rank, slot.columns))
+            first = torch.randn(1, slot.rows, settings.rank, generator=generator) / slot.rows**0.5
+            self._a[name] = Parameter(first.to(device))
+            self._b[name] = Parameter(torch.zeros(1, settings.rank, slot.columns, device=device))
             free = min(slot.rows, slot.columns) - len(reused.owners)
             if settings.orthogonality == "projection" and reused.owners and free < settings.rank:
                 raise UsageError(
@@ -51,10 +57,11 @@ class LowRankPairs:
                     f"rank {settings.rank}, found {len(reused.owners)} units to be orthogonal to; lower it or use --orthogonality penalty"
                 )
             if reused.owners:
-                self._scalars[name] = Parameter(torch.zeros(len(reused.owners)))
-                self._frozen[name] = torch.from_numpy(reused.a), torch.from_numpy(reused.b)
+                self._scalars[name] = Parameter(torch.zeros(len(reused.owners), device=device))
+                a_pool, b_pool = torch.from_numpy(reused.a), torch.from_numpy(reused.b)
+                self._frozen[name] = a_pool.to(device), b_pool.to(device)
                 if settings.orthogonality == "projection":
-                    self._spans[name] = torch.linalg.qr(self._frozen[name][0])[0], torch.linalg.qr(self._frozen[name][1].T)[0]
+                    self._spans[name] = torch.linalg.qr(a_pool)[0].to(device), torch.linalg.qr(b_pool.T)[0].to(device)
 
     def parameters(self) -> list[Tensor]:
         """All that is trained."""
@@ -88,9 +95,9 @@ class LowRankPairs:
         """Each site's update as one pair of its own: as learned where nothing is reused, else folded and recompressed."""
         done: dict[str, Folded] = {}
         for name in self._a:
-            a, b = (value.detach() for value in self._new(name))
+            a, b = (value.detach().cpu() for value in self._new(name))
             if name in self._scalars:
-                scalars = self._scalars[name].detach().numpy()
+                scalars = self._scalars[name].detach().cpu().numpy()
                 done[name] = fold(self._pools[name], scalars, a[0].numpy(), b[0].numpy(), rank=self._settings.max_rank)
             else:
                 done[name] = Folded(a.numpy(), b.numpy(), 1.0)
@@ -99,9 +106,10 @@ class LowRankPairs:
 
     def transfer(self) -> dict[str, float]:
         """The share of each earlier task, and of the new units, in the whole update."""
-        news = {name: tuple(value.detach()[0].numpy() for value in self._new(name)) for name in self._a}
+        news = {name: tuple(value.detach()[0].cpu().numpy() for value in self._new(name)) for name in self._a}
         scalars = {
-            name: self._scalars[name].detach().numpy() if name in self._scalars else np.zeros(0, np.float32) for name in self._a
+            name: self._scalars[name].detach().cpu().numpy() if name in self._scalars else np.zeros(0, np.float32)
+            for name in self._a
         }
         return contributions(self._pools, scalars, news)  # type: ignore[arg-type]
 

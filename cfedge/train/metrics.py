@@ -1,7 +1,7 @@
 """What continual learning is judged by, per sample, always.
 
 With a[j, i] the accuracy on task i after learning task j (0-based, T tasks): last accuracy mean_i a[T-1, i], forgetting
-mean_{i < T-1} (max_j a[j, i] - a[T-1, i]). Identity with per-task heads: R + known - 1 <= accuracy <= min(R, known).
+mean_{i < T-1} (max_j a[j, i] - a[T-1, i]), backward transfer mean_{i < T-1} (a[T-1, i] - a[i, i]). Identity with per-task heads: R + known - 1 <= accuracy <= min(R, known).
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ __all__ = [
     "Scores",
     "TaskScores",
     "Unknown",
+    "backward_transfer",
+    "confusion",
     "evaluate",
     "forgetting",
     "risk_coverage",
@@ -81,8 +83,9 @@ class OpenSet:
 
 @dataclass(frozen=True)
 class Scores:
-    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks;
-    `second_looks` is the share of answers that took two looks or three, `third_looks` of those that took three and one more run of
+    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks; `top2` is the
+    share whose task is the best or the second best; `confusion` [T, T + 1] counts inputs by true task (rows, as in `tasks`) and task
+    found, the last column for tasks that no examples were given of; `second_looks` is the share of answers that took two looks or three, `third_looks` of those that took three and one more run of
     the frozen tail; `unknown` is None where no inputs of no task
     were given.
     """
@@ -92,6 +95,8 @@ class Scores:
     task_mean: float
     retrieval: float
     known: float
+    top2: float
+    confusion: list[list[int]]
     second_looks: float
     third_looks: float
     unknown: OpenSet | None = None
@@ -134,7 +139,20 @@ def score(
     looks = np.array([one.looks for name in labels for one in answers[name]])
     shares = {"second_looks": float((looks >= 2).mean()), "third_looks": float((looks == 3).mean())}
     unknown = _open_set(labels, answers, strangers) if strangers else None
-    return Scores(rows, task_mean=float(np.mean([row.accuracy for row in rows])), **shares, unknown=unknown, **pooled)
+    position = {name: index for index, name in enumerate(labels)}
+    own = np.repeat(np.arange(len(rows)), [row.examples for row in rows])
+    found = np.array([position.get(one.task, len(rows)) for name in labels for one in answers[name]], np.int64)
+    counts = confusion(own, found, len(rows) + 1)[: len(rows)].tolist()
+    top2 = _share(name in (one.task, one.runner_up) for name in labels for one in answers[name])
+    return Scores(
+        rows,
+        top2=top2,
+        confusion=counts,
+        task_mean=float(np.mean([row.accuracy for row in rows])),
+        **shares,
+        unknown=unknown,
+        **pooled,
+    )
 
 
 def forgetting(matrix: NDArray[np.float64]) -> float:
@@ -143,6 +161,17 @@ def forgetting(matrix: NDArray[np.float64]) -> float:
         return 0.0
     past = [float(matrix[task:, task].max() - matrix[-1, task]) for task in range(len(matrix) - 1)]
     return float(np.mean(past))
+
+
+def backward_transfer(matrix: NDArray[np.float64]) -> float:
+    """Return mean_{i < T-1} (a[T-1, i] - a[i, i]) of a lower-triangular matrix [T, T] (Lopez-Paz and Ranzato 2017); 0 for one task."""
+    return float((matrix[-1, :-1] - np.diag(matrix)[:-1]).mean()) if len(matrix) > 1 else 0.0
+
+
+def confusion(truth: NDArray[np.int64], found: NDArray[np.int64], tasks: int) -> NDArray[np.int64]:
+    """Count inputs by true task (rows) and task found (columns): int64 [T, T] of positions in 0..T-1."""
+    counts: NDArray[np.int64] = np.bincount(truth * tasks + found, minlength=tasks * tasks).reshape(tasks, tasks)
+    return counts
 
 
 def unknown_detection(known: Sequence[Prediction], strangers: Sequence[Prediction]) -> Unknown:

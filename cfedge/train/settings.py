@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cfedge.errors import UsageError
+from cfedge.train.signature import CLUSTERS
 
 __all__ = ["Settings"]
 
@@ -40,12 +41,18 @@ class Settings:
         Of the new units to the pool: ``none``, ``penalty`` or ``projection`` (exact).
     penalty
         Weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
+    clusters
+        Clusters a class of the lookup's second look, at most.
     l1, l2
         Weights of the scalars' sum of absolute values and of squares.
     seed
         Of initial values, order and split.
     threads
         Torch threads; None: torch's own choice. Part of what makes two runs equal to the byte.
+    device
+        Where the tail is trained: ``cpu``, ``cuda``, ``cuda:1``... Features come from the shipped int8 trunk on the CPU whatever it is.
+    precision
+        Of the products while training: ``float32``, or ``bf16`` (autocast; parameters and their updates stay float32).
     """
 
     rank: int = 8
@@ -63,17 +70,24 @@ class Settings:
     penalty: float = 0.006
     l1: float = 0.006
     l2: float = 0.006
+    clusters: int = CLUSTERS
     seed: int = 0
     threads: int | None = None
+    device: str = "cpu"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("rank", "epochs", "batch", "min_steps", "pool_limit", "max_rank"):
+        for name in ("rank", "epochs", "batch", "min_steps", "pool_limit", "max_rank", "clusters"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
         if not 0 <= self.token_dropout < 1:
             raise UsageError(f"token_dropout: expected a share in [0, 1), found {self.token_dropout}")
+        if self.precision not in ("float32", "bf16"):
+            raise UsageError(f"precision: expected float32 or bf16, found {self.precision!r}")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads: expected >= 1, found {self.threads}")
         if self.orthogonality not in ("none", "penalty", "projection"):
             raise UsageError(f"orthogonality: expected none, penalty or projection, found {self.orthogonality!r}")
         for name in ("penalty", "l1", "l2"):

@@ -23,7 +23,7 @@ CLUSTERS, EXAMPLES_A_CLUSTER = 3, 20
 Floats = NDArray[np.float32]
 
 
-def learn_looks(features: Pair, classes: NDArray[np.int64]) -> Looks:
+def learn_looks(features: Pair, classes: NDArray[np.int64], clusters: int = CLUSTERS) -> Looks:
     """Summarise a task's features for all looks.
 
     Parameters
@@ -32,6 +32,8 @@ def learn_looks(features: Pair, classes: NDArray[np.int64]) -> Looks:
         Of N examples.
     classes
         int64 [N] in 0..C-1, each at least once.
+    clusters
+        A class, for the second look, at most.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def learn_looks(features: Pair, classes: NDArray[np.int64]) -> Looks:
     quartic = 0.0
     for one in range(int(classes.max()) + 1):
         rows = np.flatnonzero(classes == one)
-        wanted = min(CLUSTERS, max(1, len(rows) // EXAMPLES_A_CLUSTER))
+        wanted = min(clusters, max(1, len(rows) // EXAMPLES_A_CLUSTER))
         found = clusters_of(x[rows], wanted, np.random.default_rng(one))
         position[rows] = len(owners) + found
         owners += [one] * (int(found.max()) + 1)

@@ -8,6 +8,7 @@ Letters: B batch, S sequence, D width, H heads, R rank.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 
 import onnx
@@ -77,9 +78,11 @@ class TorchTail:
         values = {**self._weights, **slots, "hidden": hidden}
         if mask is not None:
             values["attention_mask"] = mask
-        for operator, inputs, outputs, attributes in self._steps:
-            results = operator([values[name] for name in inputs if name], attributes)
-            values.update(zip(outputs, results, strict=True))
+        # Operators make some tensors anew: elsewhere than on the CPU they must be made on the device.
+        with contextlib.nullcontext() if self.device.type == "cpu" else self.device:
+            for operator, inputs, outputs, attributes in self._steps:
+                results = operator([values[name] for name in inputs if name], attributes)
+                values.update(zip(outputs, results, strict=True))
         return values[self._output]
 
 

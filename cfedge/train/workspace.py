@@ -45,6 +45,7 @@ from cfedge.errors import (
 )
 from cfedge.lookup import Looks, Pair
 from cfedge.storage import new_folder, remove_leftovers, write_file
+from cfedge.train.data import folded
 
 try:
     import filelock
@@ -77,7 +78,8 @@ class TaskRecord:
     """What ``task.json`` says: the task, how it was learned, and on which backbone.
 
     `transfer` is the share of each earlier task, and of what is new (``new``), in the adapter's update; `kept_energy` what
-    folding them into one pair kept of a site's update, at least.
+    folding them into one pair kept of a site's update, at least; `repeated` how many held-out texts are, but for case and spaces,
+    among those learned from.
     """
 
     name: str
@@ -88,6 +90,7 @@ class TaskRecord:
     versions: Mapping[str, str]
     transfer: Mapping[str, float] = dataclasses.field(default_factory=dict)
     kept_energy: float = 1.0
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,12 @@ class Workspace:
                 raise TaskError(
                     f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)"
                 )
+        seen: dict[str, str] = {}
+        for label in classes:
+            if (alike := seen.setdefault(folded(label), label)) != label:
+                raise TaskError(
+                    f"task {name!r}: expected labels that differ by more than case and spaces, found {alike!r} and {label!r}; make them one"
+                )
         check_apart(name, classes, {other: self.record(other).classes for other in self.tasks if other != name})
 
     def put(self, task: LearnedTask, *, replace: bool = False) -> None:
@@ -342,19 +351,20 @@ class Workspace:
 
 
 def check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
-    """Refuse a task with a label of another one: an answer names a label, and two tasks would share it.
+    """Refuse a task with a label of another one, but for case and spaces: an answer names a label, and two tasks would share it.
 
     Raises
     ------
     TaskError
         Naming the first label and the other task.
     """
+    mine = {folded(label): label for label in sorted(classes, reverse=True)}
     for other, theirs in others.items():
-        shared = sorted(set(theirs) & set(classes))
+        shared = sorted((mine[folded(label)], label) for label in theirs if folded(label) in mine)
         if shared:
-            raise TaskError(
-                f"task {name!r}: expected labels that no other task has, found {shared[0]!r} in task {other!r} too; rename it"
-            )
+            label, alike = shared[0]
+            found = f"{label!r} in task {other!r} too" if label == alike else f"{label!r} where task {other!r} has {alike!r}"
+            raise TaskError(f"task {name!r}: expected labels that no other task has, found {found}; rename it")
 
 
 def _digest(parts: Mapping[str, bytes]) -> str:

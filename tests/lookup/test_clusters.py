@@ -9,13 +9,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Lookup, Retrieval, Signature
-from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR
+from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail
 from cfedge.lookup.signature import on_grid
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
@@ -310,6 +311,21 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float, r
     with np.errstate(invalid="ignore"), pytest.raises(InputError, match=f"features of input {row}: expected finite") as refusal:
         lookup(inputs)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_model_bound_sums_the_normal_distributions_upper_tail_over_rival_clusters() -> None:
+    rng = np.random.default_rng(21)
+    tasks = {name: plain(rng.normal(size=(2, 6)) * 0.4, np.full(6, 0.5), count=9) for name in "abc"}
+    tasks["far"] = plain(np.full((1, 6), 40.0), np.full(6, 0.5), count=9)
+    lookup = Lookup(tasks, shrinkage=0.0, min_spread=0.0)
+    apart = lookup.separations("a")
+    for rival, share in lookup.confusions("a").items():
+        assert share == pytest.approx(stats.norm.sf(apart[rival] / 2).sum(axis=1).mean(), rel=1e-9)
+    x = np.array([0.0, 1.0, 5.9, 6.1, 8.0, 20.0, 50.0])
+    found, exact = _upper_tail(x), stats.norm.sf(x)
+    np.testing.assert_allclose(found[:3], exact[:3], rtol=1e-12)
+    assert (found >= exact).all()
+    assert (found[3:6] <= exact[3:6] * (1 + 1 / x[3:6] ** 2)).all()
 
 
 # --- data at the edge -------------------------------------------------------------------------------------------------

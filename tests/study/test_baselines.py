@@ -102,6 +102,24 @@ def test_the_ridge_is_scikit_learns(inputs: Floats) -> None:
     np.testing.assert_allclose(rule.scorer({"a": statistics})(inputs), reference.predict(rule._lift(inputs)), atol=1e-3)
 
 
+@pytest.mark.parametrize("examples", [30, 200])
+def test_the_errors_of_every_strength_are_those_of_scikit_learns_ridge(examples: int) -> None:
+    # With 50 features: fewer examples than features, and more.
+    rng = np.random.default_rng(3)
+    classes = np.arange(examples) % 3
+    features = normalize(rng.normal(size=(3, 16))[classes] + rng.normal(size=(examples, 16)) * 3).astype(np.float32)
+    rule = RandomFeatures(width=50)
+    test = np.arange(examples) % 5 == 4
+    lifted = rule._lift(features).astype(np.float64)
+    expected = []
+    for strength in rule._STRENGTHS:
+        ridge = Ridge(alpha=strength, fit_intercept=False, solver="svd").fit(lifted[~test], np.eye(3)[classes[~test]])
+        expected.append(int((ridge.predict(lifted[test]).argmax(axis=1) != classes[test]).sum()))
+    found = rule.statistics(features, classes)["errors"]
+    assert found.tolist() == expected
+    assert len(set(expected)) > 1
+
+
 def test_the_mixtures_likelihood_is_scikit_learns_up_to_its_constant(inputs: Floats) -> None:
     statistics = Mixture(components=2).statistics(*draw("a", 80, 1))
     reference = GaussianMixture(2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,12 @@ from made import make_texts
 
 from cfedge.cli import main
 from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.progress import Quiet
 from cfedge.runtime.engine import Engine
+from cfedge.study.baselines import RULES, RandomFeatures
 from cfedge.study.compare import compare
-from cfedge.study.results import MODELS, Measured, Study, recommended
+from cfedge.study.order import LearnedOrder
+from cfedge.study.results import MODELS, Measured, Study, recommended, summary
 from cfedge.study.stream import Splits
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
@@ -34,6 +39,13 @@ def make_stream() -> dict[str, Splits]:
     return {task: Splits(part(task, 20, 0), part(task, 6, 1), part(task, 8, 2)) for task in ("colors", "animals", "food")}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_random_features() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RULES, "random-features", RandomFeatures(width=200))
+        yield
+
+
 @pytest.fixture(scope="module")
 def base(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return prepare(tmp_path_factory.mktemp("study") / "base", "local", folder=tiny_folder, split=2)
@@ -41,19 +53,17 @@ def base(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspa
 
 @pytest.fixture(scope="module")
 def study(base: Workspace) -> Study:
-    return compare(base, make_stream(), orders=2, joint=True, settings=SETTINGS)
+    return compare(base, make_stream(), orders=2, joint=True, sequential=True, settings=SETTINGS)
 
 
 def test_every_model_and_ceiling_is_measured_in_every_order(study: Study) -> None:
-    assert set(study.runs) == {*MODELS, "task given", "joint"}
+    assert set(study.runs) == {*MODELS, "task given", "joint", "sequential"}
     assert {len(runs) for runs in study.runs.values()} == {2}
     assert sorted(study.orders[0]) == sorted(study.orders[1]) == ["animals", "colors", "food"]
     assert study.test_examples == sum(len(splits.test) for splits in make_stream().values()) == 64
 
 
 def test_the_shipped_model_measures_what_the_engine_answers(base: Workspace, study: Study, tmp_path: Path) -> None:
-    import shutil
-
     stream, order = make_stream(), study.orders[0]
     workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     for name in order:
@@ -69,16 +79,101 @@ def test_the_shipped_model_measures_what_the_engine_answers(base: Workspace, stu
 def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_retrieval_and_the_given_task(study: Study) -> None:
     for model, runs in study.runs.items():
         for run, given, order in zip(runs, study.runs["task given"], study.orders, strict=True):
+            assert run.accuracy <= run.retrieval + 1e-9
             if model == "joint":
+                assert run.matrix == [[run.accuracy]]
                 continue
             matrix = np.array(run.matrix)
             assert np.triu(matrix, 1).sum() == 0
             assert run.task_mean == pytest.approx(matrix[-1].mean())
             assert run.accuracy == pytest.approx(np.average(matrix[-1], weights=[study.tasks[name] for name in order]))
-            assert run.accuracy <= run.retrieval + 1e-9
-            if not model.endswith(" frozen"):
+            if not model.endswith(" frozen") and model != "sequential":
                 assert run.accuracy >= run.retrieval + given.accuracy - 1 - 1e-9
                 assert run.accuracy <= given.accuracy + 1e-9
+
+
+def test_one_adapter_trained_task_after_task_forgets_and_the_shipped_ones_hardly(study: Study) -> None:
+    for sequential, shipped in zip(study.runs["sequential"], study.runs["cfedge"], strict=True):
+        matrix = np.array(sequential.matrix)
+        assert matrix[-1, -1] > 0.5  # what was learned last it knows
+        assert matrix[-1, :-1].max() < 0.3  # and nothing before it
+        assert sequential.forgetting > 0.3
+        assert sequential.accuracy < shipped.accuracy - 0.2
+    assert {run.forgetting for run in study.runs["task given"]} == {0.0}
+
+
+def test_transfer_top_two_and_confusion_follow_from_the_answers(study: Study) -> None:
+    sizes = [len(study_part.test) for _, study_part in sorted(make_stream().items())]
+    for runs in study.runs.values():
+        for run in runs:
+            matrix, counts = np.array(run.matrix), np.array(run.confusion)
+            assert counts.sum(axis=1).tolist() == sizes
+            assert np.trace(counts) / sum(sizes) == pytest.approx(run.retrieval)
+            assert run.retrieval <= run.top2 <= 1
+            if len(matrix) > 1:
+                before = [matrix[task, task] for task in range(2)]
+                assert run.backward_transfer == pytest.approx(np.mean(matrix[2, :2]) - np.mean(before))
+    assert any(run.top2 > run.retrieval for runs in study.runs.values() for run in runs)
+    assert study.forward_transfer == [0.0, 0.0]
+
+
+def test_the_summary_is_mean_and_standard_error_over_orders(study: Study) -> None:
+    row, runs = summary(study)["cfedge"], study.runs["cfedge"]
+    first, second = (run.retrieval for run in runs)
+    assert row["retrieval"] == pytest.approx((first + second) / 2)
+    assert row["retrieval_error"] == pytest.approx(abs(first - second) / 2)
+    assert row["accuracy_error"] == study.standard_error("cfedge")
+    assert set(summary(study)) == set(study.runs)
+
+
+def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(base: Workspace, tmp_path: Path) -> None:
+    stream, order = make_stream(), ["food", "colors", "animals"]
+    workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    for name in order:
+        learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
+    learned = LearnedOrder(workspace, stream, order, Quiet())
+    assert learned.forward_transfer(workspace) == 0.0
+    alone = Workspace(Path(shutil.copytree(workspace.folder, tmp_path / "alone")))
+    for name in order:
+        task = alone.task(name)
+        adapter = {part: array if part[:2] in ("a.", "b.") else array * 0 for part, array in task.adapter.items()}
+        alone.put(replace(task, adapter=adapter), replace=True)  # always the first label: 1 of 3
+    known = learned.measure([])[0].matrix[-1]
+    assert learned.forward_transfer(alone) == pytest.approx(np.mean(known[1:]) - 1 / 3)
+
+
+def test_several_jobs_measure_the_same(base: Workspace) -> None:
+    one, two = (
+        compare(base, make_stream(), models=["cfedge"], orders=1, jobs=jobs, settings=replace(SETTINGS, min_steps=8))
+        for jobs in (1, 2)
+    )
+    for runs in (one.runs, two.runs):
+        for model, (run,) in runs.items():
+            runs[model] = [replace(run, seconds=0.0)]
+    assert one == two
+
+
+def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Workspace) -> None:
+    settings = replace(SETTINGS, reuse=True, min_steps=8, pool_limit=8)
+    assert len(compare(base, make_stream(), models=["nearest-mean"], orders=1, settings=settings).forward_transfer) == 1
+    with pytest.raises(UsageError, match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits"):
+        compare(base, make_stream(), orders=1, jobs=2, settings=settings)
+
+
+def test_test_texts_that_are_also_learned_from_are_counted_by_task(base: Workspace) -> None:
+    stream = make_stream()
+    colors = stream["colors"]
+    texts = tuple(f"  {text.upper()} " for text in colors.train.texts[:3]) + colors.test.texts[3:]
+    study = compare(
+        base,
+        {**stream, "colors": replace(colors, test=replace(colors.test, texts=texts))},
+        models=["nearest-mean"],
+        orders=1,
+        settings=replace(SETTINGS, min_steps=1),
+    )
+    clean = {name: len(set(part.train.texts) & set(part.test.texts)) for name, part in stream.items()}
+    assert study.duplicates["colors"] >= 3
+    assert {name: study.duplicates[name] for name in ("animals", "food")} == {name: clean[name] for name in ("animals", "food")}
 
 
 def test_passes_are_counted(study: Study) -> None:
@@ -89,11 +184,13 @@ def test_passes_are_counted(study: Study) -> None:
 
 def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
     def run(model: str, accuracy: float) -> list[Measured]:
-        return [Measured(model, accuracy, accuracy, accuracy, 0.0, accuracy, 1.0, 1, 0.0, [[accuracy]])]
+        given = dict.fromkeys(("accuracy", "task_mean", "retrieval", "top2", "average_incremental"), accuracy)
+        zero = dict.fromkeys(("forgetting", "backward_transfer", "seconds"), 0.0)
+        return [Measured(model, **given, **zero, passes=1.0, task_bytes=1, matrix=[[accuracy]], confusion=[[1]])]
 
     def study_of(**accuracy: float) -> Study:
         runs = {name.replace("_", " "): run(name, value) for name, value in accuracy.items()}
-        return Study({"a": 2, "b": 2}, 400, [["a", "b"]], Settings(), {**runs, "joint": run("joint", 1.0)})
+        return Study({"a": 2}, {"a": 0}, 400, [0.0], [["a"]], Settings(), {**runs, "joint": run("joint", 1.0)})
 
     # One standard error at .9 and 400 examples is .015.
     assert recommended(study_of(LDA_frozen=0.80, cfedge=0.90)) == "cfedge"
@@ -119,7 +216,7 @@ def test_what_cannot_be_studied_is_refused(base: Workspace, tiny_workspace: Path
 def test_a_stream_that_cannot_be_learned_to_its_end_is_refused_before_anything_is(
     base: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cfedge.study.compare.learn", None)
+    monkeypatch.setattr("cfedge.study.compare.learn_many", None)
     stream = make_stream()
     colors = stream["colors"]
     with pytest.raises(
@@ -160,5 +257,7 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     assert "recommended: " in shown
     assert "task given" in shown
     record = json.loads((tmp_path / "study.json").read_text("utf-8"))
+    assert "forward transfer (task given, against the same task learned alone): +0.0000" in shown
+    assert set(record["summary"]) == set(record["runs"])
     assert set(record["runs"]) == {"nearest-mean", "cfedge", "task given"}
     assert len(record["runs"]["cfedge"][0]["matrix"]) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -13,10 +13,12 @@ from scipy.spatial.distance import cdist
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
-from cfedge.lookup import Lookup, Signature
+from cfedge.lookup import Looks, Lookup, Pair, Signature
+from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.novelty import HEAD_WEIGHT
-from cfedge.train.certificate import ALPHA, Evidence, _status, certify, inspect
-from cfedge.train.signature import signature
+from cfedge.train.certificate import ALPHA, Evidence, Overlap, _status, certify, inspect, mixture_bounds, overlaps, route
+from cfedge.train.chernoff import Components, chernoff
+from cfedge.train.signature import learn_looks, signature
 
 Floats = NDArray[np.float32]
 
@@ -378,3 +380,110 @@ def test_the_nearest_rival_is_the_one_with_the_nearest_cluster_and_a_single_task
     assert found["task 2"].nearest == "near"
     alone = inspect({"task 0": signatures["task 0"]}, {"task 0": points[[0]]})["task 0"]
     assert (alone.nearest, alone.separation, alone.bound, alone.status) == (None, None, 0.0, "holds")
+
+
+# --- tasks that coincide ------------------------------------------------------------------------------------------------
+
+
+def overlapping(
+    twins: Mapping[str, Looks], held_out: Mapping[str, Pair], of: list[str]
+) -> tuple[list[Overlap], dict[str, Evidence]]:
+    router = route(twins, held_out)
+    found = {name: router(pair) for name, pair in held_out.items()}
+    evidence = certify(found, {name: np.zeros(len(pair.trunk), np.float32) for name, pair in held_out.items()})
+    return overlaps(router, found, evidence, of), evidence
+
+
+def make_looks(means: NDArray[np.float64], seed: int) -> tuple[Looks, Pair]:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(60) % len(means)
+
+    def draw() -> Pair:
+        x = means[labels] + rng.normal(size=(60, means.shape[1])) * 0.1
+        x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+        return Pair(x, x)
+
+    return learn_looks(draw(), labels), draw()
+
+
+def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_became() -> None:
+    means = np.eye(8)
+    made = {"lamps": make_looks(means[:3], 1), "lights": make_looks(means[:3], 2), "doors": make_looks(means[3:6], 3)}
+    twins, held_out = {name: one[0] for name, one in made.items()}, {name: one[1] for name, one in made.items()}
+    alone, before = overlapping(
+        {"lamps": twins["lamps"], "doors": twins["doors"]}, {name: held_out[name] for name in ("lamps", "doors")}, ["lamps"]
+    )
+    assert alone == []
+    (one,), evidence = overlapping(twins, held_out, ["lights"])
+    assert (one.task, one.rival, one.held_out) == ("lights", "lamps", 60)
+    assert one.taken > 10
+    assert one.share > 0.25
+    assert one.limit == evidence["lights"].certificate.limit > 0.3
+    assert one.rival_limit == evidence["lamps"].certificate.limit > before["lamps"].certificate.limit + 0.2
+    everyone, _ = overlapping(twins, held_out, sorted(twins))
+    assert {(one.task, one.rival) for one in everyone} == {("lights", "lamps"), ("lamps", "lights")}
+
+
+# --- mixtures with covariances of their own -----------------------------------------------------------------------------
+
+
+def test_the_mixtures_bound_is_the_sum_over_rivals_with_every_tasks_own_shrunk_covariance() -> None:
+    signatures, _ = make_gaussians(11, tasks=3, width=6, examples=200)
+    mixtures = {
+        name: [Components(one.counts / 200, one.means.astype(np.float64), shared_covariance([one], None)[0])]
+        for name, one in signatures.items()
+    }
+    expected = chernoff(mixtures["task 0"], mixtures["task 1"]) + chernoff(mixtures["task 0"], mixtures["task 2"])
+    assert mixture_bounds(signatures)["task 0"] == pytest.approx(expected)
+    assert mixture_bounds({"task 0": signatures["task 0"]}) == {"task 0": 0.0}
+
+
+def test_where_tasks_differ_only_in_their_spread_the_mixtures_see_it_and_the_shared_covariance_does_not() -> None:
+    rng = np.random.default_rng(12)
+
+    def draw(deviation: float, examples: int) -> Floats:
+        return (np.ones(12) + rng.normal(size=(examples, 12)) * deviation).astype(np.float32)
+
+    classes = np.zeros(2000, np.int64)
+    signatures = {"tight": signature(draw(0.1, 2000), classes), "wide": signature(draw(1.0, 2000), classes)}
+    held_out = {"tight": draw(0.1, 300), "wide": draw(1.0, 300)}
+    bounds = mixture_bounds(signatures)
+    assert max(bounds.values()) < 0.01
+    found = inspect(signatures, held_out, mixtures=bounds)
+    for name, one in found.items():
+        assert one.mixture_bound == bounds[name]
+        assert one.bound > 0.4  # the means are the same
+    assert {one.mixture_status for one in inspect(signatures, held_out).values()} == {None}
+
+
+def test_degenerate_tasks_have_finite_bounds() -> None:
+    same = np.tile(np.eye(6, dtype=np.float32)[:1], (4, 1))
+    signatures = {name: signature(same, np.arange(4) % 2) for name in ("a", "b")} | {
+        "c": signature(np.eye(6, dtype=np.float32)[1:3], np.arange(2))
+    }
+    bounds = mixture_bounds(signatures)
+    assert all(np.isfinite(bound) and bound >= 0 for bound in bounds.values())
+    assert bounds["a"] >= 1  # b is the same
+
+
+def test_a_thousand_tasks_are_certified_and_inspected() -> None:
+    rng = np.random.default_rng(13)
+    means = rng.normal(size=(1000, 2, 16))
+    looks, held_out = {}, {}
+    for task in range(1000):
+        x = (np.repeat(means[task], 4, axis=0) + rng.normal(size=(8, 16)) * 0.05).astype(np.float32)
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        looks[f"task {task:03}"] = learn_looks(Pair(x, x), np.arange(8) // 4)
+        held_out[f"task {task:03}"] = Pair(x[[0, 4]], x[[0, 4]])
+    pairs, evidence = overlapping(looks, held_out, ["task 007"])
+    assert len(evidence) == 1000
+    assert all(np.isfinite([one.certificate.limit, one.threshold]).all() for one in evidence.values())
+    assert {one.certificate.tasks for one in evidence.values()} == {1000}
+    assert {one.task for one in pairs} <= {"task 007"}
+    found = inspect({name: one.trunk for name, one in looks.items()}, {name: one.trunk for name, one in held_out.items()})
+    assert all(np.isfinite([one.bound, one.separation]).all() for one in found.values())
+    # The nearest of them all, found here at once.
+    lookup = Lookup({name: one.trunk for name, one in looks.items()})
+    scores = lookup._whitened
+    apart = cdist(scores[14:16], np.delete(scores, [14, 15], axis=0))
+    assert found["task 007"].separation == pytest.approx(float(apart.min()), rel=1e-5)

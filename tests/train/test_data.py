@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfedge.errors import DataError
-from cfedge.train.data import Examples, LabelledData, load, load_file, split_held_out
+from cfedge.train.data import Examples, LabelledData, load, load_file, repeated, split_held_out
 
 TWO = Examples(("it is cold", "open the door"), ("heat", "door"), "any")
 
@@ -456,3 +456,10 @@ def test_a_text_with_two_labels_stays_on_one_side() -> None:
         kept, held_out = split_held_out(examples, 0.4, np.random.default_rng(seed))
         assert not set(kept.texts) & set(held_out.texts)
         assert Counter(held_out.labels) == {"heat": 4, "door": 4}
+
+
+def test_texts_that_are_also_learned_from_are_found_but_for_case_and_spaces() -> None:
+    train = Examples(("Turn it on", "stop", "stra\u00dfe"), ("a", "b", "a"), "train.csv")
+    others = Examples(("turn  IT on ", "stops", "STOP\n", "turn iton", "STRASSE"), ("a", "b", "b", "a", "a"), "held.csv")
+    assert repeated(train, others) == [0, 2, 4]
+    assert repeated(others, others) == [0, 1, 2, 3, 4]

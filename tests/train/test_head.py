@@ -14,11 +14,11 @@ from sklearn.preprocessing import normalize
 
 from cfedge.cli import main
 from cfedge.errors import UsageError
-from cfedge.lookup import Lookup
+from cfedge.lookup import Lookup, Pair
 from cfedge.runtime.engine import Engine
 from cfedge.train.data import Examples
 from cfedge.train.head import FEW, _temperature, closed_form, few_examples, learn_head
-from cfedge.train.signature import signature
+from cfedge.train.signature import learn_looks, signature
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
 
@@ -133,3 +133,19 @@ def test_a_closed_form_head_has_nothing_to_reuse(
         main(["add", str(tiny_workspace), "food", "--data", str(tmp_path), "--head-only", "--reuse"])
     assert exit_code.value.code == UsageError.exit_code
     assert "--head-only: expected no --reuse with it" in capsys.readouterr().err
+
+
+def test_five_thousand_classes_of_one_to_three_examples_are_told_apart() -> None:
+    rng = np.random.default_rng(6)
+    classes = np.concatenate([np.arange(5000), np.arange(5000), np.arange(2500)])
+    means = rng.normal(size=(5000, 24))
+    features = normalize(means[classes] + rng.normal(size=(12500, 24)) * 0.02).astype(np.float32)
+    weight, bias = closed_form(features, classes)
+    assert weight.shape == (24, 5000)
+    assert np.isfinite(weight).all()
+    assert np.isfinite(bias).all()
+    inputs = normalize(means).astype(np.float32)
+    assert ((inputs @ weight + bias).argmax(axis=1) == np.arange(5000)).mean() > 0.95
+    looks = learn_looks(Pair(features, features), classes)
+    assert len(looks.owners) == 5000
+    assert all(np.isfinite(array.astype(np.float64)).all() for array in looks.arrays().values())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from made import make_texts, write_csv
 
 from cfedge import Engine
@@ -195,3 +197,98 @@ def test_a_loss_that_is_not_finite_stops_learning(tiny_workspace: Path) -> None:
             settings=Settings(rank=2, epochs=1, min_steps=30, threads=1, learning_rate=1e30),
         )
     assert {key: value for key, value in _digest(tiny_workspace).items() if not key.startswith("cache")} == before
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("way", ["adapter", "head"])
+def test_classes_of_one_to_three_examples_are_learned_without_a_nan(tiny_workspace: Path, count: int, way: str) -> None:
+    workspace = Workspace(tiny_workspace)
+    one = _food(count)
+    if way == "adapter":
+        task = learn(workspace, "food", one, _food(4, seed=7), settings=QUICK)
+    else:
+        task = learn_head(workspace, "food", one, _food(4, seed=7))
+    assert task.record.examples == 2 * count
+    stored = {**task.adapter, **task.signature.arrays()}
+    assert all(np.isfinite(array.astype(np.float64)).all() for array in stored.values())
+    engine = Engine(build(workspace))
+    for answer in engine.predict(one.texts):
+        assert all(np.isfinite(value) for value in (answer.probability, answer.score, answer.distance))
+
+
+def test_texts_that_are_all_the_same_are_learned_without_a_nan(tiny_workspace: Path) -> None:
+    """Constant features: no scatter at all, and twice the same mean."""
+    same = Examples(("the broth now",) * 8, ("soup", "cake") * 4, "data.csv")
+    for learned in (
+        learn(Workspace(tiny_workspace), "food", same, same, settings=QUICK),
+        learn_head(Workspace(tiny_workspace), "food", same, same, replace=True),
+    ):
+        stored = {**learned.adapter, **learned.signature.arrays()}
+        assert all(np.isfinite(array.astype(np.float64)).all() for array in stored.values())
+        assert learned.record.repeated == 8
+    answers = Engine(build(Workspace(tiny_workspace))).predict(["the broth now", "a purr"])
+    assert all(np.isfinite([one.probability, one.score, one.distance]).all() for one in answers)
+
+
+def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    assert learn(workspace, "food", _food(), settings=QUICK).record.repeated == 0  # a split of our own has none
+    train, held_out = _food(), _food(6, seed=9)
+    leaked = Examples(
+        (*held_out.texts, *(text.upper() for text in train.texts[:5])), (*held_out.labels, *train.labels[:5]), "held.csv"
+    )
+    own = len(set(train.texts) & set(held_out.texts))
+    assert learn(workspace, "food", train, leaked, settings=QUICK, replace=True).record.repeated == own + 5
+    assert Workspace(tiny_workspace).record("food").repeated == own + 5
+
+
+# --- device and precision ---------------------------------------------------------------------------------------------
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cfedge.train.lesson as lesson
+
+    monkeypatch.setattr(lesson, "Trunk", None)
+    for name in ("cuda:77", "nonsense", "meta"):
+        with pytest.raises(
+            UsageError, match=f"device: expected one that torch .* can use here, found '{name}'; use --device cpu"
+        ):
+            learn(Workspace(tiny_workspace), "food", _food(), settings=replace(QUICK, device=name))
+    with pytest.raises(UsageError, match="precision: expected float32 or bf16, found 'fp16'"):
+        Settings(precision="fp16")
+
+
+def _probabilities(workspace: Workspace, settings: Settings) -> np.ndarray:
+    learn(workspace, "food", _food(30), settings=settings, replace=True)
+    scores = Engine(build(workspace)).class_scores(_food(30, seed=5).texts, "food")
+    share = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return share / share.sum(axis=1, keepdims=True)
+
+
+def _agree(found: np.ndarray, expected: np.ndarray) -> None:
+    """The tolerance that is stated in docs/decisions/training-device.md."""
+    assert np.abs(found - expected).mean() <= 0.02
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.95
+
+
+def test_bfloat16_learns_the_same_within_the_stated_tolerance_and_repeats(tiny_workspace: Path) -> None:
+    workspace, settings = Workspace(tiny_workspace), replace(QUICK, min_steps=120)
+    expected = _probabilities(workspace, settings)
+    found = _probabilities(workspace, replace(settings, precision="bf16"))
+    _agree(found, expected)
+    assert not np.array_equal(found, expected)
+    assert np.array_equal(found, _probabilities(workspace, replace(settings, precision="bf16")))
+    assert {array.dtype for array in workspace.adapter("food").values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_gpu_learns_the_same_within_the_stated_tolerance(tiny_workspace: Path, precision: str) -> None:
+    workspace, settings = Workspace(tiny_workspace), replace(QUICK, min_steps=120)
+    expected = _probabilities(workspace, settings)
+    _agree(_probabilities(workspace, replace(settings, device="cuda", precision=precision)), expected)

@@ -9,17 +9,19 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from cfedge.runtime.engine import Prediction
-from cfedge.train.metrics import forgetting, risk_coverage, score, unknown_detection
+from cfedge.train.metrics import backward_transfer, confusion, forgetting, risk_coverage, score, unknown_detection
 
 
-def answer(task: str = "rooms", label: str = "heat", *, novelty: float = 0.0, unknown: bool = False) -> Prediction:
+def answer(
+    task: str = "rooms", label: str = "heat", *, runner_up: str | None = None, novelty: float = 0.0, unknown: bool = False
+) -> Prediction:
     return Prediction(
         task=task,
         label=label,
         probability=0.5,
         score=0.0,
         margin=None,
-        runner_up=None,
+        runner_up=runner_up,
         distance=-7.0,
         novelty=novelty,
         looks=1,
@@ -115,6 +117,32 @@ def test_a_task_that_only_gets_better_is_not_forgotten() -> None:
 
 def test_one_task_is_not_forgotten() -> None:
     assert forgetting(np.array([[0.4]])) == 0.0
+
+
+def test_backward_transfer_is_the_mean_change_since_each_earlier_task_was_learned() -> None:
+    matrix = np.array([[0.90, 0.00, 0.00], [0.95, 0.80, 0.00], [0.70, 0.85, 0.99]])
+    assert backward_transfer(matrix) == pytest.approx(((0.70 - 0.90) + (0.85 - 0.80)) / 2)
+    assert backward_transfer(np.array([[0.4]])) == 0.0
+
+
+# --- which task for which ---------------------------------------------------------------------------------------------
+
+
+def test_confusion_counts_by_true_task_and_task_found() -> None:
+    found = confusion(np.array([0, 0, 2, 2, 2]), np.array([0, 1, 2, 0, 0]), 3)
+    assert found.tolist() == [[1, 1, 0], [0, 0, 0], [2, 0, 1]]
+
+
+def test_top_two_counts_the_runner_up_and_what_no_examples_were_given_of_has_a_column() -> None:
+    truth = {"rooms": ["heat"] * 3, "lifts": ["up"] * 2}
+    free = {
+        "rooms": [answer("rooms"), answer("lifts", "up", runner_up="rooms"), answer("doors", "open", runner_up="lifts")],
+        "lifts": [answer("lifts", "up", runner_up="rooms"), answer("rooms", runner_up="doors")],
+    }
+    known = {name: [answer(name)] * len(labels) for name, labels in truth.items()}
+    scores = score(truth, free, known)
+    assert scores.top2 == pytest.approx(3 / 5)
+    assert scores.confusion == [[1, 1, 1], [1, 1, 0]]
 
 
 # --- unknown inputs ---------------------------------------------------------------------------------------------------

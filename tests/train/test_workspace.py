@@ -292,6 +292,16 @@ def test_a_label_of_another_task_is_refused(folder: Path) -> None:
     assert "found 'on' in task 'lights' too" in message
 
 
+@pytest.mark.parametrize("alike", ["ON", " on", "On  "])
+def test_labels_that_differ_only_by_case_or_spaces_are_refused_within_a_task_and_between_two(folder: Path, alike: str) -> None:
+    workspace = Workspace(folder)
+    message = refusal(lambda: workspace.check_new("doors", ("x", alike), replace=False), TaskError)
+    assert f"found {alike!r} where task 'lights' has 'on'; rename it" in message
+    message = refusal(lambda: workspace.check_new("lights", ("on", "off", alike), replace=True), TaskError)
+    assert f"expected labels that differ by more than case and spaces, found 'on' and {alike!r}; make them one" in message
+    workspace.check_new("doors", ("switch on", "switch_on"), replace=False)
+
+
 def test_a_replaced_task_may_keep_its_own_labels(folder: Path) -> None:
     Workspace(folder).put(made("lights", ("on", "off", "dim")), replace=True)
     assert Workspace(folder).record("lights").classes == ("on", "off", "dim")

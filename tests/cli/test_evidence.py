@@ -1,0 +1,79 @@
+"""What add, list and inspect tell of tasks that coincide and of held-out texts that were learned from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from made import make_texts, write_csv
+from typer.testing import CliRunner
+
+from cfedge.cli import app
+from cfedge.errors import TaskError, UsageError
+
+
+def run(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(one) for one in arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def twin(path: Path, suffix: str, seed: int) -> Path:
+    """Texts about colors under labels of their own: nothing tells them from the task colors."""
+    return write_csv(path, [(text, f"{label}{suffix}") for text, label in make_texts("colors", 24, seed)])
+
+
+def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(tiny_workspace: Path, tmp_path: Path) -> None:
+    before = {row["task"]: row["limit"] for row in json.loads(run("list", tiny_workspace, "--json"))}
+    shown = run("add", tiny_workspace, "paint", "--data", twin(tmp_path / "paint.csv", "-paint", 5), "--head-only")
+    rows = {row["task"]: row for row in json.loads(run("inspect", tiny_workspace, "--json"))}
+    line = next(line for line in shown.splitlines() if line.startswith("paint coincides with colors: "))
+    assert f"limits are now {rows['paint']['limit']:.1%} (paint) and {rows['colors']['limit']:.1%} (colors)" in line
+    assert rows["colors"]["limit"] > before["colors"]
+    assert rows["paint"]["overlaps"][0]["rival"] == "colors"
+    assert rows["colors"]["overlaps"][0]["rival"] == "paint"
+    assert "colors coincides with paint: " in run("inspect", tiny_workspace)
+
+
+def test_held_out_texts_that_were_learned_from_are_told_of(tiny_workspace: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "food.csv", make_texts("food", 10, 0))
+    shown = run("add", tiny_workspace, "food", "--data", data, "--held-out", data, "--head-only")
+    assert "food: 20 of 20 held-out texts are, but for case and spaces, also learned from" in shown
+    rows = {row["task"]: row["repeated"] for row in json.loads(run("list", tiny_workspace, "--json"))}
+    assert rows == {"animals": 0, "colors": 0, "food": 20}
+
+
+def test_inspect_bounds_mixtures_where_it_is_asked_to(tiny_workspace: Path) -> None:
+    rows = json.loads(run("inspect", tiny_workspace, "--mixtures", "--json"))
+    assert all(row["model"]["mixture_bound"] > 0 for row in rows)
+    assert {row["model"]["mixture_status"] for row in rows} <= {"holds", "undecided", "violated", "vacuous"}
+    assert {row["model"]["mixture_bound"] for row in json.loads(run("inspect", tiny_workspace, "--json"))} == {None}
+    assert "mixtures" in run("inspect", tiny_workspace, "--mixtures")
+
+
+def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_head(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
+    rows = [(text, label, "food") for text, label in make_texts("food", 2, 0)]
+    rows += [(text, f"{label}-pet", "pets") for text, label in make_texts("animals", 6, 0)]
+    data = tmp_path / "tasks.csv"
+    data.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
+    shown = run("add", tiny_workspace, "--data", data, "--rank", 2, "--epochs", 1, "--threads", 1)
+    assert "food: learned a closed-form head (fewer than 3 examples a class), 2 classes" in shown
+    assert "pets: learned 3 classes" in shown
+    assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == ["animals", "colors", "food", "pets"]
+
+
+def test_what_makes_no_sense_for_one_task_or_for_several_is_refused(tiny_workspace: Path, tmp_path: Path) -> None:
+    data = twin(tmp_path / "paint.csv", "-paint", 5)
+    for arguments, error, message in (
+        (("paint", "--data", data, "--jobs", 2), UsageError, "--jobs: expected several tasks (leave TASK out), found 2 jobs"),
+        (("--data", data, "--held-out", data), UsageError, "--held-out: expected the name of one task with it, found none"),
+        (("paint", "--data", data, "--device", "cuda:77", "--train"), UsageError, "found 'cuda:77'; use --device cpu"),
+        (("paint", "--data", twin(tmp_path / "loud.csv", "", 5)), TaskError, "in task 'colors' too; rename it"),
+    ):
+        done = CliRunner().invoke(app, ["add", str(tiny_workspace), *map(str, arguments)])
+        assert isinstance(done.exception, error)
+        assert message in str(done.exception)
