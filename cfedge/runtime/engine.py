@@ -18,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.files import Bundle, load_arrays, read
+from cfedge.bundle.files import Bundle, load_arrays, read, read_manifest
 from cfedge.bundle.manifest import Manifest, Task
 from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError
 from cfedge.lookup import Found, Looks, Router, novelty
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
-from cfedge.runtime.golden import check_once
+from cfedge.runtime.proof import prove_once
 from cfedge.runtime.table import Int8Table
 from cfedge.store import Store
 
@@ -101,6 +101,10 @@ def _loaded(bundle: Bundle, task: Task, before: _Loaded | None) -> _Loaded:
     backbone = bundle.manifest.backbone
     what = f"signature of task {task.name!r}"
     looks = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, backbone.width)
+    if len(looks.tail.counts) != len(task.classes):
+        raise IncompatibleError(
+            f"{what}: expected one of {len(task.classes)} classes, found {len(looks.tail.counts)}; export the bundle again"
+        )
     return _Loaded(task, load_adapter(bundle[task.adapter], task, backbone), looks)
 
 
@@ -162,7 +166,8 @@ class Engine:
     def open(cls, path: str | Path, *, threads: int = 1) -> Engine:
         """Read the bundle in the folder `path`, or what a store's pointer names, with every check, and open it.
 
-        The first time on a machine its golden vectors are answered and compared (`cfedge.runtime.golden`).
+        The first time on a machine it is opened, and its golden vectors are answered, in a child process under limits before it is
+        opened here (`cfedge.runtime.proof`).
 
         Raises
         ------
@@ -170,13 +175,16 @@ class Engine:
             See `cfedge.bundle.files.read`.
         IncompatibleError
             A part does not fit the rest, or this machine answers a golden vector differently.
+        MachineError
+            No child could be started.
         """
-        if Store.exists(Path(path)):
-            return cls._of_store(Store(Path(path)), threads)
-        bundle = read(Path(path))
-        engine = cls(bundle, threads=threads)
-        check_once(engine, bundle, threads)
-        return engine
+        path = Path(path)
+        if Store.exists(path):
+            return cls._of_store(Store(path), threads)
+        manifest = read_manifest(path)
+        prove_once(path, manifest, threads=threads)
+        bundle = read(path)
+        return cls(bundle, threads=threads) if bundle.manifest == manifest else cls.open(path, threads=threads)
 
     def latest(self) -> Engine:
         """Return the engine of what its store's pointer names now: this one where that has not changed.
@@ -206,13 +214,14 @@ class Engine:
             if store.to_open() == generation:  # else another process found, meanwhile, that it does not open
                 store.trials.start(generation)
                 try:
-                    bundle = store.bundle(generation, like._shares(store.manifest(generation)) if like else ())
+                    manifest = store.manifest(generation)
+                    prove_once(store.folder, manifest, threads=threads, generation=generation)
+                    bundle = store.bundle(generation, like._shares(manifest) if like else ())
                 except DamagedError:
                     if store.to_open() == generation:
                         raise
                 else:
                     engine = cls(bundle, threads=threads, like=like)
-                    check_once(engine, bundle, threads)
                     store.trials.passed(generation)
                     engine.generation, engine._store = generation, store
                     return engine

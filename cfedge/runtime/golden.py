@@ -1,8 +1,8 @@
 """Golden vectors: a few inputs a task with the answers of the workshop, to check the arithmetic of a machine.
 
 int8 results differ between CPU families by rounding, so features are compared by cosine and decisions by equality. A bundle is
-checked when it is first opened on a machine; that it passed is noted in the user's cache under everything that decides the
-arithmetic, and not checked again until one of these changes.
+checked when it is first opened on a machine (`cfedge.runtime.proof`); that it passed is noted in the user's cache under everything
+that decides the arithmetic, and not checked again until one of these changes.
 
 Letters: N vectors, D width.
 """
@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
-from cfedge.bundle.manifest import Manifest, canonical_json, serialize
+from cfedge.bundle.manifest import Manifest, canonical_json
 from cfedge.device import probe
 from cfedge.errors import IncompatibleError
 from cfedge.runtime.session import RUNTIME_VERSION
 
-__all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "check_once", "golden_arrays", "note_passed"]
+__all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "golden_arrays", "has_passed", "note_passed"]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families, and .990 between
 #: releases of ONNX Runtime that answer alike (docs/decisions/doctor.md). Answers must be the same besides.
@@ -67,31 +67,23 @@ def golden_arrays(engine: Answering, task: str, texts: list[str]) -> bytes:
     return dump_arrays({"embeddings": engine.embeddings(texts, task).astype(np.float16)}, note)
 
 
-def check_once(engine: Answering, bundle: Bundle, threads: int) -> bool:
-    """Check a bundle unless this machine has passed it before; return whether it was checked now.
-
-    Raises
-    ------
-    IncompatibleError
-        See `check_golden`.
-    """
-    path, content = _mark(bundle.manifest, threads)
-    if path.is_file():
-        return False
-    check_golden(engine, bundle)
-    _note(path, content)
-    return True
+def has_passed(manifest: Manifest, threads: int) -> bool:
+    """Whether this machine is noted to have passed the bundle's check."""
+    return _mark(manifest, threads)[0].is_file()
 
 
 def note_passed(manifest: Manifest, threads: int) -> None:
-    """Note that this machine passed, so that `check_once` does not check again."""
-    _note(*_mark(manifest, threads))
+    """Note that this machine passed; where nothing can be noted it is checked every time."""
+    path, content = _mark(manifest, threads)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
     machine = probe()
     content = canonical_json({
-        "cfedge": _version("cfedge"), "bundle": hashlib.sha256(serialize(manifest)).hexdigest(), "cpu": [machine.machine, machine.cpu, *machine.flags],
+        "cfedge": _version("cfedge"), "bundle": manifest.digest, "cpu": [machine.machine, machine.cpu, *machine.flags],
         "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": _version("tokenizers"), "threads": threads,
     })  # fmt: skip
     return _cache() / "passed" / hashlib.sha256(content).hexdigest(), content
@@ -101,12 +93,6 @@ def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
 def _version(package: str) -> str:
     """Of an installed package: some milliseconds to find out, each time."""
     return version(package)
-
-
-def _note(path: Path, content: bytes) -> None:
-    with contextlib.suppress(OSError):  # where nothing can be noted it is checked every time
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
 
 
 def _cache() -> Path:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from channels import NOW
 from made import make_texts
-from tiny import cloned, new_store, only, relearned, written
+from tiny import cloned, new_store, only, relearned, turned, written
 
 from cfedge import Engine, Prediction
 from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.manifest import serialize
 from cfedge.errors import DamagedError, IncompatibleError
 from cfedge.publish.channel import publish
 from cfedge.publish.keys import Keys
@@ -298,8 +299,11 @@ def test_a_new_generation_that_answers_otherwise_here_is_refused_and_the_engine_
     bundle = relearned(fleet.bundle, "colors")
     publish(written(bundle, fleet.path), fleet.site / "repo", Keys(fleet.site / "keys"), now=NOW)
     sync(fleet.store, Folder(fleet.site / "repo"), now=lambda: NOW, probing=lambda store, generation, new: None)
+    other = turned(fleet.store.bundle(2), "colors")
+    for name, data in other.objects.items():
+        (fleet.store.objects / name).write_bytes(data)
+    (fleet.store.folder / "generations" / "2.json").write_bytes(serialize(other.manifest))
     monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))  # a machine on which nothing has passed
-    monkeypatch.setattr("cfedge.runtime.golden.MIN_COSINE", 1.1)
     with pytest.raises(IncompatibleError, match="this machine computes differently"):
         engine.latest()
     assert answers(engine) == before
