@@ -69,12 +69,14 @@ def _int8() -> dict[str, object]:
 
 
 def _bundle(path: Path) -> dict[str, object]:
+    from cfedge.bundle.graph import check_graphs
     from cfedge.runtime.engine import Engine
     from cfedge.runtime.golden import check_golden
     from cfedge.store import bundle_at
 
     bundle = bundle_at(path)
     _say({"read": "bundle", "onnxruntime": bundle.manifest.versions.get("onnxruntime")})
+    check_graphs(bundle)
     cosine = check_golden(Engine(bundle), bundle)
     return {"tasks": len(bundle.manifest.tasks), "cosine": cosine, "peak_bytes": _peak_bytes()}
 

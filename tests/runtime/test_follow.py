@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -247,6 +249,33 @@ def test_a_read_only_store_opens(fleet: Fleet) -> None:
         fleet.store.folder.chmod(0o755)
         for path in fleet.store.folder.rglob("*"):
             path.chmod(0o755)
+
+
+#: To the superuser only a mount is read-only.
+MOUNT = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"']
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_store_and_a_cache_on_a_disk_mounted_read_only_answer(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: bool
+) -> None:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*MOUNT, str(tmp_path), "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("nothing can be mounted read-only here")
+    if not noted:
+        monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))
+    code = (
+        "import sys; from cfedge import Engine; engine = Engine.open(sys.argv[1]); "
+        "print(engine.generation, engine.latest() is engine, len(engine.predict(['crimson please'])))\n"
+        "try: open(sys.argv[1] + '/x', 'w')\n"
+        "except OSError as error: print(error.errno)"
+    )
+    command = [*MOUNT, str(tmp_path), sys.executable, "-c", code, str(fleet.store.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"1 True 1\n{errno.EROFS}\n"), done.stderr
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_store_on_a_disk_that_refuses_every_change_opens(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
