@@ -152,6 +152,8 @@ def _swap(new: Path, target: Path) -> None:
 
 def _exchanged(one: Path, other: Path) -> bool:
     """Let two folders take each other's name in one step, if the system can: Linux and macOS, on most file systems."""
+    if other.is_symlink() or not other.is_dir():
+        return False  # the temporary name would be left to what is no folder to delete
     name, flags, flag = ("renamex_np", (), 2) if sys.platform == "darwin" else ("renameat2", (-100,), 2)
     try:
         call = getattr(ctypes.CDLL(None), name)

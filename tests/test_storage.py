@@ -346,6 +346,19 @@ def test_a_folder_takes_anothers_place_in_one_step(tmp_path: Path) -> None:
     assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
 
 
+@pytest.mark.parametrize("kind", ["link", "broken link", "file"])
+def test_what_is_no_folder_is_replaced_and_nothing_is_left_beside(tmp_path: Path, kind: str) -> None:
+    if kind == "file":
+        (tmp_path / "folder").write_bytes(b"old")
+    else:
+        (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+    filled(tmp_path / "folder", replace=True)
+    beside = {"elsewhere": None} if kind == "link" else {}
+    assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/one": b"new", **beside}
+
+
 @linux
 @errors
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])

@@ -6,6 +6,7 @@ nobody but the child. Done once on a machine: that a bundle passed is noted (`cf
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -203,9 +204,10 @@ def _limit(limit_s: float, limit_bytes: int) -> None:
         return  # Windows has no such limits
     resource.setrlimit(resource.RLIMIT_CPU, (int(limit_s) + 1, int(limit_s) + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
     except OSError:
         return  # no Linux: the system does not hold a process to such a limit
     limit = pages * resource.getpagesize() + limit_bytes
