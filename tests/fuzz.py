@@ -24,7 +24,8 @@ from cfedge.bundle.graph import check_graph
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, canonical_json, parse, serialize
 from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
-from cfedge.lookup import Looks, Signature
+from cfedge.lookup import VIEWS, Looks, Signature
+from cfedge.lookup.signature import on_grid
 
 #: Beyond what Python and NumPy have once they are imported.
 ROOM_BYTES = 256 << 20
@@ -53,12 +54,12 @@ def signature() -> bytes:
     """Of three classes, the first of two clusters."""
     rng = np.random.default_rng(0)
 
-    def half(clusters: int) -> Signature:
+    def half(clusters: int, width: int) -> Signature:
         counts = np.array([3, 4, 5, 6] if clusters == 4 else [7, 5, 6], np.int64)
-        means, factor = rng.normal(size=(clusters, WIDTH)).astype(np.float16), rng.normal(size=(2, WIDTH)).astype(np.float16)
-        return Signature(counts, means, factor, np.ones(WIDTH, np.float32), 3.5)
+        means, factor = on_grid(rng.normal(size=(clusters, width))), on_grid(rng.normal(size=(2, width)))
+        return Signature(counts, means, factor, np.ones(width, np.float32), 3.5)
 
-    return dump_arrays(Looks(half(4), np.array([0, 0, 1, 2]), 2.5, half(3)).arrays())
+    return dump_arrays(Looks(half(4, VIEWS * WIDTH), np.array([0, 0, 1, 2]), 2.5, half(3, WIDTH)).arrays())
 
 
 def golden() -> bytes:
