@@ -98,7 +98,8 @@ def check_interface(
         odd = sorted(expected.keys() ^ stated.keys())
         if odd:
             raise IncompatibleError(
-                f"{what}: expected {len(expected)} {kind}s, found a difference at {odd[0]!r}; export the bundle again"
+                f"{what}: expected {len(expected)} {kind}s, found a difference at {odd[0]!r}; export the bundle again, or prepare its "
+                f"backbone anew with init"
             )
         for name, (element, shape) in expected.items():
             one = stated[name]
@@ -108,7 +109,7 @@ def check_interface(
             if one.type != f"tensor({element})" or not fits:
                 raise IncompatibleError(
                     f"{what}: expected {kind} {name} {element} {_shape(shape)}, found {one.type} {_shape(one.shape)}; "
-                    f"export the bundle again"
+                    f"export the bundle again, or prepare its backbone anew with init"
                 )
 
 
