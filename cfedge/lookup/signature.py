@@ -23,6 +23,8 @@ __all__ = ["VIEWS", "Looks", "Pair", "Signature", "on_grid"]
 Floats = NDArray[np.float32]
 #: Examples of a cluster: sums over many tasks stay exact in float64.
 _MOST = 1 << 40
+#: Scale of a row of int8: far above any of unit-length features, and its products stay finite.
+_LARGEST = 2.0**64
 
 #: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by side.
 VIEWS = 3
@@ -112,7 +114,10 @@ class Signature:
             )
         for name in ("means", "factor"):
             scale = arrays[f"{name}_scale"].astype(np.float64)
-            if not ((np.frexp(scale)[0] == 0.5) & (scale >= 2.0**-126)).all() or (arrays[name] == -128).any():
+            if (
+                not ((np.frexp(scale)[0] == 0.5) & (scale >= 2.0**-126) & (scale <= _LARGEST)).all()
+                or (arrays[name] == -128).any()
+            ):
                 raise IncompatibleError(
                     f"{what}: expected {name} in -127..127 times powers of two, found others; learn the task again"
                 )

@@ -615,6 +615,7 @@ ATTACKS: dict[str, Attack] = {
     "means of another width": Attack(array("tail.means", lambda one: one[:, :16]), IncompatibleError, r"expected means \S+ \(3, 32\), found \S+ \(3, 16\)"),
     "NaN in the means": Attack(part("signature", lambda data: dump_arrays({**safetensors.numpy.load(data), "tail.means": np.full((3, 32), np.nan, np.float16)})), IncompatibleError, "signature of task 'animals': expected finite numbers in 'tail.means'"),
     "infinity in the scatter": Attack(part("signature", lambda data: dump_arrays({**safetensors.numpy.load(data), "trunk.diagonal": np.full(32, np.inf, np.float32)})), IncompatibleError, "expected finite numbers in 'trunk.diagonal'"),
+    "a scale whose products overflow": Attack(array("tail.means_scale", lambda one: np.full_like(one, 2.0**127)), IncompatibleError, "tail's part of the signature of task 'animals': expected means in"),
     "a scatter below 0": Attack(array("trunk.diagonal", first(-1)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts .* and a diagonal >= 0"),
     "a count of 0": Attack(array("tail.counts", first(0)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
     "a negative count": Attack(array("trunk.counts", first(-5)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts in 1.."),
