@@ -34,6 +34,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/runtime.py
 	$(BIN)/python benchmarks/sync.py
 	$(BIN)/python benchmarks/crash.py
+	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/readme.py

@@ -1,14 +1,17 @@
 """Write whole or not at all: files and folders appear under their name only when every byte is on the disk.
 
 Rules: write beside the target under a temporary name, fsync, rename, fsync the folder. An interrupted or refused write
-leaves the old state and no temporary file. What is written, and where, is for the callers to say.
+leaves the old state and no temporary file; one that is killed leaves the old or the new state, and a temporary one beside it.
+What is written, and where, is for the callers to say.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +128,13 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _swap(new: Path, target: Path) -> None:
-    """Put `new` in the place of `target`, or leave `target`; where it cannot be moved back, it is kept and named."""
+    """Put `new` in the place of `target`, or leave `target`; where it cannot be moved back, it is kept and named.
+
+    In one step where the system has one; otherwise there is no `target` for an instant, and a process that is killed then leaves it
+    in a temporary folder beside.
+    """
+    if _exchanged(new, target):
+        return  # what was there is `new` now, which goes with the temporary folder
     aside = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent)) / "old"
     try:
         os.replace(target, aside)
@@ -139,6 +148,18 @@ def _swap(new: Path, target: Path) -> None:
                     f"{target}: expected to move it back, found {error.strerror or error}; it is whole in {aside}: move it back"
                 ) from error
         shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Let two folders take each other's name in one step, if the system can: Linux and macOS, on most file systems."""
+    if other.is_symlink() or not other.is_dir():
+        return False  # the temporary name would be left to what is no folder to delete
+    name, flags, flag = ("renamex_np", (), 2) if sys.platform == "darwin" else ("renameat2", (-100,), 2)
+    try:
+        call = getattr(ctypes.CDLL(None), name)
+        return not call(*flags, os.fsencode(one), *flags, os.fsencode(other), flag)
+    except (AttributeError, TypeError, OSError):  # Windows, or a C library without it
+        return False
 
 
 def _sync_name(folder: Path) -> None:

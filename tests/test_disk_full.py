@@ -97,7 +97,7 @@ def after(source: Path, copy: Path, change: Callable[[Path], None]) -> tuple[dic
 
 def last_rename(calls: tuple[str, ...]) -> int:
     """Position, from 1, of the call that makes the change visible."""
-    return len(calls) - calls[::-1].index("replace")
+    return max(position for position, call in enumerate(calls, start=1) if call in ("replace", "exchange"))
 
 
 def check_change(source: Path, copy: Path, change: Callable[[Path], None], wanted: dict[str, bytes | None], disk: Disk) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cfedge import storage
 from cfedge.errors import StorageError
 from cfedge.storage import new_folder, sync_folder, write_file
 
@@ -35,12 +37,20 @@ class Disk:
         An errno, or an exception to raise in the place of `OSError`.
     lasting
         Refuse all later calls too.
+    exchange
+        Whether two folders can take each other's name in one step.
     """
 
     def __init__(
-        self, root: Path, at: int = 0, error: int | type[BaseException] = errno.ENOSPC, *, lasting: bool = False
+        self,
+        root: Path,
+        at: int = 0,
+        error: int | type[BaseException] = errno.ENOSPC,
+        *,
+        lasting: bool = False,
+        exchange: bool = True,
     ) -> None:
-        self.root, self.at, self.error, self.lasting = root, at, error, lasting
+        self.root, self.at, self.error, self.lasting, self.exchange = root, at, error, lasting, exchange
         self.calls: list[str] = []
         self._deleting = False
         self._handles: set[int] = set()
@@ -54,7 +64,7 @@ class Disk:
         real: dict[str, Callable[..., Any]] = {
             name: getattr(os, name) for name in ("open", "mkdir", "replace", "chmod", "fsync", "fdopen")
         }
-        rmtree = shutil.rmtree
+        rmtree, exchanged = shutil.rmtree, storage._exchanged
 
         def open_(path: Any, flags: int, *rest: Any, **more: Any) -> int:
             inside = self._inside(path)
@@ -80,6 +90,16 @@ class Disk:
         def fdopen(handle: int, *rest: Any, **more: Any) -> Any:
             return _File(self, handle) if handle in self._handles else real["fdopen"](handle, *rest, **more)
 
+        def exchange(one: Path, other: Path) -> bool:
+            if not self.exchange:
+                return False
+            if self._inside(one):
+                try:
+                    self.step("exchange")
+                except OSError:
+                    return False
+            return exchanged(one, other)
+
         def delete(*rest: Any, **more: Any) -> None:
             self._deleting = True
             try:
@@ -93,6 +113,7 @@ class Disk:
         }.items():  # fmt: skip
             self._patch.setattr(os, name, fake)
         self._patch.setattr(shutil, "rmtree", delete)
+        self._patch.setattr(storage, "_exchanged", exchange)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -137,8 +158,9 @@ def tree(root: Path, *without: str) -> dict[str, bytes | None]:
 WRITE = ("create", "write", "flush", "chmod", "fsync", "flush", "replace", "open folder", "fsync folder")
 #: What `filled` does to the disk: the parents, the temporary folder, its content, its permissions, ...
 FILL = ("mkdir", "mkdir", "mkdir", *WRITE, "chmod", *("open folder", "fsync folder") * 2)
-#: ... and its new name, where that is free and where something is moved aside first.
+#: ... and its new name, where that is free, where something is there, and where that must be moved aside first.
 NEW = (*FILL, "replace", "open folder", "fsync folder")
+EXCHANGE = (*FILL, "exchange", "open folder", "fsync folder")
 SWAP = (*FILL, "mkdir", "replace", "replace", "open folder", "fsync folder")
 
 
@@ -155,6 +177,7 @@ def each(calls: tuple[str, ...]) -> pytest.MarkDecorator:
     )
 
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="not every system has such a step")
 errors = pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS], ids=["ENOSPC", "EIO", "EROFS"])
 
 
@@ -308,9 +331,44 @@ def test_the_calls_for_a_folder_are_those_that_are_refused_below(tmp_path: Path)
     with Disk(tmp_path) as disk:
         filled(tmp_path / "folder")
     assert tuple(disk.calls) == NEW
-    with Disk(tmp_path) as disk:
+    with Disk(tmp_path, exchange=False) as disk:
         filled(tmp_path / "folder", replace=True)
     assert tuple(disk.calls) == SWAP
+
+
+@linux
+def test_a_folder_takes_anothers_place_in_one_step(tmp_path: Path) -> None:
+    filled(tmp_path / "folder")
+    (tmp_path / "folder" / "old").write_bytes(b"old")
+    with Disk(tmp_path) as disk:
+        filled(tmp_path / "folder", replace=True)
+    assert tuple(disk.calls) == EXCHANGE
+    assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "file"])
+def test_what_is_no_folder_is_replaced_and_nothing_is_left_beside(tmp_path: Path, kind: str) -> None:
+    if kind == "file":
+        (tmp_path / "folder").write_bytes(b"old")
+    else:
+        (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+    filled(tmp_path / "folder", replace=True)
+    beside = {"elsewhere": None} if kind == "link" else {}
+    assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/one": b"new", **beside}
+
+
+@linux
+@errors
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
+@each(EXCHANGE)
+def test_a_refused_exchange_leaves_the_old_folder_or_is_made_good_by_two_renames(
+    tmp_path: Path, at: int, lasting: bool, error: int
+) -> None:
+    (tmp_path / "folder" / "old").mkdir(parents=True)
+    new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
+    check_refused(Disk(tmp_path, at, error, lasting=lasting), lambda: filled(tmp_path / "folder", replace=True), tmp_path, new)
 
 
 @errors
@@ -326,14 +384,14 @@ def test_a_refused_folder_leaves_nothing(tmp_path: Path, at: int, lasting: bool,
 def test_a_refused_swap_leaves_the_old_folder(tmp_path: Path, at: int, error: int) -> None:
     (tmp_path / "folder" / "old").mkdir(parents=True)
     new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
-    check_refused(Disk(tmp_path, at, error), lambda: filled(tmp_path / "folder", replace=True), tmp_path, new)
+    check_refused(Disk(tmp_path, at, error, exchange=False), lambda: filled(tmp_path / "folder", replace=True), tmp_path, new)
 
 
 @each(SWAP)
 def test_a_disk_that_breaks_during_a_swap_does_not_lose_the_old_folder(tmp_path: Path, at: int) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "old").write_bytes(b"precious")
-    with Disk(tmp_path, at, errno.EIO, lasting=True) as disk:
+    with Disk(tmp_path, at, errno.EIO, lasting=True, exchange=False) as disk:
         try:
             filled(tmp_path / "folder", replace=True)
         except StorageError as error:
@@ -352,7 +410,7 @@ def test_a_disk_that_breaks_during_a_swap_does_not_lose_the_old_folder(tmp_path:
 def test_an_interrupted_swap_leaves_the_old_folder_or_the_new_one(tmp_path: Path, at: int) -> None:
     (tmp_path / "folder" / "old").mkdir(parents=True)
     old = tree(tmp_path)
-    with Disk(tmp_path, at, KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+    with Disk(tmp_path, at, KeyboardInterrupt, exchange=False), pytest.raises(KeyboardInterrupt):
         filled(tmp_path / "folder", replace=True)
     assert tree(tmp_path) in (old, {"folder": None, "folder/inner": None, "folder/inner/one": b"new"})
 

@@ -10,7 +10,7 @@ from typing import cast
 from channels import NOW
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, load_note, reference, write
+from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference, write
 from cfedge.bundle.manifest import Task
 from cfedge.publish.channel import Published, publish
 from cfedge.publish.keys import Keys
@@ -62,6 +62,18 @@ def _with(bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, 
     made = replace(old, name=new, classes=classes or old.classes, adapter=reference(data))
     rest = [task for task in bundle.manifest.tasks if task.name != new]
     return rebuilt(Bundle(bundle.manifest, {**bundle.objects, reference(data).sha256: data}), [*rest, made])
+
+
+def turned(bundle: Bundle, name: str) -> Bundle:
+    """A bundle in good order whose golden vectors expect other labels of one task."""
+    old = next(task for task in bundle.manifest.tasks if task.name == name)
+    arrays, note = load_arrays(bundle[old.golden], "golden"), load_note(bundle[old.golden])
+    labels = cast("list[str]", note["labels"])
+    note["labels"] = [next(one for one in old.classes if one != label) for label in labels]
+    data = dump_arrays(arrays, note)
+    tasks = tuple(replace(task, golden=reference(data)) if task.name == name else task for task in bundle.manifest.tasks)
+    objects = {key: value for key, value in bundle.objects.items() if key != old.golden.sha256}
+    return Bundle(replace(bundle.manifest, tasks=tasks), {**objects, reference(data).sha256: data})
 
 
 def written(bundle: Bundle, folder: Path) -> Path:

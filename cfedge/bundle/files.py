@@ -6,6 +6,7 @@ Rules: nothing is parsed before its length and SHA-256 agree with the manifest; 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -23,8 +25,21 @@ from cfedge.bundle.manifest import LIMITS, FileRef, Manifest, parse, serialize
 from cfedge.errors import DamagedError, IncompatibleError, SchemaError, StorageError
 from cfedge.storage import new_folder, write_file
 
-__all__ = ["Bundle", "Objects", "dump_arrays", "load_arrays", "load_note", "read", "read_objects", "reference", "write"]
+__all__ = [
+    "Bundle",
+    "Objects",
+    "dump_arrays",
+    "load_arrays",
+    "load_note",
+    "read",
+    "read_manifest",
+    "read_objects",
+    "reference",
+    "write",
+]
 
+#: No such name, a file for a folder on the way, links in a circle.
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MANIFEST, _OBJECTS = "manifest.json", "objects"
 
 
@@ -105,13 +120,7 @@ def read(folder: Path, *, lean: bool = False) -> Bundle:
     StorageError
         The disk refused.
     """
-    if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-        raise DamagedError(f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge export WS {folder}")
-    data = _bytes(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
-    try:
-        manifest = parse(data)
-    except SchemaError as error:
-        raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
+    manifest = read_manifest(folder)
     objects = read_objects(folder / _OBJECTS, manifest, lean=lean)
     try:
         beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
@@ -126,6 +135,23 @@ def read(folder: Path, *, lean: bool = False) -> Bundle:
             f"remove it or export the bundle again"
         )
     return Bundle(manifest, objects)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest alone.
+
+    Raises
+    ------
+    DamagedError, SchemaError, StorageError
+        See `read`.
+    """
+    if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        raise DamagedError(f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge export WS {folder}")
+    data = _bytes(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
+    try:
+        return parse(data)
+    except SchemaError as error:
+        raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
 
 
 def read_objects(folder: Path, manifest: Manifest, skip: Collection[str] = (), *, lean: bool = False) -> Objects:
@@ -189,6 +215,7 @@ def load_arrays(data: bytes, what: str) -> dict[str, NDArray[np.generic]]:
         arrays: dict[str, NDArray[np.generic]] = safetensors.numpy.load(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise IncompatibleError(f"{what}: expected safetensors, found {error}; export it again") from error
+    _header(data, what)
     for name, array in arrays.items():
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise IncompatibleError(f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the task again")
@@ -204,13 +231,25 @@ def load_note(data: bytes, what: str = "note") -> dict[str, object]:
         Naming `what`: the note is not a JSON object.
     """
     try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        note = json.loads(header.get("__metadata__", {}).get("cfedge", "{}"))
+        note = json.loads(_header(data, what).get("__metadata__", {}).get("cfedge", "{}"))
     except (ValueError, AttributeError, RecursionError) as error:
         raise IncompatibleError(f"{what}: expected a note in JSON, found {error}; export it again") from error
     if not isinstance(note, dict):
         raise IncompatibleError(f"{what}: expected a JSON object as note, found {type(note).__name__}; export it again")
     return note
+
+
+def _header(data: bytes, what: str) -> dict[str, Any]:
+    """The header of safetensors bytes; safetensors itself takes the last of two entries of one name."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise IncompatibleError(f"{what}: expected each name once, found a name twice; export it again")
+        return found
+
+    header: dict[str, Any] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=once)
+    return header
 
 
 def _bytes(path: Path, role: str, limit: int) -> bytes:
@@ -219,9 +258,9 @@ def _bytes(path: Path, role: str, limit: int) -> bytes:
             raise DamagedError(f"{path} ({role}): expected a file, found a folder or device; get the bundle again")
         with path.open("rb") as file:
             data = file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DamagedError(f"{path} ({role}): expected a file, found none; get the bundle again") from error
     except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            raise DamagedError(f"{path} ({role}): expected a file, found none; get the bundle again") from error
         raise StorageError(f"{path} ({role}): expected to read it, found {error.strerror}; check the disk") from error
     return data
 

@@ -22,6 +22,7 @@ __all__ = [
     "Backbone",
     "Certificate",
     "FileRef",
+    "LOOKUP",
     "Manifest",
     "SCHEMA",
     "Slot",
@@ -38,6 +39,8 @@ __all__ = [
 
 #: Version of the bundle format that this program reads and writes.
 SCHEMA = 1
+#: The lookup that it knows.
+LOOKUP = "class-clusters"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Limits:
     name_characters: int = 200
     file_bytes: int = 2 << 30
     integer: int = 2**53  # what every JSON reader holds exactly
+    tokens: int = 1 << 16  # of one text; attention takes their square
     quoted_characters: int = 80
 
 
@@ -132,7 +136,7 @@ class Manifest:
 
     backbone: Backbone
     tasks: tuple[Task, ...]
-    lookup: str = "class-clusters"
+    lookup: str = LOOKUP
     second_look: float = 0.0
     third_look: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
@@ -265,9 +269,9 @@ def check_backbone(backbone: Backbone) -> None:
     """
     for role in ("trunk", "tail", "tokenizer"):
         check_file(role, getattr(backbone, role))
-    if not 1 <= backbone.split < backbone.blocks or backbone.width < 1 or backbone.max_tokens < 1:
+    if not 1 <= backbone.split < backbone.blocks or backbone.width < 1 or not 1 <= backbone.max_tokens <= LIMITS.tokens:
         raise SchemaError(
-            f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, found split {backbone.split} of {backbone.blocks}, "
+            f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, of tokens at most {LIMITS.tokens}, found split {backbone.split} of {backbone.blocks}, "
             f"width {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
         )
     _distinct("slots", [slot.name for slot in backbone.slots])
@@ -313,6 +317,8 @@ def check_certificate(task: str, one: Certificate) -> None:
 
 def _check(manifest: Manifest) -> None:
     check_backbone(manifest.backbone)
+    if manifest.lookup != LOOKUP:
+        raise SchemaError(f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer cfedge")
     for name in ("second_look", "third_look"):
         if not getattr(manifest, name) >= 0:
             raise SchemaError(f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the bundle again")

@@ -69,6 +69,7 @@ def _int8() -> dict[str, object]:
 
 
 def _bundle(path: Path) -> dict[str, object]:
+    from cfedge.bundle.graph import check_graphs
     from cfedge.device import peak_rss_bytes
     from cfedge.runtime.engine import Engine
     from cfedge.runtime.golden import check_golden
@@ -76,5 +77,6 @@ def _bundle(path: Path) -> dict[str, object]:
 
     bundle = bundle_at(path)
     _say({"read": "bundle", "onnxruntime": bundle.manifest.versions.get("onnxruntime")})
+    check_graphs(bundle)
     cosine = check_golden(Engine(bundle), bundle)
     return {"tasks": len(bundle.manifest.tasks), "cosine": cosine, "peak_bytes": peak_rss_bytes()}

@@ -20,6 +20,10 @@ from cfedge.errors import IncompatibleError
 __all__ = ["Looks", "Pair", "Signature", "VIEWS", "on_grid"]
 
 Floats = NDArray[np.float32]
+#: Examples of a cluster: sums over many tasks stay exact in float64.
+_MOST = 1 << 40
+#: Scale of a row of int8: far above any of unit-length features, and its products stay finite.
+_LARGEST = 2.0**64
 
 #: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by side.
 VIEWS = 3
@@ -102,11 +106,17 @@ class Signature:
                 )
             if not np.isfinite(array.astype(np.float64)).all():
                 raise IncompatibleError(f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the task again")
-        if (arrays["counts"].astype(np.int64) < 1).any() or (arrays["diagonal"].astype(np.float32) < 0).any():
-            raise IncompatibleError(f"{what}: expected counts >= 1 and a diagonal >= 0, found others; learn the task again")
+        counts = arrays["counts"].astype(np.int64)
+        if (counts < 1).any() or (counts > _MOST).any() or (arrays["diagonal"].astype(np.float32) < 0).any():
+            raise IncompatibleError(
+                f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn the task again"
+            )
         for name in ("means", "factor"):
             scale = arrays[f"{name}_scale"].astype(np.float64)
-            if not ((np.frexp(scale)[0] == 0.5) & (scale >= 2.0**-126)).all() or (arrays[name] == -128).any():
+            if (
+                not ((np.frexp(scale)[0] == 0.5) & (scale >= 2.0**-126) & (scale <= _LARGEST)).all()
+                or (arrays[name] == -128).any()
+            ):
                 raise IncompatibleError(
                     f"{what}: expected {name} in -127..127 times powers of two, found others; learn the task again"
                 )

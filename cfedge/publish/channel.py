@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import FileRef, Manifest
 from cfedge.catalogue.entry import Entry, Measured
 from cfedge.catalogue.log import Index, Rollout, cut, utc
@@ -91,6 +92,7 @@ def publish(
     """
     _check_channel(channel)
     made = read(bundle)
+    check_graphs(made)
     mine = {task.name for task in made.manifest.tasks}
     repository = Repository(folder) if Repository.exists(folder) else Repository.create(folder, keys, now)
     with repository.writing():

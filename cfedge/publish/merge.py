@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, FileRef, Task
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index
@@ -138,6 +139,7 @@ def merge(
         final: tuple[Task, ...] = ()
         if seen.tasks:
             bundle = bundle_of(manifest_of(seen, index), repository, objects)
+            check_graphs(bundle)
             engine = Engine(bundle)
             settled = settle(engine, bundle, progress=progress)
             made = remeasured(seen, settled, site=keys.site, clock=next_clock([*mine, *theirs]))

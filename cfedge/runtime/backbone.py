@@ -19,7 +19,7 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
 from cfedge.lookup import VIEWS
 from cfedge.runtime.preprocess import TextPreprocessor, Tokens
-from cfedge.runtime.session import open_session
+from cfedge.runtime.session import Tensor, check_interface, not_run, open_session
 
 __all__ = ["Encoded", "ROWS_MEET", "Slots", "Tail", "Trunk", "no_adapter"]
 
@@ -51,11 +51,11 @@ class Trunk:
     def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1) -> None:
         self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens)
         self._session = open_session(model, "trunk", threads=threads)
-        shape = {one.name: one.shape for one in self._session.get_outputs()}.get("features", [])
-        if shape[1:] != [VIEWS * backbone.width]:
-            raise IncompatibleError(
-                f"trunk: expected features [batch, {VIEWS} x {backbone.width}], found {shape}; made by another cfedge: prepare it anew with init"
-            )
+        self._width = width = backbone.width
+        check_interface(
+            self._session, "trunk", inputs={"input_ids": ("int64", (None, None))},
+            outputs={"hidden": ("float", (None, None, width)), "features": ("float", (None, VIEWS * width))},
+        )  # fmt: skip
         self._most = _most(backbone)
 
     def __call__(self, texts: Sequence[str]) -> Encoded:
@@ -79,7 +79,12 @@ class Trunk:
         return Encoded(tokens, hidden, features)
 
     def _run(self, ids: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        states, directions = self._session.run(_TRUNK_OUTPUTS, {"input_ids": ids})
+        try:
+            states, directions = self._session.run(_TRUNK_OUTPUTS, {"input_ids": ids})
+        except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+            raise not_run("trunk", error) from error
+        if states.shape != (*ids.shape, self._width) or directions.shape != (len(ids), VIEWS * self._width):
+            raise _misshapen("trunk", ids.shape, [states.shape, directions.shape])
         return states, directions
 
 
@@ -88,13 +93,12 @@ class Tail:
 
     def __init__(self, model: bytes, backbone: Backbone, *, threads: int = 1) -> None:
         self._session = open_session(model, "tail", threads=threads)
-        self._most = _most(backbone)
-        expected = {"hidden"} | {f"{side}.{slot.name}" for slot in backbone.slots for side in "ab"}
-        odd = sorted(expected ^ {one.name for one in self._session.get_inputs()})
-        if odd:
-            raise IncompatibleError(
-                f"tail: expected the inputs of {len(backbone.slots)} slots, found a difference at {odd[0]!r}; export again"
-            )
+        self._most, self._width = _most(backbone), backbone.width
+        inputs: dict[str, Tensor] = {"hidden": ("float", (None, None, backbone.width))}
+        for slot in backbone.slots:
+            inputs[f"a.{slot.name}"] = ("float", (None, slot.rows, None))
+            inputs[f"b.{slot.name}"] = ("float", (None, None, slot.columns))
+        check_interface(self._session, "tail", inputs=inputs, outputs={"features": ("float", (None, backbone.width))})
 
     def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
         """Return the unit-length features [D] of each row's hidden states [1, S, D] under its slots."""
@@ -119,7 +123,12 @@ class Tail:
         return runs + [[few[place] for place in places] for places in _grouped(keys, self._most)]
 
     def _run(self, states: Floats, slots: Slots) -> Floats:
-        found: Floats = self._session.run(_TAIL_OUTPUTS, {"hidden": states, **slots})[0]
+        try:
+            found: Floats = self._session.run(_TAIL_OUTPUTS, {"hidden": states, **slots})[0]
+        except Exception as error:  # as in Trunk
+            raise not_run("tail", error) from error
+        if found.shape != (len(states), self._width):
+            raise _misshapen("tail", states.shape, [found.shape])
         return found
 
 
@@ -145,6 +154,13 @@ def _gathered(slots: Sequence[Slots]) -> Slots:
 
 def _most(backbone: Backbone) -> int:
     return 1 if backbone.scheme in ROWS_MEET else _ROWS
+
+
+def _misshapen(what: str, of: tuple[int, ...], found: list[tuple[int, ...]]) -> IncompatibleError:
+    shapes = " and ".join(str(list(shape)) for shape in found)
+    return IncompatibleError(
+        f"{what}: expected results of the shape of its input {list(of)}, found {shapes}; export the bundle again"
+    )
 
 
 def _grouped(keys: Sequence[Hashable], most: int) -> list[list[int]]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.files import Bundle, Objects, load_arrays, read
+from cfedge.bundle.files import Bundle, Objects, load_arrays, read, read_manifest
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError, UsageError
 from cfedge.lookup import Found, Looks, Router, novelty
@@ -26,7 +26,7 @@ from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
-from cfedge.runtime.golden import check_golden, has_passed, note_passed
+from cfedge.runtime.proof import prove_once
 from cfedge.runtime.table import Int8Table
 from cfedge.store import Store
 
@@ -199,6 +199,10 @@ class Engine:
             return before._replace(task=task)
         what = f"signature of task {task.name!r}"
         looks = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, self.manifest.backbone.width)
+        if len(looks.tail.counts) != len(task.classes):
+            raise IncompatibleError(
+                f"{what}: expected one of {len(task.classes)} classes, found {len(looks.tail.counts)}; export the bundle again"
+            )
         self.adapters.add(task, bundle.source(task.adapter))
         if not passed:
             self.adapters(task)
@@ -208,7 +212,8 @@ class Engine:
     def open(cls, path: str | Path, *, threads: int = 1, adapter_bytes: int | None = None) -> Engine:
         """Read the bundle in the folder `path`, or what a store's pointer names, with every check, and open it.
 
-        The first time on a machine its golden vectors are answered and compared (`cfedge.runtime.golden`).
+        The first time on a machine it is opened, and its golden vectors are answered, in a child process under limits before it is
+        opened here (`cfedge.runtime.proof`).
 
         Parameters
         ----------
@@ -226,20 +231,18 @@ class Engine:
             See `cfedge.bundle.files.read`.
         IncompatibleError
             A part does not fit the rest, or this machine answers a golden vector differently.
+        MachineError
+            No child could be started.
         """
-        if Store.exists(Path(path)):
-            return cls._of_store(Store(Path(path)), threads, adapter_bytes)
-        return cls._checked(read(Path(path), lean=adapter_bytes is not None), threads, adapter_bytes)
-
-    @classmethod
-    def _checked(cls, bundle: Bundle, threads: int, adapter_bytes: int | None, like: Engine | None = None) -> Engine:
-        """Open a bundle, and answer its golden vectors unless this machine has passed them."""
-        passed = has_passed(bundle.manifest, threads)
-        engine = cls(bundle, threads=threads, adapter_bytes=adapter_bytes, like=like, passed=passed)
-        if not passed:
-            check_golden(engine, bundle)
-            note_passed(bundle.manifest, threads)
-        return engine
+        path = Path(path)
+        if Store.exists(path):
+            return cls._of_store(Store(path), threads, adapter_bytes)
+        manifest = read_manifest(path)
+        prove_once(path, manifest, threads=threads)
+        bundle = read(path, lean=adapter_bytes is not None)
+        if bundle.manifest != manifest:
+            return cls.open(path, threads=threads, adapter_bytes=adapter_bytes)
+        return cls(bundle, threads=threads, adapter_bytes=adapter_bytes, passed=True)
 
     def latest(self) -> Engine:
         """Return the engine of what its store's pointer names now: this one where that has not changed.
@@ -271,13 +274,14 @@ class Engine:
             if store.to_open() == generation:  # else another process found, meanwhile, that it does not open
                 store.trials.start(generation)
                 try:
-                    shared = like._shares(store.manifest(generation)) if like else ()
-                    bundle = store.bundle(generation, shared, lean=adapter_bytes is not None)
+                    manifest = store.manifest(generation)
+                    prove_once(store.folder, manifest, threads=threads, generation=generation)
+                    bundle = store.bundle(generation, like._shares(manifest) if like else (), lean=adapter_bytes is not None)
                 except DamagedError:
                     if store.to_open() == generation:
                         raise
                 else:
-                    engine = cls._checked(bundle, threads, adapter_bytes, like)
+                    engine = cls(bundle, threads=threads, adapter_bytes=adapter_bytes, like=like, passed=True)
                     store.trials.passed(generation)
                     engine.generation, engine._store = generation, store
                     return engine

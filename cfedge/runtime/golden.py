@@ -1,8 +1,8 @@
 """Golden vectors: a few inputs a task with the answers of the workshop, to check the arithmetic of a machine.
 
 int8 results differ between CPU families by rounding, so features are compared by cosine and decisions by equality. A bundle is
-checked when it is first opened on a machine; that it passed is noted in the user's cache under everything that decides the
-arithmetic, and not checked again until one of these changes.
+checked when it is first opened on a machine (`cfedge.runtime.proof`); that it passed is noted in the user's cache under everything
+that decides the arithmetic, and not checked again until one of these changes.
 
 Letters: N vectors, D width.
 """
@@ -68,14 +68,14 @@ def golden_arrays(engine: Answering, task: str, texts: list[str]) -> bytes:
 
 
 def has_passed(manifest: Manifest, threads: int) -> bool:
-    """Whether this machine noted that it passed the golden vectors of this very bundle."""
+    """Whether this machine is noted to have passed the bundle's check."""
     return _mark(manifest, threads)[0].is_file()
 
 
 def note_passed(manifest: Manifest, threads: int) -> None:
-    """Note that this machine passed, for `has_passed`."""
+    """Note that this machine passed; where nothing can be noted it is checked every time."""
     path, content = _mark(manifest, threads)
-    with contextlib.suppress(OSError):  # where nothing can be noted it is checked every time
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 

@@ -7,6 +7,8 @@ imported; nothing here opens a network connection.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -15,7 +17,10 @@ import onnxruntime
 from cfedge.errors import IncompatibleError, UsageError
 from cfedge.runtime.fork import opened
 
-__all__ = ["RUNTIME_VERSION", "constants", "open_session"]
+__all__ = ["RUNTIME_VERSION", "Tensor", "check_interface", "constants", "not_run", "open_session"]
+
+#: An input or output: its element type as ONNX Runtime names it, and its sizes, None where any will do.
+Tensor: TypeAlias = tuple[str, tuple[int | None, ...]]
 
 #: Of ONNX Runtime.
 RUNTIME_VERSION: str = onnxruntime.__version__
@@ -62,7 +67,7 @@ def constants(model: bytes, what: str) -> tuple[dict[str, object], dict[str, str
     Raises
     ------
     IncompatibleError
-        It cannot be loaded, or it has inputs.
+        It cannot be loaded or run, or it has inputs.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -75,15 +80,60 @@ def constants(model: bytes, what: str) -> tuple[dict[str, object], dict[str, str
         )
     names = [output.name for output in session.get_outputs()]
     metadata = dict(session.get_modelmeta().custom_metadata_map)
-    return dict(zip(names, session.run(names, {}), strict=True)), metadata
+    try:
+        return dict(zip(names, session.run(names, {}), strict=True)), metadata
+    except Exception as error:  # as in _open
+        raise not_run(what, error) from error
+
+
+def check_interface(
+    session: onnxruntime.InferenceSession, what: str, *, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
+) -> None:
+    """Refuse a graph whose inputs or outputs are not those that are fed and read.
+
+    Raises
+    ------
+    IncompatibleError
+        Naming the first that differs.
+    """
+    for kind, expected, found in (("input", inputs, session.get_inputs()), ("output", outputs, session.get_outputs())):
+        stated = {one.name: one for one in found}
+        odd = sorted(expected.keys() ^ stated.keys())
+        if odd:
+            raise IncompatibleError(
+                f"{what}: expected {len(expected)} {kind}s, found a difference at {odd[0]!r}; export the bundle again, or prepare its "
+                f"backbone anew with init"
+            )
+        for name, (element, shape) in expected.items():
+            one = stated[name]
+            fits = len(one.shape) == len(shape) and all(
+                size is None or isinstance(other, str) or size == other for size, other in zip(shape, one.shape, strict=True)
+            )
+            if one.type != f"tensor({element})" or not fits:
+                raise IncompatibleError(
+                    f"{what}: expected {kind} {name} {element} {_shape(shape)}, found {one.type} {_shape(one.shape)}; "
+                    f"export the bundle again, or prepare its backbone anew with init"
+                )
+
+
+def not_run(what: str, error: Exception) -> IncompatibleError:
+    """Say that ONNX Runtime gave up in the middle of a graph."""
+    return IncompatibleError(f"{what}: expected to run, found: {_reason(error)}; export the bundle again")
+
+
+def _shape(sizes: Sequence[int | str | None]) -> str:
+    return f"[{', '.join('any' if size is None else str(size) for size in sizes)}]"
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or ["no message"])[0][:200]
 
 
 def _open(model: bytes, what: str, options: onnxruntime.SessionOptions, disabled: list[str]) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model, options, providers=_PROVIDERS, disabled_optimizers=disabled)
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
-        reason = str(error).splitlines()[0][:200]
         raise IncompatibleError(
-            f"{what}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads, found: {reason}; "
+            f"{what}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads, found: {_reason(error)}; "
             f"export it again or install another onnxruntime"
         ) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.bundle.files import Bundle, dump_arrays, reference, write
+from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import FileRef, Manifest, Task
 from cfedge.errors import StorageError, WorkspaceError
 from cfedge.progress import Progress, Quiet
@@ -147,6 +148,7 @@ def export(
     results = parity.compare(workspace, engine, progress)
     parity.check(results, gate)
     check_golden(engine, bundle)
+    check_graphs(bundle)
     fitted = fit_threads(workspace, bundle, budget, progress) if budget else None
     write(bundle, target, replace=replace)
     return Exported(bundle, results, fitted)

@@ -168,7 +168,7 @@ shares = st.floats(0, 1)
 slots = st.lists(st.builds(Slot, texts, sizes, sizes), unique_by=lambda slot: slot.name, max_size=3).map(tuple)
 backbones = st.builds(
     lambda split, more, **rest: Backbone(split=split, blocks=split + more, **rest),
-    st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=sizes, max_tokens=sizes,
+    st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=sizes, max_tokens=st.integers(1, LIMITS.tokens),
     slots=slots, trunk=refs, tail=refs, tokenizer=refs,
 )  # fmt: skip
 certificates = st.builds(
@@ -194,7 +194,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         for at, name in enumerate(names)
     )  # fmt: skip
     return Manifest(
-        draw(backbones), tasks, lookup=draw(texts), second_look=draw(st.floats(0, 1e6)), third_look=draw(st.floats(0, 1e6)),
+        draw(backbones), tasks, second_look=draw(st.floats(0, 1e6)), third_look=draw(st.floats(0, 1e6)),
         versions=draw(st.dictionaries(texts, texts, max_size=3)),
     )  # fmt: skip
 
@@ -522,6 +522,12 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("backbone", "split"), 4, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
         (("backbone", "max_tokens"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
+        (
+            ("backbone", "max_tokens"),
+            LIMITS.tokens + 1,
+            "manifest.backbone: expected 1 <= split < blocks and sizes > 0, of tokens at most",
+        ),
+        (("lookup",), "oracle", "manifest.lookup: expected 'class-clusters', found 'oracle'; install a newer cfedge"),
         (("backbone", "slots", 0, "rows"), 0, "slot 'l2.qkv': expected sizes > 0, found 0 x"),
         (("tasks", 0, "certificate", "errors"), 13, "certificate of task 'lights': expected rival_errors <= errors <= held_out"),
         (

@@ -239,7 +239,7 @@ def test_a_trunk_without_the_views_is_refused(tiny_bundle: Path) -> None:
     next(one for one in trunk.graph.output if one.name == "features").type.tensor_type.shape.dim[1].dim_value = 32
     ref = reference(trunk.SerializeToString())
     backbone = dataclasses.replace(bundle.manifest.backbone, trunk=ref)
-    with pytest.raises(IncompatibleError, match=r"trunk: expected features \[batch, 3 x 32\], found"):
+    with pytest.raises(IncompatibleError, match=r"trunk: expected output features float \[any, 96\], found"):
         Engine(
             Bundle(
                 dataclasses.replace(bundle.manifest, backbone=backbone), {**bundle.objects, ref.sha256: trunk.SerializeToString()}
@@ -250,7 +250,7 @@ def test_a_trunk_without_the_views_is_refused(tiny_bundle: Path) -> None:
 def test_a_tail_without_the_slots_is_refused(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
     backbone = dataclasses.replace(bundle.manifest.backbone, slots=bundle.manifest.backbone.slots[:-1])
-    with pytest.raises(IncompatibleError, match="tail: expected the inputs of 3 slots"):
+    with pytest.raises(IncompatibleError, match=r"tail: expected 7 inputs, found a difference at 'a\.l2\.fc2'"):
         Engine(Bundle(dataclasses.replace(bundle.manifest, backbone=backbone), bundle.objects))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,10 +14,11 @@ from pathlib import Path
 import pytest
 from channels import NOW
 from made import make_texts
-from tiny import cloned, new_store, only, relearned, written
+from tiny import cloned, new_store, only, relearned, turned, written
 
 from cfedge import Engine, Prediction
 from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.manifest import serialize
 from cfedge.errors import DamagedError, IncompatibleError
 from cfedge.publish.channel import publish
 from cfedge.publish.keys import Keys
@@ -250,6 +253,33 @@ def test_a_read_only_store_opens(fleet: Fleet) -> None:
             path.chmod(0o755)
 
 
+#: To the superuser only a mount is read-only.
+MOUNT = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"']
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_store_and_a_cache_on_a_disk_mounted_read_only_answer(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noted: bool
+) -> None:
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*MOUNT, str(tmp_path), "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("nothing can be mounted read-only here")
+    if not noted:
+        monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))
+    code = (
+        "import sys; from cfedge import Engine; engine = Engine.open(sys.argv[1]); "
+        "print(engine.generation, engine.latest() is engine, len(engine.predict(['crimson please'])))\n"
+        "try: open(sys.argv[1] + '/x', 'w')\n"
+        "except OSError as error: print(error.errno)"
+    )
+    command = [*MOUNT, str(tmp_path), sys.executable, "-c", code, str(fleet.store.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"1 True 1\n{errno.EROFS}\n"), done.stderr
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_store_on_a_disk_that_refuses_every_change_opens(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.open
 
@@ -300,8 +330,11 @@ def test_a_new_generation_that_answers_otherwise_here_is_refused_and_the_engine_
     bundle = relearned(fleet.bundle, "colors")
     publish(written(bundle, fleet.path), fleet.site / "repo", Keys(fleet.site / "keys"), now=NOW)
     sync(fleet.store, Folder(fleet.site / "repo"), now=lambda: NOW, probing=lambda store, generation, new: None)
+    other = turned(fleet.store.bundle(2), "colors")
+    for name, data in other.objects.items():
+        (fleet.store.objects / name).write_bytes(data)
+    (fleet.store.folder / "generations" / "2.json").write_bytes(serialize(other.manifest))
     monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))  # a machine on which nothing has passed
-    monkeypatch.setattr("cfedge.runtime.golden.MIN_COSINE", 1.1)
     with pytest.raises(IncompatibleError, match="this machine computes differently"):
         engine.latest()
     assert answers(engine) == before
