@@ -264,3 +264,7 @@ def test_what_a_session_cannot_be_combined_with_is_refused(tiny_bundle: Path, tm
     _refused(
         ["predict", tiny_bundle, "--session", "--switch", "0", "a"], 2, r"switch: expected a probability in \(0, 1\], found 0"
     )
+
+
+def test_serve_refuses_what_it_cannot_open(tmp_path: Path) -> None:
+    _refused(["serve", tmp_path / "nothing"], 7, "expected a bundle with manifest.json, found none")
