@@ -60,9 +60,9 @@ def serve(
     from cfedge.serve.server import Server, is_local, listen
 
     threads = load_profile(profile).threads.value if profile else threads
+    engine = Engine.open(bundle, threads=threads)
     workers = workers or max(1, (os.cpu_count() or 1) // threads)
     limits = Limits(queue=queue, answer_s=timeout, follow_s=follow)
-    engine = Engine.open(bundle, threads=threads)
     engine.warm_up()
     service = Service(engine, workers=workers, limits=limits, report=_report, monitor=monitor)
     with listen(host, port) as bound:

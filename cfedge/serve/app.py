@@ -118,23 +118,26 @@ class Service:
         except asyncio.TimeoutError as error:
             text = f"body: expected it within {self._limits.body_s:g} s, found {request.headers.get('content-length', 'some')} bytes coming too slowly"
             raise HTTPException(408, text, {"connection": "close"}) from error
-        question = read_question(body, self._limits)
-        del body
         engine = self._watch.engine
-        work = self._pool.submit(lambda: engine.predict(question.texts, task=question.task))
+        work = self._pool.submit(lambda: self._asked(engine, body))
         answering = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(request.receive())  # after the body, all that comes is that the client went away
         try:
             await asyncio.wait((answering, leaving), timeout=self._limits.answer_s, return_when=asyncio.FIRST_COMPLETED)
             if answering.done():
-                return self._answer(engine, question, answering.result())
+                return self._answer(engine, *answering.result())
             if leaving.done():
                 return Response(status_code=_GONE)
-            raise Full
+            raise self._busy(f"answer: expected within {self._limits.answer_s:g} s, found none")
         finally:
             work.cancel()  # now, where it has not begun
             answering.cancel()
             leaving.cancel()
+
+    def _asked(self, engine: Engine, body: bytes) -> tuple[Question, list[Prediction]]:
+        """A worker's part: a large body of JSON would hold the event loop up too."""
+        question = read_question(body, self._limits)
+        return question, engine.predict(question.texts, task=question.task)
 
     def _answer(self, engine: Engine, question: Question, predictions: list[Prediction]) -> Response:
         self.meters.answered(predictions)
@@ -156,7 +159,7 @@ class Service:
                 if len(body) + len(piece) > limit:
                     raise too_large
                 if self._buffered + len(piece) > self._limits.buffered_bytes:
-                    raise Full
+                    raise self._busy(f"bodies: expected at most {self._limits.buffered_bytes} bytes at once, found more")
                 held += len(piece)
                 self._buffered += len(piece)
                 body += piece
@@ -171,21 +174,21 @@ class Service:
         engine = self._watch.engine
         state = {"bundle": engine.manifest.digest, "generation": engine.generation, "tasks": len(engine.tasks)}
         if self._pool.is_full:
-            return _json({"status": "full", **state}, 503, self._come_again())
+            return _json({"status": "full", **state}, 503)
         return _json({"status": "ready", **state})
 
     async def _metrics(self, _: Request) -> Response:
         return Response(self.meters.text(), media_type=self.meters.content_type)
 
-    def _come_again(self) -> dict[str, str]:
-        return {"retry-after": str(self._limits.retry_s)}
+    def _busy(self, text: str) -> HTTPException:
+        again = self._limits.retry_s
+        return HTTPException(503, f"{text}; try again in {again} s", {"retry-after": str(again)})
 
-    async def _full(self, _: Request, __: Exception) -> Response:
-        text = f"queue: expected room, found it full; try again in {self._limits.retry_s} s"
-        return _json({"error": text}, 503, self._come_again())
+    async def _full(self, request: Request, _: Exception) -> Response:
+        return await _refused(request, self._busy("queue: expected room, found it full"))
 
     async def _no_route(self, request: Request, _: Exception) -> Response:
-        return _json({"error": f"path: expected one of {', '.join(self._routes)}, found {request.url.path[:80]!r}"}, 404)
+        return _json({"error": f"path: expected one of {', '.join(self._routes)}, found {request.scope['path'][:80]!r}"}, 404)
 
     def _measured(self, app: ASGIApp) -> ASGIApp:
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:

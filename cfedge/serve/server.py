@@ -36,10 +36,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise UsageError(
-            f"{host}:{port}: expected to listen there, found: {error.strerror or error}; take another with --host or --port"
-        ) from error
+    except (OSError, UnicodeError) as error:  # the latter of a name that none can be
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{host}:{port}: expected to listen there, found: {reason}; take another --host or --port") from error
 
 
 def is_local(bound: socket.socket) -> bool:

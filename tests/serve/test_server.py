@@ -335,10 +335,11 @@ def test_an_alarm_of_the_monitor_is_told(serve: Callable[..., Served], tiny_bund
 
 def test_a_port_that_is_taken_is_named(served: Served) -> None:
     port = int(served.url.rpartition(":")[2])
-    with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: expected to listen there, found: .*; take another"):
+    with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: expected to listen there, found: .*; take another --host"):
         listen("127.0.0.1", port)
-    with pytest.raises(UsageError, match=r"no\.such\.host\.invalid:1: expected to listen there"):
-        listen("no.such.host.invalid", 1)
+    for host in ("no.such.host.invalid", "x" * 70):
+        with pytest.raises(UsageError, match=f"{host}:1: expected to listen there"):
+            listen(host, 1)
 
 
 def test_whether_other_machines_reach_it_is_known() -> None:
