@@ -32,7 +32,7 @@ def serve(
         str, typer.Option(help="Address to listen on. There is no authentication: another machine needs a proxy.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime, of each worker.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Requests answered at once. Without it: processors divided by threads.")

@@ -42,21 +42,22 @@ class Watch:
             newer = self.engine.latest()
             if newer is not self.engine:
                 newer.warm_up()
+                self._take(newer)
+            self._failure = ""
         except Exception as error:  # whatever it is, the engine that answers is whole
             self._meters.failed_to_follow()
             found = " ".join(str(error).split()) or type(error).__name__
             if found != self._failure:
                 self._failure = found
                 self._report(f"the store's latest generation does not open, {self._name()} goes on answering: {found}")
-            return
-        self._failure = ""
-        if newer is not self.engine:
-            self.save()
-            self.engine = newer
-            if self._counts:
-                self._counts, self._counted = Monitor(newer.manifest), newer.manifest.digest
-            self._meters.opened(newer, switched=True)
-            self._report(f"{self._name()} answers now, of {len(newer.tasks)} tasks")
+
+    def _take(self, newer: Engine) -> None:
+        self.save()
+        if self._counts:
+            self._counts, self._counted = Monitor(newer.manifest), newer.manifest.digest
+        self.engine = newer
+        self._meters.opened(newer, switched=True)
+        self._report(f"{self._name()} answers now, of {len(newer.tasks)} tasks")
 
     def see(self, engine: Engine, predictions: Sequence[Prediction]) -> None:
         """Count answers of `engine`; those of one that has been replaced meanwhile are left out."""
