@@ -216,6 +216,24 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(
     assert get(served.url, "/health/ready").status == 200
 
 
+def test_a_queue_that_fills_while_a_body_comes_refuses_it(
+    serve: Callable[..., Served], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve(tiny_bundle, workers=1, queue=0)
+    held = Held(monkeypatch)
+    body = json.dumps({"text": TEXTS[0]}).encode()
+    with connect(served.url) as open_:
+        open_.sendall(head(len(body)) + body[:5])
+        until(lambda: metric(served.url, "cfedge_body_bytes") == 5)
+        threads, found = in_threads(1, lambda: ask(served.url, {"text": TEXTS[0]}).status)
+        assert held.begun.acquire(timeout=30)
+        open_.sendall(body[5:])
+        assert reply(open_).status == 503
+    held.go.set()
+    threads[0].join()
+    assert found == [200]
+
+
 def test_an_answer_that_takes_too_long_is_given_up_and_its_worker_counted_until_it_ends(
     serve: Callable[..., Served], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
