@@ -1,7 +1,8 @@
 """The socket, the signals and the clock of each connection, around uvicorn.
 
 uvicorn bounds a request's head in bytes and an idle connection in time; a head that comes a byte at a time, and a client that
-does not read its answer, are for the clock here: each connection has one, set anew only where its state changes.
+does not read its answer, are for the clock here: each connection has one, set anew only where its state changes, and earlier
+than any of uvicorn's.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 service.app, http=OfThis, ws="none", loop="asyncio", lifespan="on", interface="asgi3", log_config=None, log_level="error",
-                access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=math.ceil(limits.idle_s) + 1,
+                access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=math.ceil(limits.idle_s) + 60,
                 timeout_graceful_shutdown=math.ceil(limits.body_s + limits.answer_s), h11_max_incomplete_event_size=limits.head_bytes,
             )
         )  # fmt: skip

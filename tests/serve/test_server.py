@@ -72,7 +72,7 @@ def test_a_head_that_comes_a_byte_at_a_time_is_cut_off(serve: Callable[..., Serv
 
 
 def test_a_later_head_on_a_connection_is_cut_off_too(serve: Callable[..., Served], tiny_bundle: Path) -> None:
-    served = serve(tiny_bundle, head_s=0.3, idle_s=30)
+    served = serve(tiny_bundle, head_s=0.3, idle_s=3600, body_s=3600)
     body = json.dumps({"text": TEXTS[0]}).encode()
     with connect(served.url) as open_:
         open_.sendall(head(len(body)) + body)
@@ -99,6 +99,18 @@ def test_a_connection_without_a_request_is_closed(serve: Callable[..., Served], 
         open_.sendall(head(len(body)) + body)
         assert reply(open_).status == 200
         assert is_closed(open_)
+    assert metric(served.url, SLOW) == 0
+
+
+def test_a_connection_that_is_used_stays_open_for_longer_than_one_request_may_take(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
+    served = serve(tiny_bundle, head_s=2, body_s=0.1, answer_s=0.9, idle_s=2)
+    with connect(served.url) as open_:
+        for _ in range(10):
+            open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n")
+            assert reply(open_).status == 200
+            time.sleep(0.3)
     assert metric(served.url, SLOW) == 0
 
 
