@@ -108,9 +108,9 @@ class Router:
             closer *= np.float32(0.5)
         if among is None:
             return closer
-        scores = np.minimum(scores, closer.min())
-        scores[among] = closer
-        return scores
+        behind: Floats = np.minimum(scores, closer.min())
+        behind[among] = closer
+        return behind
 
     def _closer(self, trunk: Floats, tail: Floats | None) -> tuple[Floats, list[int] | None, Floats, float]:
         """The scores of the second look, or of the third; the tasks it is at, None for all; and the first look's scores and z' z."""
