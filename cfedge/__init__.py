@@ -1,7 +1,8 @@
 """cfedge: continually fine-tuned models on CPUs and edge boards. The device side's public names.
 
-Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of those names; nothing here does. `Engine` and
-`Prediction` are imported when they are first asked for: `cfedge doctor` must start where ONNX Runtime cannot be imported.
+Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of those names; nothing here does. `Engine`,
+`Prediction` and `Session` are imported when they are first asked for: `cfedge doctor` must start where ONNX Runtime cannot be
+imported.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from cfedge.version import __version__
 
 if TYPE_CHECKING:
     from cfedge.runtime.engine import Engine, Prediction
+    from cfedge.runtime.stream import Session
 
-__all__ = ["CfedgeError", "Engine", "Prediction", "__version__"]
+__all__ = ["CfedgeError", "Engine", "Prediction", "Session", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from cfedge.runtime import engine
 
         return getattr(engine, name)
+    if name == "Session":
+        from cfedge.runtime.stream import Session
+
+        return Session
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

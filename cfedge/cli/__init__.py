@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from cfedge.cli import answer, demo, evidence, export, machine, publish, study, sync, workshop
+from cfedge.cli import answer, demo, evidence, export, machine, publish, serve, study, sync, workshop
 from cfedge.errors import CfedgeError, MissingExtraError
 
 __all__ = ["app", "main"]
@@ -25,7 +25,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 usage, 3 data, 4 task, 5 backbone, 6 workspace, 7 bundle, 8 parity gate, 9 disk, 10 input, "
     "11 not installed, 12 sync, 13 machine not fit, 14 over budget, 1 other.",
 )
-for group in (workshop, export, evidence, answer, sync, publish, study, demo, machine):
+for group in (workshop, export, evidence, answer, serve, sync, publish, study, demo, machine):
     group.register(app)
 
 

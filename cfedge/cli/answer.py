@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from cfedge.cli.show import parse_size, print_json, print_table, size
-from cfedge.errors import InputError
+from cfedge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from cfedge.runtime.engine import Prediction
@@ -50,6 +50,13 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="Count unknown inputs and thin margins there; warn where inputs change.")
     ] = None,
     adapter_memory: ADAPTER_MEMORY = None,
+    session: Annotated[
+        bool,
+        typer.Option("--session", help="The texts are one stream whose task seldom changes: keep evidence from text to text."),
+    ] = False,
+    switch: Annotated[
+        float | None, typer.Option(help="With --session: probability that the task changes before a text. Without it 0.05.")
+    ] = None,
     json: JSON = False,
 ) -> None:
     """Answer texts: task, label, evidence, or unknown.
@@ -57,17 +64,36 @@ def predict(
     From standard input each line is a text or a JSON object {"text": ...}; answers come in the same order, one a line,
     as they are made. A line that cannot be answered gets an error in its place, and the exit code is then 10. With --json each
     line carries the task's certified limit and the bundle's digest: keep them as the record of what was answered.
+
+    --session assumes that all texts are of one task, or change it seldom: a text that could be of two tasks then goes to
+    the one that the texts before it were of. Where tasks come mixed that is wrong more often than without it. Its answers
+    carry the task's probability in the stream as posterior, and no limit: certificates are about single texts.
     """
     from cfedge.device import load_profile
     from cfedge.runtime.drift import Monitor
     from cfedge.runtime.engine import Engine
+    from cfedge.runtime.stream import SWITCH, Session
 
+    if session and (task is not None or monitor is not None):
+        other, why = (
+            ("--task", "the stream finds it") if task is not None else ("--monitor", "certificates are about single texts")
+        )
+        raise UsageError(f"--session: expected no {other} beside it, found one; {why}: leave one of them out")
+    if switch is not None and not session:
+        raise UsageError("--switch: expected --session beside it, found none; add it")
     threads = load_profile(profile).threads.value if profile else threads
     engine = Engine.open(bundle, threads=threads, adapter_bytes=_limit(adapter_memory))
+    stream = Session(engine, switch=SWITCH if switch is None else switch) if session else None
     counts = Monitor.load(monitor, engine.manifest) if monitor else None
 
+    def answered(texts: list[str]) -> Iterator[Prediction]:
+        return map(stream.predict, texts) if stream else iter(engine.predict(texts, task=task))
+
     def shown(text: str, one: Prediction) -> None:
-        _show(text, engine.evidence(one), json=json)
+        evidence = engine.evidence(one)
+        if stream:
+            evidence |= {"limit": None, "posterior": stream.posterior[one.task], "switch": stream.switch}
+        _show(text, evidence, json=json)
         for alarm in counts.see([one]) if counts else ():
             print(f"cfedge: {alarm.text}", file=sys.stderr, flush=True)
 
@@ -76,7 +102,7 @@ def predict(
             counts.save(monitor)
 
     if texts:
-        for text, one in zip(texts, engine.predict(texts, task=task), strict=True):
+        for text, one in zip(texts, answered(texts), strict=True):
             shown(text, one)
         save()
         return
@@ -84,7 +110,7 @@ def predict(
     for number, line in enumerate(_lines(sys.stdin.buffer), start=1):
         try:
             text = _text(line, number)
-            answer = engine.predict([text], task=task)[0]
+            answer = next(answered([text]))
         except InputError as error:
             refused += 1
             message = str(error).replace("input 0", f"line {number}", 1)
@@ -109,7 +135,6 @@ def drift(
     json: JSON = False,
 ) -> None:
     """Show what a monitor counted, against what the certificates promised."""
-    from cfedge.errors import UsageError
     from cfedge.runtime.drift import ALPHA, Monitor
     from cfedge.store import bundle_at
 
@@ -203,4 +228,5 @@ def _show(text: str, answer: dict[str, object], *, json: bool) -> None:
     where = f"{answer['task']}/{answer['label']} ({answer['probability']:.0%})"
     rival = f"margin {answer['margin']:.1f} over {answer['runner_up']}" if answer["runner_up"] else "the only task"
     verdict = f"unknown: {answer['reason']}; nearest is {where}" if answer["unknown"] else where
-    print(f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}, {answer['ms']:.1f} ms", flush=True)
+    stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
+    print(f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}{stream}, {answer['ms']:.1f} ms", flush=True)

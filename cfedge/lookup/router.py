@@ -85,10 +85,7 @@ class Router:
 
     def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> Found:
         """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where those features, [D], are given."""
-        among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES)
-        scores = (near + self.fine.of_tasks(trunk, among)[0]) / 2
-        if tail is not None:
-            scores += self.tail.of_tasks(tail, among)[0]
+        scores, among, near, square = self._closer(trunk, tail)
         best = int(scores.argmax())
         score, own = float(scores[best]), float(near[best])
         finite(score, position)
@@ -97,3 +94,29 @@ class Router:
         margin = score - float(scores[second])
         task, runner_up = (best, second) if among is None else (among[best], among[second])
         return Found(task, runner_up, score, margin, square - 2.0 * own, looks=2 if tail is None else 3)
+
+    def scores(self, trunk: Floats, tail: Floats | None, looks: int) -> Floats:
+        """Return each task's score after so many looks, float32 [T], on the scale of one look: what was added is averaged.
+
+        Tasks that a further look was not at stay behind all that it was at.
+        """
+        scores = self.first.of_tasks(trunk[: self._width])[0]
+        if looks == 1:
+            return scores
+        closer, among, _, _ = self._closer(trunk, tail)
+        if tail is not None:
+            closer *= np.float32(0.5)
+        if among is None:
+            return closer
+        behind: Floats = np.minimum(scores, closer.min())
+        behind[among] = closer
+        return behind
+
+    def _closer(self, trunk: Floats, tail: Floats | None) -> tuple[Floats, list[int] | None, Floats, float]:
+        """The scores of the second look, or of the third; the tasks it is at, None for all; and the first look's scores and z' z."""
+        among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES)
+        scores: Floats = near + self.fine.of_tasks(trunk, among)[0]
+        scores /= 2
+        if tail is not None:
+            scores += self.tail.of_tasks(tail, among)[0]
+        return scores, among, near, square

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -334,14 +334,39 @@ class Engine:
             self._reopen()
         encoded = self._trunk(texts)
         if given is None:
-            found = self._route(encoded)
+            found, _ = self._route(encoded)
         else:
             place = self._in_order.index(given)
             found = [self.router.given(row, place, position) for position, row in enumerate(encoded.features)]
+        return self._answers(encoded, found, start)
+
+    def predict_by(self, text: str, choose: Callable[[Floats, bool], int]) -> Prediction:
+        """Answer one text for the task that `choose` takes.
+
+        It gets each task's score (`Router.scores`), float32 [T] in the order of `tasks`, and whether the text alone is unknown;
+        it returns a position in `tasks`. Where that is the lookup's own choice the answer is that of `predict`, else that of
+        `predict` with the task given, for one more run of the tail.
+
+        Raises
+        ------
+        InputError
+            See `predict`.
+        """
+        start = time.perf_counter()
+        if self._depth != fork.depth:
+            self._reopen()
+        encoded = self._trunk([text])
+        (found,), tails = self._route(encoded)
+        (alone,) = self._answers(encoded, [found], start)
+        row = encoded.features[0]
+        task = choose(self.router.scores(row, tails.get(0), found.looks), alone.unknown)
+        return alone if task == found.task else self._answers(encoded, [self.router.given(row, task)], start)[0]
+
+    def _answers(self, encoded: Encoded, found: list[Found], start: float) -> list[Prediction]:
         chosen = [self._in_order[one.task] for one in found]
         adapters = self._adapters(chosen)
         features = self._tail(encoded.hidden, [one.slots for one in adapters])
-        ms = (time.perf_counter() - start) * 1e3 / len(texts)
+        ms = (time.perf_counter() - start) * 1e3 / len(found)
         return [
             self._answer(row, one.task, adapters[row], found[row], features[row], encoded, ms) for row, one in enumerate(chosen)
         ]
@@ -354,14 +379,17 @@ class Engine:
         found = {name: self.adapters(task) for name, task in own.items()}
         return [found[one.task.name] for one in chosen]
 
-    def _route(self, encoded: Encoded) -> list[Found]:
+    def _route(self, encoded: Encoded) -> tuple[list[Found], dict[int, Floats]]:
+        """What the lookup finds, and the frozen tail's features, float32 [D], of the rows that needed a third look."""
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
         undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]
+        tails: dict[int, Floats] = {}
         if undecided:
             features = self._tail([encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided))
-            for row, tail in zip(undecided, features, strict=True):
+            tails = dict(zip(undecided, features, strict=True))
+            for row, tail in tails.items():
                 found[row] = self.router.look_again(encoded.features[row], tail, row)
-        return found
+        return found, tails
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
         """Return a prediction as JSON types, with its task's certified `limit` and the digest of the `bundle` that answered."""

@@ -262,3 +262,40 @@ def test_inputs_that_changed_are_told_of_on_standard_error(tiny_bundle: Path, tm
 
 def test_counts_that_are_not_there_are_refused_by_name(tiny_bundle: Path, tmp_path: Path) -> None:
     _refused(["drift", tiny_bundle, tmp_path / "none.json"], 2, r"none\.json: expected counts, found none; make them with")
+
+
+def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) -> None:
+    texts = [text for task in ("colors", "animals") for text, _ in make_texts(task, 3, 2)]
+    content = "\n".join([*texts[:2], "", *texts[2:]]).encode()
+    done = _run("predict", tiny_bundle, "--session", "--json", content=content)
+    assert done.returncode == 10
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "expected a text, found an empty one" in rows.pop(2)["error"]
+    assert all((row["limit"], row["switch"]) == (None, 0.05) for row in rows)
+    assert all(0 < row["posterior"] <= 1 for row in rows)
+    alone = [json.loads(line) for line in _run("predict", tiny_bundle, "--json", content=content).stdout.splitlines()]
+    kept = [
+        json.loads(line)
+        for line in _run("predict", tiny_bundle, "--session", "--switch", 1, "--json", *texts).stdout.splitlines()
+    ]
+    fields = KEYS - {"ms"}
+    assert [{key: row[key] for key in fields} for row in kept] == [
+        {key: row[key] for key in fields} for row in alone if "task" in row
+    ]
+    assert "posterior" not in alone[0]
+    assert "% by the stream" in _run("predict", tiny_bundle, "--session", *texts).stdout.decode()
+    shown = _run("predict", "--help").stdout.decode()
+    assert "assumes that all texts are of one task" in " ".join(shown.split())
+
+
+def test_what_a_session_cannot_be_combined_with_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    _refused(["predict", tiny_bundle, "--session", "--task", "colors", "a"], 2, "--session: expected no --task beside it")
+    _refused(["predict", tiny_bundle, "--session", "--monitor", tmp_path / "c", "a"], 2, "expected no --monitor beside it")
+    _refused(["predict", tiny_bundle, "--switch", "0.1", "a"], 2, "--switch: expected --session beside it, found none")
+    _refused(
+        ["predict", tiny_bundle, "--session", "--switch", "0", "a"], 2, r"switch: expected a probability in \(0, 1\], found 0"
+    )
+
+
+def test_serve_refuses_what_it_cannot_open(tmp_path: Path) -> None:
+    _refused(["serve", tmp_path / "nothing"], 7, "expected a bundle with manifest.json, found none")

@@ -1,0 +1,84 @@
+"""serve: answers over HTTP. Needs ``cfedge[serve]``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfedge.cli.show import print_json
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command(
+        "serve",
+        epilog="Example: cfedge serve store --port 8080, then: curl http://127.0.0.1:8080/predict "
+        '-H "content-type: application/json" -d \'{"text": "it is too dark in here"}\'',
+    )(serve)
+
+
+def serve(
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync.")
+    ],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. There is no authentication: another machine needs a proxy.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
+    profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Requests answered at once. Without it: processors divided by threads.")
+    ] = None,
+    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait; one more gets 503.")] = 64,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds from a request to its answer, waiting included; then 503.")
+    ] = 10.0,
+    follow: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks for a store's newer generation.")] = 5.0,
+    monitor: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Count unknown inputs and thin margins there; warn where inputs change.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print where it listens as one JSON object.")] = False,
+) -> None:
+    """Answer over HTTP until SIGTERM or Ctrl-C; requests under way are answered first.
+
+    POST /predict takes {"text": "..."} or {"texts": [...]}, and "task" where it is known; the answers are those of
+    predict --json. GET /health/live, /health/ready, /metrics (Prometheus). A store is followed: a newer generation
+    answers without a pause. docs/serving.md has statuses and limits.
+    """
+    from cfedge.device import load_profile
+    from cfedge.runtime.engine import Engine
+    from cfedge.serve.app import Service
+    from cfedge.serve.limits import Limits
+    from cfedge.serve.server import Server, is_local, listen
+
+    threads = load_profile(profile).threads.value if profile else threads
+    engine = Engine.open(bundle, threads=threads)
+    workers = workers or max(1, (os.cpu_count() or 1) // threads)
+    limits = Limits(queue=queue, answer_s=timeout, follow_s=follow)
+    engine.warm_up()
+    service = Service(engine, workers=workers, limits=limits, report=_report, monitor=monitor)
+    with listen(host, port) as bound:
+        address, taken = bound.getsockname()[:2]
+        url = f"http://[{address}]:{taken}" if ":" in address else f"http://{address}:{taken}"
+
+        def started() -> None:
+            if not is_local(bound):
+                _report(f"{address} is reached from other machines, and nothing here asks who they are: put a proxy before it")
+            if json:
+                print_json({"url": url, "pid": os.getpid(), "tasks": len(engine.tasks), "workers": workers})
+            else:
+                _report(f"{len(engine.tasks)} tasks of {bundle} at {url}, {workers} at once; stop with Ctrl-C")
+
+        asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
+
+
+def _report(line: str) -> None:
+    print(f"cfedge: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,235 @@
+"""The routes: ``/predict``, ``/health/live``, ``/health/ready``, ``/metrics``. Nothing of the disk can be asked for.
+
+The engine runs in the pool's threads; the event loop reads, refuses and sends. A body is read under a limit of bytes and
+time, and only where there is room in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cfedge.errors import CfedgeError, InputError, TaskError, UsageError
+from cfedge.runtime.engine import Engine, Prediction
+from cfedge.serve.limits import Limits
+from cfedge.serve.meters import Meters
+from cfedge.serve.pool import Full, Pool
+from cfedge.serve.question import Question, read_question
+from cfedge.serve.watch import Watch
+
+__all__ = ["Service"]
+
+#: Status by error; any other is 500.
+_STATUS: dict[type[CfedgeError], int] = {UsageError: 400, InputError: 422, TaskError: 422}
+#: Characters of an error: one that names every task may be long.
+_LONGEST = 1_000
+#: Nobody is there to be told: for the counters alone.
+_GONE = 499
+
+
+class Service:
+    """One engine behind four routes.
+
+    Parameters
+    ----------
+    engine
+        That answers, until its store has a newer one.
+    workers
+        Threads that answer, >= 1.
+    limits
+        See there.
+    report
+        Gets what a person should read, one line each.
+    monitor
+        File of the monitor's counts, or None.
+
+    Attributes
+    ----------
+    app
+        For an ASGI server.
+    meters
+        Its counters.
+    """
+
+    def __init__(
+        self, engine: Engine, *, workers: int, limits: Limits, report: Callable[[str], None], monitor: Path | None = None
+    ) -> None:
+        self._limits = limits
+        self._pool = Pool(workers, limits.queue)
+        self.meters = Meters(self._pool)
+        self.meters.gauge("cfedge_body_bytes", "Of bodies that are being read.", lambda: self._buffered)
+        self._watch = Watch(engine, self.meters, report, monitor)
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="cfedge-aside")
+        self._monitored, self._buffered = monitor is not None, 0
+        routes = [
+            Route("/predict", self._predict, methods=["POST"]),
+            Route("/health/live", self._live),
+            Route("/health/ready", self._ready),
+            Route("/metrics", self._metrics),
+        ]
+        self._routes = [route.path for route in routes]
+        handlers: dict[Any, Any] = {
+            404: self._no_route, 405: _no_method, HTTPException: _refused, CfedgeError: _error, Full: self._full, Exception: _broken,
+        }  # fmt: skip
+        app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
+        app.router.redirect_slashes = False
+        self.app: ASGIApp = self._measured(app)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
+        following = asyncio.create_task(self._follow())
+        yield
+        following.cancel()
+        await self._beside(self._watch.save)
+        self._aside.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.follow_s)
+            await self._beside(self._watch.follow)
+            await self._beside(self._watch.save)
+
+    async def _beside(self, call: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._aside, call)
+
+    async def _predict(self, request: Request) -> Response:
+        if (kind := request.headers.get("content-type", "").partition(";")[0].strip().lower()) != "application/json":
+            raise HTTPException(415, f"content-type: expected application/json, found {kind[:80]!r}")
+        if self._pool.is_full:
+            raise Full
+        try:
+            body = await asyncio.wait_for(self._body(request), self._limits.body_s)
+        except ClientDisconnect:
+            return Response(status_code=_GONE)
+        except asyncio.TimeoutError as error:
+            text = f"body: expected it within {self._limits.body_s:g} s, found {request.headers.get('content-length', 'some')} bytes coming too slowly"
+            raise HTTPException(408, text, {"connection": "close"}) from error
+        engine = self._watch.engine
+        work = self._pool.submit(lambda: self._asked(engine, body))
+        answering = asyncio.wrap_future(work)
+        leaving = asyncio.ensure_future(request.receive())  # after the body, all that comes is that the client went away
+        try:
+            await asyncio.wait((answering, leaving), timeout=self._limits.answer_s, return_when=asyncio.FIRST_COMPLETED)
+            if answering.done():
+                return self._answer(engine, *answering.result())
+            if leaving.done():
+                return Response(status_code=_GONE)
+            raise self._busy(f"answer: expected within {self._limits.answer_s:g} s, found none")
+        finally:
+            work.cancel()  # now, where it has not begun
+            answering.cancel()
+            leaving.cancel()
+
+    def _asked(self, engine: Engine, body: bytes) -> tuple[Question, list[Prediction]]:
+        """A worker's part: a large body of JSON would hold the event loop up too."""
+        question = read_question(body, self._limits)
+        return question, engine.predict(question.texts, task=question.task)
+
+    def _answer(self, engine: Engine, question: Question, predictions: list[Prediction]) -> Response:
+        self.meters.answered(predictions)
+        if self._monitored:
+            asyncio.get_running_loop().run_in_executor(self._aside, self._watch.see, engine, predictions)
+        answers = [engine.evidence(one) for one in predictions]
+        return _json(answers[0] if question.single else {"answers": answers})
+
+    async def _body(self, request: Request) -> bytes:
+        """Read the body, as far as it may be large; raise where it is larger, before it is here."""
+        limit = self._limits.body_bytes
+        too_large = HTTPException(413, f"body: expected at most {limit} bytes, found more; ask in several requests")
+        if int(request.headers.get("content-length", "0")[:20]) > limit:
+            raise too_large
+        body = bytearray()
+        held = 0
+        try:
+            async for piece in request.stream():
+                if len(body) + len(piece) > limit:
+                    raise too_large
+                if self._buffered + len(piece) > self._limits.buffered_bytes:
+                    raise self._busy(f"bodies: expected at most {self._limits.buffered_bytes} bytes at once, found more")
+                held += len(piece)
+                self._buffered += len(piece)
+                body += piece
+            return bytes(body)
+        finally:
+            self._buffered -= held
+
+    async def _live(self, _: Request) -> Response:
+        return _json({"status": "live"})
+
+    async def _ready(self, _: Request) -> Response:
+        engine = self._watch.engine
+        state = {"bundle": engine.manifest.digest, "generation": engine.generation, "tasks": len(engine.tasks)}
+        if self._pool.is_full:
+            return _json({"status": "full", **state}, 503)
+        return _json({"status": "ready", **state})
+
+    async def _metrics(self, _: Request) -> Response:
+        return Response(self.meters.text(), media_type=self.meters.content_type)
+
+    def _busy(self, text: str) -> HTTPException:
+        again = self._limits.retry_s
+        return HTTPException(503, f"{text}; try again in {again} s", {"retry-after": str(again)})
+
+    async def _full(self, request: Request, _: Exception) -> Response:
+        return await _refused(request, self._busy("queue: expected room, found it full"))
+
+    async def _no_route(self, request: Request, _: Exception) -> Response:
+        return _json({"error": f"path: expected one of {', '.join(self._routes)}, found {request.scope['path'][:80]!r}"}, 404)
+
+    def _measured(self, app: ASGIApp) -> ASGIApp:
+        async def measured(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            start, status = time.perf_counter(), _GONE
+
+            async def noted(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                await send(message)
+
+            try:
+                await app(scope, receive, noted)
+            finally:
+                route = scope["path"] if scope["path"] in self._routes else "other"
+                self.meters.request(route, status, time.perf_counter() - start)
+
+        return measured
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    content = json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    return Response(content, status, headers, "application/json")
+
+
+async def _refused(_: Request, error: HTTPException) -> Response:
+    return _json({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+
+async def _no_method(request: Request, error: HTTPException) -> Response:
+    allowed = dict(error.headers or {})
+    return _json({"error": f"method: expected {allowed.get('Allow')}, found {request.method[:20]!r}"}, 405, allowed)
+
+
+async def _error(_: Request, error: CfedgeError) -> Response:
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
+    return _json({"error": " ".join(str(error).split())[:_LONGEST]}, status)
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    return _json({"error": "the server failed: its log says why"}, 500)

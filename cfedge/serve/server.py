@@ -1,0 +1,155 @@
+"""The socket, the signals and the clock of each connection, around uvicorn.
+
+uvicorn bounds a request's head in bytes and an idle connection in time; a head that comes a byte at a time, and a client that
+does not read its answer, are for the clock here: each connection has one, set anew only where its state changes, and earlier
+than any of uvicorn's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import ClassVar
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from cfedge.errors import UsageError
+from cfedge.serve.app import Service
+from cfedge.serve.limits import Limits
+from cfedge.serve.meters import Meters
+
+__all__ = ["Server", "is_local", "listen"]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind a listening socket; port 0 takes a free one.
+
+    Raises
+    ------
+    UsageError
+        It cannot be had.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, UnicodeError) as error:  # the latter of a name that none can be
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{host}:{port}: expected to listen there, found: {reason}; take another --host or --port") from error
+
+
+def is_local(bound: socket.socket) -> bool:
+    """Whether only this machine reaches it."""
+    return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
+
+
+class Server(uvicorn.Server):
+    """Serves one `Service` until SIGTERM or SIGINT, then ends the requests under way; a second signal ends at once.
+
+    Parameters
+    ----------
+    service
+        Answers.
+    limits
+        As the service's.
+    started
+        Is called when signals are taken and requests are answered.
+    """
+
+    def __init__(self, service: Service, limits: Limits, started: Callable[[], None] = lambda: None) -> None:
+        allowed, self._tell = limits, started
+
+        class OfThis(_Connection):
+            limits, meters = allowed, service.meters
+            most = max(1, min(allowed.connections, _files() - _OWN_FILES))
+
+        super().__init__(
+            uvicorn.Config(
+                service.app, http=OfThis, ws="none", loop="asyncio", lifespan="on", interface="asgi3", log_config=None, log_level="error",
+                access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=math.ceil(limits.idle_s) + 60,
+                timeout_graceful_shutdown=math.ceil(limits.body_s + limits.answer_s), h11_max_incomplete_event_size=limits.head_bytes,
+            )
+        )  # fmt: skip
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets=sockets)
+        self._tell()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal; uvicorn's own would have the process die of it in the end, and its exit code say so."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+#: Files that the process needs beside its connections.
+_OWN_FILES = 64
+
+
+def _files() -> int:
+    """Files that this process may have open."""
+    try:
+        import resource
+    except ImportError:  # Windows, where there is no such limit
+        return 1 << 20
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
+
+
+class _Connection(H11Protocol):
+    """A connection with a clock: while a head is awaited or coming, while a request is answered, while nothing is asked."""
+
+    limits: ClassVar[Limits]
+    meters: ClassVar[Meters]
+    most: ClassVar[int]
+    _clock: asyncio.TimerHandle | None = None
+    _state = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self._drop("full")
+        self._enter("head")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_answering():
+            self._enter("answer")
+        elif self._state == "idle":
+            self._enter("head")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._state = ""
+        self._enter("answer" if self._is_answering() else "idle")
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _enter(self, state: str) -> None:
+        """Set the clock where the state is another one."""
+        if state == self._state or self.transport.is_closing():
+            return
+        self._stop()
+        self._state = state
+        limits = self.limits
+        longest = {"head": limits.head_s, "answer": limits.body_s + limits.answer_s + 1.0, "idle": limits.idle_s}[state]
+        self._clock = self.loop.call_later(longest, self._drop, "idle" if state == "idle" else "slow")
+
+    def _stop(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _drop(self, reason: str) -> None:
+        if reason != "idle":  # which is not held against anybody
+            self.meters.dropped(reason)
+        self.transport.abort()

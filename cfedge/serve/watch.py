@@ -1,0 +1,82 @@
+"""What a server does beside answering: follow its store, and count for the monitor. One thread of its own does both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cfedge.errors import StorageError
+from cfedge.runtime.drift import Monitor
+from cfedge.runtime.engine import Engine, Prediction
+from cfedge.serve.meters import Meters
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """The engine that answers now. Take `engine` once a request; all methods are for one thread.
+
+    Parameters
+    ----------
+    engine
+        That answers first.
+    meters
+        Are told.
+    report
+        Gets what a person should read, one line each.
+    monitor
+        File of the monitor's counts, as of ``predict --monitor``; begun anew where the bundle changes.
+    """
+
+    def __init__(self, engine: Engine, meters: Meters, report: Callable[[str], None], monitor: Path | None = None) -> None:
+        self.engine = engine
+        self._meters, self._report, self._file = meters, report, monitor
+        self._counts = Monitor.load(monitor, engine.manifest) if monitor else None
+        self._counted, self._unsaved, self._refused = engine.manifest.digest, False, False
+        self._failure = ""
+        meters.opened(engine, switched=False)
+
+    def follow(self) -> None:
+        """Take the store's latest generation; where it does not open, what answers goes on, and the reason is said once."""
+        try:
+            newer = self.engine.latest()
+            if newer is not self.engine:
+                newer.warm_up()
+                self._take(newer)
+            self._failure = ""
+        except Exception as error:  # whatever it is, the engine that answers is whole
+            self._meters.failed_to_follow()
+            found = " ".join(str(error).split()) or type(error).__name__
+            if found != self._failure:
+                self._failure = found
+                self._report(f"the store's latest generation does not open, {self._name()} goes on answering: {found}")
+
+    def _take(self, newer: Engine) -> None:
+        self.save()
+        if self._counts:
+            self._counts, self._counted = Monitor(newer.manifest), newer.manifest.digest
+        self.engine = newer
+        self._meters.opened(newer, switched=True)
+        self._report(f"{self._name()} answers now, of {len(newer.tasks)} tasks")
+
+    def see(self, engine: Engine, predictions: Sequence[Prediction]) -> None:
+        """Count answers of `engine`; those of one that has been replaced meanwhile are left out."""
+        if self._counts and engine.manifest.digest == self._counted:
+            self._unsaved = True
+            for alarm in self._counts.see(predictions):
+                self._meters.alarmed()
+                self._report(alarm.text)
+
+    def save(self) -> None:
+        """Write the counts, where there are new ones; where the disk refuses, say so once."""
+        if self._counts and self._file and self._unsaved:
+            try:
+                self._counts.save(self._file)
+                self._unsaved = self._refused = False
+            except StorageError as error:
+                if not self._refused:
+                    self._report(str(error))
+                self._refused = True
+
+    def _name(self) -> str:
+        return "the bundle" if self.engine.generation is None else f"generation {self.engine.generation}"
