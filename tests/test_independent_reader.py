@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from made import WORDS, make_texts
 
 from cfedge import Engine
 from cfedge.bundle.files import read, write
-from cfedge.bundle.manifest import Manifest
 
 TEXTS = [text for task in WORDS for text, _ in make_texts(task, 12, seed=5)] + [
     "the",
@@ -24,7 +24,7 @@ TEXTS = [text for task in WORDS for text, _ in make_texts(task, 12, seed=5)] + [
 def _with_looks(folder: Path, second: float, third: float) -> Path:
     """The bundle with other margins, so that more inputs get a further look."""
     bundle = read(folder)
-    manifest = Manifest(**{**vars(bundle.manifest), "second_look": second, "third_look": third})
+    manifest = replace(bundle.manifest, second_look=second, third_look=third)
     write(type(bundle)(manifest, bundle.objects), folder, replace=True)
     return folder
 

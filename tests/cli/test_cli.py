@@ -255,7 +255,7 @@ def test_a_monitor_counts_over_calls(tiny_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_inputs_that_changed_are_told_of_on_standard_error(tiny_bundle: Path, tmp_path: Path) -> None:
-    done = _run("predict", tiny_bundle, "--monitor", tmp_path / "counts.json", content=b"zzz zzz zzz\n" * 40)
+    done = _run("predict", tiny_bundle, "--monitor", tmp_path / "counts.json", content=b"q w e r t y\n" * 40)
     assert done.returncode == 0, done.stderr
     assert "the inputs changed" in done.stderr.decode()
 

@@ -117,6 +117,8 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(tiny_workspace: Pa
 def _add(workspace: Path, data: Path, *more: str) -> subprocess.Popen[str]:
     code = "import sys; from cfedge.cli import main; main(sys.argv[1:])"
     arguments = ["add", str(workspace), "--data", str(data), "--rank", "2", "--epochs", "1", "--threads", "1", *more]
+    # Where the tests run in a shell's background SIGINT is ignored, and children inherit that.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=-1, stderr=-1, text=True, start_new_session=True)
 
 

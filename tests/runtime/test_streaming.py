@@ -122,7 +122,7 @@ def test_a_text_that_cannot_be_answered_leaves_the_stream_as_it_was(engine: Engi
     with pytest.raises(InputError, match="an empty one"):
         session.predict("")
     for one in engine._tasks.values():
-        one.adapter.bias.fill(np.nan)
+        engine.adapters(one.task).bias.fill(np.nan)
     with pytest.raises(InputError, match="found NaN"):
         session.predict(TEXTS[1])
     assert session.posterior == before
