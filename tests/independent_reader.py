@@ -183,7 +183,7 @@ class Reader:
         adapted = self.tail.run(["features"], {"hidden": hidden, **slots})[0][0]
         own = adapted @ adapter["head.weight"] + adapter["head.bias"]
         logits = (own + features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
-        novelty = float(distances[chosen]) - 20 * float(own.max())
+        novelty = float(distances[chosen]) - 0.1 * self.first.u.shape[1] * float(own.max())
         label = int(logits.argmax())
         return {
             "task": task["name"], "label": task["classes"][label], "looks": looks, "distance": float(distances[chosen]),

@@ -151,6 +151,13 @@ class Lookup:
     table
         Scores `ROUGH_FROM` clusters or more roughly first; those that its error bound leaves are scored exactly, so that the
         answers are the same.
+
+    Attributes
+    ----------
+    tasks
+        Names, sorted.
+    directions
+        How many are kept.
     """
 
     def __init__(
@@ -183,6 +190,7 @@ class Lookup:
         self._center = (center @ basis * weight).astype(np.float32)
         self._clusters = np.ascontiguousarray(whitened / weight, np.float32)
         self._offset = (0.5 * np.einsum("ck,ck->c", whitened, whitened)).astype(np.float32)
+        self.directions = len(self._basis)
         self._rough = table(self._clusters, self._offset) if table and len(self._offset) >= ROUGH_FROM else None
 
     def scores(self, features: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """How little does an input look like anything learned? The lookup's distance and the chosen task's own head say it together.
 
 The head learned to tell its task's classes apart, and knows nothing of others: what it does not know it scores low. Both
-are there anyway, so the better answer costs nothing (docs/decisions/lookup.md).
+are there anyway, so the better answer costs nothing (docs/decisions/views.md).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["HEAD_WEIGHT", "novelty"]
 
 _Number = TypeVar("_Number", float, NDArray[np.float32])
 
-#: Nats of distance that a unit of the head's best score outweighs; chosen on CLINC150's validation split.
-HEAD_WEIGHT = 20.0
+#: Nats a direction that a unit of the head's best score outweighs. A distance is a sum over directions, a score is one number.
+HEAD_WEIGHT = 0.1
 
 
-def novelty(distance: _Number, best: _Number) -> _Number:
-    """Return ``distance - HEAD_WEIGHT best``: high for inputs of no task.
+def novelty(distance: _Number, best: _Number, directions: int) -> _Number:
+    """Return ``distance - HEAD_WEIGHT directions best``: high for inputs of no task.
 
     Parameters
     ----------
@@ -28,5 +28,7 @@ def novelty(distance: _Number, best: _Number) -> _Number:
         Relative Mahalanobis distance to the nearest cluster (`cfedge.lookup.Lookup`).
     best
         The largest score of the chosen task's adapted head (`cfedge.runtime.adapter.Adapter.adapted`); 0 for a closed-form head.
+    directions
+        That the distance is a sum over (`cfedge.lookup.Lookup.directions`).
     """
-    return distance - HEAD_WEIGHT * best
+    return distance - HEAD_WEIGHT * directions * best

@@ -423,7 +423,7 @@ class Engine:
         probability = 1.0 / sum([math.exp(score - best) for score in scores])
         if not probability > 0:  # NaN
             raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
-        strange = novelty(found.distance, float(adapted.max()))
+        strange = novelty(found.distance, float(adapted.max()), self.router.first.directions)
         unknown = strange > task.threshold
         alone = found.runner_up < 0
         reason = None

@@ -108,6 +108,7 @@ class Overlap:
 def certify(
     found: Mapping[str, Retrieval],
     best: Mapping[str, Floats],
+    directions: int,
     *,
     alpha: float = ALPHA,
     false_reject_rate: float = FALSE_REJECT_RATE,
@@ -120,6 +121,8 @@ def certify(
         By task, all of them: what the lookup that ships makes of its held-out examples, N >= 1.
     best
         By task, its own adapted head's best score for each of them, float32 [N].
+    directions
+        Of that lookup's first look.
     alpha
         All tasks' limits hold together with probability >= 1 - alpha (each at alpha / T).
     false_reject_rate
@@ -144,7 +147,7 @@ def certify(
             rival=rival,
             rival_errors=rival_errors,
         )
-        strange = novelty(own.distance, best[name])
+        strange = novelty(own.distance, best[name], directions)
         routed = strange[own.task == position]
         threshold = _threshold(routed if len(routed) else strange, false_reject_rate)
         evidence[name] = Evidence(certificate, threshold, false_reject_rate)
@@ -219,7 +222,7 @@ def inspect(
     """
     lookup = Lookup(signatures, shrinkage=shrinkage)
     found = {name: lookup(held_out[name]) for name in lookup.tasks}
-    evidence = certify(found, {name: one.distance * 0 for name, one in found.items()}, alpha=alpha)
+    evidence = certify(found, {name: one.distance * 0 for name, one in found.items()}, lookup.directions, alpha=alpha)
     inspected: dict[str, Inspection] = {}
     for name in lookup.tasks:
         apart = lookup.separations(name)

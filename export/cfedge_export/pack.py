@@ -65,7 +65,9 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
     held_out = {name: task.held_out.features for name, task in learned.items()}
     router = route({name: task.signature for name, task in learned.items()}, held_out)
     evidence = certify(
-        {name: router(held_out[name]) for name in learned}, {name: task.held_out.best for name, task in learned.items()}
+        {name: router(held_out[name]) for name in learned},
+        {name: task.held_out.best for name, task in learned.items()},
+        router.first.directions,
     )
     objects: dict[str, bytes] = {}
 

@@ -85,7 +85,7 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
         assert (one.runner_up, one.looks) == ("animals", 1)
         adapter = engine.adapters(engine._tasks["colors"].task)
         best = adapter.adapted(engine.embeddings([text], "colors")[0]).max()
-        assert one.novelty == pytest.approx(one.distance - HEAD_WEIGHT * best, rel=1e-5)
+        assert one.novelty == pytest.approx(one.distance - HEAD_WEIGHT * len(engine.router.first._basis) * best, rel=1e-5)
         assert one.unknown == (one.novelty > thresholds["colors"])
         assert other.looks > 1 or (one.margin > 0) == (other.task == "colors")
 

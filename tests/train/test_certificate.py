@@ -34,7 +34,7 @@ def certified(signatures: dict[str, Signature], held_out: dict[str, Floats], **c
     """Certify one look at the held-out features."""
     lookup = Lookup(signatures)
     best = {name: np.zeros(len(features), np.float32) for name, features in held_out.items()}
-    return certify({name: lookup(features) for name, features in held_out.items()}, best, **choices)
+    return certify({name: lookup(features) for name, features in held_out.items()}, best, lookup.directions, **choices)
 
 
 # --- the limit --------------------------------------------------------------------------------------------------------
@@ -83,10 +83,10 @@ def test_the_threshold_is_of_the_novelty_of_the_examples_that_the_lookup_gives_t
     assert found.task.tolist() == [1] * 5 + [0] * 35
     best = rng.normal(size=40).astype(np.float32)
     best[:5] = -1e6  # and would move the threshold far
-    strange = np.sort(found.distance[5:] - HEAD_WEIGHT * best[5:])
+    strange = np.sort(found.distance[5:] - 30 * HEAD_WEIGHT * best[5:])
     other = Lookup(signatures)(points[1:])
     evidence = certify(
-        {"task 0": found, "task 1": other}, {"task 0": best, "task 1": np.zeros(1, np.float32)}, false_reject_rate=0.25
+        {"task 0": found, "task 1": other}, {"task 0": best, "task 1": np.zeros(1, np.float32)}, 30, false_reject_rate=0.25
     )
     assert evidence["task 0"].threshold == pytest.approx(float(strange[26]), rel=1e-6)  # the 27th of 35: ceil(36 x .75)
 
@@ -390,7 +390,7 @@ def overlapping(
 ) -> tuple[list[Overlap], dict[str, Evidence]]:
     router = route(twins, held_out)
     found = {name: router(pair) for name, pair in held_out.items()}
-    evidence = certify(found, {name: np.zeros(len(pair.trunk), np.float32) for name, pair in held_out.items()})
+    evidence = certify(found, {name: np.zeros(len(pair.trunk), np.float32) for name, pair in held_out.items()}, 1)
     return overlaps(router, found, evidence, of), evidence
 
 
