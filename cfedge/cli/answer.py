@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from cfedge.cli.show import parse_size, print_json, print_table, size
+from cfedge.cli.quantities import size_bytes
+from cfedge.cli.show import print_json, print_table, size
 from cfedge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def bench(
 
 
 def _limit(adapter_memory: str | None) -> int | None:
-    return None if adapter_memory is None else parse_size(adapter_memory, "--adapter-memory")
+    return None if adapter_memory is None else size_bytes(adapter_memory, "--adapter-memory")
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Budgets as people write them, ``512MB``, ``20ms``, -> numbers."""
+"""Sizes and times as people write them, ``512MB``, ``20ms``, -> numbers."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from cfedge.errors import UsageError
-
-__all__ = ["TerminalProgress", "parse_size", "print_json", "print_table", "size"]
+__all__ = ["TerminalProgress", "print_json", "print_table", "size"]
 
 
 def print_json(value: object) -> None:
@@ -37,20 +34,6 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 def size(value: int) -> str:
     """Return bytes for people: 84.1 kB, 23.9 MB (powers of 1000)."""
     return f"{value / 1e6:.1f} MB" if value >= 1_000_000 else f"{value / 1e3:.1f} kB"
-
-
-def parse_size(text: str, what: str) -> int:
-    """Return the bytes of what people write: 16MB, 512 kB, 1.5GB (powers of 1000), or a plain number.
-
-    Raises
-    ------
-    UsageError
-        Naming `what`.
-    """
-    found = re.fullmatch(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(|[kmg]?b)\s*", text, re.IGNORECASE)
-    if found is None:
-        raise UsageError(f"{what}: expected a size such as 16MB, found {text!r}")
-    return round(float(found[1]) * {"k": 1e3, "m": 1e6, "g": 1e9}.get(found[2][:1].lower(), 1))
 
 
 class TerminalProgress:

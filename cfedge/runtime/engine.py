@@ -330,9 +330,7 @@ class Engine:
         if not texts:
             return []
         given = None if task is None else self._named(task)
-        if self._depth != fork.depth:
-            self._reopen()
-        encoded = self._trunk(texts)
+        encoded = self._encode(texts)
         if given is None:
             found, _ = self._route(encoded)
         else:
@@ -353,14 +351,17 @@ class Engine:
             See `predict`.
         """
         start = time.perf_counter()
-        if self._depth != fork.depth:
-            self._reopen()
-        encoded = self._trunk([text])
+        encoded = self._encode([text])
         (found,), tails = self._route(encoded)
         (alone,) = self._answers(encoded, [found], start)
         row = encoded.features[0]
         task = choose(self.router.scores(row, tails.get(0), found.looks), alone.unknown)
         return alone if task == found.task else self._answers(encoded, [self.router.given(row, task)], start)[0]
+
+    def _encode(self, texts: Sequence[str]) -> Encoded:
+        if self._depth != fork.depth:
+            self._reopen()
+        return self._trunk(texts)
 
     def _answers(self, encoded: Encoded, found: list[Found], start: float) -> list[Prediction]:
         chosen = [self._in_order[one.task] for one in found]
@@ -409,9 +410,8 @@ class Engine:
 
     def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
         one = self._named(task).task
-        if self._depth != fork.depth:
-            self._reopen()
-        adapter, encoded = self.adapters(one), self._trunk(texts)
+        encoded = self._encode(texts)
+        adapter = self.adapters(one)
         return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
 
     def _answer(

@@ -11,7 +11,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Manifest
 from cfedge.device import probe
 from cfedge.errors import CfedgeError, IncompatibleError, InputError, MachineError
-from cfedge.runtime.golden import check_golden, has_passed, note_passed
+from cfedge.runtime.golden import Answering, check_golden, has_passed, note_passed
 from cfedge.store import Store
 
 __all__ = ["LIMITS", "Limits", "main", "prove", "prove_here", "prove_once"]
@@ -43,7 +43,7 @@ LIMITS = Limits()
 #: Begins the line that the child says; packages may print others.
 _MARK = "cfedge-proof "
 #: The path is the parent's, so that it is the same cfedge, and nothing of the current folder that the parent would not import.
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from cfedge.runtime.proof import main; main()"
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from cfedge.runtime.engine import Engine; from cfedge.runtime.proof import main; main(Engine)"
 
 
 def prove_once(folder: Path, manifest: Manifest, *, threads: int, generation: int | None = None) -> None:
@@ -101,18 +101,25 @@ def prove(
         raise getattr(cfedge.errors, found["refused"])(found["message"])
 
 
-def prove_here(bundle: Bundle, *, threads: int = 1, vectors: Mapping[str, int] | None = None) -> None:
+def prove_here(
+    bundle: Bundle, opened: Callable[..., Answering], *, threads: int = 1, vectors: Mapping[str, int] | None = None
+) -> None:
     """Open a bundle and answer its golden vectors in this process.
+
+    Parameters
+    ----------
+    opened
+        `cfedge.Engine`, which itself calls this module.
+    threads, vectors
+        See `prove`.
 
     Raises
     ------
     BundleError
         See `check_graphs`, `Engine` and `check_golden`; or a text as long as the backbone reads cannot be answered.
     """
-    from cfedge.runtime.engine import Engine  # which imports this module
-
     check_graphs(bundle)
-    engine = Engine(bundle, threads=threads)
+    engine = opened(bundle, threads=threads)
     try:
         check_golden(engine, bundle, vectors)
         engine.predict([_longest(bundle)])
@@ -168,14 +175,12 @@ def _named(number: int) -> str:
         return f"signal {number}"
 
 
-def main() -> None:
-    """Do in the child what its standard input asks for, and say how it went."""
+def main(opened: Callable[..., Answering]) -> None:
+    """Do in the child what its standard input asks for, and say how it went; the limits count from here."""
     asked = json.load(sys.stdin)
-    import cfedge.runtime.engine  # noqa: F401 - so that the limits count from here
-
     try:
         _limit(asked["limit_s"] * asked["threads"], asked["limit_bytes"])
-        _prove(asked)
+        _prove(asked, opened)
         said: dict[str, object] = {"passed": True}
     except CfedgeError as error:
         said = {"refused": type(error).__name__, "message": str(error)}
@@ -186,14 +191,14 @@ def main() -> None:
     print(f"\n{_MARK}{json.dumps(said)}", flush=True)
 
 
-def _prove(asked: dict[str, Any]) -> None:
+def _prove(asked: dict[str, Any], opened: Callable[..., Answering]) -> None:
     folder = Path(asked["folder"])
     bundle = read(folder) if asked["generation"] is None else Store(folder).bundle(asked["generation"])
     if bundle.manifest.digest != asked["digest"]:
         raise IncompatibleError(
             f"{folder}: expected bundle {asked['digest'][:12]}, found {bundle.manifest.digest[:12]}, which took its place; try again"
         )
-    prove_here(bundle, threads=asked["threads"], vectors=asked["vectors"])
+    prove_here(bundle, opened, threads=asked["threads"], vectors=asked["vectors"])
 
 
 def _limit(limit_s: float, limit_bytes: int) -> None:

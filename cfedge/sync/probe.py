@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cfedge.errors import BundleError, IncompatibleError
+from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import note_passed
 from cfedge.runtime.proof import prove, prove_here
 from cfedge.store import Store
@@ -46,7 +47,7 @@ def probe_here(store: Store, generation: int, new: Collection[str]) -> None:
         See `prove_here`.
     """
     bundle = store.bundle(generation)
-    prove_here(bundle, vectors=_shares([task.name for task in bundle.manifest.tasks], new))
+    prove_here(bundle, Engine, vectors=_shares([task.name for task in bundle.manifest.tasks], new))
     note_passed(bundle.manifest, 1)
 
 

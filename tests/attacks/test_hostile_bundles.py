@@ -673,14 +673,14 @@ def check(caught: pytest.ExceptionInfo[BundleError], attack: Attack) -> None:
 
 def test_there_are_sixty_and_the_bundle_is_good_before(tiny_bundle: Path) -> None:
     assert len(ATTACKS) >= 60
-    prove_here(read(tiny_bundle))
+    prove_here(read(tiny_bundle), Engine)
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_hostile_bundle_is_refused_by_name(tiny_bundle: Path, name: str) -> None:
     attack = attacked(tiny_bundle, name)
     with pytest.raises(BundleError, match=attack.found) as caught:
-        prove_here(read(tiny_bundle))
+        prove_here(read(tiny_bundle), Engine)
     check(caught, attack)
 
 
