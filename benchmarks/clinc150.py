@@ -71,7 +71,8 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "retrieval": scores.retrieval,
         "task_known": scores.known,
         "forgetting": forgetting(matrix),
-        "passes": 1 + scores.third_looks * (1 - backbone.split / backbone.blocks),
+        "passes": 1 + (scores.third_looks - scores.early_exits) * (1 - backbone.split / backbone.blocks),
+        "early_exits": scores.early_exits,
         "accuracy_matrix": matrix.tolist(),
         "bits_changed": changed,
         "unknown": dataclasses.asdict(scores.unknown.detection),
@@ -123,7 +124,7 @@ def report(runs: list[dict[str, Any]], split: int) -> None:
             "min": float(np.min([run[key] for run in runs])),
             "max": float(np.max([run[key] for run in runs])),
         }
-        for key in ("last_accuracy", "retrieval", "task_known", "forgetting", "passes")
+        for key in ("last_accuracy", "retrieval", "task_known", "forgetting", "passes", "early_exits")
     }
     seconds = [run["add_seconds"] for run in runs]
     summary["add_seconds"] = {"median": float(np.median(seconds)), "max": float(np.max(seconds))}

@@ -179,16 +179,21 @@ class Reader:
                 looks = 3
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
-        slots = {name: array for name, array in adapter.items() if name[:2] in ("a.", "b.")}
-        adapted = self.tail.run(["features"], {"hidden": hidden, **slots})[0][0]
-        own = adapted @ adapter["head.weight"] + adapter["head.bias"]
-        logits = (own + features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
-        novelty = float(distances[chosen]) - 0.1 * self.first.u.shape[1] * float(own.max())
+        logits = (features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
+        sure = logits.max() - np.sort(logits)[-2] >= adapter["exit.margin"][0]
+        weight, usual = 0.1 * self.first.u.shape[1], float(adapter["exit.best"][0])
+        early = bool(sure and distances[chosen] - weight * usual / 3 <= task["threshold"])
+        if not early:
+            slots = {name: array for name, array in adapter.items() if name[:2] in ("a.", "b.")}
+            behind = self.tail.run(["features"], {"hidden": hidden, **slots})[0][0]
+            adapted = behind @ adapter["head.weight"] + adapter["head.bias"]
+            usual, logits = float(adapted.max()), logits if sure else logits + adapted
+        novelty = float(distances[chosen]) - weight * usual
         label = int(logits.argmax())
         return {
             "task": task["name"], "label": task["classes"][label], "looks": looks, "distance": float(distances[chosen]),
             "probability": float(1 / np.exp(logits - logits[label]).sum()),
-            "novelty": novelty, "unknown": bool(novelty > task["threshold"]),
+            "novelty": novelty, "early_exit": early, "unknown": bool(novelty > task["threshold"]),
         }  # fmt: skip
 
     def _thin(self, scores: np.ndarray, look: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from independent_reader import Reader, RefusedError
 from made import WORDS, make_texts
+from tiny import with_adapters
 
 from cfedge import Engine
 from cfedge.bundle.files import read, write
@@ -31,6 +32,20 @@ def _with_looks(folder: Path, second: float, third: float) -> Path:
 
 def _margin(folder: Path, share: float) -> float:
     return float(np.quantile([one.margin for one in Engine(read(folder)).predict(TEXTS)], share))
+
+
+def test_it_ends_early_where_the_engine_does(tiny_bundle: Path) -> None:
+    margins = {"exit.margin": np.array([0.4], np.float32), "exit.best": np.array([3], np.float32)}
+    bundle = with_adapters(read(_with_looks(tiny_bundle, 1.0, 0.5)), lambda arrays: {**arrays, **margins})
+    write(bundle, tiny_bundle, replace=True)
+    reader, answers = Reader(tiny_bundle), Engine(read(tiny_bundle)).predict(TEXTS)
+    for text, expected in zip(TEXTS, answers, strict=True):
+        found = reader.answer(text)
+        exact = ("task", "label", "looks", "early_exit", "unknown")
+        assert {key: found[key] for key in exact} == {key: getattr(expected, key) for key in exact}, text
+        assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
+        assert found["novelty"] == pytest.approx(expected.novelty, rel=1e-3, abs=1e-2)
+    assert len({one.early_exit for one in answers}) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from channels import NOW
 
 from cfedge import Engine
@@ -15,7 +16,7 @@ from cfedge.bundle.manifest import Task
 from cfedge.publish.channel import Published, publish
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
-from cfedge.runtime.adapter import load_adapter
+from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
 from cfedge.sync.trust import Trust
@@ -41,6 +42,30 @@ def only(bundle: Bundle, *names: str) -> Bundle:
     return rebuilt(bundle, [task for task in bundle.manifest.tasks if task.name in names])
 
 
+def arrays_of(adapter: Adapter) -> dict[str, np.ndarray]:
+    """What `Adapter.from_arrays` took."""
+    return {
+        **adapter.slots,
+        "head.weight": adapter.weight,
+        "head.bias": adapter.bias,
+        "trunk.weight": adapter.trunk_weight,
+        "trunk.bias": adapter.trunk_bias,
+        "exit.margin": np.array([adapter.exit_margin], np.float32),
+        "exit.best": np.array([adapter.exit_best], np.float32),
+    }
+
+
+def with_adapters(bundle: Bundle, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> Bundle:
+    """The same tasks with other arrays in their adapters, and golden vectors that fit."""
+    backbone, objects, tasks = bundle.manifest.backbone, dict(bundle.objects), []
+    for task in bundle.manifest.tasks:
+        arrays = change(arrays_of(load_adapter(bundle[task.adapter], task, backbone)))
+        data = adapter_onnx(arrays, base=backbone.digest, task=task.name)
+        objects[reference(data).sha256] = data
+        tasks.append(replace(task, adapter=reference(data)))
+    return rebuilt(Bundle(bundle.manifest, objects), tasks)
+
+
 def relearned(bundle: Bundle, name: str, scale: float = 0.5) -> Bundle:
     """The same tasks, of which one has other weights."""
     return _with(bundle, name, name, None, scale)
@@ -56,8 +81,8 @@ def _with(bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, 
     backbone = bundle.manifest.backbone
     old = next(task for task in bundle.manifest.tasks if task.name == name)
     adapter = load_adapter(bundle[old.adapter], old, backbone)
-    arrays = {**adapter.slots, "head.weight": adapter.weight * scale, "head.bias": adapter.bias * scale}
-    arrays |= {"trunk.weight": adapter.trunk_weight, "trunk.bias": adapter.trunk_bias}
+    arrays = arrays_of(adapter)
+    arrays |= {"head.weight": adapter.weight * scale, "head.bias": adapter.bias * scale}
     data = adapter_onnx(arrays, base=backbone.digest, task=new)
     made = replace(old, name=new, classes=classes or old.classes, adapter=reference(data))
     rest = [task for task in bundle.manifest.tasks if task.name != new]

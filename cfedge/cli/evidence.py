@@ -151,7 +151,7 @@ def evaluate(
     print(
         f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), "
         f"task known {scores.known:.3f}, "
-        f"second looks {scores.second_looks:.1%}, third {scores.third_looks:.1%}"
+        f"second looks {scores.second_looks:.1%}, third {scores.third_looks:.1%}, early exits {scores.early_exits:.1%}"
     )
     if scores.unknown:
         apart, curve = scores.unknown.detection, scores.unknown.risk_coverage

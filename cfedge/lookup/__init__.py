@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from cfedge.lookup.clusters import Found, Lookup, Retrieval
-from cfedge.lookup.novelty import novelty
+from cfedge.lookup.novelty import is_plainly_known, novelty
 from cfedge.lookup.router import Router
 from cfedge.lookup.signature import VIEWS, Looks, Pair, Signature
 
-__all__ = ["Found", "Looks", "Lookup", "Pair", "Retrieval", "Router", "Signature", "VIEWS", "novelty"]
+__all__ = ["Found", "Looks", "Lookup", "Pair", "Retrieval", "Router", "Signature", "VIEWS", "is_plainly_known", "novelty"]

@@ -11,12 +11,15 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEAD_WEIGHT", "novelty"]
+__all__ = ["HEAD_WEIGHT", "is_plainly_known", "novelty"]
 
 _Number = TypeVar("_Number", float, NDArray[np.float32])
 
 #: Nats a direction that a unit of the head's best score outweighs. A distance is a sum over directions, a score is one number.
 HEAD_WEIGHT = 0.1
+#: Of what the adapted head's best score usually is, what it is taken to be at least where the head is not asked: inputs of no task
+#: that pass for a class have half of it or more (docs/decisions/early-exit.md).
+_LEAST_SHARE = 1 / 3
 
 
 def novelty(distance: _Number, best: _Number, directions: int) -> _Number:
@@ -32,3 +35,8 @@ def novelty(distance: _Number, best: _Number, directions: int) -> _Number:
         That the distance is a sum over (`cfedge.lookup.Lookup.directions`).
     """
     return distance - HEAD_WEIGHT * directions * best
+
+
+def is_plainly_known(distance: float, usual: float, directions: int, threshold: float) -> bool:
+    """Whether the adapted head need not be asked: known even if its best score were a third of the `usual` one."""
+    return novelty(distance, _LEAST_SHARE * usual, directions) <= threshold

@@ -1,7 +1,11 @@
 """One task's adapter and head, read from its ``adapter.onnx``.
 
 The file is a graph without inputs: int8 initialisers, DequantizeLinear, and outputs ``a.<site>``, ``b.<site>``,
-``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``. It is run once and dropped.
+``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``, ``exit.margin``, ``exit.best``. It is run once and dropped.
+
+The head has a part that reads the trunk's features and one that reads the adapted tail's. Where the trunk's part is sure, its
+two best classes more than ``exit.margin`` apart, the label is its own: the tail need not be run (docs/decisions/early-exit.md). All of
+that is the task's own and fixed when it is learned, so whatever other tasks come, its answers stay.
 
 Letters: D width, V views, R rank, C classes.
 """
@@ -19,7 +23,12 @@ from cfedge.errors import IncompatibleError
 from cfedge.lookup import VIEWS
 from cfedge.runtime.session import constants
 
-__all__ = ["Adapter", "load_adapter"]
+__all__ = ["Adapter", "NEVER", "load_adapter"]
+
+Floats = NDArray[np.float32]
+
+#: A margin that no scores have: the tail is always run.
+NEVER = np.float32(1e30)
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,19 @@ class Adapter:
         float32 [D, C] and [C], the head's part that reads the adapted tail.
     trunk_weight, trunk_bias
         float32 [V D, C] and [C], the head's part that reads the trunk's features, which no adapter changes.
+    exit_margin
+        From which margin of the trunk's part on the label is its own; `NEVER`: from none.
+    exit_best
+        What the adapted part's best score usually is there: stands for it where the tail is not run.
     """
 
-    slots: dict[str, NDArray[np.float32]]
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    trunk_weight: NDArray[np.float32]
-    trunk_bias: NDArray[np.float32]
+    slots: dict[str, Floats]
+    weight: Floats
+    bias: Floats
+    trunk_weight: Floats
+    trunk_bias: Floats
+    exit_margin: float
+    exit_best: float
 
     @property
     def nbytes(self) -> int:
@@ -49,23 +64,39 @@ class Adapter:
         return sum(array.nbytes for array in (*self.slots.values(), *head))
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> Adapter:
-        """Take slots and head from one table of arrays by name."""
+    def from_arrays(cls, arrays: Mapping[str, Floats]) -> Adapter:
+        """Take slots, head and exit from one table of arrays by name."""
         slots = {name: array for name, array in arrays.items() if name[:2] in ("a.", "b.")}
-        return cls(slots, *(arrays[f"{part}.{kind}"] for part in ("head", "trunk") for kind in ("weight", "bias")))
+        return cls(
+            slots,
+            weight=arrays["head.weight"],
+            bias=arrays["head.bias"],
+            trunk_weight=arrays["trunk.weight"],
+            trunk_bias=arrays["trunk.bias"],
+            exit_margin=float(arrays["exit.margin"][0]),
+            exit_best=float(arrays["exit.best"][0]),
+        )
 
-    def adapted(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def adapted(self, features: Floats) -> Floats:
         """Return the scores of the adapted part, float32 [..., C], for features [..., D] behind the adapted tail."""
-        scores: NDArray[np.float32] = features.dot(self.weight)
+        scores: Floats = features.dot(self.weight)
         scores += self.bias
         return scores
 
-    def scores(self, adapted: NDArray[np.float32], trunk: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the head's scores, float32 [..., C]: `adapted` ones, [..., C], and what the trunk's features [..., V D] add."""
-        scores: NDArray[np.float32] = trunk.dot(self.trunk_weight)
+    def trunk(self, features: Floats) -> Floats:
+        """Return the scores of the trunk's part, float32 [..., C], for the trunk's features [..., V D]."""
+        scores: Floats = features.dot(self.trunk_weight)
         scores += self.trunk_bias
-        scores += adapted
         return scores
+
+    def is_sure(self, trunk: Floats) -> NDArray[np.bool_]:
+        """Whether the trunk's part, scores [..., C], decides alone: bool [...]."""
+        best = np.partition(trunk, -2, axis=-1)[..., -2:]
+        return np.asarray(best[..., 1] - best[..., 0] >= self.exit_margin)
+
+    def scores(self, adapted: Floats, trunk: Floats) -> Floats:
+        """Return what the head answers with, float32 [..., C], from the scores of both parts: the trunk's where `is_sure`, else the sum."""
+        return np.where(self.is_sure(trunk)[..., None], trunk, trunk + adapted)
 
 
 def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
@@ -88,6 +119,8 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
         "head.bias": (len(task.classes),),
         "trunk.weight": (VIEWS * backbone.width, len(task.classes)),
         "trunk.bias": (len(task.classes),),
+        "exit.margin": (1,),
+        "exit.best": (1,),
     }
     for slot in backbone.slots:
         shapes[f"a.{slot.name}"] = (1, slot.rows, task.rank)
@@ -97,7 +130,7 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
         raise IncompatibleError(
             f"{what}: expected {len(shapes)} outputs for the backbone's slots, found a difference at {odd[0]!r}; export it again"
         )
-    arrays: dict[str, NDArray[np.float32]] = {}
+    arrays: dict[str, Floats] = {}
     for name, shape in shapes.items():
         array = outputs[name]
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:

@@ -1,7 +1,7 @@
 """Answer on a CPU: preprocess -> trunk -> lookup -> tail with the task's adapter -> head -> `Prediction`.
 
-One forward pass whatever the number of tasks; where the lookup's margin stays thin, one more run of the tail, frozen. An
-answer does not depend on the batch it came in: texts of one length share a run of the trunk, texts of one length and task a
+One forward pass whatever the number of tasks, and most inputs end it early: where the trunk's part of the head is sure and the input
+plainly known, the tail is not run. Where the lookup's margin stays thin, one more run of the tail, frozen. An answer does not depend on the batch it came in: texts of one length share a run of the trunk, texts of one length and task a
 run of the tail, and nothing is padded.
 
 Letters: B batch, S sequence, D width, C classes.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, Objects, load_arrays, read, read_manifest
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError, UsageError
-from cfedge.lookup import Found, Looks, Router, novelty
+from cfedge.lookup import Found, Looks, Router, is_plainly_known, novelty
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
@@ -54,7 +54,9 @@ class Prediction(NamedTuple):
     distance
         Relative Mahalanobis distance to the task's nearest cluster.
     novelty
-        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`).
+        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`), or usually says where it was not asked.
+    early_exit
+        The tail was not run with the task's adapter: the trunk's part of the head was sure, and the input plainly known.
     looks
         How often the lookup looked: 2 where the margin was thin, 3 where it still was and the frozen tail was run; else 1.
     unknown
@@ -75,6 +77,7 @@ class Prediction(NamedTuple):
     runner_up: str | None
     distance: float
     novelty: float
+    early_exit: bool
     looks: int
     unknown: bool
     reason: str | None
@@ -89,6 +92,14 @@ class Prediction(NamedTuple):
 class _Loaded(NamedTuple):
     task: Task
     looks: Looks
+
+
+class _Head(NamedTuple):
+    """What the head of a row's task says: scores float32 [C], and the best score of its adapted part, where `early` the usual one."""
+
+    scores: Floats
+    best: float
+    early: bool
 
 
 def _is_same(one: Task, other: Task) -> bool:
@@ -366,11 +377,29 @@ class Engine:
     def _answers(self, encoded: Encoded, found: list[Found], start: float) -> list[Prediction]:
         chosen = [self._in_order[one.task] for one in found]
         adapters = self._adapters(chosen)
-        features = self._tail(encoded.hidden, [one.slots for one in adapters])
+        heads = self._heads(encoded, found, chosen, adapters)
         ms = (time.perf_counter() - start) * 1e3 / len(found)
-        return [
-            self._answer(row, one.task, adapters[row], found[row], features[row], encoded, ms) for row, one in enumerate(chosen)
-        ]
+        return [self._answer(row, one.task, found[row], heads[row], encoded, ms) for row, one in enumerate(chosen)]
+
+    def _heads(
+        self, encoded: Encoded, found: Sequence[Found], chosen: Sequence[_Loaded], adapters: Sequence[Adapter]
+    ) -> list[_Head]:
+        """Each row's head: of the trunk's part alone where that is sure and the row plainly known, else with the tail's."""
+        directions = self.router.first.directions
+        heads, late = [], []
+        for row, (features, adapter) in enumerate(zip(encoded.features, adapters, strict=True)):
+            heads.append(_Head(adapter.trunk(features), adapter.exit_best, early=True))
+            if not (
+                adapter.is_sure(heads[row].scores)
+                and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].task.threshold)
+            ):
+                late.append(row)
+        if late:
+            behind = self._tail([encoded.hidden[row] for row in late], [adapters[row].slots for row in late])
+            for row, features in zip(late, behind, strict=True):
+                adapted = adapters[row].adapted(features)
+                heads[row] = _Head(adapters[row].scores(adapted, heads[row].scores), float(adapted.max()), early=False)
+        return heads
 
     def _adapters(self, chosen: Sequence[_Loaded]) -> list[Adapter]:
         """Return the adapter of each row's task; rows of one task get one and the same, whatever must make room meanwhile."""
@@ -402,10 +431,13 @@ class Engine:
         return np.stack(self._adapted(texts, task)[2])
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
-        """Return the head's scores, float32 [B, C], with the task known."""
+        """Return the scores that `predict` takes the label from, float32 [B, C], with the task known."""
         adapter, encoded, behind = self._adapted(texts, task)
         return np.stack(
-            [adapter.scores(adapter.adapted(row), trunk) for row, trunk in zip(behind, encoded.features, strict=True)]
+            [
+                adapter.scores(adapter.adapted(row), adapter.trunk(trunk))
+                for row, trunk in zip(behind, encoded.features, strict=True)
+            ]
         )
 
     def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
@@ -414,16 +446,13 @@ class Engine:
         adapter = self.adapters(one)
         return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
 
-    def _answer(
-        self, row: int, task: Task, adapter: Adapter, found: Found, features: Floats, encoded: Encoded, ms: float
-    ) -> Prediction:
-        adapted = adapter.adapted(features)
-        scores: list[float] = adapter.scores(adapted, encoded.features[row]).tolist()
+    def _answer(self, row: int, task: Task, found: Found, head: _Head, encoded: Encoded, ms: float) -> Prediction:
+        scores: list[float] = head.scores.tolist()
         best = max(scores)
         probability = 1.0 / sum([math.exp(score - best) for score in scores])
         if not probability > 0:  # NaN
             raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
-        strange = novelty(found.distance, float(adapted.max()), self.router.first.directions)
+        strange = novelty(found.distance, head.best, self.router.first.directions)
         unknown = strange > task.threshold
         alone = found.runner_up < 0
         reason = None
@@ -441,6 +470,7 @@ class Engine:
             runner_up=None if alone else self.tasks[found.runner_up],
             distance=found.distance,
             novelty=strange,
+            early_exit=head.early,
             looks=found.looks,
             unknown=unknown,
             reason=reason,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays
-from cfedge.lookup import Pair
+from cfedge.lookup import Pair, Retrieval, Router, is_plainly_known
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
@@ -22,7 +22,7 @@ from cfedge.study.baselines import RULES, Mixture, Rule, Statistics
 from cfedge.study.results import Measured
 from cfedge.study.sequential import in_sequence
 from cfedge.study.stream import Splits
-from cfedge.train.certificate import route
+from cfedge.train.certificate import certify, route
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
 from cfedge.train.metrics import backward_transfer, confusion, forgetting
@@ -60,7 +60,7 @@ class LearnedOrder:
                 adapter = self.adapters[name]
                 features = np.stack(self.tail(encoded.hidden, [adapter.slots] * len(texts)))
                 self.adapted.append(features)
-                answers.append(adapter.scores(adapter.adapted(features), self.test.trunk).argmax(axis=1))
+                answers.append(adapter.scores(adapter.adapted(features), adapter.trunk(self.test.trunk)).argmax(axis=1))
                 advance(1)
             self.answers = np.stack(answers, axis=1)
         with progress.track("training examples", len(self.names)) as advance:
@@ -93,7 +93,7 @@ class LearnedOrder:
             own = np.flatnonzero(self.truth == self.names.index(name))
             adapter = Adapter.from_arrays(alone.adapter(name))
             features = np.stack(self.tail([self.hidden[row] for row in own], [adapter.slots] * len(own)))
-            best = adapter.scores(adapter.adapted(features), self.test.trunk[own]).argmax(axis=1)
+            best = adapter.scores(adapter.adapted(features), adapter.trunk(self.test.trunk[own])).argmax(axis=1)
             here = self.answers[own, self.names.index(name)]
             gains.append(float((here == self.label[own]).mean() - (best == self.label[own]).mean()))
         return float(np.mean(gains))
@@ -197,9 +197,23 @@ class LearnedOrder:
             looks, second = found.looks, np.array(seen)[found.runner_up]
             task = np.array(seen)[found.task]
             steps.append((task, self._by_adapter(task)))
-        passes = 1 + float((looks == 3).mean()) * self.tail_share
+        passes = 1 + (float((looks == 3).mean()) - self._early(router, found)) * self.tail_share
         size = max(len(dump_arrays(one.arrays())) for one in signatures.values()) + self._adapter_bytes()
         return self._score("cfedge", steps, second, passes=passes, task_bytes=size, seconds=self._time_looks())
+
+    def _early(self, router: Router, found: Retrieval) -> float:
+        """Share of the test examples whose answers end early, all tasks learned (`cfedge.runtime.engine`)."""
+        held_out = {name: self.workspace.held_out(name) for name in self.names}
+        answers = {name: router(one.features) for name, one in held_out.items()}
+        evidence = certify(answers, {name: one.best for name, one in held_out.items()}, router.first.directions)
+        early = 0
+        for index, name in enumerate(self.names):
+            adapter, threshold = self.adapters[name], evidence[name].threshold
+            rows = np.flatnonzero(found.task == index)
+            for row in rows[adapter.is_sure(adapter.trunk(self.test.trunk[rows]))]:
+                distance = float(found.distance[row])
+                early += is_plainly_known(distance, adapter.exit_best, router.first.directions, threshold)
+        return early / len(self.truth)
 
     def _time_looks(self) -> float:
         start = time.perf_counter()
@@ -249,7 +263,7 @@ class LearnedOrder:
         `columns` are the head's of each task's classes, for the first tasks of the order.
         """
         features = np.stack(self.tail(self.hidden, [adapter.slots] * len(self.hidden)))
-        every = adapter.scores(adapter.adapted(features), self.test.trunk)
+        every = adapter.scores(adapter.adapted(features), adapter.trunk(self.test.trunk))
         scores = [every[:, own] for own in columns]
         best, second = _best_two(np.stack([own.max(axis=1) for own in scores], axis=1))
         label = np.stack([own.argmax(axis=1) for own in scores], axis=1)[np.arange(len(best)), best]

@@ -19,6 +19,7 @@ from cfedge.lookup import VIEWS
 from cfedge.progress import Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.composition import pool
+from cfedge.train.early_exit import no_exit
 from cfedge.train.fitting import Head, device_of, fit, pinned
 from cfedge.train.lora import LowRankPairs
 from cfedge.train.settings import Settings
@@ -63,4 +64,4 @@ def in_sequence(
         known += new
         fed = {name: array.detach().cpu().numpy().copy() for name, array in pairs.slots().items()}
         trunk = {"trunk.weight": np.zeros((VIEWS * backbone.width, known), np.float32), "trunk.bias": np.zeros(known, np.float32)}
-        yield Adapter.from_arrays({**fed, **head.arrays(), **trunk})
+        yield Adapter.from_arrays({**fed, **head.arrays(), **trunk, **no_exit()})

@@ -28,6 +28,7 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
 from cfedge.train.data import Examples, check_labels, repeated, split_held_out
+from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.signature import CLUSTERS, learn_looks
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
@@ -51,7 +52,7 @@ class Lesson:
     evidence
         Texts, classes and features of the held-out examples.
     encoder, held_out_hidden
-        What the adapted tail is run on, once learned, to know the held-out examples' best scores.
+        What the adapted tail is run on, once learned, to know the held-out examples' scores.
     repeated
         Held-out texts that are, but for case and spaces, also learned from.
     """
@@ -77,7 +78,7 @@ class Lesson:
         kept_energy: float,
         clusters: int = CLUSTERS,
     ) -> LearnedTask:
-        """Return the task as the workspace keeps it."""
+        """Return the task as the workspace keeps it; `adapter` is slots and head."""
         record = TaskRecord(
             name=self.name,
             classes=self.classes,
@@ -89,10 +90,11 @@ class Lesson:
             kept_energy=kept_energy,
             repeated=self.repeated,
         )
-        held_out = dataclasses.replace(
-            self.evidence, best=self.encoder.best_scores(self.held_out_hidden, Adapter.from_arrays(adapter))
-        )
-        return LearnedTask(record, adapter, learn_looks(self.features, self.targets, clusters), held_out)
+        whole = Adapter.from_arrays({**adapter, **no_exit()})
+        adapted = self.encoder.adapted_scores(self.held_out_hidden, whole)
+        ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted)
+        held_out = dataclasses.replace(self.evidence, best=adapted.max(axis=1))
+        return LearnedTask(record, {**adapter, **ends}, learn_looks(self.features, self.targets, clusters), held_out)
 
 
 def store(workspace: Workspace, task: LearnedTask, *, replace: bool) -> None:
@@ -162,10 +164,10 @@ class FrozenEncoder:
         behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
         return [states[0] for states in encoded.hidden], Pair(np.stack(encoded.features), np.stack(behind))
 
-    def best_scores(self, hidden: Sequence[Floats], adapter: Adapter) -> Floats:
-        """Return the best score of the head's adapted part for each of the hidden states [S, D]: float32 [N]."""
+    def adapted_scores(self, hidden: Sequence[Floats], adapter: Adapter) -> Floats:
+        """Return the scores of the head's adapted part for each of the hidden states [S, D]: float32 [N, C]."""
         adapted = self._tail([states[None] for states in hidden], [adapter.slots] * len(hidden))
-        return np.array([adapter.adapted(row).max() for row in adapted], np.float32)
+        return np.stack([adapter.adapted(row) for row in adapted])
 
 
 def _cached_features(

@@ -86,7 +86,7 @@ class Scores:
     """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks; `top2` is the
     share whose task is the best or the second best; `confusion` [T, T + 1] counts inputs by true task (rows, as in `tasks`) and task
     found, the last column for tasks that no examples were given of; `second_looks` is the share of answers that took two looks or three, `third_looks` of those that took three and one more run of
-    the frozen tail; `unknown` is None where no inputs of no task
+    the frozen tail, `early_exits` of those that took no run of the adapted one; `unknown` is None where no inputs of no task
     were given.
     """
 
@@ -99,6 +99,7 @@ class Scores:
     confusion: list[list[int]]
     second_looks: float
     third_looks: float
+    early_exits: float
     unknown: OpenSet | None = None
 
 
@@ -138,6 +139,7 @@ def score(
     }
     looks = np.array([one.looks for name in labels for one in answers[name]])
     shares = {"second_looks": float((looks >= 2).mean()), "third_looks": float((looks == 3).mean())}
+    shares["early_exits"] = _share(one.early_exit for name in labels for one in answers[name])
     unknown = _open_set(labels, answers, strangers) if strangers else None
     position = {name: index for index, name in enumerate(labels)}
     own = np.repeat(np.arange(len(rows)), [row.examples for row in rows])

@@ -1,8 +1,8 @@
 """One task's adapter and head -> a self-contained ONNX file of int8 initialisers and DequantizeLinear nodes.
 
-A is scaled per column, B per row (one scale for each rank-1 unit's two halves), the head's weight per class; the bias
-stays float32. The graph has no inputs; its outputs are named ``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``,
-``trunk.weight``, ``trunk.bias``.
+A is scaled per column, B per row (one scale for each rank-1 unit's two halves), the head's weight per class; biases and exit
+stay float32. The graph has no inputs; its outputs are named ``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``,
+``trunk.weight``, ``trunk.bias``, ``exit.margin``, ``exit.best``.
 
 Letters: R rank, D width, V views, C classes.
 """
@@ -32,7 +32,7 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     ----------
     arrays
         ``a.<site>`` float32 [1, rows, R], ``b.<site>`` [1, R, columns], ``head.weight`` [D, C], ``trunk.weight`` [V D, C], their
-        biases [C].
+        biases [C], ``exit.margin`` and ``exit.best`` [1].
     base
         Digest of the backbone that it belongs to.
     task
@@ -49,7 +49,7 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     for name in sorted(arrays):
         array = arrays[name]
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(array.shape)))
-        if name.endswith(".bias"):
+        if name.endswith(".bias") or name.startswith("exit."):
             constants.append(numpy_helper.from_array(array, f"{name}.value"))
             nodes.append(helper.make_node("Identity", [f"{name}.value"], [name], name=name))
             continue

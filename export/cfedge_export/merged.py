@@ -1,7 +1,7 @@
 """One task -> one plain ONNX file, ``input_ids`` -> ``scores``: for whoever wants the answers and nothing else of cfedge.
 
 Trunk, tail, the task's low-rank units (in place, as shipped: int8 values turned to float) and its head in one graph. It does not
-route, and calls nothing unknown. Merging the units into the weights would quantise these anew and give other answers.
+route, calls nothing unknown, and always runs the tail, also where the trunk's part of the head decides alone. Merging the units into the weights would quantise these anew and give other answers.
 
 Letters: B batch, S sequence, C classes.
 """
@@ -58,13 +58,29 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
     """
     front = _prefixed(trunk, "trunk.", HIDDEN)
     back = _prefixed(tail, "tail.", HIDDEN, *adapter.slots)
-    arrays = {**adapter.slots, "head.weight": adapter.weight, "trunk.weight": adapter.trunk_weight}
-    arrays["bias"] = adapter.bias + adapter.trunk_bias
+    arrays: dict[str, NDArray[np.generic]] = {
+        **adapter.slots,
+        "head.weight": adapter.weight,
+        "head.bias": adapter.bias,
+        "trunk.weight": adapter.trunk_weight,
+        "trunk.bias": adapter.trunk_bias,
+        "exit.margin": np.array([adapter.exit_margin], np.float32),
+        "two": np.array([2], np.int64),
+        "apart": np.array([[1], [-1]], np.float32),
+    }
     head = [
-        helper.make_node("MatMul", [f"tail.{FEATURES}", "head.weight"], ["adapted"], name="adapted"),
-        helper.make_node("MatMul", [f"trunk.{FEATURES}", "trunk.weight"], ["frozen"], name="frozen"),
-        helper.make_node("Add", ["adapted", "frozen"], ["unbiased"], name="unbiased"),
-        helper.make_node("Add", ["unbiased", "bias"], [SCORES], name=SCORES),
+        helper.make_node(op, inputs, outputs.split(), name=outputs.split()[0])
+        for op, inputs, outputs in (
+            ("MatMul", [f"tail.{FEATURES}", "head.weight"], "adapted.products"),
+            ("Add", ["adapted.products", "head.bias"], "adapted"),
+            ("MatMul", [f"trunk.{FEATURES}", "trunk.weight"], "frozen.products"),
+            ("Add", ["frozen.products", "trunk.bias"], "frozen"),
+            ("Add", ["frozen", "adapted"], "both"),
+            ("TopK", ["frozen", "two"], "best places"),
+            ("MatMul", ["best", "apart"], "margin"),
+            ("GreaterOrEqual", ["margin", "exit.margin"], "sure"),
+            ("Where", ["sure", "frozen", "both"], SCORES),
+        )
     ]
     graph = helper.make_graph(
         [*front.graph.node, *back.graph.node, *head],

@@ -223,7 +223,7 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
 
 
 def _decide(features: Floats, trunk: Floats, adapter: Adapter) -> NDArray[np.int64]:
-    decisions: NDArray[np.int64] = adapter.scores(adapter.adapted(features), trunk).argmax(axis=1)
+    decisions: NDArray[np.int64] = adapter.scores(adapter.adapted(features), adapter.trunk(trunk)).argmax(axis=1)
     return decisions
 
 

@@ -41,7 +41,8 @@ def float_accuracy(
             features = tail(encoded.hidden, [adapters[task].slots for task in chosen])
             right = []
             for task, one, trunk_features, label in zip(chosen, features, encoded.features, examples.labels, strict=True):
-                best = int(adapters[task].scores(adapters[task].adapted(one), trunk_features).argmax())
+                adapter = adapters[task]
+                best = int(adapter.scores(adapter.adapted(one), adapter.trunk(trunk_features)).argmax())
                 right.append(task == name and tasks[task].record.classes[best] == label)
             accuracy[name] = float(np.mean(right))
             advance(1)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cfedge.cli import app, main
 from cfedge.errors import CfedgeError
 
-KEYS = {"task", "label", "probability", "score", "margin", "runner_up", "unknown", "reason", "ms"}
+KEYS = {"task", "label", "probability", "score", "margin", "runner_up", "early_exit", "unknown", "reason", "ms"}
 
 
 def _run(*arguments: object, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:

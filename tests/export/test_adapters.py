@@ -16,6 +16,7 @@ def arrays() -> dict[str, np.ndarray]:
         "b.l2.qkv": rng.normal(size=(1, 4, 96)).astype(np.float32) * np.array([1e-3, 1, 50, 0], np.float32)[:, None],
         "head.weight": rng.normal(size=(32, 3)).astype(np.float32),
         "head.bias": rng.normal(size=3).astype(np.float32),
+        "exit.margin": np.array([1.234567], np.float32),
     }
 
 
@@ -28,7 +29,8 @@ def test_every_value_comes_back_within_half_a_step_of_its_own_unit(arrays: dict[
     for name, axis in (("a.l2.qkv", 1), ("b.l2.qkv", 2), ("head.weight", 0)):
         step = np.abs(arrays[name]).max(axis=axis, keepdims=True) / 127
         assert (np.abs(found[name] - arrays[name]) <= step * 0.5001 + 1e-12).all()  # type: ignore[operator]
-    np.testing.assert_array_equal(found["head.bias"], arrays["head.bias"])
+    for name in ("head.bias", "exit.margin"):
+        np.testing.assert_array_equal(found[name], arrays[name])
 
 
 def test_equal_arrays_give_equal_bytes_in_any_order(arrays: dict[str, np.ndarray]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,22 @@ def test_a_file_scores_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) 
     assert done.size_bytes == (tmp_path / "colors.onnx").stat().st_size
 
 
+def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    task = workspace.task("colors")
+    trunk = task.held_out.features.trunk @ task.adapter["trunk.weight"] + task.adapter["trunk.bias"]
+    ordered = np.sort(trunk, axis=1)
+    middle = np.sort(ordered[:, -1] - ordered[:, -2])[len(trunk) // 2 - 1 :][:2].mean()  # clear of every example
+    workspace.put(replace(task, adapter={**task.adapter, "exit.margin": np.array([middle], np.float32)}), replace=True)
+    done = export_merged(workspace, "colors", tmp_path / "colors.onnx")
+    texts = list(task.held_out.texts)
+    expected = Engine(build(workspace)).class_scores(texts, "colors")
+    found = _scores(tmp_path / "colors.onnx", workspace.backbone_file("tokenizer.json"), texts)
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    np.testing.assert_allclose((np.abs(found - trunk).max(axis=1) < 0.05).mean(), 0.5, atol=0.1)  # but for int8
+    assert done.difference <= TOLERANCE
+
+
 def test_rows_of_one_length_may_share_a_run(tiny_workspace: Path, tmp_path: Path) -> None:
     export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "colors.onnx", providers=["CPUExecutionProvider"])
@@ -85,8 +102,8 @@ def test_a_graph_that_scores_otherwise_is_refused_and_not_written(
 ) -> None:
     def wrong(trunk: onnx.ModelProto, tail: onnx.ModelProto, adapter: object) -> onnx.ModelProto:
         model = merge(trunk, tail, adapter)
-        bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
-        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.01), "bias"))
+        bias = next(tensor for tensor in model.graph.initializer if tensor.name == "trunk.bias")
+        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32([0.01, 0, 0]), "trunk.bias"))
         return model
 
     monkeypatch.setattr(merged, "merge", wrong)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
+from tiny import arrays_of
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
@@ -224,8 +225,7 @@ def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bund
     task = bundle.manifest.tasks[0]
     adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
     slots = {name: array * np.float32(1.15) for name, array in adapter.slots.items()}
-    arrays = {**slots, "head.weight": adapter.weight * np.float32(1.15), "head.bias": adapter.bias}
-    arrays |= {"trunk.weight": adapter.trunk_weight, "trunk.bias": adapter.trunk_bias}
+    arrays = {**arrays_of(adapter), **slots, "head.weight": adapter.weight * np.float32(1.15)}
     data = adapter_onnx(arrays, base=bundle.manifest.backbone.digest, task=task.name)
     tasks = (dataclasses.replace(task, adapter=reference(data)), *bundle.manifest.tasks[1:])
     shipped = looking_again.manifest

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from made import WORDS, make_texts
+from tiny import arrays_of
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
@@ -172,8 +173,7 @@ def _with_adapter(bundle: Bundle, **changes: object) -> Bundle:
 
     task = bundle.manifest.tasks[0]
     adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
-    arrays = {**adapter.slots, "head.weight": adapter.weight, "head.bias": adapter.bias}
-    arrays |= {"trunk.weight": adapter.trunk_weight, "trunk.bias": adapter.trunk_bias}
+    arrays = arrays_of(adapter)
     arrays.update(changes.pop("arrays", {}))  # type: ignore[call-overload]
     arrays = {name: array for name, array in arrays.items() if array is not None}
     stated = {"base": bundle.manifest.backbone.digest, "task": task.name, **changes}
@@ -198,6 +198,9 @@ def _replaced(bundle: Bundle, part: str, data: bytes) -> Bundle:
         ({"arrays": {"trunk.weight": None}}, "'trunk.weight'"),
         ({"arrays": {"trunk.weight": np.ones((32, 3), np.float32)}}, r"trunk.weight float32 \(96, 3\), found float32 \(32, 3\)"),
         ({"arrays": {"trunk.bias": np.full(3, np.inf, np.float32)}}, "finite numbers in trunk.bias"),
+        ({"arrays": {"exit.margin": np.full(1, np.nan, np.float32)}}, "finite numbers in exit.margin"),
+        ({"arrays": {"exit.best": np.zeros(2, np.float32)}}, r"exit.best float32 \(1,\), found float32 \(2,\)"),
+        ({"arrays": {"exit.best": None}}, "'exit.best'"),
         ({"arrays": {"a.l9.o": np.ones((1, 32, 2), np.float32)}}, "'a.l9.o'"),
         ({"arrays": {"head.bias": np.full(3, np.nan, np.float32)}}, "finite numbers in head.bias"),
         ({"arrays": {"b.l2.o": np.ones((1, 2, 31), np.float32)}}, r"b.l2.o float32 \(1, 2, 32\), found float32 \(1, 2, 31\)"),

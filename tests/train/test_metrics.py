@@ -24,6 +24,7 @@ def answer(
         runner_up=runner_up,
         distance=-7.0,
         novelty=novelty,
+        early_exit=False,
         looks=1,
         unknown=unknown,
         reason="far away" if unknown else None,

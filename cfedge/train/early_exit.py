@@ -1,0 +1,59 @@
+"""From which margin on does the trunk's part of a head decide alone? From the task's own held-out examples, when it is learned.
+
+A label that the trunk's part gives by a wide margin is the label that the whole head gives: then the tail need not be run
+(docs/decisions/early-exit.md). What is chosen here is the task's own and never chosen anew, so that other tasks do not move its answers.
+
+Letters: N held-out examples, C classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.runtime.adapter import NEVER
+
+__all__ = ["EXIT_LEAST", "EXIT_SHARE", "choose_exit", "no_exit"]
+
+Floats = NDArray[np.float32]
+
+#: Of the held-out examples, those with the widest margins that may end early; the rest is where both parts of a head are needed.
+EXIT_SHARE = 0.85
+#: Held-out examples below which the tail is always run: they could not show that it never mattered.
+EXIT_LEAST = 20
+
+
+def choose_exit(trunk: Floats, adapted: Floats) -> dict[str, Floats]:
+    """Return ``exit.margin`` and ``exit.best``, float32 [1] each (`cfedge.runtime.adapter.Adapter`).
+
+    The margin is the one that the share `EXIT_SHARE` of the examples reaches, or more: no example that reaches it may get another label
+    from the whole head.
+
+    Parameters
+    ----------
+    trunk, adapted
+        Scores of both parts of the head, float32 [N, C].
+    """
+    if not adapted.any():  # a head in closed form: there is no other part
+        return _exit(np.float32(0), np.float32(0))
+    if len(trunk) < EXIT_LEAST:
+        return no_exit()
+    ordered = np.sort(trunk, axis=1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    turned = margins[trunk.argmax(axis=1) != (trunk + adapted).argmax(axis=1)]
+    wider = margins[margins > turned.max(initial=-1)]
+    if not len(wider):
+        return no_exit()
+    margin = np.quantile(margins, 1 - EXIT_SHARE)
+    if len(turned):  # half way: quantised weights move a margin a little
+        margin = max(margin, (turned.max() + wider.min()) / 2)
+    return _exit(margin, np.median(adapted.max(axis=1)[margins >= margin]))
+
+
+def no_exit() -> dict[str, Floats]:
+    """Return those with which the tail is always run."""
+    return _exit(NEVER, np.float32(0))
+
+
+def _exit(margin: np.floating, best: np.floating) -> dict[str, Floats]:
+    return {"exit.margin": np.array([margin], np.float32), "exit.best": np.array([best], np.float32)}

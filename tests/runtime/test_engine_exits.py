@@ -1,0 +1,150 @@
+"""Answers that end behind the trunk: which, that they are the whole head's, and that other tasks and the batch do not move them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import make_texts
+from tiny import arrays_of, only, with_adapters
+
+from cfedge import Engine
+from cfedge.bundle.files import Bundle, read
+from cfedge.lookup.novelty import HEAD_WEIGHT
+from cfedge.runtime.adapter import NEVER, Adapter
+from cfedge.train.head import learn_head
+from cfedge.train.workspace import Workspace
+from cfedge_export.pack import build
+
+TEXTS = [text for task in ("colors", "animals", "food") for text, _ in make_texts(task, 8, seed=5)]
+
+
+def _ending(bundle: Bundle, margin: float, best: float = 4.0) -> Bundle:
+    exits = {"exit.margin": np.array([margin], np.float32), "exit.best": np.array([best], np.float32)}
+    return with_adapters(bundle, lambda arrays: {**arrays, **exits})
+
+
+def _margin(bundle: Bundle, share: float) -> float:
+    """What the trunk's part of the heads reaches for so many of the texts."""
+    engine, found = Engine(bundle), []
+    for name in engine.tasks:
+        adapter = engine.adapters(engine._tasks[name].task)
+        scores = np.sort(adapter.trunk(np.stack(engine._trunk(TEXTS).features)), axis=1)
+        found += (scores[:, -1] - scores[:, -2]).tolist()
+    return float(np.quantile(found, 1 - share))
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path) -> Bundle:
+    whole = read(tiny_bundle)
+    return _ending(whole, _margin(whole, 0.5))
+
+
+def _counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    rows: list[int] = []
+    tail = engine._tail
+    monkeypatch.setattr(engine, "_tail", lambda hidden, slots: rows.append(len(hidden)) or tail(hidden, slots))  # type: ignore[func-returns-value]
+    return rows
+
+
+def test_inputs_that_the_trunk_is_sure_of_take_no_run_of_the_tail(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = replace(bundle.manifest, third_look=0.0)
+    engine = Engine(Bundle(manifest, bundle.objects))
+    rows = _counted(engine, monkeypatch)
+    answers = engine.predict(TEXTS)
+    early = sum(one.early_exit for one in answers)
+    assert 0 < early < len(TEXTS)
+    assert rows == [len(TEXTS) - early]
+    assert not any(one.unknown for one in answers if one.early_exit)
+
+
+def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
+    engine = Engine(bundle)
+    tasks = {task.name: task for task in engine.manifest.tasks}
+    weight = HEAD_WEIGHT * engine.router.first.directions
+    kinds = set()
+    for text, one in zip(TEXTS, engine.predict(TEXTS), strict=True):
+        task = tasks[one.task]
+        adapter = engine.adapters(task)
+        own = adapter.trunk(engine._trunk([text]).features[0])
+        adapted = adapter.adapted(engine.embeddings([text], one.task)[0])
+        sure = np.sort(own)[-1] - np.sort(own)[-2] >= adapter.exit_margin
+        early = sure and one.distance - weight * adapter.exit_best / 3 <= task.threshold
+        assert one.early_exit == early
+        scores = own if sure else own + adapted
+        assert one.label == task.classes[scores.argmax()]
+        assert one.probability == pytest.approx(float(1 / np.exp(scores - scores.max()).sum()), rel=1e-5)
+        best = adapter.exit_best if early else float(adapted.max())
+        assert one.novelty == pytest.approx(one.distance - weight * best, rel=1e-5)
+        assert one.unknown == (one.novelty > task.threshold)
+        kinds.add((bool(sure), bool(early)))
+    assert {(True, True), (False, False)} <= kinds
+
+
+def test_a_sure_but_distant_input_is_unknown_by_its_tail_and_keeps_the_trunks_label(bundle: Bundle) -> None:
+    far = replace(bundle.manifest, tasks=tuple(replace(task, threshold=-1e6) for task in bundle.manifest.tasks))
+    near, distant = Engine(bundle).predict(TEXTS), Engine(Bundle(far, bundle.objects)).predict(TEXTS)
+    assert any(one.early_exit for one in near)
+    for one, other in zip(near, distant, strict=True):
+        assert other.unknown
+        assert not other.early_exit
+        assert (one.task, one.label, one.probability) == (other.task, other.label, other.probability)
+
+
+def test_the_batch_moves_no_bit(bundle: Bundle) -> None:
+    engine = Engine(bundle)
+    together = engine.predict(TEXTS)
+    assert len({one.early_exit for one in together}) == 2
+    alone = [engine.predict([text])[0] for text in TEXTS]
+    assert [one._replace(ms=0) for one in together] == [one._replace(ms=0) for one in alone]
+
+
+def test_a_task_added_moves_no_label_and_no_probability_of_another(bundle: Bundle) -> None:
+    whole, alone = Engine(bundle), Engine(only(bundle, "colors"))
+    assert any(one.early_exit for one in alone.predict(TEXTS, task="colors"))
+    for one, other in zip(alone.predict(TEXTS, task="colors"), whole.predict(TEXTS, task="colors"), strict=True):
+        assert (one.label, one.probability) == (other.label, other.probability)
+    assert np.array_equal(alone.class_scores(TEXTS, "colors"), whole.class_scores(TEXTS, "colors"))
+
+
+def test_never_is_never_and_where_the_tail_agrees_labels_are_the_same(bundle: Bundle) -> None:
+    always = Engine(_ending(bundle, float(NEVER))).predict(TEXTS)
+    assert not any(one.early_exit for one in always)
+
+
+def test_a_closed_form_head_needs_no_tail_unless_an_input_is_strange(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cfedge.train.data import Examples
+
+    workspace = Workspace(tiny_workspace)
+    rows = make_texts("food", 12, seed=0)
+    learn_head(workspace, "food", Examples(*zip(*rows, strict=True), "food"))
+    for name in ("animals", "colors"):
+        workspace.remove(name)
+    engine = Engine(build(workspace))
+    rows_run = _counted(engine, monkeypatch)
+    answers = engine.predict([text for text, _ in rows])
+    assert sum(rows_run) == sum(one.unknown for one in answers) < len(answers)
+    assert all(one.novelty == one.distance for one in answers)
+
+
+def test_margins_are_compared_alike_one_by_one_and_together() -> None:
+    rng = np.random.default_rng(0)
+    trunk = rng.normal(size=(500, 7)).astype(np.float32)
+    ordered = np.sort(trunk, axis=1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    empty = np.zeros((0, 0), np.float32)
+    for margin in margins[:50]:  # on the very edge
+        adapter = Adapter({}, empty, empty, empty, empty, float(margin), 0.0)
+        together = adapter.is_sure(trunk)
+        assert together.tolist() == [bool(adapter.is_sure(row)) for row in trunk] == (margins >= margin).tolist()
+
+
+def test_an_adapter_is_read_as_it_was_written(bundle: Bundle) -> None:
+    engine = Engine(bundle)
+    adapter = engine.adapters(engine.manifest.tasks[0])
+    again = Adapter.from_arrays(arrays_of(adapter))
+    assert (again.exit_margin, again.exit_best) == (adapter.exit_margin, adapter.exit_best)
