@@ -36,14 +36,12 @@ def make_stream() -> dict[str, Splits]:
     def part(task: str, count: int, seed: int) -> Examples:
         return Examples(*zip(*make_texts(task, count, seed), strict=True), f"{task}-{seed}")
 
-    return {task: Splits(part(task, 20, 0), part(task, 6, 1), part(task, 8, 2)) for task in ("colors", "animals", "food")}
+    return {task: Splits(part(task, 20, 0), part(task, 10, 1), part(task, 8, 2)) for task in ("colors", "animals", "food")}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _small() -> Iterator[None]:
-    """Few random features; early exits with the few held-out examples that there are."""
+def _few_random_features() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cfedge.train.early_exit.EXIT_LEAST", 4)
         patch.setitem(RULES, "random-features", RandomFeatures(width=200))
         yield
 
