@@ -13,7 +13,7 @@ What `keep` names, by its node, stays float32 (`cfedge_export.sensitivity` says 
 In all of them embeddings are int8 with one scale per row, low-rank branches read the float input and stay float, activations
 are unsigned and weights signed: the one pairing with fast and, within `cfedge_export.schemes`' rules, exact kernels on x86.
 
-A row of zeros has scale 0: its quotient is undefined but it is multiplied by that scale again, so it gives exactly 0.
+A row of zeros has limit 0: its quotient is undefined but it is multiplied by that limit again, so it gives exactly 0.
 
 Letters: K inner, N output columns.
 """
@@ -155,10 +155,10 @@ class _Rows(_Rewriter):
     def __init__(self, model: ModelProto, keep: Collection[str], largest: int) -> None:
         super().__init__(model, keep, largest)
         self.producers = {name: node.op_type for node in model.graph.node for name in node.output}
-        self.rows: dict[str, tuple[str, str, str]] = {}
+        self.rows: dict[str, tuple[str, str, str, str]] = {}
 
-    def quantize_rows(self, x: str) -> tuple[str, str, str]:
-        """uint8 rows, their scales [.., 1] and the zero point's name."""
+    def quantize_rows(self, x: str) -> tuple[str, str, str, str]:
+        """uint8 rows, their limits [.., 1], and the names of step and zero point: a number is limit * step * (its uint8 - zero point)."""
         if x not in self.rows:
             shifted = self.producers.get(x) == "Gelu"
             if shifted:
@@ -171,26 +171,23 @@ class _Rows(_Rewriter):
                 step = self.constant("q.1/127", np.array(1 / 127, np.float32))
             axis = self.constant("q.last_axis", np.array([-1], np.int64))
             limit = self.emit("ReduceMax", [top, axis], f"{x}.limit", keepdims=1)
-            scale = self.emit("Mul", [limit, step], f"{x}.scale")
-            ratio = self.emit("Div", [positive, scale], f"{x}.ratio")
-            one = self.constant("q.one", np.array(1, np.float32))
-            self.rows[x] = (self.emit("QuantizeLinear", [ratio, one, zero], f"{x}.q"), scale, zero)
+            ratio = self.emit("Div", [positive, limit], f"{x}.ratio")
+            self.rows[x] = (self.emit("QuantizeLinear", [ratio, step, zero], f"{x}.q"), limit, step, zero)
         return self.rows[x]
 
     def product(self, node: NodeProto) -> None:
         out = node.output[0]
-        rows, row_scale, zero = self.quantize_rows(node.input[0])
+        rows, limit, step, zero = self.quantize_rows(node.input[0])
         name, weight, scale = self.weight(node)
-        one = self.constant("q.one", np.array(1, np.float32))
         columns = self.emit(
-            "MatMulIntegerToFloat", [rows, f"{name}.q", one, f"{name}.scale", zero], f"{out}.columns", domain="com.microsoft"
+            "MatMulIntegerToFloat", [rows, f"{name}.q", step, f"{name}.scale", zero], f"{out}.columns", domain="com.microsoft"
         )
         if zero == "q.zero0":
-            scaled = self.emit("Mul", [columns, row_scale], f"{out}.scaled")
+            scaled = self.emit("Mul", [columns, limit], f"{out}.scaled")
             shift = -GELU_SHIFT * (weight.astype(np.float64) * scale).sum(axis=0)
             self.emit("Add", [scaled, self.constant(f"{name}.shift", shift.astype(np.float32))], out)
         else:
-            self.emit("Mul", [columns, row_scale], out)
+            self.emit("Mul", [columns, limit], out)
 
 
 class _Embeddings(_Rewriter):

@@ -17,7 +17,7 @@ from onnx import ModelProto
 
 from cfedge.device import Profile
 from cfedge.errors import UsageError
-from cfedge_export import quantize
+from cfedge_export import norms, quantize
 
 __all__ = ["Choice", "DEFAULT", "Measured", "Rewrite", "SCHEMES", "Scheme", "by_request", "by_rules", "check_fit", "find"]
 
@@ -43,8 +43,8 @@ class Scheme:
     ----------
     about
         What it does, in a few words.
-    ship, train
-        A float32 graph -> the graph that ships, and the float32 graph that training runs.
+    quantized, train
+        A float32 graph -> its quantised form, and the float32 graph that training runs.
     weight_bits, activation_bits
         Of the products with constants; 32: float32.
     batch_independent
@@ -54,12 +54,16 @@ class Scheme:
     """
 
     about: str
-    ship: Rewrite
+    quantized: Rewrite
     train: Rewrite
     weight_bits: int
     activation_bits: int
     batch_independent: bool = True
     padding_independent: bool = True
+
+    def ship(self, model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
+        """Return the graph that ships for a float32 one; nodes that `keep` names stay float32."""
+        return norms.by_instance(self.quantized(model, keep=keep))
 
     def unfit(self, machine: str, flags: Collection[str] | None) -> str | None:
         """Say why it is not for a CPU: ``platform.machine()``, flags or None where they are not known. None: it is."""
