@@ -26,8 +26,8 @@ from latency import default_session, interleaved, ten_tasks
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, read, reference, write
 from cfedge.lookup import Looks
+from cfedge.lookup.packing import from_first
 from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
-from cfedge.lookup.signature import on_grid
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
 from cfedge.train.backbones import find
@@ -101,8 +101,8 @@ def thousand_tasks(bundle: Bundle) -> Bundle:
             real = looks[number % len(looks)]
             classes = len(real.tail.counts)
             moved = (clouds["trunk"].draw(classes, rng) - means[number % len(looks)])[real.owners]
-            fine = replace(real.fine, means=on_grid(real.fine.means + moved))
-            tail = replace(real.tail, means=on_grid(clouds["tail"].draw(classes, rng)))
+            fine = replace(real.fine, means=from_first(real.fine.means + moved))
+            tail = replace(real.tail, means=from_first(clouds["tail"].draw(classes, rng)))
             data = dump_arrays(replace(real, fine=fine, tail=tail).arrays())
             task = replace(task, signature=reference(data))
             objects[task.signature.sha256] = data

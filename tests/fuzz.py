@@ -25,7 +25,7 @@ from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, 
 from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
 from cfedge.lookup import VIEWS, Looks, Signature
-from cfedge.lookup.signature import on_grid
+from cfedge.lookup.packing import from_first, on_grid
 
 #: Beyond what Python and NumPy have once they are imported.
 ROOM_BYTES = 256 << 20
@@ -56,7 +56,7 @@ def signature() -> bytes:
 
     def half(clusters: int, width: int) -> Signature:
         counts = np.array([3, 4, 5, 6] if clusters == 4 else [7, 5, 6], np.int64)
-        means, factor = on_grid(rng.normal(size=(clusters, width))), on_grid(rng.normal(size=(2, width)))
+        means, factor = from_first(rng.normal(size=(clusters, width))), on_grid(rng.normal(size=(2, width)))
         return Signature(counts, means, factor, np.ones(width, np.float32), 3.5)
 
     return dump_arrays(Looks(half(4, VIEWS * WIDTH), np.array([0, 0, 1, 2]), 2.5, half(3, WIDTH)).arrays())

@@ -79,8 +79,13 @@ def session(model: bytes) -> onnxruntime.InferenceSession:
 
 def unpacked(signature: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Means and factor as numbers."""
-    rows = {name: signature[name] * signature[f"{name}_scale"][:, None].astype(np.float64) for name in ("means", "factor")}
-    return {**signature, **rows}
+    width, rows = len(signature["diagonal"]), {}
+    for name in ("origin", "means", "factor"):
+        bits = np.unpackbits(signature[name], axis=2, bitorder="little")[:, :, :width].astype(np.int64)
+        weights = 2 ** np.arange(len(bits))
+        weights[-1] *= -1  # two's complement
+        rows[name] = np.tensordot(weights, bits, 1) * signature[f"{name}_scale"][:, None].astype(np.float64)
+    return {**signature, "means": rows["origin"] + rows["means"], "factor": rows["factor"]}
 
 
 def first_look(signature: dict[str, np.ndarray], width: int) -> dict[str, np.ndarray]:

@@ -16,30 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
+from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, packed, planes_shape, unpacked
 
-__all__ = ["Looks", "Pair", "Signature", "VIEWS", "on_grid"]
+__all__ = ["Looks", "Pair", "Signature", "VIEWS"]
 
 Floats = NDArray[np.float32]
 #: Examples of a cluster: sums over many tasks stay exact in float64.
 _MOST = 1 << 40
-#: Scale of a row of int8: far above any of unit-length features, and its products stay finite.
-_LARGEST = 2.0**64
 
 #: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by side.
 VIEWS = 3
-
-
-def on_grid(rows: NDArray[np.floating]) -> Floats:
-    """Round each row of float [K, D] to multiples of a power of two, at most 127 of them: what int8 and one scale a row hold."""
-    steps = _steps(rows)[:, None]
-    return (np.rint(rows / steps) * steps + 0.0).astype(np.float32)  # + 0.0: no negative zeros, which int8 has not
-
-
-def _steps(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The least powers of two, float64 [K], of which 127 reach over each row; 1 for a row of zeros, or as good as."""
-    limit = np.abs(rows.astype(np.float64)).max(axis=1, initial=0.0) / 127
-    fraction, exponent = np.frexp(limit)
-    return np.where(limit > 2.0**-100, np.ldexp(1.0, np.where(fraction == 0.5, exponent - 1, exponent)), 1.0)
 
 
 @dataclass(frozen=True)
@@ -51,9 +37,9 @@ class Signature:
     counts
         int64 [C], examples a cluster.
     means
-        float32 [C, D], cluster means of the features; `on_grid`, so that int8 stores them exactly.
+        float32 [C, D], cluster means of the features; rounded by `cfedge.lookup.packing.from_first`, so that they are stored exactly.
     factor
-        float32 [K, D], `on_grid` too, F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
+        float32 [K, D], `cfedge.lookup.packing.on_grid`, F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
     diagonal
         float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
     quartic
@@ -68,10 +54,16 @@ class Signature:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store."""
+        origin = self.means[:1]
+        rows = {
+            "origin": packed(origin, ORIGIN_BITS),
+            "means": packed(self.means.astype(np.float64) - origin, MEANS_BITS),
+            "factor": packed(self.factor, FACTOR_BITS),
+        }
         return {
             "counts": self.counts,
-            **_packed("means", self.means),
-            **_packed("factor", self.factor),
+            **{name: planes for name, (planes, _) in rows.items()},
+            **{f"{name}_scale": steps for name, (_, steps) in rows.items()},
             "diagonal": self.diagonal,
             "quartic": np.array([self.quartic], np.float64),
         }
@@ -86,12 +78,14 @@ class Signature:
             Naming `what` and the array that does not fit.
         """
         clusters = max(1, arrays["counts"].shape[0]) if "counts" in arrays and arrays["counts"].ndim == 1 else 1
-        rank = arrays["factor"].shape[0] if "factor" in arrays and arrays["factor"].ndim == 2 else 0
+        rank = arrays["factor"].shape[1] if "factor" in arrays and arrays["factor"].ndim == 3 else 0
         expected = {
             "counts": ((clusters,), np.int64),
-            "means": ((clusters, width), np.int8),
+            "origin": (planes_shape(ORIGIN_BITS, 1, width), np.uint8),
+            "origin_scale": ((1,), np.float32),
+            "means": (planes_shape(MEANS_BITS, clusters, width), np.uint8),
             "means_scale": ((clusters,), np.float32),
-            "factor": ((rank, width), np.int8),
+            "factor": (planes_shape(FACTOR_BITS, rank, width), np.uint8),
             "factor_scale": ((rank,), np.float32),
             "diagonal": ((width,), np.float32),
             "quartic": ((1,), np.float64),
@@ -111,31 +105,20 @@ class Signature:
             raise IncompatibleError(
                 f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn the task again"
             )
-        for name in ("means", "factor"):
-            scale = arrays[f"{name}_scale"].astype(np.float64)
-            if (
-                not ((np.frexp(scale)[0] == 0.5) & (scale >= 2.0**-126) & (scale <= _LARGEST)).all()
-                or (arrays[name] == -128).any()
-            ):
-                raise IncompatibleError(
-                    f"{what}: expected {name} in -127..127 times powers of two, found others; learn the task again"
-                )
+        rows = {
+            name: unpacked(
+                arrays[name].astype(np.uint8, copy=False), arrays[f"{name}_scale"].astype(np.float32, copy=False), width,
+                f"{what}: expected {name}",
+            )
+            for name in ("origin", "means", "factor")
+        }  # fmt: skip
         return cls(
             counts=arrays["counts"].astype(np.int64, copy=False),
-            means=_unpacked("means", arrays),
-            factor=_unpacked("factor", arrays),
+            means=(rows["origin"].astype(np.float64) + rows["means"]).astype(np.float32),
+            factor=rows["factor"],
             diagonal=arrays["diagonal"].astype(np.float32, copy=False),
             quartic=float(arrays["quartic"][0]),
         )
-
-
-def _packed(name: str, rows: Floats) -> dict[str, NDArray[np.generic]]:
-    steps = _steps(rows)
-    return {name: np.rint(rows / steps[:, None]).astype(np.int8), f"{name}_scale": steps.astype(np.float32)}
-
-
-def _unpacked(name: str, arrays: Mapping[str, NDArray[np.generic]]) -> Floats:
-    return arrays[name].astype(np.float32) * arrays[f"{name}_scale"].astype(np.float32)[:, None]
 
 
 class Pair(NamedTuple):

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from cfedge.errors import InputError
 from cfedge.lookup import Looks, Pair, Signature
-from cfedge.lookup.signature import on_grid
+from cfedge.lookup.packing import from_first, on_grid
 
 __all__ = ["CLUSTERS", "EXAMPLES_A_CLUSTER", "FACTOR_RANK", "TAIL_RANK", "clusters_of", "learn_looks", "signature", "whole"]
 
 #: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/lookup.md).
-FACTOR_RANK, TAIL_RANK = 56, 40
+FACTOR_RANK, TAIL_RANK = 48, 36
 #: Clusters a class for the second look, at most, and the examples that each of them takes.
 CLUSTERS, EXAMPLES_A_CLUSTER = 3, 20
 
@@ -159,7 +159,7 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
     rest = np.diag(scatter) - (factor.astype(np.float64) ** 2).sum(axis=0)
     return Signature(
         counts=exact.counts,
-        means=on_grid(exact.means),
+        means=from_first(exact.means),
         factor=factor,
         diagonal=np.maximum(rest, 0.0).astype(np.float32),
         quartic=exact.quartic,

@@ -612,9 +612,10 @@ ATTACKS: dict[str, Attack] = {
     "an array more": Attack(arrays(lambda found: found.update({"tail.x": np.zeros(1)})), IncompatibleError, "tail's part of the signature of task 'animals': expected arrays"),
     "arrays of another look": Attack(arrays(lambda found: found.update({"x.means": np.zeros(1)})), IncompatibleError, "signature of task 'animals': expected arrays of trunk and tail, found 'x.means'"),
     "means of another type": Attack(array("tail.means", lambda one: one.astype(np.float64)), IncompatibleError, r"expected means \S+ .* found float64"),
-    "means of another width": Attack(array("tail.means", lambda one: one[:, :16]), IncompatibleError, r"expected means \S+ \(3, 32\), found \S+ \(3, 16\)"),
+    "means of another width": Attack(array("tail.means", lambda one: one[:, :, :2]), IncompatibleError, r"expected means \S+ \(6, 3, 4\), found \S+ \(6, 3, 2\)"),
     "NaN in the means": Attack(part("signature", lambda data: dump_arrays({**safetensors.numpy.load(data), "tail.means": np.full((3, 32), np.nan, np.float16)})), IncompatibleError, "signature of task 'animals': expected finite numbers in 'tail.means'"),
     "infinity in the scatter": Attack(part("signature", lambda data: dump_arrays({**safetensors.numpy.load(data), "trunk.diagonal": np.full(32, np.inf, np.float32)})), IncompatibleError, "expected finite numbers in 'trunk.diagonal'"),
+    "a number without a negative": Attack(array("tail.factor", lambda one: np.concatenate([one[:-1] * 0, np.full_like(one[-1:], 255)])), IncompatibleError, r"expected factor in -15\.\.15"),
     "a scale whose products overflow": Attack(array("tail.means_scale", lambda one: np.full_like(one, 2.0**127)), IncompatibleError, "tail's part of the signature of task 'animals': expected means in"),
     "a scatter below 0": Attack(array("trunk.diagonal", first(-1)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts .* and a diagonal >= 0"),
     "a count of 0": Attack(array("tail.counts", first(0)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
@@ -649,7 +650,9 @@ def fewer_classes(data: bytes) -> bytes:
     rows = {"trunk": found["trunk.owners"] < 2, "tail": np.arange(len(found["tail.counts"])) < 2}
     for name in found:
         look, _, own = name.partition(".")
-        if own.startswith(("counts", "means", "owners")):
+        if own == "means":
+            found[name] = found[name][:, rows[look]]
+        elif own in ("counts", "means_scale", "owners"):
             found[name] = found[name][rows[look]]
     return dump_arrays(found)
 

@@ -17,7 +17,7 @@ from sklearn.preprocessing import normalize
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Lookup, Retrieval, Signature
 from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail
-from cfedge.lookup.signature import on_grid
+from cfedge.lookup.packing import from_first, on_grid
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
 FLOAT32_TOLERANCE = 2e-5
@@ -58,7 +58,7 @@ class Clusters:
 
 
 def make_clusters(rng: np.random.Generator, *, classes: int, pairs: int, width: int, distance: float) -> Clusters:
-    means = on_grid(rng.normal(size=(classes, width)) * distance).astype(np.float64)
+    means = from_first(rng.normal(size=(classes, width)) * distance).astype(np.float64)
     spread = np.diag(rng.uniform(0.2, 2.0, width)) @ np.linalg.qr(rng.normal(size=(width, width)))[0]
     one_side = on_grid(rng.normal(size=(classes * pairs, width)) @ spread).astype(np.float64).reshape(classes, pairs, width)
     residuals = np.concatenate([one_side, -one_side], axis=1).reshape(-1, width)
@@ -70,7 +70,7 @@ def make_signature(rng: np.random.Generator, *, classes: int = 3, width: int = 1
     """Any valid signature; what it means does not matter."""
     return Signature(
         counts=rng.integers(2, 30, classes),
-        means=on_grid(normalize(rng.normal(size=(classes, width)))),
+        means=from_first(normalize(rng.normal(size=(classes, width)))),
         factor=on_grid(rng.normal(size=(rank, width))),
         diagonal=rng.uniform(0.5, 1, width).astype(np.float32),
         quartic=50.0,
@@ -426,19 +426,26 @@ def test_a_signature_without_a_factor_is_accepted() -> None:
     [
         ("counts", np.ones(3, np.int32)),
         ("counts", np.ones(4, np.int64)),
-        ("means", np.zeros((3, 12), np.float32)),
-        ("means", np.zeros((3, 11), np.int8)),
-        ("means", np.zeros((2, 12), np.int8)),
-        ("means", np.zeros(36, np.int8)),
-        ("means", np.full((3, 12), -128, np.int8)),
+        ("origin", np.zeros((8, 1, 2), np.int8)),
+        ("origin", np.zeros((8, 2, 2), np.uint8)),
+        ("origin_scale", np.ones(3, np.float32)),
+        ("origin_scale", np.full(1, 0.75, np.float32)),
+        ("means", np.zeros((6, 3, 2), np.int8)),
+        ("means", np.zeros((6, 3, 3), np.uint8)),
+        ("means", np.zeros((6, 2, 2), np.uint8)),
+        ("means", np.zeros((5, 3, 2), np.uint8)),
+        ("means", np.zeros(36, np.uint8)),
+        ("means", np.concatenate([np.zeros((5, 3, 2), np.uint8), np.full((1, 3, 2), 8, np.uint8)])),  # -32, which has no 32
+        ("means", np.full((6, 3, 2), 16, np.uint8) * np.array([0, 1], np.uint8)),  # bits behind the twelfth number
         ("means_scale", np.full(3, 0.3, np.float32)),
         ("means_scale", np.zeros(3, np.float32)),
         ("means_scale", np.full(3, -0.5, np.float32)),
         ("means_scale", np.ones(3, np.float64)),
         ("factor_scale", np.ones(3, np.float32)),
-        ("factor", np.zeros((4, 12), np.float32)),
-        ("factor", np.zeros((4, 13), np.int8)),
-        ("factor", np.zeros(48, np.int8)),
+        ("factor", np.zeros((5, 4, 2), np.float32)),
+        ("factor", np.zeros((5, 4, 3), np.uint8)),
+        ("factor", np.zeros((6, 4, 2), np.uint8)),
+        ("factor", np.zeros(48, np.uint8)),
         ("diagonal", np.zeros(12, np.float16)),
         ("diagonal", np.zeros(13, np.float32)),
         ("diagonal", np.zeros((1, 12), np.float32)),
@@ -459,7 +466,7 @@ def test_an_array_that_does_not_fit_is_refused_by_name(name: str, array: NDArray
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["counts", "means", "means_scale", "factor", "factor_scale", "diagonal", "quartic"])
+@pytest.mark.parametrize("name", ["counts", "origin", "means", "means_scale", "factor", "factor_scale", "diagonal", "quartic"])
 def test_a_missing_array_is_refused_by_name(name: str) -> None:
     arrays = make_signature(np.random.default_rng(18)).arrays()
     del arrays[name]
@@ -475,7 +482,7 @@ def test_an_array_too_many_is_refused_by_name() -> None:
 
 
 def test_a_signature_without_clusters_is_refused() -> None:
-    empty = {"counts": np.zeros(0, np.int64), "means": np.zeros((0, 12), np.int8)}
+    empty = {"counts": np.zeros(0, np.int64), "means": np.zeros((6, 0, 2), np.uint8)}
     with pytest.raises(IncompatibleError, match="task heating"):
         Signature.from_arrays({**make_signature(np.random.default_rng(20)).arrays(), **empty}, "task heating", 12)
 

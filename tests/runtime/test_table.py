@@ -13,7 +13,7 @@ from sklearn.preprocessing import normalize
 from cfedge.errors import InputError
 from cfedge.lookup import Lookup, Signature
 from cfedge.lookup import clusters as module
-from cfedge.lookup.signature import on_grid
+from cfedge.lookup.packing import from_first, on_grid
 from cfedge.runtime.table import Int8Table, _graph
 
 Floats = NDArray[np.float32]
@@ -27,7 +27,7 @@ def make_tasks(count: int, *, apart: float) -> tuple[dict[str, Signature], Float
     means = normalize(center + apart * means)
     tasks = {
         f"task {index:04}": Signature(
-            np.full(3, 20), on_grid(means[3 * index : 3 * index + 3]), on_grid(rng.normal(size=(6, 24)) * 0.5),
+            np.full(3, 20), from_first(means[3 * index : 3 * index + 3]), on_grid(rng.normal(size=(6, 24)) * 0.5),
             np.full(24, 0.3, np.float32), 40.0,
         )
         for index in range(count)

@@ -51,10 +51,16 @@ def rebuilt(one: Signature) -> NDArray[np.float64]:
     return scatter
 
 
-def half_steps(rows: NDArray[np.floating]) -> NDArray[np.float64]:
-    """[K, 1], half of the least power of two of which 127 reach over each row."""
+def half_steps(rows: NDArray[np.floating], most: int = 15) -> NDArray[np.float64]:
+    """[K, 1], half of the least power of two of which `most` reach over each row."""
     largest = np.abs(rows.astype(np.float64)).max(axis=1, keepdims=True)
-    return np.array([[min(2.0**power for power in range(-60, 9) if 127 * 2.0**power >= one) / 2] for one in largest[:, 0]])
+    return np.array([[min(2.0**power for power in range(-60, 9) if most * 2.0**power >= one) / 2] for one in largest[:, 0]])
+
+
+def off(means: NDArray[np.floating]) -> NDArray[np.float64]:
+    """[K, 1], how far rounding may move means: the first by its own step, the others by that of their distance from it."""
+    first = half_steps(means[:1], 127)
+    return np.concatenate([first, half_steps(np.abs(means[1:] - means[:1]) + first, 31)]) * 1.0001
 
 
 def rounding(one: Signature) -> NDArray[np.float64]:
@@ -72,7 +78,7 @@ def test_counts_and_means_are_those_of_the_classes() -> None:
     assert found.counts.tolist() == [int((classes == label).sum()) for label in range(3)]
     assert len(set(found.counts.tolist())) > 1
     expected = np.stack([features[classes == label].astype(np.float64).mean(axis=0) for label in range(3)])
-    assert (np.abs(found.means - expected) <= half_steps(expected)).all()
+    assert (np.abs(found.means - expected) <= off(expected)).all()
 
 
 def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
@@ -83,7 +89,8 @@ def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
     assert (found.diagonal.dtype, found.diagonal.shape) == (np.float32, (20,))
     again = Signature.from_arrays(found.arrays(), "task heating", 20)
     assert again.quartic == found.quartic
-    assert {array.dtype for name, array in found.arrays().items() if name in ("means", "factor")} == {np.dtype(np.int8)}
+    shapes = {name: found.arrays()[name].shape for name in ("origin", "means", "factor")}
+    assert shapes == {"origin": (8, 1, 3), "means": (6, 4, 3), "factor": (5, 6, 3)}  # bits, rows, eighths of the width
     assert again.means.tobytes() == found.means.tobytes()
     assert again.factor.tobytes() == found.factor.tobytes()
 
@@ -94,7 +101,7 @@ def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full() -> None:
     assert found.factor.shape == (20, 20)
     error = np.abs(rebuilt(found) - scatter_of(*data))
     assert (error <= rounding(found)).all()
-    assert error.max() < 2e-2 * np.abs(scatter_of(*data)).max()
+    assert error.max() < 6e-2 * np.abs(scatter_of(*data)).max()  # 5 bits of 20 directions: errors hardly average
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3, 19])
@@ -107,17 +114,18 @@ def test_the_diagonal_is_kept_whatever_the_rank(rank: int) -> None:
     assert (error <= np.diag(rounding(found)) + 1e-6).all()
 
 
-def test_the_factor_takes_the_directions_of_largest_scatter() -> None:
+def test_the_factor_takes_the_directions_of_largest_scatter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32))  # but for rounding
     data = make_data(4)
     scatter = scatter_of(*data)
     values = np.linalg.eigvalsh(scatter)[::-1]
     for rank in (1, 4, 10):
         found = signature(*data, rank=rank)
         lengths = (found.factor.astype(np.float64) ** 2).sum(axis=1)
-        np.testing.assert_allclose(lengths, values[:rank], rtol=1e-2)
+        np.testing.assert_allclose(lengths, values[:rank], rtol=1e-5)
         # No factor of that rank leaves less of the scatter out (Eckart and Young).
         left = np.linalg.norm(scatter - found.factor.astype(np.float64).T @ found.factor.astype(np.float64))
-        assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=2e-2)
+        assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=1e-5)
 
 
 def test_the_default_rank_is_a_limit() -> None:
@@ -141,7 +149,7 @@ def test_one_example_a_class_leaves_no_scatter() -> None:
     assert found.factor.shape == (0, 20)
     assert (found.diagonal == 0).all()
     assert found.quartic == 0.0
-    assert (np.abs(found.means - features) <= half_steps(features)).all()
+    assert (np.abs(found.means - features) <= off(features)).all()
 
 
 def test_repeated_examples_leave_no_scatter() -> None:
@@ -171,16 +179,16 @@ def test_the_order_of_the_examples_does_not_matter() -> None:
     order = np.random.default_rng(0).permutation(len(classes))
     one, other = signature(features, classes), signature(features[order], classes[order])
     np.testing.assert_array_equal(one.counts, other.counts)
-    assert (np.abs(one.means - other.means) <= 2 * half_steps(one.means)).all()
+    assert (np.abs(one.means - other.means) <= 2 * off(one.means)).all()
     assert (np.abs(rebuilt(one) - rebuilt(other)) <= 2 * rounding(one)).all()
 
 
 def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say() -> None:
-    # From features to intensity, int8 factor included: 2 % is what its rounding may move.
+    # From features to intensity, the factor's 5 bits included: their noise counts as scatter.
     data = make_data(12, examples=2000)
     expected = SHRINKAGE_FACTOR * ledoit_wolf_shrinkage(residuals_of(*data), assume_centered=True)
     assert 0 < expected < 1
-    assert Lookup({"a": signature(*data)}).shrinkage == pytest.approx(expected, rel=2e-2)
+    assert Lookup({"a": signature(*data)}).shrinkage == pytest.approx(expected, rel=1e-1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -22,7 +22,7 @@ from cfedge.bundle.files import dump_arrays, load_arrays, reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import CfedgeError, DamagedError, IncompatibleError, StorageError, TaskError, WorkspaceError
 from cfedge.lookup import Looks, Pair, Signature
-from cfedge.lookup.signature import on_grid
+from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
 FILES = {
@@ -50,7 +50,7 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
 
     def signature(clusters: int, examples: int, width: int) -> Signature:
         return Signature(
-            counts=np.full(clusters, examples, np.int64), means=on_grid(rng.normal(size=(clusters, width))),
+            counts=np.full(clusters, examples, np.int64), means=from_first(rng.normal(size=(clusters, width))),
             factor=on_grid(rng.normal(size=(2, width))), diagonal=np.ones(width, np.float32), quartic=1.25,
         )  # fmt: skip
 

@@ -1,0 +1,87 @@
+"""Rows of numbers in few bits: each row is whole multiples, from -(2^(b-1) - 1) to 2^(b-1) - 1, of a power of two of its own.
+
+Powers of two make rounding idempotent: what was rounded once is stored, read and stored again without another change. Multiples are
+stored as planes of bits, lowest first, in two's complement: so b bits take b eighths of the bytes of int8, and a row is unpacked in b
+steps whatever its width.
+
+Letters: b bits, K rows, D width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import IncompatibleError
+
+__all__ = ["FACTOR_BITS", "MEANS_BITS", "ORIGIN_BITS", "from_first", "on_grid", "packed", "planes_shape", "unpacked"]
+
+Floats = NDArray[np.float32]
+
+#: Of the rows of a scatter's factor, of cluster means from the first of them, and of that one (docs/decisions/views.md).
+FACTOR_BITS, MEANS_BITS, ORIGIN_BITS = 5, 6, 8
+#: Far above any step of unit-length features, and its products stay finite.
+_LARGEST = 2.0**64
+#: A step from the first mean is at least so much of the first mean's own: then float32 holds their sum.
+_FINEST = 2.0**-16
+
+
+def on_grid(rows: NDArray[np.floating], bits: int = FACTOR_BITS) -> Floats:
+    """Round each row of float [K, D] to what `bits` bits a number hold."""
+    return _rounded(rows, _steps(rows, bits))
+
+
+def from_first(means: NDArray[np.floating]) -> Floats:
+    """Round means, float [K, D]: the first to `ORIGIN_BITS`, the others' distances from it to `MEANS_BITS`."""
+    origin = on_grid(means[:1], ORIGIN_BITS)
+    apart = means.astype(np.float64) - origin
+    apart[:1] = 0
+    steps = np.maximum(_steps(apart, MEANS_BITS), _FINEST * _steps(origin, ORIGIN_BITS))
+    return (origin + _rounded(apart, steps).astype(np.float64)).astype(np.float32)
+
+
+def packed(rows: NDArray[np.floating], bits: int) -> tuple[NDArray[np.uint8], Floats]:
+    """Return rows on the grid as planes uint8 [b, K, ceil(D / 8)] and steps float32 [K]."""
+    steps = _steps(rows, bits)
+    multiples = np.rint(rows / steps[:, None]).astype(np.int8).view(np.uint8)
+    planes = [np.packbits(multiples >> plane & 1, axis=1, bitorder="little") for plane in range(bits)]
+    return np.stack(planes), steps.astype(np.float32)
+
+
+def planes_shape(bits: int, rows: int, width: int) -> tuple[int, int, int]:
+    """The shape of what `packed` returns."""
+    return bits, rows, -(-width // 8)
+
+
+def unpacked(planes: NDArray[np.uint8], steps: Floats, width: int, what: str) -> Floats:
+    """Return the rows, float32 [K, D], of planes of the right shape.
+
+    Raises
+    ------
+    IncompatibleError
+        Naming `what`: a step is no power of two, or a multiple is the one that has no negative, or bits behind the last are set.
+    """
+    bits, sign = len(planes), 1 << len(planes) - 1
+    wide = np.unpackbits(planes, axis=2, bitorder="little")
+    multiples = wide[0, :, :width].copy()
+    for plane in range(1, bits):
+        multiples |= wide[plane, :, :width] << plane
+    exact = steps.astype(np.float64)
+    powers = (np.frexp(exact)[0] == 0.5) & (exact >= 2.0**-126) & (exact <= _LARGEST)
+    if not powers.all() or (multiples == sign).any() or wide[:, :, width:].any():
+        raise IncompatibleError(
+            f"{what} in -{sign - 1}..{sign - 1} times powers of two, and no bits behind them, found others; learn the task again"
+        )
+    signed = (multiples ^ sign).view(np.int8) - np.int8(sign) if bits < 8 else multiples.view(np.int8)
+    return signed.astype(np.float32) * steps[:, None]
+
+
+def _rounded(rows: NDArray[np.floating], steps: NDArray[np.float64]) -> Floats:
+    return (np.rint(rows / steps[:, None]) * steps[:, None] + 0.0).astype(np.float32)  # + 0.0: no negative zeros
+
+
+def _steps(rows: NDArray[np.floating], bits: int) -> NDArray[np.float64]:
+    """The least powers of two, float64 [K], of which the largest multiple reaches over each row; 1 for a row of zeros, or as good as."""
+    limit = np.abs(rows.astype(np.float64)).max(axis=1, initial=0.0) / ((1 << bits - 1) - 1)
+    fraction, exponent = np.frexp(limit)
+    return np.where(limit > 2.0**-100, np.ldexp(1.0, np.where(fraction == 0.5, exponent - 1, exponent)), 1.0)
