@@ -172,21 +172,24 @@ class Reader:
         ids = np.array([self.tokenizer.encode(text).ids], np.int64)
         hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
         first, distances = self.first(features[0][: self.backbone["width"]])
-        order, scores, looks = np.argsort(-first, kind="stable"), first, 1
+        order, scores, looks, columns = np.argsort(-first, kind="stable"), first, 1, self.first.u.shape[1]
         if self._thin(scores, "second_look"):
             scores = np.full(len(first), -np.inf)
             near = order[:CANDIDATES]
-            scores[near] = (first[near] + self.second(features[0])[0][near]) / 2
-            looks = 2
+            closer, distant = self.second(features[0])
+            scores[near] = (first[near] + closer[near]) / 2
+            looks, distances = 2, distances + distant * columns / self.second.u.shape[1]
             if self._thin(scores, "third_look"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
-                scores[near] += self.third(behind)[0][near]
-                looks = 3
+                deeper, distant = self.third(behind)
+                scores[near] += deeper[near]
+                looks, distances = 3, distances + distant * columns / self.third.u.shape[1]
+        distances = distances / looks
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
         logits = (features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
         sure = logits.max() - np.sort(logits)[-2] >= adapter["exit.margin"][0]
-        weight, usual = 0.1 * self.first.u.shape[1], float(adapter["exit.best"][0])
+        weight, usual = 0.1 * columns, float(adapter["exit.best"][0])
         early = bool(sure and distances[chosen] - weight * usual / 3 <= task["threshold"])
         if not early:
             slots = {name: array for name, array in adapter.items() if name[:2] in ("a.", "b.")}

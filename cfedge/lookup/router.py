@@ -5,6 +5,8 @@
 - third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for the few inputs that need it
   (docs/decisions/lookup.md).
 
+Each look that was taken also has a word in how distant an input is (docs/decisions/views.md).
+
 Letters: B batch, D width, V views, T tasks.
 """
 
@@ -85,15 +87,15 @@ class Router:
 
     def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> Found:
         """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where those features, [D], are given."""
-        scores, among, near, square = self._closer(trunk, tail)
+        scores, among, distances = self._closer(trunk, tail)
         best = int(scores.argmax())
-        score, own = float(scores[best]), float(near[best])
+        score = float(scores[best])
         finite(score, position)
         scores[best] = -math.inf
         second = int(scores.argmax())
         margin = score - float(scores[second])
         task, runner_up = (best, second) if among is None else (among[best], among[second])
-        return Found(task, runner_up, score, margin, square - 2.0 * own, looks=2 if tail is None else 3)
+        return Found(task, runner_up, score, margin, float(distances[best]), looks=2 if tail is None else 3)
 
     def scores(self, trunk: Floats, tail: Floats | None, looks: int) -> Floats:
         """Return each task's score after so many looks, float32 [T], on the scale of one look: what was added is averaged.
@@ -103,7 +105,7 @@ class Router:
         scores = self.first.of_tasks(trunk[: self._width])[0]
         if looks == 1:
             return scores
-        closer, among, _, _ = self._closer(trunk, tail)
+        closer, among, _ = self._closer(trunk, tail)
         if tail is not None:
             closer *= np.float32(0.5)
         if among is None:
@@ -112,11 +114,22 @@ class Router:
         behind[among] = closer
         return behind
 
-    def _closer(self, trunk: Floats, tail: Floats | None) -> tuple[Floats, list[int] | None, Floats, float]:
-        """The scores of the second look, or of the third; the tasks it is at, None for all; and the first look's scores and z' z."""
+    def _closer(self, trunk: Floats, tail: Floats | None) -> tuple[Floats, list[int] | None, Floats]:
+        """The scores of the second look, or of the third; the tasks it is at, None for all; and the distances to these.
+
+        A distance is the mean of the looks', each as if it were summed over as many directions as the first look's.
+        """
         among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES)
-        scores: Floats = near + self.fine.of_tasks(trunk, among)[0]
+        closer, closer_square = self.fine.of_tasks(trunk, among)
+        scores: Floats = near + closer
         scores /= 2
-        if tail is not None:
-            scores += self.tail.of_tasks(tail, among)[0]
-        return scores, among, near, square
+        directions = self.first.directions
+        distances: Floats = square - 2 * near + (closer_square - 2 * closer) * (directions / self.fine.directions)
+        if tail is None:
+            distances /= 2
+            return scores, among, distances
+        behind, behind_square = self.tail.of_tasks(tail, among)
+        scores += behind
+        distances += (behind_square - 2 * behind) * (directions / self.tail.directions)
+        distances /= 3
+        return scores, among, distances

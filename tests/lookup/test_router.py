@@ -85,12 +85,18 @@ def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
     np.testing.assert_allclose(found.margin, ordered[:, -1] - ordered[:, -2], atol=1e-4)
 
 
-def test_the_distance_is_the_chosen_tasks_behind_the_trunk(looks: dict[str, Looks], inputs: Pair) -> None:
-    again, first = Router(looks, math.inf, math.inf)(inputs), Router(looks)(inputs)
-    same = again.task == first.task
-    assert 0.3 < same.mean() < 1
-    np.testing.assert_allclose(again.distance[same], first.distance[same], atol=1e-4)
-    assert (again.distance[~same] > first.distance[~same] - 1e-4).all()
+@pytest.mark.parametrize("third", [0.0, math.inf])
+def test_the_distance_is_the_chosen_tasks_and_the_mean_of_the_looks(looks: dict[str, Looks], inputs: Pair, third: float) -> None:
+    router = Router(looks, math.inf, third)
+    found = router(inputs)
+    parts = [(router.first, inputs.trunk[:, :10]), (router.fine, inputs.trunk), (router.tail, inputs.tail)]
+    distances = []
+    for lookup, features in parts[: 3 if third else 2]:
+        rows = [lookup.of_tasks(row) for row in features]
+        own = [square - 2 * scores[task] for (scores, square), task in zip(rows, found.task, strict=True)]
+        distances.append(np.array(own) * router.first.directions / lookup.directions)
+    assert len({lookup.directions for lookup, _ in parts}) > 1
+    np.testing.assert_allclose(found.distance, np.mean(distances, axis=0), rtol=1e-4, atol=1e-4)
 
 
 def test_the_first_looks_statistics_follow_from_the_close_clusters(monkeypatch: pytest.MonkeyPatch) -> None:

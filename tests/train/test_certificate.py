@@ -18,7 +18,7 @@ from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.novelty import HEAD_WEIGHT
 from cfedge.train.certificate import ALPHA, Evidence, Overlap, _status, certify, inspect, mixture_bounds, overlaps, route
 from cfedge.train.chernoff import Components, chernoff
-from cfedge.train.signature import learn_looks, signature
+from cfedge.train.signature import learn_looks, signature, whole
 
 Floats = NDArray[np.float32]
 
@@ -329,7 +329,7 @@ def test_for_two_gaussian_clusters_the_bound_is_the_error_of_the_lookup() -> Non
         return (means[task] + rng.normal(size=(examples, 4)) * [0.6, 0.3, 0.5, 0.4]).astype(np.float32)
 
     many = 40_000
-    signatures = {f"task {task}": signature(draw(task, many), np.zeros(many, np.int64)) for task in (0, 1)}
+    signatures = {f"task {task}": whole(draw(task, many), np.zeros(many, np.int64)) for task in (0, 1)}
     held_out = {f"task {task}": draw(task, many) for task in (0, 1)}
     for one in inspect(signatures, held_out).values():
         share = one.errors / many
