@@ -56,7 +56,10 @@ class _Blocks(quantize._Rewriter):
         )  # fmt: skip
 
 
+#: ONNX Runtime's own of the same float graph, as it comes: what int8-row is held against.
+PLAIN = "int8-dynamic with layer norms"
 RIVALS: dict[str, Callable[[ModelProto], ModelProto]] = {
+    PLAIN: SCHEMES["int8-dynamic"].quantized,
     "DequantizeLinear": lambda model: _Dequantize(model).run(),
     "MatMulNBits, blocks of 64": lambda model: _Blocks(model, 64).run(),
     "MatMulNBits, blocks of 128": lambda model: _Blocks(model, 128).run(),
