@@ -91,8 +91,13 @@ class Adapter:
 
     def is_sure(self, trunk: Floats) -> NDArray[np.bool_]:
         """Whether the trunk's part, scores [..., C], decides alone: bool [...]."""
-        best = np.partition(trunk, -2, axis=-1)[..., -2:]
+        best = np.partition(trunk, -2, axis=-1)[..., -2:].astype(np.float64)
         return np.asarray(best[..., 1] - best[..., 0] >= self.exit_margin)
+
+    def is_sure_of(self, trunk: list[float]) -> bool:
+        """`is_sure` for one row, from a list: a few microseconds less on every call."""
+        *_, second, best = sorted(trunk)
+        return best - second >= self.exit_margin
 
     def scores(self, adapted: Floats, trunk: Floats) -> Floats:
         """Return what the head answers with, float32 [..., C], from the scores of both parts: the trunk's where `is_sure`, else the sum."""
@@ -138,5 +143,7 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
             raise IncompatibleError(f"{what}: expected {name} float32 {shape}, found {found}; export it again")
         if not np.isfinite(array).all():
             raise IncompatibleError(f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task again")
-        arrays[name] = np.ascontiguousarray(array)
+        arrays[name] = (
+            np.asfortranarray(array) if name.endswith(".weight") else np.ascontiguousarray(array)
+        )  # faster from the left
     return Adapter.from_arrays(arrays)

@@ -95,9 +95,9 @@ class _Loaded(NamedTuple):
 
 
 class _Head(NamedTuple):
-    """What the head of a row's task says: scores float32 [C], and the best score of its adapted part, where `early` the usual one."""
+    """What the head of a row's task says: scores [C], and the best score of its adapted part, where `early` the usual one."""
 
-    scores: Floats
+    scores: list[float]
     best: float
     early: bool
 
@@ -386,19 +386,21 @@ class Engine:
     ) -> list[_Head]:
         """Each row's head: of the trunk's part alone where that is sure and the row plainly known, else with the tail's."""
         directions = self.router.first.directions
-        heads, late = [], []
+        heads, late = [], {}
         for row, (features, adapter) in enumerate(zip(encoded.features, adapters, strict=True)):
-            heads.append(_Head(adapter.trunk(features), adapter.exit_best, early=True))
+            trunk = adapter.trunk(features)
+            heads.append(_Head(trunk.tolist(), adapter.exit_best, early=True))
             if not (
-                adapter.is_sure(heads[row].scores)
+                adapter.is_sure_of(heads[row].scores)
                 and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].task.threshold)
             ):
-                late.append(row)
+                late[row] = trunk
         if late:
             behind = self._tail([encoded.hidden[row] for row in late], [adapters[row].slots for row in late])
             for row, features in zip(late, behind, strict=True):
                 adapted = adapters[row].adapted(features)
-                heads[row] = _Head(adapters[row].scores(adapted, heads[row].scores), float(adapted.max()), early=False)
+                scores: list[float] = adapters[row].scores(adapted, late[row]).tolist()
+                heads[row] = _Head(scores, float(adapted.max()), early=False)
         return heads
 
     def _adapters(self, chosen: Sequence[_Loaded]) -> list[Adapter]:
@@ -447,9 +449,8 @@ class Engine:
         return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
 
     def _answer(self, row: int, task: Task, found: Found, head: _Head, encoded: Encoded, ms: float) -> Prediction:
-        scores: list[float] = head.scores.tolist()
-        best = max(scores)
-        probability = 1.0 / sum([math.exp(score - best) for score in scores])
+        best = max(head.scores)
+        probability = 1.0 / sum([math.exp(score - best) for score in head.scores])
         if not probability > 0:  # NaN
             raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
         strange = novelty(found.distance, head.best, self.router.first.directions)
@@ -463,7 +464,7 @@ class Engine:
             )
         return Prediction(
             task=task.name,
-            label=task.classes[scores.index(best)],
+            label=task.classes[head.scores.index(best)],
             probability=probability,
             score=found.score,
             margin=None if alone else found.margin,
