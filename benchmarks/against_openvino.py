@@ -35,7 +35,6 @@ import torch
 from latency import interleaved, ten_tasks
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import NearestCentroid
-from transformers import AutoModel
 
 from cfedge import Engine
 from cfedge.bundle.files import write
@@ -110,6 +109,8 @@ FORMS = {
 
 class _Pooled(torch.nn.Module):
     def __init__(self, folder: Path, *, masked: bool) -> None:
+        from transformers import AutoModel  # slow to import, and not every process needs it
+
         super().__init__()
         self.encoder, self.masked = AutoModel.from_pretrained(folder).eval(), masked
 
