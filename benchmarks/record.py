@@ -16,7 +16,9 @@ from cfedge.device import probe
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
-_PACKAGES = ("cfedge", "numpy", "onnxruntime", "tokenizers", "torch", "transformers", "optimum", "onnx", "peft", "scikit-learn")
+_PACKAGES = (
+    "cfedge", "numpy", "onnxruntime", "tokenizers", "torch", "transformers", "optimum", "onnx", "peft", "scikit-learn", "openvino", "nncf",
+)  # fmt: skip
 
 
 def write(name: str, figures: dict[str, object], *, threads: int) -> Path:
