@@ -134,7 +134,7 @@ def _upper_tail(x: NDArray[np.float64]) -> NDArray[np.float64]:
 #: largest error.
 Table = Callable[[Floats, Floats], Callable[[Floats], tuple[Floats, float]]]
 
-#: Clusters from which on a rough table pays.
+#: Clusters from which on a rough table pays: with 6,000 it takes 30 us where exact scores take 43, and as long in the wake of a trunk.
 ROUGH_FROM = 6_000
 
 #: Rows that a product takes at a time, or a divisor of it is: rows left over are rounded otherwise. Whole blocks give every
@@ -329,13 +329,14 @@ class Lookup:
         kept = (rough >= least - error).nonzero()[0]
         scores = self._some_scores(z, kept)
         nearest = int(scores.argmax())
-        task, best = int(self._task_of[kept[nearest]]), float(scores[nearest])
+        tasks = self._task_of[kept]
+        task, best = int(tasks[nearest]), float(scores[nearest])
         distance = float(z.dot(z)) - 2.0 * best
         if len(self.tasks) == 1:
             return Found(task, -1, best, math.inf, distance)
-        scores[self._task_of[kept] == task] = -math.inf
+        scores[tasks == task] = -math.inf
         second = int(scores.argmax())
-        return Found(task, int(self._task_of[kept[second]]), best, best - float(scores[second]), distance)
+        return Found(task, int(tasks[second]), best, best - float(scores[second]), distance)
 
     def given(self, row: Floats, task: int, position: int = 0) -> Found:
         """Look one vector up with its task given: the margin is negative where another task's score is better."""
@@ -362,7 +363,7 @@ class Lookup:
         """Of the clusters `kept`, to the bit those of `_cluster_scores`."""
         whole = np.zeros(-(-len(kept) // _BLOCK) * _BLOCK, np.intp)
         whole[: len(kept)] = kept
-        scores: Floats = self._clusters[whole].dot(z)[: len(kept)]
+        scores: Floats = self._clusters.take(whole, axis=0).dot(z)[: len(kept)]
         scores -= self._offset[kept]
         return scores
 
