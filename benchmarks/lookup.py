@@ -108,6 +108,7 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
         "exact_after_a_trunk_run_us": float(np.median(plain_wake)),
         "exact_in_a_loop_us": float(np.median(plain)),
         "through_the_table": lookup._rough is not None,
+        "recall_of_the_exact_answer": float((found.task == expected.task).mean()),
         "same_as_exact_to_the_bit": all(
             getattr(found, name).tobytes() == getattr(expected, name).tobytes() for name in vars(expected)
         ),
