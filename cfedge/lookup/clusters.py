@@ -313,8 +313,8 @@ class Lookup:
     def _one_of_many(self, z: Floats, position: int) -> Found:
         """`one`, through the rough table.
 
-        The clusters that are the best roughly of two tasks are scored exactly: the two best tasks score no less than the lower
-        of the two, so what is roughly below that by more than the error is out.
+        The two best tasks score no less than the lower of any two tasks' clusters, here the best roughly: the second of them is
+        scored exactly, the first is far better mostly. What is roughly below that by more than the error is out.
         """
         assert self._rough is not None
         rough, error = self._rough(z)
@@ -325,7 +325,7 @@ class Lookup:
         rough[span] = -math.inf
         rival = int(rough.argmax())
         rough[span] = own
-        least = min(float(self._clusters[one].dot(z)) - float(self._offset[one]) for one in (likely, rival))
+        least = min(float(rough[likely]) - error, float(self._clusters[rival].dot(z)) - float(self._offset[rival]))
         kept = (rough >= least - error).nonzero()[0]
         scores = self._some_scores(z, kept)
         nearest = int(scores.argmax())
