@@ -174,8 +174,9 @@ def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str,
     if not names:
         return [], []
     held_out = {name: workspace.held_out(name) for name in names}
-    router = route({name: workspace.signature(name) for name in names}, {name: one.features for name, one in held_out.items()})
-    answers = {name: router(one.features) for name, one in held_out.items()}
+    router, answers = route(
+        {name: workspace.signature(name) for name in names}, {name: one.features for name, one in held_out.items()}
+    )
     evidence = certify(answers, {name: one.best for name, one in held_out.items()}, router.first.directions)
     rows = []
     for name in names:

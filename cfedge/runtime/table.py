@@ -1,12 +1,14 @@
 """Score many clusters at once in int8: a quarter of the bytes that a product of float32 reads, with a bound on the error.
 
-The product is one node of ONNX Runtime, MatMulIntegerToFloat, in a graph that is written here: a device has no onnx package.
-Weights have 7 bits, so that no kernel of any CPU saturates.
+Two nodes of ONNX Runtime, DynamicQuantizeLinear and MatMulIntegerToFloat, in a graph that is written here: a device has no onnx
+package. One scale serves all clusters, as a scale of its own for each takes the product twice as long (docs/decisions/lookup.md). Weights have 7 bits, so that no kernel of any CPU saturates.
 
 Letters: C clusters, K directions.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +20,22 @@ __all__ = ["Int8Table"]
 Floats = NDArray[np.float32]
 
 _LARGEST = 63
-_FLOAT, _UINT8, _INT8 = 1, 2, 3  # TensorProto.DataType
-_TYPES = {np.dtype(np.float32): _FLOAT, np.dtype(np.uint8): _UINT8, np.dtype(np.int8): _INT8}
+#: What is smaller is 0.
+_TINY = 1e-12
+#: Of a step: what rounding a query's number leaves of it at most; ONNX Runtime divides in float32.
+_HALF = 0.5001
+_FLOAT, _INT8 = 1, 3  # TensorProto.DataType
+_TYPES = {np.dtype(np.float32): _FLOAT, np.dtype(np.int8): _INT8}
 
 
 class Int8Table:
     """The scores ``clusters z - offset``, about.
+
+    Each direction k has a scale d_k, its largest number in any cluster / 63, so that each uses all of the 7 bits: a cluster m is
+    d w + r, with integers w and what rounding leaves of it, r. A query's d z is t q + e in the same way, with 8 bits. So, by Cauchy
+    and Schwarz, with all clusters' |r| and |w| known, and |e_k| <= t / 2::
+
+        m z = t w q + r z + w e        |m z - t w q| <= |r| |z| + |w| t sqrt(K) / 2
 
     Parameters
     ----------
@@ -32,50 +44,60 @@ class Int8Table:
     """
 
     def __init__(self, clusters: Floats, offset: Floats) -> None:
-        limit = np.abs(clusters).max(axis=1, initial=0.0)
-        scale = np.where(limit > 1e-30, limit / _LARGEST, 1.0).astype(np.float32)
-        weight = np.rint(clusters / scale[:, None]).astype(np.int8)
-        self._half = float(scale.max()) / 2
-        self._sum = float(np.abs(clusters).sum(axis=1).max())
-        constants = {"weight": np.ascontiguousarray(weight.T), "scale": scale, "zero": np.array(128, np.uint8), "bias": -offset}
-        self._session = open_session(_graph(constants), "int8 table of clusters")
+        limit = np.abs(clusters).max(axis=0, initial=0.0)
+        self._scale = np.where(limit > _TINY, limit / _LARGEST, 1.0).astype(np.float32)
+        weight = np.rint(clusters / self._scale)
+        self._left = _longest(clusters - weight * self._scale)
+        self._half = _HALF * math.sqrt(len(limit)) * _longest(weight)
+        self._exactly = float(np.finfo(np.float32).eps) * (len(limit) + 16)
+        self._norm, self._offset = _longest(clusters), float(np.abs(offset).max(initial=0.0))
+        self._session = open_session(_graph(weight.astype(np.int8), -offset), "int8 table of clusters")
 
     def __call__(self, z: Floats) -> tuple[Floats, float]:
-        """Return the scores float32 [C] of one vector float32 [K], and how far each may be from the exact one, at most.
+        """Return the scores float32 [C] of one vector float32 [K], and how far each is from the one in float32 at most.
 
-        With z' and w' the rounded numbers: |z w - z' w'| <= |z|_1 max |w - w'| + |w|_1 max |z - z'| + K max |w - w'| max |z - z'|.
+        The bound adds what float32 itself rounds in K + 16 steps, here and there.
         """
-        size = np.abs(z)
-        limit = float(size.max(initial=0.0))
-        step = limit / 127 if limit > 1e-30 else 1.0
-        rounded = (np.rint(z / np.float32(step)) + 128).astype(np.uint8)
-        scores: Floats = self._session.run(None, {"z": rounded[None], "step": np.array(step, np.float32)})[0][0]
-        half = min(step / 2, limit)
-        error = float(size.sum()) * self._half + self._sum * half + len(z) * self._half * half
-        return scores, 1.01 * error + 1e-4
+        (scores,), step = self._session.run(["scores", "step"], {"z": (z * self._scale)[None]})
+        size = math.sqrt(z.dot(z))
+        error = self._left * size + self._half * float(step)
+        return scores, error + self._exactly * (error + self._norm * size + self._offset)
 
 
-def _graph(constants: dict[str, NDArray[np.generic]]) -> bytes:
-    """``z`` uint8 [1, K] and its ``step`` float32 -> scores float32 [1, C]: an ONNX model, field by field (onnx.proto)."""
-    names = ["z", "weight", "step", "scale", "zero", "", "bias"]
-    inputs = b"".join(_bytes(1, name.encode()) for name in names)
-    node = inputs + _bytes(2, b"scores") + _bytes(4, b"MatMulIntegerToFloat") + _bytes(7, b"com.microsoft")
-    columns = constants["scale"].shape[0]
-    rows = constants["weight"].shape[0]
-    graph = _bytes(1, node) + _bytes(2, b"table")
+def _longest(rows: Floats) -> float:
+    return math.sqrt(np.einsum("ck,ck->c", rows, rows).max(initial=0.0))
+
+
+def _graph(weight: NDArray[np.int8], bias: Floats) -> bytes:
+    """``z`` float32 [1, K] -> ``scores`` float32 [1, C] and ``step``: an ONNX model, field by field (onnx.proto)."""
+    columns, rows = weight.shape
+    constants: dict[str, NDArray[np.generic]] = {
+        "weight": np.ascontiguousarray(weight.T),
+        "one": np.array(1, np.float32),
+        "bias": bias,
+    }
+    graph = _bytes(2, b"table") + _node("DynamicQuantizeLinear", ["z"], ["rounded", "step", "zero"])
+    inputs = ["rounded", "weight", "step", "one", "zero", "", "bias"]
+    graph += _node("MatMulIntegerToFloat", inputs, ["scores"], "com.microsoft")
     for name, array in constants.items():
         dims = b"".join(_number(1, size) for size in array.shape)
         graph += _bytes(5, dims + _number(2, _TYPES[array.dtype]) + _bytes(8, name.encode()) + _bytes(9, array.tobytes()))
-    graph += _bytes(11, _value("z", _UINT8, (1, rows))) + _bytes(11, _value("step", _FLOAT, ()))
-    graph += _bytes(12, _value("scores", _FLOAT, (1, columns)))
+    graph += _bytes(11, _value("z", (1, rows)))
+    graph += _bytes(12, _value("scores", (1, columns))) + _bytes(12, _value("step", ()))
     opsets = _bytes(8, _bytes(1, b"") + _number(2, 17)) + _bytes(8, _bytes(1, b"com.microsoft") + _number(2, 1))
     return _number(1, 8) + _bytes(7, graph) + opsets
 
 
-def _value(name: str, kind: int, shape: tuple[int, ...]) -> bytes:
-    """A ValueInfoProto."""
+def _node(kind: str, inputs: list[str], outputs: list[str], domain: str = "") -> bytes:
+    """A NodeProto as the graph's field."""
+    names = b"".join(_bytes(1, name.encode()) for name in inputs) + b"".join(_bytes(2, name.encode()) for name in outputs)
+    return _bytes(1, names + _bytes(4, kind.encode()) + _bytes(7, domain.encode()))
+
+
+def _value(name: str, shape: tuple[int, ...]) -> bytes:
+    """A ValueInfoProto of float32."""
     dims = b"".join(_bytes(1, _number(1, size)) for size in shape)
-    return _bytes(1, name.encode()) + _bytes(2, _bytes(1, _number(1, kind) + _bytes(2, dims)))
+    return _bytes(1, name.encode()) + _bytes(2, _bytes(1, _number(1, _FLOAT) + _bytes(2, dims)))
 
 
 def _number(field: int, value: int) -> bytes:

@@ -192,7 +192,7 @@ class LearnedOrder:
         for count in range(1, len(self.order) + 1):
             seen = self._seen(count)
             names = [self.names[index] for index in seen]
-            router = route({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
+            router, _ = route({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
             found = router(self.test)
             looks, second = found.looks, np.array(seen)[found.runner_up]
             task = np.array(seen)[found.task]

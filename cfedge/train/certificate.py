@@ -12,6 +12,7 @@ Letters: N held-out examples of a task, T tasks.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -26,6 +27,7 @@ from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signatu
 from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 from cfedge.progress import Progress, Quiet
+from cfedge.runtime.table import Int8Table
 from cfedge.train.chernoff import Components, chernoff
 
 __all__ = ["Evidence", "Inspection", "Overlap", "certify", "inspect", "mixture_bounds", "overlaps", "route"]
@@ -176,15 +178,26 @@ def overlaps(
     return sorted(pairs, key=lambda one: (-max(one.share, one.taken / one.held_out), one.task, one.rival))
 
 
-def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> Router:
-    """Return the router that ships: the held-out inputs with the thinnest margins get a second look, and of them a third."""
-    router = Router(signatures)
+def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> tuple[Router, dict[str, Retrieval]]:
+    """Return the router that ships, and what it makes of each task's held-out inputs.
+
+    Those with the thinnest margins get a second look, and of them a third. Each look is taken once.
+    """
+    router = Router(signatures, table=Int8Table)
+    rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
+    found = [router.look(trunk) for trunk, _ in rows]
     if len(router.tasks) > 1:
-        rows = np.concatenate([pair.trunk for pair in held_out.values()])
-        router.second = _quantile([router.look(row) for row in rows], SECOND_LOOK_SHARE)
-        again = [one for one in (router.look(row) for row in rows) if one.looks == 2]
+        router.second = _quantile(found, SECOND_LOOK_SHARE)
+        thin = [index for index, one in enumerate(found) if one.margin < router.second]
+        for index in thin:
+            found[index] = router.look_again(rows[index][0], None)
+        again = [found[index] for index in thin]
         router.third = _quantile(again, min(1.0, THIRD_LOOK_SHARE * len(rows) / len(again))) if again else 0.0
-    return router
+        for index in thin:
+            if router.is_open(found[index]):
+                found[index] = router.look_again(*rows[index])
+    answers = iter(found)
+    return router, {name: Retrieval.stacked(list(itertools.islice(answers, len(pair.trunk)))) for name, pair in held_out.items()}
 
 
 def _quantile(found: list[Found], share: float) -> float:

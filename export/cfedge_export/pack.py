@@ -62,13 +62,10 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
             raise WorkspaceError(
                 f"task {name!r}: expected backbone {backbone.digest[:12]}, found {task.record.base[:12]}; learn it again with --replace"
             )
-    held_out = {name: task.held_out.features for name, task in learned.items()}
-    router = route({name: task.signature for name, task in learned.items()}, held_out)
-    evidence = certify(
-        {name: router(held_out[name]) for name in learned},
-        {name: task.held_out.best for name, task in learned.items()},
-        router.first.directions,
+    router, found = route(
+        {name: task.signature for name, task in learned.items()}, {name: task.held_out.features for name, task in learned.items()}
     )
+    evidence = certify(found, {name: task.held_out.best for name, task in learned.items()}, router.first.directions)
     objects: dict[str, bytes] = {}
 
     def keep(data: bytes) -> FileRef:

@@ -191,6 +191,20 @@ def test_chosen_tasks_are_scored_as_all_are() -> None:
         assert square == same_square
 
 
+def test_the_best_tasks_are_the_largest_scores_and_the_first_of_equal_ones() -> None:
+    rng = np.random.default_rng(15)
+    twin = make_signature(rng)
+    lookup = Lookup({f"task {task:02}": make_signature(rng) if task % 3 else twin for task in range(30)})
+    for row in make_features(rng):
+        every, square = lookup.of_tasks(row)
+        for count in (1, 4, 16, 29):
+            among, scores, same_square = lookup.best_tasks(row, count)
+            assert among == sorted(np.argsort(-every, kind="stable")[:count].tolist())
+            assert scores.tobytes() == every[among].tobytes()
+            assert square == same_square
+        assert lookup.best_tasks(row, 30)[0] is None
+
+
 def test_a_given_task_is_scored_against_the_best_other_one() -> None:
     rng = np.random.default_rng(14)
     lookup = Lookup({f"task {task}": make_signature(rng) for task in range(5)})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
-from cfedge.lookup import Looks, Lookup, Pair, Signature
+from cfedge.lookup import Found, Looks, Lookup, Pair, Router, Signature
 from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.novelty import HEAD_WEIGHT
 from cfedge.train.certificate import ALPHA, Evidence, Overlap, _status, certify, inspect, mixture_bounds, overlaps, route
@@ -388,8 +389,7 @@ def test_the_nearest_rival_is_the_one_with_the_nearest_cluster_and_a_single_task
 def overlapping(
     twins: Mapping[str, Looks], held_out: Mapping[str, Pair], of: list[str]
 ) -> tuple[list[Overlap], dict[str, Evidence]]:
-    router = route(twins, held_out)
-    found = {name: router(pair) for name, pair in held_out.items()}
+    router, found = route(twins, held_out)
     evidence = certify(found, {name: np.zeros(len(pair.trunk), np.float32) for name, pair in held_out.items()}, 1)
     return overlaps(router, found, evidence, of), evidence
 
@@ -464,6 +464,34 @@ def test_degenerate_tasks_have_finite_bounds() -> None:
     bounds = mixture_bounds(signatures)
     assert all(np.isfinite(bound) and bound >= 0 for bound in bounds.values())
     assert bounds["a"] >= 1  # b is the same
+
+
+def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(14)
+    means = rng.normal(size=(4, 2, 16))
+    looks, held_out = {}, {}
+    for task in range(4):
+        draws = np.repeat(means[task], 30, axis=0) + rng.normal(size=(60, 16)) * 1.5
+        x = (draws / np.linalg.norm(draws, axis=1, keepdims=True)).astype(np.float32)
+        looks[f"task {task}"] = learn_looks(Pair(x[::2], x[::2]), np.arange(30) // 15)
+        held_out[f"task {task}"] = Pair(x[1::2], x[1::2])
+    taken: list[str] = []
+
+    def counted(name: str, look: Callable[..., Found]) -> Callable[..., Found]:
+        return lambda *inputs: taken.append(name) or look(*inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lookup, "one", counted("first", Lookup.one))
+        patch.setattr(Router, "look_again", counted("further", Router.look_again))
+        router, found = route(looks, held_out)
+    assert list(found) == list(held_out)
+    for name, pair in held_out.items():
+        answers = router(pair)
+        for field in fields(answers):
+            assert getattr(answers, field.name).tobytes() == getattr(found[name], field.name).tobytes()
+    counts = np.concatenate([one.looks for one in found.values()])
+    assert taken.count("first") == len(counts) == 120
+    assert taken.count("further") == (counts - 1).sum() > 18
 
 
 def test_a_thousand_tasks_are_certified_and_inspected() -> None:
