@@ -23,7 +23,7 @@ from sklearn.mixture import BayesianGaussianMixture
 
 from cfedge.lookup import Lookup, Signature
 from cfedge.lookup.clusters import MIN_SPREAD
-from cfedge.train.signature import signature
+from cfedge.train.signature import signature, whole
 
 __all__ = ["RULES", "Rule", "Scorer", "Statistics"]
 
@@ -52,11 +52,7 @@ def _ordered(tasks: Mapping[str, Statistics]) -> list[Statistics]:
 
 @dataclass(frozen=True)
 class ClassClusters:
-    """The first look that ships: one cluster a class, one shared covariance, shrunk; None: by the lookup's own rule.
-
-    With `shrinkage` near 0, all directions and one task this is linear discriminant analysis; over tasks with an averaged
-    covariance it is EPI's (Wang et al. 2023, ACL).
-    """
+    """The first look that ships: one cluster a class, one shared covariance, shrunk; None: by the lookup's own rule."""
 
     shrinkage: float | None = None
     min_spread: float = MIN_SPREAD
@@ -71,7 +67,34 @@ class ClassClusters:
 
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the cluster scores."""
-        wrapped = {name: Signature.from_arrays(one, name, one["means"].shape[1]) for name, one in tasks.items()}
+        wrapped = {name: Signature.from_arrays(one, name, len(one["diagonal"])) for name, one in tasks.items()}
+        return Lookup(wrapped, shrinkage=self.shrinkage, min_spread=self.min_spread).cluster_scores
+
+
+@dataclass(frozen=True)
+class Discriminants(ClassClusters):
+    """The same in all directions, from statistics that nothing was left out of: a baseline is not held to what a signature weighs.
+
+    It is shrunk linear discriminant analysis; with `shrinkage` near 0 and its covariance over tasks, EPI (Wang et al. 2023, ACL).
+    """
+
+    min_spread: float = 0.0
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        """Return counts, means [C, D], the triangular root [D, D] of the scatter, or fewer rows, and the sum of |r|^4."""
+        exact = whole(features, classes)
+        root: NDArray[np.float64] = np.asarray(np.linalg.qr(exact.factor, mode="r"))
+        return {"counts": exact.counts, "means": exact.means, "root": root, "quartic": np.array([exact.quartic])}
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        """Return the cluster scores."""
+        wrapped = {
+            name: Signature(
+                one["counts"].astype(np.int64), one["means"].astype(np.float64), one["root"].astype(np.float64),
+                np.zeros(one["means"].shape[1], np.float32), float(one["quartic"][0]),
+            )
+            for name, one in tasks.items()
+        }  # fmt: skip
         return Lookup(wrapped, shrinkage=self.shrinkage, min_spread=self.min_spread).cluster_scores
 
 
@@ -214,10 +237,10 @@ def _ridge(gram: NDArray[np.generic], sums: NDArray[np.generic], strength: float
 
 RULES: dict[str, Rule] = {
     "class-clusters": ClassClusters(),
-    "LDA": ClassClusters(min_spread=0.0),
+    "LDA": Discriminants(),
     "nearest-mean": NearestMean(),
     "k-means": KMeansCentroids(),
     "mixture": Mixture(),
-    "epi": ClassClusters(shrinkage=1e-3, min_spread=0.0),
+    "epi": Discriminants(shrinkage=1e-3),
     "random-features": RandomFeatures(),
 }
