@@ -20,7 +20,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,6 +102,8 @@ class Store:
         StorageError
             The disk refused, or `folder` holds something else.
         """
+        import secrets  # some milliseconds, which engines need not wait for
+
         if cls.exists(folder):
             found = cls(folder)
             if found.channel != channel:
