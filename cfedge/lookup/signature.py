@@ -179,8 +179,8 @@ class Looks:
         counts = np.bincount(self.owners, self.fine.counts).astype(np.int64)
         width = self.tail.means.shape[1]
         fine = self.fine.means[:, :width].astype(np.float64)
-        means = np.zeros((len(counts), fine.shape[1]))
-        np.add.at(means, self.owners, fine * self.fine.counts[:, None])
+        first = np.flatnonzero(np.diff(self.owners, prepend=-1))  # cluster of each class
+        means = np.add.reduceat(fine * self.fine.counts[:, None], first)
         means /= counts[:, None]
         between = np.sqrt(self.fine.counts)[:, None] * (fine - means[self.owners])
         factor = self.fine.factor[:, :width].astype(np.float64)
