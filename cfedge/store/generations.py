@@ -51,6 +51,8 @@ class Pointer:
 
 @dataclass(frozen=True)
 class _Facts:
+    """What a store is, written once."""
+
     channel: str
     device: str
     schema: int
