@@ -258,7 +258,7 @@ def _header(data: bytes, what: str) -> dict[str, Any]:
 
 def _bytes(path: Path, role: str, limit: int) -> bytes:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
             raise DamagedError(f"{path} ({role}): expected a file, found a folder or device; get the bundle again")
         with path.open("rb") as file:
             data = file.read(limit + 1)

@@ -67,7 +67,7 @@ class TextPreprocessor:
         if words is not None:
             self._before, self._after = words.before, words.after
             self._short = min(words.longest, max_tokens - len(words.before) - len(words.after))
-            self._pieces = lru_cache(_WORDS_KEPT)(words)
+            self._pieces = lru_cache(_WORDS_KEPT)(words.pieces)
         if words is None or not passed:
             _ = self._tokenizer
 

@@ -76,7 +76,7 @@ class WordPiece(NamedTuple):
     before: list[int]
     after: list[int]
 
-    def __call__(self, word: str) -> list[int]:
+    def pieces(self, word: str) -> list[int]:
         """Return the ids of one plain word in lower case: the longest pieces from its start on."""
         whole = self.ids.get(word)
         if whole is not None:
@@ -128,10 +128,10 @@ def _wordpiece(found: dict[str, Any], ids: dict[str, int] | Vocabulary) -> WordP
     if not all(_stands_out(token) for token in found["added_tokens"]):
         return None
     before, after = _around(found["post_processor"])
-    unknown = ids.get(model["unk_token"])
-    if unknown is None:
+    unknown, longest = ids.get(model["unk_token"]), model["max_input_chars_per_word"]
+    if unknown is None or not isinstance(longest, int):
         return None
-    return WordPiece(ids, model["continuing_subword_prefix"], unknown, model["max_input_chars_per_word"], before, after)
+    return WordPiece(ids, model["continuing_subword_prefix"], unknown, longest, before, after)
 
 
 def _stands_out(token: dict[str, Any]) -> bool:
