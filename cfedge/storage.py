@@ -2,7 +2,8 @@
 
 Rules: write beside the target under a temporary name, fsync, rename, fsync the folder. An interrupted or refused write
 leaves the old state and no temporary file; one that is killed leaves the old or the new state, and a temporary one beside it.
-What is written, and where, is for the callers to say.
+What is written, and where, is for the callers to say. What only writers need is imported where they need it: engines import this
+module too, and start sooner.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +30,8 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     StorageError
         The disk refused; `path` is as it was.
     """
+    import tempfile
+
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
@@ -68,6 +69,9 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
     StorageError
         `target` exists and `replace` is false, or the disk refused.
     """
+    import shutil
+    import tempfile
+
     if os.path.lexists(target) and not replace:
         raise StorageError(f"{target}: expected a name that is free, found something there; choose another name or remove it")
     temporary: Path | None = None
@@ -118,6 +122,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def remove_leftovers(folder: Path) -> None:
     """Delete what writers that were killed left in `folder`; no other writer may be at work there."""
+    import shutil
+
     with contextlib.suppress(OSError):
         names = os.listdir(folder)  # noqa: PTH208 - of tens of thousands of files, by far the quickest
         for path in [folder / name for name in names if name.startswith(_TEMPORARY)]:
@@ -133,6 +139,9 @@ def _swap(new: Path, target: Path) -> None:
     In one step where the system has one; otherwise there is no `target` for an instant, and a process that is killed then leaves it
     in a temporary folder beside.
     """
+    import shutil
+    import tempfile
+
     if _exchanged(new, target):
         return  # what was there is `new` now, which goes with the temporary folder
     aside = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=target.parent)) / "old"
@@ -180,6 +189,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError:
+    import shutil
+
     wanted = f"to write {size_bytes} bytes" if size_bytes is not None else "to write"
     try:
         free = f"{shutil.disk_usage(path.parent).free} bytes are free"

@@ -125,6 +125,27 @@ def test_import_cfedge_brings_nothing_heavy() -> None:
     assert set(json.loads(done.stdout)) & (HEAVY | {"tokenizers", "rich", "typer"}) == set()
 
 
+_OPENED = """
+import json, sys
+from cfedge import Engine
+Engine.open(sys.argv[1]).predict(["crimson please"])
+print(json.dumps(sorted(sys.modules)))
+"""
+#: What writers, provers, syncs, profiles and commands need, and an engine that opens what has passed does not (cold-start.md).
+LATER = {
+    "cfedge.cli", "cfedge.device.board", "cfedge.device.profile", "importlib.metadata", "numpy.ma", "rich", "secrets", "shutil",
+    "subprocess", "tempfile", "tomllib", "typer",
+}  # fmt: skip
+
+
+def test_an_engine_that_has_passed_here_opens_without_what_it_does_not_need(tiny_bundle: Path) -> None:
+    found = []
+    for _ in range(2):  # the first one starts a child
+        done = subprocess.run([sys.executable, "-c", _OPENED, str(tiny_bundle)], capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+    assert set(found) & LATER == set()
+
+
 _BARRED = """
 import sys
 from cfedge.demo.device import Barrier

@@ -1,19 +1,19 @@
-"""The machine: what its kernel says (`board`), what a measurement records (`probe`), what is known of boards (`profile`),
-the memory of this process (`memory`).
+"""The machine: what its kernel says (`board`, of its processor alone `cpu`), what a measurement records (`machine`), what
+is known of boards (`profile`), the memory of this process (`memory`).
 
-A profile only sets budgets; flags are probed. Reading a bundle or running a graph is for others; `cfedge.doctor` judges. Profiles
-are imported when they are first asked for: an engine needs none to open.
+A profile only sets budgets; flags are probed. Reading a bundle or running a graph is for others; `cfedge.doctor` judges. All is
+imported when it is first asked for: an engine needs little of it to open.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cfedge.device.board import Board, read_board
-from cfedge.device.memory import peak_rss_bytes
-from cfedge.device.probe import Machine, here, probe, usable_cores
-
 if TYPE_CHECKING:
+    from cfedge.device.board import Board, read_board
+    from cfedge.device.machine import Machine, here, probe, usable_cores
+    from cfedge.device.memory import peak_rss_bytes
     from cfedge.device.profile import Figure, Profile, contradictions, known_profile, load_profile, profiles
 
 __all__ = [
@@ -32,10 +32,15 @@ __all__ = [
     "usable_cores",
 ]
 
+_ELSEWHERE = {
+    "board": ("Board", "read_board"),
+    "machine": ("Machine", "here", "probe", "usable_cores"),
+    "memory": ("peak_rss_bytes",),
+}
+
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from cfedge.device import profile
-
-        return getattr(profile, name)
+        home = next((module for module, names in _ELSEWHERE.items() if name in names), "profile")
+        return getattr(import_module(f"cfedge.device.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,22 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Board", "FLAGS", "Heat", "Speed", "darwin_board", "read_board"]
+from cfedge.device.cpu import FLAGS, cpu_entries, cpu_flags, cpu_name
 
-#: CPU flags that say something about int8 products or about which builds run, as Linux spells them.
-FLAGS = (
-    "sse4_2", "avx", "fma", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8",
-    "asimd", "atomics", "asimdhp", "asimddp", "i8mm", "sve",
-)  # fmt: skip
-
-#: ``CPU part`` of Arm's own cores (``CPU implementer`` 0x41) that the boards in devices/ and their kin have.
-_ARM_PARTS = {
-    "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd0d": "Cortex-A77",
-    "0xd40": "Neoverse-V1", "0xd41": "Cortex-A78", "0xd42": "Cortex-A78AE", "0xd44": "Cortex-X1", "0xd46": "Cortex-A510",
-    "0xd47": "Cortex-A710", "0xd48": "Cortex-X2", "0xd49": "Neoverse-N2", "0xd4d": "Cortex-A715", "0xd4e": "Cortex-X3",
-    "0xd4f": "Neoverse-V2",
-}  # fmt: skip
+__all__ = ["Board", "Heat", "Speed", "darwin_board", "read_board"]
 
 #: macOS: ``sysctl`` names of features, and what Linux calls them.
 _DARWIN_FLAGS = {
@@ -126,15 +113,15 @@ def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
     """
     if system == "Darwin":
         return darwin_board(_read(root, "sysctl.txt") or _sysctl(), machine)
-    entries = _cpu_entries(_read(root, "proc/cpuinfo") or "")
+    entries = cpu_entries(_read(root, "proc/cpuinfo") or "")
     memory = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _read(root, "proc/meminfo") or "", re.MULTILINE))
     limit, quota = _cgroup(root)
     return Board(
         machine=machine,
         system=system,
         model=_model(root, entries),
-        cpu=_cpu_name(entries),
-        flags=_flags(entries),
+        cpu=cpu_name(entries),
+        flags=cpu_flags(entries),
         cores=_cpu_list(_read(root, "sys/devices/system/cpu/present")) or sum("processor" in entry for entry in entries) or None,
         memory_bytes=_kib(memory.get("MemTotal")),
         available_bytes=_kib(memory.get("MemAvailable")),
@@ -211,36 +198,6 @@ def _cpu_list(text: str | None) -> int | None:
         return None
     spans = (part.partition("-") for part in text.strip().split(","))
     return sum(max(0, int(last or first) - int(first) + 1) for first, _, last in spans) or None
-
-
-def _cpu_entries(cpuinfo: str) -> list[dict[str, str]]:
-    entries: list[dict[str, str]] = []
-    for block in re.split(r"\n\s*\n", cpuinfo):
-        pairs = (line.split(":", 1) for line in block.splitlines() if ":" in line)
-        entry = {name.strip(): value.strip() for name, value in pairs}
-        if entry:
-            entries.append(entry)
-    return entries
-
-
-def _cpu_name(entries: Sequence[dict[str, str]]) -> str | None:
-    """Return Arm's names of the cores, as some kernels say no more than "ARMv8 Processor"; else the model's name."""
-    parts = {
-        _ARM_PARTS[entry["CPU part"]]
-        for entry in entries
-        if entry.get("CPU implementer") == "0x41" and entry.get("CPU part") in _ARM_PARTS
-    }
-    if parts:
-        return " + ".join(sorted(parts))
-    return next((entry["model name"] for entry in entries if entry.get("model name")), None)
-
-
-def _flags(entries: Sequence[dict[str, str]]) -> tuple[str, ...] | None:
-    listed = [set((entry.get("flags") or entry["Features"]).split()) for entry in entries if {"flags", "Features"} & set(entry)]
-    if not listed:
-        return None
-    everywhere = set.intersection(*listed)
-    return tuple(flag for flag in FLAGS if flag in everywhere)
 
 
 def _model(root: Path, entries: Sequence[dict[str, str]]) -> str | None:

@@ -28,8 +28,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from cfedge.device.board import FLAGS, Board
-from cfedge.device.probe import here
+from cfedge.device.board import Board
+from cfedge.device.cpu import FLAGS
+from cfedge.device.machine import here
 from cfedge.errors import UsageError
 
 if sys.version_info >= (3, 11):

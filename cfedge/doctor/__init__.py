@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.device.board import Board
-from cfedge.device.probe import here
+from cfedge.device.machine import here
 from cfedge.device.profile import profiles
 from cfedge.doctor.checks import Check, judge
 from cfedge.doctor.child import Trial, try_out

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from cfedge.device.probe import usable_cores
+from cfedge.device.machine import usable_cores
 
 __all__ = ["Host", "name_libc", "read_host"]
 

@@ -65,6 +65,10 @@ SHRINKAGE_FACTOR = 4.0
 MIN_SPREAD = 0.1
 
 
+#: Tasks whose factors are multiplied in one product: of ten it takes half the time of ten products, and some megabytes.
+_AT_ONCE = 16
+
+
 @dataclass(frozen=True)
 class Retrieval:
     """The lookup's answer for B inputs.
@@ -397,10 +401,11 @@ def shared_covariance(signatures: list[Signature], shrinkage: float | None) -> t
     """
     width = signatures[0].means.shape[1]
     scatter = np.zeros((width, width))
+    for start in range(0, len(signatures), _AT_ONCE):
+        factor = np.concatenate([one.factor for one in signatures[start : start + _AT_ONCE]]).astype(np.float64, copy=False)
+        scatter += factor.T @ factor
     examples, quartic = 0.0, 0.0
     for one in signatures:
-        factor = one.factor.astype(np.float64)
-        scatter += factor.T @ factor
         scatter[np.diag_indices(width)] += one.diagonal
         examples += float(one.counts.sum())
         quartic += one.quartic

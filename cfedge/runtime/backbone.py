@@ -46,10 +46,10 @@ class Encoded(NamedTuple):
 
 
 class Trunk:
-    """The shared, never adapted blocks, with the tokenizer before them."""
+    """The shared, never adapted blocks, with the tokenizer before them; for `passed` see `TextPreprocessor`."""
 
-    def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1) -> None:
-        self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens)
+    def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1, passed: bool = False) -> None:
+        self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens, passed=passed)
         self._session = open_session(model, "trunk", threads=threads)
         self._width = width = backbone.width
         check_interface(

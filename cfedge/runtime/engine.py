@@ -121,8 +121,8 @@ class Engine:
     like
         An engine to share sessions and tasks with, as far as they are the same.
     passed
-        This machine has answered the bundle's golden vectors, and with them every adapter has been read once: each is now read
-        when it is first needed. Otherwise all are read now.
+        This machine has answered the bundle's golden vectors, and with them tokenizer and adapters have been read once: each is now
+        read when it is first needed. Otherwise all are read now.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class Engine:
         if like is not None:
             self._trunk, self._tail, self._disk, self._depth = like._trunk, like._tail, like._disk, like._depth
         else:
-            self._open_backbone(bundle.objects)
+            self._open_backbone(bundle.objects, passed=passed)
             self._disk = bundle.objects.on_disk() if isinstance(bundle.objects, Objects) else None
         self.adapters: Adapters = Adapters(backbone, adapter_bytes, None if like is None else like.adapters)
         self._tasks: dict[str, _Loaded] = {}
@@ -179,10 +179,11 @@ class Engine:
         self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name] for name in self.tasks]
 
-    def _open_backbone(self, objects: Mapping[str, bytes]) -> None:
+    def _open_backbone(self, objects: Mapping[str, bytes], *, passed: bool) -> None:
         threads, _, backbone = self._settings
         trunk, tail, tokenizer = (objects[ref.sha256] for ref in (backbone.trunk, backbone.tail, backbone.tokenizer))
-        self._trunk, self._tail = Trunk(trunk, tokenizer, backbone, threads=threads), Tail(tail, backbone, threads=threads)
+        self._trunk = Trunk(trunk, tokenizer, backbone, threads=threads, passed=passed)
+        self._tail = Tail(tail, backbone, threads=threads)
         self._depth = fork.depth
 
     def _make_router(self) -> Router:
@@ -200,7 +201,7 @@ class Engine:
                     "from a folder"
                 )
             self.adapters, self.router = self.adapters.copy(), self._make_router()  # its table is a session too
-            self._open_backbone(self._disk)
+            self._open_backbone(self._disk, passed=True)  # in the parent
 
     def _loaded(self, bundle: Bundle, task: Task, like: Engine | None, *, passed: bool) -> _Loaded:
         """Read a task's files, or take them over from `like` where they are the same."""
@@ -273,10 +274,13 @@ class Engine:
         return self._of_store(self._store, *self._settings[:2], self)
 
     def warm_up(self) -> None:
-        """Do now what the first inputs would wait for: the further looks' directions, some 50 ms with ten tasks, and one answer."""
+        """Do now what the first inputs would wait for: the further looks' directions, some 50 ms with ten tasks, and two answers.
+
+        One is to a text for which the whole tokenizer is read, some 20 ms.
+        """
         if len(self.tasks) > 1:
             _ = self.router.fine, self.router.tail
-        self.predict(["warm up"])
+        self.predict(["warm up", "w\u00e4rmer"])
 
     @classmethod
     def _of_store(cls, store: Store, threads: int, adapter_bytes: int | None, like: Engine | None = None) -> Engine:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
 from cfedge.bundle.manifest import Manifest, canonical_json
-from cfedge.device import probe
+from cfedge.device.cpu import this_cpu
 from cfedge.errors import IncompatibleError
 from cfedge.runtime.preprocess import tokenizers_version
 from cfedge.runtime.session import RUNTIME_VERSION
@@ -81,9 +81,9 @@ def note_passed(manifest: Manifest, threads: int) -> None:
 
 
 def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
-    machine = probe()
+    cpu = this_cpu()
     content = canonical_json({
-        "cfedge": __version__, "bundle": manifest.digest, "cpu": [machine.machine, machine.cpu, *machine.flags],
+        "cfedge": __version__, "bundle": manifest.digest, "cpu": [cpu.machine, cpu.name, *cpu.flags],
         "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": tokenizers_version(), "threads": threads,
     })  # fmt: skip
     return _cache() / "passed" / hashlib.sha256(content).hexdigest(), content

@@ -5,24 +5,26 @@ Letters: S sequence.
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import re
-from functools import lru_cache
+import sys
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, MissingExtraError
+from cfedge.runtime.wordpiece import PLAIN, read_wordpiece
 
 if TYPE_CHECKING:
-    from tokenizers import AddedToken, Tokenizer
-    from tokenizers.normalizers import Normalizer
+    from tokenizers import Tokenizer
 
 __all__ = ["TextPreprocessor", "Tokens", "tokenizers_version"]
 
-#: Texts that BERT's rules split in an obvious way: runs of letters and digits, and marks that stand alone.
-_PLAIN = re.compile(r"[A-Za-z0-9 '.,?!-]+").fullmatch
 _WORDS = re.compile(r"[a-z0-9]+|['.,?!-]").findall
 #: One or two megabytes.
 _WORDS_KEPT = 4096
@@ -39,7 +41,7 @@ class TextPreprocessor:
     """The tokenizer of a bundle.
 
     Of short plain texts each word is tokenized once and remembered, which gives the same ids in half the time
-    (docs/decisions/latency.md); everything else goes through the tokenizer as it is.
+    (docs/decisions/latency.md); everything else goes through the package tokenizers.
 
     Parameters
     ----------
@@ -47,17 +49,37 @@ class TextPreprocessor:
         Bytes of a Hugging Face ``tokenizer.json``.
     max_tokens
         Longer texts are cut to this many tokens; `Tokens.truncated` says so.
+    passed
+        This machine has read these bytes with the package before: it reads them again for the first text that is not plain.
+        Otherwise it does so now.
+
+    Raises
+    ------
+    IncompatibleError
+        The package cannot read them.
     """
 
-    def __init__(self, tokenizer: bytes, max_tokens: int) -> None:
+    def __init__(self, tokenizer: bytes, max_tokens: int, *, passed: bool = False) -> None:
+        self._bytes, self._max_tokens = tokenizer, max_tokens
+        words = read_wordpiece(tokenizer)
+        #: Of texts that are tokenized word by word: so short that nothing is truncated and no word too long.
+        self._short = 0
+        if words is not None:
+            self._before, self._after = words.before, words.after
+            self._short = min(words.longest, max_tokens - len(words.before) - len(words.after))
+            self._pieces = lru_cache(_WORDS_KEPT)(words.pieces)
+        if words is None or not passed:
+            _ = self._tokenizer
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
         try:
-            self._tokenizer = _package().Tokenizer.from_str(tokenizer.decode("utf-8"))
+            tokenizer: Tokenizer = _package().Tokenizer.from_str(self._bytes.decode("utf-8"))
         except Exception as error:  # tokenizers raises plain Exception
             raise IncompatibleError(f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again") from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_tokens)
-        self._before, self._after, self._short = _frame(self._tokenizer, max_tokens)
-        self._pieces = lru_cache(_WORDS_KEPT)(self._tokenize_word)
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self._max_tokens)
+        return tokenizer
 
     def __call__(self, text: str, position: int = 0) -> Tokens:
         """Tokenize one text.
@@ -67,7 +89,7 @@ class TextPreprocessor:
         InputError
             It is not a text, is empty, or holds lone surrogates (its bytes were not valid UTF-8).
         """
-        if isinstance(text, str) and len(text) <= self._short and _PLAIN(text):
+        if isinstance(text, str) and len(text) <= self._short and PLAIN(text):
             ids = [one for word in _WORDS(text.lower()) for one in self._pieces(word)]
             if ids:
                 return Tokens(np.array([[*self._before, *ids, *self._after]], np.int64), truncated=False)
@@ -85,19 +107,22 @@ class TextPreprocessor:
             ) from error
         return Tokens(np.array(encoding.ids, np.int64)[None], bool(encoding.overflowing))
 
-    def _tokenize_word(self, word: str) -> list[int]:
-        whole: int | None = self._tokenizer.token_to_id(word)
-        return self._tokenizer.encode(word, add_special_tokens=False).ids if whole is None else [whole]
-
 
 def tokenizers_version() -> str:
-    """Return the version of the package tokenizers.
+    """Return the version of the package tokenizers, which is not imported for that where its installer left it beside.
 
     Raises
     ------
     MissingExtraError
         It is not installed.
     """
+    spec = None if "tokenizers" in sys.modules else importlib.util.find_spec("tokenizers")
+    if spec is not None and spec.origin is not None:
+        with contextlib.suppress(OSError):
+            names = os.listdir(Path(spec.origin).parent.parent)  # noqa: PTH208 - a tenth of Path.glob's time
+            found = [name for name in names if name.startswith("tokenizers-") and name.endswith(".dist-info")]
+            if len(found) == 1:
+                return found[0].removeprefix("tokenizers-").removesuffix(".dist-info")
     version: str = _package().__version__
     return version
 
@@ -109,34 +134,3 @@ def _package() -> Any:
     except ImportError as error:
         raise MissingExtraError("text input needs the package tokenizers: pip install 'cfedge[text]'") from error
     return tokenizers
-
-
-def _frame(tokenizer: Tokenizer, max_tokens: int) -> tuple[list[int], list[int], int]:
-    """The ids that `tokenizer` puts before and after a text, and up to how many characters its words can be tokenized apart.
-
-    That number is 0 for any but a lower-casing BERT tokenizer. It is small enough that nothing is truncated and that no word is
-    too long for WordPiece.
-    """
-    from tokenizers import models, normalizers, pre_tokenizers
-
-    model, normalizer = tokenizer.model, tokenizer.normalizer
-    word = next((word for word in ("a", "the", "is") if tokenizer.token_to_id(word) is not None), None)
-    if (
-        word is None
-        or not isinstance(model, models.WordPiece)
-        or not (isinstance(normalizer, normalizers.BertNormalizer) and normalizer.lowercase)
-        or not isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
-        or any(_PLAIN(_as_matched(token, normalizer)) for token in tokenizer.get_added_tokens_decoder().values())
-    ):
-        return [], [], 0
-    own, around = tokenizer.token_to_id(word), tokenizer.encode(word).ids
-    if around.count(own) != 1:
-        return [], [], 0
-    at = around.index(own)
-    return around[:at], around[at + 1 :], max(0, min(model.max_input_chars_per_word, max_tokens - len(around) + 1))
-
-
-def _as_matched(token: AddedToken, normalizer: Normalizer) -> str:
-    """The text in which `tokenizers` finds an added token: normalized like the input, or as it is."""
-    content: str = normalizer.normalize_str(token.content) if token.normalized else token.content
-    return content

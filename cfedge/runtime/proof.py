@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ import cfedge.errors
 from cfedge.bundle.files import Bundle, load_note, read
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Manifest
-from cfedge.device import probe
 from cfedge.errors import CfedgeError, IncompatibleError, InputError, MachineError
 from cfedge.runtime.golden import Answering, check_golden, has_passed, note_passed
 from cfedge.store import Store
@@ -88,6 +85,8 @@ def prove(
     MachineError
         No child could be started.
     """
+    from cfedge.device import probe  # as with subprocess, below
+
     limits = limits or LIMITS
     limit_s = limits.start_s + limits.task_s * len(manifest.tasks)
     size = sum({ref.sha256: ref.size for ref in manifest.files().values()}.values())
@@ -136,6 +135,8 @@ def _longest(bundle: Bundle) -> str:
 
 
 def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, Any]:
+    import subprocess  # some milliseconds, which a bundle that has passed need not wait for
+
     if not sys.executable or getattr(sys, "frozen", False):  # a program that is no Python would start itself
         raise MachineError(
             f"{folder}: expected a Python to try it with in a child process, found none here; open it once on this machine with: "
@@ -169,6 +170,8 @@ def _stopped(folder: Path, found: str) -> IncompatibleError:
 
 
 def _named(number: int) -> str:
+    import signal
+
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -20,7 +20,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +51,8 @@ class Pointer:
 
 @dataclass(frozen=True)
 class _Facts:
+    """What a store is, written once."""
+
     channel: str
     device: str
     schema: int
@@ -103,6 +104,8 @@ class Store:
         StorageError
             The disk refused, or `folder` holds something else.
         """
+        import secrets  # some milliseconds, which engines need not wait for
+
         if cls.exists(folder):
             found = cls(folder)
             if found.channel != channel:

@@ -7,7 +7,8 @@ import pytest
 from boards.fake import NAMES, unpack
 
 from cfedge.device import Board, read_board
-from cfedge.device.board import FLAGS, Heat, Speed
+from cfedge.device.board import Heat, Speed
+from cfedge.device.cpu import FLAGS
 
 
 def _with(root: Path, **files: str) -> Board:

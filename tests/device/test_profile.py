@@ -9,7 +9,7 @@ import pytest
 from boards.fake import NAMES, load
 
 from cfedge.device import Board, contradictions, load_profile, profiles, read_board
-from cfedge.device.board import FLAGS
+from cfedge.device.cpu import FLAGS
 from cfedge.device.profile import MEMORY_SEEN, parse_profile
 from cfedge.errors import UsageError
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import Lookup, Retrieval, Signature
-from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail
+from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail, shared_covariance
 from cfedge.lookup.packing import from_first, on_grid
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
@@ -133,6 +133,15 @@ def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(distance
     assert (answer.task == expected.argmax(axis=1))[clear].all()
     assert (lookup.cluster_scores(inputs.astype(np.float32)).argmax(axis=1) == expected.argmax(axis=1))[clear].all()
     assert len(set(answer.task.tolist())) == 6
+
+
+def test_the_shared_covariance_is_that_of_all_tasks_however_many_are_multiplied_at_once() -> None:
+    clusters = make_clusters(np.random.default_rng(4), classes=40, pairs=3, width=8, distance=2.0)
+    tasks = list(clusters.tasks(1).values())
+    found, _ = shared_covariance(tasks, 0.0)
+    scatter = clusters.residuals.T @ clusters.residuals
+    level = np.trace(scatter) / len(clusters.residuals) / 8
+    assert np.allclose(found, scatter / len(clusters.residuals) + RIDGE * level * np.eye(8), rtol=1e-12, atol=1e-15)
 
 
 def test_a_task_scores_as_its_best_cluster() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from cfedge.errors import InputError
-from cfedge.runtime.preprocess import TextPreprocessor
+from cfedge.errors import IncompatibleError, InputError
+from cfedge.runtime.preprocess import TextPreprocessor, tokenizers_version
 
 MAX_TOKENS = 24
 WORDS = [
@@ -78,10 +81,11 @@ def reference(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
+@pytest.mark.parametrize("passed", [False, True])
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @given(text=st.one_of(plain, st.text("aAlight on5'.?!-[]é\t", max_size=40)).filter(str.strip))
-def test_ids_are_those_of_the_tokenizer(kind: str, text: str) -> None:
-    tokens = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)(text)
+def test_ids_are_those_of_the_tokenizer(kind: str, text: str, passed: bool) -> None:
+    tokens = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS, passed=passed)(text)
     assert tokens.ids.dtype == np.int64
     assert tokens.ids[0].tolist() == reference(TOKENIZERS[kind], text)
 
@@ -100,7 +104,7 @@ def test_words_of_short_plain_texts_are_tokenized_once(text: str, apart: bool) -
             preprocess(text)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TOKENIZERS if kind not in ("bert", "only before")])
+@pytest.mark.parametrize("kind", [kind for kind in TOKENIZERS if kind not in ("bert", "only before", "a word as a frame")])
 def test_other_tokenizers_are_always_asked(kind: str) -> None:
     preprocess = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)
     preprocess("the light")
@@ -123,3 +127,40 @@ def test_what_is_left_out_is_said() -> None:
 def test_nothing_to_read_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="input 3: expected a text"):
         TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)(text, 3)
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_what_is_no_tokenizer_is_refused_when_it_is_opened(passed: bool) -> None:
+    with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found .*; export the bundle again$"):
+        TextPreprocessor(b"{}", MAX_TOKENS, passed=passed)
+
+
+def test_a_vocabulary_that_is_damaged_is_refused_when_it_is_opened_or_where_another_passed_by_name_when_it_is_needed() -> None:
+    damaged = TOKENIZERS["bert"].to_str().encode().replace(b'"light":', b'"light";')
+    with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found"):
+        TextPreprocessor(damaged, MAX_TOKENS)
+    preprocess = TextPreprocessor(damaged, MAX_TOKENS, passed=True)
+    assert (
+        preprocess("turn on").ids.tolist()
+        == TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)("turn on").ids.tolist()
+    )
+    with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found"):
+        preprocess("café")
+
+
+_LAZY = """
+import sys
+from cfedge.runtime.preprocess import TextPreprocessor, tokenizers_version
+print(tokenizers_version())
+preprocess = TextPreprocessor(sys.stdin.buffer.read(), 24, passed=True)
+preprocess("Turn the lights on!")
+print("tokenizers" in sys.modules)
+preprocess("caf\u00e9")
+print("tokenizers" in sys.modules)
+"""
+
+
+def test_the_package_is_imported_for_the_first_text_that_is_not_plain_and_not_for_its_version() -> None:
+    content = TOKENIZERS["bert"].to_str().encode()
+    done = subprocess.run([sys.executable, "-c", _LAZY], input=content, capture_output=True, check=True)
+    assert done.stdout.decode().split() == [tokenizers_version(), "False", "True"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from tiny import turned, written
 
 from cfedge import Engine
 from cfedge.bundle.files import read
-from cfedge.device import probe
+from cfedge.device.cpu import this_cpu
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, MachineError
 from cfedge.runtime import proof
 from cfedge.runtime.golden import has_passed, note_passed
@@ -46,8 +45,8 @@ def test_a_bundle_is_proven_when_first_opened_and_again_where_the_machine_is_ano
     for threads in (1, 1, 2, 2):
         Engine.open(tiny_bundle, threads=threads)
     assert proven == [1, 2]
-    other = dataclasses.replace(probe(), flags=("made_up",))
-    monkeypatch.setattr("cfedge.runtime.golden.probe", lambda: other)
+    other = this_cpu()._replace(flags=("made_up",))
+    monkeypatch.setattr("cfedge.runtime.golden.this_cpu", lambda: other)
     for _ in range(2):
         Engine.open(tiny_bundle)
     assert proven == [1, 2, 1]

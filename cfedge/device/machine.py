@@ -7,6 +7,7 @@ import platform
 from dataclasses import dataclass
 
 from cfedge.device.board import Board, read_board
+from cfedge.device.cpu import INT8_FLAGS
 
 __all__ = ["Machine", "here", "probe", "usable_cores"]
 
@@ -22,10 +23,6 @@ class Machine:
     system: str
     python: str
     flags: tuple[str, ...]
-
-
-#: The flags that decide how int8 products are computed.
-_INT8_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
 
 def here() -> Board:
@@ -44,7 +41,7 @@ def probe() -> Machine:
         memory_bytes=board.memory_bytes or memory,
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        flags=tuple(flag for flag in _INT8_FLAGS if flag in (board.flags or ())),
+        flags=tuple(flag for flag in INT8_FLAGS if flag in (board.flags or ())),
     )
 
 
