@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, print_table, size
 from cfedge.errors import InputError, UsageError
@@ -70,6 +71,7 @@ def predict(
     the one that the texts before it were of. Where tasks come mixed that is wrong more often than without it. Its answers
     carry the task's probability in the stream as posterior, and no limit: certificates are about single texts.
     """
+    one_blas_thread()
     from cfedge.device import load_profile
     from cfedge.runtime.drift import Monitor
     from cfedge.runtime.engine import Engine
@@ -165,6 +167,7 @@ def bench(
     json: JSON = False,
 ) -> None:
     """Time the engine on this machine: cold start, latency, memory, sizes."""
+    one_blas_thread()
     from cfedge.bench import measure
     from cfedge.device import load_profile
 

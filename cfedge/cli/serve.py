@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import print_json
 
 __all__ = ["register"]
@@ -53,6 +54,7 @@ def serve(
     predict --json. GET /health/live, /health/ready, /metrics (Prometheus). A store is followed: a newer generation
     answers without a pause. docs/serving.md has statuses and limits.
     """
+    one_blas_thread()
     from cfedge.device import load_profile
     from cfedge.runtime.engine import Engine
     from cfedge.serve.app import Service

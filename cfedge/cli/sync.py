@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import TerminalProgress, print_json, print_table, size
 
 STORE = Annotated[Path, typer.Argument(metavar="STORE", help="The device's folder.")]
@@ -43,6 +44,7 @@ def sync(
     json: JSON = False,
 ) -> None:
     """Fetch what is new and signed, try it, and let it answer. Whatever fails, what answered goes on."""
+    one_blas_thread()
     from cfedge.errors import UsageError
     from cfedge.store import Store
     from cfedge.sync.client import Plan
