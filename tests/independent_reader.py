@@ -176,15 +176,13 @@ class Reader:
         if self._thin(scores, "second_look"):
             scores = np.full(len(first), -np.inf)
             near = order[:CANDIDATES]
-            closer, distant = self.second(features[0])
-            scores[near] = (first[near] + closer[near]) / 2
-            looks, distances = 2, distances + distant * columns / self.second.u.shape[1]
+            scores[near] = (first[near] + self.second(features[0])[0][near]) / 2
+            looks = 2
             if self._thin(scores, "third_look"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
                 deeper, distant = self.third(behind)
                 scores[near] += deeper[near]
-                looks, distances = 3, distances + distant * columns / self.third.u.shape[1]
-        distances = distances / looks
+                looks, distances = 3, (distances + distant * columns / self.third.u.shape[1]) / 2
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
         logits = (features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)

@@ -82,8 +82,8 @@ class Retrieval:
     margin
         float32 [B], the task's score minus the runner-up's, in nats; infinity where there is one task only.
     distance
-        float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task, the mean over the looks taken; large
-        means unknown.
+        float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task, the mean of the first and the third
+        look where there was one; large means unknown.
     looks
         int64 [B], 1 to 3.
     """

@@ -5,7 +5,7 @@
 - third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for the few inputs that need it
   (docs/decisions/lookup.md).
 
-Each look that was taken also has a word in how distant an input is (docs/decisions/views.md).
+The third look also has a word in how distant an input is, the second has not (docs/decisions/views.md).
 
 Letters: B batch, D width, V views, T tasks.
 """
@@ -117,19 +117,15 @@ class Router:
     def _closer(self, trunk: Floats, tail: Floats | None) -> tuple[Floats, list[int] | None, Floats]:
         """The scores of the second look, or of the third; the tasks it is at, None for all; and the distances to these.
 
-        A distance is the mean of the looks', each as if it were summed over as many directions as the first look's.
+        After a third look a distance is the mean of its and the first's, as if summed over as many directions as that.
         """
         among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES)
-        closer, closer_square = self.fine.of_tasks(trunk, among)
-        scores: Floats = near + closer
+        scores: Floats = near + self.fine.of_tasks(trunk, among)[0]
         scores /= 2
-        directions = self.first.directions
-        distances: Floats = square - 2 * near + (closer_square - 2 * closer) * (directions / self.fine.directions)
-        if tail is None:
+        distances: Floats = square - 2 * near
+        if tail is not None:
+            behind, behind_square = self.tail.of_tasks(tail, among)
+            scores += behind
+            distances += (behind_square - 2 * behind) * (self.first.directions / self.tail.directions)
             distances /= 2
-            return scores, among, distances
-        behind, behind_square = self.tail.of_tasks(tail, among)
-        scores += behind
-        distances += (behind_square - 2 * behind) * (directions / self.tail.directions)
-        distances /= 3
         return scores, among, distances

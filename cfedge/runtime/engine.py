@@ -52,7 +52,7 @@ class Prediction(NamedTuple):
     runner_up
         The best other task, None where there is one task only.
     distance
-        Relative Mahalanobis distance to the task's nearest cluster, the mean over the looks taken.
+        Relative Mahalanobis distance to the task's nearest cluster; after three looks the mean of the first and the third.
     novelty
         `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`), or usually says where it was not asked.
     early_exit

@@ -86,12 +86,14 @@ def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
 
 
 @pytest.mark.parametrize("third", [0.0, math.inf])
-def test_the_distance_is_the_chosen_tasks_and_the_mean_of_the_looks(looks: dict[str, Looks], inputs: Pair, third: float) -> None:
+def test_the_distance_is_the_chosen_tasks_and_the_mean_of_first_and_third_look(
+    looks: dict[str, Looks], inputs: Pair, third: float
+) -> None:
     router = Router(looks, math.inf, third)
     found = router(inputs)
-    parts = [(router.first, inputs.trunk[:, :10]), (router.fine, inputs.trunk), (router.tail, inputs.tail)]
+    parts = [(router.first, inputs.trunk[:, :10]), (router.tail, inputs.tail)]
     distances = []
-    for lookup, features in parts[: 3 if third else 2]:
+    for lookup, features in parts[: 2 if third else 1]:
         rows = [lookup.of_tasks(row) for row in features]
         own = [square - 2 * scores[task] for (scores, square), task in zip(rows, found.task, strict=True)]
         distances.append(np.array(own) * router.first.directions / lookup.directions)
