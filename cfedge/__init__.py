@@ -7,25 +7,23 @@ imported.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cfedge.errors import CfedgeError
 from cfedge.version import __version__
 
 if TYPE_CHECKING:
-    from cfedge.runtime.engine import Engine, Prediction
+    from cfedge.runtime.engine import Engine
+    from cfedge.runtime.prediction import Prediction
     from cfedge.runtime.stream import Session
 
 __all__ = ["CfedgeError", "Engine", "Prediction", "Session", "__version__"]
 
+_HOMES = {"Engine": "cfedge.runtime.engine", "Prediction": "cfedge.runtime.prediction", "Session": "cfedge.runtime.stream"}
+
 
 def __getattr__(name: str) -> Any:
-    if name in ("Engine", "Prediction"):
-        from cfedge.runtime import engine
-
-        return getattr(engine, name)
-    if name == "Session":
-        from cfedge.runtime.stream import Session
-
-        return Session
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from cfedge.cli.show import print_json, print_table, size
 from cfedge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from cfedge.runtime.engine import Prediction
+    from cfedge.runtime.prediction import Prediction
 
 BUNDLE = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync.")]
 ADAPTER_MEMORY = Annotated[

@@ -21,7 +21,7 @@ import numpy as np
 
 from cfedge.errors import CfedgeError
 from cfedge.progress import Progress, Quiet
-from cfedge.runtime.engine import Prediction
+from cfedge.runtime.prediction import Prediction
 
 __all__ = ["DemoResult", "LIVE", "TASKS", "data_folder", "run", "strangers"]
 

@@ -9,7 +9,6 @@ Letters: B batch, S sequence, D width, C classes.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,86 +19,25 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, Objects, load_arrays, read, read_manifest
 from cfedge.bundle.manifest import Backbone, Manifest, Task
-from cfedge.errors import DamagedError, IncompatibleError, InputError, TaskError, UsageError
-from cfedge.lookup import Found, Looks, Router, is_plainly_known, novelty
+from cfedge.errors import DamagedError, IncompatibleError, TaskError, UsageError
+from cfedge.lookup import Found, Looks, Router, is_plainly_known
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
+from cfedge.runtime.prediction import Head, Prediction, predicted
 from cfedge.runtime.proof import prove_once
 from cfedge.runtime.table import Int8Table
 from cfedge.store import Store
 
-__all__ = ["Engine", "Prediction"]
+__all__ = ["Engine"]
 
 Floats = NDArray[np.float32]
-
-
-class Prediction(NamedTuple):
-    """One answer.
-
-    Attributes
-    ----------
-    task, label
-        The best candidates, also when `unknown`.
-    probability
-        Of `label` among the task's classes, in [0, 1]: softmax of the task's head.
-    score
-        The task's best cluster score (`cfedge.lookup`).
-    margin
-        `score` minus the runner-up's, in nats; below 0 only where the task was given and another one fits better. None where
-        there is one task only.
-    runner_up
-        The best other task, None where there is one task only.
-    distance
-        Relative Mahalanobis distance to the task's nearest cluster; after three looks the mean of the first and the third.
-    novelty
-        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`), or usually says where it was not asked.
-    early_exit
-        The tail was not run with the task's adapter: the trunk's part of the head was sure, and the input plainly known.
-    looks
-        How often the lookup looked: 2 where the margin was thin, 3 where it still was and the frozen tail was run; else 1.
-    unknown
-        True where `novelty` is above the task's threshold: belongs to no known task.
-    reason
-        Why it is unknown; None where it is not.
-    truncated
-        The text was longer than the backbone reads; the rest was ignored.
-    ms
-        Wall time of the call divided by its inputs.
-    """
-
-    task: str
-    label: str
-    probability: float
-    score: float
-    margin: float | None
-    runner_up: str | None
-    distance: float
-    novelty: float
-    early_exit: bool
-    looks: int
-    unknown: bool
-    reason: str | None
-    truncated: bool
-    ms: float
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the fields as JSON types."""
-        return self._asdict()
 
 
 class _Loaded(NamedTuple):
     task: Task
     looks: Looks
-
-
-class _Head(NamedTuple):
-    """What the head of a row's task says: scores [C], and the best score of its adapted part, where `early` the usual one."""
-
-    scores: list[float]
-    best: float
-    early: bool
 
 
 def _is_same(one: Task, other: Task) -> bool:
@@ -383,17 +321,21 @@ class Engine:
         adapters = self._adapters(chosen)
         heads = self._heads(encoded, found, chosen, adapters)
         ms = (time.perf_counter() - start) * 1e3 / len(found)
-        return [self._answer(row, one.task, found[row], heads[row], encoded, ms) for row, one in enumerate(chosen)]
+        said = zip(chosen, found, heads, encoded.tokens, strict=True)
+        return [
+            predicted(row, loaded.task, one, head, self.router, truncated=tokens.truncated, ms=ms)
+            for row, (loaded, one, head, tokens) in enumerate(said)
+        ]
 
     def _heads(
         self, encoded: Encoded, found: Sequence[Found], chosen: Sequence[_Loaded], adapters: Sequence[Adapter]
-    ) -> list[_Head]:
+    ) -> list[Head]:
         """Each row's head: of the trunk's part alone where that is sure and the row plainly known, else with the tail's."""
         directions = self.router.first.directions
         heads, late = [], {}
         for row, (features, adapter) in enumerate(zip(encoded.features, adapters, strict=True)):
             trunk = adapter.trunk(features)
-            heads.append(_Head(trunk.tolist(), adapter.exit_best, early=True))
+            heads.append(Head(trunk.tolist(), adapter.exit_best, early=True))
             if not (
                 adapter.is_sure_of(heads[row].scores)
                 and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].task.threshold)
@@ -404,7 +346,7 @@ class Engine:
             for row, features in zip(late, behind, strict=True):
                 adapted = adapters[row].adapted(features)
                 scores: list[float] = adapters[row].scores(adapted, late[row]).tolist()
-                heads[row] = _Head(scores, float(adapted.max()), early=False)
+                heads[row] = Head(scores, float(adapted.max()), early=False)
         return heads
 
     def _adapters(self, chosen: Sequence[_Loaded]) -> list[Adapter]:
@@ -451,37 +393,6 @@ class Engine:
         encoded = self._encode(texts)
         adapter = self.adapters(one)
         return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
-
-    def _answer(self, row: int, task: Task, found: Found, head: _Head, encoded: Encoded, ms: float) -> Prediction:
-        best = max(head.scores)
-        probability = 1.0 / sum([math.exp(score - best) for score in head.scores])
-        if not probability > 0:  # NaN
-            raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
-        strange = novelty(found.distance, head.best, self.router.first.directions)
-        unknown = strange > task.threshold
-        alone = found.runner_up < 0
-        reason = None
-        if unknown:
-            reason = (
-                f"novelty {strange:.1f} is above {task.threshold:.1f}, "
-                f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
-            )
-        return Prediction(
-            task=task.name,
-            label=task.classes[head.scores.index(best)],
-            probability=probability,
-            score=found.score,
-            margin=None if alone else found.margin,
-            runner_up=None if alone else self.tasks[found.runner_up],
-            distance=found.distance,
-            novelty=strange,
-            early_exit=head.early,
-            looks=found.looks,
-            unknown=unknown,
-            reason=reason,
-            truncated=encoded.tokens[row].truncated,
-            ms=ms,
-        )
 
     def _named(self, name: str) -> _Loaded:
         if name not in self._tasks:

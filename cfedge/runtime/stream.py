@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import UsageError
 from cfedge.lookup.router import SECOND_LOOK_SHARE
-from cfedge.runtime.engine import Engine, Prediction
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.prediction import Prediction
 
 __all__ = ["SWITCH", "Session", "filtered", "temperature"]
 

@@ -23,7 +23,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cfedge.errors import CfedgeError, InputError, TaskError, UsageError
-from cfedge.runtime.engine import Engine, Prediction
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.prediction import Prediction
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
 from cfedge.serve.pool import Full, Pool

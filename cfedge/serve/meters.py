@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from cfedge.runtime.engine import Engine, Prediction
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.prediction import Prediction
 from cfedge.serve.pool import Pool
 
 __all__ = ["Meters"]

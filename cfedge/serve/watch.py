@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cfedge.errors import StorageError
 from cfedge.runtime.drift import Monitor
-from cfedge.runtime.engine import Engine, Prediction
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.prediction import Prediction
 from cfedge.serve.meters import Meters
 
 __all__ = ["Watch"]

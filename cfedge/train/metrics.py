@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from cfedge.runtime.engine import Engine, Prediction
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.prediction import Prediction
 from cfedge.train.data import Examples
 
 __all__ = [

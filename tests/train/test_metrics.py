@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from cfedge.runtime.engine import Prediction
+from cfedge.runtime.prediction import Prediction
 from cfedge.train.metrics import backward_transfer, confusion, forgetting, risk_coverage, score, unknown_detection
 
 

@@ -1,0 +1,120 @@
+"""One answer, and how it follows from what the lookup found and what the task's head says."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from cfedge.bundle.manifest import Task
+from cfedge.errors import InputError
+from cfedge.lookup import Found, Router, novelty
+
+__all__ = ["Head", "Prediction", "predicted"]
+
+
+class Prediction(NamedTuple):
+    """One answer.
+
+    Attributes
+    ----------
+    task, label
+        The best candidates, also when `unknown`.
+    probability
+        Of `label` among the task's classes, in [0, 1]: softmax of the task's head.
+    score
+        The task's best cluster score (`cfedge.lookup`).
+    margin
+        `score` minus the runner-up's, in nats; below 0 only where the task was given and another one fits better. None where
+        there is one task only.
+    runner_up
+        The best other task, None where there is one task only.
+    distance
+        Relative Mahalanobis distance to the task's nearest cluster; after three looks the mean of the first and the third.
+    novelty
+        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`), or usually says where it was not asked.
+    early_exit
+        The tail was not run with the task's adapter: the trunk's part of the head was sure, and the input plainly known.
+    looks
+        How often the lookup looked: 2 where the margin was thin, 3 where it still was and the frozen tail was run; else 1.
+    unknown
+        True where `novelty` is above the task's threshold: belongs to no known task.
+    reason
+        Why it is unknown; None where it is not.
+    truncated
+        The text was longer than the backbone reads; the rest was ignored.
+    ms
+        Wall time of the call divided by its inputs.
+    """
+
+    task: str
+    label: str
+    probability: float
+    score: float
+    margin: float | None
+    runner_up: str | None
+    distance: float
+    novelty: float
+    early_exit: bool
+    looks: int
+    unknown: bool
+    reason: str | None
+    truncated: bool
+    ms: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields as JSON types."""
+        return self._asdict()
+
+
+class Head(NamedTuple):
+    """What the head of a row's task says: scores [C], and the best score of its adapted part, where `early` the usual one."""
+
+    scores: list[float]
+    best: float
+    early: bool
+
+
+def predicted(row: int, task: Task, found: Found, head: Head, router: Router, *, truncated: bool, ms: float) -> Prediction:
+    """Put an answer together.
+
+    Parameters
+    ----------
+    row
+        Position of the input, for errors.
+    task, found, head
+        The input's, as `router` found it.
+
+    Raises
+    ------
+    InputError
+        A score is NaN.
+    """
+    best = max(head.scores)
+    probability = 1.0 / sum([math.exp(score - best) for score in head.scores])
+    if not probability > 0:  # NaN
+        raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
+    strange = novelty(found.distance, head.best, router.first.directions)
+    unknown = strange > task.threshold
+    alone = found.runner_up < 0
+    reason = None
+    if unknown:
+        reason = (
+            f"novelty {strange:.1f} is above {task.threshold:.1f}, "
+            f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
+        )
+    return Prediction(
+        task=task.name,
+        label=task.classes[head.scores.index(best)],
+        probability=probability,
+        score=found.score,
+        margin=None if alone else found.margin,
+        runner_up=None if alone else router.tasks[found.runner_up],
+        distance=found.distance,
+        novelty=strange,
+        early_exit=head.early,
+        looks=found.looks,
+        unknown=unknown,
+        reason=reason,
+        truncated=truncated,
+        ms=ms,
+    )
