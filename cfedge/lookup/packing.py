@@ -22,6 +22,11 @@ Floats = NDArray[np.float32]
 FACTOR_BITS, MEANS_BITS, ORIGIN_BITS = 5, 6, 8
 #: Far above any step of unit-length features, and its products stay finite.
 _LARGEST = 2.0**64
+#: A byte of a plane -> its eight numbers' bytes: with 1 << plane where the bit is set, and in the highest of so many planes what it is
+#: worth in two's complement, the sign's extension. Little-endian whatever the machine, since they are viewed as bytes.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+_SPREAD = [(_BITS << plane).view("<u8")[:, 0] for plane in range(ORIGIN_BITS)]
+_SIGNS = {bits: (_BITS * np.uint8(256 - (1 << bits - 1))).view("<u8")[:, 0] for bits in (FACTOR_BITS, MEANS_BITS, ORIGIN_BITS)}
 #: A step from the first mean is at least so much of the first mean's own: then float32 holds their sum.
 _FINEST = 2.0**-16
 
@@ -61,19 +66,21 @@ def unpacked(planes: NDArray[np.uint8], steps: Floats, width: int, what: str) ->
     IncompatibleError
         Naming `what`: a step is no power of two, or a multiple is the one that has no negative, or bits behind the last are set.
     """
-    bits, sign = len(planes), 1 << len(planes) - 1
-    wide = np.unpackbits(planes, axis=2, bitorder="little")
-    multiples = wide[0, :, :width].copy()
-    for plane in range(1, bits):
-        multiples |= wide[plane, :, :width] << plane
+    bits, lowest = len(planes), -(1 << len(planes) - 1)
+    eights = _SPREAD[0].take(planes[0])
+    for plane in range(1, bits - 1):
+        eights |= _SPREAD[plane].take(planes[plane])
+    eights |= _SIGNS[bits].take(planes[-1])
+    multiples = eights.view(np.int8)
     exact = steps.astype(np.float64)
     powers = (np.frexp(exact)[0] == 0.5) & (exact >= 2.0**-126) & (exact <= _LARGEST)
-    if not powers.all() or (multiples == sign).any() or wide[:, :, width:].any():
+    if not powers.all() or (multiples == lowest).any() or multiples[:, width:].any():
         raise IncompatibleError(
-            f"{what} in -{sign - 1}..{sign - 1} times powers of two, and no bits behind them, found others; learn the task again"
+            f"{what} in {lowest + 1}..{-lowest - 1} times powers of two, and no bits behind them, found others; learn the task again"
         )
-    signed = (multiples ^ sign).view(np.int8) - np.int8(sign) if bits < 8 else multiples.view(np.int8)
-    return signed.astype(np.float32) * steps[:, None]
+    rows: Floats = multiples[:, :width].astype(np.float32)
+    rows *= steps[:, None]
+    return rows
 
 
 def _rounded(rows: NDArray[np.floating], steps: NDArray[np.float64]) -> Floats:

@@ -114,7 +114,7 @@ class Signature:
         }  # fmt: skip
         return cls(
             counts=arrays["counts"].astype(np.int64, copy=False),
-            means=(rows["origin"].astype(np.float64) + rows["means"]).astype(np.float32),
+            means=rows["origin"] + rows["means"],
             factor=rows["factor"],
             diagonal=arrays["diagonal"].astype(np.float32, copy=False),
             quartic=float(arrays["quartic"][0]),
