@@ -1,7 +1,8 @@
 """The models of `cfedge compare` on CLINC150 (its 10 domains) or BANKING77 (7 tasks of 11 labels), with the data's own splits.
 
 Writes ``results/study_<name>.json``; ablations are runs with other settings and a ``--name``: ``--reuse``, ``--reuse --orthogonality
-none``, ``--reuse --l1 0``, ``--reuse --l2 0``, ``--split 3``, ``--rank 4``, ``--clusters 1``.
+none``, ``--reuse --l1 0``, ``--reuse --l2 0``, ``--split 3``, ``--rank 4``, ``--clusters 1``,
+``--exit-share 0``.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def main() -> None:
     parser.add_argument("--split", type=int)
     parser.add_argument("--share", type=float, default=1.0, help="of the training examples of each class")
     kinds = {
-        "orthogonality": str, "l1": float, "l2": float, "pool_limit": int, "max_rank": int, "rank": int, "clusters": int,
+        "orthogonality": str, "l1": float, "l2": float, "pool_limit": int, "max_rank": int, "rank": int, "clusters": int, "exit_share": float,
         "device": str, "precision": str,
     }  # fmt: skip
     for name, kind in kinds.items():

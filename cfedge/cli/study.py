@@ -45,6 +45,7 @@ def compare(
     l1: Annotated[float, typer.Option(help="Weight of the reuse scalars' absolute values.")] = 0.006,
     l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
     clusters: Annotated[int | None, typer.Option(help="Most clusters a class of the second look; otherwise the default.")] = None,
+    exit_share: Annotated[float, typer.Option(help="Of a task's inputs that may be answered before the tail.")] = 0.85,
     threads: Annotated[int | None, typer.Option(help="Torch threads of each job.")] = None,
     device: Annotated[str, typer.Option(help="Where adapters are trained: cpu, cuda, cuda:1...")] = "cpu",
     precision: Annotated[str, typer.Option(help="Of the products while training: float32 or bf16.")] = "float32",
@@ -54,7 +55,7 @@ def compare(
     """Learn the tasks one after another and compare ways to find an input's task; recommend the simplest that is as good.
 
     Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality none, --l1 0 or --l2 0; --split; --rank;
-    --slots; --clusters.
+    --slots; --clusters; --exit-share 0.
     """
     from cfedge.errors import UsageError
     from cfedge.storage import write_file
@@ -70,7 +71,7 @@ def compare(
         raise UsageError(f"--out: expected a file, found the folder {out}; name a file in it")
     settings = Settings(
         rank=rank, epochs=epochs, reuse=reuse, pool_limit=pool_limit, orthogonality=orthogonality, l1=l1, l2=l2, threads=threads,
-        device=device, precision=precision, **({} if clusters is None else {"clusters": clusters}),
+        device=device, precision=precision, exit_share=exit_share, **({} if clusters is None else {"clusters": clusters}),
     )  # fmt: skip
     stream = load_stream(data, tasks=tasks)
     chosen = [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)

@@ -198,6 +198,10 @@ def add(
     orthogonality: Annotated[str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")] = "projection",
     l1: Annotated[float, typer.Option(help="Weight of the reuse scalars' absolute values.")] = 0.006,
     l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
+    exit_share: Annotated[
+        float,
+        typer.Option(help="Of the task's inputs that may be answered before the tail; 0: none. Where few are held out none are."),
+    ] = 0.85,
     seed: Annotated[int, typer.Option(help="Of initial values, order and split.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Torch threads, of each job.")] = None,
     jobs: Annotated[int, typer.Option(help="Tasks that are learned at once, each in a process.")] = 1,
@@ -217,7 +221,8 @@ def add(
         raise UsageError("--head-only: expected no --reuse with it, found both; a closed-form head has no low-rank units to mix")
     settings = Settings(
         rank=rank, epochs=epochs, learning_rate=learning_rate, held_out=share, reuse=reuse, pool_limit=pool_limit,
-        orthogonality=orthogonality, l1=l1, l2=l2, seed=seed, threads=threads, device=device, precision=precision,
+        orthogonality=orthogonality, l1=l1, l2=l2, exit_share=exit_share, seed=seed, threads=threads, device=device,
+        precision=precision,
     )  # fmt: skip
     opened = Workspace(workspace)
     if task is None:

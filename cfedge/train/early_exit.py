@@ -23,20 +23,22 @@ EXIT_SHARE = 0.85
 EXIT_LEAST = 20
 
 
-def choose_exit(trunk: Floats, adapted: Floats) -> dict[str, Floats]:
+def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> dict[str, Floats]:
     """Return ``exit.margin`` and ``exit.best``, float32 [1] each (`cfedge.runtime.adapter.Adapter`).
 
-    The margin is the one that the share `EXIT_SHARE` of the examples reaches, or more: no example that reaches it may get another label
-    from the whole head.
+    The margin is the one that `share` of the examples reach, or more: no example that reaches it may get another label from the
+    whole head.
 
     Parameters
     ----------
     trunk, adapted
         Scores of both parts of the head, float32 [N, C].
+    share
+        Of the examples, 0 to 1; 0: the tail is always run, if there is one.
     """
     if not adapted.any():  # a head in closed form: there is no other part
         return _exit(np.float32(0), np.float32(0))
-    if len(trunk) < EXIT_LEAST:
+    if not share or len(trunk) < EXIT_LEAST:
         return no_exit()
     ordered = np.sort(trunk, axis=1)
     margins = ordered[:, -1] - ordered[:, -2]
@@ -44,7 +46,7 @@ def choose_exit(trunk: Floats, adapted: Floats) -> dict[str, Floats]:
     wider = margins[margins > turned.max(initial=-1)]
     if not len(wider):
         return no_exit()
-    margin = np.quantile(margins, 1 - EXIT_SHARE)
+    margin = np.quantile(margins, 1 - share)
     if len(turned):  # half way: quantised weights move a margin a little
         margin = max(margin, (turned.max() + wider.min()) / 2)
     return _exit(margin, np.median(adapted.max(axis=1)[margins >= margin]))

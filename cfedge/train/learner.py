@@ -106,6 +106,7 @@ def train(
         transfer=transfer,
         kept_energy=kept,
         clusters=settings.clusters,
+        exit_share=settings.exit_share,
     )
 
 

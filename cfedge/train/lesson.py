@@ -28,7 +28,7 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
 from cfedge.train.data import Examples, check_labels, repeated, split_held_out
-from cfedge.train.early_exit import choose_exit, no_exit
+from cfedge.train.early_exit import EXIT_SHARE, choose_exit, no_exit
 from cfedge.train.signature import CLUSTERS, learn_looks
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
@@ -77,6 +77,7 @@ class Lesson:
         transfer: Mapping[str, float],
         kept_energy: float,
         clusters: int = CLUSTERS,
+        exit_share: float = EXIT_SHARE,
     ) -> LearnedTask:
         """Return the task as the workspace keeps it; `adapter` is slots and head."""
         record = TaskRecord(
@@ -92,7 +93,7 @@ class Lesson:
         )
         whole = Adapter.from_arrays({**adapter, **no_exit()})
         adapted = self.encoder.adapted_scores(self.held_out_hidden, whole)
-        ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted)
+        ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted, exit_share)
         held_out = dataclasses.replace(self.evidence, best=adapted.max(axis=1))
         return LearnedTask(record, {**adapter, **ends}, learn_looks(self.features, self.targets, clusters), held_out)
 

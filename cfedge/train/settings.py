@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cfedge.errors import UsageError
+from cfedge.train.early_exit import EXIT_SHARE
 from cfedge.train.signature import CLUSTERS
 
 __all__ = ["Settings"]
@@ -43,6 +44,8 @@ class Settings:
         Weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
     clusters
         Clusters a class of the lookup's second look, at most.
+    exit_share
+        Of the task's inputs, those that may be answered before the tail; 0: none (`cfedge.train.early_exit`).
     l1, l2
         Weights of the scalars' sum of absolute values and of squares.
     seed
@@ -71,6 +74,7 @@ class Settings:
     l1: float = 0.006
     l2: float = 0.006
     clusters: int = CLUSTERS
+    exit_share: float = EXIT_SHARE
     seed: int = 0
     threads: int | None = None
     device: str = "cpu"
@@ -84,6 +88,8 @@ class Settings:
             raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
         if not 0 <= self.token_dropout < 1:
             raise UsageError(f"token_dropout: expected a share in [0, 1), found {self.token_dropout}")
+        if not 0 <= self.exit_share < 1:
+            raise UsageError(f"exit_share: expected a share in [0, 1), found {self.exit_share}")
         if self.precision not in ("float32", "bf16"):
             raise UsageError(f"precision: expected float32 or bf16, found {self.precision!r}")
         if self.threads is not None and self.threads < 1:

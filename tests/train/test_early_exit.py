@@ -48,6 +48,14 @@ def test_the_margin_stays_clear_of_the_last_example_that_was_turned() -> None:
     assert choose_exit(trunk, adapted) == no_exit()
 
 
+def test_the_share_is_obeyed_and_none_is_none() -> None:
+    trunk, adapted = _scores(np.linspace(0.1, 10, 100)), np.full((100, 3), 0.01, np.float32)
+    adapted[:, 0] = 1
+    for share in (0.2, 0.5, 0.95):
+        assert (trunk[:, 0] >= choose_exit(trunk, adapted, share)["exit.margin"]).mean() == pytest.approx(share, abs=0.01)
+    assert choose_exit(trunk, adapted, 0.0) == no_exit()
+
+
 def test_few_examples_never_end_early() -> None:
     trunk, adapted = _scores(np.ones(EXIT_LEAST)), np.ones((EXIT_LEAST, 3), np.float32)
     assert choose_exit(trunk, adapted)["exit.margin"] == 1
