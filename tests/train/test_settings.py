@@ -1,0 +1,33 @@
+"""Choices that make no sense are refused by name before anything is learned."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from cfedge.errors import UsageError
+from cfedge.train.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"rank": 0}, "rank: expected >= 1, found 0"),
+        ({"clusters": 0}, "clusters: expected >= 1, found 0"),
+        ({"held_out": 1.0}, r"held_out: expected a share in \(0, 1\), found 1.0"),
+        ({"token_dropout": 1.0}, r"token_dropout: expected a share in \[0, 1\), found 1.0"),
+        ({"exit_share": 1.0}, r"exit_share: expected a share in \[0, 1\), found 1.0"),
+        ({"exit_share": -0.1}, r"exit_share: expected a share in \[0, 1\), found -0.1"),
+        ({"exit_share": math.nan}, r"exit_share: expected a share in \[0, 1\), found nan"),
+        ({"precision": "fp16"}, "precision: expected float32 or bf16, found 'fp16'"),
+        ({"threads": 0}, "threads: expected >= 1, found 0"),
+        ({"orthogonality": "some"}, "orthogonality: expected none, penalty or projection, found 'some'"),
+        ({"l1": -1.0}, "l1: expected a weight >= 0, found -1.0"),
+        ({"learning_rate": 0.0}, "learning_rate: expected > 0, found 0.0"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(changes: dict[str, object], found: str) -> None:
+    Settings()
+    with pytest.raises(UsageError, match=f"^{found}"):
+        Settings(**changes)  # type: ignore[arg-type]
