@@ -156,6 +156,7 @@ class Reader:
             stated = {"cfedge.base": digest, "cfedge.task": task["name"], "cfedge.rank": str(task["rank"])}
             expect(adapter.get_modelmeta().custom_metadata_map == stated, "another backbone's or task's adapter")
             self.adapters.append(dict(zip([one.name for one in adapter.get_outputs()], adapter.run(None, {}), strict=True)))
+            expect(self.adapters[-1]["exit.best"][0] >= 0, "exit.best")
             arrays = safetensors.numpy.load(objects[task["signature"]["sha256"]])
             fine, behind = (
                 unpacked({name.removeprefix(look): array for name, array in arrays.items() if name.startswith(look)})

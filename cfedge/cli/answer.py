@@ -82,6 +82,10 @@ def predict(
             ("--task", "the stream finds it") if task is not None else ("--monitor", "certificates are about single texts")
         )
         raise UsageError(f"--session: expected no {other} beside it, found one; {why}: leave one of them out")
+    if task is not None and monitor is not None:
+        raise UsageError(
+            "--monitor: expected no --task beside it, found one; certificates are about inputs whose task is looked up"
+        )
     if switch is not None and not session:
         raise UsageError("--switch: expected --session beside it, found none; add it")
     threads = load_profile(profile).threads.value if profile else threads

@@ -27,7 +27,7 @@ _LARGEST = 2.0**64
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 _SPREAD = [(_BITS << plane).view("<u8")[:, 0] for plane in range(ORIGIN_BITS)]
 _SIGNS = {bits: (_BITS * np.uint8(256 - (1 << bits - 1))).view("<u8")[:, 0] for bits in (FACTOR_BITS, MEANS_BITS, ORIGIN_BITS)}
-#: A step from the first mean is at least so much of the first mean's own: then float32 holds their sum.
+#: A step from the first mean is at least so much of the first mean's own, and the other way round: then float32 holds their sum.
 _FINEST = 2.0**-16
 
 
@@ -38,11 +38,13 @@ def on_grid(rows: NDArray[np.floating], bits: int = FACTOR_BITS) -> Floats:
 
 def from_first(means: NDArray[np.floating]) -> Floats:
     """Round means, float [K, D]: the first to `ORIGIN_BITS`, the others' distances from it to `MEANS_BITS`."""
-    origin = on_grid(means[:1], ORIGIN_BITS)
-    apart = means.astype(np.float64) - origin
+    first = means[:1].astype(np.float64)
+    coarsest = _steps(means - first, MEANS_BITS).max(initial=0.0, where=(means != first).any(axis=1))
+    origin = _rounded(first, np.maximum(_steps(first, ORIGIN_BITS), _FINEST * coarsest)).astype(np.float64)
+    apart = means - origin
     apart[:1] = 0
     steps = np.maximum(_steps(apart, MEANS_BITS), _FINEST * _steps(origin, ORIGIN_BITS))
-    return (origin + _rounded(apart, steps).astype(np.float64)).astype(np.float32)
+    return (origin + _rounded(apart, steps)).astype(np.float32)
 
 
 def packed(rows: NDArray[np.floating], bits: int) -> tuple[NDArray[np.uint8], Floats]:

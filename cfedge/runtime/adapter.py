@@ -46,7 +46,7 @@ class Adapter:
     exit_margin
         From which margin of the trunk's part on the label is its own; `NEVER`: from none.
     exit_best
-        What the adapted part's best score usually is there: stands for it where the tail is not run.
+        What the adapted part's best score usually is there, >= 0: stands for it where the tail is not run.
     """
 
     slots: dict[str, Floats]
@@ -146,4 +146,6 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
         arrays[name] = (
             np.asfortranarray(array) if name.endswith(".weight") else np.ascontiguousarray(array)
         )  # faster from the left
+    if arrays["exit.best"][0] < 0:
+        raise IncompatibleError(f"{what}: expected exit.best >= 0, found {arrays['exit.best'][0]}; learn the task again")
     return Adapter.from_arrays(arrays)

@@ -10,6 +10,9 @@ rate is at most p0. By Ville's inequality E ever reaches 1 / a with probability 
 may spend a = alpha / 2 / (T + 1) / (j (j + 1)), and the bounds themselves fail with probability alpha / 2: whatever the number of inputs, and
 however often one looks, the probability of ever raising a false alarm is at most alpha.
 
+Thin margins are held against the certificates only where all tasks were measured together: after a merge of two sites' tasks nobody
+has counted how many margins are thin, and no alarm is raised for them.
+
 It tells that inputs changed, not that answers are wrong. It supposes inputs that are drawn independently, and that what a task is given is its
 own: inputs of one task that the lookup gives to another are called unknown more often, by as much as the certificates allow.
 """
@@ -133,10 +136,11 @@ class Monitor:
         tasks = manifest.tasks
         each = alpha / 2 / (len(tasks) + 1)
         held_out = sum(task.certificate.held_out for task in tasks)
+        measured_together = all(task.certificate.tasks == len(tasks) for task in tasks)
         self._state = _State(
             bundle=manifest.digest,
             alpha=alpha,
-            thin=Counter(_bound(SECOND_LOOK_SHARE, held_out, each)),
+            thin=Counter(_bound(SECOND_LOOK_SHARE, held_out, each) if measured_together else 1.0),
             unknown={task.name: Counter(_bound(task.false_reject_rate, _own(task.certificate), each)) for task in tasks},
         )
 

@@ -87,13 +87,13 @@ def predicted(row: int, task: Task, found: Found, head: Head, router: Router, *,
     Raises
     ------
     InputError
-        A score is NaN.
+        A score is NaN or infinite.
     """
     best = max(head.scores)
     probability = 1.0 / sum([math.exp(score - best) for score in head.scores])
-    if not probability > 0:  # NaN
-        raise InputError(f"scores of input {row}: expected finite numbers, found NaN; check this machine with: cfedge bench")
     strange = novelty(found.distance, head.best, router.first.directions)
+    if not (probability > 0 and math.isfinite(strange)):  # NaN, or an adapted score that is infinite
+        raise InputError(f"scores of input {row}: expected finite numbers, found others; check this machine with: cfedge bench")
     unknown = strange > task.threshold
     alone = found.runner_up < 0
     reason = None

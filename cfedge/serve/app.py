@@ -142,7 +142,7 @@ class Service:
 
     def _answer(self, engine: Engine, question: Question, predictions: list[Prediction]) -> Response:
         self.meters.answered(predictions)
-        if self._monitored:
+        if self._monitored and question.task is None:  # certificates are about inputs whose task is looked up
             asyncio.get_running_loop().run_in_executor(self._aside, self._watch.see, engine, predictions)
         answers = [engine.evidence(one) for one in predictions]
         return _json(answers[0] if question.single else {"answers": answers})

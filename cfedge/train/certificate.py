@@ -201,10 +201,12 @@ def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> tupl
 
 
 def _quantile(found: list[Found], share: float) -> float:
-    return float(np.quantile([one.margin for one in found], share))
+    """The margin below which at most so many are: an order statistic, as `cfedge.runtime.drift` supposes."""
+    return -_threshold(np.array([-one.margin for one in found], np.float64), share)
 
 
-def _threshold(strange: Floats, rate: float) -> float:
+def _threshold(strange: NDArray[np.floating], rate: float) -> float:
+    """The ceil((N + 1)(1 - rate))-th smallest, at most the largest: as many are above it as split conformal prediction allows."""
     ordered = np.sort(strange)
     place = min(math.ceil((len(ordered) + 1) * (1 - rate)), len(ordered))
     return float(ordered[place - 1])

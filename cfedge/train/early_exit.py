@@ -41,15 +41,16 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
     if not share or len(trunk) < EXIT_LEAST:
         return no_exit()
     ordered = np.sort(trunk, axis=1)
-    margins = ordered[:, -1] - ordered[:, -2]
+    margins = ordered[:, -1].astype(np.float64) - ordered[:, -2]
     turned = margins[trunk.argmax(axis=1) != (trunk + adapted).argmax(axis=1)]
     wider = margins[margins > turned.max(initial=-1)]
     if not len(wider):
         return no_exit()
-    margin = np.quantile(margins, 1 - share)
+    margin = np.float32(np.quantile(margins, 1 - share))
     if len(turned):  # half way: quantised weights move a margin a little
-        margin = max(margin, (turned.max() + wider.min()) / 2)
-    return _exit(margin, np.median(adapted.max(axis=1)[margins >= margin]))
+        margin = max(margin, np.float32((turned.max() + wider.min()) / 2), np.nextafter(np.float32(turned.max()), NEVER))
+    sure = margins >= margin
+    return _exit(margin, max(np.float32(0), np.median(adapted.max(axis=1)[sure]))) if sure.any() else no_exit()
 
 
 def no_exit() -> dict[str, Floats]:

@@ -284,6 +284,7 @@ def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) 
 def test_what_a_session_cannot_be_combined_with_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
     _refused(["predict", tiny_bundle, "--session", "--task", "colors", "a"], 2, "--session: expected no --task beside it")
     _refused(["predict", tiny_bundle, "--session", "--monitor", tmp_path / "c", "a"], 2, "expected no --monitor beside it")
+    _refused(["predict", tiny_bundle, "--task", "colors", "--monitor", tmp_path / "c", "a"], 2, "expected no --task beside it")
     _refused(["predict", tiny_bundle, "--switch", "0.1", "a"], 2, "--switch: expected --session beside it, found none")
     _refused(
         ["predict", tiny_bundle, "--session", "--switch", "0", "a"], 2, r"switch: expected a probability in \(0, 1\], found 0"

@@ -29,7 +29,7 @@ def _run(model: ModelProto, x: np.ndarray) -> np.ndarray:
     return np.asarray(open_session(model.SerializeToString(), "norms").run(None, {"x": x})[0])
 
 
-@pytest.mark.parametrize(("batch", "tokens", "width"), [(1, 1, 8), (1, 12, 384), (3, 5, 32)])
+@pytest.mark.parametrize(("batch", "tokens", "width"), [(1, 1, 16), (1, 12, 384), (3, 5, 32)])
 def test_numbers_are_those_of_numpy_and_of_the_layer_norm(batch: int, tokens: int, width: int) -> None:
     model = _model(width, 1e-12)
     x = np.random.default_rng(1).normal(3, 2, size=(batch, tokens, width)).astype(np.float32)
@@ -52,12 +52,29 @@ def test_a_row_does_not_depend_on_its_batch_nor_on_other_tokens() -> None:
         assert np.array_equal(_run(model, x[row : row + 1, :2])[0], together[row, :2])
 
 
+def test_norms_of_rows_that_are_not_aligned_stay_as_they_are() -> None:
+    for width in (30, 33, 312):
+        model = _model(width, 1e-12)
+        assert by_instance(model) == model
+        x = np.random.default_rng(1).normal(size=(7, 3, width)).astype(np.float32)
+        together = _run(by_instance(model), x)
+        assert all(np.array_equal(_run(by_instance(model), x[row : row + 1])[0], together[row]) for row in range(7))
+
+
+@pytest.mark.parametrize("width", [16, 48, 384])
+def test_no_bit_depends_on_the_place_in_a_batch(width: int) -> None:
+    model = by_instance(_model(width, 1e-12))
+    x = np.random.default_rng(2).normal(size=(7, 3, width)).astype(np.float32)
+    together = _run(model, x)
+    assert all(np.array_equal(_run(model, x[row : row + 1])[0], together[row]) for row in range(7))
+
+
 def test_constant_rows_give_the_bias_and_epsilon_is_kept() -> None:
-    x = np.full((1, 2, 8), 7, np.float32)
+    x = np.full((1, 2, 16), 7, np.float32)
     x[0, 1, 0] += np.float32(1e-3)
     for epsilon in (1e-12, 1e-3):
-        model = _model(8, epsilon)
-        np.testing.assert_allclose(_run(by_instance(model), x), _run(model, x), atol=2e-2 if epsilon < 1e-6 else 1e-5)
+        model = _model(16, epsilon)
+        np.testing.assert_allclose(_run(by_instance(model), x), _run(model, x), atol=2e-2 if epsilon < 1e-6 else 1e-4)
         assert np.isfinite(_run(by_instance(model), x)).all()
 
 
@@ -72,6 +89,6 @@ def test_a_graph_without_norms_is_copied() -> None:
 
 
 def test_no_layer_norm_is_left_and_the_graph_is_valid() -> None:
-    model = by_instance(_model(8, 1e-5))
+    model = by_instance(_model(16, 1e-5))
     assert {node.op_type for node in model.graph.node} == {"Shape", "ConstantOfShape", "InstanceNormalization", "Mul", "Add"}
     onnx.checker.check_model(model, full_check=True)

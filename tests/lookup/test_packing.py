@@ -47,6 +47,8 @@ def test_no_number_is_off_by_more_than_half_a_step_of_its_row(seed: int, bits: i
 @settings(deadline=None)
 def test_means_come_back_to_the_bit_and_are_rounded_once(seed: int, rows: int, width: int) -> None:
     means = draw(seed, 1, width) + draw(seed + 1, rows, width)
+    if seed % 2:
+        means[0] = draw(seed, 1, width)[0] * 2.0**-20  # far smaller than its distances to the others
     rounded = from_first(means)
     origin = rounded[:1]
     parts = (origin, ORIGIN_BITS), (rounded.astype(np.float64) - origin, MEANS_BITS)

@@ -168,8 +168,8 @@ def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_fur
     held_out = {name: Pair(trunk[name], tail[name]) for name in NAMES}
     _, found = route(looks, held_out)
     taken = np.concatenate([one.looks for one in found.values()])
-    assert (taken >= 2).mean() == pytest.approx(SECOND_LOOK_SHARE, abs=1 / 300)
-    assert (taken == 3).mean() == pytest.approx(THIRD_LOOK_SHARE, abs=1 / 300)
+    assert (taken >= 2).mean() == pytest.approx(SECOND_LOOK_SHARE, abs=2 / 300)
+    assert (taken == 3).mean() == pytest.approx(THIRD_LOOK_SHARE, abs=2 / 300)
     alone, _ = route({"doors": looks["doors"]}, {"doors": held_out["doors"]})
     assert alone.second == alone.third == 0.0
 

@@ -13,7 +13,10 @@ from channels import backbone, task
 
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError, UsageError
+from cfedge.lookup import Found
+from cfedge.lookup.router import SECOND_LOOK_SHARE
 from cfedge.runtime.drift import BLOCK, Counter, Monitor, evidence_against
+from cfedge.train.certificate import _quantile
 
 
 class Answer(NamedTuple):
@@ -26,7 +29,7 @@ def manifest(held_out: int = 300) -> Manifest:
     tasks = []
     for name in ("lights", "heating"):
         made, _ = task(name)
-        tasks.append(replace(made, certificate=replace(made.certificate, held_out=held_out, errors=0)))
+        tasks.append(replace(made, certificate=replace(made.certificate, held_out=held_out, errors=0, tasks=2)))
     return Manifest(backbone()[0], tuple(tasks))
 
 
@@ -54,6 +57,27 @@ def test_the_whole_chain_from_held_out_examples_to_alarms_keeps_the_stated_share
         ]
         alarms += bool(monitor.see(stream))
     assert alarms / 400 <= alpha
+
+
+def test_thin_margins_of_tasks_that_were_not_measured_together_raise_no_alarm() -> None:
+    stream = [Answer("lights", unknown=False, looks=2)] * (2 * BLOCK)
+    assert Monitor(manifest()).see(stream)
+    apart = manifest()
+    one = replace(apart.tasks[0], certificate=replace(apart.tasks[0].certificate, tasks=1))
+    assert not Monitor(replace(apart, tasks=(one, *apart.tasks[1:]))).see(stream)
+
+
+@pytest.mark.parametrize("examples", [4, 20, 40, 100])
+def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_supposes(examples: int) -> None:
+    """Of N margins, those below are as many as split conformal prediction allows: P(next one is below) <= the share."""
+    rng = np.random.default_rng(examples)
+    below = []
+    for _ in range(2000):
+        margins = rng.random(examples)
+        least = _quantile([Found(0, 1, 0.0, float(one), 0.0) for one in margins], SECOND_LOOK_SHARE)
+        below.append(least)  # of uniform margins, the probability of one below
+        assert (margins < least).sum() == examples - min(math.ceil((examples + 1) * (1 - SECOND_LOOK_SHARE)), examples)
+    assert np.mean(below) <= max(SECOND_LOOK_SHARE, 1 / (examples + 1)) + 0.01
 
 
 @pytest.mark.parametrize(("rate", "within"), [(0.5, 25), (0.25, 120)])

@@ -163,7 +163,7 @@ def test_scores_that_are_not_finite_are_refused(engine: Engine, monkeypatch: pyt
             return [np.full((len(feeds["hidden"]), 32), np.nan, np.float32)]
 
     monkeypatch.setattr(engine._tail, "_session", Poisoned())
-    with pytest.raises(InputError, match="scores of input 0: expected finite numbers, found NaN"):
+    with pytest.raises(InputError, match="scores of input 0: expected finite numbers"):
         engine.predict(["crimson"])
 
 
@@ -199,6 +199,7 @@ def _replaced(bundle: Bundle, part: str, data: bytes) -> Bundle:
         ({"arrays": {"trunk.weight": np.ones((32, 3), np.float32)}}, r"trunk.weight float32 \(96, 3\), found float32 \(32, 3\)"),
         ({"arrays": {"trunk.bias": np.full(3, np.inf, np.float32)}}, "finite numbers in trunk.bias"),
         ({"arrays": {"exit.margin": np.full(1, np.nan, np.float32)}}, "finite numbers in exit.margin"),
+        ({"arrays": {"exit.best": np.full(1, -0.5, np.float32)}}, "exit.best >= 0, found -0.5"),
         ({"arrays": {"exit.best": np.zeros(2, np.float32)}}, r"exit.best float32 \(1,\), found float32 \(2,\)"),
         ({"arrays": {"exit.best": None}}, "'exit.best'"),
         ({"arrays": {"a.l9.o": np.ones((1, 32, 2), np.float32)}}, "'a.l9.o'"),

@@ -11,11 +11,13 @@ from made import make_texts
 from tiny import arrays_of, only, with_adapters
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.files import Bundle, read, reference
+from cfedge.errors import InputError
 from cfedge.lookup.novelty import HEAD_WEIGHT
-from cfedge.runtime.adapter import NEVER, Adapter
+from cfedge.runtime.adapter import NEVER, Adapter, load_adapter
 from cfedge.train.head import learn_head
 from cfedge.train.workspace import Workspace
+from cfedge_export.adapters import adapter_onnx
 from cfedge_export.pack import build
 
 TEXTS = [text for task in ("colors", "animals", "food") for text, _ in make_texts(task, 8, seed=5)]
@@ -107,6 +109,31 @@ def test_a_task_added_moves_no_label_and_no_probability_of_another(bundle: Bundl
     for one, other in zip(alone.predict(TEXTS, task="colors"), whole.predict(TEXTS, task="colors"), strict=True):
         assert (one.label, one.probability) == (other.label, other.probability)
     assert np.array_equal(alone.class_scores(TEXTS, "colors"), whole.class_scores(TEXTS, "colors"))
+
+
+def test_an_adapted_score_that_is_infinite_is_refused_also_where_the_trunk_is_sure(bundle: Bundle) -> None:
+    features = Engine(bundle).embeddings(TEXTS[:1], Engine(bundle).predict(TEXTS[:1])[0].task)[0]
+
+    def overflowing(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        signs = np.repeat(np.sign(features)[:, None], len(arrays["head.bias"]), axis=1)
+        huge = {"head.weight": signs * np.float32(3e38), "head.bias": np.full_like(arrays["head.bias"], 3.4e38)}
+        return {**arrays, **huge, "exit.margin": np.array([-1], np.float32), "exit.best": np.zeros(1, np.float32)}
+
+    tasks = [replace(task, threshold=-1e9) for task in bundle.manifest.tasks]  # so that the tail is asked
+    objects, made = dict(bundle.objects), []
+    for task in tasks:
+        data = adapter_onnx(
+            overflowing(arrays_of(load_adapter(bundle[task.adapter], task, bundle.manifest.backbone))),
+            base=bundle.manifest.backbone.digest, task=task.name,
+        )  # fmt: skip
+        objects[reference(data).sha256] = data
+        made.append(replace(task, adapter=reference(data)))
+    engine = Engine(Bundle(replace(bundle.manifest, tasks=tuple(made)), objects))
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(InputError, match="scores of input 0: expected finite numbers"),
+    ):
+        engine.predict(TEXTS[:1])
 
 
 def test_never_is_never_and_where_the_tail_agrees_labels_are_the_same(bundle: Bundle) -> None:

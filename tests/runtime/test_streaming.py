@@ -123,7 +123,7 @@ def test_a_text_that_cannot_be_answered_leaves_the_stream_as_it_was(engine: Engi
         session.predict("")
     for one in engine._tasks.values():
         engine.adapters(one.task).bias.fill(np.nan)
-    with pytest.raises(InputError, match="found NaN"):
+    with pytest.raises(InputError, match="expected finite numbers"):
         session.predict(TEXTS[1])
     assert session.posterior == before
 

@@ -112,3 +112,24 @@ def test_another_form_is_for_the_package(content: dict[str, Any]) -> None:
 )
 def test_what_is_no_tokenizer_is_for_the_package_to_refuse(data: bytes) -> None:
     assert read_wordpiece(data) is None
+
+
+@pytest.mark.parametrize("prefix", ['"', "\\", "/", "\u2581\u2581"])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_a_prefix_that_may_be_written_in_two_ways_is_parsed(prefix: str, ascii_only: bool) -> None:
+    names = ["[UNK]", "[CLS]", "cat", f"{prefix}s"]
+    content = made(model={"continuing_subword_prefix": prefix, "vocab": {name: index for index, name in enumerate(names)}})
+    content["post_processor"]["special_tokens"]["[CLS]"]["ids"] = [1]
+    data = json.dumps(content, ensure_ascii=ascii_only, separators=(",", ":")).replace("/", "\\/").encode()
+    found = read_wordpiece(data)
+    assert found is not None
+    for _ in range(30):
+        assert found.pieces("cats") == [2, 3]
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\n"])
+def test_space_before_a_colon_changes_nothing(space: str) -> None:
+    data = written(made()).replace(b'"ab":', b'"ab"' + space.encode() + b":")
+    found = read_wordpiece(data)
+    assert found is not None
+    assert found.pieces("ab") == [NAMES.index("ab")]

@@ -56,6 +56,16 @@ def test_the_share_is_obeyed_and_none_is_none() -> None:
     assert choose_exit(trunk, adapted, 0.0) == no_exit()
 
 
+def test_neighbouring_margins_are_told_apart_and_the_usual_score_is_never_negative() -> None:
+    one = np.float32(1)
+    trunk = _scores(np.array([*np.full(50, one), *np.full(50, np.nextafter(one, np.float32(2)))]))
+    adapted = np.full((100, 3), -5, np.float32)
+    adapted[3] = [-9, -1, -9]
+    found = choose_exit(trunk, adapted)
+    assert found["exit.margin"] == np.nextafter(one, np.float32(2))
+    assert found["exit.best"] == 0
+
+
 def test_few_examples_never_end_early() -> None:
     trunk, adapted = _scores(np.ones(EXIT_LEAST)), np.ones((EXIT_LEAST, 3), np.float32)
     assert choose_exit(trunk, adapted)["exit.margin"] == 1

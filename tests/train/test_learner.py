@@ -15,7 +15,9 @@ from made import make_texts, write_csv
 
 from cfedge import Engine
 from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.runtime.adapter import NEVER
 from cfedge.train.data import Examples, load_file
+from cfedge.train.early_exit import EXIT_LEAST
 from cfedge.train.head import TRUNK_SHARE, learn_head
 from cfedge.train.learner import Settings, learn
 from cfedge.train.workspace import Workspace
@@ -72,6 +74,16 @@ def test_training_data_are_not_kept(tiny_workspace: Path) -> None:
     content = b"".join(path.read_bytes() for path in tiny_workspace.rglob("*") if path.is_file())
     assert [text for text in trained if text.encode() in content] == []
     assert list((tiny_workspace / "cache").iterdir()) == []
+
+
+def test_answers_end_early_unless_the_settings_say_none(tiny_workspace: Path) -> None:
+    workspace = Workspace(tiny_workspace)
+    some = learn(workspace, "food", _food(60), settings=QUICK)
+    assert len(some.held_out.texts) >= EXIT_LEAST
+    assert 0 < some.adapter["exit.margin"][0] < NEVER
+    none = learn(workspace, "food", _food(60), settings=dataclasses.replace(QUICK, exit_share=0.0), replace=True)
+    assert none.adapter["exit.margin"][0] == NEVER
+    assert not any(one.early_exit for one in Engine(build(workspace)).predict(list(none.held_out.texts), task="food"))
 
 
 def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None:
