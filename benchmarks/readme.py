@@ -83,7 +83,9 @@ def table() -> str:
         ),
         (
             "against OpenVINO's best form of the whole encoder, ids ready: one model; a model compiled for every length",
-            "; ".join(f"{openvino[form]['engine']['ratio_of_p50']['median']:.2f} x" for form in ("one_model", "a_model_per_length")),
+            "; ".join(
+                f"{openvino[form]['engine']['ratio_of_p50']['median']:.2f} x" for form in ("one_model", "a_model_per_length")
+            ),
             "<= 1.1 x",
         ),
         ("with 1,000 tasks, against the bare backbone", _times(runtime, "thousand"), "<= 1.15 x"),

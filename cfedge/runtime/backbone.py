@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from cfedge.errors import IncompatibleError
 from cfedge.lookup import VIEWS
 from cfedge.runtime.preprocess import TextPreprocessor, Tokens
 from cfedge.runtime.session import Tensor, check_interface, not_run, open_session
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 __all__ = ["Encoded", "ROWS_MEET", "Slots", "Tail", "Trunk", "no_adapter"]
 
@@ -89,16 +93,35 @@ class Trunk:
 
 
 class Tail:
-    """The blocks with low-rank slots."""
+    """The blocks with low-rank slots.
 
-    def __init__(self, model: bytes, backbone: Backbone, *, threads: int = 1) -> None:
-        self._session = open_session(model, "tail", threads=threads)
+    Parameters
+    ----------
+    passed
+        This machine has opened these bytes before: they are opened again when an answer first needs them, which most do not.
+        Otherwise now.
+    """
+
+    def __init__(self, model: bytes, backbone: Backbone, *, threads: int = 1, passed: bool = False) -> None:
+        self._model, self._backbone, self._threads = model, backbone, threads
         self._most, self._width = _most(backbone), backbone.width
+        if not passed:
+            self.open()
+
+    def open(self) -> None:
+        """Open the session, if it is not yet."""
+        _ = self._session
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        backbone = self._backbone
+        session = open_session(self._model, "tail", threads=self._threads)
         inputs: dict[str, Tensor] = {"hidden": ("float", (None, None, backbone.width))}
         for slot in backbone.slots:
             inputs[f"a.{slot.name}"] = ("float", (None, slot.rows, None))
             inputs[f"b.{slot.name}"] = ("float", (None, None, slot.columns))
-        check_interface(self._session, "tail", inputs=inputs, outputs={"features": ("float", (None, backbone.width))})
+        check_interface(session, "tail", inputs=inputs, outputs={"features": ("float", (None, backbone.width))})
+        return session
 
     def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
         """Return the unit-length features [D] of each row's hidden states [1, S, D] under its slots."""

@@ -121,7 +121,7 @@ class Engine:
         threads, _, backbone = self._settings
         trunk, tail, tokenizer = (objects[ref.sha256] for ref in (backbone.trunk, backbone.tail, backbone.tokenizer))
         self._trunk = Trunk(trunk, tokenizer, backbone, threads=threads, passed=passed)
-        self._tail = Tail(tail, backbone, threads=threads)
+        self._tail = Tail(tail, backbone, threads=threads, passed=passed)
         self._depth = fork.depth
 
     def _make_router(self) -> Router:
@@ -212,13 +212,14 @@ class Engine:
         return self._of_store(self._store, *self._settings[:2], self)
 
     def warm_up(self) -> None:
-        """Do now what the first inputs would wait for: the further looks' directions, some 50 ms with ten tasks, and two answers.
+        """Do now what the first inputs would wait for: the further looks' directions, some 100 ms with ten tasks, the tail, two answers.
 
         One is to a text for which the whole tokenizer is read, some 20 ms.
         """
         if len(self.tasks) > 1:
             _ = self.router.fine, self.router.tail
         self.predict(["warm up", "w\u00e4rmer"])
+        self._tail.open()
 
     @classmethod
     def _of_store(cls, store: Store, threads: int, adapter_bytes: int | None, like: Engine | None = None) -> Engine:

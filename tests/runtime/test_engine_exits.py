@@ -11,9 +11,10 @@ from made import make_texts
 from tiny import arrays_of, only, with_adapters
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, read, reference
+from cfedge.bundle.files import Bundle, read, reference, write
 from cfedge.errors import InputError
 from cfedge.lookup.novelty import HEAD_WEIGHT
+from cfedge.runtime import backbone
 from cfedge.runtime.adapter import NEVER, Adapter, load_adapter
 from cfedge.train.head import learn_head
 from cfedge.train.workspace import Workspace
@@ -134,6 +135,30 @@ def test_an_adapted_score_that_is_infinite_is_refused_also_where_the_trunk_is_su
         pytest.raises(InputError, match="scores of input 0: expected finite numbers"),
     ):
         engine.predict(TEXTS[:1])
+
+
+def test_the_tail_is_opened_when_an_answer_first_needs_it(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(bundle, tmp_path / "ending")
+    Engine.open(tmp_path / "ending")  # proven on this machine from now on
+    opened: list[str] = []
+    real = backbone.open_session
+    monkeypatch.setattr(backbone, "open_session", lambda model, what, **more: opened.append(what) or real(model, what, **more))  # type: ignore[func-returns-value]
+    early = next(text for text, one in zip(TEXTS, Engine(bundle).predict(TEXTS), strict=True) if one.early_exit and one.looks < 3)
+    opened.clear()
+    engine = Engine.open(tmp_path / "ending")
+    assert engine.predict([early])[0].early_exit
+    assert opened == ["trunk"]
+    engine.predict(TEXTS)
+    engine.predict(TEXTS)
+    assert opened == ["trunk", "tail"]
+    warm = Engine.open(tmp_path / "ending")
+    warm.warm_up()
+    assert opened == ["trunk", "tail"] * 2
+    opened.clear()
+    Engine(bundle)  # which nobody has proven
+    assert opened == ["trunk", "tail"]
 
 
 def test_never_is_never_and_where_the_tail_agrees_labels_are_the_same(bundle: Bundle) -> None:
