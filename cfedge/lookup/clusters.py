@@ -200,7 +200,9 @@ class Lookup:
         self._whole = np.zeros((-(-len(means) // _BLOCK) * _BLOCK, len(spread)), np.float32)
         self._clusters = self._whole[: len(means)]
         self._clusters[:] = whitened / weight
-        self._offset = (0.5 * np.einsum("ck,ck->c", whitened, whitened)).astype(np.float32)
+        self._offsets = np.full(len(self._whole), np.inf, np.float32)  # no input is nearest to a row that fills a block up
+        self._offset = self._offsets[: len(means)]
+        self._offset[:] = 0.5 * np.einsum("ck,ck->c", whitened, whitened)
         self.directions = len(self._basis)
         self._rough = table(self._clusters, self._offset) if table and len(self._offset) >= ROUGH_FROM else None
 
@@ -284,7 +286,7 @@ class Lookup:
         """Return float32 [B, C], the scores of all tasks' clusters, concatenated."""
         scores = np.empty((len(features), len(self._offset)), np.float32)
         for position, row in enumerate(features):
-            scores[position] = self._cluster_scores(self._project(row))
+            scores[position] = self._cluster_scores(self._project(row))[: len(self._offset)]
         return scores
 
     def __call__(self, features: Floats) -> Retrieval:
@@ -304,15 +306,16 @@ class Lookup:
         if self._rough is not None:
             return self._one_of_many(z, position)
         scores = self._cluster_scores(z)
-        nearest = int(scores.argmax())
-        task, best = int(self._task_of[nearest]), float(scores[nearest])
+        nearest = scores.argmax()
+        best: float = scores.item(nearest)
         finite(best, position)
+        task: int = self._task_of.item(nearest)
         distance = float(z.dot(z)) - 2.0 * best
         if len(self.tasks) == 1:
             return Found(task, -1, best, math.inf, distance)
         scores[self._spans[task]] = -math.inf
-        second = int(scores.argmax())
-        return Found(task, int(self._task_of[second]), best, best - float(scores[second]), distance)
+        second = scores.argmax()
+        return Found(task, self._task_of.item(second), best, best - scores.item(second), distance)
 
     def _one_of_many(self, z: Floats, position: int) -> Found:
         """`one`, through the rough table.
@@ -359,8 +362,9 @@ class Lookup:
         return z
 
     def _cluster_scores(self, z: Floats) -> Floats:
-        scores: Floats = self._whole.dot(z)[: len(self._offset)]
-        scores -= self._offset
+        """Of all clusters, and after them -inf for each row that fills the last block up."""
+        scores: Floats = self._whole.dot(z)
+        scores -= self._offsets
         return scores
 
     def _some_scores(self, z: Floats, kept: NDArray[np.intp]) -> Floats:

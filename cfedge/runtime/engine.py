@@ -115,7 +115,7 @@ class Engine:
         self.router = self._make_router()
         self.tasks: tuple[str, ...] = self.router.tasks
         self._frozen = no_adapter(backbone)
-        self._in_order = [self._tasks[name] for name in self.tasks]
+        self._in_order = [self._tasks[name].task for name in self.tasks]
 
     def _open_backbone(self, objects: Mapping[str, bytes], *, passed: bool) -> None:
         threads, _, backbone = self._settings
@@ -283,13 +283,12 @@ class Engine:
             texts = [texts]
         if not texts:
             return []
-        given = None if task is None else self._named(task)
+        given = None if task is None else self.tasks.index(self._named(task).name)
         encoded = self._encode(texts)
         if given is None:
             found, _ = self._route(encoded)
         else:
-            place = self._in_order.index(given)
-            found = [self.router.given(row, place, position) for position, row in enumerate(encoded.features)]
+            found = [self.router.given(row, given, position) for position, row in enumerate(encoded.features)]
         return self._answers(encoded, found, start)
 
     def predict_by(self, text: str, choose: Callable[[Floats, bool], int]) -> Prediction:
@@ -319,49 +318,46 @@ class Engine:
 
     def _answers(self, encoded: Encoded, found: list[Found], start: float) -> list[Prediction]:
         chosen = [self._in_order[one.task] for one in found]
-        adapters = self._adapters(chosen)
-        heads = self._heads(encoded, found, chosen, adapters)
+        heads = self._heads(encoded, found, chosen)
         ms = (time.perf_counter() - start) * 1e3 / len(found)
-        said = zip(chosen, found, heads, encoded.tokens, strict=True)
         return [
-            predicted(row, loaded.task, one, head, self.router, truncated=tokens.truncated, ms=ms)
-            for row, (loaded, one, head, tokens) in enumerate(said)
+            predicted(row, chosen[row], found[row], heads[row], self.router, encoded.tokens[row].truncated, ms)
+            for row in range(len(found))
         ]
 
-    def _heads(
-        self, encoded: Encoded, found: Sequence[Found], chosen: Sequence[_Loaded], adapters: Sequence[Adapter]
-    ) -> list[Head]:
+    def _heads(self, encoded: Encoded, found: Sequence[Found], chosen: Sequence[Task]) -> list[Head]:
         """Each row's head: of the trunk's part alone where that is sure and the row plainly known, else with the tail's."""
+        adapters = self._adapters(chosen)
         directions = self.router.first.directions
         heads, late = [], {}
-        for row, (features, adapter) in enumerate(zip(encoded.features, adapters, strict=True)):
-            trunk = adapter.trunk(features)
-            heads.append(Head(trunk.tolist(), adapter.exit_best, early=True))
+        for row, adapter in enumerate(adapters):
+            trunk = adapter.trunk(encoded.features[row])
+            scores: list[float] = trunk.tolist()
+            heads.append(Head(scores, adapter.exit_best, True))
             if not (
-                adapter.is_sure_of(heads[row].scores)
-                and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].task.threshold)
+                adapter.is_sure_of(scores)
+                and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].threshold)
             ):
                 late[row] = trunk
         if late:
             behind = self._tail([encoded.hidden[row] for row in late], [adapters[row].slots for row in late])
             for row, features in zip(late, behind, strict=True):
                 adapted = adapters[row].adapted(features)
-                scores: list[float] = adapters[row].scores(adapted, late[row]).tolist()
-                heads[row] = Head(scores, float(adapted.max()), early=False)
+                heads[row] = Head(adapters[row].scores(adapted, late[row]).tolist(), float(adapted.max()), False)
         return heads
 
-    def _adapters(self, chosen: Sequence[_Loaded]) -> list[Adapter]:
+    def _adapters(self, chosen: Sequence[Task]) -> list[Adapter]:
         """Return the adapter of each row's task; rows of one task get one and the same, whatever must make room meanwhile."""
         if len(chosen) == 1:
-            return [self.adapters(chosen[0].task)]
-        own = {one.task.name: one.task for one in chosen}
+            return [self.adapters(chosen[0])]
+        own = {task.name: task for task in chosen}
         found = {name: self.adapters(task) for name, task in own.items()}
-        return [found[one.task.name] for one in chosen]
+        return [found[task.name] for task in chosen]
 
     def _route(self, encoded: Encoded) -> tuple[list[Found], dict[int, Floats]]:
         """What the lookup finds, and the frozen tail's features, float32 [D], of the rows that needed a third look."""
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
-        undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]
+        undecided = [row for row, one in enumerate(found) if one.looks > 1 and self.router.is_open(one)]
         tails: dict[int, Floats] = {}
         if undecided:
             features = self._tail([encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided))
@@ -372,7 +368,7 @@ class Engine:
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
         """Return a prediction as JSON types, with its task's certified `limit` and the digest of the `bundle` that answered."""
-        limit = self._named(prediction.task).task.certificate.limit
+        limit = self._named(prediction.task).certificate.limit
         return {**prediction.as_dict(), "limit": limit, "bundle": self.manifest.digest}
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
@@ -390,12 +386,12 @@ class Engine:
         )
 
     def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
-        one = self._named(task).task
+        one = self._named(task)
         encoded = self._encode(texts)
         adapter = self.adapters(one)
         return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
 
-    def _named(self, name: str) -> _Loaded:
+    def _named(self, name: str) -> Task:
         if name not in self._tasks:
             raise TaskError(f"task: expected one of {', '.join(self.tasks)}, found {name!r}")
-        return self._tasks[name]
+        return self._tasks[name].task

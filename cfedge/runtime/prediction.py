@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from math import exp, isfinite
 from typing import NamedTuple
 
 from cfedge.bundle.manifest import Task
@@ -74,7 +74,7 @@ class Head(NamedTuple):
     early: bool
 
 
-def predicted(row: int, task: Task, found: Found, head: Head, router: Router, *, truncated: bool, ms: float) -> Prediction:
+def predicted(row: int, task: Task, found: Found, head: Head, router: Router, truncated: bool, ms: float) -> Prediction:
     """Put an answer together.
 
     Parameters
@@ -89,32 +89,22 @@ def predicted(row: int, task: Task, found: Found, head: Head, router: Router, *,
     InputError
         A score is NaN or infinite.
     """
-    best = max(head.scores)
-    probability = 1.0 / sum([math.exp(score - best) for score in head.scores])
-    strange = novelty(found.distance, head.best, router.first.directions)
-    if not (probability > 0 and math.isfinite(strange)):  # NaN, or an adapted score that is infinite
+    scores, adapted, early = head
+    _, rival, score, margin, distance, looks = found
+    apart, runner_up = (None, None) if rival < 0 else (margin, router.tasks[rival])
+    best = max(scores)
+    probability = 1.0 / sum([exp(one - best) for one in scores])
+    strange = novelty(distance, adapted, router.first.directions)
+    if not (probability > 0 and isfinite(strange)):  # NaN, or an adapted score that is infinite
         raise InputError(f"scores of input {row}: expected finite numbers, found others; check this machine with: cfedge bench")
     unknown = strange > task.threshold
-    alone = found.runner_up < 0
     reason = None
     if unknown:
         reason = (
             f"novelty {strange:.1f} is above {task.threshold:.1f}, "
             f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
         )
+    label = task.classes[scores.index(best)]
     return Prediction(
-        task=task.name,
-        label=task.classes[head.scores.index(best)],
-        probability=probability,
-        score=found.score,
-        margin=None if alone else found.margin,
-        runner_up=None if alone else router.tasks[found.runner_up],
-        distance=found.distance,
-        novelty=strange,
-        early_exit=head.early,
-        looks=found.looks,
-        unknown=unknown,
-        reason=reason,
-        truncated=truncated,
-        ms=ms,
+        task.name, label, probability, score, apart, runner_up, distance, strange, early, looks, unknown, reason, truncated, ms
     )
