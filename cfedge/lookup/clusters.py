@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -65,7 +65,8 @@ SHRINKAGE_FACTOR = 4.0
 MIN_SPREAD = 0.1
 
 
-#: Tasks whose factors are multiplied in one product: of ten it takes half the time of ten products, and some megabytes.
+#: Tasks whose signatures are held, and multiplied, at once: ten products in one take half the time, and of a thousand tasks no more
+#: memory is needed than of these.
 _AT_ONCE = 16
 
 
@@ -152,7 +153,7 @@ class Lookup:
     Parameters
     ----------
     signatures
-        By task name; at least one, all of one width.
+        By task name; at least one, all of one width. Each is asked for once, and none but the counts and means is kept meanwhile.
     shrinkage
         Of the shared covariance, in [0, 1]; None: computed from the signatures (docs/decisions/lookup.md).
     min_spread
@@ -165,6 +166,8 @@ class Lookup:
     ----------
     tasks
         Names, sorted.
+    width
+        D, of an input.
     directions
         How many are kept.
     """
@@ -180,30 +183,30 @@ class Lookup:
         if not signatures:
             raise IncompatibleError("lookup: expected at least one task, found none; add one with: cfedge add")
         self.tasks: tuple[str, ...] = tuple(sorted(signatures))
-        ordered = [signatures[name] for name in self.tasks]
-        covariance, self.shrinkage = shared_covariance(ordered, shrinkage)
-        means = np.concatenate([one.means.astype(np.float64) for one in ordered])
-        counts = np.concatenate([one.counts for one in ordered]).astype(np.float64)
-        center = counts @ means / counts.sum()
-        apart = (means - center) * np.sqrt(counts / counts.sum())[:, None]
-        basis, spread = _discriminants(covariance, apart, min_spread)
-        whitened = (means - center) @ basis
-        self._counts = [one.counts for one in ordered]
-        bounds = np.cumsum([0, *(len(one.counts) for one in ordered)]).tolist()
+        pooled = _pooled(signatures[name] for name in self.tasks)
+        covariance, self.shrinkage = _shrunk(pooled, shrinkage)
+        self._counts = pooled.counts
+        bounds = np.cumsum([0, *(len(one) for one in pooled.counts)]).tolist()
+        clusters = bounds[-1]
+        center, basis, spread = _discriminants(covariance, pooled, clusters, min_spread)
         self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._starts = np.array(bounds[:-1])
-        self._task_of = np.repeat(np.arange(len(ordered)), np.diff(bounds))
+        self._task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
         weight = np.sqrt(1.0 - 1.0 / spread)
         self._weight = weight
         self._basis = np.ascontiguousarray((basis * weight).T, np.float32)
         self._center = (center @ basis * weight).astype(np.float32)
-        self._whole = np.zeros((-(-len(means) // _BLOCK) * _BLOCK, len(spread)), np.float32)
-        self._clusters = self._whole[: len(means)]
-        self._clusters[:] = whitened / weight
+        self._whole = np.zeros((-(-clusters // _BLOCK) * _BLOCK, len(spread)), np.float32)
+        self._clusters = self._whole[:clusters]
         self._offsets = np.full(len(self._whole), np.inf, np.float32)  # no input is nearest to a row that fills a block up
-        self._offset = self._offsets[: len(means)]
-        self._offset[:] = 0.5 * np.einsum("ck,ck->c", whitened, whitened)
-        self.directions = len(self._basis)
+        self._offset = self._offsets[:clusters]
+        start = 0
+        for means in pooled.means:
+            span = slice(start, start := start + len(means))
+            whitened = (means - center) @ basis
+            self._clusters[span] = whitened / weight
+            self._offset[span] = 0.5 * np.einsum("ck,ck->c", whitened, whitened)
+        self.directions, self.width = self._basis.shape
         self._rough = table(self._clusters, self._offset) if table and len(self._offset) >= ROUGH_FROM else None
 
     def scores(self, features: Floats) -> Floats:
@@ -397,28 +400,55 @@ def finite(score: float, position: int) -> None:
         )
 
 
-def shared_covariance(signatures: list[Signature], shrinkage: float | None) -> tuple[NDArray[np.float64], float]:
+class _Pooled(NamedTuple):
+    """Sums over tasks: each task's counts, the means [C, D] of up to `_AT_ONCE` tasks at a time, and what `shared_covariance` needs."""
+
+    counts: list[NDArray[np.int64]]
+    means: list[NDArray[np.floating]]
+    scatter: NDArray[np.float64]
+    examples: float
+    quartic: float
+
+
+def _pooled(signatures: Iterable[Signature]) -> _Pooled:
+    counts: list[NDArray[np.int64]] = []
+    means: list[NDArray[np.floating]] = []
+    scatter = np.zeros((0, 0))
+    examples, quartic = 0.0, 0.0
+    rest = iter(signatures)
+    while some := list(itertools.islice(rest, _AT_ONCE)):
+        width = some[0].means.shape[1]
+        if not means:
+            scatter = np.zeros((width, width))
+        counts += [one.counts for one in some]
+        means.append(np.concatenate([one.means for one in some]))
+        factor = np.concatenate([one.factor for one in some]).astype(np.float64, copy=False)
+        scatter += factor.T @ factor
+        for one in some:
+            scatter[np.diag_indices(width)] += one.diagonal
+            examples += float(one.counts.sum())
+            quartic += one.quartic
+        some.clear()  # before others are made
+    return _Pooled(counts, means, scatter, examples, quartic)
+
+
+def shared_covariance(signatures: Iterable[Signature], shrinkage: float | None) -> tuple[NDArray[np.float64], float]:
     """Pooled within-cluster covariance [D, D], shrunk to a scaled identity, and the shrinkage in [0, 1].
 
     The intensity is `SHRINKAGE_FACTOR` times Ledoit and Wolf's (2004), from the sums alone: with n examples, S = scatter / n and t = tr(S) / D,
     beta = (quartic / n - |S|^2) / (n D), delta = (|S|^2 - D t^2) / D, intensity = min(1, factor * beta / delta).
     """
-    width = signatures[0].means.shape[1]
-    scatter = np.zeros((width, width))
-    for start in range(0, len(signatures), _AT_ONCE):
-        factor = np.concatenate([one.factor for one in signatures[start : start + _AT_ONCE]]).astype(np.float64, copy=False)
-        scatter += factor.T @ factor
-    examples, quartic = 0.0, 0.0
-    for one in signatures:
-        scatter[np.diag_indices(width)] += one.diagonal
-        examples += float(one.counts.sum())
-        quartic += one.quartic
-    covariance = scatter / examples
+    return _shrunk(_pooled(signatures), shrinkage)
+
+
+def _shrunk(pooled: _Pooled, shrinkage: float | None) -> tuple[NDArray[np.float64], float]:
+    examples, width = pooled.examples, len(pooled.scatter)
+    covariance = pooled.scatter / examples
     level = float(np.trace(covariance)) / width
     if level <= 0:
         return np.eye(width), 1.0
     square = float((covariance**2).sum())
-    beta = (quartic / examples - square) / (examples * width)
+    beta = (pooled.quartic / examples - square) / (examples * width)
     delta = (square - width * level**2) / width
     if shrinkage is not None:
         intensity = shrinkage
@@ -430,25 +460,33 @@ def shared_covariance(signatures: list[Signature], shrinkage: float | None) -> t
 
 
 def _discriminants(
-    covariance: NDArray[np.float64], apart: NDArray[np.float64], min_spread: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """U [D, K] and v [K] with U' S U = I and U' (S + apart' apart) U = diag(v): the directions in which clusters differ.
+    covariance: NDArray[np.float64], pooled: _Pooled, clusters: int, min_spread: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The mean of all [D]; U [D, K] and v [K] with U' S U = I and U' (S + A' A) U = diag(v): the directions in which clusters differ.
 
-    `apart` [C, D] holds the cluster means about their mean, weighted. Where there are fewer clusters than dimensions, with
-    A = apart: (A S^-1 A') u = (v - 1) u gives U = S^-1 A' u / sqrt(v - 1), so that nothing of [D, D] is decomposed.
+    A [C, D] holds the cluster means about the mean of all, weighted by the roots of their shares. Where there are fewer clusters than
+    dimensions, (A S^-1 A') u = (v - 1) u gives U = S^-1 A' u / sqrt(v - 1), so that nothing of [D, D] is decomposed; otherwise A' A is
+    summed, so that A is never there as a whole.
     """
-    if len(apart) < len(covariance):
-        solved = np.linalg.solve(covariance, apart.T)
-        gram = apart @ solved
+    counts = np.concatenate(pooled.counts).astype(np.float64)
+    ends = list(itertools.accumulate((len(means) for means in pooled.means), initial=0))
+    parts = [(means, counts[start:stop]) for means, (start, stop) in zip(pooled.means, itertools.pairwise(ends), strict=True)]
+    center: NDArray[np.float64] = sum(own @ means.astype(np.float64) for means, own in parts) / counts.sum()
+    apart = ((means - center) * np.sqrt(own / counts.sum())[:, None] for means, own in parts)
+    few = clusters < len(covariance)
+    if few:
+        among = np.concatenate(list(apart))
+        solved = np.linalg.solve(covariance, among.T)
+        gram = among @ solved
         spread, vectors = np.linalg.eigh((gram + gram.T) / 2)
     else:
         whiten = np.linalg.inv(np.linalg.cholesky(covariance)).T
-        whitened = apart @ whiten
-        spread, vectors = np.linalg.eigh(whitened.T @ whitened)
+        between = whiten.T @ sum(one.T @ one for one in apart) @ whiten
+        spread, vectors = np.linalg.eigh((between + between.T) / 2)
     largest = float(spread[-1])
     kept = spread > max(min(min_spread, largest / 20), max(largest, 1.0) * 1e-9)
     if not kept.any():  # one cluster: it would be its own background, so the plain Mahalanobis distance is what is left
-        return np.linalg.inv(np.linalg.cholesky(covariance)).T, np.full(len(covariance), np.inf)
+        return center, np.linalg.inv(np.linalg.cholesky(covariance)).T, np.full(len(covariance), np.inf)
     spread, vectors = spread[kept], vectors[:, kept]
-    basis = solved @ vectors / np.sqrt(spread) if len(apart) < len(covariance) else whiten @ vectors
-    return basis, 1.0 + spread
+    basis = solved @ vectors / np.sqrt(spread) if few else whiten @ vectors
+    return center, basis, 1.0 + spread

@@ -13,14 +13,14 @@ Letters: B batch, D width, V views, T tasks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.clusters import Found, Lookup, Retrieval, Table, finite
-from cfedge.lookup.signature import Looks, Pair
+from cfedge.lookup.signature import Looks, Pair, Signature
 
 __all__ = ["CANDIDATES", "Router", "SECOND_LOOK_SHARE", "THIRD_LOOK_SHARE"]
 
@@ -32,13 +32,29 @@ CANDIDATES = 16
 SECOND_LOOK_SHARE, THIRD_LOOK_SHARE = 0.2, 0.1
 
 
+class _Parts(Mapping[str, Signature]):
+    """One look's signature of each task, made when it is asked for."""
+
+    def __init__(self, looks: Mapping[str, Looks], part: Callable[[Looks], Signature]) -> None:
+        self._looks, self._part = looks, part
+
+    def __getitem__(self, name: str) -> Signature:
+        return self._part(self._looks[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._looks)
+
+    def __len__(self) -> int:
+        return len(self._looks)
+
+
 class Router:
     """All looks; the further ones are at the `CANDIDATES` tasks that the first one likes best.
 
     Parameters
     ----------
     tasks
-        By name; at least one.
+        By name; at least one. Each is asked for once a look, so they may be read when they are asked for.
     second, third
         In nats: an input whose margin after the first look is below `second` gets the second, and one whose margin after that
         is below `third` the third. 0: never.
@@ -50,19 +66,18 @@ class Router:
         self, tasks: Mapping[str, Looks], second: float = 0.0, third: float = 0.0, *, table: Table | None = None
     ) -> None:
         self._looks = tasks
-        self._width = next((one.tail.means.shape[1] for one in tasks.values()), 0)
-        self.first = Lookup({name: one.trunk for name, one in tasks.items()}, table=table)
-        self.tasks, self.second, self.third = self.first.tasks, second, third
+        self.first = Lookup(_Parts(tasks, lambda one: one.trunk), table=table)
+        self.tasks, self.second, self.third, self._width = self.first.tasks, second, third, self.first.width
 
     @cached_property
     def fine(self) -> Lookup:
         """Of the second look: made when the first input needs it, so that an engine opens sooner."""
-        return Lookup({name: one.fine for name, one in self._looks.items()})
+        return Lookup(_Parts(self._looks, lambda one: one.fine))
 
     @cached_property
     def tail(self) -> Lookup:
         """Of the third look, made likewise."""
-        return Lookup({name: one.tail for name, one in self._looks.items()})
+        return Lookup(_Parts(self._looks, lambda one: one.tail))
 
     def look(self, trunk: Floats, position: int = 0) -> Found:
         """Look one input up behind the trunk, float32 [V D], once or twice; for errors see `Lookup.one`."""

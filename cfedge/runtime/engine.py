@@ -10,7 +10,7 @@ Letters: B batch, S sequence, D width, C classes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,8 +36,33 @@ Floats = NDArray[np.float32]
 
 
 class _Loaded(NamedTuple):
+    """A task and the bytes of its signature: unpacked they are five times as many, so each look unpacks them for itself."""
+
     task: Task
-    looks: Looks
+    signature: bytes
+
+
+class _Signatures(Mapping[str, Looks]):
+    """The tasks' signatures, each unpacked and checked when it is asked for."""
+
+    def __init__(self, loaded: Mapping[str, _Loaded], width: int) -> None:
+        self._loaded, self._width = loaded, width
+
+    def __getitem__(self, name: str) -> Looks:
+        task, data = self._loaded[name]
+        what = f"signature of task {name!r}"
+        looks = Looks.from_arrays(load_arrays(data, what), what, self._width)
+        if len(looks.tail.counts) != len(task.classes):
+            raise IncompatibleError(
+                f"{what}: expected one of {len(task.classes)} classes, found {len(looks.tail.counts)}; export the bundle again"
+            )
+        return looks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded)
+
+    def __len__(self) -> int:
+        return len(self._loaded)
 
 
 def _is_same(one: Task, other: Task) -> bool:
@@ -125,8 +150,8 @@ class Engine:
         self._depth = fork.depth
 
     def _make_router(self) -> Router:
-        looks = {name: one.looks for name, one in self._tasks.items()}
-        return Router(looks, self.manifest.second_look, self.manifest.third_look, table=Int8Table)
+        signatures = _Signatures(self._tasks, self.manifest.backbone.width)
+        return Router(signatures, self.manifest.second_look, self.manifest.third_look, table=Int8Table)
 
     def _reopen(self) -> None:
         """Open anew in a forked child, whose parent opened it."""
@@ -147,16 +172,10 @@ class Engine:
         if like is not None and before is not None and _is_same(before.task, task):
             self.adapters.take_over(task, like.adapters)
             return before._replace(task=task)
-        what = f"signature of task {task.name!r}"
-        looks = Looks.from_arrays(load_arrays(bundle[task.signature], what), what, self.manifest.backbone.width)
-        if len(looks.tail.counts) != len(task.classes):
-            raise IncompatibleError(
-                f"{what}: expected one of {len(task.classes)} classes, found {len(looks.tail.counts)}; export the bundle again"
-            )
         self.adapters.add(task, bundle.source(task.adapter))
         if not passed:
             self.adapters(task)
-        return _Loaded(task, looks)
+        return _Loaded(task, bundle[task.signature])
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, adapter_bytes: int | None = None) -> Engine:

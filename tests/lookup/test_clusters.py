@@ -54,7 +54,7 @@ class Clusters:
     def tasks(self, size: int) -> dict[str, Signature]:
         """Cut into tasks of `size` classes."""
         starts = range(0, len(self.means), size)
-        return {f"task {start // size}": self.signature(range(start, start + size)) for start in starts}
+        return {f"task {start // size:02}": self.signature(range(start, start + size)) for start in starts}
 
 
 def make_clusters(rng: np.random.Generator, *, classes: int, pairs: int, width: int, distance: float) -> Clusters:
@@ -112,12 +112,15 @@ def test_the_intensity_is_below_one_where_examples_are_many_and_one_where_they_a
     assert Lookup(few.tasks(2)).shrinkage == 1.0
 
 
-@pytest.mark.parametrize("distance", [0.1, 0.6, 4.0], ids=["mixed up", "overlapping", "separated"])
-def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(distance: float) -> None:
+@pytest.mark.parametrize(
+    ("classes", "distance"), [(6, 0.1), (6, 0.6), (6, 4.0), (18, 1.5)],
+    ids=["mixed up", "overlapping", "separated", "more tasks than are held at once"],
+)  # fmt: skip
+def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(classes: int, distance: float) -> None:
     rng = np.random.default_rng(1)
-    clusters = make_clusters(rng, classes=6, pairs=100, width=10, distance=distance)
+    clusters = make_clusters(rng, classes=classes, pairs=100, width=10, distance=distance)
     lookup = Lookup(clusters.tasks(1), min_spread=0.0)
-    reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=lookup.shrinkage, priors=np.full(6, 1 / 6))
+    reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=lookup.shrinkage, priors=np.full(classes, 1 / classes))
     reference.fit(clusters.features, clusters.classes)
     inputs = clusters.features[rng.permutation(len(clusters.features))[:300]] + rng.normal(size=(300, 10)) * 0.3
 
@@ -132,7 +135,7 @@ def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(distance
     answer = lookup(inputs.astype(np.float32))
     assert (answer.task == expected.argmax(axis=1))[clear].all()
     assert (lookup.cluster_scores(inputs.astype(np.float32)).argmax(axis=1) == expected.argmax(axis=1))[clear].all()
-    assert len(set(answer.task.tolist())) == 6
+    assert len(set(answer.task.tolist())) == classes
 
 
 def test_the_shared_covariance_is_that_of_all_tasks_however_many_are_multiplied_at_once() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
+import weakref
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +61,42 @@ def looks() -> dict[str, Looks]:
 @pytest.fixture
 def inputs() -> Pair:
     return Pair(np.concatenate(list(draw_views(2, 60, 0.3).values())), np.concatenate(list(draw(3, 60, 2.0).values())))
+
+
+class _Counted(Mapping[str, Looks]):
+    """Makes each task's signatures when they are asked for, and counts how many of a kind are there at once."""
+
+    def __init__(self, looks: Looks, tasks: int) -> None:
+        self._looks, self._names = looks, [f"task {number:02}" for number in range(tasks)]
+        self._there = collections.Counter[str]()
+        self.asked, self.most = 0, 0
+
+    def __getitem__(self, name: str) -> Looks:
+        fine = dataclasses.replace(self._looks.fine, means=self._looks.fine.means + np.float32(0.01 * int(name[-2:])))
+        tail = dataclasses.replace(self._looks.tail)
+        for kind, one in (("fine", fine), ("tail", tail)):
+            self._there[kind] += 1
+            weakref.finalize(one, self._there.subtract, [kind])
+        self.asked += 1
+        self.most = max(self.most, *self._there.values())
+        return dataclasses.replace(self._looks, fine=fine, tail=tail)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def test_of_many_tasks_few_signatures_are_in_memory_at_once(looks: dict[str, Looks], inputs: Pair) -> None:
+    counted = _Counted(looks["doors"], 40)
+    router = Router(counted, math.inf, math.inf)
+    assert counted.asked == 40
+    assert set(router(inputs).looks) == {3}
+    assert counted.asked == 3 * 40  # once a look
+    assert counted.most <= 17
+    held = Router({name: counted[name] for name in counted}, math.inf, math.inf)
+    assert held(inputs).score.tobytes() == router(inputs).score.tobytes()
 
 
 def test_without_a_margin_there_is_one_look(looks: dict[str, Looks], inputs: Pair) -> None:

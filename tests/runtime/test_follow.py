@@ -86,7 +86,7 @@ def test_sessions_and_unchanged_tasks_are_shared_and_a_changed_one_is_read(fleet
     newer = engine.latest()
     assert newer._trunk is engine._trunk
     assert newer._tail is engine._tail
-    assert newer._tasks["animals"].looks is engine._tasks["animals"].looks
+    assert newer._tasks["animals"].signature is engine._tasks["animals"].signature
     kept = {name: [one.adapters(one._tasks[name].task) for one in (engine, newer)] for name in engine.tasks}
     assert kept["animals"][0] is kept["animals"][1]
     assert kept["colors"][0] is not kept["colors"][1]
