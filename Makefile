@@ -32,6 +32,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/clinc150.py
 	$(BIN)/python benchmarks/lookup.py
 	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/sync.py
 	$(BIN)/python benchmarks/crash.py
 	$(BIN)/python benchmarks/fuzz.py

@@ -114,6 +114,14 @@ def test_a_connection_that_is_used_stays_open_for_longer_than_one_request_may_ta
     assert metric(served.url, SLOW) == 0
 
 
+def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged(served: Served) -> None:
+    with connect(served.url) as open_:
+        open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n")
+        assert reply(open_).status == 200
+        (there,) = [one for one in _others(served) if one.client[1] == open_.getsockname()[1]]
+        assert there.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_client_that_does_not_read_is_cut_off(serve: Callable[..., Served], tiny_bundle: Path) -> None:
     served = serve(tiny_bundle, head_s=0.5, body_s=0.3, answer_s=0.3, idle_s=0.3)
     where = connect(served.url)
@@ -128,7 +136,7 @@ def test_a_client_that_does_not_read_is_cut_off(serve: Callable[..., Served], ti
         until(lambda: not _others(served))
 
 
-def _others(served: Served) -> list[object]:
+def _others(served: Served) -> list[Any]:
     return list(served.server.server_state.connections)
 
 
