@@ -353,16 +353,15 @@ class Engine:
             trunk = adapter.trunk(encoded.features[row])
             scores: list[float] = trunk.tolist()
             heads.append(Head(scores, adapter.exit_best, True))
-            if not (
-                adapter.is_sure_of(scores)
-                and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].threshold)
-            ):
-                late[row] = trunk
+            sure = adapter.is_sure_of(scores)
+            if not (sure and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].threshold)):
+                late[row] = trunk, sure
         if late:
             behind = self._tail([encoded.hidden[row] for row in late], [adapters[row].slots for row in late])
             for row, features in zip(late, behind, strict=True):
                 adapted = adapters[row].adapted(features)
-                heads[row] = Head(adapters[row].scores(adapted, late[row]).tolist(), float(adapted.max()), False)
+                trunk, sure = late[row]
+                heads[row] = Head((trunk if sure else trunk + adapted).tolist(), float(adapted.max()), False)
         return heads
 
     def _adapters(self, chosen: Sequence[Task]) -> list[Adapter]:
