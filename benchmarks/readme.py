@@ -20,6 +20,7 @@ def table() -> str:
     clinc, latency, install, demo = (_load(name) for name in ("clinc150", "latency", "device_install", "demo"))
     runtime, sync, crash, fleet, schemes = (_load(name) for name in ("runtime", "sync", "crash", "fleet", "schemes"))
     study, openvino = _load("study_clinc150")["summary"], _load("openvino")["best"]
+    serve = _load("serve")
     fuzz, many = _load("fuzz"), {row["tasks"]: row for row in _load("lookup")["rows"]}
     catalogue, thousand = sync["catalogue"], sync["thousand_tasks_from_a_folder"]
     small, large = (f"{catalogue[size]['bytes_per_added_task']['median']:,.0f}" for size in ("10000", "100000"))
@@ -90,13 +91,23 @@ def table() -> str:
         ),
         ("with 1,000 tasks, against the bare backbone", _times(runtime, "thousand"), "<= 1.15 x"),
         (
+            "memory of the process with 10 / 1,000 tasks, after all looks",
+            " / ".join(f"{runtime[f'memory_{tasks}']['rss_bytes']['median'] / 1e6:.0f} MB" for tasks in (10, 1000)),
+            "",
+        ),
+        (
             "share of a call that is neither ONNX Runtime's nor the tokenizer's",
-            f"{runtime['outside']['share']['median']:.1%}",
+            f"{runtime['outside']['share']['median']:.1%} ({runtime['outside']['us']['median']:.0f} us)",
             "<= 3 %",
         ),
         ("another task on every call, against one task", _times(runtime, "switching"), "<= 1.03 x"),
         ("a batch of 32 of all tasks, against one of a single task", _times(runtime, "mixed"), "<= 1.05 x"),
         ("process start to first answer, against imports and loading the graphs", _times(runtime, "cold_start"), "<= 1.5 x"),
+        (
+            "`cfedge serve`, one worker, 8 clients on connections that stay open: answers a second; processor time an answer",
+            f"{serve['8 clients']['answers_per_second']:,.0f}; {serve['8 clients']['server_cpu_ms_per_answer']:.1f} ms",
+            "",
+        ),
         ("`Engine.latest` with a task more, first answer included", f"{runtime['hot']['ms']['median']:.0f} ms", "<= 50 ms"),
         (
             "the first look among 1,000 / 10,000 tasks, of the trunk's time, in a loop; same task as the exact scores give",

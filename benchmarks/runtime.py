@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -220,7 +221,6 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
         "third_look_share": float(np.mean([one > 2 for one in looks])),
         "ms_to_read_an_adapter": float(np.median(switched["new"]) - np.median(switched["same"])),
         "open_seconds": opened,
-        "rss_bytes": float(int(Path("/proc/self/statm").read_text().split()[1]) * 4096),
     }
 
 
@@ -230,12 +230,11 @@ def outside(folder: Path, seed: int) -> dict[str, float]:
     spent = [0.0]
 
     def clocked(run: Any) -> Any:
-        def wrapped(*arguments: Any, **more: Any) -> Any:
+        def wrapped(*arguments: Any) -> Any:
             start = time.perf_counter()
-            try:
-                return run(*arguments, **more)
-            finally:
-                spent[0] += time.perf_counter() - start
+            found = run(*arguments)
+            spent[0] += time.perf_counter() - start
+            return found
 
         return wrapped
 
@@ -247,15 +246,15 @@ def outside(folder: Path, seed: int) -> dict[str, float]:
     engine._tail._session = Clocked(engine._tail._session)  # type: ignore[assignment]
     engine._trunk._preprocess = clocked(engine._trunk._preprocess)  # type: ignore[assignment]
     texts = [text for text, _ in record.clinc150()[0]["test"]][seed::5][:600]
-    shares = []
-    for position, text in enumerate(texts):
+    shares, times = [], []
+    for text in texts:
         spent[0] = 0.0
         start = time.perf_counter()
         engine.predict([text])
         whole = time.perf_counter() - start
-        if position >= 50:
-            shares.append((whole - spent[0]) / whole)
-    return {"share": float(np.median(shares))}
+        shares.append((whole - spent[0]) / whole)
+        times.append(1e6 * (whole - spent[0]))
+    return {"share": float(np.median(shares[50:])), "us": float(np.median(times[50:]))}
 
 
 def proteus(folder: Path, seed: int) -> dict[str, float]:
@@ -341,6 +340,20 @@ def cold_start(folder: Path, runs: int) -> dict[str, float]:
     }
 
 
+def memory(folder: Path, name: str) -> dict[str, float]:
+    """Of a process that answers and nothing else, after all looks; and the most that it took on the way."""
+    start = time.perf_counter()
+    engine = Engine(read(folder / name, lean=True), adapter_bytes=ADAPTER_BYTES, passed=True)
+    opened = time.perf_counter() - start
+    engine.warm_up()
+    return {
+        "rss_bytes": float(int(Path("/proc/self/statm").read_text().split()[1]) * 4096),
+        "peak_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
+        "open_seconds": opened,
+        "warm_up_seconds": time.perf_counter() - start - opened,
+    }
+
+
 MEASURES = {
     "switching": switching,
     "mixed": mixed,
@@ -349,7 +362,11 @@ MEASURES = {
     "hot": hot,
     "thousand": thousand,
     "endurance": endurance,
+    "memory_10": lambda folder, _: memory(folder, "bundle"),
+    "memory_1000": lambda folder, _: memory(folder, "thousand"),
 }
+#: One process of each is enough.
+ONCE = ("endurance", "memory_10", "memory_1000")
 
 
 def main() -> None:
@@ -374,7 +391,7 @@ def main() -> None:
         figures["cold_start"] = cold_start(folder, 2 * options.processes)
         for name in MEASURES:
             found = []
-            for seed in range(1 if name == "endurance" else options.processes):
+            for seed in range(1 if name in ONCE else options.processes):
                 command = [sys.executable, __file__, "--child", str(folder), name, str(seed)]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 found.append(json.loads(done.stdout))

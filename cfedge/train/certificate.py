@@ -34,6 +34,8 @@ __all__ = ["Evidence", "Inspection", "Overlap", "certify", "inspect", "mixture_b
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
+#: Of all held-out inputs, those that may go without a third look though it would say another task than the second.
+UNSEEN_CHANGES = 0.002
 #: Of a task's inputs, by the first look's own model or among the held-out ones, that a rival takes: less is not an overlap. The model
 #: is sure of itself (docs/decisions/certificates.md): where it gives a rival this much, the clusters do coincide.
 OVERLAP_SHARE = 0.1
@@ -181,7 +183,9 @@ def overlaps(
 def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> tuple[Router, dict[str, Retrieval]]:
     """Return the router that ships, and what it makes of each task's held-out inputs.
 
-    Those with the thinnest margins get a second look, and of them a third. Each look is taken once.
+    Those with the thinnest margins get a second look, and of them a third: `THIRD_LOOK_SHARE` of all, and so many more that all but
+    `UNSEEN_CHANGES` of all get one where it says another task than the second. That asks for no labels, so what the labels then count
+    is not chosen by them. Each look is taken once.
     """
     router = Router(signatures, table=Int8Table)
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
@@ -191,11 +195,17 @@ def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> tupl
         thin = [index for index, one in enumerate(found) if one.margin < router.second]
         for index in thin:
             found[index] = router.look_again(rows[index][0], None)
-        again = [found[index] for index in thin]
-        router.third = _quantile(again, min(1.0, THIRD_LOOK_SHARE * len(rows) / len(again))) if again else 0.0
-        for index in thin:
+        deeper = {index: router.look_again(*rows[index]) for index in thin}
+        if thin:
+            least = _quantile([found[index] for index in thin], min(1.0, THIRD_LOOK_SHARE * len(rows) / len(thin)))
+            changed = sorted(
+                (found[index].margin for index, one in deeper.items() if one.task != found[index].task), reverse=True
+            )
+            seen = changed[int(UNSEEN_CHANGES * len(rows)) :]
+            router.third = max([least, *(math.nextafter(margin, math.inf) for margin in seen[:1])])
+        for index, one in deeper.items():
             if router.is_open(found[index]):
-                found[index] = router.look_again(*rows[index])
+                found[index] = one
     answers = iter(found)
     return router, {name: Retrieval.stacked(list(itertools.islice(answers, len(pair.trunk)))) for name, pair in held_out.items()}
 
@@ -208,7 +218,7 @@ def _quantile(found: list[Found], share: float) -> float:
 def _threshold(strange: NDArray[np.floating], rate: float) -> float:
     """The ceil((N + 1)(1 - rate))-th smallest, at most the largest: as many are above it as split conformal prediction allows."""
     ordered = np.sort(strange)
-    place = min(math.ceil((len(ordered) + 1) * (1 - rate)), len(ordered))
+    place = max(1, min(math.ceil((len(ordered) + 1) * (1 - rate)), len(ordered)))
     return float(ordered[place - 1])
 
 

@@ -22,6 +22,7 @@ from cfedge.lookup import VIEWS, Looks, Pair, Router, Signature
 from cfedge.lookup.router import CANDIDATES, SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
+from cfedge.train import certificate
 from cfedge.train.certificate import route
 from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_looks, signature
 from cfedge_export.adapters import adapter_onnx
@@ -202,17 +203,51 @@ def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_third_look_finds_t
     assert share[0] < share[1] < share[2]
 
 
-def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks(looks: dict[str, Looks]) -> None:
-    trunk, tail = draw_views(4, 100, 0.3), draw(5, 100, 2.0)
-    held_out = {name: Pair(trunk[name], tail[name]) for name in NAMES}
-    _, found = route(looks, held_out)
+def hold_out(apart: float) -> dict[str, Pair]:
+    trunk, tail = draw_views(4, 100, apart), draw(5, 100, 2.0)
+    return {name: Pair(trunk[name], tail[name]) for name in NAMES}
+
+
+#: Order statistics: of N margins N - ceil((N + 1)(1 - share)) are below.
+THIN = 300 - math.ceil(301 * (1 - SECOND_LOOK_SHARE))
+LEAST = THIN - math.ceil((THIN + 1) * (1 - THIRD_LOOK_SHARE * 300 / THIN))
+
+
+def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks() -> None:
+    clear = make_looks(draw_views(0, 200, 2.0), draw(1, 200, 2.0))  # a third look changes no answer
+    _, found = route(clear, hold_out(2.0))
     taken = np.concatenate([one.looks for one in found.values()])
-    # Order statistics: of N margins N - ceil((N + 1)(1 - share)) are below.
-    thin = 300 - math.ceil(301 * (1 - SECOND_LOOK_SHARE))
-    assert (taken >= 2).sum() == thin
-    assert (taken == 3).sum() == thin - math.ceil((thin + 1) * (1 - THIRD_LOOK_SHARE * 300 / thin))
-    alone, _ = route({"doors": looks["doors"]}, {"doors": held_out["doors"]})
+    assert (taken >= 2).sum() == THIN
+    assert (taken == 3).sum() == LEAST
+    alone, _ = route({"doors": clear["doors"]}, {"doors": hold_out(2.0)["doors"]})
     assert alone.second == alone.third == 0.0
+
+
+@pytest.mark.parametrize("unseen", [0, 5])
+def test_where_a_third_look_changes_answers_more_inputs_get_it(
+    looks: dict[str, Looks], monkeypatch: pytest.MonkeyPatch, unseen: int
+) -> None:
+    monkeypatch.setattr(certificate, "UNSEEN_CHANGES", unseen / 300)
+    router, found = route(looks, hold_out(0.3))
+    taken = np.concatenate([one.looks for one in found.values()])
+    assert (taken >= 2).sum() == THIN
+    assert (taken == 3).sum() > LEAST
+    rows = [row for pair in hold_out(0.3).values() for row in zip(*pair, strict=True)]
+    thin = [row for row in rows if router.first.one(row[0][:10]).margin < router.second]
+    closer, deeper = [router.look_again(trunk, None) for trunk, _ in thin], [router.look_again(*row) for row in thin]
+    changed = sorted(one.margin for one, other in zip(closer, deeper, strict=True) if one.task != other.task)
+    assert sum(margin >= router.third for margin in changed) == unseen
+    assert router.third > changed[-1 - unseen]
+    assert not any(changed[-1 - unseen] < one.margin < router.third for one in closer)
+
+
+def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(looks: dict[str, Looks]) -> None:
+    right = hold_out(0.3)
+    mixed = Pair(*(np.concatenate(part)[np.random.default_rng(0).permutation(300)] for part in zip(*right.values(), strict=True)))
+    wrong = {name: Pair(mixed.trunk[k::3], mixed.tail[k::3]) for k, name in enumerate(NAMES)}
+    routers = [route(looks, held_out)[0] for held_out in (right, wrong)]
+    assert routers[0].second == routers[1].second
+    assert routers[0].third == routers[1].third
 
 
 def test_features_behind_the_tail_that_are_not_finite_are_refused(looks: dict[str, Looks], inputs: Pair) -> None:
