@@ -491,7 +491,9 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(monkey
             assert getattr(answers, field.name).tobytes() == getattr(found[name], field.name).tobytes()
     counts = np.concatenate([one.looks for one in found.values()])
     assert taken.count("first") == len(counts) == 120
-    assert taken.count("further") == (counts - 1).sum() > 18
+    assert (
+        taken.count("further") == 2 * (counts > 1).sum() > 36
+    )  # whether a third look would say otherwise is asked of all that had a second
 
 
 def test_a_thousand_tasks_are_certified_and_inspected() -> None:
