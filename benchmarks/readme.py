@@ -1,7 +1,11 @@
-"""Write the figures of the committed results into README.md, between its two markers; ``--check`` only compares."""
+"""Write the figures of the committed results into README.md, between its two markers, and draw the study that it shows.
+
+``--check`` only compares the numbers; another release of matplotlib draws with other bytes.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -196,7 +200,22 @@ def main() -> int:
         )
         return int(wanted != content)
     path.write_text(wanted, encoding="utf-8")
+    draw()
     return 0
+
+
+def draw() -> None:
+    """Draw the study of CLINC150 as ``cfedge compare --plot`` does."""
+    from cfedge.plot.figure import save
+    from cfedge.plot.study import draw_study
+    from cfedge.study.results import Measured, Study
+    from cfedge.train.settings import Settings
+
+    found = _load("study_clinc150")
+    runs = {model: [Measured(**run) for run in some] for model, some in found["runs"].items()}
+    parts = {field.name: found[field.name] for field in dataclasses.fields(Study)}
+    study = Study(**{**parts, "runs": runs, "settings": Settings(**found["settings"])})
+    save(draw_study(study), ROOT / "docs" / "figures" / "clinc150.svg")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ LAYERS = [
     ("cfedge.publish",),
     ("cfedge.train",),
     ("cfedge_export", "cfedge.study"),
-    ("cfedge.bench", "cfedge.demo", "cfedge.doctor", "cfedge.serve"),
+    ("cfedge.bench", "cfedge.demo", "cfedge.doctor", "cfedge.plot", "cfedge.serve"),
     ("cfedge.cli",),
 ]
 WORKSHOP = ("cfedge.train", "cfedge.study", "cfedge_export")
@@ -34,6 +34,7 @@ DEVICE_PACKAGES = {"numpy", "onnxruntime", "tokenizers", "safetensors", "typer",
 EXTRAS = {
     "cfedge.storage": {"filelock"},
     "cfedge.sync": {"filelock", "tuf", "urllib3", "securesystemslib"},
+    "cfedge.plot": {"matplotlib"},
     "cfedge.serve": {"prometheus_client", "starlette", "uvicorn"},
     "cfedge.publish": {"cryptography", "filelock", "securesystemslib", "tuf"},
 }

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cfedge.cli.show import TerminalProgress, print_json, print_table
+from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table
 
 __all__ = ["JSON", "WORKSPACE", "certified", "certified_rows", "register", "warnings"]
 
@@ -54,9 +54,15 @@ def inspect_tasks(
             "--mixtures", help="Also bound the errors of comparing mixtures, each task with a covariance of its own (slow)."
         ),
     ] = False,
+    plot: PLOT = None,
     json: JSON = False,
 ) -> None:
     """Show how often each task's inputs go to another task: measured, certified, and by the lookup's own model."""
+    if plot is not None:
+        from cfedge.plot.certificates import draw_certificates
+        from cfedge.plot.figure import check, save
+
+        check(plot)
     from cfedge.train.certificate import inspect, mixture_bounds
     from cfedge.train.workspace import Workspace
 
@@ -67,6 +73,8 @@ def inspect_tasks(
     bounds = mixture_bounds(signatures, TerminalProgress()) if mixtures else None
     held_out = {name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names}
     found = inspect(signatures, held_out, mixtures=bounds) if names else {}
+    if plot is not None:
+        save(draw_certificates(rows), plot)
     if json:
         own = [[pair for pair in pairs if pair["task"] == row["task"]] for row in rows]
         print_json(
@@ -119,12 +127,18 @@ def evaluate(
     workspace: WORKSPACE,
     test: Annotated[list[str], typer.Option(help="TASK=FILE: test examples of a task; repeat for each task.")],
     unknown: Annotated[Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task.")] = None,
+    plot: PLOT = None,
     json: JSON = False,
 ) -> None:
     """Measure accuracy, retrieval and task-known accuracy on test data, per sample, through the int8 runtime.
 
     With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 % detection, risk by coverage.
     """
+    if plot is not None:
+        from cfedge.plot.figure import check, save
+        from cfedge.plot.scores import draw_scores
+
+        check(plot)
     from cfedge.errors import UsageError
     from cfedge.runtime.engine import Engine
     from cfedge.train.data import load_file
@@ -140,6 +154,8 @@ def evaluate(
         data[name] = load_file(Path(file))
     engine = Engine(build(Workspace(workspace)))
     scores = measure(engine, data, load_file(unknown, label="text").texts if unknown else ())
+    if plot is not None:
+        save(draw_scores(scores), plot)
     if json:
         print_json(dataclasses.asdict(scores))
         return

@@ -6,13 +6,20 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-__all__ = ["TerminalProgress", "print_json", "print_table", "size"]
+__all__ = ["PLOT", "TerminalProgress", "print_json", "print_table", "size"]
+
+PLOT = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw it there: a name that ends in .svg, .png or .pdf. Needs cfedge[plot].")
+]
 
 
 def print_json(value: object) -> None:

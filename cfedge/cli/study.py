@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, size
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study
@@ -50,6 +50,7 @@ def compare(
     device: Annotated[str, typer.Option(help="Where adapters are trained: cpu, cuda, cuda:1...")] = "cpu",
     precision: Annotated[str, typer.Option(help="Of the products while training: float32 or bf16.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="Write everything measured, accuracy matrices too, as JSON.")] = None,
+    plot: PLOT = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Learn the tasks one after another and compare ways to find an input's task; recommend the simplest that is as good.
@@ -57,6 +58,11 @@ def compare(
     Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality none, --l1 0 or --l2 0; --split; --rank;
     --slots; --clusters; --exit-share 0.
     """
+    if plot is not None:
+        from cfedge.plot.figure import check, save
+        from cfedge.plot.study import draw_study
+
+        check(plot)
     from cfedge.errors import UsageError
     from cfedge.storage import write_file
     from cfedge.study.compare import compare as measure
@@ -92,6 +98,8 @@ def compare(
         _print(str(data), study, orders, best)
     if out is not None:
         write_file(out, jsonlib.dumps(record, indent=1).encode())
+    if plot is not None:
+        save(draw_study(study), plot)
 
 
 def _print(data: str, study: Study, orders: int, best: str) -> None:
