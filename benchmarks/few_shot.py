@@ -37,7 +37,7 @@ def main() -> None:
         for task in ("banking", "travel", "work"):
             labels = set(domains[task])
             held_out = Examples(*zip(*[row for row in data["val"] if row[1] in labels], strict=True), "val")
-            hidden = trunk(held_out.texts).hidden
+            encoded = trunk(held_out.texts)
             for seed in range(chosen.seeds):
                 shuffled = np.random.default_rng(seed).permutation([row for row in data["train"] if row[1] in labels])
                 for count in map(int, chosen.counts.split(",")):
@@ -51,8 +51,9 @@ def main() -> None:
                             learned = learn(workspace, task, examples, held_out, settings=Settings(seed=seed), replace=True)
                         seconds = time.perf_counter() - start
                         adapter = Adapter.from_arrays(learned.adapter)
-                        features = np.stack(tail(hidden, [adapter.slots] * len(hidden)))
-                        best = (features @ adapter.weight + adapter.bias).argmax(axis=1)
+                        behind = np.stack(tail(encoded.hidden, [adapter.slots] * len(encoded.hidden)))
+                        scores = adapter.scores(adapter.adapted(behind), adapter.trunk(np.stack(encoded.features)))
+                        best = scores.argmax(axis=1)
                         accuracy = float((best == learned.held_out.classes).mean())
                         rows.append({
                             "task": task, "seed": seed, "examples_a_class": count, "method": method, "accuracy": accuracy,
