@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -340,18 +339,28 @@ def cold_start(folder: Path, runs: int) -> dict[str, float]:
     }
 
 
+_MEMORY = """
+import json, sys, time
+from pathlib import Path
+from cfedge import Engine
+from cfedge.bundle.files import read
+start = time.perf_counter()
+engine = Engine(read(Path(sys.argv[1]), lean=True), adapter_bytes=int(sys.argv[2]), passed=True)
+opened = time.perf_counter() - start
+engine.warm_up()
+warm = time.perf_counter() - start - opened
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+rss, peak = (1024.0 * int(status[name].split()[0]) for name in ("VmRSS", "VmHWM"))
+print(json.dumps({"rss_bytes": rss, "peak_bytes": peak, "open_seconds": opened, "warm_up_seconds": warm}))
+"""
+
+
 def memory(folder: Path, name: str) -> dict[str, float]:
-    """Of a process that answers and nothing else, after all looks; and the most that it took on the way."""
-    start = time.perf_counter()
-    engine = Engine(read(folder / name, lean=True), adapter_bytes=ADAPTER_BYTES, passed=True)
-    opened = time.perf_counter() - start
-    engine.warm_up()
-    return {
-        "rss_bytes": float(int(Path("/proc/self/statm").read_text().split()[1]) * 4096),
-        "peak_bytes": float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
-        "open_seconds": opened,
-        "warm_up_seconds": time.perf_counter() - start - opened,
-    }
+    """Of a process that answers and has nothing else, after all looks; and the most that it took on the way."""
+    command = [sys.executable, "-c", _MEMORY, str(folder / name), str(ADAPTER_BYTES)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 MEASURES = {

@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 #: Tasks at which a further look is taken: close clusters of thousands of tasks would cost more than a run of the encoder.
 CANDIDATES = 16
 #: Of held-out inputs, the third at least: the second look costs them some products, the third one more run of the tail
-#: (docs/decisions/lookup.md).
+#: (docs/decisions/lookup.md). The second's is the format's (docs/format.md): `cfedge.runtime.drift` and `stream` suppose it of every bundle.
 SECOND_LOOK_SHARE, THIRD_LOOK_SHARE = 0.3, 0.1
 
 

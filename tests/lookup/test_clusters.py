@@ -138,6 +138,25 @@ def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(classes:
     assert len(set(answer.task.tolist())) == classes
 
 
+def test_of_more_tasks_than_are_held_at_once_each_counts_as_much_as_it_has_examples() -> None:
+    rng = np.random.default_rng(8)
+    tasks = {}
+    for number in range(20):  # the later ones have ten times as many
+        clusters = make_clusters(rng, classes=2, pairs=3 if number < 16 else 30, width=8, distance=0.7)
+        tasks[f"task {number:02}"] = clusters.signature()
+    counts = np.concatenate([one.counts for one in tasks.values()])
+    means = np.concatenate([one.means for one in tasks.values()]).astype(np.float64)
+    covariance, _ = shared_covariance(tasks.values(), 0.0)
+    center = counts @ means / counts.sum()
+    among = covariance + (means - center).T @ ((means - center) * (counts / counts.sum())[:, None])
+    lookup = Lookup(tasks, shrinkage=0.0, min_spread=0.0)
+    inputs = rng.normal(size=(30, 8)).astype(np.float32)
+    apart = inputs[:, None] - means
+    near = np.einsum("bcd,de,bce->bc", apart, np.linalg.inv(covariance), apart).min(axis=1)
+    far = np.einsum("bd,de,be->b", inputs - center, np.linalg.inv(among), inputs - center)
+    np.testing.assert_allclose(lookup(inputs).distance, near - far, rtol=1e-4, atol=1e-4)
+
+
 def test_the_shared_covariance_is_that_of_all_tasks_however_many_are_multiplied_at_once() -> None:
     clusters = make_clusters(np.random.default_rng(4), classes=40, pairs=3, width=8, distance=2.0)
     tasks = list(clusters.tasks(1).values())
