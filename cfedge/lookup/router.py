@@ -13,8 +13,9 @@ Letters: B batch, D width, V views, T tasks.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,18 +68,28 @@ class Router:
         self, tasks: Mapping[str, Looks], second: float = 0.0, third: float = 0.0, *, table: Table | None = None
     ) -> None:
         self._looks = tasks
-        self.first = Lookup(_Parts(tasks, lambda one: one.trunk), table=table)
+        self._made: dict[str, Lookup] = {}
+        self._making = threading.Lock()
+        self.first = Lookup(_Parts(tasks, attrgetter("trunk")), table=table)
         self.tasks, self.second, self.third, self._width = self.first.tasks, second, third, self.first.width
 
-    @cached_property
+    @property
     def fine(self) -> Lookup:
         """Of the second look: made when the first input needs it, so that an engine opens sooner."""
-        return Lookup(_Parts(self._looks, lambda one: one.fine))
+        return self._further("fine")
 
-    @cached_property
+    @property
     def tail(self) -> Lookup:
         """Of the third look, made likewise."""
-        return Lookup(_Parts(self._looks, lambda one: one.tail))
+        return self._further("tail")
+
+    def _further(self, look: str) -> Lookup:
+        """Make a look once, however many threads ask first: of a thousand tasks it takes seconds and hundreds of megabytes."""
+        if look not in self._made:
+            with self._making:
+                if look not in self._made:
+                    self._made[look] = Lookup(_Parts(self._looks, attrgetter(look)))
+        return self._made[look]
 
     def look(self, trunk: Floats, position: int = 0) -> Found:
         """Look one input up behind the trunk, float32 [V D], once or twice; for errors see `Lookup.one`."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
+import threading
 import weakref
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from tiny import arrays_of
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.lookup import VIEWS, Looks, Pair, Router, Signature
+from cfedge.lookup import VIEWS, Found, Looks, Pair, Router, Signature
 from cfedge.lookup.router import CANDIDATES, SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
@@ -98,6 +100,27 @@ def test_of_many_tasks_few_signatures_are_in_memory_at_once(looks: dict[str, Loo
     assert counted.most <= 17
     held = Router({name: counted[name] for name in counted}, math.inf, math.inf)
     assert held(inputs).score.tobytes() == router(inputs).score.tobytes()
+
+
+def test_threads_that_ask_first_at_once_have_each_look_made_once(looks: dict[str, Looks], inputs: Pair) -> None:
+    counted = _Counted(looks["doors"], 40)
+    router = Router(counted, math.inf, math.inf)
+    together = threading.Barrier(8)
+
+    def ask() -> bytes:
+        together.wait()
+        return router(inputs).score.tobytes()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = {one.result() for one in [pool.submit(ask) for _ in range(8)]}
+    assert len(found) == 1
+    assert counted.asked == 3 * 40
+
+
+def test_a_quantile_of_all_leaves_the_largest_margin_alone_above() -> None:
+    margins = [Found(0, 1, 0.0, float(one), 0.0) for one in (3, 1, 5, 2)]
+    assert certificate._quantile(margins, 1.0) == 5.0
+    assert certificate._quantile(margins, 0.5) == 2.0
 
 
 def test_without_a_margin_there_is_one_look(looks: dict[str, Looks], inputs: Pair) -> None:
