@@ -40,14 +40,15 @@ def _draw_confusion(axes: Axes, scores: Scores) -> None:
     counts = counts[:, : len(columns)]
     wrong = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(wrong, 0.0)
-    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(0.02, float(wrong.max())))
+    most = max(0.02, float(wrong.max()))
+    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=most)
     axes.grid(visible=False)
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="task found", ylabel="true task", title=f"retrieval {scores.retrieval:.1%}, accuracy {scores.accuracy:.1%}")
     if len(columns) <= _COUNTED:
         for row, column in zip(*counts.nonzero(), strict=True):
-            colour = GREY if row == column else "black"
+            colour = GREY if row == column else "white" if wrong[row, column] > most / 2 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=7.5, color=colour)
 
 
