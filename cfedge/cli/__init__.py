@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from cfedge.cli import answer, demo, evidence, export, machine, publish, serve, study, sync, workshop
 from cfedge.errors import CfedgeError, MissingExtraError
+from cfedge.version import __version__
 
 __all__ = ["app", "main"]
 
@@ -25,6 +26,20 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 2 usage, 3 data, 4 task, 5 backbone, 6 workspace, 7 bundle, 8 parity gate, 9 disk, 10 input, "
     "11 not installed, 12 sync, 13 machine not fit, 14 over budget, 1 other.",
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"cfedge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")] = False,
+) -> None: ...
+
+
 for group in (workshop, export, evidence, answer, serve, sync, publish, study, demo, machine):
     group.register(app)
 

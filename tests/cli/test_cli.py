@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app, main
 from cfedge.errors import CfedgeError
+from cfedge.version import __version__
 
 KEYS = {"task", "label", "probability", "score", "margin", "runner_up", "early_exit", "unknown", "reason", "ms"}
 
@@ -189,6 +190,14 @@ def test_every_command_has_help_with_an_example_and_json(command: str) -> None:
     text = CliRunner().invoke(app, [command, "--help"]).output
     assert f"Example: cfedge {command}" in text
     assert "--json" in text
+
+
+def test_the_version_is_told() -> None:
+    done = _run("--version")
+    assert (done.returncode, done.stdout.decode()) == (0, f"cfedge {__version__}\n")
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert "Teach a deployed model new tasks" in shown
+    assert "--version" in shown
 
 
 def test_bench_states_machine_counts_and_sizes(tiny_bundle: Path) -> None:
