@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -251,6 +252,7 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     data.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
     arguments = ["compare", str(data), "--backbone", "local", "--folder", str(tiny_folder), "--split", "2", "--rank", "2"]
     arguments += ["--orders", "1", "--epochs", "1", "--models", "nearest-mean,cfedge", "--out", str(tmp_path / "study.json")]
+    arguments += ["--plot", str(tmp_path / "study.svg")]
     with pytest.raises(SystemExit) as exit_code:
         main(arguments)
     assert exit_code.value.code == 0
@@ -262,3 +264,6 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     assert set(record["summary"]) == set(record["runs"])
     assert set(record["runs"]) == {"nearest-mean", "cfedge", "task given"}
     assert len(record["runs"]["cfedge"][0]["matrix"]) == 2
+    said = "".join(ElementTree.fromstring((tmp_path / "study.svg").read_bytes()).itertext())
+    assert f"{record['recommended']} (recommended)" in said
+    assert "one order" in said
