@@ -8,14 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cfedge.errors import MissingExtraError, UsageError
-from cfedge.storage import write_file
+import matplotlib as mpl
+from matplotlib.figure import Figure
 
-try:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-except ImportError as error:
-    raise MissingExtraError(f"a figure needs {error.name}: pip install 'cfedge[plot]'") from error
+from cfedge.errors import UsageError
+from cfedge.storage import write_file
 
 __all__ = ["FORMATS", "GREY", "check", "drawing", "save"]
 

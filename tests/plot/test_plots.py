@@ -18,7 +18,7 @@ from matplotlib.container import ErrorbarContainer
 from typer.testing import CliRunner
 
 from cfedge.cli import app
-from cfedge.errors import StorageError, UsageError
+from cfedge.errors import MissingExtraError, StorageError, UsageError
 from cfedge.plot.certificates import draw_certificates
 from cfedge.plot.figure import check, drawing, save
 from cfedge.plot.scores import draw_scores
@@ -184,12 +184,11 @@ def test_a_plot_that_cannot_be_written_stops_a_command_before_it_measures(comman
     assert "--plot: expected a file that ends in" in str(done.exception)
 
 
-def test_where_matplotlib_is_missing_it_says_what_to_install() -> None:
-    code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
-        "from cfedge.errors import MissingExtraError\n"
-        "try: import cfedge.plot.figure\n"
-        "except MissingExtraError as error: print(error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "a figure needs matplotlib: pip install 'cfedge[plot]'" in done.stdout
+@pytest.mark.parametrize("command", ["inspect", "evaluate", "compare"])
+def test_where_matplotlib_is_missing_a_command_says_what_to_install(command: str) -> None:
+    more = ["--test", "a=b"] if command == "evaluate" else []
+    arguments = [command, "nothing", *more, "--plot", "a.svg"]
+    code = f"import sys; sys.modules['matplotlib'] = None; from cfedge.cli import main; main({arguments})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == MissingExtraError.exit_code
+    assert done.stderr == "cfedge: a figure needs matplotlib: pip install 'cfedge[plot]'\n"
