@@ -99,8 +99,13 @@ class Adapter:
         *_, second, best = sorted(trunk)
         return best - second >= self.exit_margin
 
-    def scores(self, adapted: Floats, trunk: Floats) -> Floats:
-        """Return what the head answers with, float32 [..., C], from the scores of both parts: the trunk's where `is_sure`, else the sum."""
+    def scores(self, adapted: Floats, trunk: Floats, sure: bool | None = None) -> Floats:
+        """Return what the head answers with, float32 [..., C], from the scores of both parts: the trunk's where `is_sure`, else the sum.
+
+        `sure` is what `is_sure_of` has said already of one row.
+        """
+        if sure is not None:
+            return trunk if sure else trunk + adapted
         return np.where(self.is_sure(trunk)[..., None], trunk, trunk + adapted)
 
 

@@ -340,7 +340,7 @@ class Engine:
         heads = self._heads(encoded, found, chosen)
         ms = (time.perf_counter() - start) * 1e3 / len(found)
         return [
-            predicted(row, chosen[row], found[row], heads[row], self.router, encoded.tokens[row].truncated, ms)
+            predicted(row, chosen[row], found[row], heads[row], self.router, truncated=encoded.tokens[row].truncated, ms=ms)
             for row in range(len(found))
         ]
 
@@ -352,7 +352,7 @@ class Engine:
         for row, adapter in enumerate(adapters):
             trunk = adapter.trunk(encoded.features[row])
             scores: list[float] = trunk.tolist()
-            heads.append(Head(scores, adapter.exit_best, True))
+            heads.append(Head(scores, adapter.exit_best, early=True))
             sure = adapter.is_sure_of(scores)
             if not (sure and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].threshold)):
                 late[row] = trunk, sure
@@ -361,7 +361,7 @@ class Engine:
             for row, features in zip(late, behind, strict=True):
                 adapted = adapters[row].adapted(features)
                 trunk, sure = late[row]
-                heads[row] = Head((trunk if sure else trunk + adapted).tolist(), float(adapted.max()), False)
+                heads[row] = Head(adapters[row].scores(adapted, trunk, sure).tolist(), float(adapted.max()), early=False)
         return heads
 
     def _adapters(self, chosen: Sequence[Task]) -> list[Adapter]:
@@ -375,7 +375,7 @@ class Engine:
     def _route(self, encoded: Encoded) -> tuple[list[Found], dict[int, Floats]]:
         """What the lookup finds, and the frozen tail's features, float32 [D], of the rows that needed a third look."""
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
-        undecided = [row for row, one in enumerate(found) if one.looks > 1 and self.router.is_open(one)]
+        undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]
         tails: dict[int, Floats] = {}
         if undecided:
             features = self._tail([encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided))

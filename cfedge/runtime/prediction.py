@@ -74,7 +74,7 @@ class Head(NamedTuple):
     early: bool
 
 
-def predicted(row: int, task: Task, found: Found, head: Head, router: Router, truncated: bool, ms: float) -> Prediction:
+def predicted(row: int, task: Task, found: Found, head: Head, router: Router, *, truncated: bool, ms: float) -> Prediction:
     """Put an answer together.
 
     Parameters
@@ -106,5 +106,6 @@ def predicted(row: int, task: Task, found: Found, head: Head, router: Router, tr
         )
     label = task.classes[scores.index(best)]
     return Prediction(
-        task.name, label, probability, score, apart, runner_up, distance, strange, early, looks, unknown, reason, truncated, ms
-    )
+        task=task.name, label=label, probability=probability, score=score, margin=apart, runner_up=runner_up, distance=distance,
+        novelty=strange, early_exit=early, looks=looks, unknown=unknown, reason=reason, truncated=truncated, ms=ms,
+    )  # fmt: skip

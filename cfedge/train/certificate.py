@@ -197,17 +197,20 @@ def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> tupl
             found[index] = router.look_again(rows[index][0], None)
         deeper = {index: router.look_again(*rows[index]) for index in thin}
         if thin:
-            least = _quantile([found[index] for index in thin], min(1.0, THIRD_LOOK_SHARE * len(rows) / len(thin)))
-            changed = sorted(
-                (found[index].margin for index, one in deeper.items() if one.task != found[index].task), reverse=True
-            )
-            seen = changed[int(UNSEEN_CHANGES * len(rows)) :]
-            router.third = max([least, *(math.nextafter(margin, math.inf) for margin in seen[:1])])
+            router.third = _third([found[index] for index in thin], list(deeper.values()), len(rows))
         for index, one in deeper.items():
             if router.is_open(found[index]):
                 found[index] = one
     answers = iter(found)
     return router, {name: Retrieval.stacked(list(itertools.islice(answers, len(pair.trunk)))) for name, pair in held_out.items()}
+
+
+def _third(closer: list[Found], deeper: list[Found], held_out: int) -> float:
+    """The margin of the second look below which a third is taken, from what both say of the same inputs, of `held_out` in all."""
+    least = _quantile(closer, min(1.0, THIRD_LOOK_SHARE * held_out / len(closer)))
+    changed = sorted(one.margin for one, other in zip(closer, deeper, strict=True) if one.task != other.task)
+    unseen = int(UNSEEN_CHANGES * held_out)
+    return max(least, math.nextafter(changed[-1 - unseen], math.inf)) if len(changed) > unseen else least
 
 
 def _quantile(found: list[Found], share: float) -> float:
