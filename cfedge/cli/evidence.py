@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table
+
+if TYPE_CHECKING:
+    from cfedge.train.metrics import Scores
 
 __all__ = ["JSON", "WORKSPACE", "certified", "certified_rows", "register", "warnings"]
 
@@ -58,11 +61,6 @@ def inspect_tasks(
     json: JSON = False,
 ) -> None:
     """Show how often each task's inputs go to another task: measured, certified, and by the lookup's own model."""
-    if plot is not None:
-        from cfedge.plot.certificates import draw_certificates
-        from cfedge.plot.figure import check, save
-
-        check(plot)
     from cfedge.train.certificate import inspect, mixture_bounds
     from cfedge.train.workspace import Workspace
 
@@ -74,6 +72,9 @@ def inspect_tasks(
     held_out = {name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names}
     found = inspect(signatures, held_out, mixtures=bounds) if names else {}
     if plot is not None:
+        from cfedge.plot.certificates import draw_certificates
+        from cfedge.plot.figure import save
+
         save(draw_certificates(rows), plot)
     if json:
         own = [[pair for pair in pairs if pair["task"] == row["task"]] for row in rows]
@@ -134,11 +135,6 @@ def evaluate(
 
     With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 % detection, risk by coverage.
     """
-    if plot is not None:
-        from cfedge.plot.figure import check, save
-        from cfedge.plot.scores import draw_scores
-
-        check(plot)
     from cfedge.errors import UsageError
     from cfedge.runtime.engine import Engine
     from cfedge.train.data import load_file
@@ -154,11 +150,18 @@ def evaluate(
         data[name] = load_file(Path(file))
     engine = Engine(build(Workspace(workspace)))
     scores = measure(engine, data, load_file(unknown, label="text").texts if unknown else ())
-    if plot is not None:
-        save(draw_scores(scores), plot)
     if json:
         print_json(dataclasses.asdict(scores))
-        return
+    else:
+        _print_scores(scores)
+    if plot is not None:
+        from cfedge.plot.figure import save
+        from cfedge.plot.scores import draw_scores
+
+        save(draw_scores(scores), plot)
+
+
+def _print_scores(scores: Scores) -> None:
     print_table(
         "per sample, int8 runtime",
         ("task", "examples", "accuracy", "retrieval", "task known"),

@@ -17,8 +17,21 @@ from rich.table import Table
 
 __all__ = ["PLOT", "TerminalProgress", "print_json", "print_table", "size"]
 
+
+def _drawable(path: Path | None) -> Path | None:
+    """Refuse, before anything is measured, what could not be drawn."""
+    if path is not None:
+        from cfedge.plot.figure import check
+
+        check(path)
+    return path
+
+
 PLOT = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Draw it there: a name that ends in .svg, .png or .pdf. Needs cfedge[plot].")
+    Path | None,
+    typer.Option(
+        metavar="FILE", callback=_drawable, help="Draw it there: a name that ends in .svg, .png or .pdf. Needs cfedge[plot]."
+    ),
 ]
 
 

@@ -58,11 +58,6 @@ def compare(
     Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality none, --l1 0 or --l2 0; --split; --rank;
     --slots; --clusters; --exit-share 0.
     """
-    if plot is not None:
-        from cfedge.plot.figure import check, save
-        from cfedge.plot.study import draw_study
-
-        check(plot)
     from cfedge.errors import UsageError
     from cfedge.storage import write_file
     from cfedge.study.compare import compare as measure
@@ -99,6 +94,9 @@ def compare(
     if out is not None:
         write_file(out, jsonlib.dumps(record, indent=1).encode())
     if plot is not None:
+        from cfedge.plot.figure import save
+        from cfedge.plot.study import draw_study
+
         save(draw_study(study), plot)
 
 
