@@ -1,5 +1,5 @@
-"""The machine: what its kernel says (`board`, of its processor alone `cpu`), what a measurement records (`machine`), what
-is known of boards (`profile`), the memory of this process (`memory`).
+"""The machine: what its kernel says (`board`, of its processor alone `cpu`, what of that decides bits `fingerprint`), what a
+measurement records (`machine`), what is known of boards (`profile`), the memory of this process (`memory`).
 
 A profile only sets budgets; flags are probed. Reading a bundle or running a graph is for others; `cfedge.doctor` judges. All is
 imported when it is first asked for: an engine needs little of it to open.

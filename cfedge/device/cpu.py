@@ -1,15 +1,11 @@
-"""The processor by name and flags, from the kernel's account of it alone: an engine asks for no more, and at every start."""
+"""The processor by name and flags, from the kernel's account of it alone."""
 
 from __future__ import annotations
 
-import contextlib
-import platform
 import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
 
-__all__ = ["Cpu", "FLAGS", "INT8_FLAGS", "cpu_entries", "cpu_flags", "cpu_name", "this_cpu"]
+__all__ = ["FLAGS", "INT8_FLAGS", "cpu_entries", "cpu_flags", "cpu_name"]
 
 #: CPU flags that say something about int8 products or about which builds run, as Linux spells them.
 FLAGS = (
@@ -28,30 +24,6 @@ _ARM_PARTS = {
     "0xd47": "Cortex-A710", "0xd48": "Cortex-X2", "0xd49": "Neoverse-N2", "0xd4d": "Cortex-A715", "0xd4e": "Cortex-X3",
     "0xd4f": "Neoverse-V2",
 }  # fmt: skip
-
-
-class Cpu(NamedTuple):
-    """What decides how int8 products are computed: type of machine, the processor's name, and those of `INT8_FLAGS` that it has."""
-
-    machine: str
-    name: str
-    flags: tuple[str, ...]
-
-
-def this_cpu() -> Cpu:
-    """Describe this machine's processor as `cfedge.device.probe` does, for a fifth of its time where the system is Linux."""
-    entries: list[dict[str, str]] = []
-    if platform.system() == "Linux":
-        with contextlib.suppress(OSError):
-            entries = cpu_entries(Path("/proc/cpuinfo").read_text("utf-8", errors="replace"))
-    if not entries:
-        from cfedge.device.machine import probe
-
-        found = probe()
-        return Cpu(found.machine, found.cpu, found.flags)
-    has = cpu_flags(entries) or ()
-    name = cpu_name(entries) or platform.processor() or "unknown"
-    return Cpu(platform.machine(), name, tuple(flag for flag in INT8_FLAGS if flag in has))
 
 
 def cpu_entries(cpuinfo: str) -> list[dict[str, str]]:

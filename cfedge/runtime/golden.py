@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
 from cfedge.bundle.manifest import Manifest, canonical_json
-from cfedge.device.cpu import this_cpu
+from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import IncompatibleError
 from cfedge.runtime.preprocess import tokenizers_version
 from cfedge.runtime.session import RUNTIME_VERSION

@@ -11,7 +11,7 @@ from tiny import turned, written
 
 from cfedge import Engine
 from cfedge.bundle.files import read
-from cfedge.device.cpu import this_cpu
+from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, MachineError
 from cfedge.runtime import proof
 from cfedge.runtime.golden import has_passed, note_passed
