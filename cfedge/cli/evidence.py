@@ -110,18 +110,30 @@ def _bound(share: float) -> str:
 
 
 def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What whoever reads these certificates should know: held-out texts that were learned from, and tasks that coincide."""
+    """What whoever reads these certificates should know: what folding lost, held-out texts learned from, tasks that coincide."""
+    from cfedge.train.composition import KEPT_ENERGY
+
+    folded = [
+        f"{row['task']}: its adapter keeps {row['kept_energy']:.1%} of what was learned, less than {KEPT_ENERGY:.1%}: raise --max-rank, "
+        f"or lower --pool-limit"
+        for row in rows
+        if row["kept_energy"] < KEPT_ENERGY - 1e-9
+    ]
     repeated = [
         f"{row['task']}: {row['repeated']} of {row['held_out']} held-out texts are, but for case and spaces, also learned from: the limit "
         f"is too good by what they count for; hold out others"
         for row in rows
         if row["repeated"]
     ]
-    return repeated + [
-        f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']} held-out inputs go there, by the lookup's model "
-        f"{one['share']:.0%} may; limits are now {one['limit']:.1%} ({one['task']}) and {one['rival_limit']:.1%} ({one['rival']})"
-        for one in pairs
-    ]
+    return (
+        folded
+        + repeated
+        + [
+            f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']} held-out inputs go there, by the lookup's model "
+            f"{one['share']:.0%} may; limits are now {one['limit']:.1%} ({one['task']}) and {one['rival_limit']:.1%} ({one['rival']})"
+            for one in pairs
+        ]
+    )
 
 
 def evaluate(
@@ -203,7 +215,8 @@ def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str,
         rows.append(
             {
                 "task": name, "classes": len(record.classes), "labels": list(record.classes), "examples": record.examples,
-                "repeated": record.repeated, "transfer": dict(record.transfer), "threshold": found.threshold,
+                "repeated": record.repeated, "transfer": dict(record.transfer), "kept_energy": record.kept_energy,
+                "threshold": found.threshold,
                 **dataclasses.asdict(found.certificate),
             }
         )  # fmt: skip
@@ -211,5 +224,5 @@ def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str,
 
 
 def _reused(transfer: Mapping[str, float]) -> str:
-    shares = sorted(((share, name) for name, share in transfer.items() if name != "new" and share >= 0.005), reverse=True)
+    shares = sorted(((share, name) for name, share in transfer.items() if name != "new" and abs(share) >= 0.005), reverse=True)
     return ", ".join(f"{name} {share:.0%}" for share, name in shares) or "nothing"

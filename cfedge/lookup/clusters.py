@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -263,26 +263,32 @@ class Lookup:
         distances = self._distances(task)
         return {rival: distances[:, span] for rival, span in zip(self.tasks, self._spans, strict=True) if rival != task}
 
-    def confusions(self, task: str) -> dict[str, float]:
-        """Return, by rival task, a bound on the share of `task`'s inputs that it takes, by the model of the scores.
+    def confusions(self, task: str, among: Collection[str] | None = None) -> dict[str, float]:
+        """Return, by rival task (of those `among`, otherwise all), a bound on the share of `task`'s inputs that it takes, by the model
+        of the scores.
 
         sum over own clusters c, weighted by their counts, of sum over the rival's clusters c' of Q(d(c, c') / 2), d as in
         `separations`: a union bound for Gaussian clusters. It is not capped: >= 1 says nothing.
         """
         counts = self._counts[self.tasks.index(task)]
+        rivals = [position for position, name in enumerate(self.tasks) if name != task and (among is None or name in among)]
+        if not rivals:
+            return {}
+        clusters = np.concatenate([np.arange(self._spans[rival].start, self._spans[rival].stop) for rival in rivals])
+        starts = np.cumsum([0, *(len(self._counts[rival]) for rival in rivals[:-1])])
         with np.errstate(under="ignore"):  # below the least number is 0
-            taken = np.add.reduceat(counts / counts.sum() @ _upper_tail(self._distances(task) / 2), self._starts)
-        return {rival: float(share) for rival, share in zip(self.tasks, taken, strict=True) if rival != task}
+            taken = np.add.reduceat(counts / counts.sum() @ _upper_tail(self._distances(task, clusters) / 2), starts)
+        return {self.tasks[rival]: float(share) for rival, share in zip(rivals, taken, strict=True)}
 
     @cached_property
     def _whitened(self) -> NDArray[np.float64]:
         return np.asarray(self._clusters * self._weight, np.float64)
 
-    def _distances(self, task: str) -> NDArray[np.float64]:
-        """Of `task`'s clusters to those of all tasks, float64 [C, all]."""
-        everyone = self._whitened
-        own = everyone[self._spans[self.tasks.index(task)]]
-        square = (own**2).sum(axis=1)[:, None] + (everyone**2).sum(axis=1) - 2 * own @ everyone.T
+    def _distances(self, task: str, to: NDArray[np.intp] | slice = slice(None)) -> NDArray[np.float64]:
+        """Of `task`'s clusters to the clusters `to`, otherwise all, float64 [C, those]."""
+        others = self._whitened[to]
+        own = self._whitened[self._spans[self.tasks.index(task)]]
+        square = (own**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * own @ others.T
         return np.asarray(np.sqrt(np.maximum(square, 0.0)), np.float64)
 
     def cluster_scores(self, features: Floats) -> Floats:

@@ -161,7 +161,7 @@ def certify(
 def overlaps(
     router: Router, found: Mapping[str, Retrieval], evidence: Mapping[str, Evidence], of: Collection[str]
 ) -> list[Overlap]:
-    """Return the rivals with which the tasks `of` overlap by `OVERLAP_SHARE`, the largest share first.
+    """Return each task and rival that overlap by `OVERLAP_SHARE`, one of the two in `of`, the largest share first.
 
     Parameters
     ----------
@@ -169,10 +169,10 @@ def overlaps(
         Of all tasks together, as they ship: what looked the held-out inputs up, what it found, what that certifies.
     """
     pairs = []
-    for name in of:
+    for name in router.tasks:
         certificate = evidence[name].certificate
         taken = np.bincount(found[name].task, minlength=len(router.tasks))
-        for rival, share in router.first.confusions(name).items():
+        for rival, share in router.first.confusions(name, None if name in of else of).items():
             errors = int(taken[router.tasks.index(rival)])
             if max(share, errors / certificate.held_out) >= OVERLAP_SHARE:
                 limits = certificate.limit, evidence[rival].certificate.limit

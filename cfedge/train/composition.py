@@ -23,9 +23,16 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Slot
 
-__all__ = ["Folded", "SitePool", "contributions", "fold", "pool", "units"]
+__all__ = ["KEPT_ENERGY", "Folded", "SitePool", "contributions", "fold", "pool", "units"]
 
 Floats = NDArray[np.float32]
+
+#: Share of an update's energy that folding keeps, where the rank allows it.
+KEPT_ENERGY = 0.999
+
+#: Of a unit's strength: what the chosen ones must leave of it for it to be chosen too. A task that reused another's unit has it in
+#: its own update, and one direction need not be there twice.
+_NEW_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,10 @@ def units(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def pool(adapters: Mapping[str, Mapping[str, Floats]], slots: tuple[Slot, ...], limit: int) -> dict[str, SitePool]:
-    """Gather earlier tasks' units by site, the `limit` with the largest singular values.
+    """Gather earlier tasks' units by site: one after the other the one that says most that those before it do not.
+
+    What a unit a b' says is its singular value squared, less what the chosen units span of it (pivoted Cholesky on their inner
+    products (a' a2)(b' b2)). Units of one task are orthogonal: of one task alone those with the largest singular values are chosen.
 
     Parameters
     ----------
@@ -74,20 +84,42 @@ def pool(adapters: Mapping[str, Mapping[str, Floats]], slots: tuple[Slot, ...], 
     """
     found: dict[str, SitePool] = {}
     for slot in slots:
-        candidates: list[tuple[float, str, int, Floats, Floats]] = []
+        parts: list[tuple[Floats, Floats, Floats]] = []
+        owners: list[str] = []
         for name in sorted(adapters):
             u, s, v = units(adapters[name][f"a.{slot.name}"][0], adapters[name][f"b.{slot.name}"][0])
-            candidates += [(-float(s[rank]), name, rank, u[:, rank], v[rank]) for rank in range(len(s)) if s[rank] > s[0] * 1e-4]
-        chosen = sorted(candidates, key=lambda one: one[:3])[:limit]
-        found[slot.name] = SitePool(
-            a=np.stack([one[3] for one in chosen], axis=1) if chosen else np.zeros((slot.rows, 0), np.float32),
-            b=np.stack([one[4] for one in chosen]) if chosen else np.zeros((0, slot.columns), np.float32),
-            owners=tuple(one[1] for one in chosen),
-        )
+            strong = s > s[0] * 1e-4
+            parts.append((u[:, strong], s[strong], v[strong]))
+            owners += [name] * int(strong.sum())
+        a = np.concatenate([np.zeros((slot.rows, 0), np.float32), *(one[0] for one in parts)], axis=1)
+        b = np.concatenate([np.zeros((0, slot.columns), np.float32), *(one[2] for one in parts)])
+        strength = np.concatenate([np.zeros(0, np.float32), *(one[1] for one in parts)])
+        chosen = _most_telling(a, b, strength, limit)
+        found[slot.name] = SitePool(a[:, chosen], b[chosen], tuple(owners[index] for index in chosen))
     return found
 
 
-def fold(reused: SitePool, scalars: Floats, a: Floats, b: Floats, *, rank: int, energy: float = 0.999) -> Folded:
+def _most_telling(a: Floats, b: Floats, strength: Floats, limit: int) -> list[int]:
+    """Positions of at most `limit` of the units a [rows, P], b [P, columns], the most telling first; of equal ones the first."""
+    power = strength.astype(np.float64) ** 2
+    left = np.ones(len(power))
+    spanned = np.zeros((0, len(power)))
+    chosen: list[int] = []
+    while len(chosen) < min(limit, len(power)):
+        telling = np.where(left >= _NEW_SHARE, power * left, -1.0)
+        best = int(telling.argmax())
+        if telling[best] < 0:
+            break
+        products = (a.T @ a[:, best]).astype(np.float64) * (b @ b[best])
+        row = (products - spanned[:, best] @ spanned) / np.sqrt(left[best])
+        spanned = np.concatenate([spanned, row[None]])
+        left = np.maximum(left - row**2, 0.0)
+        left[best] = 0.0
+        chosen.append(best)
+    return chosen
+
+
+def fold(reused: SitePool, scalars: Floats, a: Floats, b: Floats, *, rank: int, energy: float = KEPT_ENERGY) -> Folded:
     """Fold ``A_pool diag(s) B_pool + A B`` into one pair of the least rank that keeps `energy`, at most `rank`.
 
     Parameters
@@ -111,15 +143,23 @@ def fold(reused: SitePool, scalars: Floats, a: Floats, b: Floats, *, rank: int, 
 def contributions(
     pools: Mapping[str, SitePool], scalars: Mapping[str, Floats], new: Mapping[str, tuple[Floats, Floats]]
 ) -> dict[str, float]:
-    """Return the share of each earlier task in an update, and of the new units under the key ``new``; they sum to 1.
+    """Return the share of each earlier task in an update dW, and of the new units under the key ``new``; they sum to 1.
 
-    A task's energy is the sum over sites of s^2 of its units (their a, b have length 1); the new units' is ||A B||_F^2.
+    The share of a part is <part, dW> / |dW|^2, summed over sites: its own share of the energy where the parts are orthogonal, and
+    below 0 where it works against the others. An update of nothing has shares of 0.
     """
     power: dict[str, float] = {"new": 0.0}
+    largest = 0.0
     for site, reused in pools.items():
-        for owner, scalar in zip(reused.owners, scalars[site].tolist(), strict=True):
-            power[owner] = power.get(owner, 0.0) + scalar**2
-        a, b = new[site]
-        power["new"] += float((units(a, b)[1].astype(np.float64) ** 2).sum())
+        a, b = (one.astype(np.float64) for one in new[site])
+        size = scalars[site].astype(np.float64)
+        crossed = ((reused.a.T @ a) * (reused.b @ b.T)).sum(axis=1) * size
+        among = size * (((reused.a.T @ reused.a) * (reused.b @ reused.b.T)) @ size)
+        own = float(((a.T @ a) * (b @ b.T)).sum())
+        for owner, share in zip(reused.owners, (among + crossed).tolist(), strict=True):
+            power[owner] = power.get(owner, 0.0) + share
+        power["new"] += own + float(crossed.sum())
+        largest += float((size**2).sum()) + own
     total = sum(power.values())
-    return {name: value / total if total else 0.0 for name, value in sorted(power.items())}
+    something = total > largest * 1e-9
+    return {name: value / total if something else 0.0 for name, value in sorted(power.items())}

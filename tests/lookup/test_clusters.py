@@ -366,6 +366,10 @@ def test_the_model_bound_sums_the_normal_distributions_upper_tail_over_rival_clu
     apart = lookup.separations("a")
     for rival, share in lookup.confusions("a").items():
         assert share == pytest.approx(stats.norm.sf(apart[rival] / 2).sum(axis=1).mean(), rel=1e-9)
+    assert lookup.confusions("a", ["far", "a", "c"]) == {
+        rival: pytest.approx(lookup.confusions("a")[rival], rel=1e-9) for rival in ("c", "far")
+    }
+    assert lookup.confusions("a", ["a"]) == {}
     x = np.array([0.0, 1.0, 5.9, 6.1, 8.0, 20.0, 50.0])
     found, exact = _upper_tail(x), stats.norm.sf(x)
     np.testing.assert_allclose(found[:3], exact[:3], rtol=1e-12)

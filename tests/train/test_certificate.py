@@ -394,12 +394,12 @@ def overlapping(
     return overlaps(router, found, evidence, of), evidence
 
 
-def make_looks(means: NDArray[np.float64], seed: int) -> tuple[Looks, Pair]:
+def make_looks(means: NDArray[np.float64], seed: int, examples: int = 60) -> tuple[Looks, Pair]:
     rng = np.random.default_rng(seed)
-    labels = np.arange(60) % len(means)
+    labels = np.arange(examples) % len(means)
 
     def draw() -> Pair:
-        x = means[labels] + rng.normal(size=(60, means.shape[1])) * 0.1
+        x = means[labels] + rng.normal(size=(examples, means.shape[1])) * 0.1
         x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
         return Pair(x, x)
 
@@ -414,14 +414,25 @@ def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_bec
         {"lamps": twins["lamps"], "doors": twins["doors"]}, {name: held_out[name] for name in ("lamps", "doors")}, ["lamps"]
     )
     assert alone == []
-    (one,), evidence = overlapping(twins, held_out, ["lights"])
-    assert (one.task, one.rival, one.held_out) == ("lights", "lamps", 60)
+    pairs, evidence = overlapping(twins, held_out, ["lights"])
+    assert {(one.task, one.rival) for one in pairs} == {("lights", "lamps"), ("lamps", "lights")}
+    one = next(one for one in pairs if one.task == "lights")
+    assert one.held_out == 60
     assert one.taken > 10
     assert one.share > 0.25
     assert one.limit == evidence["lights"].certificate.limit > 0.3
     assert one.rival_limit == evidence["lamps"].certificate.limit > before["lamps"].certificate.limit + 0.2
     everyone, _ = overlapping(twins, held_out, sorted(twins))
     assert {(one.task, one.rival) for one in everyone} == {("lights", "lamps"), ("lamps", "lights")}
+
+
+def test_an_old_task_that_a_new_ones_class_lies_on_is_named_where_the_new_one_hardly_loses() -> None:
+    means = np.eye(24)
+    made = {"old": make_looks(means[:2], 1), "new": make_looks(means[1:21], 2, 600)}
+    twins, held_out = {name: one[0] for name, one in made.items()}, {name: one[1] for name, one in made.items()}
+    pairs, evidence = overlapping(twins, held_out, ["new"])
+    assert [(one.task, one.rival) for one in pairs] == [("old", "new")]
+    assert pairs[0].limit == evidence["old"].certificate.limit > 0.2
 
 
 # --- mixtures with covariances of their own -----------------------------------------------------------------------------

@@ -73,6 +73,30 @@ def test_the_pool_holds_the_strongest_units_of_all_tasks_whatever_their_order() 
     np.testing.assert_allclose(np.linalg.norm(found.b, axis=1), 1, rtol=1e-5)
 
 
+def test_a_unit_that_a_later_task_reused_is_in_the_pool_once() -> None:
+    """Against the residual of least squares on the dense units, one after the other."""
+    first, other = make_adapter(1), make_adapter(2)
+    again = {name: array * (1.5 if name.startswith("a.") else 1.0) for name, array in first.items()}
+    found = pool({"first": first, "later": again, "other": other}, SLOTS, 12)["l0.qkv"]
+    assert sorted(found.owners) == ["later"] * 3 + ["other"] * 3
+    dense = np.stack([np.outer(found.a[:, unit], found.b[unit]).ravel() for unit in range(6)])
+    telling = []
+    for unit in range(6):
+        rest = dense[unit] - dense[:unit].T @ np.linalg.lstsq(dense[:unit].T, dense[unit], rcond=None)[0] if unit else dense[0]
+        telling.append(float(rest @ rest))
+    assert min(telling) > 0.1
+    strength = {
+        name: np.linalg.svd(arrays["a.l0.qkv"][0].astype(np.float64) @ arrays["b.l0.qkv"][0], compute_uv=False)[:3] ** 2
+        for name, arrays in (("later", again), ("other", other))
+    }
+    places = {"later": 0, "other": 0}
+    order = []
+    for owner, left in zip(found.owners, telling, strict=True):
+        order.append(strength[owner][places[owner]] * left)
+        places[owner] += 1
+    assert order == sorted(order, reverse=True)
+
+
 def test_a_first_task_has_an_empty_pool_and_an_untrained_task_gives_no_units() -> None:
     assert pool({}, SLOTS, 4)["l0.qkv"].a.shape == (12, 0)
     zero = {name: np.zeros_like(array) for name, array in make_adapter(1).items()}
@@ -130,12 +154,38 @@ def test_each_part_of_the_penalty_can_be_switched_off_alone() -> None:
     assert penalty(make_pairs("none", l1=0.0, l2=0.0)[0]) == 0.0
 
 
-def test_contributions_are_shares_of_energy_by_task() -> None:
+def test_contributions_of_orthogonal_parts_are_shares_of_energy_by_task() -> None:
     pools = {"x": SitePool(np.eye(4, 2, dtype=np.float32), np.eye(2, 5, dtype=np.float32), ("one", "two"))}
-    new = (np.eye(4, 1, dtype=np.float32) * 2, np.eye(1, 5, dtype=np.float32))
+    new = (np.eye(4, 1, k=-2, dtype=np.float32) * 2, np.eye(1, 5, k=2, dtype=np.float32))
     assert contributions(pools, {"x": np.array([1, 2], np.float32)}, {"x": new}) == {
         "new": pytest.approx(4 / 9), "one": pytest.approx(1 / 9), "two": pytest.approx(4 / 9)
     }  # fmt: skip
+
+
+def test_contributions_are_inner_products_with_the_whole_update_so_that_what_cancels_counts_for_nothing() -> None:
+    pools = pool({"one": make_adapter(1), "two": make_adapter(2)}, SLOTS, 5)
+    rng = np.random.default_rng(4)
+    scalars = {slot.name: rng.normal(size=5).astype(np.float32) for slot in SLOTS}
+    new = {
+        slot.name: (rng.normal(size=(slot.rows, 2)).astype(np.float32), rng.normal(size=(2, slot.columns)).astype(np.float32))
+        for slot in SLOTS
+    }
+    parts = {"one": 0.0, "two": 0.0, "new": 0.0}
+    total = 0.0
+    for slot in SLOTS:
+        one = pools[slot.name]
+        whole = (one.a * scalars[slot.name]) @ one.b + new[slot.name][0] @ new[slot.name][1]
+        for owner in ("one", "two"):
+            own = np.array([name == owner for name in one.owners])
+            parts[owner] += float(((one.a * (scalars[slot.name] * own)) @ one.b * whole).sum())
+        parts["new"] += float((new[slot.name][0] @ new[slot.name][1] * whole).sum())
+        total += float((whole**2).sum())
+    found = contributions(pools, scalars, new)
+    assert found == {name: pytest.approx(value / total, rel=1e-4) for name, value in parts.items()}
+    assert sum(found.values()) == pytest.approx(1)
+    twice = SitePool(pools["l0.qkv"].a[:, [0, 0]], pools["l0.qkv"].b[[0, 0]], ("one", "two"))
+    nothing = (np.zeros((12, 1), np.float32), np.zeros((1, 20), np.float32))
+    assert contributions({"x": twice}, {"x": np.array([1, -1], np.float32)}, {"x": nothing}) == {"new": 0, "one": 0, "two": 0}
 
 
 @pytest.mark.parametrize("changes", [{"orthogonality": "some"}, {"l1": -1.0}, {"penalty": float("nan")}, {"pool_limit": 0}])
