@@ -149,18 +149,20 @@ def evaluate(
     """
     from cfedge.errors import UsageError
     from cfedge.runtime.engine import Engine
-    from cfedge.train.data import load_file
+    from cfedge.train.data import check_labels, load_file
     from cfedge.train.metrics import evaluate as measure
     from cfedge.train.workspace import Workspace
     from cfedge_export.pack import build
 
+    opened = Workspace(workspace)
     data = {}
     for pair in test:
         name, _, file = pair.partition("=")
         if not file:
             raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
         data[name] = load_file(Path(file))
-    engine = Engine(build(Workspace(workspace)))
+        check_labels(data[name], opened.record(name).classes)
+    engine = Engine(build(opened))
     scores = measure(engine, data, load_file(unknown, label="text").texts if unknown else ())
     if json:
         print_json(dataclasses.asdict(scores))

@@ -263,6 +263,7 @@ def _add_several(
     from cfedge.train.head import FEW, few_examples, learn_head
 
     tasks = load_tasks(data)
+    workspace.check_several({name: one.train.classes for name, one in tasks.items()}, replace=replace)
     few = [name for name, one in tasks.items() if head_only is None and not settings.reuse and few_examples(one.train)]
     closed = list(tasks) if head_only else few
     failed: dict[str, CfedgeError] = {}

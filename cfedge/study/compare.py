@@ -21,7 +21,7 @@ from cfedge.study.stream import Splits
 from cfedge.train.data import LabelledData, check_labels, repeated
 from cfedge.train.jobs import learn_many
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import Workspace, check_apart
+from cfedge.train.workspace import Workspace
 
 __all__ = ["compare"]
 
@@ -126,11 +126,7 @@ def _check(base: Workspace, stream: Mapping[str, Splits], settings: Settings) ->
             f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank}, found {settings.pool_limit}; "
             f"lower it or use --orthogonality penalty"
         )
-    earlier: dict[str, tuple[str, ...]] = {}
-    for name, splits in stream.items():
-        classes = splits.train.classes
-        base.check_new(name, classes, replace=False)
-        check_apart(name, classes, earlier)
-        earlier[name] = classes
+    base.check_several({name: splits.train.classes for name, splits in stream.items()}, replace=False)
+    for splits in stream.values():
         for part in (splits.held_out, splits.test):
-            check_labels(part, classes)
+            check_labels(part, splits.train.classes)

@@ -6,6 +6,7 @@ Learning and scoring are elsewhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.errors import DataError, UsageError
-from cfedge.train.data import Examples, LabelledData, columns, is_saved, load, load_file, split_held_out
+from cfedge.train.data import Examples, LabelledData, check_labels, columns, folded, is_saved, load, load_file, split_held_out
 
 __all__ = ["Splits", "load_stream", "load_tasks"]
 
@@ -73,12 +74,37 @@ def load_tasks(path: Path) -> dict[str, LabelledData]:
     if is_saved(path):
         raise UsageError(f"{path}: expected --tasks N with a saved datasets folder, found none; or save one folder a task")
     elif path.is_dir() and not any((path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")):
-        return {one.stem: load(one) for one in sorted(path.iterdir()) if one.is_dir() or one.suffix in (".csv", ".jsonl")}
+        return _by_name(path)
     return _by_column(path)
+
+
+def _by_name(path: Path) -> dict[str, LabelledData]:
+    found: dict[str, Path] = {}
+    for one in sorted(entry for entry in path.iterdir() if entry.is_dir() or entry.suffix in (".csv", ".jsonl")):
+        if (other := found.setdefault(one.stem, one)) != one:
+            raise DataError(
+                f"{path}: expected one folder or file of task {one.stem!r}, found {other.name} and {one.name}; keep one"
+            )
+    if not found:
+        raise DataError(
+            f"{path}: expected a folder or a CSV or JSONL file for each task, found "
+            f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}"
+        )
+    return {name: load(one) for name, one in found.items()}
 
 
 def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
     train, test, held_out = data.train, data.test, data.held_out
+    if test is None and held_out is None:
+        different = Counter(
+            label for _, label in {(folded(text), label) for text, label in zip(train.texts, train.labels, strict=True)}
+        )
+        label, texts = min(sorted(different.items()), key=lambda item: item[1])
+        if texts < 3:
+            raise DataError(
+                f"{train.source}: expected at least 3 different texts of label {label!r} (one to learn, one held out, one to test), "
+                f"found {texts}; add examples, or give files validation.csv and test.csv"
+            )
     if test is None:
         train, test = split_held_out(train, TEST_SHARE, rng)
     if held_out is None:
@@ -92,7 +118,9 @@ def _split(data: LabelledData, tasks: int, rng: np.random.Generator) -> dict[str
         raise UsageError(f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at least), found {tasks}")
     groups = np.array_split(rng.permutation(len(labels)), tasks)
     owner = {labels[index]: f"task-{position}" for position, group in enumerate(groups, start=1) for index in group}
-    return _grouped(data, {split: [owner.get(label) for label in one.labels] for split, one in _parts(data).items()})
+    for one in _parts(data).values():
+        check_labels(one, labels)
+    return _grouped(data, {split: [owner[label] for label in one.labels] for split, one in _parts(data).items()})
 
 
 def _by_column(path: Path) -> dict[str, LabelledData]:
@@ -113,10 +141,15 @@ def _parts(data: LabelledData) -> dict[str, Examples]:
     return {split: one for split, one in given.items() if one is not None}
 
 
-def _grouped(data: LabelledData, owners: Mapping[str, list[str | None]]) -> dict[str, LabelledData]:
+def _grouped(data: LabelledData, owners: Mapping[str, list[str]]) -> dict[str, LabelledData]:
     """Take every split apart by the rows' tasks; a task without examples to learn from is refused."""
     parts = _parts(data)
-    names = sorted({name for name in owners["train"] if name})
+    names = sorted(set(owners["train"]))
+    for split, one in parts.items():
+        if strangers := sorted(set(owners[split]) - set(names)):
+            raise DataError(
+                f"{one.source}: expected tasks of the training data, found {strangers[0]!r}; remove it or add examples"
+            )
     found: dict[str, LabelledData] = {}
     for name in names:
         own = {split: one.take([row for row, owner in enumerate(owners[split]) if owner == name]) for split, one in parts.items()}

@@ -112,9 +112,10 @@ def load_file(path: Path, *, label: str = "label") -> Examples:
 
 def columns(path: Path) -> list[str]:
     """Return the columns of a CSV file, or the keys of a JSONL file's first row; of neither, nothing."""
-    first = path.read_text("utf-8-sig", errors="replace").partition("\n")[0] if path.suffix in _SUFFIXES else ""
+    content = path.read_text("utf-8-sig", errors="replace") if path.suffix in _SUFFIXES else ""
     if path.suffix == ".csv":
-        return next(csv.reader([first]), [])
+        return next(csv.reader([content.partition("\n")[0]]), [])
+    first = next((line for line in content.split("\n") if line.strip()), "")
     with contextlib.suppress(ValueError, RecursionError):
         row = json.loads(first)
         return list(row) if isinstance(row, dict) else []
@@ -131,9 +132,9 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
     """
     strangers = sorted(set(examples.labels) - set(classes))
     if strangers:
-        raise DataError(
-            f"{examples.source}: expected labels of the training data, found {strangers[0]!r}; remove it or add examples"
-        )
+        alike = next((label for label in classes if folded(label) == folded(strangers[0])), None)
+        step = "remove it or add examples" if alike is None else f"write it as {alike!r}"
+        raise DataError(f"{examples.source}: expected labels of the training data, found {strangers[0]!r}; {step}")
 
 
 def folded(text: str) -> str:
@@ -148,7 +149,8 @@ def repeated(examples: Examples, others: Examples) -> list[int]:
 
 
 def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
-    """Split off a held-out part, class by class; equal texts stay on one side. A text of several labels is never held out.
+    """Split off a held-out part, class by class; texts that are equal but for case and spaces stay on one side. A text of several
+    labels is never held out.
 
     Parameters
     ----------
@@ -158,23 +160,27 @@ def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator
     Raises
     ------
     DataError
-        A class has fewer than two distinct texts.
+        A class has fewer than two distinct texts, or none that is its alone.
     """
     labels_of: dict[str, set[str]] = {}
-    for text, label in zip(examples.texts, examples.labels, strict=True):
-        labels_of.setdefault(text, set()).add(label)
     by_class: dict[str, dict[str, list[int]]] = {}
-    for row, (text, label) in enumerate(zip(examples.texts, examples.labels, strict=True)):
+    for row, (text, label) in enumerate(zip(map(folded, examples.texts), examples.labels, strict=True)):
+        labels_of.setdefault(text, set()).add(label)
         by_class.setdefault(label, {}).setdefault(text, []).append(row)
     kept: list[int] = []
     held_out: list[int] = []
     for label in sorted(by_class):
         groups = list(by_class[label].values())
         free = [place for place, text in enumerate(by_class[label]) if len(labels_of[text]) == 1]
-        if len(groups) < 2 or not free:
+        if len(groups) < 2:
             raise DataError(
                 f"{examples.source}: expected at least 2 different texts of label {label!r} (one to learn, one held out), "
-                f"found {len(groups)}; add examples or give held-out ones with --held-out"
+                f"found {len(groups)}; add examples, or give held-out ones (a file validation.csv; of one task --held-out)"
+            )
+        if not free:
+            raise DataError(
+                f"{examples.source}: expected a text of label {label!r} alone, to be held out, found other labels too of all "
+                f"{len(groups)}; keep one label of each text"
             )
         count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))
         chosen = set(rng.permutation(free)[:count].tolist())

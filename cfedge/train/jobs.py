@@ -22,7 +22,7 @@ from cfedge.train.data import Examples, LabelledData
 from cfedge.train.learner import train
 from cfedge.train.lesson import empty_cache
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import LearnedTask, Workspace, check_apart
+from cfedge.train.workspace import LearnedTask, Workspace
 
 __all__ = ["learn_many"]
 
@@ -63,11 +63,7 @@ def learn_many(
         raise UsageError(f"--jobs: expected >= 1, found {jobs}")
     if jobs > 1 and settings.reuse:
         raise UsageError(f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them")
-    earlier: dict[str, tuple[str, ...]] = {}
-    for name, data in tasks.items():
-        workspace.check_new(name, data.train.classes, replace=replace)
-        check_apart(name, data.train.classes, earlier)
-        earlier[name] = data.train.classes
+    workspace.check_several({name: data.train.classes for name, data in tasks.items()}, replace=replace)
     progress = progress or Quiet()
     if jobs > 1 and len(tasks) > 1:
         if settings.threads is None:

@@ -52,7 +52,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("a workspace needs filelock: pip install 'cfedge[add]'") from error
 
-__all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace", "check_apart"]
+__all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
 
 SCHEMA = 1
 Floats = NDArray[np.float32]
@@ -255,7 +255,15 @@ class Workspace:
                 raise TaskError(
                     f"task {name!r}: expected labels that differ by more than case and spaces, found {alike!r} and {label!r}; make them one"
                 )
-        check_apart(name, classes, {other: self.record(other).classes for other in self.tasks if other != name})
+        _check_apart(name, classes, {other: self.record(other).classes for other in self.tasks if other != name})
+
+    def check_several(self, tasks: Mapping[str, tuple[str, ...]], *, replace: bool) -> None:
+        """Refuse tasks, classes by name, that cannot be added together; errors as of `check_new`."""
+        earlier: dict[str, tuple[str, ...]] = {}
+        for name, classes in tasks.items():
+            self.check_new(name, classes, replace=replace)
+            _check_apart(name, classes, earlier)
+            earlier[name] = classes
 
     def put(self, task: LearnedTask, *, replace: bool = False) -> None:
         """Add a learned task, or put it in the place of one of the same name, in one step."""
@@ -350,7 +358,7 @@ class Workspace:
             raise DamagedError(f"{path}: expected the task's file, found {error}; learn the task again with --replace") from error
 
 
-def check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
+def _check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
     """Refuse a task with a label of another one, but for case and spaces: an answer names a label, and two tasks would share it.
 
     Raises

@@ -9,7 +9,7 @@ from made import make_texts, write_csv
 from typer.testing import CliRunner
 
 from cfedge.cli import app
-from cfedge.errors import TaskError, UsageError
+from cfedge.errors import DataError, TaskError, UsageError
 
 
 def run(*arguments: object) -> str:
@@ -64,6 +64,26 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
     assert "food: learned a closed-form head (fewer than 3 examples a class), 2 classes" in shown
     assert "pets: learned 3 classes" in shown
     assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == ["animals", "colors", "food", "pets"]
+
+
+def test_several_tasks_are_refused_together_before_the_first_is_learned(tiny_workspace: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    write_csv(folder / "aa.csv", make_texts("food", 2, 0))  # few: learned before the others
+    write_csv(folder / "bb.csv", [(text, f"{label}-b") for text, label in make_texts("colors", 6, 0)])
+    write_csv(folder / "cc.csv", [(text, f"{label}-B") for text, label in make_texts("colors", 6, 1)])
+    done = CliRunner().invoke(app, ["add", str(tiny_workspace), "--data", str(folder)])
+    assert isinstance(done.exception, TaskError)
+    assert "task 'cc': expected labels that no other task has, found 'blue-B' where task 'bb' has 'blue-b'" in str(done.exception)
+    assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == ["animals", "colors"]
+
+
+def test_labels_that_were_never_learned_are_no_errors_of_the_model(tiny_workspace: Path, tmp_path: Path) -> None:
+    for name, step in ((str.upper, "write it as 'blue'"), ("no {}".format, "remove it or add examples")):
+        data = write_csv(tmp_path / "test.csv", [(text, name(label)) for text, label in make_texts("colors", 4, 3)])
+        done = CliRunner().invoke(app, ["evaluate", str(tiny_workspace), "--test", f"colors={data}"])
+        assert isinstance(done.exception, DataError)
+        assert f"test.csv: expected labels of the training data, found {name('blue')!r}; {step}" in str(done.exception)
 
 
 def test_what_makes_no_sense_for_one_task_or_for_several_is_refused(tiny_workspace: Path, tmp_path: Path) -> None:

@@ -536,9 +536,6 @@ def test_a_signature_without_clusters_is_refused() -> None:
         Signature.from_arrays({**make_signature(np.random.default_rng(20)).arrays(), **empty}, "task heating", 12)
 
 
-# --- what the source does not do yet ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["means_scale", "factor_scale", "diagonal", "quartic"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_array_that_is_not_finite_is_refused_by_name(name: str, value: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 from made import make_texts, write_csv
 
 from cfedge.errors import DataError, UsageError
-from cfedge.study.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream
+from cfedge.study.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream, load_tasks
 
 
 def column_file(path: Path, count: int = 16, seed: int = 0) -> Path:
@@ -91,6 +91,52 @@ def test_a_task_without_test_examples_where_others_have_some_is_named(tmp_path: 
     (tmp_path / "test.csv").write_text("text,label,task\n" + "".join(f"{text},{label},colors\n" for text, label in rows), "utf-8")
     with pytest.raises(DataError, match="expected test examples of task 'animals', found none"):
         load_stream(tmp_path)
+
+
+def test_a_folder_without_tasks_and_one_task_given_twice_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "README").write_text("not a task", encoding="utf-8")
+    with pytest.raises(DataError, match=r"expected a folder or a CSV or JSONL file for each task, found README$"):
+        load_tasks(tmp_path)
+    (tmp_path / "food").mkdir()
+    write_csv(tmp_path / "food" / "train.csv", make_texts("food", 12, 0))
+    write_csv(tmp_path / "food.csv", make_texts("food", 12, 0))
+    with pytest.raises(DataError, match=r"expected one folder or file of task 'food', found food and food.csv; keep one"):
+        load_tasks(tmp_path)
+
+
+def test_no_row_of_a_split_is_left_out_for_its_label_or_its_task(tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", [row for task in ("colors", "animals") for row in make_texts(task, 9, 0)])
+    for label, step in (("Red", "write it as 'red'"), ("mauve", "remove it or add examples")):
+        write_csv(tmp_path / "test.csv", [*make_texts("colors", 3, 1), *make_texts("animals", 3, 1), ("it is so", label)])
+        with pytest.raises(DataError, match=f"test.csv: expected labels of the training data, found '{label}'; {step}"):
+            load_stream(tmp_path, tasks=2)
+    for split, count, seed in (("train", 12, 0), ("validation", 4, 1), ("test", 6, 2)):
+        column_file(tmp_path / f"{split}.csv", count, seed)
+    with (tmp_path / "validation.csv").open("a", encoding="utf-8") as file:
+        file.write("it is red,red,colours\n")
+    with pytest.raises(
+        DataError, match=r"validation.csv: expected tasks of the training data, found 'colours'; remove it or add"
+    ):
+        load_stream(tmp_path)
+
+
+def test_a_class_needs_three_texts_where_no_split_is_given(tmp_path: Path) -> None:
+    rows = [(text, label, task) for task in ("colors", "animals") for text, label in make_texts(task, 9, 0)]
+    rows += [("it is Mauve", "mauve", "colors"), ("it is mauve ", "mauve", "colors"), ("mauve it is", "mauve", "colors")]
+    path = tmp_path / "all.csv"
+    path.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
+    expected = (
+        r"all.csv: expected at least 3 different texts of label 'mauve' \(one to learn, one held out, one to test\), found 2; "
+    )
+    with pytest.raises(DataError, match=expected):
+        load_stream(path)
+
+
+def test_an_empty_line_before_the_first_row_of_json_lines_is_nothing(tmp_path: Path) -> None:
+    rows = [{"task": task, "text": text, "label": label} for task in ("colors", "food") for text, label in make_texts(task, 9, 0)]
+    path = tmp_path / "all.jsonl"
+    path.write_text("\n" + "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert set(load_stream(path)) == {"colors", "food"}
 
 
 def test_a_saved_datasets_folder_needs_a_number_of_tasks(tmp_path: Path) -> None:

@@ -389,7 +389,20 @@ def test_equal_texts_stay_on_one_side() -> None:
         assert len(kept) + len(held_out) == 60
 
 
-@pytest.mark.parametrize("texts", [("only one",), ("the same", "the same")])
+def test_texts_that_are_equal_but_for_case_and_spaces_stay_on_one_side() -> None:
+    texts = tuple(text for index in range(10) for text in (f"turn on {index}", f"Turn  On {index} "))
+    kept, held_out = split_held_out(Examples(texts, ("lamp",) * 20, "a.csv"), 0.2, np.random.default_rng(0))
+    assert (len(kept), len(held_out)) == (16, 4)
+    assert repeated(kept, held_out) == []
+
+
+def test_a_class_whose_texts_all_have_other_labels_too_is_refused_saying_so() -> None:
+    examples = Examples(("one", "two", "three") * 2 + ("four",), ("heat",) * 3 + ("door",) * 4, "rooms.csv")
+    with pytest.raises(DataError, match="expected a text of label 'heat' alone, to be held out, found other labels too of all 3"):
+        split_held_out(examples, 0.2, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("texts", [("only one",), ("the same", "the same"), ("the same", "The  same")])
 def test_a_class_with_one_text_is_refused_by_its_label(texts: tuple[str, ...]) -> None:
     examples = Examples((*texts, "a", "b"), ("lone",) * len(texts) + ("door", "door"), "rooms.csv")
     expected = r"^rooms\.csv: expected at least 2 different texts of label 'lone' .*found 1; .*--held-out"
@@ -397,7 +410,7 @@ def test_a_class_with_one_text_is_refused_by_its_label(texts: tuple[str, ...]) -
         split_held_out(examples, 0.2, np.random.default_rng(0))
 
 
-# --- what the source does not do yet ------------------------------------------------------------------------------------
+# --- broken rows and damaged folders --------------------------------------------------------------------------------------
 
 
 def test_a_row_with_too_many_columns_is_refused_naming_its_line(tmp_path: Path) -> None:

@@ -186,9 +186,6 @@ def test_the_shares_at_the_shipped_threshold_are_those_of_the_answers() -> None:
     assert found.false_rejects == pytest.approx(1 / 4)
 
 
-# --- what the source does not do yet ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("strangers", [2, 10, 30, 50])
 def test_fpr95_finds_at_least_95_percent_of_few_strangers(strangers: int) -> None:
     # Known inputs lie between the strangers, so that each step of the threshold shows.
