@@ -36,7 +36,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.errors import IncompatibleError, InputError
+from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.lookup.signature import Signature
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "SHRINKAGE_FACTOR",
     "Table",
     "finite",
+    "finite_rows",
     "shared_covariance",
 ]
 
@@ -180,6 +181,8 @@ class Lookup:
         min_spread: float = MIN_SPREAD,
         table: Table | None = None,
     ) -> None:
+        if shrinkage is not None and not 0 <= shrinkage <= 1:
+            raise UsageError(f"lookup: expected a shrinkage in [0, 1], found {shrinkage}")
         if not signatures:
             raise IncompatibleError("lookup: expected at least one task, found none; add one with: cfedge add")
         self.tasks: tuple[str, ...] = tuple(sorted(signatures))
@@ -213,38 +216,43 @@ class Lookup:
         """Return float32 [B, T], each task's best cluster score for unit-length features [B, D]."""
         scores = np.empty((len(features), len(self.tasks)), np.float32)
         for position, row in enumerate(features):
-            scores[position] = self.of_tasks(row)[0]
+            scores[position] = self.of_tasks(row, position=position)[0]
         return scores
 
-    def of_tasks(self, row: Floats, among: list[int] | None = None) -> tuple[Floats, float]:
+    def of_tasks(self, row: Floats, among: list[int] | None = None, position: int = 0) -> tuple[Floats, float]:
         """Return the best cluster score of all tasks, float32 [T], or of those `among`, for one vector [D], and z' z.
 
-        A task's distance is z' z - 2 score.
+        A task's distance is z' z - 2 score. For errors see `one`.
         """
         z = self._project(row)
+        square = finite(float(z.dot(z)), position)
         if among is not None:
             spans = [self._spans[task] for task in among]
             best = [(self._clusters[span].dot(z) - self._offset[span]).max() for span in spans]
-            return np.array(best, np.float32), float(z.dot(z))
+            return np.array(best, np.float32), square
         scores: Floats = np.maximum.reduceat(self._cluster_scores(z), self._starts)
-        return scores, float(z.dot(z))
+        return scores, square
 
-    def best_tasks(self, row: Floats, count: int) -> tuple[list[int] | None, Floats, float]:
-        """Return the `count` tasks with the best scores, ascending (None: there are no more), their scores, and z' z."""
+    def best_tasks(self, row: Floats, count: int, position: int = 0) -> tuple[list[int] | None, Floats, float]:
+        """Return the `count` tasks with the best scores, ascending (None: there are no more), their scores, and z' z.
+
+        For errors see `one`.
+        """
         if self._rough is None or len(self.tasks) <= count:
-            scores, square = self.of_tasks(row)
+            scores, square = self.of_tasks(row, position=position)
             if len(scores) <= count:
                 return None, scores, square
             among = _largest(scores, count)
             return among.tolist(), scores[among], square
         z = self._project(row)
+        square = finite(float(z.dot(z)), position)
         rough, error = self._rough(z)
         least = np.partition(np.maximum.reduceat(rough, self._starts), -count)[-count] - error  # of the last of them, exactly
         kept = (rough >= least - error).nonzero()[0]
         tasks, starts = np.unique(self._task_of[kept], return_index=True)
         scores = np.maximum.reduceat(self._some_scores(z, kept), starts)
         among = _largest(scores, count)
-        return tasks[among].tolist(), scores[among], float(z.dot(z))
+        return tasks[among].tolist(), scores[among], square
 
     def linear(self) -> tuple[Floats, Floats]:
         """Return W float32 [D, C] and b [C]: the cluster scores of features x are x W + b, up to rounding."""
@@ -293,6 +301,7 @@ class Lookup:
 
     def cluster_scores(self, features: Floats) -> Floats:
         """Return float32 [B, C], the scores of all tasks' clusters, concatenated."""
+        finite_rows(features)
         scores = np.empty((len(features), len(self._offset)), np.float32)
         for position, row in enumerate(features):
             scores[position] = self._cluster_scores(self._project(row))[: len(self._offset)]
@@ -356,9 +365,8 @@ class Lookup:
 
     def given(self, row: Floats, task: int, position: int = 0) -> Found:
         """Look one vector up with its task given: the margin is negative where another task's score is better."""
-        scores, square = self.of_tasks(row)
+        scores, square = self.of_tasks(row, position=position)
         score = float(scores[task])
-        finite(score, position)
         if len(self.tasks) == 1:
             return Found(task, -1, score, math.inf, square - 2.0 * score)
         scores[task] = -math.inf
@@ -392,8 +400,11 @@ def _largest(scores: Floats, count: int) -> NDArray[np.intp]:
     return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
 
 
-def finite(score: float, position: int) -> None:
-    """Refuse an input whose best score is not finite: its features were not.
+_NOT_FINITE = "features of input {}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
+
+
+def finite(score: float, position: int) -> float:
+    """Return what was computed of an input, or refuse the input where that is not finite: its features were not.
 
     Raises
     ------
@@ -401,9 +412,21 @@ def finite(score: float, position: int) -> None:
         Naming the input.
     """
     if not math.isfinite(score):
-        raise InputError(
-            f"features of input {position}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
-        )
+        raise InputError(_NOT_FINITE.format(position))
+    return score
+
+
+def finite_rows(features: Floats) -> None:
+    """Refuse features [N, D] of which a number is NaN or infinite.
+
+    Raises
+    ------
+    InputError
+        Naming the first input.
+    """
+    rows = np.isfinite(features).all(axis=1)
+    if not rows.all():
+        raise InputError(_NOT_FINITE.format(int(rows.argmin())))
 
 
 class _Pooled(NamedTuple):

@@ -20,7 +20,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.clusters import Found, Lookup, Retrieval, Table, finite
+from cfedge.lookup.clusters import Found, Lookup, Retrieval, Table
 from cfedge.lookup.signature import Looks, Pair, Signature
 
 __all__ = ["CANDIDATES", "Router", "SECOND_LOOK_SHARE", "THIRD_LOOK_SHARE"]
@@ -114,25 +114,24 @@ class Router:
 
     def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> Found:
         """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where those features, [D], are given."""
-        scores, among, distances = self._closer(trunk, tail)
+        scores, among, distances = self._closer(trunk, tail, position)
         best = int(scores.argmax())
         score = float(scores[best])
-        finite(score, position)
         scores[best] = -math.inf
         second = int(scores.argmax())
         margin = score - float(scores[second])
         task, runner_up = (best, second) if among is None else (among[best], among[second])
         return Found(task, runner_up, score, margin, float(distances[best]), looks=2 if tail is None else 3)
 
-    def scores(self, trunk: Floats, tail: Floats | None, looks: int) -> Floats:
+    def scores(self, trunk: Floats, tail: Floats | None, looks: int, position: int = 0) -> Floats:
         """Return each task's score after so many looks, float32 [T], on the scale of one look: what was added is averaged.
 
         Tasks that a further look was not at stay behind all that it was at.
         """
-        scores = self.first.of_tasks(trunk[: self._width])[0]
+        scores = self.first.of_tasks(trunk[: self._width], position=position)[0]
         if looks == 1:
             return scores
-        closer, among, _ = self._closer(trunk, tail)
+        closer, among, _ = self._closer(trunk, tail, position)
         if tail is not None:
             closer *= np.float32(0.5)
         if among is None:
@@ -141,17 +140,17 @@ class Router:
         behind[among] = closer
         return behind
 
-    def _closer(self, trunk: Floats, tail: Floats | None) -> tuple[Floats, list[int] | None, Floats]:
+    def _closer(self, trunk: Floats, tail: Floats | None, position: int = 0) -> tuple[Floats, list[int] | None, Floats]:
         """The scores of the second look, or of the third; the tasks it is at, None for all; and the distances to these.
 
         After a third look a distance is the mean of its and the first's, as if summed over as many directions as that.
         """
-        among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES)
-        scores: Floats = near + self.fine.of_tasks(trunk, among)[0]
+        among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES, position)
+        scores: Floats = near + self.fine.of_tasks(trunk, among, position)[0]
         scores /= 2
         distances: Floats = square - 2 * near
         if tail is not None:
-            behind, behind_square = self.tail.of_tasks(tail, among)
+            behind, behind_square = self.tail.of_tasks(tail, among, position)
             scores += behind
             distances += (behind_square - 2 * behind) * (self.first.directions / self.tail.directions)
             distances /= 2

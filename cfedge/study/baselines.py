@@ -22,19 +22,21 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
 from cfedge.lookup import Lookup, Signature
-from cfedge.lookup.clusters import MIN_SPREAD
+from cfedge.lookup.clusters import MIN_SPREAD, finite_rows
 from cfedge.train.signature import signature, whole
 
 __all__ = ["RULES", "Rule", "Scorer", "Statistics"]
 
 Floats = NDArray[np.float32]
 Statistics = dict[str, NDArray[np.generic]]
+#: A mean of less is of length 0: it has no direction.
+_TINY = np.float32(1e-12)
 #: Unit-length features float32 [B, D] -> scores [B, sum of the tasks' columns], tasks in the order of their names.
 Scorer = Callable[[Floats], NDArray[np.floating]]
 
 
 class Rule(Protocol):
-    """One way to find the task, or task and class, of an input."""
+    """One way to find the task, or task and class, of an input. Features that are not finite are refused (InputError)."""
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
         """Return what a task leaves: from unit-length features [N, D] and classes int64 [N] in 0..C-1."""
@@ -44,6 +46,16 @@ class Rule(Protocol):
 
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the scores of all tasks."""
+
+
+def _checked(score: Scorer) -> Scorer:
+    """The same scores, of finite features only."""
+
+    def checked(features: Floats) -> NDArray[np.floating]:
+        finite_rows(features)
+        return score(features)
+
+    return checked
 
 
 def _ordered(tasks: Mapping[str, Statistics]) -> list[Statistics]:
@@ -104,8 +116,9 @@ class NearestMean:
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
         """Return the means [C, D], of length 1."""
+        finite_rows(features)
         means = np.stack([features[classes == one].mean(axis=0) for one in range(int(classes.max()) + 1)])
-        return {"means": means / np.linalg.norm(means, axis=1, keepdims=True)}
+        return {"means": means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), _TINY)}
 
     def columns(self, statistics: Statistics) -> int:
         """Return C."""
@@ -114,7 +127,7 @@ class NearestMean:
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the cosines."""
         means = np.concatenate([one["means"] for one in _ordered(tasks)]).T
-        return lambda features: features @ means
+        return _checked(lambda features: features @ means)
 
 
 @dataclass(frozen=True)
@@ -124,8 +137,11 @@ class KMeansCentroids:
     seed: int = 0
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
-        """Return the centroids [C, D]."""
-        found = KMeans(int(classes.max()) + 1, n_init=3, random_state=self.seed).fit(features)
+        """Return the centroids [C, D]; some are equal where fewer features differ."""
+        finite_rows(features)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found = KMeans(int(classes.max()) + 1, n_init=3, random_state=self.seed).fit(features)
         return {"centroids": found.cluster_centers_.astype(np.float32)}
 
     def columns(self, statistics: Statistics) -> int:
@@ -136,7 +152,7 @@ class KMeansCentroids:
         """Return the negative squared distances, up to a term of the input's."""
         centroids = np.concatenate([one["centroids"] for one in _ordered(tasks)])
         squares = (centroids**2).sum(axis=1)
-        return lambda features: 2 * features @ centroids.T - squares
+        return _checked(lambda features: 2 * features @ centroids.T - squares)
 
 
 @dataclass(frozen=True)
@@ -148,6 +164,7 @@ class Mixture:
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
         """Return weights, means and Cholesky factors of the precisions."""
+        finite_rows(features)
         components = min(self.components, len(features) // 4, max(2, int(classes.max()) + 1))
         found = BayesianGaussianMixture(
             n_components=max(1, components), covariance_type="full", reg_covar=1e-4, max_iter=20, random_state=self.seed,
@@ -165,7 +182,7 @@ class Mixture:
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the log-likelihoods, up to a constant of the width's."""
         ordered = _ordered(tasks)
-        return lambda features: np.column_stack([self.log_likelihood(one, features) for one in ordered])
+        return _checked(lambda features: np.column_stack([self.log_likelihood(one, features) for one in ordered]))
 
     @staticmethod
     def log_likelihood(statistics: Statistics, features: Floats) -> NDArray[np.float64]:
@@ -194,6 +211,7 @@ class RandomFeatures:
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
         """Return Gram matrix, class sums and errors a strength."""
+        finite_rows(features)
         lifted = self._lift(features)
         targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
         test = np.arange(len(features)) % 5 == 4
@@ -219,7 +237,7 @@ class RandomFeatures:
         strength = self._STRENGTHS[len(errors) - 1 - int(errors[::-1].argmin())]  # of equals the strongest
         gram = functools.reduce(np.add, [one["gram"] for one in ordered])
         weight = _ridge(gram, np.concatenate([one["sums"] for one in ordered]), strength)
-        return lambda features: self._lift(features) @ weight
+        return _checked(lambda features: self._lift(features) @ weight)
 
     def _lift(self, features: Floats) -> Floats:
         rng = np.random.default_rng(self.seed)

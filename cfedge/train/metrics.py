@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from cfedge.errors import UsageError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.train.data import Examples
@@ -52,7 +53,7 @@ class TaskScores:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Unknown detection: area under the ROC curve of `distance`, false-positive rate at 95 % detection, and the shares called
+    """Unknown detection: area under the ROC curve of `novelty`, false-positive rate at 95 % detection, and the shares called
     unknown at the thresholds that ship (`detected` of the unknown inputs, `false_rejects` of the known ones).
     """
 
@@ -120,7 +121,16 @@ def score(
     known: Mapping[str, Sequence[Prediction]],
     strangers: Sequence[Prediction] = (),
 ) -> Scores:
-    """Score answers given by task name: true labels, free answers, and answers with the task given; and answers to strangers."""
+    """Score answers given by task name: true labels, free answers, and answers with the task given; and answers to strangers.
+
+    Raises
+    ------
+    UsageError
+        A task, or everything, has no examples.
+    """
+    if not labels or not all(labels.values()):
+        empty = next((repr(name) for name, truth in labels.items() if not truth), "any task")
+        raise UsageError(f"score: expected test examples of {empty}, found none; give some or leave the task out")
     rows: list[TaskScores] = []
     for name, truth in labels.items():
         free, given = answers[name], known[name]
@@ -198,7 +208,14 @@ def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCov
         Whether each answer was; an answer to an input of no task is not.
     confidence
         Of each answer, for instance its negative novelty.
+
+    Raises
+    ------
+    UsageError
+        There are no answers.
     """
+    if not len(right):
+        raise UsageError("risk by coverage: expected at least one answer, found none")
     order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
     wrong = 1.0 - np.asarray(right, np.float64)[order]
     _, group = np.unique(-np.asarray(confidence, np.float64)[order], return_inverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cfedge.errors import UsageError
@@ -97,7 +98,8 @@ class Settings:
         if self.orthogonality not in ("none", "penalty", "projection"):
             raise UsageError(f"orthogonality: expected none, penalty or projection, found {self.orthogonality!r}")
         for name in ("penalty", "l1", "l2"):
-            if not getattr(self, name) >= 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}: expected a weight >= 0, found {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate: expected > 0, found {self.learning_rate}")
+        for name in ("learning_rate", "clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name}: expected a number > 0, found {getattr(self, name)}")

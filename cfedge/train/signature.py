@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.errors import InputError
 from cfedge.lookup import Looks, Pair, Signature
+from cfedge.lookup.clusters import finite_rows
 from cfedge.lookup.packing import from_first, on_grid
 
 __all__ = ["CLUSTERS", "EXAMPLES_A_CLUSTER", "FACTOR_RANK", "TAIL_RANK", "clusters_of", "learn_looks", "signature", "whole"]
@@ -40,7 +40,8 @@ def learn_looks(features: Pair, classes: NDArray[np.int64], clusters: int = CLUS
     InputError
         A feature is NaN or infinite.
     """
-    x = _finite(features.trunk)
+    finite_rows(features.trunk)
+    x = features.trunk.astype(np.float64)
     position = np.empty(len(classes), np.int64)
     owners: list[int] = []
     quartic = 0.0
@@ -58,17 +59,6 @@ def learn_looks(features: Pair, classes: NDArray[np.int64], clusters: int = CLUS
         quartic=quartic,
         tail=signature(features.tail, classes, rank=TAIL_RANK),
     )
-
-
-def _finite(features: Floats) -> NDArray[np.float64]:
-    """As float64, or refused by the first row that is not finite."""
-    x = features.astype(np.float64)
-    if not np.isfinite(x).all():
-        row = int((~np.isfinite(x)).any(axis=1).argmax())
-        raise InputError(
-            f"features of input {row}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
-        )
-    return x
 
 
 def clusters_of(x: NDArray[np.float64], clusters: int, rng: np.random.Generator, restarts: int = 4) -> NDArray[np.int64]:
@@ -121,7 +111,8 @@ def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> Signatur
     InputError
         A feature is NaN or infinite.
     """
-    x = _finite(features)
+    finite_rows(features)
+    x = features.astype(np.float64)
     counts = np.bincount(classes)
     means = np.zeros((len(counts), x.shape[1]))
     np.add.at(means, classes, x)

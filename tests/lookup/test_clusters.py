@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import normalize
 
-from cfedge.errors import IncompatibleError, InputError
+from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.lookup import Lookup, Retrieval, Signature
 from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail, shared_covariance
 from cfedge.lookup.packing import from_first, on_grid
@@ -356,6 +357,27 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float, r
     with np.errstate(invalid="ignore"), pytest.raises(InputError, match=f"features of input {row}: expected finite") as refusal:
         lookup(inputs)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_no_score_of_what_is_not_finite_leaves_the_lookup(wrong: float) -> None:
+    rng = np.random.default_rng(22)
+    lookup = Lookup({name: plain(rng.normal(size=(2, 6)), np.full(6, 0.5), count=9) for name in "abc"})
+    inputs = rng.normal(size=(4, 6)).astype(np.float32)
+    inputs[2, 1] = wrong
+    ask: list[Callable[[], object]] = [
+        lambda: lookup.scores(inputs), lambda: lookup.cluster_scores(inputs), lambda: lookup.of_tasks(inputs[2], position=2),
+        lambda: lookup.of_tasks(inputs[2], [0, 2], 2), lambda: lookup.best_tasks(inputs[2], 2, 2), lambda: lookup.given(inputs[2], 1, 2),
+    ]  # fmt: skip
+    for one in ask:
+        with np.errstate(invalid="ignore"), pytest.raises(InputError, match="features of input 2: expected finite numbers"):
+            one()
+
+
+@pytest.mark.parametrize("shrinkage", [-0.1, 1.1, math.nan])
+def test_a_shrinkage_out_of_range_is_refused(shrinkage: float) -> None:
+    with pytest.raises(UsageError, match=f"lookup: expected a shrinkage in \\[0, 1\\], found {shrinkage}"):
+        Lookup({"a": plain(np.eye(2, 6), np.full(6, 0.5), count=9)}, shrinkage=shrinkage)
 
 
 def test_the_model_bound_sums_the_normal_distributions_upper_tail_over_rival_clusters() -> None:

@@ -1,9 +1,11 @@
-"""One contract for every rule: statistics of their own, sums in any order, scores that find well-separated tasks."""
+"""One contract for every rule, and for the looks that ship: statistics of their own, sums in any order, scores that find
+well-separated tasks, and no NaN.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -12,7 +14,10 @@ from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 
-from cfedge.study.baselines import RULES, KMeansCentroids, Mixture, RandomFeatures, Rule, Statistics
+from cfedge.errors import InputError
+from cfedge.lookup import Looks, Pair, Router
+from cfedge.study.baselines import RULES, KMeansCentroids, Mixture, RandomFeatures, Rule, Scorer, Statistics
+from cfedge.train.signature import learn_looks
 
 Floats = NDArray[np.float32]
 NAMES = ("b", "a", "c")
@@ -31,8 +36,31 @@ def draw(task: str, examples: int, seed: int) -> tuple[Floats, NDArray[np.int64]
     return normalize(means[classes] + np.random.default_rng(seed).normal(size=(examples, 16)) * 0.5).astype(np.float32), classes
 
 
-@pytest.fixture(params=RULES)
+def views(features: Floats) -> Floats:
+    """The features and two other orders of them: as many numbers as three views of the tokens have."""
+    return np.concatenate([features, features[:, ::-1], np.roll(features, 3, axis=1)], axis=1)
+
+
+class Shipped:
+    """All three looks of `cfedge.lookup.Router`, taken of every input."""
+
+    def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
+        return learn_looks(Pair(views(features), features), classes).arrays()
+
+    def columns(self, statistics: Statistics) -> int:
+        return 1
+
+    def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
+        router = Router({name: Looks.from_arrays(one, name, len(one["tail.diagonal"])) for name, one in tasks.items()})
+        return lambda features: np.stack(
+            [router.scores(views(features)[row], features[row], 3, row) for row in range(len(features))]
+        )
+
+
+@pytest.fixture(params=[*RULES, "what ships"])
 def rule(request: pytest.FixtureRequest) -> Rule:
+    if request.param == "what ships":
+        return Shipped()
     found = RULES[request.param]
     return RandomFeatures(width=200) if isinstance(found, RandomFeatures) else found
 
@@ -82,6 +110,35 @@ def test_scores_have_the_stated_columns_and_find_the_task(rule: Rule, tasks: dic
 
 def test_one_task_alone_is_scored(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
     assert rule.scorer({"a": tasks["a"]})(inputs).shape == (60, rule.columns(tasks["a"]))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_refused_by_row(
+    rule: Rule, tasks: dict[str, Statistics], inputs: Floats, wrong: float
+) -> None:
+    features, classes = draw("a", 20, 1)
+    features[7, 3] = inputs[5, 2] = wrong
+    with np.errstate(invalid="ignore"):
+        with pytest.raises(InputError, match="features of input 7: expected finite numbers, found NaN or infinity"):
+            rule.statistics(features, classes)
+        with pytest.raises(InputError, match="features of input 5: expected finite numbers, found NaN or infinity"):
+            rule.scorer(tasks)(inputs)
+
+
+@pytest.mark.parametrize("kind", ["the same", "zeros", "cancelling", "one of each class"])
+def test_poor_data_give_finite_scores(rule: Rule, tasks: dict[str, Statistics], inputs: Floats, kind: str) -> None:
+    features, classes = draw("a", 20, 1)
+    poor = {
+        "the same": (np.tile(features[:1], (20, 1)), classes),
+        "zeros": (features * 0, classes),
+        "cancelling": (
+            np.repeat(features[:2], 10, axis=0) * np.tile([[1.0], [-1.0]], (10, 1)).astype(np.float32),
+            np.repeat([0, 1], 10),
+        ),
+        "one of each class": (features[:2], classes[:2]),
+    }
+    for found in (rule.scorer({"p": rule.statistics(*poor[kind])}), rule.scorer({**tasks, "p": rule.statistics(*poor[kind])})):
+        assert np.isfinite(found(inputs)).all()
 
 
 @pytest.mark.parametrize("name", ["class-clusters", "nearest-mean", "epi", "random-features"])

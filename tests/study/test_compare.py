@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from made import make_texts
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.preprocessing import normalize
 
 from cfedge.cli import main
 from cfedge.errors import DataError, TaskError, UsageError
@@ -24,8 +31,9 @@ from cfedge.study.results import MODELS, Measured, Study, recommended, summary
 from cfedge.study.stream import Splits
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
-from cfedge.train.metrics import evaluate
+from cfedge.train.metrics import confusion, evaluate
 from cfedge.train.settings import Settings
+from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
 from cfedge_export.prepare import prepare
@@ -142,6 +150,45 @@ def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(bas
         alone.put(replace(task, adapter=adapter), replace=True)  # always the first label: 1 of 3
     known = learned.measure([])[0].matrix[-1]
     assert learned.forward_transfer(alone) == pytest.approx(np.mean(known[1:]) - 1 / 3)
+
+
+def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_space(base: Workspace, tmp_path: Path) -> None:
+    """Against scikit-learn's likelihood of features that torch's tail gives with each adapter."""
+    stream, order = make_stream(), ["food", "colors", "animals"]
+    workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    for name in order:
+        learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
+    learned = LearnedOrder(workspace, stream, order, Quiet())
+    tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
+
+    def adapted(name: str, texts: Sequence[str]) -> NDArray[np.float64]:
+        slots = {part: torch.from_numpy(array) for part, array in workspace.adapter(name).items() if part[:2] in ("a.", "b.")}
+        with torch.no_grad():
+            states = [torch.from_numpy(one.reshape(1, -1, one.shape[-1])) for one in learned.trunk(texts).hidden]
+            rows = [tail(one, slots, torch.ones(one.shape[:2], dtype=torch.int64))[0].numpy() for one in states]
+        return normalize(np.array(rows, np.float64))
+
+    names = sorted(order)
+    texts = [text for name in names for text in stream[name].test.texts]
+    likelihoods = []
+    for name in names:
+        train = adapted(name, stream[name].train.texts)
+        mixture = BayesianGaussianMixture(
+            n_components=min(8, len(train) // 4, max(2, len(stream[name].train.classes))), reg_covar=1e-4, max_iter=20,
+            random_state=0, init_params="k-means++",
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            mixture.fit(train)
+        plain = GaussianMixture(mixture.n_components)
+        plain.weights_, plain.means_, plain.precisions_cholesky_ = mixture.weights_, mixture.means_, mixture.precisions_cholesky_
+        likelihoods.append(plain.score_samples(adapted(name, texts)))
+    found = np.stack(likelihoods, axis=1).argmax(axis=1)
+    truth = np.repeat(np.arange(3), [len(stream[name].test) for name in names])
+    counts = np.array(learned.measure(["proteus"])[1].confusion)
+    assert (
+        np.abs(counts - confusion(truth, found, 3)).sum() <= 4
+    )  # torch and the int8 tail agree but for rounding: two inputs of 64
 
 
 def test_several_jobs_measure_the_same(base: Workspace) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from cfedge.errors import UsageError
 from cfedge.runtime.prediction import Prediction
 from cfedge.train.metrics import backward_transfer, confusion, forgetting, risk_coverage, score, unknown_detection
 
@@ -205,6 +206,15 @@ def test_risk_is_the_share_of_wrong_answers_among_the_most_confident() -> None:
     assert found.coverage == [0.25, 0.5, 0.75, 1.0]
     assert found.risk == pytest.approx([0, 0, 1 / 3, 1 / 2])
     assert found.area == pytest.approx((1 / 3 + 1 / 2) / 4)
+
+
+def test_no_answers_have_no_risk_and_no_score() -> None:
+    with pytest.raises(UsageError, match="risk by coverage: expected at least one answer, found none"):
+        risk_coverage([], [])
+    with pytest.raises(UsageError, match="score: expected test examples of any task, found none"):
+        score({}, {}, {})
+    with pytest.raises(UsageError, match="score: expected test examples of 'b', found none; give some or leave the task out"):
+        score({"a": ["x"], "b": []}, {"a": answers([0.0]), "b": []}, {"a": answers([0.0]), "b": []})
 
 
 def test_answers_of_equal_confidence_share_their_risk_whatever_their_order() -> None:

@@ -24,7 +24,11 @@ from cfedge.train.settings import Settings
         ({"threads": 0}, "threads: expected >= 1, found 0"),
         ({"orthogonality": "some"}, "orthogonality: expected none, penalty or projection, found 'some'"),
         ({"l1": -1.0}, "l1: expected a weight >= 0, found -1.0"),
-        ({"learning_rate": 0.0}, "learning_rate: expected > 0, found 0.0"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a number > 0, found 0.0"),
+        ({"learning_rate": float("inf")}, "learning_rate: expected a number > 0, found inf"),
+        ({"clip": 0.0}, "clip: expected a number > 0, found 0.0"),
+        ({"clip": float("nan")}, "clip: expected a number > 0, found nan"),
+        ({"l1": float("inf")}, "l1: expected a weight >= 0, found inf"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(changes: dict[str, object], found: str) -> None:
