@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json as jsonlib
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,9 @@ from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, siz
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study
+    from cfedge.train.data import Examples
+    from cfedge.train.metrics import OpenSet
+    from cfedge.train.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +31,10 @@ def compare(
     ],
     tasks: Annotated[int | None, typer.Option(help="Split the labels at random into so many tasks.")] = None,
     orders: Annotated[int, typer.Option(help="Orders of the tasks, each with a seed of its own.")] = 3,
+    seed: Annotated[int, typer.Option(help="Of the first order, and of what is split at random.")] = 0,
+    unknown: Annotated[
+        Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task; how well are they told apart?")
+    ] = None,
     models: Annotated[str | None, typer.Option(help="Which to measure, separated by commas; otherwise all.")] = None,
     joint: Annotated[bool, typer.Option("--joint", help="Also train one adapter on all classes together.")] = False,
     sequential: Annotated[
@@ -39,9 +47,12 @@ def compare(
     slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,fc1",
     rank: Annotated[int, typer.Option(help="Rank of the adapters.")] = 8,
     epochs: Annotated[int, typer.Option(help="Passes over the data (small tasks take more).")] = 6,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
     reuse: Annotated[bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")] = False,
     pool_limit: Annotated[int, typer.Option(help="Most units of a product that are reused.")] = 32,
+    max_rank: Annotated[int, typer.Option(help="Of an adapter once reused and new units are folded into one.")] = 16,
     orthogonality: Annotated[str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")] = "projection",
+    penalty: Annotated[float, typer.Option(help="Weight of the overlap, with --orthogonality penalty.")] = 0.006,
     l1: Annotated[float, typer.Option(help="Weight of the reuse scalars' absolute values.")] = 0.006,
     l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
     clusters: Annotated[int | None, typer.Option(help="Most clusters a class of the second look; otherwise the default.")] = None,
@@ -63,6 +74,7 @@ def compare(
     from cfedge.study.compare import compare as measure
     from cfedge.study.results import MODELS, recommended, summary
     from cfedge.study.stream import load_stream
+    from cfedge.train.data import load_file
     from cfedge.train.settings import Settings
     from cfedge_export.prepare import prepare
 
@@ -71,10 +83,12 @@ def compare(
     if out is not None and out.is_dir():
         raise UsageError(f"--out: expected a file, found the folder {out}; name a file in it")
     settings = Settings(
-        rank=rank, epochs=epochs, reuse=reuse, pool_limit=pool_limit, orthogonality=orthogonality, l1=l1, l2=l2, threads=threads,
-        device=device, precision=precision, exit_share=exit_share, **({} if clusters is None else {"clusters": clusters}),
+        rank=rank, epochs=epochs, learning_rate=learning_rate, reuse=reuse, pool_limit=pool_limit, max_rank=max_rank,
+        orthogonality=orthogonality, penalty=penalty, l1=l1, l2=l2, threads=threads, device=device, precision=precision,
+        exit_share=exit_share, **({} if clusters is None else {"clusters": clusters}),
     )  # fmt: skip
-    stream = load_stream(data, tasks=tasks)
+    stream = load_stream(data, tasks=tasks, seed=seed)
+    strangers = load_file(unknown, label="text").texts if unknown else ()
     chosen = [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
     with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
         base = prepare(
@@ -82,7 +96,8 @@ def compare(
             progress=TerminalProgress(),
         )  # fmt: skip
         study = measure(
-            base, stream, models=chosen, orders=orders, joint=joint, sequential=sequential, jobs=jobs, settings=settings,
+            base, stream, models=chosen, orders=orders, joint=joint, sequential=sequential, jobs=jobs, seed=seed, settings=settings,
+            open_set=_open_set({name: one.test for name, one in stream.items()}, strangers) if strangers else None,
             progress=TerminalProgress(),
         )  # fmt: skip
     best = recommended(study)
@@ -100,6 +115,20 @@ def compare(
         save(draw_study(study), plot)
 
 
+def _open_set(tests: Mapping[str, Examples], strangers: Sequence[str]) -> Callable[[Workspace], OpenSet]:
+    """What measures them on a learned workspace, through the runtime that ships."""
+    from cfedge.runtime.engine import Engine
+    from cfedge.train.metrics import evaluate
+    from cfedge_export.pack import build
+
+    def measured(workspace: Workspace) -> OpenSet:
+        found = evaluate(Engine(build(workspace)), tests, strangers).unknown
+        assert found is not None
+        return found
+
+    return measured
+
+
 def _print(data: str, study: Study, orders: int, best: str) -> None:
     from cfedge.study.results import CEILINGS, FLOORS, MODELS, summary
 
@@ -108,19 +137,28 @@ def _print(data: str, study: Study, orders: int, best: str) -> None:
         f"{data}: {len(study.tasks)} tasks, {study.test_examples} test examples, mean of {orders} orders, per sample",
         (
             "model", "last accuracy", "+-", "incremental", "task found", "in the best two", "forgetting", "backward", "passes",
-            "a task adds", "statistics",
+            "a task adds", "for its statistics", "made in",
         ),
         [
             (
                 model, f"{row['accuracy']:.4f}", f"{row['accuracy_error']:.4f}", f"{row['average_incremental']:.4f}",
                 f"{row['retrieval']:.4f}", f"{row['top2']:.4f}", f"{row['forgetting']:.4f}", f"{row['backward_transfer']:+.4f}",
-                f"{row['passes']:.2f}", size(int(row["task_bytes"])), f"{_seconds(study, model):.1f} s",
+                f"{row['passes']:.2f}", size(int(row["task_bytes"])), size(int(row["statistics_bytes"])),
+                f"{_seconds(study, model):.1f} s",
             )
             for model, row in sorted(rows.items(), key=lambda item: item[1]["accuracy"])
         ],
     )  # fmt: skip
     transfer = sum(study.forward_transfer) / len(study.forward_transfer)
     print(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
+    print(f"a task's adapter was learned in {sum(study.learn_seconds) / orders:.1f} s, the mean of all")
+    if study.open_set:
+        found = [(one.detection.auroc, one.detection.fpr95, one.risk_coverage.area) for one in study.open_set]
+        auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))
+        print(
+            f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection {fpr95:.1%}, mean risk over "
+            f"coverage {area:.3f}"
+        )
     if repeated := sum(study.duplicates.values()):
         print(
             f"{repeated} test texts are, but for case and spaces, also learned from: every figure is too good by what they count for"
@@ -129,6 +167,8 @@ def _print(data: str, study: Study, orders: int, best: str) -> None:
         f"recommended: {best} ({MODELS[best]}), the simplest within one standard error of the best; "
         f"beside the models: {', '.join((*CEILINGS, *FLOORS))}"
     )
+    if best != "cfedge" and "cfedge" in rows:
+        print(f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}: {best} is for you to build")
 
 
 def _seconds(study: Study, model: str) -> float:

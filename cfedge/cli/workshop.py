@@ -195,9 +195,12 @@ def add(
     ] = None,
     reuse: Annotated[bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")] = False,
     pool_limit: Annotated[int, typer.Option(help="Most units of a product that are reused.")] = 32,
+    max_rank: Annotated[int, typer.Option(help="Of the adapter once reused and new units are folded into one.")] = 16,
     orthogonality: Annotated[str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")] = "projection",
+    penalty: Annotated[float, typer.Option(help="Weight of the overlap, with --orthogonality penalty.")] = 0.006,
     l1: Annotated[float, typer.Option(help="Weight of the reuse scalars' absolute values.")] = 0.006,
     l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
+    clusters: Annotated[int | None, typer.Option(help="Most clusters a class of the second look; otherwise the default.")] = None,
     exit_share: Annotated[
         float,
         typer.Option(help="Of the task's inputs that may be answered before the tail; 0: none. Where few are held out none are."),
@@ -220,9 +223,9 @@ def add(
     if head_only and reuse:
         raise UsageError("--head-only: expected no --reuse with it, found both; a closed-form head has no low-rank units to mix")
     settings = Settings(
-        rank=rank, epochs=epochs, learning_rate=learning_rate, held_out=share, reuse=reuse, pool_limit=pool_limit,
-        orthogonality=orthogonality, l1=l1, l2=l2, exit_share=exit_share, seed=seed, threads=threads, device=device,
-        precision=precision,
+        rank=rank, epochs=epochs, learning_rate=learning_rate, held_out=share, reuse=reuse, pool_limit=pool_limit, max_rank=max_rank,
+        orthogonality=orthogonality, penalty=penalty, l1=l1, l2=l2, exit_share=exit_share, seed=seed, threads=threads, device=device,
+        precision=precision, **({} if clusters is None else {"clusters": clusters}),
     )  # fmt: skip
     opened = Workspace(workspace)
     if task is None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from cfedge.study.results import MODELS, Measured, Study
 from cfedge.study.stream import Splits
 from cfedge.train.data import LabelledData, check_labels, repeated
 from cfedge.train.jobs import learn_many
+from cfedge.train.metrics import OpenSet
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import Workspace
 
@@ -35,6 +37,8 @@ def compare(
     joint: bool = False,
     sequential: bool = False,
     jobs: int = 1,
+    seed: int = 0,
+    open_set: Callable[[Workspace], OpenSet] | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Study:
@@ -44,14 +48,16 @@ def compare(
     ----------
     base
         A workspace without tasks: its backbone is copied for every order.
-    orders
-        Order i is drawn with seed i, and tasks are learned with it.
+    orders, seed
+        Order i is drawn with seed `seed` + i, and tasks are learned with it.
     joint
         Also train one adapter on all classes together, with as many steps as all tasks have.
     sequential
         Also train one adapter and one head task after task.
     jobs
         Tasks of an order that are learned at once, each in a process of its own.
+    open_set
+        Measures inputs of no task on an order's learned workspace.
 
     Raises
     ------
@@ -59,9 +65,9 @@ def compare(
         Before anything is learned.
     """
     settings, progress = settings or Settings(), progress or Quiet()
-    strange = sorted(set(models) - set(MODELS))
-    if strange or not models:
-        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {repr(strange[0]) if strange else 'none'}")
+    unheard = sorted(set(models) - set(MODELS))
+    if unheard or not models:
+        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {repr(unheard[0]) if unheard else 'none'}")
     if len(set(models)) < len(models):
         raise UsageError(f"--models: expected each once, found {', '.join(models)}")
     if base.tasks:
@@ -72,20 +78,24 @@ def compare(
         raise UsageError(f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them")
     _check(base, stream, settings)
     names = list(stream)
-    drawn = [[names[index] for index in np.random.default_rng(seed).permutation(len(names))] for seed in range(orders)]
+    drawn = [[names[one] for one in np.random.default_rng(seed + order).permutation(len(names))] for order in range(orders)]
     runs: dict[str, list[Measured]] = {}
     forward: list[float] = []
+    seconds: list[float] = []
+    strange: list[OpenSet] = []
     with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
-        for seed, order in enumerate(drawn):
-            workspace = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"order-{seed}")))
-            one = replace(settings, seed=seed)
-            label = f"order {seed + 1} of {orders}, "
+        for position, order in enumerate(drawn):
+            workspace = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"order-{position}")))
+            one = replace(settings, seed=seed + position)
+            label = f"order {position + 1} of {orders}, "
             tasks = {name: LabelledData(stream[name].train, stream[name].held_out) for name in order}
+            start = time.perf_counter()
             _learn(workspace, tasks, one, jobs, label, progress)
+            seconds.append((time.perf_counter() - start) / len(tasks))
             learned = LearnedOrder(workspace, stream, order, progress)
             found = learned.measure(models)
             if joint:
-                together = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{seed}")))
+                together = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{position}")))
                 with progress.track(f"{label}all classes together", 1) as advance:
                     found.append(learned.joint(together, replace(one, min_steps=one.min_steps * len(order))))
                     advance(1)
@@ -95,9 +105,13 @@ def compare(
                     advance(1)
             for measured in found:
                 runs.setdefault(measured.model, []).append(measured)
+            if open_set is not None:
+                with progress.track(f"{label}inputs of no task", 1) as advance:
+                    strange.append(open_set(workspace))
+                    advance(1)
             forward.append(0.0)
             if settings.reuse:
-                alone = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"alone-{seed}")))
+                alone = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"alone-{position}")))
                 later = {name: tasks[name] for name in order[1:]}
                 _learn(alone, later, replace(one, reuse=False), jobs, f"{label}alone: ", progress)
                 forward[-1] = learned.forward_transfer(alone)
@@ -106,7 +120,7 @@ def compare(
     tests = sum(len(splits.test) for splits in stream.values())
     classes = {name: len(splits.train.classes) for name, splits in stream.items()}
     duplicates = {name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()}
-    return Study(classes, duplicates, tests, forward, drawn, settings, runs)
+    return Study(classes, duplicates, tests, forward, seconds, strange, drawn, settings, runs)
 
 
 def _learn(

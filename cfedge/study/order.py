@@ -113,12 +113,13 @@ class LearnedOrder:
         runner_up: NDArray[np.int64],
         *,
         passes: float,
-        task_bytes: int,
+        bytes_of: tuple[int, int, int],
         seconds: float,
     ) -> Measured:
         """Score (task, class) answers of all test examples after each task; those of tasks not yet learned do not count.
 
-        One step alone is a model that learned everything at once. `runner_up` is the second best task after the last step.
+        One step alone is a model that learned everything at once. `runner_up` is the second best task after the last step;
+        `bytes_of` are those of adapter, head and statistics.
         """
         task, label = steps[-1]
         right = (task == self.truth) & (label == self.label)
@@ -139,7 +140,9 @@ class LearnedOrder:
             backward_transfer=backward_transfer(matrix),
             average_incremental=float(np.mean(incremental)),
             passes=passes,
-            task_bytes=task_bytes,
+            task_bytes=sum(bytes_of),
+            head_bytes=bytes_of[1],
+            statistics_bytes=bytes_of[2],
             seconds=seconds,
             matrix=matrix.tolist(),
             confusion=confusion(self.truth, task, len(self.names)).tolist(),
@@ -149,15 +152,16 @@ class LearnedOrder:
         """Shares float64 [T], in the order of learning."""
         return np.array([right[self.truth == self.names.index(name)].mean() for name in self.order])
 
-    def _adapter_bytes(self) -> int:
-        return max(_int8_bytes(self.workspace.adapter(name)) for name in self.names)
+    def _task_bytes(self, statistics: int) -> tuple[int, int, int]:
+        """Of the largest task's adapter and head, and of statistics."""
+        return (*max((_int8_bytes(self.workspace.adapter(name)) for name in self.names), key=sum), statistics)
 
     def _by_adapter(self, task: NDArray[np.int64]) -> NDArray[np.int64]:
         return self.answers[np.arange(len(task)), task]
 
     def _given(self) -> Measured:
         steps = [(self.truth, self._by_adapter(self.truth))] * len(self.order)
-        return self._score("task given", steps, self.truth, passes=1.0, task_bytes=self._adapter_bytes(), seconds=0.0)
+        return self._score("task given", steps, self.truth, passes=1.0, bytes_of=self._task_bytes(0), seconds=0.0)
 
     def _rule(self, model: str, rule: Rule, *, frozen: bool) -> Measured:
         """A rule on the whole frozen encoder's features answers alone; on the trunk's first view it finds the task of an adapter."""
@@ -181,8 +185,9 @@ class LearnedOrder:
             own = column - np.array([first[index] for index in task])
             steps.append((task, own if frozen else self._by_adapter(task)))
             second = np.array(seen)[_best_two(np.stack([scores[:, owner == index].max(axis=1) for index in seen], axis=1))[1]]
-        size = max(len(dump_arrays(one)) for one in statistics.values()) + (0 if frozen else self._adapter_bytes())
-        return self._score(model, steps, second, passes=1.0, task_bytes=size, seconds=float(np.mean(seconds)))
+        size = max(len(dump_arrays(one)) for one in statistics.values())
+        bytes_of = (0, 0, size) if frozen else self._task_bytes(size)
+        return self._score(model, steps, second, passes=1.0, bytes_of=bytes_of, seconds=float(np.mean(seconds)))
 
     def _cfedge(self) -> Measured:
         signatures = {name: self.workspace.signature(name) for name in self.names}
@@ -198,8 +203,8 @@ class LearnedOrder:
             task = np.array(seen)[found.task]
             steps.append((task, self._by_adapter(task)))
         passes = 1 + (float((looks == 3).mean()) - self._early(router, found)) * self.tail_share
-        size = max(len(dump_arrays(one.arrays())) for one in signatures.values()) + self._adapter_bytes()
-        return self._score("cfedge", steps, second, passes=passes, task_bytes=size, seconds=self._time_looks())
+        bytes_of = self._task_bytes(max(len(dump_arrays(one.arrays())) for one in signatures.values()))
+        return self._score("cfedge", steps, second, passes=passes, bytes_of=bytes_of, seconds=self._time_looks())
 
     def _early(self, router: Router, found: Retrieval) -> float:
         """Share of the test examples whose answers end early, all tasks learned (`cfedge.runtime.engine`)."""
@@ -230,11 +235,14 @@ class LearnedOrder:
                 tuple(text for one in parts for text in one.texts), tuple(label for one in parts for label in one.labels), split
             )
 
+        start = time.perf_counter()
         learned = learn(workspace, "joint", together("train"), together("held_out"), settings=settings)
+        seconds = time.perf_counter() - start
         position = {label: index for index, label in enumerate(learned.record.classes)}
         columns = [[position[label] for label in self.workspace.record(name).classes] for name in self.order]
         step, second = self._one_head(Adapter.from_arrays(learned.adapter), columns)
-        return self._score("joint", [step], second, passes=1.0, task_bytes=_int8_bytes(learned.adapter), seconds=0.0)
+        bytes_of = (*_int8_bytes(learned.adapter), 0)
+        return self._score("joint", [step], second, passes=1.0, bytes_of=bytes_of, seconds=seconds)
 
     def sequential(self, settings: Settings) -> Measured:
         """Learn the tasks one after another with one adapter and one head: what forgets."""
@@ -246,14 +254,16 @@ class LearnedOrder:
 
         steps, columns = [], []
         known = 0
+        start = time.perf_counter()
         for name, adapter in zip(self.order, in_sequence(self.workspace, lessons(), settings), strict=True):
             new = len(self.workspace.record(name).classes)
             columns.append(list(range(known, known + new)))
             known += new
             step, second = self._one_head(adapter, columns)
             steps.append(step)
-        size = sum(array.size for array in adapter.slots.values()) + adapter.weight.size + adapter.bias.size
-        return self._score("sequential", steps, second, passes=1.0, task_bytes=size, seconds=0.0)
+        bytes_of = (sum(array.size for array in adapter.slots.values()), adapter.weight.size + adapter.bias.size, 0)
+        seconds = time.perf_counter() - start
+        return self._score("sequential", steps, second, passes=1.0, bytes_of=bytes_of, seconds=seconds)
 
     def _one_head(
         self, adapter: Adapter, columns: list[list[int]]
@@ -288,9 +298,9 @@ class LearnedOrder:
             task, second = (seen[one] for one in _best_two(scores[:, seen]))
             steps.append((task, self._by_adapter(task)))
         shared = 1 - self.tail_share
-        size = max(len(dump_arrays(one)) for one in statistics.values()) + self._adapter_bytes()
+        bytes_of = self._task_bytes(max(len(dump_arrays(one)) for one in statistics.values()))
         passes = shared + self.tail_share * len(self.names)
-        return self._score("proteus", steps, second, passes=passes, task_bytes=size, seconds=float(np.mean(seconds)))
+        return self._score("proteus", steps, second, passes=passes, bytes_of=bytes_of, seconds=float(np.mean(seconds)))
 
 
 def _best_two(scores: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -299,6 +309,7 @@ def _best_two(scores: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[
     return ordered[:, 0], ordered[:, min(1, scores.shape[1] - 1)]
 
 
-def _int8_bytes(adapter: Mapping[str, Floats]) -> int:
+def _int8_bytes(adapter: Mapping[str, Floats]) -> tuple[int, int]:
     """Of adapter and head as they ship, but for scales and the frame of the file."""
-    return sum(array.size for array in adapter.values())
+    slots = sum(array.size for name, array in adapter.items() if name.startswith(("a.", "b.")))
+    return slots, sum(array.size for array in adapter.values()) - slots

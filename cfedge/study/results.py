@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cfedge.train.metrics import OpenSet
 from cfedge.train.settings import Settings
 
 __all__ = ["CEILINGS", "FLOORS", "MODELS", "Measured", "Study", "recommended", "summary"]
@@ -38,8 +39,9 @@ class Measured:
 
     `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning, [1, 1] where all was learned at once;
     `forgetting`, `backward_transfer` and `average_incremental` follow from it. `confusion` [T, T] counts the test examples by true
-    task (rows) and task found, in the order of the names. `passes` are forward passes an
-    input; `task_bytes` what a task adds (adapter, head and statistics), at most; `seconds` to make a task's statistics.
+    task (rows) and task found, in the order of the names. `passes` are forward passes an input; `task_bytes` what a task adds at
+    most, of which `head_bytes` are its head's and `statistics_bytes` what finds it; `seconds` to make a task's statistics, or, of an
+    adapter for all classes, to train it.
     """
 
     model: str
@@ -52,6 +54,8 @@ class Measured:
     average_incremental: float
     passes: float
     task_bytes: int
+    head_bytes: int
+    statistics_bytes: int
     seconds: float
     matrix: list[list[float]] = field(repr=False)
     confusion: list[list[int]] = field(repr=False)
@@ -63,13 +67,17 @@ class Study:
 
     `tasks` are classes a task. `forward_transfer` is, by order, by how much the adapters of all tasks but the first are more accurate
     with the task given than the same ones learned alone, in the mean: exactly 0 without reuse, as nothing else is handed on.
-    `duplicates` are, by task, test texts that are also learned from, but for case and spaces.
+    `duplicates` are, by task, test texts that are also learned from, but for case and spaces. `learn_seconds` are, by order, those in
+    which a task was learned, the mean; `open_set`, by order, how well what ships tells inputs of no task apart, empty where none were
+    given.
     """
 
     tasks: dict[str, int]
     duplicates: dict[str, int]
     test_examples: int
     forward_transfer: list[float]
+    learn_seconds: list[float]
+    open_set: list[OpenSet]
     orders: list[list[str]]
     settings: Settings
     runs: dict[str, list[Measured]]
@@ -97,7 +105,7 @@ def summary(study: Study) -> dict[str, dict[str, float]]:
     figures = ("accuracy", "task_mean", "retrieval", "top2", "forgetting", "backward_transfer", "average_incremental", "passes")
     found: dict[str, dict[str, float]] = {}
     for model, runs in study.runs.items():
-        row = {"task_bytes": float(max(run.task_bytes for run in runs))}
+        row = {name: float(max(getattr(run, name) for run in runs)) for name in ("task_bytes", "head_bytes", "statistics_bytes")}
         for figure in figures:
             values = [float(getattr(run, figure)) for run in runs]
             row[figure] = float(np.mean(values))

@@ -34,7 +34,7 @@ ROWS = [
 
 
 def measured(model: str, accuracy: float, matrix: list[list[float]], size: int = 90_000) -> Measured:
-    return Measured(model, accuracy, accuracy, 0.9, 0.95, 0.0, 0.0, accuracy, 0.8, size, 0.1, matrix, [[1, 0], [0, 1]])
+    return Measured(model, accuracy, accuracy, 0.9, 0.95, 0.0, 0.0, accuracy, 0.8, size, 0, 0, 0.1, matrix, [[1, 0], [0, 1]])
 
 
 def make_study() -> Study:
@@ -43,7 +43,9 @@ def make_study() -> Study:
         "proteus": [measured("proteus", 0.5, [[0.8, 0.0], [0.4, 0.6]], 4_800_000)] * 2,
         "joint": [measured("joint", 0.95, [[0.95]])] * 2,
     }
-    return Study({"a": 2, "b": 3}, {"a": 0, "b": 0}, 1_000, [0.0, 0.0], [["a", "b"], ["b", "a"]], Settings(), runs)
+    return Study(
+        {"a": 2, "b": 3}, {"a": 0, "b": 0}, 1_000, [0.0, 0.0], [1.0, 1.0], [], [["a", "b"], ["b", "a"]], Settings(), runs
+    )
 
 
 def make_scores(*, unknown: bool, astray: int = 0) -> Scores:

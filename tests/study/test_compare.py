@@ -20,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.preprocessing import normalize
 
+from cfedge.bundle.files import dump_arrays
 from cfedge.cli import main
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Quiet
@@ -196,10 +197,33 @@ def test_several_jobs_measure_the_same(base: Workspace) -> None:
         compare(base, make_stream(), models=["cfedge"], orders=1, jobs=jobs, settings=replace(SETTINGS, min_steps=8))
         for jobs in (1, 2)
     )
-    for runs in (one.runs, two.runs):
-        for model, (run,) in runs.items():
-            runs[model] = [replace(run, seconds=0.0)]
+    for study in (one, two):
+        study.learn_seconds[:] = [0.0]
+        for model, (run,) in study.runs.items():
+            study.runs[model] = [replace(run, seconds=0.0)]
     assert one == two
+
+
+def test_seeds_go_on_from_the_first(base: Workspace, study: Study) -> None:
+    later = compare(
+        base, make_stream(), models=["nearest-mean frozen"], orders=1, seed=1, settings=replace(SETTINGS, min_steps=8)
+    )
+    assert later.orders == study.orders[1:]
+
+
+def test_bytes_and_seconds_are_told_apart(base: Workspace, study: Study, tmp_path: Path) -> None:
+    given, shipped, frozen = (study.runs[model][0] for model in ("task given", "cfedge", "LDA frozen"))
+    workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    splits = make_stream()["colors"]
+    signature = learn(workspace, "colors", splits.train, splits.held_out, settings=SETTINGS).signature.arrays()
+    width, classes = workspace.backbone.width, 3
+    assert given.head_bytes == (width + 3 * width) * classes + 2 * classes + 2  # both parts of a head, and the margin of the exit
+    assert (given.statistics_bytes, frozen.head_bytes) == (0, 0)
+    assert shipped.task_bytes - shipped.statistics_bytes == given.task_bytes > given.head_bytes
+    assert shipped.statistics_bytes == pytest.approx(len(dump_arrays(signature)), rel=0.02)
+    assert frozen.task_bytes == frozen.statistics_bytes > 0
+    assert min(study.learn_seconds) > max(run.seconds for run in study.runs["cfedge"])
+    assert min(run.seconds for model in ("joint", "sequential") for run in study.runs[model]) > 0
 
 
 def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Workspace) -> None:
@@ -235,11 +259,23 @@ def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
     def run(model: str, accuracy: float) -> list[Measured]:
         given = dict.fromkeys(("accuracy", "task_mean", "retrieval", "top2", "average_incremental"), accuracy)
         zero = dict.fromkeys(("forgetting", "backward_transfer", "seconds"), 0.0)
-        return [Measured(model, **given, **zero, passes=1.0, task_bytes=1, matrix=[[accuracy]], confusion=[[1]])]
+        return [
+            Measured(
+                model,
+                **given,
+                **zero,
+                passes=1.0,
+                task_bytes=1,
+                head_bytes=0,
+                statistics_bytes=0,
+                matrix=[[accuracy]],
+                confusion=[[1]],
+            )
+        ]
 
     def study_of(**accuracy: float) -> Study:
         runs = {name.replace("_", " "): run(name, value) for name, value in accuracy.items()}
-        return Study({"a": 2}, {"a": 0}, 400, [0.0], [["a"]], Settings(), {**runs, "joint": run("joint", 1.0)})
+        return Study({"a": 2}, {"a": 0}, 400, [0.0], [1.0], [], [["a"]], Settings(), {**runs, "joint": run("joint", 1.0)})
 
     # One standard error at .9 and 400 examples is .015.
     assert recommended(study_of(LDA_frozen=0.80, cfedge=0.90)) == "cfedge"
@@ -299,7 +335,10 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     data.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
     arguments = ["compare", str(data), "--backbone", "local", "--folder", str(tiny_folder), "--split", "2", "--rank", "2"]
     arguments += ["--orders", "1", "--epochs", "1", "--models", "nearest-mean,cfedge", "--out", str(tmp_path / "study.json")]
-    arguments += ["--plot", str(tmp_path / "study.svg")]
+    arguments += ["--plot", str(tmp_path / "study.svg"), "--unknown", str(tmp_path / "unknown.csv")]
+    (tmp_path / "unknown.csv").write_text(
+        "text\n" + "".join(f"{text}\n" for text, _ in make_texts("food", 8, 0)), encoding="utf-8"
+    )
     with pytest.raises(SystemExit) as exit_code:
         main(arguments)
     assert exit_code.value.code == 0
@@ -311,6 +350,10 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     assert set(record["summary"]) == set(record["runs"])
     assert set(record["runs"]) == {"nearest-mean", "cfedge", "task given"}
     assert len(record["runs"]["cfedge"][0]["matrix"]) == 2
+    (open_set,) = record["open_set"]
+    assert f"AUROC {open_set['detection']['auroc']:.3f}, false positives at 95 % detection" in shown
+    assert 0.5 < open_set["detection"]["auroc"] <= 1
+    assert f"a task's adapter was learned in {record['learn_seconds'][0]:.1f} s" in shown
     said = "".join(ElementTree.fromstring((tmp_path / "study.svg").read_bytes()).itertext())
     assert f"{record['recommended']} (recommended)" in said
     assert "one order" in said

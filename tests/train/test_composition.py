@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from made import make_texts
+from typer.testing import CliRunner
 
 from cfedge.bundle.manifest import Slot
+from cfedge.cli import app
 from cfedge.errors import UsageError
-from cfedge.train.composition import SitePool, contributions, fold, pool, units
+from cfedge.train.composition import KEPT_ENERGY, SitePool, contributions, fold, pool, units
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
 from cfedge.train.lora import LowRankPairs
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import Workspace
+
+
+def shown(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
 
 SLOTS = (Slot("l0.qkv", 12, 20), Slot("l0.fc1", 12, 16))
 
@@ -208,7 +218,7 @@ def reusing(tiny_workspace: Path) -> Workspace:
     """The tiny workspace with the task food learned on top of animals and colors."""
     workspace = Workspace(tiny_workspace)
     examples = Examples(*zip(*make_texts("food", 12, seed=0), strict=True), "food")
-    learn(workspace, "food", examples, settings=Settings(rank=2, min_steps=60, reuse=True, pool_limit=3, max_rank=4, threads=1))
+    learn(workspace, "food", examples, settings=Settings(rank=2, min_steps=60, reuse=True, pool_limit=3, max_rank=2, threads=1))
     return workspace
 
 
@@ -220,10 +230,22 @@ def test_a_task_that_reuses_others_says_how_much_of_each_is_in_it(reusing: Works
     assert 0.5 < record.kept_energy <= 1
 
 
+def test_inspect_shows_what_was_reused_and_what_folding_lost(reusing: Workspace) -> None:
+    (row,) = [row for row in json.loads(shown("inspect", reusing.folder, "--json")) if row["task"] == "food"]
+    record = reusing.record("food")
+    assert row["transfer"] == dict(record.transfer)
+    assert row["kept_energy"] == record.kept_energy < KEPT_ENERGY
+    parts = {name: share for name, share in record.transfer.items() if name != "new" and abs(share) >= 0.005}
+    table = " ".join(shown("inspect", reusing.folder).split())
+    assert all(f"{name} {share:.0%}" in table for name, share in parts.items())
+    assert f"food: its adapter keeps {record.kept_energy:.1%} of what was learned, less than 99.9%: raise --max-rank" in table
+    assert "animals: its adapter keeps" not in table
+
+
 def test_a_task_that_reuses_others_outlives_them(reusing: Workspace) -> None:
     before = reusing.task("food")
     for name in ("animals", "colors"):
         reusing.remove(name)
     after = Workspace(reusing.folder).task("food")
     assert all(np.array_equal(before.adapter[name], after.adapter[name]) for name in before.adapter)
-    assert max(array.shape[-1] for name, array in after.adapter.items() if name.startswith("a.")) <= 4
+    assert max(array.shape[-1] for name, array in after.adapter.items() if name.startswith("a.")) == 2
