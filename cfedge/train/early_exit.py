@@ -34,10 +34,8 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
     trunk, adapted
         Scores of both parts of the head, float32 [N, C].
     share
-        Of the examples, 0 to 1; 0: the tail is always run, if there is one.
+        Of the examples, 0 to 1; 0: the tail is always run.
     """
-    if not adapted.any():  # a head in closed form: there is no other part
-        return _exit(np.float32(0), np.float32(0))
     if not share or len(trunk) < EXIT_LEAST:
         return no_exit()
     ordered = np.sort(trunk, axis=1)

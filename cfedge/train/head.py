@@ -1,9 +1,9 @@
-"""Learn a head without training, on the trunk's features: NumPy and ONNX Runtime alone.
+"""Learn a head without training, on the frozen encoder's features: NumPy and ONNX Runtime alone.
 
-It is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the task. It is the trunk's part of
-every head (docs/decisions/views.md), and the whole of one that is learned so alone: its temperature is then chosen on the held-out
-examples, and the adapter is none (zeros of rank 1). That takes a second, and a machine without torch can do it; with an adapter a
-task is more accurate (docs/decisions/few-shot.md).
+It is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the task. On the trunk's features it is
+a part of every head; the other part reads the tail. Of a head that is learned so alone that part is the closed form too, on the
+frozen tail's features, and its temperature is chosen on the held-out examples; its adapter is none (zeros of rank 1). That takes a
+second, and a machine without torch can do it; with an adapter a task is mostly more accurate (docs/decisions/few-shot.md).
 
 Letters: N examples, D width, V views, C classes.
 """
@@ -22,15 +22,24 @@ from cfedge.train.lesson import prepare_lesson, store
 from cfedge.train.signature import whole
 from cfedge.train.workspace import LearnedTask, Workspace
 
-__all__ = ["FEW", "TRUNK_SHARE", "closed_form", "few_examples", "learn_head"]
+__all__ = ["FEW", "closed_form", "few_examples", "learn_head", "trunk_share"]
 
 Floats = NDArray[np.float32]
 
 #: Examples a class (median) below which a closed-form head is the default (docs/decisions/few-shot.md).
 FEW = 3
-_TEMPERATURES = 2.0 ** np.arange(-8, 2)
-#: Of the closed form's scores, in nats by its own model, that an adapter's head takes in (docs/decisions/views.md).
-TRUNK_SHARE = np.float32(0.05)
+_TEMPERATURES = 2.0 ** np.arange(-12, 2)
+#: What of the closed form's scores behind the trunk, in nats by its own model, is added to an adapter's and to the closed form's behind
+#: the tail, for each example of a class, and at most: the fewer they are the surer it is of itself, and the less it knows
+#: (docs/decisions/few-shot.md).
+_WITH_ADAPTER = 1 / 1000, 0.05
+_WITH_TAIL = 1 / 40, 0.5
+
+
+def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
+    """Return what of the closed form's scores behind the trunk goes into a head of a task with so many examples and classes."""
+    each, most = _WITH_ADAPTER if adapter else _WITH_TAIL
+    return np.float32(min(most, each * examples / classes))
 
 
 def few_examples(examples: Examples) -> bool:
@@ -55,10 +64,13 @@ def learn_head(
     lesson = prepare_lesson(
         workspace, name, examples, held_out, share=share, seed=seed, threads=threads, progress=progress or Quiet()
     )  # fmt: skip
-    weight, bias = closed_form(lesson.features.trunk, lesson.targets)
-    factor = _temperature(lesson.evidence.features.trunk @ weight + bias, lesson.evidence.classes)
-    arrays = {"trunk.weight": weight * factor, "trunk.bias": bias * factor}
-    arrays |= {"head.weight": np.zeros((workspace.backbone.width, len(bias)), np.float32), "head.bias": np.zeros_like(bias)}
+    part = trunk_share(len(lesson.targets), len(lesson.classes), adapter=False)
+    trunk, tail = (closed_form(features, lesson.targets) for features in lesson.features)
+    seen = lesson.evidence.features
+    scores = part * (seen.trunk @ trunk[0] + trunk[1]) + seen.tail @ tail[0] + tail[1]
+    factor = _temperature(scores, lesson.evidence.classes)
+    arrays = {"trunk.weight": trunk[0] * part * factor, "trunk.bias": trunk[1] * part * factor}
+    arrays |= {"head.weight": tail[0] * factor, "head.bias": tail[1] * factor}
     for slot in workspace.backbone.slots:
         arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
         arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)

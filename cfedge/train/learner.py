@@ -20,7 +20,7 @@ from cfedge.errors import MissingExtraError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.composition import SitePool, pool
 from cfedge.train.data import Examples
-from cfedge.train.head import TRUNK_SHARE, closed_form
+from cfedge.train.head import closed_form, trunk_share
 from cfedge.train.lesson import prepare_lesson, store
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import LearnedTask, Workspace
@@ -97,7 +97,8 @@ def train(
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
         adapter, transfer, kept = _train(workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress)
     weight, bias = closed_form(lesson.features.trunk, lesson.targets)
-    adapter |= {"trunk.weight": TRUNK_SHARE * weight, "trunk.bias": TRUNK_SHARE * bias}
+    share = trunk_share(len(lesson.targets), len(lesson.classes), adapter=True)
+    adapter |= {"trunk.weight": share * weight, "trunk.bias": share * bias}
     return lesson.learned(
         workspace,
         adapter,

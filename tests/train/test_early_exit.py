@@ -71,8 +71,3 @@ def test_few_examples_never_end_early() -> None:
     assert choose_exit(trunk, adapted)["exit.margin"] == 1
     assert choose_exit(trunk[1:], adapted[1:]) == no_exit()
     assert no_exit()["exit.margin"] == NEVER
-
-
-def test_a_head_without_another_part_always_ends_early() -> None:
-    found = choose_exit(_scores(np.zeros(3)), np.zeros((3, 3), np.float32))
-    assert (found["exit.margin"], found["exit.best"]) == (0, 0)

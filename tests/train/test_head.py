@@ -17,8 +17,9 @@ from cfedge.errors import UsageError
 from cfedge.lookup import Lookup, Pair
 from cfedge.runtime.engine import Engine
 from cfedge.train.data import Examples
-from cfedge.train.head import FEW, _temperature, closed_form, few_examples, learn_head
-from cfedge.train.signature import learn_looks, signature
+from cfedge.train.head import FEW, _temperature, closed_form, few_examples, learn_head, trunk_share
+from cfedge.train.lesson import FrozenEncoder
+from cfedge.train.signature import learn_looks, signature, whole
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
 
@@ -79,13 +80,51 @@ def test_a_task_with_a_closed_form_head_is_exported_and_answered(tiny_workspace:
     others = {name: workspace.task(name) for name in workspace.tasks}
     learned = learn_head(workspace, "food", food(20))
     assert learned.record.settings["method"] == "closed-form head"
-    assert all(not array.any() for name, array in learned.adapter.items() if not name.startswith("trunk."))
-    assert not learned.held_out.best.any()
+    assert all(not array.any() for name, array in learned.adapter.items() if name.startswith(("a.", "b.")))
     engine = Engine(build(workspace))
     rows = make_texts("food", 8, seed=3)
     answers = engine.predict([text for text, _ in rows], task="food")
     assert np.mean([one.label == label for one, (_, label) in zip(answers, rows, strict=True)]) > 0.7
     assert [workspace.task(name).record for name in others] == [task.record for task in others.values()]
+
+
+def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks(tiny_workspace: Path) -> None:
+    """Against scikit-learn's discriminants of the same features and shrinkage, where they are clear."""
+    workspace = Workspace(tiny_workspace)
+    learned = learn_head(workspace, "food", food(30), food(10))
+    encoder = FrozenEncoder(workspace, 1)
+    train, seen = (encoder(food(count).texts)[1] for count in (30, 10))
+    targets = np.array([learned.record.classes.index(label) for label in food(30).labels])
+    parts = []
+    for own, inputs in zip(train, seen, strict=True):
+        lookup = Lookup({"": whole(own, targets)}, min_spread=0.0)
+        center = own - np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])[targets]
+        covariance = (1 - lookup.shrinkage) * center.T @ center / len(own)
+        covariance += (lookup.shrinkage + 1e-6) * np.trace(center.T @ center / len(own)) / own.shape[1] * np.eye(own.shape[1])
+        means = np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])
+        solved = np.linalg.solve(covariance.astype(np.float64), (means[1] - means[0]).astype(np.float64))
+        parts.append((inputs - means.mean(axis=0)) @ solved)
+    share = float(trunk_share(len(targets), 2, adapter=False))
+    expected = share * parts[0] + parts[1]
+    adapter = learned.adapter
+    found = (
+        seen.trunk @ adapter["trunk.weight"] + adapter["trunk.bias"] + seen.tail @ adapter["head.weight"] + adapter["head.bias"]
+    )
+    gap = found[:, 1] - found[:, 0]
+    factor = float(gap @ expected / (expected @ expected))
+    np.testing.assert_allclose(gap, factor * expected, atol=2e-2 * np.abs(gap).max())
+    assert np.log2(factor) == pytest.approx(round(np.log2(factor)), abs=0.02)  # the temperature
+    np.testing.assert_allclose(
+        learned.held_out.best, (seen.tail @ adapter["head.weight"] + adapter["head.bias"]).max(axis=1), rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("examples", "with_adapter", "with_tail"), [(2, 0.002, 0.05), (10, 0.01, 0.25), (20, 0.02, 0.5), (400, 0.05, 0.5)]
+)
+def test_the_trunks_share_grows_with_the_examples_of_a_class(examples: int, with_adapter: float, with_tail: float) -> None:
+    assert trunk_share(3 * examples, 3, adapter=True) == np.float32(with_adapter)
+    assert trunk_share(3 * examples, 3, adapter=False) == np.float32(with_tail)
 
 
 def test_few_means_the_median_class() -> None:

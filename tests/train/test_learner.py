@@ -18,7 +18,7 @@ from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.runtime.adapter import NEVER
 from cfedge.train.data import Examples, load_file
 from cfedge.train.early_exit import EXIT_LEAST
-from cfedge.train.head import TRUNK_SHARE, learn_head
+from cfedge.train.head import learn_head, trunk_share
 from cfedge.train.learner import Settings, learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
@@ -109,9 +109,10 @@ def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspac
     np.testing.assert_allclose(task.held_out.best, scores.max(axis=1), atol=0.2)  # but for the adapter's int8
     closed = learn_head(workspace, "food", _food(24), replace=True)
     assert closed.held_out.texts == task.held_out.texts
-    ratio = task.adapter["trunk.bias"] / closed.adapter["trunk.bias"]  # a head alone has a temperature instead of the share
+    ratio = task.adapter["trunk.bias"] / closed.adapter["trunk.bias"]  # a head alone has another share, times its temperature
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
-    power = float(np.log2(TRUNK_SHARE / ratio[0]))
+    shares = [trunk_share(task.record.examples, 2, adapter=adapter) for adapter in (True, False)]
+    power = float(np.log2(shares[0] / shares[1] / ratio[0]))
     assert power == pytest.approx(round(power), abs=1e-3)
 
 
