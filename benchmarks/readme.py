@@ -205,17 +205,22 @@ def main() -> int:
 
 
 def draw() -> None:
-    """Draw the study of CLINC150 as ``cfedge compare --plot`` does."""
+    """Draw the study of CLINC150 as ``cfedge compare --plot`` does; what results of before do not have is not drawn."""
     from cfedge.plot.figure import save
     from cfedge.plot.study import draw_study
     from cfedge.study.results import Measured, Study
     from cfedge.train.settings import Settings
 
     found = _load("study_clinc150")
-    runs = {model: [Measured(**run) for run in some] for model, some in found["runs"].items()}
-    parts = {field.name: found[field.name] for field in dataclasses.fields(Study)}
+    undrawn = {"head_bytes": 0, "statistics_bytes": 0}
+    runs = {model: [Measured(**{**undrawn, **run}) for run in some] for model, some in found["runs"].items()}
+    parts = {"learn_seconds": [], "open_set": [], **{name: found[name] for name in _names(Study) if name in found}}
     study = Study(**{**parts, "runs": runs, "settings": Settings(**found["settings"])})
     save(draw_study(study), ROOT / "docs" / "figures" / "clinc150.svg")
+
+
+def _names(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
 
 
 if __name__ == "__main__":

@@ -29,17 +29,17 @@ Floats = NDArray[np.float32]
 #: Examples a class (median) below which a closed-form head is the default (docs/decisions/few-shot.md).
 FEW = 3
 _TEMPERATURES = 2.0 ** np.arange(-12, 2)
-#: What of the closed form's scores behind the trunk, in nats by its own model, is added to an adapter's and to the closed form's behind
-#: the tail, for each example of a class, and at most: the fewer they are the surer it is of itself, and the less it knows
-#: (docs/decisions/few-shot.md).
-_WITH_ADAPTER = 1 / 1000, 0.05
-_WITH_TAIL = 1 / 40, 0.5
+#: What of the closed form's scores behind the trunk, in nats by its own model, is added to an adapter's, and to the closed form's
+#: behind the tail: at least, for each example of a class, and at most. The fewer they are the surer it is of itself, and the less it
+#: knows (docs/decisions/few-shot.md).
+_WITH_ADAPTER = 0.0, 1 / 1000, 0.05
+_WITH_TAIL = 0.2, 1 / 50, 2.0
 
 
 def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
     """Return what of the closed form's scores behind the trunk goes into a head of a task with so many examples and classes."""
-    each, most = _WITH_ADAPTER if adapter else _WITH_TAIL
-    return np.float32(min(most, each * examples / classes))
+    least, each, most = _WITH_ADAPTER if adapter else _WITH_TAIL
+    return np.float32(min(most, max(least, each * examples / classes)))
 
 
 def few_examples(examples: Examples) -> bool:
