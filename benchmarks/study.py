@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import record
+import torch
 
 from cfedge.study.compare import compare
 from cfedge.study.results import MODELS, recommended, summary
@@ -108,9 +109,10 @@ def main() -> None:
         "summary": rows,
         "share": chosen.share,
         "split": chosen.split,
+        "jobs": chosen.jobs,
         **dataclasses.asdict(study),
     }
-    record.write(f"study_{chosen.name or chosen.data}", figures, threads=2)
+    record.write(f"study_{chosen.name or chosen.data}", figures, threads=max(1, torch.get_num_threads() // chosen.jobs))
 
 
 if __name__ == "__main__":
