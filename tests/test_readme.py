@@ -49,6 +49,11 @@ def test_links_lead_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_no_document_has_a_place_left_open() -> None:
+    for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]:
+        assert not re.search(r"@@|TODO|FIXME", path.read_text("utf-8")), path
+
+
 def test_no_document_names_a_path_of_one_machine() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks" / "results").glob("*.json")]:
         assert not re.search(r"/(?:work|root|home|tmp)/", path.read_text("utf-8")), path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table
 
 if TYPE_CHECKING:
+    from cfedge.train.certificate import Inspection
     from cfedge.train.metrics import Scores
 
 __all__ = ["JSON", "WORKSPACE", "certified", "certified_rows", "register", "warnings"]
@@ -28,20 +30,20 @@ def register(app: typer.Typer) -> None:
 
 
 def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
-    """Show the tasks and their certificates."""
+    """Show the tasks and their certificates; above which novelty an input is unknown, export --false-reject can choose otherwise."""
     from cfedge.train.workspace import Workspace
 
     rows = certified_rows(Workspace(workspace))
     if json:
         print_json(rows)
         return
-    columns = ("task", "classes", "examples", "held out", "wrong task", "limit", "nearest rival", "unknown above")
+    columns = ("task", "classes", "examples", "as", "held out", "wrong task", "limit", "nearest rival", "unknown above")
     print_table(
         f"{workspace}: {len(rows)} tasks",
         columns,
         [
             (
-                row["task"], row["classes"], row["examples"], row["held_out"], row["errors"], f"{row['limit']:.1%}",
+                row["task"], row["classes"], row["examples"], row["method"], row["held_out"], row["errors"], f"{row['limit']:.1%}",
                 f"{row['rival']} ({row['rival_errors']})" if row["rival"] else "none", f"{row['threshold']:.1f}",
             )
             for row in rows
@@ -88,14 +90,14 @@ def inspect_tasks(
     print_table(
         f"{workspace}: picks another task (limits hold for all tasks together; the model is the first look's)",
         (
-            "task", "held out", "wrong", "limit", "first look wrong", "model bound", "status", *(("mixtures", "status") if mixtures else ()),
+            "task", "held out", "wrong", "limit", "first look wrong", "model bound", "status", *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
             "nearest rival", "separation", "taken by it", "reuses",
         ),
         [
             (
                 row["task"], row["held_out"], f"{row['errors'] / row['held_out']:.2%}", f"{row['limit']:.1%}",
                 f"{one.errors / row['held_out']:.2%}", _bound(one.bound), one.status,
-                *((_bound(one.mixture_bound), one.mixture_status) if one.mixture_bound is not None else ()), one.nearest,
+                *_mixture(one, row["held_out"]), one.nearest,
                 "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(row["transfer"]),
             )
             for row, one in ((row, found[row["task"]]) for row in rows)
@@ -105,16 +107,25 @@ def inspect_tasks(
         print(line)
 
 
+def _mixture(one: Inspection, held_out: int) -> tuple[str, ...]:
+    if one.mixture_errors is None or one.mixture_bound is None or one.mixture_status is None:
+        return ()
+    return f"{one.mixture_errors / held_out:.2%}", _bound(one.mixture_bound), one.mixture_status
+
+
 def _bound(share: float) -> str:
     return f"{share:.2%}" if share < 1 else ">= 100%"
 
 
 def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What whoever reads these certificates should know: what folding lost, held-out texts learned from, tasks that coincide."""
+    """What whoever reads these certificates should know: what folding lost, what few held-out texts cannot tell, which of them were
+    learned from, tasks that coincide.
+    """
+    from cfedge.train.certificate import FALSE_REJECT_RATE
     from cfedge.train.composition import KEPT_ENERGY
 
     folded = [
-        f"{row['task']}: its adapter keeps {row['kept_energy']:.1%} of what was learned, less than {KEPT_ENERGY:.1%}: raise --max-rank, "
+        f"{row['task']}: its adapter keeps {row['kept_energy']:.2%} of what was learned, less than {KEPT_ENERGY:.1%}: raise --max-rank, "
         f"or lower --pool-limit"
         for row in rows
         if row["kept_energy"] < KEPT_ENERGY - 1e-9
@@ -125,8 +136,15 @@ def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any
         for row in rows
         if row["repeated"]
     ]
+    few = [
+        f"{row['task']}: {row['false_reject_rate']:.0%} of its own inputs may be called unknown, as {row['held_out']} held-out examples can "
+        f"show no less; hold out {math.ceil(1 / FALSE_REJECT_RATE) - 1} or more"
+        for row in rows
+        if row["false_reject_rate"] > FALSE_REJECT_RATE
+    ]
     return (
         folded
+        + few
         + repeated
         + [
             f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']} held-out inputs go there, by the lookup's model "
@@ -160,6 +178,8 @@ def evaluate(
         name, _, file = pair.partition("=")
         if not file:
             raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
+        if name in data:
+            raise UsageError(f"--test: expected one file of task {name!r}, found another: {file}; put them into one")
         data[name] = load_file(Path(file))
         check_labels(data[name], opened.record(name).classes)
     engine = Engine(build(opened))
@@ -218,7 +238,8 @@ def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str,
             {
                 "task": name, "classes": len(record.classes), "labels": list(record.classes), "examples": record.examples,
                 "repeated": record.repeated, "transfer": dict(record.transfer), "kept_energy": record.kept_energy,
-                "threshold": found.threshold,
+                "method": record.settings.get("method", "adapter"), "threshold": found.threshold,
+                "false_reject_rate": found.false_reject_rate,
                 **dataclasses.asdict(found.certificate),
             }
         )  # fmt: skip

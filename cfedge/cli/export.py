@@ -32,6 +32,7 @@ def export(
     ] = 1.0,
     max_error_ratio: Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")] = 1.25,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")] = False,
+    false_reject: Annotated[float, typer.Option(help="Share of a task's own inputs that may be called unknown.")] = 0.05,
     ram: RAM = None,
     p90: P90 = None,
     replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")] = False,
@@ -64,7 +65,7 @@ def export(
             f"on {file.parity.examples} held-out texts; its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
         )
         return
-    done = write(opened, out, gate=gate, budget=budget, replace=replace, progress=shown)
+    done = write(opened, out, gate=gate, budget=budget, false_reject_rate=false_reject, replace=replace, progress=shown)
     whole = sum(len(data) for data in done.bundle.objects.values())
     backbone = done.bundle.manifest.backbone
     left = float_layers(done.bundle[backbone.trunk], done.bundle[backbone.tail])

@@ -105,7 +105,7 @@ def compare(
     if json:
         print_json(record)
     else:
-        _print(str(data), study, orders, best)
+        _print(str(data), study, orders, jobs, best)
     if out is not None:
         write_file(out, jsonlib.dumps(record, indent=1).encode())
     if plot is not None:
@@ -118,18 +118,19 @@ def compare(
 def _open_set(tests: Mapping[str, Examples], strangers: Sequence[str]) -> Callable[[Workspace], OpenSet]:
     """What measures them on a learned workspace, through the runtime that ships."""
     from cfedge.runtime.engine import Engine
-    from cfedge.train.metrics import evaluate
+    from cfedge.train.metrics import open_set
     from cfedge_export.pack import build
 
+    labels = {name: one.labels for name, one in tests.items()}
+
     def measured(workspace: Workspace) -> OpenSet:
-        found = evaluate(Engine(build(workspace)), tests, strangers).unknown
-        assert found is not None
-        return found
+        engine = Engine(build(workspace))
+        return open_set(labels, {name: engine.predict(one.texts) for name, one in tests.items()}, engine.predict(strangers))
 
     return measured
 
 
-def _print(data: str, study: Study, orders: int, best: str) -> None:
+def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
     from cfedge.study.results import CEILINGS, FLOORS, MODELS, summary
 
     rows = summary(study)
@@ -151,7 +152,8 @@ def _print(data: str, study: Study, orders: int, best: str) -> None:
     )  # fmt: skip
     transfer = sum(study.forward_transfer) / len(study.forward_transfer)
     print(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
-    print(f"a task's adapter was learned in {sum(study.learn_seconds) / orders:.1f} s, the mean of all")
+    beside = f", beside {jobs - 1} others" if jobs > 1 else ""
+    print(f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}")
     if study.open_set:
         found = [(one.detection.auroc, one.detection.fpr95, one.risk_coverage.area) for one in study.open_set]
         auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))

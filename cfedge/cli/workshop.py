@@ -216,7 +216,7 @@ def add(
     """Learn one task, or several; of the others nothing is changed, and nothing read but labels and, with --reuse, adapters."""
     from cfedge.errors import UsageError
     from cfedge.train.data import load, load_file
-    from cfedge.train.head import FEW, few_examples, learn_head
+    from cfedge.train.head import few_examples, learn_head
     from cfedge.train.settings import Settings
     from cfedge.train.workspace import Workspace
 
@@ -238,21 +238,22 @@ def add(
     loaded = load(data)
     evidence = load_file(held_out) if held_out else loaded.held_out
     shown = TerminalProgress(f"{task}: ")
-    few = head_only is None and not reuse and few_examples(loaded.train)
+    few = head_only is None and not reuse and few_examples(loaded.train, share if evidence is None else None)
     if head_only or few:
-        learned = learn_head(
-            opened, task, loaded.train, evidence, share=share, seed=seed, threads=threads or 1, replace=replace, progress=shown
-        )
+        learn_head(
+            opened, task, loaded.train, evidence, share=share, clusters=settings.clusters, exit_share=exit_share, seed=seed,
+            threads=threads or 1, replace=replace, progress=shown,
+        )  # fmt: skip
     else:
         from cfedge.train.learner import learn
 
-        learned = learn(opened, task, loaded.train, evidence, settings=settings, replace=replace, progress=shown)
+        learn(opened, task, loaded.train, evidence, settings=settings, replace=replace, progress=shown)
     rows, pairs = certified(opened, [task])
     row = next(row for row in rows if row["task"] == task)
     if json:
-        print_json({**row, "method": learned.record.settings.get("method", "adapter"), "overlaps": pairs})
+        print_json({**row, "overlaps": pairs})
         return
-    print(_learned(row, f"a closed-form head (fewer than {FEW} examples a class; --train for an adapter), " if few else ""))
+    print(_learned(row, few=few))
     for line in warnings([row], pairs):
         print(line)
 
@@ -263,19 +264,25 @@ def _add_several(
     """Learn every task of a folder or file; those that fail are named, the others stay."""
     from cfedge.errors import CfedgeError
     from cfedge.study.stream import load_tasks
-    from cfedge.train.head import FEW, few_examples, learn_head
+    from cfedge.train.head import few_examples, learn_head
 
     tasks = load_tasks(data)
     workspace.check_several({name: one.train.classes for name, one in tasks.items()}, replace=replace)
-    few = [name for name, one in tasks.items() if head_only is None and not settings.reuse and few_examples(one.train)]
+    few = [
+        name
+        for name, one in tasks.items()
+        if head_only is None
+        and not settings.reuse
+        and few_examples(one.train, settings.held_out if one.held_out is None else None)
+    ]
     closed = list(tasks) if head_only else few
     failed: dict[str, CfedgeError] = {}
     for name in closed:
         one, shown = tasks[name], TerminalProgress(f"{name}: ")
         try:
             learn_head(
-                workspace, name, one.train, one.held_out, share=settings.held_out, seed=settings.seed, threads=settings.threads or 1,
-                replace=replace, progress=shown,
+                workspace, name, one.train, one.held_out, share=settings.held_out, clusters=settings.clusters,
+                exit_share=settings.exit_share, seed=settings.seed, threads=settings.threads or 1, replace=replace, progress=shown,
             )  # fmt: skip
         except CfedgeError as error:
             failed[name] = error
@@ -290,7 +297,7 @@ def _add_several(
         print_json({"learned": rows, "overlaps": pairs, "failed": {name: str(error) for name, error in failed.items()}})
     else:
         for row in rows:
-            print(_learned(row, f"a closed-form head (fewer than {FEW} examples a class), " if row["task"] in few else ""))
+            print(_learned(row, few=row["task"] in few))
         for line in warnings(rows, pairs):
             print(line)
     if failed:
@@ -299,7 +306,10 @@ def _add_several(
         raise type(first)(f"task {name!r}: {first}; {len(done)} of {len(tasks)} tasks were added{others}") from first
 
 
-def _learned(row: dict[str, Any], how: str = "") -> str:
+def _learned(row: dict[str, Any], *, few: bool) -> str:
+    from cfedge.train.head import FEW
+
+    how = f"a closed-form head (fewer than {FEW} examples a class to learn from; --train for an adapter), " if few else ""
     return (
         f"{row['task']}: learned {how}{row['classes']} classes from {row['examples']} examples; held out {row['held_out']}: picks "
         f"another task in {row['errors']}, at most {row['limit']:.1%} of inputs with all tasks together"

@@ -30,7 +30,7 @@ def novelty(distance: _Number, best: _Number, directions: int) -> _Number:
     distance
         Relative Mahalanobis distance to the nearest cluster (`cfedge.lookup.Lookup`).
     best
-        The largest score of the chosen task's adapted head (`cfedge.runtime.adapter.Adapter.adapted`); 0 for a closed-form head.
+        The largest score of the chosen task's adapted head (`cfedge.runtime.adapter.Adapter.adapted`).
     directions
         That the distance is a sum over (`cfedge.lookup.Lookup.directions`).
     """

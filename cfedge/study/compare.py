@@ -91,7 +91,7 @@ def compare(
             tasks = {name: LabelledData(stream[name].train, stream[name].held_out) for name in order}
             start = time.perf_counter()
             _learn(workspace, tasks, one, jobs, label, progress)
-            seconds.append((time.perf_counter() - start) / len(tasks))
+            seconds.append((time.perf_counter() - start) * min(jobs, len(tasks)) / len(tasks))
             learned = LearnedOrder(workspace, stream, order, progress)
             found = learned.measure(models)
             if joint:
@@ -120,7 +120,7 @@ def compare(
     tests = sum(len(splits.test) for splits in stream.values())
     classes = {name: len(splits.train.classes) for name, splits in stream.items()}
     duplicates = {name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()}
-    return Study(classes, duplicates, tests, forward, seconds, strange, drawn, settings, runs)
+    return Study(classes, duplicates, tests, forward, seconds, strange, drawn, replace(settings, seed=seed), runs)
 
 
 def _learn(

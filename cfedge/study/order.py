@@ -197,20 +197,18 @@ class LearnedOrder:
         for count in range(1, len(self.order) + 1):
             seen = self._seen(count)
             names = [self.names[index] for index in seen]
-            router, _ = route({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
+            router, answers = route({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
             found = router(self.test)
             looks, second = found.looks, np.array(seen)[found.runner_up]
             task = np.array(seen)[found.task]
             steps.append((task, self._by_adapter(task)))
-        passes = 1 + (float((looks == 3).mean()) - self._early(router, found)) * self.tail_share
+        passes = 1 + (float((looks == 3).mean()) - self._early(router, answers, found)) * self.tail_share
         bytes_of = self._task_bytes(max(len(dump_arrays(one.arrays())) for one in signatures.values()))
         return self._score("cfedge", steps, second, passes=passes, bytes_of=bytes_of, seconds=self._time_looks())
 
-    def _early(self, router: Router, found: Retrieval) -> float:
-        """Share of the test examples whose answers end early, all tasks learned (`cfedge.runtime.engine`)."""
-        held_out = {name: self.workspace.held_out(name) for name in self.names}
-        answers = {name: router(one.features) for name, one in held_out.items()}
-        evidence = certify(answers, {name: one.best for name, one in held_out.items()}, router.first.directions)
+    def _early(self, router: Router, answers: Mapping[str, Retrieval], found: Retrieval) -> float:
+        """Share of the test examples whose answers end early, all tasks learned (`cfedge.runtime.engine`); `answers` are to held-out ones."""
+        evidence = certify(answers, {name: self.workspace.held_out(name).best for name in self.names}, router.first.directions)
         early = 0
         for index, name in enumerate(self.names):
             adapter, threshold = self.adapters[name], evidence[name].threshold
@@ -252,17 +250,18 @@ class LearnedOrder:
                 train = self.stream[name].train
                 yield [states[0] for states in self.trunk(train.texts).hidden], self._classes(name, train)
 
+        start = time.perf_counter()
+        adapters = list(in_sequence(self.workspace, lessons(), settings))
+        seconds = time.perf_counter() - start
         steps, columns = [], []
         known = 0
-        start = time.perf_counter()
-        for name, adapter in zip(self.order, in_sequence(self.workspace, lessons(), settings), strict=True):
+        for name, adapter in zip(self.order, adapters, strict=True):
             new = len(self.workspace.record(name).classes)
             columns.append(list(range(known, known + new)))
             known += new
             step, second = self._one_head(adapter, columns)
             steps.append(step)
         bytes_of = (sum(array.size for array in adapter.slots.values()), adapter.weight.size + adapter.bias.size, 0)
-        seconds = time.perf_counter() - start
         return self._score("sequential", steps, second, passes=1.0, bytes_of=bytes_of, seconds=seconds)
 
     def _one_head(

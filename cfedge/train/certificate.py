@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
+from cfedge.errors import UsageError
 from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signature, novelty
 from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.table import Int8Table
-from cfedge.train.chernoff import Components, chernoff
+from cfedge.train.chernoff import Components, chernoff, log_likelihood
 
-__all__ = ["Evidence", "Inspection", "Overlap", "certify", "inspect", "mixture_bounds", "overlaps", "route"]
+__all__ = ["Evidence", "FALSE_REJECT_RATE", "Inspection", "Overlap", "certify", "inspect", "mixture_bounds", "overlaps", "route"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
@@ -45,7 +46,9 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Evidence:
-    """One task's certificate and unknown threshold."""
+    """One task's certificate and unknown threshold, and the rate at which that calls the task's own inputs unknown, in the mean at
+    most: the chosen one, or what so few held-out examples allow.
+    """
 
     certificate: Certificate
     threshold: float
@@ -69,9 +72,9 @@ class Inspection:
     status
         ``holds``: the held-out error is at most the bound; ``violated``: even the lower confidence limit (the same alpha)
         is above it, so the model does not describe this task; ``undecided``: between the two; ``vacuous``: the bound is
-        1 or more.
-    mixture_bound, mixture_status
-        The same for `mixture_bounds`, where they were asked for.
+        1 or more; ``untested``: nothing is held out.
+    mixture_errors, mixture_bound, mixture_status
+        The same for `mixture_bounds`, where they were asked for, and the held-out examples that are as likely under a rival's mixture.
     """
 
     errors: int
@@ -80,6 +83,7 @@ class Inspection:
     separation: float | None
     nearest_errors: int
     status: str
+    mixture_errors: int | None = None
     mixture_bound: float | None = None
     mixture_status: str | None = None
 
@@ -132,8 +136,15 @@ def certify(
     false_reject_rate
         Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1 - rate))-th smallest
         `novelty` (split conformal), at most the largest, of the held-out examples that the lookup gives to this task: those
-        are the ones to which the engine applies it.
+        are the ones to which the engine applies it. Of N so few that this is the largest, 1 / (N + 1) is the rate that holds.
+
+    Raises
+    ------
+    UsageError
+        The rate is not in (0, 1).
     """
+    if not 0 < false_reject_rate < 1:
+        raise UsageError(f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}")
     tasks = sorted(found)
     evidence: dict[str, Evidence] = {}
     for position, name in enumerate(tasks):
@@ -153,8 +164,9 @@ def certify(
         )
         strange = novelty(own.distance, best[name], directions)
         routed = strange[own.task == position]
-        threshold = _threshold(routed if len(routed) else strange, false_reject_rate)
-        evidence[name] = Evidence(certificate, threshold, false_reject_rate)
+        own_strange = routed if len(routed) else strange
+        rate = max(false_reject_rate, 1 / (len(own_strange) + 1))
+        evidence[name] = Evidence(certificate, _threshold(own_strange, false_reject_rate), rate)
     return evidence
 
 
@@ -185,7 +197,8 @@ def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> tupl
 
     Those with the thinnest margins get a second look, and of them a third: `THIRD_LOOK_SHARE` of all, and so many more that all but
     `UNSEEN_CHANGES` of all get one where it says another task than the second. That asks for no labels, so what the labels then count
-    is not chosen by them. Each look is taken once.
+    is not chosen by them. Where the margin of the third look is that of one input, that one alone is answered by its second: a third
+    that it gets by setting the margin says nothing of inputs to come. Each look is taken once.
     """
     router = Router(signatures, table=Int8Table)
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
@@ -195,22 +208,30 @@ def route(signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]) -> tupl
         thin = [index for index, one in enumerate(found) if one.margin < router.second]
         for index in thin:
             found[index] = router.look_again(rows[index][0], None)
-        deeper = {index: router.look_again(*rows[index]) for index in thin}
+        deeper = [router.look_again(*rows[index]) for index in thin]
+        setter = None
         if thin:
-            router.third = _third([found[index] for index in thin], list(deeper.values()), len(rows))
-        for index, one in deeper.items():
-            if router.is_open(found[index]):
-                found[index] = one
+            router.third, setter = _third([found[index] for index in thin], deeper, len(rows))
+        for place, index in enumerate(thin):
+            if place != setter and router.is_open(found[index]):
+                found[index] = deeper[place]
     answers = iter(found)
     return router, {name: Retrieval.stacked(list(itertools.islice(answers, len(pair.trunk)))) for name, pair in held_out.items()}
 
 
-def _third(closer: list[Found], deeper: list[Found], held_out: int) -> float:
-    """The margin of the second look below which a third is taken, from what both say of the same inputs, of `held_out` in all."""
+def _third(closer: list[Found], deeper: list[Found], held_out: int) -> tuple[float, int | None]:
+    """The margin of the second look below which a third is taken, from what both say of the same inputs, of `held_out` in all; and
+    which of them it is just above, if its answer is why.
+    """
     least = _quantile(closer, min(1.0, THIRD_LOOK_SHARE * held_out / len(closer)))
-    changed = sorted(one.margin for one, other in zip(closer, deeper, strict=True) if one.task != other.task)
+    pairs = zip(closer, deeper, strict=True)
+    changed = sorted((one.margin, place) for place, (one, other) in enumerate(pairs) if one.task != other.task)
     unseen = int(UNSEEN_CHANGES * held_out)
-    return max(least, math.nextafter(changed[-1 - unseen], math.inf)) if len(changed) > unseen else least
+    if len(changed) > unseen:
+        margin, setter = changed[-1 - unseen]
+        if margin >= least:
+            return math.nextafter(margin, math.inf), setter
+    return least, None
 
 
 def _quantile(found: list[Found], share: float) -> float:
@@ -246,11 +267,12 @@ def inspect(
     shrinkage
         See `cfedge.lookup.Lookup`.
     mixtures
-        What `mixture_bounds` found, to be held against the same errors.
+        What `mixture_bounds` found, to be held against the errors of the likelier mixture.
     """
     lookup = Lookup(signatures, shrinkage=shrinkage)
     found = {name: lookup(held_out[name]) for name in lookup.tasks}
     evidence = certify(found, {name: one.distance * 0 for name, one in found.items()}, lookup.directions, alpha=alpha)
+    likelier = _mixture_errors(signatures, held_out) if mixtures else {}
     inspected: dict[str, Inspection] = {}
     for name in lookup.tasks:
         apart = lookup.separations(name)
@@ -263,9 +285,10 @@ def inspect(
             nearest=nearest,
             separation=float(apart[nearest].min()) if nearest else None,
             nearest_errors=int((found[name].task == lookup.tasks.index(nearest)).sum()) if nearest else 0,
-            status=_status(certificate, bound),
+            status=_status(certificate.errors, certificate, bound),
+            mixture_errors=likelier.get(name),
             mixture_bound=mixtures[name] if mixtures else None,
-            mixture_status=_status(certificate, mixtures[name]) if mixtures else None,
+            mixture_status=_status(likelier[name], certificate, mixtures[name]) if mixtures else None,
         )
     return inspected
 
@@ -276,10 +299,7 @@ def mixture_bounds(signatures: Mapping[str, Signature], progress: Progress | Non
     `cfedge.train.chernoff.chernoff`, summed over the rivals: what the best rule could make of tasks that differ in their spread, not what
     the lookup that ships, with its one covariance, does. Not capped. Costs T^2 decompositions of D x D.
     """
-    mixtures = {
-        name: [Components(one.counts / one.counts.sum(), one.means.astype(np.float64), shared_covariance([one], None)[0])]
-        for name, one in sorted(signatures.items())
-    }
+    mixtures = _mixtures(signatures)
     bounds: dict[str, float] = {}
     with (progress or Quiet()).track("mixtures against each other", len(mixtures)) as advance:
         for name, own in mixtures.items():
@@ -288,8 +308,29 @@ def mixture_bounds(signatures: Mapping[str, Signature], progress: Progress | Non
     return bounds
 
 
-def _status(certificate: Certificate, bound: float) -> str:
-    errors, examples = certificate.errors, certificate.held_out
+def _mixtures(signatures: Mapping[str, Signature]) -> dict[str, list[Components]]:
+    """By task in the order of the names, each with the shrunk covariance of its own clusters."""
+    return {
+        name: [Components(one.counts / one.counts.sum(), one.means.astype(np.float64), shared_covariance([one], None)[0])]
+        for name, one in sorted(signatures.items())
+    }
+
+
+def _mixture_errors(signatures: Mapping[str, Signature], held_out: Mapping[str, Floats]) -> dict[str, int]:
+    """By task, how many of its held-out inputs are at least as likely under a rival's mixture."""
+    mixtures = _mixtures(signatures)
+    errors = {}
+    for name, own in mixtures.items():
+        x = held_out[name].astype(np.float64)
+        rivals = [log_likelihood(rival, x) for other, rival in mixtures.items() if other != name]
+        errors[name] = int((np.max(rivals, axis=0) >= log_likelihood(own, x)).sum()) if rivals else 0
+    return errors
+
+
+def _status(errors: int, certificate: Certificate, bound: float) -> str:
+    examples = certificate.held_out
+    if not examples:
+        return "untested"
     if bound >= 1:
         return "vacuous"
     if errors / examples <= bound:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Components", "chernoff"]
+__all__ = ["Components", "chernoff", "log_likelihood"]
 
 #: The exponents that are tried. Any of them is a bound; a finer grid gains little.
 _EXPONENTS = np.linspace(0.05, 0.95, 19)
@@ -46,6 +46,17 @@ def chernoff(own: Sequence[Components], rival: Sequence[Components]) -> float:
         for other in rival:
             total += _union(one, other)
     return float(total.min())
+
+
+def log_likelihood(mixture: Sequence[Components], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log p(x) float64 [N] of inputs [N, D], up to a constant of the width."""
+    parts = []
+    for one in mixture:
+        root = np.linalg.cholesky(one.covariance)
+        size = np.log(np.diag(root)).sum()
+        for weight, mean in zip(one.weights, one.means, strict=True):
+            parts.append(np.log(weight) - size - (np.linalg.solve(root, (x - mean).T) ** 2).sum(axis=0) / 2)
+    return np.asarray(np.logaddexp.reduce(parts, axis=0), np.float64)
 
 
 def _union(own: Components, rival: Components) -> NDArray[np.float64]:

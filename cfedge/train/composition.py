@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Slot
 
-__all__ = ["KEPT_ENERGY", "Folded", "SitePool", "contributions", "fold", "pool", "units"]
+__all__ = ["Folded", "KEPT_ENERGY", "NEW_UNITS", "SitePool", "contributions", "fold", "pool", "units"]
 
 Floats = NDArray[np.float32]
 
+#: In the place of a task's name in `contributions`: what no earlier task had. No task may have that name.
+NEW_UNITS = "new"
 #: Share of an update's energy that folding keeps, where the rank allows it.
 KEPT_ENERGY = 0.999
 
@@ -143,12 +145,12 @@ def fold(reused: SitePool, scalars: Floats, a: Floats, b: Floats, *, rank: int, 
 def contributions(
     pools: Mapping[str, SitePool], scalars: Mapping[str, Floats], new: Mapping[str, tuple[Floats, Floats]]
 ) -> dict[str, float]:
-    """Return the share of each earlier task in an update dW, and of the new units under the key ``new``; they sum to 1.
+    """Return the share of each earlier task in an update dW, and of the new units under `NEW_UNITS`; they sum to 1.
 
     The share of a part is <part, dW> / |dW|^2, summed over sites: its own share of the energy where the parts are orthogonal, and
     below 0 where it works against the others. An update of nothing has shares of 0.
     """
-    power: dict[str, float] = {"new": 0.0}
+    power: dict[str, float] = {NEW_UNITS: 0.0}
     largest = 0.0
     for site, reused in pools.items():
         a, b = (one.astype(np.float64) for one in new[site])
@@ -158,7 +160,7 @@ def contributions(
         own = float(((a.T @ a) * (b @ b.T)).sum())
         for owner, share in zip(reused.owners, (among + crossed).tolist(), strict=True):
             power[owner] = power.get(owner, 0.0) + share
-        power["new"] += own + float(crossed.sum())
+        power[NEW_UNITS] += own + float(crossed.sum())
         largest += float((size**2).sum()) + own
     total = sum(power.values())
     something = total > largest * 1e-9

@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from cfedge.lookup import Lookup
 from cfedge.progress import Progress, Quiet
 from cfedge.train.data import Examples
+from cfedge.train.early_exit import EXIT_SHARE
 from cfedge.train.lesson import prepare_lesson, store
-from cfedge.train.signature import whole
+from cfedge.train.signature import CLUSTERS, whole
 from cfedge.train.workspace import LearnedTask, Workspace
 
 __all__ = ["FEW", "closed_form", "few_examples", "learn_head", "trunk_share"]
 
 Floats = NDArray[np.float32]
 
-#: Examples a class (median) below which a closed-form head is the default (docs/decisions/few-shot.md).
+#: Examples a class (median) to learn from, below which a closed-form head is the default (docs/decisions/few-shot.md).
 FEW = 3
 _TEMPERATURES = 2.0 ** np.arange(-12, 2)
 #: What of the closed form's scores behind the trunk, in nats by its own model, is added to an adapter's, and to the closed form's
@@ -42,9 +43,10 @@ def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
     return np.float32(min(most, max(least, each * examples / classes)))
 
 
-def few_examples(examples: Examples) -> bool:
-    """Whether the median class has fewer than `FEW` examples."""
-    return bool(np.median(list(Counter(examples.labels).values())) < FEW)
+def few_examples(examples: Examples, held_out: float | None) -> bool:
+    """Whether the median class has fewer than `FEW` examples to learn from, with that share of them held out (None: nothing more)."""
+    each = float(np.median(list(Counter(examples.labels).values())))
+    return each - (max(1.0, round(held_out * each)) if held_out else 0.0) < FEW
 
 
 def learn_head(
@@ -54,6 +56,8 @@ def learn_head(
     held_out: Examples | None = None,
     *,
     share: float = 0.2,
+    clusters: int = CLUSTERS,
+    exit_share: float = EXIT_SHARE,
     seed: int = 0,
     threads: int = 1,
     replace: bool = False,
@@ -77,7 +81,15 @@ def learn_head(
     task = lesson.learned(
         workspace,
         arrays,
-        settings={"method": "closed-form head", "held_out": share, "seed": seed},
+        settings={
+            "method": "closed-form head",
+            "held_out": share,
+            "clusters": clusters,
+            "exit_share": exit_share,
+            "seed": seed,
+        },
+        clusters=clusters,
+        exit_share=exit_share,
         packages=("cfedge", "numpy", "onnxruntime"),
         transfer={},
         kept_energy=1.0,

@@ -29,6 +29,7 @@ __all__ = [
     "confusion",
     "evaluate",
     "forgetting",
+    "open_set",
     "risk_coverage",
     "score",
     "unknown_detection",
@@ -151,7 +152,7 @@ def score(
     looks = np.array([one.looks for name in labels for one in answers[name]])
     shares = {"second_looks": float((looks >= 2).mean()), "third_looks": float((looks == 3).mean())}
     shares["early_exits"] = _share(one.early_exit for name in labels for one in answers[name])
-    unknown = _open_set(labels, answers, strangers) if strangers else None
+    unknown = open_set(labels, answers, strangers) if strangers else None
     position = {name: index for index, name in enumerate(labels)}
     own = np.repeat(np.arange(len(rows)), [row.examples for row in rows])
     found = np.array([position.get(one.task, len(rows)) for name in labels for one in answers[name]], np.int64)
@@ -225,9 +226,10 @@ def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCov
     return RiskCoverage((count / len(wrong)).tolist(), risk.tolist(), float(risk.mean()))
 
 
-def _open_set(
+def open_set(
     labels: Mapping[str, Sequence[str]], answers: Mapping[str, Sequence[Prediction]], strangers: Sequence[Prediction]
 ) -> OpenSet:
+    """Score answers given by task name, with their true labels, together with answers to inputs of no task."""
     inside = [one for name in labels for one in answers[name]]
     truth = [(name, label) for name in labels for label in labels[name]]
     right = [(one.task, one.label) == pair for one, pair in zip(inside, truth, strict=True)]

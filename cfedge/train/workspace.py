@@ -45,6 +45,7 @@ from cfedge.errors import (
 )
 from cfedge.lookup import Looks, Pair
 from cfedge.storage import new_folder, remove_leftovers, write_file
+from cfedge.train.composition import NEW_UNITS
 from cfedge.train.data import folded
 
 try:
@@ -236,6 +237,8 @@ class Workspace:
             raise TaskError(
                 f"task name: expected lower-case letters, digits, - and _ (at most 64), found {name!r}; choose another"
             )
+        if name == NEW_UNITS:
+            raise TaskError(f"task name: expected another than {name!r}, which says what a task reuses of none; choose another")
         if name in self._folders and not replace:
             raise TaskError(f"task {name!r}: expected a new name, found a task of that name; use --replace to learn it anew")
         if len(classes) < 2:

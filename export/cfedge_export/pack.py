@@ -20,7 +20,7 @@ from cfedge.errors import StorageError, WorkspaceError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
-from cfedge.train.certificate import certify, route
+from cfedge.train.certificate import FALSE_REJECT_RATE, certify, route
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
@@ -43,13 +43,20 @@ class Exported:
     fitted: Fitted | None = None
 
 
-def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
+def build(workspace: Workspace, progress: Progress | None = None, *, false_reject_rate: float = FALSE_REJECT_RATE) -> Bundle:
     """Build the bundle in memory; no gate is applied.
+
+    Parameters
+    ----------
+    false_reject_rate
+        Share of each task's own inputs that may be called unknown; see `cfedge.train.certificate.certify`.
 
     Raises
     ------
     WorkspaceError
         There is no task yet, or a task belongs to another backbone.
+    UsageError
+        The rate is not in (0, 1).
     """
     if not workspace.tasks:
         raise WorkspaceError(
@@ -65,7 +72,8 @@ def build(workspace: Workspace, progress: Progress | None = None) -> Bundle:
     router, found = route(
         {name: task.signature for name, task in learned.items()}, {name: task.held_out.features for name, task in learned.items()}
     )
-    evidence = certify(found, {name: task.held_out.best for name, task in learned.items()}, router.first.directions)
+    best = {name: task.held_out.best for name, task in learned.items()}
+    evidence = certify(found, best, router.first.directions, false_reject_rate=false_reject_rate)
     objects: dict[str, bytes] = {}
 
     def keep(data: bytes) -> FileRef:
@@ -122,6 +130,7 @@ def export(
     *,
     gate: parity.Gate | None = None,
     budget: Budget | None = None,
+    false_reject_rate: float = FALSE_REJECT_RATE,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
@@ -142,7 +151,7 @@ def export(
         raise StorageError(
             f"{target}: expected a new name for the bundle, found something there; choose another or use --replace"
         )
-    bundle = build(workspace, progress)
+    bundle = build(workspace, progress, false_reject_rate=false_reject_rate)
     engine = Engine(bundle)
     results = parity.compare(workspace, engine, progress)
     parity.check(results, gate)

@@ -49,6 +49,7 @@ def test_inspect_bounds_mixtures_where_it_is_asked_to(tiny_workspace: Path) -> N
     rows = json.loads(run("inspect", tiny_workspace, "--mixtures", "--json"))
     assert all(row["model"]["mixture_bound"] > 0 for row in rows)
     assert {row["model"]["mixture_status"] for row in rows} <= {"holds", "undecided", "violated", "vacuous"}
+    assert all(row["model"]["mixture_errors"] <= row["held_out"] for row in rows)
     assert {row["model"]["mixture_bound"] for row in json.loads(run("inspect", tiny_workspace, "--json"))} == {None}
     assert "mixtures" in run("inspect", tiny_workspace, "--mixtures")
 
@@ -61,9 +62,20 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
     data = tmp_path / "tasks.csv"
     data.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
     shown = run("add", tiny_workspace, "--data", data, "--rank", 2, "--epochs", 1, "--threads", 1)
-    assert "food: learned a closed-form head (fewer than 3 examples a class), 2 classes" in shown
+    assert (
+        "food: learned a closed-form head (fewer than 3 examples a class to learn from; --train for an adapter), 2 classes"
+        in shown
+    )
     assert "pets: learned 3 classes" in shown
-    assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == ["animals", "colors", "food", "pets"]
+    rows = {row["task"]: row["method"] for row in json.loads(run("list", tiny_workspace, "--json"))}
+    assert rows == {"animals": "adapter", "colors": "adapter", "food": "closed-form head", "pets": "adapter"}
+    assert "closed-form head" in run("list", tiny_workspace)
+    (rate,) = [row["false_reject_rate"] for row in json.loads(run("list", tiny_workspace, "--json")) if row["task"] == "food"]
+    assert rate in (1 / 2, 1 / 3)  # by how many of the two that are held out the lookup gives to the task
+    said = (
+        f"food: {rate:.0%} of its own inputs may be called unknown, as 2 held-out examples can show no less; hold out 19 or more"
+    )
+    assert said in run("inspect", tiny_workspace)
 
 
 def test_several_tasks_are_refused_together_before_the_first_is_learned(tiny_workspace: Path, tmp_path: Path) -> None:
@@ -84,6 +96,14 @@ def test_labels_that_were_never_learned_are_no_errors_of_the_model(tiny_workspac
         done = CliRunner().invoke(app, ["evaluate", str(tiny_workspace), "--test", f"colors={data}"])
         assert isinstance(done.exception, DataError)
         assert f"test.csv: expected labels of the training data, found {name('blue')!r}; {step}" in str(done.exception)
+
+
+def test_two_test_files_of_one_task_are_refused(tiny_workspace: Path, tmp_path: Path) -> None:
+    files = [write_csv(tmp_path / f"{name}.csv", make_texts("colors", 4, 3)) for name in "ab"]
+    pairs = [part for file in files for part in ("--test", f"colors={file}")]
+    done = CliRunner().invoke(app, ["evaluate", str(tiny_workspace), *pairs])
+    assert isinstance(done.exception, UsageError)
+    assert "--test: expected one file of task 'colors', found another: " in str(done.exception)
 
 
 def test_what_makes_no_sense_for_one_task_or_for_several_is_refused(tiny_workspace: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.errors import CfedgeError
+from cfedge.study.stream import Splits, load_stream
 from cfedge.train.settings import Settings
 
 #: None of them as by default.
@@ -27,8 +29,8 @@ class SeenError(CfedgeError):
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     found: list[Settings] = []
 
-    def stop(*arguments: object, settings: Settings, **others: object) -> None:
-        found.append(settings)
+    def stop(*arguments: object, settings: Settings, seed: int | None = None, **others: object) -> None:
+        found.append(settings if seed is None else replace(settings, seed=seed))  # compare's is beside the settings
         raise SeenError
 
     for place in ("cfedge.train.learner.learn", "cfedge.train.jobs.learn_many", "cfedge.study.compare.compare"):
@@ -52,10 +54,20 @@ def test_an_option_of_add_is_the_setting_of_its_name(tiny_workspace: Path, tmp_p
     assert seen == [Settings(**CHANGED, reuse=True, seed=5, held_out=0.3)] * 2  # type: ignore[arg-type]
 
 
-def test_an_option_of_compare_is_the_setting_of_its_name(tiny_folder: Path, tmp_path: Path, seen: list[Settings]) -> None:
+def test_an_option_of_compare_is_the_setting_of_its_name(
+    tiny_folder: Path, tmp_path: Path, seen: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[int] = []
+
+    def load(path: Path, *, tasks: int | None, seed: int) -> dict[str, Splits]:
+        loaded.append(seed)
+        return load_stream(path, tasks=tasks, seed=seed)
+
+    monkeypatch.setattr("cfedge.study.stream.load_stream", load)
     data = write_csv(tmp_path / "all.csv", [row for task in ("colors", "food") for row in make_texts(task, 12, 0)])
-    ask("compare", data, "--tasks", 2, "--backbone", "local", "--folder", tiny_folder, "--split", 2)
-    assert seen == [Settings(**CHANGED, reuse=True)]  # type: ignore[arg-type]
+    ask("compare", data, "--tasks", 2, "--backbone", "local", "--folder", tiny_folder, "--split", 2, "--seed", 5)
+    assert seen == [Settings(**CHANGED, reuse=True, seed=5)]  # type: ignore[arg-type]
+    assert loaded == [5]
 
 
 def test_no_setting_is_as_by_default() -> None:

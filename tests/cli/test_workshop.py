@@ -67,6 +67,20 @@ def test_what_cannot_be_is_refused_before_anything_is_made(tiny_folder: Path, ti
         _init(tmp_path / "no weights", target, "--scheme", "auto")
 
 
+def test_the_false_reject_rate_is_chosen_when_a_bundle_is_exported(tiny_workspace: Path, tmp_path: Path) -> None:
+    found = {}
+    for rate in (0.05, 0.4):
+        _cf("export", tiny_workspace, tmp_path / f"{rate}", "--false-reject", rate)
+        tasks = json.loads((tmp_path / f"{rate}" / "manifest.json").read_bytes())["tasks"]
+        found[rate] = {task["name"]: (task["false_reject_rate"], task["threshold"]) for task in tasks}
+    for name, (rate, threshold) in found[0.4].items():
+        assert rate == 0.4
+        assert threshold < found[0.05][name][1]
+    with pytest.raises(UsageError, match=r"false-reject rate: expected a share in \(0, 1\), found 1.5"):
+        _cf("export", tiny_workspace, tmp_path / "new", "--false-reject", 1.5)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_task_is_exported_as_one_file(tiny_workspace: Path, tmp_path: Path) -> None:
     arguments = ["export", str(tiny_workspace), str(tmp_path / "colors.onnx"), "--merged", "colors"]
     done = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)

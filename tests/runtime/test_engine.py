@@ -41,6 +41,15 @@ def test_answers_carry_task_label_and_evidence(engine: Engine) -> None:
     json.dumps(one.as_dict(), allow_nan=False)
 
 
+def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_rate(engine: Engine) -> None:
+    one = next(one for one in engine.predict(["what is the time in tokyo", "zzz", "1 2 3", "who won the match"]) if one.unknown)
+    task = next(task for task in engine.manifest.tasks if task.name == one.task)
+    assert one.reason == (
+        f"novelty {one.novelty:.1f} is above {task.threshold:.1f}, which {task.false_reject_rate:.0%} of task {one.task!r}'s own examples "
+        f"exceed"
+    )
+
+
 def test_most_unseen_texts_are_answered_right(engine: Engine) -> None:
     rows = [(task, *row) for task in ("colors", "animals") for row in make_texts(task, 10, seed=9)]
     answers = engine.predict([text for _, text, _ in rows])

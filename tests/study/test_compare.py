@@ -209,6 +209,7 @@ def test_seeds_go_on_from_the_first(base: Workspace, study: Study) -> None:
         base, make_stream(), models=["nearest-mean frozen"], orders=1, seed=1, settings=replace(SETTINGS, min_steps=8)
     )
     assert later.orders == study.orders[1:]
+    assert (later.settings.seed, study.settings.seed) == (1, 0)
 
 
 def test_bytes_and_seconds_are_told_apart(base: Workspace, study: Study, tmp_path: Path) -> None:
@@ -283,6 +284,23 @@ def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
     assert recommended(study_of(LDA_frozen=0.88, mixture=0.891, cfedge=0.90)) == "cfedge"
 
 
+def test_the_standard_error_is_that_of_the_orders_and_at_least_of_the_test_set() -> None:
+    def study_of(test_examples: int, *accuracies: float) -> Study:
+        given = dict.fromkeys(("task_mean", "retrieval", "top2", "average_incremental"), 1.0)
+        zero = dict.fromkeys(("forgetting", "backward_transfer", "seconds"), 0.0)
+        size = dict.fromkeys(("task_bytes", "head_bytes", "statistics_bytes"), 1)
+        runs = [
+            Measured("cfedge", one, **given, **zero, **size, passes=1.0, matrix=[[one]], confusion=[[1]]) for one in accuracies
+        ]
+        return Study({"a": 2}, {"a": 0}, test_examples, [0.0], [1.0], [], [["a"]], Settings(), {"cfedge": runs})
+
+    # .90, .93, .96: deviation .03 with three less one, over the root of three; of 10,000 examples at .93 it would be .0026.
+    assert study_of(10_000, 0.90, 0.93, 0.96).standard_error("cfedge") == pytest.approx(0.03 / 3**0.5)
+    # Of 400 at .93: the root of .93 x .07 / 400; over the orders .0002.
+    assert study_of(400, 0.9298, 0.93, 0.9302).standard_error("cfedge") == pytest.approx((0.93 * 0.07 / 400) ** 0.5)
+    assert study_of(100, 0.9).standard_error("cfedge") == pytest.approx(0.03)
+
+
 def test_what_cannot_be_studied_is_refused(base: Workspace, tiny_workspace: Path) -> None:
     with pytest.raises(UsageError, match=r"--models: expected some of .*, found 'magic'"):
         compare(base, make_stream(), models=["magic"])
@@ -353,7 +371,7 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     (open_set,) = record["open_set"]
     assert f"AUROC {open_set['detection']['auroc']:.3f}, false positives at 95 % detection" in shown
     assert 0.5 < open_set["detection"]["auroc"] <= 1
-    assert f"a task's adapter was learned in {record['learn_seconds'][0]:.1f} s" in shown
+    assert f"a task took {record['learn_seconds'][0]:.1f} s to learn, the mean of all" in shown
     said = "".join(ElementTree.fromstring((tmp_path / "study.svg").read_bytes()).itertext())
     assert f"{record['recommended']} (recommended)" in said
     assert "one order" in said

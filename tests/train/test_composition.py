@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cfedge.bundle.manifest import Slot
 from cfedge.cli import app
-from cfedge.errors import UsageError
+from cfedge.errors import TaskError, UsageError
 from cfedge.train.composition import KEPT_ENERGY, SitePool, contributions, fold, pool, units
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
@@ -222,6 +222,11 @@ def reusing(tiny_workspace: Path) -> Workspace:
     return workspace
 
 
+def test_no_task_is_called_as_what_no_other_task_had(tiny_workspace: Path) -> None:
+    with pytest.raises(TaskError, match="task name: expected another than 'new', which says what a task reuses of none"):
+        Workspace(tiny_workspace).check_new("new", ("a", "b"), replace=False)
+
+
 def test_a_task_that_reuses_others_says_how_much_of_each_is_in_it(reusing: Workspace) -> None:
     record = reusing.record("food")
     assert set(record.transfer) <= {"new", "animals", "colors"}
@@ -238,7 +243,7 @@ def test_inspect_shows_what_was_reused_and_what_folding_lost(reusing: Workspace)
     parts = {name: share for name, share in record.transfer.items() if name != "new" and abs(share) >= 0.005}
     table = " ".join(shown("inspect", reusing.folder).split())
     assert all(f"{name} {share:.0%}" in table for name, share in parts.items())
-    assert f"food: its adapter keeps {record.kept_energy:.1%} of what was learned, less than 99.9%: raise --max-rank" in table
+    assert f"food: its adapter keeps {record.kept_energy:.2%} of what was learned, less than 99.9%: raise --max-rank" in table
     assert "animals: its adapter keeps" not in table
 
 

@@ -15,6 +15,7 @@ from sklearn.preprocessing import normalize
 from cfedge.cli import main
 from cfedge.errors import UsageError
 from cfedge.lookup import Lookup, Pair
+from cfedge.runtime.adapter import NEVER
 from cfedge.runtime.engine import Engine
 from cfedge.train.data import Examples
 from cfedge.train.head import FEW, _temperature, closed_form, few_examples, learn_head, trunk_share
@@ -125,9 +126,24 @@ def test_the_trunks_share_grows_with_the_examples_of_a_class(examples: int, with
     assert trunk_share(3 * examples, 3, adapter=False) == np.float32(with_tail)
 
 
+def test_clusters_and_early_exits_are_chosen_for_a_closed_form_head_too(tiny_workspace: Path, tmp_path: Path) -> None:
+    data = write_csv(tmp_path / "food.csv", make_texts("food", 60, 0))
+    found = {}
+    for options in ((), ("--clusters", "1", "--exit-share", "0")):
+        with pytest.raises(SystemExit) as exit_code:
+            main(["add", str(tiny_workspace), "food", "--data", str(data), "--head-only", "--replace", *options])
+        assert exit_code.value.code == 0
+        task = Workspace(tiny_workspace).task("food")
+        found[options] = (len(task.signature.owners), bool(task.adapter["exit.margin"][0] == NEVER))
+    assert list(found.values()) == [(4, False), (2, True)]
+
+
 def test_few_means_the_median_class() -> None:
-    assert few_examples(food(FEW - 1))
-    assert not few_examples(food(FEW))
+    assert few_examples(food(FEW - 1), None)
+    assert not few_examples(food(FEW), None)
+    assert few_examples(food(FEW), 0.2)  # one is held out
+    assert not few_examples(food(FEW + 1), 0.2)
+    assert few_examples(food(4 * FEW - 2), 0.75)
 
 
 def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
