@@ -43,7 +43,11 @@ def table() -> str:
         ("earlier answers (task known) whose bits changed after an addition", f"{summary['bits_changed']}", "0"),
         ("forward passes an input, early exits and further looks included", f"{summary['passes']['mean']:.3f}", "<= 1.10"),
         ("answers that end behind the trunk", f"{summary['early_exits']['mean']:.0%}", ""),
-        ("out-of-scope queries, AUROC", f"{summary['auroc_out_of_scope']:.3f}", ">= .970"),
+        (
+            "out-of-scope queries, AUROC; known inputs above the novelty that 95 % of these exceed",
+            f"{summary['auroc_out_of_scope']:.3f}; {sum(run['unknown']['fpr95'] for run in runs) / len(runs):.1%}",
+            ">= .970",
+        ),
         (
             "test error of picking another task above its certified limit, tasks x orders",
             f"{summary['limits_exceeded_on_test']} of {sum(len(run['limits']) for run in runs)}",
