@@ -168,7 +168,7 @@ def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspa
     """A workspace whose task misses the gate: learned on the float backbone, brought to the ruined one."""
     root = tmp_path_factory.mktemp("refused")
     exact = prepare(root / "float", "local", source=ruined, split=2, parts=PARTS, scheme="float32")
-    rows = [Examples(*zip(*make_texts("colors", count, seed=seed), strict=True), "made") for count, seed in ((24, 0), (16, 1))]
+    rows = [Examples(*zip(*make_texts("colors", count, seed=seed), strict=True), "made") for count, seed in ((24, 0), (60, 1))]
     learn(exact, "colors", *rows, settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
     made = prepare(root / "int8", "local", source=ruined, split=2, parts=PARTS)
     task = exact.task("colors")
