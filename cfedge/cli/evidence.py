@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
-    """Show the tasks and their certificates; above which novelty an input is unknown, export --false-reject can choose otherwise."""
+    """Show the tasks and their certificates, with the thresholds of unknown inputs at the default --false-reject of export."""
     from cfedge.train.workspace import Workspace
 
     rows = certified_rows(Workspace(workspace))
