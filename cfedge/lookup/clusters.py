@@ -279,14 +279,18 @@ class Lookup:
         `separations`: a union bound for Gaussian clusters. It is not capped: >= 1 says nothing.
         """
         counts = self._counts[self.tasks.index(task)]
-        rivals = [position for position, name in enumerate(self.tasks) if name != task and (among is None or name in among)]
-        if not rivals:
+        chosen = list(self.tasks) if among is None else [name for name in self.tasks if name in among]
+        if not chosen:
             return {}
-        clusters = np.concatenate([np.arange(self._spans[rival].start, self._spans[rival].stop) for rival in rivals])
-        starts = np.cumsum([0, *(len(self._counts[rival]) for rival in rivals[:-1])])
+        clusters: NDArray[np.intp] | slice = slice(None)
+        starts = self._starts
+        if among is not None:
+            spans = [self._spans[self.tasks.index(name)] for name in chosen]
+            clusters = np.concatenate([np.arange(span.start, span.stop) for span in spans])
+            starts = np.cumsum([0, *(span.stop - span.start for span in spans[:-1])])
         with np.errstate(under="ignore"):  # below the least number is 0
             taken = np.add.reduceat(counts / counts.sum() @ _upper_tail(self._distances(task, clusters) / 2), starts)
-        return {self.tasks[rival]: float(share) for rival, share in zip(rivals, taken, strict=True)}
+        return {rival: float(share) for rival, share in zip(chosen, taken, strict=True) if rival != task}
 
     @cached_property
     def _whitened(self) -> NDArray[np.float64]:
