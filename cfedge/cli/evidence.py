@@ -247,5 +247,9 @@ def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str,
 
 
 def _reused(transfer: Mapping[str, float]) -> str:
-    shares = sorted(((share, name) for name, share in transfer.items() if name != "new" and abs(share) >= 0.005), reverse=True)
+    from cfedge.train.composition import NEW_UNITS
+
+    shares = sorted(
+        ((share, name) for name, share in transfer.items() if name != NEW_UNITS and abs(share) >= 0.005), reverse=True
+    )
     return ", ".join(f"{name} {share:.0%}" for share, name in shares) or "nothing"

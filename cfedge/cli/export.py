@@ -32,7 +32,9 @@ def export(
     ] = 1.0,
     max_error_ratio: Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")] = 1.25,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")] = False,
-    false_reject: Annotated[float, typer.Option(help="Share of a task's own inputs that may be called unknown.")] = 0.05,
+    false_reject: Annotated[
+        float | None, typer.Option(help="Share of a task's own inputs that may be called unknown; otherwise 0.05.")
+    ] = None,
     ram: RAM = None,
     p90: P90 = None,
     replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")] = False,
@@ -43,12 +45,13 @@ def export(
     With --ram or --p90 it is measured as a device would run it, and the fewest threads that keep to them are found: give them to
     predict --threads or Engine.open. Scheme and cut were chosen by init.
     """
+    from cfedge.train.certificate import FALSE_REJECT_RATE
     from cfedge.train.workspace import Workspace
     from cfedge_export.pack import export as write
     from cfedge_export.parity import Gate
     from cfedge_export.sensitivity import float_layers
 
-    check_alone("--merged", merged, {"--ram": ram, "--p90": p90})
+    check_alone("--merged", merged, {"--ram": ram, "--p90": p90, "--false-reject": false_reject})
     gate, budget = Gate(drop, max_error_ratio, strict), parse_budget(ram, p90)
     opened, shown = Workspace(workspace), TerminalProgress()
     if merged is not None:
@@ -65,7 +68,8 @@ def export(
             f"on {file.parity.examples} held-out texts; its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
         )
         return
-    done = write(opened, out, gate=gate, budget=budget, false_reject_rate=false_reject, replace=replace, progress=shown)
+    rate = FALSE_REJECT_RATE if false_reject is None else false_reject
+    done = write(opened, out, gate=gate, budget=budget, false_reject_rate=rate, replace=replace, progress=shown)
     whole = sum(len(data) for data in done.bundle.objects.values())
     backbone = done.bundle.manifest.backbone
     left = float_layers(done.bundle[backbone.trunk], done.bundle[backbone.tail])

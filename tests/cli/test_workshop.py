@@ -78,6 +78,8 @@ def test_the_false_reject_rate_is_chosen_when_a_bundle_is_exported(tiny_workspac
         assert threshold < found[0.05][name][1]
     with pytest.raises(UsageError, match=r"false-reject rate: expected a share in \(0, 1\), found 1.5"):
         _cf("export", tiny_workspace, tmp_path / "new", "--false-reject", 1.5)
+    with pytest.raises(UsageError, match="--merged: expected no --false-reject with it, found both"):  # it has no thresholds
+        _cf("export", tiny_workspace, tmp_path / "new", "--merged", "colors", "--false-reject", 0.1)
     assert not (tmp_path / "new").exists()
 
 
