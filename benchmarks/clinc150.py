@@ -1,8 +1,9 @@
-"""CLINC150 as 10 tasks x 15 intents, learned one after another in three orders; per sample, through the int8 bundle.
+"""CLINC150 as 10 tasks x 15 intents, learned one after another in three orders; per sample, through
+the int8 bundle.
 
-Adapters learn from ``train`` (1,500 utterances a task); ``val`` is held out for certificates, thresholds and parity; ``test``
-is looked at once, here. After each addition every earlier task's class scores on its test set, with the task known, must
-be the bits they were when it was added.
+Adapters learn from ``train`` (1,500 utterances a task); ``val`` is held out for certificates,
+thresholds and parity; ``test`` is looked at once, here. After each addition every earlier task's
+class scores on its test set, with the task known, must be the bits they were when it was added.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
     splits = {
         split: {
             task: Examples(
-                *zip(*[(text, label) for text, label in data[split] if label in set(domains[task])], strict=True), split
+                *zip(
+                    *[(text, label) for text, label in data[split] if label in set(domains[task])],
+                    strict=True,
+                ),
+                split,
             )
             for task in order
         }
@@ -45,7 +50,13 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
     scores = None
     for position, task in enumerate(order):
         start = time.perf_counter()
-        learn(workspace, task, splits["train"][task], splits["val"][task], settings=Settings(seed=seed))
+        learn(
+            workspace,
+            task,
+            splits["train"][task],
+            splits["val"][task],
+            settings=Settings(seed=seed),
+        )
         seconds.append(time.perf_counter() - start)
         engine = Engine(build(workspace))
         seen = {name: splits["test"][name] for name in order[: position + 1]}
@@ -56,7 +67,10 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         scores = evaluate(engine, seen)
         for row in scores.tasks:
             matrix[position, order.index(row.task)] = row.accuracy
-        print(f"seed {seed}: {task}: {seconds[-1]:.0f} s, accuracy so far {scores.accuracy:.4f}", flush=True)
+        print(
+            f"seed {seed}: {task}: {seconds[-1]:.0f} s, accuracy so far {scores.accuracy:.4f}",
+            flush=True,
+        )
     assert scores is not None
     done = export(workspace, out)
     engine = Engine.open(out)
@@ -71,16 +85,22 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "retrieval": scores.retrieval,
         "task_known": scores.known,
         "forgetting": forgetting(matrix),
-        "passes": 1 + (scores.third_looks - scores.early_exits) * (1 - backbone.split / backbone.blocks),
+        "passes": 1
+        + (scores.third_looks - scores.early_exits) * (1 - backbone.split / backbone.blocks),
         "early_exits": scores.early_exits,
         "accuracy_matrix": matrix.tolist(),
         "bits_changed": changed,
         "unknown": dataclasses.asdict(scores.unknown.detection),
         "add_seconds": seconds,
-        "task_bytes": {name: task.adapter.size + task.signature.size + task.golden.size for name, task in tasks.items()},
+        "task_bytes": {
+            name: task.adapter.size + task.signature.size + task.golden.size
+            for name, task in tasks.items()
+        },
         "adapter_bytes": max(task.adapter.size for task in tasks.values()),
         "signature_bytes": max(task.signature.size for task in tasks.values()),
-        "backbone_bytes": sum(getattr(backbone, part).size for part in ("trunk", "tail", "tokenizer")),
+        "backbone_bytes": sum(
+            getattr(backbone, part).size for part in ("trunk", "tail", "tokenizer")
+        ),
         "limits": {
             row.task: {
                 "limit": tasks[row.task].certificate.limit,
@@ -105,7 +125,10 @@ def main() -> None:
         base = Path(scratch) / "base"
         split = prepare(base, "minilm-l6").backbone.split
         for seed in range(arguments.orders):
-            order = [list(domains)[index] for index in np.random.default_rng(seed).permutation(len(domains))]
+            order = [
+                list(domains)[index]
+                for index in np.random.default_rng(seed).permutation(len(domains))
+            ]
             copy, out = Path(scratch) / f"ws{seed}", Path(scratch) / f"bundle{seed}"
             shutil.copytree(base, copy)
             runs.append(run_order(Workspace(copy), order, seed, out))
@@ -120,22 +143,40 @@ def report(runs: list[dict[str, Any]], split: int) -> None:
     summary: dict[str, object] = {
         key: {
             "mean": float(np.mean([run[key] for run in runs])),
-            "standard_error": float(np.std([run[key] for run in runs], ddof=1) / len(runs) ** 0.5) if len(runs) > 1 else None,
+            "standard_error": float(np.std([run[key] for run in runs], ddof=1) / len(runs) ** 0.5)
+            if len(runs) > 1
+            else None,
             "min": float(np.min([run[key] for run in runs])),
             "max": float(np.max([run[key] for run in runs])),
         }
-        for key in ("last_accuracy", "retrieval", "task_known", "forgetting", "passes", "early_exits")
+        for key in (
+            "last_accuracy",
+            "retrieval",
+            "task_known",
+            "forgetting",
+            "passes",
+            "early_exits",
+        )
     }
     seconds = [run["add_seconds"] for run in runs]
     summary["add_seconds"] = {"median": float(np.median(seconds)), "max": float(np.max(seconds))}
     summary["task_bytes_max"] = max(max(run["task_bytes"].values()) for run in runs)
     summary["auroc_out_of_scope"] = float(np.mean([run["unknown"]["auroc"] for run in runs]))
     summary["bits_changed"] = sum(len(run["bits_changed"]) for run in runs)
-    summary["limits_exceeded_on_test"] = sum(one["test_error"] > one["limit"] for run in runs for one in run["limits"].values())
+    summary["limits_exceeded_on_test"] = sum(
+        one["test_error"] > one["limit"] for run in runs for one in run["limits"].values()
+    )
     for key, value in summary.items():
         print(f"{key:28} {value}")
     record.write(
-        "clinc150", {"settings": dataclasses.asdict(Settings()), "split": split, "summary": summary, "runs": runs}, threads=2
+        "clinc150",
+        {
+            "settings": dataclasses.asdict(Settings()),
+            "split": split,
+            "summary": summary,
+            "runs": runs,
+        },
+        threads=2,
     )
 
 

@@ -1,7 +1,9 @@
-"""Power cuts, kills and refused calls at every point of a device's life: how many states were looked at, and how many are bad.
+"""Power cuts, kills and refused calls at every point of a device's life: how many states were
+looked at, and how many are bad.
 
-What is replayed and what must hold is in tests/crashes.py; tests/powercut.py says what a power cut may leave. Every fsync is
-left out in turn: either some state is bad then, or it is listed as redundant in these histories.
+What is replayed and what must hold is in tests/crashes.py; tests/powercut.py says what a power cut
+may leave. Every fsync is left out in turn: either some state is bad then, or it is listed as
+redundant in these histories.
 """
 
 from __future__ import annotations
@@ -50,7 +52,12 @@ def power_cuts(name: str, at: int, most: int) -> dict[str, object]:
         wrong = fault_of(state, scratch())
         if wrong:
             bad[wrong] += 1
-    return {"changes": len(history.ops), "states": count, "bad": sum(bad.values()), "faults": dict(bad.most_common(5))}
+    return {
+        "changes": len(history.ops),
+        "states": count,
+        "bad": sum(bad.values()),
+        "faults": dict(bad.most_common(5)),
+    }
 
 
 def left_out_of(label: str, most: int) -> dict[str, object]:
@@ -78,7 +85,12 @@ def faults(name: str) -> dict[str, object]:
             runs[how] += 1
             if what:
                 bad[f"{how} at {change.steps[at - 1].partition(' ')[0]}: {what}"] += 1
-    return {"steps": len(change.steps), "runs": dict(runs), "bad": sum(bad.values()), "faults": dict(bad.most_common(5))}
+    return {
+        "steps": len(change.steps),
+        "runs": dict(runs),
+        "bad": sum(bad.values()),
+        "faults": dict(bad.most_common(5)),
+    }
 
 
 def gathered(futures: dict[str, Future[dict[str, object]]]) -> dict[str, dict[str, object]]:
@@ -91,17 +103,31 @@ def gathered(futures: dict[str, Future[dict[str, object]]]) -> dict[str, dict[st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=int, default=24, help="combinations after each change before they are drawn")
-    parser.add_argument("--every", type=int, default=6, help="distance of the steps at which the sync before is killed")
+    parser.add_argument(
+        "--most", type=int, default=24, help="combinations after each change before they are drawn"
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=6,
+        help="distance of the steps at which the sync before is killed",
+    )
     options = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["TMPDIR"] = temporary
-        labels = sorted({label for name in HISTORIES for label in sync_labels(recorded(name)).values()})
+        labels = sorted(
+            {label for name in HISTORIES for label in sync_labels(recorded(name)).values()}
+        )
         with ProcessPoolExecutor(2) as pool:
-            without = {label: pool.submit(left_out_of, label, options.most // 6) for label in labels}
+            without = {
+                label: pool.submit(left_out_of, label, options.most // 6) for label in labels
+            }
             cut = {name: pool.submit(power_cuts, name, 0, options.most) for name in HISTORIES}
-            cut |= {f"killed at {at}": pool.submit(power_cuts, "killed", at, 4) for at in range(1, 130, options.every)}
+            cut |= {
+                f"killed at {at}": pool.submit(power_cuts, "killed", at, 4)
+                for at in range(1, 130, options.every)
+            }
             refusals = {name: pool.submit(faults, name) for name in CHANGES}
             synced = gathered(without)
             cuts = gathered(cut)

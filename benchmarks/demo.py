@@ -18,7 +18,9 @@ def main() -> None:
         start = time.perf_counter()
         found = run(Path(scratch))
         seconds = time.perf_counter() - start
-    record.write("demo", {"seconds": seconds, **dataclasses.asdict(found)}, threads=torch.get_num_threads())
+    record.write(
+        "demo", {"seconds": seconds, **dataclasses.asdict(found)}, threads=torch.get_num_threads()
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Answer a bundle on an emulated arm64 machine and compare with this one: function only, a time under emulation means nothing.
+"""Answer a bundle on an emulated arm64 machine and compare with this one: function only, a time
+under emulation means nothing.
 
-Needs QEMU's user emulation, an arm64 Python with its libraries, and the wheels of numpy, onnxruntime, safetensors and tokenizers for arm64;
-docs/decisions/arm64.md says how they were got. The golden vectors are checked as at a first opening, and further texts answered.
+Needs QEMU's user emulation, an arm64 Python with its libraries, and the wheels of numpy,
+onnxruntime, safetensors and tokenizers for arm64; docs/decisions/arm64.md says how they were got.
+The golden vectors are checked as at a first opening, and further texts answered.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ print("\\n" + json.dumps(found))
 """
 
 
-def answered(command: list[str], bundle: Path, texts: list[str], environment: dict[str, str]) -> dict[str, object]:
+def answered(
+    command: list[str], bundle: Path, texts: list[str], environment: dict[str, str]
+) -> dict[str, object]:
     done = subprocess.run(
         [*command, "-c", _ANSWER, str(bundle)], input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True,
         env={**os.environ, **environment},
@@ -51,8 +55,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path, help="of CLINC150's tasks")
     parser.add_argument("--qemu", type=Path, required=True, help="qemu-aarch64")
-    parser.add_argument("--sysroot", type=Path, required=True, help="folder with usr/bin/python3.11 and its libraries, for arm64")
-    parser.add_argument("--site", type=Path, required=True, help="folder of the unpacked wheels for arm64")
+    parser.add_argument(
+        "--sysroot",
+        type=Path,
+        required=True,
+        help="folder with usr/bin/python3.11 and its libraries, for arm64",
+    )
+    parser.add_argument(
+        "--site", type=Path, required=True, help="folder of the unpacked wheels for arm64"
+    )
     parser.add_argument("--texts", type=int, default=200, help="of CLINC150's test set, evenly")
     options = parser.parse_args()
     data, _ = record.clinc150()
@@ -66,7 +77,9 @@ def main() -> None:
     here = answered([sys.executable], options.bundle, texts, {"PYTHONPATH": str(ROOT)})
     pairs = list(zip(emulated.pop("answers"), here.pop("answers"), strict=True))  # type: ignore[call-overload]
     manifest = read(options.bundle).manifest
-    version = subprocess.run([str(options.qemu), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    version = subprocess.run(
+        [str(options.qemu), "--version"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[0]
     figures = {
         "note": "function only: no time was taken under emulation",
         "emulator": version,

@@ -1,4 +1,5 @@
-"""A trained adapter against a closed-form head, task known, by the number of examples a class: three tasks of CLINC150.
+"""A trained adapter against a closed-form head, task known, by the number of examples a class:
+three tasks of CLINC150.
 
 ``val`` is held out and scored (the choice of the default is made here); ``test`` is not looked at.
 """
@@ -32,27 +33,56 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         workspace = prepare(Path(scratch) / "ws", "minilm-l6")
         backbone = workspace.backbone
-        trunk = Trunk(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
+        trunk = Trunk(
+            workspace.backbone_file("trunk.onnx"),
+            workspace.backbone_file("tokenizer.json"),
+            backbone,
+        )
         tail = Tail(workspace.backbone_file("tail.onnx"), backbone)
         for task in ("banking", "travel", "work"):
             labels = set(domains[task])
-            held_out = Examples(*zip(*[row for row in data["val"] if row[1] in labels], strict=True), "val")
+            held_out = Examples(
+                *zip(*[row for row in data["val"] if row[1] in labels], strict=True), "val"
+            )
             encoded = trunk(held_out.texts)
             for seed in range(chosen.seeds):
-                shuffled = np.random.default_rng(seed).permutation([row for row in data["train"] if row[1] in labels])
+                shuffled = np.random.default_rng(seed).permutation(
+                    [row for row in data["train"] if row[1] in labels]
+                )
                 for count in map(int, chosen.counts.split(",")):
-                    few = [row for label in sorted(labels) for row in [one for one in shuffled if one[1] == label][:count]]
-                    examples = Examples(tuple(str(text) for text, _ in few), tuple(str(label) for _, label in few), "train")
+                    few = [
+                        row
+                        for label in sorted(labels)
+                        for row in [one for one in shuffled if one[1] == label][:count]
+                    ]
+                    examples = Examples(
+                        tuple(str(text) for text, _ in few),
+                        tuple(str(label) for _, label in few),
+                        "train",
+                    )
                     for method in ("adapter", "head"):
                         start = time.perf_counter()
                         if method == "head":
-                            learned = learn_head(workspace, task, examples, held_out, threads=2, replace=True)
+                            learned = learn_head(
+                                workspace, task, examples, held_out, threads=2, replace=True
+                            )
                         else:
-                            learned = learn(workspace, task, examples, held_out, settings=Settings(seed=seed), replace=True)
+                            learned = learn(
+                                workspace,
+                                task,
+                                examples,
+                                held_out,
+                                settings=Settings(seed=seed),
+                                replace=True,
+                            )
                         seconds = time.perf_counter() - start
                         adapter = Adapter.from_arrays(learned.adapter)
-                        behind = np.stack(tail(encoded.hidden, [adapter.slots] * len(encoded.hidden)))
-                        scores = adapter.scores(adapter.adapted(behind), adapter.trunk(np.stack(encoded.features)))
+                        behind = np.stack(
+                            tail(encoded.hidden, [adapter.slots] * len(encoded.hidden))
+                        )
+                        scores = adapter.scores(
+                            adapter.adapted(behind), adapter.trunk(np.stack(encoded.features))
+                        )
                         best = scores.argmax(axis=1)
                         accuracy = float((best == learned.held_out.classes).mean())
                         rows.append({
@@ -64,7 +94,13 @@ def main() -> None:
     summary = {
         str(count): {
             method: float(
-                np.mean([row["accuracy"] for row in rows if (row["examples_a_class"], row["method"]) == (count, method)])
+                np.mean(
+                    [
+                        row["accuracy"]
+                        for row in rows
+                        if (row["examples_a_class"], row["method"]) == (count, method)
+                    ]
+                )
             )
             for method in ("adapter", "head")
         }

@@ -1,6 +1,8 @@
-"""Devices that sync from one static server on loopback, through a rollout with a bad task in it: tests/fleet.py at its full size.
+"""Devices that sync from one static server on loopback, through a rollout with a bad task in it:
+tests/fleet.py at its full size.
 
-The encoder is the tests' tiny one: what is measured is who serves what, not how fast a model answers.
+The encoder is the tests' tiny one: what is measured is who serves what, not how fast a model
+answers.
 """
 
 from __future__ import annotations
@@ -35,7 +37,12 @@ def main() -> None:
         (root / "encoder").mkdir()
         workspace = make_workspace(make_encoder(root / "encoder"), root)
         export(Workspace(workspace), root / "bundle")
-        found = run(root / "fleet", read(root / "bundle"), devices=options.devices, cut_share=options.cut_share)
+        found = run(
+            root / "fleet",
+            read(root / "bundle"),
+            devices=options.devices,
+            cut_share=options.cut_share,
+        )
     for name, value in found.items():
         print(f"{name}: {value}")
     record.write("fleet", found, threads=1)

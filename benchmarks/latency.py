@@ -1,14 +1,20 @@
-"""One utterance at a time, one thread, interleaved: `Engine.predict` against the bare backbone and PEFT.
+"""One utterance at a time, one thread, interleaved: `Engine.predict` against the bare backbone and
+PEFT.
 
-- engine: ten tasks, tokenising, trunk, lookup, tail where the answer does not end before it, head, evidence;
-- bare: the same encoder unsplit, without slots, same quantisation, as exported (token ids and mask), in one ONNX Runtime
+- engine: ten tasks, tokenising, trunk, lookup, tail where the answer does not end before it, head,
+  evidence;
+- bare: the same encoder unsplit, without slots, same quantisation, as exported (token ids and
+  mask), in one ONNX Runtime
   session with its default options but the number of threads, fed with token ids that are ready;
 - bare tuned: the same, with the engine's session settings (docs/decisions/sessions.md);
-- bare dynamic: the same, with ONNX Runtime's own dynamic quantisation (depends on batch and padding);
-- peft: the Hugging Face model with a LoRA of the same rank on the same block's products, PyTorch eager mode, ids ready.
+- bare dynamic: the same, with ONNX Runtime's own dynamic quantisation (depends on batch and
+  padding);
+- peft: the Hugging Face model with a LoRA of the same rank on the same block's products, PyTorch
+  eager mode, ids ready.
 
-The engine is interleaved with one other at a time. Where memory happens to lie moves a process's ratio by several per cent: every
-pair is measured in several processes, and the median process is the figure.
+The engine is interleaved with one other at a time. Where memory happens to lie moves a process's
+ratio by several per cent: every pair is measured in several processes, and the median process is
+the figure.
 """
 
 from __future__ import annotations
@@ -46,7 +52,9 @@ def ten_tasks(workspace_folder: Path) -> Bundle:
     workspace = prepare(workspace_folder, "minilm-l6")
     for task, labels in domains.items():
         parts = [
-            Examples(*zip(*[row for row in data[split] if row[1] in set(labels)], strict=True), split)
+            Examples(
+                *zip(*[row for row in data[split] if row[1] in set(labels)], strict=True), split
+            )
             for split in ("train", "val")
         ]
         learn(workspace, task, *parts)
@@ -83,13 +91,19 @@ def peft_model(folder: Path, rank: int, split: int) -> Callable[[np.ndarray], np
     model = AutoModel.from_pretrained(folder)
     blocks = list(range(split, model.config.num_hidden_layers))
     config = LoraConfig(
-        r=rank, target_modules=["query", "key", "value", "dense"], layers_to_transform=blocks, layers_pattern="layer"
+        r=rank,
+        target_modules=["query", "key", "value", "dense"],
+        layers_to_transform=blocks,
+        layers_pattern="layer",
     )
     adapted = get_peft_model(model, config).eval()
 
     def run(ids: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            states = adapted(input_ids=torch.from_numpy(ids), attention_mask=torch.ones(ids.shape, dtype=torch.int64))
+            states = adapted(
+                input_ids=torch.from_numpy(ids),
+                attention_mask=torch.ones(ids.shape, dtype=torch.int64),
+            )
             return states.last_hidden_state.mean(dim=1).numpy()
 
     return run
@@ -105,7 +119,9 @@ def prepare_files(folder: Path) -> Bundle:
     return bundle
 
 
-def interleaved(runs: dict[str, Callable[[int], object]], rounds: int, seed: int) -> dict[str, list[float]]:
+def interleaved(
+    runs: dict[str, Callable[[int], object]], rounds: int, seed: int
+) -> dict[str, list[float]]:
     """Milliseconds of every call; no path always runs in the wake of the same other."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     rng = np.random.default_rng(seed)
@@ -122,7 +138,9 @@ def child(folder: Path, other: str, seed: int, rounds: int) -> dict[str, list[fl
     """Open the engine and one other anew and measure them."""
     engine = Engine.open(folder / "bundle")
     weights = find("minilm-l6").folder
-    preprocess = TextPreprocessor((weights / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].max_tokens)
+    preprocess = TextPreprocessor(
+        (weights / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].max_tokens
+    )
     texts = [text for text, _ in record.clinc150()[0]["test"]]
     texts = [texts[index] for index in np.random.default_rng(seed).permutation(len(texts))[:rounds]]
     ids = [preprocess(text).ids for text in texts]
@@ -131,9 +149,13 @@ def child(folder: Path, other: str, seed: int, rounds: int) -> dict[str, list[fl
         peft = peft_model(weights, engine.manifest.tasks[0].rank, engine.manifest.backbone.split)
         runs[other] = lambda row: peft(ids[row])
     else:
-        model = (folder / ("dynamic.onnx" if other == "bare_dynamic" else "unsplit.onnx")).read_bytes()
+        model = (
+            folder / ("dynamic.onnx" if other == "bare_dynamic" else "unsplit.onnx")
+        ).read_bytes()
         session = open_session(model, other) if other == "bare_tuned" else default_session(model)
-        runs[other] = lambda row: session.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])})
+        runs[other] = lambda row: session.run(
+            None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}
+        )
     return interleaved(runs, rounds, seed)
 
 
@@ -154,11 +176,29 @@ def main() -> None:
         bundle = prepare_files(Path(scratch))
         for seed in range(max(OTHERS.values())):
             for other in (name for name, processes in OTHERS.items() if seed < processes):
-                command = [sys.executable, __file__, "--rounds", str(options.rounds), "--child", scratch, other, str(seed)]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--rounds",
+                    str(options.rounds),
+                    "--child",
+                    scratch,
+                    other,
+                    str(seed),
+                ]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 measured[other].append(json.loads(done.stdout.splitlines()[-1]))
-                print({name: round(float(np.median(times)), 3) for name, times in measured[other][-1].items()})
-    latency = {"engine": record.quantiles([value for runs in measured.values() for times in runs for value in times["engine"]])}
+                print(
+                    {
+                        name: round(float(np.median(times)), 3)
+                        for name, times in measured[other][-1].items()
+                    }
+                )
+    latency = {
+        "engine": record.quantiles(
+            [value for runs in measured.values() for times in runs for value in times["engine"]]
+        )
+    }
     ratios: dict[str, dict[str, dict[str, float]]] = {"ratios_of_p50": {}, "ratios_of_means": {}}
     for other, runs in measured.items():
         latency[other] = record.quantiles([value for times in runs for value in times[other]])
@@ -174,7 +214,12 @@ def main() -> None:
         print(f"{name:14} p50 {one['p50']:.3f}  p90 {one['p90']:.3f}  p99 {one['p99']:.3f} ms")
     print(json.dumps(ratios, indent=1))
     manifest = bundle.manifest
-    figures = {"latency_ms": latency, **ratios, "tasks": len(manifest.tasks), "split": manifest.backbone.split}
+    figures = {
+        "latency_ms": latency,
+        **ratios,
+        "tasks": len(manifest.tasks),
+        "split": manifest.backbone.split,
+    }
     record.write("latency", figures, threads=1)
 
 

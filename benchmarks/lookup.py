@@ -1,9 +1,10 @@
 """The first look's time against the trunk's, one thread, from ten tasks to ten thousand.
 
-No data set has ten thousand tasks: class means are drawn as CLINC150's lie (covariance of its class means behind the trunk, the
-part between tasks as large as there), pulled together by `APART` so that the tasks are not told apart for free, and inputs
-around them with its covariance within classes. A look is timed in the wake of a run of the trunk, where it finds its own bytes
-out of the caches, and in a loop of its own; as it ships, and with every cluster scored in float32 ("exact").
+No data set has ten thousand tasks: class means are drawn as CLINC150's lie (covariance of its class
+means behind the trunk, the part between tasks as large as there), pulled together by `APART` so
+that the tasks are not told apart for free, and inputs around them with its covariance within
+classes. A look is timed in the wake of a run of the trunk, where it finds its own bytes out of the
+caches, and in a loop of its own; as it ships, and with every cluster scored in float32 ("exact").
 """
 
 from __future__ import annotations
@@ -41,33 +42,52 @@ class Population:
         self.real: list[Signature] = []
         residuals = []
         for labels in domains.values():
-            rows = [(text, labels.index(label)) for text, label in data["train"] if label in set(labels)]
+            rows = [
+                (text, labels.index(label)) for text, label in data["train"] if label in set(labels)
+            ]
             features = np.stack(trunk([text for text, _ in rows]).features)[:, :WIDTH]
             classes = np.array([label for _, label in rows])
             self.real.append(signature(features, classes))
             residuals.append(features - self.real[-1].means.astype(np.float64)[classes])
         means = np.stack([one.means.astype(np.float64) for one in self.real])
         self.center = means.mean(axis=(0, 1))
-        _, scale, axes = np.linalg.svd((means - self.center).reshape(-1, means.shape[2]), full_matrices=False)
+        _, scale, axes = np.linalg.svd(
+            (means - self.center).reshape(-1, means.shape[2]), full_matrices=False
+        )
         self.axes = axes * (scale / np.sqrt(means.shape[0] * means.shape[1]))[:, None]
         between_tasks = ((means.mean(axis=1) - self.center) ** 2).sum(axis=1).mean()
         self.share = between_tasks / ((means - self.center) ** 2).sum(axis=2).mean()
         within = np.concatenate(residuals)
-        self.within = np.linalg.cholesky(within.T @ within / len(within) + 1e-9 * np.eye(within.shape[1]))
+        self.within = np.linalg.cholesky(
+            within.T @ within / len(within) + 1e-9 * np.eye(within.shape[1])
+        )
 
-    def draw(self, tasks: int, rng: np.random.Generator) -> tuple[dict[str, Signature], NDArray[np.float32], NDArray[np.int64]]:
+    def draw(
+        self, tasks: int, rng: np.random.Generator
+    ) -> tuple[dict[str, Signature], NDArray[np.float32], NDArray[np.int64]]:
         """Signatures, inputs float32 [N, D] and the task of each."""
         of_task = np.repeat(rng.normal(size=(tasks, len(self.axes))), CLASSES, axis=0)
         of_class = rng.normal(size=(tasks * CLASSES, len(self.axes)))
-        means = self.center + APART * (np.sqrt(self.share) * of_task + np.sqrt(1 - self.share) * of_class) @ self.axes
+        means = (
+            self.center
+            + APART
+            * (np.sqrt(self.share) * of_task + np.sqrt(1 - self.share) * of_class)
+            @ self.axes
+        )
         signatures = {}
         for task in range(tasks):
             like = self.real[task % len(self.real)]
             own = means[task * CLASSES : (task + 1) * CLASSES].astype(np.float32)
-            signatures[f"task-{task:05}"] = Signature(like.counts, own, like.factor, like.diagonal, like.quartic)
+            signatures[f"task-{task:05}"] = Signature(
+                like.counts, own, like.factor, like.diagonal, like.quartic
+            )
         truth = rng.integers(0, tasks * CLASSES, INPUTS)
         inputs = means[truth] + rng.normal(size=(INPUTS, means.shape[1])) @ self.within.T
-        return signatures, (inputs / np.linalg.norm(inputs, axis=1, keepdims=True)).astype(np.float32), truth // CLASSES
+        return (
+            signatures,
+            (inputs / np.linalg.norm(inputs, axis=1, keepdims=True)).astype(np.float32),
+            truth // CLASSES,
+        )
 
 
 def timed(run: object, argument: object) -> float:
@@ -110,11 +130,14 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
         "through_the_table": lookup._rough is not None,
         "recall_of_the_exact_answer": float((found.task == expected.task).mean()),
         "same_as_exact_to_the_bit": all(
-            getattr(found, name).tobytes() == getattr(expected, name).tobytes() for name in vars(expected)
+            getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+            for name in vars(expected)
         ),
         "retrieval": float((found.task == truth).mean()),
         "array_bytes": sum(
-            value.nbytes for value in vars(lookup).values() if isinstance(value, np.ndarray) and value.base is None
+            value.nbytes
+            for value in vars(lookup).values()
+            if isinstance(value, np.ndarray) and value.base is None
         ),
         "table_bytes": lookup._clusters.size if lookup._rough else 0,
         "build_seconds": built,
@@ -127,7 +150,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         workspace = prepare(Path(scratch) / "ws", "minilm-l6")
-        trunk = Trunk(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), workspace.backbone)
+        trunk = Trunk(
+            workspace.backbone_file("trunk.onnx"),
+            workspace.backbone_file("tokenizer.json"),
+            workspace.backbone,
+        )
     population = Population(trunk)
     texts = [text for text, _ in record.clinc150()[0]["test"]][:INPUTS]
     rows = []

@@ -1,7 +1,8 @@
-"""Answer bundles' golden vectors with releases of ONNX Runtime, oldest to newest: python benchmarks/onnxruntime_range.py BUNDLE...
+"""Answer bundles' golden vectors with releases of ONNX Runtime, oldest to newest: python
+benchmarks/onnxruntime_range.py BUNDLE...
 
-Each release is installed into a folder of its own (no dependencies: all else stays the same) that shadows the installed one;
-`cfedge doctor BUNDLE --json` says how it went.
+Each release is installed into a folder of its own (no dependencies: all else stays the same) that
+shadows the installed one; `cfedge doctor BUNDLE --json` says how it went.
 """
 
 from __future__ import annotations
@@ -60,10 +61,20 @@ def main() -> None:
                     "peak_bytes",
                     "exported_with",
                 )
-                rows.append({"release": release, "bundle": number, **{field: trial[field] for field in fields}})
+                rows.append(
+                    {
+                        "release": release,
+                        "bundle": number,
+                        **{field: trial[field] for field in fields},
+                    }
+                )
                 cosine = f"{trial['cosine']:.4f}" if trial["cosine"] else "-"
-                print(f"{release:8} bundle {number}: {', '.join(trial['done'])}; {trial['how'] or 'fit'}; cosine {cosine}")
-    digests = [hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest() for bundle in bundles]
+                print(
+                    f"{release:8} bundle {number}: {', '.join(trial['done'])}; {trial['how'] or 'fit'}; cosine {cosine}"
+                )
+    digests = [
+        hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest() for bundle in bundles
+    ]
     record.write("onnxruntime_range", {"bundles": digests, "rows": rows}, threads=1)
 
 

@@ -1,4 +1,6 @@
-"""What every benchmark writes beside its figures: machine, versions, threads, commit; and where results and data are."""
+"""What every benchmark writes beside its figures: machine, versions, threads, commit; and where
+results and data are.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,15 @@ def write(name: str, figures: dict[str, object], *, threads: int) -> Path:
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(
-            _git("status", "--porcelain", "--", "cfedge", "export", "benchmarks/*.py", "constraints.txt")
+            _git(
+                "status",
+                "--porcelain",
+                "--",
+                "cfedge",
+                "export",
+                "benchmarks/*.py",
+                "constraints.txt",
+            )
         ),
         "machine": dataclasses.asdict(probe()),
         "threads": threads,
@@ -62,5 +72,11 @@ def clinc150() -> tuple[dict[str, list[list[str]]], dict[str, list[str]]]:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(
+        ["git", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent.parent,
+    )
     return done.stdout.strip()

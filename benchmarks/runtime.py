@@ -1,9 +1,10 @@
-"""The engine beyond one call: switching tasks, mixed batches, ten thousand calls, a thousand tasks, cold start, a task added while
-it is open.
+"""The engine beyond one call: switching tasks, mixed batches, ten thousand calls, a thousand tasks,
+cold start, a task added while it is open.
 
-Pairs are interleaved in one process and measured in several processes; ratios are of medians, the median process is quoted. The ten tasks are
-CLINC150's, learned for one epoch: what is timed does not depend on what was learned. A hundred tasks are these under other names,
-each with its own files; a thousand have, but for the ten, class means that are drawn as theirs lie.
+Pairs are interleaved in one process and measured in several processes; ratios are of medians, the
+median process is quoted. The ten tasks are CLINC150's, learned for one epoch: what is timed does
+not depend on what was learned. A hundred tasks are these under other names, each with its own
+files; a thousand have, but for the ten, class means that are drawn as theirs lie.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ APART = 0.6
 
 
 def renamed(bundle: Bundle, copies: int) -> Bundle:
-    """The bundle's tasks `copies` times, each under a name, with labels and an adapter file of its own."""
+    """The bundle's tasks `copies` times, each under a name, with labels and an adapter file of its
+    own.
+    """
     objects, tasks = dict(bundle.objects), []
     for copy in range(copies):
         for task in bundle.manifest.tasks:
@@ -55,11 +58,20 @@ def renamed(bundle: Bundle, copies: int) -> Bundle:
             data = model.SerializeToString(deterministic=True)
             ref = reference(data)
             objects[ref.sha256] = data
-            tasks.append(replace(task, name=name, classes=tuple(f"{label} {copy}" for label in task.classes), adapter=ref))
+            tasks.append(
+                replace(
+                    task,
+                    name=name,
+                    classes=tuple(f"{label} {copy}" for label in task.classes),
+                    adapter=ref,
+                )
+            )
     used = {ref.sha256 for task in tasks for ref in (task.adapter, task.signature, task.golden)}
     backbone = bundle.manifest.backbone
     used |= {backbone.trunk.sha256, backbone.tail.sha256, backbone.tokenizer.sha256}
-    return Bundle(replace(bundle.manifest, tasks=tuple(tasks)), {name: objects[name] for name in used})
+    return Bundle(
+        replace(bundle.manifest, tasks=tuple(tasks)), {name: objects[name] for name in used}
+    )
 
 
 class Cloud:
@@ -74,8 +86,16 @@ class Cloud:
         self.share = float(between / (apart**2).sum(axis=1).mean())
 
     def draw(self, classes: int, rng: np.random.Generator) -> np.ndarray:
-        of_task, of_class = rng.normal(size=(1, len(self.axes))), rng.normal(size=(classes, len(self.axes)))
-        return self.center + APART * (np.sqrt(self.share) * of_task + np.sqrt(1 - self.share) * of_class) @ self.axes
+        of_task, of_class = (
+            rng.normal(size=(1, len(self.axes))),
+            rng.normal(size=(classes, len(self.axes))),
+        )
+        return (
+            self.center
+            + APART
+            * (np.sqrt(self.share) * of_task + np.sqrt(1 - self.share) * of_class)
+            @ self.axes
+        )
 
 
 def class_means(looks: Looks) -> np.ndarray:
@@ -91,10 +111,14 @@ def thousand_tasks(bundle: Bundle) -> Bundle:
     many = renamed(bundle, 100)
     width = bundle.manifest.backbone.width
     looks = [
-        Looks.from_arrays(load_arrays(bundle[task.signature], task.name), task.name, width) for task in bundle.manifest.tasks
+        Looks.from_arrays(load_arrays(bundle[task.signature], task.name), task.name, width)
+        for task in bundle.manifest.tasks
     ]
     means = [class_means(one) for one in looks]
-    clouds = {"trunk": Cloud(means), "tail": Cloud([one.tail.means.astype(np.float64) for one in looks])}
+    clouds = {
+        "trunk": Cloud(means),
+        "tail": Cloud([one.tail.means.astype(np.float64) for one in looks]),
+    }
     rng = np.random.default_rng(0)
     objects, tasks = dict(many.objects), []
     for number, task in enumerate(many.manifest.tasks):
@@ -122,7 +146,9 @@ def switching(folder: Path, seed: int) -> dict[str, float]:
     texts = [text for text, _ in record.clinc150()[0]["test"]][seed::7][:300]
     runs = {
         "single": lambda row: engine.predict([texts[row]], task=engine.tasks[0]),
-        "switching": lambda row: engine.predict([texts[row]], task=engine.tasks[row % len(engine.tasks)]),
+        "switching": lambda row: engine.predict(
+            [texts[row]], task=engine.tasks[row % len(engine.tasks)]
+        ),
     }
     return {"ratio": ratio(interleaved(runs, len(texts), seed), "switching", "single")}
 
@@ -139,25 +165,40 @@ def mixed(folder: Path, seed: int) -> dict[str, float]:
     batches: list[tuple[list[str], list[str]]] = []
     while len(batches) < 40:
         home = str(rng.choice(list(domains)))
-        lengths = rng.choice([len(text.split()) for part in by_length[home].values() for text in part], BATCH)
+        lengths = rng.choice(
+            [len(text.split()) for part in by_length[home].values() for text in part], BATCH
+        )
         pairs = []
         for length in lengths.tolist():
             away = str(rng.choice([name for name in domains if length in by_length[name]]))
-            pairs.append((str(rng.choice(by_length[home][length])), str(rng.choice(by_length[away][length]))))
+            pairs.append(
+                (str(rng.choice(by_length[home][length])), str(rng.choice(by_length[away][length])))
+            )
         batches.append(([one for one, _ in pairs], [other for _, other in pairs]))
-    runs = {"single": lambda row: engine.predict(batches[row][0]), "mixed": lambda row: engine.predict(batches[row][1])}
+    runs = {
+        "single": lambda row: engine.predict(batches[row][0]),
+        "mixed": lambda row: engine.predict(batches[row][1]),
+    }
     times = interleaved(runs, len(batches), seed)
-    return {"ratio": ratio(times, "mixed", "single"), "ms_per_text": float(np.median(times["mixed"]) / BATCH)}
+    return {
+        "ratio": ratio(times, "mixed", "single"),
+        "ms_per_text": float(np.median(times["mixed"]) / BATCH),
+    }
 
 
 def endurance(folder: Path, seed: int) -> dict[str, float]:
-    """Memory over ten thousand calls on a hundred tasks, of which a fifth is in memory, and the CPU time of an engine that nobody asks."""
+    """Memory over ten thousand calls on a hundred tasks, of which a fifth is in memory, and the CPU
+    time of an engine that nobody asks.
+    """
     engine = Engine(read(folder / "hundred", lean=True), adapter_bytes=ADAPTER_BYTES)
     texts = [text for text, _ in record.clinc150()[0]["test"]]
     rng = np.random.default_rng(seed)
     memory = []
     for call in range(10_000):
-        engine.predict([texts[int(rng.integers(len(texts)))]], task=engine.tasks[int(rng.integers(len(engine.tasks)))])
+        engine.predict(
+            [texts[int(rng.integers(len(texts)))]],
+            task=engine.tasks[int(rng.integers(len(engine.tasks)))],
+        )
         if call % 250 == 249:
             memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
     half = np.array(memory[len(memory) // 4 :])  # the first calls fill caches
@@ -177,21 +218,26 @@ def endurance(folder: Path, seed: int) -> dict[str, float]:
 
 
 def thousand(folder: Path, seed: int) -> dict[str, float]:
-    """One text at a time with a thousand tasks, against the bare, unsplit backbone; with every adapter new, against the same one."""
+    """One text at a time with a thousand tasks, against the bare, unsplit backbone; with every
+    adapter new, against the same one.
+    """
     start = time.perf_counter()
     engine = Engine(read(folder / "thousand", lean=True), adapter_bytes=ADAPTER_BYTES, passed=True)
     opened = time.perf_counter() - start
     rng = np.random.default_rng(seed)
     data = record.clinc150()[0]["test"]
     texts = [data[row][0] for row in rng.permutation(len(data))]
-    # As an export sets them: of held-out inputs a share takes the second look, and a share of these the third.
+    # As an export sets them: of held-out inputs a share takes the second look, and a share of these
+    # the third.
     features = engine._trunk(texts[:400]).features
     router = engine.router
     router.second = router.third = 0.0
     margins = [router.look(row).margin for row in features]
     router.second = float(np.quantile(margins, SECOND_LOOK_SHARE))
     closer = [
-        router.look_again(row, None).margin for row, margin in zip(features, margins, strict=True) if margin < router.second
+        router.look_again(row, None).margin
+        for row, margin in zip(features, margins, strict=True)
+        if margin < router.second
     ]
     router.third = float(np.quantile(closer, THIRD_LOOK_SHARE / SECOND_LOOK_SHARE))
     engine.warm_up()
@@ -202,7 +248,9 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     times = interleaved(
         {
             "engine": lambda row: looks.append(engine.predict([texts[row]])[0].looks),
-            "bare": lambda row: session.run(None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}),
+            "bare": lambda row: session.run(
+                None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}
+            ),
         },
         len(texts),
         seed,
@@ -257,7 +305,9 @@ def outside(folder: Path, seed: int) -> dict[str, float]:
 
 
 def proteus(folder: Path, seed: int) -> dict[str, float]:
-    """One full pass a task, as the published rule needs, on the same int8 sessions; its clustering is not even counted."""
+    """One full pass a task, as the published rule needs, on the same int8 sessions; its clustering
+    is not even counted.
+    """
     engine = Engine(read(folder / "bundle"))
     texts = [text for text, _ in record.clinc150()[0]["test"]][seed::9][:120]
 
@@ -265,7 +315,9 @@ def proteus(folder: Path, seed: int) -> dict[str, float]:
         for name in engine.tasks:
             engine.class_scores([texts[row]], name)
 
-    times = interleaved({"engine": lambda row: engine.predict([texts[row]]), "passes": passes}, len(texts), seed)
+    times = interleaved(
+        {"engine": lambda row: engine.predict([texts[row]]), "passes": passes}, len(texts), seed
+    )
     return {"ratio": ratio(times, "passes", "engine")}
 
 
@@ -286,7 +338,10 @@ def hot(folder: Path, seed: int) -> dict[str, float]:
             own = Bundle(replace(whole.manifest, tasks=(task,)), extra.objects)
             golden = golden_arrays(Engine(own), name, ["hello there", "what is this"])
             (store.objects / reference(golden).sha256).write_bytes(golden)
-            grown = replace(engine.manifest, tasks=(*whole.manifest.tasks, replace(task, golden=reference(golden))))
+            grown = replace(
+                engine.manifest,
+                tasks=(*whole.manifest.tasks, replace(task, golden=reference(golden))),
+            )
             # As a sync leaves it: answered by a probe, whose mark this stands for.
             from cfedge.runtime.golden import note_passed
 
@@ -312,13 +367,16 @@ for path in sys.argv[1:]:
 
 
 def cold_start(folder: Path, runs: int) -> dict[str, float]:
-    """Process start to first answer, against importing NumPy and ONNX Runtime and loading the two graphs.
+    """Process start to first answer, against importing NumPy and ONNX Runtime and loading the two
+    graphs.
 
-    Bytecode is there for both, as installers leave it: where Python may write none, a checkout is compiled anew at every start, and
-    the packages that were installed are not.
+    Bytecode is there for both, as installers leave it: where Python may write none, a checkout is
+    compiled anew at every start, and the packages that were installed are not.
     """
     backbone = read(folder / "bundle").manifest.backbone
-    graphs = [str(folder / "bundle" / "objects" / ref.sha256) for ref in (backbone.trunk, backbone.tail)]
+    graphs = [
+        str(folder / "bundle" / "objects" / ref.sha256) for ref in (backbone.trunk, backbone.tail)
+    ]
     commands = {
         "engine": [sys.executable, "-c", _COLD, str(folder / "bundle")],
         "floor": [sys.executable, "-c", _FLOOR, *graphs],
@@ -356,7 +414,9 @@ print(json.dumps({"rss_bytes": rss, "peak_bytes": peak, "open_seconds": opened, 
 
 
 def memory(folder: Path, name: str) -> dict[str, float]:
-    """Of a process that answers and has nothing else, after all looks; and the most that it took on the way."""
+    """Of a process that answers and has nothing else, after all looks; and the most that it took on
+    the way.
+    """
     command = [sys.executable, "-c", _MEMORY, str(folder / name), str(ADAPTER_BYTES)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -405,7 +465,12 @@ def main() -> None:
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 found.append(json.loads(done.stdout))
             figures[name] = {
-                key: {"median": float(np.median(values)), "min": min(values), "max": max(values), "processes": len(values)}
+                key: {
+                    "median": float(np.median(values)),
+                    "min": min(values),
+                    "max": max(values),
+                    "processes": len(values),
+                }
                 for key in found[0]
                 for values in [[one[key] for one in found]]
             }

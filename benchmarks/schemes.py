@@ -1,7 +1,9 @@
-"""Every scheme on MiniLM beside float32: bytes, cosine, company, time. And the forms of the int8 weights that were not taken.
+"""Every scheme on MiniLM beside float32: bytes, cosine, company, time. And the forms of the int8
+weights that were not taken.
 
-The whole encoder in one session with the engine's settings, one thread, one input at a time; all interleaved in random order, and the
-ratio is the median over rounds of the same input's times. The machine is shared: times themselves say nothing.
+The whole encoder in one session with the engine's settings, one thread, one input at a time; all
+interleaved in random order, and the ratio is the median over rounds of the same input's times. The
+machine is shared: times themselves say nothing.
 """
 
 from __future__ import annotations
@@ -31,12 +33,16 @@ class _Dequantize(quantize._Rewriter):
 
     def product(self, node: NodeProto) -> None:
         name, _, _ = self.weight(node)
-        weight = self.emit("DequantizeLinear", [f"{name}.q", f"{name}.scale"], f"{name}.float", axis=1)
+        weight = self.emit(
+            "DequantizeLinear", [f"{name}.q", f"{name}.scale"], f"{name}.float", axis=1
+        )
         self.emit("MatMul", [node.input[0], weight], node.output[0])
 
 
 class _Blocks(quantize._Rewriter):
-    """MatMulNBits: unsigned weights with a scale for every `block` inputs; activations too are quantised by blocks."""
+    """MatMulNBits: unsigned weights with a scale for every `block` inputs; activations too are
+    quantised by blocks.
+    """
 
     def __init__(self, model: ModelProto, block: int) -> None:
         super().__init__(model)
@@ -46,7 +52,9 @@ class _Blocks(quantize._Rewriter):
         name, block = node.input[1], self.block
         rows, columns = self.arrays[name].shape
         assert rows % block == 0
-        quantized, scale = quantize.quantize_columns(self.arrays[name].T.reshape(columns, rows // block, block), axis=2)
+        quantized, scale = quantize.quantize_columns(
+            self.arrays[name].T.reshape(columns, rows // block, block), axis=2
+        )
         self.replaced.add(name)
         self.constant(f"{name}.q", (quantized.astype(np.int16) + 128).astype(np.uint8))
         self.constant(f"{name}.scale", scale)
@@ -71,14 +79,25 @@ def main() -> None:
     whole = without_mask(source.encoder)
     forms = {name: scheme.ship for name, scheme in SCHEMES.items()} | RIVALS
     graphs = {name: form(whole) for name, form in forms.items()}
-    sessions = {name: open_session(graph.SerializeToString(), name) for name, graph in graphs.items()}
+    sessions = {
+        name: open_session(graph.SerializeToString(), name) for name, graph in graphs.items()
+    }
     preprocess = TextPreprocessor(source.tokenizer, source.max_tokens)
     rng = np.random.default_rng(0)
     test = [text for text, _ in record.clinc150()[0]["test"]]
     short = [preprocess(test[row]).ids for row in rng.permutation(len(test))[:TEXTS]]
-    long = [np.concatenate([short[row] for row in rng.permutation(TEXTS)[:16]], axis=1)[:, :64] for _ in range(ROUNDS)]
-    features = {name: np.concatenate([run.run(None, {"input_ids": ids})[0] for ids in short]) for name, run in sessions.items()}
-    times = {where: _interleaved(sessions, inputs, rng) for where, inputs in (("short", short), ("64_tokens", long))}
+    long = [
+        np.concatenate([short[row] for row in rng.permutation(TEXTS)[:16]], axis=1)[:, :64]
+        for _ in range(ROUNDS)
+    ]
+    features = {
+        name: np.concatenate([run.run(None, {"input_ids": ids})[0] for ids in short])
+        for name, run in sessions.items()
+    }
+    times = {
+        where: _interleaved(sessions, inputs, rng)
+        for where, inputs in (("short", short), ("64_tokens", long))
+    }
     batch = np.concatenate([ids[:, :11] for ids in long[:BATCH]])
     figures = {}
     for name, session in sessions.items():
@@ -107,7 +126,9 @@ def main() -> None:
     )  # fmt: skip
 
 
-def _interleaved(sessions: dict[str, object], inputs: list[np.ndarray], rng: np.random.Generator) -> dict[str, list[float]]:
+def _interleaved(
+    sessions: dict[str, object], inputs: list[np.ndarray], rng: np.random.Generator
+) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for turn in range(-5, ROUNDS):
         for name in rng.permutation(list(sessions)):

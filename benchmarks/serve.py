@@ -1,7 +1,9 @@
-"""`cfedge serve` under a closed loop of clients: answers a second, latency, and what HTTP costs beside `Engine.predict`.
+"""`cfedge serve` under a closed loop of clients: answers a second, latency, and what HTTP costs
+beside `Engine.predict`.
 
-Server and clients have a core each where there are two; the engine alone is timed on the server's. Each client keeps one connection and asks again
-as soon as it is answered, one text at a time. Rounds are interleaved; the median round is quoted.
+Server and clients have a core each where there are two; the engine alone is timed on the server's.
+Each client keeps one connection and asks again as soon as it is answered, one text at a time.
+Rounds are interleaved; the median round is quoted.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ async def client(port: int, texts: list[str], until: float, times: list[float]) 
         start = time.perf_counter()
         writer.write(head.encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:")).split(b":")[1]
+        length = next(
+            line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:")
+        ).split(b":")[1]
         await reader.readexactly(int(length))
         times.append(1e3 * (time.perf_counter() - start))
         assert answer.startswith(b"HTTP/1.1 200"), answer
@@ -50,8 +54,13 @@ async def client(port: int, texts: list[str], until: float, times: list[float]) 
 async def loop(port: int, clients: int, texts: list[str], seconds: float) -> dict[str, float]:
     times: list[float] = []
     start = time.perf_counter()
-    await asyncio.gather(*[client(port, texts[one::clients], start + seconds, times) for one in range(clients)])
-    return {"answers_per_second": len(times) / (time.perf_counter() - start), **record.quantiles(times)}
+    await asyncio.gather(
+        *[client(port, texts[one::clients], start + seconds, times) for one in range(clients)]
+    )
+    return {
+        "answers_per_second": len(times) / (time.perf_counter() - start),
+        **record.quantiles(times),
+    }
 
 
 def cpu_seconds(process: int) -> float:
@@ -76,12 +85,28 @@ def main() -> None:
         os.sched_setaffinity(0, {cores[0]})  # the server inherits it
         engine = Engine.open(bundle)
         engine.warm_up()
-        command = [sys.executable, "-c", _CLI, "serve", str(bundle), "--port", "0", "--workers", "1", "--json"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        command = [
+            sys.executable,
+            "-c",
+            _CLI,
+            "serve",
+            str(bundle),
+            "--port",
+            "0",
+            "--workers",
+            "1",
+            "--json",
+        ]
+        server = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
         try:
             assert server.stdout is not None
             port = int(json.loads(server.stdout.readline())["url"].rsplit(":", 1)[1])
-            rounds: dict[str, list[dict[str, float]]] = {"engine": [], **{f"{clients} clients": [] for clients in CLIENTS}}
+            rounds: dict[str, list[dict[str, float]]] = {
+                "engine": [],
+                **{f"{clients} clients": [] for clients in CLIENTS},
+            }
             for _ in range(options.rounds):
                 os.sched_setaffinity(0, {cores[0]})
                 times = []
@@ -90,22 +115,37 @@ def main() -> None:
                     start = time.perf_counter()
                     engine.predict([texts[len(times) % len(texts)]])
                     times.append(1e3 * (time.perf_counter() - start))
-                rounds["engine"].append({"answers_per_second": 1e3 * len(times) / sum(times), **record.quantiles(times)})
+                rounds["engine"].append(
+                    {"answers_per_second": 1e3 * len(times) / sum(times), **record.quantiles(times)}
+                )
                 os.sched_setaffinity(0, {cores[-1]})
                 for clients in CLIENTS:
                     before = cpu_seconds(server.pid)
                     found = asyncio.run(loop(port, clients, texts, options.seconds))
-                    found["server_cpu_ms_per_answer"] = 1e3 * (cpu_seconds(server.pid) - before) / found["n"]
+                    found["server_cpu_ms_per_answer"] = (
+                        1e3 * (cpu_seconds(server.pid) - before) / found["n"]
+                    )
                     rounds[f"{clients} clients"].append(found)
         finally:
             server.send_signal(signal.SIGTERM)
             ended = server.wait(30)
     assert ended == 0
-    figures = {name: {key: float(np.median([one[key] for one in found])) for key in found[0]} for name, found in rounds.items()}
+    figures = {
+        name: {key: float(np.median([one[key] for one in found])) for key in found[0]}
+        for name, found in rounds.items()
+    }
     for name, found in figures.items():
         print(name, found)
     record.write(
-        "serve", {"unit": "ms", "rounds": options.rounds, "seconds": options.seconds, "workers": 1, **figures}, threads=1
+        "serve",
+        {
+            "unit": "ms",
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "workers": 1,
+            **figures,
+        },
+        threads=1,
     )
 
 

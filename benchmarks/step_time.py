@@ -1,4 +1,6 @@
-"""The time of a training step that reuses the units of 0, 2, 10 and 50 earlier tasks, with `pool_limit` and without."""
+"""The time of a training step that reuses the units of 0, 2, 10 and 50 earlier tasks, with
+`pool_limit` and without.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from cfedge.train.tail import TorchTail
 from cfedge_export.prepare import prepare
 
 TASKS = (0, 2, 10, 50)
-#: Of the pool: its limit, and how new units are kept apart from it. A pool wider than the products leaves nothing to be orthogonal.
+#: Of the pool: its limit, and how new units are kept apart from it. A pool wider than the products
+#: leaves nothing to be orthogonal.
 KINDS = (
     ("as by default", Settings().pool_limit, Settings().orthogonality),
     ("not orthogonal", Settings().pool_limit, "none"),
@@ -40,11 +43,16 @@ def main() -> None:
     adapters = {}
     for task in range(max(TASKS)):
         adapters[f"task-{task}"] = {
-            f"{side}.{slot.name}": rng.normal(size=(1, slot.rows, 8) if side == "a" else (1, 8, slot.columns)).astype(np.float32)
+            f"{side}.{slot.name}": rng.normal(
+                size=(1, slot.rows, 8) if side == "a" else (1, 8, slot.columns)
+            ).astype(np.float32)
             for slot in slots
             for side in "ab"
         }
-    hidden, mask = torch.randn(32, 14, workspace.backbone.width), torch.ones(32, 14, dtype=torch.int64)
+    hidden, mask = (
+        torch.randn(32, 14, workspace.backbone.width),
+        torch.ones(32, 14, dtype=torch.int64),
+    )
     labels = torch.arange(32) % 15
     weight = torch.randn(workspace.backbone.width, 15, requires_grad=True)
     runs: dict[str, LowRankPairs] = {}
@@ -62,18 +70,31 @@ def main() -> None:
         for name in order.permutation(list(runs)):
             pairs = runs[name]
             start = time.perf_counter()
-            loss = functional.cross_entropy(tail(hidden, pairs.slots(), mask) @ weight, labels) + pairs.penalty()
+            loss = (
+                functional.cross_entropy(tail(hidden, pairs.slots(), mask) @ weight, labels)
+                + pairs.penalty()
+            )
             loss.backward()
             if step >= 0:
                 times[name].append(1e3 * (time.perf_counter() - start))
     base = float(np.median(times["0 tasks, as by default"]))
     figures = {
-        name: {"pool_width": widths[name], **record.quantiles(values), "over_no_pool": float(np.median(values)) / base}
+        name: {
+            "pool_width": widths[name],
+            **record.quantiles(values),
+            "over_no_pool": float(np.median(values)) / base,
+        }
         for name, values in times.items()
     }
     for name, one in figures.items():
-        print(f"{name:40} width {one['pool_width']:4} p50 {one['p50']:.1f} ms  {one['over_no_pool']:.2f} x")
-    record.write("step_time", {"step_ms": figures, "batch": 32, "tokens": 14}, threads=torch.get_num_threads())
+        print(
+            f"{name:40} width {one['pool_width']:4} p50 {one['p50']:.1f} ms  {one['over_no_pool']:.2f} x"
+        )
+    record.write(
+        "step_time",
+        {"step_ms": figures, "batch": 32, "tokens": 14},
+        threads=torch.get_num_threads(),
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The models of `cfedge compare` on CLINC150 (its 10 domains) or BANKING77 (7 tasks of 11 labels), with the data's own splits.
+"""The models of `cfedge compare` on CLINC150 (its 10 domains) or BANKING77 (7 tasks of 11 labels),
+with the data's own splits.
 
-Writes ``results/study_<name>.json``; ablations are runs with other settings and a ``--name``: ``--reuse``, ``--reuse --orthogonality
-none``, ``--reuse --l1 0``, ``--reuse --l2 0``, ``--split 3``, ``--rank 4``, ``--clusters 1``,
-``--exit-share 0``.
+Writes ``results/study_<name>.json``; ablations are runs with other settings and a ``--name``:
+``--reuse``, ``--reuse --orthogonality none``, ``--reuse --l1 0``, ``--reuse --l2 0``, ``--split
+3``, ``--rank 4``, ``--clusters 1``, ``--exit-share 0``.
 """
 
 from __future__ import annotations
@@ -46,20 +47,28 @@ def clinc150() -> dict[str, Splits]:
         rows = [(text, label) for text, label in data[split] if label in set(labels)]
         return Examples(*zip(*rows, strict=True), split)
 
-    return {task: Splits(*(part(split, labels) for split in ("train", "val", "test"))) for task, labels in domains.items()}
+    return {
+        task: Splits(*(part(split, labels) for split in ("train", "val", "test")))
+        for task, labels in domains.items()
+    }
 
 
 def banking77() -> dict[str, Splits]:
     rows = {}
     for split in ("train", "test"):
-        with (record.DATA / "banking77" / f"{split}.csv").open(encoding="utf-8", newline="") as file:
+        with (record.DATA / "banking77" / f"{split}.csv").open(
+            encoding="utf-8", newline=""
+        ) as file:
             rows[split] = [(row["text"], row["category"]) for row in csv.DictReader(file)]
     labels = sorted({label for _, label in rows["train"]})
     stream = {}
     rng = np.random.default_rng(0)
     for position, group in enumerate(np.array_split(rng.permutation(labels), 7), start=1):
         parts = {
-            split: Examples(*zip(*[row for row in rows[split] if row[1] in set(group)], strict=True), split) for split in rows
+            split: Examples(
+                *zip(*[row for row in rows[split] if row[1] in set(group)], strict=True), split
+            )
+            for split in rows
         }
         train, held_out = split_held_out(parts["train"], HELD_OUT_SHARE, rng)
         stream[f"task-{position}"] = Splits(train, held_out, parts["test"])
@@ -77,20 +86,25 @@ def main() -> None:
     parser.add_argument("--reuse", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--split", type=int)
-    parser.add_argument("--share", type=float, default=1.0, help="of the training examples of each class")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the training examples of each class"
+    )
     kinds = {
         "orthogonality": str, "l1": float, "l2": float, "pool_limit": int, "max_rank": int, "rank": int, "clusters": int, "exit_share": float,
         "device": str, "precision": str,
     }  # fmt: skip
     for name, kind in kinds.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=getattr(Settings(), name))
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, default=getattr(Settings(), name)
+        )
     chosen = parser.parse_args()
     settings = Settings(reuse=chosen.reuse, **{name: getattr(chosen, name) for name in kinds})
     stream = {"clinc150": clinc150, "banking77": banking77}[chosen.data]()
     if chosen.share < 1:
         rng = np.random.default_rng(0)
         stream = {
-            task: dataclasses.replace(one, train=split_held_out(one.train, chosen.share, rng)[1]) for task, one in stream.items()
+            task: dataclasses.replace(one, train=split_held_out(one.train, chosen.share, rng)[1])
+            for task, one in stream.items()
         }
     with tempfile.TemporaryDirectory() as scratch:
         base = prepare(Path(scratch) / "base", "minilm-l6", split=chosen.split)
@@ -100,7 +114,15 @@ def main() -> None:
         )  # fmt: skip
     rows = summary(study)
     for model, row in sorted(rows.items(), key=lambda item: item[1]["accuracy"]):
-        shown = ("accuracy", "accuracy_error", "retrieval", "top2", "forgetting", "backward_transfer", "passes")
+        shown = (
+            "accuracy",
+            "accuracy_error",
+            "retrieval",
+            "top2",
+            "forgetting",
+            "backward_transfer",
+            "passes",
+        )
         print(f"{model:24}", {key: round(row[key], 4) for key in shown})
     print("forward transfer:", study.forward_transfer)
     print("recommended:", recommended(study))
@@ -112,7 +134,11 @@ def main() -> None:
         "jobs": chosen.jobs,
         **dataclasses.asdict(study),
     }
-    record.write(f"study_{chosen.name or chosen.data}", figures, threads=max(1, torch.get_num_threads() // chosen.jobs))
+    record.write(
+        f"study_{chosen.name or chosen.data}",
+        figures,
+        threads=max(1, torch.get_num_threads() // chosen.jobs),
+    )
 
 
 if __name__ == "__main__":

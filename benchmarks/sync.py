@@ -1,7 +1,9 @@
-"""What syncing costs: bytes a device fetches, and time, with ten thousand and a hundred thousand tasks in the catalogue.
+"""What syncing costs: bytes a device fetches, and time, with ten thousand and a hundred thousand
+tasks in the catalogue.
 
-Entries are as CLINC150's tasks would have (fifteen labels of its own, drawn anew for each task); files are made up, since
-nothing here depends on what they mean: no generation is probed. Everything is read from a folder, and counted.
+Entries are as CLINC150's tasks would have (fifteen labels of its own, drawn anew for each task);
+files are made up, since nothing here depends on what they mean: no generation is probed. Everything
+is read from a folder, and counted.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ class Catalogue:
         self.repository = Repository.create(folder / "repo", self.keys, NOW)
         files = {part: f"backbone {part}".encode() for part in ("trunk", "tail", "tokenizer")}
         refs = {part: reference(data) for part, data in files.items()}
-        slots = tuple(Slot(f"l{block}.{part}", 384, 1152) for block in (4, 5) for part in ("qkv", "fc1"))
+        slots = tuple(
+            Slot(f"l{block}.{part}", 384, 1152) for block in (4, 5) for part in ("qkv", "fc1")
+        )
         backbone = Backbone("minilm-l6", "0" * 64, "int8-row", 6, 4, 384, 256, slots, **refs)
         self.base = backbone.digest
         self.entries = [Entry("backbone", backbone.name, self.keys.site, 1, (), backbone)]
@@ -83,19 +87,31 @@ class Catalogue:
         self.time += timedelta(minutes=1)
         before = self.entries if self.index else []
         added = new if self.index else self.entries
-        self.index, blocks = appended(self.index, "stable", before, added, looks=(1.25, 0.5), now=self.time)
+        self.index, blocks = appended(
+            self.index, "stable", before, added, looks=(1.25, 0.5), now=self.time
+        )
         self.entries = [*self.entries, *new]
         self.repository.commit(self.keys, self.index, {**objects, **blocks}, self.time)
 
     def task(self, number: int) -> tuple[Entry, dict[str, bytes]]:
         """One more task, and its files."""
         name = f"task-{number:06d}"
-        classes = tuple(sorted(f"{label} {number}" for label in self.rng.choice(self.labels, 15, replace=False)))
+        classes = tuple(
+            sorted(f"{label} {number}" for label in self.rng.choice(self.labels, 15, replace=False))
+        )
         size = {part: 64 if self.small else size for part, size in PARTS.items()}
         files = {part: self.rng.bytes(size[part]) for part in PARTS}
         refs = {part: reference(data) for part, data in files.items()}
         errors = int(self.rng.integers(0, 9))
-        certificate = Certificate(300, errors, float(self.rng.uniform(0, 0.1)), 0.05, number + 1, "task-000000", errors // 2)
+        certificate = Certificate(
+            300,
+            errors,
+            float(self.rng.uniform(0, 0.1)),
+            0.05,
+            number + 1,
+            "task-000000",
+            errors // 2,
+        )
         made = Task(name, classes, 8, float(self.rng.normal(100, 10)), 0.05, certificate, **refs)
         entry = Entry("task", name, self.keys.site, number + 2, (), Taught(made, self.base))
         return entry, {refs[part].sha256: data for part, data in files.items()}
@@ -108,7 +124,9 @@ class Catalogue:
     def device(self, folder: Path) -> Store:
         """A new store that trusts this repository."""
         store = Store.create(folder, "stable")
-        Trust.begin(folder / "trust", (self.repository.folder / "metadata" / "1.root.json").read_bytes())
+        Trust.begin(
+            folder / "trust", (self.repository.folder / "metadata" / "1.root.json").read_bytes()
+        )
         return store
 
 
@@ -144,18 +162,26 @@ def metadata_bytes(
         ends = [begin, *(end for _, end in polls)]
         idle = polls[0][0]
         found[str(size)] = {
-            "bytes_per_added_task": {"median": float(np.median(costs)), "max": max(costs), "n": adds},
+            "bytes_per_added_task": {
+                "median": float(np.median(costs)),
+                "max": max(costs),
+                "n": adds,
+            },
             "catch_up_from_before_bytes": sum(first.bytes.values()),
             "poll_bytes": sum(idle.bytes.values()),
             "poll_requests": idle.requests,
-            "poll_ms": record.quantiles([1e3 * (stop - start) for start, stop in itertools.pairwise(ends)]),
+            "poll_ms": record.quantiles(
+                [1e3 * (stop - start) for start, stop in itertools.pairwise(ends)]
+            ),
         }
         print(size, found[str(size)], flush=True)
     return found, catalogue, store
 
 
 def one_task(folder: Path, labels: Sequence[str]) -> dict[str, object]:
-    """One task of 150 kB onto a device that has ten, all in; and how much of a cut download is kept."""
+    """One task of 150 kB onto a device that has ten, all in; and how much of a cut download is
+    kept.
+    """
     catalogue = Catalogue(folder, labels, small=False)
     for number in range(10):
         catalogue.commit(*_one(catalogue, number))
@@ -164,7 +190,11 @@ def one_task(folder: Path, labels: Sequence[str]) -> dict[str, object]:
     catalogue.commit(*_one(catalogue, 10))
     source = Counting(catalogue.repository.folder)
     sync(store, source, now=lambda: catalogue.time, probing=trust_all)
-    return {"task_bytes": sum(PARTS.values()), "fetched_bytes": sum(source.bytes.values()), "requests": source.requests}
+    return {
+        "task_bytes": sum(PARTS.values()),
+        "fetched_bytes": sum(source.bytes.values()),
+        "requests": source.requests,
+    }
 
 
 def many_tasks(folder: Path, labels: Sequence[str], tasks: int) -> dict[str, object]:
@@ -172,9 +202,14 @@ def many_tasks(folder: Path, labels: Sequence[str], tasks: int) -> dict[str, obj
     catalogue = Catalogue(folder, labels, small=False)
     store = catalogue.device(folder / "device")
     made = [catalogue.task(number) for number in range(tasks)]
-    catalogue.commit([entry for entry, _ in made], {name: data for _, files in made for name, data in files.items()})
+    catalogue.commit(
+        [entry for entry, _ in made],
+        {name: data for _, files in made for name, data in files.items()},
+    )
     begin = time.perf_counter()
-    done = sync(store, Folder(catalogue.repository.folder), now=lambda: catalogue.time, probing=trust_all)
+    done = sync(
+        store, Folder(catalogue.repository.folder), now=lambda: catalogue.time, probing=trust_all
+    )
     seconds = time.perf_counter() - begin
     size = sum(path.stat().st_size for path in store.objects.iterdir())
     begin = time.perf_counter()
@@ -186,7 +221,12 @@ def many_tasks(folder: Path, labels: Sequence[str], tasks: int) -> dict[str, obj
             file.flush()
             subprocess.os.fsync(file.fileno())
     floor = time.perf_counter() - begin
-    return {"tasks": len(done.added), "bytes": size, "seconds": seconds, "copy_and_fsync_seconds": floor}
+    return {
+        "tasks": len(done.added),
+        "bytes": size,
+        "seconds": seconds,
+        "copy_and_fsync_seconds": floor,
+    }
 
 
 def nothing_new(folder: Path, labels: Sequence[str], tasks: int) -> dict[str, object]:
@@ -194,11 +234,19 @@ def nothing_new(folder: Path, labels: Sequence[str], tasks: int) -> dict[str, ob
     catalogue = Catalogue(folder, labels, small=True)
     store = catalogue.device(folder / "device")
     made = [catalogue.task(number) for number in range(tasks)]
-    catalogue.commit([entry for entry, _ in made], {name: data for _, files in made for name, data in files.items()})
+    catalogue.commit(
+        [entry for entry, _ in made],
+        {name: data for _, files in made for name, data in files.items()},
+    )
     times = []
     for _ in range(14):
         begin = time.perf_counter()
-        sync(store, Folder(catalogue.repository.folder), now=lambda: catalogue.time, probing=trust_all)
+        sync(
+            store,
+            Folder(catalogue.repository.folder),
+            now=lambda: catalogue.time,
+            probing=trust_all,
+        )
         times.append(1e3 * (time.perf_counter() - begin))
     return {"tasks": tasks, "ms": record.quantiles(times[2:])}
 
@@ -231,7 +279,9 @@ print(*times)
 
 
 def poll_ms(store: Store, catalogue: Catalogue, kind: str) -> dict[str, float]:
-    """A poll with nothing new in a process of its own, with the library's signatures or, as on devices, with pure Python's."""
+    """A poll with nothing new in a process of its own, with the library's signatures or, as on
+    devices, with pure Python's.
+    """
     done = subprocess.run(
         [sys.executable, "-c", _POLL, str(store.folder), str(catalogue.repository.folder), kind, catalogue.time.isoformat()],
         capture_output=True, text=True, check=True,
@@ -255,7 +305,9 @@ def main() -> None:
         print(figures["thousand_tasks_from_a_folder"], flush=True)
         figures["nothing_new"] = nothing_new(root / "idle", labels, 10_000)
         print(figures["nothing_new"], flush=True)
-        found, catalogue, store = metadata_bytes(root / "log", labels, options.sizes[:1], options.adds)
+        found, catalogue, store = metadata_bytes(
+            root / "log", labels, options.sizes[:1], options.adds
+        )
         for kind in ("library", "pure"):
             found[str(options.sizes[0])][f"poll_ms_{kind}"] = poll_ms(store, catalogue, kind)  # type: ignore[index]
             print(kind, found[str(options.sizes[0])][f"poll_ms_{kind}"], flush=True)  # type: ignore[index]

@@ -1,8 +1,8 @@
 """cfedge: continually fine-tuned models on CPUs and edge boards. The device side's public names.
 
-Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of those names; nothing here does. `Engine`,
-`Prediction` and `Session` are imported when they are first asked for: `cfedge doctor` must start where ONNX Runtime cannot be
-imported.
+Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of those names; nothing
+here does. `Engine`, `Prediction` and `Session` are imported when they are first asked for: `cfedge
+doctor` must start where ONNX Runtime cannot be imported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CfedgeError", "Engine", "Prediction", "Session", "__version__"]
 
-_HOMES = {"Engine": "cfedge.runtime.engine", "Prediction": "cfedge.runtime.prediction", "Session": "cfedge.runtime.stream"}
+_HOMES = {
+    "Engine": "cfedge.runtime.engine",
+    "Prediction": "cfedge.runtime.prediction",
+    "Session": "cfedge.runtime.stream",
+}
 
 
 def __getattr__(name: str) -> Any:

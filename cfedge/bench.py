@@ -1,6 +1,8 @@
-"""Time a bundle on this machine, in processes of their own: cold start, latency of one text, peak memory, sizes.
+"""Time a bundle on this machine, in processes of their own: cold start, latency of one text, peak
+memory, sizes.
 
-The texts are the bundle's golden ones. Every child uses the same session settings as the engine (it is the engine).
+The texts are the bundle's golden ones. Every child uses the same session settings as the engine (it
+is the engine).
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ print(Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=limit).pr
 
 @dataclass(frozen=True)
 class Bench:
-    """One bundle on one machine; times in milliseconds, sizes in bytes; `adapters` after the timed calls."""
+    """One bundle on one machine; times in milliseconds, sizes in bytes; `adapters` after the timed
+    calls.
+    """
 
     machine: Machine
     threads: int
@@ -40,7 +44,14 @@ class Bench:
     task_bytes: dict[str, int]
 
 
-def measure(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int | None = None, cold_starts: int = 5) -> Bench:
+def measure(
+    path: Path,
+    *,
+    runs: int = 200,
+    threads: int = 1,
+    adapter_bytes: int | None = None,
+    cold_starts: int = 5,
+) -> Bench:
     """Measure the bundle, or what answers of the store, in `path`.
 
     Parameters
@@ -59,7 +70,9 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int
     warm = of_bundle(path, runs=runs, threads=threads, adapter_bytes=adapter_bytes)
     settings = [str(path), str(threads), json.dumps(adapter_bytes)]
     cold = []
-    for run in range(-1, cold_starts):  # the first answers the golden vectors, where that is still to be done
+    for run in range(
+        -1, cold_starts
+    ):  # the first answers the golden vectors, where that is still to be done
         start = time.perf_counter()
         child(_COLD, [*settings, texts[run % len(texts)]])
         cold.append(1e3 * (time.perf_counter() - start))
@@ -74,5 +87,8 @@ def measure(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int
         peak_rss_bytes=warm.peak_rss_bytes,
         adapters=warm.adapters,
         backbone_bytes=backbone.trunk.size + backbone.tail.size + backbone.tokenizer.size,
-        task_bytes={task.name: task.adapter.size + task.signature.size + task.golden.size for task in bundle.manifest.tasks},
+        task_bytes={
+            task.name: task.adapter.size + task.signature.size + task.golden.size
+            for task in bundle.manifest.tasks
+        },
     )

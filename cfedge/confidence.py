@@ -1,4 +1,5 @@
-"""Clopper-Pearson limits of an error rate, in plain Python: the workshop certifies with them, a device when tasks are added.
+"""Clopper-Pearson limits of an error rate, in plain Python: the workshop certifies with them, a
+device when tasks are added.
 
 What is counted, and how many limits must hold together, is for the callers.
 """
@@ -14,7 +15,8 @@ __all__ = ["lower_limit", "upper_limit"]
 
 @lru_cache(maxsize=4096)
 def upper_limit(errors: int, examples: int, alpha: float) -> float:
-    """Clopper-Pearson upper limit of an error rate: BetaInv(1 - alpha; errors + 1, examples - errors).
+    """Clopper-Pearson upper limit of an error rate: BetaInv(1 - alpha; errors + 1, examples -
+    errors).
 
     The true rate exceeds it in at most a share `alpha` of draws (Clopper and Pearson 1934).
     """
@@ -29,11 +31,17 @@ def lower_limit(errors: int, examples: int, alpha: float) -> float:
 
 
 def _at_most(errors: int, examples: int, rate: float) -> float:
-    """P(at most `errors` of `examples`) at an error rate in (0, 1): the binomial distribution, in logarithms."""
+    """P(at most `errors` of `examples`) at an error rate in (0, 1): the binomial distribution, in
+    logarithms.
+    """
     count = range(errors + 1)
     whole = math.lgamma(examples + 1)
     logs = [
-        whole - math.lgamma(k + 1) - math.lgamma(examples - k + 1) + k * math.log(rate) + (examples - k) * math.log1p(-rate)
+        whole
+        - math.lgamma(k + 1)
+        - math.lgamma(examples - k + 1)
+        + k * math.log(rate)
+        + (examples - k) * math.log1p(-rate)
         for k in count
     ]
     return math.fsum(map(math.exp, logs))

@@ -25,7 +25,8 @@
     ├── MachineError        13   this machine is not fit: cfedge doctor says why
     └── BudgetError         14   memory or time allowed is less than what answering takes here
 
-A message is one line: the thing, what was expected, what was found, the next step. Nothing half-written stays behind.
+A message is one line: the thing, what was expected, what was found, the next step. Nothing
+half-written stays behind.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ __all__ = [
 
 
 class CfedgeError(Exception):
-    """Root of all deliberate errors. What cannot be printed in one line (a file's name may hold anything) is escaped."""
+    """Root of all deliberate errors. What cannot be printed in one line (a file's name may hold
+    anything) is escaped.
+    """
 
     exit_code: ClassVar[int] = 1
 

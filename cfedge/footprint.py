@@ -1,7 +1,9 @@
-"""What answering takes: the time of one text and the peak memory of the process, each measured in a fresh child.
+"""What answering takes: the time of one text and the peak memory of the process, each measured in a
+fresh child.
 
-A child opens what a device would open, with nothing of the parent's in its memory, answers one text at a time and reports. Before
-that it answers a bundle's golden vectors, as a device does when it first opens one: its note that it did goes to a cache of its own.
+A child opens what a device would open, with nothing of the parent's in its memory, answers one text
+at a time and reports. Before that it answers a bundle's golden vectors, as a device does when it
+first opens one: its note that it did goes to a cache of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ from cfedge.errors import CfedgeError
 from cfedge.runtime.adapters import AdapterStats
 from cfedge.store import bundle_at
 
-__all__ = ["Footprint", "Quantiles", "child", "golden_texts", "of_backbone", "of_bundle", "quantiles"]
+__all__ = [
+    "Footprint",
+    "Quantiles",
+    "child",
+    "golden_texts",
+    "of_backbone",
+    "of_bundle",
+    "quantiles",
+]
 
 #: Answers before the clock counts.
 UNTIMED = 20
@@ -82,8 +92,11 @@ class Footprint:
     adapters: AdapterStats | None = None
 
 
-def of_bundle(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int | None = None) -> Footprint:
-    """Measure an engine on the bundle or store in `path`: `runs` timed answers to its golden texts in turn.
+def of_bundle(
+    path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int | None = None
+) -> Footprint:
+    """Measure an engine on the bundle or store in `path`: `runs` timed answers to its golden texts
+    in turn.
 
     Parameters
     ----------
@@ -99,9 +112,15 @@ def of_bundle(path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: i
 
 
 def of_backbone(
-    backbone: Backbone, files: Mapping[str, bytes], texts: Sequence[str], *, runs: int = 200, threads: int = 1
+    backbone: Backbone,
+    files: Mapping[str, bytes],
+    texts: Sequence[str],
+    *,
+    runs: int = 200,
+    threads: int = 1,
 ) -> Footprint:
-    """Measure a backbone alone: tokenizer, trunk, and tail with slots of rank 8; neither lookup nor heads.
+    """Measure a backbone alone: tokenizer, trunk, and tail with slots of rank 8; neither lookup nor
+    heads.
 
     Parameters
     ----------
@@ -116,7 +135,9 @@ def of_backbone(
     with tempfile.TemporaryDirectory(prefix="cfedge-backbone-") as scratch:
         for name in ("trunk.onnx", "tail.onnx", "tokenizer.json"):
             (Path(scratch) / name).write_bytes(files[name])
-        (Path(scratch) / "backbone.json").write_text(json.dumps(dataclasses.asdict(backbone)), encoding="utf-8")
+        (Path(scratch) / "backbone.json").write_text(
+            json.dumps(dataclasses.asdict(backbone)), encoding="utf-8"
+        )
         return _measured(_BACKBONE, Path(scratch), texts, runs, threads)
 
 
@@ -130,7 +151,12 @@ def golden_texts(bundle: Bundle) -> list[str]:
     return texts
 
 
-def child(code: str, arguments: Sequence[str], content: str = "", environment: Mapping[str, str] | None = None) -> str:
+def child(
+    code: str,
+    arguments: Sequence[str],
+    content: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Run Python code in a process of its own and return what it prints.
 
     Raises
@@ -144,24 +170,35 @@ def child(code: str, arguments: Sequence[str], content: str = "", environment: M
     )  # fmt: skip
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise CfedgeError(f"bench: expected a process that answers, found exit {done.returncode}: {last}")
+        raise CfedgeError(
+            f"bench: expected a process that answers, found exit {done.returncode}: {last}"
+        )
     return done.stdout
 
 
 def quantiles(times_ms: Sequence[float]) -> Quantiles:
     """Summarize."""
-    p50, p90, p99 = (float(value) for value in np.quantile(np.asarray(times_ms, np.float64), [0.5, 0.9, 0.99]))
+    p50, p90, p99 = (
+        float(value) for value in np.quantile(np.asarray(times_ms, np.float64), [0.5, 0.9, 0.99])
+    )
     return Quantiles(p50, p90, p99, len(times_ms))
 
 
 def _measured(
-    opening: str, path: Path, texts: Sequence[str], runs: int, threads: int, adapter_bytes: int | None = None
+    opening: str,
+    path: Path,
+    texts: Sequence[str],
+    runs: int,
+    threads: int,
+    adapter_bytes: int | None = None,
 ) -> Footprint:
     code = _ANSWER.replace("OPEN", opening.strip())
     with tempfile.TemporaryDirectory(prefix="cfedge-cache-") as cache:
         arguments = [str(path), str(threads), str(runs), str(UNTIMED), json.dumps(adapter_bytes)]
         found = json.loads(child(code, arguments, json.dumps(list(texts)), {"CFEDGE_CACHE": cache}))
     if found["rss"] is None:
-        raise CfedgeError("bench: expected a system that tells a process's peak memory, found none; measure it from outside")
+        raise CfedgeError(
+            "bench: expected a system that tells a process's peak memory, found none; measure it from outside"
+        )
     adapters = None if found["adapters"] is None else AdapterStats(**found["adapters"])
     return Footprint(threads, quantiles(found["ms"]), found["rss"], adapters)

@@ -1,4 +1,6 @@
-"""What a long step tells whoever waits: a title, a total, and steps done. Showing it is for the command line."""
+"""What a long step tells whoever waits: a title, a total, and steps done. Showing it is for the
+command line.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Write whole or not at all: files and folders appear under their name only when every byte is on the disk.
+"""Write whole or not at all: files and folders appear under their name only when every byte is on
+the disk.
 
-Rules: write beside the target under a temporary name, fsync, rename, fsync the folder. An interrupted or refused write
-leaves the old state and no temporary file; one that is killed leaves the old or the new state, and a temporary one beside it.
-What is written, and where, is for the callers to say. What only writers need is imported where they need it: engines import this
-module too, and start sooner.
+Rules: write beside the target under a temporary name, fsync, rename, fsync the folder. An
+interrupted or refused write leaves the old state and no temporary file; one that is killed leaves
+the old or the new state, and a temporary one beside it. What is written, and where, is for the
+callers to say. What only writers need is imported where they need it: engines import this module
+too, and start sooner.
 """
 
 from __future__ import annotations
@@ -73,7 +75,9 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
     import tempfile
 
     if os.path.lexists(target) and not replace:
-        raise StorageError(f"{target}: expected a name that is free, found something there; choose another name or remove it")
+        raise StorageError(
+            f"{target}: expected a name that is free, found something there; choose another name or remove it"
+        )
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -106,14 +110,20 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         import filelock
     except ImportError as error:
-        raise MissingExtraError(f"writing to {folder} needs filelock: pip install 'cfedge[sync]'") from error
+        raise MissingExtraError(
+            f"writing to {folder} needs filelock: pip install 'cfedge[sync]'"
+        ) from error
     lock = filelock.FileLock(folder / "lock", timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout as error:
-        raise StorageError(f"{folder}: expected no other writer, found one at work; try again when it is done") from error
+        raise StorageError(
+            f"{folder}: expected no other writer, found one at work; try again when it is done"
+        ) from error
     except OSError as error:
-        raise StorageError(f"{folder}: expected to write here, found {error.strerror or error}; check the disk") from error
+        raise StorageError(
+            f"{folder}: expected to write here, found {error.strerror or error}; check the disk"
+        ) from error
     try:
         yield
     finally:
@@ -134,10 +144,11 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _swap(new: Path, target: Path) -> None:
-    """Put `new` in the place of `target`, or leave `target`; where it cannot be moved back, it is kept and named.
+    """Put `new` in the place of `target`, or leave `target`; where it cannot be moved back, it is
+    kept and named.
 
-    In one step where the system has one; otherwise there is no `target` for an instant, and a process that is killed then leaves it
-    in a temporary folder beside.
+    In one step where the system has one; otherwise there is no `target` for an instant, and a
+    process that is killed then leaves it in a temporary folder beside.
     """
     import shutil
     import tempfile
@@ -160,10 +171,14 @@ def _swap(new: Path, target: Path) -> None:
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Let two folders take each other's name in one step, if the system can: Linux and macOS, on most file systems."""
+    """Let two folders take each other's name in one step, if the system can: Linux and macOS, on
+    most file systems.
+    """
     if other.is_symlink() or not other.is_dir():
         return False  # the temporary name would be left to what is no folder to delete
-    name, flags, flag = ("renamex_np", (), 2) if sys.platform == "darwin" else ("renameat2", (-100,), 2)
+    name, flags, flag = (
+        ("renamex_np", (), 2) if sys.platform == "darwin" else ("renameat2", (-100,), 2)
+    )
     try:
         call = getattr(ctypes.CDLL(None), name)
         return not call(*flags, os.fsencode(one), *flags, os.fsencode(other), flag)
@@ -172,7 +187,9 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def _sync_name(folder: Path) -> None:
-    """Make a rename durable as far as the disk allows: it is done and cannot be taken back, so a refusal is no failure."""
+    """Make a rename durable as far as the disk allows: it is done and cannot be taken back, so a
+    refusal is no failure.
+    """
     with contextlib.suppress(OSError):
         sync_folder(folder)
 

@@ -1,4 +1,6 @@
-"""The version, by itself: asking the installed package for it costs more than importing the rest of the device half."""
+"""The version, by itself: asking the installed package for it costs more than importing the rest of
+the device half.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Channels of small made-up files, for tests that need no encoder: what is fetched, kept and merged, not what it answers."""
+"""Channels of small made-up files, for tests that need no encoder: what is fetched, kept and
+merged, not what it answers.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +34,33 @@ def backbone(name: str = "tiny", size: int = 3000) -> tuple[Backbone, dict[str, 
     files = {part: content(f"{name}/{part}", size) for part in ("trunk", "tail", "tokenizer")}
     refs = {part: reference(data) for part, data in files.items()}
     record = Backbone(
-        name, "0" * 64, "int8-row", 6, 4, 8, 32, (Slot("l4.qkv", 8, 24),), refs["trunk"], refs["tail"], refs["tokenizer"]
+        name,
+        "0" * 64,
+        "int8-row",
+        6,
+        4,
+        8,
+        32,
+        (Slot("l4.qkv", 8, 24),),
+        refs["trunk"],
+        refs["tail"],
+        refs["tokenizer"],
     )
     return record, {refs[part].sha256: data for part, data in files.items()}
 
 
-def task(name: str, version: str = "1", size: int = 200, classes: Collection[str] | None = None) -> tuple[Task, dict[str, bytes]]:
+def task(
+    name: str, version: str = "1", size: int = 200, classes: Collection[str] | None = None
+) -> tuple[Task, dict[str, bytes]]:
     """A task of made-up files, and these by SHA-256; another `version` has other files."""
-    files = {part: content(f"{name}/{version}/{part}", size) for part in ("adapter", "signature", "golden")}
+    files = {
+        part: content(f"{name}/{version}/{part}", size)
+        for part in ("adapter", "signature", "golden")
+    }
     refs = {part: reference(data) for part, data in files.items()}
-    certificate = Certificate(held_out=100, errors=2, limit=0.1, alpha=0.05, tasks=1, rival=None, rival_errors=0)
+    certificate = Certificate(
+        held_out=100, errors=2, limit=0.1, alpha=0.05, tasks=1, rival=None, rival_errors=0
+    )
     made = Task(
         name,
         tuple(classes or (f"{name} a", f"{name} b")),
@@ -85,27 +104,57 @@ class Site:
         return self.repository.entries(index) if index else []
 
     def teach(
-        self, name: str, version: str = "1", *, share: float = 1.0, size: int = 200, classes: Collection[str] | None = None
+        self,
+        name: str,
+        version: str = "1",
+        *,
+        share: float = 1.0,
+        size: int = 200,
+        classes: Collection[str] | None = None,
     ) -> Entry:
         """Publish a task, in the place of what stands under its name."""
         made, files = task(name, version, size, classes)
         seen = view(self.entries())
         base = seen.backbone.body.digest  # type: ignore[union-attr]
-        return self.append("task", name, Taught(made, base), files, replaces=seen.standing.get(name, ()), share=share)
+        return self.append(
+            "task",
+            name,
+            Taught(made, base),
+            files,
+            replaces=seen.standing.get(name, ()),
+            share=share,
+        )
 
     def remove(self, name: str, *, erase: bool = False) -> Entry:
         """Publish a tombstone."""
-        return self.append("removed", name, Removed(erase), {}, replaces=view(self.entries()).standing[name])
+        return self.append(
+            "removed", name, Removed(erase), {}, replaces=view(self.entries()).standing[name]
+        )
 
     def append(
-        self, kind: str, name: str, body: Body, files: dict[str, bytes], *, replaces: Collection[Entry] = (), share: float = 1.0
+        self,
+        kind: str,
+        name: str,
+        body: Body,
+        files: dict[str, bytes],
+        *,
+        replaces: Collection[Entry] = (),
+        share: float = 1.0,
     ) -> Entry:
         """Append one entry and sign."""
         before = self.entries()
         clock = max((one.clock for one in before), default=0) + 1
-        entry = Entry(kind, name, self.name, clock, tuple(sorted(one.digest for one in replaces)), body)
+        entry = Entry(
+            kind, name, self.name, clock, tuple(sorted(one.digest for one in replaces)), body
+        )
         index, blocks = appended(
-            self.repository.index(self.channel), self.channel, before, [entry], looks=(1.0, 0.5), now=self.now, share=share
+            self.repository.index(self.channel),
+            self.channel,
+            before,
+            [entry],
+            looks=(1.0, 0.5),
+            now=self.now,
+            share=share,
         )
         self.repository.commit(self.keys, index, {**files, **blocks}, self.now)
         return entry

@@ -1,4 +1,6 @@
-"""A backbone small enough to export, train and attack in seconds, and what is made from it, once a session."""
+"""A backbone small enough to export, train and attack in seconds, and what is made from it, once a
+session.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,10 @@ def tiny_site(_tiny_site: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def clinc150() -> dict[str, object]:
     """CLINC150 as its source file holds it; skips where the data are not there."""
-    root = Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" / "data")) / "clinc150"
+    root = (
+        Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+        / "clinc150"
+    )
     if not (root / "data_full.json").is_file():
         pytest.skip(f"{root} is not there; set CFEDGE_DATA to the folder that holds clinc150/")
     return {

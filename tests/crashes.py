@@ -1,8 +1,10 @@
-"""Syncs that are recorded, and what must hold of a store however a power cut, a kill or a refused call leaves it.
+"""Syncs that are recorded, and what must hold of a store however a power cut, a kill or a refused
+call leaves it.
 
-Of any folder so left: it opens, or there is nothing in it; the generation to open is whole, and is the one from before or the one
-that came, as published; where it fails its starts, one that opened before answers; what was trusted is never gone back behind;
-and the next sync ends at the newest state, without a byte too many.
+Of any folder so left: it opens, or there is nothing in it; the generation to open is whole, and is
+the one from before or the one that came, as published; where it fails its starts, one that opened
+before answers; what was trusted is never gone back behind; and the next sync ends at the newest
+state, without a byte too many.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ CHANNEL = "stable"
 
 @dataclass(frozen=True)
 class Stage:
-    """A repository as it is at one time; `refused`: this machine does not take it, and `then` comes next."""
+    """A repository as it is at one time; `refused`: this machine does not take it, and `then` comes
+    next.
+    """
 
     repo: Path
     newest: str
@@ -111,7 +115,9 @@ class History:
         index = self.site.repository.index(CHANNEL)
         assert index is not None
         manifest = manifest_of(view(self.site.entries()), index)
-        stage = Stage(repo, hashlib.sha256(serialize(manifest)).hexdigest(), versions(repo), refused, then)
+        stage = Stage(
+            repo, hashlib.sha256(serialize(manifest)).hexdigest(), versions(repo), refused, then
+        )
         self.stages.append(stage)
         return stage
 
@@ -149,10 +155,19 @@ class History:
         self.record(lambda: begin(self.store, stage))
         self.mark(begun=True)
 
-    def sync(self, stage: Stage, *, opens: bool = True, erasing: bool = False, source: Callable[[Path], Source] = Folder) -> None:
+    def sync(
+        self,
+        stage: Stage,
+        *,
+        opens: bool = True,
+        erasing: bool = False,
+        source: Callable[[Path], Source] = Folder,
+    ) -> None:
         """Sync, and let an engine open what came."""
         self.mark(
-            stage=stage, erasing=erasing, answers=self.facts.answers | {stage.newest} if self.facts.answers else frozenset()
+            stage=stage,
+            erasing=erasing,
+            answers=self.facts.answers | {stage.newest} if self.facts.answers else frozenset(),
         )
         self.record(lambda: run(self.store, stage, source(stage.repo)))
         answers = self.facts.answers if stage.refused else frozenset({stage.newest})
@@ -179,7 +194,9 @@ class History:
         """Do something in a process that is killed at step `at`; False where it ends before."""
         read, write = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # other tests' threads: the child uses none of theirs
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # other tests' threads: the child uses none of theirs
             child = os.fork()
         if child == 0:
             os.close(read)
@@ -259,7 +276,14 @@ def run(store: Path, stage: Stage, source: Source | None = None) -> None:
 
     plan = Plan()
     try:
-        sync(Store(store), source or Folder(stage.repo), plan, now=lambda: NOW, probing=probing, wait=lambda seconds: None)
+        sync(
+            Store(store),
+            source or Folder(stage.repo),
+            plan,
+            now=lambda: NOW,
+            probing=probing,
+            wait=lambda seconds: None,
+        )
     except IncompatibleError:
         assert stage.refused
     else:
@@ -277,14 +301,19 @@ def versions(folder: Path) -> dict[str, int]:
 
 def trusted(store: Path) -> dict[str, int]:
     """Versions that a store trusts."""
-    return {path.stem: json.loads(path.read_bytes())["signed"]["version"] for path in (store / "trust").glob("*.json")}
+    return {
+        path.stem: json.loads(path.read_bytes())["signed"]["version"]
+        for path in (store / "trust").glob("*.json")
+    }
 
 
 # What must hold
 
 
 def fault(store: Path, facts: Facts) -> str:
-    """Say what is wrong with a store that was left so, empty where nothing is; the store is changed."""
+    """Say what is wrong with a store that was left so, empty where nothing is; the store is
+    changed.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)  # nothing here is cut off again
         try:
@@ -316,7 +345,10 @@ def check(store: Path, facts: Facts) -> None:
         run(store, stage)
         if stage.refused:
             assert before, "a first state is never refused here"
-            _check_answer(Store(store), replace(facts, answers=before - {stage.newest}, opening=facts.opening | before))
+            _check_answer(
+                Store(store),
+                replace(facts, answers=before - {stage.newest}, opening=facts.opening | before),
+            )
         else:
             _check_answer(Store(store), replace(facts, answers=frozenset({stage.newest})))
             assert trusted(store) == stage.trust, "the metadata are not the newest"
@@ -331,7 +363,9 @@ def _check_answer(store: Store, facts: Facts) -> None:
         return
     number = store.to_open()
     digest = _digest(store, number)
-    assert (number, digest) == (pointer.generation, pointer.manifest), "the pointer names another manifest"
+    assert (number, digest) == (pointer.generation, pointer.manifest), (
+        "the pointer names another manifest"
+    )
     assert not facts.answers or digest in facts.answers, "another generation answers"
     if digest in facts.opening:
         return
@@ -341,7 +375,9 @@ def _check_answer(store: Store, facts: Facts) -> None:
         trial = store.folder / "trials" / str(number)
         for _ in range(MAX_STARTS):
             store.trials.start(number)
-        assert _digest(store, store.to_open()) in facts.opening, "a generation that never opened is gone back to"
+        assert _digest(store, store.to_open()) in facts.opening, (
+            "a generation that never opened is gone back to"
+        )
         trial.write_bytes(b"")
 
 
@@ -352,12 +388,18 @@ def _digest(store: Store, number: int) -> str:
 def _check_tidy(store: Store) -> None:
     left = [path for path in store.folder.rglob("*") if ".cfedge-tmp-" in path.name]
     assert not left, f"left over: {left[0].relative_to(store.folder).parent}/"
-    needed = {ref.sha256 for number in store.generations() for ref in store.manifest(number).files().values()}
+    needed = {
+        ref.sha256
+        for number in store.generations()
+        for ref in store.manifest(number).files().values()
+    }
     assert {path.name for path in store.objects.iterdir()} == needed, "objects too many"
-    assert not (store.folder / "partial").exists() or not list((store.folder / "partial").iterdir()), "downloads too many"
-    assert {path.name for path in (store.folder / "trials").iterdir()} <= {str(one) for one in store.generations()}, (
-        "trials too many"
-    )
+    assert not (store.folder / "partial").exists() or not list(
+        (store.folder / "partial").iterdir()
+    ), "downloads too many"
+    assert {path.name for path in (store.folder / "trials").iterdir()} <= {
+        str(one) for one in store.generations()
+    }, "trials too many"
 
 
 # Histories
@@ -420,7 +462,9 @@ def cut_short(history: History) -> None:
 
 
 def unopened(history: History) -> None:
-    """Two syncs without an engine in between, and one that is killed by what came: the first generation answers."""
+    """Two syncs without an engine in between, and one that is killed by what came: the first
+    generation answers.
+    """
     _installed(history)
     history.site.teach("music")
     history.sync(history.publish(), opens=False)
@@ -494,7 +538,9 @@ class State:
         return hash(frozenset(self.what.items())), id(self.facts)
 
 
-def states(history: History, rng: random.Random, without: Collection[str] = (), most: int = 48) -> Iterator[State]:
+def states(
+    history: History, rng: random.Random, without: Collection[str] = (), most: int = 48
+) -> Iterator[State]:
     """Every state that a power cut may leave, each once; `without` the syncs of these labels."""
     model = pickle.loads(pickle.dumps(history.start))
     labels = sync_labels(history)
@@ -523,7 +569,14 @@ def sync_labels(history: History) -> dict[int, str]:
     nodes = history.now().nodes
     for position, op in enumerate(history.ops):
         if op.kind == "sync":
-            name = next((one.name for one in history.ops[position:] if one.kind == "rename" and one.path == op.path), op.path)
+            name = next(
+                (
+                    one.name
+                    for one in history.ops[position:]
+                    if one.kind == "rename" and one.path == op.path
+                ),
+                op.path,
+            )
             kind = "folder" if nodes[op.node].folder else "file"
             plain = re.sub(r"(?<=/)([0-9a-f]{64}|\d+)(?=$|\.)", "*", name.partition("/")[2])
             labels[position] = f"{kind} {plain or '.'}"
@@ -550,7 +603,8 @@ class Change:
     folder
         Empty.
     name
-        ``first``; ``update``: a task comes, one is learned anew, one goes; ``refused``: this machine does not take what comes.
+        ``first``; ``update``: a task comes, one is learned anew, one goes; ``refused``: this
+        machine does not take what comes.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -567,10 +621,17 @@ class Change:
             history.site.remove("weather")
             history.site.teach("music")
             good = history.publish()
-            self.stage = replace(good, refused=True, then=self._later(history)) if name == "refused" else good
+            self.stage = (
+                replace(good, refused=True, then=self._later(history))
+                if name == "refused"
+                else good
+            )
             before = replace(history.facts, stage=self.stage)
         self._start = tree(history.root)
-        self.failed = replace(before, answers=before.answers | {self.stage.newest} if before.answers else before.answers)
+        self.failed = replace(
+            before,
+            answers=before.answers | {self.stage.newest} if before.answers else before.answers,
+        )
         answers = before.answers if self.stage.refused else frozenset({self.stage.newest})
         self.done = replace(before, answers=answers, trust=self.stage.trust, begun=True)
         self.steps = self._steps()
@@ -579,7 +640,9 @@ class Change:
         """Kill it at step `at`, and say what is wrong with what is left."""
         root = self._build()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # other tests' threads: the child uses none of theirs
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # other tests' threads: the child uses none of theirs
             child = os.fork()
         if child == 0:
             try:
@@ -589,12 +652,18 @@ class Change:
                 os._exit(1)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         try:
-            return fault(root / "store", self.failed) if status == -signal.SIGKILL else f"exit status {status}"
+            return (
+                fault(root / "store", self.failed)
+                if status == -signal.SIGKILL
+                else f"exit status {status}"
+            )
         finally:
             shutil.rmtree(root)
 
     def refused(self, at: int, number: int, *, lasting: bool = False) -> str:
-        """Refuse step `at` with the error `number`, and say what is wrong with what is said or left."""
+        """Refuse step `at` with the error `number`, and say what is wrong with what is said or
+        left.
+        """
         root = self._build()
         try:
             try:

@@ -1,7 +1,9 @@
-"""A fleet of devices on one static server, through a rollout with a bad task in it. For tests/test_fleet.py and benchmarks/fleet.py.
+"""A fleet of devices on one static server, through a rollout with a bad task in it. For
+tests/test_fleet.py and benchmarks/fleet.py.
 
-Devices are stores of their own that sync with the real client over loopback; they try each generation in this process. The server
-cuts a share of its answers short. While they sync, watchers look, at every device in turn, at what would be opened.
+Devices are stores of their own that sync with the real client over loopback; they try each
+generation in this process. The server cuts a share of its answers short. While they sync, watchers
+look, at every device in turn, at what would be opened.
 """
 
 from __future__ import annotations
@@ -86,7 +88,11 @@ class Static(BaseHTTPRequestHandler):
 def serving(folder: Path, cut_share: float, seed: int) -> Iterator[tuple[str, Counter[str]]]:
     """Serve `folder` on a port of loopback."""
     counts: Counter[str] = Counter()
-    handler = type("Here", (Static,), {"folder": folder, "cut_share": cut_share, "rng": random.Random(seed), "requests": counts})
+    handler = type(
+        "Here",
+        (Static,),
+        {"folder": folder, "cut_share": cut_share, "rng": random.Random(seed), "requests": counts},
+    )
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -116,7 +122,9 @@ class Fleet:
     root: bytes
     devices: int
     rng: random.Random
-    good: dict[tuple[tuple[str, str], ...], list[tuple[str, str, float]]] = field(default_factory=dict)
+    good: dict[tuple[tuple[str, str], ...], list[tuple[str, str, float]]] = field(
+        default_factory=dict
+    )
     wrong: list[str] = field(default_factory=list)
     looks: int = 0
     opened: int = 0
@@ -125,7 +133,9 @@ class Fleet:
     retried: int = 0
 
     def __post_init__(self) -> None:
-        self.stores = [Store.create(self.folder / f"{number:03}", "stable") for number in range(self.devices)]
+        self.stores = [
+            Store.create(self.folder / f"{number:03}", "stable") for number in range(self.devices)
+        ]
         for store in self.stores:
             Trust.begin(store.folder / "trust", self.root)
         self._lock = threading.Lock()
@@ -158,7 +168,11 @@ class Fleet:
                 engine = Engine.open(self.stores[number].folder)
                 name = tuple((task.name, task.adapter.sha256) for task in engine.manifest.tasks)
                 right = name in self.good and _answers(engine) == self.good[name]
-            complaint = "" if right else f"device {number}: serves {[task for task, _ in found]}, or answers otherwise"
+            complaint = (
+                ""
+                if right
+                else f"device {number}: serves {[task for task, _ in found]}, or answers otherwise"
+            )
         except Exception as error:
             complaint = f"device {number}: {type(error).__name__}: {error}"
         with self._lock:
@@ -181,7 +195,13 @@ class Fleet:
         for _ in range(8):
             try:
                 source = Host(self.url)
-                sync(self.stores[number], source, now=lambda: NOW, probing=probe_here, wait=lambda seconds: None)
+                sync(
+                    self.stores[number],
+                    source,
+                    now=lambda: NOW,
+                    probing=probe_here,
+                    wait=lambda seconds: None,
+                )
                 break
             except IncompatibleError:
                 with self._lock:
@@ -214,9 +234,17 @@ class Fleet:
 
 
 def run(
-    folder: Path, bundle: Bundle, *, devices: int, cut_share: float = 0.02, workers: int = 8, seed: int = 0
+    folder: Path,
+    bundle: Bundle,
+    *,
+    devices: int,
+    cut_share: float = 0.02,
+    workers: int = 8,
+    seed: int = 0,
 ) -> dict[str, object]:
-    """First state -> a bad task for a quarter -> taken back -> a good state for half -> for all; return what was seen."""
+    """First state -> a bad task for a quarter -> taken back -> a good state for half -> for all;
+    return what was seen.
+    """
     rng = random.Random(seed)
     site, keys_folder, repo = folder / "site", folder / "site" / "keys", folder / "site" / "repo"
     new_site(site, "hq", bundle)
@@ -269,7 +297,9 @@ def run(
 
 
 def publish_bad(repo: Path, keys: Keys, bundle: Bundle, *, share: float) -> None:
-    """What no workshop that checks would publish: a task whose golden vectors say what no device answers."""
+    """What no workshop that checks would publish: a task whose golden vectors say what no device
+    answers.
+    """
     old = next(task for task in bundle.manifest.tasks if task.name == "colors")
     note = load_note(bundle[old.golden])
     labels = [next(label for label in old.classes if label != one) for one in note["labels"]]  # type: ignore[attr-defined]
@@ -281,10 +311,20 @@ def publish_bad(repo: Path, keys: Keys, bundle: Bundle, *, share: float) -> None
         assert index is not None
         log = repository.entries(index)
         standing = tuple(sorted(one.digest for one in view(log).standing["colors"]))
-        entry = Entry("task", "colors", keys.site, next_clock(log), standing, Taught(task, bundle.manifest.backbone.digest))
+        entry = Entry(
+            "task",
+            "colors",
+            keys.site,
+            next_clock(log),
+            standing,
+            Taught(task, bundle.manifest.backbone.digest),
+        )
         looks = (index.second_look, index.third_look)
         after, blocks = appended(index, "stable", log, [entry], looks=looks, now=NOW, share=share)
-        files = {ref.sha256: data if ref == task.golden else bundle.objects[ref.sha256] for ref in entry.files().values()}
+        files = {
+            ref.sha256: data if ref == task.golden else bundle.objects[ref.sha256]
+            for ref in entry.files().values()
+        }
         repository.commit(keys, after, {**files, **blocks}, NOW)
 
 

@@ -1,7 +1,9 @@
-"""Mutations of a manifest, of arrays and of a graph, given to what reads them: a clean error or success, whatever the bytes.
+"""Mutations of a manifest, of arrays and of a graph, given to what reads them: a clean error or
+success, whatever the bytes.
 
-``python tests/fuzz.py COUNT SEED`` tries COUNT of them in turn, under a limit of memory, and prints what came of them as JSON. A mutation
-follows from its seed and number alone: ``python tests/fuzz.py --show SEED NUMBER``.
+``python tests/fuzz.py COUNT SEED`` tries COUNT of them in turn, under a limit of memory, and prints
+what came of them as JSON. A mutation follows from its seed and number alone: ``python tests/fuzz.py
+--show SEED NUMBER``.
 """
 
 from __future__ import annotations
@@ -21,7 +23,16 @@ import numpy as np
 
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note, reference
 from cfedge.bundle.graph import check_graph
-from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, canonical_json, parse, serialize
+from cfedge.bundle.manifest import (
+    Backbone,
+    Certificate,
+    Manifest,
+    Slot,
+    Task,
+    canonical_json,
+    parse,
+    serialize,
+)
 from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
 from cfedge.lookup import VIEWS, Looks, Signature
@@ -42,12 +53,24 @@ def manifest() -> bytes:
     """Of two tasks."""
     file = reference(b"file")
     backbone = Backbone(
-        "tiny", "0" * 64, "int8-row", 3, 2, WIDTH, 16, (Slot("l2.o", 8, 8), Slot("l2.fc1", 8, 16)), file, file, file
+        "tiny",
+        "0" * 64,
+        "int8-row",
+        3,
+        2,
+        WIDTH,
+        16,
+        (Slot("l2.o", 8, 8), Slot("l2.fc1", 8, 16)),
+        file,
+        file,
+        file,
     )
     certificate = Certificate(12, 1, 0.34, 0.05, 2, "doors", 1)
     lights = Task("lights", ("on", "off"), 2, 2.5, 0.05, certificate, file, file, file)
     doors = Task("doors", ("open", "shut", "ajar"), 2, -2.5, 0.05, certificate, file, file, file)
-    return serialize(Manifest(backbone, (lights, doors), second_look=1.5, versions={"numpy": "2.0.0"}))
+    return serialize(
+        Manifest(backbone, (lights, doors), second_look=1.5, versions={"numpy": "2.0.0"})
+    )
 
 
 def signature() -> bytes:
@@ -56,15 +79,24 @@ def signature() -> bytes:
 
     def half(clusters: int, width: int) -> Signature:
         counts = np.array([3, 4, 5, 6] if clusters == 4 else [7, 5, 6], np.int64)
-        means, factor = from_first(rng.normal(size=(clusters, width))), on_grid(rng.normal(size=(2, width)))
+        means, factor = (
+            from_first(rng.normal(size=(clusters, width))),
+            on_grid(rng.normal(size=(2, width))),
+        )
         return Signature(counts, means, factor, np.ones(width, np.float32), 3.5)
 
-    return dump_arrays(Looks(half(4, VIEWS * WIDTH), np.array([0, 0, 1, 2]), 2.5, half(3, WIDTH)).arrays())
+    return dump_arrays(
+        Looks(half(4, VIEWS * WIDTH), np.array([0, 0, 1, 2]), 2.5, half(3, WIDTH)).arrays()
+    )
 
 
 def golden() -> bytes:
     """Of three texts."""
-    note = {"texts": ["one", "two", "three"], "labels": ["on", "off", "on"], "tasks": ["lights"] * 3}
+    note = {
+        "texts": ["one", "two", "three"],
+        "labels": ["on", "off", "on"],
+        "tasks": ["lights"] * 3,
+    }
     return dump_arrays({"embeddings": np.ones((3, WIDTH), np.float16)}, note)
 
 
@@ -117,7 +149,22 @@ def of_bytes(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
         elif kind == 6:
             changed[at:at] = changed[at : at + size] * rng.choice((1, 2, 50))
         else:
-            number = rng.choice((0, 1, 127, 128, 255, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63, 2**64 - 1))
+            number = rng.choice(
+                (
+                    0,
+                    1,
+                    127,
+                    128,
+                    255,
+                    2**16 - 1,
+                    2**31 - 1,
+                    2**31,
+                    2**32 - 1,
+                    2**62,
+                    2**63,
+                    2**64 - 1,
+                )
+            )
             changed[at : at + 8] = number.to_bytes(8, rng.choice(("little", "big")))
     return bytes(changed)
 
@@ -130,7 +177,10 @@ def of_json(value: Any, rng: random.Random) -> Any:
         if kind == 0:
             return {name: one for name, one in value.items() if name != key}
         if kind == 1:
-            return {**value, rng.choice(("extra", "", "sha256", "__metadata__", key + " ")): rng.choice(ODD)}
+            return {
+                **value,
+                rng.choice(("extra", "", "sha256", "__metadata__", key + " ")): rng.choice(ODD),
+            }
         if kind == 2:
             return {**value, key: value[rng.choice(sorted(value))]}
         return {**value, key: of_json(value[key], rng)}
@@ -142,8 +192,15 @@ def of_json(value: Any, rng: random.Random) -> Any:
         if kind == 1:
             return value[:at] + [value[at]] * rng.choice((2, 3, 400)) + value[at + 1 :]
         return [*value[:at], of_json(value[at], rng), *value[at + 1 :]]
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**64 and rng.random() < 0.5:
-        return rng.choice((value + 1, value - 1, -value, value * 2, value / 2, value * 10**9, float(value)))
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 2**64
+        and rng.random() < 0.5
+    ):
+        return rng.choice(
+            (value + 1, value - 1, -value, value * 2, value / 2, value * 10**9, float(value))
+        )
     if isinstance(value, str) and rng.random() < 0.3:
         return rng.choice((value[:-1], value + value, value.upper(), value + "\x00", value[::-1]))
     deep: Any = rng.choice(ODD)
@@ -155,7 +212,9 @@ def of_json(value: Any, rng: random.Random) -> Any:
 def written(value: Any, rng: random.Random) -> bytes:
     """As JSON, canonical mostly; with a key twice, NaN or escapes sometimes."""
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=rng.random() < 0.05)
+        text = json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=rng.random() < 0.05
+        )
     except (ValueError, RecursionError):  # too deep, or an integer of too many digits
         return b"[" * 5000
     kind = rng.randrange(40)
@@ -198,7 +257,11 @@ def of_arrays(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
         header = written(fields, rng)
     if rng.random() < 0.4:
         rest = of_bytes(rest, rng, others)
-    stated = len(header) if rng.random() < 0.9 else rng.choice((0, 1, len(header) - 1, len(data), 10**8, 2**31, 2**63, 2**64 - 1))
+    stated = (
+        len(header)
+        if rng.random() < 0.9
+        else rng.choice((0, 1, len(header) - 1, len(data), 10**8, 2**31, 2**63, 2**64 - 1))
+    )
     return stated.to_bytes(8, "little") + header + rest
 
 
@@ -228,7 +291,9 @@ def mutation(seed: int, number: int) -> tuple[str, bytes]:
 
 
 def outcome(name: str, data: bytes) -> str:
-    """Accepted, or the error; "wrong: ..." where that is none of cfedge's, or not one line with a next step."""
+    """Accepted, or the error; "wrong: ..." where that is none of cfedge's, or not one line with a
+    next step.
+    """
     try:
         TARGETS[name].read(data)
     except CfedgeError as error:
@@ -252,7 +317,9 @@ def limit_memory() -> None:
 def peak_bytes() -> int:
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def fuzz(count: int, seed: int) -> dict[str, Any]:

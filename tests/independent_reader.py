@@ -1,4 +1,5 @@
-"""A second reader of bundles, written from docs/format.md alone: it imports nothing of cfedge. python independent_reader.py BUNDLE TEXT...
+"""A second reader of bundles, written from docs/format.md alone: it imports nothing of cfedge.
+python independent_reader.py BUNDLE TEXT...
 
 Letters: D width, K clusters, R rank.
 """
@@ -34,7 +35,9 @@ def expect(condition: bool, what: str) -> None:
 
 
 def canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -50,24 +53,35 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The section "Reading", in its order."""
     data = (folder / "manifest.json").read_bytes()
     expect(len(data) <= 64 << 20, "manifest too long")
-    manifest = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+    manifest = json.loads(
+        data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
+    )
     expect(manifest.get("schema") == 1, "schema")
     body = {name: value for name, value in manifest.items() if name != "sha256"}
     expect(hashlib.sha256(canonical(body)).hexdigest() == manifest["sha256"], "manifest: SHA-256")
     expect(canonical(manifest) == data, "manifest: not canonical")
-    parts = [("manifest", manifest), ("backbone", manifest["backbone"]), *(("task", task) for task in manifest["tasks"])]
+    parts = [
+        ("manifest", manifest),
+        ("backbone", manifest["backbone"]),
+        *(("task", task) for task in manifest["tasks"]),
+    ]
     for kind, one in parts:
         expect(set(one) == set(MEMBERS[kind].split()), f"members of {kind}")
     expect(manifest["lookup"] == "class-clusters", "lookup")
     refs = [manifest["backbone"][role] for role in ("trunk", "tail", "tokenizer")]
-    refs += [task[role] for task in manifest["tasks"] for role in ("adapter", "signature", "golden")]
+    refs += [
+        task[role] for task in manifest["tasks"] for role in ("adapter", "signature", "golden")
+    ]
     objects = {}
     for ref in refs:
         content = (folder / "objects" / ref["sha256"]).read_bytes()
         expect(len(content) == ref["size"], f"length of {ref['sha256']}")
         expect(hashlib.sha256(content).hexdigest() == ref["sha256"], f"SHA-256 of {ref['sha256']}")
         objects[ref["sha256"]] = content
-    expect({path.name for path in (folder / "objects").iterdir()} == set(objects), "a file that nothing names")
+    expect(
+        {path.name for path in (folder / "objects").iterdir()} == set(objects),
+        "a file that nothing names",
+    )
     return manifest, objects
 
 
@@ -81,10 +95,14 @@ def unpacked(signature: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Means and factor as numbers."""
     width, rows = len(signature["diagonal"]), {}
     for name in ("origin", "means", "factor"):
-        bits = np.unpackbits(signature[name], axis=2, bitorder="little")[:, :, :width].astype(np.int64)
+        bits = np.unpackbits(signature[name], axis=2, bitorder="little")[:, :, :width].astype(
+            np.int64
+        )
         weights = 2 ** np.arange(len(bits))
         weights[-1] *= -1  # two's complement
-        rows[name] = np.tensordot(weights, bits, 1) * signature[f"{name}_scale"][:, None].astype(np.float64)
+        rows[name] = np.tensordot(weights, bits, 1) * signature[f"{name}_scale"][:, None].astype(
+            np.float64
+        )
     return {**signature, "means": rows["origin"] + rows["means"], "factor": rows["factor"]}
 
 
@@ -107,7 +125,10 @@ class Look:
         counts = np.concatenate([task["counts"] for task in tasks]).astype(np.float64)
         means = np.concatenate([task["means"] for task in tasks]).astype(np.float64)
         self.owner = np.repeat(np.arange(len(tasks)), [len(task["counts"]) for task in tasks])
-        scatter = sum(task["factor"].astype(np.float64).T @ task["factor"].astype(np.float64) for task in tasks)
+        scatter = sum(
+            task["factor"].astype(np.float64).T @ task["factor"].astype(np.float64)
+            for task in tasks
+        )
         scatter = scatter + np.diag(sum(task["diagonal"].astype(np.float64) for task in tasks))
         n, width = counts.sum(), means.shape[1]
         s, t = scatter / n, np.trace(scatter) / n / width
@@ -115,7 +136,9 @@ class Look:
         between = square - width * t**2
         if t > 0:
             q = sum(float(task["quartic"][0]) for task in tasks)
-            intensity = min(1.0, 4 * max(0.0, q / n - square) / (n * between)) if between > 0 else 1.0
+            intensity = (
+                min(1.0, 4 * max(0.0, q / n - square) / (n * between)) if between > 0 else 1.0
+            )
             s = (1 - intensity) * s + (intensity + 1e-6) * t * np.eye(width)
         else:
             s = np.eye(width)
@@ -143,27 +166,58 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.manifest, objects = read(folder)
         self.backbone = self.manifest["backbone"]
-        decisive = {key: value for key, value in self.backbone.items() if key not in ("name", "source_sha256")}
+        decisive = {
+            key: value
+            for key, value in self.backbone.items()
+            if key not in ("name", "source_sha256")
+        }
         digest = hashlib.sha256(canonical(decisive)).hexdigest()
-        self.tokenizer = Tokenizer.from_str(objects[self.backbone["tokenizer"]["sha256"]].decode("utf-8"))
+        self.tokenizer = Tokenizer.from_str(
+            objects[self.backbone["tokenizer"]["sha256"]].decode("utf-8")
+        )
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(self.backbone["max_tokens"])
-        self.trunk, self.tail = (session(objects[self.backbone[part]["sha256"]]) for part in ("trunk", "tail"))
+        self.trunk, self.tail = (
+            session(objects[self.backbone[part]["sha256"]]) for part in ("trunk", "tail")
+        )
         self.tasks = sorted(self.manifest["tasks"], key=lambda task: task["name"])
         self.adapters, looks = [], []
         for task in self.tasks:
             adapter = session(objects[task["adapter"]["sha256"]])
-            stated = {"cfedge.base": digest, "cfedge.task": task["name"], "cfedge.rank": str(task["rank"])}
-            expect(adapter.get_modelmeta().custom_metadata_map == stated, "another backbone's or task's adapter")
-            self.adapters.append(dict(zip([one.name for one in adapter.get_outputs()], adapter.run(None, {}), strict=True)))
+            stated = {
+                "cfedge.base": digest,
+                "cfedge.task": task["name"],
+                "cfedge.rank": str(task["rank"]),
+            }
+            expect(
+                adapter.get_modelmeta().custom_metadata_map == stated,
+                "another backbone's or task's adapter",
+            )
+            self.adapters.append(
+                dict(
+                    zip(
+                        [one.name for one in adapter.get_outputs()],
+                        adapter.run(None, {}),
+                        strict=True,
+                    )
+                )
+            )
             expect(self.adapters[-1]["exit.best"][0] >= 0, "exit.best")
             arrays = safetensors.numpy.load(objects[task["signature"]["sha256"]])
             fine, behind = (
-                unpacked({name.removeprefix(look): array for name, array in arrays.items() if name.startswith(look)})
+                unpacked(
+                    {
+                        name.removeprefix(look): array
+                        for name, array in arrays.items()
+                        if name.startswith(look)
+                    }
+                )
                 for look in ("trunk.", "tail.")
             )
             looks.append((first_look(fine, self.backbone["width"]), fine, behind))
-        self.first, self.second, self.third = (Look([task[depth] for task in looks]) for depth in range(3))
+        self.first, self.second, self.third = (
+            Look([task[depth] for task in looks]) for depth in range(3)
+        )
         self.nothing = {
             f"{side}.{slot['name']}": np.zeros((1, slot["rows"], 0) if side == "a" else (1, 0, slot["columns"]), np.float32)
             for slot in self.backbone["slots"] for side in "ab"
@@ -173,7 +227,12 @@ class Reader:
         ids = np.array([self.tokenizer.encode(text).ids], np.int64)
         hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
         first, distances = self.first(features[0][: self.backbone["width"]])
-        order, scores, looks, columns = np.argsort(-first, kind="stable"), first, 1, self.first.u.shape[1]
+        order, scores, looks, columns = (
+            np.argsort(-first, kind="stable"),
+            first,
+            1,
+            self.first.u.shape[1],
+        )
         if self._thin(scores, "second_look"):
             scores = np.full(len(first), -np.inf)
             near = order[:CANDIDATES]

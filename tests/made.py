@@ -1,13 +1,20 @@
-"""Texts of a few words, and an encoder and a workspace that learn them in seconds: for fixtures and tests alike."""
+"""Texts of a few words, and an encoder and a workspace that learn them in seconds: for fixtures and
+tests alike.
+"""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
 
-#: Words by label: two tasks of three classes each and one of two, all of them in the tiny tokenizer.
+#: Words by label: two tasks of three classes each and one of two, all of them in the tiny
+#: tokenizer.
 WORDS = {
-    "colors": {"red": "crimson scarlet ruby", "green": "emerald lime olive", "blue": "navy azure cobalt"},
+    "colors": {
+        "red": "crimson scarlet ruby",
+        "green": "emerald lime olive",
+        "blue": "navy azure cobalt",
+    },
     "animals": {"cat": "kitten tabby purr", "dog": "puppy hound bark", "bird": "sparrow wing nest"},
     "food": {"soup": "broth ladle bowl", "cake": "icing sponge slice"},
 }
@@ -29,7 +36,9 @@ def make_texts(task: str, count: int, seed: int) -> list[tuple[str, str]]:
 
 
 def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
-    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+    path.write_text(
+        "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8"
+    )
     return path
 
 
@@ -40,17 +49,30 @@ def make_encoder(folder: Path) -> Path:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     words = sorted(
-        {word for classes in WORDS.values() for label, more in classes.items() for word in [label, *more.split()]} | set(FILLERS)
+        {
+            word
+            for classes in WORDS.values()
+            for label, more in classes.items()
+            for word in [label, *more.split()]
+        }
+        | set(FILLERS)
     )
-    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    vocabulary = {
+        word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])
+    }
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+        single="[CLS] $A [SEP]",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
     )
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        pad_token="[PAD]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
     ).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
@@ -67,9 +89,16 @@ def make_workspace(encoder: Path, root: Path) -> Path:
     from cfedge.train.learner import Settings, learn
     from cfedge_export.prepare import prepare
 
-    workspace = prepare(root / "ws", "local", folder=encoder, split=2, parts=("qkv", "o", "fc1", "fc2"))
+    workspace = prepare(
+        root / "ws", "local", folder=encoder, split=2, parts=("qkv", "o", "fc1", "fc2")
+    )
     for task in ("colors", "animals"):
         data = write_csv(root / f"{task}.csv", make_texts(task, 24, seed=0))
-        learn(workspace, task, load_file(data), settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
+        learn(
+            workspace,
+            task,
+            load_file(data),
+            settings=Settings(rank=2, epochs=2, min_steps=60, threads=1),
+        )
         data.unlink()
     return root / "ws"

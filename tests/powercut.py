@@ -1,8 +1,10 @@
-"""A power cut, made of a recording: what changed a folder is noted as it happens, and replayed as a disk may have kept it.
+"""A power cut, made of a recording: what changed a folder is noted as it happens, and replayed as a
+disk may have kept it.
 
-The model is the weakest that POSIX allows. Bytes of a file are safe once that file was synced, names once the folder that holds
-them was. Until then each file and each name is on its own: the bytes may be those of before, all, half of them, or zeros of the
-right length; a name may be what it was at any time since, whatever became of other names, also of the other one of a rename.
+The model is the weakest that POSIX allows. Bytes of a file are safe once that file was synced,
+names once the folder that holds them was. Until then each file and each name is on its own: the
+bytes may be those of before, all, half of them, or zeros of the right length; a name may be what it
+was at any time since, whatever became of other names, also of the other one of a rename.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ Tree = dict[str, bytes | None]
 
 @dataclass(frozen=True)
 class Op:
-    """One change, on paths below the root; `name` is where a rename ends, `node` which file or folder it is about."""
+    """One change, on paths below the root; `name` is where a rename ends, `node` which file or
+    folder it is about.
+    """
 
     kind: str
     path: str
@@ -41,7 +45,9 @@ class Op:
 
 @dataclass
 class _Node:
-    """A file's contents, or a folder's names with what they were, since it was last synced; the last is what a program reads."""
+    """A file's contents, or a folder's names with what they were, since it was last synced; the
+    last is what a program reads.
+    """
 
     folder: bool
     data: list[bytes] = field(default_factory=lambda: [b""])
@@ -106,7 +112,9 @@ class Model:
         return found
 
     def cuts(self, rng: random.Random, most: int = 48) -> Iterator[Tree]:
-        """What a power cut may leave: every combination up to `most`, otherwise the extremes, each alone, and draws."""
+        """What a power cut may leave: every combination up to `most`, otherwise the extremes, each
+        alone, and draws.
+        """
         items: list[tuple[tuple[int, str | None], list[Any]]] = []
         for number, node in enumerate(self.nodes):
             found: list[tuple[tuple[int, str | None], list[Any]]] = [
@@ -146,13 +154,16 @@ def _options(values: list[Any]) -> list[Any]:
 
 
 def _contents(data: list[bytes]) -> list[bytes]:
-    """What a file may hold: what was safe, nothing, half of it, zeros, what it held in between, all of it."""
+    """What a file may hold: what was safe, nothing, half of it, zeros, what it held in between, all
+    of it.
+    """
     last = data[-1]
     return _options([data[0], b"", last[: len(last) // 2], bytes(len(last)), *data])
 
 
 class Disk:
-    """The real disk below `root`, noting what changes it; each change, and each opening, is a step that can be refused.
+    """The real disk below `root`, noting what changes it; each change, and each opening, is a step
+    that can be refused.
 
     Parameters
     ----------
@@ -165,7 +176,10 @@ class Disk:
     """
 
     def __init__(
-        self, root: Path, model: Model | None = None, on_step: Callable[[str, str], None] = lambda kind, path: None
+        self,
+        root: Path,
+        model: Model | None = None,
+        on_step: Callable[[str, str], None] = lambda kind, path: None,
     ) -> None:
         self.root = root.absolute()
         self.model = model or Model(tree(root))
@@ -185,13 +199,23 @@ class Disk:
         for name in ("symlink", "link", "truncate", "ftruncate"):
             self._patch.setattr(os, name, _never)
         self._patch.setattr(os, "chmod", self._chmod(os.chmod))
-        for name, fake in (("open", self._os_open), ("write", self._os_write), ("fsync", self._fsync), ("mkdir", self._mkdir)):
+        for name, fake in (
+            ("open", self._os_open),
+            ("write", self._os_write),
+            ("fsync", self._fsync),
+            ("mkdir", self._mkdir),
+        ):
             self._patch.setattr(os, name, fake)
         self._patch.setattr(io, "open", self._io_open)
         self._patch.setattr(builtins, "open", self._io_open)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._patch.undo()
 
     def note(self, op: Op) -> None:
@@ -209,7 +233,11 @@ class Disk:
         if not isinstance(path, str | os.PathLike):
             return None
         whole = Path(os.path.normpath(os.path.abspath(path)))  # noqa: PTH100 - Path.absolute keeps ..
-        return whole.relative_to(self.root).as_posix().removeprefix(".") if whole.is_relative_to(self.root) else None
+        return (
+            whole.relative_to(self.root).as_posix().removeprefix(".")
+            if whole.is_relative_to(self.root)
+            else None
+        )
 
     def _os_open(self, path: Any, flags: int, *rest: Any, **more: Any) -> int:
         below = self._below(path)
@@ -305,7 +333,12 @@ class Disk:
                 self.step("open", self._below(file) or "")
             return self._open(file, mode, buffering, encoding, errors, newline, closefd, opener)
         else:
-            flags = {"w": os.O_CREAT | os.O_TRUNC, "a": os.O_CREAT | os.O_APPEND, "x": os.O_CREAT | os.O_EXCL, "r": 0}
+            flags = {
+                "w": os.O_CREAT | os.O_TRUNC,
+                "a": os.O_CREAT | os.O_APPEND,
+                "x": os.O_CREAT | os.O_EXCL,
+                "r": 0,
+            }
             kind = os.O_RDWR if "+" in mode else os.O_WRONLY
             handle = self._os_open(file, kind | flags[mode[0]], 0o666)
         raw = _Raw(self, handle, self._handles[handle], mode)
@@ -345,7 +378,10 @@ def _never(*rest: Any, **more: Any) -> None:
 
 def tree(root: Path) -> Tree:
     """All that is below `root`."""
-    return {path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else None for path in sorted(root.rglob("*"))}
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in sorted(root.rglob("*"))
+    }
 
 
 def build(root: Path, what: Tree) -> None:

@@ -1,7 +1,8 @@
-"""A process that the kernel kills where it reaches for the network or changes a file: also native code that Python cannot watch.
+"""A process that the kernel kills where it reaches for the network or changes a file: also native
+code that Python cannot watch.
 
-A filter of seccomp (man 2 seccomp) holds for the process, its threads and its children, and cannot be taken off. It needs no
-privileges. Numbers of system calls are those of asm/unistd.h.
+A filter of seccomp (man 2 seccomp) holds for the process, its threads and its children, and cannot
+be taken off. It needs no privileges. Numbers of system calls are those of asm/unistd.h.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import platform
 import struct
 import sys
 
-#: Of each machine its AUDIT_ARCH, calls by name, and the position of the flags in each call that opens.
+#: Of each machine its AUDIT_ARCH, calls by name, and the position of the flags in each call that
+#: opens.
 _CALLS: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
@@ -45,14 +47,28 @@ _NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 38, 22, 2
 
 def supported() -> bool:
     """Whether there is such a filter here."""
-    return sys.platform == "linux" and platform.machine() in _CALLS and sys.byteorder == "little" and sys.maxsize > 2**32
+    return (
+        sys.platform == "linux"
+        and platform.machine() in _CALLS
+        and sys.byteorder == "little"
+        and sys.maxsize > 2**32
+    )
 
 
 def forbid(*, sockets: bool, changes: bool) -> None:
-    """Let the kernel kill this process where it connects or sends; also where it makes a socket, and where it changes a file."""
+    """Let the kernel kill this process where it connects or sends; also where it makes a socket,
+    and where it changes a file.
+    """
     arch, numbers, opening = _CALLS[platform.machine()]
-    kinds = {name for name in numbers if name in SENDING or (sockets if name in SOCKETS else changes)}
-    program = [(_LOAD, 0, 0, _ARCH), (_JUMP_EQUAL, 1, 0, arch), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NR)]
+    kinds = {
+        name for name in numbers if name in SENDING or (sockets if name in SOCKETS else changes)
+    }
+    program = [
+        (_LOAD, 0, 0, _ARCH),
+        (_JUMP_EQUAL, 1, 0, arch),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NR),
+    ]
     for name in sorted(kinds - opening.keys()):
         program += [(_JUMP_EQUAL, 0, 1, numbers[name]), (_RETURN, 0, 0, _KILL)]
     for name in sorted(kinds & opening.keys()):
@@ -64,8 +80,13 @@ def forbid(*, sockets: bool, changes: bool) -> None:
     program.append((_RETURN, 0, 0, _ALLOW))
     code = b"".join(struct.pack("<HBBI", *one) for one in program)
     held = ctypes.create_string_buffer(code, len(code))
-    whole = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(program), ctypes.addressof(held)), 16)
+    whole = ctypes.create_string_buffer(
+        struct.pack("<HxxxxxxQ", len(program), ctypes.addressof(held)), 16
+    )
     call = ctypes.CDLL(None, use_errno=True).prctl
-    for arguments in ((_NO_NEW_PRIVILEGES, 1, 0, 0, 0), (_SECCOMP, _FILTER, ctypes.addressof(whole), 0, 0)):
+    for arguments in (
+        (_NO_NEW_PRIVILEGES, 1, 0, 0, 0),
+        (_SECCOMP, _FILTER, ctypes.addressof(whole), 0, 0),
+    ):
         if call(*(ctypes.c_ulong(one) for one in arguments)):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -1,4 +1,6 @@
-"""The import table of the design, held by the sources themselves, and the device half run where the workshop's is barred."""
+"""The import table of the design, held by the sources themselves, and the device half run where the
+workshop's is barred.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,13 @@ ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = [
     ("cfedge.errors", "cfedge.progress", "cfedge.version"),
-    ("cfedge.storage", "cfedge.lookup", "cfedge.device", "cfedge.bundle.manifest", "cfedge.confidence"),
+    (
+        "cfedge.storage",
+        "cfedge.lookup",
+        "cfedge.device",
+        "cfedge.bundle.manifest",
+        "cfedge.confidence",
+    ),
     ("cfedge.bundle.files", "cfedge.bundle", "cfedge.catalogue"),
     ("cfedge.store",),
     ("cfedge.runtime",),
@@ -28,8 +36,28 @@ LAYERS = [
     ("cfedge.cli",),
 ]
 WORKSHOP = ("cfedge.train", "cfedge.study", "cfedge_export")
-HEAVY = {"torch", "sklearn", "scipy", "onnx", "optimum", "transformers", "datasets", "peft", "huggingface_hub", "filelock"}
-DEVICE_PACKAGES = {"numpy", "onnxruntime", "tokenizers", "safetensors", "typer", "rich", "tomli", "tomllib"}
+HEAVY = {
+    "torch",
+    "sklearn",
+    "scipy",
+    "onnx",
+    "optimum",
+    "transformers",
+    "datasets",
+    "peft",
+    "huggingface_hub",
+    "filelock",
+}
+DEVICE_PACKAGES = {
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+    "safetensors",
+    "typer",
+    "rich",
+    "tomli",
+    "tomllib",
+}
 #: What one room of the device half may need beside them: its extra is named where it is missing.
 EXTRAS = {
     "cfedge.storage": {"filelock"},
@@ -42,7 +70,10 @@ EXTRAS = {
 
 def _modules() -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder, package in ((ROOT / "cfedge", "cfedge"), (ROOT / "export" / "cfedge_export", "cfedge_export")):
+    for folder, package in (
+        (ROOT / "cfedge", "cfedge"),
+        (ROOT / "export" / "cfedge_export", "cfedge_export"),
+    ):
         for path in sorted(folder.rglob("*.py")):
             parts = path.relative_to(folder).with_suffix("").parts
             found[".".join([package, *(part for part in parts if part != "__init__")])] = path
@@ -61,7 +92,11 @@ def _imports(path: Path, *, top_level_only: bool = False) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names if f"{node.module}.{alias.name}" in MODULES}
+            found |= {
+                f"{node.module}.{alias.name}"
+                for alias in node.names
+                if f"{node.module}.{alias.name}" in MODULES
+            }
     return found
 
 
@@ -80,15 +115,26 @@ def _layer(module: str) -> int:
 
 
 def _extras(module: str) -> set[str]:
-    return set().union(*(packages for room, packages in EXTRAS.items() if f"{module}.".startswith(f"{room}.")))
+    return set().union(
+        *(packages for room, packages in EXTRAS.items() if f"{module}.".startswith(f"{room}."))
+    )
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module: str) -> None:
     own = _layer(module)
-    inside = {name for name in _imports(MODULES[module]) if name.partition(".")[0] in ("cfedge", "cfedge_export")}
-    # `from cfedge import Engine` inside a function of a lower layer's child process is text, not an import of the module.
-    upward = {name for name in inside if _layer(name if name in MODULES else name.rpartition(".")[0]) > own}
+    inside = {
+        name
+        for name in _imports(MODULES[module])
+        if name.partition(".")[0] in ("cfedge", "cfedge_export")
+    }
+    # `from cfedge import Engine` inside a function of a lower layer's child process is text, not an
+    # import of the module.
+    upward = {
+        name
+        for name in inside
+        if _layer(name if name in MODULES else name.rpartition(".")[0]) > own
+    }
     allowed = {"cfedge.cli.demo": set(), "cfedge.demo": set()}.get(module, set())
     assert upward - allowed == set(), f"{module} imports upwards: {sorted(upward)}"
 
@@ -132,17 +178,25 @@ from cfedge import Engine
 Engine.open(sys.argv[1]).predict(["crimson please"])
 print(json.dumps(sorted(sys.modules)))
 """
-#: What writers, provers, syncs, profiles and commands need, and an engine that opens what has passed does not (cold-start.md).
+#: What writers, provers, syncs, profiles and commands need, and an engine that opens what has
+#: passed does not (cold-start.md).
 LATER = {
     "cfedge.cli", "cfedge.device.board", "cfedge.device.profile", "importlib.metadata", "numpy.ma", "rich", "secrets", "shutil",
     "subprocess", "tempfile", "tomllib", "typer",
 }  # fmt: skip
 
 
-def test_an_engine_that_has_passed_here_opens_without_what_it_does_not_need(tiny_bundle: Path) -> None:
+def test_an_engine_that_has_passed_here_opens_without_what_it_does_not_need(
+    tiny_bundle: Path,
+) -> None:
     found = []
     for _ in range(2):  # the first one starts a child
-        done = subprocess.run([sys.executable, "-c", _OPENED, str(tiny_bundle)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", _OPENED, str(tiny_bundle)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         found = json.loads(done.stdout)
     assert set(found) & LATER == set()
 
@@ -161,7 +215,12 @@ except ImportError:
 
 
 def test_the_device_half_predicts_where_the_workshop_cannot_be_imported(tiny_bundle: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", _BARRED, str(tiny_bundle)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _BARRED, str(tiny_bundle)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() in ("animals", "colors")
 
 

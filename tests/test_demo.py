@@ -25,7 +25,9 @@ def _plain(text: str) -> str:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_task_has_enough_intents_and_utterances(task: str) -> None:
-    counts = {split: Counter(row["label"] for row in _rows(task, split)) for split in ("train", "test")}
+    counts = {
+        split: Counter(row["label"] for row in _rows(task, split)) for split in ("train", "test")
+    }
     assert 5 <= len(counts["train"]) <= 6
     assert set(counts["train"]) == set(counts["test"])
     assert min(counts["train"].values()) >= 30
@@ -33,7 +35,12 @@ def test_each_task_has_enough_intents_and_utterances(task: str) -> None:
 
 
 def test_no_utterance_occurs_twice_and_no_label_in_two_tasks() -> None:
-    texts = [_plain(row["text"]) for task in TASKS for split in ("train", "test") for row in _rows(task, split)]
+    texts = [
+        _plain(row["text"])
+        for task in TASKS
+        for split in ("train", "test")
+        for row in _rows(task, split)
+    ]
     texts += [_plain(text) for text, _ in strangers()]
     assert [text for text, count in Counter(texts).items() if count > 1] == []
     labels = [label for task in TASKS for label in {row["label"] for row in _rows(task, "train")}]
@@ -66,7 +73,15 @@ def test_the_demo_learns_exports_and_answers_without_torch(tmp_path: Path) -> No
         find("minilm-l6")
     except BackboneError as error:
         pytest.skip(str(error))
-    command = [sys.executable, "-c", "from cfedge.cli import main; main()", "demo", "--out", str(tmp_path / "out"), "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from cfedge.cli import main; main()",
+        "demo",
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -74,7 +89,9 @@ def test_the_demo_learns_exports_and_answers_without_torch(tmp_path: Path) -> No
     assert found["retrieval"] > 0.85
     assert found["last_accuracy"] > 0.7
     assert (
-        found["retrieval"] + found["known"] - 1 - 1e-9 <= found["last_accuracy"] <= min(found["retrieval"], found["known"]) + 1e-9
+        found["retrieval"] + found["known"] - 1 - 1e-9
+        <= found["last_accuracy"]
+        <= min(found["retrieval"], found["known"]) + 1e-9
     )
     assert found["unknown_auroc"] > 0.8
     assert abs(sum(row["accuracy_float"] - row["accuracy_int8"] for row in found["tasks"])) < 0.15

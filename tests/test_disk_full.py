@@ -1,4 +1,6 @@
-"""A disk that is full, or breaks, loses nothing: the workspace keeps its tasks, the bundle is whole or absent."""
+"""A disk that is full, or breaks, loses nothing: the workspace keeps its tasks, the bundle is whole
+or absent.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of 
 
 def renamed(task: LearnedTask, name: str) -> LearnedTask:
     classes = tuple(f"{name} {label}" for label in task.record.classes)
-    return dataclasses.replace(task, record=dataclasses.replace(task.record, name=name, classes=classes))
+    return dataclasses.replace(
+        task, record=dataclasses.replace(task.record, name=name, classes=classes)
+    )
 
 
 def put_new(folder: Path) -> None:
@@ -44,7 +48,10 @@ def put_new(folder: Path) -> None:
 def put_other(folder: Path) -> None:
     workspace = Workspace(folder)
     task = workspace.task("colors")
-    workspace.put(dataclasses.replace(task, adapter={name: -array for name, array in task.adapter.items()}), replace=True)
+    workspace.put(
+        dataclasses.replace(task, adapter={name: -array for name, array in task.adapter.items()}),
+        replace=True,
+    )
 
 
 def put_same(folder: Path) -> None:
@@ -83,12 +90,20 @@ def kept(folder: Path) -> dict[str, bytes | None]:
     return {
         "workspace.json": (folder / "workspace.json").read_bytes(),
         **tree(folder / "backbone"),
-        **{f"{name}/{path}": data for name, inner in tasks.items() for path, data in tree(folder / "tasks" / inner).items()},
+        **{
+            f"{name}/{path}": data
+            for name, inner in tasks.items()
+            for path, data in tree(folder / "tasks" / inner).items()
+        },
     }
 
 
-def after(source: Path, copy: Path, change: Callable[[Path], None]) -> tuple[dict[str, bytes | None], tuple[str, ...]]:
-    """What `change` makes of a copy of the workspace `source` where nothing is refused, and its calls."""
+def after(
+    source: Path, copy: Path, change: Callable[[Path], None]
+) -> tuple[dict[str, bytes | None], tuple[str, ...]]:
+    """What `change` makes of a copy of the workspace `source` where nothing is refused, and its
+    calls.
+    """
     shutil.copytree(source, copy)
     with Disk(copy) as disk:
         change(copy)
@@ -97,10 +112,18 @@ def after(source: Path, copy: Path, change: Callable[[Path], None]) -> tuple[dic
 
 def last_rename(calls: tuple[str, ...]) -> int:
     """Position, from 1, of the call that makes the change visible."""
-    return max(position for position, call in enumerate(calls, start=1) if call in ("replace", "exchange"))
+    return max(
+        position for position, call in enumerate(calls, start=1) if call in ("replace", "exchange")
+    )
 
 
-def check_change(source: Path, copy: Path, change: Callable[[Path], None], wanted: dict[str, bytes | None], disk: Disk) -> None:
+def check_change(
+    source: Path,
+    copy: Path,
+    change: Callable[[Path], None],
+    wanted: dict[str, bytes | None],
+    disk: Disk,
+) -> None:
     """`change` a copy of `source` on a full disk: nothing is lost, and it works when there is room."""
     shutil.copytree(source, copy)
     old = kept(copy)
@@ -132,16 +155,23 @@ def test_a_change_refused_up_to_its_last_rename_keeps_every_task(
     wanted, calls = after(tiny_workspace, tmp_path / "clean", CHANGES[name])
     for at in range(1, last_rename(calls) + 1):
         copy = tmp_path / f"{at}"
-        check_change(tiny_workspace, copy, CHANGES[name], wanted, Disk(copy, at, error, lasting=lasting))
+        check_change(
+            tiny_workspace, copy, CHANGES[name], wanted, Disk(copy, at, error, lasting=lasting)
+        )
         shutil.rmtree(copy)
 
 
 @once_and_lasting
-def test_a_task_whose_index_is_refused_leaves_no_folder(tiny_workspace: Path, tmp_path: Path, lasting: bool) -> None:
+def test_a_task_whose_index_is_refused_leaves_no_folder(
+    tiny_workspace: Path, tmp_path: Path, lasting: bool
+) -> None:
     _, calls = after(tiny_workspace, tmp_path / "clean", put_new)
     old = tree(tiny_workspace, ".lock")
     for at in range(last_rename(calls) - 6, last_rename(calls) + 1):
-        with Disk(tiny_workspace, at, lasting=lasting), pytest.raises(StorageError, match=r"workspace\.json"):
+        with (
+            Disk(tiny_workspace, at, lasting=lasting),
+            pytest.raises(StorageError, match=r"workspace\.json"),
+        ):
             put_new(tiny_workspace)
         assert tree(tiny_workspace, ".lock") == old
 
@@ -154,7 +184,9 @@ def test_a_change_whose_rename_cannot_be_synced_keeps_every_task(
     wanted, calls = after(tiny_workspace, tmp_path / "clean", CHANGES[name])
     for at in range(last_rename(calls) + 1, len(calls) + 1):
         copy = tmp_path / f"{at}"
-        check_change(tiny_workspace, copy, CHANGES[name], wanted, Disk(copy, at, errno.EIO, lasting=lasting))
+        check_change(
+            tiny_workspace, copy, CHANGES[name], wanted, Disk(copy, at, errno.EIO, lasting=lasting)
+        )
 
 
 @once_and_lasting
@@ -195,7 +227,9 @@ def export_to(target: Path, source: Path, *, replace: bool = False) -> None:
 
 
 def check_export(source: Path, target: Path, disk: Disk, *, replace: bool) -> None:
-    """Export a workspace of one task to `target` on a full disk: the target is as it was, and it works when there is room."""
+    """Export a workspace of one task to `target` on a full disk: the target is as it was, and it
+    works when there is room.
+    """
     old = tree(target.parent)
     try:
         with disk:
@@ -220,7 +254,10 @@ def test_an_export_to_a_full_disk_leaves_nothing(tiny_workspace: Path, tmp_path:
     last = last_rename(tuple(disk.calls))
     shutil.rmtree(out / "bundle")
     for at in (2, 4, 5, 10, 2 * last // 3, last - 1):
-        with Disk(out, at, lasting=at % 2 == 0), pytest.raises(StorageError, match="No space left on device"):
+        with (
+            Disk(out, at, lasting=at % 2 == 0),
+            pytest.raises(StorageError, match="No space left on device"),
+        ):
             export_to(out / "bundle", tiny_workspace)
         assert tree(out) == {}
     check_export(tiny_workspace, out / "bundle", Disk(out, last), replace=False)
@@ -238,7 +275,9 @@ def test_an_export_to_a_full_disk_leaves_nothing(tiny_workspace: Path, tmp_path:
         pytest.param(-2),
     ],
 )
-def test_a_refused_replacing_export_leaves_the_old_bundle(tiny_workspace: Path, tiny_bundle: Path, back: int) -> None:
+def test_a_refused_replacing_export_leaves_the_old_bundle(
+    tiny_workspace: Path, tiny_bundle: Path, back: int
+) -> None:
     remove(tiny_workspace)
     out = tiny_bundle.parent / "out"
     target = out / "bundle"
@@ -247,7 +286,9 @@ def test_a_refused_replacing_export_leaves_the_old_bundle(tiny_workspace: Path, 
         export_to(target, tiny_workspace, replace=True)
     shutil.rmtree(target)
     shutil.copytree(tiny_bundle, target)
-    check_export(tiny_workspace, target, Disk(out, last_rename(tuple(disk.calls)) - back), replace=True)
+    check_export(
+        tiny_workspace, target, Disk(out, last_rename(tuple(disk.calls)) - back), replace=True
+    )
 
 
 # A real one
@@ -257,12 +298,16 @@ def test_a_refused_replacing_export_leaves_the_old_bundle(tiny_workspace: Path, 
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB and 120 names; skips where it cannot be mounted."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs Linux and root; the refused calls above stand in for it")
+        pytest.skip(
+            "mounting a small disk needs Linux and root; the refused calls above stand in for it"
+        )
     folder = tmp_path / "disk"
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", "size=1m,nr_inodes=120", "cfedge-test"]
     try:
-        mounted = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True, check=False)
+        mounted = subprocess.run(
+            ["mount", *options, str(folder)], capture_output=True, text=True, check=False
+        )
     except OSError as error:
         pytest.skip(f"mount: {error}; the refused calls above stand in for it")
     if mounted.returncode:
@@ -289,8 +334,12 @@ def fill(disk: Path, free: int, kind: str) -> None:
         assert os.statvfs(disk).f_favail == free
 
 
-def until_it_fits(disk: Path, kind: str, step: int, attempt: Callable[[], None], check: Callable[[], None]) -> int:
-    """`attempt` with more and more room, from none; `check` after each failure. Returns how many attempts failed."""
+def until_it_fits(
+    disk: Path, kind: str, step: int, attempt: Callable[[], None], check: Callable[[], None]
+) -> int:
+    """`attempt` with more and more room, from none; `check` after each failure. Returns how many
+    attempts failed.
+    """
     for failures in range(200):
         fill(disk, failures * step, kind)
         try:
@@ -307,7 +356,11 @@ def until_it_fits(disk: Path, kind: str, step: int, attempt: Callable[[], None],
 @pytest.mark.parametrize("kind", ["pages", "names"])
 @pytest.mark.parametrize("change", [put_new, put_other, put_same, learn_food])
 def test_a_real_full_disk_keeps_every_task(
-    tiny_workspace: Path, small_disk: Path, tmp_path: Path, change: Callable[[Path], None], kind: str
+    tiny_workspace: Path,
+    small_disk: Path,
+    tmp_path: Path,
+    change: Callable[[Path], None],
+    kind: str,
 ) -> None:
     wanted, _ = after(tiny_workspace, tmp_path / "clean", change)
     folder = small_disk / "ws"
@@ -318,12 +371,16 @@ def test_a_real_full_disk_keeps_every_task(
         assert kept(folder) == old
         assert not temporary(small_disk)
 
-    failures = until_it_fits(small_disk, kind, 1 if change is not learn_food else 3, lambda: change(folder), check)
+    failures = until_it_fits(
+        small_disk, kind, 1 if change is not learn_food else 3, lambda: change(folder), check
+    )
     assert failures >= 1
     assert tree(folder, ".lock") == wanted
 
 
-def test_removing_a_task_makes_room_on_a_real_full_disk(tiny_workspace: Path, small_disk: Path) -> None:
+def test_removing_a_task_makes_room_on_a_real_full_disk(
+    tiny_workspace: Path, small_disk: Path
+) -> None:
     folder = small_disk / "ws"
     shutil.copytree(tiny_workspace, folder)
     old = kept(folder)
@@ -353,6 +410,15 @@ def test_an_export_to_a_real_full_disk_leaves_what_was_there(
         assert tree(target.parent) == old
 
     step = 10 if kind == "pages" else 3
-    assert until_it_fits(small_disk, kind, step, lambda: export_to(target, tiny_workspace, replace=replace), check) >= 3
+    assert (
+        until_it_fits(
+            small_disk,
+            kind,
+            step,
+            lambda: export_to(target, tiny_workspace, replace=replace),
+            check,
+        )
+        >= 3
+    )
     assert [task.name for task in read(target).manifest.tasks] == ["animals"]
     assert not temporary(small_disk)

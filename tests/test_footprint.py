@@ -23,19 +23,26 @@ def test_a_bundle_is_measured_in_a_process_that_holds_nothing_of_the_parents(
     assert found.latency_ms.n == 30
     assert 0 < found.latency_ms.p50 <= found.latency_ms.p90 <= found.latency_ms.p99
     assert 20_000_000 < found.peak_rss_bytes < held.nbytes
-    assert not (tmp_path / "cache").exists()  # the golden vectors are answered each time, as on a device that first opens it
+    assert not (
+        tmp_path / "cache"
+    ).exists()  # the golden vectors are answered each time, as on a device that first opens it
 
 
 def test_a_backbone_is_measured_without_any_task(tiny_workspace: Path, tiny_bundle: Path) -> None:
     workspace = Workspace(tiny_workspace)
-    files = {name: workspace.backbone_file(name) for name in ("trunk.onnx", "tail.onnx", "tokenizer.json")}
+    files = {
+        name: workspace.backbone_file(name)
+        for name in ("trunk.onnx", "tail.onnx", "tokenizer.json")
+    }
     found = of_backbone(workspace.backbone, files, golden_texts(read(tiny_bundle))[:3], runs=10)
     assert found.latency_ms.n == 10
     assert found.peak_rss_bytes > 20_000_000
 
 
 def test_a_child_that_fails_is_one_line_with_its_last_words(tiny_bundle: Path) -> None:
-    with pytest.raises(CfedgeError, match="expected a process that answers, found exit 1: SystemError: lost"):
+    with pytest.raises(
+        CfedgeError, match="expected a process that answers, found exit 1: SystemError: lost"
+    ):
         child("raise SystemError('lost')", [])
     (tiny_bundle / "objects").rename(tiny_bundle / "gone")
     with pytest.raises(CfedgeError):

@@ -1,4 +1,6 @@
-"""docs/format.md is enough to read a bundle: a reader written from it, without cfedge, answers as the engine does."""
+"""docs/format.md is enough to read a bundle: a reader written from it, without cfedge, answers as
+the engine does.
+"""
 
 from __future__ import annotations
 
@@ -36,22 +38,29 @@ def _margin(folder: Path, share: float) -> float:
 
 def test_it_ends_early_where_the_engine_does(tiny_bundle: Path) -> None:
     margins = {"exit.margin": np.array([0.4], np.float32), "exit.best": np.array([3], np.float32)}
-    bundle = with_adapters(read(_with_looks(tiny_bundle, 1.0, 0.5)), lambda arrays: {**arrays, **margins})
+    bundle = with_adapters(
+        read(_with_looks(tiny_bundle, 1.0, 0.5)), lambda arrays: {**arrays, **margins}
+    )
     write(bundle, tiny_bundle, replace=True)
     reader, answers = Reader(tiny_bundle), Engine(read(tiny_bundle)).predict(TEXTS)
     for text, expected in zip(TEXTS, answers, strict=True):
         found = reader.answer(text)
         exact = ("task", "label", "looks", "early_exit", "unknown")
-        assert {key: found[key] for key in exact} == {key: getattr(expected, key) for key in exact}, text
+        assert {key: found[key] for key in exact} == {
+            key: getattr(expected, key) for key in exact
+        }, text
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
         assert found["novelty"] == pytest.approx(expected.novelty, rel=1e-3, abs=1e-2)
     assert len({one.early_exit for one in answers}) == 2
 
 
 @pytest.mark.parametrize(
-    ("second", "third", "looks"), [(0.0, 0.0, {1}), (1e9, 0.0, {2}), (1e9, 1e9, {3}), (None, None, {1, 2, 3})]
+    ("second", "third", "looks"),
+    [(0.0, 0.0, {1}), (1e9, 0.0, {2}), (1e9, 1e9, {3}), (None, None, {1, 2, 3})],
 )
-def test_it_answers_as_the_engine_does(tiny_bundle: Path, second: float | None, third: float | None, looks: set[int]) -> None:
+def test_it_answers_as_the_engine_does(
+    tiny_bundle: Path, second: float | None, third: float | None, looks: set[int]
+) -> None:
     if second is None or third is None:  # margins that some inputs fall below and some do not
         second = _margin(_with_looks(tiny_bundle, 0.0, 0.0), 0.7)
         third = _margin(_with_looks(tiny_bundle, 1e9, 0.0), 0.3)
@@ -60,7 +69,9 @@ def test_it_answers_as_the_engine_does(tiny_bundle: Path, second: float | None, 
     for text, expected in zip(TEXTS, Engine(read(folder)).predict(TEXTS), strict=True):
         found = reader.answer(text)
         exact = ("task", "label", "looks", "unknown")
-        assert {key: found[key] for key in exact} == {key: getattr(expected, key) for key in exact}, text
+        assert {key: found[key] for key in exact} == {
+            key: getattr(expected, key) for key in exact
+        }, text
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
         assert found["distance"] == pytest.approx(expected.distance, rel=1e-3, abs=1e-3)
         assert found["novelty"] == pytest.approx(expected.novelty, rel=1e-3, abs=1e-2)

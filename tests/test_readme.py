@@ -17,7 +17,10 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def test_figures_are_those_of_the_committed_results() -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "readme.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "benchmarks" / "readme.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -55,5 +58,9 @@ def test_no_document_has_a_place_left_open() -> None:
 
 
 def test_no_document_names_a_path_of_one_machine() -> None:
-    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks" / "results").glob("*.json")]:
+    for path in [
+        ROOT / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks" / "results").glob("*.json"),
+    ]:
         assert not re.search(r"/(?:work|root|home|tmp)/", path.read_text("utf-8")), path

@@ -21,13 +21,18 @@ _SERVER = {"cfedge_body_bytes"}
 
 
 def test_every_limit_is_listed_with_its_value() -> None:
-    listed = {name: float(value.replace(",", "")) for name, value in re.findall(r"^\| `(\w+)`[^|]*\| ([\d,]+) \|", DOC, re.M)}
+    listed = {
+        name: float(value.replace(",", ""))
+        for name, value in re.findall(r"^\| `(\w+)`[^|]*\| ([\d,]+) \|", DOC, re.M)
+    }
     assert listed == dataclasses.asdict(Limits())
 
 
 def test_every_metric_is_listed() -> None:
     kinds = re.findall(r"^# TYPE (\w+) (\w+)$", Meters(Pool(1, 1)).text().decode(), re.M)
-    made = {name for name, _ in kinds if name.startswith("cfedge_") and not name.endswith("_created")}
+    made = {
+        name for name, _ in kinds if name.startswith("cfedge_") and not name.endswith("_created")
+    }
     assert set(re.findall(r"`(cfedge_\w+)`", DOC.partition("**Metrics**")[2])) == made | _SERVER
 
 
@@ -41,7 +46,9 @@ def test_the_program_runs_and_refuses_what_does_not_fit(tiny_bundle: Path) -> No
     async def run() -> list[Any]:
         answers = space["Answers"](str(tiny_bundle), workers=1, waiting=1)
         following = asyncio.create_task(answers.follow(0.001))
-        found = await asyncio.gather(*(answers.predict(texts) for _ in range(4)), return_exceptions=True)
+        found = await asyncio.gather(
+            *(answers.predict(texts) for _ in range(4)), return_exceptions=True
+        )
         await asyncio.sleep(0.01)
         following.cancel()
         return found

@@ -1,4 +1,6 @@
-"""Every call that changes the disk is refused once, and from then on: the old state stays and nothing else does."""
+"""Every call that changes the disk is refused once, and from then on: the old state stays and
+nothing else does.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of 
 
 
 class Disk:
-    """The real disk below `root`, counting the calls that change it; the call number `at`, from 1, is refused.
+    """The real disk below `root`, counting the calls that change it; the call number `at`, from 1,
+    is refused.
 
     Deleting is never refused, as on a full disk. Nothing is really synced, to be quick.
 
@@ -50,7 +53,13 @@ class Disk:
         lasting: bool = False,
         exchange: bool = True,
     ) -> None:
-        self.root, self.at, self.error, self.lasting, self.exchange = root, at, error, lasting, exchange
+        self.root, self.at, self.error, self.lasting, self.exchange = (
+            root,
+            at,
+            error,
+            lasting,
+            exchange,
+        )
         self.calls: list[str] = []
         self._deleting = False
         self._handles: set[int] = set()
@@ -62,7 +71,8 @@ class Disk:
 
     def __enter__(self) -> Disk:
         real: dict[str, Callable[..., Any]] = {
-            name: getattr(os, name) for name in ("open", "mkdir", "replace", "chmod", "fsync", "fdopen")
+            name: getattr(os, name)
+            for name in ("open", "mkdir", "replace", "chmod", "fsync", "fdopen")
         }
         rmtree, exchanged = shutil.rmtree, storage._exchanged
 
@@ -88,7 +98,11 @@ class Disk:
             self.step("fsync folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "fsync")
 
         def fdopen(handle: int, *rest: Any, **more: Any) -> Any:
-            return _File(self, handle) if handle in self._handles else real["fdopen"](handle, *rest, **more)
+            return (
+                _File(self, handle)
+                if handle in self._handles
+                else real["fdopen"](handle, *rest, **more)
+            )
 
         def exchange(one: Path, other: Path) -> bool:
             if not self.exchange:
@@ -116,17 +130,30 @@ class Disk:
         self._patch.setattr(storage, "_exchanged", exchange)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._patch.undo()
 
     def step(self, call: str) -> None:
         """Count a call, and refuse it where it is due."""
         self.calls.append(call)
         if len(self.calls) == self.at or (self.lasting and self.refused):
-            raise OSError(self.error, os.strerror(self.error)) if isinstance(self.error, int) else self.error
+            raise (
+                OSError(self.error, os.strerror(self.error))
+                if isinstance(self.error, int)
+                else self.error
+            )
 
     def _inside(self, path: Any) -> bool:
-        return not self._deleting and isinstance(path, str | Path) and Path(path).absolute().is_relative_to(self.root)
+        return (
+            not self._deleting
+            and isinstance(path, str | Path)
+            and Path(path).absolute().is_relative_to(self.root)
+        )
 
 
 class _File(io.BufferedWriter):
@@ -146,7 +173,9 @@ class _File(io.BufferedWriter):
 
 
 def tree(root: Path, *without: str) -> dict[str, bytes | None]:
-    """All that is below `root`, by path: bytes of files, None for folders; not what is below a name in `without`."""
+    """All that is below `root`, by path: bytes of files, None for folders; not what is below a name
+    in `without`.
+    """
     return {
         str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
         for path in sorted(root.rglob("*"))
@@ -155,10 +184,22 @@ def tree(root: Path, *without: str) -> dict[str, bytes | None]:
 
 
 #: What `write_file` does to the disk, in order.
-WRITE = ("create", "write", "flush", "chmod", "fsync", "flush", "replace", "open folder", "fsync folder")
-#: What `filled` does to the disk: the parents, the temporary folder, its content, its permissions, ...
+WRITE = (
+    "create",
+    "write",
+    "flush",
+    "chmod",
+    "fsync",
+    "flush",
+    "replace",
+    "open folder",
+    "fsync folder",
+)
+#: What `filled` does to the disk: the parents, the temporary folder, its content, its permissions,
+#: ...
 FILL = ("mkdir", "mkdir", "mkdir", *WRITE, "chmod", *("open folder", "fsync folder") * 2)
-#: ... and its new name, where that is free, where something is there, and where that must be moved aside first.
+#: ... and its new name, where that is free, where something is there, and where that must be moved
+#: aside first.
 NEW = (*FILL, "replace", "open folder", "fsync folder")
 EXCHANGE = (*FILL, "exchange", "open folder", "fsync folder")
 SWAP = (*FILL, "mkdir", "replace", "replace", "open folder", "fsync folder")
@@ -173,16 +214,26 @@ def filled(target: Path, *, replace: bool = False) -> None:
 def each(calls: tuple[str, ...]) -> pytest.MarkDecorator:
     """Parametrise over the positions in `calls`, from 1."""
     return pytest.mark.parametrize(
-        "at", [pytest.param(at, id=f"{at}-{call.replace(' ', '_')}") for at, call in enumerate(calls, start=1)]
+        "at",
+        [
+            pytest.param(at, id=f"{at}-{call.replace(' ', '_')}")
+            for at, call in enumerate(calls, start=1)
+        ],
     )
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="not every system has such a step")
-errors = pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS], ids=["ENOSPC", "EIO", "EROFS"])
+errors = pytest.mark.parametrize(
+    "error", [errno.ENOSPC, errno.EIO, errno.EROFS], ids=["ENOSPC", "EIO", "EROFS"]
+)
 
 
-def check_refused(disk: Disk, change: Callable[[], None], root: Path, new: dict[str, bytes | None]) -> None:
-    """`change` below `root` either fails and leaves all as it was, or succeeds and leaves `new`; on failure, say so in one line."""
+def check_refused(
+    disk: Disk, change: Callable[[], None], root: Path, new: dict[str, bytes | None]
+) -> None:
+    """`change` below `root` either fails and leaves all as it was, or succeeds and leaves `new`; on
+    failure, say so in one line.
+    """
     old = tree(root)
     try:
         with disk:
@@ -242,7 +293,12 @@ def test_a_refused_write_leaves_the_old_file_and_no_other(
 
 @pytest.mark.parametrize("at", range(1, 1 + WRITE.index("replace") + 1))
 def test_a_write_that_is_refused_up_to_its_rename_fails(tmp_path: Path, at: int) -> None:
-    with Disk(tmp_path, at), pytest.raises(StorageError, match=r"file: expected to write 3 bytes, found No space left on device"):
+    with (
+        Disk(tmp_path, at),
+        pytest.raises(
+            StorageError, match=r"file: expected to write 3 bytes, found No space left on device"
+        ),
+    ):
         write_file(tmp_path / "file", b"new")
 
 
@@ -255,7 +311,9 @@ def test_an_interrupted_write_leaves_no_temporary_file(tmp_path: Path, at: int) 
 
 
 def test_a_file_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"file: expected to write 3 bytes, found No such file or directory"):
+    with pytest.raises(
+        StorageError, match=r"file: expected to write 3 bytes, found No such file or directory"
+    ):
         write_file(tmp_path / "missing" / "file", b"new")
     assert tree(tmp_path) == {}
 
@@ -272,7 +330,11 @@ def test_a_folder_in_the_place_of_the_file_is_refused_and_kept(tmp_path: Path) -
 
 def test_a_folder_appears_with_its_content_and_its_parents(tmp_path: Path) -> None:
     filled(tmp_path / "a" / "b" / "folder")
-    assert tree(tmp_path / "a" / "b") == {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
+    assert tree(tmp_path / "a" / "b") == {
+        "folder": None,
+        "folder/inner": None,
+        "folder/inner/one": b"new",
+    }
     assert stat.S_IMODE((tmp_path / "a" / "b" / "folder").stat().st_mode) == 0o755
 
 
@@ -288,7 +350,9 @@ def test_an_existing_name_is_refused_without_replace(tmp_path: Path, kind: str) 
     target = tmp_path / "target"
     target.mkdir() if kind == "folder" else target.write_bytes(b"old")
     old = tree(tmp_path)
-    with pytest.raises(StorageError, match=r"target: expected a name that is free, found something there"):
+    with pytest.raises(
+        StorageError, match=r"target: expected a name that is free, found something there"
+    ):
         filled(target)
     assert tree(tmp_path) == old
 
@@ -347,7 +411,9 @@ def test_a_folder_takes_anothers_place_in_one_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "broken link", "file"])
-def test_what_is_no_folder_is_replaced_and_nothing_is_left_beside(tmp_path: Path, kind: str) -> None:
+def test_what_is_no_folder_is_replaced_and_nothing_is_left_beside(
+    tmp_path: Path, kind: str
+) -> None:
     if kind == "file":
         (tmp_path / "folder").write_bytes(b"old")
     else:
@@ -356,7 +422,12 @@ def test_what_is_no_folder_is_replaced_and_nothing_is_left_beside(tmp_path: Path
         (tmp_path / "elsewhere").mkdir()
     filled(tmp_path / "folder", replace=True)
     beside = {"elsewhere": None} if kind == "link" else {}
-    assert tree(tmp_path) == {"folder": None, "folder/inner": None, "folder/inner/one": b"new", **beside}
+    assert tree(tmp_path) == {
+        "folder": None,
+        "folder/inner": None,
+        "folder/inner/one": b"new",
+        **beside,
+    }
 
 
 @linux
@@ -368,15 +439,27 @@ def test_a_refused_exchange_leaves_the_old_folder_or_is_made_good_by_two_renames
 ) -> None:
     (tmp_path / "folder" / "old").mkdir(parents=True)
     new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
-    check_refused(Disk(tmp_path, at, error, lasting=lasting), lambda: filled(tmp_path / "folder", replace=True), tmp_path, new)
+    check_refused(
+        Disk(tmp_path, at, error, lasting=lasting),
+        lambda: filled(tmp_path / "folder", replace=True),
+        tmp_path,
+        new,
+    )
 
 
 @errors
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
 @each(NEW)
-def test_a_refused_folder_leaves_nothing(tmp_path: Path, at: int, lasting: bool, error: int) -> None:
+def test_a_refused_folder_leaves_nothing(
+    tmp_path: Path, at: int, lasting: bool, error: int
+) -> None:
     new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
-    check_refused(Disk(tmp_path, at, error, lasting=lasting), lambda: filled(tmp_path / "folder"), tmp_path, new)
+    check_refused(
+        Disk(tmp_path, at, error, lasting=lasting),
+        lambda: filled(tmp_path / "folder"),
+        tmp_path,
+        new,
+    )
 
 
 @errors
@@ -384,11 +467,18 @@ def test_a_refused_folder_leaves_nothing(tmp_path: Path, at: int, lasting: bool,
 def test_a_refused_swap_leaves_the_old_folder(tmp_path: Path, at: int, error: int) -> None:
     (tmp_path / "folder" / "old").mkdir(parents=True)
     new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
-    check_refused(Disk(tmp_path, at, error, exchange=False), lambda: filled(tmp_path / "folder", replace=True), tmp_path, new)
+    check_refused(
+        Disk(tmp_path, at, error, exchange=False),
+        lambda: filled(tmp_path / "folder", replace=True),
+        tmp_path,
+        new,
+    )
 
 
 @each(SWAP)
-def test_a_disk_that_breaks_during_a_swap_does_not_lose_the_old_folder(tmp_path: Path, at: int) -> None:
+def test_a_disk_that_breaks_during_a_swap_does_not_lose_the_old_folder(
+    tmp_path: Path, at: int
+) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "old").write_bytes(b"precious")
     with Disk(tmp_path, at, errno.EIO, lasting=True, exchange=False) as disk:
@@ -412,7 +502,10 @@ def test_an_interrupted_swap_leaves_the_old_folder_or_the_new_one(tmp_path: Path
     old = tree(tmp_path)
     with Disk(tmp_path, at, KeyboardInterrupt, exchange=False), pytest.raises(KeyboardInterrupt):
         filled(tmp_path / "folder", replace=True)
-    assert tree(tmp_path) in (old, {"folder": None, "folder/inner": None, "folder/inner/one": b"new"})
+    assert tree(tmp_path) in (
+        old,
+        {"folder": None, "folder/inner": None, "folder/inner/one": b"new"},
+    )
 
 
 def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Bundles made from the tiny one in milliseconds: other tasks, other weights, other sites. Their golden vectors are their own."""
+"""Bundles made from the tiny one in milliseconds: other tasks, other weights, other sites. Their
+golden vectors are their own.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def arrays_of(adapter: Adapter) -> dict[str, np.ndarray]:
     }
 
 
-def with_adapters(bundle: Bundle, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> Bundle:
+def with_adapters(
+    bundle: Bundle, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+) -> Bundle:
     """The same tasks with other arrays in their adapters, and golden vectors that fit."""
     backbone, objects, tasks = bundle.manifest.backbone, dict(bundle.objects), []
     for task in bundle.manifest.tasks:
@@ -74,10 +78,14 @@ def relearned(bundle: Bundle, name: str, scale: float = 0.5) -> Bundle:
 def cloned(bundle: Bundle, name: str, new: str, classes: Collection[str] | None = None) -> Bundle:
     """One task more: `name`'s under the name `new`, which nothing tells from it but its labels."""
     old = next(task for task in bundle.manifest.tasks if task.name == name)
-    return _with(bundle, name, new, tuple(classes or (f"{new} {label}" for label in old.classes)), 1.0)
+    return _with(
+        bundle, name, new, tuple(classes or (f"{new} {label}" for label in old.classes)), 1.0
+    )
 
 
-def _with(bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, scale: float) -> Bundle:
+def _with(
+    bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, scale: float
+) -> Bundle:
     backbone = bundle.manifest.backbone
     old = next(task for task in bundle.manifest.tasks if task.name == name)
     adapter = load_adapter(bundle[old.adapter], old, backbone)
@@ -86,7 +94,9 @@ def _with(bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, 
     data = adapter_onnx(arrays, base=backbone.digest, task=new)
     made = replace(old, name=new, classes=classes or old.classes, adapter=reference(data))
     rest = [task for task in bundle.manifest.tasks if task.name != new]
-    return rebuilt(Bundle(bundle.manifest, {**bundle.objects, reference(data).sha256: data}), [*rest, made])
+    return rebuilt(
+        Bundle(bundle.manifest, {**bundle.objects, reference(data).sha256: data}), [*rest, made]
+    )
 
 
 def turned(bundle: Bundle, name: str) -> Bundle:
@@ -96,7 +106,10 @@ def turned(bundle: Bundle, name: str) -> Bundle:
     labels = cast("list[str]", note["labels"])
     note["labels"] = [next(one for one in old.classes if one != label) for label in labels]
     data = dump_arrays(arrays, note)
-    tasks = tuple(replace(task, golden=reference(data)) if task.name == name else task for task in bundle.manifest.tasks)
+    tasks = tuple(
+        replace(task, golden=reference(data)) if task.name == name else task
+        for task in bundle.manifest.tasks
+    )
     objects = {key: value for key, value in bundle.objects.items() if key != old.golden.sha256}
     return Bundle(replace(bundle.manifest, tasks=tasks), {**objects, reference(data).sha256: data})
 

@@ -1,14 +1,16 @@
 #!/usr/bin/env python
-"""A device's trust as the client under test of the public TUF conformance suite (theupdateframework/tuf-conformance, CLIENT-CLI.md).
+"""A device's trust as the client under test of the public TUF conformance suite
+(theupdateframework/tuf-conformance, CLIENT-CLI.md).
 
 ::
 
-    tuf_client.py --metadata-dir DIR init TRUSTED_ROOT
-    tuf_client.py --metadata-dir DIR --metadata-url URL refresh
-    tuf_client.py --metadata-dir DIR --metadata-url URL --target-name PATH --target-base-url URL --target-dir DIR download
+    tuf_client.py --metadata-dir DIR init TRUSTED_ROOT tuf_client.py --metadata-dir DIR
+    --metadata-url URL refresh tuf_client.py --metadata-dir DIR --metadata-url URL --target-name
+    PATH --target-base-url URL --target-dir DIR download
 
-Exit code 0 where all of it succeeded, otherwise 1. Run the suite with: pytest tuf_conformance --entrypoint "python tests/tuf_client.py".
-Only the addresses are put together here: `cfedge.sync` asks for ``metadata/...`` and ``targets/...`` of one repository.
+Exit code 0 where all of it succeeded, otherwise 1. Run the suite with: pytest tuf_conformance
+--entrypoint "python tests/tuf_client.py". Only the addresses are put together here: `cfedge.sync`
+asks for ``metadata/...`` and ``targets/...`` of one repository.
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
-"""The deployable form of a workspace: a manifest and content-addressed files. docs/format.md is its specification."""
+"""The deployable form of a workspace: a manifest and content-addressed files. docs/format.md is its
+specification.
+"""

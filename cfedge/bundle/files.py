@@ -1,7 +1,8 @@
 """A bundle on the disk: read with every check, written whole or not at all.
 
-Rules: nothing is parsed before its length and SHA-256 agree with the manifest; no archive, no pickle; every file is
-``objects/<sha256>``; a file that nothing refers to is refused. What the bytes mean is for the runtime.
+Rules: nothing is parsed before its length and SHA-256 agree with the manifest; no archive, no
+pickle; every file is ``objects/<sha256>``; a file that nothing refers to is refused. What the bytes
+mean is for the runtime.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ _LARGEST_REUSED = 31 << 20
 
 @dataclass(frozen=True)
 class Bundle:
-    """A manifest and the bytes of its files, by SHA-256. Holding one means that every check has passed."""
+    """A manifest and the bytes of its files, by SHA-256. Holding one means that every check has
+    passed.
+    """
 
     manifest: Manifest
     objects: Mapping[str, bytes]
@@ -57,7 +60,9 @@ class Bundle:
         return self.objects[ref.sha256]
 
     def source(self, ref: FileRef) -> Callable[[], bytes]:
-        """Return what gives the bytes of `ref`: from memory, or from the disk with every check where they were not kept."""
+        """Return what gives the bytes of `ref`: from memory, or from the disk with every check
+        where they were not kept.
+        """
         if isinstance(self.objects, Objects):
             return self.objects.source(ref.sha256)
         data = self.objects[ref.sha256]
@@ -65,7 +70,8 @@ class Bundle:
 
 
 class Objects(Mapping[str, bytes]):
-    """The files that a manifest names, by SHA-256, all of them checked; those that are not in memory are read, and checked, each time.
+    """The files that a manifest names, by SHA-256, all of them checked; those that are not in
+    memory are read, and checked, each time.
 
     Parameters
     ----------
@@ -77,7 +83,9 @@ class Objects(Mapping[str, bytes]):
         The bytes of some.
     """
 
-    def __init__(self, folder: Path, files: Mapping[str, tuple[str, FileRef]], held: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, folder: Path, files: Mapping[str, tuple[str, FileRef]], held: Mapping[str, bytes]
+    ) -> None:
         self._folder, self._files, self._held = folder, files, held
 
     def __getitem__(self, sha256: str) -> bytes:
@@ -129,9 +137,13 @@ def read(folder: Path, *, lean: bool = False) -> Bundle:
         beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
     except OSError as error:
-        raise StorageError(f"{error.filename or folder}: expected to list it, found {error.strerror}; check the disk") from error
+        raise StorageError(
+            f"{error.filename or folder}: expected to list it, found {error.strerror}; check the disk"
+        ) from error
     if beside:
-        raise DamagedError(f"{folder / beside[0]}: expected only {_MANIFEST} and {_OBJECTS}/ here, found this too; remove it")
+        raise DamagedError(
+            f"{folder / beside[0]}: expected only {_MANIFEST} and {_OBJECTS}/ here, found this too; remove it"
+        )
     if extra:
         raise DamagedError(
             f"{folder / _OBJECTS / extra[0]}: expected {len(objects)} files that the manifest names, found this one too; "
@@ -149,7 +161,9 @@ def read_manifest(folder: Path) -> Manifest:
         See `read`.
     """
     if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-        raise DamagedError(f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge export WS {folder}")
+        raise DamagedError(
+            f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge export WS {folder}"
+        )
     data = _bytes(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
     try:
         return parse(data)
@@ -157,21 +171,35 @@ def read_manifest(folder: Path) -> Manifest:
         raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
 
 
-def read_objects(folder: Path, manifest: Manifest, skip: Collection[str] = (), *, lean: bool = False) -> Objects:
-    """Read every file that `manifest` names from a folder of objects, but for the SHA-256 in `skip`.
+def read_objects(
+    folder: Path, manifest: Manifest, skip: Collection[str] = (), *, lean: bool = False
+) -> Objects:
+    """Read every file that `manifest` names from a folder of objects, but for the SHA-256 in
+    `skip`.
 
     Parameters
     ----------
     lean
-        Keep no files of tasks in memory: they are checked like the rest, and read and checked again when they are asked for.
+        Keep no files of tasks in memory: they are checked like the rest, and read and checked again
+        when they are asked for.
 
     Raises
     ------
     DamagedError, StorageError
         See `read`.
     """
-    files = {ref.sha256: (role, ref) for role, ref in manifest.files().items() if ref.sha256 not in skip}
-    dropped = {ref.sha256 for task in manifest.tasks for ref in (task.adapter, task.signature, task.golden)} if lean else set()
+    files = {
+        ref.sha256: (role, ref) for role, ref in manifest.files().items() if ref.sha256 not in skip
+    }
+    dropped = (
+        {
+            ref.sha256
+            for task in manifest.tasks
+            for ref in (task.adapter, task.signature, task.golden)
+        }
+        if lean
+        else set()
+    )
     _keep_freed_memory(max((ref.size for _, ref in files.values()), default=0))
     held = {}
     for name, (role, ref) in files.items():
@@ -200,9 +228,15 @@ def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:
         write_file(temporary / _MANIFEST, serialize(bundle.manifest))
 
 
-def dump_arrays(arrays: Mapping[str, NDArray[np.generic]], note: Mapping[str, object] | None = None) -> bytes:
+def dump_arrays(
+    arrays: Mapping[str, NDArray[np.generic]], note: Mapping[str, object] | None = None
+) -> bytes:
     """Serialize arrays (safetensors) and a small JSON note; equal content gives equal bytes."""
-    metadata = None if note is None else {"cfedge": json.dumps(note, sort_keys=True, ensure_ascii=False, allow_nan=False)}
+    metadata = (
+        None
+        if note is None
+        else {"cfedge": json.dumps(note, sort_keys=True, ensure_ascii=False, allow_nan=False)}
+    )
     whole = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     return safetensors.numpy.save(whole, metadata)
 
@@ -218,11 +252,15 @@ def load_arrays(data: bytes, what: str) -> dict[str, NDArray[np.generic]]:
     try:
         arrays: dict[str, NDArray[np.generic]] = safetensors.numpy.load(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise IncompatibleError(f"{what}: expected safetensors, found {error}; export it again") from error
+        raise IncompatibleError(
+            f"{what}: expected safetensors, found {error}; export it again"
+        ) from error
     _header(data, what)
     for name, array in arrays.items():
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
-            raise IncompatibleError(f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the task again")
+            raise IncompatibleError(
+                f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the task again"
+            )
     return arrays
 
 
@@ -237,44 +275,63 @@ def load_note(data: bytes, what: str = "note") -> dict[str, object]:
     try:
         note = json.loads(_header(data, what).get("__metadata__", {}).get("cfedge", "{}"))
     except (ValueError, AttributeError, RecursionError) as error:
-        raise IncompatibleError(f"{what}: expected a note in JSON, found {error}; export it again") from error
+        raise IncompatibleError(
+            f"{what}: expected a note in JSON, found {error}; export it again"
+        ) from error
     if not isinstance(note, dict):
-        raise IncompatibleError(f"{what}: expected a JSON object as note, found {type(note).__name__}; export it again")
+        raise IncompatibleError(
+            f"{what}: expected a JSON object as note, found {type(note).__name__}; export it again"
+        )
     return note
 
 
 def _header(data: bytes, what: str) -> dict[str, Any]:
-    """The header of safetensors bytes; safetensors itself takes the last of two entries of one name."""
+    """The header of safetensors bytes; safetensors itself takes the last of two entries of one
+    name.
+    """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise IncompatibleError(f"{what}: expected each name once, found a name twice; export it again")
+            raise IncompatibleError(
+                f"{what}: expected each name once, found a name twice; export it again"
+            )
         return found
 
-    header: dict[str, Any] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=once)
+    header: dict[str, Any] = json.loads(
+        data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=once
+    )
     return header
 
 
 def _bytes(path: Path, role: str, limit: int) -> bytes:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
-            raise DamagedError(f"{path} ({role}): expected a file, found a folder or device; get the bundle again")
+            raise DamagedError(
+                f"{path} ({role}): expected a file, found a folder or device; get the bundle again"
+            )
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
         if error.errno in _NOTHING_THERE:
-            raise DamagedError(f"{path} ({role}): expected a file, found none; get the bundle again") from error
-        raise StorageError(f"{path} ({role}): expected to read it, found {error.strerror}; check the disk") from error
+            raise DamagedError(
+                f"{path} ({role}): expected a file, found none; get the bundle again"
+            ) from error
+        raise StorageError(
+            f"{path} ({role}): expected to read it, found {error.strerror}; check the disk"
+        ) from error
     return data
 
 
 def _keep_freed_memory(largest_bytes: int) -> None:
-    """Have the GNU C library reuse blocks of up to so many bytes, which would happen once the first one is freed.
+    """Have the GNU C library reuse blocks of up to so many bytes, which would happen once the first
+    one is freed.
 
-    Until then each goes back to the system at once, which clears new pages for the next: a quarter of the time that opening takes, as
-    a graph's bytes are copied four times (docs/decisions/cold-start.md). It learns from the size of what is freed (mallopt(3),
-    M_MMAP_THRESHOLD); this block is never touched, so it costs nothing, there or with other libraries.
+    Until then each goes back to the system at once, which clears new pages for the next: a quarter
+    of the time that opening takes, as a graph's bytes are copied four times
+    (docs/decisions/cold-start.md). It learns from the size of what is freed (mallopt(3),
+    M_MMAP_THRESHOLD); this block is never touched, so it costs nothing, there or with other
+    libraries.
     """
     bytes(min(largest_bytes, _LARGEST_REUSED))
 
@@ -283,8 +340,12 @@ def _object(path: Path, role: str, ref: FileRef) -> bytes:
     data = _bytes(path, role, ref.size)
     if len(data) != ref.size:
         found = "more" if len(data) > ref.size else str(len(data))
-        raise DamagedError(f"{path} ({role}): expected {ref.size} bytes, found {found}; get the bundle again")
+        raise DamagedError(
+            f"{path} ({role}): expected {ref.size} bytes, found {found}; get the bundle again"
+        )
     digest = hashlib.sha256(data).hexdigest()
     if digest != ref.sha256:
-        raise DamagedError(f"{path} ({role}): expected SHA-256 {ref.sha256}, found {digest}; get the bundle again")
+        raise DamagedError(
+            f"{path} ({role}): expected SHA-256 {ref.sha256}, found {digest}; get the bundle again"
+        )
     return data

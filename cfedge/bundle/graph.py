@@ -1,12 +1,15 @@
 """What an ONNX file of a bundle may hold, checked on its bytes before ONNX Runtime sees them. Pure.
 
-Refused are what a bundle never needs and a reader should not run: subgraphs (the bodies of loops and branches), functions,
-external data, sparse initialisers, operators of other domains than ONNX's own and ``com.microsoft``, fields that this reader does
-not know, and ONNX Runtime's own file format, which holds all of these in another encoding. What is left is a finite list of
-operators; that they take too long or too much memory is for `cfedge.runtime.proof`, whether they fit, for ONNX Runtime.
+Refused are what a bundle never needs and a reader should not run: subgraphs (the bodies of loops
+and branches), functions, external data, sparse initialisers, operators of other domains than ONNX's
+own and ``com.microsoft``, fields that this reader does not know, and ONNX Runtime's own file
+format, which holds all of these in another encoding. What is left is a finite list of operators;
+that they take too long or too much memory is for `cfedge.runtime.proof`, whether they fit, for ONNX
+Runtime.
 
-The encoding is Protocol Buffers' (protobuf.dev/programming-guides/encoding), the fields are those of onnx.proto. As in every
-decoder a message given in pieces is the sum of its pieces, so each piece is checked.
+The encoding is Protocol Buffers' (protobuf.dev/programming-guides/encoding), the fields are those
+of onnx.proto. As in every decoder a message given in pieces is the sum of its pieces, so each piece
+is checked.
 """
 
 from __future__ import annotations
@@ -19,12 +22,35 @@ __all__ = ["DOMAINS", "check_graph", "check_graphs"]
 #: Of operators: ONNX's own, by both of its names, and those that ONNX Runtime's fusions use.
 DOMAINS = frozenset({b"", b"ai.onnx", b"com.microsoft"})
 
-#: Of each message the fields that are accepted, with the message that they hold where it is looked into.
+#: Of each message the fields that are accepted, with the message that they hold where it is looked
+#: into.
 _FIELDS: dict[str, dict[int, str | None]] = {
     "model": {1: None, 2: None, 3: None, 4: None, 5: None, 6: None, 7: "graph", 8: None, 14: None},
-    "graph": {1: "node", 2: None, 5: "tensor", 10: None, 11: None, 12: None, 13: None, 14: None, 16: None},
+    "graph": {
+        1: "node",
+        2: None,
+        5: "tensor",
+        10: None,
+        11: None,
+        12: None,
+        13: None,
+        14: None,
+        16: None,
+    },
     "node": {1: None, 2: None, 3: None, 4: None, 5: "attribute", 6: None, 7: None, 9: None},
-    "attribute": {1: None, 2: None, 3: None, 4: None, 5: "tensor", 7: None, 8: None, 9: None, 10: "tensor", 13: None, 20: None},
+    "attribute": {
+        1: None,
+        2: None,
+        3: None,
+        4: None,
+        5: "tensor",
+        7: None,
+        8: None,
+        9: None,
+        10: "tensor",
+        13: None,
+        20: None,
+    },
     "tensor": dict.fromkeys((1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16)),
 }
 _DOMAIN, _DATA_LOCATION = ("node", 7), ("tensor", 14)
@@ -102,7 +128,10 @@ def _walk(data: bytes, at: int, end: int, kind: str, what: str) -> None:
                 raise _malformed(what)
             _walk(data, start, at, inner, what)
         elif (kind, number) == _DOMAIN and data[start:at] not in DOMAINS:
-            raise _refused(what, f"an operator of the domain {data[start:at][:40].decode('utf-8', 'replace')!r}")
+            raise _refused(
+                what,
+                f"an operator of the domain {data[start:at][:40].decode('utf-8', 'replace')!r}",
+            )
         elif (kind, number) == _DATA_LOCATION and (wire != _VARINT or value):
             raise _refused(what, "external data")
 
@@ -120,8 +149,12 @@ def _varint(data: bytes, at: int, end: int, what: str) -> tuple[int, int]:
 
 
 def _refused(what: str, found: str) -> IncompatibleError:
-    return IncompatibleError(f"{what}: expected a graph of plain operators, found {found}; export the bundle again")
+    return IncompatibleError(
+        f"{what}: expected a graph of plain operators, found {found}; export the bundle again"
+    )
 
 
 def _malformed(what: str) -> IncompatibleError:
-    return IncompatibleError(f"{what}: expected a graph in ONNX, found bytes that are none; export the bundle again")
+    return IncompatibleError(
+        f"{what}: expected a graph in ONNX, found bytes that are none; export the bundle again"
+    )

@@ -1,8 +1,9 @@
 """The manifest: what a bundle says about itself. Pure: bytes in, typed values out, and back.
 
-Rules: canonical JSON (sorted keys, no spaces, UTF-8, no NaN), so one manifest has exactly one byte form and any other is
-refused; its own SHA-256 is a field of it; files are named by SHA-256 and size; unknown fields are refused (a newer
-program raises `schema` when it adds one). Reading the files is for `cfedge.bundle.files`.
+Rules: canonical JSON (sorted keys, no spaces, UTF-8, no NaN), so one manifest has exactly one byte
+form and any other is refused; its own SHA-256 is a field of it; files are named by SHA-256 and
+size; unknown fields are refused (a newer program raises `schema` when it adds one). Reading the
+files is for `cfedge.bundle.files`.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ class FileRef:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for a low-rank pair: ``a.<name>`` [ab, rows, rank], ``b.<name>`` [ab, rank, columns], float32."""
+    """A place for a low-rank pair: ``a.<name>`` [ab, rows, rank], ``b.<name>`` [ab, rank, columns],
+    float32.
+    """
 
     name: str
     rows: int
@@ -77,7 +80,9 @@ class Slot:
 
 @dataclass(frozen=True)
 class Backbone:
-    """The frozen encoder: trunk + tail, cut before block `split` of `blocks`, pooled features of `width`."""
+    """The frozen encoder: trunk + tail, cut before block `split` of `blocks`, pooled features of
+    `width`.
+    """
 
     name: str
     source_sha256: str
@@ -94,16 +99,22 @@ class Backbone:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that decides what the backbone computes; adapters name it."""
-        decisive = {key: value for key, value in dataclasses.asdict(self).items() if key not in ("name", "source_sha256")}
+        decisive = {
+            key: value
+            for key, value in dataclasses.asdict(self).items()
+            if key not in ("name", "source_sha256")
+        }
         return hashlib.sha256(canonical_json(decisive)).hexdigest()
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """How often the lookup picks another task, measured on held-out examples against all `tasks` of the bundle.
+    """How often the lookup picks another task, measured on held-out examples against all `tasks` of
+    the bundle.
 
-    `limit` is the Clopper-Pearson upper limit BetaInv(1 - alpha/tasks; errors + 1, held_out - errors): all tasks'
-    limits hold together with probability >= 1 - alpha. `rival` took `rival_errors` of the errors.
+    `limit` is the Clopper-Pearson upper limit BetaInv(1 - alpha/tasks; errors + 1, held_out -
+    errors): all tasks' limits hold together with probability >= 1 - alpha. `rival` took
+    `rival_errors` of the errors.
     """
 
     held_out: int
@@ -132,7 +143,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole bundle; the looks are the lookup's margins, in nats, below which it looks closer, and then behind the frozen tail."""
+    """A whole bundle; the looks are the lookup's margins, in nats, below which it looks closer, and
+    then behind the frozen tail.
+    """
 
     backbone: Backbone
     tasks: tuple[Task, ...]
@@ -149,7 +162,11 @@ class Manifest:
 
     def files(self) -> dict[str, FileRef]:
         """Every file by the role that errors name."""
-        roles = {"trunk": self.backbone.trunk, "tail": self.backbone.tail, "tokenizer": self.backbone.tokenizer}
+        roles = {
+            "trunk": self.backbone.trunk,
+            "tail": self.backbone.tail,
+            "tokenizer": self.backbone.tokenizer,
+        }
         for task in self.tasks:
             for part in ("adapter", "signature", "golden"):
                 roles[f"{part} of task {task.name!r}"] = getattr(task, part)
@@ -158,7 +175,9 @@ class Manifest:
 
 def canonical_json(value: object) -> bytes:
     """Serialize to the one accepted form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return text.encode("utf-8")
 
 
@@ -178,42 +197,63 @@ def parse(data: bytes) -> Manifest:
         Naming the field, the expected and the found value.
     """
     if len(data) > LIMITS.manifest_bytes:
-        raise SchemaError(f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the bundle again")
+        raise SchemaError(
+            f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the bundle again"
+        )
     try:
-        body = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, an integer of thousands of digits; too deep
-        raise SchemaError(f"manifest: expected canonical JSON, found {error}; get the bundle again") from error
+        body = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # bad UTF-8, bad JSON, an integer of thousands of digits; too deep
+        raise SchemaError(
+            f"manifest: expected canonical JSON, found {error}; get the bundle again"
+        ) from error
     if not isinstance(body, dict):
-        raise SchemaError(f"manifest: expected an object, found {type(body).__name__}; get the bundle again")
+        raise SchemaError(
+            f"manifest: expected an object, found {type(body).__name__}; get the bundle again"
+        )
     schema = body.get("schema")
     if isinstance(schema, int) and not isinstance(schema, bool) and schema > SCHEMA:
         raise SchemaError(
             f"manifest: expected schema <= {SCHEMA}, found {_quoted(schema)}; install a newer cfedge to read this bundle"
         )
     if schema != SCHEMA:
-        raise SchemaError(f"manifest: expected schema {SCHEMA}, found {_quoted(schema)}; export the bundle again")
+        raise SchemaError(
+            f"manifest: expected schema {SCHEMA}, found {_quoted(schema)}; export the bundle again"
+        )
     stated = body.pop("sha256", None)
     try:
         found = hashlib.sha256(canonical_json(body)).hexdigest()
         canonical = canonical_json({**body, "sha256": stated}) == data
     except (ValueError, UnicodeEncodeError, RecursionError) as error:
-        raise SchemaError(f"manifest: expected canonical JSON, found {error}; get the bundle again") from error
+        raise SchemaError(
+            f"manifest: expected canonical JSON, found {error}; get the bundle again"
+        ) from error
     if stated != found:
         raise SchemaError(
             f"manifest: expected SHA-256 {_quoted(stated)}, found {found}: it was changed or cut; get the bundle again"
         )
     if not canonical:
-        raise SchemaError("manifest: expected canonical JSON, found other spacing or order; get the bundle again")
+        raise SchemaError(
+            "manifest: expected canonical JSON, found other spacing or order; get the bundle again"
+        )
     manifest: Manifest = typed(Manifest, body, "manifest")
     _check(manifest)
-    manifest.__dict__["digest"] = hashlib.sha256(data).hexdigest()  # what is canonical has no other bytes
+    manifest.__dict__["digest"] = hashlib.sha256(
+        data
+    ).hexdigest()  # what is canonical has no other bytes
     return manifest
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise SchemaError("manifest: expected each key once, found a key twice; get the bundle again")
+        raise SchemaError(
+            "manifest: expected each key once, found a key twice; get the bundle again"
+        )
     return found
 
 
@@ -222,29 +262,46 @@ def _no_constant(name: str) -> float:
 
 
 def typed(kind: Any, value: Any, where: str) -> Any:
-    """Build `kind` (a dataclass, tuple, dict, union or scalar type) from parsed JSON, or say where it does not fit."""
+    """Build `kind` (a dataclass, tuple, dict, union or scalar type) from parsed JSON, or say where
+    it does not fit.
+    """
     if dataclasses.is_dataclass(kind):
         hints = _hints(kind)  # type: ignore[arg-type]
         names = hints.keys()
         if not isinstance(value, dict) or value.keys() != names:
             found = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise SchemaError(f"{where}: expected fields {sorted(names)}, found {found!s:.300}; export the bundle again")
+            raise SchemaError(
+                f"{where}: expected fields {sorted(names)}, found {found!s:.300}; export the bundle again"
+            )
         return kind(**{name: typed(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
         if not isinstance(value, list):
-            raise SchemaError(f"{where}: expected a list, found {type(value).__name__}; export the bundle again")
-        return tuple(typed(arguments[0], item, f"{where}[{position}]") for position, item in enumerate(value))
+            raise SchemaError(
+                f"{where}: expected a list, found {type(value).__name__}; export the bundle again"
+            )
+        return tuple(
+            typed(arguments[0], item, f"{where}[{position}]") for position, item in enumerate(value)
+        )
     if origin is dict:
         if not isinstance(value, dict):
-            raise SchemaError(f"{where}: expected an object, found {_quoted(value)}; export the bundle again")
-        return {key: typed(arguments[1], item, f"{where}.{key[: LIMITS.quoted_characters]}") for key, item in value.items()}
+            raise SchemaError(
+                f"{where}: expected an object, found {_quoted(value)}; export the bundle again"
+            )
+        return {
+            key: typed(arguments[1], item, f"{where}.{key[: LIMITS.quoted_characters]}")
+            for key, item in value.items()
+        }
     if origin is types.UnionType:
         return None if value is None else typed(arguments[0], value, where)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise SchemaError(f"{where}: expected {kind.__name__}, found {_quoted(value)}; export the bundle again")
+        raise SchemaError(
+            f"{where}: expected {kind.__name__}, found {_quoted(value)}; export the bundle again"
+        )
     if isinstance(value, int) and abs(value) > LIMITS.integer:
-        raise SchemaError(f"{where}: expected at most {LIMITS.integer}, found {_quoted(value)}; export the bundle again")
+        raise SchemaError(
+            f"{where}: expected at most {LIMITS.integer}, found {_quoted(value)}; export the bundle again"
+        )
     return value
 
 
@@ -256,8 +313,14 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _quoted(value: Any) -> str:
-    """A found value, short; of a list or object only the type, whose content may be too deep to print."""
-    return type(value).__name__ if isinstance(value, list | dict) else str(repr(value))[: LIMITS.quoted_characters]
+    """A found value, short; of a list or object only the type, whose content may be too deep to
+    print.
+    """
+    return (
+        type(value).__name__
+        if isinstance(value, list | dict)
+        else str(repr(value))[: LIMITS.quoted_characters]
+    )
 
 
 def check_backbone(backbone: Backbone) -> None:
@@ -269,7 +332,11 @@ def check_backbone(backbone: Backbone) -> None:
     """
     for role in ("trunk", "tail", "tokenizer"):
         check_file(role, getattr(backbone, role))
-    if not 1 <= backbone.split < backbone.blocks or backbone.width < 1 or not 1 <= backbone.max_tokens <= LIMITS.tokens:
+    if (
+        not 1 <= backbone.split < backbone.blocks
+        or backbone.width < 1
+        or not 1 <= backbone.max_tokens <= LIMITS.tokens
+    ):
         raise SchemaError(
             f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, of tokens at most {LIMITS.tokens}, found split {backbone.split} of {backbone.blocks}, "
             f"width {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
@@ -308,7 +375,12 @@ def check_certificate(task: str, one: Certificate) -> None:
     ------
     SchemaError
     """
-    if not (0 <= one.rival_errors <= one.errors <= one.held_out and 0 <= one.limit <= 1 and 0 < one.alpha < 1 and one.tasks >= 1):
+    if not (
+        0 <= one.rival_errors <= one.errors <= one.held_out
+        and 0 <= one.limit <= 1
+        and 0 < one.alpha < 1
+        and one.tasks >= 1
+    ):
         raise SchemaError(
             f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, shares in [0, 1] and tasks >= 1, "
             f"found {dataclasses.asdict(one)}; export the bundle again"
@@ -318,10 +390,14 @@ def check_certificate(task: str, one: Certificate) -> None:
 def _check(manifest: Manifest) -> None:
     check_backbone(manifest.backbone)
     if manifest.lookup != LOOKUP:
-        raise SchemaError(f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer cfedge")
+        raise SchemaError(
+            f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer cfedge"
+        )
     for name in ("second_look", "third_look"):
         if not getattr(manifest, name) >= 0:
-            raise SchemaError(f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the bundle again")
+            raise SchemaError(
+                f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the bundle again"
+            )
     _distinct("task names", [task.name for task in manifest.tasks])
     _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     for task in manifest.tasks:
@@ -336,9 +412,13 @@ def check_file(role: str, ref: FileRef) -> None:
     SchemaError
     """
     if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
-        raise SchemaError(f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle again")
+        raise SchemaError(
+            f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle again"
+        )
     if not 0 < ref.size <= LIMITS.file_bytes:
-        raise SchemaError(f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {ref.size}; export the bundle again")
+        raise SchemaError(
+            f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {ref.size}; export the bundle again"
+        )
 
 
 def _distinct(what: str, names: list[str]) -> None:
@@ -349,4 +429,6 @@ def _distinct(what: str, names: list[str]) -> None:
             )
     if len(set(names)) != len(names):
         twice = next(name for position, name in enumerate(names) if name in names[:position])
-        raise SchemaError(f"{what}: expected each once, found {twice!r} twice; export the bundle again")
+        raise SchemaError(
+            f"{what}: expected each once, found {twice!r} twice; export the bundle again"
+        )

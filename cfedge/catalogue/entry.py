@@ -1,8 +1,9 @@
 """One line of the catalogue: a backbone, a task, a task's measurement anew, or a removal. Pure.
 
-Rules: canonical JSON, so one entry has exactly one byte form and its SHA-256 is its name; an entry never changes; it names the
-entries that it takes the place of, so that what happened at two sites at once can be told from what followed. What a set of
-entries adds up to is for `cfedge.catalogue.view`.
+Rules: canonical JSON, so one entry has exactly one byte form and its SHA-256 is its name; an entry
+never changes; it names the entries that it takes the place of, so that what happened at two sites
+at once can be told from what followed. What a set of entries adds up to is for
+`cfedge.catalogue.view`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ class Taught:
 
 @dataclass(frozen=True)
 class Measured:
-    """What depends on the other tasks, of the task entry `of`, measured among others than when that was published."""
+    """What depends on the other tasks, of the task entry `of`, measured among others than when that
+    was published.
+    """
 
     of: str
     certificate: Certificate
@@ -55,13 +58,20 @@ class Measured:
 
 @dataclass(frozen=True)
 class Removed:
-    """A tombstone; with `erase`, devices and mirrors must also delete the files of what it replaces."""
+    """A tombstone; with `erase`, devices and mirrors must also delete the files of what it
+    replaces.
+    """
 
     erase: bool
 
 
 Body = Backbone | Taught | Measured | Removed
-_KINDS: dict[str, Any] = {"backbone": Backbone, "measured": Measured, "removed": Removed, "task": Taught}
+_KINDS: dict[str, Any] = {
+    "backbone": Backbone,
+    "measured": Measured,
+    "removed": Removed,
+    "task": Taught,
+}
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,10 @@ class Entry:
         if isinstance(self.body, Backbone):
             return {role: getattr(self.body, role) for role in ("trunk", "tail", "tokenizer")}
         if isinstance(self.body, Taught):
-            return {f"{part} of task {self.name!r}": getattr(self.body.task, part) for part in ("adapter", "signature", "golden")}
+            return {
+                f"{part} of task {self.name!r}": getattr(self.body.task, part)
+                for part in ("adapter", "signature", "golden")
+            }
         if isinstance(self.body, Measured):
             return {f"golden of task {self.name!r}": self.body.golden}
         return {}
@@ -126,18 +139,26 @@ def parse_entry(line: bytes) -> Entry:
         Naming the field, the expected and the found value.
     """
     if len(line) > ENTRY_BYTES:
-        raise SchemaError(f"entry: expected at most {ENTRY_BYTES} bytes, found {len(line)}; publish it again")
+        raise SchemaError(
+            f"entry: expected at most {ENTRY_BYTES} bytes, found {len(line)}; publish it again"
+        )
     try:
         content = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise SchemaError(f"entry: expected canonical JSON, found {error}; publish it again") from error
+        raise SchemaError(
+            f"entry: expected canonical JSON, found {error}; publish it again"
+        ) from error
     fields = {field.name for field in dataclasses.fields(Entry)}
     if not isinstance(content, dict) or set(content) != fields:
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise SchemaError(f"entry: expected fields {sorted(fields)}, found {found!s:.300}; publish it again")
+        raise SchemaError(
+            f"entry: expected fields {sorted(fields)}, found {found!s:.300}; publish it again"
+        )
     kind = content["kind"]
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise SchemaError(f"entry: expected a kind of {sorted(_KINDS)}, found {kind!r:.80}; install a newer cfedge")
+        raise SchemaError(
+            f"entry: expected a kind of {sorted(_KINDS)}, found {kind!r:.80}; install a newer cfedge"
+        )
     where = f"entry of {kind}"
     plain = {name: typed(hint, content[name], f"{where}.{name}") for name, hint in _PLAIN.items()}
     entry = Entry(kind=kind, body=typed(_KINDS[kind], content["body"], f"{where}.body"), **plain)
@@ -147,7 +168,9 @@ def parse_entry(line: bytes) -> Entry:
     except ValueError:  # NaN and infinity have no canonical form
         same = False
     if not same:
-        raise SchemaError(f"{where} {entry.name!r:.80}: expected canonical JSON, found another form; publish it again")
+        raise SchemaError(
+            f"{where} {entry.name!r:.80}: expected canonical JSON, found another form; publish it again"
+        )
     return entry
 
 
@@ -157,24 +180,34 @@ _PLAIN: dict[str, Any] = {"name": str, "site": str, "clock": int, "replaces": tu
 def _check(entry: Entry, where: str) -> None:
     for field, value in (("name", entry.name), ("site", entry.site)):
         if not 0 < len(value) <= 200:
-            raise SchemaError(f"{where}.{field}: expected 1..200 characters, found {len(value)}; publish it again")
+            raise SchemaError(
+                f"{where}.{field}: expected 1..200 characters, found {len(value)}; publish it again"
+            )
     if entry.clock < 1:
         raise SchemaError(f"{where}.clock: expected >= 1, found {entry.clock}; publish it again")
     if list(entry.replaces) != sorted(set(entry.replaces)):
-        raise SchemaError(f"{where}.replaces: expected digests in order, each once, found another order; publish it again")
+        raise SchemaError(
+            f"{where}.replaces: expected digests in order, each once, found another order; publish it again"
+        )
     digests = [*entry.replaces, *([entry.body.base] if isinstance(entry.body, Taught) else [])]
     digests += [entry.body.of] if isinstance(entry.body, Measured) else []
     for digest in digests:
         if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            raise SchemaError(f"{where}: expected 64 hexadecimal digits, found {digest!r:.80}; publish it again")
+            raise SchemaError(
+                f"{where}: expected 64 hexadecimal digits, found {digest!r:.80}; publish it again"
+            )
     if isinstance(entry.body, Backbone):
         check_backbone(entry.body)
     elif isinstance(entry.body, Taught):
         check_task(entry.body.task)
         if entry.body.task.name != entry.name:
-            raise SchemaError(f"{where}.name: expected {entry.body.task.name!r}, found {entry.name!r}; publish it again")
+            raise SchemaError(
+                f"{where}.name: expected {entry.body.task.name!r}, found {entry.name!r}; publish it again"
+            )
     elif isinstance(entry.body, Measured):
         check_certificate(entry.name, entry.body.certificate)
         check_file(f"golden of task {entry.name!r}", entry.body.golden)
         if not 0 < entry.body.false_reject_rate < 1:
-            raise SchemaError(f"{where}: expected a rate in (0, 1), found {entry.body.false_reject_rate}; publish it again")
+            raise SchemaError(
+                f"{where}: expected a rate in (0, 1), found {entry.body.false_reject_rate}; publish it again"
+            )

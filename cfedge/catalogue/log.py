@@ -1,9 +1,10 @@
 """The log of a channel and the index that is signed for it. Pure.
 
-The log is its entries' lines, one after another, only ever appended to. The index cuts it into blocks of 2^k entries, largest
-first, as the binary digits of its length say: 13 entries are blocks of 8, 4 and 1. So the index stays below some 20 lines, an
-appended entry changes few blocks, and whoever has a beginning of the log needs only the bytes that follow it: a block's digest
-is checked over what was there and what came.
+The log is its entries' lines, one after another, only ever appended to. The index cuts it into
+blocks of 2^k entries, largest first, as the binary digits of its length say: 13 entries are blocks
+of 8, 4 and 1. So the index stays below some 20 lines, an appended entry changes few blocks, and
+whoever has a beginning of the log needs only the bytes that follow it: a block's digest is checked
+over what was there and what came.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from cfedge.bundle.manifest import canonical_json, typed
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, parse_entry
 from cfedge.errors import SchemaError, TamperedError
 
-__all__ = ["Block", "INDEX_BYTES", "Index", "Rollout", "cut", "lines_of", "parse_index", "parse_log", "present", "utc"]
+__all__ = [
+    "Block",
+    "INDEX_BYTES",
+    "Index",
+    "Rollout",
+    "cut",
+    "lines_of",
+    "parse_index",
+    "parse_log",
+    "present",
+    "utc",
+]
 
 #: Version of the catalogue's form that this program reads and writes.
 SCHEMA = 1
@@ -38,9 +50,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Rollout:
-    """A new state for some devices first: the others keep to the first `before` entries, with the looks of then.
+    """A new state for some devices first: the others keep to the first `before` entries, with the
+    looks of then.
 
-    A device takes part where SHA-256(salt + device), read as a fraction of 2^256, is below `share`; a new salt draws anew.
+    A device takes part where SHA-256(salt + device), read as a fraction of 2^256, is below `share`;
+    a new salt draws anew.
     """
 
     share: float
@@ -64,7 +78,8 @@ class Index:
     channel
         Its name, so that one channel's index cannot be served as another's.
     published
-        UTC, ``YYYY-MM-DDTHH:MM:SSZ``: a time that has certainly passed, for devices without a clock.
+        UTC, ``YYYY-MM-DDTHH:MM:SSZ``: a time that has certainly passed, for devices without a
+        clock.
     second_look, third_look
         See `cfedge.bundle.manifest.Manifest`.
     blocks
@@ -98,7 +113,11 @@ class Index:
 
     def entries_for(self, device: str) -> int:
         """How many entries `device` is to follow."""
-        return self.entries if self.rollout is None or self.rollout.includes(device) else self.rollout.before
+        return (
+            self.entries
+            if self.rollout is None or self.rollout.includes(device)
+            else self.rollout.before
+        )
 
     def looks_for(self, device: str) -> tuple[float, float]:
         """`second_look` and `third_look` for `device`."""
@@ -110,7 +129,9 @@ class Index:
         return canonical_json(asdict(self))
 
 
-def cut(lines: Sequence[bytes], known: Sequence[Block] = ()) -> tuple[tuple[Block, ...], dict[str, bytes]]:
+def cut(
+    lines: Sequence[bytes], known: Sequence[Block] = ()
+) -> tuple[tuple[Block, ...], dict[str, bytes]]:
     """Cut a log into blocks.
 
     Parameters
@@ -124,7 +145,9 @@ def cut(lines: Sequence[bytes], known: Sequence[Block] = ()) -> tuple[tuple[Bloc
     -------
     blocks, and the bytes of those that are not in `known`, by SHA-256.
     """
-    starts = dict(zip(accumulate((block.entries for block in known), initial=0), known, strict=False))
+    starts = dict(
+        zip(accumulate((block.entries for block in known), initial=0), known, strict=False)
+    )
     blocks: list[Block] = []
     made: dict[str, bytes] = {}
     start = 0
@@ -143,7 +166,9 @@ def cut(lines: Sequence[bytes], known: Sequence[Block] = ()) -> tuple[tuple[Bloc
 
 
 def present(log: bytes, index: Index) -> int:
-    """How many bytes of a stored beginning `log` can be kept: whole blocks that agree, then what may begin the next one."""
+    """How many bytes of a stored beginning `log` can be kept: whole blocks that agree, then what
+    may begin the next one.
+    """
     kept = 0
     for block in index.blocks:
         part = log[kept : kept + block.size]
@@ -170,11 +195,15 @@ def lines_of(log: bytes, index: Index) -> list[bytes]:
     for position, block in enumerate(index.blocks):
         found = hashlib.sha256(memoryview(log)[at : at + block.size]).hexdigest()
         if found != block.sha256:
-            raise TamperedError(f"{what}, block {position}: expected SHA-256 {block.sha256}, found {found}; sync again")
+            raise TamperedError(
+                f"{what}, block {position}: expected SHA-256 {block.sha256}, found {found}; sync again"
+            )
         at += block.size
     lines = log.split(b"\n")
     if lines.pop() != b"" or len(lines) != index.entries:
-        raise TamperedError(f"{what}: expected {index.entries} lines, found {len(lines)}; publish it again")
+        raise TamperedError(
+            f"{what}: expected {index.entries} lines, found {len(lines)}; publish it again"
+        )
     return lines
 
 
@@ -202,38 +231,62 @@ def parse_index(data: bytes, channel: str) -> Index:
     try:
         content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise SchemaError(f"index of channel {channel!r}: expected canonical JSON, found {error}; publish it again") from error
+        raise SchemaError(
+            f"index of channel {channel!r}: expected canonical JSON, found {error}; publish it again"
+        ) from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA or isinstance(schema, bool):
-        raise SchemaError(f"index of channel {channel!r}: expected schema {SCHEMA}, found {schema!r:.80}; install a newer cfedge")
+        raise SchemaError(
+            f"index of channel {channel!r}: expected schema {SCHEMA}, found {schema!r:.80}; install a newer cfedge"
+        )
     index: Index = typed(Index, content, "index")
     if index.channel != channel:
-        raise SchemaError(f"index: expected channel {channel!r}, found {index.channel!r:.80}; the mirror mixed channels up")
+        raise SchemaError(
+            f"index: expected channel {channel!r}, found {index.channel!r:.80}; the mirror mixed channels up"
+        )
     try:
         index.time  # noqa: B018 - parsed to be checked
     except ValueError as error:
-        raise SchemaError(f"index.published: expected {_TIME}, found {index.published!r:.80}; publish it again") from error
+        raise SchemaError(
+            f"index.published: expected {_TIME}, found {index.published!r:.80}; publish it again"
+        ) from error
     counts = [block.entries for block in index.blocks]
-    if any(count < 1 or count & (count - 1) for count in counts) or counts != sorted(set(counts), reverse=True):
-        raise SchemaError(f"index.blocks: expected falling powers of two, found {counts!s:.80}; publish it again")
+    if any(count < 1 or count & (count - 1) for count in counts) or counts != sorted(
+        set(counts), reverse=True
+    ):
+        raise SchemaError(
+            f"index.blocks: expected falling powers of two, found {counts!s:.80}; publish it again"
+        )
     for block in index.blocks:
         digest = block.sha256
-        if len(digest) != 64 or set(digest) - set("0123456789abcdef") or not 0 < block.size <= block.entries * (ENTRY_BYTES + 1):
+        if (
+            len(digest) != 64
+            or set(digest) - set("0123456789abcdef")
+            or not 0 < block.size <= block.entries * (ENTRY_BYTES + 1)
+        ):
             raise SchemaError(
                 f"index.blocks: expected a digest and a size, found {digest!r:.80} of {block.size}; publish it again"
             )
-    if index.rollout is not None and not (0 <= index.rollout.share <= 1 and 0 <= index.rollout.before <= index.entries):
-        raise SchemaError(f"index.rollout: expected a share and a length, found {index.rollout!s:.200}; publish it again")
+    if index.rollout is not None and not (
+        0 <= index.rollout.share <= 1 and 0 <= index.rollout.before <= index.entries
+    ):
+        raise SchemaError(
+            f"index.rollout: expected a share and a length, found {index.rollout!s:.200}; publish it again"
+        )
     for where, part in (("index", index), ("index.rollout", index.rollout)):
         for name in ("second_look", "third_look"):
             if part is not None and not getattr(part, name) >= 0:
-                raise SchemaError(f"{where}.{name}: expected >= 0, found {getattr(part, name)}; publish it again")
+                raise SchemaError(
+                    f"{where}.{name}: expected >= 0, found {getattr(part, name)}; publish it again"
+                )
     try:
         same = index.bytes() == data
     except ValueError:
         same = False
     if not same:
-        raise SchemaError(f"index of channel {channel!r}: expected canonical JSON, found another form; publish it again")
+        raise SchemaError(
+            f"index of channel {channel!r}: expected canonical JSON, found another form; publish it again"
+        )
     return index
 
 

@@ -1,14 +1,18 @@
-"""What a set of entries adds up to: the tasks to run, and what must be told about them. Pure, and the same in any order.
+"""What a set of entries adds up to: the tasks to run, and what must be told about them. Pure, and
+the same in any order.
 
 Entries that another one replaces are history. Of those that stand:
 
-* several task entries of one name were made at once at different sites: the greatest `Entry.order` runs, the others are kept in
+* several task entries of one name were made at once at different sites: the greatest `Entry.order`
+  runs, the others are kept in
   the log and reported;
-* a removal beside a task entry that it did not know loses, and is reported: what somebody just taught is not lost;
+* a removal beside a task entry that it did not know loses, and is reported: what somebody just
+  taught is not lost;
 * of two tasks that share a label the later one waits until the label is renamed, and is reported;
 * a task of another backbone than the newest waits until it is learned again, and is reported.
 
-Limits are computed for as many tasks as run (`cfedge.confidence`), from errors that were counted among the tasks at publishing.
+Limits are computed for as many tasks as run (`cfedge.confidence`), from errors that were counted
+among the tasks at publishing.
 """
 
 from __future__ import annotations
@@ -33,8 +37,9 @@ class Conflict:
     Attributes
     ----------
     kind
-        ``concurrent`` (updated at several sites at once), ``removed`` (removed at one site while updated at another),
-        ``label`` (shared with another task) or ``backbone`` (learned on another one).
+        ``concurrent`` (updated at several sites at once), ``removed`` (removed at one site while
+        updated at another), ``label`` (shared with another task) or ``backbone`` (learned on
+        another one).
     task
         The task that it is about.
     text
@@ -99,11 +104,15 @@ def view(entries: Iterable[Entry]) -> View:
     for entry in known.values():
         if isinstance(entry.body, Measured):
             last = measured.get(entry.body.of)
-            measured[entry.body.of] = entry if last is None else max(last, entry, key=lambda one: one.order)
+            measured[entry.body.of] = (
+                entry if last is None else max(last, entry, key=lambda one: one.order)
+            )
         elif entry.digest in replaced:
             continue
         elif entry.kind == "backbone":
-            backbone = entry if backbone is None else max(backbone, entry, key=lambda one: one.order)
+            backbone = (
+                entry if backbone is None else max(backbone, entry, key=lambda one: one.order)
+            )
         else:
             standing.setdefault(entry.name, []).append(entry)
     chosen: list[Entry] = []
@@ -136,7 +145,9 @@ def view(entries: Iterable[Entry]) -> View:
     )
 
 
-def manifest_of(seen: View, index: Index, wanted: Callable[[str], bool] = lambda name: True) -> Manifest:
+def manifest_of(
+    seen: View, index: Index, wanted: Callable[[str], bool] = lambda name: True
+) -> Manifest:
     """Return the manifest of a view's tasks, or of those whose name is `wanted`.
 
     Raises
@@ -146,7 +157,9 @@ def manifest_of(seen: View, index: Index, wanted: Callable[[str], bool] = lambda
     """
     names = [name for name in seen.tasks if wanted(name)]
     if seen.backbone is None or not names:
-        waiting = f" (waiting: {', '.join(one.task for one in seen.conflicts)})" if seen.conflicts else ""
+        waiting = (
+            f" (waiting: {', '.join(one.task for one in seen.conflicts)})" if seen.conflicts else ""
+        )
         raise TaskError(
             f"channel {index.channel!r}: expected at least one task to run, found {len(seen.tasks)}, none of them wanted{waiting}; "
             f"publish one or ask for others"
@@ -169,15 +182,27 @@ def _limited(task: Task, tasks: int) -> Task:
 def _erased(known: Mapping[str, Entry]) -> frozenset[str]:
     gone: set[str] = set()
     open_ends = [
-        digest for entry in known.values() if isinstance(entry.body, Removed) and entry.body.erase for digest in entry.replaces
+        digest
+        for entry in known.values()
+        if isinstance(entry.body, Removed) and entry.body.erase
+        for digest in entry.replaces
     ]
     while open_ends:
         digest = open_ends.pop()
         if digest in known and digest not in gone:
             gone.add(digest)
             open_ends += known[digest].replaces
-    gone |= {digest for digest, entry in known.items() if isinstance(entry.body, Measured) and entry.body.of in gone}
-    kept = {ref.sha256 for digest, entry in known.items() if digest not in gone for ref in entry.files().values()}
+    gone |= {
+        digest
+        for digest, entry in known.items()
+        if isinstance(entry.body, Measured) and entry.body.of in gone
+    }
+    kept = {
+        ref.sha256
+        for digest, entry in known.items()
+        if digest not in gone
+        for ref in entry.files().values()
+    }
     return frozenset(ref.sha256 for digest in gone for ref in known[digest].files().values()) - kept
 
 
@@ -208,7 +233,9 @@ def _meeting(name: str, heads: list[Entry], taught: list[Entry]) -> list[Conflic
 
 def _shared_label(name: str, label: str, owner: str) -> Conflict:
     return Conflict(
-        "label", name, f"task {name!r}: label {label!r} is in task {owner!r} too; it waits: rename the label and publish it again"
+        "label",
+        name,
+        f"task {name!r}: label {label!r} is in task {owner!r} too; it waits: rename the label and publish it again",
     )
 
 

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from cfedge.cli import answer, demo, evidence, export, machine, publish, serve, study, sync, workshop
+from cfedge.cli import (
+    answer,
+    demo,
+    evidence,
+    export,
+    machine,
+    publish,
+    serve,
+    study,
+    sync,
+    workshop,
+)
 from cfedge.errors import CfedgeError, MissingExtraError
 from cfedge.version import __version__
 
@@ -36,7 +47,10 @@ def _tell_version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version."),
+    ] = False,
 ) -> None: ...
 
 
@@ -54,7 +68,10 @@ def main(arguments: list[str] | None = None) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in WORKSHOP:
             raise
-        print(f"cfedge: this command needs {error.name}: pip install 'cfedge[export]'", file=sys.stderr)
+        print(
+            f"cfedge: this command needs {error.name}: pip install 'cfedge[export]'",
+            file=sys.stderr,
+        )
         raise SystemExit(MissingExtraError.exit_code) from error
     except BrokenPipeError:
         sys.stderr.close()

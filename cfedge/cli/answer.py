@@ -19,7 +19,12 @@ from cfedge.errors import InputError, UsageError
 if TYPE_CHECKING:
     from cfedge.runtime.prediction import Prediction
 
-BUNDLE = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync.")]
+BUNDLE = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync."
+    ),
+]
 ADAPTER_MEMORY = Annotated[
     str | None,
     typer.Option(
@@ -35,7 +40,9 @@ _SAVED = 100
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    app.command("predict", epilog='Example: cfedge predict bundle "it is too dark in here"')(predict)
+    app.command("predict", epilog='Example: cfedge predict bundle "it is too dark in here"')(
+        predict
+    )
     app.command("drift", epilog="Example: cfedge drift bundle counts.json")(drift)
     app.command("bench", epilog="Example: cfedge bench bundle --json")(bench)
 
@@ -43,33 +50,48 @@ def register(app: typer.Typer) -> None:
 def predict(
     bundle: BUNDLE,
     texts: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT]...", help="Without texts: one a line from standard input.")
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Without texts: one a line from standard input."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="The task, where it is known.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
-    profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A board of devices/; sets the threads.")
+    ] = None,
     monitor: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Count unknown inputs and thin margins there; warn where inputs change.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Count unknown inputs and thin margins there; warn where inputs change.",
+        ),
     ] = None,
     adapter_memory: ADAPTER_MEMORY = None,
     session: Annotated[
         bool,
-        typer.Option("--session", help="The texts are one stream whose task seldom changes: keep evidence from text to text."),
+        typer.Option(
+            "--session",
+            help="The texts are one stream whose task seldom changes: keep evidence from text to text.",
+        ),
     ] = False,
     switch: Annotated[
-        float | None, typer.Option(help="With --session: probability that the task changes before a text. Without it 0.05.")
+        float | None,
+        typer.Option(
+            help="With --session: probability that the task changes before a text. Without it 0.05."
+        ),
     ] = None,
     json: JSON = False,
 ) -> None:
     """Answer texts: task, label, evidence, or unknown.
 
-    From standard input each line is a text or a JSON object {"text": ...}; answers come in the same order, one a line,
-    as they are made. A line that cannot be answered gets an error in its place, and the exit code is then 10. With --json each
-    line carries the task's certified limit and the bundle's digest: keep them as the record of what was answered.
+    From standard input each line is a text or a JSON object {"text": ...}; answers come in the same
+    order, one a line, as they are made. A line that cannot be answered gets an error in its place,
+    and the exit code is then 10. With --json each line carries the task's certified limit and the
+    bundle's digest: keep them as the record of what was answered.
 
-    --session assumes that all texts are of one task, or change it seldom: a text that could be of two tasks then goes to
-    the one that the texts before it were of. Where tasks come mixed that is wrong more often than without it. Its answers
-    carry the task's probability in the stream as posterior, and no limit: certificates are about single texts.
+    --session assumes that all texts are of one task, or change it seldom: a text that could be of
+    two tasks then goes to the one that the texts before it were of. Where tasks come mixed that is
+    wrong more often than without it. Its answers carry the task's probability in the stream as
+    posterior, and no limit: certificates are about single texts.
     """
     one_blas_thread()
     from cfedge.device import load_profile
@@ -79,9 +101,13 @@ def predict(
 
     if session and (task is not None or monitor is not None):
         other, why = (
-            ("--task", "the stream finds it") if task is not None else ("--monitor", "certificates are about single texts")
+            ("--task", "the stream finds it")
+            if task is not None
+            else ("--monitor", "certificates are about single texts")
         )
-        raise UsageError(f"--session: expected no {other} beside it, found one; {why}: leave one of them out")
+        raise UsageError(
+            f"--session: expected no {other} beside it, found one; {why}: leave one of them out"
+        )
     if task is not None and monitor is not None:
         raise UsageError(
             "--monitor: expected no --task beside it, found one; certificates are about inputs whose task is looked up"
@@ -99,7 +125,11 @@ def predict(
     def shown(text: str, one: Prediction) -> None:
         evidence = engine.evidence(one)
         if stream:
-            evidence |= {"limit": None, "posterior": stream.posterior[one.task], "switch": stream.switch}
+            evidence |= {
+                "limit": None,
+                "posterior": stream.posterior[one.task],
+                "switch": stream.switch,
+            }
         _show(text, evidence, json=json)
         for alarm in counts.see([one]) if counts else ():
             print(f"cfedge: {alarm.text}", file=sys.stderr, flush=True)
@@ -138,7 +168,9 @@ def predict(
 
 def drift(
     bundle: BUNDLE,
-    counts: Annotated[Path, typer.Argument(metavar="FILE", help="Written by cfedge predict --monitor.")],
+    counts: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Written by cfedge predict --monitor.")
+    ],
     json: JSON = False,
 ) -> None:
     """Show what a monitor counted, against what the certificates promised."""
@@ -146,10 +178,17 @@ def drift(
     from cfedge.store import bundle_at
 
     if not counts.is_file():
-        raise UsageError(f"{counts}: expected counts, found none; make them with: cfedge predict {bundle} --monitor {counts}")
+        raise UsageError(
+            f"{counts}: expected counts, found none; make them with: cfedge predict {bundle} --monitor {counts}"
+        )
     found = Monitor.load(counts, bundle_at(bundle).manifest).counters()
     if json:
-        print_json({"alpha": ALPHA, "counters": {name: dataclasses.asdict(one) for name, one in found.items()}})
+        print_json(
+            {
+                "alpha": ALPHA,
+                "counters": {name: dataclasses.asdict(one) for name, one in found.items()},
+            }
+        )
         return
     print_table(
         f"{counts}: unknown inputs by task, and thin margins; a false alarm ever: at most {ALPHA:.0%}",
@@ -166,7 +205,9 @@ def bench(
     bundle: BUNDLE,
     runs: Annotated[int, typer.Option(min=10, help="Timed single-text calls.")] = 200,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
-    profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A board of devices/; sets the threads.")
+    ] = None,
     adapter_memory: ADAPTER_MEMORY = None,
     json: JSON = False,
 ) -> None:
@@ -185,8 +226,16 @@ def bench(
         f"{bundle}: {found.tasks} tasks, {found.threads} thread, {found.machine.cpu}",
         ("what", "value", "n"),
         [
-            ("one text, p50 / p90 / p99", f"{latency.p50:.2f} / {latency.p90:.2f} / {latency.p99:.2f} ms", latency.n),
-            ("process start to first answer, p50 / p90 / p99", f"{cold.p50:.0f} / {cold.p90:.0f} / {cold.p99:.0f} ms", cold.n),
+            (
+                "one text, p50 / p90 / p99",
+                f"{latency.p50:.2f} / {latency.p90:.2f} / {latency.p99:.2f} ms",
+                latency.n,
+            ),
+            (
+                "process start to first answer, p50 / p90 / p99",
+                f"{cold.p50:.0f} / {cold.p90:.0f} / {cold.p99:.0f} ms",
+                cold.n,
+            ),
             ("peak memory", size(found.peak_rss_bytes), 1),
             (f"adapters in memory, {size(adapters.kept_bytes)}", adapters.kept, 1),
             (
@@ -221,7 +270,9 @@ def _text(line: bytes, number: int) -> str:
     try:
         row = jsonlib.loads(content)
     except (jsonlib.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"line {number}: expected a JSON object, found {error}; a text may not begin with {{") from error
+        raise InputError(
+            f"line {number}: expected a JSON object, found {error}; a text may not begin with {{"
+        ) from error
     if not isinstance(row.get("text"), str):
         raise InputError(
             f'line {number}: expected {{"text": ...}}, found {"no text" if "text" not in row else type(row["text"]).__name__}'
@@ -234,7 +285,14 @@ def _show(text: str, answer: dict[str, object], *, json: bool) -> None:
         print_json(answer)
         return
     where = f"{answer['task']}/{answer['label']} ({answer['probability']:.0%})"
-    rival = f"margin {answer['margin']:.1f} over {answer['runner_up']}" if answer["runner_up"] else "the only task"
+    rival = (
+        f"margin {answer['margin']:.1f} over {answer['runner_up']}"
+        if answer["runner_up"]
+        else "the only task"
+    )
     verdict = f"unknown: {answer['reason']}; nearest is {where}" if answer["unknown"] else where
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
-    print(f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}{stream}, {answer['ms']:.1f} ms", flush=True)
+    print(
+        f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}{stream}, {answer['ms']:.1f} ms",
+        flush=True,
+    )

@@ -8,10 +8,11 @@ __all__ = ["one_blas_thread"]
 
 
 def one_blas_thread() -> None:
-    """Keep NumPy's BLAS to one thread, unless the environment says how many; NumPy must be imported after this.
+    """Keep NumPy's BLAS to one thread, unless the environment says how many; NumPy must be imported
+    after this.
 
-    It takes a thread for every core and waits for those that are busy: on two cores with one at work an engine's first look took
-    0.2 - 1.2 s in place of 14 ms (docs/decisions/cold-start.md).
+    It takes a thread for every core and waits for those that are busy: on two cores with one at
+    work an engine's first look took 0.2 - 1.2 s in place of 14 ms (docs/decisions/cold-start.md).
     """
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

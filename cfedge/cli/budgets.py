@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["P90", "RAM", "budget", "check_alone", "kept_to"]
 
-RAM = Annotated[str | None, typer.Option(metavar="SIZE", help="Largest memory of the process that answers, such as 512MB.")]
+RAM = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Largest memory of the process that answers, such as 512MB."),
+]
 P90 = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Time that nine answers in ten keep to, one at a time, such as 20ms.")
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Time that nine answers in ten keep to, one at a time, such as 20ms."
+    ),
 ]
 
 
@@ -33,7 +39,10 @@ def budget(ram: str | None, p90: str | None) -> Budget | None:
 
     if ram is None and p90 is None:
         return None
-    return Budget(None if ram is None else size_bytes(ram, "--ram"), None if p90 is None else milliseconds(p90, "--p90"))
+    return Budget(
+        None if ram is None else size_bytes(ram, "--ram"),
+        None if p90 is None else milliseconds(p90, "--p90"),
+    )
 
 
 def kept_to(found: Fitted) -> str:
@@ -51,4 +60,6 @@ def check_alone(name: str, value: object, others: Mapping[str, object]) -> None:
     """
     found = [other for other, given in others.items() if given is not None]
     if value is not None and found:
-        raise UsageError(f"{name}: expected no {found[0]} with it, found both; leave one of them out")
+        raise UsageError(
+            f"{name}: expected no {found[0]} with it, found both; leave one of them out"
+        )

@@ -17,14 +17,24 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where workspace and bundle are left.")] = Path("demo-out"),
-    folder: Annotated[Path | None, typer.Option(help="Where the backbone's weights are; otherwise they are found.")] = None,
+    out: Annotated[Path, typer.Option(help="Where workspace and bundle are left.")] = Path(
+        "demo-out"
+    ),
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where the backbone's weights are; otherwise they are found."),
+    ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Remove an earlier demo's workspace and bundle in OUT first.")
+        bool,
+        typer.Option(
+            "--replace", help="Remove an earlier demo's workspace and bundle in OUT first."
+        ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Learn five tasks one after another, export to int8, answer without torch, and show the figures."""
+    """Learn five tasks one after another, export to int8, answer without torch, and show the
+    figures.
+    """
     import shutil
 
     from cfedge.demo import run
@@ -32,7 +42,9 @@ def demo(
 
     left = [path for path in (out / "workspace", out / "bundle") if path.exists()]
     if left and not replace:
-        raise UsageError(f"{left[0]}: expected a new folder, found an earlier demo; use --replace or another --out")
+        raise UsageError(
+            f"{left[0]}: expected a new folder, found an earlier demo; use --replace or another --out"
+        )
     for path in left:
         shutil.rmtree(path)
     found = run(out, folder=folder, progress=TerminalProgress())
@@ -67,8 +79,14 @@ def demo(
         ],
     )
     for one in found.live:
-        verdict = f"unknown: {one['reason']}" if one["unknown"] else f"{one['task']} / {one['label']} ({one['probability']:.0%})"
+        verdict = (
+            f"unknown: {one['reason']}"
+            if one["unknown"]
+            else f"{one['task']} / {one['label']} ({one['probability']:.0%})"
+        )
         print(
             f'"{one["text"]}"\n  -> {verdict}\n     margin {one["margin"]:.1f} over {one["runner_up"]}, distance {one["distance"]:.1f}'
         )
-    print(f'\nbundle: {out / "bundle"}; ask it yourself: cfedge predict {out / "bundle"} "your text"')
+    print(
+        f'\nbundle: {out / "bundle"}; ask it yourself: cfedge predict {out / "bundle"} "your text"'
+    )

@@ -26,18 +26,32 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("list", epilog="Example: cfedge list ws")(list_tasks)
     app.command("inspect", epilog="Example: cfedge inspect ws --json")(inspect_tasks)
-    app.command("evaluate", epilog="Example: cfedge evaluate ws --test lighting=lighting-test.csv")(evaluate)
+    app.command("evaluate", epilog="Example: cfedge evaluate ws --test lighting=lighting-test.csv")(
+        evaluate
+    )
 
 
 def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
-    """Show the tasks and their certificates, with the thresholds of unknown inputs at the default --false-reject of export."""
+    """Show the tasks and their certificates, with the thresholds of unknown inputs at the default
+    --false-reject of export.
+    """
     from cfedge.train.workspace import Workspace
 
     rows = certified_rows(Workspace(workspace))
     if json:
         print_json(rows)
         return
-    columns = ("task", "classes", "examples", "as", "held out", "wrong task", "limit", "nearest rival", "unknown above")
+    columns = (
+        "task",
+        "classes",
+        "examples",
+        "as",
+        "held out",
+        "wrong task",
+        "limit",
+        "nearest rival",
+        "unknown above",
+    )
     print_table(
         f"{workspace}: {len(rows)} tasks",
         columns,
@@ -56,13 +70,16 @@ def inspect_tasks(
     mixtures: Annotated[
         bool,
         typer.Option(
-            "--mixtures", help="Also bound the errors of comparing mixtures, each task with a covariance of its own (slow)."
+            "--mixtures",
+            help="Also bound the errors of comparing mixtures, each task with a covariance of its own (slow).",
         ),
     ] = False,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
-    """Show how often each task's inputs go to another task: measured, certified, and by the lookup's own model."""
+    """Show how often each task's inputs go to another task: measured, certified, and by the
+    lookup's own model.
+    """
     from cfedge.train.certificate import inspect, mixture_bounds
     from cfedge.train.workspace import Workspace
 
@@ -71,7 +88,9 @@ def inspect_tasks(
     names = opened.tasks
     signatures = {name: opened.signature(name).trunk for name in names}
     bounds = mixture_bounds(signatures, TerminalProgress()) if mixtures else None
-    held_out = {name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names}
+    held_out = {
+        name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names
+    }
     found = inspect(signatures, held_out, mixtures=bounds) if names else {}
     if plot is not None:
         from cfedge.plot.certificates import draw_certificates
@@ -118,8 +137,8 @@ def _bound(share: float) -> str:
 
 
 def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What whoever reads these certificates should know: what folding lost, what few held-out texts cannot tell, which of them were
-    learned from, tasks that coincide.
+    """What whoever reads these certificates should know: what folding lost, what few held-out texts
+    cannot tell, which of them were learned from, tasks that coincide.
     """
     from cfedge.train.certificate import FALSE_REJECT_RATE
     from cfedge.train.composition import KEPT_ENERGY
@@ -156,14 +175,20 @@ def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any
 
 def evaluate(
     workspace: WORKSPACE,
-    test: Annotated[list[str], typer.Option(help="TASK=FILE: test examples of a task; repeat for each task.")],
-    unknown: Annotated[Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task.")] = None,
+    test: Annotated[
+        list[str], typer.Option(help="TASK=FILE: test examples of a task; repeat for each task.")
+    ],
+    unknown: Annotated[
+        Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task.")
+    ] = None,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
-    """Measure accuracy, retrieval and task-known accuracy on test data, per sample, through the int8 runtime.
+    """Measure accuracy, retrieval and task-known accuracy on test data, per sample, through the
+    int8 runtime.
 
-    With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 % detection, risk by coverage.
+    With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 %
+    detection, risk by coverage.
     """
     from cfedge.errors import UsageError
     from cfedge.runtime.engine import Engine
@@ -179,7 +204,9 @@ def evaluate(
         if not file:
             raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
         if name in data:
-            raise UsageError(f"--test: expected one file of task {name!r}, found another: {file}; put them into one")
+            raise UsageError(
+                f"--test: expected one file of task {name!r}, found another: {file}; put them into one"
+            )
         data[name] = load_file(Path(file))
         check_labels(data[name], opened.record(name).classes)
     engine = Engine(build(opened))
@@ -199,7 +226,16 @@ def _print_scores(scores: Scores) -> None:
     print_table(
         "per sample, int8 runtime",
         ("task", "examples", "accuracy", "retrieval", "task known"),
-        [(one.task, one.examples, f"{one.accuracy:.3f}", f"{one.retrieval:.3f}", f"{one.known:.3f}") for one in scores.tasks],
+        [
+            (
+                one.task,
+                one.examples,
+                f"{one.accuracy:.3f}",
+                f"{one.retrieval:.3f}",
+                f"{one.known:.3f}",
+            )
+            for one in scores.tasks
+        ],
     )
     print(
         f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), "
@@ -219,8 +255,12 @@ def certified_rows(workspace: Any) -> list[dict[str, Any]]:
     return certified(workspace)[0]
 
 
-def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """`certified_rows`, and with which tasks those of `new` overlap: `cfedge.train.certificate.Overlap` as records."""
+def certified(
+    workspace: Any, new: Collection[str] = ()
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """`certified_rows`, and with which tasks those of `new` overlap:
+    `cfedge.train.certificate.Overlap` as records.
+    """
     from cfedge.train.certificate import certify, overlaps, route
 
     names = workspace.tasks
@@ -228,9 +268,12 @@ def certified(workspace: Any, new: Collection[str] = ()) -> tuple[list[dict[str,
         return [], []
     held_out = {name: workspace.held_out(name) for name in names}
     router, answers = route(
-        {name: workspace.signature(name) for name in names}, {name: one.features for name, one in held_out.items()}
+        {name: workspace.signature(name) for name in names},
+        {name: one.features for name, one in held_out.items()},
     )
-    evidence = certify(answers, {name: one.best for name, one in held_out.items()}, router.first.directions)
+    evidence = certify(
+        answers, {name: one.best for name, one in held_out.items()}, router.first.directions
+    )
     rows = []
     for name in names:
         record, found = workspace.record(name), evidence[name]
@@ -250,6 +293,11 @@ def _reused(transfer: Mapping[str, float]) -> str:
     from cfedge.train.composition import NEW_UNITS
 
     shares = sorted(
-        ((share, name) for name, share in transfer.items() if name != NEW_UNITS and abs(share) >= 0.005), reverse=True
+        (
+            (share, name)
+            for name, share in transfer.items()
+            if name != NEW_UNITS and abs(share) >= 0.005
+        ),
+        reverse=True,
     )
     return ", ".join(f"{name} {share:.0%}" for share, name in shares) or "nothing"

@@ -18,32 +18,55 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("export", epilog="Example: cfedge export ws bundle --ram 512MB --p90 20ms --drop 1.0")(export)
+    app.command(
+        "export", epilog="Example: cfedge export ws bundle --ram 512MB --p90 20ms --drop 1.0"
+    )(export)
 
 
 def export(
     workspace: WORKSPACE,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The bundle's folder; with --merged the file.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The bundle's folder; with --merged the file.")
+    ],
     merged: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Write one plain ONNX file instead: token ids to the scores of this task.")
+        str | None,
+        typer.Option(
+            metavar="TASK",
+            help="Write one plain ONNX file instead: token ids to the scores of this task.",
+        ),
     ] = None,
     drop: Annotated[
-        float, typer.Option("--drop", "--max-drop", help="Largest accuracy drop of a task against float32, in points.")
+        float,
+        typer.Option(
+            "--drop",
+            "--max-drop",
+            help="Largest accuracy drop of a task against float32, in points.",
+        ),
     ] = 1.0,
-    max_error_ratio: Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")] = 1.25,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")] = False,
+    max_error_ratio: Annotated[
+        float, typer.Option(help="Largest int8 / float error ratio of a task.")
+    ] = 1.25,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")
+    ] = False,
     false_reject: Annotated[
-        float | None, typer.Option(help="Share of a task's own inputs that may be called unknown; otherwise 0.05.")
+        float | None,
+        typer.Option(
+            help="Share of a task's own inputs that may be called unknown; otherwise 0.05."
+        ),
     ] = None,
     ram: RAM = None,
     p90: P90 = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of what is there.")
+    ] = False,
     json: JSON = False,
 ) -> None:
     """Write a quantised bundle, if it answers as the float model does.
 
-    With --ram or --p90 it is measured as a device would run it, and the fewest threads that keep to them are found: give them to
-    predict --threads or Engine.open. Scheme and cut were chosen by init.
+    With --ram or --p90 it is measured as a device would run it, and the fewest threads that keep to
+    them are found: give them to predict --threads or Engine.open. Scheme and cut were chosen by
+    init.
     """
     from cfedge.train.certificate import FALSE_REJECT_RATE
     from cfedge.train.workspace import Workspace
@@ -60,7 +83,11 @@ def export(
         file = export_merged(opened, merged, out, gate=gate, replace=replace, progress=shown)
         if json:
             print_json(
-                {"file": str(out), "tokenizer": str(opened.folder / "backbone" / "tokenizer.json"), **dataclasses.asdict(file)}
+                {
+                    "file": str(out),
+                    "tokenizer": str(opened.folder / "backbone" / "tokenizer.json"),
+                    **dataclasses.asdict(file),
+                }
             )
             return
         print(
@@ -69,7 +96,15 @@ def export(
         )
         return
     rate = FALSE_REJECT_RATE if false_reject is None else false_reject
-    done = write(opened, out, gate=gate, budget=budget, false_reject_rate=rate, replace=replace, progress=shown)
+    done = write(
+        opened,
+        out,
+        gate=gate,
+        budget=budget,
+        false_reject_rate=rate,
+        replace=replace,
+        progress=shown,
+    )
     whole = sum(len(data) for data in done.bundle.objects.values())
     backbone = done.bundle.manifest.backbone
     left = float_layers(done.bundle[backbone.trunk], done.bundle[backbone.tail])
@@ -95,7 +130,9 @@ def export(
         print(f"left in float32: {', '.join(left)}")
     if done.fitted:
         worst = max(done.parity, key=lambda one: one.drop)
-        print(f"{kept_to(done.fitted)}; largest drop {worst.drop:.2f} of {gate.max_drop:g} points ({worst.task})")
+        print(
+            f"{kept_to(done.fitted)}; largest drop {worst.drop:.2f} of {gate.max_drop:g} points ({worst.task})"
+        )
 
 
 def _ratio(value: float | None, interval: tuple[float, float] | None) -> str:

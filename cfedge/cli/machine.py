@@ -1,4 +1,6 @@
-"""doctor, devices: what this machine is fit for, and what is known of boards. Nothing here imports numpy or ONNX Runtime."""
+"""doctor, devices: what this machine is fit for, and what is known of boards. Nothing here imports
+numpy or ONNX Runtime.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,17 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     bundle: Annotated[
-        Path | None, typer.Argument(metavar="[BUNDLE]", help="Also open it and answer all its golden vectors.")
+        Path | None,
+        typer.Argument(metavar="[BUNDLE]", help="Also open it and answer all its golden vectors."),
     ] = None,
-    profile: Annotated[str | None, typer.Option(help="A board of devices/ that this machine should be.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A board of devices/ that this machine should be.")
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """Check this machine: what may crash is tried in a child process. The exit code is 13 where a check fails."""
+    """Check this machine: what may crash is tried in a child process. The exit code is 13 where a
+    check fails.
+    """
     from cfedge.doctor import examine, require_fit
 
     report = examine(bundle, profile=profile)
@@ -43,7 +50,12 @@ def doctor(
             f"{name}: {'fit for cfedge' if report.fit else 'not fit for cfedge'}",
             ("check", "status", "found", "what to do"),
             [
-                (one.name, one.status, one.found, "" if one.next is None else f"expected {one.expected}; {one.next}")
+                (
+                    one.name,
+                    one.status,
+                    one.found,
+                    "" if one.next is None else f"expected {one.expected}; {one.next}",
+                )
                 for one in report.checks
             ],
         )
@@ -51,21 +63,31 @@ def doctor(
 
 
 def devices(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Without it: all of them, one a line.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Without it: all of them, one a line.")
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """List the boards that are known, or explain one: each figure with its source, and whether this machine is one."""
+    """List the boards that are known, or explain one: each figure with its source, and whether this
+    machine is one.
+    """
     from cfedge.device import contradictions, here, profiles
     from cfedge.errors import UsageError
 
     known, board = profiles(), here()
     if name is not None and name not in known:
-        raise UsageError(f"profile: expected one of {', '.join(known)}, found {name!r}; list them with: cfedge devices")
+        raise UsageError(
+            f"profile: expected one of {', '.join(known)}, found {name!r}; list them with: cfedge devices"
+        )
     shown = list(known.values()) if name is None else [known[name]]
     against = {one.name: contradictions(one, board) for one in shown}
     if json:
         documents = [
-            {**dataclasses.asdict(one), "this_machine": not against[one.name], "contradictions": against[one.name]}
+            {
+                **dataclasses.asdict(one),
+                "this_machine": not against[one.name],
+                "contradictions": against[one.name],
+            }
             for one in shown
         ]
         print_json(documents if name is None else documents[0])
@@ -85,14 +107,22 @@ def devices(
         )  # fmt: skip
         return
     one = shown[0]
-    print_table(f"{one.name}: {one.title} ({one.support})", ("what", "value", "source"), _explained(one))
-    for line in ([f"note: {one.note}"] if one.note else []) + [f"this machine is not one: {line}" for line in against[one.name]]:
+    print_table(
+        f"{one.name}: {one.title} ({one.support})", ("what", "value", "source"), _explained(one)
+    )
+    for line in ([f"note: {one.note}"] if one.note else []) + [
+        f"this machine is not one: {line}" for line in against[one.name]
+    ]:
         print(line)
 
 
 def _explained(one: Profile) -> list[tuple[str, Any, str]]:
     rows: list[tuple[str, Any, str]] = [
-        ("machine", f"{one.system or 'any system'} on {one.machine}", "as Python's platform spells it")
+        (
+            "machine",
+            f"{one.system or 'any system'} on {one.machine}",
+            "as Python's platform spells it",
+        )
     ]
     if one.model:
         rows.append(("name", f"contains {one.model}", "as the kernel names the board"))
@@ -103,11 +133,23 @@ def _explained(one: Profile) -> list[tuple[str, Any, str]]:
     if one.flags:
         rows.append(("CPU flags", " ".join(one.flags.value.present), one.flags.source))
         if one.flags.value.absent:
-            rows.append(("CPU flags it has not", " ".join(one.flags.value.absent), one.flags.source))
+            rows.append(
+                ("CPU flags it has not", " ".join(one.flags.value.absent), one.flags.source)
+            )
     rows.append(("threads", one.threads.value, one.threads.source))
-    rows.append(("memory of one engine", f"{one.memory_budget_bytes.value >> 20} MiB", one.memory_budget_bytes.source))
     rows.append(
-        ("one text, p50", _latency(one), one.latency_ms.source if one.latency_ms else "nobody has reported it: cfedge bench")
+        (
+            "memory of one engine",
+            f"{one.memory_budget_bytes.value >> 20} MiB",
+            one.memory_budget_bytes.source,
+        )
+    )
+    rows.append(
+        (
+            "one text, p50",
+            _latency(one),
+            one.latency_ms.source if one.latency_ms else "nobody has reported it: cfedge bench",
+        )
     )
     return rows
 

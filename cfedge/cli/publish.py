@@ -15,12 +15,16 @@ from cfedge.cli.sync import JSON, read_root
 if TYPE_CHECKING:
     from cfedge.publish.keys import Keys
 
-REPO = Annotated[Path, typer.Argument(metavar="REPO", help="The repository's folder; serve it with any static host.")]
+REPO = Annotated[
+    Path,
+    typer.Argument(metavar="REPO", help="The repository's folder; serve it with any static host."),
+]
 KEYS = Annotated[Path, typer.Option("--keys", help="The folder of cfedge keys init.")]
 CHANNEL = Annotated[str, typer.Option(help="The channel.")]
 
 keys = typer.Typer(
-    no_args_is_help=True, help="Make and rotate the keys that sign a repository. A passphrase is read from CFEDGE_PASSPHRASE."
+    no_args_is_help=True,
+    help="Make and rotate the keys that sign a repository. A passphrase is read from CFEDGE_PASSPHRASE.",
 )
 
 
@@ -33,12 +37,20 @@ def register(app: typer.Typer) -> None:
     app.command("withdraw", epilog="Example: cfedge withdraw repo lighting --keys keys")(withdraw)
     app.command("rollout", epilog="Example: cfedge rollout repo 0.5 --keys keys")(rollout)
     app.command("renew", epilog="Example: cfedge renew repo --keys keys")(renew)
-    app.command("merge", epilog="Example: cfedge merge repo /media/stick/site-b --root site-b.root.json --keys keys")(merge)
+    app.command(
+        "merge",
+        epilog="Example: cfedge merge repo /media/stick/site-b --root site-b.root.json --keys keys",
+    )(merge)
 
 
 def keys_init(
-    folder: Annotated[Path, typer.Argument(metavar="KEYS", help="A new folder, never to be published.")],
-    site: Annotated[str | None, typer.Option(help="Name of this site, in all that it publishes; otherwise drawn.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="KEYS", help="A new folder, never to be published.")
+    ],
+    site: Annotated[
+        str | None,
+        typer.Option(help="Name of this site, in all that it publishes; otherwise drawn."),
+    ] = None,
     root_keys: Annotated[int, typer.Option(help="Root keys to make.")] = 2,
     root_threshold: Annotated[int, typer.Option(help="How many of them must sign.")] = 2,
     json: JSON = False,
@@ -47,7 +59,9 @@ def keys_init(
     from cfedge.publish.keys import Keys
 
     passphrase = os.environ.get("CFEDGE_PASSPHRASE")
-    made = Keys.create(folder, site=site, root_keys=root_keys, root_threshold=root_threshold, passphrase=passphrase)
+    made = Keys.create(
+        folder, site=site, root_keys=root_keys, root_threshold=root_threshold, passphrase=passphrase
+    )
     if json:
         print_json({"keys": str(folder), "site": made.site, "encrypted": bool(passphrase)})
     else:
@@ -58,10 +72,14 @@ def keys_init(
 def keys_rotate(
     folder: Annotated[Path, typer.Argument(metavar="KEYS")],
     repo: REPO,
-    role: Annotated[str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")],
+    role: Annotated[
+        str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")
+    ],
     json: JSON = False,
 ) -> None:
-    """Replace the keys of a role; devices follow on their next sync, and what the old ones sign is worthless."""
+    """Replace the keys of a role; devices follow on their next sync, and what the old ones sign is
+    worthless.
+    """
     from cfedge.errors import UsageError
     from cfedge.publish.keys import ROLES
     from cfedge.publish.repository import Repository
@@ -83,23 +101,44 @@ def publish(
     repo: REPO,
     keys: KEYS,
     channel: CHANNEL = "stable",
-    share: Annotated[float, typer.Option(help="Of the devices that follow at once; the others wait for cfedge rollout.")] = 1.0,
+    share: Annotated[
+        float,
+        typer.Option(
+            help="Of the devices that follow at once; the others wait for cfedge rollout."
+        ),
+    ] = 1.0,
     json: JSON = False,
 ) -> None:
-    """Sign a bundle's tasks into a channel; only what changed is added, and tasks of other sites stay."""
+    """Sign a bundle's tasks into a channel; only what changed is added, and tasks of other sites
+    stay.
+    """
     from cfedge.publish.channel import publish as run
     from cfedge.sync.client import utc_now
 
-    done = run(bundle, repo, _opened(keys), channel=channel, share=share, now=utc_now(), progress=TerminalProgress())
+    done = run(
+        bundle,
+        repo,
+        _opened(keys),
+        channel=channel,
+        share=share,
+        now=utc_now(),
+        progress=TerminalProgress(),
+    )
     if json:
         print_json(dataclasses.asdict(done))
         return
     what = ", ".join(done.added) or "nothing new, signed anew"
-    print(f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)} of files")
+    print(
+        f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)} of files"
+    )
     if done.share < 1:
-        print(f"note: {done.share:.0%} of the devices follow all of it; cfedge rollout lets the others")
+        print(
+            f"note: {done.share:.0%} of the devices follow all of it; cfedge rollout lets the others"
+        )
     if done.only_here:
-        print(f"note: not in the bundle, and kept: {', '.join(done.only_here)} (cfedge withdraw removes)")
+        print(
+            f"note: not in the bundle, and kept: {', '.join(done.only_here)} (cfedge withdraw removes)"
+        )
     for one in done.conflicts:
         print(f"note: {one}")
 
@@ -109,7 +148,9 @@ def withdraw(
     task: Annotated[str, typer.Argument(metavar="TASK")],
     keys: KEYS,
     channel: CHANNEL = "stable",
-    erase: Annotated[bool, typer.Option("--erase", help="Delete its files, here and on devices.")] = False,
+    erase: Annotated[
+        bool, typer.Option("--erase", help="Delete its files, here and on devices.")
+    ] = False,
     json: JSON = False,
 ) -> None:
     """Remove a task from a channel."""
@@ -120,12 +161,16 @@ def withdraw(
     if json:
         print_json(dataclasses.asdict(done))
     else:
-        print(f"{repo}: channel {done.channel}: {task} withdrawn{', its files deleted' if erase else ''}")
+        print(
+            f"{repo}: channel {done.channel}: {task} withdrawn{', its files deleted' if erase else ''}"
+        )
 
 
 def rollout(
     repo: REPO,
-    share: Annotated[float, typer.Argument(metavar="SHARE", help="Of the devices: 1 for all, 0 to take it back.")],
+    share: Annotated[
+        float, typer.Argument(metavar="SHARE", help="Of the devices: 1 for all, 0 to take it back.")
+    ],
     keys: KEYS,
     channel: CHANNEL = "stable",
     json: JSON = False,
@@ -136,9 +181,18 @@ def rollout(
 
     index = roll_out(repo, _opened(keys), share, channel=channel, now=utc_now())
     if json:
-        print_json({"channel": channel, "share": share, "entries": index.entries, "done": index.rollout is None})
+        print_json(
+            {
+                "channel": channel,
+                "share": share,
+                "entries": index.entries,
+                "done": index.rollout is None,
+            }
+        )
     else:
-        print(f"{repo}: channel {channel}: {share:.0%} of the devices follow all {index.entries} entries")
+        print(
+            f"{repo}: channel {channel}: {share:.0%} of the devices follow all {index.entries} entries"
+        )
 
 
 def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
@@ -154,7 +208,9 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
     if json:
         print_json({"repository": str(repo), "days": Lifetimes().timestamp, "root_days": root_days})
     else:
-        print(f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days, the root for {root_days}")
+        print(
+            f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days, the root for {root_days}"
+        )
         if root_days < Lifetimes().root / 4:
             print(
                 f"note: bring the root keys here before day {root_days} is over, and renew or rotate: after it devices take nothing"
@@ -163,14 +219,20 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
 
 def merge(
     repo: REPO,
-    other: Annotated[str, typer.Argument(metavar="URL|FOLDER", help="The other site's repository.")],
+    other: Annotated[
+        str, typer.Argument(metavar="URL|FOLDER", help="The other site's repository.")
+    ],
     root: Annotated[Path, typer.Option(help="The other site's root, to trust.")],
     keys: KEYS,
     channel: CHANNEL = "stable",
-    other_channel: Annotated[str | None, typer.Option(help="The channel there, where it has another name.")] = None,
+    other_channel: Annotated[
+        str | None, typer.Option(help="The channel there, where it has another name.")
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """Take in what another site published; nothing of either is lost, and a report says where they meet."""
+    """Take in what another site published; nothing of either is lost, and a report says where they
+    meet.
+    """
     from cfedge.publish.merge import merge as run
     from cfedge.sync.client import utc_now
     from cfedge.sync.transport import source_of
@@ -182,19 +244,27 @@ def merge(
     if json:
         print_json(dataclasses.asdict(done))
         return
-    print(f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched {size(done.fetched_bytes)}")
+    print(
+        f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched {size(done.fetched_bytes)}"
+    )
     for one in done.conflicts:
         print(f"note: {one}")
     if done.overlaps:
         print_table(
             "tasks that may be taken for each other since",
             ("task", "taken for", "share by the model", "golden texts that moved"),
-            [(one.task, one.rival, f"{one.share:.1%}", f"{one.moved} of {one.texts}") for one in done.overlaps],
+            [
+                (one.task, one.rival, f"{one.share:.1%}", f"{one.moved} of {one.texts}")
+                for one in done.overlaps
+            ],
         )
     print_table(
         "limit of picking another task (errors as counted at each site)",
         ("task", "before", "after"),
-        [(name, None if was is None else f"{was:.1%}", f"{now:.1%}") for name, (was, now) in done.limits.items()],
+        [
+            (name, None if was is None else f"{was:.1%}", f"{now:.1%}")
+            for name, (was, now) in done.limits.items()
+        ],
     )
 
 

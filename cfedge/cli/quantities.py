@@ -39,7 +39,9 @@ def milliseconds(text: str, what: str) -> float:
     return _quantity(text, what, _MILLISECONDS, 0, "20ms or 0.5s")
 
 
-def _quantity(text: str, what: str, units: dict[str, float] | dict[str, int], least: float, example: str) -> float:
+def _quantity(
+    text: str, what: str, units: dict[str, float] | dict[str, int], least: float, example: str
+) -> float:
     found = _QUANTITY.fullmatch(text.strip())
     unit = units.get(found[2]) if found else None
     value = float(found[1]) * unit if found and unit is not None else math.nan

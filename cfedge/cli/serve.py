@@ -27,32 +27,58 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     bundle: Annotated[
-        Path, typer.Argument(metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync.")
+        Path,
+        typer.Argument(
+            metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync."
+        ),
     ],
     host: Annotated[
-        str, typer.Option(help="Address to listen on. There is no authentication: another machine needs a proxy.")
+        str,
+        typer.Option(
+            help="Address to listen on. There is no authentication: another machine needs a proxy."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
-    profile: Annotated[str | None, typer.Option(help="A board of devices/; sets the threads.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A board of devices/; sets the threads.")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Requests answered at once. Without it: processors divided by threads.")
+        int | None,
+        typer.Option(
+            min=1, help="Requests answered at once. Without it: processors divided by threads."
+        ),
     ] = None,
-    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait; one more gets 503.")] = 64,
+    queue: Annotated[
+        int, typer.Option(min=0, help="Requests that may wait; one more gets 503.")
+    ] = 64,
     timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds from a request to its answer, waiting included; then 503.")
+        float,
+        typer.Option(
+            min=0.1, help="Seconds from a request to its answer, waiting included; then 503."
+        ),
     ] = 10.0,
-    follow: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks for a store's newer generation.")] = 5.0,
+    follow: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds between two looks for a store's newer generation."),
+    ] = 5.0,
     monitor: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Count unknown inputs and thin margins there; warn where inputs change.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Count unknown inputs and thin margins there; warn where inputs change.",
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print where it listens as one JSON object.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print where it listens as one JSON object.")
+    ] = False,
 ) -> None:
     """Answer over HTTP until SIGTERM or Ctrl-C; requests under way are answered first.
 
-    POST /predict takes {"text": "..."} or {"texts": [...]}, and "task" where it is known; the answers are those of
-    predict --json. GET /health/live, /health/ready, /metrics (Prometheus). A store is followed: a newer generation
-    answers without a pause. docs/serving.md has statuses and limits.
+    POST /predict takes {"text": "..."} or {"texts": [...]}, and "task" where it is known; the
+    answers are those of predict --json. GET /health/live, /health/ready, /metrics (Prometheus). A
+    store is followed: a newer generation answers without a pause. docs/serving.md has statuses and
+    limits.
     """
     one_blas_thread()
     from cfedge.device import load_profile
@@ -73,11 +99,17 @@ def serve(
 
         def started() -> None:
             if not is_local(bound):
-                _report(f"{address} is reached from other machines, and nothing here asks who they are: put a proxy before it")
+                _report(
+                    f"{address} is reached from other machines, and nothing here asks who they are: put a proxy before it"
+                )
             if json:
-                print_json({"url": url, "pid": os.getpid(), "tasks": len(engine.tasks), "workers": workers})
+                print_json(
+                    {"url": url, "pid": os.getpid(), "tasks": len(engine.tasks), "workers": workers}
+                )
             else:
-                _report(f"{len(engine.tasks)} tasks of {bundle} at {url}, {workers} at once; stop with Ctrl-C")
+                _report(
+                    f"{len(engine.tasks)} tasks of {bundle} at {url}, {workers} at once; stop with Ctrl-C"
+                )
 
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
 

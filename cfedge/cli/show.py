@@ -11,7 +11,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
@@ -30,7 +36,9 @@ def _drawable(path: Path | None) -> Path | None:
 PLOT = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", callback=_drawable, help="Draw it there: a name that ends in .svg, .png or .pdf. Needs cfedge[plot]."
+        metavar="FILE",
+        callback=_drawable,
+        help="Draw it there: a name that ends in .svg, .png or .pdf. Needs cfedge[plot].",
     ),
 ]
 
@@ -44,8 +52,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     """Print a table; numbers to the right."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
-        numeric = all(not isinstance(row[position], str) or _looks_numeric(row[position]) for row in rows)
-        table.add_column(column, justify="right" if numeric and position else "left", overflow="fold")
+        numeric = all(
+            not isinstance(row[position], str) or _looks_numeric(row[position]) for row in rows
+        )
+        table.add_column(
+            column, justify="right" if numeric and position else "left", overflow="fold"
+        )
     for row in rows:
         table.add_row(*("-" if value is None else str(value) for value in row))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
@@ -57,7 +69,9 @@ def size(value: int) -> str:
 
 
 class TerminalProgress:
-    """`cfedge.progress.Progress` on a terminal's standard error; where that is no terminal, one line a stage."""
+    """`cfedge.progress.Progress` on a terminal's standard error; where that is no terminal, one
+    line a stage.
+    """
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix

@@ -22,52 +22,105 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("compare", epilog="Example: cfedge compare intents.csv --tasks 5 --orders 3")(compare)
+    app.command("compare", epilog="Example: cfedge compare intents.csv --tasks 5 --orders 3")(
+        compare
+    )
 
 
 def compare(
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A folder of tasks; or a file with a column task; or any with --tasks.")
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder of tasks; or a file with a column task; or any with --tasks.",
+        ),
     ],
-    tasks: Annotated[int | None, typer.Option(help="Split the labels at random into so many tasks.")] = None,
-    orders: Annotated[int, typer.Option(help="Orders of the tasks, each with a seed of its own.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of the first order, and of what is split at random.")] = 0,
-    unknown: Annotated[
-        Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task; how well are they told apart?")
+    tasks: Annotated[
+        int | None, typer.Option(help="Split the labels at random into so many tasks.")
     ] = None,
-    models: Annotated[str | None, typer.Option(help="Which to measure, separated by commas; otherwise all.")] = None,
-    joint: Annotated[bool, typer.Option("--joint", help="Also train one adapter on all classes together.")] = False,
-    sequential: Annotated[
-        bool, typer.Option("--sequential", help="Also train one adapter and one head task after task: what forgets.")
+    orders: Annotated[
+        int, typer.Option(help="Orders of the tasks, each with a seed of its own.")
+    ] = 3,
+    seed: Annotated[
+        int, typer.Option(help="Of the first order, and of what is split at random.")
+    ] = 0,
+    unknown: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or JSONL with a column text: inputs of no task; how well are they told apart?"
+        ),
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Which to measure, separated by commas; otherwise all.")
+    ] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Also train one adapter on all classes together.")
     ] = False,
-    jobs: Annotated[int, typer.Option(help="Tasks that are learned at once, each in a process.")] = 1,
-    backbone: Annotated[str, typer.Option(help="minilm-l6, or local: any BERT-like encoder in --folder.")] = "minilm-l6",
-    folder: Annotated[Path | None, typer.Option(help="Where the weights are; otherwise they are found.")] = None,
+    sequential: Annotated[
+        bool,
+        typer.Option(
+            "--sequential",
+            help="Also train one adapter and one head task after task: what forgets.",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option(help="Tasks that are learned at once, each in a process.")
+    ] = 1,
+    backbone: Annotated[
+        str, typer.Option(help="minilm-l6, or local: any BERT-like encoder in --folder.")
+    ] = "minilm-l6",
+    folder: Annotated[
+        Path | None, typer.Option(help="Where the weights are; otherwise they are found.")
+    ] = None,
     split: Annotated[int | None, typer.Option(help="Blocks in the trunk.")] = None,
-    slots: Annotated[str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")] = "qkv,fc1",
+    slots: Annotated[
+        str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")
+    ] = "qkv,fc1",
     rank: Annotated[int, typer.Option(help="Rank of the adapters.")] = 8,
     epochs: Annotated[int, typer.Option(help="Passes over the data (small tasks take more).")] = 6,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
-    reuse: Annotated[bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")] = False,
+    reuse: Annotated[
+        bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")
+    ] = False,
     pool_limit: Annotated[int, typer.Option(help="Most units of a product that are reused.")] = 32,
-    max_rank: Annotated[int, typer.Option(help="Of an adapter once reused and new units are folded into one.")] = 16,
-    orthogonality: Annotated[str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")] = "projection",
-    penalty: Annotated[float, typer.Option(help="Weight of the overlap, with --orthogonality penalty.")] = 0.006,
-    l1: Annotated[float, typer.Option(help="Weight of the reuse scalars' absolute values.")] = 0.006,
+    max_rank: Annotated[
+        int, typer.Option(help="Of an adapter once reused and new units are folded into one.")
+    ] = 16,
+    orthogonality: Annotated[
+        str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")
+    ] = "projection",
+    penalty: Annotated[
+        float, typer.Option(help="Weight of the overlap, with --orthogonality penalty.")
+    ] = 0.006,
+    l1: Annotated[
+        float, typer.Option(help="Weight of the reuse scalars' absolute values.")
+    ] = 0.006,
     l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
-    clusters: Annotated[int | None, typer.Option(help="Most clusters a class of the second look; otherwise the default.")] = None,
-    exit_share: Annotated[float, typer.Option(help="Of a task's inputs that may be answered before the tail.")] = 0.85,
+    clusters: Annotated[
+        int | None,
+        typer.Option(help="Most clusters a class of the second look; otherwise the default."),
+    ] = None,
+    exit_share: Annotated[
+        float, typer.Option(help="Of a task's inputs that may be answered before the tail.")
+    ] = 0.85,
     threads: Annotated[int | None, typer.Option(help="Torch threads of each job.")] = None,
-    device: Annotated[str, typer.Option(help="Where adapters are trained: cpu, cuda, cuda:1...")] = "cpu",
-    precision: Annotated[str, typer.Option(help="Of the products while training: float32 or bf16.")] = "float32",
-    out: Annotated[Path | None, typer.Option(help="Write everything measured, accuracy matrices too, as JSON.")] = None,
+    device: Annotated[
+        str, typer.Option(help="Where adapters are trained: cpu, cuda, cuda:1...")
+    ] = "cpu",
+    precision: Annotated[
+        str, typer.Option(help="Of the products while training: float32 or bf16.")
+    ] = "float32",
+    out: Annotated[
+        Path | None, typer.Option(help="Write everything measured, accuracy matrices too, as JSON.")
+    ] = None,
     plot: PLOT = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Learn the tasks one after another and compare ways to find an input's task; recommend the simplest that is as good.
+    """Learn the tasks one after another and compare ways to find an input's task; recommend the
+    simplest that is as good.
 
-    Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality none, --l1 0 or --l2 0; --split; --rank;
-    --slots; --clusters; --exit-share 0.
+    Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality
+    none, --l1 0 or --l2 0; --split; --rank; --slots; --clusters; --exit-share 0.
     """
     from cfedge.errors import UsageError
     from cfedge.storage import write_file
@@ -89,7 +142,9 @@ def compare(
     )  # fmt: skip
     stream = load_stream(data, tasks=tasks, seed=seed)
     strangers = load_file(unknown, label="text").texts if unknown else ()
-    chosen = [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
+    chosen = (
+        [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
+    )
     with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
         base = prepare(
             Path(scratch) / "base", backbone, folder=folder, split=split, parts=tuple(part.strip() for part in slots.split(",")),
@@ -101,7 +156,11 @@ def compare(
             progress=TerminalProgress(),
         )  # fmt: skip
     best = recommended(study)
-    record: dict[str, Any] = {"recommended": best, "summary": summary(study), **dataclasses.asdict(study)}
+    record: dict[str, Any] = {
+        "recommended": best,
+        "summary": summary(study),
+        **dataclasses.asdict(study),
+    }
     if json:
         print_json(record)
     else:
@@ -115,7 +174,9 @@ def compare(
         save(draw_study(study), plot)
 
 
-def _open_set(tests: Mapping[str, Examples], strangers: Sequence[str]) -> Callable[[Workspace], OpenSet]:
+def _open_set(
+    tests: Mapping[str, Examples], strangers: Sequence[str]
+) -> Callable[[Workspace], OpenSet]:
     """What measures them on a learned workspace, through the runtime that ships."""
     from cfedge.runtime.engine import Engine
     from cfedge.train.metrics import open_set
@@ -125,7 +186,11 @@ def _open_set(tests: Mapping[str, Examples], strangers: Sequence[str]) -> Callab
 
     def measured(workspace: Workspace) -> OpenSet:
         engine = Engine(build(workspace))
-        return open_set(labels, {name: engine.predict(one.texts) for name, one in tests.items()}, engine.predict(strangers))
+        return open_set(
+            labels,
+            {name: engine.predict(one.texts) for name, one in tests.items()},
+            engine.predict(strangers),
+        )
 
     return measured
 
@@ -153,9 +218,14 @@ def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
     transfer = sum(study.forward_transfer) / len(study.forward_transfer)
     print(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
     beside = f", beside {jobs - 1} others" if jobs > 1 else ""
-    print(f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}")
+    print(
+        f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}"
+    )
     if study.open_set:
-        found = [(one.detection.auroc, one.detection.fpr95, one.risk_coverage.area) for one in study.open_set]
+        found = [
+            (one.detection.auroc, one.detection.fpr95, one.risk_coverage.area)
+            for one in study.open_set
+        ]
         auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))
         print(
             f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection {fpr95:.1%}, mean risk over "
@@ -170,7 +240,9 @@ def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
         f"beside the models: {', '.join((*CEILINGS, *FLOORS))}"
     )
     if best != "cfedge" and "cfedge" in rows:
-        print(f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}: {best} is for you to build")
+        print(
+            f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}: {best} is for you to build"
+        )
 
 
 def _seconds(study: Study, model: str) -> float:

@@ -19,7 +19,10 @@ JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    app.command("sync", epilog="Example: cfedge sync store --from https://models.example.org/edge --root root.json")(sync)
+    app.command(
+        "sync",
+        epilog="Example: cfedge sync store --from https://models.example.org/edge --root root.json",
+    )(sync)
     app.command("generations", epilog="Example: cfedge generations store")(generations)
     app.command("rollback", epilog="Example: cfedge rollback store")(rollback)
 
@@ -27,23 +30,46 @@ def register(app: typer.Typer) -> None:
 def sync(
     store: STORE,
     origin: Annotated[
-        list[str], typer.Option("--from", metavar="URL|FOLDER", help="The repository; again for mirrors of it, asked in turn.")
+        list[str],
+        typer.Option(
+            "--from",
+            metavar="URL|FOLDER",
+            help="The repository; again for mirrors of it, asked in turn.",
+        ),
     ],
-    root: Annotated[Path | None, typer.Option(help="The root to trust; needed once, for a new store.")] = None,
-    channel: Annotated[str, typer.Option(help="The channel to follow; fixed when the store is made.")] = "stable",
-    tasks: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="Only tasks whose name fits; may be repeated.")
+    root: Annotated[
+        Path | None, typer.Option(help="The root to trust; needed once, for a new store.")
     ] = None,
-    budget: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="Most bytes of objects in the store.")] = None,
-    deadline: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="Longest time for one sync.")] = 3600.0,
+    channel: Annotated[
+        str, typer.Option(help="The channel to follow; fixed when the store is made.")
+    ] = "stable",
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Only tasks whose name fits; may be repeated."),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="Most bytes of objects in the store.")
+    ] = None,
+    deadline: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="Longest time for one sync.")
+    ] = 3600.0,
     jitter: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Wait up to so long first, so that a fleet spreads.")
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="Wait up to so long first, so that a fleet spreads."
+        ),
     ] = 0.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Check everything, and try again what was refused.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
+    ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Check everything, and try again what was refused.")
+    ] = False,
     json: JSON = False,
 ) -> None:
-    """Fetch what is new and signed, try it, and let it answer. Whatever fails, what answered goes on."""
+    """Fetch what is new and signed, try it, and let it answer. Whatever fails, what answered goes
+    on.
+    """
     one_blas_thread()
     from cfedge.errors import UsageError
     from cfedge.store import Store
@@ -62,14 +88,24 @@ def sync(
     if given is not None:
         Trust.begin(store / "trust", given)
     time.sleep(random.uniform(0, jitter))
-    plan = Plan(wanted=tuple(tasks or ["*"]), budget_bytes=budget, deadline_s=deadline, dry_run=dry_run, retry=retry)
+    plan = Plan(
+        wanted=tuple(tasks or ["*"]),
+        budget_bytes=budget,
+        deadline_s=deadline,
+        dry_run=dry_run,
+        retry=retry,
+    )
     done = run(opened, source, plan, progress=TerminalProgress())
     if json:
         print_json(dataclasses.asdict(done))
         return
     parts = [
         f"{word} {', '.join(names)}"
-        for word, names in (("added", done.added), ("updated", done.updated), ("removed", done.removed))
+        for word, names in (
+            ("added", done.added),
+            ("updated", done.updated),
+            ("removed", done.removed),
+        )
         if names
     ]
     what = "; ".join(parts) or "nothing new"
@@ -114,19 +150,40 @@ def generations(store: STORE, json: JSON = False) -> None:
         )
     fresh = freshness(store / "trust", utc_now(), last.time if last else None)
     if json:
-        print_json({"channel": opened.channel, "device": opened.device, "freshness": fresh, "generations": rows})
+        print_json(
+            {
+                "channel": opened.channel,
+                "device": opened.device,
+                "freshness": fresh,
+                "generations": rows,
+            }
+        )
         return
     print_table(
         f"{store}: channel {opened.channel}, {fresh}",
         ("generation", "state", "tasks", "bytes", "names"),
-        [(row["generation"], _state(row), len(row["tasks"]), size(row["bytes"]), ", ".join(row["tasks"])) for row in rows],
+        [
+            (
+                row["generation"],
+                _state(row),
+                len(row["tasks"]),
+                size(row["bytes"]),
+                ", ".join(row["tasks"]),
+            )
+            for row in rows
+        ],
     )
 
 
 def rollback(
     store: STORE,
-    to: Annotated[int | None, typer.Option(help="A generation of cfedge generations; otherwise the one before.")] = None,
-    unpin: Annotated[bool, typer.Option("--unpin", help="Let the next sync change the generation again.")] = False,
+    to: Annotated[
+        int | None,
+        typer.Option(help="A generation of cfedge generations; otherwise the one before."),
+    ] = None,
+    unpin: Annotated[
+        bool, typer.Option("--unpin", help="Let the next sync change the generation again.")
+    ] = False,
     json: JSON = False,
 ) -> None:
     """Go back to an earlier generation, and stay there until --unpin."""
@@ -161,4 +218,6 @@ def read_root(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(f"--root: expected a file, found {error.strerror} ({path}); get it from who publishes") from error
+        raise UsageError(
+            f"--root: expected a file, found {error.strerror} ({path}); get it from who publishes"
+        ) from error

@@ -1,7 +1,8 @@
-"""The main job on a small embedded data set: learn five tasks in turn, export, answer without torch, and show the figures.
+"""The main job on a small embedded data set: learn five tasks in turn, export, answer without
+torch, and show the figures.
 
-The data (`building/`, CC0) were written for this demo: what people say to a building's assistant, and 120 utterances
-that it does not cover. Showing the result is for the command line.
+The data (`building/`, CC0) were written for this demo: what people say to a building's assistant,
+and 120 utterances that it does not cover. Showing the result is for the command line.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class TaskRow:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo measured. `accuracy_matrix[j][i]`: accuracy on task i after learning task j (lower triangle)."""
+    """What the demo measured. `accuracy_matrix[j][i]`: accuracy on task i after learning task j
+    (lower triangle).
+    """
 
     tasks: list[TaskRow]
     last_accuracy: float
@@ -104,7 +107,12 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
     for position, name in enumerate(TASKS):
         data = load(data_folder() / name)
         assert data.test is not None
-        learn(workspace, name, data.train, progress=_Named(progress, f"{name} ({position + 1} of {len(TASKS)}): "))
+        learn(
+            workspace,
+            name,
+            data.train,
+            progress=_Named(progress, f"{name} ({position + 1} of {len(TASKS)}): "),
+        )
         tests[name] = data.test
         scores = evaluate(Engine(build(workspace)), tests)
         for row in scores.tasks:
@@ -133,7 +141,9 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
             held_out_errors=entries[row.task].certificate.errors,
             held_out=entries[row.task].certificate.held_out,
             limit=entries[row.task].certificate.limit,
-            added_bytes=sum(getattr(entries[row.task], part).size for part in ("adapter", "signature", "golden")),
+            added_bytes=sum(
+                getattr(entries[row.task], part).size for part in ("adapter", "signature", "golden")
+            ),
         )
         for row in scores.tasks
     ]
@@ -147,7 +157,14 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
         unknown_detected=detection.detected,
         false_rejects=detection.false_rejects,
         ms_per_input=float(np.median([one.ms for name in TASKS for one in free[name]])),
-        backbone_bytes=sum(ref.size for ref in (manifest.backbone.trunk, manifest.backbone.tail, manifest.backbone.tokenizer)),
+        backbone_bytes=sum(
+            ref.size
+            for ref in (
+                manifest.backbone.trunk,
+                manifest.backbone.tail,
+                manifest.backbone.tokenizer,
+            )
+        ),
         task_bytes=float(np.mean([row.added_bytes for row in rows])),
         accuracy_matrix=matrix.tolist(),
         live=[{"text": text, **one.as_dict()} for text, one in zip(LIVE, live, strict=True)],
@@ -179,7 +196,9 @@ def _answer_without_torch(bundle: Path, asked: list[dict[str, str]]) -> list[Pre
         )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise CfedgeError(f"demo: expected the device process to answer, found exit {done.returncode}: {last}")
+        raise CfedgeError(
+            f"demo: expected the device process to answer, found exit {done.returncode}: {last}"
+        )
     return [Prediction(**json.loads(line)) for line in done.stdout.splitlines()]
 
 

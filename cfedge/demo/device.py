@@ -1,7 +1,8 @@
-"""The device's process: answer questions from standard input with torch and its kin barred from being imported.
+"""The device's process: answer questions from standard input with torch and its kin barred from
+being imported.
 
-``python -m cfedge.demo.device BUNDLE``: each line in is a JSON object {"text": ..., "task": optional}, each line out a
-prediction.
+``python -m cfedge.demo.device BUNDLE``: each line in is a JSON object {"text": ..., "task":
+optional}, each line out a prediction.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""The machine: what its kernel says (`board`, of its processor alone `cpu`, what of that decides bits `fingerprint`), what a
-measurement records (`machine`), what is known of boards (`profile`), the memory of this process (`memory`).
+"""The machine: what its kernel says (`board`, of its processor alone `cpu`, what of that decides
+bits `fingerprint`), what a measurement records (`machine`), what is known of boards (`profile`),
+the memory of this process (`memory`).
 
-A profile only sets budgets; flags are probed. Reading a bundle or running a graph is for others; `cfedge.doctor` judges. All is
-imported when it is first asked for: an engine needs little of it to open.
+A profile only sets budgets; flags are probed. Reading a bundle or running a graph is for others;
+`cfedge.doctor` judges. All is imported when it is first asked for: an engine needs little of it to
+open.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ if TYPE_CHECKING:
     from cfedge.device.board import Board, read_board
     from cfedge.device.machine import Machine, here, probe, usable_cores
     from cfedge.device.memory import peak_rss_bytes
-    from cfedge.device.profile import Figure, Profile, contradictions, known_profile, load_profile, profiles
+    from cfedge.device.profile import (
+        Figure,
+        Profile,
+        contradictions,
+        known_profile,
+        load_profile,
+        profiles,
+    )
 
 __all__ = [
     "Board",

@@ -1,7 +1,8 @@
 """What the kernel says of this machine: text under ``/proc`` and ``/sys``, read into a `Board`.
 
-Every file is optional, may be closed to us and may hold anything: what cannot be read or is absurd becomes None, never a
-guess. The root of the file system is an argument, so that a folder can stand for a board. Judging the facts is for others.
+Every file is optional, may be closed to us and may hold anything: what cannot be read or is absurd
+becomes None, never a guess. The root of the file system is an argument, so that a folder can stand
+for a board. Judging the facts is for others.
 """
 
 from __future__ import annotations
@@ -24,13 +25,21 @@ _DARWIN_FLAGS = {
     "hw.optional.sse4_2": "sse4_2", "hw.optional.fma": "fma",
 }  # fmt: skip
 
-#: Bits of the Raspberry Pi firmware's get_throttled (raspberrypi.com/documentation/computers/os.html#get_throttled); the same
-#: bits 16 higher say that it has happened since the machine was started.
-_THROTTLED = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft temperature limit"}
+#: Bits of the Raspberry Pi firmware's get_throttled
+#: (raspberrypi.com/documentation/computers/os.html#get_throttled); the same bits 16 higher say that
+#: it has happened since the machine was started.
+_THROTTLED = {
+    0: "under-voltage",
+    1: "frequency capped",
+    2: "throttled",
+    3: "soft temperature limit",
+}
 
-#: Thermal zones of this kind are of the processor; a power chip's are not, and some report a constant.
+#: Thermal zones of this kind are of the processor; a power chip's are not, and some report a
+#: constant.
 _PROCESSOR_ZONE = re.compile(r"cpu|soc|pkg|package|core|k10temp|acpitz", re.IGNORECASE)
-#: What a sensor can measure, in degrees Celsius; outside it is broken (0 is what absent ones often say).
+#: What a sensor can measure, in degrees Celsius; outside it is broken (0 is what absent ones often
+#: say).
 _PLAUSIBLE_C = (1.0, 150.0)
 #: Files of the kernel are small; what is longer is none.
 _MAX_CHARS = 4_000_000
@@ -40,9 +49,11 @@ _NO_LIMIT_BYTES = 1 << 60
 
 @dataclass(frozen=True)
 class Heat:
-    """Temperature of the processor, degrees Celsius; what throttles it now, and what did since the start.
+    """Temperature of the processor, degrees Celsius; what throttles it now, and what did since the
+    start.
 
-    `now` and `before` are None where the board has no such report; `events` counts an x86 CPU's throttling since the start.
+    `now` and `before` are None where the board has no such report; `events` counts an x86 CPU's
+    throttling since the start.
     """
 
     celsius: float | None
@@ -53,7 +64,9 @@ class Heat:
 
 @dataclass(frozen=True)
 class Speed:
-    """Clock of the fastest core in MHz: now, the highest allowed, the highest that the hardware has; and the governor."""
+    """Clock of the fastest core in MHz: now, the highest allowed, the highest that the hardware
+    has; and the governor.
+    """
 
     now_mhz: int | None
     allowed_mhz: int | None
@@ -72,7 +85,8 @@ class Board:
     model, cpu
         Names for people.
     flags
-        Those of `FLAGS` that every core has, in that order; None where the kernel does not list any.
+        Those of `FLAGS` that every core has, in that order; None where the kernel does not list
+        any.
     cores
         That the machine has, also those switched off, whatever this process may use.
     memory_bytes, available_bytes, memory_limit_bytes
@@ -82,7 +96,8 @@ class Board:
     load
         Mean of runnable processes over the last minute.
     cpu_lists
-        Whether ``/sys/devices/system/cpu/possible`` and ``present`` can be read, which ONNX Runtime does on ARM.
+        Whether ``/sys/devices/system/cpu/possible`` and ``present`` can be read, which ONNX Runtime
+        does on ARM.
     """
 
     machine: str
@@ -109,12 +124,15 @@ def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
     machine, system
         Of the process (``platform``), which the files do not tell.
     root
-        The root of the file system. Where it is the real one and `system` is Darwin, ``sysctl`` is asked instead.
+        The root of the file system. Where it is the real one and `system` is Darwin, ``sysctl`` is
+        asked instead.
     """
     if system == "Darwin":
         return darwin_board(_read(root, "sysctl.txt") or _sysctl(), machine)
     entries = cpu_entries(_read(root, "proc/cpuinfo") or "")
-    memory = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _read(root, "proc/meminfo") or "", re.MULTILINE))
+    memory = dict(
+        re.findall(r"^(\w+):\s+(\d+) kB$", _read(root, "proc/meminfo") or "", re.MULTILINE)
+    )
     limit, quota = _cgroup(root)
     return Board(
         machine=machine,
@@ -122,7 +140,9 @@ def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
         model=_model(root, entries),
         cpu=cpu_name(entries),
         flags=cpu_flags(entries),
-        cores=_cpu_list(_read(root, "sys/devices/system/cpu/present")) or sum("processor" in entry for entry in entries) or None,
+        cores=_cpu_list(_read(root, "sys/devices/system/cpu/present"))
+        or sum("processor" in entry for entry in entries)
+        or None,
         memory_bytes=_kib(memory.get("MemTotal")),
         available_bytes=_kib(memory.get("MemAvailable")),
         memory_limit_bytes=limit,
@@ -130,7 +150,10 @@ def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
         load=_number((_read(root, "proc/loadavg") or "").split(" ")[0]),
         heat=_heat(root),
         speed=_speed(root),
-        cpu_lists=all(_read(root, f"sys/devices/system/cpu/{name}") is not None for name in ("possible", "present")),
+        cpu_lists=all(
+            _read(root, f"sys/devices/system/cpu/{name}") is not None
+            for name in ("possible", "present")
+        ),
     )
 
 
@@ -169,12 +192,24 @@ def _text(path: Path) -> str | None:
 
 
 def _sysctl() -> str:
-    names = ["hw.model", "hw.physicalcpu", "hw.memsize", "machdep.cpu.brand_string", "vm.loadavg", *_DARWIN_FLAGS]
+    names = [
+        "hw.model",
+        "hw.physicalcpu",
+        "hw.memsize",
+        "machdep.cpu.brand_string",
+        "vm.loadavg",
+        *_DARWIN_FLAGS,
+    ]
     import subprocess  # some milliseconds, which the others need not wait for
 
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         return subprocess.run(
-            ["/usr/sbin/sysctl", *names], capture_output=True, text=True, errors="replace", timeout=10, check=False
+            ["/usr/sbin/sysctl", *names],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10,
+            check=False,
         ).stdout
     return ""
 
@@ -189,19 +224,29 @@ def _kib(text: str | None) -> int | None:
 
 
 def _number(text: str | None) -> float | None:
-    return float(text) if text is not None and re.fullmatch(r"\s*[0-9]{1,12}(\.[0-9]{1,12})?\s*", text) else None
+    return (
+        float(text)
+        if text is not None and re.fullmatch(r"\s*[0-9]{1,12}(\.[0-9]{1,12})?\s*", text)
+        else None
+    )
 
 
 def _cpu_list(text: str | None) -> int | None:
     """Count the cores of a list such as ``0-3,6``."""
-    if text is None or not re.fullmatch(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*", text.strip()):
+    if text is None or not re.fullmatch(
+        r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*", text.strip()
+    ):
         return None
     spans = (part.partition("-") for part in text.strip().split(","))
     return sum(max(0, int(last or first) - int(first) + 1) for first, _, last in spans) or None
 
 
 def _model(root: Path, entries: Sequence[dict[str, str]]) -> str | None:
-    for name in ("proc/device-tree/model", "sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name"):
+    for name in (
+        "proc/device-tree/model",
+        "sys/firmware/devicetree/base/model",
+        "sys/class/dmi/id/product_name",
+    ):
         text = (_read(root, name) or "").strip("\0 \n\t")
         if text:
             return text
@@ -209,7 +254,9 @@ def _model(root: Path, entries: Sequence[dict[str, str]]) -> str | None:
 
 
 def _cgroup(root: Path) -> tuple[int | None, float | None]:
-    """Return the tightest limits of memory (bytes) and CPU time (cores) of this process's control groups, v1 or v2."""
+    """Return the tightest limits of memory (bytes) and CPU time (cores) of this process's control
+    groups, v1 or v2.
+    """
     memory, quota = [], []
     for line in (_read(root, "proc/self/cgroup") or "").splitlines():
         controllers, _, group = line.partition(":")[2].partition(":")
@@ -220,7 +267,10 @@ def _cgroup(root: Path) -> tuple[int | None, float | None]:
         elif "memory" in controllers.split(","):
             folders, files = ["sys/fs/cgroup/memory"], ("memory.limit_in_bytes", "")
         elif "cpu" in controllers.split(","):
-            folders, files = [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"], ("", "cpu.cfs_quota_us")
+            folders, files = (
+                [f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"],
+                ("", "cpu.cfs_quota_us"),
+            )
         else:
             continue
         parts = [part for part in group.split("/") if part]
@@ -232,7 +282,9 @@ def _cgroup(root: Path) -> tuple[int | None, float | None]:
                 if files[1]:
                     quota.append(_quota(root, place, files[1]))
     bounds = [value for value in memory if value is not None and value < _NO_LIMIT_BYTES]
-    return min(bounds, default=None), min((value for value in quota if value is not None), default=None)
+    return min(bounds, default=None), min(
+        (value for value in quota if value is not None), default=None
+    )
 
 
 def _quota(root: Path, place: str, file: str) -> float | None:
@@ -255,13 +307,20 @@ def _heat(root: Path) -> Heat:
         text = (_text(path) or "").strip()
         bits = int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", text) else bits
     counts = [
-        _whole(_text(path)) for path in (root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
+        _whole(_text(path))
+        for path in (root / "sys/devices/system/cpu").glob(
+            "cpu[0-9]*/thermal_throttle/core_throttle_count"
+        )
     ]
     known = [count for count in counts if count is not None]
     return Heat(
         celsius=max(zones[True] or zones[False], default=None),
-        now=None if bits is None else tuple(name for bit, name in _THROTTLED.items() if bits >> bit & 1),
-        before=None if bits is None else tuple(name for bit, name in _THROTTLED.items() if bits >> bit + 16 & 1),
+        now=None
+        if bits is None
+        else tuple(name for bit, name in _THROTTLED.items() if bits >> bit & 1),
+        before=None
+        if bits is None
+        else tuple(name for bit, name in _THROTTLED.items() if bits >> bit + 16 & 1),
         events=max(known, default=None),
     )
 
@@ -275,7 +334,9 @@ def _speed(root: Path) -> Speed:
             hardware_mhz=_mhz(folder / "cpuinfo_max_freq"),
             governor=(_text(folder / "scaling_governor") or "").strip() or None,
         )
-        if (one.hardware_mhz or 0) > (fastest.hardware_mhz or 0) or fastest == Speed(None, None, None, None):
+        if (one.hardware_mhz or 0) > (fastest.hardware_mhz or 0) or fastest == Speed(
+            None, None, None, None
+        ):
             fastest = one
     return fastest
 

@@ -16,7 +16,8 @@ FLAGS = (
 #: The flags that decide how int8 products are computed.
 INT8_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 
-#: ``CPU part`` of Arm's own cores (``CPU implementer`` 0x41) that the boards in devices/ and their kin have.
+#: ``CPU part`` of Arm's own cores (``CPU implementer`` 0x41) that the boards in devices/ and their
+#: kin have.
 _ARM_PARTS = {
     "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72",
     "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd0d": "Cortex-A77",
@@ -38,7 +39,9 @@ def cpu_entries(cpuinfo: str) -> list[dict[str, str]]:
 
 
 def cpu_name(entries: Sequence[dict[str, str]]) -> str | None:
-    """Return Arm's names of the cores, as some kernels say no more than "ARMv8 Processor"; else the model's name."""
+    """Return Arm's names of the cores, as some kernels say no more than "ARMv8 Processor"; else the
+    model's name.
+    """
     parts = {
         _ARM_PARTS[entry["CPU part"]]
         for entry in entries
@@ -51,7 +54,11 @@ def cpu_name(entries: Sequence[dict[str, str]]) -> str | None:
 
 def cpu_flags(entries: Sequence[dict[str, str]]) -> tuple[str, ...] | None:
     """Return those of `FLAGS` that every core has; None where the kernel does not list any."""
-    listed = [set((entry.get("flags") or entry["Features"]).split()) for entry in entries if {"flags", "Features"} & set(entry)]
+    listed = [
+        set((entry.get("flags") or entry["Features"]).split())
+        for entry in entries
+        if {"flags", "Features"} & set(entry)
+    ]
     if not listed:
         return None
     everywhere = set.intersection(*listed)

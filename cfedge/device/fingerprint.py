@@ -1,4 +1,6 @@
-"""What of the processor decides the bits of an answer: an engine asks for no more, and at every start."""
+"""What of the processor decides the bits of an answer: an engine asks for no more, and at every
+start.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ __all__ = ["Cpu", "this_cpu"]
 
 
 class Cpu(NamedTuple):
-    """What decides how int8 products are computed: type of machine, the processor's name, and those of `INT8_FLAGS` that it has."""
+    """What decides how int8 products are computed: type of machine, the processor's name, and those
+    of `INT8_FLAGS` that it has.
+    """
 
     machine: str
     name: str
@@ -21,7 +25,9 @@ class Cpu(NamedTuple):
 
 
 def this_cpu() -> Cpu:
-    """Describe this machine's processor as `cfedge.device.probe` does, for a fifth of its time where the system is Linux."""
+    """Describe this machine's processor as `cfedge.device.probe` does, for a fifth of its time
+    where the system is Linux.
+    """
     entries: list[dict[str, str]] = []
     if platform.system() == "Linux":
         with contextlib.suppress(OSError):

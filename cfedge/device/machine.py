@@ -1,4 +1,6 @@
-"""The machine as a measurement records it; its name and flags also decide which golden vectors count as answered here."""
+"""The machine as a measurement records it; its name and flags also decide which golden vectors
+count as answered here.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def here() -> Board:
 def probe() -> Machine:
     """Describe this machine."""
     board = here()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+    memory = (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+    )
     return Machine(
         machine=board.machine,
         cpu=board.cpu or platform.processor() or "unknown",

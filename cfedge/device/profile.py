@@ -1,6 +1,8 @@
-"""Board profiles, ``devices/*.toml``: what is publicly known of a board, with sources, and the budgets that follow.
+"""Board profiles, ``devices/*.toml``: what is publicly known of a board, with sources, and the
+budgets that follow.
 
-A profile only sets budgets; flags are probed. Where it says something else than this machine's kernel, using it is an error.
+A profile only sets budgets; flags are probed. Where it says something else than this machine's
+kernel, using it is an error.
 
 ::
 
@@ -50,8 +52,8 @@ __all__ = [
     "profiles",
 ]
 
-#: How much of the memory sold a kernel reports: firmware, graphics and the kernel itself keep up to 30 % (a Raspberry Pi with
-#: 512 MiB shows some 420), and rounding adds up to 2 %.
+#: How much of the memory sold a kernel reports: firmware, graphics and the kernel itself keep up to
+#: 30 % (a Raspberry Pi with 512 MiB shows some 420), and rounding adds up to 2 %.
 MEMORY_SEEN = (0.70, 1.02)
 
 _SUPPORT = ("documented", "class", "generic", "community")
@@ -84,8 +86,8 @@ class Profile:
     name, title
         Of the file, and for people.
     support
-        ``documented``: one board, from its maker's pages; ``class``: CPUs of one kind; ``generic``: an architecture;
-        ``community``: known to work by others' effort, not tried here.
+        ``documented``: one board, from its maker's pages; ``class``: CPUs of one kind; ``generic``:
+        an architecture; ``community``: known to work by others' effort, not tried here.
     machine, system
         As ``platform`` spells them; `system` is None where it does not matter.
     model
@@ -119,7 +121,10 @@ class Profile:
 
 def profiles() -> dict[str, Profile]:
     """Return every known board by name."""
-    return {path.stem: parse_profile(path.stem, path.read_text("utf-8")) for path in sorted(_folder().glob("*.toml"))}
+    return {
+        path.stem: parse_profile(path.stem, path.read_text("utf-8"))
+        for path in sorted(_folder().glob("*.toml"))
+    }
 
 
 def load_profile(name: str, board: Board | None = None) -> Profile:
@@ -152,12 +157,15 @@ def known_profile(name: str) -> Profile:
     """
     known = profiles()
     if name not in known:
-        raise UsageError(f"profile: expected one of {', '.join(known)}, found {name!r}; they are explained by: cfedge devices")
+        raise UsageError(
+            f"profile: expected one of {', '.join(known)}, found {name!r}; they are explained by: cfedge devices"
+        )
     return known[name]
 
 
 def contradictions(profile: Profile, board: Board) -> tuple[str, ...]:
-    """Return in what the profile and the machine contradict each other, each as "expected ..., found ...".
+    """Return in what the profile and the machine contradict each other, each as "expected ...,
+    found ...".
 
     What the machine does not tell contradicts nothing.
     """
@@ -177,9 +185,15 @@ def contradictions(profile: Profile, board: Board) -> tuple[str, ...]:
         note(f"{profile.cores.value} cores", board.cores)
     if profile.memory_mib is not None and board.memory_bytes is not None:
         seen = board.memory_bytes / 2**20
-        if not any(MEMORY_SEEN[0] * size <= seen <= MEMORY_SEEN[1] * size for size in profile.memory_mib.value):
+        if not any(
+            MEMORY_SEEN[0] * size <= seen <= MEMORY_SEEN[1] * size
+            for size in profile.memory_mib.value
+        ):
             sizes = " or ".join(map(str, profile.memory_mib.value))
-            note(f"{sizes} MiB of memory, of which the kernel shows {MEMORY_SEEN[0]:.0%} or more", f"{seen:.0f} MiB")
+            note(
+                f"{sizes} MiB of memory, of which the kernel shows {MEMORY_SEEN[0]:.0%} or more",
+                f"{seen:.0f} MiB",
+            )
     if profile.flags is not None and board.flags is not None:
         missing = [flag for flag in profile.flags.value.present if flag not in board.flags]
         surplus = [flag for flag in profile.flags.value.absent if flag in board.flags]
@@ -219,7 +233,9 @@ def parse_profile(name: str, text: str) -> Profile:
         note=top.text("note") if "note" in content else None,
         cores=Figure(cores.whole("count"), cores.text("source")) if cores else None,
         memory_mib=Figure(memory.wholes("sizes_mib"), memory.text("source")) if memory else None,
-        flags=Figure(Flags(flags.flags("present"), flags.flags("absent")), flags.text("source")) if flags else None,
+        flags=Figure(Flags(flags.flags("present"), flags.flags("absent")), flags.text("source"))
+        if flags
+        else None,
         threads=Figure(threads.whole("count"), threads.text("source")),
         memory_budget_bytes=Figure(budget.whole("memory_mib") * 2**20, budget.text("source")),
         latency_ms=latency.latency(),
@@ -231,7 +247,9 @@ def parse_profile(name: str, text: str) -> Profile:
 
 
 class _Section:
-    """A table of a profile: takes fields out with their kind checked, and refuses what is left over."""
+    """A table of a profile: takes fields out with their kind checked, and refuses what is left
+    over.
+    """
 
     def __init__(self, profile: str, name: str, fields: dict[str, Any]) -> None:
         self._where = f"devices/{profile}.toml{f': [{name}]' if name else ''}"
@@ -252,7 +270,11 @@ class _Section:
 
     def wholes(self, field: str) -> tuple[int, ...]:
         value = self._left.pop(field, None)
-        if not isinstance(value, list) or not value or not all(type(one) is int and one >= 1 for one in value):
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(type(one) is int and one >= 1 for one in value)
+        ):
             raise self._wrong(field, "a list of whole numbers >= 1", value)
         return tuple(value)
 
@@ -280,12 +302,18 @@ class _Section:
 
     def finish(self) -> None:
         if self._left:
-            raise UsageError(f"{self._where}: expected no further field, found {', '.join(sorted(self._left))}; remove it")
+            raise UsageError(
+                f"{self._where}: expected no further field, found {', '.join(sorted(self._left))}; remove it"
+            )
 
     def _wrong(self, field: str, expected: str, found: object) -> UsageError:
-        return UsageError(f"{self._where}: expected {expected} as {field}, found {'nothing' if found is None else repr(found)}")
+        return UsageError(
+            f"{self._where}: expected {expected} as {field}, found {'nothing' if found is None else repr(found)}"
+        )
 
 
 def _folder() -> Path:
     installed = Path(str(resources.files("cfedge"))) / "devices"
-    return installed if installed.is_dir() else Path(str(resources.files("cfedge"))).parent / "devices"
+    return (
+        installed if installed.is_dir() else Path(str(resources.files("cfedge"))).parent / "devices"
+    )

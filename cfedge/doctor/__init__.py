@@ -1,7 +1,8 @@
 """Is this machine fit for cfedge? Gather the facts, let a child process try, judge.
 
-The facts are the kernel's (`cfedge.device.board`) and the process's (`host`); what may crash is tried in a child (`child`,
-`trial`, `sample`); `checks` judges, purely, by `limits`. Nothing here imports numpy or onnxruntime: they may be what is broken.
+The facts are the kernel's (`cfedge.device.board`) and the process's (`host`); what may crash is
+tried in a child (`child`, `trial`, `sample`); `checks` judges, purely, by `limits`. Nothing here
+imports numpy or onnxruntime: they may be what is broken.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Report:
         return all(check.status != "fail" for check in self.checks)
 
 
-def examine(bundle: Path | None = None, *, profile: str | None = None, limits: Limits | None = None) -> Report:
+def examine(
+    bundle: Path | None = None, *, profile: str | None = None, limits: Limits | None = None
+) -> Report:
     """Examine this machine.
 
     Parameters
@@ -49,16 +52,21 @@ def examine(bundle: Path | None = None, *, profile: str | None = None, limits: L
     Raises
     ------
     UsageError
-        There is no such profile. Whatever is wrong with the machine is a check that fails, not an error.
+        There is no such profile. Whatever is wrong with the machine is a check that fails, not an
+        error.
     """
     limits = limits or Limits()
     known = profiles()
     if profile is not None and profile not in known:
-        raise UsageError(f"profile: expected one of {', '.join(known)}, found {profile!r}; they are explained by: cfedge devices")
+        raise UsageError(
+            f"profile: expected one of {', '.join(known)}, found {profile!r}; they are explained by: cfedge devices"
+        )
     chosen = None if profile is None else known[profile]
     board, host = here(), read_host(bundle or Path.cwd())
     trial = try_out(bundle, timeout_s=limits.bundle_timeout_s if bundle else limits.start_timeout_s)
-    checks = judge(board, host, trial, limits=limits, profile=chosen, with_bundle=bundle is not None)
+    checks = judge(
+        board, host, trial, limits=limits, profile=chosen, with_bundle=bundle is not None
+    )
     return Report(board, host, trial, tuple(checks))
 
 
@@ -73,5 +81,11 @@ def require_fit(report: Report) -> None:
     failed = [check for check in report.checks if check.status == "fail"]
     if failed:
         first = failed[0]
-        more = f" (and {len(failed) - 1} more: {', '.join(check.name for check in failed[1:])})" if failed[1:] else ""
-        raise MachineError(f"{first.name}: expected {first.expected}, found {first.found}; {first.next}{more}")
+        more = (
+            f" (and {len(failed) - 1} more: {', '.join(check.name for check in failed[1:])})"
+            if failed[1:]
+            else ""
+        )
+        raise MachineError(
+            f"{first.name}: expected {first.expected}, found {first.found}; {first.next}{more}"
+        )

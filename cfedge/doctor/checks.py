@@ -1,8 +1,9 @@
-"""The judgements: facts in, a list of checks out. Pure, so that a folder of files can be judged like a board.
+"""The judgements: facts in, a list of checks out. Pure, so that a folder of files can be judged
+like a board.
 
-A check fails where cfedge will not work, warns where it will work worse or was not tried, and is ok otherwise. What cannot be
-found out is ok and says so. Where a build for this system is not known but one is installed and runs, it only warns: what
-runs, runs.
+A check fails where cfedge will not work, warns where it will work worse or was not tried, and is ok
+otherwise. What cannot be found out is ok and says so. Where a build for this system is not known
+but one is installed and runs, it only warns: what runs, runs.
 """
 
 from __future__ import annotations
@@ -37,7 +38,13 @@ class Check:
 
 
 def judge(
-    board: Board, host: Host, trial: Trial, *, limits: Limits, profile: Profile | None = None, with_bundle: bool = False
+    board: Board,
+    host: Host,
+    trial: Trial,
+    *,
+    limits: Limits,
+    profile: Profile | None = None,
+    with_bundle: bool = False,
 ) -> list[Check]:
     """Return every check, in the order in which one looks for a fault."""
     checks = [
@@ -95,7 +102,9 @@ def _python(host: Host, trial: Trial, limits: Limits) -> Check:
     oldest, newest = limits.python_oldest, limits.python_newest
     expected = f"Python {_dotted(oldest)} - {_dotted(newest)}"
     if version < oldest:
-        return Check("python", "fail", host.python, expected, f"install Python {_dotted(oldest)} or later")
+        return Check(
+            "python", "fail", host.python, expected, f"install Python {_dotted(oldest)} or later"
+        )
     if version > newest:
         return Check(
             "python", "warn" if _runs(trial) else "fail", host.python, f"{expected}: later ones have no wheel of ONNX Runtime yet",
@@ -116,13 +125,23 @@ def _libc(host: Host, trial: Trial, limits: Limits) -> Check:
     if host.libc == "glibc" and version:
         if version < limits.glibc_oldest:
             status: Status = "warn" if _runs(trial) else "fail"
-            return Check("libc", status, found, expected, "update the system, or run in a container of a newer one")
+            return Check(
+                "libc",
+                status,
+                found,
+                expected,
+                "update the system, or run in a container of a newer one",
+            )
         if version < limits.glibc_newest_needs:
-            found += f"; ONNX Runtime up to {limits.onnxruntime_newest_glibc_2_27} has wheels for it"
+            found += (
+                f"; ONNX Runtime up to {limits.onnxruntime_newest_glibc_2_27} has wheels for it"
+            )
         return Check("libc", "ok", found, expected)
     if host.libc == "macos" and version:
         if version < limits.macos_oldest:
-            return Check("libc", "warn" if _runs(trial) else "fail", found, expected, "update macOS")
+            return Check(
+                "libc", "warn" if _runs(trial) else "fail", found, expected, "update macOS"
+            )
         if version < limits.macos_newest_needs:
             found += f"; ONNX Runtime up to {limits.onnxruntime_newest_macos_13} has wheels for it"
         return Check("libc", "ok", found, expected)
@@ -133,7 +152,11 @@ def _libc(host: Host, trial: Trial, limits: Limits) -> Check:
         "bionic": "pkg install python-onnxruntime python-numpy (Termux builds its own), or a Debian in proot-distro",
     }.get(host.libc, "use a system with glibc")
     return Check(
-        "libc", "warn" if _runs(trial) else "fail", found, f"{expected}: there is no wheel of ONNX Runtime for others", remedy
+        "libc",
+        "warn" if _runs(trial) else "fail",
+        found,
+        f"{expected}: there is no wheel of ONNX Runtime for others",
+        remedy,
     )
 
 
@@ -162,7 +185,9 @@ def _numpy(board: Board, trial: Trial) -> Check:
     if trial.numpy:
         return Check("numpy", "ok", trial.numpy, "to import and to add")
     if trial.stopped == "numpy":
-        return Check("numpy", "fail", _how(trial), "to import and to add", _remedy(board, trial, "numpy"))
+        return Check(
+            "numpy", "fail", _how(trial), "to import and to add", _remedy(board, trial, "numpy")
+        )
     return Check("numpy", "fail", "not tried", "to import and to add", "see the checks before")
 
 
@@ -207,15 +232,34 @@ def _install(host: Host, limits: Limits) -> str:
 
 def _import(board: Board, host: Host, trial: Trial, limits: Limits) -> Check:
     if _runs(trial):
-        return Check("import", "ok", f"onnxruntime {trial.onnxruntime} in a child process", "onnxruntime to import")
+        return Check(
+            "import",
+            "ok",
+            f"onnxruntime {trial.onnxruntime} in a child process",
+            "onnxruntime to import",
+        )
     if trial.stopped != "onnxruntime":
-        return Check("import", "fail", "not tried", "onnxruntime to import", "see the checks before")
+        return Check(
+            "import", "fail", "not tried", "onnxruntime to import", "see the checks before"
+        )
     if not host.onnxruntime and (trial.how or "").startswith("ModuleNotFoundError"):
         return Check("import", "fail", "not installed", "onnxruntime to import", "see onnxruntime")
     cause = _known_fault(board, host, limits) if trial.signal == "SIGILL" else None
     if cause:
-        return Check("import", "fail", f"that it {_how(trial)}: {cause[0]}", "onnxruntime to import", cause[1])
-    return Check("import", "fail", f"that it {_how(trial)}", "onnxruntime to import", _remedy(board, trial, "onnxruntime"))
+        return Check(
+            "import",
+            "fail",
+            f"that it {_how(trial)}: {cause[0]}",
+            "onnxruntime to import",
+            cause[1],
+        )
+    return Check(
+        "import",
+        "fail",
+        f"that it {_how(trial)}",
+        "onnxruntime to import",
+        _remedy(board, trial, "onnxruntime"),
+    )
 
 
 def _known_fault(board: Board, host: Host, limits: Limits) -> tuple[str, str] | None:
@@ -231,16 +275,21 @@ def _known_fault(board: Board, host: Host, limits: Limits) -> tuple[str, str] | 
 
 
 def _remedy(board: Board, trial: Trial, package: str) -> str:
-    if trial.signal == "SIGILL" and board.flags is not None and board.machine == "x86_64" and "avx" not in board.flags:
+    if (
+        trial.signal == "SIGILL"
+        and board.flags is not None
+        and board.machine == "x86_64"
+        and "avx" not in board.flags
+    ):
         return f"this CPU has no AVX: build {package} on it, or use another machine"
     if trial.signal == "SIGILL":
-        return f"the build of {package} is not for this CPU: install another version, or build it here"
+        return (
+            f"the build of {package} is not for this CPU: install another version, or build it here"
+        )
     if trial.signal == "SIGKILL":
         return "make room in memory, or add swap, and try again"
     if board.machine == "aarch64" and not board.cpu_lists:
-        return (
-            "show /sys/devices/system/cpu to this process (a container or sandbox hides it); ONNX Runtime reads it when it starts"
-        )
+        return "show /sys/devices/system/cpu to this process (a container or sandbox hides it); ONNX Runtime reads it when it starts"
     return f"see for yourself: python -c 'import {package}'; then: pip install --force-reinstall {package}"
 
 
@@ -262,25 +311,41 @@ def _int8(trial: Trial) -> Check:
             "do not use this build of ONNX Runtime: install another",
         )
     if trial.stopped == "int8":
-        return Check("int8", "fail", f"that it {_how(trial)}", expected, "install another version of onnxruntime")
+        return Check(
+            "int8",
+            "fail",
+            f"that it {_how(trial)}",
+            expected,
+            "install another version of onnxruntime",
+        )
     return Check("int8", "fail", "not tried", expected, "see the checks before")
 
 
 def _memory(board: Board, trial: Trial, limits: Limits) -> Check:
-    bounds = [value for value in (board.available_bytes, board.memory_limit_bytes) if value is not None]
+    bounds = [
+        value for value in (board.available_bytes, board.memory_limit_bytes) if value is not None
+    ]
     if not bounds and board.memory_bytes is None:
         return Check("memory", "ok", "not told by the system", "memory for one engine")
     room = min(bounds) if bounds else board.memory_bytes or 0
     total = f" of {_mb(board.memory_bytes)}" if board.memory_bytes else ""
     limited = board.memory_limit_bytes is not None and room == board.memory_limit_bytes
-    kind = " allowed by the control group" if limited else " available" if bounds else " in all, how much is free is not told"
+    kind = (
+        " allowed by the control group"
+        if limited
+        else " available"
+        if bounds
+        else " in all, how much is free is not told"
+    )
     found = f"{_mb(room)}{kind}{total if bounds else ''}"
     least, good, why = limits.memory_least_bytes, limits.memory_good_bytes, "one engine with MiniLM"
     if trial.peak_bytes is not None:
         least, good, why = trial.peak_bytes, 2 * trial.peak_bytes, "this bundle's engine, measured"
     expected = f">= {_mb(good)}, at the least {_mb(least)} ({why})"
     if room < least:
-        return Check("memory", "fail", found, expected, "stop other programs, add swap, or raise the limit")
+        return Check(
+            "memory", "fail", found, expected, "stop other programs, add swap, or raise the limit"
+        )
     return (
         Check("memory", "ok", found, expected)
         if room >= good
@@ -289,9 +354,7 @@ def _memory(board: Board, trial: Trial, limits: Limits) -> Check:
 
 
 def _disk(host: Host, limits: Limits) -> Check:
-    expected = (
-        f">= {_mb(limits.disk_good_bytes)} free, at the least {_mb(limits.disk_least_bytes)} (two bundles and one on its way)"
-    )
+    expected = f">= {_mb(limits.disk_good_bytes)} free, at the least {_mb(limits.disk_least_bytes)} (two bundles and one on its way)"
     if host.disk_free_bytes is None:
         return Check("disk", "ok", "not told by the system", expected)
     found = f"{_mb(host.disk_free_bytes)} free"
@@ -304,11 +367,15 @@ def _disk(host: Host, limits: Limits) -> Check:
 
 def _cores(board: Board, host: Host, profile: Profile | None) -> Check:
     wanted = profile.threads.value if profile else 1
-    granted = f", {board.cpu_limit:g} cores' worth of time allowed" if board.cpu_limit is not None else ""
+    granted = (
+        f", {board.cpu_limit:g} cores' worth of time allowed" if board.cpu_limit is not None else ""
+    )
     found = f"{host.usable_cores} usable of {board.cores or host.usable_cores}{granted}"
     expected = f">= {wanted} for {wanted} thread{'s' if wanted > 1 else ''}"
     if host.usable_cores < wanted or (board.cpu_limit is not None and board.cpu_limit < wanted):
-        return Check("cores", "warn", found, expected, "raise the limit, or expect answers in bursts")
+        return Check(
+            "cores", "warn", found, expected, "raise the limit, or expect answers in bursts"
+        )
     return Check("cores", "ok", found, expected)
 
 
@@ -318,7 +385,9 @@ def _load(board: Board, host: Host, limits: Limits) -> Check:
     if board.load is None:
         return Check("load", "ok", "not told by the system", expected)
     if board.load > most:
-        return Check("load", "warn", f"{board.load:g}", expected, "stop other programs before you measure")
+        return Check(
+            "load", "warn", f"{board.load:g}", expected, "stop other programs before you measure"
+        )
     return Check("load", "ok", f"{board.load:g}", expected)
 
 
@@ -332,9 +401,13 @@ def _heat(board: Board, limits: Limits) -> Check:
     found = "; ".join(parts)
     troubles = (*(heat.now or ()), *(heat.before or ()))
     if "under-voltage" in troubles:
-        return Check("heat", "warn", found, expected, "use a stronger power supply and a short cable")
+        return Check(
+            "heat", "warn", found, expected, "use a stronger power supply and a short cable"
+        )
     if troubles or heat.events or (heat.celsius is not None and heat.celsius >= limits.hot_celsius):
-        return Check("heat", "warn", found, expected, "cool it: a heat sink, a fan, or fewer threads")
+        return Check(
+            "heat", "warn", found, expected, "cool it: a heat sink, a fan, or fewer threads"
+        )
     return Check("heat", "ok", found, expected)
 
 
@@ -345,17 +418,36 @@ def _clock(board: Board) -> Check:
         return Check("clock", "ok", "not told by the system", expected)
     governor = f", governor {speed.governor}" if speed.governor else ""
     found = f"{speed.now_mhz} MHz now, {speed.allowed_mhz} allowed, {speed.hardware_mhz} possible{governor}"
-    if speed.allowed_mhz is not None and speed.hardware_mhz is not None and speed.allowed_mhz < speed.hardware_mhz:
-        return Check("clock", "warn", found, expected, "choose a faster power mode, or measure in this one and say so")
+    if (
+        speed.allowed_mhz is not None
+        and speed.hardware_mhz is not None
+        and speed.allowed_mhz < speed.hardware_mhz
+    ):
+        return Check(
+            "clock",
+            "warn",
+            found,
+            expected,
+            "choose a faster power mode, or measure in this one and say so",
+        )
     return Check("clock", "ok", found, expected)
 
 
 def _bundle(trial: Trial) -> Check:
     expected = "every golden vector to be answered as in the workshop"
     other = trial.exported_with is not None and trial.exported_with != trial.onnxruntime
-    origin = f" (exported with onnxruntime {trial.exported_with}, here {trial.onnxruntime})" if other else ""
+    origin = (
+        f" (exported with onnxruntime {trial.exported_with}, here {trial.onnxruntime})"
+        if other
+        else ""
+    )
     if "bundle" in trial.done:
-        return Check("bundle", "ok", f"{trial.tasks} tasks, smallest cosine {trial.cosine:.4f}{origin}", expected)
+        return Check(
+            "bundle",
+            "ok",
+            f"{trial.tasks} tasks, smallest cosine {trial.cosine:.4f}{origin}",
+            expected,
+        )
     if trial.stopped == "bundle" and other:
         remedy = f"pip install onnxruntime=={trial.exported_with}, or export for this machine"
         return Check("bundle", "fail", f"that it {_how(trial)}{origin}", expected, remedy)
@@ -374,7 +466,9 @@ def _profile(board: Board, profile: Profile) -> Check:
     found = contradictions(profile, board)
     expected = f"the machine to be what {profile.name} says ({profile.title})"
     if found:
-        return Check("profile", "fail", "; ".join(found), expected, "choose another: cfedge devices")
+        return Check(
+            "profile", "fail", "; ".join(found), expected, "choose another: cfedge devices"
+        )
     return Check("profile", "ok", "nothing that contradicts it", expected)
 
 
@@ -385,7 +479,13 @@ def _budget(trial: Trial, profile: Profile) -> Check:
         return Check("budget", "ok", "not measured", expected)
     found = f"{_mb(trial.peak_bytes)} at the peak"
     if trial.peak_bytes > budget:
-        return Check("budget", "fail", found, expected, "export a smaller backbone or fewer tasks for this board")
+        return Check(
+            "budget",
+            "fail",
+            found,
+            expected,
+            "export a smaller backbone or fewer tasks for this board",
+        )
     return Check("budget", "ok", found, expected)
 
 

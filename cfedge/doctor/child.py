@@ -34,7 +34,8 @@ class Trial:
     stopped
         The stage in which it stopped; None where all ended well.
     how
-        How it stopped: "died with SIGILL (an illegal instruction)", "did not answer within 120 s", "ImportError: ...".
+        How it stopped: "died with SIGILL (an illegal instruction)", "did not answer within 120 s",
+        "ImportError: ...".
     signal
         The name of the signal, where it was one.
     numpy, onnxruntime
@@ -44,7 +45,8 @@ class Trial:
     exported_with
         The ONNX Runtime of the workshop, by the bundle; known as soon as it is read.
     tasks, cosine, peak_bytes
-        Of the bundle: tasks answered, smallest cosine with the workshop's features, peak memory of the process.
+        Of the bundle: tasks answered, smallest cosine with the workshop's features, peak memory of
+        the process.
     """
 
     done: tuple[str, ...]
@@ -68,13 +70,20 @@ def try_out(bundle: Path | None, *, timeout_s: float) -> Trial:
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONSAFEPATH": "1"}
     try:
         ended = subprocess.run(
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s, check=False, env=environment
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout_s,
+            check=False,
+            env=environment,
         )
     except subprocess.TimeoutExpired as late:
         return read_trial(_decode(late.stdout), _decode(late.stderr), None, timeout_s=timeout_s)
     except OSError as error:
         return Trial((), STAGES[0], f"could not be started: {error.strerror or error}")
-    return read_trial(_decode(ended.stdout), _decode(ended.stderr), ended.returncode, timeout_s=timeout_s)
+    return read_trial(
+        _decode(ended.stdout), _decode(ended.stderr), ended.returncode, timeout_s=timeout_s
+    )
 
 
 def read_trial(output: str, errors: str, status: int | None, *, timeout_s: float) -> Trial:
@@ -91,7 +100,11 @@ def read_trial(output: str, errors: str, status: int | None, *, timeout_s: float
     done = {str(line["done"]): line for line in lines if line.get("done") in STAGES}
     begun = [str(line["begin"]) for line in lines if line.get("begin") in STAGES]
     failed = next((line for line in lines if line.get("failed") in STAGES), None)
-    stopped = str(failed["failed"]) if failed else next((name for name in begun if name not in done), None)
+    stopped = (
+        str(failed["failed"])
+        if failed
+        else next((name for name in begun if name not in done), None)
+    )
     name = None
     if failed:
         how: str | None = f"{failed.get('kind')}: {failed.get('message')}"
@@ -101,7 +114,11 @@ def read_trial(output: str, errors: str, status: int | None, *, timeout_s: float
         name = _signal_name(status)
         last = (errors.strip().splitlines() or [""])[-1].strip()[:200]
         meaning = _SIGNALS.get(name or "")
-        how = f"died with {name}{f' ({meaning})' if meaning else ''}" if name else f"ended with status {status}"
+        how = (
+            f"died with {name}{f' ({meaning})' if meaning else ''}"
+            if name
+            else f"ended with status {status}"
+        )
         how += f", its last words: {last}" if last else ""
         stopped = stopped or (begun[-1] if begun else STAGES[0])
     else:
@@ -117,7 +134,9 @@ def read_trial(output: str, errors: str, status: int | None, *, timeout_s: float
         onnxruntime=done.get("onnxruntime", {}).get("version"),
         exact_8_bit=int8.get("exact_8_bit"),
         exact_7_bit=int8.get("exact_7_bit"),
-        exported_with=next((line["onnxruntime"] for line in lines if line.get("read") == "bundle"), None),
+        exported_with=next(
+            (line["onnxruntime"] for line in lines if line.get("read") == "bundle"), None
+        ),
         tasks=bundle.get("tasks"),
         cosine=bundle.get("cosine"),
         peak_bytes=bundle.get("peak_bytes"),

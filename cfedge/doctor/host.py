@@ -1,4 +1,6 @@
-"""What only the running process knows of its machine: word size, Python, C library, what is installed, room on the disk."""
+"""What only the running process knows of its machine: word size, Python, C library, what is
+installed, room on the disk.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Host:
     bits
         Of the process, whatever the kernel has.
     libc, libc_version
-        ``glibc``, ``musl``, ``bionic`` (Android), ``macos`` (with the system's version), ``windows`` or ``unknown``.
+        ``glibc``, ``musl``, ``bionic`` (Android), ``macos`` (with the system's version),
+        ``windows`` or ``unknown``.
     usable_cores
         That this process may use.
     disk_free_bytes
@@ -47,7 +50,10 @@ class Host:
 def read_host(disk: Path) -> Host:
     """Ask this process; `disk` is where room is needed."""
     libc, version = name_libc(
-        _confstr(), str(sysconfig.get_config_var("HOST_GNU_TYPE") or ""), platform.system(), platform.mac_ver()[0]
+        _confstr(),
+        str(sysconfig.get_config_var("HOST_GNU_TYPE") or ""),
+        platform.system(),
+        platform.mac_ver()[0],
     )
     return Host(
         bits=8 * struct.calcsize("P"),

@@ -1,4 +1,6 @@
-"""What cfedge needs of a machine, in one place, with reasons. How each was found out is in docs/decisions/doctor.md."""
+"""What cfedge needs of a machine, in one place, with reasons. How each was found out is in
+docs/decisions/doctor.md.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ class Limits:
     #: The newest release with wheels for Python 3.10; the oldest for 3.14.
     onnxruntime_newest_python_3_10: str = "1.23.2"
     onnxruntime_oldest_python_3_14: str = "1.24.1"
-    #: By the tags of the wheels: manylinux_2_27 up to 1.28, manylinux_2_28 from 1.29 on; macOS 13 up to 1.23, 14 from 1.24 on.
+    #: By the tags of the wheels: manylinux_2_27 up to 1.28, manylinux_2_28 from 1.29 on; macOS 13
+    #: up to 1.23, 14 from 1.24 on.
     glibc_oldest: tuple[int, int] = (2, 27)
     glibc_newest_needs: tuple[int, int] = (2, 28)
     onnxruntime_newest_glibc_2_27: str = "1.28.0"
@@ -53,13 +56,15 @@ class Limits:
     onnxruntime_newest_macos_13: str = "1.23.2"
     #: There is no wheel for any other (armv7l, riscv64, i686).
     machines: tuple[str, ...] = ("x86_64", "aarch64", "arm64", "AMD64", "ARM64")
-    #: One engine with MiniLM and ten tasks peaks at 146 MB (x86-64): less than that is no use, twice that is comfortable.
+    #: One engine with MiniLM and ten tasks peaks at 146 MB (x86-64): less than that is no use,
+    #: twice that is comfortable.
     memory_least_bytes: int = 150_000_000
     memory_good_bytes: int = 300_000_000
     #: A bundle of MiniLM is 26 MB; a store keeps two and fetches a third.
     disk_least_bytes: int = 30_000_000
     disk_good_bytes: int = 100_000_000
-    #: Where a Raspberry Pi begins to throttle (raspberrypi.com/documentation/computers/raspberry-pi.html#frequency-management).
+    #: Where a Raspberry Pi begins to throttle
+    #: (raspberrypi.com/documentation/computers/raspberry-pi.html#frequency-management).
     hot_celsius: float = 80.0
     #: Runnable processes a core above which a measurement would measure them too.
     busy_load_per_core: float = 0.5

@@ -1,8 +1,10 @@
-"""A tiny int8 ONNX graph, encoded by hand: devices have no ``onnx`` package, and a bundle may not be at hand.
+"""A tiny int8 ONNX graph, encoded by hand: devices have no ``onnx`` package, and a bundle may not
+be at hand.
 
-``y = 0.5 * float(MatMulInteger(x, w, zero point 128))``, the form of a bundle's int8-row products, twice: `y8` with weights
-of the whole range +-127 and `y7` with +-63. The inputs are the worst case of CPUs that add pairs of products in 16 bits
-(AVX2 and AVX-512 without VNNI): 2 * 255 * 127 saturates there, 2 * 255 * 63 does not. Every right result is exact in float32.
+``y = 0.5 * float(MatMulInteger(x, w, zero point 128))``, the form of a bundle's int8-row products,
+twice: `y8` with weights of the whole range +-127 and `y7` with +-63. The inputs are the worst case
+of CPUs that add pairs of products in 16 bits (AVX2 and AVX-512 without VNNI): 2 * 255 * 127
+saturates there, 2 * 255 * 63 does not. Every right result is exact in float32.
 
 Letters: M rows, K inputs, N outputs.
 """
@@ -26,26 +28,44 @@ def rows() -> list[list[int]]:
 
 
 def weights(largest: int) -> list[list[int]]:
-    """Return w, values of int8 within +-`largest`, [K][N]: columns of the largest, of the smallest, and mixtures."""
-    mixed = [[(29 * k + 17 * n) % (2 * largest + 1) - largest for n in range(2, N)] for k in range(K)]
+    """Return w, values of int8 within +-`largest`, [K][N]: columns of the largest, of the smallest,
+    and mixtures.
+    """
+    mixed = [
+        [(29 * k + 17 * n) % (2 * largest + 1) - largest for n in range(2, N)] for k in range(K)
+    ]
     return [[largest, -largest, *row] for row in mixed]
 
 
 def expected(largest: int) -> list[list[float]]:
     """Return what y must be, [M][N], computed in Python's own integers."""
     w = weights(largest)
-    return [[SCALE * sum((x - ZERO_POINT) * w[k][n] for k, x in enumerate(row)) for n in range(N)] for row in rows()]
+    return [
+        [SCALE * sum((x - ZERO_POINT) * w[k][n] for k, x in enumerate(row)) for n in range(N)]
+        for row in rows()
+    ]
 
 
 def graph() -> bytes:
     """Return the ONNX model: input ``x`` uint8 [M, K], outputs ``y8`` and ``y7`` float32 [M, N]."""
-    nodes, tensors = [], [_tensor("zero", _UINT8, [], bytes([ZERO_POINT])), _tensor("scale", _FLOAT, [], b"\x00\x00\x00\x3f")]
+    nodes, tensors = (
+        [],
+        [
+            _tensor("zero", _UINT8, [], bytes([ZERO_POINT])),
+            _tensor("scale", _FLOAT, [], b"\x00\x00\x00\x3f"),
+        ],
+    )
     for name, largest in (("8", 127), ("7", 63)):
         flat = bytes(value & 255 for row in weights(largest) for value in row)
         tensors.append(_tensor(f"w{name}", _INT8, [K, N], flat))
         nodes += [
             _node("MatMulInteger", ["x", f"w{name}", "zero"], f"i{name}"),
-            _node("Cast", [f"i{name}"], f"f{name}", _text(1, "to") + _number(3, _FLOAT) + _number(20, 2)),
+            _node(
+                "Cast",
+                [f"i{name}"],
+                f"f{name}",
+                _text(1, "to") + _number(3, _FLOAT) + _number(20, 2),
+            ),
             _node("Mul", [f"f{name}", "scale"], f"y{name}"),
         ]
     body = b"".join(_bytes(1, node) for node in nodes) + _text(2, "cfedge-doctor")
@@ -55,7 +75,12 @@ def graph() -> bytes:
         + _bytes(12, _value("y8", _FLOAT, [M, N]))
         + _bytes(12, _value("y7", _FLOAT, [M, N]))
     )
-    return _number(1, 8) + _text(2, "cfedge") + _bytes(7, body) + _bytes(8, _text(1, "") + _number(2, 13))
+    return (
+        _number(1, 8)
+        + _text(2, "cfedge")
+        + _bytes(7, body)
+        + _bytes(8, _text(1, "") + _number(2, 13))
+    )
 
 
 def _varint(value: int) -> bytes:
@@ -79,7 +104,12 @@ def _text(field: int, value: str) -> bytes:
 
 
 def _tensor(name: str, kind: int, shape: Sequence[int], raw: bytes) -> bytes:
-    return b"".join(_number(1, size) for size in shape) + _number(2, kind) + _text(8, name) + _bytes(9, raw)
+    return (
+        b"".join(_number(1, size) for size in shape)
+        + _number(2, kind)
+        + _text(8, name)
+        + _bytes(9, raw)
+    )
 
 
 def _node(operator: str, inputs: Sequence[str], output: str, attribute: bytes = b"") -> bytes:

@@ -1,7 +1,9 @@
-"""The child's program: import, run a small int8 graph, answer a bundle's golden vectors; whatever kills it kills no one else.
+"""The child's program: import, run a small int8 graph, answer a bundle's golden vectors; whatever
+kills it kills no one else.
 
-Prints a marked JSON line when a stage begins and when it is over, so that the parent (`cfedge.doctor.child`) knows how far a
-child came that can no longer speak. Nothing heavy is imported at the top.
+Prints a marked JSON line when a stage begins and when it is over, so that the parent
+(`cfedge.doctor.child`) knows how far a child came that can no longer speak. Nothing heavy is
+imported at the top.
 """
 
 from __future__ import annotations
@@ -20,12 +22,20 @@ STAGES = ("numpy", "onnxruntime", "int8", "bundle")
 
 
 def main() -> None:
-    """Run the stages in turn, the last with the bundle named on the command line; stop at the first that fails."""
+    """Run the stages in turn, the last with the bundle named on the command line; stop at the first
+    that fails.
+    """
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no core file on a small disk
-    stages: dict[str, Callable[[], dict[str, object]]] = {"numpy": _numpy, "onnxruntime": _onnxruntime, "int8": _int8}
+        resource.setrlimit(
+            resource.RLIMIT_CORE, (0, 0)
+        )  # a crash leaves no core file on a small disk
+    stages: dict[str, Callable[[], dict[str, object]]] = {
+        "numpy": _numpy,
+        "onnxruntime": _onnxruntime,
+        "int8": _int8,
+    }
     if len(sys.argv) > 1:
         stages["bundle"] = lambda: _bundle(Path(sys.argv[1]))
     for name, stage in stages.items():
@@ -33,7 +43,13 @@ def main() -> None:
         try:
             found = stage()
         except Exception as error:  # whatever a package raises is a finding
-            _say({"failed": name, "kind": type(error).__name__, "message": " ".join(str(error).split())[:500]})
+            _say(
+                {
+                    "failed": name,
+                    "kind": type(error).__name__,
+                    "message": " ".join(str(error).split())[:500],
+                }
+            )
             return
         _say({"done": name, **found})
 
@@ -45,7 +61,10 @@ def _say(line: dict[str, object]) -> None:
 def _numpy() -> dict[str, object]:
     import numpy as np
 
-    return {"version": np.__version__, "sum": float(np.ones(1000, np.float32) @ np.ones(1000, np.float32))}
+    return {
+        "version": np.__version__,
+        "sum": float(np.ones(1000, np.float32) @ np.ones(1000, np.float32)),
+    }
 
 
 def _onnxruntime() -> dict[str, object]:

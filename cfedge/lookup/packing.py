@@ -1,8 +1,9 @@
-"""Rows of numbers in few bits: each row is whole multiples, from -(2^(b-1) - 1) to 2^(b-1) - 1, of a power of two of its own.
+"""Rows of numbers in few bits: each row is whole multiples, from -(2^(b-1) - 1) to 2^(b-1) - 1, of
+a power of two of its own.
 
-Powers of two make rounding idempotent: what was rounded once is stored, read and stored again without another change. Multiples are
-stored as planes of bits, lowest first, in two's complement: so b bits take b eighths of the bytes of int8, and a row is unpacked in b
-steps whatever its width.
+Powers of two make rounding idempotent: what was rounded once is stored, read and stored again
+without another change. Multiples are stored as planes of bits, lowest first, in two's complement:
+so b bits take b eighths of the bytes of int8, and a row is unpacked in b steps whatever its width.
 
 Letters: b bits, K rows, D width.
 """
@@ -14,20 +15,35 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
 
-__all__ = ["FACTOR_BITS", "MEANS_BITS", "ORIGIN_BITS", "from_first", "on_grid", "packed", "planes_shape", "unpacked"]
+__all__ = [
+    "FACTOR_BITS",
+    "MEANS_BITS",
+    "ORIGIN_BITS",
+    "from_first",
+    "on_grid",
+    "packed",
+    "planes_shape",
+    "unpacked",
+]
 
 Floats = NDArray[np.float32]
 
-#: Of the rows of a scatter's factor, of cluster means from the first of them, and of that one (docs/decisions/views.md).
+#: Of the rows of a scatter's factor, of cluster means from the first of them, and of that one
+#: (docs/decisions/views.md).
 FACTOR_BITS, MEANS_BITS, ORIGIN_BITS = 5, 6, 8
 #: Far above any step of unit-length features, and its products stay finite.
 _LARGEST = 2.0**64
-#: A byte of a plane -> its eight numbers' bytes: with 1 << plane where the bit is set, and in the highest of so many planes what it is
-#: worth in two's complement, the sign's extension. Little-endian whatever the machine, since they are viewed as bytes.
+#: A byte of a plane -> its eight numbers' bytes: with 1 << plane where the bit is set, and in the
+#: highest of so many planes what it is worth in two's complement, the sign's extension.
+#: Little-endian whatever the machine, since they are viewed as bytes.
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
 _SPREAD = [(_BITS << plane).view("<u8")[:, 0] for plane in range(ORIGIN_BITS)]
-_SIGNS = {bits: (_BITS * np.uint8(256 - (1 << bits - 1))).view("<u8")[:, 0] for bits in (FACTOR_BITS, MEANS_BITS, ORIGIN_BITS)}
-#: A step from the first mean is at least so much of the first mean's own, and the other way round: then float32 holds their sum.
+_SIGNS = {
+    bits: (_BITS * np.uint8(256 - (1 << bits - 1))).view("<u8")[:, 0]
+    for bits in (FACTOR_BITS, MEANS_BITS, ORIGIN_BITS)
+}
+#: A step from the first mean is at least so much of the first mean's own, and the other way round:
+#: then float32 holds their sum.
 _FINEST = 2.0**-16
 
 
@@ -37,10 +53,16 @@ def on_grid(rows: NDArray[np.floating], bits: int = FACTOR_BITS) -> Floats:
 
 
 def from_first(means: NDArray[np.floating]) -> Floats:
-    """Round means, float [K, D]: the first to `ORIGIN_BITS`, the others' distances from it to `MEANS_BITS`."""
+    """Round means, float [K, D]: the first to `ORIGIN_BITS`, the others' distances from it to
+    `MEANS_BITS`.
+    """
     first = means[:1].astype(np.float64)
-    coarsest = _steps(means - first, MEANS_BITS).max(initial=0.0, where=(means != first).any(axis=1))
-    origin = _rounded(first, np.maximum(_steps(first, ORIGIN_BITS), _FINEST * coarsest)).astype(np.float64)
+    coarsest = _steps(means - first, MEANS_BITS).max(
+        initial=0.0, where=(means != first).any(axis=1)
+    )
+    origin = _rounded(first, np.maximum(_steps(first, ORIGIN_BITS), _FINEST * coarsest)).astype(
+        np.float64
+    )
     apart = means - origin
     apart[:1] = 0
     steps = np.maximum(_steps(apart, MEANS_BITS), _FINEST * _steps(origin, ORIGIN_BITS))
@@ -51,7 +73,9 @@ def packed(rows: NDArray[np.floating], bits: int) -> tuple[NDArray[np.uint8], Fl
     """Return rows on the grid as planes uint8 [b, K, ceil(D / 8)] and steps float32 [K]."""
     steps = _steps(rows, bits)
     multiples = np.rint(rows / steps[:, None]).astype(np.int8).view(np.uint8)
-    planes = [np.packbits(multiples >> plane & 1, axis=1, bitorder="little") for plane in range(bits)]
+    planes = [
+        np.packbits(multiples >> plane & 1, axis=1, bitorder="little") for plane in range(bits)
+    ]
     return np.stack(planes), steps.astype(np.float32)
 
 
@@ -66,7 +90,8 @@ def unpacked(planes: NDArray[np.uint8], steps: Floats, width: int, what: str) ->
     Raises
     ------
     IncompatibleError
-        Naming `what`: a step is no power of two, or a multiple is the one that has no negative, or bits behind the last are set.
+        Naming `what`: a step is no power of two, or a multiple is the one that has no negative, or
+        bits behind the last are set.
     """
     bits, lowest = len(planes), -(1 << len(planes) - 1)
     eights = _SPREAD[0].take(planes[0])
@@ -86,11 +111,17 @@ def unpacked(planes: NDArray[np.uint8], steps: Floats, width: int, what: str) ->
 
 
 def _rounded(rows: NDArray[np.floating], steps: NDArray[np.float64]) -> Floats:
-    return (np.rint(rows / steps[:, None]) * steps[:, None] + 0.0).astype(np.float32)  # + 0.0: no negative zeros
+    return (np.rint(rows / steps[:, None]) * steps[:, None] + 0.0).astype(
+        np.float32
+    )  # + 0.0: no negative zeros
 
 
 def _steps(rows: NDArray[np.floating], bits: int) -> NDArray[np.float64]:
-    """The least powers of two, float64 [K], of which the largest multiple reaches over each row; 1 for a row of zeros, or as good as."""
+    """The least powers of two, float64 [K], of which the largest multiple reaches over each row; 1
+    for a row of zeros, or as good as.
+    """
     limit = np.abs(rows.astype(np.float64)).max(axis=1, initial=0.0) / ((1 << bits - 1) - 1)
     fraction, exponent = np.frexp(limit)
-    return np.where(limit > 2.0**-100, np.ldexp(1.0, np.where(fraction == 0.5, exponent - 1, exponent)), 1.0)
+    return np.where(
+        limit > 2.0**-100, np.ldexp(1.0, np.where(fraction == 0.5, exponent - 1, exponent)), 1.0
+    )

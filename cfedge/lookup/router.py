@@ -1,11 +1,15 @@
-"""Up to three looks: where the two best tasks are close behind the trunk, look closer; where they still are, look deeper.
+"""Up to three looks: where the two best tasks are close behind the trunk, look closer; where they
+still are, look deeper.
 
 - first: class clusters behind the trunk, in the first view (the mean) alone;
-- second: several clusters a class behind the trunk, in all views of the tokens, averaged with the first look's scores;
-- third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for the few inputs that need it
+- second: several clusters a class behind the trunk, in all views of the tokens, averaged with the
+  first look's scores;
+- third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for
+  the few inputs that need it
   (docs/decisions/lookup.md).
 
-The third look also has a word in how distant an input is, the second has not (docs/decisions/views.md).
+The third look also has a word in how distant an input is, the second has not
+(docs/decisions/views.md).
 
 Letters: B batch, D width, V views, T tasks.
 """
@@ -27,10 +31,12 @@ __all__ = ["CANDIDATES", "Router", "SECOND_LOOK_SHARE", "THIRD_LOOK_SHARE"]
 
 Floats = NDArray[np.float32]
 
-#: Tasks at which a further look is taken: close clusters of thousands of tasks would cost more than a run of the encoder.
+#: Tasks at which a further look is taken: close clusters of thousands of tasks would cost more than
+#: a run of the encoder.
 CANDIDATES = 16
-#: Of held-out inputs, the third at least: the second look costs them some products, the third one more run of the tail
-#: (docs/decisions/lookup.md). The second's is the format's (docs/format.md): `cfedge.runtime.drift` and `stream` suppose it of every bundle.
+#: Of held-out inputs, the third at least: the second look costs them some products, the third one
+#: more run of the tail (docs/decisions/lookup.md). The second's is the format's (docs/format.md):
+#: `cfedge.runtime.drift` and `stream` suppose it of every bundle.
 SECOND_LOOK_SHARE, THIRD_LOOK_SHARE = 0.3, 0.1
 
 
@@ -56,22 +62,33 @@ class Router:
     Parameters
     ----------
     tasks
-        By name; at least one. Each is asked for once a look, so they may be read when they are asked for.
+        By name; at least one. Each is asked for once a look, so they may be read when they are
+        asked for.
     second, third
-        In nats: an input whose margin after the first look is below `second` gets the second, and one whose margin after that
-        is below `third` the third. 0: never.
+        In nats: an input whose margin after the first look is below `second` gets the second, and
+        one whose margin after that is below `third` the third. 0: never.
     table
         Of the first look, for many clusters; see `Lookup`.
     """
 
     def __init__(
-        self, tasks: Mapping[str, Looks], second: float = 0.0, third: float = 0.0, *, table: Table | None = None
+        self,
+        tasks: Mapping[str, Looks],
+        second: float = 0.0,
+        third: float = 0.0,
+        *,
+        table: Table | None = None,
     ) -> None:
         self._looks = tasks
         self._made: dict[str, Lookup] = {}
         self._making = threading.Lock()
         self.first = Lookup(_Parts(tasks, attrgetter("trunk")), table=table)
-        self.tasks, self.second, self.third, self._width = self.first.tasks, second, third, self.first.width
+        self.tasks, self.second, self.third, self._width = (
+            self.first.tasks,
+            second,
+            third,
+            self.first.width,
+        )
 
     @property
     def fine(self) -> Lookup:
@@ -84,7 +101,9 @@ class Router:
         return self._further("tail")
 
     def _further(self, look: str) -> Lookup:
-        """Make a look once, however many threads ask first: of a thousand tasks it takes seconds and hundreds of megabytes."""
+        """Make a look once, however many threads ask first: of a thousand tasks it takes seconds
+        and hundreds of megabytes.
+        """
         if look not in self._made:
             with self._making:
                 if look not in self._made:
@@ -92,7 +111,9 @@ class Router:
         return self._made[look]
 
     def look(self, trunk: Floats, position: int = 0) -> Found:
-        """Look one input up behind the trunk, float32 [V D], once or twice; for errors see `Lookup.one`."""
+        """Look one input up behind the trunk, float32 [V D], once or twice; for errors see
+        `Lookup.one`.
+        """
         one = self.first.one(trunk[: self._width], position)
         return self.look_again(trunk, None, position) if one.margin < self.second else one
 
@@ -113,7 +134,9 @@ class Router:
         return Retrieval.stacked(found)
 
     def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> Found:
-        """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where those features, [D], are given."""
+        """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where
+        those features, [D], are given.
+        """
         scores, among, distances = self._closer(trunk, tail, position)
         best = int(scores.argmax())
         score = float(scores[best])
@@ -121,10 +144,13 @@ class Router:
         second = int(scores.argmax())
         margin = score - float(scores[second])
         task, runner_up = (best, second) if among is None else (among[best], among[second])
-        return Found(task, runner_up, score, margin, float(distances[best]), looks=2 if tail is None else 3)
+        return Found(
+            task, runner_up, score, margin, float(distances[best]), looks=2 if tail is None else 3
+        )
 
     def scores(self, trunk: Floats, tail: Floats | None, looks: int, position: int = 0) -> Floats:
-        """Return each task's score after so many looks, float32 [T], on the scale of one look: what was added is averaged.
+        """Return each task's score after so many looks, float32 [T], on the scale of one look: what
+        was added is averaged.
 
         Tasks that a further look was not at stay behind all that it was at.
         """
@@ -140,10 +166,14 @@ class Router:
         behind[among] = closer
         return behind
 
-    def _closer(self, trunk: Floats, tail: Floats | None, position: int = 0) -> tuple[Floats, list[int] | None, Floats]:
-        """The scores of the second look, or of the third; the tasks it is at, None for all; and the distances to these.
+    def _closer(
+        self, trunk: Floats, tail: Floats | None, position: int = 0
+    ) -> tuple[Floats, list[int] | None, Floats]:
+        """The scores of the second look, or of the third; the tasks it is at, None for all; and the
+        distances to these.
 
-        After a third look a distance is the mean of its and the first's, as if summed over as many directions as that.
+        After a third look a distance is the mean of its and the first's, as if summed over as many
+        directions as that.
         """
         among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES, position)
         scores: Floats = near + self.fine.of_tasks(trunk, among, position)[0]
@@ -152,6 +182,8 @@ class Router:
         if tail is not None:
             behind, behind_square = self.tail.of_tasks(tail, among, position)
             scores += behind
-            distances += (behind_square - 2 * behind) * (self.first.directions / self.tail.directions)
+            distances += (behind_square - 2 * behind) * (
+                self.first.directions / self.tail.directions
+            )
             distances /= 2
         return scores, among, distances

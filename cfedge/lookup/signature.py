@@ -1,7 +1,8 @@
-"""What a task leaves for the lookup: per cluster counts and means, and its pooled scatter, for all looks.
+"""What a task leaves for the lookup: per cluster counts and means, and its pooled scatter, for all
+looks.
 
-Statistics of several tasks are sums, so a signature depends on its own task alone and travels alone. Learning one is
-`cfedge.train.signature`'s, files are others'.
+Statistics of several tasks are sums, so a signature depends on its own task alone and travels
+alone. Learning one is `cfedge.train.signature`'s, files are others'.
 
 Letters: B batch, D width, C clusters, K factor rank.
 """
@@ -16,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
-from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, packed, planes_shape, unpacked
+from cfedge.lookup.packing import (
+    FACTOR_BITS,
+    MEANS_BITS,
+    ORIGIN_BITS,
+    packed,
+    planes_shape,
+    unpacked,
+)
 
 __all__ = ["Looks", "Pair", "Signature", "VIEWS"]
 
@@ -24,7 +32,8 @@ Floats = NDArray[np.float32]
 #: Examples of a cluster: sums over many tasks stay exact in float64.
 _MOST = 1 << 40
 
-#: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by side.
+#: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by
+#: side.
 VIEWS = 3
 
 
@@ -37,9 +46,11 @@ class Signature:
     counts
         int64 [C], examples a cluster.
     means
-        float32 [C, D], cluster means of the features; rounded by `cfedge.lookup.packing.from_first`, so that they are stored exactly.
+        float32 [C, D], cluster means of the features; rounded by
+        `cfedge.lookup.packing.from_first`, so that they are stored exactly.
     factor
-        float32 [K, D], `cfedge.lookup.packing.on_grid`, F with F' F + diag(diagonal) ~ the within-cluster scatter sum_i r_i r_i'.
+        float32 [K, D], `cfedge.lookup.packing.on_grid`, F with F' F + diag(diagonal) ~ the
+        within-cluster scatter sum_i r_i r_i'.
     diagonal
         float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
     quartic
@@ -69,7 +80,9 @@ class Signature:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Signature:
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int
+    ) -> Signature:
         """Check and wrap stored arrays.
 
         Raises
@@ -77,7 +90,11 @@ class Signature:
         IncompatibleError
             Naming `what` and the array that does not fit.
         """
-        clusters = max(1, arrays["counts"].shape[0]) if "counts" in arrays and arrays["counts"].ndim == 1 else 1
+        clusters = (
+            max(1, arrays["counts"].shape[0])
+            if "counts" in arrays and arrays["counts"].ndim == 1
+            else 1
+        )
         rank = arrays["factor"].shape[1] if "factor" in arrays and arrays["factor"].ndim == 3 else 0
         expected = {
             "counts": ((clusters,), np.int64),
@@ -91,7 +108,9 @@ class Signature:
             "quartic": ((1,), np.float64),
         }
         if set(arrays) != set(expected):
-            raise IncompatibleError(f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the task again")
+            raise IncompatibleError(
+                f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the task again"
+            )
         for name, (shape, dtype) in expected.items():
             array = arrays[name]
             if array.shape != shape or array.dtype != dtype:
@@ -99,9 +118,15 @@ class Signature:
                     f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype} {array.shape}; learn the task again"
                 )
             if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise IncompatibleError(f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the task again")
+                raise IncompatibleError(
+                    f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the task again"
+                )
         counts = arrays["counts"].astype(np.int64)
-        if (counts < 1).any() or (counts > _MOST).any() or (arrays["diagonal"].astype(np.float32) < 0).any():
+        if (
+            (counts < 1).any()
+            or (counts > _MOST).any()
+            or (arrays["diagonal"].astype(np.float32) < 0).any()
+        ):
             raise IncompatibleError(
                 f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn the task again"
             )
@@ -122,9 +147,11 @@ class Signature:
 
 
 class Pair(NamedTuple):
-    """Features of the same B inputs: from behind the trunk, float32 [B, 3 D], and from behind the frozen tail, [B, D].
+    """Features of the same B inputs: from behind the trunk, float32 [B, 3 D], and from behind the
+    frozen tail, [B, D].
 
-    Behind the trunk `VIEWS` directions of length 1 side by side, the first of them the mean's; behind the tail the mean's alone.
+    Behind the trunk `VIEWS` directions of length 1 side by side, the first of them the mean's;
+    behind the tail the mean's alone.
     """
 
     trunk: Floats
@@ -142,7 +169,8 @@ class Looks:
     owners
         int64 [C], the class of each of `fine`'s clusters, ascending from 0 without a gap.
     quartic
-        Of the first view's residuals to the class means behind the trunk, for the first look's shrinkage.
+        Of the first view's residuals to the class means behind the trunk, for the first look's
+        shrinkage.
     tail
         Behind the frozen tail, one cluster a class: for the third look.
     """
@@ -154,10 +182,12 @@ class Looks:
 
     @property
     def trunk(self) -> Signature:
-        """Behind the trunk, the first view alone, one cluster a class, for the first look: means and scatter follow from `fine`'s.
+        """Behind the trunk, the first view alone, one cluster a class, for the first look: means
+        and scatter follow from `fine`'s.
 
-        By the law of total variance the scatter about a class mean is that about its clusters' means plus
-        sum_j n_j (m_j - m) (m_j - m)'. It is three times the size of all the rest, and made anew each time.
+        By the law of total variance the scatter about a class mean is that about its clusters'
+        means plus sum_j n_j (m_j - m) (m_j - m)'. It is three times the size of all the rest, and
+        made anew each time.
         """
         counts = np.bincount(self.owners, self.fine.counts).astype(np.int64)
         width = self.tail.means.shape[1]
@@ -173,7 +203,10 @@ class Looks:
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
         stored = {f"trunk.{name}": array for name, array in self.fine.arrays().items()}
-        stored |= {"trunk.owners": self.owners, "trunk.class_quartic": np.array([self.quartic], np.float64)}
+        stored |= {
+            "trunk.owners": self.owners,
+            "trunk.class_quartic": np.array([self.quartic], np.float64),
+        }
         return stored | {f"tail.{name}": array for name, array in self.tail.arrays().items()}
 
     @classmethod
@@ -189,9 +222,13 @@ class Looks:
         for name, array in arrays.items():
             look, _, own = name.partition(".")
             if look not in parts:
-                raise IncompatibleError(f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task again")
+                raise IncompatibleError(
+                    f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task again"
+                )
             parts[look][own] = array
-        owners, quartic = (parts["trunk"].pop(name, np.zeros(0)) for name in ("owners", "class_quartic"))
+        owners, quartic = (
+            parts["trunk"].pop(name, np.zeros(0)) for name in ("owners", "class_quartic")
+        )
         fine = Signature.from_arrays(parts["trunk"], f"trunk's part of the {what}", VIEWS * width)
         tail = Signature.from_arrays(parts["tail"], f"tail's part of the {what}", width)
         classes = len(tail.counts)
@@ -208,6 +245,12 @@ class Looks:
                 f"{what}: expected owners int64 of the trunk's clusters, ascending over the {classes} classes, and equal counts of "
                 f"trunk and tail, found others; learn the task again"
             )
-        if quartic.shape != (1,) or quartic.dtype != np.float64 or not np.isfinite(quartic.astype(np.float64)).all():
-            raise IncompatibleError(f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task again")
+        if (
+            quartic.shape != (1,)
+            or quartic.dtype != np.float64
+            or not np.isfinite(quartic.astype(np.float64)).all()
+        ):
+            raise IncompatibleError(
+                f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task again"
+            )
         return cls(fine, owners.astype(np.int64, copy=False), float(quartic[0]), tail)

@@ -1,4 +1,6 @@
-"""Figures of what is better seen than read: a study, certificates, an evaluation. Needs ``cfedge[plot]``; only commands import this."""
+"""Figures of what is better seen than read: a study, certificates, an evaluation. Needs
+``cfedge[plot]``; only commands import this.
+"""
 
 from cfedge.errors import MissingExtraError
 

@@ -1,4 +1,6 @@
-"""Certificates: how often each task's held-out inputs went to another task, and the limit that follows."""
+"""Certificates: how often each task's held-out inputs went to another task, and the limit that
+follows.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,23 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]]) -> Figure:
     with drawing(8, 1.3 + 0.27 * max(1, len(ordered))) as figure:
         axes = figure.subplots()
         for place, row in enumerate(ordered):
-            axes.plot([0, row["limit"]], [place, place], color="#b9d3e6", linewidth=6, solid_capstyle="butt", zorder=2)
-            axes.plot(row["errors"] / row["held_out"], place, "o", color="#0072B2", markersize=5, zorder=3, clip_on=False)
+            axes.plot(
+                [0, row["limit"]],
+                [place, place],
+                color="#b9d3e6",
+                linewidth=6,
+                solid_capstyle="butt",
+                zorder=2,
+            )
+            axes.plot(
+                row["errors"] / row["held_out"],
+                place,
+                "o",
+                color="#0072B2",
+                markersize=5,
+                zorder=3,
+                clip_on=False,
+            )
             taken = f", {row['rival_errors']} to {row['rival']}" if row["rival_errors"] else ""
             axes.annotate(
                 f"{row['errors']} of {row['held_out']}{taken}", (1.01, place), xycoords=("axes fraction", "data"), va="center",
@@ -35,7 +52,9 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_yticks(range(len(ordered)), [row["task"] for row in ordered])
         axes.set(ylim=(-0.6, max(1, len(ordered)) - 0.4))
         axes.set_xlim(left=0)
-        axes.set_xlabel("inputs that go to another task: of the held-out ones (dot), upper limit for all tasks together (bar)")
+        axes.set_xlabel(
+            "inputs that go to another task: of the held-out ones (dot), upper limit for all tasks together (bar)"
+        )
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
         axes.grid(visible=False, axis="y")
     return figure

@@ -1,4 +1,6 @@
-"""An empty figure, and writing it: SVG, PNG or PDF by the file's name, whole or not at all, the same bytes for the same figure."""
+"""An empty figure, and writing it: SVG, PNG or PDF by the file's name, whole or not at all, the
+same bytes for the same figure.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from cfedge.storage import write_file
 
 __all__ = ["FORMATS", "GREY", "check", "drawing", "save"]
 
-#: By the ending of the file's name; what is written beside the picture names no time, so that it can be compared.
+#: By the ending of the file's name; what is written beside the picture names no time, so that it
+#: can be compared.
 FORMATS = {".svg": {"Date": None}, ".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 #: What is not in the foreground.
 GREY = "#8a8a8a"
@@ -36,7 +39,9 @@ def check(path: Path) -> None:
         Its name ends in no known format, or its folder is not there.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"--plot: expected a file that ends in {', '.join(FORMATS)}, found {path.name}; name it so")
+        raise UsageError(
+            f"--plot: expected a file that ends in {', '.join(FORMATS)}, found {path.name}; name it so"
+        )
     if not path.parent.is_dir():
         raise UsageError(f"--plot: expected a folder {path.parent}, found none; make it first")
     if path.is_dir():

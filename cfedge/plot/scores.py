@@ -1,4 +1,6 @@
-"""An evaluation: which task's inputs went where, and how wrong the answers are that stay when the strangest are left out."""
+"""An evaluation: which task's inputs went where, and how wrong the answers are that stay when the
+strangest are left out.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _COUNTED = 20
 
 
 def draw_scores(scores: Scores) -> Figure:
-    """Draw true task against task found, and, where inputs of no task were given, risk over coverage."""
+    """Draw true task against task found, and, where inputs of no task were given, risk over
+    coverage.
+    """
     side = max(3.4, 0.34 * len(scores.tasks) + 2.2)
     with drawing(side + (4.2 if scores.unknown else 0.6), side) as figure:
         if scores.unknown:
@@ -45,16 +49,36 @@ def _draw_confusion(axes: Axes, scores: Scores) -> None:
     axes.grid(visible=False)
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="task found", ylabel="true task", title=f"retrieval {scores.retrieval:.1%}, accuracy {scores.accuracy:.1%}")
+    axes.set(
+        xlabel="task found",
+        ylabel="true task",
+        title=f"retrieval {scores.retrieval:.1%}, accuracy {scores.accuracy:.1%}",
+    )
     if len(columns) <= _COUNTED:
         for row, column in zip(*counts.nonzero(), strict=True):
-            colour = GREY if row == column else "white" if wrong[row, column] > most / 2 else "black"
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=7.5, color=colour)
+            colour = (
+                GREY if row == column else "white" if wrong[row, column] > most / 2 else "black"
+            )
+            axes.text(
+                column,
+                row,
+                str(counts[row, column]),
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color=colour,
+            )
 
 
 def _draw_risk(axes: Axes, unknown: OpenSet) -> None:
-    axes.plot(unknown.risk_coverage.coverage, unknown.risk_coverage.risk, color="#0072B2", linewidth=1.8)
-    axes.set(xlabel="answers that are kept, the most familiar first", ylabel="of these, wrong", xlim=(0, 1))
+    axes.plot(
+        unknown.risk_coverage.coverage, unknown.risk_coverage.risk, color="#0072B2", linewidth=1.8
+    )
+    axes.set(
+        xlabel="answers that are kept, the most familiar first",
+        ylabel="of these, wrong",
+        xlim=(0, 1),
+    )
     axes.set_ylim(bottom=0)
     axes.set_title(f"inputs of no task among them: AUROC {unknown.detection.auroc:.3f}")
     for axis in (axes.xaxis, axes.yaxis):

@@ -14,7 +14,8 @@ from cfedge.study.results import CEILINGS, FLOORS, Measured, Study, recommended,
 
 __all__ = ["draw_study", "so_far"]
 
-#: Of the models that people ask about first (Okabe and Ito's palette, told apart by the colour-blind too); others are grey.
+#: Of the models that people ask about first (Okabe and Ito's palette, told apart by the
+#: colour-blind too); others are grey.
 _COLOURS = {
     "cfedge": "#0072B2", "proteus": "#D55E00", "random-features frozen": "#009E73", "LDA frozen": "#CC79A7", "epi": "#E69F00",
     "joint": "#000000", "task given": "#000000", "sequential": "#56B4E9",
@@ -22,13 +23,19 @@ _COLOURS = {
 
 
 def so_far(runs: Sequence[Measured]) -> NDArray[np.float64]:
-    """Mean accuracy over the tasks learned so far, after each of them, mean over orders: float64 [T]; [1] of what learned all at once."""
+    """Mean accuracy over the tasks learned so far, after each of them, mean over orders: float64
+    [T]; [1] of what learned all at once.
+    """
     matrices = np.array([run.matrix for run in runs], np.float64)  # [orders, learned, task]
-    return np.array([matrices[:, learned, : learned + 1].mean() for learned in range(matrices.shape[1])])
+    return np.array(
+        [matrices[:, learned, : learned + 1].mean() for learned in range(matrices.shape[1])]
+    )
 
 
 def draw_study(study: Study) -> Figure:
-    """Draw accuracy over the tasks learned so far, and beside it last accuracies with standard errors, passes and bytes."""
+    """Draw accuracy over the tasks learned so far, and beside it last accuracies with standard
+    errors, passes and bytes.
+    """
     rows = sorted(summary(study).items(), key=lambda item: item[1]["accuracy"])
     with drawing(10.5, 1.6 + 0.24 * len(rows)) as figure:
         left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
@@ -36,7 +43,8 @@ def draw_study(study: Study) -> Figure:
         _draw_ends(right, rows, recommended(study))
         orders = f"mean of {len(study.orders)} orders" if len(study.orders) > 1 else "one order"
         figure.suptitle(
-            f"{len(study.tasks)} tasks, {study.test_examples:,} test examples, {orders}; dashed: not continual", fontsize=10
+            f"{len(study.tasks)} tasks, {study.test_examples:,} test examples, {orders}; dashed: not continual",
+            fontsize=10,
         )
     return figure
 
@@ -50,7 +58,9 @@ def _draw_curves(axes: Axes, study: Study, models: Sequence[str]) -> None:
             tasks, everywhere, "--" if model in CEILINGS or model in FLOORS else "-", label=model, color=_COLOURS.get(model, GREY),
             linewidth=2.4 if model == "cfedge" else 1.1, zorder=3 if model in _COLOURS else 2,
         )  # fmt: skip
-    axes.set(xlabel="tasks learned", ylabel="mean accuracy on the tasks learned so far", xticks=tasks)
+    axes.set(
+        xlabel="tasks learned", ylabel="mean accuracy on the tasks learned so far", xticks=tasks
+    )
 
 
 def _draw_ends(axes: Axes, rows: Sequence[tuple[str, dict[str, float]]], best: str) -> None:
@@ -65,5 +75,14 @@ def _draw_ends(axes: Axes, rows: Sequence[tuple[str, dict[str, float]]], best: s
         )  # fmt: skip
         large = row["task_bytes"] >= 1e6
         cost = f"{row['passes']:.2f} passes, {row['task_bytes'] / (1e6 if large else 1e3):.0f} {'MB' if large else 'kB'} a task"
-        axes.annotate(cost, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=7.5, color=GREY)
-    axes.set(xlabel="last accuracy, per sample, with its standard error", ylim=(-0.6, len(rows) - 0.4))
+        axes.annotate(
+            cost,
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=7.5,
+            color=GREY,
+        )
+    axes.set(
+        xlabel="last accuracy, per sample, with its standard error", ylim=(-0.6, len(rows) - 0.4)
+    )

@@ -1,4 +1,6 @@
-"""A bundle against what a channel holds -> the entries to append. What has not changed is not sent again."""
+"""A bundle against what a channel holds -> the entries to append. What has not changed is not sent
+again.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,11 @@ def next_clock(entries: list[Entry]) -> int:
     return max((entry.clock for entry in entries), default=0) + 1
 
 
-def entries_of(bundle: Bundle, seen: View, golden: Mapping[str, FileRef], *, site: str, clock: int) -> list[Entry]:
-    """Return what to append so that the channel holds the tasks of `bundle`; tasks that only the channel has stay.
+def entries_of(
+    bundle: Bundle, seen: View, golden: Mapping[str, FileRef], *, site: str, clock: int
+) -> list[Entry]:
+    """Return what to append so that the channel holds the tasks of `bundle`; tasks that only the
+    channel has stay.
 
     Parameters
     ----------
@@ -41,7 +46,9 @@ def entries_of(bundle: Bundle, seen: View, golden: Mapping[str, FileRef], *, sit
     found: list[Entry] = []
 
     def append(kind: str, name: str, replaces: list[Entry], body: Body) -> Entry:
-        entry = Entry(kind, name, site, clock, tuple(sorted({one.digest for one in replaces})), body)
+        entry = Entry(
+            kind, name, site, clock, tuple(sorted({one.digest for one in replaces})), body
+        )
         found.append(entry)
         return entry
 
@@ -52,10 +59,16 @@ def entries_of(bundle: Bundle, seen: View, golden: Mapping[str, FileRef], *, sit
         standing = list(seen.standing.get(task.name, ()))
         taught = [one for one in standing if one.kind == "task"]
         last = taught[-1] if taught else None
-        if last is None or len(standing) > 1 or not _is_same(cast(Taught, last.body), task, backbone.digest):
+        if (
+            last is None
+            or len(standing) > 1
+            or not _is_same(cast(Taught, last.body), task, backbone.digest)
+        ):
             append("task", task.name, standing, Taught(task, backbone.digest))
         elif _differs(seen.known(last), task):
-            measured = Measured(last.digest, task.certificate, task.threshold, task.false_reject_rate, task.golden)
+            measured = Measured(
+                last.digest, task.certificate, task.threshold, task.false_reject_rate, task.golden
+            )
             append("measured", task.name, [], measured)
     return found
 
@@ -70,21 +83,37 @@ def removal(name: str, seen: View, *, erase: bool, site: str, clock: int) -> Ent
     """
     standing = seen.standing.get(name, ())
     if not any(one.kind == "task" for one in standing):
-        names = sorted(key for key, heads in seen.standing.items() if any(one.kind == "task" for one in heads))
-        raise TaskError(f"task {name!r}: expected one of the channel's ({', '.join(names) or 'none'}), found none of that name")
-    return Entry("removed", name, site, clock, tuple(sorted(one.digest for one in standing)), Removed(erase))
+        names = sorted(
+            key for key, heads in seen.standing.items() if any(one.kind == "task" for one in heads)
+        )
+        raise TaskError(
+            f"task {name!r}: expected one of the channel's ({', '.join(names) or 'none'}), found none of that name"
+        )
+    return Entry(
+        "removed", name, site, clock, tuple(sorted(one.digest for one in standing)), Removed(erase)
+    )
 
 
 def _is_same(before: Taught, task: Task, base: str) -> bool:
     one = before.task
-    same = (one.classes, one.rank, one.adapter, one.signature) == (task.classes, task.rank, task.adapter, task.signature)
+    same = (one.classes, one.rank, one.adapter, one.signature) == (
+        task.classes,
+        task.rank,
+        task.adapter,
+        task.signature,
+    )
     return same and before.base == base
 
 
 def _differs(before: Task, task: Task) -> bool:
-    """Whether what was measured of a task is worth an entry; its limit follows from the counts, and its share from `tasks`."""
+    """Whether what was measured of a task is worth an entry; its limit follows from the counts, and
+    its share from `tasks`.
+    """
     moved = abs(task.threshold - before.threshold) > THRESHOLD_CHANGE * abs(before.threshold)
-    counted = _counts(before.certificate) != _counts(task.certificate) or before.false_reject_rate != task.false_reject_rate
+    counted = (
+        _counts(before.certificate) != _counts(task.certificate)
+        or before.false_reject_rate != task.false_reject_rate
+    )
     return moved or counted or before.golden != task.golden
 
 

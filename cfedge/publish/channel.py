@@ -1,4 +1,6 @@
-"""Change a channel: publish a bundle, withdraw a task, roll out by and by. Each is one signed step or none."""
+"""Change a channel: publish a bundle, withdraw a task, roll out by and by. Each is one signed step
+or none.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,16 @@ from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
 from cfedge.sync.delta import make
 
-__all__ = ["Published", "appended", "bundle_of", "existing", "publish", "remeasured", "roll_out", "withdraw"]
+__all__ = [
+    "Published",
+    "appended",
+    "bundle_of",
+    "existing",
+    "publish",
+    "remeasured",
+    "roll_out",
+    "withdraw",
+]
 
 
 @dataclass(frozen=True)
@@ -88,13 +99,16 @@ def publish(
     Raises
     ------
     IncompatibleError
-        The channel's tasks together do not answer golden vectors as they should; nothing was published.
+        The channel's tasks together do not answer golden vectors as they should; nothing was
+        published.
     """
     _check_channel(channel)
     made = read(bundle)
     check_graphs(made)
     mine = {task.name for task in made.manifest.tasks}
-    repository = Repository(folder) if Repository.exists(folder) else Repository.create(folder, keys, now)
+    repository = (
+        Repository(folder) if Repository.exists(folder) else Repository.create(folder, keys, now)
+    )
     with repository.writing():
         index = repository.index(channel)
         before = repository.entries(index) if index else []
@@ -102,13 +116,22 @@ def publish(
         clock, golden = next_clock(before), _known(made, seen)
         new = entries_of(made, seen, golden, site=keys.site, clock=clock)
         looks = (made.manifest.second_look, made.manifest.third_look)
-        same_share = index is not None and (share == 1 or index.rollout is None or share == index.rollout.share)
-        if index is not None and not new and same_share and looks == (index.second_look, index.third_look):
+        same_share = index is not None and (
+            share == 1 or index.rollout is None or share == index.rollout.share
+        )
+        if (
+            index is not None
+            and not new
+            and same_share
+            and looks == (index.second_look, index.third_look)
+        ):
             repository.renew(keys, now)
             return _published(index, [], 0, seen, mine)
         draft, _ = appended(index, channel, before, new, looks=looks, now=now, share=share)
         whole = bundle_of(manifest_of(view([*before, *new]), draft), repository, made.objects)
-        settled = settle(Engine(whole), whole, {task.name: task.golden for task in made.manifest.tasks}, progress)
+        settled = settle(
+            Engine(whole), whole, {task.name: task.golden for task in made.manifest.tasks}, progress
+        )
         if settled.restated & mine:  # by other sites' tasks, or is the bundle at fault?
             check_golden(Engine(made), made)
         new = entries_of(made, seen, {**golden, **settled.golden}, site=keys.site, clock=clock)
@@ -116,7 +139,11 @@ def publish(
         new += remeasured(after, settled, site=keys.site, clock=clock, but=mine)
         objects = {**made.objects, **settled.made}
         wanted = {ref.sha256 for entry in new for ref in entry.files().values()}
-        objects = {name: objects[name] for name in sorted(wanted & objects.keys()) if not repository.holds(name)}
+        objects = {
+            name: objects[name]
+            for name in sorted(wanted & objects.keys())
+            if not repository.holds(name)
+        }
         index, blocks = appended(index, channel, before, new, looks=looks, now=now, share=share)
         if seen.backbone is not None:
             _hint(repository, seen.backbone, made)
@@ -124,15 +151,25 @@ def publish(
     return _published(index, new, sum(map(len, objects.values())), view([*before, *new]), mine)
 
 
-def withdraw(folder: Path, keys: Keys, task: str, *, channel: str = "stable", erase: bool = False, now: datetime) -> Published:
-    """Remove a task from a channel; with `erase` its files are deleted here, and by devices on their next sync.
+def withdraw(
+    folder: Path,
+    keys: Keys,
+    task: str,
+    *,
+    channel: str = "stable",
+    erase: bool = False,
+    now: datetime,
+) -> Published:
+    """Remove a task from a channel; with `erase` its files are deleted here, and by devices on
+    their next sync.
 
     Raises
     ------
     TaskError
         The channel has no such task, or no other.
     SyncError
-        Files cannot be erased while a rollout is on: devices that do not take part yet would still ask for them.
+        Files cannot be erased while a rollout is on: devices that do not take part yet would still
+        ask for them.
     """
     repository = Repository(folder)
     with repository.writing():
@@ -153,15 +190,20 @@ def withdraw(folder: Path, keys: Keys, task: str, *, channel: str = "stable", er
         bundle = bundle_of(manifest_of(seen, index), repository, {})
         settled = settle(Engine(bundle), bundle)
         new += remeasured(seen, settled, site=keys.site, clock=clock)
-        after, blocks = appended(index, channel, before, new, looks=(index.second_look, index.third_look), now=now)
+        after, blocks = appended(
+            index, channel, before, new, looks=(index.second_look, index.third_look), now=now
+        )
         repository.commit(keys, after, {**settled.made, **blocks}, now)
         seen = view([*before, *new])
         repository.delete(seen.erased)
     return _published(after, new, sum(map(len, settled.made.values())), seen, set(seen.tasks))
 
 
-def roll_out(folder: Path, keys: Keys, share: float, *, channel: str = "stable", now: datetime) -> Index:
-    """Let another share of the devices follow what is being rolled out: 1 is all of them, 0 takes it back from all.
+def roll_out(
+    folder: Path, keys: Keys, share: float, *, channel: str = "stable", now: datetime
+) -> Index:
+    """Let another share of the devices follow what is being rolled out: 1 is all of them, 0 takes
+    it back from all.
 
     Raises
     ------
@@ -173,7 +215,9 @@ def roll_out(folder: Path, keys: Keys, share: float, *, channel: str = "stable",
     with repository.writing():
         index = existing(repository, channel)
         if index.rollout is None:
-            raise SyncError(f"channel {channel!r}: expected a rollout, found none; begin one with: cfedge publish --share")
+            raise SyncError(
+                f"channel {channel!r}: expected a rollout, found none; begin one with: cfedge publish --share"
+            )
         rollout = None if share == 1 else replace(index.rollout, share=float(share))
         after = replace(index, rollout=rollout, published=utc(now))
         repository.commit(keys, after, {}, now)
@@ -192,7 +236,8 @@ def appended(
 ) -> tuple[Index, dict[str, bytes]]:
     """Return the index of a channel with `new` after its log, and its new blocks by SHA-256.
 
-    A `share` below 1 begins a rollout, or changes the share of the one that is on; 1 leaves that as it is.
+    A `share` below 1 begins a rollout, or changes the share of the one that is on; 1 leaves that as
+    it is.
     """
     _check_share(share)
     blocks, made = cut([entry.line for entry in [*before, *new]], index.blocks if index else ())
@@ -204,31 +249,46 @@ def appended(
     return Index(channel, utc(now), looks[0], looks[1], blocks, rollout), made
 
 
-def remeasured(seen: View, settled: Settled, *, site: str, clock: int, but: Collection[str] = ()) -> list[Entry]:
+def remeasured(
+    seen: View, settled: Settled, *, site: str, clock: int, but: Collection[str] = ()
+) -> list[Entry]:
     """Return entries for the tasks whose golden vectors were restated, `but` for some."""
     found = []
     for name in sorted(settled.restated - set(but)):
         entry = seen.tasks[name]
         task = seen.known(entry)
-        body = Measured(entry.digest, task.certificate, task.threshold, task.false_reject_rate, settled.golden[name])
+        body = Measured(
+            entry.digest,
+            task.certificate,
+            task.threshold,
+            task.false_reject_rate,
+            settled.golden[name],
+        )
         found.append(Entry("measured", name, site, clock, (), body))
     return found
 
 
 def bundle_of(manifest: Manifest, repository: Repository, objects: Mapping[str, bytes]) -> Bundle:
-    """Return a bundle whose files are in `objects` or in the repository; all of `objects` are in it."""
+    """Return a bundle whose files are in `objects` or in the repository; all of `objects` are in
+    it.
+    """
     refs = manifest.files().values()
     there = {ref.sha256: repository.object(ref) for ref in refs if ref.sha256 not in objects}
     return Bundle(manifest, {**there, **objects})
 
 
 def _known(made: Bundle, seen: View) -> dict[str, FileRef]:
-    """By task of a bundle the golden vectors that devices have, where the task is the same, otherwise the bundle's."""
+    """By task of a bundle the golden vectors that devices have, where the task is the same,
+    otherwise the bundle's.
+    """
     found: dict[str, FileRef] = {}
     for task in made.manifest.tasks:
         heads = [entry for entry in seen.standing.get(task.name, ()) if entry.kind == "task"]
         known = seen.known(heads[-1]) if heads else None
-        same = known is not None and (known.adapter, known.signature) == (task.adapter, task.signature)
+        same = known is not None and (known.adapter, known.signature) == (
+            task.adapter,
+            task.signature,
+        )
         found[task.name] = known.golden if known is not None and same else task.golden
     return found
 
@@ -242,7 +302,9 @@ def _hint(repository: Repository, before: Entry, made: Bundle) -> None:
             repository.hint(old, new, delta)
 
 
-def _published(index: Index, new: list[Entry], object_bytes: int, seen: View, mine: set[str]) -> Published:
+def _published(
+    index: Index, new: list[Entry], object_bytes: int, seen: View, mine: set[str]
+) -> Published:
     return Published(
         channel=index.channel,
         entries=index.entries,
@@ -258,13 +320,17 @@ def existing(repository: Repository, channel: str) -> Index:
     """Return the index of a channel that must be there."""
     index = repository.index(channel)
     if index is None:
-        raise SyncError(f"{repository.folder}: expected channel {channel!r}, found none; publish a bundle to it first")
+        raise SyncError(
+            f"{repository.folder}: expected channel {channel!r}, found none; publish a bundle to it first"
+        )
     return index
 
 
 def _check_share(share: float) -> None:
     if not 0 <= share <= 1:
-        raise UsageError(f"--share: expected 0..1, found {share}; give the part of the devices that are to follow")
+        raise UsageError(
+            f"--share: expected 0..1, found {share}; give the part of the devices that are to follow"
+        )
 
 
 def _check_channel(channel: str) -> None:

@@ -5,8 +5,8 @@
     KEYS/keys.json        the site's name, how many root keys there are, and how many must sign a root
     KEYS/<role>-<n>.pem   ed25519 private keys, PKCS 8, encrypted where a passphrase was given
 
-Which of the keys count is for the repository's root to say: a key file that it does not name signs nothing. Root keys can
-leave the machine (move the files away): they are needed to rotate keys only.
+Which of the keys count is for the repository's root to say: a key file that it does not name signs
+nothing. Root keys can leave the machine (move the files away): they are needed to rotate keys only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from cfedge.storage import new_folder, write_file
 
 __all__ = ["Keys", "ROLES"]
 
-#: Of The Update Framework: root says which keys sign what, targets what a channel is, snapshot and timestamp which is newest.
+#: Of The Update Framework: root says which keys sign what, targets what a channel is, snapshot and
+#: timestamp which is newest.
 ROLES = ("root", "snapshot", "targets", "timestamp")
 
 
@@ -63,11 +64,17 @@ class Keys:
         try:
             self._record: _Record = typed(_Record, json.loads(path.read_bytes()), "keys.json")
         except FileNotFoundError as error:
-            raise DamagedError(f"{folder}: expected keys, found none; make them with: cfedge keys init {folder}") from error
+            raise DamagedError(
+                f"{folder}: expected keys, found none; make them with: cfedge keys init {folder}"
+            ) from error
         except OSError as error:
-            raise StorageError(f"{path}: expected to read it, found {error.strerror}; check the disk") from error
+            raise StorageError(
+                f"{path}: expected to read it, found {error.strerror}; check the disk"
+            ) from error
         except (ValueError, SchemaError) as error:
-            raise DamagedError(f"{path}: expected what cfedge wrote, found {error}; restore it from a copy") from error
+            raise DamagedError(
+                f"{path}: expected what cfedge wrote, found {error}; restore it from a copy"
+            ) from error
 
     @property
     def site(self) -> str:
@@ -115,12 +122,17 @@ class Keys:
             )
         site = secrets.token_hex(4) if site is None else site
         if not 0 < len(site) <= 64 or not site.isprintable():
-            raise UsageError(f"--site: expected 1..64 printable characters, found {site!r:.80}; choose another name")
+            raise UsageError(
+                f"--site: expected 1..64 printable characters, found {site!r:.80}; choose another name"
+            )
         with new_folder(folder, mode=0o700) as temporary:
             for role in ROLES:
                 for number in range(1, 1 + (root_keys if role == "root" else 1)):
                     _make(temporary / f"{role}-{number}.pem", passphrase)
-            write_file(temporary / "keys.json", canonical_json(asdict(_Record(site, root_keys, root_threshold))))
+            write_file(
+                temporary / "keys.json",
+                canonical_json(asdict(_Record(site, root_keys, root_threshold))),
+            )
         return cls(folder, passphrase)
 
     def signers(self, role: str) -> list[CryptoSigner]:
@@ -151,7 +163,9 @@ class Keys:
                 path.unlink()
 
     def _files(self, role: str) -> list[Path]:
-        return sorted((path for path in self.folder.glob(f"{role}-*.pem") if _number(path)), key=_number)
+        return sorted(
+            (path for path in self.folder.glob(f"{role}-*.pem") if _number(path)), key=_number
+        )
 
     def _load(self, path: Path) -> Ed25519PrivateKey:
         try:
@@ -161,13 +175,17 @@ class Keys:
                 f"{path}: expected a private key, found {error.strerror}; restore it, or rotate the key"
             ) from error
         try:
-            key = serialization.load_pem_private_key(data, self._passphrase.encode() if self._passphrase else None)
+            key = serialization.load_pem_private_key(
+                data, self._passphrase.encode() if self._passphrase else None
+            )
         except (ValueError, TypeError) as error:
             raise DamagedError(
                 f"{path}: expected to open it, found {str(error).splitlines()[0]:.80}; give its passphrase in CFEDGE_PASSPHRASE"
             ) from error
         if not isinstance(key, Ed25519PrivateKey):
-            raise DamagedError(f"{path}: expected an ed25519 key, found {type(key).__name__}; restore it, or rotate the key")
+            raise DamagedError(
+                f"{path}: expected an ed25519 key, found {type(key).__name__}; restore it, or rotate the key"
+            )
         return key
 
 
@@ -182,5 +200,7 @@ def _make(path: Path, passphrase: str | None) -> None:
     if passphrase:
         encryption = serialization.BestAvailableEncryption(passphrase.encode())
     key = Ed25519PrivateKey.generate()
-    data = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    data = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    )
     write_file(path, data, mode=0o600)

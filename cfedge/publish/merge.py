@@ -1,4 +1,6 @@
-"""Take in what another site published: the union of two logs, its files, and a report of where they meet."""
+"""Take in what another site published: the union of two logs, its files, and a report of where they
+meet.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ class Overlap:
     task, rival
         Inputs of `task` may go to `rival`.
     share
-        Of its inputs, by the lookup's model: a union bound for Gaussian clusters, at most 1. No measurement.
+        Of its inputs, by the lookup's model: a union bound for Gaussian clusters, at most 1. No
+        measurement.
     moved, texts
         Of the task's golden texts, those that went to it and now go to another task.
     """
@@ -72,8 +75,9 @@ class Merged:
     overlaps
         Pairs of tasks that may be taken for each other, of different sites.
     limits
-        By task the limit of picking another one, before (None: it was not here) and after. Errors were counted at each site among
-        its own tasks, so after is what the counts allow, until somebody publishes what was measured among all.
+        By task the limit of picking another one, before (None: it was not here) and after. Errors
+        were counted at each site among its own tasks, so after is what the counts allow, until
+        somebody publishes what was measured among all.
     """
 
     adopted: tuple[str, ...]
@@ -96,7 +100,8 @@ def merge(
     wait: Callable[[float], None] = time.sleep,
     progress: Progress | None = None,
 ) -> Merged:
-    """Append what `other` published and this repository does not know; what is being rolled out there waits.
+    """Append what `other` published and this repository does not know; what is being rolled out
+    there waits.
 
     Parameters
     ----------
@@ -156,7 +161,10 @@ def merge(
         adopted=tuple(f"{entry.kind} {entry.name}" for entry in adopted),
         measured=tuple(entry.name for entry in made),
         fetched_bytes=fetcher.fetched_bytes,
-        conflicts=(*(one.text for one in seen.conflicts), *_waiting(theirs_index, ready, other.name)),
+        conflicts=(
+            *(one.text for one in seen.conflicts),
+            *_waiting(theirs_index, ready, other.name),
+        ),
         overlaps=overlaps,
         limits={task.name: (limits.get(task.name), task.certificate.limit) for task in final},
     )
@@ -183,7 +191,9 @@ def _check_backbone(mine: View, theirs: View, name: str) -> None:
 
 
 def _check_clocks(entries: list[Entry], name: str) -> None:
-    """Refuse a clock that no history of so many entries can have: whoever sets one ahead would win every meeting to come."""
+    """Refuse a clock that no history of so many entries can have: whoever sets one ahead would win
+    every meeting to come.
+    """
     ahead = max(entries, key=lambda entry: entry.clock, default=None)
     if ahead is not None and ahead.clock > len(entries):
         raise TamperedError(
@@ -192,14 +202,20 @@ def _check_clocks(entries: list[Entry], name: str) -> None:
         )
 
 
-def _fetched(seen: View, repository: Repository, fetcher: Fetcher, scratch: Path, progress: Progress) -> dict[str, bytes]:
+def _fetched(
+    seen: View, repository: Repository, fetcher: Fetcher, scratch: Path, progress: Progress
+) -> dict[str, bytes]:
     """Files of everything that stands, also of what waits or lost: it may be wanted again."""
     wanted: dict[str, FileRef] = {}
     for entry in [head for heads in seen.standing.values() for head in heads]:
         files = dict(entry.files())
         if entry.digest in seen.measured:
             files[f"golden of task {entry.name!r}, measured"] = seen.measured[entry.digest].golden
-        wanted |= {f"{role} ({entry.site})": ref for role, ref in files.items() if not repository.holds(ref.sha256)}
+        wanted |= {
+            f"{role} ({entry.site})": ref
+            for role, ref in files.items()
+            if not repository.holds(ref.sha256)
+        }
     objects: dict[str, bytes] = {}
     with progress.track("fetching", sum(ref.size for ref in wanted.values())) as advance:
         for role, ref in wanted.items():
@@ -216,5 +232,13 @@ def _overlaps(engine: Engine, here: Collection[str], settled: Settled) -> tuple[
         for rival, share in engine.router.first.confusions(name).items():
             apart = (name in here) != (rival in here)
             if (apart and share >= OVERLAP_SHARE) or (name, rival) in settled.moved:
-                found.append(Overlap(name, rival, min(1.0, share), settled.moved.get((name, rival), 0), settled.texts[name]))
+                found.append(
+                    Overlap(
+                        name,
+                        rival,
+                        min(1.0, share),
+                        settled.moved.get((name, rival), 0),
+                        settled.texts[name],
+                    )
+                )
     return tuple(sorted(found, key=lambda one: (-one.moved, -one.share, one.task, one.rival)))

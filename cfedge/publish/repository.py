@@ -6,9 +6,10 @@
     REPO/targets/    <sha256>.<channel>.json                                             indices (`cfedge.catalogue.log`)
     REPO/objects/    <sha256>                                                            blocks of logs, and tasks' files
 
-Everything but ``timestamp.json`` never changes once it is there and may be cached for ever. A change is written in the order
-objects, index, metadata, timestamp: until the last of them is replaced, devices see the state before. New keys are first named
-beside the old ones, by a root of their own, so that at no time what is there is signed by keys that do not count.
+Everything but ``timestamp.json`` never changes once it is there and may be cached for ever. A
+change is written in the order objects, index, metadata, timestamp: until the last of them is
+replaced, devices see the state before. New keys are first named beside the old ones, by a root of
+their own, so that at no time what is there is signed by keys that do not count.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Repository:
         return (folder / "metadata" / "timestamp.json").is_file()
 
     @classmethod
-    def create(cls, folder: Path, keys: Keys, now: datetime, lifetimes: Lifetimes | None = None) -> Repository:
+    def create(
+        cls, folder: Path, keys: Keys, now: datetime, lifetimes: Lifetimes | None = None
+    ) -> Repository:
         """Make an empty repository.
 
         Raises
@@ -119,7 +122,10 @@ class Repository:
 
     def entries(self, index: Index) -> list[Entry]:
         """Return the whole log of a channel."""
-        log = b"".join(self._checked(self.folder / "objects" / block.sha256, block.sha256) for block in index.blocks)
+        log = b"".join(
+            self._checked(self.folder / "objects" / block.sha256, block.sha256)
+            for block in index.blocks
+        )
         return parse_log(log, index)
 
     def object(self, ref: FileRef) -> bytes:
@@ -129,12 +135,20 @@ class Repository:
     def holds(self, sha256: str) -> bool:
         """Whether an object is here, whole."""
         try:
-            return hashlib.sha256((self.folder / "objects" / sha256).read_bytes()).hexdigest() == sha256
+            return (
+                hashlib.sha256((self.folder / "objects" / sha256).read_bytes()).hexdigest()
+                == sha256
+            )
         except OSError:
             return False
 
     def commit(
-        self, keys: Keys, index: Index, objects: Mapping[str, bytes], now: datetime, lifetimes: Lifetimes | None = None
+        self,
+        keys: Keys,
+        index: Index,
+        objects: Mapping[str, bytes],
+        now: datetime,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         """Sign a channel's new state; needs `writing`.
 
@@ -160,7 +174,9 @@ class Repository:
         digest = hashlib.sha256(data).hexdigest()
         signing = self._signing(keys, now, lifetimes)
         with signing.edit_targets() as targets:
-            targets.targets[f"{index.channel}.json"] = TargetFile(len(data), {"sha256": digest}, f"{index.channel}.json")
+            targets.targets[f"{index.channel}.json"] = TargetFile(
+                len(data), {"sha256": digest}, f"{index.channel}.json"
+            )
         signing.stage(("snapshot", "timestamp"))
         signing.check()
         for name, content in objects.items():
@@ -170,7 +186,9 @@ class Repository:
         signing.write(("targets", "snapshot", "timestamp"))
 
     def hint(self, old: FileRef, new: FileRef, delta: bytes) -> None:
-        """Keep a delta between two files for devices that have the old one (`cfedge.sync.delta`); needs `writing`."""
+        """Keep a delta between two files for devices that have the old one (`cfedge.sync.delta`);
+        needs `writing`.
+        """
         path = self.folder / path_of(old.sha256, new.sha256)
         path.parent.mkdir(exist_ok=True)
         write_file(path, delta)
@@ -178,7 +196,8 @@ class Repository:
     def renew(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None = None) -> None:
         """Sign snapshot and timestamp anew before they expire; needs `writing`.
 
-        Targets too where half of their time is over; so is the root, where enough of its keys are here.
+        Targets too where half of their time is over; so is the root, where enough of its keys are
+        here.
         """
         lifetimes = lifetimes or Lifetimes()
         signing = self._signing(keys, now, lifetimes)
@@ -192,12 +211,15 @@ class Repository:
         signing.stage(roles)
         signing.write(roles)
 
-    def rotate(self, keys: Keys, role: str, now: datetime, lifetimes: Lifetimes | None = None) -> int:
-        """Replace the keys of a role, and sign anew what they sign; return the new root's version. Needs `writing` and the root keys.
+    def rotate(
+        self, keys: Keys, role: str, now: datetime, lifetimes: Lifetimes | None = None
+    ) -> int:
+        """Replace the keys of a role, and sign anew what they sign; return the new root's version.
+        Needs `writing` and the root keys.
 
-        Devices follow on their next sync; what was signed with the old keys is worthless then, stolen or not. Keys of other roles
-        that were lost are replaced too. Cut short at any point, it leaves a repository that the old keys sign or the new ones, and
-        can be done again.
+        Devices follow on their next sync; what was signed with the old keys is worthless then,
+        stolen or not. Keys of other roles that were lost are replaced too. Cut short at any point,
+        it leaves a repository that the old keys sign or the new ones, and can be done again.
 
         Raises
         ------
@@ -235,7 +257,9 @@ class Repository:
         return int(signing.root().version)
 
     def root_expires(self) -> datetime:
-        """Return when devices no longer take the root: before that it must be signed anew, by `renew` or `rotate`."""
+        """Return when devices no longer take the root: before that it must be signed anew, by
+        `renew` or `rotate`.
+        """
         return Metadata[Root].from_bytes(self.root()).signed.expires
 
     def root(self) -> bytes:
@@ -250,7 +274,9 @@ class Repository:
         sync_folder(self.folder / "objects")
 
     def _targets(self) -> Targets:
-        """What is signed, every link of the chain checked: whoever can write to the folder must not have it signed anew."""
+        """What is signed, every link of the chain checked: whoever can write to the folder must not
+        have it signed anew.
+        """
         metadata = self.folder / "metadata"
         try:
             root = Metadata[Root].from_bytes(self.root()).signed
@@ -266,7 +292,9 @@ class Repository:
                 f"{error.filename or metadata}: expected a file, found none; restore the repository from a mirror"
             ) from error
         except OSError as error:
-            raise StorageError(f"{metadata}: expected to read it, found {error.strerror}; check the disk") from error
+            raise StorageError(
+                f"{metadata}: expected to read it, found {error.strerror}; check the disk"
+            ) from error
         signed: Targets = found.signed
         return signed
 
@@ -278,12 +306,18 @@ class Repository:
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
-            raise DamagedError(f"{path}: expected a file, found none; restore the repository from a mirror") from error
+            raise DamagedError(
+                f"{path}: expected a file, found none; restore the repository from a mirror"
+            ) from error
         except OSError as error:
-            raise StorageError(f"{path}: expected to read it, found {error.strerror}; check the disk") from error
+            raise StorageError(
+                f"{path}: expected to read it, found {error.strerror}; check the disk"
+            ) from error
         found = hashlib.sha256(data).hexdigest()
         if found != sha256:
-            raise TamperedError(f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a mirror")
+            raise TamperedError(
+                f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a mirror"
+            )
         return data
 
 
@@ -297,10 +331,18 @@ def _empty(folder: Path) -> None:
     """
     parts = ("metadata", "targets", "objects")
     odd = sorted({path.name for path in folder.iterdir()} - {"lock", *parts})
-    begun = [path for part in parts if (folder / part).is_dir() for path in (folder / part).iterdir()]
-    odd += [str(path) for path in begun if not path.match("metadata/1.*.json") and not path.match("metadata/.cfedge-tmp-*")]
+    begun = [
+        path for part in parts if (folder / part).is_dir() for path in (folder / part).iterdir()
+    ]
+    odd += [
+        str(path)
+        for path in begun
+        if not path.match("metadata/1.*.json") and not path.match("metadata/.cfedge-tmp-*")
+    ]
     if odd:
-        raise StorageError(f"{folder}: expected an empty folder for the repository, found {odd[0]!r}; choose another")
+        raise StorageError(
+            f"{folder}: expected an empty folder for the repository, found {odd[0]!r}; choose another"
+        )
     for part in parts:
         (folder / part).mkdir(exist_ok=True)
     for path in begun:

@@ -1,7 +1,9 @@
-"""Golden vectors of a channel whose tasks change: they are checked among all of its tasks, and restated where those moved them.
+"""Golden vectors of a channel whose tasks change: they are checked among all of its tasks, and
+restated where those moved them.
 
-Which task a text is taken for depends on what other tasks there are, so what holds at one site, or held last week, may not
-among these. What a task itself answers does not: features and labels must hold, or nothing is published.
+Which task a text is taken for depends on what other tasks there are, so what holds at one site, or
+held last week, may not among these. What a task itself answers does not: features and labels must
+hold, or nothing is published.
 """
 
 from __future__ import annotations
@@ -51,7 +53,10 @@ class Settled:
 
 
 def settle(
-    engine: Engine, bundle: Bundle, spare: Mapping[str, FileRef] | None = None, progress: Progress | None = None
+    engine: Engine,
+    bundle: Bundle,
+    spare: Mapping[str, FileRef] | None = None,
+    progress: Progress | None = None,
 ) -> Settled:
     """Check the golden vectors of `bundle`, which `engine` has open, among all of its tasks.
 
@@ -60,7 +65,8 @@ def settle(
     engine, bundle
         Of all tasks that will be.
     spare
-        Other golden vectors, by task, to take where those of the manifest do not hold; `bundle` holds them too.
+        Other golden vectors, by task, to take where those of the manifest do not hold; `bundle`
+        holds them too.
 
     Raises
     ------
@@ -74,7 +80,9 @@ def settle(
     tasks = bundle.manifest.tasks
     with (progress or Quiet()).track("checking golden vectors", len(tasks)) as advance:
         for task in tasks:
-            refs = dict.fromkeys([task.golden, *([spare[task.name]] if spare and task.name in spare else [])])
+            refs = dict.fromkeys(
+                [task.golden, *([spare[task.name]] if spare and task.name in spare else [])]
+            )
             for ref in refs:
                 if _holds(engine, bundle, task, ref):
                     break
@@ -83,9 +91,13 @@ def settle(
                 ref = reference(data)
                 made[ref.sha256] = data
                 moved |= {(task.name, rival): count for rival, count in rivals.items()}
-                _check(engine, Bundle(bundle.manifest, {**bundle.objects, ref.sha256: data}), task, ref)
+                _check(
+                    engine, Bundle(bundle.manifest, {**bundle.objects, ref.sha256: data}), task, ref
+                )
             golden[task.name] = ref
-            texts_of[task.name] = len(cast(list[str], load_note(made.get(ref.sha256) or bundle[ref])["texts"]))
+            texts_of[task.name] = len(
+                cast(list[str], load_note(made.get(ref.sha256) or bundle[ref])["texts"])
+            )
             advance(1)
     return Settled(golden, made, moved, texts_of)
 
@@ -105,7 +117,9 @@ def _holds(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> bool:
 
 
 def _restated(engine: Engine, task: Task, data: bytes) -> tuple[bytes, dict[str, int]]:
-    """The same vectors with the tasks that the texts are taken for now, and how many went to which rival."""
+    """The same vectors with the tasks that the texts are taken for now, and how many went to which
+    rival.
+    """
     what = f"golden vectors of task {task.name!r}"
     note = load_note(data, what)
     texts, tasks = cast(list[str], note["texts"]), cast(list[str], note["tasks"])

@@ -1,7 +1,8 @@
-"""Sign metadata: new versions are staged, checked against the keys that count, and written in an order that a crash does not hurt.
+"""Sign metadata: new versions are staged, checked against the keys that count, and written in an
+order that a crash does not hurt.
 
-The workflow is python-tuf's (`tuf.repository`); which files there are, and what they say of channels, is for
-`cfedge.publish.repository`.
+The workflow is python-tuf's (`tuf.repository`); which files there are, and what they say of
+channels, is for `cfedge.publish.repository`.
 """
 
 from __future__ import annotations
@@ -44,9 +45,13 @@ class Lifetimes:
 
 
 class Signing(Workflow):
-    """python-tuf's repository workflow over staged metadata, which `write` writes; `new` where there are none yet."""
+    """python-tuf's repository workflow over staged metadata, which `write` writes; `new` where
+    there are none yet.
+    """
 
-    def __init__(self, folder: Path, keys: Keys, now: datetime, lifetimes: Lifetimes, *, new: bool = False) -> None:
+    def __init__(
+        self, folder: Path, keys: Keys, now: datetime, lifetimes: Lifetimes, *, new: bool = False
+    ) -> None:
         self._folder = folder / "metadata"
         self._new = new
         self._keys = keys
@@ -67,7 +72,9 @@ class Signing(Workflow):
     def close(self, role: str, md: Metadata[Any]) -> None:
         """See `tuf.repository.Repository`."""
         md.signed.version += 1
-        md.signed.expires = self._now.replace(microsecond=0) + timedelta(days=getattr(self._lifetimes, role))
+        md.signed.expires = self._now.replace(microsecond=0) + timedelta(
+            days=getattr(self._lifetimes, role)
+        )
         md.signatures.clear()
         root = md.signed if role == "root" else self.open("root").signed
         for signer in counting(self._keys, root, role, *([self._before] if role == "root" else [])):
@@ -85,7 +92,9 @@ class Signing(Workflow):
         return MetaFile(self.open("snapshot").signed.version)
 
     def stage(self, roles: Sequence[str]) -> None:
-        """Stage new versions of `roles`, of which targets come before snapshot and snapshot before timestamp."""
+        """Stage new versions of `roles`, of which targets come before snapshot and snapshot before
+        timestamp.
+        """
         for role in roles:
             if role == "snapshot":
                 self.do_snapshot(force=True)
@@ -136,11 +145,17 @@ def _found(keys: Keys, role: str) -> str:
 
 
 def newest(folder: Path, role: str) -> Path:
-    """Return the file of a role's newest version; for targets and snapshot the one that the chain from the timestamp names."""
+    """Return the file of a role's newest version; for targets and snapshot the one that the chain
+    from the timestamp names.
+    """
     if role == "timestamp":
         return folder / "timestamp.json"
     if role == "root":
-        versions = [int(path.name.partition(".")[0]) for path in folder.glob("*.root.json") if path.name[0].isdigit()]
+        versions = [
+            int(path.name.partition(".")[0])
+            for path in folder.glob("*.root.json")
+            if path.name[0].isdigit()
+        ]
         if not versions:
             raise FileNotFoundError(folder)
         return folder / f"{max(versions)}.root.json"
@@ -148,5 +163,7 @@ def newest(folder: Path, role: str) -> Path:
     snapshot = folder / f"{timestamp.snapshot_meta.version}.snapshot.json"
     if role == "snapshot":
         return snapshot
-    version = Metadata[Snapshot].from_bytes(snapshot.read_bytes()).signed.meta["targets.json"].version
+    version = (
+        Metadata[Snapshot].from_bytes(snapshot.read_bytes()).signed.meta["targets.json"].version
+    )
     return folder / f"{version}.targets.json"

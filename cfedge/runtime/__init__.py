@@ -1,1 +1,3 @@
-"""The device half: NumPy, ONNX Runtime and tokenizers. Never torch, transformers, scikit-learn or onnx."""
+"""The device half: NumPy, ONNX Runtime and tokenizers. Never torch, transformers, scikit-learn or
+onnx.
+"""

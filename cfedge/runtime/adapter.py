@@ -1,11 +1,13 @@
 """One task's adapter and head, read from its ``adapter.onnx``.
 
-The file is a graph without inputs: int8 initialisers, DequantizeLinear, and outputs ``a.<site>``, ``b.<site>``,
-``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``, ``exit.margin``, ``exit.best``. It is run once and dropped.
+The file is a graph without inputs: int8 initialisers, DequantizeLinear, and outputs ``a.<site>``,
+``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``, ``exit.margin``,
+``exit.best``. It is run once and dropped.
 
-The head has a part that reads the trunk's features and one that reads the adapted tail's. Where the trunk's part is sure, its
-two best classes more than ``exit.margin`` apart, the label is its own: the tail need not be run (docs/decisions/early-exit.md). All of
-that is the task's own and fixed when it is learned, so whatever other tasks come, its answers stay.
+The head has a part that reads the trunk's features and one that reads the adapted tail's. Where the
+trunk's part is sure, its two best classes more than ``exit.margin`` apart, the label is its own:
+the tail need not be run (docs/decisions/early-exit.md). All of that is the task's own and fixed
+when it is learned, so whatever other tasks come, its answers stay.
 
 Letters: D width, V views, R rank, C classes.
 """
@@ -42,11 +44,13 @@ class Adapter:
     weight, bias
         float32 [D, C] and [C], the head's part that reads the adapted tail.
     trunk_weight, trunk_bias
-        float32 [V D, C] and [C], the head's part that reads the trunk's features, which no adapter changes.
+        float32 [V D, C] and [C], the head's part that reads the trunk's features, which no adapter
+        changes.
     exit_margin
         From which margin of the trunk's part on the label is its own; `NEVER`: from none.
     exit_best
-        What the adapted part's best score usually is there, >= 0: stands for it where the tail is not run.
+        What the adapted part's best score usually is there, >= 0: stands for it where the tail is
+        not run.
     """
 
     slots: dict[str, Floats]
@@ -78,13 +82,17 @@ class Adapter:
         )
 
     def adapted(self, features: Floats) -> Floats:
-        """Return the scores of the adapted part, float32 [..., C], for features [..., D] behind the adapted tail."""
+        """Return the scores of the adapted part, float32 [..., C], for features [..., D] behind the
+        adapted tail.
+        """
         scores: Floats = features.dot(self.weight)
         scores += self.bias
         return scores
 
     def trunk(self, features: Floats) -> Floats:
-        """Return the scores of the trunk's part, float32 [..., C], for the trunk's features [..., V D]."""
+        """Return the scores of the trunk's part, float32 [..., C], for the trunk's features [..., V
+        D].
+        """
         scores: Floats = features.dot(self.trunk_weight)
         scores += self.trunk_bias
         return scores
@@ -100,7 +108,8 @@ class Adapter:
         return best - second >= self.exit_margin
 
     def scores(self, adapted: Floats, trunk: Floats, sure: bool | None = None) -> Floats:
-        """Return what the head answers with, float32 [..., C], from the scores of both parts: the trunk's where `is_sure`, else the sum.
+        """Return what the head answers with, float32 [..., C], from the scores of both parts: the
+        trunk's where `is_sure`, else the sum.
 
         `sure` is what `is_sure_of` has said already of one row.
         """
@@ -119,11 +128,21 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     """
     what = f"adapter of task {task.name!r}"
     outputs, metadata = constants(model, what)
-    stated = {"cfedge.base": backbone.digest, "cfedge.task": task.name, "cfedge.rank": str(task.rank)}
+    stated = {
+        "cfedge.base": backbone.digest,
+        "cfedge.task": task.name,
+        "cfedge.rank": str(task.rank),
+    }
     for key, value in stated.items():
         if metadata.get(key) != value:
-            hint = "learn the task again on this backbone" if key == "cfedge.base" else "export the bundle again"
-            raise IncompatibleError(f"{what}: expected {key} = {value}, found {metadata.get(key)}; {hint}")
+            hint = (
+                "learn the task again on this backbone"
+                if key == "cfedge.base"
+                else "export the bundle again"
+            )
+            raise IncompatibleError(
+                f"{what}: expected {key} = {value}, found {metadata.get(key)}; {hint}"
+            )
     shapes: dict[str, tuple[int, ...]] = {
         "head.weight": (backbone.width, len(task.classes)),
         "head.bias": (len(task.classes),),
@@ -144,13 +163,23 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     for name, shape in shapes.items():
         array = outputs[name]
         if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
-            found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise IncompatibleError(f"{what}: expected {name} float32 {shape}, found {found}; export it again")
+            found = (
+                f"{array.dtype} {array.shape}"
+                if isinstance(array, np.ndarray)
+                else type(array).__name__
+            )
+            raise IncompatibleError(
+                f"{what}: expected {name} float32 {shape}, found {found}; export it again"
+            )
         if not np.isfinite(array).all():
-            raise IncompatibleError(f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task again")
+            raise IncompatibleError(
+                f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task again"
+            )
         arrays[name] = (
             np.asfortranarray(array) if name.endswith(".weight") else np.ascontiguousarray(array)
         )  # faster from the left
     if arrays["exit.best"][0] < 0:
-        raise IncompatibleError(f"{what}: expected exit.best >= 0, found {arrays['exit.best'][0]}; learn the task again")
+        raise IncompatibleError(
+            f"{what}: expected exit.best >= 0, found {arrays['exit.best'][0]}; learn the task again"
+        )
     return Adapter.from_arrays(arrays)

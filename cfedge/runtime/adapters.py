@@ -1,7 +1,9 @@
-"""Adapters in memory: read when first needed, least recently used out first where their bytes are limited.
+"""Adapters in memory: read when first needed, least recently used out first where their bytes are
+limited.
 
-What was read once may have to be read again: its length and SHA-256 are then checked again (`cfedge.bundle.files`), so that a file
-that changed under a running engine gives an error and never an answer. Safe to use from several threads.
+What was read once may have to be read again: its length and SHA-256 are then checked again
+(`cfedge.bundle.files`), so that a file that changed under a running engine gives an error and never
+an answer. Safe to use from several threads.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Adapters:
     backbone
         That they must fit.
     limit_bytes
-        Of the arrays that are kept between calls, >= 0; None: no limit. What a call under way uses stays until it ends.
+        Of the arrays that are kept between calls, >= 0; None: no limit. What a call under way uses
+        stays until it ends.
     like
         Of an earlier engine on the same backbone: its counts go on.
 
@@ -60,9 +63,13 @@ class Adapters:
         The limit is negative.
     """
 
-    def __init__(self, backbone: Backbone, limit_bytes: int | None = None, like: Adapters | None = None) -> None:
+    def __init__(
+        self, backbone: Backbone, limit_bytes: int | None = None, like: Adapters | None = None
+    ) -> None:
         if limit_bytes is not None and limit_bytes < 0:
-            raise UsageError(f"adapter memory: expected >= 0 bytes, found {limit_bytes}; leave it out for no limit")
+            raise UsageError(
+                f"adapter memory: expected >= 0 bytes, found {limit_bytes}; leave it out for no limit"
+            )
         self.backbone, self.limit_bytes = backbone, limit_bytes
         self._lock = threading.Lock()
         self._sources: dict[str, Callable[[], bytes]] = {}
@@ -79,7 +86,11 @@ class Adapters:
     def copy(self) -> Adapters:
         """Return the same, for a forked child: whoever held the lock is not there."""
         made = Adapters(self.backbone, self.limit_bytes, self)
-        made._sources, made._kept, made._bytes = self._sources.copy(), self._kept.copy(), self._bytes
+        made._sources, made._kept, made._bytes = (
+            self._sources.copy(),
+            self._kept.copy(),
+            self._bytes,
+        )
         return made
 
     def take_over(self, task: Task, other: Adapters) -> None:
@@ -123,7 +134,14 @@ class Adapters:
     def stats(self) -> AdapterStats:
         """Return the counts as they are now."""
         with self._lock:
-            return AdapterStats(self._hits, self._misses, self._evictions, len(self._kept), self._bytes, self.limit_bytes)
+            return AdapterStats(
+                self._hits,
+                self._misses,
+                self._evictions,
+                len(self._kept),
+                self._bytes,
+                self.limit_bytes,
+            )
 
     def _keep(self, name: str, adapter: Adapter) -> None:
         self._kept[name] = adapter

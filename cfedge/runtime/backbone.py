@@ -1,7 +1,9 @@
-"""Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots -> `Tail` -> features.
+"""Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots ->
+`Tail` -> features.
 
-Rows of equal length share a run, in the tail each with its own slots where these are of one rank; nothing is padded, so that a
-row's result does not depend on its batch. Of a scheme whose rows would not be independent (`ROWS_MEET`) each is run alone.
+Rows of equal length share a run, in the tail each with its own slots where these are of one rank;
+nothing is padded, so that a row's result does not depend on its batch. Of a scheme whose rows would
+not be independent (`ROWS_MEET`) each is run alone.
 
 Letters: B batch, S sequence, D width, V views.
 """
@@ -35,14 +37,17 @@ ROWS_MEET = frozenset({"int8-dynamic"})
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
-#: Rows of one length and task from which on a run of their own costs less than copying their slots (docs/decisions/gathered.md).
+#: Rows of one length and task from which on a run of their own costs less than copying their slots
+#: (docs/decisions/gathered.md).
 _OWN_RUN = 4
 _TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "features"], ["features"]
 _NOTHING = np.empty(0, np.float32)
 
 
 class Encoded(NamedTuple):
-    """What the trunk makes of B texts: of each its tokens, hidden states [1, S, D], and features [V D], V views of length 1."""
+    """What the trunk makes of B texts: of each its tokens, hidden states [1, S, D], and features [V
+    D], V views of length 1.
+    """
 
     tokens: list[Tokens]
     hidden: list[Floats]
@@ -50,9 +55,19 @@ class Encoded(NamedTuple):
 
 
 class Trunk:
-    """The shared, never adapted blocks, with the tokenizer before them; for `passed` see `TextPreprocessor`."""
+    """The shared, never adapted blocks, with the tokenizer before them; for `passed` see
+    `TextPreprocessor`.
+    """
 
-    def __init__(self, model: bytes, tokenizer: bytes, backbone: Backbone, *, threads: int = 1, passed: bool = False) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        tokenizer: bytes,
+        backbone: Backbone,
+        *,
+        threads: int = 1,
+        passed: bool = False,
+    ) -> None:
         self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens, passed=passed)
         self._session = open_session(model, "trunk", threads=threads)
         self._width = width = backbone.width
@@ -87,7 +102,10 @@ class Trunk:
             states, directions = self._session.run(_TRUNK_OUTPUTS, {"input_ids": ids})
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
             raise not_run("trunk", error) from error
-        if states.shape != (*ids.shape, self._width) or directions.shape != (len(ids), VIEWS * self._width):
+        if states.shape != (*ids.shape, self._width) or directions.shape != (
+            len(ids),
+            VIEWS * self._width,
+        ):
             raise _misshapen("trunk", ids.shape, [states.shape, directions.shape])
         return states, directions
 
@@ -98,11 +116,13 @@ class Tail:
     Parameters
     ----------
     passed
-        This machine has opened these bytes before: they are opened again when an answer first needs them, which most do not.
-        Otherwise now.
+        This machine has opened these bytes before: they are opened again when an answer first needs
+        them, which most do not. Otherwise now.
     """
 
-    def __init__(self, model: bytes, backbone: Backbone, *, threads: int = 1, passed: bool = False) -> None:
+    def __init__(
+        self, model: bytes, backbone: Backbone, *, threads: int = 1, passed: bool = False
+    ) -> None:
         self._model, self._backbone, self._threads = model, backbone, threads
         self._most, self._width = _most(backbone), backbone.width
         if not passed:
@@ -120,16 +140,23 @@ class Tail:
         for slot in backbone.slots:
             inputs[f"a.{slot.name}"] = ("float", (None, slot.rows, None))
             inputs[f"b.{slot.name}"] = ("float", (None, None, slot.columns))
-        check_interface(session, "tail", inputs=inputs, outputs={"features": ("float", (None, backbone.width))})
+        check_interface(
+            session, "tail", inputs=inputs, outputs={"features": ("float", (None, backbone.width))}
+        )
         return session
 
     def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
-        """Return the unit-length features [D] of each row's hidden states [1, S, D] under its slots."""
+        """Return the unit-length features [D] of each row's hidden states [1, S, D] under its
+        slots.
+        """
         if len(hidden) == 1:
             return [self._run(hidden[0], slots[0])[0]]
         features: list[Floats] = [_NOTHING] * len(hidden)
         for rows in self._runs([states.shape[1] for states in hidden], slots):
-            found = self._run(np.concatenate([hidden[row] for row in rows]), _gathered([slots[row] for row in rows]))
+            found = self._run(
+                np.concatenate([hidden[row] for row in rows]),
+                _gathered([slots[row] for row in rows]),
+            )
             for row, one in zip(rows, found, strict=True):
                 features[row] = one
         return features
@@ -137,7 +164,9 @@ class Tail:
     def _runs(self, lengths: Sequence[int], slots: Sequence[Slots]) -> list[list[int]]:
         """Rows of each run: of one length, and of the same slots or of slots of the same shapes."""
         runs, few = [], []
-        for rows in _grouped([(length, id(own)) for length, own in zip(lengths, slots, strict=True)], self._most):
+        for rows in _grouped(
+            [(length, id(own)) for length, own in zip(lengths, slots, strict=True)], self._most
+        ):
             if len(rows) < _OWN_RUN:
                 few += rows
             else:
@@ -167,7 +196,8 @@ def no_adapter(backbone: Backbone) -> dict[str, Floats]:
 def _gathered(slots: Sequence[Slots]) -> Slots:
     """Slots of B rows, [B, ...] each; [1, ...], for all rows together, where they are the same.
 
-    But for rank 1: by one column, ONNX Runtime multiplies all rows of a run at once in another order than those of one text.
+    But for rank 1: by one column, ONNX Runtime multiplies all rows of a run at once in another
+    order than those of one text.
     """
     first = slots[0]
     if all(own is first for own in slots) and all(array.shape[2] != 1 for array in first.values()):
@@ -191,4 +221,8 @@ def _grouped(keys: Sequence[Hashable], most: int) -> list[list[int]]:
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for position, key in enumerate(keys):
         groups[key].append(position)
-    return [rows[start : start + most] for rows in groups.values() for start in range(0, len(rows), most)]
+    return [
+        rows[start : start + most]
+        for rows in groups.values()
+        for start in range(0, len(rows), most)
+    ]

@@ -1,20 +1,26 @@
-"""Do the inputs of a device still look like those that its tasks were certified with? Counts, and an alarm with a stated error. Pure.
+"""Do the inputs of a device still look like those that its tasks were certified with? Counts, and
+an alarm with a stated error. Pure.
 
-Two things are counted: inputs that are called unknown, by task, and inputs whose margin is thin. Of inputs like the held-out
-ones a task calls at most the upper limit unknown that follows from how its threshold was chosen; the share of thin margins is
-bounded likewise. An alarm is raised where the counts cannot be reconciled with these bounds.
+Two things are counted: inputs that are called unknown, by task, and inputs whose margin is thin. Of
+inputs like the held-out ones a task calls at most the upper limit unknown that follows from how its
+threshold was chosen; the share of thin margins is bounded likewise. An alarm is raised where the
+counts cannot be reconciled with these bounds.
 
-**False alarms.** Inputs are taken in blocks of `BLOCK`; within a block of n inputs with k hits, for a bound p0 and the rates
-p of a grid above it, E = mean over p of (p / p0)^k ((1 - p) / (1 - p0))^(n - k) is a supermartingale that begins at 1 wherever the true
-rate is at most p0. By Ville's inequality E ever reaches 1 / a with probability at most a. Block j of each of T + 1 counters
-may spend a = alpha / 2 / (T + 1) / (j (j + 1)), and the bounds themselves fail with probability alpha / 2: whatever the number of inputs, and
-however often one looks, the probability of ever raising a false alarm is at most alpha.
+**False alarms.** Inputs are taken in blocks of `BLOCK`; within a block of n inputs with k hits, for
+a bound p0 and the rates p of a grid above it, E = mean over p of (p / p0)^k ((1 - p) / (1 - p0))^(n
+- k) is a supermartingale that begins at 1 wherever the true rate is at most p0. By Ville's
+inequality E ever reaches 1 / a with probability at most a. Block j of each of T + 1 counters may
+spend a = alpha / 2 / (T + 1) / (j (j + 1)), and the bounds themselves fail with probability alpha /
+2: whatever the number of inputs, and however often one looks, the probability of ever raising a
+false alarm is at most alpha.
 
-Thin margins are held against the certificates only where all tasks were measured together: after a merge of two sites' tasks nobody
-has counted how many margins are thin, and no alarm is raised for them.
+Thin margins are held against the certificates only where all tasks were measured together: after a
+merge of two sites' tasks nobody has counted how many margins are thin, and no alarm is raised for
+them.
 
-It tells that inputs changed, not that answers are wrong. It supposes inputs that are drawn independently, and that what a task is given is its
-own: inputs of one task that the lookup gives to another are called unknown more often, by as much as the certificates allow.
+It tells that inputs changed, not that answers are wrong. It supposes inputs that are drawn
+independently, and that what a task is given is its own: inputs of one task that the lookup gives to
+another are called unknown more often, by as much as the certificates allow.
 """
 
 from __future__ import annotations
@@ -83,13 +89,17 @@ class Counter:
     alarmed: int | None = None
 
     def see(self, hit: bool, alpha: float) -> bool:
-        """Count one input; return whether this raises the first alarm of a counter that may spend `alpha`."""
+        """Count one input; return whether this raises the first alarm of a counter that may spend
+        `alpha`.
+        """
         if self.block_inputs == BLOCK:
             self.block, self.block_inputs, self.block_hits = self.block + 1, 0, 0
         self.inputs, self.hits = self.inputs + 1, self.hits + hit
         self.block_inputs, self.block_hits = self.block_inputs + 1, self.block_hits + hit
         spent = alpha / (self.block * (self.block + 1))
-        if self.alarmed is None and evidence_against(self.bound, self.block_inputs, self.block_hits) >= -math.log(spent):
+        if self.alarmed is None and evidence_against(
+            self.bound, self.block_inputs, self.block_hits
+        ) >= -math.log(spent):
             self.alarmed = self.inputs
             return True
         return False
@@ -141,12 +151,16 @@ class Monitor:
             bundle=manifest.digest,
             alpha=alpha,
             thin=Counter(_bound(SECOND_LOOK_SHARE, held_out, each) if measured_together else 1.0),
-            unknown={task.name: Counter(_bound(task.false_reject_rate, _own(task.certificate), each)) for task in tasks},
+            unknown={
+                task.name: Counter(_bound(task.false_reject_rate, _own(task.certificate), each))
+                for task in tasks
+            },
         )
 
     @classmethod
     def load(cls, path: Path, manifest: Manifest, *, alpha: float = ALPHA) -> Monitor:
-        """Go on from a file of `save`; begin anew where there is none, or where it is another bundle's.
+        """Go on from a file of `save`; begin anew where there is none, or where it is another
+        bundle's.
 
         Raises
         ------
@@ -159,12 +173,18 @@ class Monitor:
         except FileNotFoundError:
             return monitor
         except OSError as error:
-            raise StorageError(f"{path}: expected to read it, found {error.strerror}; check the disk") from error
+            raise StorageError(
+                f"{path}: expected to read it, found {error.strerror}; check the disk"
+            ) from error
         except (ValueError, RecursionError, SchemaError) as error:
             raise DamagedError(
                 f"{path}: expected counters that cfedge wrote, found {error}; delete the file to begin anew"
             ) from error
-        if (state.bundle, state.alpha, set(state.unknown)) == (manifest.digest, alpha, set(monitor._state.unknown)):
+        if (state.bundle, state.alpha, set(state.unknown)) == (
+            manifest.digest,
+            alpha,
+            set(monitor._state.unknown),
+        ):
             monitor._state = state
         return monitor
 
@@ -180,9 +200,16 @@ class Monitor:
         for one in predictions:
             own = state.unknown[one.task]
             if own.see(one.unknown, spend):
-                alarms.append(Alarm(one.task, _text(f"task {one.task!r}", "called unknown", own, state.alpha)))
+                alarms.append(
+                    Alarm(one.task, _text(f"task {one.task!r}", "called unknown", own, state.alpha))
+                )
             if state.thin.see(one.looks > 1, spend):
-                alarms.append(Alarm("thin margins", _text("all tasks", "with a thin margin", state.thin, state.alpha)))
+                alarms.append(
+                    Alarm(
+                        "thin margins",
+                        _text("all tasks", "with a thin margin", state.thin, state.alpha),
+                    )
+                )
         return alarms
 
     def counters(self) -> dict[str, Counter]:
@@ -214,8 +241,8 @@ def _own(certificate: Certificate) -> int:
 def _bound(share: float, held_out: int, alpha: float) -> float:
     """Upper limit of a rate whose threshold was set at `share` of `held_out` examples.
 
-    The rate above the ceil((N + 1)(1 - share))-th smallest of N is distributed as Beta(N + 1 - that, that) (split conformal), whose upper
-    limit is Clopper-Pearson's for as many exceedances.
+    The rate above the ceil((N + 1)(1 - share))-th smallest of N is distributed as Beta(N + 1 -
+    that, that) (split conformal), whose upper limit is Clopper-Pearson's for as many exceedances.
     """
     place = min(math.ceil((held_out + 1) * (1 - share)), held_out)
     return upper_limit(held_out - place, held_out, alpha)

@@ -1,8 +1,11 @@
-"""Answer on a CPU: preprocess -> trunk -> lookup -> tail with the task's adapter -> head -> `Prediction`.
+"""Answer on a CPU: preprocess -> trunk -> lookup -> tail with the task's adapter -> head ->
+`Prediction`.
 
-One forward pass whatever the number of tasks, and most inputs end it early: where the trunk's part of the head is sure and the input
-plainly known, the tail is not run. Where the lookup's margin stays thin, one more run of the tail, frozen. An answer does not depend on the batch it came in: texts of one length share a run of the trunk, texts of one length and task a
-run of the tail, and nothing is padded.
+One forward pass whatever the number of tasks, and most inputs end it early: where the trunk's part
+of the head is sure and the input plainly known, the tail is not run. Where the lookup's margin
+stays thin, one more run of the tail, frozen. An answer does not depend on the batch it came in:
+texts of one length share a run of the trunk, texts of one length and task a run of the tail, and
+nothing is padded.
 
 Letters: B batch, S sequence, D width, C classes.
 """
@@ -36,7 +39,9 @@ Floats = NDArray[np.float32]
 
 
 class _Loaded(NamedTuple):
-    """A task and the bytes of its signature: unpacked they are five times as many, so each look unpacks them for itself."""
+    """A task and the bytes of its signature: unpacked they are five times as many, so each look
+    unpacks them for itself.
+    """
 
     task: Task
     signature: bytes
@@ -67,7 +72,12 @@ class _Signatures(Mapping[str, Looks]):
 
 def _is_same(one: Task, other: Task) -> bool:
     """Whether two tasks' files, and what they must fit, are the same."""
-    return (one.adapter, one.signature, one.classes, one.rank) == (other.adapter, other.signature, other.classes, other.rank)
+    return (one.adapter, one.signature, one.classes, one.rank) == (
+        other.adapter,
+        other.signature,
+        other.classes,
+        other.rank,
+    )
 
 
 class Engine:
@@ -80,12 +90,13 @@ class Engine:
     threads
         Intra-op threads of ONNX Runtime.
     adapter_bytes
-        Of adapters that are kept in memory between calls; None: no limit (docs/decisions/adapter-memory.md).
+        Of adapters that are kept in memory between calls; None: no limit
+        (docs/decisions/adapter-memory.md).
     like
         An engine to share sessions and tasks with, as far as they are the same.
     passed
-        This machine has answered the bundle's golden vectors, and with them tokenizer and adapters have been read once: each is now
-        read when it is first needed. Otherwise all are read now.
+        This machine has answered the bundle's golden vectors, and with them tokenizer and adapters
+        have been read once: each is now read when it is first needed. Otherwise all are read now.
 
     Attributes
     ----------
@@ -120,7 +131,9 @@ class Engine:
         self._store: Store | None = None
         backbone = self.manifest.backbone
         if not self.manifest.tasks:
-            raise IncompatibleError("bundle: expected at least one task, found none; add one with cfedge add and export again")
+            raise IncompatibleError(
+                "bundle: expected at least one task, found none; add one with cfedge add and export again"
+            )
         self._settings: tuple[int, int | None, Backbone] = (threads, adapter_bytes, backbone)
         if like is not None and like._settings != self._settings:
             like = None
@@ -129,11 +142,18 @@ class Engine:
         self._depth: int
         self._disk: Objects | None
         if like is not None:
-            self._trunk, self._tail, self._disk, self._depth = like._trunk, like._tail, like._disk, like._depth
+            self._trunk, self._tail, self._disk, self._depth = (
+                like._trunk,
+                like._tail,
+                like._disk,
+                like._depth,
+            )
         else:
             self._open_backbone(bundle.objects, passed=passed)
             self._disk = bundle.objects.on_disk() if isinstance(bundle.objects, Objects) else None
-        self.adapters: Adapters = Adapters(backbone, adapter_bytes, None if like is None else like.adapters)
+        self.adapters: Adapters = Adapters(
+            backbone, adapter_bytes, None if like is None else like.adapters
+        )
         self._tasks: dict[str, _Loaded] = {}
         for task in self.manifest.tasks:
             self._tasks[task.name] = self._loaded(bundle, task, like, passed=passed)
@@ -144,14 +164,18 @@ class Engine:
 
     def _open_backbone(self, objects: Mapping[str, bytes], *, passed: bool) -> None:
         threads, _, backbone = self._settings
-        trunk, tail, tokenizer = (objects[ref.sha256] for ref in (backbone.trunk, backbone.tail, backbone.tokenizer))
+        trunk, tail, tokenizer = (
+            objects[ref.sha256] for ref in (backbone.trunk, backbone.tail, backbone.tokenizer)
+        )
         self._trunk = Trunk(trunk, tokenizer, backbone, threads=threads, passed=passed)
         self._tail = Tail(tail, backbone, threads=threads, passed=passed)
         self._depth = fork.depth
 
     def _make_router(self) -> Router:
         signatures = _Signatures(self._tasks, self.manifest.backbone.width)
-        return Router(signatures, self.manifest.second_look, self.manifest.third_look, table=Int8Table)
+        return Router(
+            signatures, self.manifest.second_look, self.manifest.third_look, table=Int8Table
+        )
 
     def _reopen(self) -> None:
         """Open anew in a forked child, whose parent opened it."""
@@ -163,7 +187,10 @@ class Engine:
                     "engine: expected the process that made it from a bundle in memory, found a child forked from that; open it here "
                     "from a folder"
                 )
-            self.adapters, self.router = self.adapters.copy(), self._make_router()  # its table is a session too
+            self.adapters, self.router = (
+                self.adapters.copy(),
+                self._make_router(),
+            )  # its table is a session too
             self._open_backbone(self._disk, passed=True)  # in the parent
 
     def _loaded(self, bundle: Bundle, task: Task, like: Engine | None, *, passed: bool) -> _Loaded:
@@ -178,11 +205,14 @@ class Engine:
         return _Loaded(task, bundle[task.signature])
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int = 1, adapter_bytes: int | None = None) -> Engine:
-        """Read the bundle in the folder `path`, or what a store's pointer names, with every check, and open it.
+    def open(
+        cls, path: str | Path, *, threads: int = 1, adapter_bytes: int | None = None
+    ) -> Engine:
+        """Read the bundle in the folder `path`, or what a store's pointer names, with every check,
+        and open it.
 
-        The first time on a machine it is opened, and its golden vectors are answered, in a child process under limits before it is
-        opened here (`cfedge.runtime.proof`).
+        The first time on a machine it is opened, and its golden vectors are answered, in a child
+        process under limits before it is opened here (`cfedge.runtime.proof`).
 
         Parameters
         ----------
@@ -191,8 +221,9 @@ class Engine:
         threads
             Intra-op threads of ONNX Runtime.
         adapter_bytes
-            Of adapters that are kept in memory between calls. Others are then read from the disk, and checked again, when they are
-            needed. None: no limit, and nothing is read from the disk any more once this returns.
+            Of adapters that are kept in memory between calls. Others are then read from the disk,
+            and checked again, when they are needed. None: no limit, and nothing is read from the
+            disk any more once this returns.
 
         Raises
         ------
@@ -214,10 +245,12 @@ class Engine:
         return cls(bundle, threads=threads, adapter_bytes=adapter_bytes, passed=True)
 
     def latest(self) -> Engine:
-        """Return the engine of what its store's pointer names now: this one where that has not changed.
+        """Return the engine of what its store's pointer names now: this one where that has not
+        changed.
 
-        Sessions and tasks that stay are shared. This engine goes on answering, so nothing is dropped: take the new one between
-        two calls, ``engine = engine.latest()``, from one thread or several.
+        Sessions and tasks that stay are shared. This engine goes on answering, so nothing is
+        dropped: take the new one between two calls, ``engine = engine.latest()``, from one thread
+        or several.
 
         Raises
         ------
@@ -231,7 +264,8 @@ class Engine:
         return self._of_store(self._store, *self._settings[:2], self)
 
     def warm_up(self) -> None:
-        """Do now what the first inputs would wait for: the further looks' directions, some 100 ms with ten tasks, the tail, two answers.
+        """Do now what the first inputs would wait for: the further looks' directions, some 100 ms
+        with ten tasks, the tail, two answers.
 
         One is to a text for which the whole tokenizer is read, some 20 ms.
         """
@@ -241,20 +275,30 @@ class Engine:
         self._tail.open()
 
     @classmethod
-    def _of_store(cls, store: Store, threads: int, adapter_bytes: int | None, like: Engine | None = None) -> Engine:
+    def _of_store(
+        cls, store: Store, threads: int, adapter_bytes: int | None, like: Engine | None = None
+    ) -> Engine:
         generation = store.to_open()
         with store.trials.turn(generation):
-            if store.to_open() == generation:  # else another process found, meanwhile, that it does not open
+            if (
+                store.to_open() == generation
+            ):  # else another process found, meanwhile, that it does not open
                 store.trials.start(generation)
                 try:
                     manifest = store.manifest(generation)
                     prove_once(store.folder, manifest, threads=threads, generation=generation)
-                    bundle = store.bundle(generation, like._shares(manifest) if like else (), lean=adapter_bytes is not None)
+                    bundle = store.bundle(
+                        generation,
+                        like._shares(manifest) if like else (),
+                        lean=adapter_bytes is not None,
+                    )
                 except DamagedError:
                     if store.to_open() == generation:
                         raise
                 else:
-                    engine = cls(bundle, threads=threads, adapter_bytes=adapter_bytes, like=like, passed=True)
+                    engine = cls(
+                        bundle, threads=threads, adapter_bytes=adapter_bytes, like=like, passed=True
+                    )
                     store.trials.passed(generation)
                     engine.generation, engine._store = generation, store
                     return engine
@@ -265,7 +309,14 @@ class Engine:
         """SHA-256 of the files that an engine of `manifest` like this one takes over."""
         if manifest.backbone != self.manifest.backbone:
             return set()
-        same = {ref.sha256 for ref in (manifest.backbone.trunk, manifest.backbone.tail, manifest.backbone.tokenizer)}
+        same = {
+            ref.sha256
+            for ref in (
+                manifest.backbone.trunk,
+                manifest.backbone.tail,
+                manifest.backbone.tokenizer,
+            )
+        }
         needed: set[str] = set()  # also where a task under another name has the very same file
         for task in manifest.tasks:
             before = self._tasks.get(task.name)
@@ -284,7 +335,8 @@ class Engine:
         texts
             Any number; the answers come in their order.
         task
-            The task, where it is known: the lookup then only says, at first look, how well the text fits it.
+            The task, where it is known: the lookup then only says, at first look, how well the text
+            fits it.
 
         Returns
         -------
@@ -293,7 +345,8 @@ class Engine:
         Raises
         ------
         InputError
-            A text is empty or not a text, or what is computed from it is not finite; no answer is given to any of them.
+            A text is empty or not a text, or what is computed from it is not finite; no answer is
+            given to any of them.
         TaskError
             There is no task `task`.
         """
@@ -307,15 +360,19 @@ class Engine:
         if given is None:
             found, _ = self._route(encoded)
         else:
-            found = [self.router.given(row, given, position) for position, row in enumerate(encoded.features)]
+            found = [
+                self.router.given(row, given, position)
+                for position, row in enumerate(encoded.features)
+            ]
         return self._answers(encoded, found, start)
 
     def predict_by(self, text: str, choose: Callable[[Floats, bool], int]) -> Prediction:
         """Answer one text for the task that `choose` takes.
 
-        It gets each task's score (`Router.scores`), float32 [T] in the order of `tasks`, and whether the text alone is unknown;
-        it returns a position in `tasks`. Where that is the lookup's own choice the answer is that of `predict`, else that of
-        `predict` with the task given, for one more run of the tail.
+        It gets each task's score (`Router.scores`), float32 [T] in the order of `tasks`, and
+        whether the text alone is unknown; it returns a position in `tasks`. Where that is the
+        lookup's own choice the answer is that of `predict`, else that of `predict` with the task
+        given, for one more run of the tail.
 
         Raises
         ------
@@ -328,7 +385,11 @@ class Engine:
         (alone,) = self._answers(encoded, [found], start)
         row = encoded.features[0]
         task = choose(self.router.scores(row, tails.get(0), found.looks), alone.unknown)
-        return alone if task == found.task else self._answers(encoded, [self.router.given(row, task)], start)[0]
+        return (
+            alone
+            if task == found.task
+            else self._answers(encoded, [self.router.given(row, task)], start)[0]
+        )
 
     def _encode(self, texts: Sequence[str]) -> Encoded:
         if self._depth != fork.depth:
@@ -340,12 +401,24 @@ class Engine:
         heads = self._heads(encoded, found, chosen)
         ms = (time.perf_counter() - start) * 1e3 / len(found)
         return [
-            predicted(row, chosen[row], found[row], heads[row], self.router, truncated=encoded.tokens[row].truncated, ms=ms)
+            predicted(
+                row,
+                chosen[row],
+                found[row],
+                heads[row],
+                self.router,
+                truncated=encoded.tokens[row].truncated,
+                ms=ms,
+            )
             for row in range(len(found))
         ]
 
-    def _heads(self, encoded: Encoded, found: Sequence[Found], chosen: Sequence[Task]) -> list[Head]:
-        """Each row's head: of the trunk's part alone where that is sure and the row plainly known, else with the tail's."""
+    def _heads(
+        self, encoded: Encoded, found: Sequence[Found], chosen: Sequence[Task]
+    ) -> list[Head]:
+        """Each row's head: of the trunk's part alone where that is sure and the row plainly known,
+        else with the tail's.
+        """
         adapters = self._adapters(chosen)
         directions = self.router.first.directions
         heads, late = [], {}
@@ -354,18 +427,31 @@ class Engine:
             scores: list[float] = trunk.tolist()
             heads.append(Head(scores, adapter.exit_best, early=True))
             sure = adapter.is_sure_of(scores)
-            if not (sure and is_plainly_known(found[row].distance, adapter.exit_best, directions, chosen[row].threshold)):
+            if not (
+                sure
+                and is_plainly_known(
+                    found[row].distance, adapter.exit_best, directions, chosen[row].threshold
+                )
+            ):
                 late[row] = trunk, sure
         if late:
-            behind = self._tail([encoded.hidden[row] for row in late], [adapters[row].slots for row in late])
+            behind = self._tail(
+                [encoded.hidden[row] for row in late], [adapters[row].slots for row in late]
+            )
             for row, features in zip(late, behind, strict=True):
                 adapted = adapters[row].adapted(features)
                 trunk, sure = late[row]
-                heads[row] = Head(adapters[row].scores(adapted, trunk, sure).tolist(), float(adapted.max()), early=False)
+                heads[row] = Head(
+                    adapters[row].scores(adapted, trunk, sure).tolist(),
+                    float(adapted.max()),
+                    early=False,
+                )
         return heads
 
     def _adapters(self, chosen: Sequence[Task]) -> list[Adapter]:
-        """Return the adapter of each row's task; rows of one task get one and the same, whatever must make room meanwhile."""
+        """Return the adapter of each row's task; rows of one task get one and the same, whatever
+        must make room meanwhile.
+        """
         if len(chosen) == 1:
             return [self.adapters(chosen[0])]
         own = {task.name: task for task in chosen}
@@ -373,19 +459,25 @@ class Engine:
         return [found[task.name] for task in chosen]
 
     def _route(self, encoded: Encoded) -> tuple[list[Found], dict[int, Floats]]:
-        """What the lookup finds, and the frozen tail's features, float32 [D], of the rows that needed a third look."""
+        """What the lookup finds, and the frozen tail's features, float32 [D], of the rows that
+        needed a third look.
+        """
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
         undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]
         tails: dict[int, Floats] = {}
         if undecided:
-            features = self._tail([encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided))
+            features = self._tail(
+                [encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided)
+            )
             tails = dict(zip(undecided, features, strict=True))
             for row, tail in tails.items():
                 found[row] = self.router.look_again(encoded.features[row], tail, row)
         return found, tails
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
-        """Return a prediction as JSON types, with its task's certified `limit` and the digest of the `bundle` that answered."""
+        """Return a prediction as JSON types, with its task's certified `limit` and the digest of
+        the `bundle` that answered.
+        """
         limit = self._named(prediction.task).certificate.limit
         return {**prediction.as_dict(), "limit": limit, "bundle": self.manifest.digest}
 
@@ -394,7 +486,9 @@ class Engine:
         return np.stack(self._adapted(texts, task)[2])
 
     def class_scores(self, texts: Sequence[str], task: str) -> Floats:
-        """Return the scores that `predict` takes the label from, float32 [B, C], with the task known."""
+        """Return the scores that `predict` takes the label from, float32 [B, C], with the task
+        known.
+        """
         adapter, encoded, behind = self._adapted(texts, task)
         return np.stack(
             [

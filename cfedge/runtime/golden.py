@@ -1,8 +1,10 @@
-"""Golden vectors: a few inputs a task with the answers of the workshop, to check the arithmetic of a machine.
+"""Golden vectors: a few inputs a task with the answers of the workshop, to check the arithmetic of
+a machine.
 
-int8 results differ between CPU families by rounding, so features are compared by cosine and decisions by equality. A bundle is
-checked when it is first opened on a machine (`cfedge.runtime.proof`); that it passed is noted in the user's cache under everything
-that decides the arithmetic, and not checked again until one of these changes.
+int8 results differ between CPU families by rounding, so features are compared by cosine and
+decisions by equality. A bundle is checked when it is first opened on a machine
+(`cfedge.runtime.proof`); that it passed is noted in the user's cache under everything that decides
+the arithmetic, and not checked again until one of these changes.
 
 Letters: N vectors, D width.
 """
@@ -27,10 +29,19 @@ from cfedge.runtime.preprocess import tokenizers_version
 from cfedge.runtime.session import RUNTIME_VERSION
 from cfedge.version import __version__
 
-__all__ = ["Answer", "Answering", "MIN_COSINE", "check_golden", "golden_arrays", "has_passed", "note_passed"]
+__all__ = [
+    "Answer",
+    "Answering",
+    "MIN_COSINE",
+    "check_golden",
+    "golden_arrays",
+    "has_passed",
+    "note_passed",
+]
 
-#: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU families, and .990 between
-#: releases of ONNX Runtime that answer alike (docs/decisions/doctor.md). Answers must be the same besides.
+#: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU
+#: families, and .990 between releases of ONNX Runtime that answer alike (docs/decisions/doctor.md).
+#: Answers must be the same besides.
 MIN_COSINE = 0.98
 
 
@@ -57,7 +68,9 @@ class Answering(Protocol):
 
 
 def golden_arrays(engine: Answering, task: str, texts: list[str]) -> bytes:
-    """Answer `texts` and serialize: ``embeddings`` float16 [N, D] with the task known, and the full answers."""
+    """Answer `texts` and serialize: ``embeddings`` float16 [N, D] with the task known, and the full
+    answers.
+    """
     answers = engine.predict(texts)
     note = {
         "texts": texts,
@@ -92,11 +105,18 @@ def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
 def _cache() -> Path:
     """``$CFEDGE_CACHE``, or ``cfedge`` in the user's cache."""
     own = os.environ.get("CFEDGE_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"  # noqa: PTH111 - Path.home raises without one
+    return (
+        Path(own)
+        if own
+        else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"
+    )  # noqa: PTH111 - Path.home raises without one
 
 
 def check_golden(
-    engine: Answering, bundle: Bundle, vectors: Mapping[str, int] | None = None, among: Collection[str] = ()
+    engine: Answering,
+    bundle: Bundle,
+    vectors: Mapping[str, int] | None = None,
+    among: Collection[str] = (),
 ) -> float:
     """Answer golden vectors of `bundle` with `engine` and return the smallest cosine.
 
@@ -107,10 +127,11 @@ def check_golden(
     bundle
         Its tasks' golden vectors are all read and their form is checked.
     vectors
-        How many to answer of each task, by name, 0 where it is not named; otherwise all of every task.
+        How many to answer of each task, by name, 0 where it is not named; otherwise all of every
+        task.
     among
-        Tasks of the engine, where they are more than those of `bundle`. A text that went to a task that the engine has not, since
-        the device asked for some of a channel's only, may go to any.
+        Tasks of the engine, where they are more than those of `bundle`. A text that went to a task
+        that the engine has not, since the device asked for some of a channel's only, may go to any.
 
     Raises
     ------
@@ -123,7 +144,9 @@ def check_golden(
         what = f"golden vectors of task {task.name!r}"
         arrays = load_arrays(bundle[task.golden], what)
         if set(arrays) != {"embeddings"}:
-            raise IncompatibleError(f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle again")
+            raise IncompatibleError(
+                f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle again"
+            )
         embeddings = arrays["embeddings"].astype(np.float32)
         note = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")
         texts, labels, tasks = (_strings(note, key, what) for key in ("texts", "labels", "tasks"))
@@ -140,7 +163,9 @@ def check_golden(
         if not texts:
             continue
         here = engine.embeddings(texts, task.name)
-        cosines = (here * embeddings).sum(axis=1) / np.maximum(np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny)
+        cosines = (here * embeddings).sum(axis=1) / np.maximum(
+            np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny
+        )
         smallest = min(smallest, float(cosines.min()))
         answers, free = engine.predict(texts, task=task.name), engine.predict(texts)
         for row, text in enumerate(texts):
@@ -156,5 +181,7 @@ def check_golden(
 def _strings(note: dict[str, object], key: str, what: str) -> list[str]:
     value = note.get(key)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise IncompatibleError(f"{what}: expected a list of texts as {key}, found {value!r:.40}; export the bundle again")
+        raise IncompatibleError(
+            f"{what}: expected a list of texts as {key}, found {value!r:.40}; export the bundle again"
+        )
     return value

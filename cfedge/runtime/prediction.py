@@ -24,18 +24,22 @@ class Prediction(NamedTuple):
     score
         The task's best cluster score (`cfedge.lookup`).
     margin
-        `score` minus the runner-up's, in nats; below 0 only where the task was given and another one fits better. None where
-        there is one task only.
+        `score` minus the runner-up's, in nats; below 0 only where the task was given and another
+        one fits better. None where there is one task only.
     runner_up
         The best other task, None where there is one task only.
     distance
-        Relative Mahalanobis distance to the task's nearest cluster; after three looks the mean of the first and the third.
+        Relative Mahalanobis distance to the task's nearest cluster; after three looks the mean of
+        the first and the third.
     novelty
-        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`), or usually says where it was not asked.
+        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`), or
+        usually says where it was not asked.
     early_exit
-        The tail was not run with the task's adapter: the trunk's part of the head was sure, and the input plainly known.
+        The tail was not run with the task's adapter: the trunk's part of the head was sure, and the
+        input plainly known.
     looks
-        How often the lookup looked: 2 where the margin was thin, 3 where it still was and the frozen tail was run; else 1.
+        How often the lookup looked: 2 where the margin was thin, 3 where it still was and the
+        frozen tail was run; else 1.
     unknown
         True where `novelty` is above the task's threshold: belongs to no known task.
     reason
@@ -67,14 +71,18 @@ class Prediction(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What the head of a row's task says: scores [C], and the best score of its adapted part, where `early` the usual one."""
+    """What the head of a row's task says: scores [C], and the best score of its adapted part, where
+    `early` the usual one.
+    """
 
     scores: list[float]
     best: float
     early: bool
 
 
-def predicted(row: int, task: Task, found: Found, head: Head, router: Router, *, truncated: bool, ms: float) -> Prediction:
+def predicted(
+    row: int, task: Task, found: Found, head: Head, router: Router, *, truncated: bool, ms: float
+) -> Prediction:
     """Put an answer together.
 
     Parameters
@@ -96,7 +104,9 @@ def predicted(row: int, task: Task, found: Found, head: Head, router: Router, *,
     probability = 1.0 / sum([exp(one - best) for one in scores])
     strange = novelty(distance, adapted, router.first.directions)
     if not (probability > 0 and isfinite(strange)):  # NaN, or an adapted score that is infinite
-        raise InputError(f"scores of input {row}: expected finite numbers, found others; check this machine with: cfedge bench")
+        raise InputError(
+            f"scores of input {row}: expected finite numbers, found others; check this machine with: cfedge bench"
+        )
     unknown = strange > task.threshold
     reason = None
     if unknown:

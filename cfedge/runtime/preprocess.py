@@ -1,4 +1,5 @@
-"""Text -> token ids, with the bundle's own tokenizer. Nothing is padded: texts of one length share a run.
+"""Text -> token ids, with the bundle's own tokenizer. Nothing is padded: texts of one length share
+a run.
 
 Letters: S sequence.
 """
@@ -40,8 +41,8 @@ class Tokens(NamedTuple):
 class TextPreprocessor:
     """The tokenizer of a bundle.
 
-    Of short plain texts each word is tokenized once and remembered, which gives the same ids in half the time
-    (docs/decisions/latency.md); everything else goes through the package tokenizers.
+    Of short plain texts each word is tokenized once and remembered, which gives the same ids in
+    half the time (docs/decisions/latency.md); everything else goes through the package tokenizers.
 
     Parameters
     ----------
@@ -50,8 +51,8 @@ class TextPreprocessor:
     max_tokens
         Longer texts are cut to this many tokens; `Tokens.truncated` says so.
     passed
-        This machine has read these bytes with the package before: it reads them again for the first text that is not plain.
-        Otherwise it does so now.
+        This machine has read these bytes with the package before: it reads them again for the first
+        text that is not plain. Otherwise it does so now.
 
     Raises
     ------
@@ -62,7 +63,8 @@ class TextPreprocessor:
     def __init__(self, tokenizer: bytes, max_tokens: int, *, passed: bool = False) -> None:
         self._bytes, self._max_tokens = tokenizer, max_tokens
         words = read_wordpiece(tokenizer)
-        #: Of texts that are tokenized word by word: so short that nothing is truncated and no word too long.
+        #: Of texts that are tokenized word by word: so short that nothing is truncated and no word
+        #: too long.
         self._short = 0
         if words is not None:
             self._before, self._after = words.before, words.after
@@ -76,7 +78,9 @@ class TextPreprocessor:
         try:
             tokenizer: Tokenizer = _package().Tokenizer.from_str(self._bytes.decode("utf-8"))
         except Exception as error:  # tokenizers raises plain Exception
-            raise IncompatibleError(f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again") from error
+            raise IncompatibleError(
+                f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again"
+            ) from error
         tokenizer.no_padding()
         tokenizer.enable_truncation(self._max_tokens)
         return tokenizer
@@ -92,9 +96,13 @@ class TextPreprocessor:
         if isinstance(text, str) and len(text) <= self._short and PLAIN(text):
             ids = [one for word in _WORDS(text.lower()) for one in self._pieces(word)]
             if ids:
-                return Tokens(np.array([[*self._before, *ids, *self._after]], np.int64), truncated=False)
+                return Tokens(
+                    np.array([[*self._before, *ids, *self._after]], np.int64), truncated=False
+                )
         if not isinstance(text, str):
-            raise InputError(f"input {position}: expected a text, found {type(text).__name__}; pass a string")
+            raise InputError(
+                f"input {position}: expected a text, found {type(text).__name__}; pass a string"
+            )
         if not text.strip():
             raise InputError(
                 f"input {position}: expected a text, found {'an empty one' if not text else 'white space only'}; leave it out"
@@ -109,7 +117,8 @@ class TextPreprocessor:
 
 
 def tokenizers_version() -> str:
-    """Return the version of the package tokenizers, which is not imported for that where its installer left it beside.
+    """Return the version of the package tokenizers, which is not imported for that where its
+    installer left it beside.
 
     Raises
     ------
@@ -120,7 +129,11 @@ def tokenizers_version() -> str:
     if spec is not None and spec.origin is not None:
         with contextlib.suppress(OSError):
             names = os.listdir(Path(spec.origin).parent.parent)  # noqa: PTH208 - a tenth of Path.glob's time
-            found = [name for name in names if name.startswith("tokenizers-") and name.endswith(".dist-info")]
+            found = [
+                name
+                for name in names
+                if name.startswith("tokenizers-") and name.endswith(".dist-info")
+            ]
             if len(found) == 1:
                 return found[0].removeprefix("tokenizers-").removesuffix(".dist-info")
     version: str = _package().__version__
@@ -132,5 +145,7 @@ def _package() -> Any:
     try:
         import tokenizers
     except ImportError as error:
-        raise MissingExtraError("text input needs the package tokenizers: pip install 'cfedge[text]'") from error
+        raise MissingExtraError(
+            "text input needs the package tokenizers: pip install 'cfedge[text]'"
+        ) from error
     return tokenizers

@@ -1,7 +1,9 @@
-"""Open a bundle in a child process under limits, and answer its golden vectors there, before it is opened here.
+"""Open a bundle in a child process under limits, and answer its golden vectors there, before it is
+opened here.
 
-A graph may run for ever, fill the memory or kill the process that opens it, already while ONNX Runtime loads it. It does so to
-nobody but the child. Done once on a machine: that a bundle passed is noted (`cfedge.runtime.golden`).
+A graph may run for ever, fill the memory or kill the process that opens it, already while ONNX
+Runtime loads it. It does so to nobody but the child. Done once on a machine: that a bundle passed
+is noted (`cfedge.runtime.golden`).
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ __all__ = ["LIMITS", "Limits", "main", "prove", "prove_here", "prove_once"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child may take. An honest one takes a small part of it: some 3 s and 200 MB for MiniLM with ten tasks (x86-64)."""
+    """What a child may take. An honest one takes a small part of it: some 3 s and 200 MB for MiniLM
+    with ten tasks (x86-64).
+    """
 
     start_s: float = 300.0  # imports from a slow card, and the first task's vectors
     task_s: float = 10.0  # 16 vectors, three times each, on the slowest board
-    room_bytes: int = 1 << 30  # beyond what Python, NumPy and ONNX Runtime have once they are imported
+    room_bytes: int = (
+        1 << 30
+    )  # beyond what Python, NumPy and ONNX Runtime have once they are imported
     copies: int = 8  # of the bundle's files: read, decoded, packed for the CPU, in use; never more than the machine's memory
 
 
@@ -39,11 +45,14 @@ LIMITS = Limits()
 
 #: Begins the line that the child says; packages may print others.
 _MARK = "cfedge-proof "
-#: The path is the parent's, so that it is the same cfedge, and nothing of the current folder that the parent would not import.
+#: The path is the parent's, so that it is the same cfedge, and nothing of the current folder that
+#: the parent would not import.
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from cfedge.runtime.engine import Engine; from cfedge.runtime.proof import main; main(Engine)"
 
 
-def prove_once(folder: Path, manifest: Manifest, *, threads: int, generation: int | None = None) -> None:
+def prove_once(
+    folder: Path, manifest: Manifest, *, threads: int, generation: int | None = None
+) -> None:
     """`prove` a bundle unless this machine has passed it before.
 
     Raises
@@ -81,7 +90,8 @@ def prove(
     Raises
     ------
     BundleError, StorageError
-        What the child was refused with; or it died, or took longer or more memory than it may (IncompatibleError).
+        What the child was refused with; or it died, or took longer or more memory than it may
+        (IncompatibleError).
     MachineError
         No child could be started.
     """
@@ -101,7 +111,11 @@ def prove(
 
 
 def prove_here(
-    bundle: Bundle, opened: Callable[..., Answering], *, threads: int = 1, vectors: Mapping[str, int] | None = None
+    bundle: Bundle,
+    opened: Callable[..., Answering],
+    *,
+    threads: int = 1,
+    vectors: Mapping[str, int] | None = None,
 ) -> None:
     """Open a bundle and answer its golden vectors in this process.
 
@@ -115,7 +129,8 @@ def prove_here(
     Raises
     ------
     BundleError
-        See `check_graphs`, `Engine` and `check_golden`; or a text as long as the backbone reads cannot be answered.
+        See `check_graphs`, `Engine` and `check_golden`; or a text as long as the backbone reads
+        cannot be answered.
     """
     check_graphs(bundle)
     engine = opened(bundle, threads=threads)
@@ -123,7 +138,9 @@ def prove_here(
         check_golden(engine, bundle, vectors)
         engine.predict([_longest(bundle)])
     except InputError as error:
-        raise IncompatibleError(f"golden vectors: expected to be answered, found {error}; export the bundle again") from error
+        raise IncompatibleError(
+            f"golden vectors: expected to be answered, found {error}; export the bundle again"
+        ) from error
 
 
 def _longest(bundle: Bundle) -> str:
@@ -137,7 +154,9 @@ def _longest(bundle: Bundle) -> str:
 def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, Any]:
     import subprocess  # some milliseconds, which a bundle that has passed need not wait for
 
-    if not sys.executable or getattr(sys, "frozen", False):  # a program that is no Python would start itself
+    if not sys.executable or getattr(
+        sys, "frozen", False
+    ):  # a program that is no Python would start itself
         raise MachineError(
             f"{folder}: expected a Python to try it with in a child process, found none here; open it once on this machine with: "
             f"cfedge predict {folder} TEXT"
@@ -179,7 +198,9 @@ def _named(number: int) -> str:
 
 
 def main(opened: Callable[..., Answering]) -> None:
-    """Do in the child what its standard input asks for, and say how it went; the limits count from here."""
+    """Do in the child what its standard input asks for, and say how it went; the limits count from
+    here.
+    """
     asked = json.load(sys.stdin)
     try:
         _limit(asked["limit_s"] * asked["threads"], asked["limit_bytes"])
@@ -196,7 +217,9 @@ def main(opened: Callable[..., Answering]) -> None:
 
 def _prove(asked: dict[str, Any], opened: Callable[..., Answering]) -> None:
     folder = Path(asked["folder"])
-    bundle = read(folder) if asked["generation"] is None else Store(folder).bundle(asked["generation"])
+    bundle = (
+        read(folder) if asked["generation"] is None else Store(folder).bundle(asked["generation"])
+    )
     if bundle.manifest.digest != asked["digest"]:
         raise IncompatibleError(
             f"{folder}: expected bundle {asked['digest'][:12]}, found {bundle.manifest.digest[:12]}, which took its place; try again"
@@ -205,7 +228,9 @@ def _prove(asked: dict[str, Any], opened: Callable[..., Answering]) -> None:
 
 
 def _limit(limit_s: float, limit_bytes: int) -> None:
-    """Bound this process's CPU time, and the memory that it may take from here on; it is the first to go where that runs out."""
+    """Bound this process's CPU time, and the memory that it may take from here on; it is the first
+    to go where that runs out.
+    """
     try:
         import resource
     except ImportError:

@@ -1,7 +1,7 @@
 """ONNX Runtime sessions, made in one way for the engine, the exporter's checks and the bench.
 
-Measured reasons for each setting are in docs/decisions/sessions.md. Telemetry is switched off before ONNX Runtime is
-imported; nothing here opens a network connection.
+Measured reasons for each setting are in docs/decisions/sessions.md. Telemetry is switched off
+before ONNX Runtime is imported; nothing here opens a network connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from cfedge.runtime.fork import opened
 
 __all__ = ["RUNTIME_VERSION", "Tensor", "check_interface", "constants", "not_run", "open_session"]
 
-#: An input or output: its element type as ONNX Runtime names it, and its sizes, None where any will do.
+#: An input or output: its element type as ONNX Runtime names it, and its sizes, None where any will
+#: do.
 Tensor: TypeAlias = tuple[str, tuple[int | None, ...]]
 
 #: Of ONNX Runtime.
@@ -48,7 +49,9 @@ def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.In
         ONNX Runtime cannot load it.
     """
     if threads < 1:
-        raise UsageError(f"threads: expected >= 1, found {threads}; one is the best default on a shared CPU")
+        raise UsageError(
+            f"threads: expected >= 1, found {threads}; one is the best default on a shared CPU"
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -87,7 +90,11 @@ def constants(model: bytes, what: str) -> tuple[dict[str, object], dict[str, str
 
 
 def check_interface(
-    session: onnxruntime.InferenceSession, what: str, *, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]
+    session: onnxruntime.InferenceSession,
+    what: str,
+    *,
+    inputs: Mapping[str, Tensor],
+    outputs: Mapping[str, Tensor],
 ) -> None:
     """Refuse a graph whose inputs or outputs are not those that are fed and read.
 
@@ -96,7 +103,10 @@ def check_interface(
     IncompatibleError
         Naming the first that differs.
     """
-    for kind, expected, found in (("input", inputs, session.get_inputs()), ("output", outputs, session.get_outputs())):
+    for kind, expected, found in (
+        ("input", inputs, session.get_inputs()),
+        ("output", outputs, session.get_outputs()),
+    ):
         stated = {one.name: one for one in found}
         odd = sorted(expected.keys() ^ stated.keys())
         if odd:
@@ -107,7 +117,8 @@ def check_interface(
         for name, (element, shape) in expected.items():
             one = stated[name]
             fits = len(one.shape) == len(shape) and all(
-                size is None or isinstance(other, str) or size == other for size, other in zip(shape, one.shape, strict=True)
+                size is None or isinstance(other, str) or size == other
+                for size, other in zip(shape, one.shape, strict=True)
             )
             if one.type != f"tensor({element})" or not fits:
                 raise IncompatibleError(
@@ -118,7 +129,9 @@ def check_interface(
 
 def not_run(what: str, error: Exception) -> IncompatibleError:
     """Say that ONNX Runtime gave up in the middle of a graph."""
-    return IncompatibleError(f"{what}: expected to run, found: {_reason(error)}; export the bundle again")
+    return IncompatibleError(
+        f"{what}: expected to run, found: {_reason(error)}; export the bundle again"
+    )
 
 
 def _shape(sizes: Sequence[int | str | None]) -> str:
@@ -129,9 +142,13 @@ def _reason(error: Exception) -> str:
     return (str(error).splitlines() or ["no message"])[0][:200]
 
 
-def _open(model: bytes, what: str, options: onnxruntime.SessionOptions, disabled: list[str]) -> onnxruntime.InferenceSession:
+def _open(
+    model: bytes, what: str, options: onnxruntime.SessionOptions, disabled: list[str]
+) -> onnxruntime.InferenceSession:
     try:
-        return onnxruntime.InferenceSession(model, options, providers=_PROVIDERS, disabled_optimizers=disabled)
+        return onnxruntime.InferenceSession(
+            model, options, providers=_PROVIDERS, disabled_optimizers=disabled
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         raise IncompatibleError(
             f"{what}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads, found: {_reason(error)}; "

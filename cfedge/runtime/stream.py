@@ -1,20 +1,24 @@
 """A stream of texts whose task seldom changes: evidence about the task is kept from text to text.
 
-**Assumption.** Before each text the stream's task is drawn anew, all tasks alike, with probability `switch`; otherwise it stays.
-Where texts of several tasks come mixed this is false, and answers get worse than without it (docs/decisions/streams.md).
+**Assumption.** Before each text the stream's task is drawn anew, all tasks alike, with probability
+`switch`; otherwise it stays. Where texts of several tasks come mixed this is false, and answers get
+worse than without it (docs/decisions/streams.md).
 
-The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of a text after its looks (`Router.scores`), T tasks,
-h = `switch` and a temperature t, the posterior p of the chain's task is filtered forward::
+The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of a text after its
+looks (`Router.scores`), T tasks, h = `switch` and a temperature t, the posterior p of the chain's
+task is filtered forward::
 
     prior_k = (1 - h) p_k + h / T        p_k = prior_k exp(s_k / t) / sum over tasks of the same
 
-and the text is answered for the task of the largest p; it is unknown where it is too far from that task. With h = 1 nothing is
-kept, and answers are those of `Engine.predict`. A text that alone is unknown is answered likewise, and leaves p as it was.
+and the text is answered for the task of the largest p; it is unknown where it is too far from that
+task. With h = 1 nothing is kept, and answers are those of `Engine.predict`. A text that alone is
+unknown is answered likewise, and leaves p as it was.
 
-**Temperature.** As log-likelihoods the scores are over-confident: they add up features that are far from independent. t is the one at
-which they would be wrong as often as the lookup was on the held-out examples. Of these the share q = `SECOND_LOOK_SHARE` has a margin
-below the manifest's second_look; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 / second_look,
-and this is the certificates' share of errors where t is what `temperature` returns.
+**Temperature.** As log-likelihoods the scores are over-confident: they add up features that are far
+from independent. t is the one at which they would be wrong as often as the lookup was on the
+held-out examples. Of these the share q = `SECOND_LOOK_SHARE` has a margin below the manifest's
+second_look; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
+second_look, and this is the certificates' share of errors where t is what `temperature` returns.
 
 Letters: T tasks.
 """
@@ -64,7 +68,9 @@ class Session:
 
     def __init__(self, engine: Engine, *, switch: float = SWITCH) -> None:
         if not 0 < switch <= 1:
-            raise UsageError(f"switch: expected a probability in (0, 1], found {switch}; the default is {SWITCH}")
+            raise UsageError(
+                f"switch: expected a probability in (0, 1], found {switch}; the default is {SWITCH}"
+            )
         self.engine, self.switch = engine, switch
         self.temperature = temperature(engine.manifest)
         self._posterior: Posterior = np.full(len(engine.tasks), 1 / len(engine.tasks))
@@ -77,8 +83,8 @@ class Session:
     def predict(self, text: str) -> Prediction:
         """Answer the stream's next text.
 
-        Where the stream's task is not the one that the lookup finds for this text alone, the answer is that of `Engine.predict` with
-        the stream's task given.
+        Where the stream's task is not the one that the lookup finds for this text alone, the answer
+        is that of `Engine.predict` with the stream's task given.
 
         Raises
         ------
@@ -99,8 +105,12 @@ class Session:
         return answer
 
 
-def filtered(posterior: Posterior, scores: Scores, *, switch: float, temperature: float) -> Posterior:
-    """Return the posterior after one more text, float64 [T], of that before it and the text's scores, float32 [T] in nats."""
+def filtered(
+    posterior: Posterior, scores: Scores, *, switch: float, temperature: float
+) -> Posterior:
+    """Return the posterior after one more text, float64 [T], of that before it and the text's
+    scores, float32 [T] in nats.
+    """
     with np.errstate(under="ignore"):
         prior = (1 - switch) * posterior + switch / len(posterior)
         after = np.log(prior) + scores.astype(np.float64) / temperature
@@ -110,7 +120,9 @@ def filtered(posterior: Posterior, scores: Scores, *, switch: float, temperature
 
 
 def temperature(manifest: Manifest) -> float:
-    """Return the temperature, in nats, that a bundle's certificates ask for; at least 1, and 1 where nothing was held out."""
+    """Return the temperature, in nats, that a bundle's certificates ask for; at least 1, and 1
+    where nothing was held out.
+    """
     held_out = sum(task.certificate.held_out for task in manifest.tasks)
     errors = sum(task.certificate.errors for task in manifest.tasks)
     if not held_out:

@@ -1,7 +1,10 @@
-"""Score many clusters at once in int8: a quarter of the bytes that a product of float32 reads, with a bound on the error.
+"""Score many clusters at once in int8: a quarter of the bytes that a product of float32 reads, with
+a bound on the error.
 
-Two nodes of ONNX Runtime, DynamicQuantizeLinear and MatMulIntegerToFloat, in a graph that is written here: a device has no onnx
-package. One scale serves all clusters, as a scale of its own for each takes the product twice as long (docs/decisions/lookup.md). Weights have 7 bits, so that no kernel of any CPU saturates.
+Two nodes of ONNX Runtime, DynamicQuantizeLinear and MatMulIntegerToFloat, in a graph that is
+written here: a device has no onnx package. One scale serves all clusters, as a scale of its own for
+each takes the product twice as long (docs/decisions/lookup.md). Weights have 7 bits, so that no
+kernel of any CPU saturates.
 
 Letters: C clusters, K directions.
 """
@@ -31,9 +34,10 @@ _TYPES = {np.dtype(np.float32): _FLOAT, np.dtype(np.int8): _INT8}
 class Int8Table:
     """The scores ``clusters z - offset``, about.
 
-    Each direction k has a scale d_k, its largest number in any cluster / 63, so that each uses all of the 7 bits: a cluster m is
-    d w + r, with integers w and what rounding leaves of it, r. A query's d z is t q + e in the same way, with 8 bits. So, by Cauchy
-    and Schwarz, with all clusters' |r| and |w| known, and |e_k| <= t / 2::
+    Each direction k has a scale d_k, its largest number in any cluster / 63, so that each uses all
+    of the 7 bits: a cluster m is d w + r, with integers w and what rounding leaves of it, r. A
+    query's d z is t q + e in the same way, with 8 bits. So, by Cauchy and Schwarz, with all
+    clusters' |r| and |w| known, and |e_k| <= t / 2::
 
         m z = t w q + r z + w e        |m z - t w q| <= |r| |z| + |w| t sqrt(K) / 2
 
@@ -51,10 +55,13 @@ class Int8Table:
         self._half = _HALF * math.sqrt(len(limit)) * _longest(weight)
         self._exactly = float(np.finfo(np.float32).eps) * (len(limit) + 16)
         self._norm, self._offset = _longest(clusters), float(np.abs(offset).max(initial=0.0))
-        self._session = open_session(_graph(weight.astype(np.int8), -offset), "int8 table of clusters")
+        self._session = open_session(
+            _graph(weight.astype(np.int8), -offset), "int8 table of clusters"
+        )
 
     def __call__(self, z: Floats) -> tuple[Floats, float]:
-        """Return the scores float32 [C] of one vector float32 [K], and how far each is from the one in float32 at most.
+        """Return the scores float32 [C] of one vector float32 [K], and how far each is from the one
+        in float32 at most.
 
         The bound adds what float32 itself rounds in K + 16 steps, here and there.
         """
@@ -69,7 +76,9 @@ def _longest(rows: Floats) -> float:
 
 
 def _graph(weight: NDArray[np.int8], bias: Floats) -> bytes:
-    """``z`` float32 [1, K] -> ``scores`` float32 [1, C] and ``step``: an ONNX model, field by field (onnx.proto)."""
+    """``z`` float32 [1, K] -> ``scores`` float32 [1, C] and ``step``: an ONNX model, field by field
+    (onnx.proto).
+    """
     columns, rows = weight.shape
     constants: dict[str, NDArray[np.generic]] = {
         "weight": np.ascontiguousarray(weight.T),
@@ -81,16 +90,26 @@ def _graph(weight: NDArray[np.int8], bias: Floats) -> bytes:
     graph += _node("MatMulIntegerToFloat", inputs, ["scores"], "com.microsoft")
     for name, array in constants.items():
         dims = b"".join(_number(1, size) for size in array.shape)
-        graph += _bytes(5, dims + _number(2, _TYPES[array.dtype]) + _bytes(8, name.encode()) + _bytes(9, array.tobytes()))
+        graph += _bytes(
+            5,
+            dims
+            + _number(2, _TYPES[array.dtype])
+            + _bytes(8, name.encode())
+            + _bytes(9, array.tobytes()),
+        )
     graph += _bytes(11, _value("z", (1, rows)))
     graph += _bytes(12, _value("scores", (1, columns))) + _bytes(12, _value("step", ()))
-    opsets = _bytes(8, _bytes(1, b"") + _number(2, 17)) + _bytes(8, _bytes(1, b"com.microsoft") + _number(2, 1))
+    opsets = _bytes(8, _bytes(1, b"") + _number(2, 17)) + _bytes(
+        8, _bytes(1, b"com.microsoft") + _number(2, 1)
+    )
     return _number(1, 8) + _bytes(7, graph) + opsets
 
 
 def _node(kind: str, inputs: list[str], outputs: list[str], domain: str = "") -> bytes:
     """A NodeProto as the graph's field."""
-    names = b"".join(_bytes(1, name.encode()) for name in inputs) + b"".join(_bytes(2, name.encode()) for name in outputs)
+    names = b"".join(_bytes(1, name.encode()) for name in inputs) + b"".join(
+        _bytes(2, name.encode()) for name in outputs
+    )
     return _bytes(1, names + _bytes(4, kind.encode()) + _bytes(7, domain.encode()))
 
 

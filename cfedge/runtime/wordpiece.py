@@ -1,8 +1,10 @@
-"""What BERT's lower-casing tokenizer makes of plain words, read from ``tokenizer.json`` without the package tokenizers.
+"""What BERT's lower-casing tokenizer makes of plain words, read from ``tokenizer.json`` without the
+package tokenizers.
 
-The package takes 20 ms and 16 MB to be imported and to read the file; a first answer needs some words of it. So these are looked for in
-the file's text, and the vocabulary is parsed, by Python's own reader, once there are more. Known is only what plain words need:
-WordPiece, and the ids around a text. What is of another form, or damaged, is for the package.
+The package takes 20 ms and 16 MB to be imported and to read the file; a first answer needs some
+words of it. So these are looked for in the file's text, and the vocabulary is parsed, by Python's
+own reader, once there are more. Known is only what plain words need: WordPiece, and the ids around
+a text. What is of another form, or damaged, is for the package.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from typing import Any, NamedTuple
 
 __all__ = ["PLAIN", "Vocabulary", "WordPiece", "read_wordpiece"]
 
-#: Texts that BERT's rules split in an obvious way: runs of letters and digits, and marks that stand alone.
+#: Texts that BERT's rules split in an obvious way: runs of letters and digits, and marks that stand
+#: alone.
 PLAIN = re.compile(r"[A-Za-z0-9 '.,?!-]+").fullmatch
 #: Searches, of 0.1 ms, in place of parsing 30,000 pieces in 7 ms.
 _SEARCHES = 24
 _VOCABULARY, _END = re.compile(rb'"vocab"\s*:\s*\{'), re.compile(rb"\}\s*\}\s*\}\s*\Z")
-#: In whose presence a piece might be written otherwise than it is looked for: escapes of plain characters, space after a name.
+#: In whose presence a piece might be written otherwise than it is looked for: escapes of plain
+#: characters, space after a name.
 _ODD = (b"\\u00", b"\\/", b'" ', b'"\t', b'"\n', b'"\r')
 #: Parts of pieces that JSON writes in one way.
 _AS_WRITTEN = re.compile(r"[ !#-.0-\[\]-~]*").fullmatch
@@ -48,11 +52,19 @@ class Vocabulary:
     def get(self, piece: str) -> int | None:
         """Return the id of a piece that needs no escapes, None where there is none."""
         self._asked += 1
-        return self._found(b'"%b":' % piece.encode()) if self._asked <= _SEARCHES else self._ids.get(piece)
+        return (
+            self._found(b'"%b":' % piece.encode())
+            if self._asked <= _SEARCHES
+            else self._ids.get(piece)
+        )
 
     def _found(self, member: bytes) -> int | None:
-        at = self._data.rfind(member, self._start, self._end)  # of two members with one name the last one counts
-        while at > 0 and self._data[at - 1] == ord("\\"):  # the end of a longer name with a quote in it
+        at = self._data.rfind(
+            member, self._start, self._end
+        )  # of two members with one name the last one counts
+        while at > 0 and self._data[at - 1] == ord(
+            "\\"
+        ):  # the end of a longer name with a quote in it
             at = self._data.rfind(member, self._start, at)
         number = None if at < 0 else _NUMBER.match(self._data, at + len(member))
         return None if number is None else int(number[1])
@@ -99,12 +111,17 @@ class WordPiece(NamedTuple):
 
 
 def read_wordpiece(tokenizer: bytes) -> WordPiece | None:
-    """Read a ``tokenizer.json``; None where its plain words cannot be tokenized apart from each other, or it is of another form."""
+    """Read a ``tokenizer.json``; None where its plain words cannot be tokenized apart from each
+    other, or it is of another form.
+    """
     place = _place(tokenizer)
     try:
         if place is not None:
             found = json.loads(tokenizer[: place[0]] + b"}}}")
-            if all(_AS_WRITTEN(found["model"][name]) for name in ("continuing_subword_prefix", "unk_token")):
+            if all(
+                _AS_WRITTEN(found["model"][name])
+                for name in ("continuing_subword_prefix", "unk_token")
+            ):
                 return _wordpiece(found, Vocabulary(tokenizer, *place))
         found = json.loads(tokenizer.decode("utf-8"))
         return _wordpiece(found, found["model"]["vocab"])
@@ -113,15 +130,22 @@ def read_wordpiece(tokenizer: bytes) -> WordPiece | None:
 
 
 def _place(tokenizer: bytes) -> tuple[int, int] | None:
-    """Where the vocabulary's members are, if it comes last, as the package writes it, and holds no object and no needless escape.
+    """Where the vocabulary's members are, if it comes last, as the package writes it, and holds no
+    object and no needless escape.
 
-    A brace that is followed by a quote is part of a name, since nothing else lets a quote follow one.
+    A brace that is followed by a quote is part of a name, since nothing else lets a quote follow
+    one.
     """
-    begin, last = _VOCABULARY.search(tokenizer), _END.search(tokenizer, max(0, len(tokenizer) - 100))
+    begin, last = (
+        _VOCABULARY.search(tokenizer),
+        _END.search(tokenizer, max(0, len(tokenizer) - 100)),
+    )
     if begin is None or last is None:
         return None
     start, end = begin.end(), last.start()
-    if _BRACE.search(tokenizer, start, end) or any(tokenizer.find(odd, start, end) >= 0 for odd in _ODD):
+    if _BRACE.search(tokenizer, start, end) or any(
+        tokenizer.find(odd, start, end) >= 0 for odd in _ODD
+    ):
         return None
     return start, end
 
@@ -129,7 +153,10 @@ def _place(tokenizer: bytes) -> tuple[int, int] | None:
 def _wordpiece(found: dict[str, Any], ids: dict[str, int] | Vocabulary) -> WordPiece | None:
     model, normalizer = found["model"], found["normalizer"]
     kinds = (model["type"], normalizer["type"], found["pre_tokenizer"]["type"])
-    if kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer") or normalizer["lowercase"] is not True:
+    if (
+        kinds != ("WordPiece", "BertNormalizer", "BertPreTokenizer")
+        or normalizer["lowercase"] is not True
+    ):
         return None
     if not all(_stands_out(token) for token in found["added_tokens"]):
         return None
@@ -141,7 +168,9 @@ def _wordpiece(found: dict[str, Any], ids: dict[str, int] | Vocabulary) -> WordP
 
 
 def _stands_out(token: dict[str, Any]) -> bool:
-    """Whether no plain text holds an added token: it has a character that is not plain, and stays so if it is normalized first."""
+    """Whether no plain text holds an added token: it has a character that is not plain, and stays
+    so if it is normalized first.
+    """
     odd = [one for one in token["content"] if not PLAIN(one)]
     return any("!" <= one <= "~" for one in odd) if token["normalized"] else bool(odd)
 
@@ -157,6 +186,11 @@ def _around(processor: dict[str, Any] | None) -> tuple[list[int], list[int]]:
     at = processor["single"].index({"Sequence": {"id": "A", "type_id": 0}})
     parts = processor["single"][:at], processor["single"][at + 1 :]
     before, after = (
-        [one for part in side for one in processor["special_tokens"][part["SpecialToken"]["id"]]["ids"]] for side in parts
+        [
+            one
+            for part in side
+            for one in processor["special_tokens"][part["SpecialToken"]["id"]]["ids"]
+        ]
+        for side in parts
     )
     return before, after

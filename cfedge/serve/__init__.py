@@ -1,4 +1,6 @@
-"""Answers over HTTP, on this machine by default: `cfedge serve`. Needs ``cfedge[serve]``; nothing else imports this."""
+"""Answers over HTTP, on this machine by default: `cfedge serve`. Needs ``cfedge[serve]``; nothing
+else imports this.
+"""
 
 from cfedge.errors import MissingExtraError
 
@@ -7,4 +9,6 @@ try:
     import starlette  # noqa: F401
     import uvicorn  # noqa: F401
 except ImportError as error:
-    raise MissingExtraError(f"cfedge.serve needs {error.name}: pip install 'cfedge[serve]'") from error
+    raise MissingExtraError(
+        f"cfedge.serve needs {error.name}: pip install 'cfedge[serve]'"
+    ) from error

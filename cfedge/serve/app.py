@@ -1,7 +1,8 @@
-"""The routes: ``/predict``, ``/health/live``, ``/health/ready``, ``/metrics``. Nothing of the disk can be asked for.
+"""The routes: ``/predict``, ``/health/live``, ``/health/ready``, ``/metrics``. Nothing of the disk
+can be asked for.
 
-The engine runs in the pool's threads; the event loop reads, refuses and sends. A body is read under a limit of bytes and
-time, and only where there is room in the queue.
+The engine runs in the pool's threads; the event loop reads, refuses and sends. A body is read under
+a limit of bytes and time, and only where there is room in the queue.
 """
 
 from __future__ import annotations
@@ -66,12 +67,20 @@ class Service:
     """
 
     def __init__(
-        self, engine: Engine, *, workers: int, limits: Limits, report: Callable[[str], None], monitor: Path | None = None
+        self,
+        engine: Engine,
+        *,
+        workers: int,
+        limits: Limits,
+        report: Callable[[str], None],
+        monitor: Path | None = None,
     ) -> None:
         self._limits = limits
         self._pool = Pool(workers, limits.queue)
         self.meters = Meters(self._pool)
-        self.meters.gauge("cfedge_body_bytes", "Of bodies that are being read.", lambda: self._buffered)
+        self.meters.gauge(
+            "cfedge_body_bytes", "Of bodies that are being read.", lambda: self._buffered
+        )
         self._watch = Watch(engine, self.meters, report, monitor)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="cfedge-aside")
         self._monitored, self._buffered = monitor is not None, 0
@@ -108,8 +117,12 @@ class Service:
         await asyncio.get_running_loop().run_in_executor(self._aside, call)
 
     async def _predict(self, request: Request) -> Response:
-        if (kind := request.headers.get("content-type", "").partition(";")[0].strip().lower()) != "application/json":
-            raise HTTPException(415, f"content-type: expected application/json, found {kind[:80]!r}")
+        if (
+            kind := request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        ) != "application/json":
+            raise HTTPException(
+                415, f"content-type: expected application/json, found {kind[:80]!r}"
+            )
         if self._pool.is_full:
             raise Full
         try:
@@ -122,9 +135,15 @@ class Service:
         engine = self._watch.engine
         work = self._pool.submit(lambda: self._asked(engine, body))
         answering = asyncio.wrap_future(work)
-        leaving = asyncio.ensure_future(request.receive())  # after the body, all that comes is that the client went away
+        leaving = asyncio.ensure_future(
+            request.receive()
+        )  # after the body, all that comes is that the client went away
         try:
-            await asyncio.wait((answering, leaving), timeout=self._limits.answer_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (answering, leaving),
+                timeout=self._limits.answer_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             if answering.done():
                 return self._answer(engine, *answering.result())
             if leaving.done():
@@ -140,17 +159,25 @@ class Service:
         question = read_question(body, self._limits)
         return question, engine.predict(question.texts, task=question.task)
 
-    def _answer(self, engine: Engine, question: Question, predictions: list[Prediction]) -> Response:
+    def _answer(
+        self, engine: Engine, question: Question, predictions: list[Prediction]
+    ) -> Response:
         self.meters.answered(predictions)
-        if self._monitored and question.task is None:  # certificates are about inputs whose task is looked up
-            asyncio.get_running_loop().run_in_executor(self._aside, self._watch.see, engine, predictions)
+        if (
+            self._monitored and question.task is None
+        ):  # certificates are about inputs whose task is looked up
+            asyncio.get_running_loop().run_in_executor(
+                self._aside, self._watch.see, engine, predictions
+            )
         answers = [engine.evidence(one) for one in predictions]
         return _json(answers[0] if question.single else {"answers": answers})
 
     async def _body(self, request: Request) -> bytes:
         """Read the body, as far as it may be large; raise where it is larger, before it is here."""
         limit = self._limits.body_bytes
-        too_large = HTTPException(413, f"body: expected at most {limit} bytes, found more; ask in several requests")
+        too_large = HTTPException(
+            413, f"body: expected at most {limit} bytes, found more; ask in several requests"
+        )
         if int(request.headers.get("content-length", "0")[:20]) > limit:
             raise too_large
         body = bytearray()
@@ -160,7 +187,9 @@ class Service:
                 if len(body) + len(piece) > limit:
                     raise too_large
                 if self._buffered + len(piece) > self._limits.buffered_bytes:
-                    raise self._busy(f"bodies: expected at most {self._limits.buffered_bytes} bytes at once, found more")
+                    raise self._busy(
+                        f"bodies: expected at most {self._limits.buffered_bytes} bytes at once, found more"
+                    )
                 held += len(piece)
                 self._buffered += len(piece)
                 body += piece
@@ -173,7 +202,11 @@ class Service:
 
     async def _ready(self, _: Request) -> Response:
         engine = self._watch.engine
-        state = {"bundle": engine.manifest.digest, "generation": engine.generation, "tasks": len(engine.tasks)}
+        state = {
+            "bundle": engine.manifest.digest,
+            "generation": engine.generation,
+            "tasks": len(engine.tasks),
+        }
         if self._pool.is_full:
             return _json({"status": "full", **state}, 503)
         return _json({"status": "ready", **state})
@@ -189,7 +222,12 @@ class Service:
         return await _refused(request, self._busy("queue: expected room, found it full"))
 
     async def _no_route(self, request: Request, _: Exception) -> Response:
-        return _json({"error": f"path: expected one of {', '.join(self._routes)}, found {request.scope['path'][:80]!r}"}, 404)
+        return _json(
+            {
+                "error": f"path: expected one of {', '.join(self._routes)}, found {request.scope['path'][:80]!r}"
+            },
+            404,
+        )
 
     def _measured(self, app: ASGIApp) -> ASGIApp:
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:
@@ -214,7 +252,9 @@ class Service:
 
 
 def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    content = json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    content = json.dumps(value, ensure_ascii=False, allow_nan=False).encode(
+        "utf-8", "backslashreplace"
+    )
     return Response(content, status, headers, "application/json")
 
 
@@ -224,7 +264,11 @@ async def _refused(_: Request, error: HTTPException) -> Response:
 
 async def _no_method(request: Request, error: HTTPException) -> Response:
     allowed = dict(error.headers or {})
-    return _json({"error": f"method: expected {allowed.get('Allow')}, found {request.method[:20]!r}"}, 405, allowed)
+    return _json(
+        {"error": f"method: expected {allowed.get('Allow')}, found {request.method[:20]!r}"},
+        405,
+        allowed,
+    )
 
 
 async def _error(_: Request, error: CfedgeError) -> Response:

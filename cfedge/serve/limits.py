@@ -16,15 +16,18 @@ class Limits:
     body_bytes
         Of one request's body; 413 above.
     buffered_bytes
-        Of all bodies that are being read; 503 above. Else many clients with bodies of the largest size would fill the memory.
+        Of all bodies that are being read; 503 above. Else many clients with bodies of the largest
+        size would fill the memory.
     texts, characters
-        Of one request, and of one of its texts; 422 above. A text of 8,000 characters is far more than an encoder reads.
+        Of one request, and of one of its texts; 422 above. A text of 8,000 characters is far more
+        than an encoder reads.
     head_bytes
         Of a request line with its headers; 400 above.
     connections
         Open at once, and never more than the process may have files; one more is closed at once.
     head_s
-        From the first byte of a connection, or of a later request on it, to the end of its headers; the connection is closed then.
+        From the first byte of a connection, or of a later request on it, to the end of its headers;
+        the connection is closed then.
     body_s
         From the end of the headers to the end of the body; 408 then.
     answer_s

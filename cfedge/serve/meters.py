@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
@@ -24,7 +32,9 @@ class Meters:
     def __init__(self, pool: Pool) -> None:
         self._registry = own = CollectorRegistry()
         ProcessCollector(registry=own)
-        self._requests = Counter("cfedge_requests", "Requests answered.", ["route", "status"], registry=own)
+        self._requests = Counter(
+            "cfedge_requests", "Requests answered.", ["route", "status"], registry=own
+        )
         self._seconds = Histogram(
             "cfedge_predict_seconds",
             "From the headers of a request to its answer, where it got one (status 200).",
@@ -33,13 +43,32 @@ class Meters:
         )
         self._inputs = Counter("cfedge_inputs", "Texts answered.", registry=own)
         self._unknown = Counter("cfedge_inputs_unknown", "Texts called unknown.", registry=own)
-        self._thin = Counter("cfedge_inputs_thin_margin", "Texts whose margin was thin: looked at more than once.", registry=own)
-        self._bundle = Gauge("cfedge_bundle_info", "The bundle that answers.", ["digest", "generation"], registry=own)
+        self._thin = Counter(
+            "cfedge_inputs_thin_margin",
+            "Texts whose margin was thin: looked at more than once.",
+            registry=own,
+        )
+        self._bundle = Gauge(
+            "cfedge_bundle_info", "The bundle that answers.", ["digest", "generation"], registry=own
+        )
         self._tasks = Gauge("cfedge_tasks", "Its tasks.", registry=own)
-        self._switches = Counter("cfedge_follow_switches", "Times that a newer generation began to answer.", registry=own)
-        self._failures = Counter("cfedge_follow_failures", "Times that the store's newer generation did not open.", registry=own)
-        self._alarms = Counter("cfedge_drift_alarms", "Alarms of the monitor: the inputs changed.", registry=own)
-        self._dropped = Counter("cfedge_connections_dropped", "Connections closed on a client.", ["reason"], registry=own)
+        self._switches = Counter(
+            "cfedge_follow_switches", "Times that a newer generation began to answer.", registry=own
+        )
+        self._failures = Counter(
+            "cfedge_follow_failures",
+            "Times that the store's newer generation did not open.",
+            registry=own,
+        )
+        self._alarms = Counter(
+            "cfedge_drift_alarms", "Alarms of the monitor: the inputs changed.", registry=own
+        )
+        self._dropped = Counter(
+            "cfedge_connections_dropped",
+            "Connections closed on a client.",
+            ["reason"],
+            registry=own,
+        )
         self.gauge("cfedge_queue_depth", "Requests that wait for a worker.", lambda: pool.waiting)
         self.gauge("cfedge_queue_limit", "Most that may.", lambda: pool.queue)
         self.gauge("cfedge_workers_busy", "Workers that answer.", lambda: pool.running)

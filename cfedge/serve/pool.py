@@ -1,4 +1,6 @@
-"""A bounded number of threads with a bounded queue before them: what does not fit is refused at once, not kept waiting."""
+"""A bounded number of threads with a bounded queue before them: what does not fit is refused at
+once, not kept waiting.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,9 @@ def read_question(body: bytes, limits: Limits) -> Question:
         It is, and asks for too much; what a text must be else is for the engine.
     """
     try:
-        found = json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        found = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant
+        )
     except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8
         raise UsageError(f"body: {_EXPECTED}, found no JSON: {error}") from error
     if not isinstance(found, dict):
@@ -43,13 +45,17 @@ def read_question(body: bytes, limits: Limits) -> Question:
     if not (task is None or isinstance(task, str)):
         raise UsageError(f"task: expected a name, found {_kind(task)}")
     if ("text" in found) == ("texts" in found):
-        raise UsageError(f"body: {_EXPECTED}, found {'both' if 'text' in found else 'neither'} of text and texts")
+        raise UsageError(
+            f"body: {_EXPECTED}, found {'both' if 'text' in found else 'neither'} of text and texts"
+        )
     single = "text" in found
     texts = [found["text"]] if single else found["texts"]
     if not isinstance(texts, list):
         raise UsageError(f"texts: expected an array of texts, found {_kind(texts)}")
     if len(texts) > limits.texts:
-        raise InputError(f"texts: expected at most {limits.texts} in one request, found {len(texts)}; ask in several")
+        raise InputError(
+            f"texts: expected at most {limits.texts} in one request, found {len(texts)}; ask in several"
+        )
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise UsageError(f"input {position}: expected a text, found {_kind(text)}")
@@ -72,5 +78,11 @@ def _no_constant(name: str) -> None:
 
 
 def _kind(value: object) -> str:
-    names: dict[type, str] = {dict: "an object", list: "an array", str: "a text", bool: "a truth value", type(None): "null"}
+    names: dict[type, str] = {
+        dict: "an object",
+        list: "an array",
+        str: "a text",
+        bool: "a truth value",
+        type(None): "null",
+    }
     return names.get(type(value), "a number")

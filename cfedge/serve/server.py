@@ -1,8 +1,8 @@
 """The socket, the signals and the clock of each connection, around uvicorn.
 
-uvicorn bounds a request's head in bytes and an idle connection in time; a head that comes a byte at a time, and a client that
-does not read its answer, are for the clock here: each connection has one, set anew only where its state changes, and earlier
-than any of uvicorn's.
+uvicorn bounds a request's head in bytes and an idle connection in time; a head that comes a byte at
+a time, and a client that does not read its answer, are for the clock here: each connection has one,
+set anew only where its state changes, and earlier than any of uvicorn's.
 """
 
 from __future__ import annotations
@@ -35,11 +35,15 @@ def listen(host: str, port: int) -> socket.socket:
         It cannot be had.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ][0]
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, UnicodeError) as error:  # the latter of a name that none can be
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{host}:{port}: expected to listen there, found: {reason}; take another --host or --port") from error
+        raise UsageError(
+            f"{host}:{port}: expected to listen there, found: {reason}; take another --host or --port"
+        ) from error
 
 
 def is_local(bound: socket.socket) -> bool:
@@ -48,7 +52,8 @@ def is_local(bound: socket.socket) -> bool:
 
 
 class Server(uvicorn.Server):
-    """Serves one `Service` until SIGTERM or SIGINT, then ends the requests under way; a second signal ends at once.
+    """Serves one `Service` until SIGTERM or SIGINT, then ends the requests under way; a second
+    signal ends at once.
 
     Parameters
     ----------
@@ -60,7 +65,9 @@ class Server(uvicorn.Server):
         Is called when signals are taken and requests are answered.
     """
 
-    def __init__(self, service: Service, limits: Limits, started: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, service: Service, limits: Limits, started: Callable[[], None] = lambda: None
+    ) -> None:
         allowed, self._tell = limits, started
 
         class OfThis(_Connection):
@@ -81,7 +88,9 @@ class Server(uvicorn.Server):
         self._tell()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal; uvicorn's own would have the process die of it in the end, and its exit code say so."""
+        """Take a signal; uvicorn's own would have the process die of it in the end, and its exit
+        code say so.
+        """
         self.force_exit = self.should_exit
         self.should_exit = True
 
@@ -101,7 +110,9 @@ def _files() -> int:
 
 
 class _Connection(H11Protocol):
-    """A connection with a clock: while a head is awaited or coming, while a request is answered, while nothing is asked."""
+    """A connection with a clock: while a head is awaited or coming, while a request is answered,
+    while nothing is asked.
+    """
 
     limits: ClassVar[Limits]
     meters: ClassVar[Meters]
@@ -110,7 +121,8 @@ class _Connection(H11Protocol):
     _state = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        # asyncio does so where it binds the socket itself; without it an answer's body waits 40 ms for its head to be acknowledged.
+        # asyncio does so where it binds the socket itself; without it an answer's body waits 40 ms
+        # for its head to be acknowledged.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         if len(self.connections) > self.most:
@@ -143,8 +155,14 @@ class _Connection(H11Protocol):
         self._stop()
         self._state = state
         limits = self.limits
-        longest = {"head": limits.head_s, "answer": limits.body_s + limits.answer_s + 1.0, "idle": limits.idle_s}[state]
-        self._clock = self.loop.call_later(longest, self._drop, "idle" if state == "idle" else "slow")
+        longest = {
+            "head": limits.head_s,
+            "answer": limits.body_s + limits.answer_s + 1.0,
+            "idle": limits.idle_s,
+        }[state]
+        self._clock = self.loop.call_later(
+            longest, self._drop, "idle" if state == "idle" else "slow"
+        )
 
     def _stop(self) -> None:
         if self._clock is not None:

@@ -1,4 +1,6 @@
-"""What a server does beside answering: follow its store, and count for the monitor. One thread of its own does both."""
+"""What a server does beside answering: follow its store, and count for the monitor. One thread of
+its own does both.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,17 @@ class Watch:
     report
         Gets what a person should read, one line each.
     monitor
-        File of the monitor's counts, as of ``predict --monitor``; begun anew where the bundle changes.
+        File of the monitor's counts, as of ``predict --monitor``; begun anew where the bundle
+        changes.
     """
 
-    def __init__(self, engine: Engine, meters: Meters, report: Callable[[str], None], monitor: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        meters: Meters,
+        report: Callable[[str], None],
+        monitor: Path | None = None,
+    ) -> None:
         self.engine = engine
         self._meters, self._report, self._file = meters, report, monitor
         self._counts = Monitor.load(monitor, engine.manifest) if monitor else None
@@ -38,7 +47,9 @@ class Watch:
         meters.opened(engine, switched=False)
 
     def follow(self) -> None:
-        """Take the store's latest generation; where it does not open, what answers goes on, and the reason is said once."""
+        """Take the store's latest generation; where it does not open, what answers goes on, and the
+        reason is said once.
+        """
         try:
             newer = self.engine.latest()
             if newer is not self.engine:
@@ -50,7 +61,9 @@ class Watch:
             found = " ".join(str(error).split()) or type(error).__name__
             if found != self._failure:
                 self._failure = found
-                self._report(f"the store's latest generation does not open, {self._name()} goes on answering: {found}")
+                self._report(
+                    f"the store's latest generation does not open, {self._name()} goes on answering: {found}"
+                )
 
     def _take(self, newer: Engine) -> None:
         self.save()
@@ -80,4 +93,8 @@ class Watch:
                 self._refused = True
 
     def _name(self) -> str:
-        return "the bundle" if self.engine.generation is None else f"generation {self.engine.generation}"
+        return (
+            "the bundle"
+            if self.engine.generation is None
+            else f"generation {self.engine.generation}"
+        )

@@ -1,4 +1,6 @@
-"""The device's folder: objects by digest, generations, one pointer. Who fills it is `cfedge.sync`'s; who answers, the engine's."""
+"""The device's folder: objects by digest, generations, one pointer. Who fills it is
+`cfedge.sync`'s; who answers, the engine's.
+"""
 
 from cfedge.store.generations import Pointer, Store, bundle_at
 

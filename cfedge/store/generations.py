@@ -9,9 +9,10 @@
     STORE/trials/<n>              starts of a generation that has not opened yet (`cfedge.store.trials`)
     STORE/trust, log, partial     of `cfedge.sync`: signed metadata, the catalogue, downloads that were cut
 
-Rules: everything that a generation names is on the disk before the generation is, and the generation before the pointer. One
-writer at a time, by a lock; readers take none, and read what the pointer names when they begin; only for
-its first opening a generation is waited for, by turns (`cfedge.store.trials`).
+Rules: everything that a generation names is on the disk before the generation is, and the
+generation before the pointer. One writer at a time, by a lock; readers take none, and read what the
+pointer names when they begin; only for its first opening a generation is waited for, by turns
+(`cfedge.store.trials`).
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ class Store:
         self.folder = folder
         facts = _parsed(folder / "store.json", _Facts)
         if facts.schema != SCHEMA:
-            raise SchemaError(f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a newer cfedge")
+            raise SchemaError(
+                f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a newer cfedge"
+            )
         self.channel, self.device = facts.channel, facts.device
         self.trials = Trials(folder / "trials")
         self.objects = folder / "objects"
@@ -115,9 +118,16 @@ class Store:
             return found
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            beside = {path.name for path in folder.iterdir()} - {"lock", "objects", "generations", "trials"}
+            beside = {path.name for path in folder.iterdir()} - {
+                "lock",
+                "objects",
+                "generations",
+                "trials",
+            }
             if any(not name.startswith(".cfedge-tmp-") for name in beside):
-                raise StorageError(f"{folder}: expected an empty folder for the store, found {min(beside)!r}; choose another")
+                raise StorageError(
+                    f"{folder}: expected an empty folder for the store, found {min(beside)!r}; choose another"
+                )
             for name in ("objects", "generations", "trials"):
                 (folder / name).mkdir(exist_ok=True)
             sync_folder(folder)
@@ -127,7 +137,10 @@ class Store:
             raise StorageError(
                 f"{folder}: expected to make a store, found {error.strerror or error}; choose another folder"
             ) from error
-        write_file(folder / "store.json", canonical_json(asdict(_Facts(channel, secrets.token_hex(16), SCHEMA))))
+        write_file(
+            folder / "store.json",
+            canonical_json(asdict(_Facts(channel, secrets.token_hex(16), SCHEMA))),
+        )
         return cls(folder)
 
     @contextlib.contextmanager
@@ -144,7 +157,9 @@ class Store:
                 for part in _PARTS:
                     remove_leftovers(self.folder / part)
                     with contextlib.suppress(FileNotFoundError):
-                        sync_folder(self.folder / part)  # what a killed writer renamed is read from here on: it must stay
+                        sync_folder(
+                            self.folder / part
+                        )  # what a killed writer renamed is read from here on: it must stay
                 yield
             except OSError as error:
                 raise StorageError(
@@ -159,9 +174,15 @@ class Store:
     def generations(self) -> list[int]:
         """Return the numbers of the generations on the disk, ascending."""
         try:
-            return sorted(int(path.stem) for path in (self.folder / "generations").glob("*.json") if path.stem.isdigit())
+            return sorted(
+                int(path.stem)
+                for path in (self.folder / "generations").glob("*.json")
+                if path.stem.isdigit()
+            )
         except OSError as error:
-            raise StorageError(f"{self.folder}: expected to list it, found {error.strerror}; check the disk") from error
+            raise StorageError(
+                f"{self.folder}: expected to list it, found {error.strerror}; check the disk"
+            ) from error
 
     def manifest(self, generation: int) -> Manifest:
         """Return a generation's manifest.
@@ -173,7 +194,8 @@ class Store:
         return parse(_read(self._path(generation), LIMITS.manifest_bytes))
 
     def bundle(self, generation: int, skip: Collection[str] = (), *, lean: bool = False) -> Bundle:
-        """Read a generation with every check, but for the objects whose SHA-256 is in `skip`: the reader has them.
+        """Read a generation with every check, but for the objects whose SHA-256 is in `skip`: the
+        reader has them.
 
         For `lean` see `cfedge.bundle.files.read_objects`.
 
@@ -186,7 +208,8 @@ class Store:
         return Bundle(manifest, read_objects(self.objects, manifest, skip, lean=lean))
 
     def to_open(self) -> int:
-        """Return the generation to open: the pointer's, or, where that failed too often, the newest one before that opened.
+        """Return the generation to open: the pointer's, or, where that failed too often, the newest
+        one before that opened.
 
         Raises
         ------
@@ -195,7 +218,9 @@ class Store:
         """
         pointer = self.pointer()
         if pointer is None:
-            raise DamagedError(f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync {self.folder}")
+            raise DamagedError(
+                f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync {self.folder}"
+            )
         if not self.trials.failed(pointer.generation):
             return pointer.generation
         before = self.before(pointer.generation)
@@ -207,13 +232,23 @@ class Store:
         return before
 
     def before(self, generation: int) -> int | None:
-        """Return the newest generation before `generation` that has opened, None where there is none."""
-        return max((one for one in self.generations() if one < generation and not self.trials.pending(one)), default=None)
+        """Return the newest generation before `generation` that has opened, None where there is
+        none.
+        """
+        return max(
+            (
+                one
+                for one in self.generations()
+                if one < generation and not self.trials.pending(one)
+            ),
+            default=None,
+        )
 
     def add(self, manifest: Manifest) -> int:
         """Write a generation whose objects are all here; return its number. Needs `writing`.
 
-        The pointer stays, and the generation must first open before it counts as one to go back to (`cfedge.store.trials`).
+        The pointer stays, and the generation must first open before it counts as one to go back to
+        (`cfedge.store.trials`).
         """
         number = max([*self.generations(), 0]) + 1
         self.trials.expect(number)
@@ -221,7 +256,9 @@ class Store:
         return number
 
     def drop(self, generation: int) -> None:
-        """Delete a generation that does not answer; its objects are for `cfedge.store.space.collect`. Needs `writing`."""
+        """Delete a generation that does not answer; its objects are for
+        `cfedge.store.space.collect`. Needs `writing`.
+        """
         try:
             os.unlink(self._path(generation))
             sync_folder(self.folder / "generations")
@@ -229,7 +266,9 @@ class Store:
             raise StorageError(
                 f"{self._path(generation)}: expected to delete it, found {error.strerror}; check the disk"
             ) from error
-        self.trials.forget(generation)  # not before: one that comes back after a power cut has yet to open
+        self.trials.forget(
+            generation
+        )  # not before: one that comes back after a power cut has yet to open
 
     def switch(self, generation: int, *, pinned: bool = False) -> Pointer:
         """Let `generation` answer, in one step. Needs `writing`."""
@@ -248,7 +287,11 @@ class Store:
         """
         with self.writing():
             pointer = self.pointer()
-            target = self.before(pointer.generation) if generation is None and pointer is not None else generation
+            target = (
+                self.before(pointer.generation)
+                if generation is None and pointer is not None
+                else generation
+            )
             if target is None or target not in self.generations():
                 have = ", ".join(map(str, self.generations())) or "none"
                 wanted = "an earlier one" if target is None else str(target)
@@ -290,7 +333,9 @@ def _read(path: Path, limit: int) -> bytes:
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: expected a file, found none; sync again") from error
     except OSError as error:
-        raise StorageError(f"{path}: expected to read it, found {error.strerror}; check the disk") from error
+        raise StorageError(
+            f"{path}: expected to read it, found {error.strerror}; check the disk"
+        ) from error
 
 
 def _parsed(path: Path, kind: Any) -> Any:

@@ -1,4 +1,6 @@
-"""Room on the disk: what a store no longer needs is deleted, and what is to come must fit before it is fetched."""
+"""Room on the disk: what a store no longer needs is deleted, and what is to come must fit before it
+is fetched.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ RESERVE_BYTES = 4 << 20
 
 
 def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) -> int:
-    """Delete generations but for the `KEPT` newest that matter, and the objects that no generation names; needs `Store.writing`.
+    """Delete generations but for the `KEPT` newest that matter, and the objects that no generation
+    names; needs `Store.writing`.
 
     Parameters
     ----------
@@ -49,7 +52,9 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
         else:
             _unlink(store.folder / "generations" / f"{number}.json")
     sync_folder(store.folder / "generations")
-    store.trials.keep(store.generations())  # not before: one that comes back after a power cut has yet to open
+    store.trials.keep(
+        store.generations()
+    )  # not before: one that comes back after a power cut has yet to open
     freed = 0
     for folder, wanted in ((store.objects, needed), (store.folder / "partial", begun)):
         for path in _listed(folder):
@@ -88,7 +93,9 @@ def check_room(store: Store, coming: Iterable[FileRef], budget_bytes: int | None
     try:
         free = shutil.disk_usage(store.folder).free
     except OSError as error:
-        raise StorageError(f"{store.folder}: expected its free space, found {error.strerror}; check the disk") from error
+        raise StorageError(
+            f"{store.folder}: expected its free space, found {error.strerror}; check the disk"
+        ) from error
     if wanted + RESERVE_BYTES > free:
         raise NoSpaceError(
             f"{store.folder}: expected {wanted + RESERVE_BYTES} free bytes for what is to come, found {free}; make room, then sync again"
@@ -121,5 +128,7 @@ def _unlink(path: Path) -> int:
         size = path.stat().st_size
         os.unlink(path)
     except OSError as error:
-        raise StorageError(f"{path}: expected to delete it, found {error.strerror}; check the disk") from error
+        raise StorageError(
+            f"{path}: expected to delete it, found {error.strerror}; check the disk"
+        ) from error
     return size

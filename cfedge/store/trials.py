@@ -1,8 +1,9 @@
 """A guard against a generation that kills whoever opens it: starts are counted until one succeeds.
 
-A new generation is expected to prove itself: ``trials/<n>`` exists, and every start adds a byte to it, on the disk before the
-start goes on. The first engine that opens deletes it. Where `MAX_STARTS` starts have not come that far, the generation has
-failed, and the one before it answers. On a read-only disk nothing can be counted, and nothing is.
+A new generation is expected to prove itself: ``trials/<n>`` exists, and every start adds a byte to
+it, on the disk before the start goes on. The first engine that opens deletes it. Where `MAX_STARTS`
+starts have not come that far, the generation has failed, and the one before it answers. On a
+read-only disk nothing can be counted, and nothing is.
 """
 
 from __future__ import annotations
@@ -59,11 +60,12 @@ class Trials:
 
     @contextlib.contextmanager
     def turn(self, generation: int) -> Iterator[None]:
-        """Wait for others that are opening `generation` for the first time, so that a start is counted only after one that failed.
+        """Wait for others that are opening `generation` for the first time, so that a start is
+        counted only after one that failed.
 
-        Else the workers of one service, started together, would take each other for crashes. The kernel ends the turn of a process
-        that dies; that of one that hangs ends for the others after `TURN_S`. On a read-only disk, where nothing is counted, and on
-        Windows nobody waits.
+        Else the workers of one service, started together, would take each other for crashes. The
+        kernel ends the turn of a process that dies; that of one that hangs ends for the others
+        after `TURN_S`. On a read-only disk, where nothing is counted, and on Windows nobody waits.
         """
         handle = None
         with contextlib.suppress(OSError):
@@ -98,7 +100,11 @@ class Trials:
     def keep(self, generations: Collection[int]) -> None:
         """Delete the counters of all others."""
         with contextlib.suppress(OSError):
-            others = [path for path in self._folder.iterdir() if path.name not in set(map(str, generations))]
+            others = [
+                path
+                for path in self._folder.iterdir()
+                if path.name not in set(map(str, generations))
+            ]
             for path in others:
                 path.unlink()
             if others:

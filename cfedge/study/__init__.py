@@ -1,1 +1,3 @@
-"""Studies on the user's own data: streams of tasks, rules to compare with, results and a recommendation."""
+"""Studies on the user's own data: streams of tasks, rules to compare with, results and a
+recommendation.
+"""

@@ -1,8 +1,10 @@
-"""Rules that the lookup is compared with, behind one interface: what a task leaves, and scores from what all of them left.
+"""Rules that the lookup is compared with, behind one interface: what a task leaves, and scores from
+what all of them left.
 
-Every rule keeps the promises of `cfedge.lookup`: a task's statistics depend on no other task, travel alone, and the same
-tasks give the same scores whatever the order in which they came; adding and removing a task is adding and removing its
-statistics. `RULES` names them; one contract suite tests them all. Choosing among them is `cfedge.study.compare`'s.
+Every rule keeps the promises of `cfedge.lookup`: a task's statistics depend on no other task,
+travel alone, and the same tasks give the same scores whatever the order in which they came; adding
+and removing a task is adding and removing its statistics. `RULES` names them; one contract suite
+tests them all. Choosing among them is `cfedge.study.compare`'s.
 
 Letters: N examples, D width, C classes of one task, T tasks, M random features.
 """
@@ -31,15 +33,20 @@ Floats = NDArray[np.float32]
 Statistics = dict[str, NDArray[np.generic]]
 #: A mean of less is of length 0: it has no direction.
 _TINY = np.float32(1e-12)
-#: Unit-length features float32 [B, D] -> scores [B, sum of the tasks' columns], tasks in the order of their names.
+#: Unit-length features float32 [B, D] -> scores [B, sum of the tasks' columns], tasks in the order
+#: of their names.
 Scorer = Callable[[Floats], NDArray[np.floating]]
 
 
 class Rule(Protocol):
-    """One way to find the task, or task and class, of an input. Features that are not finite are refused (InputError)."""
+    """One way to find the task, or task and class, of an input. Features that are not finite are
+    refused (InputError).
+    """
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
-        """Return what a task leaves: from unit-length features [N, D] and classes int64 [N] in 0..C-1."""
+        """Return what a task leaves: from unit-length features [N, D] and classes int64 [N] in
+        0..C-1.
+        """
 
     def columns(self, statistics: Statistics) -> int:
         """Return how many columns of the scores are this task's."""
@@ -64,7 +71,9 @@ def _ordered(tasks: Mapping[str, Statistics]) -> list[Statistics]:
 
 @dataclass(frozen=True)
 class ClassClusters:
-    """The first look that ships: one cluster a class, one shared covariance, shrunk; None: by the lookup's own rule."""
+    """The first look that ships: one cluster a class, one shared covariance, shrunk; None: by the
+    lookup's own rule.
+    """
 
     shrinkage: float | None = None
     min_spread: float = MIN_SPREAD
@@ -79,24 +88,36 @@ class ClassClusters:
 
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the cluster scores."""
-        wrapped = {name: Signature.from_arrays(one, name, len(one["diagonal"])) for name, one in tasks.items()}
+        wrapped = {
+            name: Signature.from_arrays(one, name, len(one["diagonal"]))
+            for name, one in tasks.items()
+        }
         return Lookup(wrapped, shrinkage=self.shrinkage, min_spread=self.min_spread).cluster_scores
 
 
 @dataclass(frozen=True)
 class Discriminants(ClassClusters):
-    """The same in all directions, from statistics that nothing was left out of: a baseline is not held to what a signature weighs.
+    """The same in all directions, from statistics that nothing was left out of: a baseline is not
+    held to what a signature weighs.
 
-    It is shrunk linear discriminant analysis; with `shrinkage` near 0 and its covariance over tasks, EPI (Wang et al. 2023, ACL).
+    It is shrunk linear discriminant analysis; with `shrinkage` near 0 and its covariance over
+    tasks, EPI (Wang et al. 2023, ACL).
     """
 
     min_spread: float = 0.0
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
-        """Return counts, means [C, D], the triangular root [D, D] of the scatter, or fewer rows, and the sum of |r|^4."""
+        """Return counts, means [C, D], the triangular root [D, D] of the scatter, or fewer rows,
+        and the sum of |r|^4.
+        """
         exact = whole(features, classes)
         root: NDArray[np.float64] = np.asarray(np.linalg.qr(exact.factor, mode="r"))
-        return {"counts": exact.counts, "means": exact.means, "root": root, "quartic": np.array([exact.quartic])}
+        return {
+            "counts": exact.counts,
+            "means": exact.means,
+            "root": root,
+            "quartic": np.array([exact.quartic]),
+        }
 
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the cluster scores."""
@@ -117,7 +138,9 @@ class NearestMean:
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
         """Return the means [C, D], of length 1."""
         finite_rows(features)
-        means = np.stack([features[classes == one].mean(axis=0) for one in range(int(classes.max()) + 1)])
+        means = np.stack(
+            [features[classes == one].mean(axis=0) for one in range(int(classes.max()) + 1)]
+        )
         return {"means": means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), _TINY)}
 
     def columns(self, statistics: Statistics) -> int:
@@ -132,7 +155,9 @@ class NearestMean:
 
 @dataclass(frozen=True)
 class KMeansCentroids:
-    """Nearest of a task's k-means centroids (S-Prompts, Wang et al. 2022, arXiv 2207.12819): as many as it has classes."""
+    """Nearest of a task's k-means centroids (S-Prompts, Wang et al. 2022, arXiv 2207.12819): as
+    many as it has classes.
+    """
 
     seed: int = 0
 
@@ -157,7 +182,9 @@ class KMeansCentroids:
 
 @dataclass(frozen=True)
 class Mixture:
-    """A task's own Gaussian mixture by a Dirichlet process (scikit-learn), as PROTEUS has one: its log-likelihood."""
+    """A task's own Gaussian mixture by a Dirichlet process (scikit-learn), as PROTEUS has one: its
+    log-likelihood.
+    """
 
     seed: int = 0
     components: int = 8
@@ -173,7 +200,11 @@ class Mixture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             found.fit(features.astype(np.float64))
-        return {"weights": found.weights_, "means": found.means_, "cholesky": found.precisions_cholesky_.astype(np.float32)}
+        return {
+            "weights": found.weights_,
+            "means": found.means_,
+            "cholesky": found.precisions_cholesky_.astype(np.float32),
+        }
 
     def columns(self, statistics: Statistics) -> int:
         """Return 1."""
@@ -182,14 +213,20 @@ class Mixture:
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the log-likelihoods, up to a constant of the width's."""
         ordered = _ordered(tasks)
-        return _checked(lambda features: np.column_stack([self.log_likelihood(one, features) for one in ordered]))
+        return _checked(
+            lambda features: np.column_stack(
+                [self.log_likelihood(one, features) for one in ordered]
+            )
+        )
 
     @staticmethod
     def log_likelihood(statistics: Statistics, features: Floats) -> NDArray[np.float64]:
         """Return log p(x) float64 [B] up to a constant."""
         parts = []
         x = features.astype(np.float64)
-        for weight, mean, cholesky in zip(*(statistics[name] for name in ("weights", "means", "cholesky")), strict=True):
+        for weight, mean, cholesky in zip(
+            *(statistics[name] for name in ("weights", "means", "cholesky")), strict=True
+        ):
             factor = cholesky.astype(np.float64)
             square = (((x - mean) @ factor) ** 2).sum(axis=1)
             parts.append(np.log(weight) + np.log(np.diag(factor)).sum() - square / 2)
@@ -198,12 +235,14 @@ class Mixture:
 
 @dataclass(frozen=True)
 class RandomFeatures:
-    """Ridge regression on random features relu(x W) (RanPAC, McDonnell et al. 2023, arXiv 2307.02251).
+    """Ridge regression on random features relu(x W) (RanPAC, McDonnell et al. 2023, arXiv
+    2307.02251).
 
-    A task leaves its part of the Gram matrix [M, M] and of the class sums [C, M], both sums, and for every strength of the ridge by how
-    much it misses (squares) the targets of a fifth of the task's own examples when learned from the rest, which adds up too. Its authors
-    choose the strength by these squares as well, on the newest task alone. They have 10,000 features, whose Gram matrix takes 400 MB a
-    task; 5,000 take a quarter.
+    A task leaves its part of the Gram matrix [M, M] and of the class sums [C, M], both sums, and
+    for every strength of the ridge by how much it misses (squares) the targets of a fifth of the
+    task's own examples when learned from the rest, which adds up too. Its authors choose the
+    strength by these squares as well, on the newest task alone. They have 10,000 features, whose
+    Gram matrix takes 400 MB a task; 5,000 take a quarter.
     """
 
     seed: int = 0
@@ -216,7 +255,8 @@ class RandomFeatures:
         lifted = self._lift(features)
         targets = np.eye(int(classes.max()) + 1, dtype=np.float32)[classes]
         test = self._fifth(classes)
-        # Of N examples learned from, in their span: (L L' + s I)^-1 for all strengths by one decomposition of N x N.
+        # Of N examples learned from, in their span: (L L' + s I)^-1 for all strengths by one
+        # decomposition of N x N.
         rest = lifted[~test].astype(np.float64)
         values, vectors = np.linalg.eigh(rest @ rest.T)
         seen = (lifted[test].astype(np.float64) @ rest.T) @ vectors
@@ -244,7 +284,9 @@ class RandomFeatures:
         """Return the regression's outputs."""
         ordered = _ordered(tasks)
         misses = np.sum([one["misses"] for one in ordered], axis=0)
-        strength = self._STRENGTHS[len(misses) - 1 - int(misses[::-1].argmin())]  # of equals the strongest
+        strength = self._STRENGTHS[
+            len(misses) - 1 - int(misses[::-1].argmin())
+        ]  # of equals the strongest
         gram = functools.reduce(np.add, [one["gram"] for one in ordered])
         weight = _ridge(gram, np.concatenate([one["sums"] for one in ordered]), strength)
         return _checked(lambda features: self._lift(features) @ weight)
@@ -256,7 +298,9 @@ class RandomFeatures:
         return lifted
 
 
-def _ridge(gram: NDArray[np.generic], sums: NDArray[np.generic], strength: float) -> NDArray[np.float64]:
+def _ridge(
+    gram: NDArray[np.generic], sums: NDArray[np.generic], strength: float
+) -> NDArray[np.float64]:
     """Return (gram + strength I)^-1 sums', float64 [M, C]."""
     regular: NDArray[np.float64] = gram.astype(np.float64)
     regular[np.diag_indices(len(regular))] += strength

@@ -1,4 +1,5 @@
-"""Learn a stream of tasks in several orders and compare ways to find the task: the shipped one, baselines, ceilings.
+"""Learn a stream of tasks in several orders and compare ways to find the task: the shipped one,
+baselines, ceilings.
 
 Everything runs on the arithmetic that ships (int8 trunk and tail) and is scored per sample.
 """
@@ -67,37 +68,54 @@ def compare(
     settings, progress = settings or Settings(), progress or Quiet()
     unheard = sorted(set(models) - set(MODELS))
     if unheard or not models:
-        raise UsageError(f"--models: expected some of {', '.join(MODELS)}, found {repr(unheard[0]) if unheard else 'none'}")
+        raise UsageError(
+            f"--models: expected some of {', '.join(MODELS)}, found {repr(unheard[0]) if unheard else 'none'}"
+        )
     if len(set(models)) < len(models):
         raise UsageError(f"--models: expected each once, found {', '.join(models)}")
     if base.tasks:
-        raise UsageError(f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one")
+        raise UsageError(
+            f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one"
+        )
     if orders < 1:
         raise UsageError(f"--orders: expected >= 1, found {orders}")
     if jobs > 1 and settings.reuse:
-        raise UsageError(f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them")
+        raise UsageError(
+            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them"
+        )
     _check(base, stream, settings)
     names = list(stream)
-    drawn = [[names[one] for one in np.random.default_rng(seed + order).permutation(len(names))] for order in range(orders)]
+    drawn = [
+        [names[one] for one in np.random.default_rng(seed + order).permutation(len(names))]
+        for order in range(orders)
+    ]
     runs: dict[str, list[Measured]] = {}
     forward: list[float] = []
     seconds: list[float] = []
     strange: list[OpenSet] = []
     with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
         for position, order in enumerate(drawn):
-            workspace = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"order-{position}")))
+            workspace = Workspace(
+                Path(shutil.copytree(base.folder, Path(scratch) / f"order-{position}"))
+            )
             one = replace(settings, seed=seed + position)
             label = f"order {position + 1} of {orders}, "
-            tasks = {name: LabelledData(stream[name].train, stream[name].held_out) for name in order}
+            tasks = {
+                name: LabelledData(stream[name].train, stream[name].held_out) for name in order
+            }
             start = time.perf_counter()
             _learn(workspace, tasks, one, jobs, label, progress)
             seconds.append((time.perf_counter() - start) * min(jobs, len(tasks)) / len(tasks))
             learned = LearnedOrder(workspace, stream, order, progress)
             found = learned.measure(models)
             if joint:
-                together = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{position}")))
+                together = Workspace(
+                    Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{position}"))
+                )
                 with progress.track(f"{label}all classes together", 1) as advance:
-                    found.append(learned.joint(together, replace(one, min_steps=one.min_steps * len(order))))
+                    found.append(
+                        learned.joint(together, replace(one, min_steps=one.min_steps * len(order)))
+                    )
                     advance(1)
             if sequential:
                 with progress.track(f"{label}one adapter task after task", 1) as advance:
@@ -111,7 +129,9 @@ def compare(
                     advance(1)
             forward.append(0.0)
             if settings.reuse:
-                alone = Workspace(Path(shutil.copytree(base.folder, Path(scratch) / f"alone-{position}")))
+                alone = Workspace(
+                    Path(shutil.copytree(base.folder, Path(scratch) / f"alone-{position}"))
+                )
                 later = {name: tasks[name] for name in order[1:]}
                 _learn(alone, later, replace(one, reuse=False), jobs, f"{label}alone: ", progress)
                 forward[-1] = learned.forward_transfer(alone)
@@ -120,14 +140,31 @@ def compare(
     tests = sum(len(splits.test) for splits in stream.values())
     classes = {name: len(splits.train.classes) for name, splits in stream.items()}
     duplicates = {name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()}
-    return Study(classes, duplicates, tests, forward, seconds, strange, drawn, replace(settings, seed=seed), runs)
+    return Study(
+        classes,
+        duplicates,
+        tests,
+        forward,
+        seconds,
+        strange,
+        drawn,
+        replace(settings, seed=seed),
+        runs,
+    )
 
 
 def _learn(
-    workspace: Workspace, tasks: Mapping[str, LabelledData], settings: Settings, jobs: int, label: str, progress: Progress
+    workspace: Workspace,
+    tasks: Mapping[str, LabelledData],
+    settings: Settings,
+    jobs: int,
+    label: str,
+    progress: Progress,
 ) -> None:
     """Learn all tasks, or stop with the first error."""
-    failed = learn_many(workspace, tasks, settings=settings, jobs=jobs, title=label, progress=progress)
+    failed = learn_many(
+        workspace, tasks, settings=settings, jobs=jobs, title=label, progress=progress
+    )
     for name, error in failed.items():
         raise type(error)(f"task {name!r}: {error}") from error
 
@@ -135,12 +172,18 @@ def _learn(
 def _check(base: Workspace, stream: Mapping[str, Splits], settings: Settings) -> None:
     """Refuse what would stop the study after hours of learning."""
     least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
-    if settings.reuse and settings.orthogonality == "projection" and settings.pool_limit + settings.rank > least:
+    if (
+        settings.reuse
+        and settings.orthogonality == "projection"
+        and settings.pool_limit + settings.rank > least
+    ):
         raise UsageError(
             f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank}, found {settings.pool_limit}; "
             f"lower it or use --orthogonality penalty"
         )
-    base.check_several({name: splits.train.classes for name, splits in stream.items()}, replace=False)
+    base.check_several(
+        {name: splits.train.classes for name, splits in stream.items()}, replace=False
+    )
     for splits in stream.values():
         for part in (splits.held_out, splits.test):
             check_labels(part, splits.train.classes)

@@ -1,4 +1,5 @@
-"""What a study measured: models and ceilings, one result a model and order, and which model to recommend.
+"""What a study measured: models and ceilings, one result a model and order, and which model to
+recommend.
 
 Letters: T tasks.
 """
@@ -28,20 +29,24 @@ MODELS = {
     "mixture": "task of the likeliest mixture behind the trunk, then its adapter",
     "proteus": "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space wins",
 }
-CEILINGS = {"task given": "the adapter of the true task", "joint": "one adapter trained on all classes together, not continual"}
+CEILINGS = {
+    "task given": "the adapter of the true task",
+    "joint": "one adapter trained on all classes together, not continual",
+}
 FLOORS = {"sequential": "one adapter and one growing head, trained task after task: what forgets"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One model in one order: shares in [0, 1] of all test examples after the last task; `top2`: the right task is the best or the
-    second best.
+    """One model in one order: shares in [0, 1] of all test examples after the last task; `top2`:
+    the right task is the best or the second best.
 
-    `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning, [1, 1] where all was learned at once;
-    `forgetting`, `backward_transfer` and `average_incremental` follow from it. `confusion` [T, T] counts the test examples by true
-    task (rows) and task found, in the order of the names. `passes` are forward passes an input; `task_bytes` what a task adds at
-    most, of which `head_bytes` are its head's and `statistics_bytes` what finds it; `seconds` to make a task's statistics, or, of an
-    adapter for all classes, to train it.
+    `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning, [1,
+    1] where all was learned at once; `forgetting`, `backward_transfer` and `average_incremental`
+    follow from it. `confusion` [T, T] counts the test examples by true task (rows) and task found,
+    in the order of the names. `passes` are forward passes an input; `task_bytes` what a task adds
+    at most, of which `head_bytes` are its head's and `statistics_bytes` what finds it; `seconds` to
+    make a task's statistics, or, of an adapter for all classes, to train it.
     """
 
     model: str
@@ -65,11 +70,13 @@ class Measured:
 class Study:
     """All orders: `runs` by model, and what they were made from.
 
-    `tasks` are classes a task. `forward_transfer` is, by order, by how much the adapters of all tasks but the first are more accurate
-    with the task given than the same ones learned alone, in the mean: exactly 0 without reuse, as nothing else is handed on.
-    `duplicates` are, by task, test texts that are also learned from, but for case and spaces. `learn_seconds` are, by order, those that
-    a task took, the mean, beside as many others as there were jobs; `open_set`, by order, how well what ships tells inputs of no task apart, empty where none were
-    given. `settings` have the seed of the first order.
+    `tasks` are classes a task. `forward_transfer` is, by order, by how much the adapters of all
+    tasks but the first are more accurate with the task given than the same ones learned alone, in
+    the mean: exactly 0 without reuse, as nothing else is handed on. `duplicates` are, by task, test
+    texts that are also learned from, but for case and spaces. `learn_seconds` are, by order, those
+    that a task took, the mean, beside as many others as there were jobs; `open_set`, by order, how
+    well what ships tells inputs of no task apart, empty where none were given. `settings` have the
+    seed of the first order.
     """
 
     tasks: dict[str, int]
@@ -87,25 +94,52 @@ class Study:
         values = [run.accuracy for run in self.runs[model]]
         mean = float(np.mean(values))
         sampling = float(np.sqrt(mean * (1 - mean) / self.test_examples))
-        return max(sampling, float(np.std(values, ddof=1) / len(values) ** 0.5)) if len(values) > 1 else sampling
+        return (
+            max(sampling, float(np.std(values, ddof=1) / len(values) ** 0.5))
+            if len(values) > 1
+            else sampling
+        )
 
 
 def recommended(study: Study) -> str:
-    """Return the simplest model whose mean last accuracy is within one standard error of the best one's."""
-    mean = {model: float(np.mean([run.accuracy for run in runs])) for model, runs in study.runs.items() if model in MODELS}
+    """Return the simplest model whose mean last accuracy is within one standard error of the best
+    one's.
+    """
+    mean = {
+        model: float(np.mean([run.accuracy for run in runs]))
+        for model, runs in study.runs.items()
+        if model in MODELS
+    }
     best = max(mean, key=lambda model: mean[model])
-    return next(model for model in MODELS if model in mean and mean[model] >= mean[best] - study.standard_error(best))
+    return next(
+        model
+        for model in MODELS
+        if model in mean and mean[model] >= mean[best] - study.standard_error(best)
+    )
 
 
 def summary(study: Study) -> dict[str, dict[str, float]]:
-    """Return, by model, the mean over orders of each figure, and under ``<figure>_error`` its standard error over orders, if there are several.
+    """Return, by model, the mean over orders of each figure, and under ``<figure>_error`` its
+    standard error over orders, if there are several.
 
     The last accuracy's is `Study.standard_error`.
     """
-    figures = ("accuracy", "task_mean", "retrieval", "top2", "forgetting", "backward_transfer", "average_incremental", "passes")
+    figures = (
+        "accuracy",
+        "task_mean",
+        "retrieval",
+        "top2",
+        "forgetting",
+        "backward_transfer",
+        "average_incremental",
+        "passes",
+    )
     found: dict[str, dict[str, float]] = {}
     for model, runs in study.runs.items():
-        row = {name: float(max(getattr(run, name) for run in runs)) for name in ("task_bytes", "head_bytes", "statistics_bytes")}
+        row = {
+            name: float(max(getattr(run, name) for run in runs))
+            for name in ("task_bytes", "head_bytes", "statistics_bytes")
+        }
         for figure in figures:
             values = [float(getattr(run, figure)) for run in runs]
             row[figure] = float(np.mean(values))

@@ -1,7 +1,9 @@
-"""Sequential fine-tuning: one adapter and one growing head, trained task after task without old data. It shows forgetting.
+"""Sequential fine-tuning: one adapter and one growing head, trained task after task without old
+data. It shows forgetting.
 
-The adapter has the slots, the rank and the steps of every task's own one; only it goes on from where the task before left it,
-and the head learns a task's classes against all those before. It is no way to ship: every answer changes with every task.
+The adapter has the slots, the rank and the steps of every task's own one; only it goes on from
+where the task before left it, and the head learns a task's classes against all those before. It is
+no way to ship: every answer changes with every task.
 
 Letters: B rows, D width, C classes so far.
 """
@@ -32,7 +34,9 @@ Floats = NDArray[np.float32]
 
 
 def in_sequence(
-    workspace: Workspace, tasks: Iterable[tuple[list[Floats], NDArray[np.int64]]], settings: Settings
+    workspace: Workspace,
+    tasks: Iterable[tuple[list[Floats], NDArray[np.int64]]],
+    settings: Settings,
 ) -> Iterator[Adapter]:
     """Learn task after task and yield adapter and head as they are after each.
 
@@ -41,13 +45,14 @@ def in_sequence(
     workspace
         Whose backbone is adapted; of its tasks nothing is read.
     tasks
-        Of each the hidden states float32 [S, D] of its examples, and their classes int64 in 0..C-1 of the task.
+        Of each the hidden states float32 [S, D] of its examples, and their classes int64 in 0..C-1
+        of the task.
 
     Yields
     ------
     Adapter
-        With a head over the classes so far: those of the first task, then those of the second... The part of a head that reads the
-        trunk is none: it is not trained, and would not forget.
+        With a head over the classes so far: those of the first task, then those of the second...
+        The part of a head that reads the trunk is none: it is not trained, and would not forget.
     """
     device, backbone = device_of(settings.device), workspace.backbone
     slots = backbone.slots
@@ -63,5 +68,8 @@ def in_sequence(
             fit(tail, pairs, head, hidden, classes + known, settings, generator, Quiet())
         known += new
         fed = {name: array.detach().cpu().numpy().copy() for name, array in pairs.slots().items()}
-        trunk = {"trunk.weight": np.zeros((VIEWS * backbone.width, known), np.float32), "trunk.bias": np.zeros(known, np.float32)}
+        trunk = {
+            "trunk.weight": np.zeros((VIEWS * backbone.width, known), np.float32),
+            "trunk.bias": np.zeros(known, np.float32),
+        }
         yield Adapter.from_arrays({**fed, **head.arrays(), **trunk, **no_exit()})

@@ -1,7 +1,8 @@
-"""A stream of tasks for a study: from folders, from one file with a ``task`` column, or by splitting one data set's labels.
+"""A stream of tasks for a study: from folders, from one file with a ``task`` column, or by
+splitting one data set's labels.
 
-Every task gets what a study needs: examples to learn from, held-out ones for certificates and choices, and test ones.
-Learning and scoring are elsewhere.
+Every task gets what a study needs: examples to learn from, held-out ones for certificates and
+choices, and test ones. Learning and scoring are elsewhere.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.errors import DataError, UsageError
-from cfedge.train.data import Examples, LabelledData, check_labels, columns, folded, is_saved, load, load_file, split_held_out
+from cfedge.train.data import (
+    Examples,
+    LabelledData,
+    check_labels,
+    columns,
+    folded,
+    is_saved,
+    load,
+    load_file,
+    split_held_out,
+)
 
 __all__ = ["Splits", "load_stream", "load_tasks"]
 
@@ -39,7 +50,8 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
     path
         See `load_tasks`; or, with `tasks`, labelled examples of any form.
     tasks
-        Split the labels at random into so many tasks of equal size (give or take one label), named ``task-1``...
+        Split the labels at random into so many tasks of equal size (give or take one label), named
+        ``task-1``...
     seed
         Of that split and of what is held out.
 
@@ -51,7 +63,9 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
     rng = np.random.default_rng(seed)
     named = load_tasks(path) if tasks is None else _split(load(path), tasks, rng)
     if len(named) < 2:
-        raise DataError(f"{path}: expected at least 2 tasks, found {len(named)}; give a column task, folders, or --tasks N")
+        raise DataError(
+            f"{path}: expected at least 2 tasks, found {len(named)}; give a column task, folders, or --tasks N"
+        )
     return {name: _complete(data, rng) for name, data in named.items()}
 
 
@@ -61,8 +75,8 @@ def load_tasks(path: Path) -> dict[str, LabelledData]:
     Parameters
     ----------
     path
-        A folder with one folder or file a task; or a file (or a folder with train, validation, test) whose rows have a
-        column ``task``.
+        A folder with one folder or file a task; or a file (or a folder with train, validation,
+        test) whose rows have a column ``task``.
 
     Raises
     ------
@@ -72,15 +86,21 @@ def load_tasks(path: Path) -> dict[str, LabelledData]:
     if not path.exists():
         raise DataError(f"{path}: expected a CSV or JSONL file or a folder, found nothing")
     if is_saved(path):
-        raise UsageError(f"{path}: expected --tasks N with a saved datasets folder, found none; or save one folder a task")
-    elif path.is_dir() and not any((path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")):
+        raise UsageError(
+            f"{path}: expected --tasks N with a saved datasets folder, found none; or save one folder a task"
+        )
+    elif path.is_dir() and not any(
+        (path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")
+    ):
         return _by_name(path)
     return _by_column(path)
 
 
 def _by_name(path: Path) -> dict[str, LabelledData]:
     found: dict[str, Path] = {}
-    for one in sorted(entry for entry in path.iterdir() if entry.is_dir() or entry.suffix in (".csv", ".jsonl")):
+    for one in sorted(
+        entry for entry in path.iterdir() if entry.is_dir() or entry.suffix in (".csv", ".jsonl")
+    ):
         if (other := found.setdefault(one.stem, one)) != one:
             raise DataError(
                 f"{path}: expected one folder or file of task {one.stem!r}, found {other.name} and {one.name}; keep one"
@@ -97,7 +117,10 @@ def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
     train, test, held_out = data.train, data.test, data.held_out
     if test is None and held_out is None:
         different = Counter(
-            label for _, label in {(folded(text), label) for text, label in zip(train.texts, train.labels, strict=True)}
+            label
+            for _, label in {
+                (folded(text), label) for text, label in zip(train.texts, train.labels, strict=True)
+            }
         )
         label, texts = min(sorted(different.items()), key=lambda item: item[1])
         if texts < 3:
@@ -115,12 +138,20 @@ def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
 def _split(data: LabelledData, tasks: int, rng: np.random.Generator) -> dict[str, LabelledData]:
     labels = list(data.train.classes)
     if not 2 <= tasks <= len(labels) // 2:
-        raise UsageError(f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at least), found {tasks}")
+        raise UsageError(
+            f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at least), found {tasks}"
+        )
     groups = np.array_split(rng.permutation(len(labels)), tasks)
-    owner = {labels[index]: f"task-{position}" for position, group in enumerate(groups, start=1) for index in group}
+    owner = {
+        labels[index]: f"task-{position}"
+        for position, group in enumerate(groups, start=1)
+        for index in group
+    }
     for one in _parts(data).values():
         check_labels(one, labels)
-    return _grouped(data, {split: [owner[label] for label in one.labels] for split, one in _parts(data).items()})
+    return _grouped(
+        data, {split: [owner[label] for label in one.labels] for split, one in _parts(data).items()}
+    )
 
 
 def _by_column(path: Path) -> dict[str, LabelledData]:
@@ -133,7 +164,9 @@ def _by_column(path: Path) -> dict[str, LabelledData]:
             raise DataError(
                 f"{file}: expected a column task, found {', '.join(columns(file)) or 'none'}; add it or split by --tasks N"
             )
-    return _grouped(data, {split: list(load_file(file, label="task").labels) for split, file in files.items()})
+    return _grouped(
+        data, {split: list(load_file(file, label="task").labels) for split, file in files.items()}
+    )
 
 
 def _parts(data: LabelledData) -> dict[str, Examples]:
@@ -152,7 +185,10 @@ def _grouped(data: LabelledData, owners: Mapping[str, list[str]]) -> dict[str, L
             )
     found: dict[str, LabelledData] = {}
     for name in names:
-        own = {split: one.take([row for row, owner in enumerate(owners[split]) if owner == name]) for split, one in parts.items()}
+        own = {
+            split: one.take([row for row, owner in enumerate(owners[split]) if owner == name])
+            for split, one in parts.items()
+        }
         for split, one in own.items():
             if not one.texts:
                 raise DataError(

@@ -1,10 +1,12 @@
-"""Bring a store to the state of its channel: trust, catalogue, objects, probe, switch. Every step leaves a store that works.
+"""Bring a store to the state of its channel: trust, catalogue, objects, probe, switch. Every step
+leaves a store that works.
 
-In this order, each on the disk before the next: signed metadata; the log; objects; the generation; the probe; the pointer.
-Whatever fails, the generation that answered goes on.
+In this order, each on the disk before the next: signed metadata; the log; objects; the generation;
+the probe; the pointer. Whatever fails, the generation that answered goes on.
 
-What was damaged on this disk: the pointer, its generation's file, metadata and the index are put right by the next sync; the log
-and objects by the next one that finds something new, or with `Plan.retry` at once. The trusted root is for `Trust.begin`.
+What was damaged on this disk: the pointer, its generation's file, metadata and the index are put
+right by the next sync; the log and objects by the next one that finds something new, or with
+`Plan.retry` at once. The trusted root is for `Trust.begin`.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class Plan:
     dry_run
         Fetch what is signed and say what would come; change no generation.
     retry
-        Check all that is here, and fetch again what is damaged; try again what this machine refused before.
+        Check all that is here, and fetch again what is damaged; try again what this machine refused
+        before.
     """
 
     wanted: tuple[str, ...] = ("*",)
@@ -142,17 +145,21 @@ def sync(
     BundleError
         What is published does not work on this machine; what was installed goes on.
     TaskError
-        No task is wanted. Where what answered was erased, the store is empty then: a task's files go with the task, also where
-        a rollback pinned them.
+        No task is wanted. Where what answered was erased, the store is empty then: a task's files
+        go with the task, also where a rollback pinned them.
     """
     plan = plan or Plan()
     with store.writing():
-        fetcher = Fetcher(source, store.folder / "partial", time.monotonic() + plan.deadline_s, wait=wait)
+        fetcher = Fetcher(
+            source, store.folder / "partial", time.monotonic() + plan.deadline_s, wait=wait
+        )
         feed = Feed(store.folder, store.channel)
         index = feed.follow(fetcher, now(), verify=plan.retry)
         notes = _Notes(store.folder / "log")
         installed = _installed(store)
-        state = hashlib.sha256(canonical_json([hashlib.sha256(index.bytes()).hexdigest(), *plan.wanted])).hexdigest()
+        state = hashlib.sha256(
+            canonical_json([hashlib.sha256(index.bytes()).hexdigest(), *plan.wanted])
+        ).hexdigest()
         report = _Report(store, fetcher, freshness(store.folder / "trust", now(), index.time))
         if installed and not plan.retry and notes.done == f"{state} {installed.manifest}":
             return report.done()
@@ -160,9 +167,13 @@ def sync(
         second, third = index.looks_for(store.device)
         index = replace(index, second_look=second, third_look=third)
         before = store.manifest(installed.generation) if installed else None
-        must_go = before is not None and not seen.erased.isdisjoint(ref.sha256 for ref in before.files().values())
+        must_go = before is not None and not seen.erased.isdisjoint(
+            ref.sha256 for ref in before.files().values()
+        )
         try:
-            manifest = manifest_of(seen, index, lambda name: any(fnmatch.fnmatchcase(name, one) for one in plan.wanted))
+            manifest = manifest_of(
+                seen, index, lambda name: any(fnmatch.fnmatchcase(name, one) for one in plan.wanted)
+            )
         except TaskError:
             if must_go and not plan.dry_run:
                 clear(store)  # nothing is left to run, and what ran may not stay
@@ -196,10 +207,16 @@ def sync(
 
 
 def _installed(store: Store) -> Pointer | None:
-    """The pointer; None where there is none, or where it or its generation is damaged: this sync then puts it right."""
+    """The pointer; None where there is none, or where it or its generation is damaged: this sync
+    then puts it right.
+    """
     try:
         pointer = store.pointer()
-        if pointer is None or digest_of(store.folder / "generations" / f"{pointer.generation}.json") == pointer.manifest:
+        if (
+            pointer is None
+            or digest_of(store.folder / "generations" / f"{pointer.generation}.json")
+            == pointer.manifest
+        ):
             return pointer
     except (BundleError, FileNotFoundError):
         pass
@@ -234,7 +251,9 @@ class _Notes:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads((self._folder / "refused").read_bytes())
             if content["manifest"] == digest:
-                raise IncompatibleError(f"{content['reason']} (refused before; --retry tries again)")
+                raise IncompatibleError(
+                    f"{content['reason']} (refused before; --retry tries again)"
+                )
 
 
 def _missing(store: Store, manifest: Manifest) -> dict[str, FileRef]:
@@ -253,14 +272,21 @@ def _missing(store: Store, manifest: Manifest) -> dict[str, FileRef]:
         except FileNotFoundError:
             whole = False
         except OSError as error:
-            raise StorageError(f"{path} ({role}): expected to read it, found {error.strerror}; check the disk") from error
+            raise StorageError(
+                f"{path} ({role}): expected to read it, found {error.strerror}; check the disk"
+            ) from error
         if not whole:
             missing[role] = ref
     return missing
 
 
 def _fetch(
-    store: Store, fetcher: Fetcher, manifest: Manifest, missing: dict[str, FileRef], plan: Plan, progress: Progress
+    store: Store,
+    fetcher: Fetcher,
+    manifest: Manifest,
+    missing: dict[str, FileRef],
+    plan: Plan,
+    progress: Progress,
 ) -> None:
     try:
         check_room(store, missing.values(), plan.budget_bytes)
@@ -274,7 +300,13 @@ def _fetch(
         with progress.track("fetching", sum(ref.size for ref in missing.values())) as advance:
             for role, ref in missing.items():
                 like = store.objects / before[role].sha256 if role in before else None
-                fetcher.into(store.objects / ref.sha256, role, ref, advance, like if like and like.exists() else None)
+                fetcher.into(
+                    store.objects / ref.sha256,
+                    role,
+                    ref,
+                    advance,
+                    like if like and like.exists() else None,
+                )
     sync_folder(store.objects)
 
 
@@ -291,13 +323,21 @@ class _Report:
     def see(self, before: Manifest | None, after: Manifest, seen: View) -> None:
         old = {task.name: task for task in before.tasks} if before else {}
         new = {task.name: task for task in after.tasks}
-        changed = {name for name in old.keys() & new.keys() if _content(old[name]) != _content(new[name])}
+        changed = {
+            name for name in old.keys() & new.keys() if _content(old[name]) != _content(new[name])
+        }
         self.added = tuple(sorted(new.keys() - old.keys()))
         self.updated = tuple(sorted(changed))
         self._removed = tuple(sorted(old.keys() - new.keys()))
         self._conflicts = tuple(one.text for one in seen.conflicts)
 
-    def done(self, *, missing: dict[str, FileRef] | None = None, changed: bool = False, freed_bytes: int = 0) -> Synced:
+    def done(
+        self,
+        *,
+        missing: dict[str, FileRef] | None = None,
+        changed: bool = False,
+        freed_bytes: int = 0,
+    ) -> Synced:
         pointer: Pointer | None = None
         with contextlib.suppress(BundleError):
             pointer = self._store.pointer()

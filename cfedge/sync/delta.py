@@ -1,8 +1,11 @@
-"""A new file as the byte-wise difference to one that a device has, for backbones that were trained on. Pure.
+"""A new file as the byte-wise difference to one that a device has, for backbones that were trained
+on. Pure.
 
-A delta is xz of (new - old) mod 256 where both are, and of the new bytes beyond. int8 weights that moved a little give almost only
-zeros, a graph that was cut elsewhere gives nothing (docs/decisions/deltas.md), so one is made only where it pays. It is no
-part of what is signed: what comes of it is checked as the file itself would be, and where it is missing or wrong the file is fetched.
+A delta is xz of (new - old) mod 256 where both are, and of the new bytes beyond. int8 weights that
+moved a little give almost only zeros, a graph that was cut elsewhere gives nothing
+(docs/decisions/deltas.md), so one is made only where it pays. It is no part of what is signed: what
+comes of it is checked as the file itself would be, and where it is missing or wrong the file is
+fetched.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ __all__ = ["MIN_BYTES", "apply", "make", "path_of"]
 
 #: Files below this are fetched whole.
 MIN_BYTES = 1 << 20
-#: A delta is made where at least this share of the bytes stays, and kept where it is at most this share of the file.
+#: A delta is made where at least this share of the bytes stays, and kept where it is at most this
+#: share of the file.
 _LEAST_SAME, _MOST_SHARE = 0.4, 0.5
 
 
@@ -37,7 +41,9 @@ def make(old: bytes, new: bytes) -> bytes | None:
 
 
 def apply(old: bytes, delta: bytes, size: int) -> bytes | None:
-    """Return the new file of `size` bytes, None where `delta` gives none; no more than that is ever unpacked."""
+    """Return the new file of `size` bytes, None where `delta` gives none; no more than that is ever
+    unpacked.
+    """
     unpacking = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=256 << 20)
     try:
         unpacked = unpacking.decompress(delta, max_length=size + 1)

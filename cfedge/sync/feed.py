@@ -1,6 +1,8 @@
-"""Follow a channel: its signed index, and the log that the index speaks for, of which only what is new is fetched.
+"""Follow a channel: its signed index, and the log that the index speaks for, of which only what is
+new is fetched.
 
-Kept in ``log/``: ``index.json`` and ``entries``. Both are only ever what was signed, so a damaged one is fetched again.
+Kept in ``log/``: ``index.json`` and ``entries``. Both are only ever what was signed, so a damaged
+one is fetched again.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Feed:
             return None
 
     def entries(self, index: Index, count: int, fetcher: Fetcher) -> list[Entry]:
-        """Return the log's first `count` entries; where the log is damaged, from the repository again.
+        """Return the log's first `count` entries; where the log is damaged, from the repository
+        again.
 
         Raises
         ------
@@ -82,14 +85,21 @@ class Feed:
                 fetcher.turn()
         return self._followed(fetcher, last, now, verify=verify)
 
-    def _followed(self, fetcher: Fetcher, last: Index | None, now: datetime, *, verify: bool) -> Index:
+    def _followed(
+        self, fetcher: Fetcher, last: Index | None, now: datetime, *, verify: bool
+    ) -> Index:
         trust = Trust(self._trust, fetcher)
-        if last is not None and not verify and trust.is_unchanged(self._channel, last.bytes(), max(now, last.time)):
+        if (
+            last is not None
+            and not verify
+            and trust.is_unchanged(self._channel, last.bytes(), max(now, last.time))
+        ):
             return last
         trust.refresh(now, last.time if last else None)
         index, data = trust.index(self._channel, last.bytes() if last else b"")
         if last is None or data != last.bytes():
-            # What a key signed that no longer counts, stolen or not, is nothing to be held against what the new one signs.
+            # What a key signed that no longer counts, stolen or not, is nothing to be held against
+            # what the new one signs.
             log = _extended(self._bytes(), last if trust.vouches else None, index, fetcher)
             self._log.mkdir(exist_ok=True)
             write_file(self._log / "entries", log)
@@ -116,7 +126,9 @@ def _extended(log: bytes, last: Index | None, index: Index, fetcher: Fetcher) ->
     for position, block in enumerate(index.blocks):
         begun = bytes(found[at : at + block.size])
         if len(begun) < block.size:
-            found[at:] = fetcher.bytes_from(FileRef(block.sha256, block.size), f"{what}, block {position}", begun)
+            found[at:] = fetcher.bytes_from(
+                FileRef(block.sha256, block.size), f"{what}, block {position}", begun
+            )
         at += block.size
     whole = bytes(found)
     sound = last is not None and present(log, last) == last.size

@@ -1,4 +1,6 @@
-"""One object into the store, over cuts, restarts and changed mirrors: what came is kept and only the rest is asked for again."""
+"""One object into the store, over cuts, restarts and changed mirrors: what came is kept and only
+the rest is asked for again.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ __all__ = ["Fetcher", "digest_of"]
 
 #: Bytes after which what came is made durable: what a power cut may cost.
 _DURABLE_BYTES = 256 << 10
-#: Attempts in a row that bring nothing, and the first wait between them, doubled each time, and drawn from half to whole.
+#: Attempts in a row that bring nothing, and the first wait between them, doubled each time, and
+#: drawn from half to whole.
 _ATTEMPTS, _WAIT_S = 3, 0.5
 
 
@@ -59,9 +62,11 @@ class Fetcher:
         advance: Callable[[int], None] = lambda size: None,
         like: Path | None = None,
     ) -> None:
-        """Fetch the object `ref` into the file `target`, whole and checked, or not at all. Its folder is the caller's to sync.
+        """Fetch the object `ref` into the file `target`, whole and checked, or not at all. Its
+        folder is the caller's to sync.
 
-        Where the repository has a delta from the object in the file `like`, which is named by its SHA-256, that is fetched instead.
+        Where the repository has a delta from the object in the file `like`, which is named by its
+        SHA-256, that is fetched instead.
 
         Raises
         ------
@@ -92,7 +97,9 @@ class Fetcher:
             ) from error
 
     def bytes_from(self, ref: FileRef, role: str, begun: bytes) -> bytes:
-        """Fetch the rest of the small object `ref`, of which `begun` is the beginning, into memory; for errors see `into`."""
+        """Fetch the rest of the small object `ref`, of which `begun` is the beginning, into memory;
+        for errors see `into`.
+        """
         memory = _Memory(bytearray(begun))
         self._checked(memory, role, ref)
         return bytes(memory.data)
@@ -129,7 +136,9 @@ class Fetcher:
 
     def _in_time(self, what: str) -> None:
         if self.now_s() > self.deadline_s:
-            raise OfflineError(f"{what}: expected it before the deadline, found that this has passed; sync again to resume")
+            raise OfflineError(
+                f"{what}: expected it before the deadline, found that this has passed; sync again to resume"
+            )
 
     def _patched(self, target: Path, ref: FileRef, like: Path) -> bool:
         """Make the object from a delta, if there is one and it gives the object."""
@@ -152,7 +161,8 @@ class Fetcher:
 
     def _checked(self, sink: _Sink, role: str, ref: FileRef) -> None:
         """Complete the sink with the object, or leave it empty."""
-        # What was kept from an earlier time may be at fault, or a mirror: then from nothing, from each of them.
+        # What was kept from an earlier time may be at fault, or a mirror: then from nothing, from
+        # each of them.
         for _ in range(self.places + bool(sink.size)):
             self._complete(sink, role, ref)
             if sink.is_whole(ref):
@@ -178,7 +188,9 @@ class Fetcher:
                         sink.write(piece[: ref.size - sink.size])
                         if sink.size >= ref.size:
                             return
-                failure = OfflineError(f"{role}: expected {ref.size} bytes, found {sink.size}; sync again to resume")
+                failure = OfflineError(
+                    f"{role}: expected {ref.size} bytes, found {sink.size}; sync again to resume"
+                )
                 self.turn()  # it says that this is all
             except Missing as error:
                 raise OfflineError(

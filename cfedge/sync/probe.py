@@ -1,4 +1,6 @@
-"""Try a generation before it answers: open it and answer golden vectors, in a child process under limits."""
+"""Try a generation before it answers: open it and answer golden vectors, in a child process under
+limits.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from cfedge.store import Store
 
 __all__ = ["PROBE_VECTORS", "probe", "probe_here"]
 
-#: Golden vectors that are answered: of new tasks first, then of the others, evenly. Some 4 ms each on a desktop CPU.
+#: Golden vectors that are answered: of new tasks first, then of the others, evenly. Some 4 ms each
+#: on a desktop CPU.
 PROBE_VECTORS = 256
 
 

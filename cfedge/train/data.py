@@ -1,7 +1,9 @@
-"""Labelled texts from a file or folder -> `Examples`. CSV, JSONL, or a Hugging Face ``datasets`` folder.
+"""Labelled texts from a file or folder -> `Examples`. CSV, JSONL, or a Hugging Face ``datasets``
+folder.
 
-A folder holds ``train.csv`` (or ``.jsonl``), and optionally ``validation.*`` (held out) and ``test.*``, or what
-``datasets`` saved with ``save_to_disk``. Splitting off held-out examples is here; what a label means is not.
+A folder holds ``train.csv`` (or ``.jsonl``), and optionally ``validation.*`` (held out) and
+``test.*``, or what ``datasets`` saved with ``save_to_disk``. Splitting off held-out examples is
+here; what a label means is not.
 """
 
 from __future__ import annotations
@@ -52,7 +54,11 @@ class Examples:
 
     def take(self, rows: list[int]) -> Examples:
         """Return the examples at `rows`."""
-        return Examples(tuple(self.texts[row] for row in rows), tuple(self.labels[row] for row in rows), self.source)
+        return Examples(
+            tuple(self.texts[row] for row in rows),
+            tuple(self.labels[row] for row in rows),
+            self.source,
+        )
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,13 @@ def is_saved(path: Path) -> bool:
 
 
 def load_file(path: Path, *, label: str = "label") -> Examples:
-    """Load one CSV or JSONL file with the columns ``text`` and ``label`` (or another column in its place)."""
+    """Load one CSV or JSONL file with the columns ``text`` and ``label`` (or another column in its
+    place).
+    """
     if path.suffix not in _SUFFIXES:
-        raise DataError(f"{path}: expected one of {', '.join(_SUFFIXES)}, found {path.suffix or 'no suffix'!r}")
+        raise DataError(
+            f"{path}: expected one of {', '.join(_SUFFIXES)}, found {path.suffix or 'no suffix'!r}"
+        )
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -111,7 +121,9 @@ def load_file(path: Path, *, label: str = "label") -> Examples:
 
 
 def columns(path: Path) -> list[str]:
-    """Return the columns of a CSV file, or the keys of a JSONL file's first row; of neither, nothing."""
+    """Return the columns of a CSV file, or the keys of a JSONL file's first row; of neither,
+    nothing.
+    """
     content = path.read_text("utf-8-sig", errors="replace") if path.suffix in _SUFFIXES else ""
     if path.suffix == ".csv":
         return next(csv.reader([content.partition("\n")[0]]), [])
@@ -134,7 +146,9 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
     if strangers:
         alike = next((label for label in classes if folded(label) == folded(strangers[0])), None)
         step = "remove it or add examples" if alike is None else f"write it as {alike!r}"
-        raise DataError(f"{examples.source}: expected labels of the training data, found {strangers[0]!r}; {step}")
+        raise DataError(
+            f"{examples.source}: expected labels of the training data, found {strangers[0]!r}; {step}"
+        )
 
 
 def folded(text: str) -> str:
@@ -148,9 +162,11 @@ def repeated(examples: Examples, others: Examples) -> list[int]:
     return [row for row, text in enumerate(others.texts) if folded(text) in known]
 
 
-def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
-    """Split off a held-out part, class by class; texts that are equal but for case and spaces stay on one side. A text of several
-    labels is never held out.
+def split_held_out(
+    examples: Examples, fraction: float, rng: np.random.Generator
+) -> tuple[Examples, Examples]:
+    """Split off a held-out part, class by class; texts that are equal but for case and spaces stay
+    on one side. A text of several labels is never held out.
 
     Parameters
     ----------
@@ -164,7 +180,9 @@ def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator
     """
     labels_of: dict[str, set[str]] = {}
     by_class: dict[str, dict[str, list[int]]] = {}
-    for row, (text, label) in enumerate(zip(map(folded, examples.texts), examples.labels, strict=True)):
+    for row, (text, label) in enumerate(
+        zip(map(folded, examples.texts), examples.labels, strict=True)
+    ):
         labels_of.setdefault(text, set()).add(label)
         by_class.setdefault(label, {}).setdefault(text, []).append(row)
     kept: list[int] = []
@@ -190,9 +208,13 @@ def split_held_out(examples: Examples, fraction: float, rng: np.random.Generator
 
 
 def _split_file(folder: Path, name: str) -> Path | None:
-    found = [folder / f"{name}{suffix}" for suffix in _SUFFIXES if (folder / f"{name}{suffix}").is_file()]
+    found = [
+        folder / f"{name}{suffix}" for suffix in _SUFFIXES if (folder / f"{name}{suffix}").is_file()
+    ]
     if len(found) > 1:
-        raise DataError(f"{folder}: expected one {name} file, found {found[0].name} and {found[1].name}; keep one")
+        raise DataError(
+            f"{folder}: expected one {name} file, found {found[0].name} and {found[1].name}; keep one"
+        )
     return found[0] if found else None
 
 
@@ -209,7 +231,9 @@ def _csv_rows(content: str, path: Path, label: str) -> Iterator[tuple[int, objec
                 )
             yield reader.line_num, row["text"], row[label]
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.reader.line_num}: expected CSV, found {error}") from error
+        raise DataError(
+            f"{path}, line {reader.reader.line_num}: expected CSV, found {error}"
+        ) from error
 
 
 def _json_rows(content: str, path: Path, label: str) -> Iterator[tuple[int, object, object]]:
@@ -219,9 +243,13 @@ def _json_rows(content: str, path: Path, label: str) -> Iterator[tuple[int, obje
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}, line {number}: expected a JSON object, found {error}") from error
+            raise DataError(
+                f"{path}, line {number}: expected a JSON object, found {error}"
+            ) from error
         if not isinstance(row, dict):
-            raise DataError(f"{path}, line {number}: expected a JSON object, found {type(row).__name__}")
+            raise DataError(
+                f"{path}, line {number}: expected a JSON object, found {type(row).__name__}"
+            )
         _check_columns(list(row), f"{path}, line {number}", label)
         yield number, row["text"], row[label]
 
@@ -229,7 +257,9 @@ def _json_rows(content: str, path: Path, label: str) -> Iterator[tuple[int, obje
 def _check_columns(columns: list[str], where: str, label: str = "label") -> None:
     twice = [name for name in ("text", label) if columns.count(name) > 1]
     if twice:
-        raise DataError(f"{where}: expected one column {twice[0]}, found {columns.count(twice[0])}; remove or rename the others")
+        raise DataError(
+            f"{where}: expected one column {twice[0]}, found {columns.count(twice[0])}; remove or rename the others"
+        )
     missing = [name for name in ("text", label) if name not in columns]
     if missing:
         raise DataError(
@@ -243,13 +273,17 @@ def _examples(rows: Iterator[tuple[int, object, object]], source: str) -> Exampl
     for number, text, label in rows:
         for name, value in (("text", text), ("label", label)):
             if not isinstance(value, str) or not value.strip():
-                raise DataError(f"{source}, line {number}: expected a {name}, found {value!r}; fill it in or remove the row")
+                raise DataError(
+                    f"{source}, line {number}: expected a {name}, found {value!r}; fill it in or remove the row"
+                )
             if any("\ud800" <= character <= "\udfff" for character in value):
                 raise DataError(
                     f"{source}, line {number}: expected a {name} in Unicode, found half a surrogate pair in {value!a}; remove it"
                 )
             if "\x00" in value:
-                raise DataError(f"{source}, line {number}: expected a {name} without NUL characters, found one; remove it")
+                raise DataError(
+                    f"{source}, line {number}: expected a {name} without NUL characters, found one; remove it"
+                )
         texts.append(str(text))
         labels.append(str(label).strip())
     if not texts:
@@ -261,11 +295,15 @@ def _load_saved(path: Path) -> LabelledData:
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtraError(f"{path} is a datasets folder: pip install 'cfedge[datasets]' to read it") from error
+        raise MissingExtraError(
+            f"{path} is a datasets folder: pip install 'cfedge[datasets]' to read it"
+        ) from error
     try:
         loaded = datasets.load_from_disk(str(path))
     except Exception as error:  # OSError, ValueError, KeyError, TypeError, pyarrow's own: datasets checks nothing itself
-        raise DataError(f"{path}: expected a saved datasets folder, found {type(error).__name__}; save it again") from error
+        raise DataError(
+            f"{path}: expected a saved datasets folder, found {type(error).__name__}; save it again"
+        ) from error
     splits = dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
     if "train" not in splits:
         raise DataError(f"{path}: expected a split named train, found {', '.join(splits)}")
@@ -287,4 +325,6 @@ def _from_dataset(split: object, source: str) -> Examples:
             return names[value] if isinstance(value, int) and value >= 0 else None
         return None if value is None else str(value)
 
-    return _examples(((row, one["text"], label(one["label"])) for row, one in enumerate(split, start=1)), source)
+    return _examples(
+        ((row, one["text"], label(one["label"])) for row, one in enumerate(split, start=1)), source
+    )

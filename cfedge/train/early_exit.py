@@ -1,7 +1,9 @@
-"""From which margin on does the trunk's part of a head decide alone? From the task's own held-out examples, when it is learned.
+"""From which margin on does the trunk's part of a head decide alone? From the task's own held-out
+examples, when it is learned.
 
-A label that the trunk's part gives by a wide margin is the label that the whole head gives: then the tail need not be run
-(docs/decisions/early-exit.md). What is chosen here is the task's own and never chosen anew, so that other tasks do not move its answers.
+A label that the trunk's part gives by a wide margin is the label that the whole head gives: then
+the tail need not be run (docs/decisions/early-exit.md). What is chosen here is the task's own and
+never chosen anew, so that other tasks do not move its answers.
 
 Letters: N held-out examples, C classes.
 """
@@ -17,17 +19,19 @@ __all__ = ["EXIT_LEAST", "EXIT_SHARE", "choose_exit", "no_exit"]
 
 Floats = NDArray[np.float32]
 
-#: Of the held-out examples, those with the widest margins that may end early; the rest is where both parts of a head are needed.
+#: Of the held-out examples, those with the widest margins that may end early; the rest is where
+#: both parts of a head are needed.
 EXIT_SHARE = 0.85
 #: Held-out examples below which the tail is always run: they could not show that it never mattered.
 EXIT_LEAST = 20
 
 
 def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> dict[str, Floats]:
-    """Return ``exit.margin`` and ``exit.best``, float32 [1] each (`cfedge.runtime.adapter.Adapter`).
+    """Return ``exit.margin`` and ``exit.best``, float32 [1] each
+    (`cfedge.runtime.adapter.Adapter`).
 
-    The margin is the one that `share` of the examples reach, or more: no example that reaches it may get another label from the
-    whole head.
+    The margin is the one that `share` of the examples reach, or more: no example that reaches it
+    may get another label from the whole head.
 
     Parameters
     ----------
@@ -46,9 +50,17 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
         return no_exit()
     margin = np.float32(np.quantile(margins, 1 - share))
     if len(turned):  # half way: quantised weights move a margin a little
-        margin = max(margin, np.float32((turned.max() + wider.min()) / 2), np.nextafter(np.float32(turned.max()), NEVER))
+        margin = max(
+            margin,
+            np.float32((turned.max() + wider.min()) / 2),
+            np.nextafter(np.float32(turned.max()), NEVER),
+        )
     sure = margins >= margin
-    return _exit(margin, max(np.float32(0), np.median(adapted.max(axis=1)[sure]))) if sure.any() else no_exit()
+    return (
+        _exit(margin, max(np.float32(0), np.median(adapted.max(axis=1)[sure])))
+        if sure.any()
+        else no_exit()
+    )
 
 
 def no_exit() -> dict[str, Floats]:
@@ -57,4 +69,7 @@ def no_exit() -> dict[str, Floats]:
 
 
 def _exit(margin: np.floating, best: np.floating) -> dict[str, Floats]:
-    return {"exit.margin": np.array([margin], np.float32), "exit.best": np.array([best], np.float32)}
+    return {
+        "exit.margin": np.array([margin], np.float32),
+        "exit.best": np.array([best], np.float32),
+    }

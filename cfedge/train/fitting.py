@@ -1,7 +1,9 @@
-"""The training loop: slots and head of the tail by cross entropy, on the CPU or on a GPU, in float32 or in bfloat16.
+"""The training loop: slots and head of the tail by cross entropy, on the CPU or on a GPU, in
+float32 or in bfloat16.
 
-What is random is drawn on the CPU whatever the device: the same seed gives the same initial values, batches and left-out
-tokens everywhere. Where hidden states come from, and what becomes of the result, is for the callers.
+What is random is drawn on the CPU whatever the device: the same seed gives the same initial values,
+batches and left-out tokens everywhere. Where hidden states come from, and what becomes of the
+result, is for the callers.
 
 Letters: N examples, S sequence, D width, C classes.
 """
@@ -29,19 +31,24 @@ __all__ = ["Head", "device_of", "fit", "pinned"]
 
 Floats = NDArray[np.float32]
 
-#: The tail's features have length 1: the head's weight is learned as a multiple of this, a temperature for the softmax.
+#: The tail's features have length 1: the head's weight is learned as a multiple of this, a
+#: temperature for the softmax.
 _HEAD_SCALE = 8.0
 
 
 @dataclass
 class Head:
-    """Linear classifier over the tail's features: `weight` [D, C], in units of the head's scale, and `bias` [C]."""
+    """Linear classifier over the tail's features: `weight` [D, C], in units of the head's scale,
+    and `bias` [C].
+    """
 
     weight: Parameter
     bias: Parameter
 
     @classmethod
-    def drawn(cls, width: int, classes: int, generator: torch.Generator, device: torch.device) -> Head:
+    def drawn(
+        cls, width: int, classes: int, generator: torch.Generator, device: torch.device
+    ) -> Head:
         """Return a new one."""
         weight = torch.randn(width, classes, generator=generator) * 0.02
         return cls(Parameter(weight.to(device)), Parameter(torch.zeros(classes, device=device)))
@@ -92,7 +99,9 @@ def fit(
     batches = -(-len(hidden) // settings.batch)
     epochs = max(settings.epochs, -(-settings.min_steps // batches))
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=epochs * batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=epochs * batches
+    )
     labels = torch.from_numpy(targets).to(tail.device)
     half = torch.autocast(tail.device.type, torch.bfloat16, enabled=settings.precision == "bf16")
     with progress.track("adapter", epochs * batches) as advance:
@@ -116,7 +125,9 @@ def fit(
 
 
 def _not_finite(what: str, settings: Settings) -> DataError:
-    return DataError(f"training: expected a finite {what}; lower --learning-rate (now {settings.learning_rate})")
+    return DataError(
+        f"training: expected a finite {what}; lower --learning-rate (now {settings.learning_rate})"
+    )
 
 
 def device_of(name: str) -> torch.device:
@@ -128,7 +139,9 @@ def device_of(name: str) -> torch.device:
         It cannot be used here.
     """
     if name.startswith("cuda"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses deterministic kernels
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+        )  # or cuBLAS refuses deterministic kernels
     try:
         device = torch.device(name)
         if device.type not in ("cpu", "cuda"):
@@ -155,7 +168,9 @@ def pinned(threads: int | None) -> Iterator[None]:
 
 
 def _batches(lengths: list[int], size: int, generator: torch.Generator) -> list[list[int]]:
-    """One epoch's batches of positions, in random order: alike in length within every eight batches, to spare padding."""
+    """One epoch's batches of positions, in random order: alike in length within every eight
+    batches, to spare padding.
+    """
     batches: list[list[int]] = []
     for some in torch.split(torch.randperm(len(lengths), generator=generator), 8 * size):
         by_length = sorted(some.tolist(), key=lambda row: lengths[row])

@@ -1,9 +1,11 @@
 """Learn a head without training, on the frozen encoder's features: NumPy and ONNX Runtime alone.
 
-It is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the task. On the trunk's features it is
-a part of every head; the other part reads the tail. Of a head that is learned so alone that part is the closed form too, on the
-frozen tail's features, and its temperature is chosen on the held-out examples; its adapter is none (zeros of rank 1). That takes a
-second, and a machine without torch can do it; with an adapter a task is mostly more accurate (docs/decisions/few-shot.md).
+It is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the
+task. On the trunk's features it is a part of every head; the other part reads the tail. Of a head
+that is learned so alone that part is the closed form too, on the frozen tail's features, and its
+temperature is chosen on the held-out examples; its adapter is none (zeros of rank 1). That takes a
+second, and a machine without torch can do it; with an adapter a task is mostly more accurate
+(docs/decisions/few-shot.md).
 
 Letters: N examples, D width, V views, C classes.
 """
@@ -27,24 +29,30 @@ __all__ = ["FEW", "closed_form", "few_examples", "learn_head", "trunk_share"]
 
 Floats = NDArray[np.float32]
 
-#: Examples a class (median) to learn from, below which a closed-form head is the default (docs/decisions/few-shot.md).
+#: Examples a class (median) to learn from, below which a closed-form head is the default
+#: (docs/decisions/few-shot.md).
 FEW = 3
 _TEMPERATURES = 2.0 ** np.arange(-12, 2)
-#: What of the closed form's scores behind the trunk, in nats by its own model, is added to an adapter's, and to the closed form's
-#: behind the tail: at least, for each example of a class, and at most. The fewer they are the surer it is of itself, and the less it
-#: knows (docs/decisions/few-shot.md).
+#: What of the closed form's scores behind the trunk, in nats by its own model, is added to an
+#: adapter's, and to the closed form's behind the tail: at least, for each example of a class, and
+#: at most. The fewer they are the surer it is of itself, and the less it knows
+#: (docs/decisions/few-shot.md).
 _WITH_ADAPTER = 0.0, 1 / 1000, 0.05
 _WITH_TAIL = 0.2, 1 / 50, 2.0
 
 
 def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
-    """Return what of the closed form's scores behind the trunk goes into a head of a task with so many examples and classes."""
+    """Return what of the closed form's scores behind the trunk goes into a head of a task with so
+    many examples and classes.
+    """
     least, each, most = _WITH_ADAPTER if adapter else _WITH_TAIL
     return np.float32(min(most, max(least, each * examples / classes)))
 
 
 def few_examples(examples: Examples, held_out: float | None) -> bool:
-    """Whether the median class has fewer than `FEW` examples to learn from, with that share of them held out (None: nothing more)."""
+    """Whether the median class has fewer than `FEW` examples to learn from, with that share of them
+    held out (None: nothing more).
+    """
     each = float(np.median(list(Counter(examples.labels).values())))
     return each - (max(1.0, round(held_out * each)) if held_out else 0.0) < FEW
 
@@ -63,7 +71,9 @@ def learn_head(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> LearnedTask:
-    """Learn a task and add it to the workspace; parameters and errors as of `cfedge.train.learner.learn`."""
+    """Learn a task and add it to the workspace; parameters and errors as of
+    `cfedge.train.learner.learn`.
+    """
     workspace.check_new(name, examples.classes, replace=replace)
     lesson = prepare_lesson(
         workspace, name, examples, held_out, share=share, seed=seed, threads=threads, progress=progress or Quiet()
@@ -99,7 +109,9 @@ def learn_head(
 
 
 def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Return the discriminants' weight float32 [V D, C] and bias [C] for features float32 [N, V D] of classes int64 [N]."""
+    """Return the discriminants' weight float32 [V D, C] and bias [C] for features float32 [N, V D]
+    of classes int64 [N].
+    """
     return Lookup({"": whole(features, classes)}, min_spread=0.0).linear()
 
 
@@ -108,5 +120,11 @@ def _temperature(scores: Floats, classes: NDArray[np.int64]) -> np.float32:
     losses = []
     for factor in _TEMPERATURES:
         scaled = scores.astype(np.float64) * factor
-        losses.append(float(np.mean(np.logaddexp.reduce(scaled, axis=1) - scaled[np.arange(len(classes)), classes])))
+        losses.append(
+            float(
+                np.mean(
+                    np.logaddexp.reduce(scaled, axis=1) - scaled[np.arange(len(classes)), classes]
+                )
+            )
+        )
     return np.float32(_TEMPERATURES[int(np.argmin(losses))])

@@ -1,7 +1,9 @@
-"""Learn several tasks at once, each in a process of its own; only this one writes to the workspace, a whole task at a time.
+"""Learn several tasks at once, each in a process of its own; only this one writes to the workspace,
+a whole task at a time.
 
-With the same `Settings.threads` a task has the same bytes as learned alone: it reads nothing of the others. What fails, fails
-alone, by name. Stopping this process stops the others, and what was stored stays.
+With the same `Settings.threads` a task has the same bytes as learned alone: it reads nothing of the
+others. What fails, fails alone, by name. Stopping this process stops the others, and what was
+stored stays.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ def learn_many(
     Parameters
     ----------
     tasks
-        By name; of each the examples, and held-out ones or None, as for `cfedge.train.learner.learn`.
+        By name; of each the examples, and held-out ones or None, as for
+        `cfedge.train.learner.learn`.
     settings
         Where `threads` is None and there are several jobs, they share the cores.
 
@@ -57,13 +60,18 @@ def learn_many(
     Raises
     ------
     UsageError, TaskError
-        Before anything is learned: several jobs with `Settings.reuse`; a name or label that is taken, or given twice.
+        Before anything is learned: several jobs with `Settings.reuse`; a name or label that is
+        taken, or given twice.
     """
     if jobs < 1:
         raise UsageError(f"--jobs: expected >= 1, found {jobs}")
     if jobs > 1 and settings.reuse:
-        raise UsageError(f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them")
-    workspace.check_several({name: data.train.classes for name, data in tasks.items()}, replace=replace)
+        raise UsageError(
+            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them"
+        )
+    workspace.check_several(
+        {name: data.train.classes for name, data in tasks.items()}, replace=replace
+    )
     progress = progress or Quiet()
     if jobs > 1 and len(tasks) > 1:
         if settings.threads is None:
@@ -76,14 +84,21 @@ def learn_many(
 
 
 def _one_by_one(
-    workspace: Workspace, tasks: Mapping[str, LabelledData], settings: Settings, replace: bool, title: str, progress: Progress
+    workspace: Workspace,
+    tasks: Mapping[str, LabelledData],
+    settings: Settings,
+    replace: bool,
+    title: str,
+    progress: Progress,
 ) -> dict[str, CfedgeError]:
     failed: dict[str, CfedgeError] = {}
     with progress.track(f"{title}{len(tasks)} tasks", _PARTS * len(tasks)) as advance:
         for name, data in tasks.items():
             parts = _Parts(advance)
             try:
-                task = train(workspace, name, data.train, data.held_out, settings=settings, progress=parts)
+                task = train(
+                    workspace, name, data.train, data.held_out, settings=settings, progress=parts
+                )
                 workspace.put(task, replace=replace)
             except CfedgeError as error:
                 failed[name] = error
@@ -100,15 +115,21 @@ def _at_once(
     title: str,
     progress: Progress,
 ) -> dict[str, CfedgeError]:
-    context = multiprocessing.get_context("spawn")  # a fork would share the threads of torch and ONNX Runtime
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a fork would share the threads of torch and ONNX Runtime
     waiting = list(tasks)
     running: dict[Connection, _Job] = {}
     failed: dict[str, CfedgeError] = {}
     try:
-        with progress.track(f"{title}{len(tasks)} tasks, {jobs} at once", _PARTS * len(tasks)) as advance:
+        with progress.track(
+            f"{title}{len(tasks)} tasks, {jobs} at once", _PARTS * len(tasks)
+        ) as advance:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    job = _Job.begun(context, workspace.folder, waiting[0], tasks[waiting.pop(0)], settings)
+                    job = _Job.begun(
+                        context, workspace.folder, waiting[0], tasks[waiting.pop(0)], settings
+                    )
                     running[job.connection] = job
                 for connection in wait(list(running)):
                     assert isinstance(connection, Connection)
@@ -143,10 +164,15 @@ class _Job:
     left: int = _PARTS
 
     @classmethod
-    def begun(cls, context: SpawnContext, folder: Path, name: str, data: LabelledData, settings: Settings) -> _Job:
+    def begun(
+        cls, context: SpawnContext, folder: Path, name: str, data: LabelledData, settings: Settings
+    ) -> _Job:
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
-            target=_work, args=(theirs, folder, name, data.train, data.held_out, settings), name=name, daemon=True
+            target=_work,
+            args=(theirs, folder, name, data.train, data.held_out, settings),
+            name=name,
+            daemon=True,
         )
         process.start()
         theirs.close()
@@ -172,12 +198,28 @@ class _Job:
 
 
 def _work(
-    connection: Connection, folder: Path, name: str, examples: Examples, held_out: Examples | None, settings: Settings
+    connection: Connection,
+    folder: Path,
+    name: str,
+    examples: Examples,
+    held_out: Examples | None,
+    settings: Settings,
 ) -> None:
     """Learn a task in a process of its own and send it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; whoever began this process ends it
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; whoever began this process ends it
     try:
-        connection.send(train(Workspace(folder), name, examples, held_out, settings=settings, progress=_Parts(connection.send)))
+        connection.send(
+            train(
+                Workspace(folder),
+                name,
+                examples,
+                held_out,
+                settings=settings,
+                progress=_Parts(connection.send),
+            )
+        )
     except CfedgeError as error:
         connection.send(error)
 

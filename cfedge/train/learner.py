@@ -1,9 +1,10 @@
-"""Learn one task: the frozen encoder's features once, adapter and head on the tail, a head in closed form on the trunk, then
-signature and held-out evidence.
+"""Learn one task: the frozen encoder's features once, adapter and head on the tail, a head in
+closed form on the trunk, then signature and held-out evidence.
 
-"Quantise first, then adapt": hidden states come from the shipped int8 trunk, and the tail that is trained holds the
-de-quantised int8 weights, so the adapter also learns away the quantisation error. Nothing of another task is read but
-its list of labels and, where `Settings.reuse` is on, its adapter. The same seed, data, thread count and machine give the same bytes.
+"Quantise first, then adapt": hidden states come from the shipped int8 trunk, and the tail that is
+trained holds the de-quantised int8 weights, so the adapter also learns away the quantisation error.
+Nothing of another task is read but its list of labels and, where `Settings.reuse` is on, its
+adapter. The same seed, data, thread count and machine give the same bytes.
 
 Letters: N examples, S sequence, D width.
 """
@@ -78,24 +79,45 @@ def learn(
         Before anything is computed; the workspace is unchanged.
     """
     workspace.check_new(name, examples.classes, replace=replace)
-    task = train(workspace, name, examples, held_out, settings=settings or Settings(), progress=progress or Quiet())
+    task = train(
+        workspace,
+        name,
+        examples,
+        held_out,
+        settings=settings or Settings(),
+        progress=progress or Quiet(),
+    )
     store(workspace, task, replace=replace)
     return task
 
 
 def train(
-    workspace: Workspace, name: str, examples: Examples, held_out: Examples | None, *, settings: Settings, progress: Progress
+    workspace: Workspace,
+    name: str,
+    examples: Examples,
+    held_out: Examples | None,
+    *,
+    settings: Settings,
+    progress: Progress,
 ) -> LearnedTask:
-    """Learn a task as `learn` does and return it; the workspace is read, and features are kept in its cache."""
+    """Learn a task as `learn` does and return it; the workspace is read, and features are kept in
+    its cache.
+    """
     device_of(settings.device)
     with pinned(settings.threads):
         lesson = prepare_lesson(
             workspace, name, examples, held_out, share=settings.held_out, seed=settings.seed, threads=torch.get_num_threads(),
             progress=progress,
         )  # fmt: skip
-        earlier = {other: workspace.adapter(other) for other in workspace.tasks if other != name} if settings.reuse else {}
+        earlier = (
+            {other: workspace.adapter(other) for other in workspace.tasks if other != name}
+            if settings.reuse
+            else {}
+        )
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
-        adapter, transfer, kept = _train(workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress)
+        adapter, transfer, kept = _train(
+            workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress
+        )
     weight, bias = closed_form(lesson.features.trunk, lesson.targets)
     share = trunk_share(len(lesson.targets), len(lesson.classes), adapter=True)
     adapter |= {"trunk.weight": share * weight, "trunk.bias": share * bias}
@@ -120,7 +142,9 @@ def _train(
     settings: Settings,
     progress: Progress,
 ) -> tuple[dict[str, Floats], dict[str, float], float]:
-    """Train slots and head; return them by name, float32, what came from whom, and the energy kept in folding."""
+    """Train slots and head; return them by name, float32, what came from whom, and the energy kept
+    in folding.
+    """
     device = device_of(settings.device)
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")), device)
     generator = torch.Generator().manual_seed(settings.seed)

@@ -1,4 +1,5 @@
-"""What learning a task begins and ends with, whichever way it is learned: checked examples, features, evidence; the record.
+"""What learning a task begins and ends with, whichever way it is learned: checked examples,
+features, evidence; the record.
 
 NumPy and ONNX Runtime alone: a task can be added where there is no torch (`cfedge.train.head`).
 
@@ -95,7 +96,12 @@ class Lesson:
         adapted = self.encoder.adapted_scores(self.held_out_hidden, whole)
         ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted, exit_share)
         held_out = dataclasses.replace(self.evidence, best=adapted.max(axis=1))
-        return LearnedTask(record, {**adapter, **ends}, learn_looks(self.features, self.targets, clusters), held_out)
+        return LearnedTask(
+            record,
+            {**adapter, **ends},
+            learn_looks(self.features, self.targets, clusters),
+            held_out,
+        )
 
 
 def store(workspace: Workspace, task: LearnedTask, *, replace: bool) -> None:
@@ -105,7 +111,9 @@ def store(workspace: Workspace, task: LearnedTask, *, replace: bool) -> None:
 
 
 def empty_cache(workspace: Workspace) -> None:
-    """Delete the features that runs kept: what cannot be deleted now is deleted after the next task."""
+    """Delete the features that runs kept: what cannot be deleted now is deleted after the next
+    task.
+    """
     with contextlib.suppress(OSError):
         for path in workspace.cache.iterdir():
             path.unlink()
@@ -138,9 +146,24 @@ def prepare_lesson(
     encoder = FrozenEncoder(workspace, threads)
     hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
     held_out_hidden, held_out_features = encoder(held_out.texts)
-    evidence = HeldOut(held_out.texts, _targets(held_out, classes), held_out_features, np.zeros(len(held_out), np.float32))
+    evidence = HeldOut(
+        held_out.texts,
+        _targets(held_out, classes),
+        held_out_features,
+        np.zeros(len(held_out), np.float32),
+    )
     count = len(repeated(examples, held_out))
-    return Lesson(name, classes, _targets(examples, classes), hidden, features, evidence, encoder, held_out_hidden, count)
+    return Lesson(
+        name,
+        classes,
+        _targets(examples, classes),
+        hidden,
+        features,
+        evidence,
+        encoder,
+        held_out_hidden,
+        count,
+    )
 
 
 def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
@@ -154,7 +177,10 @@ class FrozenEncoder:
     def __init__(self, workspace: Workspace, threads: int) -> None:
         self.digest = workspace.backbone.digest
         self._trunk = Trunk(
-            workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tokenizer.json"), workspace.backbone, threads=threads
+            workspace.backbone_file("trunk.onnx"),
+            workspace.backbone_file("tokenizer.json"),
+            workspace.backbone,
+            threads=threads,
         )
         self._tail = Tail(workspace.backbone_file("tail.onnx"), workspace.backbone, threads=threads)
         self._frozen = no_adapter(workspace.backbone)
@@ -163,10 +189,14 @@ class FrozenEncoder:
         """Return the hidden states [S, D] of each text and the features behind trunk and tail."""
         encoded = self._trunk(texts)
         behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
-        return [states[0] for states in encoded.hidden], Pair(np.stack(encoded.features), np.stack(behind))
+        return [states[0] for states in encoded.hidden], Pair(
+            np.stack(encoded.features), np.stack(behind)
+        )
 
     def adapted_scores(self, hidden: Sequence[Floats], adapter: Adapter) -> Floats:
-        """Return the scores of the head's adapted part for each of the hidden states [S, D]: float32 [N, C]."""
+        """Return the scores of the head's adapted part for each of the hidden states [S, D]:
+        float32 [N, C].
+        """
         adapted = self._tail([states[None] for states in hidden], [adapter.slots] * len(hidden))
         return np.stack([adapter.adapted(row) for row in adapted])
 
@@ -174,13 +204,18 @@ class FrozenEncoder:
 def _cached_features(
     encoder: FrozenEncoder, cache: Path, texts: tuple[str, ...], progress: Progress
 ) -> tuple[list[Floats], Pair]:
-    """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted run left them."""
+    """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted
+    run left them.
+    """
     key = hashlib.sha256(canonical_json([encoder.digest, texts])).hexdigest()
     path = cache / f"{key}.safetensors"
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):
             arrays = load_arrays(path.read_bytes(), str(path))
-            kept = {name: arrays[name].astype(np.float32, copy=False) for name in ("hidden", "trunk", "tail")}
+            kept = {
+                name: arrays[name].astype(np.float32, copy=False)
+                for name in ("hidden", "trunk", "tail")
+            }
             bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
             return np.split(kept["hidden"], bounds), Pair(kept["trunk"], kept["tail"])
     hidden: list[Floats] = []
@@ -194,5 +229,8 @@ def _cached_features(
             advance(len(states))
     features = Pair(*(np.concatenate(one) for one in zip(*parts, strict=True)))
     lengths = np.array([len(states) for states in hidden], np.int64)
-    write_file(path, dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}))
+    write_file(
+        path,
+        dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}),
+    )
     return hidden, features

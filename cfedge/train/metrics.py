@@ -1,7 +1,8 @@
 """What continual learning is judged by, per sample, always.
 
-With a[j, i] the accuracy on task i after learning task j (0-based, T tasks): last accuracy mean_i a[T-1, i], forgetting
-mean_{i < T-1} (max_j a[j, i] - a[T-1, i]), backward transfer mean_{i < T-1} (a[T-1, i] - a[i, i]). Identity with per-task heads: R + known - 1 <= accuracy <= min(R, known).
+With a[j, i] the accuracy on task i after learning task j (0-based, T tasks): last accuracy mean_i
+a[T-1, i], forgetting mean_{i < T-1} (max_j a[j, i] - a[T-1, i]), backward transfer mean_{i < T-1}
+(a[T-1, i] - a[i, i]). Identity with per-task heads: R + known - 1 <= accuracy <= min(R, known).
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ __all__ = [
 class TaskScores:
     """Shares in [0, 1] on one task's test examples.
 
-    `accuracy`: task and label right; `retrieval`: task right; `known`: label right with the task given;
-    `called_unknown`: answered with `unknown`.
+    `accuracy`: task and label right; `retrieval`: task right; `known`: label right with the task
+    given; `called_unknown`: answered with `unknown`.
     """
 
     task: str
@@ -54,8 +55,9 @@ class TaskScores:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Unknown detection: area under the ROC curve of `novelty`, false-positive rate at 95 % detection, and the shares called
-    unknown at the thresholds that ship (`detected` of the unknown inputs, `false_rejects` of the known ones).
+    """Unknown detection: area under the ROC curve of `novelty`, false-positive rate at 95 %
+    detection, and the shares called unknown at the thresholds that ship (`detected` of the unknown
+    inputs, `false_rejects` of the known ones).
     """
 
     auroc: float
@@ -66,7 +68,8 @@ class Unknown:
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """Share of wrong answers among the most confident ones: `risk` [N] at `coverage` [N] = 1/N, 2/N ... 1; `area` is its mean.
+    """Share of wrong answers among the most confident ones: `risk` [N] at `coverage` [N] = 1/N, 2/N
+    ... 1; `area` is its mean.
 
     Answers of equal confidence share their mean risk: none of them can be kept without the others.
     """
@@ -78,7 +81,9 @@ class RiskCoverage:
 
 @dataclass(frozen=True)
 class OpenSet:
-    """How well inputs of no task are told apart, and what leaving the most distant answers out would save."""
+    """How well inputs of no task are told apart, and what leaving the most distant answers out
+    would save.
+    """
 
     detection: Unknown
     risk_coverage: RiskCoverage
@@ -86,11 +91,13 @@ class OpenSet:
 
 @dataclass(frozen=True)
 class Scores:
-    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean over tasks; `top2` is the
-    share whose task is the best or the second best; `confusion` [T, T + 1] counts inputs by true task (rows, as in `tasks`) and task
-    found, the last column for tasks that no examples were given of; `second_looks` is the share of answers that took two looks or three, `third_looks` of those that took three and one more run of
-    the frozen tail, `early_exits` of those that took no run of the adapted one; `unknown` is None where no inputs of no task
-    were given.
+    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean
+    over tasks; `top2` is the share whose task is the best or the second best; `confusion` [T, T +
+    1] counts inputs by true task (rows, as in `tasks`) and task found, the last column for tasks
+    that no examples were given of; `second_looks` is the share of answers that took two looks or
+    three, `third_looks` of those that took three and one more run of the frozen tail, `early_exits`
+    of those that took no run of the adapted one; `unknown` is None where no inputs of no task were
+    given.
     """
 
     tasks: list[TaskScores]
@@ -107,7 +114,9 @@ class Scores:
 
 
 def evaluate(engine: Engine, data: Mapping[str, Examples], strangers: Sequence[str] = ()) -> Scores:
-    """Answer every test example with the task unknown, and again with the task given; and texts of no task, if any."""
+    """Answer every test example with the task unknown, and again with the task given; and texts of
+    no task, if any.
+    """
     return score(
         {name: examples.labels for name, examples in data.items()},
         {name: engine.predict(examples.texts) for name, examples in data.items()},
@@ -122,7 +131,8 @@ def score(
     known: Mapping[str, Sequence[Prediction]],
     strangers: Sequence[Prediction] = (),
 ) -> Scores:
-    """Score answers given by task name: true labels, free answers, and answers with the task given; and answers to strangers.
+    """Score answers given by task name: true labels, free answers, and answers with the task given;
+    and answers to strangers.
 
     Raises
     ------
@@ -131,7 +141,9 @@ def score(
     """
     if not labels or not all(labels.values()):
         empty = next((repr(name) for name, truth in labels.items() if not truth), "any task")
-        raise UsageError(f"score: expected test examples of {empty}, found none; give some or leave the task out")
+        raise UsageError(
+            f"score: expected test examples of {empty}, found none; give some or leave the task out"
+        )
     rows: list[TaskScores] = []
     for name, truth in labels.items():
         free, given = answers[name], known[name]
@@ -139,7 +151,10 @@ def score(
             TaskScores(
                 task=name,
                 examples=len(truth),
-                accuracy=_share(one.task == name and one.label == label for one, label in zip(free, truth, strict=True)),
+                accuracy=_share(
+                    one.task == name and one.label == label
+                    for one, label in zip(free, truth, strict=True)
+                ),
                 retrieval=_share(one.task == name for one in free),
                 known=_share(one.label == label for one, label in zip(given, truth, strict=True)),
                 called_unknown=_share(one.unknown for one in free),
@@ -147,7 +162,8 @@ def score(
         )
     weights = np.array([row.examples for row in rows], np.float64)
     pooled = {
-        key: float(np.average([getattr(row, key) for row in rows], weights=weights)) for key in ("accuracy", "retrieval", "known")
+        key: float(np.average([getattr(row, key) for row in rows], weights=weights))
+        for key in ("accuracy", "retrieval", "known")
     }
     looks = np.array([one.looks for name in labels for one in answers[name]])
     shares = {"second_looks": float((looks >= 2).mean()), "third_looks": float((looks == 3).mean())}
@@ -155,7 +171,9 @@ def score(
     unknown = open_set(labels, answers, strangers) if strangers else None
     position = {name: index for index, name in enumerate(labels)}
     own = np.repeat(np.arange(len(rows)), [row.examples for row in rows])
-    found = np.array([position.get(one.task, len(rows)) for name in labels for one in answers[name]], np.int64)
+    found = np.array(
+        [position.get(one.task, len(rows)) for name in labels for one in answers[name]], np.int64
+    )
     counts = confusion(own, found, len(rows) + 1)[: len(rows)].tolist()
     top2 = _share(name in (one.task, one.runner_up) for name in labels for one in answers[name])
     return Scores(
@@ -170,7 +188,9 @@ def score(
 
 
 def forgetting(matrix: NDArray[np.float64]) -> float:
-    """Return mean_{i < T-1} (max_j a[j, i] - a[T-1, i]) of a lower-triangular matrix [T, T]; 0 for one task."""
+    """Return mean_{i < T-1} (max_j a[j, i] - a[T-1, i]) of a lower-triangular matrix [T, T]; 0 for
+    one task.
+    """
     if len(matrix) < 2:
         return 0.0
     past = [float(matrix[task:, task].max() - matrix[-1, task]) for task in range(len(matrix) - 1)]
@@ -178,30 +198,42 @@ def forgetting(matrix: NDArray[np.float64]) -> float:
 
 
 def backward_transfer(matrix: NDArray[np.float64]) -> float:
-    """Return mean_{i < T-1} (a[T-1, i] - a[i, i]) of a lower-triangular matrix [T, T] (Lopez-Paz and Ranzato 2017); 0 for one task."""
+    """Return mean_{i < T-1} (a[T-1, i] - a[i, i]) of a lower-triangular matrix [T, T] (Lopez-Paz
+    and Ranzato 2017); 0 for one task.
+    """
     return float((matrix[-1, :-1] - np.diag(matrix)[:-1]).mean()) if len(matrix) > 1 else 0.0
 
 
 def confusion(truth: NDArray[np.int64], found: NDArray[np.int64], tasks: int) -> NDArray[np.int64]:
-    """Count inputs by true task (rows) and task found (columns): int64 [T, T] of positions in 0..T-1."""
-    counts: NDArray[np.int64] = np.bincount(truth * tasks + found, minlength=tasks * tasks).reshape(tasks, tasks)
+    """Count inputs by true task (rows) and task found (columns): int64 [T, T] of positions in
+    0..T-1.
+    """
+    counts: NDArray[np.int64] = np.bincount(truth * tasks + found, minlength=tasks * tasks).reshape(
+        tasks, tasks
+    )
     return counts
 
 
 def unknown_detection(known: Sequence[Prediction], strangers: Sequence[Prediction]) -> Unknown:
     """Compare answers to known inputs with answers to inputs of no task."""
-    inside, outside = np.array([one.novelty for one in known]), np.array([one.novelty for one in strangers])
+    inside, outside = (
+        np.array([one.novelty for one in known]),
+        np.array([one.novelty for one in strangers]),
+    )
     truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
     return Unknown(
         auroc=float(roc_auc_score(truth, np.concatenate([inside, outside]))),
-        fpr95=float((inside >= np.sort(outside)[len(outside) - math.ceil(0.95 * len(outside))]).mean()),
+        fpr95=float(
+            (inside >= np.sort(outside)[len(outside) - math.ceil(0.95 * len(outside))]).mean()
+        ),
         detected=_share(one.unknown for one in strangers),
         false_rejects=_share(one.unknown for one in known),
     )
 
 
 def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCoverage:
-    """Keep answers from the most confident on (El-Yaniv and Wiener 2010): how wrong are those that are kept?
+    """Keep answers from the most confident on (El-Yaniv and Wiener 2010): how wrong are those that
+    are kept?
 
     Parameters
     ----------
@@ -227,14 +259,21 @@ def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCov
 
 
 def open_set(
-    labels: Mapping[str, Sequence[str]], answers: Mapping[str, Sequence[Prediction]], strangers: Sequence[Prediction]
+    labels: Mapping[str, Sequence[str]],
+    answers: Mapping[str, Sequence[Prediction]],
+    strangers: Sequence[Prediction],
 ) -> OpenSet:
-    """Score answers given by task name, with their true labels, together with answers to inputs of no task."""
+    """Score answers given by task name, with their true labels, together with answers to inputs of
+    no task.
+    """
     inside = [one for name in labels for one in answers[name]]
     truth = [(name, label) for name in labels for label in labels[name]]
     right = [(one.task, one.label) == pair for one, pair in zip(inside, truth, strict=True)]
     familiar = [-one.novelty for one in [*inside, *strangers]]
-    return OpenSet(unknown_detection(inside, strangers), risk_coverage([*right, *(False for _ in strangers)], familiar))
+    return OpenSet(
+        unknown_detection(inside, strangers),
+        risk_coverage([*right, *(False for _ in strangers)], familiar),
+    )
 
 
 def _share(values: object) -> float:

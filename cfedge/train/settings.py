@@ -14,7 +14,8 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. Defaults were chosen on CLINC150's validation split (docs/decisions/split-and-slots.md).
+    """How to train. Defaults were chosen on CLINC150's validation split
+    (docs/decisions/split-and-slots.md).
 
     Attributes
     ----------
@@ -29,8 +30,8 @@ class Settings:
     clip
         Largest gradient norm.
     token_dropout
-        Share of each example's tokens left out of a step, drawn anew each time: hidden states know their position, so a
-        text with gaps is another example of its class.
+        Share of each example's tokens left out of a step, drawn anew each time: hidden states know
+        their position, so a text with gaps is another example of its class.
     held_out
         Share of each class kept for the certificate where no held-out data are given.
     reuse
@@ -46,7 +47,8 @@ class Settings:
     clusters
         Clusters a class of the lookup's second look, at most.
     exit_share
-        Of the task's inputs, those that may be answered before the tail; 0: none (`cfedge.train.early_exit`).
+        Of the task's inputs, those that may be answered before the tail; 0: none
+        (`cfedge.train.early_exit`).
     l1, l2
         Weights of the scalars' sum of absolute values and of squares.
     seed
@@ -54,9 +56,11 @@ class Settings:
     threads
         Torch threads; None: torch's own choice. Part of what makes two runs equal to the byte.
     device
-        Where the tail is trained: ``cpu``, ``cuda``, ``cuda:1``... Features come from the shipped int8 trunk on the CPU whatever it is.
+        Where the tail is trained: ``cpu``, ``cuda``, ``cuda:1``... Features come from the shipped
+        int8 trunk on the CPU whatever it is.
     precision
-        Of the products while training: ``float32``, or ``bf16`` (autocast; parameters and their updates stay float32).
+        Of the products while training: ``float32``, or ``bf16`` (autocast; parameters and their
+        updates stay float32).
     """
 
     rank: int = 8
@@ -88,7 +92,9 @@ class Settings:
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
         if not 0 <= self.token_dropout < 1:
-            raise UsageError(f"token_dropout: expected a share in [0, 1), found {self.token_dropout}")
+            raise UsageError(
+                f"token_dropout: expected a share in [0, 1), found {self.token_dropout}"
+            )
         if not 0 <= self.exit_share < 1:
             raise UsageError(f"exit_share: expected a share in [0, 1), found {self.exit_share}")
         if self.precision not in ("float32", "bf16"):
@@ -96,7 +102,9 @@ class Settings:
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"threads: expected >= 1, found {self.threads}")
         if self.orthogonality not in ("none", "penalty", "projection"):
-            raise UsageError(f"orthogonality: expected none, penalty or projection, found {self.orthogonality!r}")
+            raise UsageError(
+                f"orthogonality: expected none, penalty or projection, found {self.orthogonality!r}"
+            )
         for name in ("penalty", "l1", "l2"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise UsageError(f"{name}: expected a weight >= 0, found {getattr(self, name)}")

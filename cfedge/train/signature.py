@@ -1,7 +1,8 @@
-"""A task's signatures from its features: clusters of each class, scatter as low-rank factor + diagonal.
+"""A task's signatures from its features: clusters of each class, scatter as low-rank factor +
+diagonal.
 
-The full scatter would cost D (D + 1) / 2 numbers (docs/decisions/views.md has what lower ranks lose).
-Letters: N examples, D width, C classes, K factor rank.
+The full scatter would cost D (D + 1) / 2 numbers (docs/decisions/views.md has what lower ranks
+lose). Letters: N examples, D width, C classes, K factor rank.
 """
 
 from __future__ import annotations
@@ -13,7 +14,16 @@ from cfedge.lookup import Looks, Pair, Signature
 from cfedge.lookup.clusters import finite_rows
 from cfedge.lookup.packing import from_first, on_grid
 
-__all__ = ["CLUSTERS", "EXAMPLES_A_CLUSTER", "FACTOR_RANK", "TAIL_RANK", "clusters_of", "learn_looks", "signature", "whole"]
+__all__ = [
+    "CLUSTERS",
+    "EXAMPLES_A_CLUSTER",
+    "FACTOR_RANK",
+    "TAIL_RANK",
+    "clusters_of",
+    "learn_looks",
+    "signature",
+    "whole",
+]
 
 #: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/lookup.md).
 FACTOR_RANK, TAIL_RANK = 48, 36
@@ -61,10 +71,14 @@ def learn_looks(features: Pair, classes: NDArray[np.int64], clusters: int = CLUS
     )
 
 
-def clusters_of(x: NDArray[np.float64], clusters: int, rng: np.random.Generator, restarts: int = 4) -> NDArray[np.int64]:
-    """Return the k-means cluster of each row, int64 [N], numbered from 0 without a gap: Lloyd's iterations from k-means++.
+def clusters_of(
+    x: NDArray[np.float64], clusters: int, rng: np.random.Generator, restarts: int = 4
+) -> NDArray[np.int64]:
+    """Return the k-means cluster of each row, int64 [N], numbered from 0 without a gap: Lloyd's
+    iterations from k-means++.
 
-    In NumPy, since a device that adds tasks has no scikit-learn; the tests hold it against scikit-learn's.
+    In NumPy, since a device that adds tasks has no scikit-learn; the tests hold it against
+    scikit-learn's.
 
     Parameters
     ----------
@@ -82,7 +96,9 @@ def clusters_of(x: NDArray[np.float64], clusters: int, rng: np.random.Generator,
             nearest = ((x[:, None, :] - centers[None]) ** 2).sum(axis=2).min(axis=1)
             if nearest.sum() <= 0:
                 break
-            centers = np.concatenate([centers, x[rng.choice(len(x), size=1, p=nearest / nearest.sum())]])
+            centers = np.concatenate(
+                [centers, x[rng.choice(len(x), size=1, p=nearest / nearest.sum())]]
+            )
         for _ in range(50):
             squares = ((x[:, None, :] - centers[None]) ** 2).sum(axis=2)
             found = squares.argmin(axis=1)
@@ -127,7 +143,9 @@ def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> Signatur
     )
 
 
-def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: int = FACTOR_RANK) -> Signature:
+def signature(
+    features: NDArray[np.float32], classes: NDArray[np.int64], rank: int = FACTOR_RANK
+) -> Signature:
     """Summarise features in a signature that travels; parameters and errors as of `whole`.
 
     Parameters
@@ -138,8 +156,8 @@ def signature(features: NDArray[np.float32], classes: NDArray[np.int64], rank: i
     Returns
     -------
     Signature
-        `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues, `diagonal` the
-        rest of its diagonal, so that the diagonal is kept up to rounding.
+        `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues,
+        `diagonal` the rest of its diagonal, so that the diagonal is kept up to rounding.
     """
     exact = whole(features, classes)
     scatter = exact.factor.T @ exact.factor

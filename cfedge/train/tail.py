@@ -1,7 +1,8 @@
 """Run a tail graph in PyTorch, node by node, with gradients for the low-rank slots.
 
-The graph that is trained is thus the graph that ships (before its activations are quantised): the same nodes, the same
-slot names, any architecture whose nodes are in `OPERATORS`. It does not parse files and knows no task.
+The graph that is trained is thus the graph that ships (before its activations are quantised): the
+same nodes, the same slot names, any architecture whose nodes are in `OPERATORS`. It does not parse
+files and knows no task.
 
 Letters: B batch, S sequence, D width, H heads, R rank.
 """
@@ -58,7 +59,9 @@ class TorchTail:
         self._steps = [_step(node) for node in model.graph.node]
         self._output = model.graph.output[0].name
 
-    def __call__(self, hidden: Tensor, slots: Mapping[str, Tensor], mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, hidden: Tensor, slots: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> Tensor:
         """Map hidden states to features of length 1.
 
         Parameters
@@ -78,7 +81,8 @@ class TorchTail:
         values = {**self._weights, **slots, "hidden": hidden}
         if mask is not None:
             values["attention_mask"] = mask
-        # Operators make some tensors anew: elsewhere than on the CPU they must be made on the device.
+        # Operators make some tensors anew: elsewhere than on the CPU they must be made on the
+        # device.
         with contextlib.nullcontext() if self.device.type == "cpu" else self.device:
             for operator, inputs, outputs, attributes in self._steps:
                 results = operator([values[name] for name in inputs if name], attributes)
@@ -92,7 +96,9 @@ def _step(node: NodeProto) -> tuple[_Operator, list[str], list[str], _Attributes
 
 
 def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
-    """com.microsoft MultiHeadAttention: query, key, value [B, S, D], bias [3 D], and perhaps lengths int32 [B]."""
+    """com.microsoft MultiHeadAttention: query, key, value [B, S, D], bias [3 D], and perhaps
+    lengths int32 [B].
+    """
     query, key, value, bias, *lengths = inputs
     batch, tokens, width = query.shape
     heads = int(attributes["num_heads"])  # type: ignore[call-overload]
@@ -102,14 +108,20 @@ def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     ]
     visible = None
     if lengths:
-        visible = (torch.arange(tokens, device=query.device)[None, :] < lengths[0][:, None])[:, None, None, :]
-    mixed = functional.scaled_dot_product_attention(heads_first[0], heads_first[1], heads_first[2], attn_mask=visible)
+        visible = (torch.arange(tokens, device=query.device)[None, :] < lengths[0][:, None])[
+            :, None, None, :
+        ]
+    mixed = functional.scaled_dot_product_attention(
+        heads_first[0], heads_first[1], heads_first[2], attn_mask=visible
+    )
     return [mixed.transpose(1, 2).reshape(batch, tokens, width)]
 
 
 def _layer_norm(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     x, scale, bias = inputs
-    return [functional.layer_norm(x, x.shape[-1:], scale, bias, float(attributes.get("epsilon", 1e-5)))]  # type: ignore[arg-type]
+    return [
+        functional.layer_norm(x, x.shape[-1:], scale, bias, float(attributes.get("epsilon", 1e-5)))
+    ]  # type: ignore[arg-type]
 
 
 def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
@@ -121,11 +133,15 @@ def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
 OPERATORS: dict[str, _Operator] = {
     "Add": lambda i, a: [i[0] + i[1]],
     "Cast": lambda i, a: [i[0].to(_TORCH_TYPES[a["to"]])],  # type: ignore[index]
-    "ConstantOfShape": lambda i, a: [torch.full(i[0].tolist(), float(numpy_helper.to_array(a["value"])[0]))],  # type: ignore[arg-type]
+    "ConstantOfShape": lambda i, a: [
+        torch.full(i[0].tolist(), float(numpy_helper.to_array(a["value"])[0]))
+    ],  # type: ignore[arg-type]
     "Div": lambda i, a: [i[0] / i[1]],
     "Gelu": lambda i, a: [functional.gelu(i[0])],
     "LayerNormalization": _layer_norm,
-    "LpNormalization": lambda i, a: [functional.normalize(i[0], p=float(a["p"]), dim=int(a["axis"]))],  # type: ignore[arg-type, call-overload]
+    "LpNormalization": lambda i, a: [
+        functional.normalize(i[0], p=float(a["p"]), dim=int(a["axis"]))
+    ],  # type: ignore[arg-type, call-overload]
     "MatMul": lambda i, a: [i[0] @ i[1]],
     "Mul": lambda i, a: [i[0] * i[1]],
     "MultiHeadAttention": _attention,

@@ -4,12 +4,14 @@
 
     WS/workspace.json             the backbone's record and the tasks' folders; written last, in one step
     WS/backbone/                  trunk.onnx, tail.onnx, tokenizer.json (shipped); train_tail.onnx (what training
-                                  sees: de-quantised weights); float_trunk.onnx, float_tail.onnx (for comparison)
+                                  sees: de-quantised weights); float_trunk.onnx, float_tail.onnx
+                                  (for comparison)
     WS/tasks/<name>-<digest>/     task.json, adapter.safetensors, signature.safetensors, held_out.safetensors
     WS/cache/                     trunk features of the task being learned
 
-A task's folder never changes. Its training data are not kept; its held-out texts are, as evidence for the certificate, the
-parity check and the golden vectors, and no training reads them. What the files mean is for the learner and the exporter.
+A task's folder never changes. Its training data are not kept; its held-out texts are, as evidence
+for the certificate, the parity check and the golden vectors, and no training reads them. What the
+files mean is for the learner and the exporter.
 
 Letters: D width, C classes, K factor rank, N held-out examples.
 """
@@ -58,7 +60,14 @@ __all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
 SCHEMA = 1
 Floats = NDArray[np.float32]
 _Parsed = TypeVar("_Parsed")
-_FILES = ("trunk.onnx", "tail.onnx", "tokenizer.json", "train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
+_FILES = (
+    "trunk.onnx",
+    "tail.onnx",
+    "tokenizer.json",
+    "train_tail.onnx",
+    "float_trunk.onnx",
+    "float_tail.onnx",
+)
 _PARTS = ("task.json", "adapter.safetensors", "signature.safetensors", "held_out.safetensors")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{16}}")
@@ -66,7 +75,9 @@ _FOLDER = re.compile(rf"{_NAME.pattern}-[0-9a-f]{{16}}")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Evidence: N texts, their classes int64 [N], the frozen features, and the adapted head's best scores float32 [N]."""
+    """Evidence: N texts, their classes int64 [N], the frozen features, and the adapted head's best
+    scores float32 [N].
+    """
 
     texts: tuple[str, ...]
     classes: NDArray[np.int64]
@@ -78,9 +89,9 @@ class HeldOut:
 class TaskRecord:
     """What ``task.json`` says: the task, how it was learned, and on which backbone.
 
-    `transfer` is the share of each earlier task, and of what is new (``new``), in the adapter's update; `kept_energy` what
-    folding them into one pair kept of a site's update, at least; `repeated` how many held-out texts are, but for case and spaces,
-    among those learned from.
+    `transfer` is the share of each earlier task, and of what is new (``new``), in the adapter's
+    update; `kept_energy` what folding them into one pair kept of a site's update, at least;
+    `repeated` how many held-out texts are, but for case and spaces, among those learned from.
     """
 
     name: str
@@ -122,7 +133,9 @@ class Workspace:
         self.folder = folder
         index = folder / "workspace.json"
         if not os.path.isfile(index):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise WorkspaceError(f"{folder}: expected a workspace, found none; make one with: cfedge init {folder}")
+            raise WorkspaceError(
+                f"{folder}: expected a workspace, found none; make one with: cfedge init {folder}"
+            )
         try:
             content = json.loads(index.read_bytes())
             if content["schema"] != SCHEMA:
@@ -135,7 +148,9 @@ class Workspace:
             self.backbone = _backbone(content["backbone"])
             self._digests: dict[str, str] = dict(content["files"])
             self._folders: dict[str, str] = dict(content["tasks"])
-            if set(self._digests) != set(_FILES) or not all(isinstance(digest, str) for digest in self._digests.values()):
+            if set(self._digests) != set(_FILES) or not all(
+                isinstance(digest, str) for digest in self._digests.values()
+            ):
                 raise ValueError(f"files {sorted(self._digests)}")
             for name, task in self._folders.items():
                 if not isinstance(task, str) or not _FOLDER.fullmatch(task):
@@ -145,11 +160,15 @@ class Workspace:
                 f"{index}: expected a workspace's index, found {type(error).__name__}: {error}; restore it"
             ) from error
         except OSError as error:
-            raise StorageError(f"{index}: expected to read it, found {error.strerror}; check the disk") from error
+            raise StorageError(
+                f"{index}: expected to read it, found {error.strerror}; check the disk"
+            ) from error
 
     @classmethod
     def create(cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]) -> Workspace:
-        """Write a new workspace around a prepared backbone; `files` holds the files of ``backbone/``."""
+        """Write a new workspace around a prepared backbone; `files` holds the files of
+        ``backbone/``.
+        """
         assert set(files) == set(_FILES)
         with new_folder(folder) as temporary:
             (temporary / "backbone").mkdir()
@@ -182,7 +201,9 @@ class Workspace:
             ) from error
         found = hashlib.sha256(data).hexdigest()
         if found != self._digests[name]:
-            raise WorkspaceError(f"{path}: expected SHA-256 {self._digests[name]}, found {found}; make the workspace again")
+            raise WorkspaceError(
+                f"{path}: expected SHA-256 {self._digests[name]}, found {found}; make the workspace again"
+            )
         return data
 
     @cached_property
@@ -192,7 +213,9 @@ class Workspace:
         try:
             path.mkdir(exist_ok=True)
         except OSError as error:
-            raise StorageError(f"{path}: expected to make it, found {error.strerror}; make room or check the rights") from error
+            raise StorageError(
+                f"{path}: expected to make it, found {error.strerror}; make room or check the rights"
+            ) from error
         return path
 
     def record(self, name: str) -> TaskRecord:
@@ -207,7 +230,9 @@ class Workspace:
         """Read a task's signatures, of all looks."""
         width = self.backbone.width
         return self._loaded(
-            name, "signature.safetensors", lambda data, what: Looks.from_arrays(load_arrays(data, what), what, width)
+            name,
+            "signature.safetensors",
+            lambda data, what: Looks.from_arrays(load_arrays(data, what), what, width),
         )
 
     def held_out(self, name: str) -> HeldOut:
@@ -217,7 +242,9 @@ class Workspace:
     def task(self, name: str) -> LearnedTask:
         """Read a task whole and check its digest."""
         folder = self._folder(name)
-        task = LearnedTask(self.record(name), self.adapter(name), self.signature(name), self.held_out(name))
+        task = LearnedTask(
+            self.record(name), self.adapter(name), self.signature(name), self.held_out(name)
+        )
         found = _digest({part: (folder / part).read_bytes() for part in _PARTS})
         if not folder.name.endswith(found):
             raise DamagedError(
@@ -238,16 +265,22 @@ class Workspace:
                 f"task name: expected lower-case letters, digits, - and _ (at most 64), found {name!r}; choose another"
             )
         if name == NEW_UNITS:
-            raise TaskError(f"task name: expected another than {name!r}, which says what a task reuses of none; choose another")
+            raise TaskError(
+                f"task name: expected another than {name!r}, which says what a task reuses of none; choose another"
+            )
         if name in self._folders and not replace:
-            raise TaskError(f"task {name!r}: expected a new name, found a task of that name; use --replace to learn it anew")
+            raise TaskError(
+                f"task {name!r}: expected a new name, found a task of that name; use --replace to learn it anew"
+            )
         if len(classes) < 2:
             raise TaskError(
                 f"task {name!r}: expected at least 2 classes, found {len(classes)} ({', '.join(classes)}); add another label"
             )
         for label in classes:
             if any("\ud800" <= letter <= "\udfff" for letter in label):
-                raise TaskError(f"task {name!r}: expected labels in Unicode, found {label[:40]!r}; rename it")
+                raise TaskError(
+                    f"task {name!r}: expected labels in Unicode, found {label[:40]!r}; rename it"
+                )
             if len(label) > 200:
                 raise TaskError(
                     f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)"
@@ -258,7 +291,11 @@ class Workspace:
                 raise TaskError(
                     f"task {name!r}: expected labels that differ by more than case and spaces, found {alike!r} and {label!r}; make them one"
                 )
-        _check_apart(name, classes, {other: self.record(other).classes for other in self.tasks if other != name})
+        _check_apart(
+            name,
+            classes,
+            {other: self.record(other).classes for other in self.tasks if other != name},
+        )
 
     def check_several(self, tasks: Mapping[str, tuple[str, ...]], *, replace: bool) -> None:
         """Refuse tasks, classes by name, that cannot be added together; errors as of `check_new`."""
@@ -276,7 +313,11 @@ class Workspace:
             "adapter.safetensors": dump_arrays(task.adapter),
             "signature.safetensors": dump_arrays(task.signature.arrays()),
             "held_out.safetensors": dump_arrays(
-                {"classes": task.held_out.classes, "best": task.held_out.best, **task.held_out.features._asdict()},
+                {
+                    "classes": task.held_out.classes,
+                    "best": task.held_out.best,
+                    **task.held_out.features._asdict(),
+                },
                 {"texts": task.held_out.texts},
             ),
         }
@@ -358,11 +399,14 @@ class Workspace:
                 f"{path}: expected the task's file, found {error.strerror}; learn the task again with --replace"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise DamagedError(f"{path}: expected the task's file, found {error}; learn the task again with --replace") from error
+            raise DamagedError(
+                f"{path}: expected the task's file, found {error}; learn the task again with --replace"
+            ) from error
 
 
 def _check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
-    """Refuse a task with a label of another one, but for case and spaces: an answer names a label, and two tasks would share it.
+    """Refuse a task with a label of another one, but for case and spaces: an answer names a label,
+    and two tasks would share it.
 
     Raises
     ------
@@ -374,8 +418,14 @@ def _check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterabl
         shared = sorted((mine[folded(label)], label) for label in theirs if folded(label) in mine)
         if shared:
             label, alike = shared[0]
-            found = f"{label!r} in task {other!r} too" if label == alike else f"{label!r} where task {other!r} has {alike!r}"
-            raise TaskError(f"task {name!r}: expected labels that no other task has, found {found}; rename it")
+            found = (
+                f"{label!r} in task {other!r} too"
+                if label == alike
+                else f"{label!r} where task {other!r} has {alike!r}"
+            )
+            raise TaskError(
+                f"task {name!r}: expected labels that no other task has, found {found}; rename it"
+            )
 
 
 def _digest(parts: Mapping[str, bytes]) -> str:
@@ -391,7 +441,12 @@ def _holds(folder: Path, parts: Mapping[str, bytes]) -> bool:
 
 
 def _index(backbone: Backbone, digests: Mapping[str, str], tasks: Mapping[str, str]) -> bytes:
-    content = {"schema": SCHEMA, "backbone": dataclasses.asdict(backbone), "files": dict(digests), "tasks": dict(tasks)}
+    content = {
+        "schema": SCHEMA,
+        "backbone": dataclasses.asdict(backbone),
+        "files": dict(digests),
+        "tasks": dict(tasks),
+    }
     return canonical_json({**content, "sha256": _seal(content)})
 
 
@@ -411,7 +466,10 @@ def _record(data: bytes, what: str) -> TaskRecord:
 
 
 def _adapter(data: bytes, what: str) -> dict[str, Floats]:
-    return {name: array.astype(np.float32, copy=False) for name, array in load_arrays(data, what).items()}
+    return {
+        name: array.astype(np.float32, copy=False)
+        for name, array in load_arrays(data, what).items()
+    }
 
 
 def _held_out(data: bytes, what: str) -> HeldOut:
@@ -422,6 +480,9 @@ def _held_out(data: bytes, what: str) -> HeldOut:
     return HeldOut(
         tuple(texts),
         arrays["classes"].astype(np.int64, copy=False),
-        Pair(arrays["trunk"].astype(np.float32, copy=False), arrays["tail"].astype(np.float32, copy=False)),
+        Pair(
+            arrays["trunk"].astype(np.float32, copy=False),
+            arrays["tail"].astype(np.float32, copy=False),
+        ),
         arrays["best"].astype(np.float32, copy=False),
     )

@@ -7,4 +7,6 @@ from cfedge.errors import MissingExtraError
 try:
     import onnx  # noqa: F401
 except ImportError as error:
-    raise MissingExtraError(f"cfedge_export needs {error.name}: pip install 'cfedge[export]'") from error
+    raise MissingExtraError(
+        f"cfedge_export needs {error.name}: pip install 'cfedge[export]'"
+    ) from error

@@ -1,8 +1,10 @@
-"""One task's adapter and head -> a self-contained ONNX file of int8 initialisers and DequantizeLinear nodes.
+"""One task's adapter and head -> a self-contained ONNX file of int8 initialisers and
+DequantizeLinear nodes.
 
-A is scaled per column, B per row (one scale for each rank-1 unit's two halves), the head's weight per class; biases and exit
-stay float32. The graph has no inputs; its outputs are named ``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``,
-``trunk.weight``, ``trunk.bias``, ``exit.margin``, ``exit.best``.
+A is scaled per column, B per row (one scale for each rank-1 unit's two halves), the head's weight
+per class; biases and exit stay float32. The graph has no inputs; its outputs are named
+``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``,
+``exit.margin``, ``exit.best``.
 
 Letters: R rank, D width, V views, C classes.
 """
@@ -31,8 +33,8 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     Parameters
     ----------
     arrays
-        ``a.<site>`` float32 [1, rows, R], ``b.<site>`` [1, R, columns], ``head.weight`` [D, C], ``trunk.weight`` [V D, C], their
-        biases [C], ``exit.margin`` and ``exit.best`` [1].
+        ``a.<site>`` float32 [1, rows, R], ``b.<site>`` [1, R, columns], ``head.weight`` [D, C],
+        ``trunk.weight`` [V D, C], their biases [C], ``exit.margin`` and ``exit.best`` [1].
     base
         Digest of the backbone that it belongs to.
     task
@@ -41,7 +43,8 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     Returns
     -------
     bytes
-        Equal arrays give equal bytes. Each stored value is within half a step (maximum of its column or row / 254).
+        Equal arrays give equal bytes. Each stored value is within half a step (maximum of its
+        column or row / 254).
     """
     nodes: list[NodeProto] = []
     constants: list[TensorProto] = []
@@ -59,13 +62,22 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
         quantized, scale = quantize_columns(matrix, axis=reduced - (array.ndim - 2))
         constants.append(numpy_helper.from_array(quantized.reshape(array.shape), f"{name}.q"))
         constants.append(numpy_helper.from_array(scale, f"{name}.scale"))
-        nodes.append(helper.make_node("DequantizeLinear", [f"{name}.q", f"{name}.scale"], [name], name=name, axis=kept))
+        nodes.append(
+            helper.make_node(
+                "DequantizeLinear", [f"{name}.q", f"{name}.scale"], [name], name=name, axis=kept
+            )
+        )
     rank = next(array.shape[-1] for name, array in arrays.items() if name.startswith("a."))
     graph = helper.make_graph(nodes, "adapter", [], outputs, constants)
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="cfedge"
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="cfedge",
     )
-    helper.set_model_props(model, {"cfedge.base": base, "cfedge.task": task, "cfedge.rank": str(rank)})
+    helper.set_model_props(
+        model, {"cfedge.base": base, "cfedge.task": task, "cfedge.rank": str(rank)}
+    )
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString(deterministic=True)
     return data

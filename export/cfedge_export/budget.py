@@ -1,9 +1,11 @@
-"""Memory and time as budgets: forms are tried in order of preference, each in a fresh process, until one keeps to both.
+"""Memory and time as budgets: forms are tried in order of preference, each in a fresh process,
+until one keeps to both.
 
-A *form* is what may vary: scheme, depth of the cut, threads. What keeps to the budgets is measured once more, in another process, and
-counts only if it does so again. Memory is the scheme's: neither threads nor the cut take any of it away, so a scheme that takes too
-much is not tried again. Where nothing keeps to them, the budget that binds is named: memory if no form keeps to it, else the time of
-those that do.
+A *form* is what may vary: scheme, depth of the cut, threads. What keeps to the budgets is measured
+once more, in another process, and counts only if it does so again. Memory is the scheme's: neither
+threads nor the cut take any of it away, so a scheme that takes too much is not tried again. Where
+nothing keeps to them, the budget that binds is named: memory if no form keeps to it, else the time
+of those that do.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ __all__ = ["Budget", "Fitted", "Form", "Tried", "fit", "thread_counts"]
 
 @dataclass(frozen=True)
 class Budget:
-    """What one process may take: peak resident memory, and the time of nine texts in ten, one at a time; None: no limit."""
+    """What one process may take: peak resident memory, and the time of nine texts in ten, one at a
+    time; None: no limit.
+    """
 
     ram_bytes: int | None = None
     p90_ms: float | None = None
@@ -58,7 +62,9 @@ class Tried:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The form that keeps to the budgets, what it took when measured again, what gave way for it, and all that was measured."""
+    """The form that keeps to the budgets, what it took when measured again, what gave way for it,
+    and all that was measured.
+    """
 
     form: Form
     footprint: Footprint
@@ -91,7 +97,9 @@ def fit(
         No form does; the binding budget is named.
     """
     forms, tried, too_large = list(forms), [], set()
-    with (progress or Quiet()).track("budgets, each form in its own process", len(forms)) as advance:
+    with (progress or Quiet()).track(
+        "budgets, each form in its own process", len(forms)
+    ) as advance:
         for form in forms:
             if form.scheme not in too_large:
                 for _ in range(2):
@@ -110,7 +118,9 @@ def fit(
 
 def thread_counts(cores: int) -> list[int]:
     """Return the numbers of threads worth a try: 1, 2, 4 and so on, and all cores."""
-    return sorted({*(1 << power for power in range(cores.bit_length()) if 1 << power <= cores), cores})
+    return sorted(
+        {*(1 << power for power in range(cores.bit_length()) if 1 << power <= cores), cores}
+    )
 
 
 def _gave_way(chosen: Form, tried: list[Tried]) -> tuple[str, ...]:
@@ -120,7 +130,9 @@ def _gave_way(chosen: Form, tried: list[Tried]) -> tuple[str, ...]:
         ("split", chosen.split, first.split),
         ("threads", chosen.threads, first.threads),
     )
-    return tuple(f"{what}: {now} instead of {before}" for what, now, before in named if now != before)
+    return tuple(
+        f"{what}: {now} instead of {before}" for what, now, before in named if now != before
+    )
 
 
 def _binding(tried: list[Tried], budget: Budget) -> str:
@@ -128,8 +140,15 @@ def _binding(tried: list[Tried], budget: Budget) -> str:
     worst: dict[Form, tuple[float, int]] = {}
     for one in tried:
         p90, ram = worst.get(one.form, (0.0, 0))
-        worst[one.form] = max(p90, one.footprint.latency_ms.p90), max(ram, one.footprint.peak_rss_bytes)
-    fits = {form: p90 for form, (p90, ram) in worst.items() if budget.ram_bytes is None or ram <= budget.ram_bytes}
+        worst[one.form] = (
+            max(p90, one.footprint.latency_ms.p90),
+            max(ram, one.footprint.peak_rss_bytes),
+        )
+    fits = {
+        form: p90
+        for form, (p90, ram) in worst.items()
+        if budget.ram_bytes is None or ram <= budget.ram_bytes
+    }
     if budget.ram_bytes is not None and not fits:
         form = min(worst, key=lambda one: worst[one][1])
         return f"ram: expected at most {_megabytes(budget.ram_bytes)}, found {_megabytes(worst[form][1])} at least ({form})"

@@ -1,8 +1,10 @@
-"""Which scheme is best here? Each is run beside float32 on the same texts, one at a time, interleaved, and compared by cosine.
+"""Which scheme is best here? Each is run beside float32 on the same texts, one at a time,
+interleaved, and compared by cosine.
 
-Picked is the fastest whose mean cosine with float32 reaches `MIN_COSINE`, of those that are fit for the CPU and answer whatever
-the company. What is as fast within `NEAR` counts as equal: then the smaller file, then the higher cosine decides. One that only
-misses the cosine is tried with the layers left in float32 that hurt it most (`cfedge_export.sensitivity`).
+Picked is the fastest whose mean cosine with float32 reaches `MIN_COSINE`, of those that are fit for
+the CPU and answer whatever the company. What is as fast within `NEAR` counts as equal: then the
+smaller file, then the higher cosine decides. One that only misses the cosine is tried with the
+layers left in float32 that hurt it most (`cfedge_export.sensitivity`).
 
 Letters: N texts, D width.
 """
@@ -45,7 +47,9 @@ def token_ids(
         There is no text.
     """
     if not texts:
-        raise UsageError("texts to measure schemes on: expected at least one, found none; give some with --measure")
+        raise UsageError(
+            "texts to measure schemes on: expected at least one, found none; give some with --measure"
+        )
     rows = [int(row) for row in rng.permutation(len(texts))[:TEXTS]]
     return [texts[row] for row in rows], [preprocess(texts[row], row).ids for row in rows]
 
@@ -74,14 +78,22 @@ def measure(
     """
     progress = progress or Quiet()
     whole = without_mask(encoder)
-    flags = board.flags if isinstance(board, Board) else board.flags.value.present if board.flags else None
+    flags = (
+        board.flags
+        if isinstance(board, Board)
+        else board.flags.value.present
+        if board.flags
+        else None
+    )
     left: dict[str, tuple[str, ...]] = dict.fromkeys(SCHEMES, ())
     files, sessions, cosines = {}, {}, {}
 
     def run(name: str, model: ModelProto) -> NDArray[np.float32]:
         data = model.SerializeToString()
         files[name], sessions[name] = len(data), open_session(data, name)
-        features: NDArray[np.float32] = np.concatenate([sessions[name].run(None, {"input_ids": one})[0] for one in ids])
+        features: NDArray[np.float32] = np.concatenate(
+            [sessions[name].run(None, {"input_ids": one})[0] for one in ids]
+        )
         return features
 
     exact = run("float32", whole)
@@ -93,7 +105,9 @@ def measure(
     for name in short:
         if _excluded(name, board.machine, flags) is None:
             scheme = SCHEMES[name]
-            left[name] = sensitivity.search(whole, scheme.ship, ids, rng=rng, at_least=at_least, progress=progress).layers
+            left[name] = sensitivity.search(
+                whole, scheme.ship, ids, rng=rng, at_least=at_least, progress=progress
+            ).layers
             kept = [layers(whole)[layer] for layer in left[name]]
             cosines[name] = (run(name, scheme.ship(whole, keep=kept)) * exact).sum(axis=1)
     with progress.track("schemes beside each other", ROUNDS) as advance:
@@ -104,7 +118,17 @@ def measure(
         reason = _excluded(name, board.machine, flags)
         if reason is None and name in short and not mean >= at_least:
             reason = f"has mean cosine {mean:.4f}"
-        found.append(Measured(name, files[name], mean, float(cosines[name].min()), ratios[name], reason, left[name]))
+        found.append(
+            Measured(
+                name,
+                files[name],
+                mean,
+                float(cosines[name].min()),
+                ratios[name],
+                reason,
+                left[name],
+            )
+        )
     return tuple(found)
 
 
@@ -116,7 +140,10 @@ def order(measured: Sequence[Measured]) -> list[Measured]:
         fastest = min(one.time_ratio for one in able)
         near = [one for one in able if one.time_ratio <= NEAR * fastest]
         smallest = min(one.size_bytes for one in near)
-        best = max((one for one in near if one.size_bytes <= NEAR * smallest), key=lambda one: one.mean_cosine)
+        best = max(
+            (one for one in near if one.size_bytes <= NEAR * smallest),
+            key=lambda one: one.mean_cosine,
+        )
         ranked.append(best)
         able.remove(best)
     return ranked

@@ -1,9 +1,10 @@
 """A Hugging Face text encoder -> one clean float32 ONNX graph.
 
-Export (optimum) -> fuse attention and GELU (ONNX Runtime's own fusion tool) -> fold what never varies (token types) ->
-pack query, key and value into one product -> mean pooling in the graph. What comes out has a handful of operators:
-Gather, Slice, Add, MatMul, Split, LayerNormalization, MultiHeadAttention, Gelu and the pooling. Cutting it and giving it
-low-rank slots is `cfedge_export.graph`; quantising it is `cfedge_export.quantize`.
+Export (optimum) -> fuse attention and GELU (ONNX Runtime's own fusion tool) -> fold what never
+varies (token types) -> pack query, key and value into one product -> mean pooling in the graph.
+What comes out has a handful of operators: Gather, Slice, Add, MatMul, Split, LayerNormalization,
+MultiHeadAttention, Gelu and the pooling. Cutting it and giving it low-rank slots is
+`cfedge_export.graph`; quantising it is `cfedge_export.quantize`.
 
 Letters: B batch, S sequence, D width.
 """
@@ -25,9 +26,20 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
 
-__all__ = ["FEATURES", "IDS", "MASK", "OPSET", "add_pooling_axis", "keep_positions", "pooling", "quiet", "to_onnx"]
+__all__ = [
+    "FEATURES",
+    "IDS",
+    "MASK",
+    "OPSET",
+    "add_pooling_axis",
+    "keep_positions",
+    "pooling",
+    "quiet",
+    "to_onnx",
+]
 
-#: Operator set of every graph that cfedge writes: ONNX Runtime >= 1.14 reads it, and optimum exports it.
+#: Operator set of every graph that cfedge writes: ONNX Runtime >= 1.14 reads it, and optimum
+#: exports it.
 OPSET = 18
 IDS, MASK, FEATURES = "input_ids", "attention_mask", "features"
 
@@ -43,8 +55,9 @@ def to_onnx(folder: Path) -> ModelProto:
     Returns
     -------
     ModelProto
-        Inputs ``input_ids``, ``attention_mask``: int64 [B, S], padded on the right. Output ``features``: float32 [B, D],
-        the mean of the last hidden state over the unmasked tokens, scaled to length 1.
+        Inputs ``input_ids``, ``attention_mask``: int64 [B, S], padded on the right. Output
+        ``features``: float32 [B, D], the mean of the last hidden state over the unmasked tokens,
+        scaled to length 1.
 
     Raises
     ------
@@ -86,23 +99,34 @@ def to_onnx(folder: Path) -> ModelProto:
 
 
 def keep_positions(model: ModelProto, max_tokens: int) -> None:
-    """Drop the position embeddings behind `max_tokens`, which no input reaches; answers keep every bit.
+    """Drop the position embeddings behind `max_tokens`, which no input reaches; answers keep every
+    bit.
 
     Nothing is done where positions are not counted from 0 up.
     """
     arrays = _arrays(model)
     producers = {name: node for node in model.graph.node for name in node.output}
     for node in model.graph.node:
-        counted = producers.get(node.input[1]) if node.op_type == "Gather" and node.input[0] in arrays else None
+        counted = (
+            producers.get(node.input[1])
+            if node.op_type == "Gather" and node.input[0] in arrays
+            else None
+        )
         if counted is None or counted.op_type != "Slice":
             continue
         source = producers.get(counted.input[0])
-        constant = next((entry.t for entry in source.attribute if entry.name == "value"), None) if source else None
+        constant = (
+            next((entry.t for entry in source.attribute if entry.name == "value"), None)
+            if source
+            else None
+        )
         constant = arrays.get(counted.input[0], constant)
         positions = np.zeros(0) if constant is None else numpy_helper.to_array(constant).ravel()
         if np.array_equal(positions, np.arange(len(positions))) and len(positions) >= max_tokens:
             table = arrays[node.input[0]]
-            table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[:max_tokens], table.name))
+            table.CopyFrom(
+                numpy_helper.from_array(numpy_helper.to_array(table)[:max_tokens], table.name)
+            )
 
 
 def _config(folder: Path) -> Any:
@@ -112,7 +136,9 @@ def _config(folder: Path) -> Any:
         return AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise BackboneError(f"{folder}: expected a Hugging Face model folder, found: {reason}; give another --folder") from error
+        raise BackboneError(
+            f"{folder}: expected a Hugging Face model folder, found: {reason}; give another --folder"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -146,7 +172,10 @@ def _fold_token_types(model: ModelProto) -> None:
     position = next(
         node
         for node in model.graph.node
-        if node.op_type == "Gather" and node.input[0] in arrays and IDS not in node.input and node is not lookup
+        if node.op_type == "Gather"
+        and node.input[0] in arrays
+        and IDS not in node.input
+        and node is not lookup
     )
     table = arrays[position.input[0]]
     table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table) + row, table.name))
@@ -157,21 +186,33 @@ def _fold_token_types(model: ModelProto) -> None:
 
 
 def _pack_qkv(model: ModelProto, attention: NodeProto) -> None:
-    """Three products of the same input -> one product and a Split: fewer, larger kernels and one low-rank slot."""
+    """Three products of the same input -> one product and a Split: fewer, larger kernels and one
+    low-rank slot.
+    """
     arrays = _arrays(model)
     producers = {name: node for node in model.graph.node for name in node.output}
     parts = [producers[name] for name in attention.input[:3]]
     if any(node.op_type != "MatMul" or node.input[1] not in arrays for node in parts):
-        raise BackboneError(f"{attention.name}: expected query, key and value as plain products; this encoder has others")
+        raise BackboneError(
+            f"{attention.name}: expected query, key and value as plain products; this encoder has others"
+        )
     weights = [numpy_helper.to_array(arrays[node.input[1]]) for node in parts]
     name = f"{attention.name}.qkv"
-    model.graph.initializer.append(numpy_helper.from_array(np.concatenate(weights, axis=1), f"{name}.weight"))
+    model.graph.initializer.append(
+        numpy_helper.from_array(np.concatenate(weights, axis=1), f"{name}.weight")
+    )
     sizes = np.array([weight.shape[1] for weight in weights], np.int64)
     model.graph.initializer.append(numpy_helper.from_array(sizes, f"{name}.sizes"))
     packed = [
-        helper.make_node("MatMul", [parts[0].input[0], f"{name}.weight"], [f"{name}.out"], name=f"{name}.MatMul"),
         helper.make_node(
-            "Split", [f"{name}.out", f"{name}.sizes"], [node.output[0] for node in parts], name=f"{name}.Split", axis=-1
+            "MatMul", [parts[0].input[0], f"{name}.weight"], [f"{name}.out"], name=f"{name}.MatMul"
+        ),
+        helper.make_node(
+            "Split",
+            [f"{name}.out", f"{name}.sizes"],
+            [node.output[0] for node in parts],
+            name=f"{name}.Split",
+            axis=-1,
         ),
     ]
     at = min(list(model.graph.node).index(node) for node in parts)
@@ -186,17 +227,22 @@ def _pool(model: ModelProto, width: int) -> None:
     hidden = model.graph.output[0].name
     model.graph.node.extend(pooling(hidden, "last"))
     del model.graph.output[:]
-    model.graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", width]))
+    model.graph.output.append(
+        helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", width])
+    )
     add_pooling_axis(model)
 
 
 def pooling(hidden: str, prefix: str) -> list[NodeProto]:
-    """Nodes for the direction of the masked mean of `hidden` [B, S, D] -> ``features`` [B, D] of length 1.
+    """Nodes for the direction of the masked mean of `hidden` [B, S, D] -> ``features`` [B, D] of
+    length 1.
 
-    A product of weights [B, 1, S] and states: each row is summed alone, in an order that does not depend on the batch
-    (ReduceSum's does). The sum has the mean's direction.
+    A product of weights [B, 1, S] and states: each row is summed alone, in an order that does not
+    depend on the batch (ReduceSum's does). The sum has the mean's direction.
     """
-    mask, weights, total, row = (f"{prefix}.pool.{part}" for part in ("mask", "weights", "sum", "row"))
+    mask, weights, total, row = (
+        f"{prefix}.pool.{part}" for part in ("mask", "weights", "sum", "row")
+    )
     return [
         helper.make_node("Cast", [MASK], [mask], name=mask, to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", [mask, "pool.token_axis"], [weights], name=weights),
@@ -209,7 +255,9 @@ def pooling(hidden: str, prefix: str) -> list[NodeProto]:
 def add_pooling_axis(model: ModelProto) -> None:
     """Add the small constant that `pooling` refers to."""
     if "pool.token_axis" not in [tensor.name for tensor in model.graph.initializer]:
-        model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "pool.token_axis"))
+        model.graph.initializer.append(
+            numpy_helper.from_array(np.array([1], np.int64), "pool.token_axis")
+        )
 
 
 def _tidy(model: ModelProto) -> None:

@@ -1,7 +1,8 @@
-"""Surgery on an encoder graph: name its products, cut it into trunk and tail, give the tail low-rank slots.
+"""Surgery on an encoder graph: name its products, cut it into trunk and tail, give the tail
+low-rank slots.
 
-Works on what `cfedge_export.encoder` returns. It finds its way by structure (attention node -> products around it), not
-by the library's module names, and knows nothing of quantisation.
+Works on what `cfedge_export.encoder` returns. It finds its way by structure (attention node ->
+products around it), not by the library's module names, and knows nothing of quantisation.
 
 Sites have neutral names: ``l<block>.qkv``, ``l<block>.o``, ``l<block>.fc1``, ``l<block>.fc2``.
 Letters: B batch, S sequence, D width, R rank.
@@ -20,7 +21,17 @@ from cfedge.errors import BackboneError
 from cfedge.lookup import VIEWS
 from cfedge_export.encoder import FEATURES, IDS, MASK, add_pooling_axis, pooling
 
-__all__ = ["HIDDEN", "Site", "add_slots", "blocks", "cut", "layers", "sites", "with_views", "without_mask"]
+__all__ = [
+    "HIDDEN",
+    "Site",
+    "add_slots",
+    "blocks",
+    "cut",
+    "layers",
+    "sites",
+    "with_views",
+    "without_mask",
+]
 
 HIDDEN = "hidden"
 
@@ -46,7 +57,9 @@ class Site:
 
 
 def blocks(model: ModelProto) -> list[str]:
-    """Return, per block, the tensor that enters it (the input of its query), then the encoder's last hidden state."""
+    """Return, per block, the tensor that enters it (the input of its query), then the encoder's
+    last hidden state.
+    """
     producers = _producers(model)
     entries = [_qkv(producers, node).input[0] for node in _attention(model)]
     total = next(node for node in model.graph.node if node.output[0].endswith("pool.sum"))
@@ -57,14 +70,18 @@ def sites(model: ModelProto) -> list[Site]:
     """Find the four products of every block, in order of execution."""
     arrays = {tensor.name: tensor for tensor in model.graph.initializer}
     producers = _producers(model)
-    products = [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in arrays]
+    products = [
+        node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in arrays
+    ]
     order = {node.name: position for position, node in enumerate(products)}
     found: list[Site] = []
     for block, attention in enumerate(_attention(model), start=_first_block(model)):
         start = order[_qkv(producers, attention).name]
         nodes = products[start : start + 4]
         if len(nodes) != 4:
-            raise BackboneError(f"block {block}: expected 4 products (qkv, o, fc1, fc2), found {len(nodes)}")
+            raise BackboneError(
+                f"block {block}: expected 4 products (qkv, o, fc1, fc2), found {len(nodes)}"
+            )
         for part, node in zip(("qkv", "o", "fc1", "fc2"), nodes, strict=True):
             rows, columns = arrays[node.input[1]].dims
             found.append(Site(f"l{block}.{part}", node.name, rows, columns))
@@ -72,8 +89,14 @@ def sites(model: ModelProto) -> list[Site]:
 
 
 def layers(model: ModelProto) -> dict[str, str]:
-    """Return every layer that can be quantised and its node's name: the word embeddings, ``words``, then the sites' names."""
-    words = [("words", node.name) for node in model.graph.node if node.op_type == "Gather" and node.input[1] == IDS]
+    """Return every layer that can be quantised and its node's name: the word embeddings, ``words``,
+    then the sites' names.
+    """
+    words = [
+        ("words", node.name)
+        for node in model.graph.node
+        if node.op_type == "Gather" and node.input[1] == IDS
+    ]
     return dict(words) | {site.name: site.node for site in sites(model)}
 
 
@@ -89,7 +112,9 @@ def cut(model: ModelProto, split: int) -> tuple[ModelProto, ModelProto]:
     """
     entries = blocks(model)
     if not 1 <= split < len(entries) - 1:
-        raise BackboneError(f"split: expected 1..{len(entries) - 2} for {len(entries) - 1} blocks, found {split}")
+        raise BackboneError(
+            f"split: expected 1..{len(entries) - 2} for {len(entries) - 1} blocks, found {split}"
+        )
     joint, width = entries[split], model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
     tail = _extract(model, [joint, MASK], [FEATURES])
     trunk = _extract(model, ["input_ids", MASK], [joint])
@@ -111,10 +136,12 @@ def cut(model: ModelProto, split: int) -> tuple[ModelProto, ModelProto]:
 
 
 def add_slots(tail: ModelProto, parts: tuple[str, ...]) -> list[Site]:
-    """Put ``y + (x A) B`` beside each product of `tail` whose part is in `parts`; A and B become graph inputs.
+    """Put ``y + (x A) B`` beside each product of `tail` whose part is in `parts`; A and B become
+    graph inputs.
 
-    ``a.<site>``: float32 ["ab", rows, "r_<site>"], ``b.<site>``: float32 ["ab", "r_<site>", columns]. ``ab`` is 1 or the
-    batch. Every site has a rank symbol of its own: the memory planner trusts equal symbols.
+    ``a.<site>``: float32 ["ab", rows, "r_<site>"], ``b.<site>``: float32 ["ab", "r_<site>",
+    columns]. ``ab`` is 1 or the batch. Every site has a rank symbol of its own: the memory planner
+    trusts equal symbols.
     """
     chosen = [site for site in sites(tail) if site.name.split(".")[1] in parts]
     for site in chosen:
@@ -130,14 +157,20 @@ def add_slots(tail: ModelProto, parts: tuple[str, ...]) -> list[Site]:
         at = list(tail.graph.node).index(node) + 1
         for offset, extra in enumerate(branch):
             tail.graph.node.insert(at + offset, extra)
-        tail.graph.input.append(helper.make_tensor_value_info(a, TensorProto.FLOAT, ["ab", site.rows, rank]))
-        tail.graph.input.append(helper.make_tensor_value_info(b, TensorProto.FLOAT, ["ab", rank, site.columns]))
+        tail.graph.input.append(
+            helper.make_tensor_value_info(a, TensorProto.FLOAT, ["ab", site.rows, rank])
+        )
+        tail.graph.input.append(
+            helper.make_tensor_value_info(b, TensorProto.FLOAT, ["ab", rank, site.columns])
+        )
     onnx.checker.check_model(tail)
     return chosen
 
 
 def without_mask(model: ModelProto) -> ModelProto:
-    """A copy for runs without padding: every token counts, and the input ``attention_mask`` is gone."""
+    """A copy for runs without padding: every token counts, and the input ``attention_mask`` is
+    gone.
+    """
     bare = ModelProto()
     bare.CopyFrom(model)
     graph = bare.graph
@@ -165,9 +198,11 @@ def without_mask(model: ModelProto) -> ModelProto:
 
 
 def with_views(trunk: ModelProto) -> ModelProto:
-    """A copy of a trunk without mask with wider ``features`` [B, 3 D]: three views of ``hidden``, each of length 1.
+    """A copy of a trunk without mask with wider ``features`` [B, 3 D]: three views of ``hidden``,
+    each of length 1.
 
-    The directions of its mean, of its largest and of its smallest values over the tokens (docs/decisions/views.md).
+    The directions of its mean, of its largest and of its smallest values over the tokens
+    (docs/decisions/views.md).
     """
     seen = ModelProto()
     seen.CopyFrom(trunk)
@@ -178,11 +213,21 @@ def with_views(trunk: ModelProto) -> ModelProto:
     graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axis))
     for view, reduce in (("max", "ReduceMax"), ("min", "ReduceMin")):
         extreme, direction = f"{FEATURES}.{view}.row", f"{FEATURES}.{view}"
-        graph.node.append(helper.make_node(reduce, [HIDDEN, axis], [extreme], name=extreme, keepdims=0))
-        graph.node.append(helper.make_node("LpNormalization", [extreme], [direction], name=direction, axis=-1, p=2))
+        graph.node.append(
+            helper.make_node(reduce, [HIDDEN, axis], [extreme], name=extreme, keepdims=0)
+        )
+        graph.node.append(
+            helper.make_node(
+                "LpNormalization", [extreme], [direction], name=direction, axis=-1, p=2
+            )
+        )
         names.append(direction)
     graph.node.append(helper.make_node("Concat", names, [FEATURES], name=FEATURES, axis=-1))
-    width = next(value for value in graph.output if value.name == HIDDEN).type.tensor_type.shape.dim[-1].dim_value
+    width = (
+        next(value for value in graph.output if value.name == HIDDEN)
+        .type.tensor_type.shape.dim[-1]
+        .dim_value
+    )
     output = next(value for value in graph.output if value.name == FEATURES)
     output.type.tensor_type.shape.dim[-1].dim_value = VIEWS * width
     onnx.checker.check_model(seen)
@@ -190,7 +235,9 @@ def with_views(trunk: ModelProto) -> ModelProto:
 
 
 def _unread(model: ModelProto) -> list[NodeProto]:
-    read = {name for node in model.graph.node for name in node.input} | {value.name for value in model.graph.output}
+    read = {name for node in model.graph.node for name in node.input} | {
+        value.name for value in model.graph.output
+    }
     return [node for node in model.graph.node if not read.intersection(node.output)]
 
 
@@ -207,7 +254,12 @@ def _qkv(producers: dict[str, NodeProto], attention: NodeProto) -> NodeProto:
 
 
 def _first_block(model: ModelProto) -> int:
-    return int(next((entry.value for entry in model.metadata_props if entry.key == "cfedge.first_block"), "0"))
+    return int(
+        next(
+            (entry.value for entry in model.metadata_props if entry.key == "cfedge.first_block"),
+            "0",
+        )
+    )
 
 
 def _extract(model: ModelProto, inputs: list[str], outputs: list[str]) -> ModelProto:

@@ -1,7 +1,10 @@
-"""One task -> one plain ONNX file, ``input_ids`` -> ``scores``: for whoever wants the answers and nothing else of cfedge.
+"""One task -> one plain ONNX file, ``input_ids`` -> ``scores``: for whoever wants the answers and
+nothing else of cfedge.
 
-Trunk, tail, the task's low-rank units (in place, as shipped: int8 values turned to float) and its head in one graph. It does not
-route, calls nothing unknown, and always runs the tail, also where the trunk's part of the head decides alone. Merging the units into the weights would quantise these anew and give other answers.
+Trunk, tail, the task's low-rank units (in place, as shipped: int8 values turned to float) and its
+head in one graph. It does not route, calls nothing unknown, and always runs the tail, also where
+the trunk's part of the head decides alone. Merging the units into the weights would quantise these
+anew and give other answers.
 
 Letters: B batch, S sequence, C classes.
 """
@@ -34,13 +37,16 @@ from cfedge_export.pack import build
 __all__ = ["Merged", "SCORES", "TOLERANCE", "export_merged", "merge"]
 
 SCORES = "scores"
-#: Of a score against the engine's: the head is a product of float32 in both, the rest are the same nodes.
+#: Of a score against the engine's: the head is a product of float32 in both, the rest are the same
+#: nodes.
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Merged:
-    """What was written: bytes, labels in the order of ``scores``, the largest difference to the engine's scores, parity."""
+    """What was written: bytes, labels in the order of ``scores``, the largest difference to the
+    engine's scores, parity.
+    """
 
     size_bytes: int
     labels: tuple[str, ...]
@@ -86,7 +92,11 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
         [*front.graph.node, *back.graph.node, *head],
         "task",
         list(front.graph.input),
-        [helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, ["batch", adapter.bias.shape[0]])],
+        [
+            helper.make_tensor_value_info(
+                SCORES, TensorProto.FLOAT, ["batch", adapter.bias.shape[0]]
+            )
+        ],
         [
             *front.graph.initializer,
             *back.graph.initializer,
@@ -94,7 +104,9 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
         ],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-    model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="cfedge")
+    model: ModelProto = helper.make_model(
+        graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="cfedge"
+    )
     onnx.checker.check_model(model)
     return model
 
@@ -122,7 +134,8 @@ def export_merged(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Merged:
-    """Write a task's file, if the engine answers its held-out texts alike and the parity gate passes.
+    """Write a task's file, if the engine answers its held-out texts alike and the parity gate
+    passes.
 
     Raises
     ------
@@ -135,7 +148,9 @@ def export_merged(
     """
     workspace.record(name)  # refuses a task that is not there
     if target.is_dir() or (target.exists() and not replace):
-        raise StorageError(f"{target}: expected a new name for the file, found something there; choose another or use --replace")
+        raise StorageError(
+            f"{target}: expected a new name for the file, found something there; choose another or use --replace"
+        )
     bundle = build(workspace, progress)
     engine, backbone = Engine(bundle), bundle.manifest.backbone
     task = next(task for task in bundle.manifest.tasks if task.name == name)
@@ -163,7 +178,12 @@ def export_merged(
     return Merged(len(data), task.classes, difference, found[0])
 
 
-def _difference(model: bytes, preprocess: TextPreprocessor, texts: tuple[str, ...], expected: NDArray[np.float32]) -> float:
+def _difference(
+    model: bytes,
+    preprocess: TextPreprocessor,
+    texts: tuple[str, ...],
+    expected: NDArray[np.float32],
+) -> float:
     session = open_session(model, "merged graph")
     found = [session.run([SCORES], {IDS: preprocess(text).ids})[0][0] for text in texts]
     return float(np.abs(np.stack(found) - expected).max())

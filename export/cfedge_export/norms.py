@@ -1,11 +1,13 @@
-"""LayerNormalization -> InstanceNormalization over the rows: the same numbers to rounding, in a fifth of the time.
+"""LayerNormalization -> InstanceNormalization over the rows: the same numbers to rounding, in a
+fifth of the time.
 
-ONNX Runtime sums a layer norm's row number by number; its instance norm is vectorised. With a row [S, D] of S tokens as S channels of D
-places each token is normalised by itself, whatever the batch; what was the layer norm's scale and bias are a product and a sum behind it
+ONNX Runtime sums a layer norm's row number by number; its instance norm is vectorised. With a row
+[S, D] of S tokens as S channels of D places each token is normalised by itself, whatever the batch;
+what was the layer norm's scale and bias are a product and a sum behind it
 (docs/decisions/norms.md). It is done last, when all else about a graph is settled.
 
-The vectorised sums follow a row's place in memory: rows that are no multiple of 64 bytes would get other bits by their place in the batch.
-Norms of such widths stay as they are.
+The vectorised sums follow a row's place in memory: rows that are no multiple of 64 bytes would get
+other bits by their place in the batch. Norms of such widths stay as they are.
 
 Letters: B batch, S sequence, D width.
 """
@@ -26,14 +28,21 @@ _ONES, _ZEROS, _TOKENS = "norm.ones", "norm.zeros", "norm.tokens"
 
 
 def by_instance(model: ModelProto) -> ModelProto:
-    """Return a copy whose layer norms over the last axis of [B, S, D], D a multiple of 16, are instance norms.
+    """Return a copy whose layer norms over the last axis of [B, S, D], D a multiple of 16, are
+    instance norms.
 
     S is read off the first input, [B, S, ...].
     """
     copy = ModelProto()
     copy.CopyFrom(model)
-    widths = {tensor.name: tensor.dims[0] for tensor in model.graph.initializer if len(tensor.dims) == 1}
-    norms = [node for node in model.graph.node if node.op_type == "LayerNormalization" and _fits(node, widths)]
+    widths = {
+        tensor.name: tensor.dims[0] for tensor in model.graph.initializer if len(tensor.dims) == 1
+    }
+    norms = [
+        node
+        for node in model.graph.node
+        if node.op_type == "LayerNormalization" and _fits(node, widths)
+    ]
     if not norms:
         return copy
     one, zero = (numpy_helper.from_array(np.array([value], np.float32)) for value in (1, 0))
@@ -55,7 +64,9 @@ def _attributes(node: NodeProto) -> dict[str, Any]:
 
 
 def _fits(node: NodeProto, widths: dict[str, int]) -> bool:
-    """Whether a layer norm is over the last axis of three, of a known width that is aligned, with scale and bias and nothing else."""
+    """Whether a layer norm is over the last axis of three, of a known width that is aligned, with
+    scale and bias and nothing else.
+    """
     constants = list(node.input)[1:]
     return (
         _attributes(node).get("axis", -1) in (-1, 2)
@@ -72,7 +83,11 @@ def _split(node: NodeProto) -> list[NodeProto]:
     (out,) = (name for name in node.output if name)
     return [
         helper.make_node(
-            "InstanceNormalization", [x, _ONES, _ZEROS], [f"{out}.unit"], f"{out}.unit", epsilon=attributes.get("epsilon", 1e-5)
+            "InstanceNormalization",
+            [x, _ONES, _ZEROS],
+            [f"{out}.unit"],
+            f"{out}.unit",
+            epsilon=attributes.get("epsilon", 1e-5),
         ),
         helper.make_node("Mul", [f"{out}.unit", scale], [f"{out}.scaled"], f"{out}.scaled"),
         helper.make_node("Add", [f"{out}.scaled", bias], [out], out),

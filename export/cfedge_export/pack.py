@@ -1,7 +1,8 @@
-"""A workspace -> a bundle: quantised adapters, signatures, certificates, golden vectors, manifest; checked, then written.
+"""A workspace -> a bundle: quantised adapters, signatures, certificates, golden vectors, manifest;
+checked, then written.
 
-The bundle is built in memory, opened with the device's own engine, held against the parity gate and its own golden
-vectors, and only then written, whole or not at all.
+The bundle is built in memory, opened with the device's own engine, held against the parity gate and
+its own golden vectors, and only then written, whole or not at all.
 """
 
 from __future__ import annotations
@@ -36,20 +37,28 @@ _PACKAGES = ("cfedge", "numpy", "onnx", "onnxruntime", "optimum", "torch", "tran
 
 @dataclass(frozen=True)
 class Exported:
-    """A written bundle, the parity that it passed, and the budgets that it keeps to, where there were any."""
+    """A written bundle, the parity that it passed, and the budgets that it keeps to, where there
+    were any.
+    """
 
     bundle: Bundle
     parity: list[parity.TaskParity]
     fitted: Fitted | None = None
 
 
-def build(workspace: Workspace, progress: Progress | None = None, *, false_reject_rate: float = FALSE_REJECT_RATE) -> Bundle:
+def build(
+    workspace: Workspace,
+    progress: Progress | None = None,
+    *,
+    false_reject_rate: float = FALSE_REJECT_RATE,
+) -> Bundle:
     """Build the bundle in memory; no gate is applied.
 
     Parameters
     ----------
     false_reject_rate
-        Share of each task's own inputs that may be called unknown; see `cfedge.train.certificate.certify`.
+        Share of each task's own inputs that may be called unknown; see
+        `cfedge.train.certificate.certify`.
 
     Raises
     ------
@@ -70,7 +79,8 @@ def build(workspace: Workspace, progress: Progress | None = None, *, false_rejec
                 f"task {name!r}: expected backbone {backbone.digest[:12]}, found {task.record.base[:12]}; learn it again with --replace"
             )
     router, found = route(
-        {name: task.signature for name, task in learned.items()}, {name: task.held_out.features for name, task in learned.items()}
+        {name: task.signature for name, task in learned.items()},
+        {name: task.held_out.features for name, task in learned.items()},
     )
     best = {name: task.held_out.best for name, task in learned.items()}
     evidence = certify(found, best, router.first.directions, false_reject_rate=false_reject_rate)
@@ -88,7 +98,9 @@ def build(workspace: Workspace, progress: Progress | None = None, *, false_rejec
         name: Task(
             name=name,
             classes=task.record.classes,
-            rank=next(array.shape[2] for key, array in task.adapter.items() if key.startswith("a.")),
+            rank=next(
+                array.shape[2] for key, array in task.adapter.items() if key.startswith("a.")
+            ),
             threshold=evidence[name].threshold,
             false_reject_rate=evidence[name].false_reject_rate,
             certificate=evidence[name].certificate,
@@ -101,7 +113,13 @@ def build(workspace: Workspace, progress: Progress | None = None, *, false_rejec
     versions = {package: version(package) for package in _PACKAGES}
 
     def manifest() -> Manifest:
-        return Manifest(backbone, tuple(entries.values()), second_look=router.second, third_look=router.third, versions=versions)
+        return Manifest(
+            backbone,
+            tuple(entries.values()),
+            second_look=router.second,
+            third_look=router.third,
+            versions=versions,
+        )
 
     engine = Engine(Bundle(manifest(), objects))
     with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
@@ -114,10 +132,15 @@ def build(workspace: Workspace, progress: Progress | None = None, *, false_rejec
 
 
 def _clearest(engine: Engine, task: str, texts: tuple[str, ...]) -> list[str]:
-    """The texts with the widest margins, of task and of label: another CPU's rounding must not turn a golden answer."""
+    """The texts with the widest margins, of task and of label: another CPU's rounding must not turn
+    a golden answer.
+    """
     free, given = engine.predict(texts), engine.predict(texts, task=task)
     width = [
-        min(math.inf if one.margin is None else one.margin, math.log(known.probability / max(1 - known.probability, 1e-9)))
+        min(
+            math.inf if one.margin is None else one.margin,
+            math.log(known.probability / max(1 - known.probability, 1e-9)),
+        )
         for one, known in zip(free, given, strict=True)
     ]
     order = sorted(range(len(texts)), key=lambda row: (-width[row], texts[row]))
@@ -136,7 +159,8 @@ def export(
 ) -> Exported:
     """Build, check and write a bundle.
 
-    Scheme and cut were fixed with the workspace, so threads alone are left to choose under a budget.
+    Scheme and cut were fixed with the workspace, so threads alone are left to choose under a
+    budget.
 
     Raises
     ------

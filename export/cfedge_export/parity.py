@@ -1,10 +1,12 @@
 """Do the quantised answers agree with the float ones, on every task's held-out set?
 
-Three paths answer the same texts with the task known: torch float, ONNX float (both on the float backbone with the
-float adapter) and ONNX int8 (everything as shipped). Compared are the tail's features (cosine), decisions (agreement) and
-accuracy. The gate looks at ONNX int8 against ONNX float: a task fails where accuracy drops by more than `max_drop`
-points or the error ratio is above `max_error_ratio`, beyond what chance explains: a paired sign test on the decisions that
-differ must find int8 worse at the 5 % level (docs/decisions/parity-gate.md). `Gate.strict` judges the figures alone.
+Three paths answer the same texts with the task known: torch float, ONNX float (both on the float
+backbone with the float adapter) and ONNX int8 (everything as shipped). Compared are the tail's
+features (cosine), decisions (agreement) and accuracy. The gate looks at ONNX int8 against ONNX
+float: a task fails where accuracy drops by more than `max_drop` points or the error ratio is above
+`max_error_ratio`, beyond what chance explains: a paired sign test on the decisions that differ must
+find int8 worse at the 5 % level (docs/decisions/parity-gate.md). `Gate.strict` judges the figures
+alone.
 
 Letters: N held-out examples, D width, C classes.
 """
@@ -38,7 +40,8 @@ TORCH_COSINE = 0.9999
 
 @dataclass(frozen=True)
 class Gate:
-    """Largest accepted accuracy drop, in points (1 point = 0.01), and int8 / float error ratio; `strict`: also by chance.
+    """Largest accepted accuracy drop, in points (1 point = 0.01), and int8 / float error ratio;
+    `strict`: also by chance.
 
     Raises
     ------
@@ -51,8 +54,13 @@ class Gate:
     strict: bool = False
 
     def __post_init__(self) -> None:
-        for what, value, most in (("drop", self.max_drop, 100.0), ("error ratio", self.max_error_ratio, 1e9)):
-            if not 0 <= value <= most:  # also where it is NaN, with which nothing would ever be refused
+        for what, value, most in (
+            ("drop", self.max_drop, 100.0),
+            ("error ratio", self.max_error_ratio, 1e9),
+        ):
+            if (
+                not 0 <= value <= most
+            ):  # also where it is NaN, with which nothing would ever be refused
                 raise UsageError(
                     f"{what}: expected a number from 0 to {most:g}, found {value}; 1 point and 1.25 are the defaults"
                 )
@@ -66,10 +74,11 @@ SIGNIFICANT = 0.05
 class TaskParity:
     """One task's comparison on its N held-out examples.
 
-    `cosine_*` are the smallest cosines between features of the two paths named; `agreement` the share of equal
-    decisions, ONNX int8 against ONNX float; `drop` in points with the 95 % interval `drop_interval` (paired bootstrap,
-    seeded); `error_ratio` is int8 / float errors (None: float made none) with its interval; `lost` and `won` count the examples
-    that only float and only int8 got right, and `p_value` is the one-sided sign test of "int8 loses no more than it wins".
+    `cosine_*` are the smallest cosines between features of the two paths named; `agreement` the
+    share of equal decisions, ONNX int8 against ONNX float; `drop` in points with the 95 % interval
+    `drop_interval` (paired bootstrap, seeded); `error_ratio` is int8 / float errors (None: float
+    made none) with its interval; `lost` and `won` count the examples that only float and only int8
+    got right, and `p_value` is the one-sided sign test of "int8 loses no more than it wins".
     """
 
     task: str
@@ -95,7 +104,11 @@ class _FloatPaths:
     def __init__(self, workspace: Workspace) -> None:
         tail = workspace.backbone_file("float_tail.onnx")
         backbone: Backbone = workspace.backbone
-        self.trunk = Trunk(workspace.backbone_file("float_trunk.onnx"), workspace.backbone_file("tokenizer.json"), backbone)
+        self.trunk = Trunk(
+            workspace.backbone_file("float_trunk.onnx"),
+            workspace.backbone_file("tokenizer.json"),
+            backbone,
+        )
         self.onnx_tail = Tail(tail, backbone)
         self.torch_tail = TorchTail(onnx.load_from_string(tail))
 
@@ -111,31 +124,49 @@ class _FloatPaths:
 
 
 def compare(
-    workspace: Workspace, engine: Engine, progress: Progress | None = None, *, only: str | None = None
+    workspace: Workspace,
+    engine: Engine,
+    progress: Progress | None = None,
+    *,
+    only: str | None = None,
 ) -> list[TaskParity]:
-    """Compare the three paths on every task of `engine`, or `only` one: the shipped int8 path of `workspace`."""
+    """Compare the three paths on every task of `engine`, or `only` one: the shipped int8 path of
+    `workspace`.
+    """
     paths = _FloatPaths(workspace)
     results = []
     names = engine.tasks if only is None else (only,)
     with (progress or Quiet()).track("parity", len(names)) as advance:
         for name in names:
-            held_out, adapter = workspace.held_out(name), Adapter.from_arrays(workspace.adapter(name))
+            held_out, adapter = (
+                workspace.held_out(name),
+                Adapter.from_arrays(workspace.adapter(name)),
+            )
             features = paths.features(held_out.texts, adapter)
-            shipped = engine.embeddings(held_out.texts, name), engine.class_scores(held_out.texts, name).argmax(axis=1)
+            shipped = (
+                engine.embeddings(held_out.texts, name),
+                engine.class_scores(held_out.texts, name).argmax(axis=1),
+            )
             results.append(_task_parity(name, held_out, adapter, features, shipped))
             advance(1)
     return results
 
 
 class Candidates:
-    """The same comparison for backbones that do not ship yet: other quantised forms of `workspace`'s float graphs, under its tasks'
-    adapters in float32. Its float paths are run once.
+    """The same comparison for backbones that do not ship yet: other quantised forms of
+    `workspace`'s float graphs, under its tasks' adapters in float32. Its float paths are run once.
     """  # fmt: skip
 
     def __init__(self, workspace: Workspace, progress: Progress | None = None) -> None:
         paths = _FloatPaths(workspace)
-        self._backbone, self._tokenizer = workspace.backbone, workspace.backbone_file("tokenizer.json")
-        self._tasks = {name: (workspace.held_out(name), Adapter.from_arrays(workspace.adapter(name))) for name in workspace.tasks}
+        self._backbone, self._tokenizer = (
+            workspace.backbone,
+            workspace.backbone_file("tokenizer.json"),
+        )
+        self._tasks = {
+            name: (workspace.held_out(name), Adapter.from_arrays(workspace.adapter(name)))
+            for name in workspace.tasks
+        }
         self._features = {}
         with (progress or Quiet()).track("float answers", len(self._tasks)) as advance:
             for name, (held_out, adapter) in self._tasks.items():
@@ -144,13 +175,18 @@ class Candidates:
 
     def compare(self, trunk: bytes, tail: bytes) -> list[TaskParity]:
         """Compare the paths on every task with these graphs in the place of what ships."""
-        run_trunk, run_tail = Trunk(trunk, self._tokenizer, self._backbone), Tail(tail, self._backbone)
+        run_trunk, run_tail = (
+            Trunk(trunk, self._tokenizer, self._backbone),
+            Tail(tail, self._backbone),
+        )
         results = []
         for name, (held_out, adapter) in self._tasks.items():
             encoded = run_trunk(held_out.texts)
             shipped = np.stack(run_tail(encoded.hidden, [adapter.slots] * len(held_out.texts)))
             decisions = _decide(shipped, np.stack(encoded.features), adapter)
-            results.append(_task_parity(name, held_out, adapter, self._features[name], (shipped, decisions)))
+            results.append(
+                _task_parity(name, held_out, adapter, self._features[name], (shipped, decisions))
+            )
         return results
 
 
@@ -161,7 +197,9 @@ def _task_parity(
     features: tuple[Floats, Floats, Floats],
     shipped: tuple[Floats, NDArray[np.int64]],
 ) -> TaskParity:
-    """Compare torch's and ONNX Runtime's float features, given with the trunk's, with the features and decisions of what ships."""
+    """Compare torch's and ONNX Runtime's float features, given with the trunk's, with the features
+    and decisions of what ships.
+    """
     by_torch, by_onnx, trunk = features
     decisions = [_decide(by_torch, trunk, adapter), _decide(by_onnx, trunk, adapter), shipped[1]]
     torch_right, float_right, int8_right = (found == held_out.classes for found in decisions)
@@ -216,14 +254,20 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
                 f"[{low:.2f}, {high:.2f}] {counted}; {advice}"
             )
         if one.error_ratio is None or one.error_ratio > gate.max_error_ratio + 1e-9:
-            found = "errors where float made none" if one.error_ratio is None else f"{one.error_ratio:.2f}"
+            found = (
+                "errors where float made none"
+                if one.error_ratio is None
+                else f"{one.error_ratio:.2f}"
+            )
             raise ParityError(
                 f"task {one.task!r}: expected an error ratio of at most {gate.max_error_ratio:g}, found {found} {counted}; {advice}"
             )
 
 
 def _decide(features: Floats, trunk: Floats, adapter: Adapter) -> NDArray[np.int64]:
-    decisions: NDArray[np.int64] = adapter.scores(adapter.adapted(features), adapter.trunk(trunk)).argmax(axis=1)
+    decisions: NDArray[np.int64] = adapter.scores(
+        adapter.adapted(features), adapter.trunk(trunk)
+    ).argmax(axis=1)
     return decisions
 
 
@@ -238,7 +282,10 @@ def _cosine(one: Floats, other: Floats) -> float:
 
 
 def _bootstrap(
-    float_right: NDArray[np.bool_], int8_right: NDArray[np.bool_], rng: np.random.Generator, draws: int = 2000
+    float_right: NDArray[np.bool_],
+    int8_right: NDArray[np.bool_],
+    rng: np.random.Generator,
+    draws: int = 2000,
 ) -> tuple[tuple[float, float], tuple[float, float] | None]:
     """95 % intervals of the drop in points and of the error ratio, resampling examples in pairs."""
     rows = rng.integers(0, len(float_right), (draws, len(float_right)))

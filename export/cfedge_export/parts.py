@@ -22,20 +22,32 @@ def bytes_by_part(shipped: ModelProto, exact: ModelProto) -> dict[str, int]:
     Parameters
     ----------
     shipped
-        A graph that a scheme made of `exact`: scales, shifts and zero points count with the weight that they belong to.
+        A graph that a scheme made of `exact`: scales, shifts and zero points count with the weight
+        that they belong to.
     exact
         The float32 graph. Its biases, norms and the graph itself are the rest.
     """
     tables = {tensor.name for tensor in exact.graph.initializer if len(tensor.dims) == 2}
-    weights = [node.input[1] for node in exact.graph.node if node.op_type == "MatMul" and node.input[1] in tables]
+    weights = [
+        node.input[1]
+        for node in exact.graph.node
+        if node.op_type == "MatMul" and node.input[1] in tables
+    ]
     owner = dict(zip(weights, cycle(_OF_BLOCK.values())))
     for node in exact.graph.node:
         if node.op_type == "Gather" and node.input[0] in tables:
-            owner[node.input[0]] = "word embeddings" if node.input[1] == "input_ids" else "positions"
+            owner[node.input[0]] = (
+                "word embeddings" if node.input[1] == "input_ids" else "positions"
+            )
     found = dict.fromkeys(PARTS, 0)
     for tensor in shipped.graph.initializer:
         stem = next(
-            (tensor.name[: -len(end)] for end in (".q", ".scale", ".shift", ".zero") if tensor.name.endswith(end)), tensor.name
+            (
+                tensor.name[: -len(end)]
+                for end in (".q", ".scale", ".shift", ".zero")
+                if tensor.name.endswith(end)
+            ),
+            tensor.name,
         )
         found[owner.get(stem, "rest")] += len(tensor.raw_data)
     found["rest"] += shipped.ByteSize() - sum(found.values())
@@ -46,7 +58,9 @@ def shipped_bytes(workspace: Workspace) -> dict[str, int]:
     """Return the bytes of a workspace's trunk and tail by part, and of its tokenizer."""
     total = dict.fromkeys(PARTS, 0)
     for name in ("trunk.onnx", "tail.onnx"):
-        graphs = [onnx.load_from_string(workspace.backbone_file(file)) for file in (name, f"float_{name}")]
+        graphs = [
+            onnx.load_from_string(workspace.backbone_file(file)) for file in (name, f"float_{name}")
+        ]
         for part, size in bytes_by_part(*graphs).items():
             total[part] += size
     return {**total, "tokenizer": workspace.backbone.tokenizer.size}

@@ -1,8 +1,10 @@
-"""What a backbone is to be, decided before it is made: scheme, layers left in float32, depth of the cut, and threads.
+"""What a backbone is to be, decided before it is made: scheme, layers left in float32, depth of the
+cut, and threads.
 
-Whatever is asked for is taken, the rest is measured or the default. Order of preference under budgets: one thread and the given or
-measured cut with the scheme that would be picked without budgets, then other schemes, then more threads, then deeper cuts, which
-cost accuracy (docs/decisions/split-and-slots.md).
+Whatever is asked for is taken, the rest is measured or the default. Order of preference under
+budgets: one thread and the given or measured cut with the scheme that would be picked without
+budgets, then other schemes, then more threads, then deeper cuts, which cost accuracy
+(docs/decisions/split-and-slots.md).
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ __all__ = ["Plan", "mend", "plan"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to make and why: the choice of the scheme, the blocks in the trunk, what was found of layers and budgets, where asked."""
+    """What to make and why: the choice of the scheme, the blocks in the trunk, what was found of
+    layers and budgets, where asked.
+    """
 
     choice: Choice
     split: int
@@ -62,13 +66,15 @@ def plan(
     parts
         Products that get a slot.
     scheme
-        Of the table; ``auto``: measured; None: measured under a budget, else by the profile's rules, else the default.
+        Of the table; ``auto``: measured; None: measured under a budget, else by the profile's
+        rules, else the default.
     split, sample
         As in `cfedge_export.prepare.prepare`.
     profile
         The board that will answer; times are this machine's all the same.
     at_least
-        Mean cosine with float32 that leaving layers in float32 must reach; None: as it comes, but for what is measured.
+        Mean cosine with float32 that leaving layers in float32 must reach; None: as it comes, but
+        for what is measured.
     budget
         None: none.
 
@@ -85,17 +91,28 @@ def plan(
         )
     rng, found = np.random.default_rng(0), None
     if scheme == "auto" or budget or at_least is not None:
-        some, ids = choose.token_ids(TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng)
+        some, ids = choose.token_ids(
+            TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng
+        )
     if scheme == "auto" or (budget and scheme is None):
         least = sensitivity.MIN_COSINE if at_least is None else at_least
-        measured = choose.measure(source.encoder, ids, profile or here(), rng=rng, at_least=least, progress=progress)
+        measured = choose.measure(
+            source.encoder, ids, profile or here(), rng=rng, at_least=least, progress=progress
+        )
         choice, ranked = choose.pick(measured, least), choose.order(measured)
         float_layers = {one.scheme: one.float_layers for one in ranked}
     else:
         choice = schemes.by_request(scheme, profile)
         if at_least is not None:
             ship = schemes.find(choice.scheme).ship
-            found = sensitivity.search(without_mask(source.encoder), ship, ids, rng=rng, at_least=at_least, progress=progress)
+            found = sensitivity.search(
+                without_mask(source.encoder),
+                ship,
+                ids,
+                rng=rng,
+                at_least=at_least,
+                progress=progress,
+            )
             choice = Choice(choice.scheme, choice.why, (), found.layers)
         float_layers = {choice.scheme: choice.float_layers}
     first = choose_split(source, sample) if split is None else split
@@ -103,12 +120,20 @@ def plan(
         return Plan(choice, first, found)
     deepest = len(blocks(source.encoder)) - 2
     cuts = [first, *range(first + 1, deepest + 1)] if split is None else [first]
-    forms = [Form(name, cut, threads) for cut in cuts for threads in thread_counts(usable_cores()) for name in float_layers]
+    forms = [
+        Form(name, cut, threads)
+        for cut in cuts
+        for threads in thread_counts(usable_cores())
+        for name in float_layers
+    ]
 
     @lru_cache(maxsize=len(float_layers))
     def shipped(scheme: str, cut: int) -> Draft:
         made = draft(source, cut, parts=parts, scheme=scheme, float_layers=float_layers[scheme])
-        return Draft(made.backbone, {name: made.files[name] for name in ("trunk.onnx", "tail.onnx", "tokenizer.json")})
+        return Draft(
+            made.backbone,
+            {name: made.files[name] for name in ("trunk.onnx", "tail.onnx", "tokenizer.json")},
+        )
 
     def measure(form: Form) -> footprint.Footprint:
         made = shipped(form.scheme, form.split)
@@ -119,12 +144,25 @@ def plan(
         advice=lambda tried: "allow more, or take a smaller encoder (--backbone local --folder DIR)",
     )  # fmt: skip
     chosen = fitted.form.scheme
-    why = choice.why if chosen == choice.scheme else f"keeps to the budgets where {choice.scheme} does not"
-    return Plan(Choice(chosen, why, choice.measured, float_layers[chosen]), fitted.form.split, found, fitted)
+    why = (
+        choice.why
+        if chosen == choice.scheme
+        else f"keeps to the budgets where {choice.scheme} does not"
+    )
+    return Plan(
+        Choice(chosen, why, choice.measured, float_layers[chosen]), fitted.form.split, found, fitted
+    )
 
 
-def mend(workspace: Workspace, source: Source, *, gate: parity.Gate | None = None, progress: Progress | None = None) -> Plan:
-    """Leave layers in float32 until the tasks of a workspace pass the parity gate that refused them.
+def mend(
+    workspace: Workspace,
+    source: Source,
+    *,
+    gate: parity.Gate | None = None,
+    progress: Progress | None = None,
+) -> Plan:
+    """Leave layers in float32 until the tasks of a workspace pass the parity gate that refused
+    them.
 
     Scheme and cut are the workspace's. Layers are ranked on the tasks' held-out texts.
 
@@ -149,7 +187,13 @@ def mend(workspace: Workspace, source: Source, *, gate: parity.Gate | None = Non
     candidates = parity.Candidates(workspace, progress)
 
     def check(left: tuple[str, ...]) -> None:
-        made = draft(source, backbone.split, parts=slot_parts(backbone), scheme=backbone.scheme, float_layers=left)
+        made = draft(
+            source,
+            backbone.split,
+            parts=slot_parts(backbone),
+            scheme=backbone.scheme,
+            float_layers=left,
+        )
         parity.check(candidates.compare(made.files["trunk.onnx"], made.files["tail.onnx"]), gate)
 
     def passes(left: tuple[str, ...]) -> bool:
@@ -161,7 +205,9 @@ def mend(workspace: Workspace, source: Source, *, gate: parity.Gate | None = Non
 
     texts = [text for name in workspace.tasks for text in workspace.held_out(name).texts]
     _, ids = choose.token_ids(TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng)
-    found = sensitivity.search(without_mask(source.encoder), ship, ids, rng=rng, passes=passes, progress=progress)
+    found = sensitivity.search(
+        without_mask(source.encoder), ship, ids, rng=rng, passes=passes, progress=progress
+    )
     if not found.layers:
         raise UsageError(
             f"--mend: expected tasks that the parity gate refuses, found that those of {workspace.folder} pass with every layer quantised; "

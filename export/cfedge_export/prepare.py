@@ -1,8 +1,9 @@
 """Prepare a workspace's backbone, once: export, cut, slots, quantise, freeze.
 
-The depth of the cut is given, the backbone's default, or measured: the deepest whose held-out class retrieval is within
-one standard error of the best, as a deep cut makes adapters small and learning fast. Two blocks at least are left to
-adapt where there are more than three: one alone generalised worse (docs/decisions/split-and-slots.md).
+The depth of the cut is given, the backbone's default, or measured: the deepest whose held-out class
+retrieval is within one standard error of the best, as a deep cut makes adapters small and learning
+fast. Two blocks at least are left to adapt where there are more than three: one alone generalised
+worse (docs/decisions/split-and-slots.md).
 
 Letters: B batch, D width, L depth.
 """
@@ -56,7 +57,9 @@ DEFAULT_PARTS = ("qkv", "fc1")
 
 @dataclass(frozen=True)
 class Source:
-    """An encoder before it is cut: `name`, the weights' SHA-256, the float32 graph with mask, and what it reads."""
+    """An encoder before it is cut: `name`, the weights' SHA-256, the float32 graph with mask, and
+    what it reads.
+    """
 
     name: str
     sha256: str
@@ -90,7 +93,9 @@ def load_source(name: str, folder: Path | None = None) -> Source:
     config = json.loads((found.folder / "config.json").read_text("utf-8"))
     max_tokens = min(BACKBONES[name].max_tokens, config["max_position_embeddings"])
     keep_positions(encoder, max_tokens)
-    return Source(name, found.sha256, encoder, config["hidden_size"], max_tokens, tokenizer.read_bytes())
+    return Source(
+        name, found.sha256, encoder, config["hidden_size"], max_tokens, tokenizer.read_bytes()
+    )
 
 
 def check_target(target: Path) -> None:
@@ -101,7 +106,9 @@ def check_target(target: Path) -> None:
     UsageError
     """
     if target.exists():
-        raise UsageError(f"{target}: expected a new name for the workspace, found something there; choose another or remove it")
+        raise UsageError(
+            f"{target}: expected a new name for the workspace, found something there; choose another or remove it"
+        )
 
 
 def prepare(
@@ -139,8 +146,9 @@ def prepare(
     float_layers
         Left in float32 (`cfedge_export.sensitivity`), whatever the scheme.
     like
-        The backbone to come to, bit for bit, so that this workspace's tasks run beside those that were learned elsewhere; its
-        split, slots and scheme are taken; `float_layers` must be its own.
+        The backbone to come to, bit for bit, so that this workspace's tasks run beside those that
+        were learned elsewhere; its split, slots and scheme are taken; `float_layers` must be its
+        own.
     source
         What `load_source` gave for `name` and `folder`, where that was needed before.
 
@@ -185,17 +193,28 @@ def check_parts(parts: Collection[str]) -> None:
     UsageError
     """
     if not parts or set(parts) - {"qkv", "o", "fc1", "fc2"}:
-        raise UsageError(f"slots: expected some of qkv, o, fc1, fc2, found {', '.join(parts) or 'none'}")
+        raise UsageError(
+            f"slots: expected some of qkv, o, fc1, fc2, found {', '.join(parts) or 'none'}"
+        )
 
 
 def choose_split(source: Source, sample: Examples | None = None) -> int:
     """Return the depth to cut at: measured on `sample`, or else the backbone's default."""
     if sample is not None:
-        return measure_split(source.encoder, TextPreprocessor(source.tokenizer, source.max_tokens), sample)
+        return measure_split(
+            source.encoder, TextPreprocessor(source.tokenizer, source.max_tokens), sample
+        )
     return BACKBONES[source.name].split or (len(blocks(source.encoder)) - 1) // 2
 
 
-def draft(source: Source, split: int, *, parts: Collection[str], scheme: str, float_layers: Collection[str] = ()) -> Draft:
+def draft(
+    source: Source,
+    split: int,
+    *,
+    parts: Collection[str],
+    scheme: str,
+    float_layers: Collection[str] = (),
+) -> Draft:
     """Cut, add slots, quantise: all of a backbone, in memory.
 
     Raises
@@ -206,7 +225,9 @@ def draft(source: Source, split: int, *, parts: Collection[str], scheme: str, fl
     quantised, known = find(scheme), layers(source.encoder)
     odd = [name for name in float_layers if name not in known]
     if odd:
-        raise UsageError(f"layers left in float32: expected some of {', '.join(known)}, found {odd[0]!r}")
+        raise UsageError(
+            f"layers left in float32: expected some of {', '.join(known)}, found {odd[0]!r}"
+        )
     keep = [known[name] for name in float_layers]
     trunk, tail = cut(source.encoder, split)
     slots = add_slots(tail, tuple(parts))
@@ -215,7 +236,10 @@ def draft(source: Source, split: int, *, parts: Collection[str], scheme: str, fl
     files = {"train_tail.onnx": _bytes(as_trained), "tokenizer.json": source.tokenizer}
     for name, part in (("trunk.onnx", trunk), ("tail.onnx", tail)):
         shipped, there = quantised.ship(part, keep=keep), {node.name for node in part.graph.node}
-        state(shipped, [layer for layer, node in known.items() if layer in float_layers and node in there])
+        state(
+            shipped,
+            [layer for layer, node in known.items() if layer in float_layers and node in there],
+        )
         files |= {name: _bytes(shipped), f"float_{name}": _bytes(part)}
     backbone = Backbone(
         name=source.name,
@@ -263,14 +287,20 @@ def _features_by_depth(
         nodes = pooling(entry, f"depth{depth}")
         nodes[-1].output[0] = f"features{depth}"
         probe.graph.node.extend(nodes)
-        probe.graph.output.append(helper.make_tensor_value_info(f"features{depth}", TensorProto.FLOAT, None))
+        probe.graph.output.append(
+            helper.make_tensor_value_info(f"features{depth}", TensorProto.FLOAT, None)
+        )
         names.append(f"features{depth}")
     add_pooling_axis(probe)
     session = open_session(_bytes(probe), "encoder")
     rows = []
     for position, text in enumerate(examples.texts):
         ids = preprocess(text, position).ids
-        rows.append(np.concatenate(session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})))
+        rows.append(
+            np.concatenate(
+                session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+            )
+        )
     return np.stack(rows)
 
 

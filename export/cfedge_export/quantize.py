@@ -1,19 +1,25 @@
-"""Float32 encoder graph -> quantised graph with the same inputs and outputs. Which of them are schemes, and what each is fit
-for, is `cfedge_export.schemes`.
+"""Float32 encoder graph -> quantised graph with the same inputs and outputs. Which of them are
+schemes, and what each is fit for, is `cfedge_export.schemes`.
 
-- `rows`: activations get one symmetric scale per token (row), weights are int8 with one scale per output column. A token's
-  result therefore depends on that token alone: neither on the batch nor on padding. The input of a block's second MLP product is
-  GELU's output, bounded below by -0.17: it is shifted to be non-negative and uses all 8 bits, the constant shift going into a bias.
-- `dynamic`: ONNX Runtime's own, one scale and zero point for all activations of a run; weights as above. Its products are made by
+- `rows`: activations get one symmetric scale per token (row), weights are int8 with one scale per
+  output column. A token's
+  result therefore depends on that token alone: neither on the batch nor on padding. The input of a
+  block's second MLP product is GELU's output, bounded below by -0.17: it is shifted to be
+  non-negative and uses all 8 bits, the constant shift going into a bias.
+- `dynamic`: ONNX Runtime's own, one scale and zero point for all activations of a run; weights as
+  above. Its products are made by
   a preset of optimum's (`cfedge_export.preset`).
-- `weights_only`: weights as above, turned into float32 again when a session is opened; activations stay float32.
+- `weights_only`: weights as above, turned into float32 again when a session is opened; activations
+  stay float32.
 
 What `keep` names, by its node, stays float32 (`cfedge_export.sensitivity` says which is worth it).
 
-In all of them embeddings are int8 with one scale per row, low-rank branches read the float input and stay float, activations
-are unsigned and weights signed: the one pairing with fast and, within `cfedge_export.schemes`' rules, exact kernels on x86.
+In all of them embeddings are int8 with one scale per row, low-rank branches read the float input
+and stay float, activations are unsigned and weights signed: the one pairing with fast and, within
+`cfedge_export.schemes`' rules, exact kernels on x86.
 
-A row of zeros has limit 0: its quotient is undefined but it is multiplied by that limit again, so it gives exactly 0.
+A row of zeros has limit 0: its quotient is undefined but it is multiplied by that limit again, so
+it gives exactly 0.
 
 Letters: K inner, N output columns.
 """
@@ -29,7 +35,15 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from cfedge_export import preset
 
-__all__ = ["GELU_SHIFT", "dynamic", "quantize_columns", "rounded_weights", "rows", "unchanged", "weights_only"]
+__all__ = [
+    "GELU_SHIFT",
+    "dynamic",
+    "quantize_columns",
+    "rounded_weights",
+    "rows",
+    "unchanged",
+    "weights_only",
+]
 
 #: -min GELU(x) = 0.16997..., rounded up.
 GELU_SHIFT = np.float32(0.17)
@@ -38,15 +52,22 @@ GELU_SHIFT = np.float32(0.17)
 def quantize_columns(
     weight: NDArray[np.float32], axis: int = 0, *, largest: int = 127
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Quantise symmetrically to [-largest, largest] with one scale per slice, the maximum being taken over `axis`.
+    """Quantise symmetrically to [-largest, largest] with one scale per slice, the maximum being
+    taken over `axis`.
 
-    Returns the int8 array and float32 scales (``axis`` removed). |weight - q * scale| <= scale / 2. A slice of zeros
-    (or of numbers too small to divide by) gets scale 1.
+    Returns the int8 array and float32 scales (``axis`` removed). |weight - q * scale| <= scale / 2.
+    A slice of zeros (or of numbers too small to divide by) gets scale 1.
     """
     limit = np.abs(weight).max(axis=axis)
-    least = np.float32(largest) * np.finfo(np.float32).tiny  # below it the scale would be subnormal, a quotient could overflow
-    scale: NDArray[np.float32] = (np.where(limit > least, limit, float(largest)) / largest).astype(np.float32)
-    quantized = np.clip(np.rint(weight / np.expand_dims(scale, axis)), -largest, largest).astype(np.int8)
+    least = (
+        np.float32(largest) * np.finfo(np.float32).tiny
+    )  # below it the scale would be subnormal, a quotient could overflow
+    scale: NDArray[np.float32] = (np.where(limit > least, limit, float(largest)) / largest).astype(
+        np.float32
+    )
+    quantized = np.clip(np.rint(weight / np.expand_dims(scale, axis)), -largest, largest).astype(
+        np.int8
+    )
     return quantized, scale
 
 
@@ -63,7 +84,9 @@ def rows(model: ModelProto, *, keep: Collection[str] = (), largest: int = 127) -
 
 
 def dynamic(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
-    """Quantise activations by the run, as ONNX Runtime's ``quantize_dynamic`` does, and weights by the column."""
+    """Quantise activations by the run, as ONNX Runtime's ``quantize_dynamic`` does, and weights by
+    the column.
+    """
     rewriter = _Embeddings(model, keep)
     return preset.quantize_products(rewriter.run(), rewriter.products)
 
@@ -73,10 +96,16 @@ def weights_only(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto
     return _WeightsOnly(model, keep).run()
 
 
-def rounded_weights(model: ModelProto, *, keep: Collection[str] = (), largest: int = 127) -> ModelProto:
+def rounded_weights(
+    model: ModelProto, *, keep: Collection[str] = (), largest: int = 127
+) -> ModelProto:
     """What training runs: weights replaced by their int8 value times its scale, all else float32."""
     copy = unchanged(model)
-    weights = {node.input[1] for node in copy.graph.node if node.op_type == "MatMul" and node.name not in keep}
+    weights = {
+        node.input[1]
+        for node in copy.graph.node
+        if node.op_type == "MatMul" and node.name not in keep
+    }
     for tensor in copy.graph.initializer:
         if tensor.name in weights:
             quantized, scale = quantize_columns(numpy_helper.to_array(tensor), largest=largest)
@@ -85,7 +114,9 @@ def rounded_weights(model: ModelProto, *, keep: Collection[str] = (), largest: i
 
 
 class _Rewriter:
-    """One pass over the nodes: embeddings become int8 rows, products with a constant what `product` makes of them."""
+    """One pass over the nodes: embeddings become int8 rows, products with a constant what `product`
+    makes of them.
+    """
 
     def __init__(self, model: ModelProto, keep: Collection[str] = (), largest: int = 127) -> None:
         self.model = unchanged(model)
@@ -112,12 +143,26 @@ class _Rewriter:
         del graph.node[:], graph.initializer[:]
         graph.node.extend(nodes)
         graph.initializer.extend(kept)
-        graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in self.added.items())
+        graph.initializer.extend(
+            numpy_helper.from_array(array, name) for name, array in self.added.items()
+        )
         onnx.checker.check_model(self.model)
         return self.model
 
-    def emit(self, op: str, inputs: list[str], output: str, *, domain: str | None = None, **attributes: int) -> str:
-        self.nodes.append(helper.make_node(op, inputs, [output], f"{output}.{op}", None, domain, None, **attributes))
+    def emit(
+        self,
+        op: str,
+        inputs: list[str],
+        output: str,
+        *,
+        domain: str | None = None,
+        **attributes: int,
+    ) -> str:
+        self.nodes.append(
+            helper.make_node(
+                op, inputs, [output], f"{output}.{op}", None, domain, None, **attributes
+            )
+        )
         return output
 
     def constant(self, name: str, array: NDArray[np.generic]) -> str:
@@ -158,11 +203,15 @@ class _Rows(_Rewriter):
         self.rows: dict[str, tuple[str, str, str, str]] = {}
 
     def quantize_rows(self, x: str) -> tuple[str, str, str, str]:
-        """uint8 rows, their limits [.., 1], and the names of step and zero point: a number is limit * step * (its uint8 - zero point)."""
+        """uint8 rows, their limits [.., 1], and the names of step and zero point: a number is limit
+        * step * (its uint8 - zero point).
+        """
         if x not in self.rows:
             shifted = self.producers.get(x) == "Gelu"
             if shifted:
-                positive = self.emit("Add", [x, self.constant("q.gelu_shift", np.array(GELU_SHIFT))], f"{x}.shifted")
+                positive = self.emit(
+                    "Add", [x, self.constant("q.gelu_shift", np.array(GELU_SHIFT))], f"{x}.shifted"
+                )
                 top, zero = positive, self.constant("q.zero0", np.array(0, np.uint8))
                 step = self.constant("q.1/255", np.array(1 / 255, np.float32))
             else:
@@ -172,7 +221,12 @@ class _Rows(_Rewriter):
             axis = self.constant("q.last_axis", np.array([-1], np.int64))
             limit = self.emit("ReduceMax", [top, axis], f"{x}.limit", keepdims=1)
             ratio = self.emit("Div", [positive, limit], f"{x}.ratio")
-            self.rows[x] = (self.emit("QuantizeLinear", [ratio, step, zero], f"{x}.q"), limit, step, zero)
+            self.rows[x] = (
+                self.emit("QuantizeLinear", [ratio, step, zero], f"{x}.q"),
+                limit,
+                step,
+                zero,
+            )
         return self.rows[x]
 
     def product(self, node: NodeProto) -> None:
@@ -180,12 +234,17 @@ class _Rows(_Rewriter):
         rows, limit, step, zero = self.quantize_rows(node.input[0])
         name, weight, scale = self.weight(node)
         columns = self.emit(
-            "MatMulIntegerToFloat", [rows, f"{name}.q", step, f"{name}.scale", zero], f"{out}.columns", domain="com.microsoft"
+            "MatMulIntegerToFloat",
+            [rows, f"{name}.q", step, f"{name}.scale", zero],
+            f"{out}.columns",
+            domain="com.microsoft",
         )
         if zero == "q.zero0":
             scaled = self.emit("Mul", [columns, limit], f"{out}.scaled")
             shift = -GELU_SHIFT * (weight.astype(np.float64) * scale).sum(axis=0)
-            self.emit("Add", [scaled, self.constant(f"{name}.shift", shift.astype(np.float32))], out)
+            self.emit(
+                "Add", [scaled, self.constant(f"{name}.shift", shift.astype(np.float32))], out
+            )
         else:
             self.emit("Mul", [columns, limit], out)
 
@@ -206,8 +265,9 @@ class _WeightsOnly(_Rewriter):
     def product(self, node: NodeProto) -> None:
         """Cast and Mul, which a session folds into the float weight.
 
-        Not DequantizeLinear: up to ONNX Runtime 1.22 that is the float product too, 1.26 makes MatMulNBits of it, which quantises
-        activations (github.com/microsoft/onnxruntime/pull/27769; docs/decisions/schemes.md).
+        Not DequantizeLinear: up to ONNX Runtime 1.22 that is the float product too, 1.26 makes
+        MatMulNBits of it, which quantises activations (github.com/microsoft/onnxruntime/pull/27769;
+        docs/decisions/schemes.md).
         """
         name, _, _ = self.weight(node)
         as_float = self.emit("Cast", [f"{name}.q"], f"{name}.cast", to=1)

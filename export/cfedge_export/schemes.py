@@ -1,9 +1,11 @@
-"""The quantisation schemes: what each does, what it claims, and which CPUs it is fit for. One contract holds for all of them
-(tests/export/test_schemes.py); how their graphs are made is `cfedge_export.quantize`, which is best here `cfedge_export.choose`.
+"""The quantisation schemes: what each does, what it claims, and which CPUs it is fit for. One
+contract holds for all of them (tests/export/test_schemes.py); how their graphs are made is
+`cfedge_export.quantize`, which is best here `cfedge_export.choose`.
 
-The rule for CPUs: x86 without VNNI adds pairs of products of 8-bit numbers in 16 bits, which 2 x 255 x 127 overflows, silently;
-2 x 255 x 63 does not. There, int8 activations need weights of 7 bits. ARM adds in 32 bits, with its dot-product instructions
-or without. ``cfedge doctor`` measures it on the board (docs/decisions/schemes.md).
+The rule for CPUs: x86 without VNNI adds pairs of products of 8-bit numbers in 16 bits, which 2 x
+255 x 127 overflows, silently; 2 x 255 x 63 does not. There, int8 activations need weights of 7
+bits. ARM adds in 32 bits, with its dot-product instructions or without. ``cfedge doctor`` measures
+it on the board (docs/decisions/schemes.md).
 """
 
 from __future__ import annotations
@@ -19,7 +21,18 @@ from cfedge.device import Profile
 from cfedge.errors import UsageError
 from cfedge_export import norms, quantize
 
-__all__ = ["Choice", "DEFAULT", "Measured", "Rewrite", "SCHEMES", "Scheme", "by_request", "by_rules", "check_fit", "find"]
+__all__ = [
+    "Choice",
+    "DEFAULT",
+    "Measured",
+    "Rewrite",
+    "SCHEMES",
+    "Scheme",
+    "by_request",
+    "by_rules",
+    "check_fit",
+    "find",
+]
 
 DEFAULT = "int8-row"
 
@@ -48,7 +61,8 @@ class Scheme:
     weight_bits, activation_bits
         Of the products with constants; 32: float32.
     batch_independent
-        A row's answer is the same to the bit whatever it shares a run with; otherwise the engine runs each row alone.
+        A row's answer is the same to the bit whatever it shares a run with; otherwise the engine
+        runs each row alone.
     padding_independent
         So are the hidden states of its tokens, however much is padded behind them.
     """
@@ -66,10 +80,21 @@ class Scheme:
         return norms.by_instance(self.quantized(model, keep=keep))
 
     def unfit(self, machine: str, flags: Collection[str] | None) -> str | None:
-        """Say why it is not for a CPU: ``platform.machine()``, flags or None where they are not known. None: it is."""
-        if self.activation_bits > 8 or self.weight_bits < 8 or machine not in _X86 or set(flags or ()) & set(_VNNI):
+        """Say why it is not for a CPU: ``platform.machine()``, flags or None where they are not
+        known. None: it is.
+        """
+        if (
+            self.activation_bits > 8
+            or self.weight_bits < 8
+            or machine not in _X86
+            or set(flags or ()) & set(_VNNI)
+        ):
             return None
-        who = "x86 that may lack VNNI, as its flags are not known" if flags is None else "x86 without VNNI"
+        who = (
+            "x86 that may lack VNNI, as its flags are not known"
+            if flags is None
+            else "x86 without VNNI"
+        )
         return f"{who}: that adds pairs of products in 16 bits, which {self.weight_bits}-bit weights overflow"
 
 
@@ -90,7 +115,9 @@ SCHEMES: dict[str, Scheme] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What one scheme did on this machine, with `float_layers` left in float32; `reason` says why it cannot be picked, None where it can."""
+    """What one scheme did on this machine, with `float_layers` left in float32; `reason` says why
+    it cannot be picked, None where it can.
+    """
 
     scheme: str
     size_bytes: int
@@ -103,7 +130,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Choice:
-    """A scheme, the layers that it leaves in float32, and why; what was measured of all of them, where that decided."""
+    """A scheme, the layers that it leaves in float32, and why; what was measured of all of them,
+    where that decided.
+    """
 
     scheme: str
     why: str
@@ -120,7 +149,9 @@ def find(name: str) -> Scheme:
         There is none of that name.
     """
     if name not in SCHEMES:
-        raise UsageError(f"scheme: expected one of {', '.join(SCHEMES)}, found {name!r}; or let it be measured: --scheme auto")
+        raise UsageError(
+            f"scheme: expected one of {', '.join(SCHEMES)}, found {name!r}; or let it be measured: --scheme auto"
+        )
     return SCHEMES[name]
 
 
@@ -132,13 +163,15 @@ def by_rules(profile: Profile) -> Choice:
         return Choice("int8-row-7bit", f"{profile.name} is {reason}")
     if profile.machine in _X86:
         return Choice(
-            DEFAULT, f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it adds in 32 bits"
+            DEFAULT,
+            f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it adds in 32 bits",
         )
     return Choice(DEFAULT, f"{profile.name} is {profile.machine}, which adds in 32 bits")
 
 
 def by_request(name: str | None, profile: Profile | None) -> Choice:
-    """Take the scheme that was asked for, if a board that was named computes it exactly; without one, the board's or the default.
+    """Take the scheme that was asked for, if a board that was named computes it exactly; without
+    one, the board's or the default.
 
     Raises
     ------
@@ -160,7 +193,9 @@ def check_fit(name: str, profile: Profile) -> None:
     ------
     UsageError
     """
-    reason = find(name).unfit(profile.machine, profile.flags.value.present if profile.flags else None)
+    reason = find(name).unfit(
+        profile.machine, profile.flags.value.present if profile.flags else None
+    )
     if reason is not None:
         raise UsageError(
             f"scheme {name}: expected one that {profile.name} computes exactly, found {reason}; leave --scheme out or take int8-row-7bit"

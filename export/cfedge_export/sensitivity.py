@@ -1,8 +1,9 @@
-"""Which layers does quantising hurt? Each is quantised alone and compared with float32 by cosine; then the worst are left in float32,
-one more at a time, until what was asked for is reached.
+"""Which layers does quantising hurt? Each is quantised alone and compared with float32 by cosine;
+then the worst are left in float32, one more at a time, until what was asked for is reached.
 
-A layer is the table of word embeddings (``words``) or a product with a constant (``l<block>.<part>``). What is left is stated in the
-graphs' metadata, under `STATED`, as names separated by commas.
+A layer is the table of word embeddings (``words``) or a product with a constant
+(``l<block>.<part>``). What is left is stated in the graphs' metadata, under `STATED`, as names
+separated by commas.
 
 Letters: N texts, D width.
 """
@@ -25,7 +26,8 @@ from cfedge_export.timing import time_ratios
 
 __all__ = ["MIN_COSINE", "STATED", "Sensitivity", "float_layers", "search", "state"]
 
-#: Mean cosine with float32 over all texts. int8-row-7bit reaches .9957 with MiniLM, plain dynamic quantisation .9930.
+#: Mean cosine with float32 over all texts. int8-row-7bit reaches .9957 with MiniLM, plain dynamic
+#: quantisation .9930.
 MIN_COSINE = 0.995
 #: Key of the metadata.
 STATED = "cfedge.float32"
@@ -105,23 +107,37 @@ def search(
             left = tuple(name for name in names if name in worst[: len(left) + 1])
             advance(1)
     before, after = made(()), made(left)
-    sessions = {name: open_session(model.SerializeToString(), name) for name, model in (("before", before), ("after", after))}
+    sessions = {
+        name: open_session(model.SerializeToString(), name)
+        for name, model in (("before", before), ("after", after))
+    }
     ratio = time_ratios(sessions, "before", ids, rng=rng)["after"] if left else 1.0
-    return Sensitivity(left, damage, cosine(before), cosine(after), after.ByteSize() - before.ByteSize(), ratio)
+    return Sensitivity(
+        left, damage, cosine(before), cosine(after), after.ByteSize() - before.ByteSize(), ratio
+    )
 
 
 def state(model: ModelProto, left: Collection[str]) -> None:
-    """Write into the metadata which of the graph's layers are left in float32; nothing where there are none."""
+    """Write into the metadata which of the graph's layers are left in float32; nothing where there
+    are none.
+    """
     if left:
         model.metadata_props.add(key=STATED, value=",".join(left))
 
 
 def float_layers(*graphs: bytes) -> tuple[str, ...]:
     """Read what `state` wrote, of a trunk and a tail."""
-    entries = [entry for data in graphs for entry in onnx.load_from_string(data).metadata_props if entry.key == STATED]
+    entries = [
+        entry
+        for data in graphs
+        for entry in onnx.load_from_string(data).metadata_props
+        if entry.key == STATED
+    ]
     return tuple(name for entry in entries for name in entry.value.split(","))
 
 
 def _features(model: ModelProto, ids: Ids) -> NDArray[np.float64]:
     session = open_session(model.SerializeToString(), "encoder")
-    return np.concatenate([session.run(None, {"input_ids": one})[0] for one in ids]).astype(np.float64)
+    return np.concatenate([session.run(None, {"input_ids": one})[0] for one in ids]).astype(
+        np.float64
+    )

@@ -1,6 +1,8 @@
-"""How many threads keep a bundle to its budgets? Scheme and cut were fixed with the workspace: only threads are left to choose.
+"""How many threads keep a bundle to its budgets? Scheme and cut were fixed with the workspace: only
+threads are left to choose.
 
-Where no number of them does, other schemes' backbones are measured beside the workspace's own, to say which would.
+Where no number of them does, other schemes' backbones are measured beside the workspace's own, to
+say which would.
 """
 
 from __future__ import annotations
@@ -24,8 +26,11 @@ from cfedge_export.schemes import SCHEMES
 __all__ = ["fit_threads", "would_fit"]
 
 
-def fit_threads(workspace: Workspace, bundle: Bundle, budget: Budget, progress: Progress | None = None) -> Fitted:
-    """Choose the fewest threads with which engines on the bundle, each in its own process, keep to the budget.
+def fit_threads(
+    workspace: Workspace, bundle: Bundle, budget: Budget, progress: Progress | None = None
+) -> Fitted:
+    """Choose the fewest threads with which engines on the bundle, each in its own process, keep to
+    the budget.
 
     Raises
     ------
@@ -33,7 +38,9 @@ def fit_threads(workspace: Workspace, bundle: Bundle, budget: Budget, progress: 
         None do.
     """
     backbone = bundle.manifest.backbone
-    forms = [Form(backbone.scheme, backbone.split, threads) for threads in thread_counts(usable_cores())]
+    forms = [
+        Form(backbone.scheme, backbone.split, threads) for threads in thread_counts(usable_cores())
+    ]
     with tempfile.TemporaryDirectory(prefix="cfedge-budget-") as scratch:
         folder = Path(scratch) / "bundle"
         write(bundle, folder)
@@ -43,13 +50,17 @@ def fit_threads(workspace: Workspace, bundle: Bundle, budget: Budget, progress: 
         )  # fmt: skip
 
 
-def would_fit(whole: Footprint, own: Footprint, others: Mapping[str, Footprint], budget: Budget) -> list[str]:
-    """Return the schemes whose backbones take so much less that the bundle would keep to the budget.
+def would_fit(
+    whole: Footprint, own: Footprint, others: Mapping[str, Footprint], budget: Budget
+) -> list[str]:
+    """Return the schemes whose backbones take so much less that the bundle would keep to the
+    budget.
 
     Parameters
     ----------
     whole, own
-        The bundle, and its backbone alone; memory beside the backbone is taken to stay, time to go with the backbone's.
+        The bundle, and its backbone alone; memory beside the backbone is taken to stay, time to go
+        with the backbone's.
     others
         Other schemes' backbones alone.
     """
@@ -65,17 +76,31 @@ def would_fit(whole: Footprint, own: Footprint, others: Mapping[str, Footprint],
 def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footprint) -> str:
     """Measure the other schemes' backbones, one thread, and say which would do."""
     backbone, texts, board = bundle.manifest.backbone, footprint.golden_texts(bundle), here()
-    floats = {part: onnx.load_from_string(workspace.backbone_file(f"float_{part}")) for part in ("trunk.onnx", "tail.onnx")}
+    floats = {
+        part: onnx.load_from_string(workspace.backbone_file(f"float_{part}"))
+        for part in ("trunk.onnx", "tail.onnx")
+    }
     tokenizer = {"tokenizer.json": bundle[backbone.tokenizer]}
-    own = footprint.of_backbone(backbone, {part: workspace.backbone_file(part) for part in floats} | tokenizer, texts)
+    own = footprint.of_backbone(
+        backbone, {part: workspace.backbone_file(part) for part in floats} | tokenizer, texts
+    )
     others = {}
     for name, scheme in SCHEMES.items():
-        if name != backbone.scheme and scheme.batch_independent and scheme.unfit(board.machine, board.flags) is None:
-            graphs = {part: scheme.ship(graph).SerializeToString() for part, graph in floats.items()}
+        if (
+            name != backbone.scheme
+            and scheme.batch_independent
+            and scheme.unfit(board.machine, board.flags) is None
+        ):
+            graphs = {
+                part: scheme.ship(graph).SerializeToString() for part, graph in floats.items()
+            }
             others[name] = footprint.of_backbone(backbone, graphs | tokenizer, texts)
     able = would_fit(whole, own, others, budget)
     if not able:
         return "no other scheme takes so little here either; allow more, or take a smaller encoder"
     took = {backbone.scheme: own, **{name: others[name] for name in able}}
-    figures = ", ".join(f"{name} {one.latency_ms.p90:.2f} ms and {one.peak_rss_bytes / 1e6:.1f} MB" for name, one in took.items())
+    figures = ", ".join(
+        f"{name} {one.latency_ms.p90:.2f} ms and {one.peak_rss_bytes / 1e6:.1f} MB"
+        for name, one in took.items()
+    )
     return f"without tasks, backbones take: {figures}; make a workspace with cfedge init NEW --scheme {able[0]} and add the tasks to it"

@@ -23,7 +23,9 @@ def time_ratios(
     rng: np.random.Generator,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> dict[str, float]:
-    """Return each session's time over that of the session `against`: the median over `ROUNDS` texts, one at a time."""
+    """Return each session's time over that of the session `against`: the median over `ROUNDS`
+    texts, one at a time.
+    """
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for turn in range(ROUNDS):
         for name in rng.permutation(list(sessions)):
@@ -31,4 +33,7 @@ def time_ratios(
             sessions[name].run(None, {"input_ids": ids[turn % len(ids)]})
             times[name].append(time.perf_counter() - start)
         advance(1)
-    return {name: float(np.median(np.array(found) / np.array(times[against]))) for name, found in times.items()}
+    return {
+        name: float(np.median(np.array(found) / np.array(times[against])))
+        for name, found in times.items()
+    }

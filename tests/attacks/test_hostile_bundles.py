@@ -1,7 +1,9 @@
-"""Hostile bundles, one for each refusal: what is attacked, which error it is, and what the message names.
+"""Hostile bundles, one for each refusal: what is attacked, which error it is, and what the message
+names.
 
-Whoever made them knows the format: but for those that say otherwise their digests are right. Most are opened in this process, by what the
-child runs (`prove_here`); those that would fill the memory or never end in the child itself, with little time and memory.
+Whoever made them knows the format: but for those that say otherwise their digests are right. Most
+are opened in this process, by what the child runs (`prove_here`); those that would fill the memory
+or never end in the child itself, with little time and memory.
 """
 
 from __future__ import annotations
@@ -24,7 +26,16 @@ import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, read_manifest, reference, write
+from cfedge.bundle.files import (
+    Bundle,
+    dump_arrays,
+    load_arrays,
+    load_note,
+    read,
+    read_manifest,
+    reference,
+    write,
+)
 from cfedge.bundle.manifest import LIMITS, canonical_json
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError
 from cfedge.runtime.proof import Limits, prove, prove_here
@@ -34,7 +45,9 @@ Change = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Attack:
-    """A change of the tiny bundle, and how it is refused; of what would take all time or memory, the seconds that a child gets."""
+    """A change of the tiny bundle, and how it is refused; of what would take all time or memory,
+    the seconds that a child gets.
+    """
 
     change: Change
     error: type[BundleError]
@@ -91,7 +104,9 @@ def _done(result: object) -> None:
 
 
 def sealed(text: bytes) -> bytes:
-    """Manifest bytes without their own digest, with it: as it is reckoned, where they can be read at all."""
+    """Manifest bytes without their own digest, with it: as it is reckoned, where they can be read
+    at all.
+    """
     digest = hashlib.sha256(text).hexdigest().encode()
     at = text.index(b',"tasks"')  # sha256 sorts before tasks
     return text[:at] + b',"sha256":"' + digest + b'"' + text[at:]
@@ -104,9 +119,13 @@ def body(change: Callable[[dict[str, Any]], object]) -> Change:
         fields = json.loads((folder / "manifest.json").read_bytes())
         del fields["sha256"]
         change(fields)
-        text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(
+            fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        ).encode()
         digest = hashlib.sha256(text).hexdigest()
-        whole = json.dumps({**fields, "sha256": digest}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        whole = json.dumps(
+            {**fields, "sha256": digest}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        )
         (folder / "manifest.json").write_bytes(whole.encode())
 
     return apply
@@ -132,13 +151,17 @@ def text(old: str, new: str) -> Change:
         del fields["sha256"]
         data = canonical_json(fields)
         assert data.count(old.encode()) >= 1
-        (folder / "manifest.json").write_bytes(sealed(data.replace(old.encode(), new.encode("utf-8", "surrogatepass"), 1)))
+        (folder / "manifest.json").write_bytes(
+            sealed(data.replace(old.encode(), new.encode("utf-8", "surrogatepass"), 1))
+        )
 
     return apply
 
 
 def manifest_bytes(change: Callable[[bytes], bytes]) -> Change:
-    return lambda folder: _done((folder / "manifest.json").write_bytes(change((folder / "manifest.json").read_bytes())))
+    return lambda folder: _done(
+        (folder / "manifest.json").write_bytes(change((folder / "manifest.json").read_bytes()))
+    )
 
 
 def named(name: str) -> Change:
@@ -149,7 +172,9 @@ def named(name: str) -> Change:
 
 
 def part(role: str, change: Callable[[bytes], bytes]) -> Change:
-    """Change a file: of the backbone, or of the first task. Adapters are made to fit the backbone that comes of it."""
+    """Change a file: of the backbone, or of the first task. Adapters are made to fit the backbone
+    that comes of it.
+    """
 
     def apply(folder: Path) -> None:
         bundle = read(folder)
@@ -157,13 +182,19 @@ def part(role: str, change: Callable[[bytes], bytes]) -> Change:
             data = change(bundle[getattr(bundle.manifest.backbone, role)])
             backbone = replace(bundle.manifest.backbone, **{role: reference(data)})
             bundle = rebased(
-                Bundle(replace(bundle.manifest, backbone=backbone), {**bundle.objects, reference(data).sha256: data})
+                Bundle(
+                    replace(bundle.manifest, backbone=backbone),
+                    {**bundle.objects, reference(data).sha256: data},
+                )
             )
         else:
             first, *rest = bundle.manifest.tasks
             data = change(bundle[getattr(first, role)])
             tasks = (replace(first, **{role: reference(data)}), *rest)
-            bundle = Bundle(replace(bundle.manifest, tasks=tasks), {**bundle.objects, reference(data).sha256: data})
+            bundle = Bundle(
+                replace(bundle.manifest, tasks=tasks),
+                {**bundle.objects, reference(data).sha256: data},
+            )
         stored(bundle, folder)
 
     return apply
@@ -191,7 +222,10 @@ def with_backbone(**fields: Any) -> Change:
 
     def apply(folder: Path) -> None:
         bundle = read(folder)
-        backbone = replace(bundle.manifest.backbone, **{name: value(bundle.manifest.backbone) for name, value in fields.items()})
+        backbone = replace(
+            bundle.manifest.backbone,
+            **{name: value(bundle.manifest.backbone) for name, value in fields.items()},
+        )
         stored(rebased(Bundle(replace(bundle.manifest, backbone=backbone), bundle.objects)), folder)
 
     return apply
@@ -218,7 +252,9 @@ def located(model: onnx.ModelProto) -> None:
 
 def empty_graph(name: str, *, inputs: int) -> onnx.GraphProto:
     """A body that hands on its condition for ever."""
-    scalar = [helper.make_tensor_value_info(f"{name}{at}", TensorProto.BOOL, []) for at in range(inputs)]
+    scalar = [
+        helper.make_tensor_value_info(f"{name}{at}", TensorProto.BOOL, []) for at in range(inputs)
+    ]
     done = helper.make_tensor_value_info(f"{name}-out", TensorProto.BOOL, [])
     node = helper.make_node("Identity", [f"{name}1"] if inputs else ["always"], [f"{name}-out"])
     return helper.make_graph([node], name, scalar, [done])
@@ -234,7 +270,9 @@ def looping(model: onnx.ModelProto) -> None:
 def branching(model: onnx.ModelProto) -> None:
     model.graph.initializer.append(numpy_helper.from_array(np.array(True), "always"))
     branch = empty_graph("branch", inputs=0)
-    model.graph.node.append(helper.make_node("If", ["always"], ["unused"], then_branch=branch, else_branch=branch))
+    model.graph.node.append(
+        helper.make_node("If", ["always"], ["unused"], then_branch=branch, else_branch=branch)
+    )
 
 
 def scanning(model: onnx.ModelProto) -> None:
@@ -245,7 +283,9 @@ def scanning(model: onnx.ModelProto) -> None:
 
 def with_function(model: onnx.ModelProto) -> None:
     node = helper.make_node("Identity", ["a"], ["b"])
-    model.functions.append(helper.make_function("mine", "F", ["a"], ["b"], [node], [helper.make_opsetid("", 18)]))
+    model.functions.append(
+        helper.make_function("mine", "F", ["a"], ["b"], [node], [helper.make_opsetid("", 18)])
+    )
 
 
 def sparse_weights(model: onnx.ModelProto) -> None:
@@ -263,7 +303,10 @@ def output(model: onnx.ModelProto, name: str) -> onnx.ValueInfoProto:
 
 
 def replaced_output(
-    name: str, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], kind: int = TensorProto.FLOAT
+    name: str,
+    nodes: list[onnx.NodeProto],
+    constants: dict[str, np.ndarray],
+    kind: int = TensorProto.FLOAT,
 ) -> Callable[[onnx.ModelProto], object]:
     """Let other operators make one of a graph's outputs."""
 
@@ -272,7 +315,9 @@ def replaced_output(
             for at, one in enumerate(node.output):
                 if one == name:
                     node.output[at] = f"{name}-before"
-        model.graph.initializer.extend(numpy_helper.from_array(array, key) for key, array in constants.items())
+        model.graph.initializer.extend(
+            numpy_helper.from_array(array, key) for key, array in constants.items()
+        )
         model.graph.node.extend(nodes)
         output(model, name).CopyFrom(helper.make_tensor_value_info(name, kind, None))
 
@@ -281,13 +326,22 @@ def replaced_output(
 
 def poisoned(value: float) -> Callable[[onnx.ModelProto], object]:
     return replaced_output(
-        "head.bias", [helper.make_node("Identity", ["poison"], ["head.bias"])], {"poison": np.full(3, value, np.float32)}
+        "head.bias",
+        [helper.make_node("Identity", ["poison"], ["head.bias"])],
+        {"poison": np.full(3, value, np.float32)},
     )
 
 
 def doubling(name: str, times: int) -> Callable[[onnx.ModelProto], object]:
-    nodes = [helper.make_node("Concat", [f"x{at}", f"x{at}"], [f"x{at + 1}"], axis=0) for at in range(times)]
-    return replaced_output(name, [*nodes, helper.make_node("Identity", [f"x{times}"], [name])], {"x0": np.ones(1, np.float32)})
+    nodes = [
+        helper.make_node("Concat", [f"x{at}", f"x{at}"], [f"x{at + 1}"], axis=0)
+        for at in range(times)
+    ]
+    return replaced_output(
+        name,
+        [*nodes, helper.make_node("Identity", [f"x{times}"], [name])],
+        {"x0": np.ones(1, np.float32)},
+    )
 
 
 def toiling(name: str) -> Callable[[onnx.ModelProto], object]:
@@ -295,11 +349,17 @@ def toiling(name: str) -> Callable[[onnx.ModelProto], object]:
     nodes = [helper.make_node("Expand", ["one", "large"], ["m0"])]
     nodes += [helper.make_node("MatMul", [f"m{at}", "m0"], [f"m{at + 1}"]) for at in range(3000)]
     constants = {"one": np.ones((1, 1), np.float32), "large": np.array([2048, 2048], np.int64)}
-    return replaced_output(name, [*nodes, helper.make_node("ReduceMax", ["m3000"], [name])], constants)
+    return replaced_output(
+        name, [*nodes, helper.make_node("ReduceMax", ["m3000"], [name])], constants
+    )
 
 
 def filled(name: str, *sizes: int) -> Callable[[onnx.ModelProto], object]:
-    return replaced_output(name, [helper.make_node("ConstantOfShape", ["sizes"], [name])], {"sizes": np.array(sizes, np.int64)})
+    return replaced_output(
+        name,
+        [helper.make_node("ConstantOfShape", ["sizes"], [name])],
+        {"sizes": np.array(sizes, np.int64)},
+    )
 
 
 def growing(model: onnx.ModelProto) -> None:
@@ -310,7 +370,9 @@ def growing(model: onnx.ModelProto) -> None:
         helper.make_node("ConstantOfShape", ["larger"], ["features"]),
     ]
     replaced_output("features", nodes, {"times": np.array([2**21, 2**12], np.int64)})(model)
-    output(model, "features").CopyFrom(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["b", "d"]))
+    output(model, "features").CopyFrom(
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["b", "d"])
+    )
 
 
 def giant_weights(model: onnx.ModelProto) -> None:
@@ -354,15 +416,21 @@ def without_output(name: str) -> Callable[[onnx.ModelProto], object]:
 def one_more_output(model: onnx.ModelProto) -> None:
     model.graph.initializer.append(numpy_helper.from_array(np.ones((1, 32, 2), np.float32), "more"))
     model.graph.node.append(helper.make_node("Identity", ["more"], ["a.l9.o"]))
-    model.graph.output.append(helper.make_tensor_value_info("a.l9.o", TensorProto.FLOAT, [1, 32, 2]))
+    model.graph.output.append(
+        helper.make_tensor_value_info("a.l9.o", TensorProto.FLOAT, [1, 32, 2])
+    )
 
 
 def stated(key: str, value: str) -> Callable[[onnx.ModelProto], object]:
-    return lambda model: helper.set_model_props(model, {**{one.key: one.value for one in model.metadata_props}, key: value})
+    return lambda model: helper.set_model_props(
+        model, {**{one.key: one.value for one in model.metadata_props}, key: value}
+    )
 
 
 def of_opset(version: int) -> Callable[[onnx.ModelProto], object]:
-    return lambda model: setattr(next(one for one in model.opset_import if not one.domain), "version", version)
+    return lambda model: setattr(
+        next(one for one in model.opset_import if not one.domain), "version", version
+    )
 
 
 def domain(model: onnx.ModelProto) -> None:
@@ -373,7 +441,9 @@ def spoiled_weights(model: onnx.ModelProto) -> None:
     """NaN in every float weight."""
     for one in model.graph.initializer:
         if one.data_type == TensorProto.FLOAT:
-            one.CopyFrom(numpy_helper.from_array(np.full_like(numpy_helper.to_array(one), np.nan), one.name))
+            one.CopyFrom(
+                numpy_helper.from_array(np.full_like(numpy_helper.to_array(one), np.nan), one.name)
+            )
 
 
 def other_weights(model: onnx.ModelProto) -> None:
@@ -457,12 +527,20 @@ def outnumbered(fields: dict[str, Any]) -> None:
 def shuffled(fields: dict[str, Any]) -> None:
     vocabulary = fields["model"]["vocab"]
     words = [word for word in vocabulary if not word.startswith("[")]
-    fields["model"]["vocab"] = {**vocabulary, **dict(zip(words, (vocabulary[word] for word in reversed(words)), strict=True))}
+    fields["model"]["vocab"] = {
+        **vocabulary,
+        **dict(zip(words, (vocabulary[word] for word in reversed(words)), strict=True)),
+    }
 
 
 def catastrophic(fields: dict[str, Any]) -> None:
     pattern = {"Regex": r"^(([a-z ])+.)+[0-9]$"}
-    fields["pre_tokenizer"] = {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
+    fields["pre_tokenizer"] = {
+        "type": "Split",
+        "pattern": pattern,
+        "behavior": "Isolated",
+        "invert": False,
+    }
 
 
 ATTACKS: dict[str, Attack] = {
@@ -687,12 +765,18 @@ def test_a_hostile_bundle_is_refused_by_name(tiny_bundle: Path, name: str) -> No
     check(caught, attack)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to a limit of memory")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not hold a process to a limit of memory"
+)
 @pytest.mark.parametrize("name", GREEDY)
 def test_what_would_take_all_time_or_memory_takes_a_childs(tiny_bundle: Path, name: str) -> None:
     attack = attacked(tiny_bundle, name)
     with pytest.raises(BundleError, match=attack.found) as caught:
-        prove(tiny_bundle, read_manifest(tiny_bundle), limits=Limits(start_s=attack.child_s or 0, task_s=0, room_bytes=512 << 20))
+        prove(
+            tiny_bundle,
+            read_manifest(tiny_bundle),
+            limits=Limits(start_s=attack.child_s or 0, task_s=0, room_bytes=512 << 20),
+        )
     check(caught, attack)
 
 

@@ -1,4 +1,6 @@
-"""A bundle is read only when every byte of it is the one that was written, and written whole or not at all."""
+"""A bundle is read only when every byte of it is the one that was written, and written whole or not
+at all.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,16 @@ from hypothesis import strategies as st
 from test_storage import Disk, tree
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference, write
-from cfedge.bundle.manifest import LIMITS, Backbone, Certificate, FileRef, Manifest, Slot, Task, serialize
+from cfedge.bundle.manifest import (
+    LIMITS,
+    Backbone,
+    Certificate,
+    FileRef,
+    Manifest,
+    Slot,
+    Task,
+    serialize,
+)
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError, StorageError
 
 PARTS = ("trunk", "tail", "tokenizer", "adapter", "signature", "golden")
@@ -31,25 +42,33 @@ PARTS = ("trunk", "tail", "tokenizer", "adapter", "signature", "golden")
 
 def small(version: str = "1") -> Bundle:
     """A bundle of one task; what its files hold is nothing to `read` and `write`."""
-    data = {part: f"{part} of version {version}".encode() * (at + 1) for at, part in enumerate(PARTS)}
+    data = {
+        part: f"{part} of version {version}".encode() * (at + 1) for at, part in enumerate(PARTS)
+    }
     refs = {part: reference(one) for part, one in data.items()}
     backbone = Backbone(
         name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, max_tokens=16,
         slots=(Slot("l2.qkv", 4, 12),), trunk=refs["trunk"], tail=refs["tail"], tokenizer=refs["tokenizer"],
     )  # fmt: skip
-    certificate = Certificate(held_out=12, errors=1, limit=0.34, alpha=0.05, tasks=1, rival=None, rival_errors=0)
+    certificate = Certificate(
+        held_out=12, errors=1, limit=0.34, alpha=0.05, tasks=1, rival=None, rival_errors=0
+    )
     task = Task(
         "lights", ("on", "off"), 8, 2.5, 0.05, certificate,
         adapter=refs["adapter"], signature=refs["signature"], golden=refs["golden"],
     )  # fmt: skip
-    return Bundle(Manifest(backbone, (task,)), {refs[part].sha256: one for part, one in data.items()})
+    return Bundle(
+        Manifest(backbone, (task,)), {refs[part].sha256: one for part, one in data.items()}
+    )
 
 
 SMALL = small()
 
 
 def object_of(folder: Path, part: str) -> Path:
-    refs: dict[str, FileRef] = {role.split()[0]: ref for role, ref in SMALL.manifest.files().items()}
+    refs: dict[str, FileRef] = {
+        role.split()[0]: ref for role, ref in SMALL.manifest.files().items()
+    }
     return folder / "objects" / refs[part].sha256
 
 
@@ -85,7 +104,9 @@ def test_a_bundle_is_read_as_it_was_written(bundle: Path) -> None:
 def test_two_roles_may_share_one_file(tmp_path: Path) -> None:
     (task,) = SMALL.manifest.tasks
     shared = Bundle(
-        dataclasses.replace(SMALL.manifest, tasks=(dataclasses.replace(task, golden=task.adapter),)),
+        dataclasses.replace(
+            SMALL.manifest, tasks=(dataclasses.replace(task, golden=task.adapter),)
+        ),
         {digest: data for digest, data in SMALL.objects.items() if digest != task.golden.sha256},
     )
     write(shared, tmp_path / "bundle")
@@ -153,7 +174,9 @@ def test_a_manifest_cut_at_any_length_is_refused(bundle: Path) -> None:
 def test_files_of_a_real_bundle_cut_at_many_lengths_are_refused(tiny_bundle: Path) -> None:
     for path in [path for path in sorted(tiny_bundle.rglob("*")) if path.is_file()]:
         data = path.read_bytes()
-        for size in {0, 1, 7, 8, 9, len(data) // 2, len(data) - 1, *range(0, len(data), 997)} - {len(data)}:
+        for size in {0, 1, 7, 8, 9, len(data) // 2, len(data) - 1, *range(0, len(data), 997)} - {
+            len(data)
+        }:
             path.write_bytes(data[:size])
             with pytest.raises(BundleError, match=path.name):
                 read(tiny_bundle)
@@ -192,7 +215,9 @@ def test_a_bundle_without_its_objects_is_refused(bundle: Path) -> None:
     assert "expected a file, found none" in refusal(bundle)
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty folder", "file", "folder in its place", "broken link"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "empty folder", "file", "folder in its place", "broken link"]
+)
 def test_what_has_no_manifest_is_not_a_bundle(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "bundle"
     if kind == "file":
@@ -237,7 +262,9 @@ def test_a_file_of_another_bundle_is_noticed(bundle: Path, tmp_path: Path) -> No
     assert "expected a file, found none" in refusal(bundle)
 
 
-@pytest.mark.parametrize("kind", ["file", "empty file", "hidden file", "folder", "link", "broken link", "digest"])
+@pytest.mark.parametrize(
+    "kind", ["file", "empty file", "hidden file", "folder", "link", "broken link", "digest"]
+)
 def test_something_more_among_the_objects_is_named(bundle: Path, kind: str) -> None:
     extra = bundle / "objects" / {"hidden file": ".hidden", "digest": "0" * 64}.get(kind, "extra")
     if kind == "folder":
@@ -317,7 +344,9 @@ def test_a_pipe_in_the_place_of_a_file_does_not_hang(bundle: Path) -> None:
 
 @pytest.mark.parametrize("name", ["manifest.json", *PARTS])
 @pytest.mark.parametrize("code", [errno.EIO, errno.EACCES])
-def test_a_file_that_the_disk_does_not_give_is_named(bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
+def test_a_file_that_the_disk_does_not_give_is_named(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
     refused = bundle / name if name == "manifest.json" else object_of(bundle, name)
     real = Path.open
 
@@ -332,7 +361,9 @@ def test_a_file_that_the_disk_does_not_give_is_named(bundle: Path, monkeypatch: 
     assert os.strerror(code) in message
 
 
-def test_a_disk_that_fails_in_the_middle_of_a_file_is_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_in_the_middle_of_a_file_is_named(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -341,7 +372,9 @@ def test_a_disk_that_fails_in_the_middle_of_a_file_is_named(bundle: Path, monkey
     assert os.strerror(errno.EIO) in refusal(bundle, StorageError)
 
 
-def test_a_folder_that_the_disk_does_not_list_is_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_the_disk_does_not_list_is_named(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*rest: Any) -> Any:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -358,7 +391,10 @@ def test_a_name_that_is_too_long_is_no_bundle(tmp_path: Path) -> None:
 def test_a_manifest_larger_than_the_limit_is_not_read_to_its_end(bundle: Path) -> None:
     with (bundle / "manifest.json").open("r+b") as file:
         file.truncate(LIMITS.manifest_bytes * 8)
-    assert f"expected at most {LIMITS.manifest_bytes} bytes, found {LIMITS.manifest_bytes + 1}" in refusal(bundle, SchemaError)
+    assert (
+        f"expected at most {LIMITS.manifest_bytes} bytes, found {LIMITS.manifest_bytes + 1}"
+        in refusal(bundle, SchemaError)
+    )
 
 
 # Write
@@ -384,7 +420,9 @@ def test_replace_writes_where_there_is_nothing_too(tmp_path: Path) -> None:
 
 
 def refused_at_each_call(root: Path, target: Path, *, replace: bool, lasting: bool) -> list[str]:
-    """Refuse each call of a write in turn; returns the calls after which something else than the old state is there."""
+    """Refuse each call of a write in turn; returns the calls after which something else than the
+    old state is there.
+    """
     wrong: list[str] = []
     for at in itertools.count(1):
         old = tree(root)
@@ -450,7 +488,9 @@ def test_equal_content_gives_equal_bytes() -> None:
 
 
 def test_the_bytes_of_arrays_are_those_of_the_first_version() -> None:
-    data = dump_arrays({"b": np.array([1.0], np.float32), "a": np.array([2], np.int8)}, {"t": ["x"]})
+    data = dump_arrays(
+        {"b": np.array([1.0], np.float32), "a": np.array([2], np.int8)}, {"t": ["x"]}
+    )
     header = (
         b'{"__metadata__":{"cfedge":"{\\"t\\": [\\"x\\"]}"},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
         b'"a":{"dtype":"I8","shape":[1],"data_offsets":[4,5]}}'
@@ -459,7 +499,10 @@ def test_the_bytes_of_arrays_are_those_of_the_first_version() -> None:
     assert data == struct.pack("<Q", len(header)) + header + b"\0\0\x80\x3f\x02"
 
 
-ARRAYS = dump_arrays({"half": np.ones((2, 3), np.float16), "single": np.arange(4, dtype=np.float32)}, {"texts": ["a", "b"]})
+ARRAYS = dump_arrays(
+    {"half": np.ones((2, 3), np.float16), "single": np.arange(4, dtype=np.float32)},
+    {"texts": ["a", "b"]},
+)
 
 
 def array_refusal(data: bytes) -> str:
@@ -502,7 +545,9 @@ def test_arrays_cut_at_any_length_or_longer_are_refused() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinity_are_refused_by_the_arrays_name(dtype: type[np.floating[Any]], value: float) -> None:
+def test_nan_and_infinity_are_refused_by_the_arrays_name(
+    dtype: type[np.floating[Any]], value: float
+) -> None:
     bad = np.zeros((2, 3), dtype)
     bad[1, 2] = value
     message = array_refusal(safetensors.numpy.save({"good": np.zeros(2, dtype), "bad": bad}))
@@ -510,7 +555,9 @@ def test_nan_and_infinity_are_refused_by_the_arrays_name(dtype: type[np.floating
 
 
 def test_nan_among_complex_numbers_is_refused() -> None:
-    assert "'bad'" in array_refusal(safetensors.numpy.save({"bad": np.array([complex(0, np.nan)], np.complex64)}))
+    assert "'bad'" in array_refusal(
+        safetensors.numpy.save({"bad": np.array([complex(0, np.nan)], np.complex64)})
+    )
 
 
 def test_a_hostile_header_does_not_break_the_message() -> None:
@@ -518,8 +565,14 @@ def test_a_hostile_header_does_not_break_the_message() -> None:
 
 
 @hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@hypothesis.given(st.lists(st.tuples(st.integers(0, len(ARRAYS) - 1), st.integers(0, 255)), min_size=1, max_size=4))
-def test_random_changes_of_arrays_give_finite_arrays_or_incompatible_error(edits: list[tuple[int, int]]) -> None:
+@hypothesis.given(
+    st.lists(
+        st.tuples(st.integers(0, len(ARRAYS) - 1), st.integers(0, 255)), min_size=1, max_size=4
+    )
+)
+def test_random_changes_of_arrays_give_finite_arrays_or_incompatible_error(
+    edits: list[tuple[int, int]],
+) -> None:
     data = bytearray(ARRAYS)
     for at, byte in edits:
         data[at] = byte
@@ -530,7 +583,9 @@ def test_random_changes_of_arrays_give_finite_arrays_or_incompatible_error(edits
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
-@pytest.mark.parametrize("metadata", [{"cfedge": "[1"}, {"cfedge": "[" * 5000}, {"cfedge": "3"}, {"cfedge": "[]"}, None])
+@pytest.mark.parametrize(
+    "metadata", [{"cfedge": "[1"}, {"cfedge": "[" * 5000}, {"cfedge": "3"}, {"cfedge": "[]"}, None]
+)
 def test_a_note_that_is_not_a_json_object_is_refused(metadata: object) -> None:
     with pytest.raises(IncompatibleError):
         load_note(raw({"__metadata__": metadata}))
@@ -538,7 +593,9 @@ def test_a_note_that_is_not_a_json_object_is_refused(metadata: object) -> None:
 
 def test_a_file_beside_the_manifest_is_refused_by_name(tiny_bundle: Path) -> None:
     (tiny_bundle / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")
-    with pytest.raises(DamagedError, match=r"run\.sh: expected only manifest\.json and objects/ here"):
+    with pytest.raises(
+        DamagedError, match=r"run\.sh: expected only manifest\.json and objects/ here"
+    ):
         read(tiny_bundle)
 
 

@@ -1,4 +1,6 @@
-"""The manifest has one byte form; anything else is refused with `SchemaError`, in one line that names the thing."""
+"""The manifest has one byte form; anything else is refused with `SchemaError`, in one line that
+names the thing.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def ref(digit: str) -> FileRef:
 
 
 def task(name: str, classes: tuple[str, ...]) -> Task:
-    certificate = Certificate(held_out=12, errors=1, limit=0.34, alpha=0.05, tasks=2, rival=None, rival_errors=0)
+    certificate = Certificate(
+        held_out=12, errors=1, limit=0.34, alpha=0.05, tasks=2, rival=None, rival_errors=0
+    )
     return Task(name, classes, 8, 2.5, 0.05, certificate, ref("1"), ref("2"), ref("3"))
 
 
@@ -87,13 +91,17 @@ def refusal(data: bytes) -> str:
 
 
 def sealed(body: dict[str, Any]) -> bytes:
-    """Canonical bytes of `body` with the digest that belongs to it: the attack of one who can compute SHA-256."""
+    """Canonical bytes of `body` with the digest that belongs to it: the attack of one who can
+    compute SHA-256.
+    """
     body = {key: value for key, value in body.items() if key != "sha256"}
     return canonical_json({**body, "sha256": hashlib.sha256(canonical_json(body)).hexdigest()})
 
 
 def sealed_text(old: str, new: str) -> bytes:
-    """`GOLDEN` with one text replaced and the digest of the result, for values that Python's json would not write."""
+    """`GOLDEN` with one text replaced and the digest of the result, for values that Python's json
+    would not write.
+    """
     text = GOLDEN.decode()
     assert old in text
     text = text.replace(old, new, 1)
@@ -117,23 +125,33 @@ def changed(path: PATH, value: Any) -> dict[str, Any]:
 
 def places(value: Any, path: PATH = ()) -> Iterator[tuple[PATH, Any]]:
     """Every value inside `value` with its path."""
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    entries = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, inner in entries:
         yield (*path, key), inner
         yield from places(inner, (*path, key))
 
 
 PLACES = [(path, value) for path, value in places(BODY) if path != ("sha256",)]
-FIELDS = [(path, value) for path, value in PLACES if isinstance(path[-1], str) and path[0] != "versions"] + [
-    (("versions",), BODY["versions"])
-]
+FIELDS = [
+    (path, value) for path, value in PLACES if isinstance(path[-1], str) and path[0] != "versions"
+] + [(("versions",), BODY["versions"])]
 
 
 def dotted(path: PATH) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(
+        "."
+    )
 
 
-by_path = pytest.mark.parametrize(("path", "value"), FIELDS, ids=[dotted(path) for path, _ in FIELDS])
+by_path = pytest.mark.parametrize(
+    ("path", "value"), FIELDS, ids=[dotted(path) for path, _ in FIELDS]
+)
 
 
 # Round trip
@@ -151,7 +169,9 @@ def test_the_digest_is_the_sha256_of_the_bytes_without_the_digest() -> None:
 
 
 def _with_threshold(value: float) -> Manifest:
-    return dataclasses.replace(SMALL, tasks=(dataclasses.replace(SMALL.tasks[0], threshold=value), *SMALL.tasks[1:]))
+    return dataclasses.replace(
+        SMALL, tasks=(dataclasses.replace(SMALL.tasks[0], threshold=value), *SMALL.tasks[1:])
+    )
 
 
 def test_a_resealed_manifest_is_read_so_that_the_attacks_below_reach_their_check() -> None:
@@ -165,7 +185,9 @@ sizes = st.integers(1, LIMITS.file_bytes)
 refs = st.builds(FileRef, st.text("0123456789abcdef", min_size=64, max_size=64), sizes)
 counts = st.integers(0, 10**6)
 shares = st.floats(0, 1)
-slots = st.lists(st.builds(Slot, texts, sizes, sizes), unique_by=lambda slot: slot.name, max_size=3).map(tuple)
+slots = st.lists(
+    st.builds(Slot, texts, sizes, sizes), unique_by=lambda slot: slot.name, max_size=3
+).map(tuple)
 backbones = st.builds(
     lambda split, more, **rest: Backbone(split=split, blocks=split + more, **rest),
     st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=sizes, max_tokens=st.integers(1, LIMITS.tokens),
@@ -213,7 +235,9 @@ def test_every_manifest_is_read_back_equal_and_written_back_to_the_byte(manifest
 def test_every_file_has_a_role_that_names_it() -> None:
     roles = SMALL.files()
     assert set(roles) == {"trunk", "tail", "tokenizer"} | {
-        f"{part} of task '{name}'" for name in ("lights", "doors") for part in ("adapter", "signature", "golden")
+        f"{part} of task '{name}'"
+        for name in ("lights", "doors")
+        for part in ("adapter", "signature", "golden")
     }
     assert roles["tail"] == ref("b")
     assert roles["golden of task 'doors'"] == ref("3")
@@ -249,7 +273,13 @@ def test_a_manifest_cut_at_any_length_is_refused() -> None:
 
 @by_path
 def test_a_changed_value_does_not_fit_the_digest(path: PATH, value: Any) -> None:
-    other = value + 1 if isinstance(value, int | float) else value[:-1] if isinstance(value, str | list) else "x"
+    other = (
+        value + 1
+        if isinstance(value, int | float)
+        else value[:-1]
+        if isinstance(value, str | list)
+        else "x"
+    )
     if path == ("schema",):
         assert "expected schema 1, found 0" in refusal(canonical_json(changed(path, 0)))
     else:
@@ -258,7 +288,9 @@ def test_a_changed_value_does_not_fit_the_digest(path: PATH, value: Any) -> None
         assert STATED in message
 
 
-@pytest.mark.parametrize("stated", ["0" * 64, STATED.upper(), STATED[:-1], STATED + "0", "", None, 0, [STATED], ABSENT])
+@pytest.mark.parametrize(
+    "stated", ["0" * 64, STATED.upper(), STATED[:-1], STATED + "0", "", None, 0, [STATED], ABSENT]
+)
 def test_a_wrong_digest_is_refused(stated: Any) -> None:
     assert "expected SHA-256" in refusal(canonical_json(changed(("sha256",), stated)))
 
@@ -273,7 +305,9 @@ def test_a_digest_with_line_breaks_does_not_break_the_message() -> None:
         json.dumps(BODY, sort_keys=True, ensure_ascii=False).encode(),
         json.dumps(BODY, sort_keys=True, ensure_ascii=False, indent=1).encode(),
         json.dumps(BODY, sort_keys=True, separators=(",", ":")).encode(),
-        json.dumps(dict(reversed(BODY.items())), separators=(",", ":"), ensure_ascii=False).encode(),
+        json.dumps(
+            dict(reversed(BODY.items())), separators=(",", ":"), ensure_ascii=False
+        ).encode(),
         GOLDEN + b"\n",
         b" " + GOLDEN,
         GOLDEN.replace(b'"limit":0.34', b'"limit":0.340', 1),
@@ -283,21 +317,40 @@ def test_a_digest_with_line_breaks_does_not_break_the_message() -> None:
         GOLDEN.replace(b'"on"', b'"\\u006fn"'),
         GOLDEN.replace(b'"rival_errors":0', b'"rival_errors":-0', 1),
     ],
-    ids=["spaces", "indent", "escaped", "order", "newline", "space", "zeros", "exponent", "digits", "one", "letter", "minus"],
+    ids=[
+        "spaces",
+        "indent",
+        "escaped",
+        "order",
+        "newline",
+        "space",
+        "zeros",
+        "exponent",
+        "digits",
+        "one",
+        "letter",
+        "minus",
+    ],
 )
 def test_the_same_content_in_other_bytes_is_refused(data: bytes) -> None:
     assert json.loads(data) == BODY
     assert "expected canonical JSON, found other spacing or order" in refusal(data)
 
 
-@pytest.mark.parametrize("path", [path for path, value in FIELDS if isinstance(value, float)], ids=dotted)
+@pytest.mark.parametrize(
+    "path", [path for path, value in FIELDS if isinstance(value, float)], ids=dotted
+)
 def test_a_whole_number_in_the_place_of_a_float_is_refused(path: PATH) -> None:
     assert dotted(path) in refusal(sealed(changed(path, 3)))
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"schema":1', '"schema":1,"schema":1'), ('"width":4', '"width":4,"width":4'), ('"numpy":"2.0.0"', '"a":"1","a":"1"')],
+    [
+        ('"schema":1', '"schema":1,"schema":1'),
+        ('"width":4', '"width":4,"width":4'),
+        ('"numpy":"2.0.0"', '"a":"1","a":"1"'),
+    ],
 )
 def test_a_key_given_twice_is_refused(old: str, new: str) -> None:
     assert "expected each key once" in refusal(sealed_text(old, new))
@@ -305,12 +358,16 @@ def test_a_key_given_twice_is_refused(old: str, new: str) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_nan_and_infinity_are_refused(number: str) -> None:
-    assert f"expected finite numbers, found {number}" in refusal(sealed_text('"threshold":2.5', f'"threshold":{number}'))
+    assert f"expected finite numbers, found {number}" in refusal(
+        sealed_text('"threshold":2.5', f'"threshold":{number}')
+    )
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999"])
 def test_a_number_too_large_for_a_float_is_refused(number: str) -> None:
-    assert "manifest: expected canonical JSON" in refusal(sealed_text('"threshold":2.5', f'"threshold":{number}'))
+    assert "manifest: expected canonical JSON" in refusal(
+        sealed_text('"threshold":2.5', f'"threshold":{number}')
+    )
 
 
 @pytest.mark.parametrize(
@@ -350,20 +407,31 @@ def test_bytes_that_are_not_plain_utf_8_are_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("escape", ["\\ud800", "\\udfff", "\\udc80\\ud800"])
-@pytest.mark.parametrize("old", ['"name":"lights"', '"name":"tiny"', '"lookup":"class-clusters"', f'"sha256":"{STATED}"'])
+@pytest.mark.parametrize(
+    "old", ['"name":"lights"', '"name":"tiny"', '"lookup":"class-clusters"', f'"sha256":"{STATED}"']
+)
 def test_a_lone_surrogate_is_refused(old: str, escape: str) -> None:
     key = old.split(":")[0]
-    assert "manifest: expected canonical JSON" in refusal(GOLDEN.decode().replace(old, f'{key}:"{escape}"').encode())
+    assert "manifest: expected canonical JSON" in refusal(
+        GOLDEN.decode().replace(old, f'{key}:"{escape}"').encode()
+    )
 
 
-NESTED = {"schema": '"schema":1', "rows": '"rows":4', "limit": '"limit":0.34', "versions": '"versions":{"numpy":"2.0.0"}'}
+NESTED = {
+    "schema": '"schema":1',
+    "rows": '"rows":4',
+    "limit": '"limit":0.34',
+    "versions": '"versions":{"numpy":"2.0.0"}',
+}
 
 
 @pytest.mark.parametrize("depth", [1, 50, 100_000])
 @pytest.mark.parametrize("field", NESTED)
 def test_deep_nesting_is_refused(field: str, depth: int) -> None:
     for opening, inner, closing in (("[", "", "]"), ('{"a":', "1", "}")):
-        assert "manifest" in refusal(sealed_text(NESTED[field], f'"{field}":' + opening * depth + inner + closing * depth))
+        assert "manifest" in refusal(
+            sealed_text(NESTED[field], f'"{field}":' + opening * depth + inner + closing * depth)
+        )
 
 
 @pytest.mark.parametrize("field", ["rows", "limit"])
@@ -373,14 +441,19 @@ def test_nesting_about_as_deep_as_the_interpreter_allows_is_refused(field: str) 
         refusal(sealed_text(NESTED[field], f'"{field}":' + '{"a":' * depth + "1" + "}" * depth))
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"1", b'"x"', b"null", b"true", b"{}", b"{", b"{}{}", b"PK\x03\x04", b"'"])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"1", b'"x"', b"null", b"true", b"{}", b"{", b"{}{}", b"PK\x03\x04", b"'"]
+)
 def test_what_is_not_a_json_object_of_this_format_is_refused(data: bytes) -> None:
     assert refusal(data).startswith("manifest: expected ")
 
 
 def test_more_bytes_than_a_manifest_can_have_are_refused_unread() -> None:
     message = refusal(GOLDEN + b" " * LIMITS.manifest_bytes)
-    assert f"expected at most {LIMITS.manifest_bytes} bytes, found {LIMITS.manifest_bytes + len(GOLDEN)}" in message
+    assert (
+        f"expected at most {LIMITS.manifest_bytes} bytes, found {LIMITS.manifest_bytes + len(GOLDEN)}"
+        in message
+    )
 
 
 # Sealed, but not of this format
@@ -392,14 +465,21 @@ def test_a_newer_schema_is_refused_with_the_remedy(schema: int) -> None:
     assert f"expected schema <= 1, found {schema}; install a newer cfedge" in refusal(sealed(body))
 
 
-@pytest.mark.parametrize("schema", [0, -1, "1", "2", None, True, False, 1.0, 1.5, 2.0, [1], {}, ABSENT])
+@pytest.mark.parametrize(
+    "schema", [0, -1, "1", "2", None, True, False, 1.0, 1.5, 2.0, [1], {}, ABSENT]
+)
 def test_what_is_not_a_schema_number_is_refused(schema: Any) -> None:
     assert "schema" in refusal(sealed(changed(("schema",), schema)))
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [(("schema",), "x" * 10_000), (("sha256",), "x" * 10_000), (("sha256",), [1] * 10_000), (("backbone", "x" * 10_000), 1)],
+    [
+        (("schema",), "x" * 10_000),
+        (("sha256",), "x" * 10_000),
+        (("sha256",), [1] * 10_000),
+        (("backbone", "x" * 10_000), 1),
+    ],
 )
 def test_a_long_value_does_not_flood_the_message(path: PATH, value: Any) -> None:
     body = changed(path, value)
@@ -413,12 +493,18 @@ def test_a_missing_field_is_named(path: PATH, value: Any) -> None:
         assert "expected schema 1, found None" in message
     else:
         where = dotted(("manifest", *path[:-1]))
-        found = sorted(key for key in (value_at(path[:-1])) if key not in (path[-1], "sha256" if len(path) == 1 else None))
+        found = sorted(
+            key
+            for key in (value_at(path[:-1]))
+            if key not in (path[-1], "sha256" if len(path) == 1 else None)
+        )
         assert message.startswith(f"{where}: expected fields ")
         assert f"found {found}" in message
 
 
-@pytest.mark.parametrize("path", [path for path, value in [((), BODY), *PLACES] if isinstance(value, dict)], ids=dotted)
+@pytest.mark.parametrize(
+    "path", [path for path, value in [((), BODY), *PLACES] if isinstance(value, dict)], ids=dotted
+)
 def test_an_unknown_field_is_named(path: PATH) -> None:
     message = refusal(sealed(changed((*path, "extra"), 1)))
     assert dotted(("manifest", *path)) in message
@@ -442,7 +528,15 @@ JSON_TYPES: dict[str, list[Any]] = {
     "list": [[1], []],
     "dict": [{"1": 1}, {}],
 }
-PYTHON = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str", list: "list", dict: "dict"}
+PYTHON = {
+    type(None): "null",
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    list: "list",
+    dict: "dict",
+}
 
 
 @pytest.mark.parametrize(("path", "value"), PLACES, ids=[dotted(path) for path, _ in PLACES])
@@ -485,13 +579,18 @@ def test_a_value_of_any_other_json_type_is_refused_by_its_name(path: PATH, value
         ("golden of task 'lights'", ("tasks", 0, "golden")),
     ],
 )
-def test_a_file_that_is_not_named_by_a_sha256_is_refused(role: str, path: PATH, digest: str) -> None:
+def test_a_file_that_is_not_named_by_a_sha256_is_refused(
+    role: str, path: PATH, digest: str
+) -> None:
     message = refusal(sealed(changed((*path, "sha256"), digest)))
     assert message.startswith(f"{role}: expected 64 hexadecimal digits, found {digest!r}")
 
 
 @pytest.mark.parametrize("size", [0, -1, LIMITS.file_bytes + 1])
-@pytest.mark.parametrize(("role", "path"), [("tail", ("backbone", "tail")), ("golden of task 'doors'", ("tasks", 1, "golden"))])
+@pytest.mark.parametrize(
+    ("role", "path"),
+    [("tail", ("backbone", "tail")), ("golden of task 'doors'", ("tasks", 1, "golden"))],
+)
 def test_an_empty_or_too_large_file_is_refused(role: str, path: PATH, size: int) -> None:
     message = refusal(sealed(changed((*path, "size"), size)))
     assert message.startswith(f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {size}")
@@ -507,8 +606,16 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
     [
         (("tasks", 1, "name"), "lights", "task names: expected each once, found 'lights' twice"),
         (("tasks", 1, "classes"), ["open", "off"], "labels: expected each once, found 'off' twice"),
-        (("tasks", 0, "classes"), ["on", "off", "on"], "labels: expected each once, found 'on' twice"),
-        (("backbone", "slots", 1, "name"), "l2.qkv", "slots: expected each once, found 'l2.qkv' twice"),
+        (
+            ("tasks", 0, "classes"),
+            ["on", "off", "on"],
+            "labels: expected each once, found 'on' twice",
+        ),
+        (
+            ("backbone", "slots", 1, "name"),
+            "l2.qkv",
+            "slots: expected each once, found 'l2.qkv' twice",
+        ),
         (("tasks", 0, "classes"), ["on"], "task 'lights': expected >= 2 classes"),
         (("tasks", 0, "classes"), [], "task 'lights': expected >= 2 classes"),
         (("tasks", 1, "rank"), 0, "task 'doors': expected >= 2 classes, rank >= 1"),
@@ -521,15 +628,27 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("backbone", "split"), 3, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "split"), 4, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
-        (("backbone", "max_tokens"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
+        (
+            ("backbone", "max_tokens"),
+            0,
+            "manifest.backbone: expected 1 <= split < blocks and sizes > 0",
+        ),
         (
             ("backbone", "max_tokens"),
             LIMITS.tokens + 1,
             "manifest.backbone: expected 1 <= split < blocks and sizes > 0, of tokens at most",
         ),
-        (("lookup",), "oracle", "manifest.lookup: expected 'class-clusters', found 'oracle'; install a newer cfedge"),
+        (
+            ("lookup",),
+            "oracle",
+            "manifest.lookup: expected 'class-clusters', found 'oracle'; install a newer cfedge",
+        ),
         (("backbone", "slots", 0, "rows"), 0, "slot 'l2.qkv': expected sizes > 0, found 0 x"),
-        (("tasks", 0, "certificate", "errors"), 13, "certificate of task 'lights': expected rival_errors <= errors <= held_out"),
+        (
+            ("tasks", 0, "certificate", "errors"),
+            13,
+            "certificate of task 'lights': expected rival_errors <= errors <= held_out",
+        ),
         (
             ("tasks", 0, "certificate", "rival_errors"),
             2,
@@ -550,7 +669,11 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("tasks", 0, "classes", 1), "", "labels: expected 1..200 characters, found ''"),
         (("tasks", 0, "classes", 1), "n" * 201, "labels: expected 1..200 characters, found 'nnn"),
         (("backbone", "slots", 0, "name"), "", "slots: expected 1..200 characters, found ''"),
-        (("backbone", "slots", 0, "name"), "n" * 201, "slots: expected 1..200 characters, found 'nnn"),
+        (
+            ("backbone", "slots", 0, "name"),
+            "n" * 201,
+            "slots: expected 1..200 characters, found 'nnn",
+        ),
     ],
 )
 def test_a_value_out_of_its_range_is_refused(path: PATH, value: Any, expected: str) -> None:
@@ -559,7 +682,9 @@ def test_a_value_out_of_its_range_is_refused(path: PATH, value: Any, expected: s
     assert len(message) < 300
 
 
-@pytest.mark.parametrize("path", [("tasks", 0, "name"), ("tasks", 0, "classes", 1), ("backbone", "slots", 0, "name")])
+@pytest.mark.parametrize(
+    "path", [("tasks", 0, "name"), ("tasks", 0, "classes", 1), ("backbone", "slots", 0, "name")]
+)
 def test_a_name_of_200_characters_is_accepted(path: PATH) -> None:
     data = sealed(changed(path, "\u00df" * 200))
     assert serialize(parse(data)) == data
@@ -576,7 +701,9 @@ def test_a_bundle_without_tasks_is_a_manifest_and_left_to_the_engine() -> None:
 @hypothesis.given(
     st.lists(st.tuples(st.sampled_from(["replace", "insert", "delete"]), st.integers(0, len(GOLDEN) - 1), st.integers(0, 255)), min_size=1, max_size=6)
 )  # fmt: skip
-def test_random_changes_of_bytes_are_refused_and_raise_nothing_else(edits: list[tuple[str, int, int]]) -> None:
+def test_random_changes_of_bytes_are_refused_and_raise_nothing_else(
+    edits: list[tuple[str, int, int]],
+) -> None:
     data = bytearray(GOLDEN)
     for kind, at, byte in edits:
         if kind == "insert":
@@ -599,7 +726,10 @@ def test_random_bytes_are_refused_and_raise_nothing_else(data: bytes) -> None:
 any_text = st.text(st.characters(), max_size=8)
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | any_text,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text | st.sampled_from(sorted(BODY)), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(any_text | st.sampled_from(sorted(BODY)), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -614,7 +744,9 @@ def test_random_json_is_refused_and_raises_nothing_else(value: Any) -> None:
 
 @often
 @hypothesis.given(st.sampled_from([path for path, _ in PLACES]), any_json)
-def test_random_json_in_any_place_of_a_sealed_manifest_is_refused_or_is_read(path: PATH, value: Any) -> None:
+def test_random_json_in_any_place_of_a_sealed_manifest_is_refused_or_is_read(
+    path: PATH, value: Any
+) -> None:
     body = changed(path, value)
     try:
         data = sealed(body)

@@ -27,7 +27,9 @@ BODIES: dict[str, Body] = {
 }
 #: An entry of each kind.
 ENTRIES = {
-    kind: Entry(kind, "tiny" if kind == "backbone" else "cards", "hq", 7, ("0" * 64, "f" * 64), body)
+    kind: Entry(
+        kind, "tiny" if kind == "backbone" else "cards", "hq", 7, ("0" * 64, "f" * 64), body
+    )
     for kind, body in BODIES.items()
 }
 #: What the entries above are on the disk: devices in the field read this.
@@ -74,7 +76,11 @@ def test_an_entry_has_the_bytes_that_devices_in_the_field_know(kind: str) -> Non
 @pytest.mark.parametrize("kind", GOLDEN)
 def test_an_entry_names_its_files_by_role(kind: str) -> None:
     roles = {
-        "backbone": {"trunk": BACKBONE.trunk, "tail": BACKBONE.tail, "tokenizer": BACKBONE.tokenizer},
+        "backbone": {
+            "trunk": BACKBONE.trunk,
+            "tail": BACKBONE.tail,
+            "tokenizer": BACKBONE.tokenizer,
+        },
         "task": {
             "adapter of task 'cards'": CARDS.adapter,
             "signature of task 'cards'": CARDS.signature,
@@ -88,19 +94,36 @@ def test_an_entry_names_its_files_by_role(kind: str) -> None:
 
 def test_of_two_entries_the_later_clock_is_greater_then_the_site_then_the_digest() -> None:
     one = ENTRIES["removed"]
-    made = [dataclasses.replace(one, clock=clock, site=site, name=name) for clock in (7, 10) for site in "abc" for name in "xyz"]
-    assert sorted(made, key=lambda entry: entry.order) == sorted(made, key=lambda entry: (entry.clock, entry.site, entry.digest))
+    made = [
+        dataclasses.replace(one, clock=clock, site=site, name=name)
+        for clock in (7, 10)
+        for site in "abc"
+        for name in "xyz"
+    ]
+    assert sorted(made, key=lambda entry: entry.order) == sorted(
+        made, key=lambda entry: (entry.clock, entry.site, entry.digest)
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        pytest.param(b"x" * (ENTRY_BYTES + 1), f"expected at most {ENTRY_BYTES} bytes, found {ENTRY_BYTES + 1}", id="too-long"),
+        pytest.param(
+            b"x" * (ENTRY_BYTES + 1),
+            f"expected at most {ENTRY_BYTES} bytes, found {ENTRY_BYTES + 1}",
+            id="too-long",
+        ),
         pytest.param(b"\xff{}", "expected canonical JSON, found 'utf-8'", id="no-utf-8"),
         pytest.param(b"{", "expected canonical JSON, found Expecting", id="no-json"),
         pytest.param(b"", "expected canonical JSON, found Expecting", id="empty"),
-        pytest.param(b"[" * 100_000, "expected canonical JSON, found maximum recursion", id="too-deep"),
-        pytest.param(b'{"clock":' + b"9" * 5000 + b"}", "expected canonical JSON, found Exceeds", id="too-many-digits"),
+        pytest.param(
+            b"[" * 100_000, "expected canonical JSON, found maximum recursion", id="too-deep"
+        ),
+        pytest.param(
+            b'{"clock":' + b"9" * 5000 + b"}",
+            "expected canonical JSON, found Exceeds",
+            id="too-many-digits",
+        ),
         pytest.param(b"[]", "expected fields .*, found list", id="a-list"),
         pytest.param(b"null", "expected fields .*, found NoneType", id="null"),
     ],
@@ -158,7 +181,11 @@ ATTACKS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "change", "found"), ATTACKS, ids=[f"{at}-{kind}" for at, (kind, _, _) in enumerate(ATTACKS)])
+@pytest.mark.parametrize(
+    ("kind", "change", "found"),
+    ATTACKS,
+    ids=[f"{at}-{kind}" for at, (kind, _, _) in enumerate(ATTACKS)],
+)
 def test_a_line_that_this_program_would_not_write_is_refused_naming_the_field(
     kind: str, change: Callable[[dict[str, Any]], object], found: str
 ) -> None:
@@ -174,11 +201,21 @@ def test_a_line_that_this_program_would_not_write_is_refused_naming_the_field(
         pytest.param(lambda line: line.replace(b",", b", "), id="spaces"),
         pytest.param(lambda line: line + b" ", id="a-space-after"),
         pytest.param(lambda line: b"\xef\xbb\xbf" + line, id="byte-order-mark"),
-        pytest.param(lambda line: line.replace(b'"hq"', b'"\\u0068q"'), id="an-escape-that-is-not-needed"),
-        pytest.param(lambda line: line.replace(b'"clock":7', b'"clock":6,"clock":7'), id="a-key-twice"),
-        pytest.param(lambda line: json.dumps(json.loads(line), sort_keys=False)[::1].encode(), id="with-other-separators"),
         pytest.param(
-            lambda line: json.dumps(dict(reversed(json.loads(line).items())), separators=(",", ":")).encode(), id="another-order"
+            lambda line: line.replace(b'"hq"', b'"\\u0068q"'), id="an-escape-that-is-not-needed"
+        ),
+        pytest.param(
+            lambda line: line.replace(b'"clock":7', b'"clock":6,"clock":7'), id="a-key-twice"
+        ),
+        pytest.param(
+            lambda line: json.dumps(json.loads(line), sort_keys=False)[::1].encode(),
+            id="with-other-separators",
+        ),
+        pytest.param(
+            lambda line: json.dumps(
+                dict(reversed(json.loads(line).items())), separators=(",", ":")
+            ).encode(),
+            id="another-order",
         ),
         pytest.param(lambda line: line.replace(b"29.5", b"29.50"), id="a-digit-too-many"),
         pytest.param(lambda line: line.replace(b"29.5", b"2.95e1"), id="an-exponent"),
@@ -187,7 +224,9 @@ def test_a_line_that_this_program_would_not_write_is_refused_naming_the_field(
         pytest.param(lambda line: line.replace(b'"hq"', b'"\\ud800"'), id="half-a-character"),
     ],
 )
-def test_another_form_of_the_same_entry_is_refused_since_its_digest_is_its_name(other: Callable[[bytes], bytes]) -> None:
+def test_another_form_of_the_same_entry_is_refused_since_its_digest_is_its_name(
+    other: Callable[[bytes], bytes],
+) -> None:
     line = GOLDEN["measured"]
     assert other(line) != line
     with pytest.raises(SchemaError, match="expected canonical JSON") as caught:

@@ -1,4 +1,6 @@
-"""The log and its index: blocks are the binary digits of its length, what is kept agrees, and each refusal has its attack."""
+"""The log and its index: blocks are the binary digits of its length, what is kept agrees, and each
+refusal has its attack.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,22 @@ from hypothesis import strategies as st
 
 from cfedge.bundle.manifest import canonical_json
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, Removed
-from cfedge.catalogue.log import Block, Index, Rollout, cut, lines_of, parse_index, parse_log, present, utc
+from cfedge.catalogue.log import (
+    Block,
+    Index,
+    Rollout,
+    cut,
+    lines_of,
+    parse_index,
+    parse_log,
+    present,
+    utc,
+)
 from cfedge.errors import SchemaError, TamperedError
 
-ENTRIES = [Entry("removed", f"task {number}", "hq", number + 1, (), Removed(False)) for number in range(13)]
+ENTRIES = [
+    Entry("removed", f"task {number}", "hq", number + 1, (), Removed(False)) for number in range(13)
+]
 LINES = [entry.line for entry in ENTRIES]
 LOG = b"".join(line + b"\n" for line in LINES)
 ROLLOUT = Rollout(0.25, "00ff", 8, 1.5, 0.75)
@@ -33,7 +47,9 @@ INDEX = index_of(LINES, ROLLOUT)
 #: What the index above is on the disk: devices in the field read this.
 GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","published":"2026-06-01T12:00:00Z","rollout":{"before":8,"salt":"00ff","second_look":1.5,"share":0.25,"third_look":0.75},"schema":1,"second_look":1.0,"third_look":0.5}'
 
-logs = st.lists(st.binary(min_size=1, max_size=8).map(lambda line: line.replace(b"\n", b".")), max_size=40)
+logs = st.lists(
+    st.binary(min_size=1, max_size=8).map(lambda line: line.replace(b"\n", b".")), max_size=40
+)
 
 
 # cut
@@ -46,10 +62,16 @@ def starts(blocks: Sequence[Block]) -> list[int]:
 @given(lines=logs)
 def test_the_blocks_of_a_log_are_its_lines_one_after_another(lines: list[bytes]) -> None:
     blocks, made = cut(lines)
-    assert b"".join(made[block.sha256] for block in blocks) == b"".join(line + b"\n" for line in lines)
+    assert b"".join(made[block.sha256] for block in blocks) == b"".join(
+        line + b"\n" for line in lines
+    )
     for block in blocks:
         data = made[block.sha256]
-        assert (hashlib.sha256(data).hexdigest(), len(data), data.count(b"\n")) == (block.sha256, block.size, block.entries)
+        assert (hashlib.sha256(data).hexdigest(), len(data), data.count(b"\n")) == (
+            block.sha256,
+            block.size,
+            block.entries,
+        )
 
 
 @given(lines=logs)
@@ -66,7 +88,11 @@ def test_an_appended_log_takes_over_the_blocks_that_it_can_and_is_cut_as_if_it_w
     before, _ = cut(whole[: len(lines)])
     after, made = cut(whole, before)
     assert after == cut(whole)[0]
-    common = len(lines) if not more else len(lines) & ~((1 << (len(lines) ^ len(whole)).bit_length()) - 1)
+    common = (
+        len(lines)
+        if not more
+        else len(lines) & ~((1 << (len(lines) ^ len(whole)).bit_length()) - 1)
+    )
     kept = [block for block, start in zip(after, starts(after), strict=True) if start < common]
     assert list(before[: len(kept)]) == kept
     assert made.keys() == {block.sha256 for block in after[len(kept) :]}
@@ -94,7 +120,9 @@ def test_a_whole_beginning_is_kept_to_its_last_byte(length: int) -> None:
 
 
 @given(at=st.integers(0, len(LOG) - 1), length=st.integers(0, len(LOG)), by=st.integers(1, 255))
-def test_a_wrong_byte_is_kept_only_in_a_block_that_is_not_whole_yet(at: int, length: int, by: int) -> None:
+def test_a_wrong_byte_is_kept_only_in_a_block_that_is_not_whole_yet(
+    at: int, length: int, by: int
+) -> None:
     log = bytearray(LOG)
     log[at] = (log[at] + by) % 256
     kept = present(bytes(log[:length]), INDEX)
@@ -151,7 +179,9 @@ def test_two_blocks_that_changed_places_are_refused() -> None:
 
 @pytest.mark.parametrize("data", [b"a\nb\nc\n", b"a\n", b"a\nb", b"a\nb\nc", b"\n\n\n", b"ab"])
 def test_a_signed_block_of_another_number_of_lines_is_refused(data: bytes) -> None:
-    index = dataclasses.replace(INDEX, blocks=(Block(hashlib.sha256(data).hexdigest(), len(data), 2),), rollout=None)
+    index = dataclasses.replace(
+        INDEX, blocks=(Block(hashlib.sha256(data).hexdigest(), len(data), 2),), rollout=None
+    )
     with pytest.raises(TamperedError, match=r"expected 2 lines, found \d; publish it again"):
         parse_log(data, index)
 
@@ -250,15 +280,41 @@ def test_an_index_that_this_program_would_not_write_is_refused_naming_the_field(
     [
         pytest.param(b"", "expected canonical JSON, found Expecting", id="empty"),
         pytest.param(b"\xff", "expected canonical JSON, found 'utf-8'", id="no-utf-8"),
-        pytest.param(b"[" * 100_000, "expected canonical JSON, found maximum recursion", id="too-deep"),
+        pytest.param(
+            b"[" * 100_000, "expected canonical JSON, found maximum recursion", id="too-deep"
+        ),
         pytest.param(b"[]", "expected schema 1, found None", id="a-list"),
-        pytest.param(GOLDEN + b"\n", "expected canonical JSON, found another form", id="a-line-end"),
-        pytest.param(GOLDEN.replace(b",", b", "), "expected canonical JSON, found another form", id="spaces"),
-        pytest.param(GOLDEN.replace(b'"schema":1', b'"schema":1,"schema":1'), "expected canonical JSON", id="a-key-twice"),
-        pytest.param(GOLDEN.replace(b'"third_look":0.5', b'"third_look":0.50'), "expected canonical JSON", id="a-digit-too-many"),
-        pytest.param(GOLDEN.replace(b'"third_look":0.5', b'"third_look":1e999'), "expected canonical JSON", id="infinity"),
-        pytest.param(GOLDEN.replace(b'"third_look":0.5', b'"third_look":NaN'), "index.third_look: expected >= 0", id="nan"),
-        pytest.param(GOLDEN.replace(b'"salt":"00ff"', b'"salt":"\\ud800"'), "expected canonical JSON", id="half-a-character"),
+        pytest.param(
+            GOLDEN + b"\n", "expected canonical JSON, found another form", id="a-line-end"
+        ),
+        pytest.param(
+            GOLDEN.replace(b",", b", "), "expected canonical JSON, found another form", id="spaces"
+        ),
+        pytest.param(
+            GOLDEN.replace(b'"schema":1', b'"schema":1,"schema":1'),
+            "expected canonical JSON",
+            id="a-key-twice",
+        ),
+        pytest.param(
+            GOLDEN.replace(b'"third_look":0.5', b'"third_look":0.50'),
+            "expected canonical JSON",
+            id="a-digit-too-many",
+        ),
+        pytest.param(
+            GOLDEN.replace(b'"third_look":0.5', b'"third_look":1e999'),
+            "expected canonical JSON",
+            id="infinity",
+        ),
+        pytest.param(
+            GOLDEN.replace(b'"third_look":0.5', b'"third_look":NaN'),
+            "index.third_look: expected >= 0",
+            id="nan",
+        ),
+        pytest.param(
+            GOLDEN.replace(b'"salt":"00ff"', b'"salt":"\\ud800"'),
+            "expected canonical JSON",
+            id="half-a-character",
+        ),
     ],
 )
 def test_another_form_of_an_index_is_refused(data: bytes, found: str) -> None:
@@ -279,8 +335,14 @@ def test_a_device_outside_a_rollout_keeps_to_the_entries_and_the_looks_of_before
     assert (over.entries_for(outside), over.looks_for(outside)) == (13, (1.0, 0.5))
 
 
-@given(device=st.text(max_size=40), salt=st.text(max_size=16), shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
-def test_who_takes_part_in_a_share_takes_part_in_a_larger_one(device: str, salt: str, shares: tuple[float, float]) -> None:
+@given(
+    device=st.text(max_size=40),
+    salt=st.text(max_size=16),
+    shares=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_who_takes_part_in_a_share_takes_part_in_a_larger_one(
+    device: str, salt: str, shares: tuple[float, float]
+) -> None:
     less, more = (dataclasses.replace(ROLLOUT, salt=salt, share=share) for share in sorted(shares))
     assert more.includes(device) or not less.includes(device)
     assert not dataclasses.replace(less, share=0.0).includes(device)

@@ -1,4 +1,6 @@
-"""What entries add up to: the same in any order, and nothing is lost: it runs, somebody replaced it, or it is reported."""
+"""What entries add up to: the same in any order, and nothing is lost: it runs, somebody replaced
+it, or it is reported.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class Site:
 
     def append(self, kind: str, name: str, body: Body, replaces: Iterable[Entry] = ()) -> Entry:
         clock = max((one.clock for one in self.known.values()), default=0) + 1
-        entry = Entry(kind, name, self.name, clock, tuple(sorted({one.digest for one in replaces})), body)
+        entry = Entry(
+            kind, name, self.name, clock, tuple(sorted({one.digest for one in replaces})), body
+        )
         self.known[entry.digest] = entry
         return entry
 
@@ -51,8 +55,19 @@ class Site:
         before = self.view.backbone
         return self.append("backbone", record.name, record, [before] if before else [])
 
-    def teach(self, name: str, version: str = "1", classes: tuple[str, ...] | None = None, base: Backbone = TINY) -> Entry:
-        return self.append("task", name, Taught(made(name, version, classes), base.digest), self.view.standing.get(name, ()))
+    def teach(
+        self,
+        name: str,
+        version: str = "1",
+        classes: tuple[str, ...] | None = None,
+        base: Backbone = TINY,
+    ) -> Entry:
+        return self.append(
+            "task",
+            name,
+            Taught(made(name, version, classes), base.digest),
+            self.view.standing.get(name, ()),
+        )
 
     def remove(self, name: str, *, erase: bool = False) -> Entry:
         return self.append("removed", name, Removed(erase), self.view.standing[name])
@@ -60,10 +75,16 @@ class Site:
     def measure(self, name: str, golden: str, errors: int = 3) -> Entry:
         entry = self.view.tasks[name]
         certificate = replace(made(name).certificate, errors=errors)
-        return self.append("measured", name, Measured(entry.digest, certificate, 20.0 + errors, 0.06, reference(content(golden))))
+        return self.append(
+            "measured",
+            name,
+            Measured(entry.digest, certificate, 20.0 + errors, 0.06, reference(content(golden))),
+        )
 
     def merge(self, other: Site) -> None:
-        self.known |= {digest: entry for digest, entry in other.known.items() if digest not in self.known}
+        self.known |= {
+            digest: entry for digest, entry in other.known.items() if digest not in self.known
+        }
 
 
 def sites(*names: str) -> list[Site]:
@@ -115,7 +136,11 @@ def test_what_was_measured_last_counts_whichever_way_it_came() -> None:
     lab.merge(hq)
     for seen in (hq.view, lab.view):
         known = seen.known(entry)
-        assert (known.certificate.errors, known.threshold, known.false_reject_rate) == (3, 23.0, 0.06)
+        assert (known.certificate.errors, known.threshold, known.false_reject_rate) == (
+            3,
+            23.0,
+            0.06,
+        )
         assert known.golden == reference(content("three"))
         assert (known.adapter, known.signature) == (made("cards").adapter, made("cards").signature)
 
@@ -132,7 +157,10 @@ def test_a_newer_backbone_lets_the_tasks_of_the_older_wait_until_they_are_learne
     hq.begin(OTHER)
     assert hq.view.tasks == {}
     assert kinds(hq.view) == [("backbone", "cards")]
-    assert f"learned on backbone {TINY.digest[:12]}, the channel has {OTHER.digest[:12]}" in hq.view.conflicts[0].text
+    assert (
+        f"learned on backbone {TINY.digest[:12]}, the channel has {OTHER.digest[:12]}"
+        in hq.view.conflicts[0].text
+    )
     hq.teach("cards", "2", base=OTHER)
     assert list(hq.view.tasks) == ["cards"]
     assert hq.view.conflicts == ()
@@ -155,7 +183,9 @@ def test_of_two_updates_at_once_the_greatest_runs_and_the_other_is_kept_and_repo
     assert hq.view.tasks == {"cards": theirs}
     assert hq.view.standing == {"cards": (ours, theirs)}
     assert kinds(hq.view) == [("concurrent", "cards")]
-    assert hq.view.conflicts[0].text.startswith("task 'cards': updated at once at hq and lab; lab's runs, nothing is lost")
+    assert hq.view.conflicts[0].text.startswith(
+        "task 'cards': updated at once at hq and lab; lab's runs, nothing is lost"
+    )
 
 
 def test_a_conflict_is_settled_by_publishing_again() -> None:
@@ -194,7 +224,11 @@ def test_of_two_tasks_that_share_a_label_the_later_waits_and_is_reported() -> No
 def test_a_task_that_waits_holds_no_labels_against_others() -> None:
     hq, lab = sites("hq", "lab")
     hq.teach("music", classes=("play", "stop"))
-    lab.teach("a", classes=("x", "y")), lab.teach("films", classes=("play", "pause")), lab.teach("b", classes=("pause", "z"))
+    (
+        lab.teach("a", classes=("x", "y")),
+        lab.teach("films", classes=("play", "pause")),
+        lab.teach("b", classes=("pause", "z")),
+    )
     hq.merge(lab)
     assert set(hq.view.tasks) == {"cards", "music", "a", "b"}
     assert kinds(hq.view) == [("label", "films")]
@@ -225,14 +259,18 @@ def test_removing_without_erasing_keeps_the_files() -> None:
 
 def test_a_file_that_something_else_has_too_is_not_erased() -> None:
     hq, lab = sites("hq", "lab")
-    lab.append("task", "copy", Taught(replace(made("cards"), name="copy", classes=("c", "d")), TINY.digest))
+    lab.append(
+        "task", "copy", Taught(replace(made("cards"), name="copy", classes=("c", "d")), TINY.digest)
+    )
     hq.remove("cards", erase=True)
     hq.merge(lab)
     assert hq.view.erased == frozenset()
     assert list(hq.view.tasks) == ["copy"]
 
 
-def test_an_update_that_the_erasing_did_not_know_keeps_its_files_and_those_of_before_are_erased() -> None:
+def test_an_update_that_the_erasing_did_not_know_keeps_its_files_and_those_of_before_are_erased() -> (
+    None
+):
     hq, lab = sites("hq", "lab")
     first = hq.view.tasks["cards"]
     hq.remove("cards", erase=True)
@@ -258,7 +296,11 @@ def test_the_manifest_of_some_tasks_computes_each_limit_for_as_many() -> None:
     (hq,) = sites("hq")
     for name in ("music", "news"):
         hq.teach(name)
-    for wanted, count in ((lambda name: True, 3), (lambda name: name != "news", 2), (lambda name: name == "cards", 1)):
+    for wanted, count in (
+        (lambda name: True, 3),
+        (lambda name: name != "news", 2),
+        (lambda name: name == "cards", 1),
+    ):
         manifest = manifest_of(hq.view, INDEX, wanted)
         assert len(manifest.tasks) == count
         for one in manifest.tasks:
@@ -275,7 +317,8 @@ def test_a_channel_without_a_task_to_run_is_refused_naming_what_waits(case: str)
     if case in ("none wanted", "all wait"):
         hq.begin(TINY if case == "none wanted" else OTHER)
     with pytest.raises(
-        TaskError, match=r"^channel 'stable': expected at least one task to run, found \d, none of them wanted"
+        TaskError,
+        match=r"^channel 'stable': expected at least one task to run, found \d, none of them wanted",
     ) as caught:
         manifest_of(hq.view, INDEX, lambda name: case != "none wanted")
     assert ("(waiting: cards)" in str(caught.value)) == (case in ("no backbone", "all wait"))
@@ -292,13 +335,26 @@ def history(rng: random.Random, *, steps: int = 24) -> list[Site]:
     for _ in range(steps):
         site, other = rng.choice(found), rng.choice(found)
         running = sorted(site.view.tasks)
-        action = rng.choices(["add", "update", "remove", "erase", "measure", "merge", "backbone"], [4, 4, 2, 1, 2, 5, 0.3])[0]
+        action = rng.choices(
+            ["add", "update", "remove", "erase", "measure", "merge", "backbone"],
+            [4, 4, 2, 1, 2, 5, 0.3],
+        )[0]
         if action == "add" or (not running and action in ("update", "remove", "erase", "measure")):
             name = rng.choice("abcdef")
             classes = (f"{name} only", rng.choice(shared)) if rng.random() < 0.3 else None
-            site.teach(name, rng.choice("123"), classes, cast(Backbone, cast(Entry, site.view.backbone).body))
+            site.teach(
+                name,
+                rng.choice("123"),
+                classes,
+                cast(Backbone, cast(Entry, site.view.backbone).body),
+            )
         elif action == "update":
-            site.teach(rng.choice(running), rng.choice("123"), None, cast(Backbone, cast(Entry, site.view.backbone).body))
+            site.teach(
+                rng.choice(running),
+                rng.choice("123"),
+                None,
+                cast(Backbone, cast(Entry, site.view.backbone).body),
+            )
         elif action in ("remove", "erase"):
             site.remove(rng.choice(running), erase=action == "erase")
         elif action == "measure":
@@ -326,7 +382,11 @@ def lost(entries: Collection[Entry], seen: View) -> list[Entry]:
         reported = {one.kind: one.text for one in seen.conflicts if one.task == entry.name}
         if entry.kind == "task":
             runs = seen.tasks.get(entry.name) == entry
-            told = "label" in reported or "backbone" in reported or entry.site in reported.get("concurrent", "")
+            told = (
+                "label" in reported
+                or "backbone" in reported
+                or entry.site in reported.get("concurrent", "")
+            )
             if not runs and not told:
                 missing.append(entry)
         elif entry.kind == "removed":
@@ -370,12 +430,16 @@ def test_ten_thousand_histories_converge_and_lose_nothing() -> None:
 
 
 @given(seed=st.integers(0, 2**32), data=st.data())
-def test_the_order_of_the_entries_and_doubles_make_no_difference(seed: int, data: st.DataObject) -> None:
+def test_the_order_of_the_entries_and_doubles_make_no_difference(
+    seed: int, data: st.DataObject
+) -> None:
     rng = random.Random(seed)
     found = history(rng, steps=12)
     union(found, rng)
     entries = list(found[0].known.values())
-    again = data.draw(st.permutations(entries)) + data.draw(st.lists(st.sampled_from(entries), max_size=5))
+    again = data.draw(st.permutations(entries)) + data.draw(
+        st.lists(st.sampled_from(entries), max_size=5)
+    )
     assert view(again) == view(entries)
 
 

@@ -17,12 +17,29 @@ from cfedge.cli import app, main
 from cfedge.errors import CfedgeError
 from cfedge.version import __version__
 
-KEYS = {"task", "label", "probability", "score", "margin", "runner_up", "early_exit", "unknown", "reason", "ms"}
+KEYS = {
+    "task",
+    "label",
+    "probability",
+    "score",
+    "margin",
+    "runner_up",
+    "early_exit",
+    "unknown",
+    "reason",
+    "ms",
+}
 
 
 def _run(*arguments: object, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", "from cfedge.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, input=content, capture_output=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    return subprocess.run(
+        command,
+        input=content,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
 
 
 def _refused(arguments: list[object], code: int, pattern: str, content: bytes = b"") -> str:
@@ -36,7 +53,9 @@ def _refused(arguments: list[object], code: int, pattern: str, content: bytes = 
     return last
 
 
-def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
     ws, out = tmp_path / "ws", tmp_path / "bundle"
     made = _run("init", ws, "--backbone", "local", "--folder", tiny_folder, "--json")
     assert made.returncode == 0, made.stderr
@@ -60,15 +79,25 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(tiny_folder: Pat
     measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--json").stdout)
     assert measured["tasks"][0]["examples"] == 15
     assert measured["unknown"] is None
-    strangers = write_csv(tmp_path / "strangers.csv", [("zebra moon", "none"), ("of my one", "none"), ("the very now", "none")])
-    measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers, "--json").stdout)
+    strangers = write_csv(
+        tmp_path / "strangers.csv",
+        [("zebra moon", "none"), ("of my one", "none"), ("the very now", "none")],
+    )
+    measured = json.loads(
+        _run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers, "--json").stdout
+    )
     assert set(measured["unknown"]["detection"]) == {"auroc", "fpr95", "detected", "false_rejects"}
     assert len(measured["unknown"]["risk_coverage"]["risk"]) == 18
-    assert "inputs of no task: AUROC" in _run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers).stdout.decode()
+    assert (
+        "inputs of no task: AUROC"
+        in _run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers).stdout.decode()
+    )
     inspected = json.loads(_run("inspect", ws, "--json").stdout)
     assert [row["task"] for row in inspected] == ["animals", "colors"]
     assert {row["model"]["nearest"] for row in inspected} == {"animals", "colors"}
-    assert all(row["model"]["status"] in ("holds", "undecided", "violated", "vacuous") for row in inspected)
+    assert all(
+        row["model"]["status"] in ("holds", "undecided", "violated", "vacuous") for row in inspected
+    )
     assert "separation" in _run("inspect", ws).stdout.decode()
     assert json.loads(_run("remove", ws, "animals", "--json").stdout)["tasks"] == ["colors"]
     assert _run("predict", out, "crimson please").stdout.decode().startswith("'crimson please': ")
@@ -76,12 +105,26 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(tiny_folder: Pat
 
 def test_the_split_can_be_measured_on_labelled_texts(tiny_folder: Path, tmp_path: Path) -> None:
     data = write_csv(tmp_path / "sample.csv", make_texts("colors", 20, 0))
-    made = _run("init", tmp_path / "ws", "--backbone", "local", "--folder", tiny_folder, "--measure", data, "--json")
+    made = _run(
+        "init",
+        tmp_path / "ws",
+        "--backbone",
+        "local",
+        "--folder",
+        tiny_folder,
+        "--measure",
+        data,
+        "--json",
+    )
     assert json.loads(made.stdout)["backbone"]["split"] in (1, 2)
 
 
 def test_standard_input_is_answered_line_by_line_in_order(tiny_bundle: Path) -> None:
-    lines = ["crimson please", json.dumps({"text": "tabby purr"}), json.dumps({"text": "navy\nazure", "other": 1})]
+    lines = [
+        "crimson please",
+        json.dumps({"text": "tabby purr"}),
+        json.dumps({"text": "navy\nazure", "other": 1}),
+    ]
     done = _run("predict", tiny_bundle, "--json", content="\n".join(lines).encode())
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -91,13 +134,22 @@ def test_standard_input_is_answered_line_by_line_in_order(tiny_bundle: Path) -> 
     ]
     assert len(answers) == 3
     for one, other in zip(answers, alone, strict=True):
-        assert {key: one[key] for key in one if key != "ms"} == {key: other[key] for key in other if key != "ms"}
+        assert {key: one[key] for key in one if key != "ms"} == {
+            key: other[key] for key in other if key != "ms"
+        }
         assert set(one) >= KEYS
         assert isinstance(one["unknown"], bool)
 
 
 def test_answers_stream_before_the_input_ends(tiny_bundle: Path) -> None:
-    command = [sys.executable, "-c", "from cfedge.cli import main; main()", "predict", str(tiny_bundle), "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from cfedge.cli import main; main()",
+        "predict",
+        str(tiny_bundle),
+        "--json",
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
@@ -122,7 +174,9 @@ def test_answers_stream_before_the_input_ends(tiny_bundle: Path) -> None:
         (b'{"text": "\\ud800"}', "lone surrogate"),
     ],
 )
-def test_a_bad_line_gets_an_error_in_its_place_and_the_rest_is_answered(tiny_bundle: Path, bad: bytes, message: str) -> None:
+def test_a_bad_line_gets_an_error_in_its_place_and_the_rest_is_answered(
+    tiny_bundle: Path, bad: bytes, message: str
+) -> None:
     done = _run("predict", tiny_bundle, "--json", content=b"crimson\n" + bad + b"\ntabby purr\n")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 10
@@ -133,22 +187,47 @@ def test_a_bad_line_gets_an_error_in_its_place_and_the_rest_is_answered(tiny_bun
     assert rows[1]["line"] == 2
 
 
-def test_every_refusal_is_one_line_with_its_exit_code(tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_every_refusal_is_one_line_with_its_exit_code(
+    tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
     one_class = write_csv(tmp_path / "one.csv", [("broth", "soup"), ("ladle", "soup")])
     no_label = tmp_path / "columns.csv"
     no_label.write_text("text,intent\nbroth,soup\n", encoding="utf-8")
     clash = write_csv(
-        tmp_path / "clash.csv", [(text, "red" if label == "soup" else label) for text, label in make_texts("food", 4, 0)]
+        tmp_path / "clash.csv",
+        [(text, "red" if label == "soup" else label) for text, label in make_texts("food", 4, 0)],
     )
-    _refused(["list", tmp_path / "none"], 6, "expected a workspace, found none; make one with: cfedge init")
-    _refused(["add", tiny_workspace, "food", "--data", tmp_path / "no.csv"], 3, "no.csv: expected a CSV or JSONL file")
-    _refused(["add", tiny_workspace, "food", "--data", one_class], 4, "expected at least 2 classes, found 1")
+    _refused(
+        ["list", tmp_path / "none"],
+        6,
+        "expected a workspace, found none; make one with: cfedge init",
+    )
+    _refused(
+        ["add", tiny_workspace, "food", "--data", tmp_path / "no.csv"],
+        3,
+        "no.csv: expected a CSV or JSONL file",
+    )
+    _refused(
+        ["add", tiny_workspace, "food", "--data", one_class],
+        4,
+        "expected at least 2 classes, found 1",
+    )
     _refused(["add", tiny_workspace, "food", "--data", no_label], 3, "missing: label")
-    _refused(["add", tiny_workspace, "food", "--data", clash], 4, "found 'red' in task 'colors' too")
-    _refused(["add", tiny_workspace, "Bad Name", "--data", clash], 4, "task name: expected lower-case")
+    _refused(
+        ["add", tiny_workspace, "food", "--data", clash], 4, "found 'red' in task 'colors' too"
+    )
+    _refused(
+        ["add", tiny_workspace, "Bad Name", "--data", clash], 4, "task name: expected lower-case"
+    )
     _refused(["remove", tiny_workspace, "nope"], 4, "found 'nope'")
-    _refused(["init", tiny_workspace, "--backbone", "local"], 2, "expected a new name for the workspace")
-    _refused(["init", tmp_path / "new", "--backbone", "nope"], 5, "expected one of minilm-l6, local, found 'nope'")
+    _refused(
+        ["init", tiny_workspace, "--backbone", "local"], 2, "expected a new name for the workspace"
+    )
+    _refused(
+        ["init", tmp_path / "new", "--backbone", "nope"],
+        5,
+        "expected one of minilm-l6, local, found 'nope'",
+    )
     _refused(["init", tmp_path / "new", "--scheme", "int3"], 2, "scheme: expected one of")
     _refused(["export", tiny_workspace, tiny_bundle], 9, "expected a new name for the bundle")
     _refused(["predict", tmp_path / "none", "x"], 7, "expected a bundle")
@@ -166,7 +245,9 @@ def test_exit_codes_in_the_help_are_those_of_the_errors() -> None:
         return {kind.exit_code}.union(*(tree(child) for child in kind.__subclasses__()))
 
     text = CliRunner().invoke(app, ["--help"]).output
-    stated = {int(number) for number in re.findall(r"(\d+)\s+[a-z]", text[text.index("Exit codes") :])}
+    stated = {
+        int(number) for number in re.findall(r"(\d+)\s+[a-z]", text[text.index("Exit codes") :])
+    }
     assert stated == tree(CfedgeError) | {0}
 
 
@@ -220,7 +301,9 @@ def test_answers_are_the_same_with_little_memory_for_adapters(tiny_bundle: Path)
     whole, little = (
         [
             json.loads(line) | {"ms": 0}
-            for line in _run("predict", tiny_bundle, *options, "--json", content=texts).stdout.splitlines()
+            for line in _run(
+                "predict", tiny_bundle, *options, "--json", content=texts
+            ).stdout.splitlines()
         ]
         for options in ([], ["--adapter-memory", "0.002MB"])
     )
@@ -230,12 +313,16 @@ def test_answers_are_the_same_with_little_memory_for_adapters(tiny_bundle: Path)
 
 def test_a_memory_that_is_no_size_is_refused(tiny_bundle: Path) -> None:
     last = _refused(
-        ["predict", tiny_bundle, "crimson", "--adapter-memory=16 cows"], 2, "--adapter-memory: expected a number above 0"
+        ["predict", tiny_bundle, "crimson", "--adapter-memory=16 cows"],
+        2,
+        "--adapter-memory: expected a number above 0",
     )
     assert "'16 cows'" in last
 
 
-def test_main_turns_an_error_into_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_turns_an_error_into_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["list", str(tmp_path)])
     assert stopped.value.code == 6
@@ -256,14 +343,22 @@ def test_a_monitor_counts_over_calls(tiny_bundle: Path, tmp_path: Path) -> None:
     assert "thin margins" in _run("drift", tiny_bundle, counts).stdout.decode()
 
 
-def test_inputs_that_changed_are_told_of_on_standard_error(tiny_bundle: Path, tmp_path: Path) -> None:
-    done = _run("predict", tiny_bundle, "--monitor", tmp_path / "counts.json", content=b"q w e r t y\n" * 40)
+def test_inputs_that_changed_are_told_of_on_standard_error(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    done = _run(
+        "predict", tiny_bundle, "--monitor", tmp_path / "counts.json", content=b"q w e r t y\n" * 40
+    )
     assert done.returncode == 0, done.stderr
     assert "the inputs changed" in done.stderr.decode()
 
 
 def test_counts_that_are_not_there_are_refused_by_name(tiny_bundle: Path, tmp_path: Path) -> None:
-    _refused(["drift", tiny_bundle, tmp_path / "none.json"], 2, r"none\.json: expected counts, found none; make them with")
+    _refused(
+        ["drift", tiny_bundle, tmp_path / "none.json"],
+        2,
+        r"none\.json: expected counts, found none; make them with",
+    )
 
 
 def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) -> None:
@@ -275,10 +370,15 @@ def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) 
     assert "expected a text, found an empty one" in rows.pop(2)["error"]
     assert all((row["limit"], row["switch"]) == (None, 0.05) for row in rows)
     assert all(0 < row["posterior"] <= 1 for row in rows)
-    alone = [json.loads(line) for line in _run("predict", tiny_bundle, "--json", content=content).stdout.splitlines()]
+    alone = [
+        json.loads(line)
+        for line in _run("predict", tiny_bundle, "--json", content=content).stdout.splitlines()
+    ]
     kept = [
         json.loads(line)
-        for line in _run("predict", tiny_bundle, "--session", "--switch", 1, "--json", *texts).stdout.splitlines()
+        for line in _run(
+            "predict", tiny_bundle, "--session", "--switch", 1, "--json", *texts
+        ).stdout.splitlines()
     ]
     fields = KEYS - {"ms"}
     assert [{key: row[key] for key in fields} for row in kept] == [
@@ -290,13 +390,33 @@ def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) 
     assert "assumes that all texts are of one task" in " ".join(shown.split())
 
 
-def test_what_a_session_cannot_be_combined_with_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
-    _refused(["predict", tiny_bundle, "--session", "--task", "colors", "a"], 2, "--session: expected no --task beside it")
-    _refused(["predict", tiny_bundle, "--session", "--monitor", tmp_path / "c", "a"], 2, "expected no --monitor beside it")
-    _refused(["predict", tiny_bundle, "--task", "colors", "--monitor", tmp_path / "c", "a"], 2, "expected no --task beside it")
-    _refused(["predict", tiny_bundle, "--switch", "0.1", "a"], 2, "--switch: expected --session beside it, found none")
+def test_what_a_session_cannot_be_combined_with_is_refused(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
     _refused(
-        ["predict", tiny_bundle, "--session", "--switch", "0", "a"], 2, r"switch: expected a probability in \(0, 1\], found 0"
+        ["predict", tiny_bundle, "--session", "--task", "colors", "a"],
+        2,
+        "--session: expected no --task beside it",
+    )
+    _refused(
+        ["predict", tiny_bundle, "--session", "--monitor", tmp_path / "c", "a"],
+        2,
+        "expected no --monitor beside it",
+    )
+    _refused(
+        ["predict", tiny_bundle, "--task", "colors", "--monitor", tmp_path / "c", "a"],
+        2,
+        "expected no --task beside it",
+    )
+    _refused(
+        ["predict", tiny_bundle, "--switch", "0.1", "a"],
+        2,
+        "--switch: expected --session beside it, found none",
+    )
+    _refused(
+        ["predict", tiny_bundle, "--session", "--switch", "0", "a"],
+        2,
+        r"switch: expected a probability in \(0, 1\], found 0",
     )
 
 

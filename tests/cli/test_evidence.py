@@ -1,4 +1,6 @@
-"""What add, list and inspect tell of tasks that coincide and of held-out texts that were learned from."""
+"""What add, list and inspect tell of tasks that coincide and of held-out texts that were learned
+from.
+"""
 
 from __future__ import annotations
 
@@ -22,35 +24,65 @@ def run(*arguments: object) -> str:
 
 def twin(path: Path, suffix: str, seed: int) -> Path:
     """Texts about colors under labels of their own: nothing tells them from the task colors."""
-    return write_csv(path, [(text, f"{label}{suffix}") for text, label in make_texts("colors", 24, seed)])
+    return write_csv(
+        path, [(text, f"{label}{suffix}") for text, label in make_texts("colors", 24, seed)]
+    )
 
 
-def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(tiny_workspace: Path, tmp_path: Path) -> None:
-    before = {row["task"]: row["limit"] for row in json.loads(run("list", tiny_workspace, "--json"))}
-    shown = run("add", tiny_workspace, "paint", "--data", twin(tmp_path / "paint.csv", "-paint", 5), "--head-only")
+def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
+    before = {
+        row["task"]: row["limit"] for row in json.loads(run("list", tiny_workspace, "--json"))
+    }
+    shown = run(
+        "add",
+        tiny_workspace,
+        "paint",
+        "--data",
+        twin(tmp_path / "paint.csv", "-paint", 5),
+        "--head-only",
+    )
     rows = {row["task"]: row for row in json.loads(run("inspect", tiny_workspace, "--json"))}
-    line = next(line for line in shown.splitlines() if line.startswith("paint coincides with colors: "))
-    assert f"limits are now {rows['paint']['limit']:.1%} (paint) and {rows['colors']['limit']:.1%} (colors)" in line
+    line = next(
+        line for line in shown.splitlines() if line.startswith("paint coincides with colors: ")
+    )
+    assert (
+        f"limits are now {rows['paint']['limit']:.1%} (paint) and {rows['colors']['limit']:.1%} (colors)"
+        in line
+    )
     assert rows["colors"]["limit"] > before["colors"]
     assert rows["paint"]["overlaps"][0]["rival"] == "colors"
     assert rows["colors"]["overlaps"][0]["rival"] == "paint"
     assert "colors coincides with paint: " in run("inspect", tiny_workspace)
 
 
-def test_held_out_texts_that_were_learned_from_are_told_of(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_held_out_texts_that_were_learned_from_are_told_of(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", 10, 0))
     shown = run("add", tiny_workspace, "food", "--data", data, "--held-out", data, "--head-only")
     assert "food: 20 of 20 held-out texts are, but for case and spaces, also learned from" in shown
-    rows = {row["task"]: row["repeated"] for row in json.loads(run("list", tiny_workspace, "--json"))}
+    rows = {
+        row["task"]: row["repeated"] for row in json.loads(run("list", tiny_workspace, "--json"))
+    }
     assert rows == {"animals": 0, "colors": 0, "food": 20}
 
 
 def test_inspect_bounds_mixtures_where_it_is_asked_to(tiny_workspace: Path) -> None:
     rows = json.loads(run("inspect", tiny_workspace, "--mixtures", "--json"))
     assert all(row["model"]["mixture_bound"] > 0 for row in rows)
-    assert {row["model"]["mixture_status"] for row in rows} <= {"holds", "undecided", "violated", "vacuous"}
+    assert {row["model"]["mixture_status"] for row in rows} <= {
+        "holds",
+        "undecided",
+        "violated",
+        "vacuous",
+    }
     assert all(row["model"]["mixture_errors"] <= row["held_out"] for row in rows)
-    assert {row["model"]["mixture_bound"] for row in json.loads(run("inspect", tiny_workspace, "--json"))} == {None}
+    assert {
+        row["model"]["mixture_bound"]
+        for row in json.loads(run("inspect", tiny_workspace, "--json"))
+    } == {None}
     assert "mixtures" in run("inspect", tiny_workspace, "--mixtures")
 
 
@@ -60,7 +92,10 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
     rows = [(text, label, "food") for text, label in make_texts("food", 2, 0)]
     rows += [(text, f"{label}-pet", "pets") for text, label in make_texts("animals", 6, 0)]
     data = tmp_path / "tasks.csv"
-    data.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
+    data.write_text(
+        "text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows),
+        encoding="utf-8",
+    )
     shown = run("add", tiny_workspace, "--data", data, "--rank", 2, "--epochs", 1, "--threads", 1)
     assert (
         "food: learned a closed-form head (fewer than 3 examples a class to learn from; --train for an adapter), 2 classes"
@@ -68,34 +103,69 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
     )
     assert "pets: learned 3 classes" in shown
     rows = {row["task"]: row["method"] for row in json.loads(run("list", tiny_workspace, "--json"))}
-    assert rows == {"animals": "adapter", "colors": "adapter", "food": "closed-form head", "pets": "adapter"}
+    assert rows == {
+        "animals": "adapter",
+        "colors": "adapter",
+        "food": "closed-form head",
+        "pets": "adapter",
+    }
     assert "closed-form head" in run("list", tiny_workspace)
-    (rate,) = [row["false_reject_rate"] for row in json.loads(run("list", tiny_workspace, "--json")) if row["task"] == "food"]
-    assert rate in (1 / 2, 1 / 3)  # by how many of the two that are held out the lookup gives to the task
-    said = (
-        f"food: {rate:.0%} of its own inputs may be called unknown, as 2 held-out examples can show no less; hold out 19 or more"
-    )
+    (rate,) = [
+        row["false_reject_rate"]
+        for row in json.loads(run("list", tiny_workspace, "--json"))
+        if row["task"] == "food"
+    ]
+    assert rate in (
+        1 / 2,
+        1 / 3,
+    )  # by how many of the two that are held out the lookup gives to the task
+    said = f"food: {rate:.0%} of its own inputs may be called unknown, as 2 held-out examples can show no less; hold out 19 or more"
     assert said in run("inspect", tiny_workspace)
 
 
-def test_several_tasks_are_refused_together_before_the_first_is_learned(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_several_tasks_are_refused_together_before_the_first_is_learned(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "tasks"
     folder.mkdir()
     write_csv(folder / "aa.csv", make_texts("food", 2, 0))  # few: learned before the others
-    write_csv(folder / "bb.csv", [(text, f"{label}-b") for text, label in make_texts("colors", 6, 0)])
-    write_csv(folder / "cc.csv", [(text, f"{label}-B") for text, label in make_texts("colors", 6, 1)])
+    write_csv(
+        folder / "bb.csv", [(text, f"{label}-b") for text, label in make_texts("colors", 6, 0)]
+    )
+    write_csv(
+        folder / "cc.csv", [(text, f"{label}-B") for text, label in make_texts("colors", 6, 1)]
+    )
     done = CliRunner().invoke(app, ["add", str(tiny_workspace), "--data", str(folder)])
     assert isinstance(done.exception, TaskError)
-    assert "task 'cc': expected labels that no other task has, found 'blue-B' where task 'bb' has 'blue-b'" in str(done.exception)
-    assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == ["animals", "colors"]
+    assert (
+        "task 'cc': expected labels that no other task has, found 'blue-B' where task 'bb' has 'blue-b'"
+        in str(done.exception)
+    )
+    assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == [
+        "animals",
+        "colors",
+    ]
 
 
-def test_labels_that_were_never_learned_are_no_errors_of_the_model(tiny_workspace: Path, tmp_path: Path) -> None:
-    for name, step in ((str.upper, "write it as 'blue'"), ("no {}".format, "remove it or add examples")):
-        data = write_csv(tmp_path / "test.csv", [(text, name(label)) for text, label in make_texts("colors", 4, 3)])
-        done = CliRunner().invoke(app, ["evaluate", str(tiny_workspace), "--test", f"colors={data}"])
+def test_labels_that_were_never_learned_are_no_errors_of_the_model(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
+    for name, step in (
+        (str.upper, "write it as 'blue'"),
+        ("no {}".format, "remove it or add examples"),
+    ):
+        data = write_csv(
+            tmp_path / "test.csv",
+            [(text, name(label)) for text, label in make_texts("colors", 4, 3)],
+        )
+        done = CliRunner().invoke(
+            app, ["evaluate", str(tiny_workspace), "--test", f"colors={data}"]
+        )
         assert isinstance(done.exception, DataError)
-        assert f"test.csv: expected labels of the training data, found {name('blue')!r}; {step}" in str(done.exception)
+        assert (
+            f"test.csv: expected labels of the training data, found {name('blue')!r}; {step}"
+            in str(done.exception)
+        )
 
 
 def test_two_test_files_of_one_task_are_refused(tiny_workspace: Path, tmp_path: Path) -> None:
@@ -106,13 +176,31 @@ def test_two_test_files_of_one_task_are_refused(tiny_workspace: Path, tmp_path: 
     assert "--test: expected one file of task 'colors', found another: " in str(done.exception)
 
 
-def test_what_makes_no_sense_for_one_task_or_for_several_is_refused(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_what_makes_no_sense_for_one_task_or_for_several_is_refused(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     data = twin(tmp_path / "paint.csv", "-paint", 5)
     for arguments, error, message in (
-        (("paint", "--data", data, "--jobs", 2), UsageError, "--jobs: expected several tasks (leave TASK out), found 2 jobs"),
-        (("--data", data, "--held-out", data), UsageError, "--held-out: expected the name of one task with it, found none"),
-        (("paint", "--data", data, "--device", "cuda:77", "--train"), UsageError, "found 'cuda:77'; use --device cpu"),
-        (("paint", "--data", twin(tmp_path / "loud.csv", "", 5)), TaskError, "in task 'colors' too; rename it"),
+        (
+            ("paint", "--data", data, "--jobs", 2),
+            UsageError,
+            "--jobs: expected several tasks (leave TASK out), found 2 jobs",
+        ),
+        (
+            ("--data", data, "--held-out", data),
+            UsageError,
+            "--held-out: expected the name of one task with it, found none",
+        ),
+        (
+            ("paint", "--data", data, "--device", "cuda:77", "--train"),
+            UsageError,
+            "found 'cuda:77'; use --device cpu",
+        ),
+        (
+            ("paint", "--data", twin(tmp_path / "loud.csv", "", 5)),
+            TaskError,
+            "in task 'colors' too; rename it",
+        ),
     ):
         done = CliRunner().invoke(app, ["add", str(tiny_workspace), *map(str, arguments)])
         assert isinstance(done.exception, error)

@@ -15,10 +15,16 @@ from cfedge.device import here, profiles
 _MAIN = "from cfedge.cli import main; main()"
 
 
-def _run(*arguments: object, code: str = _MAIN, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    *arguments: object, code: str = _MAIN, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200", **environment}
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200", **environment},
     )
 
 
@@ -31,11 +37,15 @@ def test_doctor_finds_this_machine_fit() -> None:
     assert [check["name"] for check in report["checks"]] == [
         "64-bit", "machine", "python", "libc", "cpu", "numpy", "onnxruntime", "import", "int8", "memory", "disk", "cores", "load", "heat", "clock",
     ]  # fmt: skip
-    assert all(set(check) == {"name", "status", "found", "expected", "next"} for check in report["checks"])
+    assert all(
+        set(check) == {"name", "status", "found", "expected", "next"} for check in report["checks"]
+    )
     assert "fit for cfedge" in _run("doctor").stdout
 
 
-def test_doctor_answers_a_bundles_golden_vectors_whatever_was_noted_before(tiny_bundle: Path) -> None:
+def test_doctor_answers_a_bundles_golden_vectors_whatever_was_noted_before(
+    tiny_bundle: Path,
+) -> None:
     report = json.loads(_run("doctor", tiny_bundle, "--json").stdout)
     assert [(check["name"], check["status"]) for check in report["checks"]][-1] == ("bundle", "ok")
     assert report["trial"]["tasks"] == 2
@@ -52,10 +62,15 @@ def test_doctor_fails_with_its_own_exit_code_naming_the_first_fault(tmp_path: Pa
 
 def test_doctor_survives_an_onnx_runtime_that_kills_whoever_imports_it(tmp_path: Path) -> None:
     (tmp_path / "onnxruntime").mkdir()
-    (tmp_path / "onnxruntime" / "__init__.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+    (tmp_path / "onnxruntime" / "__init__.py").write_text(
+        "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
+    )
     done = _run("doctor", PYTHONPATH=str(tmp_path))
     assert done.returncode == 13
-    assert "import: expected onnxruntime to import, found that it died with SIGILL (an illegal instruction)" in done.stderr
+    assert (
+        "import: expected onnxruntime to import, found that it died with SIGILL (an illegal instruction)"
+        in done.stderr
+    )
     assert "not fit for cfedge" in done.stdout
     assert "Traceback" not in done.stderr
     assert _run("devices", PYTHONPATH=str(tmp_path)).returncode == 0
@@ -75,8 +90,15 @@ def test_doctor_compares_with_a_profile(tiny_bundle: Path) -> None:
     other = "rpi-5" if here().machine != "aarch64" else "intel-n100"
     done = _run("doctor", tiny_bundle, "--profile", other, "--json")
     assert done.returncode == 13
-    assert f"profile {other}: expected a machine of type {profiles()[other].machine}, found {here().machine}" in done.stderr
-    assert [check["name"] for check in json.loads(done.stdout)["checks"]][-3:] == ["bundle", "profile", "budget"]
+    assert (
+        f"profile {other}: expected a machine of type {profiles()[other].machine}, found {here().machine}"
+        in done.stderr
+    )
+    assert [check["name"] for check in json.loads(done.stdout)["checks"]][-3:] == [
+        "bundle",
+        "profile",
+        "budget",
+    ]
     unknown = _run("doctor", "--profile", "pi")
     assert unknown.returncode == 2
     assert "found 'pi'" in unknown.stderr
@@ -86,7 +108,11 @@ def test_devices_lists_all_and_explains_one_with_sources() -> None:
     listed = json.loads(_run("devices", "--json").stdout)
     assert [one["name"] for one in listed] == list(profiles())
     assert all(one["latency_ms"] is None for one in listed)
-    assert {one["name"] for one in listed if one["this_machine"]} & {"generic-arm64", "generic-x86-64", "apple-m"}
+    assert {one["name"] for one in listed if one["this_machine"]} & {
+        "generic-arm64",
+        "generic-x86-64",
+        "apple-m",
+    }
     one = json.loads(_run("devices", "rpi-4b", "--json").stdout)
     assert one == next(row for row in listed if row["name"] == "rpi-4b")
     assert one["cores"]["value"] == 4

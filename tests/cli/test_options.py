@@ -29,22 +29,34 @@ class SeenError(CfedgeError):
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     found: list[Settings] = []
 
-    def stop(*arguments: object, settings: Settings, seed: int | None = None, **others: object) -> None:
-        found.append(settings if seed is None else replace(settings, seed=seed))  # compare's is beside the settings
+    def stop(
+        *arguments: object, settings: Settings, seed: int | None = None, **others: object
+    ) -> None:
+        found.append(
+            settings if seed is None else replace(settings, seed=seed)
+        )  # compare's is beside the settings
         raise SeenError
 
-    for place in ("cfedge.train.learner.learn", "cfedge.train.jobs.learn_many", "cfedge.study.compare.compare"):
+    for place in (
+        "cfedge.train.learner.learn",
+        "cfedge.train.jobs.learn_many",
+        "cfedge.study.compare.compare",
+    ):
         monkeypatch.setattr(place, stop)
     return found
 
 
 def ask(*arguments: object) -> None:
-    changed = [part for name, value in CHANGED.items() for part in (f"--{name.replace('_', '-')}", value)]
+    changed = [
+        part for name, value in CHANGED.items() for part in (f"--{name.replace('_', '-')}", value)
+    ]
     done = CliRunner().invoke(app, [str(one) for one in [*arguments, *changed, "--reuse"]])
     assert isinstance(done.exception, SeenError), done.output
 
 
-def test_an_option_of_add_is_the_setting_of_its_name(tiny_workspace: Path, tmp_path: Path, seen: list[Settings]) -> None:
+def test_an_option_of_add_is_the_setting_of_its_name(
+    tiny_workspace: Path, tmp_path: Path, seen: list[Settings]
+) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", 12, 0))
     ask("add", tiny_workspace, "food", "--data", data, "--seed", 5, "--share", 0.3)
     several = tmp_path / "tasks"
@@ -64,8 +76,24 @@ def test_an_option_of_compare_is_the_setting_of_its_name(
         return load_stream(path, tasks=tasks, seed=seed)
 
     monkeypatch.setattr("cfedge.study.stream.load_stream", load)
-    data = write_csv(tmp_path / "all.csv", [row for task in ("colors", "food") for row in make_texts(task, 12, 0)])
-    ask("compare", data, "--tasks", 2, "--backbone", "local", "--folder", tiny_folder, "--split", 2, "--seed", 5)
+    data = write_csv(
+        tmp_path / "all.csv",
+        [row for task in ("colors", "food") for row in make_texts(task, 12, 0)],
+    )
+    ask(
+        "compare",
+        data,
+        "--tasks",
+        2,
+        "--backbone",
+        "local",
+        "--folder",
+        tiny_folder,
+        "--split",
+        2,
+        "--seed",
+        5,
+    )
     assert seen == [Settings(**CHANGED, reuse=True, seed=5)]  # type: ignore[arg-type]
     assert loaded == [5]
 

@@ -23,7 +23,9 @@ def test_sizes_are_read_with_their_unit(text: str, value: int) -> None:
     assert size_bytes(text, "--ram") == value
 
 
-@pytest.mark.parametrize(("text", "value"), [("20ms", 20.0), ("0.5s", 500.0), ("900us", 0.9), ("1.25 ms", 1.25)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("20ms", 20.0), ("0.5s", 500.0), ("900us", 0.9), ("1.25 ms", 1.25)]
+)
 def test_times_are_read_with_their_unit(text: str, value: float) -> None:
     assert milliseconds(text, "--p90") == pytest.approx(value, rel=1e-12)
 
@@ -39,7 +41,8 @@ HOSTILE = [
 def test_what_is_no_quantity_is_refused_in_one_line_by_name(text: str) -> None:
     for parse in (size_bytes, milliseconds):
         with pytest.raises(
-            UsageError, match=r"^--limit: expected a number above 0 with one of the units .*; write it as"
+            UsageError,
+            match=r"^--limit: expected a number above 0 with one of the units .*; write it as",
         ) as refusal:
             parse(text, "--limit")
         assert len(str(refusal.value)) < 250

@@ -1,4 +1,6 @@
-"""init --scheme, --profile, --sensitivity and budgets, export --merged and under budgets, as a user meets them."""
+"""init --scheme, --profile, --sensitivity and budgets, export --merged and under budgets, as a user
+meets them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def _cf(*arguments: object) -> str:
     return done.stdout
 
 
-def test_auto_measures_every_scheme_picks_one_and_says_why(tiny_folder: Path, tmp_path: Path) -> None:
+def test_auto_measures_every_scheme_picks_one_and_says_why(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
     made = json.loads(_init(tiny_folder, tmp_path / "ws", "--scheme", "auto", "--json"))
     assert [one["scheme"] for one in made["scheme"]["measured"]] == list(SCHEMES)
     assert made["scheme"]["scheme"] == made["backbone"]["scheme"]
@@ -48,13 +52,22 @@ def test_without_either_the_default_is_made_as_before(tiny_folder: Path, tmp_pat
     assert made["backbone"]["scheme"] == "int8-row"
 
 
-def test_what_cannot_be_is_refused_before_anything_is_made(tiny_folder: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_made(
+    tiny_folder: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "ws"
-    with pytest.raises(UsageError, match="scheme int8-row: expected one that x86-64-avx2 computes exactly"):
+    with pytest.raises(
+        UsageError, match="scheme int8-row: expected one that x86-64-avx2 computes exactly"
+    ):
         _init(tiny_folder, target, "--scheme", "int8-row", "--profile", "x86-64-avx2")
     with pytest.raises(UsageError, match=r"profile: expected one of .*, found 'nope'"):
         _init(tiny_folder, target, "--profile", "nope")
-    for option, value in (("--scheme", "float32"), ("--profile", "rpi-5"), ("--ram", "1GB"), ("--sensitivity", "0.99")):
+    for option, value in (
+        ("--scheme", "float32"),
+        ("--profile", "rpi-5"),
+        ("--ram", "1GB"),
+        ("--sensitivity", "0.99"),
+    ):
         with pytest.raises(UsageError, match=f"--like: expected no {option} with it, found both"):
             _init(tiny_folder, target, "--like", str(tiny_bundle), option, value)
         with pytest.raises(UsageError, match=f"--mend: expected no {option} with it, found both"):
@@ -63,22 +76,32 @@ def test_what_cannot_be_is_refused_before_anything_is_made(tiny_folder: Path, ti
         _init(tiny_folder, target, "--drop", "0.5")
     assert not target.exists()
     target.mkdir()
-    with pytest.raises(UsageError, match="expected a new name for the workspace"):  # before weights are looked for and measured
+    with pytest.raises(
+        UsageError, match="expected a new name for the workspace"
+    ):  # before weights are looked for and measured
         _init(tmp_path / "no weights", target, "--scheme", "auto")
 
 
-def test_the_false_reject_rate_is_chosen_when_a_bundle_is_exported(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_the_false_reject_rate_is_chosen_when_a_bundle_is_exported(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     found = {}
     for rate in (0.05, 0.4):
         _cf("export", tiny_workspace, tmp_path / f"{rate}", "--false-reject", rate)
         tasks = json.loads((tmp_path / f"{rate}" / "manifest.json").read_bytes())["tasks"]
-        found[rate] = {task["name"]: (task["false_reject_rate"], task["threshold"]) for task in tasks}
+        found[rate] = {
+            task["name"]: (task["false_reject_rate"], task["threshold"]) for task in tasks
+        }
     for name, (rate, threshold) in found[0.4].items():
         assert rate == 0.4
         assert threshold < found[0.05][name][1]
-    with pytest.raises(UsageError, match=r"false-reject rate: expected a share in \(0, 1\), found 1.5"):
+    with pytest.raises(
+        UsageError, match=r"false-reject rate: expected a share in \(0, 1\), found 1.5"
+    ):
         _cf("export", tiny_workspace, tmp_path / "new", "--false-reject", 1.5)
-    with pytest.raises(UsageError, match="--merged: expected no --false-reject with it, found both"):  # it has no thresholds
+    with pytest.raises(
+        UsageError, match="--merged: expected no --false-reject with it, found both"
+    ):  # it has no thresholds
         _cf("export", tiny_workspace, tmp_path / "new", "--merged", "colors", "--false-reject", 0.1)
     assert not (tmp_path / "new").exists()
 
@@ -104,23 +127,37 @@ def test_a_cosine_that_is_asked_for_leaves_layers_in_float32_and_tells_which_and
     assert found["time_ratio"] > 0
     shown = _init(tiny_folder, tmp_path / "shown", "--sensitivity", "0.99999")
     assert f"left in float32: {', '.join(found['layers'])}: mean cosine 0.9999" in shown
-    assert "no layer is left in float32" in _init(tiny_folder, tmp_path / "none", "--sensitivity", "0.9")
+    assert "no layer is left in float32" in _init(
+        tiny_folder, tmp_path / "none", "--sensitivity", "0.9"
+    )
 
 
-def test_the_layers_of_another_workshop_are_taken_with_its_backbone(tiny_folder: Path, tmp_path: Path) -> None:
-    made = json.loads(_init(tiny_folder, tmp_path / "ws", "--sensitivity", "0.99999", "--split", "2", "--json"))
+def test_the_layers_of_another_workshop_are_taken_with_its_backbone(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    made = json.loads(
+        _init(tiny_folder, tmp_path / "ws", "--sensitivity", "0.99999", "--split", "2", "--json")
+    )
     data = write_csv(tmp_path / "food.csv", make_texts("food", 24, 0))
     _cf("add", tmp_path / "ws", "food", "--data", data, "--head-only")
     done = json.loads(_cf("export", tmp_path / "ws", tmp_path / "bundle", "--json"))
     assert done["float_layers"] == made["sensitivity"]["layers"] != []
-    again = json.loads(_init(tiny_folder, tmp_path / "again", "--like", str(tmp_path / "bundle"), "--json"))
+    again = json.loads(
+        _init(tiny_folder, tmp_path / "again", "--like", str(tmp_path / "bundle"), "--json")
+    )
     assert again["digest"] == made["digest"]
 
 
-def test_under_budgets_scheme_cut_and_threads_are_chosen_measured_again_and_told(tiny_folder: Path, tmp_path: Path) -> None:
+def test_under_budgets_scheme_cut_and_threads_are_chosen_measured_again_and_told(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
     made = json.loads(_init(tiny_folder, tmp_path / "ws", "--ram", "2GB", "--p90", "10s", "--json"))
     found = made["budgets"]
-    assert found["form"] == {"scheme": made["backbone"]["scheme"], "split": made["backbone"]["split"], "threads": 1}
+    assert found["form"] == {
+        "scheme": made["backbone"]["scheme"],
+        "split": made["backbone"]["split"],
+        "threads": 1,
+    }
     assert found["gave_way"] == []
     assert [one["form"] for one in found["tried"]] == [found["form"]] * 2
     assert found["footprint"]["peak_rss_bytes"] < 2e9
@@ -130,19 +167,25 @@ def test_under_budgets_scheme_cut_and_threads_are_chosen_measured_again_and_told
     assert "gave way: nothing" in shown
 
 
-def test_a_budget_that_nothing_keeps_to_is_refused_by_name_and_nothing_is_made(tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_budget_that_nothing_keeps_to_is_refused_by_name_and_nothing_is_made(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
     with pytest.raises(
-        BudgetError, match=r"^ram: expected at most 1\.0 MB, found .* at least \(.*\); nothing was written: allow more"
+        BudgetError,
+        match=r"^ram: expected at most 1\.0 MB, found .* at least \(.*\); nothing was written: allow more",
     ):
         _init(tiny_folder, tmp_path / "ws", "--scheme", "int8-row", "--ram", "1MB")
     with pytest.raises(
-        BudgetError, match=r"^p90: expected at most 0\.001 ms for a text, found .* ms at best \(.*, cut after block 1, "
+        BudgetError,
+        match=r"^p90: expected at most 0\.001 ms for a text, found .* ms at best \(.*, cut after block 1, ",
     ):
         _init(tiny_folder, tmp_path / "ws", "--scheme", "int8-row", "--split", "1", "--p90", "1us")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bundle_is_exported_under_budgets_or_not_at_all(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_a_bundle_is_exported_under_budgets_or_not_at_all(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "bundle"
     limits = ("--ram", "2GB", "--p90", "10s", "--drop", "1.0")
     found = json.loads(_cf("export", tiny_workspace, target, *limits, "--json"))["budgets"]

@@ -28,7 +28,9 @@ def test_where_nothing_can_be_read_nothing_is_claimed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_damaged_files_never_raise_and_never_make_a_figure_absurd(name: str, tmp_path: Path) -> None:
+def test_damaged_files_never_raise_and_never_make_a_figure_absurd(
+    name: str, tmp_path: Path
+) -> None:
     rng = random.Random(name)
     root = unpack(name, tmp_path)
     paths = sorted(path for path in root.rglob("*") if path.is_file())
@@ -37,7 +39,12 @@ def test_damaged_files_never_raise_and_never_make_a_figure_absurd(name: str, tmp
         whole = victim.read_bytes()
         kind = rng.randrange(4)
         spot = rng.randrange(len(whole) + 1)
-        damaged = [whole[:spot], b"", bytes(rng.randrange(256) for _ in range(64)), whole[:spot] + b"9" * 40 + whole[spot:]][kind]
+        damaged = [
+            whole[:spot],
+            b"",
+            bytes(rng.randrange(256) for _ in range(64)),
+            whole[:spot] + b"9" * 40 + whole[spot:],
+        ][kind]
         victim.write_bytes(damaged)
         board = read_board("aarch64", "Linux", root=root)
         assert board.heat.celsius is None or 1 <= board.heat.celsius <= 150
@@ -62,7 +69,13 @@ def test_a_number_longer_than_python_parses_is_none(tmp_path: Path) -> None:
         "sys__devices__system__cpu__present": f"0-{long}", "sys__devices__system__cpu__cpu0__cpufreq__scaling_cur_freq": long,
     }  # fmt: skip
     board = _with(tmp_path, **files)
-    assert (board.memory_bytes, board.available_bytes, board.load, board.memory_limit_bytes, board.cpu_limit) == (None,) * 5
+    assert (
+        board.memory_bytes,
+        board.available_bytes,
+        board.load,
+        board.memory_limit_bytes,
+        board.cpu_limit,
+    ) == (None,) * 5
     assert (board.heat.celsius, board.cores, board.speed.now_mhz) == (None, None, None)
 
 
@@ -79,19 +92,34 @@ def test_cores_that_are_switched_off_are_counted(tmp_path: Path) -> None:
     one = "processor : 0\n"
     assert _with(tmp_path, proc__cpuinfo=one).cores == 1
     for listed, count in (("0-5", 6), ("0", 1), ("0-3,6-7", 6), ("0-", 1), ("", 1), ("5-0", 1)):
-        assert _with(tmp_path, proc__cpuinfo=one, sys__devices__system__cpu__present=f"{listed}\n").cores == count
+        assert (
+            _with(
+                tmp_path, proc__cpuinfo=one, sys__devices__system__cpu__present=f"{listed}\n"
+            ).cores
+            == count
+        )
 
 
 @pytest.mark.parametrize(
-    ("millidegrees", "celsius"), [("51125", 51.125), ("0", None), ("-40000", None), ("999999", None), ("hot", None), ("", None)]
+    ("millidegrees", "celsius"),
+    [("51125", 51.125), ("0", None), ("-40000", None), ("999999", None), ("hot", None), ("", None)],
 )
-def test_a_broken_sensor_is_no_sensor(millidegrees: str, celsius: float | None, tmp_path: Path) -> None:
-    files = {"sys__class__thermal__thermal_zone0__temp": millidegrees, "sys__class__thermal__thermal_zone0__type": "cpu-thermal"}
+def test_a_broken_sensor_is_no_sensor(
+    millidegrees: str, celsius: float | None, tmp_path: Path
+) -> None:
+    files = {
+        "sys__class__thermal__thermal_zone0__temp": millidegrees,
+        "sys__class__thermal__thermal_zone0__type": "cpu-thermal",
+    }
     assert _with(tmp_path, **files).heat.celsius == celsius
 
 
-def test_the_hottest_zone_of_the_processor_counts_and_a_power_chips_constant_does_not(tmp_path: Path) -> None:
-    for number, (kind, value) in enumerate([("cpu-thermal", 51), ("soc-thermal", 53), ("PMIC-Die", 100), ("wifi", 70)]):
+def test_the_hottest_zone_of_the_processor_counts_and_a_power_chips_constant_does_not(
+    tmp_path: Path,
+) -> None:
+    for number, (kind, value) in enumerate(
+        [("cpu-thermal", 51), ("soc-thermal", 53), ("PMIC-Die", 100), ("wifi", 70)]
+    ):
         place = f"sys__class__thermal__thermal_zone{number}__"
         board = _with(tmp_path, **{f"{place}type": kind, f"{place}temp": f"{value}000"})
     assert board.heat.celsius == 53
@@ -133,7 +161,9 @@ def test_the_firmwares_bits_become_words(
         ({"proc__self__cgroup": "0::/", "sys__fs__cgroup__cpu.max": "100000 0"}, None, None),
     ],
 )  # fmt: skip
-def test_the_tightest_control_group_counts(files: dict[str, str], limit: int | None, cores: float | None, tmp_path: Path) -> None:
+def test_the_tightest_control_group_counts(
+    files: dict[str, str], limit: int | None, cores: float | None, tmp_path: Path
+) -> None:
     board = _with(tmp_path, **files)
     assert (board.memory_limit_bytes, board.cpu_limit) == (limit, cores)
 
@@ -143,7 +173,9 @@ def test_the_fastest_cores_clock_counts(tmp_path: Path) -> None:
         folder = f"sys__devices__system__cpu__cpu{core}__cpufreq__"
         names = {"scaling_cur_freq": now, "scaling_max_freq": allowed, "cpuinfo_max_freq": hardware}
         board = _with(
-            tmp_path, **{folder + name: f"{mhz}000" for name, mhz in names.items()}, **{f"{folder}scaling_governor": "ondemand\n"}
+            tmp_path,
+            **{folder + name: f"{mhz}000" for name, mhz in names.items()},
+            **{f"{folder}scaling_governor": "ondemand\n"},
         )
     assert board.speed == Speed(408, 2304, 2400, "ondemand")
 
@@ -151,5 +183,13 @@ def test_the_fastest_cores_clock_counts(tmp_path: Path) -> None:
 def test_arms_own_core_names_are_used_and_unknown_ones_are_not_guessed(tmp_path: Path) -> None:
     known = "processor : 0\nmodel name : ARMv8 Processor rev 1 (v8l)\nCPU implementer : 0x41\nCPU part : 0xd0b\n"
     assert _with(tmp_path, proc__cpuinfo=known).cpu == "Cortex-A76"
-    assert _with(tmp_path, proc__cpuinfo=known.replace("0x41", "0x51")).cpu == "ARMv8 Processor rev 1 (v8l)"
-    assert _with(tmp_path, proc__cpuinfo="processor : 0\nCPU implementer : 0x41\nCPU part : 0xfff\n").cpu is None
+    assert (
+        _with(tmp_path, proc__cpuinfo=known.replace("0x41", "0x51")).cpu
+        == "ARMv8 Processor rev 1 (v8l)"
+    )
+    assert (
+        _with(
+            tmp_path, proc__cpuinfo="processor : 0\nCPU implementer : 0x41\nCPU part : 0xfff\n"
+        ).cpu
+        is None
+    )

@@ -20,21 +20,38 @@ def test_probe_describes_this_machine() -> None:
 
 
 def test_probe_has_the_fields_that_a_measurement_records() -> None:
-    assert list(asdict(probe())) == ["machine", "cpu", "cores", "memory_bytes", "system", "python", "flags"]
+    assert list(asdict(probe())) == [
+        "machine",
+        "cpu",
+        "cores",
+        "memory_bytes",
+        "system",
+        "python",
+        "flags",
+    ]
 
 
-@pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="the kernel's own account is Linux's")
+@pytest.mark.skipif(
+    not Path("/proc/meminfo").is_file(), reason="the kernel's own account is Linux's"
+)
 def test_probe_tells_the_memory_that_the_kernel_tells() -> None:
     lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
     kibibytes = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal:"))
     assert probe().memory_bytes == kibibytes * 1024
-    assert probe().memory_bytes == pytest.approx(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), rel=0.01)
+    assert probe().memory_bytes == pytest.approx(
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), rel=0.01
+    )
 
 
-@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="the kernel's own account is Linux's")
+@pytest.mark.skipif(
+    not Path("/proc/cpuinfo").is_file(), reason="the kernel's own account is Linux's"
+)
 def test_probe_tells_only_flags_that_the_kernel_tells() -> None:
     words = set(Path("/proc/cpuinfo").read_text("utf-8").split())
-    assert set(probe().flags) == {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"} & words
+    assert (
+        set(probe().flags)
+        == {"avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"} & words
+    )
     assert set(here().flags or ()) <= words
 
 

@@ -50,7 +50,13 @@ def test_a_profile_loads_on_its_machine_and_gives_a_source_for_each_figure(name:
     loaded = load_profile(name, _fitting(name))
     assert loaded == profiles()[name]
     assert loaded.name == name
-    figures = (loaded.cores, loaded.memory_mib, loaded.flags, loaded.threads, loaded.memory_budget_bytes)
+    figures = (
+        loaded.cores,
+        loaded.memory_mib,
+        loaded.flags,
+        loaded.threads,
+        loaded.memory_budget_bytes,
+    )
     assert all(len(figure.source) > 10 for figure in figures if figure)
     assert loaded.threads.value >= 1
     assert loaded.latency_ms is None  # none of these boards was measured
@@ -63,14 +69,16 @@ def test_a_profile_loads_on_its_machine_and_gives_a_source_for_each_figure(name:
 def test_a_documented_board_claims_what_its_maker_says() -> None:
     for one in profiles().values():
         assert (one.support != "documented") or one.flags is not None
-        assert (one.support != "generic") or (one.cores, one.memory_mib, one.flags) == (None, None, None)
+        assert (one.support != "generic") or (one.cores, one.memory_mib, one.flags) == (
+            None,
+            None,
+            None,
+        )
 
 
 @pytest.mark.parametrize("name", [path.stem for path in DEVICES])
 def test_a_profile_of_another_architecture_is_refused(name: str) -> None:
-    expected = (
-        f"profile {name}: expected a machine of type {profiles()[name].machine}, found riscv64; choose another: cfedge devices"
-    )
+    expected = f"profile {name}: expected a machine of type {profiles()[name].machine}, found riscv64; choose another: cfedge devices"
     with pytest.raises(UsageError, match=re.escape(expected)):
         load_profile(name, replace(_fitting(name), machine="riscv64"))
 
@@ -87,8 +95,12 @@ def test_a_profile_of_another_architecture_is_refused(name: str) -> None:
         ("apple-m", {"system": "Linux"}, "profile apple-m: expected the system Darwin, found Linux"),
     ],
 )  # fmt: skip
-def test_a_contradiction_is_refused_naming_both(name: str, change: dict[str, object], sentence: str) -> None:
-    with pytest.raises(UsageError, match=f"^{re.escape(sentence)}; choose another: cfedge devices$"):
+def test_a_contradiction_is_refused_naming_both(
+    name: str, change: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(
+        UsageError, match=f"^{re.escape(sentence)}; choose another: cfedge devices$"
+    ):
         load_profile(name, replace(_fitting(name), **change))  # type: ignore[arg-type]
 
 
@@ -106,13 +118,16 @@ def test_memory_may_be_less_than_sold_by_what_the_kernel_keeps_and_no_more() -> 
         (MEMORY_SEEN[1] + 0.01, False),
     ):
         board = replace(
-            _fitting("rpi-zero-2w"), memory_bytes=math.ceil(share * 512 * 2**20) if share < 1 else int(share * 512 * 2**20)
+            _fitting("rpi-zero-2w"),
+            memory_bytes=math.ceil(share * 512 * 2**20) if share < 1 else int(share * 512 * 2**20),
         )
         assert (contradictions(one, board) == ()) is fits
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_fake_board_is_what_its_profile_says_and_no_other_board(name: str, tmp_path: Path) -> None:
+def test_a_fake_board_is_what_its_profile_says_and_no_other_board(
+    name: str, tmp_path: Path
+) -> None:
     fake = load(name, tmp_path)
     fitting = {one.name for one in profiles().values() if not contradictions(one, fake.board)}
     assert fake.profile is None or fake.profile.name in fitting
@@ -131,9 +146,16 @@ def test_an_unknown_profile_is_refused_listing_the_known(name: str) -> None:
 
 def test_the_format_in_full_is_read() -> None:
     one = parse_profile(
-        "x", 'note = "n"\nsystem = "Linux"\n' + PLAIN.replace('"unmeasured"', '12.5\nsource = "cfedge bench, 2026-11-23"')
+        "x",
+        'note = "n"\nsystem = "Linux"\n'
+        + PLAIN.replace('"unmeasured"', '12.5\nsource = "cfedge bench, 2026-11-23"'),
     )
-    assert (one.note, one.system, one.cores, one.memory_mib) == ("n", "Linux", one.cores, one.memory_mib)
+    assert (one.note, one.system, one.cores, one.memory_mib) == (
+        "n",
+        "Linux",
+        one.cores,
+        one.memory_mib,
+    )
     assert one.latency_ms is not None
     assert (one.latency_ms.value, one.latency_ms.source) == (12.5, "cfedge bench, 2026-11-23")
     assert one.memory_budget_bytes.value == 512 * 2**20

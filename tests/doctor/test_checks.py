@@ -18,7 +18,14 @@ LIMITS = Limits()
 
 def _judge(fake: Fake, *, limits: Limits = LIMITS) -> dict[str, Check]:
     with_bundle = "bundle" in (*fake.trial.done, fake.trial.stopped)
-    found = judge(fake.board, fake.host, fake.trial, limits=limits, profile=fake.profile, with_bundle=with_bundle)
+    found = judge(
+        fake.board,
+        fake.host,
+        fake.trial,
+        limits=limits,
+        profile=fake.profile,
+        with_bundle=with_bundle,
+    )
     assert len({check.name for check in found}) == len(found)
     return {check.name: check for check in found}
 
@@ -26,7 +33,10 @@ def _judge(fake: Fake, *, limits: Limits = LIMITS) -> dict[str, Check]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_board_is_judged_as_its_snapshot_says(name: str, tmp_path: Path) -> None:
     fake = load(name, tmp_path)
-    found = {"board": asdict(fake.board), "checks": [asdict(check) for check in _judge(fake).values()]}
+    found = {
+        "board": asdict(fake.board),
+        "checks": [asdict(check) for check in _judge(fake).values()],
+    }
     path = FOLDER / name / "expected.json"
     if os.environ.get("CFEDGE_WRITE_SNAPSHOTS"):
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -51,7 +61,10 @@ BROUGHT_OUT = {
     "intel-n100": (set(), set()),
     "jetson-orin-nano": (set(), {"onnxruntime", "clock"}),
     "mac-m2": (set(), set()),
-    "old-gateway": ({"libc", "numpy", "onnxruntime", "import", "int8", "memory", "disk"}, {"cpu", "load"}),
+    "old-gateway": (
+        {"libc", "numpy", "onnxruntime", "import", "int8", "memory", "disk"},
+        {"cpu", "load"},
+    ),
     "rk3588": (set(), set()),
     "rpi-3b": (set(), {"heat"}),
     "rpi-4b": ({"import", "int8"}, set()),
@@ -75,7 +88,9 @@ def test_a_board_fails_and_warns_where_it_was_made_to(name: str, tmp_path: Path)
 
 def test_a_death_by_sigill_becomes_a_sentence_with_its_known_cause(tmp_path: Path) -> None:
     check = _judge(load("rpi-4b", tmp_path))["import"]
-    assert check.found.startswith("that it died with SIGILL (an illegal instruction): ONNX Runtime 1.21.0 was built with")
+    assert check.found.startswith(
+        "that it died with SIGILL (an illegal instruction): ONNX Runtime 1.21.0 was built with"
+    )
     assert check.next == "install onnxruntime 1.20 or 1.22 and later"
 
 
@@ -90,7 +105,9 @@ def test_the_same_death_of_another_release_is_not_blamed_on_that_cause(tmp_path:
 def test_a_system_without_wheels_only_warns_where_a_build_runs(tmp_path: Path) -> None:
     fake = load("alpine", tmp_path)
     built = replace(
-        fake, host=replace(fake.host, onnxruntime=(("onnxruntime", "1.28.0"),)), trial=load("intel-n100", tmp_path).trial
+        fake,
+        host=replace(fake.host, onnxruntime=(("onnxruntime", "1.28.0"),)),
+        trial=load("intel-n100", tmp_path).trial,
     )
     assert _judge(fake)["libc"].status == "fail"
     assert _judge(built)["libc"].status == "warn"
@@ -100,36 +117,73 @@ def test_a_system_without_wheels_only_warns_where_a_build_runs(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("python", "status"), [("3.9.18", "fail"), ("3.10.0", "ok"), ("3.14.2", "ok"), ("3.15.0a1", "warn"), ("4.0", "warn")]
+    ("python", "status"),
+    [("3.9.18", "fail"), ("3.10.0", "ok"), ("3.14.2", "ok"), ("3.15.0a1", "warn"), ("4.0", "warn")],
 )
-def test_python_is_compared_with_the_wheels_there_are(python: str, status: str, tmp_path: Path) -> None:
+def test_python_is_compared_with_the_wheels_there_are(
+    python: str, status: str, tmp_path: Path
+) -> None:
     fake = load("intel-n100", tmp_path)
     assert _judge(replace(fake, host=replace(fake.host, python=python)))["python"].status == status
 
 
 @pytest.mark.parametrize(
     ("version", "status"),
-    [("1.19.2", "fail"), ("1.20.0", "ok"), ("1.28.0", "ok"), ("1.32.0", "ok"), ("1.32.1", "warn"), ("2.0.0.dev1", "warn")],
+    [
+        ("1.19.2", "fail"),
+        ("1.20.0", "ok"),
+        ("1.28.0", "ok"),
+        ("1.32.0", "ok"),
+        ("1.32.1", "warn"),
+        ("2.0.0.dev1", "warn"),
+    ],
 )
-def test_onnx_runtime_is_compared_with_the_range_tried(version: str, status: str, tmp_path: Path) -> None:
+def test_onnx_runtime_is_compared_with_the_range_tried(
+    version: str, status: str, tmp_path: Path
+) -> None:
     fake = load("intel-n100", tmp_path)
-    host, trial = replace(fake.host, onnxruntime=(("onnxruntime", version),)), replace(fake.trial, onnxruntime=version)
+    host, trial = (
+        replace(fake.host, onnxruntime=(("onnxruntime", version),)),
+        replace(fake.trial, onnxruntime=version),
+    )
     assert _judge(replace(fake, host=host, trial=trial))["onnxruntime"].status == status
 
 
-@pytest.mark.parametrize(("libc", "status"), [("2.26", "fail"), ("2.27", "ok"), ("2.28", "ok"), ("2.41", "ok")])
-def test_glibc_is_compared_with_the_tags_of_the_wheels(libc: str, status: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("libc", "status"), [("2.26", "fail"), ("2.27", "ok"), ("2.28", "ok"), ("2.41", "ok")]
+)
+def test_glibc_is_compared_with_the_tags_of_the_wheels(
+    libc: str, status: str, tmp_path: Path
+) -> None:
     fake = load("intel-n100", tmp_path)
     host = replace(fake.host, libc_version=libc)
-    assert _judge(replace(fake, host=host, trial=Trial((), "numpy", "ImportError: no")))["libc"].status == status
+    assert (
+        _judge(replace(fake, host=host, trial=Trial((), "numpy", "ImportError: no")))["libc"].status
+        == status
+    )
 
 
 def test_wrong_sums_fail_and_saturating_ones_warn(tmp_path: Path) -> None:
     fake = load("intel-n100", tmp_path)
-    assert _judge(replace(fake, trial=replace(fake.trial, exact_8_bit=False)))["int8"].status == "warn"
-    assert _judge(replace(fake, trial=replace(fake.trial, exact_8_bit=True, exact_7_bit=False)))["int8"].status == "fail"
-    died = replace(fake.trial, done=("numpy", "onnxruntime"), stopped="int8", how="died with SIGILL (an illegal instruction)")
-    assert _judge(replace(fake, trial=died))["int8"].found == "that it died with SIGILL (an illegal instruction)"
+    assert (
+        _judge(replace(fake, trial=replace(fake.trial, exact_8_bit=False)))["int8"].status == "warn"
+    )
+    assert (
+        _judge(replace(fake, trial=replace(fake.trial, exact_8_bit=True, exact_7_bit=False)))[
+            "int8"
+        ].status
+        == "fail"
+    )
+    died = replace(
+        fake.trial,
+        done=("numpy", "onnxruntime"),
+        stopped="int8",
+        how="died with SIGILL (an illegal instruction)",
+    )
+    assert (
+        _judge(replace(fake, trial=died))["int8"].found
+        == "that it died with SIGILL (an illegal instruction)"
+    )
 
 
 def test_memory_is_the_tighter_of_what_is_free_and_what_is_allowed(tmp_path: Path) -> None:
@@ -159,11 +213,20 @@ def test_a_bundle_that_is_refused_or_kills_fails_and_names_how(tmp_path: Path) -
         "IncompatibleError: golden vectors of task 'a': no",
         "died with SIGKILL (killed, most likely for want of memory)",
     ):
-        trial = replace(fake.trial, done=("numpy", "onnxruntime", "int8"), stopped="bundle", how=how, peak_bytes=None, tasks=None)
+        trial = replace(
+            fake.trial,
+            done=("numpy", "onnxruntime", "int8"),
+            stopped="bundle",
+            how=how,
+            peak_bytes=None,
+            tasks=None,
+        )
         check = _judge(replace(fake, trial=trial))["bundle"]
         assert check.status == "fail"
         assert how in check.found
-    untried = judge(fake.board, fake.host, Trial((), "numpy", "no"), limits=LIMITS, with_bundle=True)
+    untried = judge(
+        fake.board, fake.host, Trial((), "numpy", "no"), limits=LIMITS, with_bundle=True
+    )
     assert [check.found for check in untried if check.name == "bundle"] == ["not tried"]
 
 
@@ -171,7 +234,10 @@ def test_a_profile_that_the_machine_contradicts_fails_naming_both(tmp_path: Path
     fake = replace(load("rpi-4b", tmp_path), profile=profiles()["rpi-5"])
     check = _judge(fake)["profile"]
     assert check.status == "fail"
-    assert "profile rpi-5: expected a CPU with atomics, asimdhp, asimddp, found Cortex-A72 without" in check.found
+    assert (
+        "profile rpi-5: expected a CPU with atomics, asimdhp, asimddp, found Cortex-A72 without"
+        in check.found
+    )
 
 
 def test_one_runnable_process_a_core_is_too_busy_to_measure(tmp_path: Path) -> None:

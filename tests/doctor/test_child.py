@@ -18,7 +18,9 @@ def _fake(folder: Path, package: str, code: str) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def _try(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], *, timeout_s: float = 60) -> Trial:
+def _try(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], *, timeout_s: float = 60
+) -> Trial:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return try_out(None, timeout_s=timeout_s)
@@ -53,7 +55,9 @@ def test_a_package_that_kills_the_process_becomes_a_sentence(
     assert meaning in (found.how or "")
 
 
-def test_an_instruction_that_the_cpu_lacks_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_instruction_that_the_cpu_lacks_is_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = (
         "import ctypes, mmap\n"
         "memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
@@ -65,8 +69,14 @@ def test_an_instruction_that_the_cpu_lacks_is_survived(tmp_path: Path, monkeypat
 
 
 def test_a_package_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = _try(monkeypatch, _fake(tmp_path, "onnxruntime", "import time; time.sleep(600)"), timeout_s=3)
-    assert (found.done, found.stopped, found.how) == (("numpy",), "onnxruntime", "did not answer within 3 s")
+    found = _try(
+        monkeypatch, _fake(tmp_path, "onnxruntime", "import time; time.sleep(600)"), timeout_s=3
+    )
+    assert (found.done, found.stopped, found.how) == (
+        ("numpy",),
+        "onnxruntime",
+        "did not answer within 3 s",
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +90,9 @@ def test_a_package_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.Mon
         ("raise SystemExit(0)", "ended without a word"),
     ],
 )  # fmt: skip
-def test_a_package_that_gives_up_is_told(code: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_gives_up_is_told(
+    code: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = _try(monkeypatch, _fake(tmp_path, "onnxruntime", code))
     assert (found.stopped, found.how) == ("onnxruntime", how)
 
@@ -93,7 +105,9 @@ def test_a_package_without_what_is_needed_fails_in_the_stage_that_needs_it(
     assert (found.how or "").startswith("AttributeError: module 'onnxruntime' has no attribute")
 
 
-def test_a_broken_numpy_is_told_before_onnx_runtime_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_numpy_is_told_before_onnx_runtime_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = _try(monkeypatch, _fake(tmp_path, "numpy", "raise ImportError('no')"))
     assert (found.done, found.stopped, found.how) == ((), "numpy", "ImportError: no")
 
@@ -105,14 +119,21 @@ def test_a_death_leaves_no_core_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert json.loads((tmp_path / "seen").read_text()) == [0, 0]
 
 
-def test_the_child_is_told_not_to_phone_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_is_told_not_to_phone_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     code = "import os; raise ImportError(os.environ['ORT_DISABLE_TELEMETRY'])"
     assert _try(monkeypatch, _fake(tmp_path, "onnxruntime", code)).how == "ImportError: 1"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="older Pythons look into the working folder whatever one says")
-def test_a_stray_file_in_the_working_folder_is_not_taken_for_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="older Pythons look into the working folder whatever one says",
+)
+def test_a_stray_file_in_the_working_folder_is_not_taken_for_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "numpy.py").write_text("raise RuntimeError('stray')")
     monkeypatch.chdir(tmp_path)
     assert try_out(None, timeout_s=60).stopped is None
@@ -147,7 +168,11 @@ def _line(**fields: object) -> str:
 def test_lines_of_others_and_lines_cut_short_are_skipped() -> None:
     output = f'warning: x\n{_line(begin="numpy")}{_line(done="numpy", version="2")}{MARK}[1]\n{_line(begin="onnxruntime")}{MARK}{{"done": "onn'
     found = read_trial(output, "", -11, timeout_s=1)
-    assert (found.done, found.stopped, found.how) == (("numpy",), "onnxruntime", "died with SIGSEGV (a wild memory access)")
+    assert (found.done, found.stopped, found.how) == (
+        ("numpy",),
+        "onnxruntime",
+        "died with SIGSEGV (a wild memory access)",
+    )
 
 
 def test_a_death_on_the_way_out_is_told_too() -> None:

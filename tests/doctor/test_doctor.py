@@ -12,7 +12,12 @@ from cfedge.errors import MachineError, UsageError
 
 def _report(name: str, folder: Path) -> Report:
     fake = load(name, folder)
-    return Report(fake.board, fake.host, fake.trial, tuple(judge(fake.board, fake.host, fake.trial, limits=Limits())))
+    return Report(
+        fake.board,
+        fake.host,
+        fake.trial,
+        tuple(judge(fake.board, fake.host, fake.trial, limits=Limits())),
+    )
 
 
 def test_this_machine_is_examined() -> None:
@@ -21,7 +26,9 @@ def test_this_machine_is_examined() -> None:
     require_fit(report)
 
 
-def test_an_unfit_machine_is_an_error_that_names_the_first_fault_and_counts_the_others(tmp_path: Path) -> None:
+def test_an_unfit_machine_is_an_error_that_names_the_first_fault_and_counts_the_others(
+    tmp_path: Path,
+) -> None:
     report = _report("alpine", tmp_path)
     assert not report.fit
     with pytest.raises(MachineError) as refusal:
@@ -42,6 +49,7 @@ def test_warnings_leave_a_machine_fit(tmp_path: Path) -> None:
 
 def test_an_unknown_profile_is_refused_before_anything_is_tried() -> None:
     with pytest.raises(
-        UsageError, match=r"^profile: expected one of apple-m, .*, found 'pi'; they are explained by: cfedge devices$"
+        UsageError,
+        match=r"^profile: expected one of apple-m, .*, found 'pi'; they are explained by: cfedge devices$",
     ):
         examine(profile="pi", limits=Limits(start_timeout_s=0.0))

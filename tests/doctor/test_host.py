@@ -37,5 +37,7 @@ def test_room_is_looked_for_where_a_bundle_will_be(tmp_path: Path) -> None:
         (None, "", "Linux", "", ("unknown", "")),
     ],
 )
-def test_the_c_library_is_named(confstr: str | None, host_type: str, system: str, macos: str, expected: tuple[str, str]) -> None:
+def test_the_c_library_is_named(
+    confstr: str | None, host_type: str, system: str, macos: str, expected: tuple[str, str]
+) -> None:
     assert name_libc(confstr, host_type, system, macos) == expected

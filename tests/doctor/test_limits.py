@@ -19,7 +19,10 @@ def test_a_version_is_its_leading_numbers(text: str, numbers: tuple[int, ...]) -
 
 def test_the_range_is_that_of_pyproject_and_holds_what_is_pinned() -> None:
     limits = Limits()
-    project, pins = (ROOT / "pyproject.toml").read_text("utf-8"), (ROOT / "constraints.txt").read_text("utf-8")
+    project, pins = (
+        (ROOT / "pyproject.toml").read_text("utf-8"),
+        (ROOT / "constraints.txt").read_text("utf-8"),
+    )
     floor = re.search(r'"onnxruntime>=([0-9.]+)"', project)
     python = re.search(r'requires-python = ">=([0-9.]+)"', project)
     assert floor
@@ -27,7 +30,11 @@ def test_the_range_is_that_of_pyproject_and_holds_what_is_pinned() -> None:
     assert limits.onnxruntime_oldest.startswith(floor[1])
     assert limits.python_oldest == version_of(python[1])
     for pinned in re.findall(r"^onnxruntime==([0-9.]+)", pins, re.MULTILINE):
-        assert version_of(limits.onnxruntime_oldest) <= version_of(pinned) <= version_of(limits.onnxruntime_newest)
+        assert (
+            version_of(limits.onnxruntime_oldest)
+            <= version_of(pinned)
+            <= version_of(limits.onnxruntime_newest)
+        )
 
 
 def test_what_is_good_is_more_than_what_is_least() -> None:

@@ -13,14 +13,17 @@ def arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
         "a.l2.qkv": rng.normal(size=(1, 32, 4)).astype(np.float32),
-        "b.l2.qkv": rng.normal(size=(1, 4, 96)).astype(np.float32) * np.array([1e-3, 1, 50, 0], np.float32)[:, None],
+        "b.l2.qkv": rng.normal(size=(1, 4, 96)).astype(np.float32)
+        * np.array([1e-3, 1, 50, 0], np.float32)[:, None],
         "head.weight": rng.normal(size=(32, 3)).astype(np.float32),
         "head.bias": rng.normal(size=3).astype(np.float32),
         "exit.margin": np.array([1.234567], np.float32),
     }
 
 
-def test_every_value_comes_back_within_half_a_step_of_its_own_unit(arrays: dict[str, np.ndarray]) -> None:
+def test_every_value_comes_back_within_half_a_step_of_its_own_unit(
+    arrays: dict[str, np.ndarray],
+) -> None:
     found, metadata = constants(adapter_onnx(arrays, base="f" * 64, task="t"), "adapter")
     assert metadata["cfedge.base"] == "f" * 64
     assert metadata["cfedge.task"] == "t"

@@ -1,4 +1,6 @@
-"""Budgets against made-up footprints: what is taken, what gives way, what is refused and by which name."""
+"""Budgets against made-up footprints: what is taken, what gives way, what is refused and by which
+name.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from cfedge.footprint import Footprint, Quantiles
 from cfedge_export.budget import Budget, Fitted, Form, Tried, fit, thread_counts
 from cfedge_export.threads import would_fit
 
-FORMS = [Form(scheme, split, threads) for split in (4, 5) for threads in (1, 2) for scheme in ("int8-row", "float32")]
+FORMS = [
+    Form(scheme, split, threads)
+    for split in (4, 5)
+    for threads in (1, 2)
+    for scheme in ("int8-row", "float32")
+]
 #: Milliseconds with one thread, and megabytes.
 TOOK = {"int8-row": (10.0, 100), "float32": (30.0, 250)}
 
@@ -23,15 +30,26 @@ def _footprint(p90: float, megabytes: float, threads: int = 1) -> Footprint:
 def _measure(form: Form) -> Footprint:
     """A second thread takes a third of the time away, a deeper cut a tenth."""
     p90, megabytes = TOOK[form.scheme]
-    return _footprint(p90 * (2 / 3 if form.threads == 2 else 1) * (0.9 if form.split == 5 else 1), megabytes, form.threads)
+    return _footprint(
+        p90 * (2 / 3 if form.threads == 2 else 1) * (0.9 if form.split == 5 else 1),
+        megabytes,
+        form.threads,
+    )
 
 
 def _advice(tried: Sequence[Tried]) -> str:
     return f"tried {len(tried)}"
 
 
-def _fit(ram_mb: float | None = None, p90_ms: float | None = None, forms: list[Form] = FORMS) -> Fitted:
-    return fit(forms, _measure, Budget(None if ram_mb is None else int(ram_mb * 1e6), p90_ms), advice=_advice)
+def _fit(
+    ram_mb: float | None = None, p90_ms: float | None = None, forms: list[Form] = FORMS
+) -> Fitted:
+    return fit(
+        forms,
+        _measure,
+        Budget(None if ram_mb is None else int(ram_mb * 1e6), p90_ms),
+        advice=_advice,
+    )
 
 
 def test_what_is_preferred_is_taken_where_it_keeps_to_the_budgets_and_nothing_gives_way() -> None:
@@ -42,7 +60,9 @@ def test_what_is_preferred_is_taken_where_it_keeps_to_the_budgets_and_nothing_gi
 
 
 def test_the_scheme_gives_way_for_memory_and_is_not_tried_with_more_threads() -> None:
-    found = _fit(ram_mb=150, forms=[Form("float32", 4, 1), Form("float32", 4, 2), Form("int8-row", 4, 1)])
+    found = _fit(
+        ram_mb=150, forms=[Form("float32", 4, 1), Form("float32", 4, 2), Form("int8-row", 4, 1)]
+    )
     assert found.form == Form("int8-row", 4, 1)
     assert found.gave_way == ("scheme: int8-row instead of float32",)
     assert [one.form.threads for one in found.tried if one.form.scheme == "float32"] == [1]
@@ -67,7 +87,11 @@ def test_threads_give_way_for_time_before_the_cut_does() -> None:
             1,
             r"^p90: expected at most 1 ms for a text, found 6\.00 ms at best \(int8-row, cut after block 5, 2 threads\); nothing",
         ),
-        (120, 1, r"^p90: expected at most 1 ms for a text where ram is kept to, found 6\.00 ms at best"),
+        (
+            120,
+            1,
+            r"^p90: expected at most 1 ms for a text where ram is kept to, found 6\.00 ms at best",
+        ),
     ],
 )
 def test_the_binding_budget_is_named_with_what_was_found_and_the_next_step(
@@ -81,25 +105,51 @@ def test_the_binding_budget_is_named_with_what_was_found_and_the_next_step(
 def test_time_binds_where_only_what_takes_too_much_memory_is_fast_enough() -> None:
     took = {"large": (1.0, 300), "small": (9.0, 50)}
     forms = [Form("large", 4, 1), Form("small", 4, 1)]
-    with pytest.raises(BudgetError, match=r"^p90: expected at most 5 ms for a text where ram is kept to, found 9\.00 ms .*small"):
-        fit(forms, lambda form: _footprint(*took[form.scheme]), Budget(100_000_000, 5.0), advice=_advice)
+    with pytest.raises(
+        BudgetError,
+        match=r"^p90: expected at most 5 ms for a text where ram is kept to, found 9\.00 ms .*small",
+    ):
+        fit(
+            forms,
+            lambda form: _footprint(*took[form.scheme]),
+            Budget(100_000_000, 5.0),
+            advice=_advice,
+        )
 
 
 def test_what_keeps_to_a_budget_once_but_not_twice_is_not_taken() -> None:
     times = iter([9.9, 10.1, 20.0])
-    with pytest.raises(BudgetError, match=r"found 10\.10 ms at best \(int8-row, cut after block 4, 1 thread\)"):
-        fit([FORMS[0], FORMS[2]], lambda form: _footprint(next(times), 100), Budget(None, 10.0), advice=_advice)
+    with pytest.raises(
+        BudgetError, match=r"found 10\.10 ms at best \(int8-row, cut after block 4, 1 thread\)"
+    ):
+        fit(
+            [FORMS[0], FORMS[2]],
+            lambda form: _footprint(next(times), 100),
+            Budget(None, 10.0),
+            advice=_advice,
+        )
 
 
 def test_threads_are_tried_in_powers_of_two_and_all_cores_last() -> None:
-    assert [thread_counts(cores) for cores in (1, 2, 3, 4, 6)] == [[1], [1, 2], [1, 2, 3], [1, 2, 4], [1, 2, 4, 6]]
+    assert [thread_counts(cores) for cores in (1, 2, 3, 4, 6)] == [
+        [1],
+        [1, 2],
+        [1, 2, 3],
+        [1, 2, 4],
+        [1, 2, 4, 6],
+    ]
 
 
 def test_another_scheme_is_named_only_where_it_would_bring_the_bundle_within_the_budget() -> None:
     whole, own = _footprint(12, 260), _footprint(10, 250)
     others = {"int8-row": _footprint(5, 100), "int8-weight-only": _footprint(10, 250)}
-    assert would_fit(whole, own, others, Budget(int(110e6), None)) == ["int8-row"]  # 100 and the 10 of lookup and tasks
+    assert would_fit(whole, own, others, Budget(int(110e6), None)) == [
+        "int8-row"
+    ]  # 100 and the 10 of lookup and tasks
     assert would_fit(whole, own, others, Budget(int(109e6), None)) == []
     assert would_fit(whole, own, others, Budget(None, 6.0)) == ["int8-row"]  # half of 12
     assert would_fit(whole, own, others, Budget(None, 5.9)) == []
-    assert would_fit(whole, own, others, Budget(int(300e6), 12.0)) == ["int8-row", "int8-weight-only"]
+    assert would_fit(whole, own, others, Budget(int(300e6), 12.0)) == [
+        "int8-row",
+        "int8-weight-only",
+    ]

@@ -17,7 +17,11 @@ from cfedge_export.schemes import SCHEMES, Choice, Measured
 
 
 def _one(
-    scheme: str, time_ratio: float, mean_cosine: float = 0.999, megabytes: float = 23.0, reason: str | None = None
+    scheme: str,
+    time_ratio: float,
+    mean_cosine: float = 0.999,
+    megabytes: float = 23.0,
+    reason: str | None = None,
 ) -> Measured:
     return Measured(scheme, int(megabytes * 1e6), mean_cosine, mean_cosine, time_ratio, reason)
 
@@ -36,7 +40,13 @@ def test_the_fastest_is_picked() -> None:
 
 
 def test_what_has_a_reason_against_it_is_never_picked_and_the_reason_is_told() -> None:
-    choice = pick([FLOAT, _one("int8-dynamic", 0.1, reason="answers differently in other company"), _one("int8-row", 0.5)])
+    choice = pick(
+        [
+            FLOAT,
+            _one("int8-dynamic", 0.1, reason="answers differently in other company"),
+            _one("int8-row", 0.5),
+        ]
+    )
     assert choice.scheme == "int8-row"
     assert "int8-dynamic answers differently in other company" in choice.why
     assert _picked(_one("int8-row", 0.1, reason="has mean cosine 0.9")) == "float32"
@@ -44,9 +54,15 @@ def test_what_has_a_reason_against_it_is_never_picked_and_the_reason_is_told() -
 
 def test_of_what_is_about_as_fast_the_smaller_file_and_then_the_higher_cosine_decides() -> None:
     assert _picked(_one("int8-row", 0.51, 0.997), _one("int8-row-7bit", 0.50, 0.995)) == "int8-row"
-    assert _picked(_one("int8-row", 0.54, 0.997), _one("int8-row-7bit", 0.50, 0.995)) == "int8-row-7bit"
+    assert (
+        _picked(_one("int8-row", 0.54, 0.997), _one("int8-row-7bit", 0.50, 0.995))
+        == "int8-row-7bit"
+    )
     assert _picked(_one("int8-weight-only", 1.02)) == "int8-weight-only"
-    assert "float32 as fast, but larger or less exact" in pick([FLOAT, _one("int8-weight-only", 1.02)]).why
+    assert (
+        "float32 as fast, but larger or less exact"
+        in pick([FLOAT, _one("int8-weight-only", 1.02)]).why
+    )
 
 
 def test_the_order_of_preference_begins_with_the_pick_and_holds_all_that_may_be_picked() -> None:
@@ -64,7 +80,9 @@ def measured(tiny_folder: Path) -> tuple[Measured, ...]:
     source = load_source("local", tiny_folder)
     preprocess = TextPreprocessor(source.tokenizer, source.max_tokens)
     texts = [text for text, _ in make_texts("colors", 8, 0)]
-    with pytest.raises(UsageError, match="expected at least one, found none; give some with --measure"):
+    with pytest.raises(
+        UsageError, match="expected at least one, found none; give some with --measure"
+    ):
         token_ids(preprocess, [], rng=np.random.default_rng(0))
     some, ids = token_ids(preprocess, texts, rng=np.random.default_rng(0))
     assert sorted(some) == sorted(texts)
@@ -83,7 +101,9 @@ def test_every_scheme_is_measured_against_float(measured: tuple[Measured, ...]) 
         assert one.time_ratio > 0
 
 
-def test_schemes_that_the_board_computes_wrongly_are_measured_but_not_picked(measured: tuple[Measured, ...]) -> None:
+def test_schemes_that_the_board_computes_wrongly_are_measured_but_not_picked(
+    measured: tuple[Measured, ...],
+) -> None:
     reasons = {one.scheme: one.reason for one in measured}
     assert "overflow" in str(reasons["int8-row"])
     assert "overflow" in str(reasons["int8-dynamic"])

@@ -1,4 +1,6 @@
-"""An export that is killed at any step leaves the old bundle or the new one, and the workspace as it was."""
+"""An export that is killed at any step leaves the old bundle or the new one, and the workspace as
+it was.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def at_step(number: int) -> Callable[[int], None]:
 def killed(folder: Path, bundle: Bundle, number: int, *, replace: bool) -> int:
     """Write `bundle` in a child that is killed at step `number`; return its exit status."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # other tests' threads: the child uses none of theirs
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # other tests' threads: the child uses none of theirs
         child = os.fork()
     if child == 0:
         try:
@@ -76,10 +80,17 @@ def test_at_every_step_of_an_export_there_is_the_old_bundle_or_the_new_one(
         assert tree(tiny_workspace) == workspace
 
     with Watched(out, look):
-        export(Workspace(tiny_workspace), out / "bundle", gate=Gate(max_drop=100.0, max_error_ratio=1e9), replace=replace)
+        export(
+            Workspace(tiny_workspace),
+            out / "bundle",
+            gate=Gate(max_drop=100.0, max_error_ratio=1e9),
+            replace=replace,
+        )
     look(0)
     assert set(seen) == {before, digest(out / "bundle")}
-    assert seen == sorted(seen, key=lambda one: one != before)  # first the old one, then the new one
+    assert seen == sorted(
+        seen, key=lambda one: one != before
+    )  # first the old one, then the new one
     assert len(seen) > 50
 
 

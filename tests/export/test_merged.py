@@ -29,7 +29,9 @@ def _scores(path: Path, tokenizer: bytes, texts: list[str]) -> np.ndarray:
     assert [one.name for one in session.get_inputs()] == ["input_ids"]
     assert [one.name for one in session.get_outputs()] == ["scores"]
     encode = Tokenizer.from_str(tokenizer.decode()).encode
-    return np.concatenate([session.run(None, {"input_ids": np.array([encode(text).ids])})[0] for text in texts])
+    return np.concatenate(
+        [session.run(None, {"input_ids": np.array([encode(text).ids])})[0] for text in texts]
+    )
 
 
 def test_a_file_scores_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) -> None:
@@ -42,30 +44,45 @@ def test_a_file_scores_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) 
     assert done.difference <= TOLERANCE
     model = onnx.load(tmp_path / "colors.onnx")
     stated = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(stated["cfedge.labels"]) == list(done.labels) == list(workspace.record("colors").classes)
+    assert (
+        json.loads(stated["cfedge.labels"])
+        == list(done.labels)
+        == list(workspace.record("colors").classes)
+    )
     assert stated["cfedge.task"] == "colors"
     assert done.size_bytes == (tmp_path / "colors.onnx").stat().st_size
 
 
-def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_does(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     workspace = Workspace(tiny_workspace)
     task = workspace.task("colors")
     trunk = task.held_out.features.trunk @ task.adapter["trunk.weight"] + task.adapter["trunk.bias"]
     ordered = np.sort(trunk, axis=1)
-    middle = np.sort(ordered[:, -1] - ordered[:, -2])[len(trunk) // 2 - 1 :][:2].mean()  # clear of every example
-    workspace.put(replace(task, adapter={**task.adapter, "exit.margin": np.array([middle], np.float32)}), replace=True)
+    middle = np.sort(ordered[:, -1] - ordered[:, -2])[len(trunk) // 2 - 1 :][
+        :2
+    ].mean()  # clear of every example
+    workspace.put(
+        replace(task, adapter={**task.adapter, "exit.margin": np.array([middle], np.float32)}),
+        replace=True,
+    )
     done = export_merged(workspace, "colors", tmp_path / "colors.onnx")
     texts = list(task.held_out.texts)
     expected = Engine(build(workspace)).class_scores(texts, "colors")
     found = _scores(tmp_path / "colors.onnx", workspace.backbone_file("tokenizer.json"), texts)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
-    np.testing.assert_allclose((np.abs(found - trunk).max(axis=1) < 0.05).mean(), 0.5, atol=0.1)  # but for int8
+    np.testing.assert_allclose(
+        (np.abs(found - trunk).max(axis=1) < 0.05).mean(), 0.5, atol=0.1
+    )  # but for int8
     assert done.difference <= TOLERANCE
 
 
 def test_rows_of_one_length_may_share_a_run(tiny_workspace: Path, tmp_path: Path) -> None:
     export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "colors.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        tmp_path / "colors.onnx", providers=["CPUExecutionProvider"]
+    )
     ids = np.random.default_rng(0).integers(4, 30, (5, 6))
     together = session.run(None, {"input_ids": ids})[0]
     alone = np.concatenate([session.run(None, {"input_ids": row[None]})[0] for row in ids])
@@ -77,7 +94,9 @@ def test_every_scheme_merges(tiny_folder: Path, tmp_path: Path, scheme: str) -> 
     from cfedge.train.data import Examples
     from cfedge.train.learner import Settings, learn
 
-    workspace = prepare(tmp_path / "ws", "local", source=_source(tiny_folder), split=1, scheme=scheme)
+    workspace = prepare(
+        tmp_path / "ws", "local", source=_source(tiny_folder), split=1, scheme=scheme
+    )
     rows = make_texts("food", 8, seed=0)
     learn(
         workspace,
@@ -85,7 +104,12 @@ def test_every_scheme_merges(tiny_folder: Path, tmp_path: Path, scheme: str) -> 
         Examples(*zip(*rows, strict=True), "made"),
         settings=Settings(rank=2, epochs=1, min_steps=30, threads=1),
     )
-    assert export_merged(workspace, "food", tmp_path / "food.onnx", gate=merged.parity.Gate(100, 100)).difference <= TOLERANCE
+    assert (
+        export_merged(
+            workspace, "food", tmp_path / "food.onnx", gate=merged.parity.Gate(100, 100)
+        ).difference
+        <= TOLERANCE
+    )
 
 
 _SOURCES: dict[Path, object] = {}
@@ -103,18 +127,25 @@ def test_a_graph_that_scores_otherwise_is_refused_and_not_written(
     def wrong(trunk: onnx.ModelProto, tail: onnx.ModelProto, adapter: object) -> onnx.ModelProto:
         model = merge(trunk, tail, adapter)
         bias = next(tensor for tensor in model.graph.initializer if tensor.name == "trunk.bias")
-        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32([0.01, 0, 0]), "trunk.bias"))
+        bias.CopyFrom(
+            onnx.numpy_helper.from_array(
+                onnx.numpy_helper.to_array(bias) + np.float32([0.01, 0, 0]), "trunk.bias"
+            )
+        )
         return model
 
     monkeypatch.setattr(merged, "merge", wrong)
     with pytest.raises(
-        ParityError, match=r"task 'colors': expected the merged graph to score within 0.0001 of the engine, found 0.01"
+        ParityError,
+        match=r"task 'colors': expected the merged graph to score within 0.0001 of the engine, found 0.01",
     ):
         export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
     assert not (tmp_path / "colors.onnx").exists()
 
 
-def test_what_is_there_is_kept_unless_replace_is_said_and_a_folder_always(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_what_is_there_is_kept_unless_replace_is_said_and_a_folder_always(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     workspace, file = Workspace(tiny_workspace), tmp_path / "colors.onnx"
     file.write_bytes(b"mine")
     with pytest.raises(StorageError, match="expected a new name for the file"):
@@ -131,7 +162,11 @@ def test_a_task_that_is_not_there_is_refused_by_name(tiny_workspace: Path, tmp_p
         export_merged(Workspace(tiny_workspace), "nope", tmp_path / "nope.onnx")
 
 
-def test_the_bundle_and_the_file_agree_on_the_backbone(tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+def test_the_bundle_and_the_file_agree_on_the_backbone(
+    tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
     export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
-    stated = {entry.key: entry.value for entry in onnx.load(tmp_path / "colors.onnx").metadata_props}
+    stated = {
+        entry.key: entry.value for entry in onnx.load(tmp_path / "colors.onnx").metadata_props
+    }
     assert stated["cfedge.base"] == read(tiny_bundle).manifest.backbone.digest

@@ -13,10 +13,22 @@ from cfedge_export.norms import by_instance
 
 def _model(width: int, epsilon: float) -> ModelProto:
     rng = np.random.default_rng(0)
-    arrays = {name: rng.normal(size=width).astype(np.float32) for name in ("scale", "bias", "scale2", "bias2")}
+    arrays = {
+        name: rng.normal(size=width).astype(np.float32)
+        for name in ("scale", "bias", "scale2", "bias2")
+    }
     nodes = [
-        helper.make_node("LayerNormalization", ["x", "scale", "bias"], ["middle"], "first", epsilon=epsilon, axis=-1),
-        helper.make_node("LayerNormalization", ["middle", "scale2", "bias2"], ["y"], "second", epsilon=epsilon),
+        helper.make_node(
+            "LayerNormalization",
+            ["x", "scale", "bias"],
+            ["middle"],
+            "first",
+            epsilon=epsilon,
+            axis=-1,
+        ),
+        helper.make_node(
+            "LayerNormalization", ["middle", "scale2", "bias2"], ["y"], "second", epsilon=epsilon
+        ),
     ]
     shape = ["batch", "sequence", width]
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"]
@@ -30,14 +42,21 @@ def _run(model: ModelProto, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("batch", "tokens", "width"), [(1, 1, 16), (1, 12, 384), (3, 5, 32)])
-def test_numbers_are_those_of_numpy_and_of_the_layer_norm(batch: int, tokens: int, width: int) -> None:
+def test_numbers_are_those_of_numpy_and_of_the_layer_norm(
+    batch: int, tokens: int, width: int
+) -> None:
     model = _model(width, 1e-12)
     x = np.random.default_rng(1).normal(3, 2, size=(batch, tokens, width)).astype(np.float32)
     found = _run(by_instance(model), x)
     exact = x.astype(np.float64)
-    arrays = {tensor.name: numpy_helper.to_array(tensor).astype(np.float64) for tensor in model.graph.initializer}
+    arrays = {
+        tensor.name: numpy_helper.to_array(tensor).astype(np.float64)
+        for tensor in model.graph.initializer
+    }
     for end in ("", "2"):
-        unit = (exact - exact.mean(axis=-1, keepdims=True)) / np.sqrt(exact.var(axis=-1, keepdims=True) + 1e-12)
+        unit = (exact - exact.mean(axis=-1, keepdims=True)) / np.sqrt(
+            exact.var(axis=-1, keepdims=True) + 1e-12
+        )
         exact = unit * arrays[f"scale{end}"] + arrays[f"bias{end}"]
     np.testing.assert_allclose(found, exact, atol=5e-5)
     np.testing.assert_allclose(found, _run(model, x), atol=5e-5)
@@ -58,7 +77,10 @@ def test_norms_of_rows_that_are_not_aligned_stay_as_they_are() -> None:
         assert by_instance(model) == model
         x = np.random.default_rng(1).normal(size=(7, 3, width)).astype(np.float32)
         together = _run(by_instance(model), x)
-        assert all(np.array_equal(_run(by_instance(model), x[row : row + 1])[0], together[row]) for row in range(7))
+        assert all(
+            np.array_equal(_run(by_instance(model), x[row : row + 1])[0], together[row])
+            for row in range(7)
+        )
 
 
 @pytest.mark.parametrize("width", [16, 48, 384])
@@ -74,7 +96,9 @@ def test_constant_rows_give_the_bias_and_epsilon_is_kept() -> None:
     x[0, 1, 0] += np.float32(1e-3)
     for epsilon in (1e-12, 1e-3):
         model = _model(16, epsilon)
-        np.testing.assert_allclose(_run(by_instance(model), x), _run(model, x), atol=2e-2 if epsilon < 1e-6 else 1e-4)
+        np.testing.assert_allclose(
+            _run(by_instance(model), x), _run(model, x), atol=2e-2 if epsilon < 1e-6 else 1e-4
+        )
         assert np.isfinite(_run(by_instance(model), x)).all()
 
 
@@ -90,5 +114,11 @@ def test_a_graph_without_norms_is_copied() -> None:
 
 def test_no_layer_norm_is_left_and_the_graph_is_valid() -> None:
     model = by_instance(_model(16, 1e-5))
-    assert {node.op_type for node in model.graph.node} == {"Shape", "ConstantOfShape", "InstanceNormalization", "Mul", "Add"}
+    assert {node.op_type for node in model.graph.node} == {
+        "Shape",
+        "ConstantOfShape",
+        "InstanceNormalization",
+        "Mul",
+        "Add",
+    }
     onnx.checker.check_model(model, full_check=True)

@@ -22,9 +22,13 @@ def test_a_bundle_holds_what_the_manifest_names_and_nothing_else(tiny_bundle: Pa
     bundle = read(tiny_bundle)
     refs = bundle.manifest.files()
     assert set(refs) == {"trunk", "tail", "tokenizer"} | {
-        f"{part} of task {task!r}" for part in ("adapter", "signature", "golden") for task in ("animals", "colors")
+        f"{part} of task {task!r}"
+        for part in ("adapter", "signature", "golden")
+        for task in ("animals", "colors")
     }
-    assert {path.name for path in (tiny_bundle / "objects").iterdir()} == {ref.sha256 for ref in refs.values()}
+    assert {path.name for path in (tiny_bundle / "objects").iterdir()} == {
+        ref.sha256 for ref in refs.values()
+    }
     assert bundle.manifest.versions["cfedge"]
 
 
@@ -52,24 +56,31 @@ def _sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def coarse(arrays: dict[str, np.ndarray], **stated: str) -> bytes:
         rolled = {
-            name: np.ascontiguousarray(np.roll(array, 1, axis=1)) for name, array in arrays.items() if name.endswith(".weight")
+            name: np.ascontiguousarray(np.roll(array, 1, axis=1))
+            for name, array in arrays.items()
+            if name.endswith(".weight")
         }
         return honest({**arrays, **rolled}, **stated)
 
     monkeypatch.setattr(pack, "adapter_onnx", coarse)
 
 
-def test_a_missed_gate_is_an_error_and_no_output(tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missed_gate_is_an_error_and_no_output(
+    tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _sabotage(monkeypatch)
     with pytest.raises(
-        ParityError, match=r"task 'animals': expected an accuracy drop of at most 1 points, found .* nothing was exported"
+        ParityError,
+        match=r"task 'animals': expected an accuracy drop of at most 1 points, found .* nothing was exported",
     ):
         export(Workspace(tiny_workspace), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".cfedge-tmp-*"))
 
 
-def test_a_missed_gate_leaves_the_old_bundle(tiny_workspace: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missed_gate_leaves_the_old_bundle(
+    tiny_workspace: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = read(tiny_bundle)
     _sabotage(monkeypatch)
     with pytest.raises(ParityError):
@@ -78,7 +89,9 @@ def test_a_missed_gate_leaves_the_old_bundle(tiny_workspace: Path, tiny_bundle: 
 
 
 def _result(**changes: object) -> parity.TaskParity:
-    whole = parity.TaskParity("t", 300, 1.0, 0.999, 0.99, 0.98, 0.98, 0.98, 0.0, (-1.0, 1.0), 1.0, (0.5, 1.5), 0, 0, 1.0)
+    whole = parity.TaskParity(
+        "t", 300, 1.0, 0.999, 0.99, 0.98, 0.98, 0.98, 0.0, (-1.0, 1.0), 1.0, (0.5, 1.5), 0, 0, 1.0
+    )
     changed = dataclasses.replace(whole, **changes)  # type: ignore[arg-type]
     return dataclasses.replace(changed, p_value=parity._sign_test(changed.lost, changed.won))
 
@@ -86,7 +99,10 @@ def _result(**changes: object) -> parity.TaskParity:
 def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None:
     parity.check([_result()])
     parity.check([_result(drop=100 * 6 / 300 - 1, lost=6, error_ratio=1.2)])
-    with pytest.raises(ParityError, match=r"accuracy drop of at most 1 points, found 2\.00 .* \(6 lost, 0 won, p = 0\.016\)"):
+    with pytest.raises(
+        ParityError,
+        match=r"accuracy drop of at most 1 points, found 2\.00 .* \(6 lost, 0 won, p = 0\.016\)",
+    ):
         parity.check([_result(drop=2.0, lost=6, error_ratio=1.2)])
     with pytest.raises(ParityError, match=r"error ratio of at most 1\.25, found 1\.50"):
         parity.check([_result(drop=0.9, lost=6, error_ratio=1.5)])
@@ -97,7 +113,8 @@ def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None
 
 
 @pytest.mark.parametrize(
-    ("lost", "won", "p"), [(0, 0, 1.0), (1, 0, 0.5), (4, 0, 1 / 16), (5, 0, 1 / 32), (5, 1, 7 / 64), (2, 2, 11 / 16)]
+    ("lost", "won", "p"),
+    [(0, 0, 1.0), (1, 0, 0.5), (4, 0, 1 / 16), (5, 0, 1 / 32), (5, 1, 7 / 64), (2, 2, 11 / 16)],
 )
 def test_the_sign_test_is_exact(lost: int, won: int, p: float) -> None:
     assert parity._sign_test(lost, won) == p
@@ -106,17 +123,24 @@ def test_the_sign_test_is_exact(lost: int, won: int, p: float) -> None:
 def test_what_chance_explains_passes_unless_the_gate_is_strict() -> None:
     parity.check([_result(examples=40, drop=2.5, lost=1, error_ratio=None)])
     parity.check([_result(drop=1.0, lost=4, won=1, error_ratio=1.5)])
-    for one in (_result(examples=40, drop=2.5, lost=1, error_ratio=None), _result(drop=1.0, lost=4, won=1, error_ratio=1.5)):
+    for one in (
+        _result(examples=40, drop=2.5, lost=1, error_ratio=None),
+        _result(drop=1.0, lost=4, won=1, error_ratio=1.5),
+    ):
         with pytest.raises(ParityError):
             parity.check([one], parity.Gate(strict=True))
 
 
 def test_a_drop_of_exactly_the_limit_passes_a_strict_gate() -> None:
-    parity.check([_result(drop=100 * (0.98 - 0.97), lost=3, error_ratio=1.25)], parity.Gate(strict=True))
+    parity.check(
+        [_result(drop=100 * (0.98 - 0.97), lost=3, error_ratio=1.25)], parity.Gate(strict=True)
+    )
 
 
 def test_a_looser_gate_lets_more_through() -> None:
-    parity.check([_result(drop=1.9, lost=6, error_ratio=1.9)], parity.Gate(max_drop=2.0, max_error_ratio=2.0))
+    parity.check(
+        [_result(drop=1.9, lost=6, error_ratio=1.9)], parity.Gate(max_drop=2.0, max_error_ratio=2.0)
+    )
 
 
 def test_a_workspace_without_tasks_exports_nothing(tiny_workspace: Path, tmp_path: Path) -> None:
@@ -127,14 +151,18 @@ def test_a_workspace_without_tasks_exports_nothing(tiny_workspace: Path, tmp_pat
         export(workspace, tmp_path / "out")
 
 
-def test_an_existing_target_is_kept_unless_replace_is_said(tiny_workspace: Path, tiny_bundle: Path) -> None:
+def test_an_existing_target_is_kept_unless_replace_is_said(
+    tiny_workspace: Path, tiny_bundle: Path
+) -> None:
     with pytest.raises(StorageError, match="expected a new name for the bundle"):
         export(Workspace(tiny_workspace), tiny_bundle)
     export(Workspace(tiny_workspace), tiny_bundle, replace=True)
     assert Engine.open(tiny_bundle).tasks == ("animals", "colors")
 
 
-def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and_removed(tiny_workspace: Path) -> None:
+def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and_removed(
+    tiny_workspace: Path,
+) -> None:
     from cfedge.train.learner import Settings, learn
 
     workspace = Workspace(tiny_workspace)
@@ -142,7 +170,10 @@ def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and
     before = {task: Engine(build(workspace)).class_scores(texts[task], task) for task in texts}
     rows = make_texts("food", 12, seed=0)
     learn(
-        workspace, "food", Examples(*zip(*rows, strict=True), "food"), settings=Settings(rank=3, epochs=1, min_steps=5, threads=1)
+        workspace,
+        "food",
+        Examples(*zip(*rows, strict=True), "food"),
+        settings=Settings(rank=3, epochs=1, min_steps=5, threads=1),
     )
     during = Engine(build(workspace))
     assert during.tasks == ("animals", "colors", "food")

@@ -12,9 +12,14 @@ from cfedge.errors import BackboneError
 from cfedge_export.prepare import prepare
 
 
-def test_another_workshops_backbone_is_made_again_bit_for_bit(tiny_bundle: Path, tiny_folder: Path, tmp_path: Path) -> None:
+def test_another_workshops_backbone_is_made_again_bit_for_bit(
+    tiny_bundle: Path, tiny_folder: Path, tmp_path: Path
+) -> None:
     like = read(tiny_bundle).manifest.backbone
-    assert prepare(tmp_path / "ws", "local", folder=tiny_folder, like=like).backbone.digest == like.digest
+    assert (
+        prepare(tmp_path / "ws", "local", folder=tiny_folder, like=like).backbone.digest
+        == like.digest
+    )
 
 
 def test_a_backbone_that_comes_out_otherwise_is_refused_and_nothing_is_written(
@@ -22,5 +27,10 @@ def test_a_backbone_that_comes_out_otherwise_is_refused_and_nothing_is_written(
 ) -> None:
     like = read(tiny_bundle).manifest.backbone
     with pytest.raises(BackboneError, match=r"expected digest .* found .*copy its workspace"):
-        prepare(tmp_path / "ws", "local", folder=tiny_folder, like=replace(like, max_tokens=like.max_tokens - 1))
+        prepare(
+            tmp_path / "ws",
+            "local",
+            folder=tiny_folder,
+            like=replace(like, max_tokens=like.max_tokens - 1),
+        )
     assert list(tmp_path.iterdir()) == [tmp_path / "bundle"]

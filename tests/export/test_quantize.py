@@ -1,4 +1,6 @@
-"""Each way to quantise against the same arithmetic written in NumPy or done by ONNX Runtime's own tool."""
+"""Each way to quantise against the same arithmetic written in NumPy or done by ONNX Runtime's own
+tool.
+"""
 
 from __future__ import annotations
 
@@ -54,17 +56,25 @@ def test_weights_of_any_size_quantise_without_a_warning(value: float) -> None:
 
 def test_int8_row_is_exactly_its_integer_arithmetic() -> None:
     rng = np.random.default_rng(0)
-    weight, x = rng.normal(size=(24, 6)).astype(np.float32), rng.normal(size=(5, 24)).astype(np.float32)
+    weight, x = (
+        rng.normal(size=(24, 6)).astype(np.float32),
+        rng.normal(size=(5, 24)).astype(np.float32),
+    )
     w, w_scale = quantize_columns(weight)
     row_scale = np.abs(x).max(axis=1, keepdims=True) * np.float32(1 / 127)
     q = np.clip(np.rint(x / row_scale), -128, 127).astype(np.int64)
     expected = (q @ w.astype(np.int64)).astype(np.float32) * w_scale * row_scale
-    np.testing.assert_allclose(_run(quantize.rows(_product(weight)), x=x), expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        _run(quantize.rows(_product(weight)), x=x), expected, rtol=1e-6, atol=1e-7
+    )
 
 
 def test_gelus_output_uses_all_eight_bits() -> None:
     rng = np.random.default_rng(1)
-    weight, x = rng.normal(size=(64, 8)).astype(np.float32), rng.normal(size=(200, 64)).astype(np.float32)
+    weight, x = (
+        rng.normal(size=(64, 8)).astype(np.float32),
+        rng.normal(size=(200, 64)).astype(np.float32),
+    )
     exact = _run(_product(weight, gelu=True), x=x)
     shifted = np.abs(_run(quantize.rows(_product(weight, gelu=True)), x=x) - exact).mean()
     gelu = _run(_product(np.eye(64, dtype=np.float32), gelu=True), x=x)
@@ -91,11 +101,16 @@ def test_seven_bit_weights_stay_within_what_16_bits_hold() -> None:
     assert (np.abs(weight - quantized * scale) <= scale * 0.5 * (1 + 1e-5)).all()
 
 
-def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_and_its_own_operator_make(tmp_path: Path) -> None:
+def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_and_its_own_operator_make(
+    tmp_path: Path,
+) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     rng = np.random.default_rng(4)
-    weight, x = rng.normal(size=(48, 12)).astype(np.float32), rng.normal(size=(5, 48)).astype(np.float32)
+    weight, x = (
+        rng.normal(size=(48, 12)).astype(np.float32),
+        rng.normal(size=(5, 48)).astype(np.float32),
+    )
     onnx.save(_product(weight), tmp_path / "float.onnx")
     quantize_dynamic(
         tmp_path / "float.onnx", tmp_path / "q.onnx", per_channel=True, weight_type=QuantType.QInt8,
@@ -103,7 +118,9 @@ def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_and_its_own_operator
     )  # fmt: skip
     fused = _product(weight)
     fused.graph.node[0].CopyFrom(
-        helper.make_node("DynamicQuantizeMatMul", ["x", "w.q", "w.scale"], ["y"], domain="com.microsoft")
+        helper.make_node(
+            "DynamicQuantizeMatMul", ["x", "w.q", "w.scale"], ["y"], domain="com.microsoft"
+        )
     )
     q, scale = quantize_columns(weight)
     fused.graph.initializer[0].CopyFrom(numpy_helper.from_array(q, "w.q"))
@@ -115,16 +132,26 @@ def test_dynamic_is_bit_for_bit_what_onnx_runtimes_own_tool_and_its_own_operator
 
 def test_weights_alone_are_computed_as_the_float_product_of_the_rounded_weights() -> None:
     rng = np.random.default_rng(5)
-    weight, x = rng.normal(size=(96, 12)).astype(np.float32), rng.normal(size=(5, 96)).astype(np.float32)
+    weight, x = (
+        rng.normal(size=(96, 12)).astype(np.float32),
+        rng.normal(size=(5, 96)).astype(np.float32),
+    )
     q, scale = quantize_columns(weight)
     exact = _run(_product(q * scale), x=x)
     assert np.array_equal(_run(quantize.weights_only(_product(weight)), x=x), exact)
 
 
-@pytest.mark.parametrize("ship", [quantize.rows, quantize.dynamic, quantize.weights_only, quantize.rounded_weights])
-def test_a_product_that_is_kept_stays_float_to_the_last_bit(ship: Callable[..., ModelProto]) -> None:
+@pytest.mark.parametrize(
+    "ship", [quantize.rows, quantize.dynamic, quantize.weights_only, quantize.rounded_weights]
+)
+def test_a_product_that_is_kept_stays_float_to_the_last_bit(
+    ship: Callable[..., ModelProto],
+) -> None:
     rng = np.random.default_rng(6)
-    weight, x = rng.normal(size=(16, 4)).astype(np.float32), rng.normal(size=(3, 16)).astype(np.float32)
+    weight, x = (
+        rng.normal(size=(16, 4)).astype(np.float32),
+        rng.normal(size=(3, 16)).astype(np.float32),
+    )
     exact = _run(_product(weight), x=x)
     assert np.array_equal(_run(ship(_product(weight), keep=["product"]), x=x), exact)
     assert not np.array_equal(_run(ship(_product(weight), keep=["another"]), x=x), exact)

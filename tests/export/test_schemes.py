@@ -1,4 +1,6 @@
-"""One contract for every scheme of the table: what a record claims holds, and what it does not claim does not hold by luck."""
+"""One contract for every scheme of the table: what a record claims holds, and what it does not
+claim does not hold by luck.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,13 @@ CLAIM_BATCH = [name for name, scheme in SCHEMES.items() if scheme.batch_independ
 CLAIM_PADDING = [name for name, scheme in SCHEMES.items() if scheme.padding_independent]
 INT8_ACTIVATIONS = [name for name, scheme in SCHEMES.items() if scheme.activation_bits == 8]
 #: Smallest mean cosine with float32 that the tiny encoder of random weights must reach.
-COSINE = {"float32": 1 - 1e-6, "int8-row": 0.9995, "int8-row-7bit": 0.999, "int8-dynamic": 0.999, "int8-weight-only": 0.9998}
+COSINE = {
+    "float32": 1 - 1e-6,
+    "int8-row": 0.9995,
+    "int8-row-7bit": 0.999,
+    "int8-dynamic": 0.999,
+    "int8-weight-only": 0.9998,
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,14 @@ def learned(source: Source, tmp_path_factory: pytest.TempPathFactory) -> object:
 
     def make(name: str) -> tuple[Workspace, Bundle]:
         parts = ("qkv", "o", "fc1", "fc2")
-        made = prepare(tmp_path_factory.mktemp(name) / "ws", "local", source=source, split=2, parts=parts, scheme=name)
+        made = prepare(
+            tmp_path_factory.mktemp(name) / "ws",
+            "local",
+            source=source,
+            split=2,
+            parts=parts,
+            scheme=name,
+        )
         data = Examples(*zip(*make_texts("colors", 24, seed=0), strict=True), "made")
         learn(made, "colors", data, settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
         return made, build(made)
@@ -73,11 +88,15 @@ def _features(model: ModelProto, ids: np.ndarray) -> np.ndarray:
 
 def _products(model: ModelProto) -> list[onnx.NodeProto]:
     constant = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2}
-    return [node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in constant]
+    return [
+        node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in constant
+    ]
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_a_weight_takes_as_many_bytes_as_the_scheme_has_bits(source: Source, shipped: object, name: str) -> None:
+def test_a_weight_takes_as_many_bytes_as_the_scheme_has_bits(
+    source: Source, shipped: object, name: str
+) -> None:
     stored = {tensor.name: tensor for tensor in shipped(name).graph.initializer}
     exact = {tensor.name: tensor for tensor in source.encoder.graph.initializer}
     products = _products(source.encoder)
@@ -97,15 +116,24 @@ def test_a_weight_takes_as_many_bytes_as_the_scheme_has_bits(source: Source, shi
 def test_answers_are_close_to_float(source: Source, shipped: object, name: str) -> None:
     ids = _ids(0, 32, 7)
     exact = _features(without_mask(source.encoder), ids)
-    cosines = (exact * np.concatenate([_features(shipped(name), row[None]) for row in ids])).sum(axis=1)
+    cosines = (exact * np.concatenate([_features(shipped(name), row[None]) for row in ids])).sum(
+        axis=1
+    )
     assert cosines.mean() > COSINE[name]
 
 
 @pytest.mark.parametrize("name", CLAIM_BATCH)
 @pytest.mark.parametrize("batch", [1, 3, 8, 16])
-def test_a_rows_answer_depends_neither_on_the_batch_nor_on_its_company(shipped: object, name: str, batch: int) -> None:
+def test_a_rows_answer_depends_neither_on_the_batch_nor_on_its_company(
+    shipped: object, name: str, batch: int
+) -> None:
     session, ids = open_session(shipped(name).SerializeToString(), name), _ids(batch, batch, 7)
-    company = [ids, ids[::-1], np.concatenate([ids, _ids(99, 5, 7)]), np.repeat(ids, 2, axis=0)[::2]]
+    company = [
+        ids,
+        ids[::-1],
+        np.concatenate([ids, _ids(99, 5, 7)]),
+        np.repeat(ids, 2, axis=0)[::2],
+    ]
     alone = np.concatenate([session.run(["features"], {"input_ids": row[None]})[0] for row in ids])
     for rows in company:
         together = session.run(["features"], {"input_ids": rows})[0][: len(ids)]
@@ -117,13 +145,20 @@ def test_a_wild_neighbour_moves_no_bit_of_the_tail(source: Source, name: str) ->
     _, tail = cut(source.encoder, 1)
     session = open_session(SCHEMES[name].ship(without_mask(tail)).SerializeToString(), name)
     rng = np.random.default_rng(0)
-    calm, wild = rng.normal(size=(1, 6, 32)).astype(np.float32), 1000 * rng.normal(size=(2, 6, 32)).astype(np.float32)
+    calm, wild = (
+        rng.normal(size=(1, 6, 32)).astype(np.float32),
+        1000 * rng.normal(size=(2, 6, 32)).astype(np.float32),
+    )
     alone = session.run(["features"], {"hidden": calm})[0][0]
-    assert np.array_equal(session.run(["features"], {"hidden": np.concatenate([wild, calm])})[0][2], alone)
+    assert np.array_equal(
+        session.run(["features"], {"hidden": np.concatenate([wild, calm])})[0][2], alone
+    )
 
 
 @pytest.mark.parametrize("name", sorted(set(SCHEMES) - set(CLAIM_BATCH)))
-def test_what_does_not_claim_independence_really_depends_on_the_batch(shipped: object, name: str) -> None:
+def test_what_does_not_claim_independence_really_depends_on_the_batch(
+    shipped: object, name: str
+) -> None:
     ids = _ids(0, 8, 7)
     alone = np.concatenate([_features(shipped(name), row[None]) for row in ids])
     assert np.abs(_features(shipped(name), ids) - alone).max() > 1e-4
@@ -135,11 +170,15 @@ def _hidden(trunk: ModelProto, ids: np.ndarray, padding: int) -> np.ndarray:
         "input_ids": np.pad(ids, ((0, 0), (0, padding)), constant_values=3),
         "attention_mask": np.pad(mask, ((0, 0), (0, padding))),
     }
-    return open_session(trunk.SerializeToString(), "test").run(["hidden"], feeds)[0][:, : ids.shape[1]]
+    return open_session(trunk.SerializeToString(), "test").run(["hidden"], feeds)[0][
+        :, : ids.shape[1]
+    ]
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_padding_moves_a_bit_only_where_independence_is_not_claimed(source: Source, name: str) -> None:
+def test_padding_moves_a_bit_only_where_independence_is_not_claimed(
+    source: Source, name: str
+) -> None:
     trunk = SCHEMES[name].ship(cut(source.encoder, 2)[0])
     moved = [
         not np.array_equal(_hidden(trunk, ids, padding), _hidden(trunk, ids, 0))
@@ -157,9 +196,14 @@ def test_slots_of_rank_zero_change_no_bit(source: Source, name: str) -> None:
     for site in add_slots(slotted, ("qkv", "o", "fc1", "fc2")):
         nothing[f"a.{site.name}"] = np.zeros((1, site.rows, 0), np.float32)
         nothing[f"b.{site.name}"] = np.zeros((1, 0, site.columns), np.float32)
-    session, bare = (open_session(SCHEMES[name].ship(without_mask(tail)).SerializeToString(), name) for tail in (slotted, plain))
+    session, bare = (
+        open_session(SCHEMES[name].ship(without_mask(tail)).SerializeToString(), name)
+        for tail in (slotted, plain)
+    )
     feeds = {"hidden": hidden}
-    assert np.array_equal(session.run(["features"], {**feeds, **nothing})[0], bare.run(["features"], feeds)[0])
+    assert np.array_equal(
+        session.run(["features"], {**feeds, **nothing})[0], bare.run(["features"], feeds)[0]
+    )
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -167,20 +211,36 @@ def test_low_rank_branches_stay_float(source: Source, name: str) -> None:
     _, tail = cut(source.encoder, 2)
     add_slots(tail, ("qkv", "o"))
     graph = SCHEMES[name].ship(tail).graph
-    assert len([node for node in graph.node if node.op_type == "MatMul" and node.name.startswith(("a.", "b."))]) == 4
+    assert (
+        len(
+            [
+                node
+                for node in graph.node
+                if node.op_type == "MatMul" and node.name.startswith(("a.", "b."))
+            ]
+        )
+        == 4
+    )
 
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_what_training_sees_holds_the_shipped_weights(source: Source, name: str) -> None:
     _, tail = cut(source.encoder, 2)
     add_slots(tail, ("qkv",))
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in SCHEMES[name].ship(tail).graph.initializer}
+    stored = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in SCHEMES[name].ship(tail).graph.initializer
+    }
     trained = SCHEMES[name].train(tail)
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in trained.graph.initializer}
     weights = [node.input[1] for node in _products(trained)]
     assert len(weights) == 4
     for weight in weights:
-        exact = stored[weight] if weight in stored else stored[f"{weight}.q"] * stored[f"{weight}.scale"]
+        exact = (
+            stored[weight]
+            if weight in stored
+            else stored[f"{weight}.q"] * stored[f"{weight}.scale"]
+        )
         np.testing.assert_array_equal(arrays[weight], exact)
 
 
@@ -190,8 +250,12 @@ def test_gradients_reach_every_slot_of_what_training_sees(source: Source, name: 
     found = add_slots(tail, ("qkv", "o", "fc1", "fc2"))
     torch.manual_seed(0)
     slots = {f"a.{site.name}": torch.randn(1, site.rows, 2, requires_grad=True) for site in found}
-    slots |= {f"b.{site.name}": torch.randn(1, 2, site.columns, requires_grad=True) for site in found}
-    features = TorchTail(SCHEMES[name].train(tail))(torch.randn(2, 5, 32), slots, torch.ones(2, 5, dtype=torch.int64))
+    slots |= {
+        f"b.{site.name}": torch.randn(1, 2, site.columns, requires_grad=True) for site in found
+    }
+    features = TorchTail(SCHEMES[name].train(tail))(
+        torch.randn(2, 5, 32), slots, torch.ones(2, 5, dtype=torch.int64)
+    )
     features[:, 0].sum().backward()
     assert all(slot.grad is not None and slot.grad.abs().sum() > 0 for slot in slots.values())
 
@@ -202,7 +266,9 @@ def test_a_task_is_learned_exported_and_answered(learned: object, name: str) -> 
     engine = Engine(bundle)
     rows = make_texts("colors", 12, seed=3)
     texts = [text for text, _ in rows]
-    right = [one.label == label for one, (_, label) in zip(engine.predict(texts), rows, strict=True)]
+    right = [
+        one.label == label for one, (_, label) in zip(engine.predict(texts), rows, strict=True)
+    ]
     assert np.mean(right) > 0.55  # by chance 1/3 of 36
     parity.check(parity.compare(workspace, engine))
 
@@ -216,11 +282,15 @@ def test_the_format_takes_the_scheme(learned: object, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_the_engines_answers_do_not_depend_on_their_company_under_any_scheme(learned: object, name: str) -> None:
+def test_the_engines_answers_do_not_depend_on_their_company_under_any_scheme(
+    learned: object, name: str
+) -> None:
     engine = Engine(learned(name)[1])
     texts = [text for text, _ in make_texts("colors", 8, seed=4)]
     together = engine.class_scores(texts, "colors")
-    assert np.array_equal(together, np.concatenate([engine.class_scores([text], "colors") for text in texts]))
+    assert np.array_equal(
+        together, np.concatenate([engine.class_scores([text], "colors") for text in texts])
+    )
 
 
 def test_the_runtime_runs_rows_alone_of_just_the_schemes_that_need_it() -> None:
@@ -228,14 +298,22 @@ def test_the_runtime_runs_rows_alone_of_just_the_schemes_that_need_it() -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(shipped: object, name: str) -> None:
+def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(
+    shipped: object, name: str
+) -> None:
     graph = shipped(name).graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     producers = {output: node for node in graph.node for output in node.output}
     forms = {"MatMulIntegerToFloat", "MatMulInteger"}
     integer = [node for node in graph.node if node.op_type in forms]
     assert len(integer) == (12 if name in INT8_ACTIVATIONS else 0)
-    others = {"QLinearMatMul", "MatMulNBits", "QAttention", "DequantizeLinear", "DynamicQuantizeMatMul"}
+    others = {
+        "QLinearMatMul",
+        "MatMulNBits",
+        "QAttention",
+        "DequantizeLinear",
+        "DynamicQuantizeMatMul",
+    }
     assert not others & {node.op_type for node in graph.node}
     largest = 2 ** (SCHEMES[name].weight_bits - 1) - 1
     for node in integer:
@@ -243,7 +321,9 @@ def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(s
         assert weight.dtype == np.int8
         assert np.abs(weight.astype(int)).max() <= largest
         activations = producers[node.input[0]]
-        if activations.op_type == "QuantizeLinear":  # what DynamicQuantizeLinear gives is uint8 by its definition
+        if (
+            activations.op_type == "QuantizeLinear"
+        ):  # what DynamicQuantizeLinear gives is uint8 by its definition
             assert stored[activations.input[2]].dtype == np.uint8
         else:
             assert activations.op_type == "DynamicQuantizeLinear"
@@ -284,9 +364,14 @@ def test_the_rules_pick_what_is_fit_for_each_board_and_say_why(board: str) -> No
 
 
 def test_a_scheme_that_a_board_computes_wrongly_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match=r"scheme int8-row: expected one that x86-64-avx2 computes exactly, found .* overflow; "):
+    with pytest.raises(
+        UsageError,
+        match=r"scheme int8-row: expected one that x86-64-avx2 computes exactly, found .* overflow; ",
+    ):
         check_fit("int8-row", profiles()["x86-64-avx2"])
-    with pytest.raises(UsageError, match=r"scheme: expected one of float32, int8-row, .*, found 'int3'"):
+    with pytest.raises(
+        UsageError, match=r"scheme: expected one of float32, int8-row, .*, found 'int3'"
+    ):
         find("int3")
 
 
@@ -297,7 +382,10 @@ def test_bytes_by_part_sum_up_to_the_file(source: Source, shipped: object, name:
     stored = {site.name: site.rows * site.columns for site in sites(source.encoder)}
     width = 4 if SCHEMES[name].weight_bits == 32 else 1
     shifts = 3 * 32 if name.startswith("int8-row") else 0  # of fc2, whose input is shifted
-    for part, ends, columns in (("attention", ("qkv", "o"), 96 + 32), ("MLP", ("fc1", "fc2"), 64 + 32)):
+    for part, ends, columns in (
+        ("attention", ("qkv", "o"), 96 + 32),
+        ("MLP", ("fc1", "fc2"), 64 + 32),
+    ):
         weights = width * sum(size for site, size in stored.items() if site.endswith(ends))
         zeros = 3 * columns if name == "int8-dynamic" else 0
         beside = 0 if width == 4 else 4 * (3 * columns + (shifts if part == "MLP" else 0)) + zeros
@@ -317,15 +405,26 @@ def test_bytes_by_part_of_a_workspace_are_what_it_ships(learned: object, name: s
 
 
 @pytest.mark.parametrize("name", ["int8-row", "int8-row-7bit"])
-def test_a_columns_largest_weight_uses_the_whole_range(source: Source, shipped: object, name: str) -> None:
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in shipped(name).graph.initializer}
+def test_a_columns_largest_weight_uses_the_whole_range(
+    source: Source, shipped: object, name: str
+) -> None:
+    stored = {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in shipped(name).graph.initializer
+    }
     largest = 2 ** (SCHEMES[name].weight_bits - 1) - 1
     for node in _products(source.encoder):
         assert (np.abs(stored[f"{node.input[1]}.q"].astype(int)).max(axis=0) == largest).all()
     weight = numpy_helper.to_array(
-        next(t for t in source.encoder.graph.initializer if t.name == _products(source.encoder)[0].input[1])
+        next(
+            t
+            for t in source.encoder.graph.initializer
+            if t.name == _products(source.encoder)[0].input[1]
+        )
     )
-    assert np.array_equal(quantize_columns(weight, largest=largest)[0], stored[f"{_products(source.encoder)[0].input[1]}.q"])
+    assert np.array_equal(
+        quantize_columns(weight, largest=largest)[0],
+        stored[f"{_products(source.encoder)[0].input[1]}.q"],
+    )
 
 
 @pytest.mark.slow

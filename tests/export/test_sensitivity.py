@@ -33,7 +33,9 @@ PARTS = ("qkv", "o", "fc1", "fc2")
 
 
 def _ruin(encoder: ModelProto, layer: str) -> ModelProto:
-    """Give the product's weight one row of huge numbers, and let what it multiplies be 0: float32 does not see it, a scale by column does."""
+    """Give the product's weight one row of huge numbers, and let what it multiplies be 0: float32
+    does not see it, a scale by column does.
+    """
     ruined = ModelProto()
     ruined.CopyFrom(encoder)
     arrays = {tensor.name: tensor for tensor in ruined.graph.initializer}
@@ -62,22 +64,33 @@ def ruined(sound: Source) -> Source:
 
 def _ids(source: Source) -> list[np.ndarray]:
     texts = [text for text, _ in make_texts("colors", 8, 0)]
-    return token_ids(TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=np.random.default_rng(0))[1]
+    return token_ids(
+        TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=np.random.default_rng(0)
+    )[1]
 
 
 def _search(source: Source, scheme: str, at_least: float = MIN_COSINE) -> Sensitivity:
     whole = without_mask(source.encoder)
-    return search(whole, SCHEMES[scheme].ship, _ids(source), rng=np.random.default_rng(0), at_least=at_least)
+    return search(
+        whole, SCHEMES[scheme].ship, _ids(source), rng=np.random.default_rng(0), at_least=at_least
+    )
 
 
 @pytest.mark.parametrize("scheme", QUANTISED)
-def test_the_one_layer_that_hurts_is_found_and_nothing_else_is_left(ruined: Source, scheme: str) -> None:
+def test_the_one_layer_that_hurts_is_found_and_nothing_else_is_left(
+    ruined: Source, scheme: str
+) -> None:
     found = _search(ruined, scheme)
     assert found.layers == ("l1.fc1",)
     assert max(found.damage, key=lambda name: found.damage[name]) == "l1.fc1"
-    assert set(found.damage) == {"words", *(f"l{block}.{part}" for block in range(3) for part in PARTS)}
+    assert set(found.damage) == {
+        "words",
+        *(f"l{block}.{part}" for block in range(3) for part in PARTS),
+    }
     assert found.mean_cosine_before < MIN_COSINE - 0.01 < MIN_COSINE <= found.mean_cosine
-    assert 1.9 * 32 * 64 < found.extra_bytes < 3 * 32 * 64  # three bytes a weight, less scales and nodes
+    assert (
+        1.9 * 32 * 64 < found.extra_bytes < 3 * 32 * 64
+    )  # three bytes a weight, less scales and nodes
     assert found.time_ratio > 0
 
 
@@ -88,7 +101,9 @@ def test_of_a_sound_encoder_nothing_is_left_until_more_is_asked_for(sound: Sourc
     assert strict.mean_cosine == pytest.approx(1.0, abs=1e-6)
     order = sorted(strict.damage, key=lambda name: -strict.damage[name])
     assert set(strict.layers) == set(order[: len(strict.layers)])  # the worst ones
-    assert list(strict.layers) == [name for name in layers(sound.encoder) if name in strict.layers]  # in the network's order
+    assert list(strict.layers) == [
+        name for name in layers(sound.encoder) if name in strict.layers
+    ]  # in the network's order
 
 
 @pytest.mark.parametrize("scheme", QUANTISED)
@@ -96,18 +111,30 @@ def test_of_a_sound_encoder_nothing_is_left_until_more_is_asked_for(sound: Sourc
 def test_a_workspaces_graphs_hold_what_was_left_in_float32_and_state_it(
     ruined: Source, tmp_path: Path, scheme: str, left: tuple[str, ...]
 ) -> None:
-    made = prepare(tmp_path / "ws", "local", source=ruined, split=2, scheme=scheme, float_layers=left)
+    made = prepare(
+        tmp_path / "ws", "local", source=ruined, split=2, scheme=scheme, float_layers=left
+    )
     shipped = [made.backbone_file(name) for name in ("trunk.onnx", "tail.onnx")]
     assert float_layers(*shipped) == left
     exact = {tensor.name: tensor.raw_data for tensor in ruined.encoder.graph.initializer}
-    weights = {name: node.input[0 if name == "words" else 1] for name, node in _nodes(ruined.encoder).items()}
-    stored = {tensor.name: tensor.raw_data for data in shipped for tensor in onnx.load_from_string(data).graph.initializer}
-    assert {name for name, weight in weights.items() if stored.get(weight) == exact[weight]} == set(left)
+    weights = {
+        name: node.input[0 if name == "words" else 1]
+        for name, node in _nodes(ruined.encoder).items()
+    }
+    stored = {
+        tensor.name: tensor.raw_data
+        for data in shipped
+        for tensor in onnx.load_from_string(data).graph.initializer
+    }
+    assert {name for name, weight in weights.items() if stored.get(weight) == exact[weight]} == set(
+        left
+    )
     for data in shipped:  # as a device reads it, without the package onnx
         stated = open_session(data, "graph").get_modelmeta().custom_metadata_map.get(STATED, "")
         assert set(stated.split(",")) <= {*left, ""}
     trained = {
-        tensor.name: tensor.raw_data for tensor in onnx.load_from_string(made.backbone_file("train_tail.onnx")).graph.initializer
+        tensor.name: tensor.raw_data
+        for tensor in onnx.load_from_string(made.backbone_file("train_tail.onnx")).graph.initializer
     }
     for name, weight in weights.items():
         if name.startswith("l2"):
@@ -121,11 +148,17 @@ def _nodes(encoder: ModelProto) -> dict[str, onnx.NodeProto]:
 
 def test_where_nothing_is_left_nothing_is_stated(tiny_workspace: Path) -> None:
     workspace = Workspace(tiny_workspace)
-    assert float_layers(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tail.onnx")) == ()
+    assert (
+        float_layers(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tail.onnx"))
+        == ()
+    )
 
 
 def test_a_layer_that_is_not_there_is_refused(sound: Source, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"layers left in float32: expected some of words, l0.qkv, .*, found 'l9.o'"):
+    with pytest.raises(
+        UsageError,
+        match=r"layers left in float32: expected some of words, l0.qkv, .*, found 'l9.o'",
+    ):
         prepare(tmp_path / "ws", "local", source=sound, split=2, float_layers=["l0.o", "l9.o"])
 
 
@@ -145,7 +178,9 @@ def test_auto_leaves_the_layer_too_and_says_so(ruined: Source) -> None:
 
 
 def test_float32_may_be_picked_however_much_is_asked_for(sound: Source) -> None:
-    measured = measure(sound.encoder, _ids(sound), here(), rng=np.random.default_rng(0), at_least=2.0)
+    measured = measure(
+        sound.encoder, _ids(sound), here(), rng=np.random.default_rng(0), at_least=2.0
+    )
     assert [one.scheme for one in measured if one.reason is None] == ["float32"]
 
 
@@ -155,8 +190,12 @@ def test_a_cosine_that_cannot_be_asked_for_is_refused(sound: Source, at_least: f
         plan(sound, ["crimson"], parts=PARTS, at_least=at_least)
 
 
-def test_another_workshop_comes_to_the_same_backbone_only_with_the_same_layers(ruined: Source, tmp_path: Path) -> None:
-    like = prepare(tmp_path / "one", "local", source=ruined, split=2, float_layers=["l1.fc1"]).backbone
+def test_another_workshop_comes_to_the_same_backbone_only_with_the_same_layers(
+    ruined: Source, tmp_path: Path
+) -> None:
+    like = prepare(
+        tmp_path / "one", "local", source=ruined, split=2, float_layers=["l1.fc1"]
+    ).backbone
     again = prepare(tmp_path / "two", "local", source=ruined, like=like, float_layers=["l1.fc1"])
     assert again.backbone == like
     with pytest.raises(BackboneError, match=r"expected digest .* found"):
@@ -165,35 +204,62 @@ def test_another_workshop_comes_to_the_same_backbone_only_with_the_same_layers(r
 
 @pytest.fixture(scope="module")
 def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace whose task misses the gate: learned on the float backbone, brought to the ruined one."""
+    """A workspace whose task misses the gate: learned on the float backbone, brought to the ruined
+    one.
+    """
     root = tmp_path_factory.mktemp("refused")
     exact = prepare(root / "float", "local", source=ruined, split=2, parts=PARTS, scheme="float32")
-    rows = [Examples(*zip(*make_texts("colors", count, seed=seed), strict=True), "made") for count, seed in ((24, 0), (60, 1))]
+    rows = [
+        Examples(*zip(*make_texts("colors", count, seed=seed), strict=True), "made")
+        for count, seed in ((24, 0), (60, 1))
+    ]
     learn(exact, "colors", *rows, settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
     made = prepare(root / "int8", "local", source=ruined, split=2, parts=PARTS)
     task = exact.task("colors")
-    made.put(dataclasses.replace(task, record=dataclasses.replace(task.record, base=made.backbone.digest)))
+    made.put(
+        dataclasses.replace(
+            task, record=dataclasses.replace(task.record, base=made.backbone.digest)
+        )
+    )
     return made
 
 
-def test_a_refused_workspace_is_mended_by_leaving_just_that_layer(refused: Workspace, ruined: Source, tmp_path: Path) -> None:
+def test_a_refused_workspace_is_mended_by_leaving_just_that_layer(
+    refused: Workspace, ruined: Source, tmp_path: Path
+) -> None:
     with pytest.raises(ParityError, match=r"cfedge init NEW --mend WS"):
         parity.check(parity.compare(refused, Engine(build(refused))))
     planned = mend(refused, ruined)
     assert planned.choice.float_layers == ("l1.fc1",)
     assert (planned.choice.scheme, planned.split) == ("int8-row", 2)
-    made = prepare(tmp_path / "new", "local", source=ruined, split=2, parts=PARTS, float_layers=planned.choice.float_layers)
+    made = prepare(
+        tmp_path / "new",
+        "local",
+        source=ruined,
+        split=2,
+        parts=PARTS,
+        float_layers=planned.choice.float_layers,
+    )
     task = refused.task("colors")
-    made.put(dataclasses.replace(task, record=dataclasses.replace(task.record, base=made.backbone.digest)))
+    made.put(
+        dataclasses.replace(
+            task, record=dataclasses.replace(task.record, base=made.backbone.digest)
+        )
+    )
     parity.check(parity.compare(made, Engine(build(made))))
 
 
 def test_what_need_not_or_cannot_be_mended_is_refused(
     refused: Workspace, sound: Source, ruined: Source, tiny_workspace: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match=r"--mend: expected tasks that the parity gate refuses, found that those of .* pass"):
+    with pytest.raises(
+        UsageError,
+        match=r"--mend: expected tasks that the parity gate refuses, found that those of .* pass",
+    ):
         mend(Workspace(tiny_workspace), sound)
-    with pytest.raises(UsageError, match="or give the limits that refused them"):  # it is the gate that decides, not the cosine
+    with pytest.raises(
+        UsageError, match="or give the limits that refused them"
+    ):  # it is the gate that decides, not the cosine
         mend(refused, ruined, gate=parity.Gate(max_drop=100, max_error_ratio=1e9))
     with pytest.raises(UsageError, match=r"--mend: expected the weights .*, found 000"):
         mend(refused, dataclasses.replace(ruined, sha256="0" * 64))

@@ -1,4 +1,6 @@
-"""The lookup against scikit-learn and against plain inverses in float64. Letters: N examples, D width, C classes."""
+"""The lookup against scikit-learn and against plain inverses in float64. Letters: N examples, D
+width, C classes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from cfedge.lookup import Lookup, Retrieval, Signature
 from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail, shared_covariance
 from cfedge.lookup.packing import from_first, on_grid
 
-#: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a difference of terms.
+#: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a
+#: difference of terms.
 FLOAT32_TOLERANCE = 2e-5
 
 
@@ -32,7 +35,9 @@ def strict_numerics() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Clusters that a `Signature` holds without any rounding: all rows are on the grid, residuals come in pairs r and -r."""
+    """Clusters that a `Signature` holds without any rounding: all rows are on the grid, residuals
+    come in pairs r and -r.
+    """
 
     features: NDArray[np.float64]
     classes: NDArray[np.int64]
@@ -40,12 +45,16 @@ class Clusters:
     residuals: NDArray[np.float64]
 
     def signature(self, only: range | None = None) -> Signature:
-        """Of the classes in `only`. The factor is the residuals themselves, so F' F is their scatter."""
+        """Of the classes in `only`. The factor is the residuals themselves, so F' F is their
+        scatter.
+        """
         kept = range(len(self.means)) if only is None else only
         mine = np.isin(self.classes, kept)
         rows = self.residuals[mine]
         return Signature(
-            counts=np.bincount(self.classes[mine], minlength=len(self.means))[kept.start : kept.stop].astype(np.int64),
+            counts=np.bincount(self.classes[mine], minlength=len(self.means))[
+                kept.start : kept.stop
+            ].astype(np.int64),
             means=self.means[kept.start : kept.stop].astype(np.float32),
             factor=rows.astype(np.float32),
             diagonal=np.zeros(rows.shape[1], np.float32),
@@ -55,19 +64,32 @@ class Clusters:
     def tasks(self, size: int) -> dict[str, Signature]:
         """Cut into tasks of `size` classes."""
         starts = range(0, len(self.means), size)
-        return {f"task {start // size:02}": self.signature(range(start, start + size)) for start in starts}
+        return {
+            f"task {start // size:02}": self.signature(range(start, start + size))
+            for start in starts
+        }
 
 
-def make_clusters(rng: np.random.Generator, *, classes: int, pairs: int, width: int, distance: float) -> Clusters:
+def make_clusters(
+    rng: np.random.Generator, *, classes: int, pairs: int, width: int, distance: float
+) -> Clusters:
     means = from_first(rng.normal(size=(classes, width)) * distance).astype(np.float64)
-    spread = np.diag(rng.uniform(0.2, 2.0, width)) @ np.linalg.qr(rng.normal(size=(width, width)))[0]
-    one_side = on_grid(rng.normal(size=(classes * pairs, width)) @ spread).astype(np.float64).reshape(classes, pairs, width)
+    spread = (
+        np.diag(rng.uniform(0.2, 2.0, width)) @ np.linalg.qr(rng.normal(size=(width, width)))[0]
+    )
+    one_side = (
+        on_grid(rng.normal(size=(classes * pairs, width)) @ spread)
+        .astype(np.float64)
+        .reshape(classes, pairs, width)
+    )
     residuals = np.concatenate([one_side, -one_side], axis=1).reshape(-1, width)
     labels = np.repeat(np.arange(classes), 2 * pairs)
     return Clusters(means[labels] + residuals, labels, means, residuals)
 
 
-def make_signature(rng: np.random.Generator, *, classes: int = 3, width: int = 12, rank: int = 4) -> Signature:
+def make_signature(
+    rng: np.random.Generator, *, classes: int = 3, width: int = 12, rank: int = 4
+) -> Signature:
     """Any valid signature; what it means does not matter."""
     return Signature(
         counts=rng.integers(2, 30, classes),
@@ -78,7 +100,9 @@ def make_signature(rng: np.random.Generator, *, classes: int = 3, width: int = 1
     )
 
 
-def make_features(rng: np.random.Generator, *, rows: int = 40, width: int = 12) -> NDArray[np.float32]:
+def make_features(
+    rng: np.random.Generator, *, rows: int = 40, width: int = 12
+) -> NDArray[np.float32]:
     return normalize(rng.normal(size=(rows, width)).astype(np.float32))
 
 
@@ -98,7 +122,9 @@ def assert_same_bits(one: Retrieval, other: Retrieval) -> None:
 
 @pytest.mark.parametrize("pairs", [3, 10, 60, 400])
 def test_the_intensity_is_the_factor_times_ledoit_wolfs_of_the_residuals(pairs: int) -> None:
-    clusters = make_clusters(np.random.default_rng(pairs), classes=4, pairs=pairs, width=15, distance=1)
+    clusters = make_clusters(
+        np.random.default_rng(pairs), classes=4, pairs=pairs, width=15, distance=1
+    )
     reference = ledoit_wolf_shrinkage(clusters.residuals, assume_centered=True)
     found = Lookup(clusters.tasks(2)).shrinkage
     assert found == pytest.approx(min(1.0, SHRINKAGE_FACTOR * reference), rel=1e-9)
@@ -117,25 +143,39 @@ def test_the_intensity_is_below_one_where_examples_are_many_and_one_where_they_a
     ("classes", "distance"), [(6, 0.1), (6, 0.6), (6, 4.0), (18, 1.5)],
     ids=["mixed up", "overlapping", "separated", "more tasks than are held at once"],
 )  # fmt: skip
-def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(classes: int, distance: float) -> None:
+def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(
+    classes: int, distance: float
+) -> None:
     rng = np.random.default_rng(1)
     clusters = make_clusters(rng, classes=classes, pairs=100, width=10, distance=distance)
     lookup = Lookup(clusters.tasks(1), min_spread=0.0)
-    reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=lookup.shrinkage, priors=np.full(classes, 1 / classes))
+    reference = LinearDiscriminantAnalysis(
+        solver="lsqr", shrinkage=lookup.shrinkage, priors=np.full(classes, 1 / classes)
+    )
     reference.fit(clusters.features, clusters.classes)
-    inputs = clusters.features[rng.permutation(len(clusters.features))[:300]] + rng.normal(size=(300, 10)) * 0.3
+    inputs = (
+        clusters.features[rng.permutation(len(clusters.features))[:300]]
+        + rng.normal(size=(300, 10)) * 0.3
+    )
 
     expected = reference.decision_function(inputs)
     found = lookup.scores(inputs.astype(np.float32))
-    expected, found = expected - expected.max(axis=1, keepdims=True), found - found.max(axis=1, keepdims=True)
-    np.testing.assert_allclose(found, expected, atol=FLOAT32_TOLERANCE * np.abs(expected).max(), rtol=0)
+    expected, found = (
+        expected - expected.max(axis=1, keepdims=True),
+        found - found.max(axis=1, keepdims=True),
+    )
+    np.testing.assert_allclose(
+        found, expected, atol=FLOAT32_TOLERANCE * np.abs(expected).max(), rtol=0
+    )
 
     ordered = np.sort(expected, axis=1)
     clear = ordered[:, -1] - ordered[:, -2] > 10 * FLOAT32_TOLERANCE * np.abs(expected).max()
     assert clear.mean() > 0.95
     answer = lookup(inputs.astype(np.float32))
     assert (answer.task == expected.argmax(axis=1))[clear].all()
-    assert (lookup.cluster_scores(inputs.astype(np.float32)).argmax(axis=1) == expected.argmax(axis=1))[clear].all()
+    assert (
+        lookup.cluster_scores(inputs.astype(np.float32)).argmax(axis=1) == expected.argmax(axis=1)
+    )[clear].all()
     assert len(set(answer.task.tolist())) == classes
 
 
@@ -143,7 +183,9 @@ def test_of_more_tasks_than_are_held_at_once_each_counts_as_much_as_it_has_examp
     rng = np.random.default_rng(8)
     tasks = {}
     for number in range(20):  # the later ones have ten times as many
-        clusters = make_clusters(rng, classes=2, pairs=3 if number < 16 else 30, width=8, distance=0.7)
+        clusters = make_clusters(
+            rng, classes=2, pairs=3 if number < 16 else 30, width=8, distance=0.7
+        )
         tasks[f"task {number:02}"] = clusters.signature()
     counts = np.concatenate([one.counts for one in tasks.values()])
     means = np.concatenate([one.means for one in tasks.values()]).astype(np.float64)
@@ -164,7 +206,9 @@ def test_the_shared_covariance_is_that_of_all_tasks_however_many_are_multiplied_
     found, _ = shared_covariance(tasks, 0.0)
     scatter = clusters.residuals.T @ clusters.residuals
     level = np.trace(scatter) / len(clusters.residuals) / 8
-    assert np.allclose(found, scatter / len(clusters.residuals) + RIDGE * level * np.eye(8), rtol=1e-12, atol=1e-15)
+    assert np.allclose(
+        found, scatter / len(clusters.residuals) + RIDGE * level * np.eye(8), rtol=1e-12, atol=1e-15
+    )
 
 
 def test_a_task_scores_as_its_best_cluster() -> None:
@@ -173,15 +217,21 @@ def test_a_task_scores_as_its_best_cluster() -> None:
     by_class, by_task = Lookup(clusters.tasks(1)), Lookup(clusters.tasks(2))
     best = by_class.scores(inputs).reshape(-1, 3, 2).max(axis=2)
     np.testing.assert_array_equal(by_task.scores(inputs), best)
-    np.testing.assert_array_equal(by_task(inputs).task, by_task.cluster_scores(inputs).argmax(axis=1) // 2)
+    np.testing.assert_array_equal(
+        by_task(inputs).task, by_task.cluster_scores(inputs).argmax(axis=1) // 2
+    )
 
 
 @pytest.mark.parametrize("pairs", [4, 40, 400])
-def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgrounds(pairs: int) -> None:
+def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgrounds(
+    pairs: int,
+) -> None:
     rng = np.random.default_rng(3)
     clusters = make_clusters(rng, classes=6, pairs=pairs, width=10, distance=0.8)
     lookup = Lookup(clusters.tasks(3), min_spread=0.0)
-    inputs = np.concatenate([clusters.features[:: pairs // 2], rng.normal(size=(20, 10)) * 5]).astype(np.float32)
+    inputs = np.concatenate(
+        [clusters.features[:: pairs // 2], rng.normal(size=(20, 10)) * 5]
+    ).astype(np.float32)
 
     covariance = shrunk(clusters, lookup.shrinkage)
     center = clusters.means.mean(axis=0)
@@ -193,25 +243,36 @@ def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgro
     all_of_it = np.einsum("nd,de,ne->n", offset, background, offset)
 
     largest = np.einsum("nd,de,ne->n", offset, inverse, offset).max()
-    np.testing.assert_allclose(lookup(inputs).distance, own - all_of_it, atol=FLOAT32_TOLERANCE * largest, rtol=0)
+    np.testing.assert_allclose(
+        lookup(inputs).distance, own - all_of_it, atol=FLOAT32_TOLERANCE * largest, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("apart", "kept"), [((4, 1, 0.25, 0.125), 2), ((1, 0.5, 0.25, 0.125), 3)])
-def test_directions_in_which_clusters_hardly_differ_are_left_out(apart: tuple[float, ...], kept: int) -> None:
-    # The covariance within is 1, between the clusters apart squared: kept where above .1, or above a twentieth of the largest.
+def test_directions_in_which_clusters_hardly_differ_are_left_out(
+    apart: tuple[float, ...], kept: int
+) -> None:
+    # The covariance within is 1, between the clusters apart squared: kept where above .1, or above
+    # a twentieth of the largest.
     signs = [signs for signs in itertools.product([-1, 1], repeat=4) if np.prod(signs) == 1]
     means = np.zeros((8, 10))
     means[:, :4] = np.array(signs) * apart
     residuals = np.concatenate([4 * np.eye(10), -4 * np.eye(10), np.zeros((12, 10))])
     labels = np.arange(8).repeat(32)
-    clusters = Clusters(means[labels] + np.tile(residuals, (8, 1)), labels, means, np.tile(residuals, (8, 1)))
+    clusters = Clusters(
+        means[labels] + np.tile(residuals, (8, 1)), labels, means, np.tile(residuals, (8, 1))
+    )
     lookup = Lookup(clusters.tasks(2), shrinkage=0.0)
     x, m = clusters.features[:, :kept], means[:, :kept]
     expected = (x @ m.T - (m**2).sum(axis=1) / 2).reshape(-1, 4, 2).max(axis=2)
     found = lookup(clusters.features.astype(np.float32))
-    np.testing.assert_allclose(lookup.scores(clusters.features.astype(np.float32)), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        lookup.scores(clusters.features.astype(np.float32)), expected, atol=1e-4
+    )
     nearest = ((x[:, None] - m) ** 2).sum(axis=2).min(axis=1)
-    np.testing.assert_allclose(found.distance, nearest - (x**2 / (1 + np.square(apart[:kept]))).sum(axis=1), atol=1e-4)
+    np.testing.assert_allclose(
+        found.distance, nearest - (x**2 / (1 + np.square(apart[:kept]))).sum(axis=1), atol=1e-4
+    )
 
 
 def test_chosen_tasks_are_scored_as_all_are() -> None:
@@ -226,7 +287,9 @@ def test_chosen_tasks_are_scored_as_all_are() -> None:
 def test_the_best_tasks_are_the_largest_scores_and_the_first_of_equal_ones() -> None:
     rng = np.random.default_rng(15)
     twin = make_signature(rng)
-    lookup = Lookup({f"task {task:02}": make_signature(rng) if task % 3 else twin for task in range(30)})
+    lookup = Lookup(
+        {f"task {task:02}": make_signature(rng) if task % 3 else twin for task in range(30)}
+    )
     for row in make_features(rng):
         every, square = lookup.of_tasks(row)
         for count in (1, 4, 16, 29):
@@ -247,11 +310,18 @@ def test_a_given_task_is_scored_against_the_best_other_one() -> None:
             rivals = np.where(np.arange(5) == task, -np.inf, every)
             assert (found.task, found.runner_up) == (task, int(rivals.argmax()))
             assert found.score == pytest.approx(float(every[task]), rel=1e-6)
-            assert found.margin == pytest.approx(float(every[task] - rivals.max()), rel=1e-5, abs=1e-5)
-            assert found.distance == pytest.approx(square - 2 * float(every[task]), rel=1e-5, abs=1e-5)
+            assert found.margin == pytest.approx(
+                float(every[task] - rivals.max()), rel=1e-5, abs=1e-5
+            )
+            assert found.distance == pytest.approx(
+                square - 2 * float(every[task]), rel=1e-5, abs=1e-5
+            )
     alone = Lookup({"only": make_signature(rng)}).given(row, 0)
     assert (alone.task, alone.runner_up, alone.margin) == (0, -1, np.inf)
-    with np.errstate(invalid="ignore"), pytest.raises(InputError, match="features of input 3: expected finite numbers"):
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(InputError, match="features of input 3: expected finite numbers"),
+    ):
         lookup.given(row * np.float32(np.nan), 2, 3)
 
 
@@ -259,7 +329,9 @@ def test_a_stranger_is_further_away_than_any_known_input() -> None:
     clusters = make_clusters(np.random.default_rng(4), classes=4, pairs=50, width=10, distance=3)
     lookup = Lookup(clusters.tasks(2))
     stranger = (-2 * clusters.means[:1]).astype(np.float32)
-    assert lookup(stranger).distance[0] > lookup(clusters.features.astype(np.float32)).distance.max()
+    assert (
+        lookup(stranger).distance[0] > lookup(clusters.features.astype(np.float32)).distance.max()
+    )
 
 
 def test_the_order_of_the_signatures_does_not_change_a_bit_of_the_answers() -> None:
@@ -284,7 +356,9 @@ def test_an_answer_does_not_depend_on_its_batch(width: int) -> None:
     together = lookup(normalize(raw))
     for rows in ([0], [32], [5, 1, 30], list(range(32, -1, -1))):
         alone = lookup(normalize(raw[rows]))
-        assert_same_bits(alone, Retrieval(*(getattr(together, field.name)[rows] for field in fields(Retrieval))))
+        assert_same_bits(
+            alone, Retrieval(*(getattr(together, field.name)[rows] for field in fields(Retrieval)))
+        )
 
 
 def test_one_input_is_answered_as_in_a_batch() -> None:
@@ -333,7 +407,11 @@ def test_answers_have_the_stated_types() -> None:
     rng = np.random.default_rng(11)
     lookup = Lookup({"a": make_signature(rng), "b": make_signature(rng)})
     found = lookup(make_features(rng, rows=3))
-    assert [getattr(found, field.name).dtype for field in fields(Retrieval)] == [*[np.int64] * 2, *[np.float32] * 3, np.int64]
+    assert [getattr(found, field.name).dtype for field in fields(Retrieval)] == [
+        *[np.int64] * 2,
+        *[np.float32] * 3,
+        np.int64,
+    ]
     assert {getattr(found, field.name).shape for field in fields(Retrieval)} == {(3,)}
     assert lookup.scores(make_features(rng, rows=3)).dtype == np.float32
     assert lookup.scores(make_features(rng, rows=3)).shape == (3, 2)
@@ -344,7 +422,8 @@ def test_no_task_is_refused() -> None:
         Lookup({})
 
 
-# --- features ---------------------------------------------------------------------------------------------------------
+# --- features
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -354,7 +433,10 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float, r
     lookup = Lookup({name: make_signature(rng) for name in ("a", "b")})
     inputs = normalize(rng.normal(size=(4, 12)).astype(np.float32))
     inputs[row, 1] = inputs[3, 2] = value
-    with np.errstate(invalid="ignore"), pytest.raises(InputError, match=f"features of input {row}: expected finite") as refusal:
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(InputError, match=f"features of input {row}: expected finite") as refusal,
+    ):
         lookup(inputs)
     assert "\n" not in str(refusal.value)
 
@@ -362,7 +444,9 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float, r
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_no_score_of_what_is_not_finite_leaves_the_lookup(wrong: float) -> None:
     rng = np.random.default_rng(22)
-    lookup = Lookup({name: plain(rng.normal(size=(2, 6)), np.full(6, 0.5), count=9) for name in "abc"})
+    lookup = Lookup(
+        {name: plain(rng.normal(size=(2, 6)), np.full(6, 0.5), count=9) for name in "abc"}
+    )
     inputs = rng.normal(size=(4, 6)).astype(np.float32)
     inputs[2, 1] = wrong
     ask: list[Callable[[], object]] = [
@@ -370,13 +454,18 @@ def test_no_score_of_what_is_not_finite_leaves_the_lookup(wrong: float) -> None:
         lambda: lookup.of_tasks(inputs[2], [0, 2], 2), lambda: lookup.best_tasks(inputs[2], 2, 2), lambda: lookup.given(inputs[2], 1, 2),
     ]  # fmt: skip
     for one in ask:
-        with np.errstate(invalid="ignore"), pytest.raises(InputError, match="features of input 2: expected finite numbers"):
+        with (
+            np.errstate(invalid="ignore"),
+            pytest.raises(InputError, match="features of input 2: expected finite numbers"),
+        ):
             one()
 
 
 @pytest.mark.parametrize("shrinkage", [-0.1, 1.1, math.nan])
 def test_a_shrinkage_out_of_range_is_refused(shrinkage: float) -> None:
-    with pytest.raises(UsageError, match=f"lookup: expected a shrinkage in \\[0, 1\\], found {shrinkage}"):
+    with pytest.raises(
+        UsageError, match=f"lookup: expected a shrinkage in \\[0, 1\\], found {shrinkage}"
+    ):
         Lookup({"a": plain(np.eye(2, 6), np.full(6, 0.5), count=9)}, shrinkage=shrinkage)
 
 
@@ -399,10 +488,13 @@ def test_the_model_bound_sums_the_normal_distributions_upper_tail_over_rival_clu
     assert (found[3:6] <= exact[3:6] * (1 + 1 / x[3:6] ** 2)).all()
 
 
-# --- data at the edge -------------------------------------------------------------------------------------------------
+# --- data at the edge
+# -------------------------------------------------------------------------------------------------
 
 
-def plain(means: NDArray[np.float64], diagonal: NDArray[np.float64], *, count: int, quartic: float = 0.0) -> Signature:
+def plain(
+    means: NDArray[np.float64], diagonal: NDArray[np.float64], *, count: int, quartic: float = 0.0
+) -> Signature:
     """A signature without a factor."""
     return Signature(
         counts=np.full(len(means), count, np.int64),
@@ -415,14 +507,23 @@ def plain(means: NDArray[np.float64], diagonal: NDArray[np.float64], *, count: i
 
 UNIT = np.eye(6)
 DEGENERATE = {
-    "one example per class": {"a": plain(UNIT[:3], np.zeros(6), count=1), "b": plain(UNIT[3:], np.zeros(6), count=1)},
+    "one example per class": {
+        "a": plain(UNIT[:3], np.zeros(6), count=1),
+        "b": plain(UNIT[3:], np.zeros(6), count=1),
+    },
     "one cluster of one example": {"a": plain(UNIT[:1], np.zeros(6), count=1)},
     "one class a task": {
         "a": plain(UNIT[:1], np.ones(6), count=9, quartic=40),
         "b": plain(UNIT[1:2], np.ones(6), count=9, quartic=40),
     },
-    "the same mean twice": {"a": plain(UNIT[[0, 0]], np.zeros(6), count=3), "b": plain(UNIT[[0]], np.zeros(6), count=3)},
-    "only zeros": {"a": plain(0 * UNIT[:2], np.zeros(6), count=3), "b": plain(0 * UNIT[:1], np.zeros(6), count=3)},
+    "the same mean twice": {
+        "a": plain(UNIT[[0, 0]], np.zeros(6), count=3),
+        "b": plain(UNIT[[0]], np.zeros(6), count=3),
+    },
+    "only zeros": {
+        "a": plain(0 * UNIT[:2], np.zeros(6), count=3),
+        "b": plain(0 * UNIT[:1], np.zeros(6), count=3),
+    },
     "constant features": {
         "a": plain(UNIT[:3], np.array([1, 1, 1, 0, 0, 0]), count=500, quartic=3e-3),
         "b": plain(UNIT[3:], np.array([1, 1, 1, 0, 0, 0]), count=500, quartic=3e-3),
@@ -445,7 +546,13 @@ DEGENERATE = {
 @pytest.mark.parametrize("case", DEGENERATE)
 def test_degenerate_data_give_finite_answers(case: str) -> None:
     rng = np.random.default_rng(13)
-    inputs = np.concatenate([make_features(rng, rows=20, width=6), UNIT.astype(np.float32), np.zeros((1, 6), np.float32)])
+    inputs = np.concatenate(
+        [
+            make_features(rng, rows=20, width=6),
+            UNIT.astype(np.float32),
+            np.zeros((1, 6), np.float32),
+        ]
+    )
     lookup = Lookup(DEGENERATE[case])
     found = lookup(inputs)
     assert 0 <= lookup.shrinkage <= 1
@@ -460,13 +567,16 @@ def test_with_one_example_per_class_the_nearest_mean_wins() -> None:
     lookup = Lookup(DEGENERATE["one example per class"])
     assert lookup.shrinkage == 1.0
     inputs = make_features(np.random.default_rng(14), width=6)
-    np.testing.assert_array_equal(lookup.cluster_scores(inputs).argmax(axis=1), inputs.argmax(axis=1))
+    np.testing.assert_array_equal(
+        lookup.cluster_scores(inputs).argmax(axis=1), inputs.argmax(axis=1)
+    )
 
 
 def test_a_singular_scatter_is_inverted_with_the_ridge_alone() -> None:
     lookup = Lookup(DEGENERATE["features that vary in one direction"])
     assert lookup.shrinkage == 0.0  # or the shrinkage would have made it regular
-    # Feature 0 says cluster 0, and loudly; the others never varied, so the nearest cluster among them wins.
+    # Feature 0 says cluster 0, and loudly; the others never varied, so the nearest cluster among
+    # them wins.
     inputs = np.array([[0.9, 0, 0, 0.6, 0, 0], [0.9, 0, 0, 0.4, 0, 0]], np.float32)
     assert lookup.cluster_scores(inputs).argmax(axis=1).tolist() == [3, 0]
     loud = 2 / 3000  # two tasks' scatter of 1 in feature 0, six clusters of 500 examples
@@ -475,7 +585,8 @@ def test_a_singular_scatter_is_inverted_with_the_ridge_alone() -> None:
     assert lookup(inputs).margin[0] == pytest.approx(expected, rel=1e-4)
 
 
-# --- stored arrays ----------------------------------------------------------------------------------------------------
+# --- stored arrays
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_a_signature_survives_its_arrays() -> None:
@@ -506,8 +617,14 @@ def test_a_signature_without_a_factor_is_accepted() -> None:
         ("means", np.zeros((6, 2, 2), np.uint8)),
         ("means", np.zeros((5, 3, 2), np.uint8)),
         ("means", np.zeros(36, np.uint8)),
-        ("means", np.concatenate([np.zeros((5, 3, 2), np.uint8), np.full((1, 3, 2), 8, np.uint8)])),  # -32, which has no 32
-        ("means", np.full((6, 3, 2), 16, np.uint8) * np.array([0, 1], np.uint8)),  # bits behind the twelfth number
+        (
+            "means",
+            np.concatenate([np.zeros((5, 3, 2), np.uint8), np.full((1, 3, 2), 8, np.uint8)]),
+        ),  # -32, which has no 32
+        (
+            "means",
+            np.full((6, 3, 2), 16, np.uint8) * np.array([0, 1], np.uint8),
+        ),  # bits behind the twelfth number
         ("means_scale", np.full(3, 0.3, np.float32)),
         ("means_scale", np.zeros(3, np.float32)),
         ("means_scale", np.full(3, -0.5, np.float32)),
@@ -528,7 +645,9 @@ def test_a_signature_without_a_factor_is_accepted() -> None:
         ("diagonal", np.full(12, -1e-3, np.float32)),
     ],
 )
-def test_an_array_that_does_not_fit_is_refused_by_name(name: str, array: NDArray[np.generic]) -> None:
+def test_an_array_that_does_not_fit_is_refused_by_name(
+    name: str, array: NDArray[np.generic]
+) -> None:
     arrays = {**make_signature(np.random.default_rng(17)).arrays(), name: array}
     # Where the counts have another length it is the means that do not fit them.
     named = "means" if name == "counts" and array.shape == (4,) else name.removesuffix("_scale")
@@ -537,7 +656,10 @@ def test_an_array_that_does_not_fit_is_refused_by_name(name: str, array: NDArray
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["counts", "origin", "means", "means_scale", "factor", "factor_scale", "diagonal", "quartic"])
+@pytest.mark.parametrize(
+    "name",
+    ["counts", "origin", "means", "means_scale", "factor", "factor_scale", "diagonal", "quartic"],
+)
 def test_a_missing_array_is_refused_by_name(name: str) -> None:
     arrays = make_signature(np.random.default_rng(18)).arrays()
     del arrays[name]
@@ -555,7 +677,9 @@ def test_an_array_too_many_is_refused_by_name() -> None:
 def test_a_signature_without_clusters_is_refused() -> None:
     empty = {"counts": np.zeros(0, np.int64), "means": np.zeros((6, 0, 2), np.uint8)}
     with pytest.raises(IncompatibleError, match="task heating"):
-        Signature.from_arrays({**make_signature(np.random.default_rng(20)).arrays(), **empty}, "task heating", 12)
+        Signature.from_arrays(
+            {**make_signature(np.random.default_rng(20)).arrays(), **empty}, "task heating", 12
+        )
 
 
 @pytest.mark.parametrize("name", ["means_scale", "factor_scale", "diagonal", "quartic"])
@@ -567,10 +691,16 @@ def test_an_array_that_is_not_finite_is_refused_by_name(name: str, value: float)
         Signature.from_arrays(arrays, "task heating", 12)
 
 
-@pytest.mark.parametrize("counts", [np.zeros(0, np.int64), np.ones((3, 1), np.int64)], ids=["empty", "two axes"])
-def test_counts_of_a_wrong_shape_are_refused_with_the_shape_found(counts: NDArray[np.int64]) -> None:
+@pytest.mark.parametrize(
+    "counts", [np.zeros(0, np.int64), np.ones((3, 1), np.int64)], ids=["empty", "two axes"]
+)
+def test_counts_of_a_wrong_shape_are_refused_with_the_shape_found(
+    counts: NDArray[np.int64],
+) -> None:
     arrays = {**make_signature(np.random.default_rng(22)).arrays(), "counts": counts}
-    with pytest.raises(IncompatibleError, match=rf"^task heating: expected counts .*\({counts.shape[0]},"):
+    with pytest.raises(
+        IncompatibleError, match=rf"^task heating: expected counts .*\({counts.shape[0]},"
+    ):
         Signature.from_arrays(arrays, "task heating", 12)
 
 
@@ -587,4 +717,6 @@ def test_a_stranger_to_the_only_cluster_is_further_away_than_its_own_examples() 
     clusters = make_clusters(np.random.default_rng(24), classes=1, pairs=50, width=10, distance=3)
     lookup = Lookup(clusters.tasks(1))
     stranger = (-2 * clusters.means).astype(np.float32)
-    assert lookup(stranger).distance[0] > lookup(clusters.features.astype(np.float32)).distance.max()
+    assert (
+        lookup(stranger).distance[0] > lookup(clusters.features.astype(np.float32)).distance.max()
+    )

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
-from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, from_first, on_grid, packed, planes_shape, unpacked
+from cfedge.lookup.packing import (
+    FACTOR_BITS,
+    MEANS_BITS,
+    ORIGIN_BITS,
+    from_first,
+    on_grid,
+    packed,
+    planes_shape,
+    unpacked,
+)
 
 BITS = sorted({FACTOR_BITS, MEANS_BITS, ORIGIN_BITS})
 
@@ -17,12 +26,23 @@ BITS = sorted({FACTOR_BITS, MEANS_BITS, ORIGIN_BITS})
 def draw(seed: int, rows: int, width: int) -> NDArray[np.float64]:
     """Rows of very different sizes, some of zeros."""
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(rows, width)) * 2.0 ** rng.integers(-20, 6, (rows, 1)) * (rng.random((rows, 1)) < 0.9)
+    return (
+        rng.normal(size=(rows, width))
+        * 2.0 ** rng.integers(-20, 6, (rows, 1))
+        * (rng.random((rows, 1)) < 0.9)
+    )
 
 
-@given(seed=st.integers(0, 10_000), rows=st.integers(0, 5), width=st.integers(1, 40), bits=st.sampled_from(BITS))
+@given(
+    seed=st.integers(0, 10_000),
+    rows=st.integers(0, 5),
+    width=st.integers(1, 40),
+    bits=st.sampled_from(BITS),
+)
 @settings(deadline=None)
-def test_what_was_rounded_comes_back_to_the_bit(seed: int, rows: int, width: int, bits: int) -> None:
+def test_what_was_rounded_comes_back_to_the_bit(
+    seed: int, rows: int, width: int, bits: int
+) -> None:
     rounded = on_grid(draw(seed, rows, width), bits)
     planes, steps = packed(rounded, bits)
     assert planes.shape == planes_shape(bits, rows, width)
@@ -48,11 +68,15 @@ def test_no_number_is_off_by_more_than_half_a_step_of_its_row(seed: int, bits: i
 def test_means_come_back_to_the_bit_and_are_rounded_once(seed: int, rows: int, width: int) -> None:
     means = draw(seed, 1, width) + draw(seed + 1, rows, width)
     if seed % 2:
-        means[0] = draw(seed, 1, width)[0] * 2.0**-20  # far smaller than its distances to the others
+        means[0] = (
+            draw(seed, 1, width)[0] * 2.0**-20
+        )  # far smaller than its distances to the others
     rounded = from_first(means)
     origin = rounded[:1]
     parts = (origin, ORIGIN_BITS), (rounded.astype(np.float64) - origin, MEANS_BITS)
-    first, apart = (unpacked(*packed(one, bits), width, "means: expected them") for one, bits in parts)
+    first, apart = (
+        unpacked(*packed(one, bits), width, "means: expected them") for one, bits in parts
+    )
     assert (first.astype(np.float64) + apart).astype(np.float32).tobytes() == rounded.tobytes()
     assert from_first(rounded).tobytes() == rounded.tobytes()
     assert not apart[0].any()
@@ -62,7 +86,11 @@ def test_planes_are_two_complements_lowest_bit_first() -> None:
     planes, steps = packed(np.array([[1.0, -1.0, 15.0, -15.0, 0.0, 2.0, 4.0, 8.0, -8.0]]), 5)
     numbers = [1, 31, 15, 17, 0, 2, 4, 8, 24]
     expected = [
-        [sum((number >> plane & 1) << place for place, number in enumerate(numbers[:8])) for _ in "1"] for plane in range(5)
+        [
+            sum((number >> plane & 1) << place for place, number in enumerate(numbers[:8]))
+            for _ in "1"
+        ]
+        for plane in range(5)
     ]
     assert planes[:, 0, :1].tolist() == expected
     assert planes[:, 0, 1].tolist() == [24 >> plane & 1 for plane in range(5)]
@@ -76,5 +104,7 @@ def test_a_number_without_a_negative_and_bits_behind_the_last_are_refused(bits: 
     lowest[:, 1, 0] = [0] * (bits - 1) + [1]
     behind[0, 0, 1] |= 2
     for wrong in (lowest, behind):
-        with pytest.raises(IncompatibleError, match=rf"^rows: expected factor in -{2 ** (bits - 1) - 1}\.\."):
+        with pytest.raises(
+            IncompatibleError, match=rf"^rows: expected factor in -{2 ** (bits - 1) - 1}\.\."
+        ):
             unpacked(wrong, steps, 9, "rows: expected factor")

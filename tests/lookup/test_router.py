@@ -31,11 +31,20 @@ from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]
 NAMES = ("doors", "lamps", "lifts")
-TEXTS = ["crimson please", "a puppy here", "navy", "the nest", "olive one", "hound of the crimson kitten"]
+TEXTS = [
+    "crimson please",
+    "a puppy here",
+    "navy",
+    "the nest",
+    "olive one",
+    "hound of the crimson kitten",
+]
 
 
 def draw(seed: int, examples: int, apart: float) -> dict[str, Floats]:
-    """By task: unit-length features around two clusters a task, `apart` from those of the other tasks."""
+    """By task: unit-length features around two clusters a task, `apart` from those of the other
+    tasks.
+    """
     rng = np.random.default_rng(seed)
     means = np.random.default_rng(99).normal(size=(3, 2, 10)) * apart
     classes = np.arange(examples) % 2
@@ -63,11 +72,16 @@ def looks() -> dict[str, Looks]:
 
 @pytest.fixture
 def inputs() -> Pair:
-    return Pair(np.concatenate(list(draw_views(2, 60, 0.3).values())), np.concatenate(list(draw(3, 60, 2.0).values())))
+    return Pair(
+        np.concatenate(list(draw_views(2, 60, 0.3).values())),
+        np.concatenate(list(draw(3, 60, 2.0).values())),
+    )
 
 
 class _Counted(Mapping[str, Looks]):
-    """Makes each task's signatures when they are asked for, and counts how many of a kind are there at once."""
+    """Makes each task's signatures when they are asked for, and counts how many of a kind are there
+    at once.
+    """
 
     def __init__(self, looks: Looks, tasks: int) -> None:
         self._looks, self._names = looks, [f"task {number:02}" for number in range(tasks)]
@@ -75,7 +89,9 @@ class _Counted(Mapping[str, Looks]):
         self.asked, self.most = 0, 0
 
     def __getitem__(self, name: str) -> Looks:
-        fine = dataclasses.replace(self._looks.fine, means=self._looks.fine.means + np.float32(0.01 * int(name[-2:])))
+        fine = dataclasses.replace(
+            self._looks.fine, means=self._looks.fine.means + np.float32(0.01 * int(name[-2:]))
+        )
         tail = dataclasses.replace(self._looks.tail)
         for kind, one in (("fine", fine), ("tail", tail)):
             self._there[kind] += 1
@@ -91,7 +107,9 @@ class _Counted(Mapping[str, Looks]):
         return len(self._names)
 
 
-def test_of_many_tasks_few_signatures_are_in_memory_at_once(looks: dict[str, Looks], inputs: Pair) -> None:
+def test_of_many_tasks_few_signatures_are_in_memory_at_once(
+    looks: dict[str, Looks], inputs: Pair
+) -> None:
     counted = _Counted(looks["doors"], 40)
     router = Router(counted, math.inf, math.inf)
     assert counted.asked == 40
@@ -102,7 +120,9 @@ def test_of_many_tasks_few_signatures_are_in_memory_at_once(looks: dict[str, Loo
     assert held(inputs).score.tobytes() == router(inputs).score.tobytes()
 
 
-def test_threads_that_ask_first_at_once_have_each_look_made_once(looks: dict[str, Looks], inputs: Pair) -> None:
+def test_threads_that_ask_first_at_once_have_each_look_made_once(
+    looks: dict[str, Looks], inputs: Pair
+) -> None:
     counted = _Counted(looks["doors"], 40)
     router = Router(counted, math.inf, math.inf)
     together = threading.Barrier(8)
@@ -159,13 +179,18 @@ def test_the_distance_is_the_chosen_tasks_and_the_mean_of_first_and_third_look(
     distances = []
     for lookup, features in parts[: 2 if third else 1]:
         rows = [lookup.of_tasks(row) for row in features]
-        own = [square - 2 * scores[task] for (scores, square), task in zip(rows, found.task, strict=True)]
+        own = [
+            square - 2 * scores[task]
+            for (scores, square), task in zip(rows, found.task, strict=True)
+        ]
         distances.append(np.array(own) * router.first.directions / lookup.directions)
     assert len({lookup.directions for lookup, _ in parts}) == len(parts)
     np.testing.assert_allclose(found.distance, np.mean(distances, axis=0), rtol=1e-4, atol=1e-4)
 
 
-def test_the_first_looks_statistics_follow_from_the_close_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_looks_statistics_follow_from_the_close_clusters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("on_grid", "from_first"):  # but for rounding
         monkeypatch.setattr(f"cfedge.train.signature.{name}", lambda rows: rows.astype(np.float32))
     looks = make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0))
@@ -180,7 +205,9 @@ def test_the_first_looks_statistics_follow_from_the_close_clusters(monkeypatch: 
             factor = found.factor.astype(np.float64)
             return factor.T @ factor + np.diag(found.diagonal.astype(np.float64))
 
-        np.testing.assert_allclose(scatter(one.trunk), scatter(direct), atol=1e-5 * np.abs(scatter(direct)).max())
+        np.testing.assert_allclose(
+            scatter(one.trunk), scatter(direct), atol=1e-5 * np.abs(scatter(direct)).max()
+        )
         assert one.trunk.quartic == pytest.approx(direct.quartic, rel=1e-6)
 
 
@@ -190,16 +217,30 @@ def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
     classes = np.arange(120) % 2
 
     def around(task: int, look: int, count: int) -> Floats:
-        return normalize(means[task, look][classes[:count]] + rng.normal(size=(count, 24))).astype(np.float32)
+        return normalize(means[task, look][classes[:count]] + rng.normal(size=(count, 24))).astype(
+            np.float32
+        )
 
     def pair(task: int, count: int) -> Pair:
-        return Pair(np.concatenate([around(task, view, count) for view in range(VIEWS)], axis=1), around(task, VIEWS, count))
+        return Pair(
+            np.concatenate([around(task, view, count) for view in range(VIEWS)], axis=1),
+            around(task, VIEWS, count),
+        )
 
-    tasks = {f"task {task:02}": learn_looks(pair(task, 120), classes) for task in range(CANDIDATES + 14)}
+    tasks = {
+        f"task {task:02}": learn_looks(pair(task, 120), classes) for task in range(CANDIDATES + 14)
+    }
     router = Router(tasks, math.inf, math.inf)
-    inputs = Pair(*(np.concatenate(one) for one in zip(*(pair(task, 4) for task in range(CANDIDATES + 14)), strict=True)))
+    inputs = Pair(
+        *(
+            np.concatenate(one)
+            for one in zip(*(pair(task, 4) for task in range(CANDIDATES + 14)), strict=True)
+        )
+    )
     found = router(inputs)
-    scores = (router.first.scores(inputs.trunk[:, :24]) + router.fine.scores(inputs.trunk)) / 2 + router.tail.scores(inputs.tail)
+    scores = (
+        router.first.scores(inputs.trunk[:, :24]) + router.fine.scores(inputs.trunk)
+    ) / 2 + router.tail.scores(inputs.tail)
     for row, trunk in enumerate(inputs.trunk):
         among = np.argsort(-router.first.of_tasks(trunk[:24])[0])[:CANDIDATES]
         ordered = sorted(among, key=lambda task: -scores[row, task])
@@ -221,7 +262,10 @@ def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_third_look_finds_t
     looks: dict[str, Looks], inputs: Pair
 ) -> None:
     truth = np.repeat(np.arange(3), 60)
-    share = [float((Router(looks, math.inf, margin)(inputs).task == truth).mean()) for margin in (0.0, 1.0, math.inf)]
+    share = [
+        float((Router(looks, math.inf, margin)(inputs).task == truth).mean())
+        for margin in (0.0, 1.0, math.inf)
+    ]
     assert share[0] < 0.85 < 0.95 < share[2]
     assert share[0] < share[1] < share[2]
 
@@ -236,7 +280,9 @@ THIN = 300 - math.ceil(301 * (1 - SECOND_LOOK_SHARE))
 LEAST = THIN - math.ceil((THIN + 1) * (1 - THIRD_LOOK_SHARE * 300 / THIN))
 
 
-def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks() -> None:
+def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks() -> (
+    None
+):
     clear = make_looks(draw_views(0, 200, 2.0), draw(1, 200, 2.0))  # a third look changes no answer
     _, found = route(clear, hold_out(2.0))
     taken = np.concatenate([one.looks for one in found.values()])
@@ -257,23 +303,37 @@ def test_where_a_third_look_changes_answers_more_inputs_get_it(
     assert (taken == 3).sum() > LEAST
     rows = [row for pair in hold_out(0.3).values() for row in zip(*pair, strict=True)]
     thin = [row for row in rows if router.first.one(row[0][:10]).margin < router.second]
-    closer, deeper = [router.look_again(trunk, None) for trunk, _ in thin], [router.look_again(*row) for row in thin]
-    changed = sorted(one.margin for one, other in zip(closer, deeper, strict=True) if one.task != other.task)
+    closer, deeper = (
+        [router.look_again(trunk, None) for trunk, _ in thin],
+        [router.look_again(*row) for row in thin],
+    )
+    changed = sorted(
+        one.margin for one, other in zip(closer, deeper, strict=True) if one.task != other.task
+    )
     assert sum(margin >= router.third for margin in changed) == unseen
     assert router.third > changed[-1 - unseen]
     assert not any(changed[-1 - unseen] < one.margin < router.third for one in closer)
 
 
-def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(looks: dict[str, Looks]) -> None:
+def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(
+    looks: dict[str, Looks],
+) -> None:
     right = hold_out(0.3)
-    mixed = Pair(*(np.concatenate(part)[np.random.default_rng(0).permutation(300)] for part in zip(*right.values(), strict=True)))
+    mixed = Pair(
+        *(
+            np.concatenate(part)[np.random.default_rng(0).permutation(300)]
+            for part in zip(*right.values(), strict=True)
+        )
+    )
     wrong = {name: Pair(mixed.trunk[k::3], mixed.tail[k::3]) for k, name in enumerate(NAMES)}
     routers = [route(looks, held_out)[0] for held_out in (right, wrong)]
     assert routers[0].second == routers[1].second
     assert routers[0].third == routers[1].third
 
 
-def test_features_behind_the_tail_that_are_not_finite_are_refused(looks: dict[str, Looks], inputs: Pair) -> None:
+def test_features_behind_the_tail_that_are_not_finite_are_refused(
+    looks: dict[str, Looks], inputs: Pair
+) -> None:
     tail = inputs.tail.copy()
     tail[1, 0] = np.nan
     with pytest.raises(InputError, match="features of input 1: expected finite numbers"):
@@ -288,17 +348,37 @@ def test_features_behind_the_tail_that_are_not_finite_are_refused(looks: dict[st
             lambda arrays: arrays.update({"nose.means": arrays["tail.means"]}),
             "expected arrays of trunk and tail, found 'nose.means'",
         ),
-        (lambda arrays: arrays.update({"tail.counts": arrays["tail.counts"] + 1}), "and equal counts of trunk and tail"),
+        (
+            lambda arrays: arrays.update({"tail.counts": arrays["tail.counts"] + 1}),
+            "and equal counts of trunk and tail",
+        ),
         (lambda arrays: arrays.pop("trunk.owners"), "expected owners int64"),
-        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][::-1].copy()}), "expected owners int64"),
-        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"] * 2}), "expected owners int64"),
-        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"].astype(np.int32)}), "expected owners int64"),
-        (lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][:-1].copy()}), "expected owners int64"),
+        (
+            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][::-1].copy()}),
+            "expected owners int64",
+        ),
+        (
+            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"] * 2}),
+            "expected owners int64",
+        ),
+        (
+            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"].astype(np.int32)}),
+            "expected owners int64",
+        ),
+        (
+            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][:-1].copy()}),
+            "expected owners int64",
+        ),
         (lambda arrays: arrays.pop("trunk.class_quartic"), "expected class_quartic float64"),
-        (lambda arrays: arrays.update({"trunk.class_quartic": np.array([np.nan])}), "expected class_quartic float64"),
+        (
+            lambda arrays: arrays.update({"trunk.class_quartic": np.array([np.nan])}),
+            "expected class_quartic float64",
+        ),
     ],
 )
-def test_stored_looks_that_do_not_fit_are_refused(looks: dict[str, Looks], change: object, message: str) -> None:
+def test_stored_looks_that_do_not_fit_are_refused(
+    looks: dict[str, Looks], change: object, message: str
+) -> None:
     arrays = looks["doors"].arrays()
     assert Looks.from_arrays(arrays, "test", 10).tail.counts.tolist() == [100, 100]
     change(arrays)  # type: ignore[operator]
@@ -312,26 +392,34 @@ def looking_again(tiny_bundle: Path) -> Engine:
     bundle = read(tiny_bundle)
     manifest = bundle.manifest
     for name, share in (("second_look", 0.7), ("third_look", 0.4)):
-        margins = [one.margin or 0 for one in Engine(Bundle(manifest, bundle.objects)).predict(TEXTS)]
+        margins = [
+            one.margin or 0 for one in Engine(Bundle(manifest, bundle.objects)).predict(TEXTS)
+        ]
         manifest = dataclasses.replace(manifest, **{name: float(np.quantile(margins, share))})
     return Engine(Bundle(manifest, bundle.objects))
 
 
-def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(tiny_bundle: Path, looking_again: Engine) -> None:
+def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(
+    tiny_bundle: Path, looking_again: Engine
+) -> None:
     together = [one._replace(ms=0) for one in looking_again.predict(TEXTS)]
     assert together == [looking_again.predict([text])[0]._replace(ms=0) for text in TEXTS]
     assert {one.looks for one in together} == {1, 2, 3}
     bundle = read(tiny_bundle)
     backbone = bundle.manifest.backbone
     encoded = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone)(TEXTS)
-    behind = Tail(bundle[backbone.tail], backbone)(encoded.hidden, [no_adapter(backbone)] * len(TEXTS))
+    behind = Tail(bundle[backbone.tail], backbone)(
+        encoded.hidden, [no_adapter(backbone)] * len(TEXTS)
+    )
     found = looking_again.router(Pair(np.stack(encoded.features), np.stack(behind)))
     assert [looking_again.tasks[task] for task in found.task] == [one.task for one in together]
     assert found.looks.tolist() == [one.looks for one in together]
     assert found.score.tolist() == pytest.approx([one.score for one in together])
 
 
-def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bundle: Path, looking_again: Engine) -> None:
+def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(
+    tiny_bundle: Path, looking_again: Engine
+) -> None:
     bundle = read(tiny_bundle)
     task = bundle.manifest.tasks[0]
     adapter = load_adapter(bundle[task.adapter], task, bundle.manifest.backbone)
@@ -340,8 +428,17 @@ def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(tiny_bund
     data = adapter_onnx(arrays, base=bundle.manifest.backbone.digest, task=task.name)
     tasks = (dataclasses.replace(task, adapter=reference(data)), *bundle.manifest.tasks[1:])
     shipped = looking_again.manifest
-    manifest = dataclasses.replace(bundle.manifest, tasks=tasks, second_look=shipped.second_look, third_look=shipped.third_look)
+    manifest = dataclasses.replace(
+        bundle.manifest, tasks=tasks, second_look=shipped.second_look, third_look=shipped.third_look
+    )
     scaled = Engine(Bundle(manifest, {**bundle.objects, reference(data).sha256: data}))
     for one, other in zip(looking_again.predict(TEXTS), scaled.predict(TEXTS), strict=True):
-        assert (one.task, one.margin, one.distance, one.looks) == (other.task, other.margin, other.distance, other.looks)
-    assert not np.array_equal(scaled.class_scores(TEXTS, task.name), looking_again.class_scores(TEXTS, task.name))
+        assert (one.task, one.margin, one.distance, one.looks) == (
+            other.task,
+            other.margin,
+            other.distance,
+            other.looks,
+        )
+    assert not np.array_equal(
+        scaled.class_scores(TEXTS, task.name), looking_again.class_scores(TEXTS, task.name)
+    )

@@ -1,4 +1,6 @@
-"""Figures show the numbers that they are made from; files are whole, the same each time, and refused before anything is measured."""
+"""Figures show the numbers that they are made from; files are whole, the same each time, and
+refused before anything is measured.
+"""
 
 from __future__ import annotations
 
@@ -28,35 +30,95 @@ from cfedge.train.metrics import OpenSet, RiskCoverage, Scores, TaskScores, Unkn
 from cfedge.train.settings import Settings
 
 ROWS = [
-    {"task": "colors", "errors": 3, "held_out": 60, "limit": 0.15, "rival": "animals", "rival_errors": 2},
-    {"task": "animals", "errors": 0, "held_out": 40, "limit": 0.09, "rival": None, "rival_errors": 0},
+    {
+        "task": "colors",
+        "errors": 3,
+        "held_out": 60,
+        "limit": 0.15,
+        "rival": "animals",
+        "rival_errors": 2,
+    },
+    {
+        "task": "animals",
+        "errors": 0,
+        "held_out": 40,
+        "limit": 0.09,
+        "rival": None,
+        "rival_errors": 0,
+    },
 ]
 
 
-def measured(model: str, accuracy: float, matrix: list[list[float]], size: int = 90_000) -> Measured:
-    return Measured(model, accuracy, accuracy, 0.9, 0.95, 0.0, 0.0, accuracy, 0.8, size, 0, 0, 0.1, matrix, [[1, 0], [0, 1]])
+def measured(
+    model: str, accuracy: float, matrix: list[list[float]], size: int = 90_000
+) -> Measured:
+    return Measured(
+        model,
+        accuracy,
+        accuracy,
+        0.9,
+        0.95,
+        0.0,
+        0.0,
+        accuracy,
+        0.8,
+        size,
+        0,
+        0,
+        0.1,
+        matrix,
+        [[1, 0], [0, 1]],
+    )
 
 
 def make_study() -> Study:
     runs = {
-        "cfedge": [measured("cfedge", 0.9, [[1.0, 0.0], [0.8, 0.9]]), measured("cfedge", 0.8, [[0.9, 0.0], [0.7, 0.6]])],
+        "cfedge": [
+            measured("cfedge", 0.9, [[1.0, 0.0], [0.8, 0.9]]),
+            measured("cfedge", 0.8, [[0.9, 0.0], [0.7, 0.6]]),
+        ],
         "proteus": [measured("proteus", 0.5, [[0.8, 0.0], [0.4, 0.6]], 4_800_000)] * 2,
         "joint": [measured("joint", 0.95, [[0.95]])] * 2,
     }
     return Study(
-        {"a": 2, "b": 3}, {"a": 0, "b": 0}, 1_000, [0.0, 0.0], [1.0, 1.0], [], [["a", "b"], ["b", "a"]], Settings(), runs
+        {"a": 2, "b": 3},
+        {"a": 0, "b": 0},
+        1_000,
+        [0.0, 0.0],
+        [1.0, 1.0],
+        [],
+        [["a", "b"], ["b", "a"]],
+        Settings(),
+        runs,
     )
 
 
 def make_scores(*, unknown: bool, astray: int = 0) -> Scores:
-    tasks = [TaskScores("colors", 10, 0.8, 0.9, 0.9, 0.0), TaskScores("animals", 20, 0.9, 0.95, 0.9, 0.1)]
+    tasks = [
+        TaskScores("colors", 10, 0.8, 0.9, 0.9, 0.0),
+        TaskScores("animals", 20, 0.9, 0.95, 0.9, 0.1),
+    ]
     curve = RiskCoverage([0.25, 0.5, 1.0], [0.0, 0.1, 0.3], 0.13)
     found = OpenSet(Unknown(0.9, 0.2, 0.8, 0.1), curve) if unknown else None
-    return Scores(tasks, 0.86, 0.85, 0.93, 0.9, 1.0, [[9, 1, 0], [1, 19 - astray, astray]], 0.3, 0.1, 0.7, found)
+    return Scores(
+        tasks,
+        0.86,
+        0.85,
+        0.93,
+        0.9,
+        1.0,
+        [[9, 1, 0], [1, 19 - astray, astray]],
+        0.3,
+        0.1,
+        0.7,
+        found,
+    )
 
 
 def texts(axes: Axes) -> set[str]:
-    return {one.get_text() for one in (*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels())}
+    return {
+        one.get_text() for one in (*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels())
+    }
 
 
 def test_a_studys_curves_are_means_over_orders_and_tasks_so_far() -> None:
@@ -65,22 +127,35 @@ def test_a_studys_curves_are_means_over_orders_and_tasks_so_far() -> None:
     np.testing.assert_allclose(drawn["cfedge"], [0.95, (0.8 + 0.9 + 0.7 + 0.6) / 4])
     np.testing.assert_allclose(drawn["proteus"], [0.8, 0.5])
     np.testing.assert_allclose(drawn["joint"], [0.95, 0.95])  # learned all at once
-    assert {line.get_linestyle() for line in left.get_lines() if line.get_label() == "joint"} == {"--"}
+    assert {line.get_linestyle() for line in left.get_lines() if line.get_label() == "joint"} == {
+        "--"
+    }
     bars = [one for one in right.containers if isinstance(one, ErrorbarContainer)]
-    assert [float(np.asarray(bar.lines[0].get_xdata())[0]) for bar in bars] == pytest.approx([0.5, 0.85, 0.95])
+    assert [float(np.asarray(bar.lines[0].get_xdata())[0]) for bar in bars] == pytest.approx(
+        [0.5, 0.85, 0.95]
+    )
     study = make_study()
     for bar, model in zip(bars, ("proteus", "cfedge", "joint"), strict=True):
         (whisker,) = bar.lines[2]
         low, high = np.asarray(whisker.get_segments()[0])[:, 0]
         assert (high - low) / 2 == pytest.approx(study.standard_error(model))
-    assert {"cfedge (recommended)", "proteus", "joint", "0.80 passes, 5 MB a task", "0.80 passes, 90 kB a task"} <= texts(right)
+    assert {
+        "cfedge (recommended)",
+        "proteus",
+        "joint",
+        "0.80 passes, 5 MB a task",
+        "0.80 passes, 90 kB a task",
+    } <= texts(right)
 
 
 def test_certificates_show_error_and_limit_of_every_task_the_highest_limit_on_top() -> None:
     (axes,) = draw_certificates(ROWS).axes
     places = {label.get_text(): place for place, label in enumerate(axes.get_yticklabels())}
     assert places == {"animals": 0, "colors": 1}
-    lines = [(np.asarray(line.get_xdata()).tolist(), float(np.asarray(line.get_ydata())[0])) for line in axes.get_lines()]
+    lines = [
+        (np.asarray(line.get_xdata()).tolist(), float(np.asarray(line.get_ydata())[0]))
+        for line in axes.get_lines()
+    ]
     assert ([0, 0.15], 1.0) in lines
     assert ([3 / 60], 1.0) in lines
     assert ([0, 0.09], 0.0) in lines
@@ -109,13 +184,19 @@ def test_hundreds_of_tasks_can_be_drawn(tmp_path: Path) -> None:
     save(draw_certificates(rows), tmp_path / "limits.svg")
     one = make_scores(unknown=True)
     tasks = [dataclasses.replace(one.tasks[0], task=f"task {number}") for number in range(count)]
-    many = dataclasses.replace(one, tasks=tasks, confusion=(10 * np.eye(count, count + 1, dtype=int)).tolist())
+    many = dataclasses.replace(
+        one, tasks=tasks, confusion=(10 * np.eye(count, count + 1, dtype=int)).tolist()
+    )
     save(draw_scores(many), tmp_path / "scores.png")
     assert "task 199" in (tmp_path / "limits.svg").read_text("utf-8")
 
 
-@pytest.mark.parametrize(("name", "begins"), [("a.svg", b"<?xml"), ("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")])
-def test_the_same_figure_gives_the_same_bytes_in_the_format_of_its_name(tmp_path: Path, name: str, begins: bytes) -> None:
+@pytest.mark.parametrize(
+    ("name", "begins"), [("a.svg", b"<?xml"), ("a.PNG", b"\x89PNG"), ("a.pdf", b"%PDF")]
+)
+def test_the_same_figure_gives_the_same_bytes_in_the_format_of_its_name(
+    tmp_path: Path, name: str, begins: bytes
+) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         save(draw_study(make_study()), tmp_path / folder / name)
@@ -139,7 +220,9 @@ def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
             check(tmp_path / name)
 
 
-def test_a_disk_that_refuses_leaves_the_figure_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_leaves_the_figure_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "a.svg"
     path.write_text("before")
 
@@ -155,7 +238,9 @@ def test_a_disk_that_refuses_leaves_the_figure_before(tmp_path: Path, monkeypatc
 
 def test_inspect_and_evaluate_draw_what_they_print(tiny_workspace: Path, tmp_path: Path) -> None:
     limits, scores = tmp_path / "limits.svg", tmp_path / "scores.svg"
-    shown = CliRunner().invoke(app, ["inspect", str(tiny_workspace), "--plot", str(limits), "--json"])
+    shown = CliRunner().invoke(
+        app, ["inspect", str(tiny_workspace), "--plot", str(limits), "--json"]
+    )
     (first, second) = json.loads(shown.stdout)
     said = "".join(ElementTree.fromstring(limits.read_bytes()).itertext())
     assert f"{first['errors']} of {first['held_out']}" in said
@@ -179,9 +264,13 @@ def test_inspect_and_evaluate_draw_what_they_print(tiny_workspace: Path, tmp_pat
 
 
 @pytest.mark.parametrize("command", ["inspect", "evaluate", "compare"])
-def test_a_plot_that_cannot_be_written_stops_a_command_before_it_measures(command: str, tmp_path: Path) -> None:
+def test_a_plot_that_cannot_be_written_stops_a_command_before_it_measures(
+    command: str, tmp_path: Path
+) -> None:
     more = ["--test", "a=b"] if command == "evaluate" else []
-    done = CliRunner().invoke(app, [command, str(tmp_path / "nothing"), *more, "--plot", str(tmp_path / "a.gif")])
+    done = CliRunner().invoke(
+        app, [command, str(tmp_path / "nothing"), *more, "--plot", str(tmp_path / "a.gif")]
+    )
     assert isinstance(done.exception, UsageError)
     assert "--plot: expected a file that ends in" in str(done.exception)
 

@@ -17,7 +17,9 @@ def _bundle(*tasks: Task, base: str = "tiny") -> Bundle:
     return Bundle(Manifest(backbone(base)[0], tasks), {})
 
 
-def _changes(bundle: Bundle, log: list[Entry], site: str = "hq", golden: dict[str, FileRef] | None = None) -> list[Entry]:
+def _changes(
+    bundle: Bundle, log: list[Entry], site: str = "hq", golden: dict[str, FileRef] | None = None
+) -> list[Entry]:
     chosen = {one.name: one.golden for one in bundle.manifest.tasks} | (golden or {})
     return entries_of(bundle, view(log), chosen, site=site, clock=next_clock(log))
 
@@ -48,10 +50,14 @@ def test_the_same_again_is_nothing() -> None:
         {"signature": reference(b"other")},
     ],
 )
-def test_a_task_that_answers_otherwise_replaces_the_one_that_stands(change: dict[str, object]) -> None:
+def test_a_task_that_answers_otherwise_replaces_the_one_that_stands(
+    change: dict[str, object],
+) -> None:
     log = _changes(_bundle(RED), [])
     made = _changes(_bundle(replace(RED, **change)), log)  # type: ignore[arg-type]
-    assert [(one.kind, one.name, one.clock, one.replaces) for one in made] == [("task", "red", 2, (log[1].digest,))]
+    assert [(one.kind, one.name, one.clock, one.replaces) for one in made] == [
+        ("task", "red", 2, (log[1].digest,))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +91,9 @@ def test_other_golden_vectors_are_a_measurement() -> None:
     log = _changes(_bundle(RED), [])
     other = reference(b"golden")
     made = _changes(_bundle(RED), log, golden={"red": other})
-    assert [(one.kind, one.files()) for one in made] == [("measured", {"golden of task 'red'": other})]
+    assert [(one.kind, one.files()) for one in made] == [
+        ("measured", {"golden of task 'red'": other})
+    ]
 
 
 def test_tasks_that_only_the_channel_has_stay() -> None:
@@ -115,7 +123,9 @@ def test_publishing_after_a_meeting_of_two_sites_decides_it() -> None:
     met = [*log, here, there]
     assert [one.kind for one in view(met).conflicts] == ["concurrent"]
     made = _changes(_bundle(task("red", "3")[0]), met)
-    assert [(one.kind, one.replaces) for one in made] == [("task", tuple(sorted((here.digest, there.digest))))]
+    assert [(one.kind, one.replaces) for one in made] == [
+        ("task", tuple(sorted((here.digest, there.digest))))
+    ]
     assert view([*met, *made]).conflicts == ()
 
 
@@ -130,7 +140,10 @@ def test_a_task_can_come_back_after_it_was_removed() -> None:
 
 def test_only_a_task_that_stands_can_be_removed() -> None:
     log = _changes(_bundle(BLUE, RED), [])
-    with pytest.raises(TaskError, match=r"task 'green': expected one of the channel's \(blue, red\), found none of that name"):
+    with pytest.raises(
+        TaskError,
+        match=r"task 'green': expected one of the channel's \(blue, red\), found none of that name",
+    ):
         removal("green", view(log), erase=False, site="hq", clock=3)
     log.append(removal("red", view(log), erase=False, site="hq", clock=next_clock(log)))
     with pytest.raises(TaskError, match=r"\(blue\), found none"):
@@ -144,4 +157,6 @@ def test_a_removal_takes_the_place_of_all_that_stands_and_is_above_every_clock()
     made = removal("red", view(log), erase=True, site="hq", clock=next_clock(log))
     assert made.clock == 8
     assert made.replaces == tuple(sorted((log[1].digest, log[2].digest)))
-    assert view([*log, made]).erased == {ref.sha256 for one in log[1:] for ref in one.files().values()}
+    assert view([*log, made]).erased == {
+        ref.sha256 for one in log[1:] for ref in one.files().values()
+    }

@@ -54,7 +54,13 @@ class Workshop:
         return Repository(self.repo).entries(self.index())
 
     def synced(self, store: Store, *patterns: str) -> Synced:
-        return sync(store, Folder(self.repo), Plan(wanted=patterns or ("*",)), now=lambda: NOW, probing=probe_here)
+        return sync(
+            store,
+            Folder(self.repo),
+            Plan(wanted=patterns or ("*",)),
+            now=lambda: NOW,
+            probing=probe_here,
+        )
 
 
 @pytest.fixture
@@ -70,7 +76,9 @@ def site(tmp_path: Path) -> Site:
 
 
 def changed(bundle: Bundle, name: str, **change: object) -> Bundle:
-    tasks = tuple(replace(task, **change) if task.name == name else task for task in bundle.manifest.tasks)  # type: ignore[arg-type]
+    tasks = tuple(
+        replace(task, **change) if task.name == name else task for task in bundle.manifest.tasks
+    )  # type: ignore[arg-type]
     return Bundle(replace(bundle.manifest, tasks=tasks), bundle.objects)
 
 
@@ -99,7 +107,9 @@ def holding(folder: Path, data: bytes, others: bytes) -> list[str]:
 # Publishing
 
 
-def test_a_first_publication_can_be_synced_and_answers_as_the_bundle(shop: Workshop, tmp_path: Path) -> None:
+def test_a_first_publication_can_be_synced_and_answers_as_the_bundle(
+    shop: Workshop, tmp_path: Path
+) -> None:
     store = new_store(shop.folder, tmp_path / "store")
     done = shop.synced(store)
     assert (done.changed, done.added, done.conflicts) == (True, ("animals", "colors"), ())
@@ -118,42 +128,62 @@ def test_nothing_new_is_only_signed_anew(shop: Workshop) -> None:
     assert shop.publish(shop.bundle, share=0.5).share == 1.0  # a rollout of nothing is none
 
 
-def test_a_changed_task_replaces_the_one_before_and_costs_its_own_files_only(shop: Workshop, tmp_path: Path) -> None:
+def test_a_changed_task_replaces_the_one_before_and_costs_its_own_files_only(
+    shop: Workshop, tmp_path: Path
+) -> None:
     store = new_store(shop.folder, tmp_path / "store")
     shop.synced(store)
     done = shop.publish(relearned(shop.bundle, "colors"))
     assert "task colors" in done.added
     assert "task animals" not in done.added
     last = next(entry for entry in shop.entries()[3:] if entry.kind == "task")
-    assert last.replaces == tuple(entry.digest for entry in shop.entries()[:3] if entry.name == "colors")
+    assert last.replaces == tuple(
+        entry.digest for entry in shop.entries()[:3] if entry.name == "colors"
+    )
     got = shop.synced(store)
     assert got.updated == ("colors",)
     assert got.missing_bytes == done.object_bytes
-    assert done.object_bytes < 2.5 * task_of(shop.bundle, "colors").adapter.size + 4 * task_of(shop.bundle, "colors").golden.size
+    assert (
+        done.object_bytes
+        < 2.5 * task_of(shop.bundle, "colors").adapter.size
+        + 4 * task_of(shop.bundle, "colors").golden.size
+    )
 
 
-def test_a_task_measured_anew_costs_one_small_entry_and_no_object(shop: Workshop, tmp_path: Path) -> None:
+def test_a_task_measured_anew_costs_one_small_entry_and_no_object(
+    shop: Workshop, tmp_path: Path
+) -> None:
     store = new_store(shop.folder, tmp_path / "store")
     shop.synced(store)
     colors = task_of(shop.bundle, "colors")
     certificate = replace(colors.certificate, errors=colors.certificate.errors + 1)
     before, size = objects_of(shop.repo), shop.index().size
-    done = shop.publish(changed(shop.bundle, "colors", threshold=colors.threshold * 1.5, certificate=certificate))
+    done = shop.publish(
+        changed(shop.bundle, "colors", threshold=colors.threshold * 1.5, certificate=certificate)
+    )
     assert (done.added, done.object_bytes) == (("measured colors",), 0)
     assert len(objects_of(shop.repo) - before) == 1  # the block
     assert shop.index().size - size < 1000
     got = shop.synced(store)
     assert (got.updated, got.missing_bytes) == (("colors",), 0)
     engine = Engine.open(store.folder)
-    assert next(task for task in engine.manifest.tasks if task.name == "colors").threshold == colors.threshold * 1.5
+    assert (
+        next(task for task in engine.manifest.tasks if task.name == "colors").threshold
+        == colors.threshold * 1.5
+    )
 
 
 def test_golden_vectors_that_still_hold_are_not_sent_again(shop: Workshop) -> None:
     golden = task_of(shop.bundle, "colors").golden
-    other = dump_arrays(load_arrays(shop.bundle[golden], "x"), {**load_note(shop.bundle[golden]), "made": "again"})
+    other = dump_arrays(
+        load_arrays(shop.bundle[golden], "x"), {**load_note(shop.bundle[golden]), "made": "again"}
+    )
     again = changed(shop.bundle, "colors", golden=reference(other))
     again = Bundle(again.manifest, {**again.objects, reference(other).sha256: other})
-    again = Bundle(again.manifest, {ref.sha256: again.objects[ref.sha256] for ref in again.manifest.files().values()})
+    again = Bundle(
+        again.manifest,
+        {ref.sha256: again.objects[ref.sha256] for ref in again.manifest.files().values()},
+    )
     assert shop.publish(again).added == ()
 
 
@@ -180,17 +210,24 @@ def test_a_bundle_that_fails_its_golden_check_publishes_nothing(shop: Workshop, 
     data = dump_arrays(arrays, note)
     bad = changed(bundle, "colors", golden=reference(data))
     objects = {**bad.objects, reference(data).sha256: data}
-    bad = Bundle(bad.manifest, {ref.sha256: objects[ref.sha256] for ref in bad.manifest.files().values()})
+    bad = Bundle(
+        bad.manifest, {ref.sha256: objects[ref.sha256] for ref in bad.manifest.files().values()}
+    )
     before = {path: path.read_bytes() for path in shop.repo.rglob("*") if path.is_file()}
     with pytest.raises(IncompatibleError, match="golden vectors of task 'colors': expected"):
         shop.publish(bad)
     assert {path: path.read_bytes() for path in shop.repo.rglob("*") if path.is_file()} == before
 
 
-def test_a_repository_signed_with_other_keys_is_refused_before_anything_is_written(shop: Workshop, tmp_path: Path) -> None:
+def test_a_repository_signed_with_other_keys_is_refused_before_anything_is_written(
+    shop: Workshop, tmp_path: Path
+) -> None:
     before = {path: path.read_bytes() for path in shop.repo.rglob("*") if path.is_file()}
     shop.keys = Keys.create(tmp_path / "others", site="others")
-    with pytest.raises(SyncError, match="expected the keys that the root names for targets, found 1 of other repositories"):
+    with pytest.raises(
+        SyncError,
+        match="expected the keys that the root names for targets, found 1 of other repositories",
+    ):
         shop.publish(relearned(shop.bundle, "colors"))
     assert {path: path.read_bytes() for path in shop.repo.rglob("*") if path.is_file()} == before
 
@@ -211,7 +248,9 @@ def test_channels_share_files_and_nothing_else(shop: Workshop) -> None:
 # Withdrawing
 
 
-def test_a_withdrawn_task_is_gone_from_devices_after_their_next_sync(shop: Workshop, tmp_path: Path) -> None:
+def test_a_withdrawn_task_is_gone_from_devices_after_their_next_sync(
+    shop: Workshop, tmp_path: Path
+) -> None:
     store = new_store(shop.folder, tmp_path / "store")
     shop.synced(store)
     done = shop.withdraw("colors")
@@ -220,7 +259,9 @@ def test_a_withdrawn_task_is_gone_from_devices_after_their_next_sync(shop: Works
     assert Engine.open(store.folder).tasks == ("animals",)
 
 
-def test_no_byte_of_an_erased_task_is_left_in_the_repository_nor_in_a_store(shop: Workshop, tmp_path: Path) -> None:
+def test_no_byte_of_an_erased_task_is_left_in_the_repository_nor_in_a_store(
+    shop: Workshop, tmp_path: Path
+) -> None:
     store = new_store(shop.folder, tmp_path / "store")
     first = task_of(shop.bundle, "colors")
     secrets = [shop.bundle[ref] for ref in (first.adapter, first.signature, first.golden)]
@@ -231,9 +272,13 @@ def test_no_byte_of_an_erased_task_is_left_in_the_repository_nor_in_a_store(shop
     shop.synced(store)
     half = store.folder / "partial"
     half.mkdir(exist_ok=True)
-    (half / last.adapter.sha256).write_bytes(secrets[3][: len(secrets[3]) // 2])  # a download that was cut
+    (half / last.adapter.sha256).write_bytes(
+        secrets[3][: len(secrets[3]) // 2]
+    )  # a download that was cut
     kept = b"".join(data for name, data in shop.bundle.objects.items() if data not in secrets)
-    assert all(holding(shop.repo, one, kept) and holding(store.folder, one, kept) for one in secrets)
+    assert all(
+        holding(shop.repo, one, kept) and holding(store.folder, one, kept) for one in secrets
+    )
     shop.withdraw("colors", erase=True)
     assert [holding(shop.repo, one, kept) for one in secrets] == [[]] * len(secrets)
     shop.synced(store)
@@ -264,25 +309,39 @@ def test_files_that_another_task_shares_are_not_erased(site: Site) -> None:
 
 
 def test_nothing_is_withdrawn_that_is_not_there_nor_the_last_task(shop: Workshop) -> None:
-    with pytest.raises(TaskError, match=r"task 'green': expected one of the channel's \(animals, colors\)"):
+    with pytest.raises(
+        TaskError, match=r"task 'green': expected one of the channel's \(animals, colors\)"
+    ):
         shop.withdraw("green")
     shop.withdraw("colors")
-    with pytest.raises(TaskError, match="task 'animals': expected another task to go on with, found none"):
+    with pytest.raises(
+        TaskError, match="task 'animals': expected another task to go on with, found none"
+    ):
         shop.withdraw("animals")
     assert set(view(shop.entries()).tasks) == {"animals"}
 
 
-def test_devices_take_a_withdrawal_of_a_task_that_others_texts_had_gone_to(shop: Workshop, tmp_path: Path) -> None:
+def test_devices_take_a_withdrawal_of_a_task_that_others_texts_had_gone_to(
+    shop: Workshop, tmp_path: Path
+) -> None:
     store = new_store(shop.folder, tmp_path / "store")
-    shop.publish(cloned(shop.bundle, "colors", "paint"))  # nothing tells them apart: paint's texts go to colors
+    shop.publish(
+        cloned(shop.bundle, "colors", "paint")
+    )  # nothing tells them apart: paint's texts go to colors
     shop.synced(store)
-    assert {one.task for one in Engine.open(store.folder).predict(["crimson ruby", "navy cobalt"])} == {"colors"}
+    assert {
+        one.task for one in Engine.open(store.folder).predict(["crimson ruby", "navy cobalt"])
+    } == {"colors"}
     assert shop.withdraw("colors").added == ("removed colors",)
     assert shop.synced(store).removed == ("colors",)
-    assert {one.task for one in Engine.open(store.folder).predict(["crimson ruby", "navy cobalt"])} == {"paint"}
+    assert {
+        one.task for one in Engine.open(store.folder).predict(["crimson ruby", "navy cobalt"])
+    } == {"paint"}
 
 
-def test_a_device_may_ask_for_one_task_of_two_that_are_taken_for_each_other(shop: Workshop, tmp_path: Path) -> None:
+def test_a_device_may_ask_for_one_task_of_two_that_are_taken_for_each_other(
+    shop: Workshop, tmp_path: Path
+) -> None:
     store = new_store(shop.folder, tmp_path / "store")
     shop.publish(cloned(shop.bundle, "colors", "paint"))
     shop.synced(store, "paint")
@@ -292,7 +351,9 @@ def test_a_device_may_ask_for_one_task_of_two_that_are_taken_for_each_other(shop
 # Rolling out
 
 
-def test_a_share_of_the_devices_follows_and_the_others_keep_to_the_state_before(shop: Workshop, tmp_path: Path) -> None:
+def test_a_share_of_the_devices_follows_and_the_others_keep_to_the_state_before(
+    shop: Workshop, tmp_path: Path
+) -> None:
     stores = [new_store(shop.folder, tmp_path / f"store {number}") for number in range(8)]
     for store in stores:
         shop.synced(store)
@@ -308,7 +369,9 @@ def test_a_share_of_the_devices_follows_and_the_others_keep_to_the_state_before(
         assert ("paint" in tasks_of(store)) == takes_part
         assert (store.pointer().manifest == before[store.device]) != takes_part  # type: ignore[union-attr]
         Engine.open(store.folder)
-    assert len({tuple(tasks_of(store)) for store in stores}) == 2, "no device of eight on either side: 1 in 128"
+    assert len({tuple(tasks_of(store)) for store in stores}) == 2, (
+        "no device of eight on either side: 1 in 128"
+    )
 
 
 def _everybody(site: Site, stores: list[Store]) -> list[set[str]]:
@@ -317,7 +380,9 @@ def _everybody(site: Site, stores: list[Store]) -> list[set[str]]:
     return [set(tasks_of(store)) for store in stores]
 
 
-def test_a_rollout_goes_from_nobody_to_some_to_all_and_can_be_taken_back(site: Site, tmp_path: Path) -> None:
+def test_a_rollout_goes_from_nobody_to_some_to_all_and_can_be_taken_back(
+    site: Site, tmp_path: Path
+) -> None:
     stores = [site.store(tmp_path / f"store {number}") for number in range(12)]
     old, new = {"red"}, {"red", "blue"}
     site.teach("blue", share=0.0)
@@ -368,7 +433,10 @@ def test_shares_are_drawn_evenly_and_anew_by_salt(site: Site) -> None:
     from cfedge.catalogue.log import Rollout
 
     devices = [f"{number:032x}" for number in range(4000)]
-    first, other = ({one for one in devices if Rollout(0.25, salt, 0, 0.0, 0.0).includes(one)} for salt in ("a", "b"))
+    first, other = (
+        {one for one in devices if Rollout(0.25, salt, 0, 0.0, 0.0).includes(one)}
+        for salt in ("a", "b")
+    )
     assert 900 < len(first) < 1100
     assert 180 < len(first & other) < 320  # a quarter of a quarter
     assert not any(Rollout(0.0, "a", 0, 0.0, 0.0).includes(one) for one in devices)
@@ -388,16 +456,23 @@ def test_a_share_is_a_part_of_all(shop: Workshop, share: float) -> None:
 
 def test_there_is_nothing_to_roll_out_where_nothing_waits(shop: Workshop) -> None:
     with pytest.raises(
-        SyncError, match="channel 'stable': expected a rollout, found none; begin one with: cfedge publish --share"
+        SyncError,
+        match="channel 'stable': expected a rollout, found none; begin one with: cfedge publish --share",
     ):
         roll_out(shop.repo, shop.keys, 0.5, now=NOW)
-    with pytest.raises(SyncError, match="expected channel 'beta', found none; publish a bundle to it first"):
+    with pytest.raises(
+        SyncError, match="expected channel 'beta', found none; publish a bundle to it first"
+    ):
         roll_out(shop.repo, shop.keys, 0.5, channel="beta", now=NOW)
 
 
-def test_nothing_is_erased_while_devices_outside_a_rollout_would_ask_for_it(shop: Workshop, tmp_path: Path) -> None:
+def test_nothing_is_erased_while_devices_outside_a_rollout_would_ask_for_it(
+    shop: Workshop, tmp_path: Path
+) -> None:
     shop.publish(relearned(shop.bundle, "colors"), share=0.0)
-    with pytest.raises(SyncError, match=r"expected no rollout, found one.*finish it first: cfedge rollout"):
+    with pytest.raises(
+        SyncError, match=r"expected no rollout, found one.*finish it first: cfedge rollout"
+    ):
         shop.withdraw("colors", erase=True)
     roll_out(shop.repo, shop.keys, 1, now=NOW)
     shop.withdraw("colors", erase=True)
@@ -417,6 +492,8 @@ def test_a_bundle_of_one_task_more_adds_it_alone(shop: Workshop, tmp_path: Path)
     other = tmp_path / "other"
     keys = Keys.create(other / "keys", root_keys=1, root_threshold=1)
     publish(written(only(both, "colors"), tmp_path / "b"), other / "repo", keys, now=NOW)
-    done = publish(written(rebuilt(both, both.manifest.tasks), tmp_path / "b"), other / "repo", keys, now=NOW)
+    done = publish(
+        written(rebuilt(both, both.manifest.tasks), tmp_path / "b"), other / "repo", keys, now=NOW
+    )
     assert done.added[0] == "task animals"
     assert set(done.added) <= {"task animals", "measured colors"}

@@ -19,7 +19,9 @@ def test_new_keys_are_one_a_role_and_as_many_roots_as_asked_for(tmp_path: Path) 
     assert [len(keys.signers(role)) for role in ROLES] == [3, 1, 1, 1]
     again = Keys(tmp_path / "keys")
     assert (again.site, again.root_threshold) == ("hq", 2)
-    assert [one.public_key.keyid for one in again.signers("root")] == [one.public_key.keyid for one in keys.signers("root")]
+    assert [one.public_key.keyid for one in again.signers("root")] == [
+        one.public_key.keyid for one in keys.signers("root")
+    ]
 
 
 def test_a_site_without_a_name_draws_one(tmp_path: Path) -> None:
@@ -40,8 +42,12 @@ def test_only_the_owner_can_read_keys_old_and_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("keys", "threshold"), [(0, 0), (1, 2), (2, 0), (17, 1)])
-def test_a_threshold_that_the_keys_cannot_reach_is_refused(tmp_path: Path, keys: int, threshold: int) -> None:
-    with pytest.raises(UsageError, match=rf"expected 1 <= threshold <= keys <= 16, found {threshold} of {keys}"):
+def test_a_threshold_that_the_keys_cannot_reach_is_refused(
+    tmp_path: Path, keys: int, threshold: int
+) -> None:
+    with pytest.raises(
+        UsageError, match=rf"expected 1 <= threshold <= keys <= 16, found {threshold} of {keys}"
+    ):
         Keys.create(tmp_path / "keys", root_keys=keys, root_threshold=threshold)
     assert not (tmp_path / "keys").exists()
 
@@ -59,11 +65,15 @@ def test_keys_never_take_the_place_of_others(tmp_path: Path) -> None:
 
 
 def test_no_keys_are_reported_with_how_to_make_them(tmp_path: Path) -> None:
-    with pytest.raises(DamagedError, match=r"expected keys, found none; make them with: cfedge keys init"):
+    with pytest.raises(
+        DamagedError, match=r"expected keys, found none; make them with: cfedge keys init"
+    ):
         Keys(tmp_path / "none")
 
 
-@pytest.mark.parametrize("record", [b"", b"[]", b"{}", b'{"root_keys":"2","root_threshold":1,"site":"x"}', b"\xff"])
+@pytest.mark.parametrize(
+    "record", [b"", b"[]", b"{}", b'{"root_keys":"2","root_threshold":1,"site":"x"}', b"\xff"]
+)
 def test_a_damaged_record_is_reported(tmp_path: Path, record: bytes) -> None:
     Keys.create(tmp_path / "keys")
     (tmp_path / "keys" / "keys.json").write_bytes(record)
@@ -82,9 +92,13 @@ def test_a_passphrase_encrypts_every_key_and_opens_them_again(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("passphrase", [None, "", "wrong"])
-def test_a_wrong_or_missing_passphrase_is_reported_with_where_to_give_it(tmp_path: Path, passphrase: str | None) -> None:
+def test_a_wrong_or_missing_passphrase_is_reported_with_where_to_give_it(
+    tmp_path: Path, passphrase: str | None
+) -> None:
     Keys.create(tmp_path / "keys", passphrase="open sesame")
-    with pytest.raises(DamagedError, match=r"targets-1\.pem: expected to open it, found .*CFEDGE_PASSPHRASE"):
+    with pytest.raises(
+        DamagedError, match=r"targets-1\.pem: expected to open it, found .*CFEDGE_PASSPHRASE"
+    ):
         Keys(tmp_path / "keys", passphrase).signers("targets")
 
 
@@ -99,7 +113,9 @@ def test_a_file_that_is_no_ed25519_key_is_reported(tmp_path: Path) -> None:
         keys.signers("targets")
     path.write_bytes(
         generate_private_key(SECP256R1()).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
     )
     with pytest.raises(DamagedError, match=r"expected an ed25519 key, found ECPrivateKey"):

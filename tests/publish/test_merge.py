@@ -50,7 +50,14 @@ def lab(tmp_path: Path, bundle: Bundle) -> Path:
 
 def merged(here: Path, there: Path) -> Merged:
     root = Repository(there / "repo").root()
-    return merge(here / "repo", Keys(here / "keys"), Folder(there / "repo"), root, now=NOW, wait=lambda seconds: None)
+    return merge(
+        here / "repo",
+        Keys(here / "keys"),
+        Folder(there / "repo"),
+        root,
+        now=NOW,
+        wait=lambda seconds: None,
+    )
 
 
 def again(site: Path, bundle: Bundle, **more: float) -> None:
@@ -80,7 +87,9 @@ def tree(site: Path) -> dict[str, bytes]:
     }
 
 
-def test_merging_both_ways_gives_the_same_view_and_engines_that_answer_alike(hq: Path, lab: Path, tmp_path: Path) -> None:
+def test_merging_both_ways_gives_the_same_view_and_engines_that_answer_alike(
+    hq: Path, lab: Path, tmp_path: Path
+) -> None:
     done = merged(hq, lab)
     assert "task colors" in done.adopted
     assert set(seen(hq).tasks) == {"animals", "colors"}
@@ -116,7 +125,9 @@ def test_merging_again_changes_nothing(hq: Path, lab: Path) -> None:
     assert merged(hq, lab).adopted == ()
 
 
-def test_an_adopted_task_costs_a_device_that_has_it_no_object_bytes(hq: Path, lab: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_an_adopted_task_costs_a_device_that_has_it_no_object_bytes(
+    hq: Path, lab: Path, bundle: Bundle, tmp_path: Path
+) -> None:
     again(hq, bundle)  # both tasks, of which lab has colors already
     store = new_store(hq, tmp_path / "store")
     synced(hq, store)
@@ -138,14 +149,19 @@ def test_an_adopted_task_costs_a_device_that_has_it_no_object_bytes(hq: Path, la
     assert got.added == ("animals",)
 
 
-def test_updates_at_once_are_kept_and_reported_and_the_same_one_runs_at_both(hq: Path, lab: Path, bundle: Bundle) -> None:
+def test_updates_at_once_are_kept_and_reported_and_the_same_one_runs_at_both(
+    hq: Path, lab: Path, bundle: Bundle
+) -> None:
     merged(hq, lab)
     merged(lab, hq)
     again(hq, relearned(bundle, "colors", 0.5))
     again(lab, relearned(bundle, "colors", 0.25))
     here, there = merged(hq, lab), merged(lab, hq)
     assert here.conflicts == there.conflicts
-    assert "task 'colors': updated at once at hq and lab; lab's runs, nothing is lost" in here.conflicts[0]
+    assert (
+        "task 'colors': updated at once at hq and lab; lab's runs, nothing is lost"
+        in here.conflicts[0]
+    )
     assert seen(hq).tasks == seen(lab).tasks
     kept = {ref.sha256 for head in seen(hq).standing["colors"] for ref in head.files().values()}
     for site in (hq, lab):
@@ -155,7 +171,9 @@ def test_updates_at_once_are_kept_and_reported_and_the_same_one_runs_at_both(hq:
     assert merged(lab, hq).conflicts == ()
 
 
-def test_a_removal_loses_against_an_update_that_it_did_not_know(hq: Path, lab: Path, bundle: Bundle) -> None:
+def test_a_removal_loses_against_an_update_that_it_did_not_know(
+    hq: Path, lab: Path, bundle: Bundle
+) -> None:
     merged(hq, lab)
     merged(lab, hq)
     withdraw(hq / "repo", Keys(hq / "keys"), "colors", erase=True, now=NOW)
@@ -179,7 +197,9 @@ def test_erased_files_are_deleted_where_the_tombstone_is_merged(hq: Path, lab: P
     assert set(seen(lab).tasks) == {"animals"}
 
 
-def test_one_label_in_two_tasks_is_reported_and_the_later_task_waits(hq: Path, tmp_path: Path, bundle: Bundle) -> None:
+def test_one_label_in_two_tasks_is_reported_and_the_later_task_waits(
+    hq: Path, tmp_path: Path, bundle: Bundle
+) -> None:
     other = tmp_path / "other"
     labels = next(task.classes for task in bundle.manifest.tasks if task.name == "colors")
     new_site(other, "other", only(cloned(bundle, "colors", "paint", ("cat", *labels[1:])), "paint"))
@@ -190,20 +210,33 @@ def test_one_label_in_two_tasks_is_reported_and_the_later_task_waits(hq: Path, t
     assert len(seen(hq).tasks) == 1
     waiting = next(name for name in ("animals", "paint") if name not in seen(hq).tasks)
     repository = Repository(hq / "repo")
-    assert all(repository.holds(ref.sha256) for ref in seen(hq).standing[waiting][-1].files().values())
+    assert all(
+        repository.holds(ref.sha256) for ref in seen(hq).standing[waiting][-1].files().values()
+    )
 
 
-def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(hq: Path, lab: Path, bundle: Bundle) -> None:
+def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
+    hq: Path, lab: Path, bundle: Bundle
+) -> None:
     colors = only(bundle, "colors")
     before = tree(hq)
     repository = Repository(lab / "repo")
     index = repository.index("stable")
     assert index is not None
     log = repository.entries(index)
-    body = replace(colors.manifest.backbone, name="tinier", max_tokens=colors.manifest.backbone.max_tokens - 1)
+    body = replace(
+        colors.manifest.backbone, name="tinier", max_tokens=colors.manifest.backbone.max_tokens - 1
+    )
     new = [
         Entry("backbone", body.name, "lab", 9, (log[0].digest,), body),
-        Entry("task", "colors", "lab", 9, (log[1].digest,), Taught(colors.manifest.tasks[0], body.digest)),
+        Entry(
+            "task",
+            "colors",
+            "lab",
+            9,
+            (log[1].digest,),
+            Taught(colors.manifest.tasks[0], body.digest),
+        ),
     ]
     after, blocks = appended(index, "stable", log, new, looks=(0.0, 0.0), now=NOW)
     with repository.writing():
@@ -237,7 +270,9 @@ def test_texts_that_the_other_sites_task_takes_are_restated_reported_and_probed(
     assert seen(other) == seen(lab)
 
 
-def test_publishing_goes_on_after_a_merge_that_moved_golden_vectors(lab: Path, tmp_path: Path, bundle: Bundle) -> None:
+def test_publishing_goes_on_after_a_merge_that_moved_golden_vectors(
+    lab: Path, tmp_path: Path, bundle: Bundle
+) -> None:
     other = tmp_path / "other"
     new_site(other, "other", only(cloned(bundle, "colors", "azure"), "azure"))
     merged(lab, other)
@@ -271,12 +306,17 @@ def test_what_is_being_rolled_out_there_waits(hq: Path, lab: Path, bundle: Bundl
     again(lab, cloned(only(bundle, "colors"), "colors", "paint"), share=0.0)
     done = merged(hq, lab)
     assert "task paint" not in done.adopted
-    assert "entries are being rolled out there; they wait: merge again when that is done" in done.conflicts[-1]
+    assert (
+        "entries are being rolled out there; they wait: merge again when that is done"
+        in done.conflicts[-1]
+    )
     roll_out(lab / "repo", Keys(lab / "keys"), 1, now=NOW)
     assert "task paint" in merged(hq, lab).adopted
 
 
-def test_a_merge_joins_a_rollout_that_is_on_here(hq: Path, lab: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_merge_joins_a_rollout_that_is_on_here(
+    hq: Path, lab: Path, bundle: Bundle, tmp_path: Path
+) -> None:
     again(hq, cloned(only(bundle, "animals"), "animals", "beasts"), share=0.0)
     merged(hq, lab)
     store = new_store(hq, tmp_path / "store")
@@ -285,7 +325,9 @@ def test_a_merge_joins_a_rollout_that_is_on_here(hq: Path, lab: Path, bundle: Bu
     assert synced(hq, store).added == ("beasts", "colors")
 
 
-def test_another_sites_repository_must_be_signed_by_the_root_that_is_given(hq: Path, lab: Path) -> None:
+def test_another_sites_repository_must_be_signed_by_the_root_that_is_given(
+    hq: Path, lab: Path
+) -> None:
     before = tree(hq)
     wrong = Repository(hq / "repo").root()
     with pytest.raises(TamperedError, match="expected what its keys sign"):
@@ -297,7 +339,9 @@ def test_another_sites_repository_must_be_signed_by_the_root_that_is_given(hq: P
     assert tree(hq) == before
 
 
-def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(hq: Path, lab: Path, tmp_path: Path) -> None:
+def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(
+    hq: Path, lab: Path, tmp_path: Path
+) -> None:
     repository = Repository(hq / "repo")
     index, log = repository.index("stable"), entries(hq)
     assert index is not None
@@ -310,17 +354,22 @@ def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(hq: Pa
     sync(new_store(hq, tmp_path / "store"), Folder(hq / "repo"), now=lambda: NOW, probing=no_probe)
 
 
-def test_a_clock_ahead_of_any_history_is_refused_before_it_wins_every_meeting(hq: Path, lab: Path) -> None:
+def test_a_clock_ahead_of_any_history_is_refused_before_it_wins_every_meeting(
+    hq: Path, lab: Path
+) -> None:
     repository, keys = Repository(lab / "repo"), Keys(lab / "keys")
     index = repository.index("stable")
     assert index is not None
     log = repository.entries(index)
     forged = replace(log[-1], clock=2**53, replaces=(log[-1].digest,))
-    after, blocks = appended(index, "stable", log, [forged], looks=(index.second_look, index.third_look), now=NOW)
+    after, blocks = appended(
+        index, "stable", log, [forged], looks=(index.second_look, index.third_look), now=NOW
+    )
     repository.commit(keys, after, blocks, NOW)
     before = entries(hq)
     with pytest.raises(
-        TamperedError, match=r"expected clocks of at most \d+, as many as there are entries, found 9007199254740992"
+        TamperedError,
+        match=r"expected clocks of at most \d+, as many as there are entries, found 9007199254740992",
     ):
         merged(hq, lab)
     assert entries(hq) == before

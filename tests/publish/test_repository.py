@@ -47,9 +47,13 @@ class Cut(Exception):  # noqa: N818 - no error: an end
 
 
 class Dying:
-    """Every write from number `at` on, from 1, is not done; the first of them ends the process or is refused by the disk."""
+    """Every write from number `at` on, from 1, is not done; the first of them ends the process or
+    is refused by the disk.
+    """
 
-    def __init__(self, patch: pytest.MonkeyPatch, at: int = 0, error: type[Exception] = Cut) -> None:
+    def __init__(
+        self, patch: pytest.MonkeyPatch, at: int = 0, error: type[Exception] = Cut
+    ) -> None:
         self.writes: list[str] = []
         self._at, self._error = at, error
         for module in (cfedge.publish.repository, cfedge.publish.signing, cfedge.publish.keys):
@@ -63,7 +67,13 @@ class Dying:
 
 
 def synced(site: Site, store: Store, days: float = 0) -> Synced:
-    return sync(store, Folder(site.repo), now=lambda: NOW + timedelta(days=days), probing=no_probe, wait=lambda seconds: None)
+    return sync(
+        store,
+        Folder(site.repo),
+        now=lambda: NOW + timedelta(days=days),
+        probing=no_probe,
+        wait=lambda seconds: None,
+    )
 
 
 def tasks_of(store: Store) -> set[str]:
@@ -89,14 +99,20 @@ def test_a_repository_is_not_made_where_something_else_is(tmp_path: Path) -> Non
     keys = Keys.create(tmp_path / "keys")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("x")
-    with pytest.raises(StorageError, match=r"home: expected an empty folder for the repository, found 'letter.txt'"):
+    with pytest.raises(
+        StorageError, match=r"home: expected an empty folder for the repository, found 'letter.txt'"
+    ):
         Repository.create(tmp_path / "home", keys, NOW)
     assert (tmp_path / "home" / "letter.txt").read_text() == "x"
-    with pytest.raises(DamagedError, match="expected a repository, found none; make one by publishing"):
+    with pytest.raises(
+        DamagedError, match="expected a repository, found none; make one by publishing"
+    ):
         Repository(tmp_path / "home")
 
 
-def test_making_a_repository_can_be_cut_short_anywhere_and_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_making_a_repository_can_be_cut_short_anywhere_and_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keys = Keys.create(tmp_path / "keys", root_keys=1, root_threshold=1)
     with monkeypatch.context() as patch:
         counted = Dying(patch)
@@ -144,22 +160,33 @@ def test_a_commit_that_is_cut_between_any_two_writes_can_be_synced_from_and_done
         assert tasks_of(store) == before | {f"task {at}"}
 
 
-def test_keys_of_another_repository_sign_nothing_and_write_nothing(site: Site, tmp_path: Path) -> None:
+def test_keys_of_another_repository_sign_nothing_and_write_nothing(
+    site: Site, tmp_path: Path
+) -> None:
     before = _tree(site.repo)
     site.keys = Keys.create(tmp_path / "other", site="other")
     with pytest.raises(
-        SyncError, match=r"expected the keys that the root names for targets, found 1 of other repositories.*--keys"
+        SyncError,
+        match=r"expected the keys that the root names for targets, found 1 of other repositories.*--keys",
     ):
         site.teach("blue")
-    with pytest.raises(SyncError, match=r"expected the keys that the root names for snapshot"), site.repository.writing():
+    with (
+        pytest.raises(SyncError, match=r"expected the keys that the root names for snapshot"),
+        site.repository.writing(),
+    ):
         site.repository.renew(site.keys, NOW)
-    with pytest.raises(SyncError, match=r"expected 1 of this repository's root keys"), site.repository.writing():
+    with (
+        pytest.raises(SyncError, match=r"expected 1 of this repository's root keys"),
+        site.repository.writing(),
+    ):
         site.repository.rotate(site.keys, "targets", NOW)
     assert _tree(site.repo) == before
 
 
 @pytest.mark.parametrize("role", ONLINE)
-def test_a_lost_key_is_named_and_replaced_by_rotating_any_role(site: Site, tmp_path: Path, role: str) -> None:
+def test_a_lost_key_is_named_and_replaced_by_rotating_any_role(
+    site: Site, tmp_path: Path, role: str
+) -> None:
     store = site.store(tmp_path / "store")
     (site.folder / "keys" / f"{role}-1.pem").unlink()
     with pytest.raises(SyncError, match=rf"for {role}, found no {role}-\*\.pem in .*keys rotate"):
@@ -170,7 +197,9 @@ def test_a_lost_key_is_named_and_replaced_by_rotating_any_role(site: Site, tmp_p
     assert tasks_of(store) == {"blue", "red"}
 
 
-def test_all_online_keys_can_be_lost_where_the_root_keys_are_not(site: Site, tmp_path: Path) -> None:
+def test_all_online_keys_can_be_lost_where_the_root_keys_are_not(
+    site: Site, tmp_path: Path
+) -> None:
     store = site.store(tmp_path / "store")
     synced(site, store)
     for role in ONLINE:
@@ -181,7 +210,9 @@ def test_all_online_keys_can_be_lost_where_the_root_keys_are_not(site: Site, tmp
     assert tasks_of(store) == {"blue", "red"}
 
 
-def test_publishing_needs_no_root_keys_and_rotating_says_that_they_are_missing(tmp_path: Path) -> None:
+def test_publishing_needs_no_root_keys_and_rotating_says_that_they_are_missing(
+    tmp_path: Path,
+) -> None:
     keys = Keys.create(tmp_path / "keys", root_keys=2, root_threshold=2)
     repository = Repository.create(tmp_path / "repo", keys, NOW)
     away = tmp_path / "safe"
@@ -192,7 +223,8 @@ def test_publishing_needs_no_root_keys_and_rotating_says_that_they_are_missing(t
     before = _tree(tmp_path / "keys"), _tree(tmp_path / "repo")
     with (
         pytest.raises(
-            SyncError, match=r"keys: expected 2 of this repository's root keys \(root-\*\.pem\).*, found 1; put them back"
+            SyncError,
+            match=r"keys: expected 2 of this repository's root keys \(root-\*\.pem\).*, found 1; put them back",
         ),
         repository.writing(),
     ):
@@ -204,7 +236,9 @@ def test_publishing_needs_no_root_keys_and_rotating_says_that_they_are_missing(t
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_devices_follow_rotated_keys_and_old_keys_sign_nothing_any_more(site: Site, tmp_path: Path, role: str) -> None:
+def test_devices_follow_rotated_keys_and_old_keys_sign_nothing_any_more(
+    site: Site, tmp_path: Path, role: str
+) -> None:
     store = site.store(tmp_path / "store")
     synced(site, store)
     shutil.copytree(site.folder / "keys", tmp_path / "stolen")
@@ -264,7 +298,11 @@ def test_a_threshold_of_root_keys_is_kept_through_a_rotation(tmp_path: Path) -> 
     with repository.writing():
         version = repository.rotate(keys, "root", NOW)
     root = Metadata.from_bytes(repository.root()).signed
-    assert (root.version, root.roles["root"].threshold, len(root.roles["root"].keyids)) == (version, 2, 3)
+    assert (root.version, root.roles["root"].threshold, len(root.roles["root"].keyids)) == (
+        version,
+        2,
+        3,
+    )
 
 
 def test_renewing_signs_snapshot_and_timestamp_and_what_is_half_over(site: Site) -> None:
@@ -276,7 +314,10 @@ def test_renewing_signs_snapshot_and_timestamp_and_what_is_half_over(site: Site)
     first = {role: int(str(signed(site, role)["version"])) for role in ROLES}
     more = {role: version + (role in ("snapshot", "timestamp")) for role, version in first.items()}
     assert renewed(6) == more
-    last = {role: version + (1 if role in ("snapshot", "timestamp") else 0) for role, version in more.items()}
+    last = {
+        role: version + (1 if role in ("snapshot", "timestamp") else 0)
+        for role, version in more.items()
+    }
     assert renewed(200) == {**last, "targets": first["targets"] + 1, "root": first["root"] + 1}
     assert site.repository.root_expires() > NOW + timedelta(days=500)
 
@@ -315,13 +356,18 @@ def test_leftovers_of_a_writer_that_was_killed_are_cleared(site: Site) -> None:
 
 
 @pytest.mark.parametrize("role", ONLINE)
-def test_metadata_that_somebody_else_wrote_into_the_folder_are_never_signed(site: Site, role: str) -> None:
+def test_metadata_that_somebody_else_wrote_into_the_folder_are_never_signed(
+    site: Site, role: str
+) -> None:
     path = sorted((site.repo / "metadata").glob(f"*{role}.json"))[-1]
     changed = json.loads(path.read_bytes())
     changed["signed"]["expires"] = "2099-01-01T00:00:00Z"
     path.write_text(json.dumps(changed))
     for change in _changes(site):
-        with pytest.raises(TamperedError, match="metadata: expected what its keys sign, found"), site.repository.writing():
+        with (
+            pytest.raises(TamperedError, match="metadata: expected what its keys sign, found"),
+            site.repository.writing(),
+        ):
             change()
 
 
@@ -330,11 +376,18 @@ def test_missing_metadata_are_reported_and_never_made_anew(site: Site, role: str
     for path in (site.repo / "metadata").glob(f"*{role}.json"):
         path.unlink()
     for change in _changes(site):
-        with pytest.raises(DamagedError, match=rf"{role}\.json: expected a file, found none; restore"), site.repository.writing():
+        with (
+            pytest.raises(
+                DamagedError, match=rf"{role}\.json: expected a file, found none; restore"
+            ),
+            site.repository.writing(),
+        ):
             change()
 
 
-def test_a_changed_index_block_or_file_is_refused_and_a_changed_object_is_written_again(site: Site) -> None:
+def test_a_changed_index_block_or_file_is_refused_and_a_changed_object_is_written_again(
+    site: Site,
+) -> None:
     index = site.repository.index("stable")
     assert index is not None
     entry = site.entries()[-1]
@@ -355,14 +408,19 @@ def test_a_changed_index_block_or_file_is_refused_and_a_changed_object_is_writte
     assert site.repository.holds(file.name)
 
 
-def test_a_folder_that_cannot_be_written_is_reported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import filelock
 
     def refuse(self: object, *arguments: object, **more: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
-    with pytest.raises(StorageError, match="expected to write here, found Read-only file system"), site.repository.writing():
+    with (
+        pytest.raises(StorageError, match="expected to write here, found Read-only file system"),
+        site.repository.writing(),
+    ):
         pass
 
 
@@ -398,7 +456,11 @@ def _at(folder: Path, like: Site) -> Site:
     """The site in a copy of its folder."""
     made = object.__new__(Site)
     made.__dict__.update(like.__dict__)
-    made.folder, made.keys, made.repository = folder, Keys(folder / "keys"), Repository(folder / "repo")
+    made.folder, made.keys, made.repository = (
+        folder,
+        Keys(folder / "keys"),
+        Repository(folder / "repo"),
+    )
     return made
 
 
@@ -422,4 +484,8 @@ def _digest(data: bytes) -> str:
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -14,7 +14,9 @@ from cfedge.publish.settle import settle
 
 
 def _with(bundle: Bundle, task: str, golden: FileRef, data: bytes) -> Bundle:
-    tasks = tuple(replace(one, golden=golden) if one.name == task else one for one in bundle.manifest.tasks)
+    tasks = tuple(
+        replace(one, golden=golden) if one.name == task else one for one in bundle.manifest.tasks
+    )
     return Bundle(replace(bundle.manifest, tasks=tasks), {**bundle.objects, golden.sha256: data})
 
 
@@ -36,7 +38,9 @@ def test_vectors_that_hold_are_kept(tiny_bundle: Path) -> None:
     assert found.texts["colors"] == len(load_note(bundle[_golden(bundle, "colors")])["texts"])  # type: ignore[arg-type]
 
 
-def test_spare_vectors_are_taken_where_those_that_devices_have_do_not_hold(tiny_bundle: Path) -> None:
+def test_spare_vectors_are_taken_where_those_that_devices_have_do_not_hold(
+    tiny_bundle: Path,
+) -> None:
     bundle = read(tiny_bundle)
     texts = load_note(bundle[_golden(bundle, "colors")])["texts"]
     assert isinstance(texts, list)
@@ -48,7 +52,9 @@ def test_spare_vectors_are_taken_where_those_that_devices_have_do_not_hold(tiny_
 
 def test_vectors_that_another_task_takes_are_restated_and_counted(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
-    more = cloned(bundle, "colors", "azure")  # before colors in the order of names, so that it takes all of its texts
+    more = cloned(
+        bundle, "colors", "azure"
+    )  # before colors in the order of names, so that it takes all of its texts
     alone = _with(more, "colors", _golden(bundle, "colors"), bundle[_golden(bundle, "colors")])
     engine = Engine(more)
     found = settle(engine, alone)
@@ -80,5 +86,9 @@ def test_texts_that_went_to_a_task_that_is_no_more_may_go_to_any(tiny_bundle: Pa
     note = load_note(bundle[_golden(bundle, "colors")])
     texts = note["texts"]
     assert isinstance(texts, list)
-    gone = _with(only(bundle, "colors"), "colors", *_restated(bundle, "colors", tasks=["withdrawn"] * len(texts)))
+    gone = _with(
+        only(bundle, "colors"),
+        "colors",
+        *_restated(bundle, "colors", tasks=["withdrawn"] * len(texts)),
+    )
     assert settle(Engine(gone), gone).made == {}

@@ -1,4 +1,6 @@
-"""Adapters that come and go: what is kept, what is read again, and what becomes of a file that changed meanwhile."""
+"""Adapters that come and go: what is kept, what is read again, and what becomes of a file that
+changed meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,11 @@ def answers(engine: Engine, task: str | None = None) -> list[Prediction]:
 
 
 def adapter_file(path: Path, name: str) -> Path:
-    return path / "objects" / next(task.adapter.sha256 for task in read(path).manifest.tasks if task.name == name)
+    return (
+        path
+        / "objects"
+        / next(task.adapter.sha256 for task in read(path).manifest.tasks if task.name == name)
+    )
 
 
 def test_an_adapter_is_read_when_it_is_first_needed_and_kept(three: Path) -> None:
@@ -56,7 +62,13 @@ def test_an_adapter_is_read_when_it_is_first_needed_and_kept(three: Path) -> Non
     engine.predict(TEXTS, task="colors")
     engine.predict(TEXTS, task="colors")
     found = engine.adapters.stats
-    assert (found.misses, found.hits, found.evictions, found.kept, found.limit_bytes) == (1, 1, 0, 1, None)
+    assert (found.misses, found.hits, found.evictions, found.kept, found.limit_bytes) == (
+        1,
+        1,
+        0,
+        1,
+        None,
+    )
     assert found.kept_bytes == room_for(three, 1)
 
 
@@ -99,12 +111,20 @@ def test_an_adapter_that_had_to_go_is_not_held_elsewhere(three: Path) -> None:
 def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) -> None:
     bundle = read(three, lean=True)
     Engine(bundle)
-    apart = {ref.sha256 for task in bundle.manifest.tasks for ref in (task.adapter, task.signature, task.golden)}
-    assert {name for name in bundle.objects if bundle.objects[name] is not bundle.objects[name]} == apart
+    apart = {
+        ref.sha256
+        for task in bundle.manifest.tasks
+        for ref in (task.adapter, task.signature, task.golden)
+    }
+    assert {
+        name for name in bundle.objects if bundle.objects[name] is not bundle.objects[name]
+    } == apart
     assert dict(bundle.objects) == dict(read(three).objects)
 
 
-def test_a_file_that_changed_under_an_open_engine_is_refused_when_it_is_read_again(three: Path) -> None:
+def test_a_file_that_changed_under_an_open_engine_is_refused_when_it_is_read_again(
+    three: Path,
+) -> None:
     engine = opened(three, room_for(three, 1))
     before = answers(engine, "animals")
     path = adapter_file(three, "colors")
@@ -113,10 +133,15 @@ def test_a_file_that_changed_under_an_open_engine_is_refused_when_it_is_read_aga
     with pytest.raises(DamagedError, match=r"adapter of task 'colors'.: expected SHA-256"):
         engine.predict(TEXTS, task="colors")
     path.write_bytes(whole[:-1])
-    with pytest.raises(DamagedError, match=rf"adapter of task 'colors'.: expected {len(whole)} bytes, found {len(whole) - 1}"):
+    with pytest.raises(
+        DamagedError,
+        match=rf"adapter of task 'colors'.: expected {len(whole)} bytes, found {len(whole) - 1}",
+    ):
         engine.predict(TEXTS, task="colors")
     path.unlink()
-    with pytest.raises(DamagedError, match=r"adapter of task 'colors'.: expected a file, found none"):
+    with pytest.raises(
+        DamagedError, match=r"adapter of task 'colors'.: expected a file, found none"
+    ):
         engine.predict(TEXTS, task="colors")
     assert answers(engine, "animals") == before
     path.write_bytes(whole)
@@ -134,7 +159,9 @@ def test_without_a_limit_nothing_is_read_from_the_disk_any_more(three: Path) -> 
 
 
 @pytest.mark.parametrize("limit", [None, 0])
-def test_a_file_that_is_damaged_before_is_refused_when_the_bundle_is_opened(three: Path, limit: int | None) -> None:
+def test_a_file_that_is_damaged_before_is_refused_when_the_bundle_is_opened(
+    three: Path, limit: int | None
+) -> None:
     opened(three)
     path = adapter_file(three, "colors")
     path.write_bytes(path.read_bytes()[::-1])
@@ -161,7 +188,9 @@ def install(store: Store, bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("limited", [False, True])
-def test_the_next_engine_takes_over_adapters_counts_and_limit(store: Store, tiny_bundle: Path, limited: bool) -> None:
+def test_the_next_engine_takes_over_adapters_counts_and_limit(
+    store: Store, tiny_bundle: Path, limited: bool
+) -> None:
     limit = room_for(tiny_bundle, 1) if limited else None
     Engine.open(store.folder)
     engine = Engine.open(store.folder, adapter_bytes=limit)
@@ -177,7 +206,9 @@ def test_the_next_engine_takes_over_adapters_counts_and_limit(store: Store, tiny
         assert answers(newer, name) == answers(right, name)
 
 
-def test_a_task_that_no_generation_has_any_more_leaves_the_memory(store: Store, tiny_bundle: Path) -> None:
+def test_a_task_that_no_generation_has_any_more_leaves_the_memory(
+    store: Store, tiny_bundle: Path
+) -> None:
     engine = Engine.open(store.folder)
     held = weakref.ref(engine.adapters(named(engine, "colors")))
     install(store, relearned(read(tiny_bundle), "colors"))
@@ -190,7 +221,10 @@ def test_a_file_that_syncs_swept_away_is_named(store: Store, tiny_bundle: Path) 
     Engine.open(store.folder)
     engine = Engine.open(store.folder, adapter_bytes=0)
     (store.objects / named(engine, "colors").adapter.sha256).unlink()
-    with pytest.raises(DamagedError, match=r"adapter of task 'colors'.: expected a file, found none; get the bundle again"):
+    with pytest.raises(
+        DamagedError,
+        match=r"adapter of task 'colors'.: expected a file, found none; get the bundle again",
+    ):
         engine.predict(TEXTS, task="colors")
 
 
@@ -209,5 +243,8 @@ def test_a_disk_that_refuses_is_named(three: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(StorageError, match=r"adapter of task 'paint'.: expected to read it, found Input/output error"):
+    with pytest.raises(
+        StorageError,
+        match=r"adapter of task 'paint'.: expected to read it, found Input/output error",
+    ):
         engine.predict(TEXTS, task="paint")

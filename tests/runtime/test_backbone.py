@@ -34,7 +34,9 @@ def halves(tiny_bundle: Path) -> tuple[Trunk, Tail, Backbone]:
 TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 20, seed=2)]
 
 
-def test_texts_of_one_length_share_a_run_and_nothing_is_padded(halves: tuple[Trunk, Tail, Backbone]) -> None:
+def test_texts_of_one_length_share_a_run_and_nothing_is_padded(
+    halves: tuple[Trunk, Tail, Backbone],
+) -> None:
     trunk, _, _ = halves
     lengths = [trunk([text]).tokens[0].ids.shape[1] for text in TEXTS]
     watched = trunk._session = Watched(trunk._session)  # type: ignore[assignment]
@@ -56,12 +58,21 @@ def slots_of(backbone: Backbone, rank: int, seed: int) -> Slots:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_rows_of_several_tasks_share_a_run_to_the_last_bit(halves: tuple[Trunk, Tail, Backbone], seed: int) -> None:
+def test_rows_of_several_tasks_share_a_run_to_the_last_bit(
+    halves: tuple[Trunk, Tail, Backbone], seed: int
+) -> None:
     trunk, tail, backbone = halves
     rng = np.random.default_rng(seed)
-    many = [slots_of(backbone, rank, number) for number, rank in enumerate((2, 1, 2, 2, 2, 3, 3))] + [no_adapter(backbone)]
+    many = [
+        slots_of(backbone, rank, number) for number, rank in enumerate((2, 1, 2, 2, 2, 3, 3))
+    ] + [no_adapter(backbone)]
     hidden = trunk(TEXTS).hidden
-    slots = [many[number] for number in rng.choice(len(many), len(hidden), p=[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05])]
+    slots = [
+        many[number]
+        for number in rng.choice(
+            len(many), len(hidden), p=[0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]
+        )
+    ]
     alone = [tail([states], [own])[0] for states, own in zip(hidden, slots, strict=True)]
     assert len({states.shape[1] for states in hidden}) > 2
     assert len({row.tobytes() for row in alone}) == len(alone)
@@ -72,13 +83,22 @@ def test_rows_of_several_tasks_share_a_run_to_the_last_bit(halves: tuple[Trunk, 
     gathered = [feeds for feeds in watched.feeds if len(feeds[name]) > 1]
     assert gathered
     assert all(len(feeds[name]) == len(feeds["hidden"]) for feeds in gathered)
-    assert any(len(feeds[name]) == 1 and len(feeds["hidden"]) >= 4 for feeds in watched.feeds)  # many of one task: not copied
-    assert len(watched.feeds) < len({(id(own), states.shape[1]) for own, states in zip(slots, hidden, strict=True)})
+    assert any(
+        len(feeds[name]) == 1 and len(feeds["hidden"]) >= 4 for feeds in watched.feeds
+    )  # many of one task: not copied
+    assert len(watched.feeds) < len(
+        {(id(own), states.shape[1]) for own, states in zip(slots, hidden, strict=True)}
+    )
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 8])
-def test_many_rows_of_one_task_share_a_run_to_the_last_bit(halves: tuple[Trunk, Tail, Backbone], rank: int) -> None:
+def test_many_rows_of_one_task_share_a_run_to_the_last_bit(
+    halves: tuple[Trunk, Tail, Backbone], rank: int
+) -> None:
     trunk, tail, backbone = halves
     hidden, own = trunk(TEXTS).hidden, slots_of(backbone, rank, 0)
     alone = [tail([states], [own])[0] for states in hidden]
-    assert all((one == other).all() for one, other in zip(tail(hidden, [own] * len(hidden)), alone, strict=True))
+    assert all(
+        (one == other).all()
+        for one, other in zip(tail(hidden, [own] * len(hidden)), alone, strict=True)
+    )

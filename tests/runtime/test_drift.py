@@ -1,4 +1,6 @@
-"""Drift: the stated probability of a false alarm, by simulation; that a change is seen, and how soon; files that are no counters."""
+"""Drift: the stated probability of a false alarm, by simulation; that a change is seen, and how
+soon; files that are no counters.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,11 @@ def manifest(held_out: int = 300) -> Manifest:
     tasks = []
     for name in ("lights", "heating"):
         made, _ = task(name)
-        tasks.append(replace(made, certificate=replace(made.certificate, held_out=held_out, errors=0, tasks=2)))
+        tasks.append(
+            replace(
+                made, certificate=replace(made.certificate, held_out=held_out, errors=0, tasks=2)
+            )
+        )
     return Manifest(backbone()[0], tuple(tasks))
 
 
@@ -38,7 +44,9 @@ def test_a_rate_at_the_bound_raises_an_alarm_in_at_most_the_stated_share_of_stre
     alarms = 0
     for _ in range(2000):
         counter = Counter(bound=0.1)
-        alarms += any(counter.see(hit, alpha) for hit in (rng.random(2 * BLOCK + 100) < 0.1).tolist())
+        alarms += any(
+            counter.see(hit, alpha) for hit in (rng.random(2 * BLOCK + 100) < 0.1).tolist()
+        )
     assert alarms / 2000 <= alpha
 
 
@@ -68,15 +76,21 @@ def test_thin_margins_of_tasks_that_were_not_measured_together_raise_no_alarm() 
 
 
 @pytest.mark.parametrize("examples", [4, 20, 40, 100])
-def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_supposes(examples: int) -> None:
-    """Of N margins, those below are as many as split conformal prediction allows: P(next one is below) <= the share."""
+def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_supposes(
+    examples: int,
+) -> None:
+    """Of N margins, those below are as many as split conformal prediction allows: P(next one is
+    below) <= the share.
+    """
     rng = np.random.default_rng(examples)
     below = []
     for _ in range(2000):
         margins = rng.random(examples)
         least = _quantile([Found(0, 1, 0.0, float(one), 0.0) for one in margins], SECOND_LOOK_SHARE)
         below.append(least)  # of uniform margins, the probability of one below
-        assert (margins < least).sum() == examples - min(math.ceil((examples + 1) * (1 - SECOND_LOOK_SHARE)), examples)
+        assert (margins < least).sum() == examples - min(
+            math.ceil((examples + 1) * (1 - SECOND_LOOK_SHARE)), examples
+        )
     assert np.mean(below) <= max(SECOND_LOOK_SHARE, 1 / (examples + 1)) + 0.01
 
 
@@ -106,11 +120,15 @@ def test_an_alarm_is_raised_once_and_names_task_counts_and_the_next_step() -> No
 
 def test_thin_margins_raise_an_alarm_of_their_own() -> None:
     monitor = Monitor(manifest())
-    assert [one.counter for one in monitor.see([Answer("lights", unknown=False, looks=2)] * 60)] == ["thin margins"]
+    assert [
+        one.counter for one in monitor.see([Answer("lights", unknown=False, looks=2)] * 60)
+    ] == ["thin margins"]
 
 
 def test_few_held_out_examples_make_a_wide_bound_and_no_false_certainty() -> None:
-    narrow, wide = (Monitor(manifest(held_out)).counters()["lights"].bound for held_out in (1000, 20))
+    narrow, wide = (
+        Monitor(manifest(held_out)).counters()["lights"].bound for held_out in (1000, 20)
+    )
     assert 0.05 < narrow < 0.1 < wide
 
 
@@ -126,7 +144,10 @@ def test_counts_go_on_from_their_file_and_begin_anew_with_another_bundle(tmp_pat
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"alpha":1}', b"\xff", b"[" * 100_000])
 def test_a_file_that_is_no_counters_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "drift.json").write_bytes(content)
-    with pytest.raises(DamagedError, match=r"drift\.json: expected counters that cfedge wrote, found .*delete the file"):
+    with pytest.raises(
+        DamagedError,
+        match=r"drift\.json: expected counters that cfedge wrote, found .*delete the file",
+    ):
         Monitor.load(tmp_path / "drift.json", manifest())
 
 
@@ -137,7 +158,9 @@ def test_an_impossible_error_probability_is_refused(alpha: float) -> None:
 
 
 def test_the_evidence_is_a_fair_bet_at_the_bound() -> None:
-    """Its mean over the binomial distribution at the bound is 1: exactly, for every number of inputs."""
+    """Its mean over the binomial distribution at the bound is 1: exactly, for every number of
+    inputs.
+    """
     for bound in (0.03, 0.2):
         for inputs in (1, 7, 40):
             mean = sum(

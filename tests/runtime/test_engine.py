@@ -41,8 +41,16 @@ def test_answers_carry_task_label_and_evidence(engine: Engine) -> None:
     json.dumps(one.as_dict(), allow_nan=False)
 
 
-def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_rate(engine: Engine) -> None:
-    one = next(one for one in engine.predict(["what is the time in tokyo", "zzz", "1 2 3", "who won the match"]) if one.unknown)
+def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_rate(
+    engine: Engine,
+) -> None:
+    one = next(
+        one
+        for one in engine.predict(
+            ["what is the time in tokyo", "zzz", "1 2 3", "who won the match"]
+        )
+        if one.unknown
+    )
     task = next(task for task in engine.manifest.tasks if task.name == one.task)
     assert one.reason == (
         f"novelty {one.novelty:.1f} is above {task.threshold:.1f}, which {task.false_reject_rate:.0%} of task {one.task!r}'s own examples "
@@ -53,11 +61,16 @@ def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_
 def test_most_unseen_texts_are_answered_right(engine: Engine) -> None:
     rows = [(task, *row) for task in ("colors", "animals") for row in make_texts(task, 10, seed=9)]
     answers = engine.predict([text for _, text, _ in rows])
-    right = [one.task == task and one.label == label for one, (task, _, label) in zip(answers, rows, strict=True)]
+    right = [
+        one.task == task and one.label == label
+        for one, (task, _, label) in zip(answers, rows, strict=True)
+    ]
     assert np.mean(right) > 0.5  # six classes by chance: 0.17
 
 
-def test_a_mixed_batch_answers_as_one_by_one_to_the_last_bit(engine: Engine, mixed: list[str]) -> None:
+def test_a_mixed_batch_answers_as_one_by_one_to_the_last_bit(
+    engine: Engine, mixed: list[str]
+) -> None:
     together = [one._replace(ms=0) for one in engine.predict(mixed)]
     alone = [engine.predict([text])[0]._replace(ms=0) for text in mixed]
     assert len({one.task for one in together}) == 2
@@ -66,10 +79,14 @@ def test_a_mixed_batch_answers_as_one_by_one_to_the_last_bit(engine: Engine, mix
 
 def test_order_within_a_batch_does_not_matter(engine: Engine, mixed: list[str]) -> None:
     forward, backward = engine.predict(mixed), engine.predict(mixed[::-1])[::-1]
-    assert [(one.label, one.probability) for one in forward] == [(one.label, one.probability) for one in backward]
+    assert [(one.label, one.probability) for one in forward] == [
+        (one.label, one.probability) for one in backward
+    ]
 
 
-def test_a_known_task_is_obeyed_and_its_scores_are_those_of_its_head(engine: Engine, mixed: list[str]) -> None:
+def test_a_known_task_is_obeyed_and_its_scores_are_those_of_its_head(
+    engine: Engine, mixed: list[str]
+) -> None:
     answers = engine.predict(mixed, task="colors")
     classes = next(task.classes for task in engine.manifest.tasks if task.name == "colors")
     assert {one.task for one in answers} == {"colors"}
@@ -77,7 +94,9 @@ def test_a_known_task_is_obeyed_and_its_scores_are_those_of_its_head(engine: Eng
     assert [one.label for one in answers] == [classes[row] for row in scores.argmax(axis=1)]
     soft = np.exp(scores - scores.max(axis=1, keepdims=True))
     np.testing.assert_allclose(
-        [one.probability for one in answers], (soft / soft.sum(axis=1, keepdims=True)).max(axis=1), rtol=1e-5
+        [one.probability for one in answers],
+        (soft / soft.sum(axis=1, keepdims=True)).max(axis=1),
+        rtol=1e-5,
     )
 
 
@@ -95,14 +114,18 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
         assert (one.runner_up, one.looks) == ("animals", 1)
         adapter = engine.adapters(engine._tasks["colors"].task)
         best = adapter.adapted(engine.embeddings([text], "colors")[0]).max()
-        assert one.novelty == pytest.approx(one.distance - HEAD_WEIGHT * len(engine.router.first._basis) * best, rel=1e-5)
+        assert one.novelty == pytest.approx(
+            one.distance - HEAD_WEIGHT * len(engine.router.first._basis) * best, rel=1e-5
+        )
         assert one.unknown == (one.novelty > thresholds["colors"])
         assert other.looks > 1 or (one.margin > 0) == (other.task == "colors")
 
 
 def test_a_given_task_must_be_one(engine: Engine) -> None:
     for name in ("", "lifts"):
-        with pytest.raises(TaskError, match=f"task: expected one of animals, colors, found '{name}'"):
+        with pytest.raises(
+            TaskError, match=f"task: expected one of animals, colors, found '{name}'"
+        ):
             engine.predict(["crimson please"], task=name)
 
 
@@ -149,24 +172,35 @@ def test_an_input_is_unknown_where_its_novelty_is_above_the_tasks_threshold(
 ) -> None:
     bundle = read(tiny_bundle)
     tasks = tuple(dataclasses.replace(task, threshold=threshold) for task in bundle.manifest.tasks)
-    one = Engine(Bundle(dataclasses.replace(bundle.manifest, tasks=tasks), bundle.objects)).predict(["crimson please"])[0]
+    one = Engine(Bundle(dataclasses.replace(bundle.manifest, tasks=tasks), bundle.objects)).predict(
+        ["crimson please"]
+    )[0]
     assert one.unknown is unknown
     assert (one.reason is not None) is unknown
-    assert (one.task, one.label) == (lambda other: (other.task, other.label))(Engine(bundle).predict(["crimson please"])[0])
+    assert (one.task, one.label) == (lambda other: (other.task, other.label))(
+        Engine(bundle).predict(["crimson please"])[0]
+    )
 
 
-def test_features_that_are_not_finite_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_that_are_not_finite_are_refused(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Poisoned:
         def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
             batch, tokens = feeds["input_ids"].shape
-            return [np.zeros((batch, tokens, 32), np.float32), np.full((batch, 96), np.nan, np.float32)]
+            return [
+                np.zeros((batch, tokens, 32), np.float32),
+                np.full((batch, 96), np.nan, np.float32),
+            ]
 
     monkeypatch.setattr(engine._trunk, "_session", Poisoned())
     with pytest.raises(InputError, match="features of input 0: expected finite numbers, found NaN"):
         engine.predict(["crimson"])
 
 
-def test_scores_that_are_not_finite_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_that_are_not_finite_are_refused(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Poisoned:
         def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
             return [np.full((len(feeds["hidden"]), 32), np.nan, np.float32)]
@@ -202,21 +236,41 @@ def _replaced(bundle: Bundle, part: str, data: bytes) -> Bundle:
     [
         ({"base": "0" * 64}, "cfedge.base = .* found 0000"),
         ({"task": "other"}, "cfedge.task = animals, found other"),
-        ({"arrays": {"head.bias": np.zeros(7, np.float32)}}, r"head.bias float32 \(3,\), found float32 \(7,\)"),
+        (
+            {"arrays": {"head.bias": np.zeros(7, np.float32)}},
+            r"head.bias float32 \(3,\), found float32 \(7,\)",
+        ),
         ({"arrays": {"a.l2.o": None}}, "'a.l2.o'"),
         ({"arrays": {"trunk.weight": None}}, "'trunk.weight'"),
-        ({"arrays": {"trunk.weight": np.ones((32, 3), np.float32)}}, r"trunk.weight float32 \(96, 3\), found float32 \(32, 3\)"),
-        ({"arrays": {"trunk.bias": np.full(3, np.inf, np.float32)}}, "finite numbers in trunk.bias"),
-        ({"arrays": {"exit.margin": np.full(1, np.nan, np.float32)}}, "finite numbers in exit.margin"),
+        (
+            {"arrays": {"trunk.weight": np.ones((32, 3), np.float32)}},
+            r"trunk.weight float32 \(96, 3\), found float32 \(32, 3\)",
+        ),
+        (
+            {"arrays": {"trunk.bias": np.full(3, np.inf, np.float32)}},
+            "finite numbers in trunk.bias",
+        ),
+        (
+            {"arrays": {"exit.margin": np.full(1, np.nan, np.float32)}},
+            "finite numbers in exit.margin",
+        ),
         ({"arrays": {"exit.best": np.full(1, -0.5, np.float32)}}, "exit.best >= 0, found -0.5"),
-        ({"arrays": {"exit.best": np.zeros(2, np.float32)}}, r"exit.best float32 \(1,\), found float32 \(2,\)"),
+        (
+            {"arrays": {"exit.best": np.zeros(2, np.float32)}},
+            r"exit.best float32 \(1,\), found float32 \(2,\)",
+        ),
         ({"arrays": {"exit.best": None}}, "'exit.best'"),
         ({"arrays": {"a.l9.o": np.ones((1, 32, 2), np.float32)}}, "'a.l9.o'"),
         ({"arrays": {"head.bias": np.full(3, np.nan, np.float32)}}, "finite numbers in head.bias"),
-        ({"arrays": {"b.l2.o": np.ones((1, 2, 31), np.float32)}}, r"b.l2.o float32 \(1, 2, 32\), found float32 \(1, 2, 31\)"),
+        (
+            {"arrays": {"b.l2.o": np.ones((1, 2, 31), np.float32)}},
+            r"b.l2.o float32 \(1, 2, 32\), found float32 \(1, 2, 31\)",
+        ),
     ],
 )
-def test_an_adapter_that_does_not_fit_is_refused_by_name(tiny_bundle: Path, changes: dict[str, object], found: str) -> None:
+def test_an_adapter_that_does_not_fit_is_refused_by_name(
+    tiny_bundle: Path, changes: dict[str, object], found: str
+) -> None:
     bundle = read(tiny_bundle)
     Engine(_with_adapter(bundle))
     with pytest.raises(IncompatibleError, match=rf"adapter of task 'animals': expected .*{found}"):
@@ -224,7 +278,9 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name(tiny_bundle: Path, chan
 
 
 def test_an_adapter_that_is_no_graph_is_refused(tiny_bundle: Path) -> None:
-    with pytest.raises(IncompatibleError, match="adapter of task 'animals': expected a graph that ONNX Runtime"):
+    with pytest.raises(
+        IncompatibleError, match="adapter of task 'animals': expected a graph that ONNX Runtime"
+    ):
         Engine(_replaced(read(tiny_bundle), "adapter", b"\x00" * 100))
 
 
@@ -238,10 +294,20 @@ def test_a_signature_of_another_width_is_refused(tiny_bundle: Path) -> None:
     from cfedge.bundle.files import dump_arrays
 
     other = Signature(
-        np.ones(2, np.int64), np.zeros((2, 16), np.float32), np.zeros((1, 16), np.float32), np.ones(16, np.float32), 1.0
+        np.ones(2, np.int64),
+        np.zeros((2, 16), np.float32),
+        np.zeros((1, 16), np.float32),
+        np.ones(16, np.float32),
+        1.0,
     )
     with pytest.raises(IncompatibleError, match="signature of task 'animals': expected"):
-        Engine(_replaced(read(tiny_bundle), "signature", dump_arrays(Looks(other, np.arange(2), 1.0, other).arrays())))
+        Engine(
+            _replaced(
+                read(tiny_bundle),
+                "signature",
+                dump_arrays(Looks(other, np.arange(2), 1.0, other).arrays()),
+            )
+        )
 
 
 def test_a_trunk_without_the_views_is_refused(tiny_bundle: Path) -> None:
@@ -249,21 +315,30 @@ def test_a_trunk_without_the_views_is_refused(tiny_bundle: Path) -> None:
     trunk = onnx.load_from_string(bundle[bundle.manifest.backbone.trunk])
     concat = next(node for node in trunk.graph.node if "features" in node.output)
     concat.input[:] = concat.input[:1]
-    next(one for one in trunk.graph.output if one.name == "features").type.tensor_type.shape.dim[1].dim_value = 32
+    next(one for one in trunk.graph.output if one.name == "features").type.tensor_type.shape.dim[
+        1
+    ].dim_value = 32
     ref = reference(trunk.SerializeToString())
     backbone = dataclasses.replace(bundle.manifest.backbone, trunk=ref)
-    with pytest.raises(IncompatibleError, match=r"trunk: expected output features float \[any, 96\], found"):
+    with pytest.raises(
+        IncompatibleError, match=r"trunk: expected output features float \[any, 96\], found"
+    ):
         Engine(
             Bundle(
-                dataclasses.replace(bundle.manifest, backbone=backbone), {**bundle.objects, ref.sha256: trunk.SerializeToString()}
+                dataclasses.replace(bundle.manifest, backbone=backbone),
+                {**bundle.objects, ref.sha256: trunk.SerializeToString()},
             )
         )
 
 
 def test_a_tail_without_the_slots_is_refused(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
-    backbone = dataclasses.replace(bundle.manifest.backbone, slots=bundle.manifest.backbone.slots[:-1])
-    with pytest.raises(IncompatibleError, match=r"tail: expected 7 inputs, found a difference at 'a\.l2\.fc2'"):
+    backbone = dataclasses.replace(
+        bundle.manifest.backbone, slots=bundle.manifest.backbone.slots[:-1]
+    )
+    with pytest.raises(
+        IncompatibleError, match=r"tail: expected 7 inputs, found a difference at 'a\.l2\.fc2'"
+    ):
         Engine(Bundle(dataclasses.replace(bundle.manifest, backbone=backbone), bundle.objects))
 
 
@@ -273,10 +348,14 @@ def test_a_bundle_without_tasks_is_refused(tiny_bundle: Path) -> None:
         Engine(Bundle(dataclasses.replace(bundle.manifest, tasks=()), bundle.objects))
 
 
-def test_warming_up_makes_what_the_first_inputs_would_wait_for_and_changes_no_answer(tiny_bundle: Path) -> None:
+def test_warming_up_makes_what_the_first_inputs_would_wait_for_and_changes_no_answer(
+    tiny_bundle: Path,
+) -> None:
     cold, warm = Engine.open(tiny_bundle), Engine.open(tiny_bundle)
     warm.warm_up()
     assert warm.router._made.keys() == {"fine", "tail"}
     assert not cold.router._made
     texts = ["crimson please", "puppy nest", "the of"]
-    assert [one._replace(ms=0) for one in warm.predict(texts)] == [one._replace(ms=0) for one in cold.predict(texts)]
+    assert [one._replace(ms=0) for one in warm.predict(texts)] == [
+        one._replace(ms=0) for one in cold.predict(texts)
+    ]

@@ -1,4 +1,6 @@
-"""Answers that end behind the trunk: which, that they are the whole head's, and that other tasks and the batch do not move them."""
+"""Answers that end behind the trunk: which, that they are the whole head's, and that other tasks
+and the batch do not move them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ TEXTS = [text for task in ("colors", "animals", "food") for text, _ in make_text
 
 
 def _ending(bundle: Bundle, margin: float, best: float = 4.0) -> Bundle:
-    exits = {"exit.margin": np.array([margin], np.float32), "exit.best": np.array([best], np.float32)}
+    exits = {
+        "exit.margin": np.array([margin], np.float32),
+        "exit.best": np.array([best], np.float32),
+    }
     return with_adapters(bundle, lambda arrays: {**arrays, **exits})
 
 
@@ -48,11 +53,15 @@ def bundle(tiny_bundle: Path) -> Bundle:
 def _counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
     tail = engine._tail
-    monkeypatch.setattr(engine, "_tail", lambda hidden, slots: rows.append(len(hidden)) or tail(hidden, slots))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(
+        engine, "_tail", lambda hidden, slots: rows.append(len(hidden)) or tail(hidden, slots)
+    )  # type: ignore[func-returns-value]
     return rows
 
 
-def test_inputs_that_the_trunk_is_sure_of_take_no_run_of_the_tail(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inputs_that_the_trunk_is_sure_of_take_no_run_of_the_tail(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     manifest = replace(bundle.manifest, third_look=0.0)
     engine = Engine(Bundle(manifest, bundle.objects))
     rows = _counted(engine, monkeypatch)
@@ -78,7 +87,9 @@ def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
         assert one.early_exit == early
         scores = own if sure else own + adapted
         assert one.label == task.classes[scores.argmax()]
-        assert one.probability == pytest.approx(float(1 / np.exp(scores - scores.max()).sum()), rel=1e-5)
+        assert one.probability == pytest.approx(
+            float(1 / np.exp(scores - scores.max()).sum()), rel=1e-5
+        )
         best = adapter.exit_best if early else float(adapted.max())
         assert one.novelty == pytest.approx(one.distance - weight * best, rel=1e-5)
         assert one.unknown == (one.novelty > task.threshold)
@@ -86,14 +97,26 @@ def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
     assert {(True, True), (False, False)} <= kinds
 
 
-def test_a_sure_but_distant_input_is_unknown_by_its_tail_and_keeps_the_trunks_label(bundle: Bundle) -> None:
-    far = replace(bundle.manifest, tasks=tuple(replace(task, threshold=-1e6) for task in bundle.manifest.tasks))
-    near, distant = Engine(bundle).predict(TEXTS), Engine(Bundle(far, bundle.objects)).predict(TEXTS)
+def test_a_sure_but_distant_input_is_unknown_by_its_tail_and_keeps_the_trunks_label(
+    bundle: Bundle,
+) -> None:
+    far = replace(
+        bundle.manifest,
+        tasks=tuple(replace(task, threshold=-1e6) for task in bundle.manifest.tasks),
+    )
+    near, distant = (
+        Engine(bundle).predict(TEXTS),
+        Engine(Bundle(far, bundle.objects)).predict(TEXTS),
+    )
     assert any(one.early_exit for one in near)
     for one, other in zip(near, distant, strict=True):
         assert other.unknown
         assert not other.early_exit
-        assert (one.task, one.label, one.probability) == (other.task, other.label, other.probability)
+        assert (one.task, one.label, one.probability) == (
+            other.task,
+            other.label,
+            other.probability,
+        )
 
 
 def test_the_batch_moves_no_bit(bundle: Bundle) -> None:
@@ -107,20 +130,34 @@ def test_the_batch_moves_no_bit(bundle: Bundle) -> None:
 def test_a_task_added_moves_no_label_and_no_probability_of_another(bundle: Bundle) -> None:
     whole, alone = Engine(bundle), Engine(only(bundle, "colors"))
     assert any(one.early_exit for one in alone.predict(TEXTS, task="colors"))
-    for one, other in zip(alone.predict(TEXTS, task="colors"), whole.predict(TEXTS, task="colors"), strict=True):
+    for one, other in zip(
+        alone.predict(TEXTS, task="colors"), whole.predict(TEXTS, task="colors"), strict=True
+    ):
         assert (one.label, one.probability) == (other.label, other.probability)
     assert np.array_equal(alone.class_scores(TEXTS, "colors"), whole.class_scores(TEXTS, "colors"))
 
 
-def test_an_adapted_score_that_is_infinite_is_refused_also_where_the_trunk_is_sure(bundle: Bundle) -> None:
+def test_an_adapted_score_that_is_infinite_is_refused_also_where_the_trunk_is_sure(
+    bundle: Bundle,
+) -> None:
     features = Engine(bundle).embeddings(TEXTS[:1], Engine(bundle).predict(TEXTS[:1])[0].task)[0]
 
     def overflowing(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         signs = np.repeat(np.sign(features)[:, None], len(arrays["head.bias"]), axis=1)
-        huge = {"head.weight": signs * np.float32(3e38), "head.bias": np.full_like(arrays["head.bias"], 3.4e38)}
-        return {**arrays, **huge, "exit.margin": np.array([-1], np.float32), "exit.best": np.zeros(1, np.float32)}
+        huge = {
+            "head.weight": signs * np.float32(3e38),
+            "head.bias": np.full_like(arrays["head.bias"], 3.4e38),
+        }
+        return {
+            **arrays,
+            **huge,
+            "exit.margin": np.array([-1], np.float32),
+            "exit.best": np.zeros(1, np.float32),
+        }
 
-    tasks = [replace(task, threshold=-1e9) for task in bundle.manifest.tasks]  # so that the tail is asked
+    tasks = [
+        replace(task, threshold=-1e9) for task in bundle.manifest.tasks
+    ]  # so that the tail is asked
     objects, made = dict(bundle.objects), []
     for task in tasks:
         data = adapter_onnx(
@@ -144,8 +181,16 @@ def test_the_tail_is_opened_when_an_answer_first_needs_it(
     Engine.open(tmp_path / "ending")  # proven on this machine from now on
     opened: list[str] = []
     real = backbone.open_session
-    monkeypatch.setattr(backbone, "open_session", lambda model, what, **more: opened.append(what) or real(model, what, **more))  # type: ignore[func-returns-value]
-    early = next(text for text, one in zip(TEXTS, Engine(bundle).predict(TEXTS), strict=True) if one.early_exit and one.looks < 3)
+    monkeypatch.setattr(
+        backbone,
+        "open_session",
+        lambda model, what, **more: opened.append(what) or real(model, what, **more),
+    )  # type: ignore[func-returns-value]
+    early = next(
+        text
+        for text, one in zip(TEXTS, Engine(bundle).predict(TEXTS), strict=True)
+        if one.early_exit and one.looks < 3
+    )
     opened.clear()
     engine = Engine.open(tmp_path / "ending")
     assert engine.predict([early])[0].early_exit
@@ -192,7 +237,11 @@ def test_margins_are_compared_alike_one_by_one_and_together() -> None:
     for margin in margins[:50]:  # on the very edge
         adapter = Adapter({}, empty, empty, empty, empty, float(margin), 0.0)
         together = adapter.is_sure(trunk)
-        assert together.tolist() == [bool(adapter.is_sure(row)) for row in trunk] == (margins >= margin).tolist()
+        assert (
+            together.tolist()
+            == [bool(adapter.is_sure(row)) for row in trunk]
+            == (margins >= margin).tolist()
+        )
         assert together.tolist() == [adapter.is_sure_of(row.tolist()) for row in trunk]
 
 

@@ -39,12 +39,16 @@ class Fleet:
 
     def bring(self, bundle: Bundle | None = None) -> Synced:
         if bundle is not None:
-            publish(written(bundle, self.path), self.site / "repo", Keys(self.site / "keys"), now=NOW)
+            publish(
+                written(bundle, self.path), self.site / "repo", Keys(self.site / "keys"), now=NOW
+            )
         return sync(self.store, Folder(self.site / "repo"), now=lambda: NOW, probing=probe_here)
 
 
 @pytest.fixture
-def fleet(tiny_site: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def fleet(
+    tiny_site: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Fleet:
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     made = Fleet(tiny_site, tiny_bundle, tmp_path / "store")
     made.bring()
@@ -87,7 +91,10 @@ def test_sessions_and_unchanged_tasks_are_shared_and_a_changed_one_is_read(fleet
     assert newer._trunk is engine._trunk
     assert newer._tail is engine._tail
     assert newer._tasks["animals"].signature is engine._tasks["animals"].signature
-    kept = {name: [one.adapters(one._tasks[name].task) for one in (engine, newer)] for name in engine.tasks}
+    kept = {
+        name: [one.adapters(one._tasks[name].task) for one in (engine, newer)]
+        for name in engine.tasks
+    }
     assert kept["animals"][0] is kept["animals"][1]
     assert kept["colors"][0] is not kept["colors"][1]
 
@@ -96,7 +103,12 @@ def test_files_that_are_shared_are_not_read_again(fleet: Fleet) -> None:
     engine = Engine.open(fleet.store.folder)
     fleet.bring(cloned(fleet.bundle, "colors", "paint"))
     backbone = engine.manifest.backbone
-    for ref in (backbone.trunk, backbone.tail, backbone.tokenizer, engine._tasks["animals"].task.adapter):
+    for ref in (
+        backbone.trunk,
+        backbone.tail,
+        backbone.tokenizer,
+        engine._tasks["animals"].task.adapter,
+    ):
         (fleet.store.objects / ref.sha256).write_bytes(b"broken since")
     assert engine.latest().tasks == ("animals", "colors", "paint")
     with pytest.raises(DamagedError):
@@ -105,7 +117,9 @@ def test_files_that_are_shared_are_not_read_again(fleet: Fleet) -> None:
 
 def test_a_file_that_a_new_task_shares_with_an_old_one_is_read_for_it(fleet: Fleet) -> None:
     engine = Engine.open(fleet.store.folder)
-    fleet.bring(cloned(fleet.bundle, "colors", "paint"))  # with the signature of colors, byte by byte
+    fleet.bring(
+        cloned(fleet.bundle, "colors", "paint")
+    )  # with the signature of colors, byte by byte
     newer = engine.latest()
     assert newer._tasks["paint"].task.signature == newer._tasks["colors"].task.signature
 
@@ -115,13 +129,21 @@ def test_answers_of_untouched_tasks_are_bit_identical_before_and_after(fleet: Fl
     fleet.bring(relearned(fleet.bundle, "colors"))
     newer = engine.latest()
     before, after = engine.predict(TEXTS, task="animals"), newer.predict(TEXTS, task="animals")
-    assert [(one.label, one.probability) for one in before] == [(one.label, one.probability) for one in after]
+    assert [(one.label, one.probability) for one in before] == [
+        (one.label, one.probability) for one in after
+    ]
     assert (engine.embeddings(TEXTS, "animals") == newer.embeddings(TEXTS, "animals")).all()
-    assert answers(newer) == answers(Engine.open(fleet.store.folder))  # and none depends on how it was opened
+    assert answers(newer) == answers(
+        Engine.open(fleet.store.folder)
+    )  # and none depends on how it was opened
 
 
 def test_nothing_is_dropped_or_answered_wrong_while_engines_are_swapped(fleet: Fleet) -> None:
-    states = [cloned(fleet.bundle, "colors", "paint"), relearned(fleet.bundle, "colors"), only(fleet.bundle, "animals", "colors")]
+    states = [
+        cloned(fleet.bundle, "colors", "paint"),
+        relearned(fleet.bundle, "colors"),
+        only(fleet.bundle, "animals", "colors"),
+    ]
     engine = Engine.open(fleet.store.folder)
     holder, right = [engine], {1: answers(engine)}
     seen: list[tuple[int | None, list[Prediction]]] = []
@@ -179,7 +201,9 @@ def _broken(store: Store, task: str) -> bytes:
     return data
 
 
-def test_a_generation_that_fails_to_open_three_times_falls_back_to_the_one_before(fleet: Fleet) -> None:
+def test_a_generation_that_fails_to_open_three_times_falls_back_to_the_one_before(
+    fleet: Fleet,
+) -> None:
     engine = Engine.open(fleet.store.folder)
     fleet.bring(cloned(fleet.bundle, "colors", "paint"))
     _broken(fleet.store, "paint")
@@ -197,14 +221,19 @@ def test_a_generation_that_fails_to_open_three_times_falls_back_to_the_one_befor
 @pytest.mark.skipif(os.name == "nt", reason="turns are taken by locks of POSIX")
 def test_workers_that_start_together_are_not_taken_for_crashes(fleet: Fleet) -> None:
     code = f"from cfedge import Engine; print(Engine.open({str(fleet.store.folder)!r}).generation)"
-    workers = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(5)]
+    workers = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for _ in range(5)
+    ]
     assert fleet.store.trials.pending(1)
     assert [worker.communicate()[0].strip() for worker in workers] == ["1"] * 5
     assert not fleet.store.trials.pending(1)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="turns are taken by locks of POSIX")
-def test_nobody_waits_for_ever_for_a_worker_that_hangs(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_ever_for_a_worker_that_hangs(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cfedge.store.trials.TURN_S", 0.05)
     with fleet.store.trials.turn(1):
         assert Engine.open(fleet.store.folder).generation == 1
@@ -234,12 +263,15 @@ def test_where_nothing_opens_the_error_says_so(fleet: Fleet) -> None:
     for _ in range(3):
         fleet.store.trials.start(1)
     with pytest.raises(
-        DamagedError, match="expected generation 1 to open, found that it failed 3 starts and that none is before it"
+        DamagedError,
+        match="expected generation 1 to open, found that it failed 3 starts and that none is before it",
     ):
         Engine.open(fleet.store.folder)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a disk that refuses, which root's does not")
+@pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() == 0, reason="needs a disk that refuses, which root's does not"
+)
 def test_a_read_only_store_opens(fleet: Fleet) -> None:
     for path in sorted(fleet.store.folder.rglob("*"), reverse=True):
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -254,7 +286,13 @@ def test_a_read_only_store_opens(fleet: Fleet) -> None:
 
 
 #: To the superuser only a mount is read-only.
-MOUNT = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"']
+MOUNT = [
+    "unshare",
+    "-m",
+    "sh",
+    "-c",
+    'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+]
 
 
 @pytest.mark.parametrize("noted", [True, False])
@@ -263,7 +301,9 @@ def test_a_store_and_a_cache_on_a_disk_mounted_read_only_answer(
 ) -> None:
     if (
         not shutil.which("unshare")
-        or subprocess.run([*MOUNT, str(tmp_path), "true"], capture_output=True, check=False).returncode
+        or subprocess.run(
+            [*MOUNT, str(tmp_path), "true"], capture_output=True, check=False
+        ).returncode
     ):
         pytest.skip("nothing can be mounted read-only here")
     if not noted:
@@ -280,7 +320,9 @@ def test_a_store_and_a_cache_on_a_disk_mounted_read_only_answer(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_store_on_a_disk_that_refuses_every_change_opens(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_on_a_disk_that_refuses_every_change_opens(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.open
 
     def refuse(*arguments: object, **more: object) -> None:
@@ -329,12 +371,19 @@ def test_a_new_generation_that_answers_otherwise_here_is_refused_and_the_engine_
     before = answers(engine)
     bundle = relearned(fleet.bundle, "colors")
     publish(written(bundle, fleet.path), fleet.site / "repo", Keys(fleet.site / "keys"), now=NOW)
-    sync(fleet.store, Folder(fleet.site / "repo"), now=lambda: NOW, probing=lambda store, generation, new: None)
+    sync(
+        fleet.store,
+        Folder(fleet.site / "repo"),
+        now=lambda: NOW,
+        probing=lambda store, generation, new: None,
+    )
     other = turned(fleet.store.bundle(2), "colors")
     for name, data in other.objects.items():
         (fleet.store.objects / name).write_bytes(data)
     (fleet.store.folder / "generations" / "2.json").write_bytes(serialize(other.manifest))
-    monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))  # a machine on which nothing has passed
+    monkeypatch.setenv(
+        "CFEDGE_CACHE", str(tmp_path / "cache")
+    )  # a machine on which nothing has passed
     with pytest.raises(IncompatibleError, match="this machine computes differently"):
         engine.latest()
     assert answers(engine) == before

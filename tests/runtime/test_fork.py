@@ -1,4 +1,6 @@
-"""Children that a process forks after it opened an engine, in interpreters of their own: a fork of pytest would be one too many."""
+"""Children that a process forks after it opened an engine, in interpreters of their own: a fork of
+pytest would be one too many.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
-#: Forks CHILDREN times while other threads answer; each child answers and ends as MODE says. Prints what each came to.
+#: Forks CHILDREN times while other threads answer; each child answers and ends as MODE says. Prints
+#: what each came to.
 _PROGRAM = """
 import json, os, sys, threading, time
 from cfedge import Engine
@@ -68,8 +71,16 @@ os._exit(0)
 """
 
 
-def _run(bundle: Path, mode: str, *, threads: int = 1, children: int = 1, limit: int | None = None) -> str:
-    options = [str(bundle), str(threads), str(children), mode, "null" if limit is None else str(limit)]
+def _run(
+    bundle: Path, mode: str, *, threads: int = 1, children: int = 1, limit: int | None = None
+) -> str:
+    options = [
+        str(bundle),
+        str(threads),
+        str(children),
+        mode,
+        "null" if limit is None else str(limit),
+    ]
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", _PROGRAM, *options],
         capture_output=True, text=True, check=False, timeout=120,
@@ -79,7 +90,9 @@ def _run(bundle: Path, mode: str, *, threads: int = 1, children: int = 1, limit:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_child_answers_as_its_parent_does_and_so_does_its_own_child(tiny_bundle: Path, threads: int) -> None:
+def test_a_child_answers_as_its_parent_does_and_so_does_its_own_child(
+    tiny_bundle: Path, threads: int
+) -> None:
     assert _run(tiny_bundle, "deep", threads=threads) == "ended [0] parent True"
 
 
@@ -87,7 +100,9 @@ def test_a_child_answers_with_adapters_that_are_read_again(tiny_bundle: Path) ->
     assert _run(tiny_bundle, "deep", limit=0) == "ended [0] parent True"
 
 
-def test_children_of_a_parent_whose_threads_are_answering_do_not_wait_for_them(tiny_bundle: Path) -> None:
+def test_children_of_a_parent_whose_threads_are_answering_do_not_wait_for_them(
+    tiny_bundle: Path,
+) -> None:
     assert _run(tiny_bundle, "used", children=30) == f"ended {[0] * 30} parent True"
 
 
@@ -96,6 +111,7 @@ def test_a_child_that_never_asks_ends(tiny_bundle: Path) -> None:
 
 
 def test_a_child_whose_engine_was_made_in_memory_is_told_so(tiny_bundle: Path) -> None:
-    assert "UsageError engine: expected the process that made it from a bundle in memory, found a child forked from that" in _run(
-        tiny_bundle, "memory"
+    assert (
+        "UsageError engine: expected the process that made it from a bundle in memory, found a child forked from that"
+        in _run(tiny_bundle, "memory")
     )

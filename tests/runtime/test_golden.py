@@ -21,7 +21,9 @@ def test_every_task_carries_its_vectors(tiny_bundle: Path) -> None:
     from cfedge.footprint import golden_texts
 
     bundle = read(tiny_bundle)
-    assert len(golden_texts(bundle)) == sum(min(16, task.certificate.held_out) for task in bundle.manifest.tasks)
+    assert len(golden_texts(bundle)) == sum(
+        min(16, task.certificate.held_out) for task in bundle.manifest.tasks
+    )
 
 
 def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
@@ -31,7 +33,8 @@ def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
     for name in slots:
         slots[name] = np.flip(slots[name]) * 5
     with pytest.raises(
-        IncompatibleError, match=r"golden vectors of task 'animals': expected .* this machine computes differently"
+        IncompatibleError,
+        match=r"golden vectors of task 'animals': expected .* this machine computes differently",
     ):
         check_golden(engine, bundle)
 
@@ -39,15 +42,36 @@ def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "note"),
     [
-        ({"other": np.zeros((1, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]}),
+        (
+            {"other": np.zeros((1, 32), np.float16)},
+            {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]},
+        ),
         ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"]}),
-        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": "x", "labels": ["cat"], "tasks": ["animals"]}),
-        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": [3], "labels": ["cat"], "tasks": ["animals"]}),
-        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["x", "y"], "labels": ["cat"], "tasks": ["animals"]}),
-        ({"embeddings": np.ones((2, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]}),
-        ({"embeddings": np.ones((1, 31), np.float16)}, {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]}),
+        (
+            {"embeddings": np.zeros((1, 32), np.float16)},
+            {"texts": "x", "labels": ["cat"], "tasks": ["animals"]},
+        ),
+        (
+            {"embeddings": np.zeros((1, 32), np.float16)},
+            {"texts": [3], "labels": ["cat"], "tasks": ["animals"]},
+        ),
+        (
+            {"embeddings": np.zeros((1, 32), np.float16)},
+            {"texts": ["x", "y"], "labels": ["cat"], "tasks": ["animals"]},
+        ),
+        (
+            {"embeddings": np.ones((2, 32), np.float16)},
+            {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]},
+        ),
+        (
+            {"embeddings": np.ones((1, 31), np.float16)},
+            {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]},
+        ),
         ({"embeddings": np.zeros((0, 32), np.float16)}, {"texts": [], "labels": [], "tasks": []}),
-        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["puppy"], "labels": ["dog"], "tasks": ["animals"]}),
+        (
+            {"embeddings": np.zeros((1, 32), np.float16)},
+            {"texts": ["puppy"], "labels": ["dog"], "tasks": ["animals"]},
+        ),
     ],
 )
 def test_golden_vectors_of_another_form_are_refused(

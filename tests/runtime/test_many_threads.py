@@ -1,4 +1,6 @@
-"""One engine, many threads, while adapters come and go and the store moves on: no answer is ever another call's."""
+"""One engine, many threads, while adapters come and go and the store moves on: no answer is ever
+another call's.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from cfedge.bundle.manifest import Manifest
 from cfedge.store import Store
 
 THREADS = 8
-TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 6, seed=21)] + [*WORDS["food"], "the of"]
+TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 6, seed=21)] + [
+    *WORDS["food"],
+    "the of",
+]
 
 
 def _install(store: Store, bundle: Bundle) -> Manifest:
@@ -29,7 +34,11 @@ def _install(store: Store, bundle: Bundle) -> Manifest:
 
 def _right(bundle: Bundle) -> dict[tuple[str, str | None], Prediction]:
     engine = Engine(bundle)
-    return {(text, task): engine.predict([text], task=task)[0]._replace(ms=0) for text in TEXTS for task in (None, *engine.tasks)}
+    return {
+        (text, task): engine.predict([text], task=task)[0]._replace(ms=0)
+        for text in TEXTS
+        for task in (None, *engine.tasks)
+    }
 
 
 @pytest.mark.parametrize("calls", [200, pytest.param(10_000, marks=pytest.mark.slow)])

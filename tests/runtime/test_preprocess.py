@@ -49,8 +49,13 @@ def bert(
     frame: str = "[CLS] $A [SEP]",
     added: tuple[str, ...] = (),
 ) -> Tokenizer:
-    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS, *words])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest))
+    vocabulary = {
+        word: index
+        for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS, *words])
+    }
+    tokenizer = Tokenizer(
+        models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=longest)
+    )
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizer or pre_tokenizers.BertPreTokenizer()
     special = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]", "a") if name in frame]
@@ -69,9 +74,11 @@ TOKENIZERS = {
     "only before": bert(frame="[CLS] $A"),
     "a word as a frame": bert(frame="a $A [SEP]"),
 }
-plain = st.lists(st.sampled_from([*WORDS, "lighting", "A", "Light", "light on", "[SEP]", "café", "2", " ", "\t", "\u3000"])).map(
-    " ".join
-)
+plain = st.lists(
+    st.sampled_from(
+        [*WORDS, "lighting", "A", "Light", "light on", "[SEP]", "café", "2", " ", "\t", "\u3000"]
+    )
+).map(" ".join)
 
 
 def reference(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -91,7 +98,13 @@ def test_ids_are_those_of_the_tokenizer(kind: str, text: str, passed: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "apart"), [("Turn the lights on!", True), ("lighting is on", True), ("a " * 12, False), ("light [SEP]", False)]
+    ("text", "apart"),
+    [
+        ("Turn the lights on!", True),
+        ("lighting is on", True),
+        ("a " * 12, False),
+        ("light [SEP]", False),
+    ],
 )
 def test_words_of_short_plain_texts_are_tokenized_once(text: str, apart: bool) -> None:
     preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
@@ -104,7 +117,10 @@ def test_words_of_short_plain_texts_are_tokenized_once(text: str, apart: bool) -
             preprocess(text)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TOKENIZERS if kind not in ("bert", "only before", "a word as a frame")])
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in TOKENIZERS if kind not in ("bert", "only before", "a word as a frame")],
+)
 def test_other_tokenizers_are_always_asked(kind: str) -> None:
     preprocess = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)
     preprocess("the light")
@@ -131,18 +147,25 @@ def test_nothing_to_read_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("passed", [False, True])
 def test_what_is_no_tokenizer_is_refused_when_it_is_opened(passed: bool) -> None:
-    with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found .*; export the bundle again$"):
+    with pytest.raises(
+        IncompatibleError,
+        match=r"^tokenizer: expected a tokenizer\.json, found .*; export the bundle again$",
+    ):
         TextPreprocessor(b"{}", MAX_TOKENS, passed=passed)
 
 
-def test_a_vocabulary_that_is_damaged_is_refused_when_it_is_opened_or_where_another_passed_by_name_when_it_is_needed() -> None:
+def test_a_vocabulary_that_is_damaged_is_refused_when_it_is_opened_or_where_another_passed_by_name_when_it_is_needed() -> (
+    None
+):
     damaged = TOKENIZERS["bert"].to_str().encode().replace(b'"light":', b'"light";')
     with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found"):
         TextPreprocessor(damaged, MAX_TOKENS)
     preprocess = TextPreprocessor(damaged, MAX_TOKENS, passed=True)
     assert (
         preprocess("turn on").ids.tolist()
-        == TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)("turn on").ids.tolist()
+        == TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)(
+            "turn on"
+        ).ids.tolist()
     )
     with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found"):
         preprocess("café")
@@ -160,7 +183,11 @@ print("tokenizers" in sys.modules)
 """
 
 
-def test_the_package_is_imported_for_the_first_text_that_is_not_plain_and_not_for_its_version() -> None:
+def test_the_package_is_imported_for_the_first_text_that_is_not_plain_and_not_for_its_version() -> (
+    None
+):
     content = TOKENIZERS["bert"].to_str().encode()
-    done = subprocess.run([sys.executable, "-c", _LAZY], input=content, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", _LAZY], input=content, capture_output=True, check=True
+    )
     assert done.stdout.decode().split() == [tokenizers_version(), "False", "True"]

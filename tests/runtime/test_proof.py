@@ -1,4 +1,6 @@
-"""A bundle is opened in a child under limits before it is opened here: what loops, grows or kills is a sentence."""
+"""A bundle is opened in a child under limits before it is opened here: what loops, grows or kills
+is a sentence.
+"""
 
 from __future__ import annotations
 
@@ -53,32 +55,46 @@ def test_a_bundle_is_proven_when_first_opened_and_again_where_the_machine_is_ano
     assert len(list((cache / "passed").iterdir())) == 3
 
 
-def test_opening_refuses_a_machine_that_answers_otherwise_every_time(tiny_bundle: Path, tmp_path: Path, cache: Path) -> None:
+def test_opening_refuses_a_machine_that_answers_otherwise_every_time(
+    tiny_bundle: Path, tmp_path: Path, cache: Path
+) -> None:
     folder = written(turned(read(tiny_bundle), "animals"), tmp_path / "turned")
     for _ in range(2):
-        with pytest.raises(IncompatibleError, match=r"^golden vectors of task 'animals': expected .* for vector 0"):
+        with pytest.raises(
+            IncompatibleError, match=r"^golden vectors of task 'animals': expected .* for vector 0"
+        ):
             Engine.open(folder)
     assert not cache.exists()
 
 
-def test_where_nothing_can_be_noted_a_bundle_opens_all_the_same(tiny_bundle: Path, cache: Path, proven: list[int]) -> None:
+def test_where_nothing_can_be_noted_a_bundle_opens_all_the_same(
+    tiny_bundle: Path, cache: Path, proven: list[int]
+) -> None:
     cache.write_text("a file where the folder should be", encoding="utf-8")
     for _ in range(2):
         assert Engine.open(tiny_bundle).tasks == ("animals", "colors")
     assert proven == [1, 1]
 
 
-def test_what_the_child_refuses_is_refused_here_by_its_own_error(tiny_bundle: Path, cache: Path) -> None:
+def test_what_the_child_refuses_is_refused_here_by_its_own_error(
+    tiny_bundle: Path, cache: Path
+) -> None:
     manifest = read(tiny_bundle).manifest
     (tiny_bundle / "objects" / manifest.backbone.tail.sha256).unlink()
-    with pytest.raises(DamagedError, match=r"\(tail\): expected a file, found none; get the bundle again$"):
+    with pytest.raises(
+        DamagedError, match=r"\(tail\): expected a file, found none; get the bundle again$"
+    ):
         prove(tiny_bundle, manifest)
 
 
-def test_a_child_that_finds_another_bundle_refuses_it(tiny_bundle: Path, tmp_path: Path, cache: Path) -> None:
+def test_a_child_that_finds_another_bundle_refuses_it(
+    tiny_bundle: Path, tmp_path: Path, cache: Path
+) -> None:
     manifest = read(tiny_bundle).manifest
     folder = written(turned(read(tiny_bundle), "animals"), tmp_path / "turned")
-    with pytest.raises(IncompatibleError, match=r"expected bundle .*, found .*, which took its place"):
+    with pytest.raises(
+        IncompatibleError, match=r"expected bundle .*, found .*, which took its place"
+    ):
         prove(folder, manifest)
 
 
@@ -99,11 +115,16 @@ def test_a_bundle_that_takes_the_place_of_the_proven_one_is_proven_too(
 
 
 def test_a_child_has_so_much_time_and_no_more(tiny_bundle: Path, cache: Path) -> None:
-    with pytest.raises(IncompatibleError, match=r"in a child process, found no answer in 0\.01 s; get the bundle again$"):
+    with pytest.raises(
+        IncompatibleError,
+        match=r"in a child process, found no answer in 0\.01 s; get the bundle again$",
+    ):
         prove(tiny_bundle, read(tiny_bundle).manifest, limits=Limits(start_s=0.01, task_s=0.0))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to a limit of memory")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems do not hold a process to a limit of memory"
+)
 def test_a_child_has_so_much_memory_and_no_more(tiny_bundle: Path, cache: Path) -> None:
     manifest = read(tiny_bundle).manifest
     with pytest.raises(BundleError) as caught:
@@ -130,9 +151,15 @@ def test_a_child_imports_what_its_parent_would_and_nothing_of_the_current_folder
     tiny_bundle: Path, tmp_path: Path, cache: Path
 ) -> None:
     for name in ("json.py", "numpy.py", "cfedge.py"):
-        (tmp_path / name).write_text("raise SystemExit('imported what lies about')", encoding="utf-8")
+        (tmp_path / name).write_text(
+            "raise SystemExit('imported what lies about')", encoding="utf-8"
+        )
     code = "import os, sys; from cfedge import Engine; os.chdir(sys.argv[2]); sys.path[:] = [one for one in sys.path if one]; Engine.open(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(tiny_bundle), str(tmp_path)], check=True, cwd=Path(proof.__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-c", code, str(tiny_bundle), str(tmp_path)],
+        check=True,
+        cwd=Path(proof.__file__).parents[2],
+    )
     assert len(list((cache / "passed").iterdir())) == 1
 
 

@@ -1,4 +1,6 @@
-"""The device half reaches for no network and writes nothing but its note in the cache: watched by the kernel, native code included."""
+"""The device half reaches for no network and writes nothing but its note in the cache: watched by
+the kernel, native code included.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,18 @@ SETUP = "import sys; sys.path.insert(0, sys.argv[1]); from quiet import forbid; 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, with nothing set that switches telemetry off, and all that packages take for a cache in it."""
+    """An empty home, with nothing set that switches telemetry off, and all that packages take for a
+    cache in it.
+    """
     folder = tmp_path / "home"
     (folder / "tmp").mkdir(parents=True)
-    for name in ("ORT_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+    for name in (
+        "ORT_DISABLE_TELEMETRY",
+        "HF_HUB_OFFLINE",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
@@ -29,11 +39,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def run(code: str, *arguments: object, changes: bool, sockets: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run `code` in a process that may not send; with `sockets` nor make a socket, and with `changes` nor change a file."""
+def run(
+    code: str, *arguments: object, changes: bool, sockets: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process that may not send; with `sockets` nor make a socket, and with
+    `changes` nor change a file.
+    """
     if not quiet.supported():
         pytest.skip("there is no seccomp here")
-    command = [sys.executable, "-c", SETUP.format(sockets=sockets, changes=changes) + code, str(TESTS), *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-c",
+        SETUP.format(sockets=sockets, changes=changes) + code,
+        str(TESTS),
+        *map(str, arguments),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "Error" in done.stderr and "prctl" in done.stderr:
         pytest.skip(f"no filter can be set here: {done.stderr.splitlines()[-1]}")
@@ -56,7 +76,10 @@ def run(code: str, *arguments: object, changes: bool, sockets: bool = True) -> s
 def test_the_kernel_kills_what_it_should(code: str, changes: bool, home: Path) -> None:
     assert run(code, home, changes=changes).returncode == -signal.SIGSYS
     assert (
-        run("import socket; socket.socket().connect(('127.0.0.1', 9))", changes=False, sockets=False).returncode == -signal.SIGSYS
+        run(
+            "import socket; socket.socket().connect(('127.0.0.1', 9))", changes=False, sockets=False
+        ).returncode
+        == -signal.SIGSYS
     )
     assert run("print(sys.version_info[0])", changes=changes).stdout == "3\n"
 
@@ -74,7 +97,9 @@ print(engine.predict(["crimson please", "puppy nest"] * 20)[0].task, engine.late
 """
 
 
-def test_opening_and_answering_reaches_for_no_network_and_changes_no_file(tiny_bundle: Path, home: Path) -> None:
+def test_opening_and_answering_reaches_for_no_network_and_changes_no_file(
+    tiny_bundle: Path, home: Path
+) -> None:
     from cfedge import Engine
 
     Engine.open(tiny_bundle)  # noted: the first time is below
@@ -94,7 +119,13 @@ def test_the_first_opening_writes_its_note_and_nothing_else(
     assert (done.returncode, done.stdout.split()[1:]) == (0, ["True"]), done.stderr
     assert tree(tiny_bundle) == before
     (note,) = (home / ".cache" / "cfedge" / "passed").iterdir()
-    assert set(tree(home)) == {"tmp", ".cache", ".cache/cfedge", ".cache/cfedge/passed", f".cache/cfedge/passed/{note.name}"}
+    assert set(tree(home)) == {
+        "tmp",
+        ".cache",
+        ".cache/cfedge",
+        ".cache/cfedge/passed",
+        f".cache/cfedge/passed/{note.name}",
+    }
 
 
 SYNC = """
@@ -108,20 +139,28 @@ print(*sync(Store(Path(sys.argv[2])), Folder(Path(sys.argv[3])), now=lambda: now
 """
 
 
-def test_a_sync_from_a_folder_sends_nothing_and_writes_to_the_store_alone(tiny_site: Path, home: Path, tmp_path: Path) -> None:
-    """Sockets are made: urllib3, when it is imported, binds one to ::1 to see whether there is IPv6."""
+def test_a_sync_from_a_folder_sends_nothing_and_writes_to_the_store_alone(
+    tiny_site: Path, home: Path, tmp_path: Path
+) -> None:
+    """Sockets are made: urllib3, when it is imported, binds one to ::1 to see whether there is
+    IPv6.
+    """
     from channels import NOW
     from tiny import new_store
 
     store = new_store(tiny_site, tmp_path / "store")
     before = tree(tiny_site)
-    done = run(SYNC, store.folder, tiny_site / "repo", NOW.isoformat(), changes=False, sockets=False)
+    done = run(
+        SYNC, store.folder, tiny_site / "repo", NOW.isoformat(), changes=False, sockets=False
+    )
     assert (done.returncode, done.stdout) == (0, "animals colors\n"), done.stderr
     assert tree(tiny_site) == before
     assert tree(home) == {"tmp": None}
 
 
-@pytest.mark.parametrize("entry", ["cfedge.runtime.session", "cfedge.runtime.engine", "cfedge.runtime.proof"])
+@pytest.mark.parametrize(
+    "entry", ["cfedge.runtime.session", "cfedge.runtime.engine", "cfedge.runtime.proof"]
+)
 def test_telemetry_is_off_before_onnx_runtime_is_imported(entry: str, home: Path) -> None:
     code = f"""
 import os, sys
@@ -132,5 +171,7 @@ class Watch:
 sys.meta_path.insert(0, Watch())
 import {entry}
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
+    )
     assert done.stdout == "1\n"

@@ -50,7 +50,9 @@ def test_the_filter_is_the_sum_over_all_paths_of_the_chain() -> None:
 
 def test_the_filter_survives_scores_of_any_size() -> None:
     with np.errstate(all="raise"):
-        sure = filtered(np.array([0.5, 0.5]), np.array([-1e30, 1e30], np.float32), switch=0.05, temperature=1.0)
+        sure = filtered(
+            np.array([0.5, 0.5]), np.array([-1e30, 1e30], np.float32), switch=0.05, temperature=1.0
+        )
         back = filtered(sure, np.array([5e4, 0.0], np.float32), switch=1e-300, temperature=1.0)
     assert sure.tolist() == [0.0, 1.0]
     assert back.tolist() == [1.0, 0.0]
@@ -63,17 +65,25 @@ def test_at_the_temperature_scores_are_wrong_as_often_as_the_lookup_was(engine: 
     )
     manifest = replace(engine.manifest, tasks=tasks, second_look=40.0)
     found = temperature(manifest)
-    margins = np.linspace(0, 40 / SECOND_LOOK_SHARE, 200_001)  # evenly spread, so that their share below 40 is the stated one
-    assert np.mean(1 / (1 + np.exp(np.minimum(margins / found, 700)))) == pytest.approx(41 / 2_002, rel=1e-3)
+    margins = np.linspace(
+        0, 40 / SECOND_LOOK_SHARE, 200_001
+    )  # evenly spread, so that their share below 40 is the stated one
+    assert np.mean(1 / (1 + np.exp(np.minimum(margins / found, 700)))) == pytest.approx(
+        41 / 2_002, rel=1e-3
+    )
     assert temperature(replace(manifest, second_look=0.0)) == 1.0
-    untested = tuple(replace(one, certificate=replace(one.certificate, held_out=0, errors=0)) for one in tasks)
+    untested = tuple(
+        replace(one, certificate=replace(one.certificate, held_out=0, errors=0)) for one in tasks
+    )
     assert temperature(replace(manifest, tasks=untested)) == 1.0
 
 
 def test_a_stream_that_keeps_nothing_answers_as_the_engine_does(engine: Engine) -> None:
     session = Session(engine, switch=1.0)
     texts = [*TEXTS, STRANGER]
-    assert [timeless(session.predict(text)) for text in texts] == [timeless(one) for one in engine.predict(texts)]
+    assert [timeless(session.predict(text)) for text in texts] == [
+        timeless(one) for one in engine.predict(texts)
+    ]
 
 
 def test_a_first_text_is_answered_as_the_engine_does(engine: Engine) -> None:
@@ -82,11 +92,17 @@ def test_a_first_text_is_answered_as_the_engine_does(engine: Engine) -> None:
 
 
 def test_a_text_between_two_tasks_goes_to_the_one_of_the_stream(engine: Engine) -> None:
-    between, text = min(zip(engine.predict(TEXTS), TEXTS, strict=True), key=lambda pair: pair[0].margin or 0.0)
+    between, text = min(
+        zip(engine.predict(TEXTS), TEXTS, strict=True), key=lambda pair: pair[0].margin or 0.0
+    )
     other = between.runner_up
     assert other is not None
     session = Session(engine, switch=1e-6)
-    sure = [one for one in TEXTS if (alone := engine.predict([one])[0]).task == other and not alone.unknown]
+    sure = [
+        one
+        for one in TEXTS
+        if (alone := engine.predict([one])[0]).task == other and not alone.unknown
+    ]
     for one in sure * 5:
         session.predict(one)
     assert session.posterior[other] > 0.999
@@ -139,7 +155,9 @@ def test_streams_of_one_engine_know_nothing_of_each_other(engine: Engine) -> Non
     assert mixed == alone
 
 
-def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(tiny_bundle: Path) -> None:
+def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
+    tiny_bundle: Path,
+) -> None:
     bundle = read(tiny_bundle)
     for number in range(CANDIDATES):
         bundle = cloned(bundle, "colors", f"paint{number:02}")
@@ -151,7 +169,11 @@ def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(ti
         found = engine.router.look_again(row, deep)
         assert scores.shape == (CANDIDATES + 2,)
         assert scores[found.task] == scores.max()
-        among = np.sort(np.argpartition(engine.router.first.of_tasks(row[: engine.router._width])[0], -CANDIDATES)[-CANDIDATES:])
+        among = np.sort(
+            np.argpartition(
+                engine.router.first.of_tasks(row[: engine.router._width])[0], -CANDIDATES
+            )[-CANDIDATES:]
+        )
         rest = np.setdiff1d(np.arange(len(scores)), among)
         assert len(rest) == 2
         assert scores[rest].max() <= scores[among].min()

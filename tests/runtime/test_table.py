@@ -1,4 +1,6 @@
-"""The int8 table against float64 and float32, and a lookup through it, or through worse ones, against one without."""
+"""The int8 table against float64 and float32, and a lookup through it, or through worse ones,
+against one without.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def make_tasks(count: int, *, apart: float) -> tuple[dict[str, Signature], Float
         )
         for index in range(count)
     }  # fmt: skip
-    inputs = normalize(means[rng.integers(0, len(means), 200)] + rng.normal(size=(200, 24)) * 0.06).astype(np.float32)
+    inputs = normalize(
+        means[rng.integers(0, len(means), 200)] + rng.normal(size=(200, 24)) * 0.06
+    ).astype(np.float32)
     return tasks, inputs
 
 
@@ -44,11 +48,16 @@ def test_no_score_is_further_off_than_stated(seed: int) -> None:
     clusters[5], clusters[:, 3], offset = 0, 0, rng.normal(size=700).astype(np.float32)
     clusters[:, 4] *= 1e-36
     table = Int8Table(clusters, offset)
-    for z in [*rng.normal(size=(20, 31)).astype(np.float32) * np.float32(10.0**seed), np.zeros(31, np.float32)]:
+    for z in [
+        *rng.normal(size=(20, 31)).astype(np.float32) * np.float32(10.0**seed),
+        np.zeros(31, np.float32),
+    ]:
         scores, error = table(z)
         for exact in (clusters.astype(np.float64) @ z - offset, clusters @ z - offset):
             assert np.abs(scores - exact).max() <= error
-        assert error < 0.05 * np.linalg.norm(clusters, axis=1).max() * np.linalg.norm(z) or not z.any()  # it says something
+        assert (
+            error < 0.05 * np.linalg.norm(clusters, axis=1).max() * np.linalg.norm(z) or not z.any()
+        )  # it says something
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -85,7 +94,10 @@ def test_signs_that_all_agree_saturate_nothing() -> None:
 def test_the_graph_is_one_that_the_onnx_package_reads() -> None:
     model = onnx.load_from_string(_graph(np.ones((5, 300), np.int8), np.zeros(5, np.float32)))
     onnx.checker.check_model(model)
-    assert [node.op_type for node in model.graph.node] == ["DynamicQuantizeLinear", "MatMulIntegerToFloat"]
+    assert [node.op_type for node in model.graph.node] == [
+        "DynamicQuantizeLinear",
+        "MatMulIntegerToFloat",
+    ]
     assert list(model.graph.initializer[0].dims) == [300, 5]
 
 
@@ -94,16 +106,25 @@ def assert_alike(exact: Lookup, rough: Lookup, inputs: Floats) -> None:
     assert rough._rough is not None
     one, other = exact(inputs), rough(inputs)
     for field in dataclasses.fields(one):
-        assert getattr(one, field.name).tobytes() == getattr(other, field.name).tobytes(), field.name
+        assert getattr(one, field.name).tobytes() == getattr(other, field.name).tobytes(), (
+            field.name
+        )
     for row in inputs[:50]:
         for count in (2, 16):
-            (among, scores, square), (also, found, size) = exact.best_tasks(row, count), rough.best_tasks(row, count)
+            (among, scores, square), (also, found, size) = (
+                exact.best_tasks(row, count),
+                rough.best_tasks(row, count),
+            )
             assert (among, scores.tobytes(), square) == (also, found.tobytes(), size)
 
 
-@pytest.mark.parametrize("count", [61, 60], ids=["a part of a block is left over", "half a block is left over"])
+@pytest.mark.parametrize(
+    "count", [61, 60], ids=["a part of a block is left over", "half a block is left over"]
+)
 @pytest.mark.parametrize("apart", [0.02, 0.3, 3.0], ids=["on top of each other", "close", "apart"])
-def test_a_lookup_through_the_table_answers_alike(monkeypatch: pytest.MonkeyPatch, apart: float, count: int) -> None:
+def test_a_lookup_through_the_table_answers_alike(
+    monkeypatch: pytest.MonkeyPatch, apart: float, count: int
+) -> None:
     monkeypatch.setattr(module, "ROUGH_FROM", 100)
     tasks, inputs = make_tasks(count, apart=apart)
     assert_alike(Lookup(tasks), Lookup(tasks, table=Int8Table), inputs)
@@ -112,13 +133,18 @@ def test_a_lookup_through_the_table_answers_alike(monkeypatch: pytest.MonkeyPatc
 def test_twins_are_looked_up_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ROUGH_FROM", 1)
     tasks, inputs = make_tasks(20, apart=0.3)
-    tasks |= {f"{name} again": one for name, one in tasks.items()} | {f"{name} too": one for name, one in tasks.items()}
+    tasks |= {f"{name} again": one for name, one in tasks.items()} | {
+        f"{name} too": one for name, one in tasks.items()
+    }
     rough = Lookup(tasks, table=Int8Table)
     assert_alike(Lookup(tasks), rough, inputs)
     assert (rough(inputs).margin == 0).all()
     alone = {"only": tasks["task 0000"]}
     for field in dataclasses.fields(one := Lookup(alone)(inputs)):
-        assert getattr(one, field.name).tobytes() == getattr(Lookup(alone, table=Int8Table)(inputs), field.name).tobytes()
+        assert (
+            getattr(one, field.name).tobytes()
+            == getattr(Lookup(alone, table=Int8Table)(inputs), field.name).tobytes()
+        )
 
 
 def worst(clusters: Floats, offset: Floats) -> Callable[[Floats], tuple[Floats, float]]:
@@ -128,7 +154,9 @@ def worst(clusters: Floats, offset: Floats) -> Callable[[Floats], tuple[Floats, 
         scores: Floats = clusters @ z - offset
         error = 0.1 * float(np.ptp(scores))
         best = scores >= np.partition(scores, -40)[-40]
-        return np.where(best, scores - np.float32(0.999 * error), scores + np.float32(0.999 * error)), error
+        return np.where(
+            best, scores - np.float32(0.999 * error), scores + np.float32(0.999 * error)
+        ), error
 
     return score
 
@@ -162,9 +190,14 @@ def test_few_clusters_need_no_table() -> None:
     assert Lookup(make_tasks(10, apart=1)[0], table=Int8Table)._rough is None
 
 
-def test_an_input_that_is_not_finite_is_refused_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_that_is_not_finite_is_refused_through_the_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "ROUGH_FROM", 1)
     tasks, inputs = make_tasks(5, apart=1)
     inputs[2, 3] = np.nan
-    with np.errstate(invalid="ignore"), pytest.raises(InputError, match="features of input 2: expected finite numbers"):
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(InputError, match="features of input 2: expected finite numbers"),
+    ):
         Lookup(tasks, table=Int8Table)(inputs)

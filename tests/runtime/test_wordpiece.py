@@ -36,12 +36,19 @@ def made(**changes: Any) -> dict[str, Any]:
         "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 20,
         "vocab": {name: index for index, name in enumerate(NAMES)},
     }  # fmt: skip
-    frame = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    frame = [
+        {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+    ]
     return {
         "added_tokens": [{"id": 0, "content": "[PAD]", "normalized": False}],
         "normalizer": {"type": "BertNormalizer", "lowercase": True},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {"type": "TemplateProcessing", "single": frame, "special_tokens": {"[CLS]": {"ids": [2]}}},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": frame,
+            "special_tokens": {"[CLS]": {"ids": [2]}},
+        },
         "model": {**model, **changes.pop("model", {})},
         **changes,
     }
@@ -58,7 +65,14 @@ def test_a_piece_is_found_in_the_text_before_it_is_parsed_and_after(indent: int 
     assert found is not None
     assert isinstance(found.ids, Vocabulary)
     for _ in range(4):
-        assert [found.ids.get(name) for name in ("a", "##a", "b", "ab", "type", "vocab")] == [4, 5, 13, 14, 15, 16]
+        assert [found.ids.get(name) for name in ("a", "##a", "b", "ab", "type", "vocab")] == [
+            4,
+            5,
+            13,
+            14,
+            15,
+            16,
+        ]
         assert [found.ids.get(name) for name in ("c", "unk_token", "##b")] == [None] * 3
     assert found.pieces("ab") == [14]
     assert found.pieces("aa") == [4, 5]
@@ -108,7 +122,17 @@ def test_another_form_is_for_the_package(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"null", b'{"model":' * 2000, b"\xff", b'"vocab":{}}}', b'{"model":{"vocab":{}}}']
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"model":' * 2000,
+        b"\xff",
+        b'"vocab":{}}}',
+        b'{"model":{"vocab":{}}}',
+    ],
 )
 def test_what_is_no_tokenizer_is_for_the_package_to_refuse(data: bytes) -> None:
     assert read_wordpiece(data) is None
@@ -118,9 +142,18 @@ def test_what_is_no_tokenizer_is_for_the_package_to_refuse(data: bytes) -> None:
 @pytest.mark.parametrize("ascii_only", [False, True])
 def test_a_prefix_that_may_be_written_in_two_ways_is_parsed(prefix: str, ascii_only: bool) -> None:
     names = ["[UNK]", "[CLS]", "cat", f"{prefix}s"]
-    content = made(model={"continuing_subword_prefix": prefix, "vocab": {name: index for index, name in enumerate(names)}})
+    content = made(
+        model={
+            "continuing_subword_prefix": prefix,
+            "vocab": {name: index for index, name in enumerate(names)},
+        }
+    )
     content["post_processor"]["special_tokens"]["[CLS]"]["ids"] = [1]
-    data = json.dumps(content, ensure_ascii=ascii_only, separators=(",", ":")).replace("/", "\\/").encode()
+    data = (
+        json.dumps(content, ensure_ascii=ascii_only, separators=(",", ":"))
+        .replace("/", "\\/")
+        .encode()
+    )
     found = read_wordpiece(data)
     assert found is not None
     for _ in range(30):

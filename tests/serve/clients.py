@@ -1,4 +1,6 @@
-"""What asks a server in the tests: whole requests, half ones, and many at once. Standard library only."""
+"""What asks a server in the tests: whole requests, half ones, and many at once. Standard library
+only.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def ask(url: str, body: object = None, *, path: str = "/predict", method: str = "POST", headers: dict[str, str] = JSON) -> Answer:
+def ask(
+    url: str,
+    body: object = None,
+    *,
+    path: str = "/predict",
+    method: str = "POST",
+    headers: dict[str, str] = JSON,
+) -> Answer:
     """One request on a connection of its own; `body` is sent as JSON unless it is bytes."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
@@ -90,11 +99,17 @@ def _read(response: http.client.HTTPResponse) -> Answer:
 
 
 async def crowd(url: str, bodies: list[dict[str, object]]) -> list[tuple[int, Any]]:
-    """Open a connection for each body, and only when all of them are open send; return statuses and answers."""
+    """Open a connection for each body, and only when all of them are open send; return statuses and
+    answers.
+    """
     where = urlsplit(url)
-    pairs = await asyncio.gather(*(asyncio.open_connection(where.hostname, where.port) for _ in bodies))
+    pairs = await asyncio.gather(
+        *(asyncio.open_connection(where.hostname, where.port) for _ in bodies)
+    )
 
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, object]) -> tuple[int, Any]:
+    async def one(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, object]
+    ) -> tuple[int, Any]:
         data = json.dumps(body).encode()
         writer.write(head(len(data), "connection: close") + data)
         await writer.drain()
@@ -103,4 +118,6 @@ async def crowd(url: str, bodies: list[dict[str, object]]) -> list[tuple[int, An
         top, _, rest = answer.partition(b"\r\n\r\n")
         return int(top.split()[1]), json.loads(rest)
 
-    return await asyncio.gather(*(one(*pair, body) for pair, body in zip(pairs, bodies, strict=True)))
+    return await asyncio.gather(
+        *(one(*pair, body) for pair, body in zip(pairs, bodies, strict=True))
+    )

@@ -1,4 +1,6 @@
-"""Real servers on loopback: in a thread, with limits to choose, and in a process of its own, as the command line starts it."""
+"""Real servers on loopback: in a thread, with limits to choose, and in a process of its own, as the
+command line starts it.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +85,22 @@ def child() -> Iterator[Callable[..., Child]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(path: Path, *arguments: object) -> Child:
-        command = [sys.executable, "-c", "from cfedge.cli import main; main()", "serve", str(path), "--port", "0", "--json"]
+        command = [
+            sys.executable,
+            "-c",
+            "from cfedge.cli import main; main()",
+            "serve",
+            str(path),
+            "--port",
+            "0",
+            "--json",
+        ]
         process = subprocess.Popen(
-            [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+            [*command, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
         )
         started.append(process)
         assert process.stdout is not None

@@ -34,7 +34,9 @@ class Held:
         self.go, self.begun = threading.Event(), threading.Semaphore(0)
         real = Engine.predict
 
-        def predict(engine: Engine, texts: list[str], *, task: str | None = None) -> list[Prediction]:
+        def predict(
+            engine: Engine, texts: list[str], *, task: str | None = None
+        ) -> list[Prediction]:
             self.begun.release()
             assert self.go.wait(30)
             return real(engine, texts, task=task)
@@ -54,17 +56,29 @@ def test_answers_are_those_of_the_engine(served: Served) -> None:
     one = ask(served.url, {"text": TEXTS[0]})
     assert (one.status, _timeless(one.body)) == (200, answers(served.engine, TEXTS[:1])[0])
     many = ask(served.url, {"texts": TEXTS, "task": None})
-    assert (many.status, [_timeless(one) for one in many.body["answers"]]) == (200, answers(served.engine, TEXTS))
+    assert (many.status, [_timeless(one) for one in many.body["answers"]]) == (
+        200,
+        answers(served.engine, TEXTS),
+    )
     given = ask(served.url, {"texts": TEXTS, "task": "colors"})
-    assert [_timeless(one) for one in given.body["answers"]] == answers(served.engine, TEXTS, "colors")
+    assert [_timeless(one) for one in given.body["answers"]] == answers(
+        served.engine, TEXTS, "colors"
+    )
     assert ask(served.url, {"texts": []}).body == {"answers": []}
 
 
-def test_health_and_metrics_tell_what_answers(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_health_and_metrics_tell_what_answers(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle)
     assert get(served.url, "/health/live").body == {"status": "live"}
     digest = served.engine.manifest.digest
-    assert get(served.url, "/health/ready").body == {"status": "ready", "bundle": digest, "generation": None, "tasks": 2}
+    assert get(served.url, "/health/ready").body == {
+        "status": "ready",
+        "bundle": digest,
+        "generation": None,
+        "tasks": 2,
+    }
     ask(served.url, {"texts": TEXTS})
     ask(served.url, {"text": "of of of of of of the the"})
     ask(served.url, b"{")
@@ -75,7 +89,9 @@ def test_health_and_metrics_tell_what_answers(serve: Callable[..., Served], tiny
     assert metric(served.url, "cfedge_inputs_total") == len(TEXTS) + 1
     expected = served.engine.predict([*TEXTS, "of of of of of of the the"])
     assert metric(served.url, "cfedge_inputs_unknown_total") == sum(one.unknown for one in expected)
-    assert metric(served.url, "cfedge_inputs_thin_margin_total") == sum(one.looks > 1 for one in expected)
+    assert metric(served.url, "cfedge_inputs_thin_margin_total") == sum(
+        one.looks > 1 for one in expected
+    )
     assert metric(served.url, "cfedge_queue_depth") == 0
 
 
@@ -101,13 +117,23 @@ def test_health_and_metrics_tell_what_answers(serve: Callable[..., Served], tiny
         ({"text": ""}, 422, "input 0: expected a text, found an empty one"),
         ({"texts": ["crimson", " \n"]}, 422, "input 1: expected a text, found white space only"),
         (b'{"text": "\\ud800"}', 422, "found a lone surrogate"),
-        ({"text": "crimson", "task": "weather"}, 422, "task: expected one of animals, colors, found 'weather'"),
-        (b'{"text": "crimson", "task": "\\ud800"}', 422, "task: expected one of animals, colors, found"),
+        (
+            {"text": "crimson", "task": "weather"},
+            422,
+            "task: expected one of animals, colors, found 'weather'",
+        ),
+        (
+            b'{"text": "crimson", "task": "\\ud800"}',
+            422,
+            "task: expected one of animals, colors, found",
+        ),
         ({"text": "a" * 8_001}, 422, "input 0: expected at most 8000 characters, found 8001"),
         ({"texts": ["a"] * 33}, 422, "texts: expected at most 32 in one request, found 33"),
     ],
 )
-def test_a_body_that_cannot_be_answered_is_refused_in_one_line(served: Served, body: object, status: int, pattern: str) -> None:
+def test_a_body_that_cannot_be_answered_is_refused_in_one_line(
+    served: Served, body: object, status: int, pattern: str
+) -> None:
     answer = ask(served.url, body if isinstance(body, bytes) else json.dumps(body).encode())
     assert (answer.status, list(answer.body)) == (status, ["error"])
     assert pattern in answer.body["error"]
@@ -116,22 +142,51 @@ def test_a_body_that_cannot_be_answered_is_refused_in_one_line(served: Served, b
 
 
 def test_what_is_not_there_is_said_to_be_so(served: Served) -> None:
-    for path in ("/", "/predict/", "/../manifest.json", "/manifest.json", "/%2e%2e/etc/passwd", "//etc/passwd", "/docs"):
+    for path in (
+        "/",
+        "/predict/",
+        "/../manifest.json",
+        "/manifest.json",
+        "/%2e%2e/etc/passwd",
+        "//etc/passwd",
+        "/docs",
+    ):
         answer = ask(served.url, path=path, method="GET", headers={})
         assert answer.status == 404, path
-    assert get(served.url, "/docs").body["error"].startswith("path: expected one of /predict, /health/live")
+    assert (
+        get(served.url, "/docs")
+        .body["error"]
+        .startswith("path: expected one of /predict, /health/live")
+    )
     odd = ask(served.url, path="/docs", method="GET", headers={"host": "[::1"})
     assert odd.status == 404
     wrong = get(served.url, "/predict")
-    assert (wrong.status, wrong.headers["allow"], wrong.body) == (405, "POST", {"error": "method: expected POST, found 'GET'"})
+    assert (wrong.status, wrong.headers["allow"], wrong.body) == (
+        405,
+        "POST",
+        {"error": "method: expected POST, found 'GET'"},
+    )
     assert metric(served.url, 'cfedge_requests_total{route="other",status="404"}') > 0
 
 
 def test_a_body_must_say_that_it_is_json(served: Served) -> None:
-    """A page in a browser can post a form, or a text, to this machine without asking; JSON it cannot."""
-    for kind in ({}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}):
+    """A page in a browser can post a form, or a text, to this machine without asking; JSON it
+    cannot.
+    """
+    for kind in (
+        {},
+        {"content-type": "text/plain"},
+        {"content-type": "application/x-www-form-urlencoded"},
+    ):
         assert ask(served.url, {"text": "crimson"}, headers=kind).status == 415
-    assert ask(served.url, {"text": "crimson"}, headers={"content-type": "Application/JSON; charset=utf-8"}).status == 200
+    assert (
+        ask(
+            served.url,
+            {"text": "crimson"},
+            headers={"content-type": "Application/JSON; charset=utf-8"},
+        ).status
+        == 200
+    )
 
 
 def test_a_body_that_says_that_it_is_too_large_is_refused_before_it_comes(
@@ -142,7 +197,10 @@ def test_a_body_that_says_that_it_is_too_large_is_refused_before_it_comes(
         with connect(served.url) as open_:
             open_.sendall(head(length))
             answer = reply(open_)
-        assert (answer.status, answer.body["error"][:34]) == (413, "body: expected at most 1000 bytes,")
+        assert (answer.status, answer.body["error"][:34]) == (
+            413,
+            "body: expected at most 1000 bytes,",
+        )
     whole = ask(served.url, b"x" * 2_000_000)
     assert whole.status == 413
     exact = json.dumps({"text": TEXTS[0]}).encode()
@@ -161,7 +219,9 @@ def test_a_client_that_asks_whether_to_send_is_told_before_it_does(served: Serve
         assert reply(open_).status == 200
 
 
-def test_a_body_in_pieces_is_refused_when_it_becomes_too_large(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_a_body_in_pieces_is_refused_when_it_becomes_too_large(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle, body_bytes=1000)
     with connect(served.url) as open_:
         open_.sendall(head(None, "transfer-encoding: chunked"))
@@ -174,7 +234,9 @@ def test_a_body_in_pieces_is_refused_when_it_becomes_too_large(serve: Callable[.
         open_.sendall(b"1\r\n \r\n")
         assert reply(open_).status == 413
     with connect(served.url) as open_:
-        open_.sendall(head(None, "transfer-encoding: chunked") + b'13\r\n{"text": "crimson"}\r\n0\r\n\r\n')
+        open_.sendall(
+            head(None, "transfer-encoding: chunked") + b'13\r\n{"text": "crimson"}\r\n0\r\n\r\n'
+        )
         assert reply(open_).status == 200
 
 
@@ -186,7 +248,9 @@ def test_all_bodies_together_are_bounded(serve: Callable[..., Served], tiny_bund
     until(lambda: metric(served.url, "cfedge_body_bytes") == 2850)
     refused = ask(served.url, b" " * 900)
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-    assert refused.body == {"error": "bodies: expected at most 3000 bytes at once, found more; try again in 1 s"}
+    assert refused.body == {
+        "error": "bodies: expected at most 3000 bytes at once, found more; try again in 1 s"
+    }
     for open_ in held:
         open_.close()
     until(lambda: not metric(served.url, "cfedge_body_bytes"))
@@ -273,7 +337,10 @@ def test_what_a_client_that_left_had_asked_is_left_out(
 
 
 def test_a_failure_inside_is_a_500_and_its_reason_goes_to_the_log_alone(
-    serve: Callable[..., Served], tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    serve: Callable[..., Served],
+    tiny_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     served = serve(tiny_bundle)
 
@@ -307,4 +374,11 @@ def test_requests_that_are_no_http_are_refused(served: Served) -> None:
         with connect(served.url) as open_:
             open_.sendall(data)
             assert reply(open_).status == 400
-    assert ask(served.url, {"text": "crimson"}, headers={**JSON, "upgrade": "websocket", "connection": "upgrade"}).status == 200
+    assert (
+        ask(
+            served.url,
+            {"text": "crimson"},
+            headers={**JSON, "upgrade": "websocket", "connection": "upgrade"},
+        ).status
+        == 200
+    )

@@ -46,7 +46,9 @@ def right(engine: Engine, text: str) -> dict[str, Any]:
     return timeless(engine.evidence(engine.predict([text])[0]))
 
 
-def test_a_head_that_comes_a_byte_at_a_time_is_cut_off(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_a_head_that_comes_a_byte_at_a_time_is_cut_off(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle, head_s=0.4)
     silent, slow = connect(served.url), connect(served.url)
     with silent, slow:
@@ -71,7 +73,9 @@ def test_a_head_that_comes_a_byte_at_a_time_is_cut_off(serve: Callable[..., Serv
     assert ask(served.url, {"text": TEXTS[0]}).status == 200
 
 
-def test_a_later_head_on_a_connection_is_cut_off_too(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_a_later_head_on_a_connection_is_cut_off_too(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle, head_s=0.3, idle_s=3600, body_s=3600)
     body = json.dumps({"text": TEXTS[0]}).encode()
     with connect(served.url) as open_:
@@ -88,11 +92,15 @@ def test_a_body_that_comes_slowly_gets_408(serve: Callable[..., Served], tiny_bu
         open_.sendall(head(1000) + b'{"text"')
         answer = reply(open_)
         assert (answer.status, answer.headers["connection"]) == (408, "close")
-        assert answer.body == {"error": "body: expected it within 0.3 s, found 1000 bytes coming too slowly"}
+        assert answer.body == {
+            "error": "body: expected it within 0.3 s, found 1000 bytes coming too slowly"
+        }
         assert is_closed(open_)
 
 
-def test_a_connection_without_a_request_is_closed(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_a_connection_without_a_request_is_closed(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle, idle_s=0.2)
     body = json.dumps({"text": TEXTS[0]}).encode()
     with connect(served.url) as open_:
@@ -114,15 +122,21 @@ def test_a_connection_that_is_used_stays_open_for_longer_than_one_request_may_ta
     assert metric(served.url, SLOW) == 0
 
 
-def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged(served: Served) -> None:
+def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged(
+    served: Served,
+) -> None:
     with connect(served.url) as open_:
         open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n")
         assert reply(open_).status == 200
         (there,) = [one for one in _others(served) if one.client[1] == open_.getsockname()[1]]
-        assert there.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert there.transport.get_extra_info("socket").getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY
+        )
 
 
-def test_a_client_that_does_not_read_is_cut_off(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_a_client_that_does_not_read_is_cut_off(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle, head_s=0.5, body_s=0.3, answer_s=0.3, idle_s=0.3)
     where = connect(served.url)
     where.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
@@ -140,7 +154,9 @@ def _others(served: Served) -> list[Any]:
     return list(served.server.server_state.connections)
 
 
-def test_a_body_that_never_ends_after_its_answer_is_cut_off(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_a_body_that_never_ends_after_its_answer_is_cut_off(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle, head_s=0.4, body_bytes=1000)
     with connect(served.url) as open_:
         open_.sendall(head(10**12))
@@ -156,7 +172,9 @@ def _is_refused(open_: socket.socket, data: bytes) -> bool:
     return False
 
 
-def test_connections_above_the_limit_are_closed_at_once(serve: Callable[..., Served], tiny_bundle: Path) -> None:
+def test_connections_above_the_limit_are_closed_at_once(
+    serve: Callable[..., Served], tiny_bundle: Path
+) -> None:
     served = serve(tiny_bundle, connections=3)
     held = [connect(served.url) for _ in range(3)]
     until(lambda: len(_others(served)) == 3)
@@ -169,7 +187,9 @@ def test_connections_above_the_limit_are_closed_at_once(serve: Callable[..., Ser
     assert ask(served.url, {"text": TEXTS[0]}).status == 200
 
 
-def test_a_thousand_connections_at_once_get_the_right_answer_or_503(child: Callable[..., Child], tiny_bundle: Path) -> None:
+def test_a_thousand_connections_at_once_get_the_right_answer_or_503(
+    child: Callable[..., Child], tiny_bundle: Path
+) -> None:
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2_000:
@@ -180,7 +200,9 @@ def test_a_thousand_connections_at_once_get_the_right_answer_or_503(child: Calla
         engine = Engine.open(tiny_bundle)
         expected = {text: right(engine, text) for text in TEXTS}
         asked = [TEXTS[number % len(TEXTS)] for number in range(1_000)]
-        found = asyncio.run(asyncio.wait_for(crowd(served.url, [{"text": text} for text in asked]), 120))
+        found = asyncio.run(
+            asyncio.wait_for(crowd(served.url, [{"text": text} for text in asked]), 120)
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert len(found) == 1_000
@@ -191,7 +213,9 @@ def test_a_thousand_connections_at_once_get_the_right_answer_or_503(child: Calla
     assert ask(served.url, {"text": TEXTS[0]}).status == 200
 
 
-def test_sigterm_ends_what_is_under_way_and_the_exit_code_is_0(child: Callable[..., Child], tiny_bundle: Path) -> None:
+def test_sigterm_ends_what_is_under_way_and_the_exit_code_is_0(
+    child: Callable[..., Child], tiny_bundle: Path
+) -> None:
     served = child(tiny_bundle)
     body = json.dumps({"text": TEXTS[0]}).encode()
     idle, silent, half = connect(served.url), connect(served.url), connect(served.url)
@@ -208,13 +232,18 @@ def test_sigterm_ends_what_is_under_way_and_the_exit_code_is_0(child: Callable[.
         half.sendall(body[5:])
         answer = reply(half)
         assert is_closed(half)
-    assert (answer.status, timeless(answer.body)) == (200, right(Engine.open(tiny_bundle), TEXTS[0]))
+    assert (answer.status, timeless(answer.body)) == (
+        200,
+        right(Engine.open(tiny_bundle), TEXTS[0]),
+    )
     assert served.process.wait(60) == 0
     assert served.process.stderr is not None
     assert served.process.stderr.read() == ""
 
 
-def test_a_kill_in_mid_request_leaves_nothing(child: Callable[..., Child], tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_kill_in_mid_request_leaves_nothing(
+    child: Callable[..., Child], tiny_bundle: Path, tmp_path: Path
+) -> None:
     counts = tmp_path / "counts.json"
     before = {path: path.read_bytes() for path in tiny_bundle.rglob("*") if path.is_file()}
     served = child(tiny_bundle, "--monitor", counts, "--follow", 0.1)
@@ -245,19 +274,25 @@ class Site:
 
     def bring(self, bundle: Bundle | None = None) -> None:
         if bundle is not None:
-            publish(written(bundle, self.path), self.site / "repo", Keys(self.site / "keys"), now=NOW)
+            publish(
+                written(bundle, self.path), self.site / "repo", Keys(self.site / "keys"), now=NOW
+            )
         sync(self.store, Folder(self.site / "repo"), now=lambda: NOW, probing=probe_here)
 
 
 @pytest.fixture
-def site(tiny_site: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(
+    tiny_site: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Site:
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     made = Site(tiny_site, tiny_bundle, tmp_path / "store")
     made.bring()
     return made
 
 
-def test_a_store_is_followed_under_load_and_every_answer_is_of_one_generation(serve: Callable[..., Served], site: Site) -> None:
+def test_a_store_is_followed_under_load_and_every_answer_is_of_one_generation(
+    serve: Callable[..., Served], site: Site
+) -> None:
     served = serve(site.store.folder, workers=2, follow_s=0.05)
     seen: list[tuple[int, Any]] = []
     stop = threading.Event()
@@ -267,7 +302,12 @@ def test_a_store_is_followed_under_load_and_every_answer_is_of_one_generation(se
             seen.append(ask(served.url, {"texts": TEXTS})[:2])
 
     expected = {}
-    states = [None, cloned(site.bundle, "colors", "paint"), relearned(site.bundle, "colors"), site.bundle]
+    states = [
+        None,
+        cloned(site.bundle, "colors", "paint"),
+        relearned(site.bundle, "colors"),
+        site.bundle,
+    ]
     threads = [threading.Thread(target=load) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -275,7 +315,11 @@ def test_a_store_is_followed_under_load_and_every_answer_is_of_one_generation(se
         for generation, state in enumerate(states, start=1):
             if state is not None:
                 site.bring(state)
-            until(lambda number=generation: get(served.url, "/health/ready").body["generation"] == number)
+            until(
+                lambda number=generation: (
+                    get(served.url, "/health/ready").body["generation"] == number
+                )
+            )
             engine = Engine.open(site.store.folder)
             expected[engine.manifest.digest] = [right(engine, text) for text in TEXTS]
             count = len(seen)
@@ -292,7 +336,9 @@ def test_a_store_is_followed_under_load_and_every_answer_is_of_one_generation(se
     digest = Engine.open(site.store.folder).manifest.digest
     assert metric(served.url, f'cfedge_bundle_info{{digest="{digest}",generation="4"}}') == 1
     assert get(served.url, "/metrics").body.count("cfedge_bundle_info{") == 1
-    assert [line.partition(",")[0] for line in served.said] == [f"generation {number} answers now" for number in (2, 3, 4)]
+    assert [line.partition(",")[0] for line in served.said] == [
+        f"generation {number} answers now" for number in (2, 3, 4)
+    ]
 
 
 def test_a_generation_that_does_not_open_leaves_the_one_before_answering_and_is_told_once(
@@ -303,14 +349,20 @@ def test_a_generation_that_does_not_open_leaves_the_one_before_answering_and_is_
     site.bring(cloned(site.bundle, "colors", "paint"))
     pointer = site.store.pointer()
     assert pointer is not None
-    adapter = next(one.adapter.sha256 for one in site.store.manifest(pointer.generation).tasks if one.name == "paint")
+    adapter = next(
+        one.adapter.sha256
+        for one in site.store.manifest(pointer.generation).tasks
+        if one.name == "paint"
+    )
     (site.store.objects / adapter).write_bytes(b"broken")
     for _ in range(2):
         served.service._watch.follow()
     assert metric(served.url, "cfedge_follow_failures_total") == 2
     assert timeless(ask(served.url, {"text": TEXTS[0]}).body) == before
     assert len(served.said) == 1
-    assert served.said[0].startswith("the store's latest generation does not open, generation 1 goes on answering: ")
+    assert served.said[0].startswith(
+        "the store's latest generation does not open, generation 1 goes on answering: "
+    )
     assert "adapter of task 'paint'" in served.said[0]
 
 
@@ -323,7 +375,11 @@ def test_the_monitor_counts_what_was_answered_and_begins_anew_with_another_bundl
 
     def counted() -> int:
         manifest = Engine.open(site.store.folder).manifest
-        return Monitor.load(counts, manifest).counters()["thin margins"].inputs if counts.is_file() else 0
+        return (
+            Monitor.load(counts, manifest).counters()["thin margins"].inputs
+            if counts.is_file()
+            else 0
+        )
 
     until(lambda: counted() == len(TEXTS))
     site.bring(cloned(site.bundle, "colors", "paint"))
@@ -335,7 +391,9 @@ def test_the_monitor_counts_what_was_answered_and_begins_anew_with_another_bundl
 def test_a_monitor_whose_disk_refuses_is_told_once_and_answers_go_on(
     serve: Callable[..., Served], tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    served = serve(tiny_bundle, follow_s=0.02, monitor=tmp_path / "no" / "such" / "folder" / "counts.json")
+    served = serve(
+        tiny_bundle, follow_s=0.02, monitor=tmp_path / "no" / "such" / "folder" / "counts.json"
+    )
     for _ in range(3):
         assert ask(served.url, {"texts": TEXTS}).status == 200
         time.sleep(0.05)
@@ -345,7 +403,9 @@ def test_a_monitor_whose_disk_refuses_is_told_once_and_answers_go_on(
     assert "counts.json" in served.said[0]
 
 
-def test_an_alarm_of_the_monitor_is_told(serve: Callable[..., Served], tiny_bundle: Path, tmp_path: Path) -> None:
+def test_an_alarm_of_the_monitor_is_told(
+    serve: Callable[..., Served], tiny_bundle: Path, tmp_path: Path
+) -> None:
     served = serve(tiny_bundle, monitor=tmp_path / "counts.json")
     for _ in range(12):
         ask(served.url, {"texts": ["of of of of of of the the"] * 32})
@@ -355,7 +415,10 @@ def test_an_alarm_of_the_monitor_is_told(serve: Callable[..., Served], tiny_bund
 
 def test_a_port_that_is_taken_is_named(served: Served) -> None:
     port = int(served.url.rpartition(":")[2])
-    with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port}: expected to listen there, found: .*; take another --host"):
+    with pytest.raises(
+        UsageError,
+        match=rf"127\.0\.0\.1:{port}: expected to listen there, found: .*; take another --host",
+    ):
         listen("127.0.0.1", port)
     for host in ("no.such.host.invalid", "x" * 70):
         with pytest.raises(UsageError, match=f"{host}:1: expected to listen there"):
@@ -368,7 +431,9 @@ def test_whether_other_machines_reach_it_is_known() -> None:
             assert is_local(bound) is local
 
 
-def test_an_address_for_all_machines_is_warned_of(child: Callable[..., Child], tiny_bundle: Path) -> None:
+def test_an_address_for_all_machines_is_warned_of(
+    child: Callable[..., Child], tiny_bundle: Path
+) -> None:
     served = child(tiny_bundle, "--host", "0.0.0.0")
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(60) == 0

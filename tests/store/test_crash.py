@@ -1,4 +1,6 @@
-"""Power cuts, kills and refused calls at every point of a sync: what is left works, and the next sync ends at the newest state."""
+"""Power cuts, kills and refused calls at every point of a sync: what is left works, and the next
+sync ends at the newest state.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,17 @@ import random
 from pathlib import Path
 
 import pytest
-from crashes import HISTORIES, Change, History, State, fault_of, killed, left_out, states, sync_labels
+from crashes import (
+    HISTORIES,
+    Change,
+    History,
+    State,
+    fault_of,
+    killed,
+    left_out,
+    states,
+    sync_labels,
+)
 from powercut import Model, Op, tree
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of POSIX")
@@ -30,7 +42,8 @@ CAUGHT: dict[str, str] = {
     "folder trials": "killed early",
     "folder trust": "killed early",
 }
-#: What may be left unsynced in these histories without harm, and why; synced all the same, so that what was fetched is kept.
+#: What may be left unsynced in these histories without harm, and why; synced all the same, so that
+#: what was fetched is kept.
 REDUNDANT: dict[str, str] = {
     "file log/done": "damaged, it is another state, and the next sync looks at everything",
     "file log/entries": "its digests are signed: what does not agree is fetched again",
@@ -65,14 +78,25 @@ def test_bytes_are_safe_once_the_file_was_synced_and_names_once_the_folder_was()
     ):
         model.apply(op)
         seen.append({one.get("file") for one in model.cuts(random.Random(0))})
-    assert seen == [{None, b""}, {None, b"", b"wo", bytes(4), b"word"}, {None, b"word"}, {b"word"}, {None, b"word"}]
+    assert seen == [
+        {None, b""},
+        {None, b"", b"wo", bytes(4), b"word"},
+        {None, b"word"},
+        {b"word"},
+        {None, b"word"},
+    ]
 
 
 def test_the_two_names_of_a_rename_are_on_their_own_until_the_folder_is_synced() -> None:
     model = Model({"a": b"new", "b": b"old"})
     model.apply(Op("rename", "a", "b"))
     both = [(one.get("a"), one.get("b")) for one in model.cuts(random.Random(0))]
-    assert sorted(both, key=repr) == [(None, b"new"), (None, b"old"), (b"new", b"new"), (b"new", b"old")]
+    assert sorted(both, key=repr) == [
+        (None, b"new"),
+        (None, b"old"),
+        (b"new", b"new"),
+        (b"new", b"old"),
+    ]
     model.apply(Op("sync", "", node=0))
     assert list(model.cuts(random.Random(0))) == [{"b": b"new"}]
 
@@ -99,14 +123,20 @@ def test_the_recording_misses_nothing(tmp_path: Path, name: str) -> None:
 # Power cuts
 
 
-def check_states(history: History, scratch: Path, *, count: int | None = None, most: int = 4) -> int:
+def check_states(
+    history: History, scratch: Path, *, count: int | None = None, most: int = 4
+) -> int:
     """Look at every state that a power cut may leave of a history, or at `count` of them, evenly."""
     found = list(states(history, random.Random(0), most=most))
     chosen = found if count is None else random.Random(1).sample(found, min(count, len(found)))
     for state in chosen:
         wrong = fault_of(state, scratch)
         last = history.ops[state.after - 1] if state.after else None
-        assert not wrong, f"after {state.after} changes ({last.kind} {last.path if last else ''}): {wrong}" if last else wrong
+        assert not wrong, (
+            f"after {state.after} changes ({last.kind} {last.path if last else ''}): {wrong}"
+            if last
+            else wrong
+        )
     return len(chosen)
 
 
@@ -137,11 +167,17 @@ def test_every_power_cut_of_every_history_leaves_a_store_that_works(tmp_path: Pa
 
 def is_caught(history: History, label: str, scratch: Path, most: int = 8) -> bool:
     """Whether some power cut breaks something where the fsyncs of this label are left out."""
-    return any(fault_of(state, scratch) for state in left_out(history, label, random.Random(0), most))
+    return any(
+        fault_of(state, scratch) for state in left_out(history, label, random.Random(0), most)
+    )
 
 
 def test_every_fsync_is_known_to_be_needed_or_not(tmp_path: Path) -> None:
-    found = {label for name in HISTORIES for label in sync_labels(recorded(tmp_path / name, name)).values()}
+    found = {
+        label
+        for name in HISTORIES
+        for label in sync_labels(recorded(tmp_path / name, name)).values()
+    }
     assert found == CAUGHT.keys() | REDUNDANT.keys()
 
 
@@ -158,7 +194,9 @@ def test_an_fsync_that_is_called_redundant_is(tmp_path: Path, label: str) -> Non
 
 
 @pytest.mark.slow
-def test_what_a_sync_relied_on_after_a_kill_is_not_taken_back_by_a_power_cut(tmp_path: Path) -> None:
+def test_what_a_sync_relied_on_after_a_kill_is_not_taken_back_by_a_power_cut(
+    tmp_path: Path,
+) -> None:
     for at in range(1, 130, 3):  # every step would take minutes
         (tmp_path / str(at)).mkdir()
         history = History(tmp_path / str(at))
@@ -180,7 +218,9 @@ def test_a_kill_at_any_step_leaves_a_store_that_works(change: Change) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
-def test_a_refused_call_is_told_in_one_line_and_leaves_a_store_that_works(change: Change, number: int) -> None:
+def test_a_refused_call_is_told_in_one_line_and_leaves_a_store_that_works(
+    change: Change, number: int
+) -> None:
     for at in range(1 + (number == errno.EIO), len(change.steps) + 1, 13):
         assert change.refused(at, number, lasting=at % 2 == 0) == "", change.steps[at - 1]
 
@@ -204,10 +244,16 @@ def test_a_store_that_is_wrong_is_noticed(tmp_path: Path) -> None:
     wrong = {
         "an object is cut": {**whole, first_object: b"cut"},
         "an object is gone": {path: data for path, data in whole.items() if path != first_object},
-        "the pointer is gone": {path: data for path, data in whole.items() if path != "store/current"},
+        "the pointer is gone": {
+            path: data for path, data in whole.items() if path != "store/current"
+        },
         "the pointer is cut": {**whole, "store/current": b'{"gen'},
-        "the root is gone": {path: data for path, data in whole.items() if path != "store/trust/root.json"},
-        "a timestamp is gone": {path: data for path, data in whole.items() if path != "store/trust/timestamp.json"},
+        "the root is gone": {
+            path: data for path, data in whole.items() if path != "store/trust/root.json"
+        },
+        "a timestamp is gone": {
+            path: data for path, data in whole.items() if path != "store/trust/timestamp.json"
+        },
         "the store is gone": {"store": None},
     }
     assert fault_of(State(0, whole, history.facts), tmp_path / "cut") == ""

@@ -1,4 +1,6 @@
-"""A store: made whole or not at all, one writer, one pointer, and what answers when a generation fails its starts."""
+"""A store: made whole or not at all, one writer, one pointer, and what answers when a generation
+fails its starts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ from channels import backbone, task
 from powercut import Disk, refusing, tree
 
 from cfedge.bundle.manifest import Manifest, canonical_json, serialize
-from cfedge.errors import BundleError, CfedgeError, DamagedError, MissingExtraError, SchemaError, StorageError
+from cfedge.errors import (
+    BundleError,
+    CfedgeError,
+    DamagedError,
+    MissingExtraError,
+    SchemaError,
+    StorageError,
+)
 from cfedge.store import Pointer, Store
 from cfedge.store.trials import MAX_STARTS
 
@@ -32,7 +41,9 @@ def manifest_of(*names: str) -> tuple[Manifest, dict[str, bytes]]:
     tasks = [task(name, size=20) for name in names]
     for _, more in tasks:
         files |= more
-    return Manifest(backbone=record, tasks=tuple(one for one, _ in tasks), second_look=1.0, third_look=0.5), files
+    return Manifest(
+        backbone=record, tasks=tuple(one for one, _ in tasks), second_look=1.0, third_look=0.5
+    ), files
 
 
 def install(store: Store, *names: str, opened: bool = True, switch: bool = True) -> int:
@@ -78,14 +89,22 @@ def test_two_stores_have_two_names(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_store_of_another_channel_is_refused(store: Store) -> None:
-    with pytest.raises(StorageError, match="expected a store of channel 'beta', found one of 'stable'; use another folder"):
+    with pytest.raises(
+        StorageError,
+        match="expected a store of channel 'beta', found one of 'stable'; use another folder",
+    ):
         Store.create(store.folder, "beta")
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "current", "trust"])
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(tmp_path: Path, name: str) -> None:
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(
+    tmp_path: Path, name: str
+) -> None:
     (tmp_path / name).write_text("precious")
-    with pytest.raises(StorageError, match=f"expected an empty folder for the store, found '{name}'; choose another"):
+    with pytest.raises(
+        StorageError,
+        match=f"expected an empty folder for the store, found '{name}'; choose another",
+    ):
         Store.create(tmp_path, "stable")
     assert tree(tmp_path) == {name: b"precious"}
 
@@ -153,7 +172,10 @@ def test_a_second_writer_is_refused_at_once_and_the_first_goes_on(store: Store) 
         assert started.wait(60)
         start = time.monotonic()
         with (
-            pytest.raises(StorageError, match="expected no other writer, found one at work; try again when it is done"),
+            pytest.raises(
+                StorageError,
+                match="expected no other writer, found one at work; try again when it is done",
+            ),
             store.writing(),
         ):
             raise AssertionError
@@ -183,7 +205,10 @@ def test_what_a_killed_writer_renamed_is_on_the_disk_before_it_is_relied_on(stor
 
 def test_an_error_of_the_disk_while_writing_is_told_in_one_line(store: Store) -> None:
     with (
-        pytest.raises(StorageError, match=r"store: expected to write here, found No space left on device; check the disk"),
+        pytest.raises(
+            StorageError,
+            match=r"store: expected to write here, found No space left on device; check the disk",
+        ),
         store.writing(),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -194,7 +219,9 @@ def test_an_error_of_its_own_comes_through_a_writer(store: Store) -> None:
         raise SchemaError("mine")
 
 
-def test_a_device_without_the_extra_is_told_how_to_get_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_the_extra_is_told_how_to_get_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "filelock", None)
     with pytest.raises(MissingExtraError, match=r"cfedge\[sync\]"), store.writing():
         raise AssertionError
@@ -205,7 +232,9 @@ def test_a_device_without_the_extra_is_told_how_to_get_it(store: Store, monkeypa
 
 def test_a_store_without_a_generation_says_how_to_fetch_one(store: Store) -> None:
     assert store.pointer() is None
-    with pytest.raises(DamagedError, match="expected a generation, found none; fetch one with: cfedge sync"):
+    with pytest.raises(
+        DamagedError, match="expected a generation, found none; fetch one with: cfedge sync"
+    ):
         store.to_open()
 
 
@@ -216,7 +245,11 @@ def test_a_generation_does_not_answer_before_the_switch(store: Store) -> None:
     with store.writing():
         pointer = store.switch(2)
     assert (
-        pointer == store.pointer() == Pointer(2, hashlib.sha256(serialize(manifest_of("cards", "music")[0])).hexdigest(), False)
+        pointer
+        == store.pointer()
+        == Pointer(
+            2, hashlib.sha256(serialize(manifest_of("cards", "music")[0])).hexdigest(), False
+        )
     )
     assert [one.name for one in store.bundle(2).manifest.tasks] == ["cards", "music"]
 
@@ -239,7 +272,15 @@ def test_stray_files_are_no_generations(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"null", b'{"generation":1}', b'{"generation":"1","manifest":"","pinned":false}', bytes(64)]
+    "data",
+    [
+        b"",
+        b"{",
+        b"null",
+        b'{"generation":1}',
+        b'{"generation":"1","manifest":"","pinned":false}',
+        bytes(64),
+    ],
 )
 def test_a_damaged_pointer_is_refused_naming_it(store: Store, data: bytes) -> None:
     install(store, "cards")
@@ -259,7 +300,11 @@ def test_a_damaged_generation_is_refused(store: Store, damage: str) -> None:
     if damage == "gone":
         path.unlink()
     else:
-        path.write_bytes(path.read_bytes()[:-1] if damage == "cut" else path.read_bytes().replace(b"cards", b"cords"))
+        path.write_bytes(
+            path.read_bytes()[:-1]
+            if damage == "cut"
+            else path.read_bytes().replace(b"cards", b"cords")
+        )
     with pytest.raises((DamagedError, SchemaError)):
         store.bundle(number)
 
@@ -269,7 +314,9 @@ def test_a_generation_that_does_not_answer_can_be_dropped_once(store: Store) -> 
     number = install(store, "music", opened=False, switch=False)
     with store.writing():
         store.drop(number)
-        with pytest.raises(StorageError, match=r"2.json: expected to delete it, found No such file"):
+        with pytest.raises(
+            StorageError, match=r"2.json: expected to delete it, found No such file"
+        ):
             store.drop(number)
     assert store.generations() == [1]
     assert not store.trials.pending(number)
@@ -287,7 +334,9 @@ def test_a_dropped_generation_is_gone_for_good_before_its_counter_is(store: Stor
     ]
 
 
-def test_a_generation_is_on_the_disk_before_the_pointer_names_it_and_is_on_trial_before_that(store: Store) -> None:
+def test_a_generation_is_on_the_disk_before_the_pointer_names_it_and_is_on_trial_before_that(
+    store: Store,
+) -> None:
     manifest, files = manifest_of("cards")
     for name, data in files.items():
         (store.objects / name).write_bytes(data)
@@ -301,7 +350,9 @@ def test_a_generation_is_on_the_disk_before_the_pointer_names_it_and_is_on_trial
 # What answers when a generation fails
 
 
-def test_a_generation_that_failed_its_starts_gives_way_to_the_newest_that_opened(store: Store) -> None:
+def test_a_generation_that_failed_its_starts_gives_way_to_the_newest_that_opened(
+    store: Store,
+) -> None:
     install(store, "cards")
     install(store, "cards", "music")
     install(store, "news", opened=False)
@@ -319,7 +370,8 @@ def test_a_first_generation_that_failed_its_starts_is_told(store: Store) -> None
     for _ in range(MAX_STARTS):
         store.trials.start(number)
     with pytest.raises(
-        DamagedError, match=f"expected generation 1 to open, found that it failed {MAX_STARTS} starts and that none is before it"
+        DamagedError,
+        match=f"expected generation 1 to open, found that it failed {MAX_STARTS} starts and that none is before it",
     ):
         store.to_open()
 
@@ -344,7 +396,9 @@ REFUSED: list[tuple[str, Callable[[Store], object], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("attempt", "found"), [one[1:] for one in REFUSED], ids=[one[0] for one in REFUSED])
+@pytest.mark.parametrize(
+    ("attempt", "found"), [one[1:] for one in REFUSED], ids=[one[0] for one in REFUSED]
+)
 def test_a_rollback_to_nothing_is_refused_and_changes_nothing(
     store: Store, attempt: Callable[[Store], object], found: str
 ) -> None:
@@ -362,7 +416,9 @@ def test_a_rollback_of_an_empty_store_is_refused(store: Store) -> None:
     assert store.pointer() is None
 
 
-def test_a_rollback_to_a_damaged_generation_is_refused_and_what_answers_goes_on(store: Store) -> None:
+def test_a_rollback_to_a_damaged_generation_is_refused_and_what_answers_goes_on(
+    store: Store,
+) -> None:
     install(store, "cards")
     install(store, "music")
     adapter = store.manifest(1).tasks[0].adapter.sha256
@@ -379,7 +435,10 @@ def test_a_refused_call_during_a_rollback_leaves_what_answers(store: Store) -> N
         store.rollback()
     store.unpin(), store.rollback(2), store.unpin()
     for at in range(1, len(disk.steps) + 1):
-        with Disk(store.folder, on_step=refusing(at, errno.ENOSPC, lasting=True)), contextlib.suppress(CfedgeError):
+        with (
+            Disk(store.folder, on_step=refusing(at, errno.ENOSPC, lasting=True)),
+            contextlib.suppress(CfedgeError),
+        ):
             store.rollback()
         assert store.to_open() in (1, 2)
         assert store.bundle(store.to_open())

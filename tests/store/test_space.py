@@ -1,4 +1,6 @@
-"""What a store no longer needs goes, what it needs stays, and what would not fit is refused before it is fetched."""
+"""What a store no longer needs goes, what it needs stays, and what would not fit is refused before
+it is fetched.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,10 @@ def test_files_that_no_generation_names_go_and_are_counted(store: Store) -> None
         install(store, *names)
     assert collect(store) == 60  # three files of twenty bytes
     assert objects(store) == files("music", "news")
-    assert [store.bundle(number).manifest.tasks[0].name for number in store.generations()] == ["music", "news"]
+    assert [store.bundle(number).manifest.tasks[0].name for number in store.generations()] == [
+        "music",
+        "news",
+    ]
     assert collect(store) == 0
 
 
@@ -88,7 +93,9 @@ def test_a_generation_that_has_yet_to_open_is_none_to_go_back_to(store: Store) -
 
 
 @pytest.mark.parametrize("data", [b"", b"{"])
-def test_a_damaged_generation_is_none_to_go_back_to_and_takes_the_place_of_none(store: Store, data: bytes) -> None:
+def test_a_damaged_generation_is_none_to_go_back_to_and_takes_the_place_of_none(
+    store: Store, data: bytes
+) -> None:
     for names in (("cards",), ("music",), ("news",)):
         install(store, *names)
     (store.folder / "generations" / "2.json").write_bytes(data)
@@ -99,7 +106,11 @@ def test_a_damaged_generation_is_none_to_go_back_to_and_takes_the_place_of_none(
 def test_no_byte_of_an_erased_task_is_left_and_what_answers_goes_on(store: Store) -> None:
     install(store, "cards", "secret")
     install(store, "cards")
-    secret = {ref.sha256 for ref in manifest_of("secret")[0].tasks[0].__dict__.values() if isinstance(ref, FileRef)}
+    secret = {
+        ref.sha256
+        for ref in manifest_of("secret")[0].tasks[0].__dict__.values()
+        if isinstance(ref, FileRef)
+    }
     begun(store, content("secret/1/adapter", 20))
     assert collect(store, erased=secret) > 0
     assert store.generations() == [2]
@@ -111,7 +122,9 @@ def test_no_byte_of_an_erased_task_is_left_and_what_answers_goes_on(store: Store
                 assert content(f"secret/1/{part}", 20)[:10] not in path.read_bytes()
 
 
-def test_the_generation_that_answers_stays_even_where_it_names_what_was_erased(store: Store) -> None:
+def test_the_generation_that_answers_stays_even_where_it_names_what_was_erased(
+    store: Store,
+) -> None:
     install(store, "cards")
     collect(store, erased=files("cards"))
     assert store.to_open() == 1
@@ -145,7 +158,12 @@ def test_generations_are_gone_for_good_before_their_files_are(store: Store) -> N
     with Disk(store.folder) as disk:
         collect(store)
     kinds = [(op.kind, op.path.partition("/")[0]) for op in disk.ops]
-    assert kinds == [("unlink", "generations"), ("sync", "generations"), *[("unlink", "objects")] * 3, ("sync", "objects")]
+    assert kinds == [
+        ("unlink", "generations"),
+        ("sync", "generations"),
+        *[("unlink", "objects")] * 3,
+        ("sync", "objects"),
+    ]
 
 
 def test_a_file_that_cannot_be_deleted_is_named(store: Store) -> None:
@@ -156,7 +174,10 @@ def test_a_file_that_cannot_be_deleted_is_named(store: Store) -> None:
         if kind == "unlink":
             raise OSError(errno.EROFS, "Read-only file system")
 
-    with Disk(store.folder, on_step=on_step), pytest.raises(StorageError, match=r"a{64}: expected to delete it, found Read-only"):
+    with (
+        Disk(store.folder, on_step=on_step),
+        pytest.raises(StorageError, match=r"a{64}: expected to delete it, found Read-only"),
+    ):
         collect(store)
 
 
@@ -181,7 +202,9 @@ def coming(*sizes: int) -> Collection[FileRef]:
     return [FileRef(f"{number:064x}", size) for number, size in enumerate(sizes)]
 
 
-def test_what_fits_with_the_reserve_may_come_and_a_byte_more_may_not(store: Store, free: list[int]) -> None:
+def test_what_fits_with_the_reserve_may_come_and_a_byte_more_may_not(
+    store: Store, free: list[int]
+) -> None:
     check_room(store, coming(400, 600), None)
     with pytest.raises(
         NoSpaceError,
@@ -195,7 +218,8 @@ def test_the_budget_counts_what_is_here_and_what_comes(store: Store, free: list[
     held = sum(path.stat().st_size for path in store.objects.iterdir())
     check_room(store, coming(100), held + 100)
     with pytest.raises(
-        NoSpaceError, match=rf"expected at most {held + 99} bytes of objects \(--budget\), found {held} here and 100 to come"
+        NoSpaceError,
+        match=rf"expected at most {held + 99} bytes of objects \(--budget\), found {held} here and 100 to come",
     ):
         check_room(store, coming(100), held + 99)
 
@@ -205,16 +229,22 @@ def test_where_nothing_comes_nothing_is_asked(store: Store, free: list[int]) -> 
     check_room(store, [], 0)
 
 
-def test_a_disk_that_does_not_say_what_is_free_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_does_not_say_what_is_free_is_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(path: Path) -> Usage:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(shutil, "disk_usage", refused)
-    with pytest.raises(StorageError, match="expected its free space, found Input/output error; check the disk"):
+    with pytest.raises(
+        StorageError, match="expected its free space, found Input/output error; check the disk"
+    ):
         check_room(store, coming(1), None)
 
 
-def test_a_refused_call_while_collecting_leaves_what_answers_and_the_next_time_it_goes_through(store: Store) -> None:
+def test_a_refused_call_while_collecting_leaves_what_answers_and_the_next_time_it_goes_through(
+    store: Store,
+) -> None:
     for names in (("cards",), ("music",), ("news",)):
         install(store, *names)
     for at in range(1, 12):

@@ -18,7 +18,9 @@ def trials(tmp_path: Path) -> Trials:
     return Trials(tmp_path)
 
 
-def test_a_generation_that_nobody_expects_anything_of_is_neither_pending_nor_failed(trials: Trials, tmp_path: Path) -> None:
+def test_a_generation_that_nobody_expects_anything_of_is_neither_pending_nor_failed(
+    trials: Trials, tmp_path: Path
+) -> None:
     for _ in range(MAX_STARTS):
         trials.start(1)
     assert (trials.pending(1), trials.failed(1)) == (False, False)
@@ -95,6 +97,11 @@ def test_a_disk_that_refuses_stops_no_reader(trials: Trials, tmp_path: Path, num
         trials.keep([])
 
 
-def test_a_disk_that_refuses_stops_the_writer_who_could_not_guard_what_comes(trials: Trials, tmp_path: Path) -> None:
-    with Disk(tmp_path, on_step=refusing(1, errno.ENOSPC)), pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)):
+def test_a_disk_that_refuses_stops_the_writer_who_could_not_guard_what_comes(
+    trials: Trials, tmp_path: Path
+) -> None:
+    with (
+        Disk(tmp_path, on_step=refusing(1, errno.ENOSPC)),
+        pytest.raises(StorageError, match=os.strerror(errno.ENOSPC)),
+    ):
         trials.expect(1)

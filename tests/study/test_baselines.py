@@ -1,5 +1,5 @@
-"""One contract for every rule, and for the looks that ship: statistics of their own, sums in any order, scores that find
-well-separated tasks, and no NaN.
+"""One contract for every rule, and for the looks that ship: statistics of their own, sums in any
+order, scores that find well-separated tasks, and no NaN.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
 from cfedge.lookup import Looks, Pair, Router
-from cfedge.study.baselines import RULES, KMeansCentroids, Mixture, RandomFeatures, Rule, Scorer, Statistics
+from cfedge.study.baselines import (
+    RULES,
+    KMeansCentroids,
+    Mixture,
+    RandomFeatures,
+    Rule,
+    Scorer,
+    Statistics,
+)
 from cfedge.train.signature import learn_looks
 
 Floats = NDArray[np.float32]
@@ -33,7 +41,9 @@ def draw(task: str, examples: int, seed: int) -> tuple[Floats, NDArray[np.int64]
     """Two clusters a task in 16 dimensions, well apart."""
     means = np.random.default_rng(ord(task)).normal(size=(2, 16)) * 2
     classes = np.arange(examples) % 2
-    return normalize(means[classes] + np.random.default_rng(seed).normal(size=(examples, 16)) * 0.5).astype(np.float32), classes
+    return normalize(
+        means[classes] + np.random.default_rng(seed).normal(size=(examples, 16)) * 0.5
+    ).astype(np.float32), classes
 
 
 def views(features: Floats) -> Floats:
@@ -51,9 +61,17 @@ class Shipped:
         return 1
 
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
-        router = Router({name: Looks.from_arrays(one, name, len(one["tail.diagonal"])) for name, one in tasks.items()})
+        router = Router(
+            {
+                name: Looks.from_arrays(one, name, len(one["tail.diagonal"]))
+                for name, one in tasks.items()
+            }
+        )
         return lambda features: np.stack(
-            [router.scores(views(features)[row], features[row], 3, row) for row in range(len(features))]
+            [
+                router.scores(views(features)[row], features[row], 3, row)
+                for row in range(len(features))
+            ]
         )
 
 
@@ -75,32 +93,44 @@ def inputs() -> Floats:
     return np.concatenate([draw(name, 20, 7)[0] for name in sorted(NAMES)])
 
 
-def test_the_order_in_which_tasks_came_leaves_no_trace(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+def test_the_order_in_which_tasks_came_leaves_no_trace(
+    rule: Rule, tasks: dict[str, Statistics], inputs: Floats
+) -> None:
     expected = rule.scorer(tasks)(inputs)
     for order in itertools.permutations(NAMES):
         assert np.array_equal(rule.scorer({name: tasks[name] for name in order})(inputs), expected)
 
 
-def test_what_a_task_leaves_depends_on_its_own_examples_alone_and_repeats(rule: Rule, tasks: dict[str, Statistics]) -> None:
+def test_what_a_task_leaves_depends_on_its_own_examples_alone_and_repeats(
+    rule: Rule, tasks: dict[str, Statistics]
+) -> None:
     again = rule.statistics(*draw("a", 60, ord("a")))
     assert set(again) == set(tasks["a"])
     for name, array in again.items():
         assert np.array_equal(array, tasks["a"][name])
 
 
-def test_a_task_that_was_added_and_removed_leaves_no_trace(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+def test_a_task_that_was_added_and_removed_leaves_no_trace(
+    rule: Rule, tasks: dict[str, Statistics], inputs: Floats
+) -> None:
     two = {name: tasks[name] for name in ("a", "b")}
     with_third = {**two, "c": tasks["c"]}
     del with_third["c"]
     assert np.array_equal(rule.scorer(with_third)(inputs), rule.scorer(two)(inputs))
 
 
-def test_two_sites_that_merge_their_tasks_agree(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+def test_two_sites_that_merge_their_tasks_agree(
+    rule: Rule, tasks: dict[str, Statistics], inputs: Floats
+) -> None:
     here, there = {"a": tasks["a"], "c": tasks["c"]}, {"b": tasks["b"]}
-    assert np.array_equal(rule.scorer({**here, **there})(inputs), rule.scorer({**there, **here})(inputs))
+    assert np.array_equal(
+        rule.scorer({**here, **there})(inputs), rule.scorer({**there, **here})(inputs)
+    )
 
 
-def test_scores_have_the_stated_columns_and_find_the_task(rule: Rule, tasks: dict[str, Statistics], inputs: Floats) -> None:
+def test_scores_have_the_stated_columns_and_find_the_task(
+    rule: Rule, tasks: dict[str, Statistics], inputs: Floats
+) -> None:
     scores = rule.scorer(tasks)(inputs)
     owner = np.repeat(np.arange(3), [rule.columns(tasks[name]) for name in sorted(NAMES)])
     assert scores.shape == (60, len(owner))
@@ -119,25 +149,35 @@ def test_features_that_are_not_finite_are_refused_by_row(
     features, classes = draw("a", 20, 1)
     features[7, 3] = inputs[5, 2] = wrong
     with np.errstate(invalid="ignore"):
-        with pytest.raises(InputError, match="features of input 7: expected finite numbers, found NaN or infinity"):
+        with pytest.raises(
+            InputError, match="features of input 7: expected finite numbers, found NaN or infinity"
+        ):
             rule.statistics(features, classes)
-        with pytest.raises(InputError, match="features of input 5: expected finite numbers, found NaN or infinity"):
+        with pytest.raises(
+            InputError, match="features of input 5: expected finite numbers, found NaN or infinity"
+        ):
             rule.scorer(tasks)(inputs)
 
 
 @pytest.mark.parametrize("kind", ["the same", "zeros", "cancelling", "one of each class"])
-def test_poor_data_give_finite_scores(rule: Rule, tasks: dict[str, Statistics], inputs: Floats, kind: str) -> None:
+def test_poor_data_give_finite_scores(
+    rule: Rule, tasks: dict[str, Statistics], inputs: Floats, kind: str
+) -> None:
     features, classes = draw("a", 20, 1)
     poor = {
         "the same": (np.tile(features[:1], (20, 1)), classes),
         "zeros": (features * 0, classes),
         "cancelling": (
-            np.repeat(features[:2], 10, axis=0) * np.tile([[1.0], [-1.0]], (10, 1)).astype(np.float32),
+            np.repeat(features[:2], 10, axis=0)
+            * np.tile([[1.0], [-1.0]], (10, 1)).astype(np.float32),
             np.repeat([0, 1], 10),
         ),
         "one of each class": (features[:2], classes[:2]),
     }
-    for found in (rule.scorer({"p": rule.statistics(*poor[kind])}), rule.scorer({**tasks, "p": rule.statistics(*poor[kind])})):
+    for found in (
+        rule.scorer({"p": rule.statistics(*poor[kind])}),
+        rule.scorer({**tasks, "p": rule.statistics(*poor[kind])}),
+    ):
         assert np.isfinite(found(inputs)).all()
 
 
@@ -156,7 +196,9 @@ def test_the_ridge_is_scikit_learns(inputs: Floats) -> None:
     strength = rule._STRENGTHS[int(statistics["misses"].argmin())]
     lifted = rule._lift(features).astype(np.float64)
     reference = Ridge(alpha=strength, fit_intercept=False).fit(lifted, np.eye(2)[classes])
-    np.testing.assert_allclose(rule.scorer({"a": statistics})(inputs), reference.predict(rule._lift(inputs)), atol=1e-3)
+    np.testing.assert_allclose(
+        rule.scorer({"a": statistics})(inputs), reference.predict(rule._lift(inputs)), atol=1e-3
+    )
 
 
 @pytest.mark.parametrize("examples", [30, 200])
@@ -164,27 +206,40 @@ def test_the_misses_of_every_strength_are_those_of_scikit_learns_ridge(examples:
     # With 50 features: fewer examples than features, and more.
     rng = np.random.default_rng(3)
     classes = np.arange(examples) % 3
-    features = normalize(rng.normal(size=(3, 16))[classes] + rng.normal(size=(examples, 16)) * 3).astype(np.float32)
+    features = normalize(
+        rng.normal(size=(3, 16))[classes] + rng.normal(size=(examples, 16)) * 3
+    ).astype(np.float32)
     rule = RandomFeatures(width=50)
     test = rule._fifth(classes)
     assert np.bincount(classes[test]).tolist() == [round(examples / 15)] * 3
     lifted = rule._lift(features).astype(np.float64)
     expected = []
     for strength in rule._STRENGTHS[4:]:
-        ridge = Ridge(alpha=strength, fit_intercept=False, solver="svd").fit(lifted[~test], np.eye(3)[classes[~test]])
-        expected.append(float(((ridge.predict(lifted[test]) - np.eye(3)[classes[test]]) ** 2).sum()))
+        ridge = Ridge(alpha=strength, fit_intercept=False, solver="svd").fit(
+            lifted[~test], np.eye(3)[classes[~test]]
+        )
+        expected.append(
+            float(((ridge.predict(lifted[test]) - np.eye(3)[classes[test]]) ** 2).sum())
+        )
     found = rule.statistics(features, classes)["misses"]
     np.testing.assert_allclose(found[4:], expected, rtol=1e-4)
     assert 0 < found.argmin() < len(found) - 1
 
 
 def test_the_order_of_a_tasks_rows_hardly_moves_what_a_strength_misses() -> None:
-    """As where a file has one row of each class in turn: every fifth row is then of the same classes."""
+    """As where a file has one row of each class in turn: every fifth row is then of the same
+    classes.
+    """
     rng = np.random.default_rng(4)
     classes = np.repeat(np.arange(15), 30)
-    features = normalize(rng.normal(size=(15, 16))[classes] + rng.normal(size=(450, 16)) * 0.8).astype(np.float32)
+    features = normalize(
+        rng.normal(size=(15, 16))[classes] + rng.normal(size=(450, 16)) * 0.8
+    ).astype(np.float32)
     turn = np.argsort(np.tile(np.arange(30), 15), kind="stable")
-    found = [RandomFeatures(width=200).statistics(features[rows], classes[rows])["misses"] for rows in (slice(None), turn)]
+    found = [
+        RandomFeatures(width=200).statistics(features[rows], classes[rows])["misses"]
+        for rows in (slice(None), turn)
+    ]
     assert abs(int(found[0].argmin()) - int(found[1].argmin())) <= 1
     assert found[1].min() == pytest.approx(found[0].min(), rel=0.2)
     assert found[0].max() > 1.5 * found[0].min()
@@ -197,7 +252,9 @@ def test_the_mixtures_likelihood_is_scikit_learns_up_to_its_constant(inputs: Flo
     reference.precisions_cholesky_ = statistics["cholesky"].astype(np.float64)
     constant = 16 / 2 * np.log(2 * np.pi)
     found = Mixture.log_likelihood(statistics, inputs)
-    np.testing.assert_allclose(found - constant, reference.score_samples(inputs.astype(np.float64)), rtol=1e-6)
+    np.testing.assert_allclose(
+        found - constant, reference.score_samples(inputs.astype(np.float64)), rtol=1e-6
+    )
 
 
 def test_the_nearest_centroid_is_the_nearest(inputs: Floats) -> None:

@@ -1,4 +1,6 @@
-"""A whole study on the tiny backbone: what it measures must agree with the engine, and its bookkeeping with arithmetic."""
+"""A whole study on the tiny backbone: what it measures must agree with the engine, and its
+bookkeeping with arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ def make_stream() -> dict[str, Splits]:
     def part(task: str, count: int, seed: int) -> Examples:
         return Examples(*zip(*make_texts(task, count, seed), strict=True), f"{task}-{seed}")
 
-    return {task: Splits(part(task, 20, 0), part(task, 10, 1), part(task, 8, 2)) for task in ("colors", "animals", "food")}
+    return {
+        task: Splits(part(task, 20, 0), part(task, 10, 1), part(task, 8, 2))
+        for task in ("colors", "animals", "food")
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,21 +78,31 @@ def test_every_model_and_ceiling_is_measured_in_every_order(study: Study) -> Non
     assert study.test_examples == sum(len(splits.test) for splits in make_stream().values()) == 64
 
 
-def test_the_shipped_model_measures_what_the_engine_answers(base: Workspace, study: Study, tmp_path: Path) -> None:
+def test_the_shipped_model_measures_what_the_engine_answers(
+    base: Workspace, study: Study, tmp_path: Path
+) -> None:
     stream, order = make_stream(), study.orders[0]
     workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     for name in order:
         learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
-    scores = evaluate(Engine(build(workspace)), {name: splits.test for name, splits in stream.items()})
+    scores = evaluate(
+        Engine(build(workspace)), {name: splits.test for name, splits in stream.items()}
+    )
     found = study.runs["cfedge"][0]
     assert found.retrieval == pytest.approx(scores.retrieval)
-    assert found.accuracy == pytest.approx(scores.accuracy, abs=0.03)  # the engine's adapters are int8
+    assert found.accuracy == pytest.approx(
+        scores.accuracy, abs=0.03
+    )  # the engine's adapters are int8
     assert study.runs["task given"][0].accuracy == pytest.approx(scores.known, abs=0.03)
-    assert found.passes == pytest.approx(1 + (scores.third_looks - scores.early_exits) / 3, abs=0.02)
+    assert found.passes == pytest.approx(
+        1 + (scores.third_looks - scores.early_exits) / 3, abs=0.02
+    )
     assert scores.early_exits > 0
 
 
-def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_retrieval_and_the_given_task(study: Study) -> None:
+def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_retrieval_and_the_given_task(
+    study: Study,
+) -> None:
     for model, runs in study.runs.items():
         for run, given, order in zip(runs, study.runs["task given"], study.orders, strict=True):
             assert run.accuracy <= run.retrieval + 1e-9
@@ -97,13 +112,17 @@ def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_retrieval_and_the
             matrix = np.array(run.matrix)
             assert np.triu(matrix, 1).sum() == 0
             assert run.task_mean == pytest.approx(matrix[-1].mean())
-            assert run.accuracy == pytest.approx(np.average(matrix[-1], weights=[study.tasks[name] for name in order]))
+            assert run.accuracy == pytest.approx(
+                np.average(matrix[-1], weights=[study.tasks[name] for name in order])
+            )
             if not model.endswith(" frozen") and model != "sequential":
                 assert run.accuracy >= run.retrieval + given.accuracy - 1 - 1e-9
                 assert run.accuracy <= given.accuracy + 1e-9
 
 
-def test_one_adapter_trained_task_after_task_forgets_and_the_shipped_ones_hardly(study: Study) -> None:
+def test_one_adapter_trained_task_after_task_forgets_and_the_shipped_ones_hardly(
+    study: Study,
+) -> None:
     for sequential, shipped in zip(study.runs["sequential"], study.runs["cfedge"], strict=True):
         matrix = np.array(sequential.matrix)
         assert matrix[-1, -1] > 0.5  # what was learned last it knows
@@ -123,7 +142,9 @@ def test_transfer_top_two_and_confusion_follow_from_the_answers(study: Study) ->
             assert run.retrieval <= run.top2 <= 1
             if len(matrix) > 1:
                 before = [matrix[task, task] for task in range(2)]
-                assert run.backward_transfer == pytest.approx(np.mean(matrix[2, :2]) - np.mean(before))
+                assert run.backward_transfer == pytest.approx(
+                    np.mean(matrix[2, :2]) - np.mean(before)
+                )
     assert any(run.top2 > run.retrieval for runs in study.runs.values() for run in runs)
     assert study.forward_transfer == [0.0, 0.0]
 
@@ -137,7 +158,9 @@ def test_the_summary_is_mean_and_standard_error_over_orders(study: Study) -> Non
     assert set(summary(study)) == set(study.runs)
 
 
-def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(base: Workspace, tmp_path: Path) -> None:
+def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(
+    base: Workspace, tmp_path: Path
+) -> None:
     stream, order = make_stream(), ["food", "colors", "animals"]
     workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     for name in order:
@@ -147,13 +170,18 @@ def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(bas
     alone = Workspace(Path(shutil.copytree(workspace.folder, tmp_path / "alone")))
     for name in order:
         task = alone.task(name)
-        adapter = {part: array if part[:2] in ("a.", "b.") else array * 0 for part, array in task.adapter.items()}
+        adapter = {
+            part: array if part[:2] in ("a.", "b.") else array * 0
+            for part, array in task.adapter.items()
+        }
         alone.put(replace(task, adapter=adapter), replace=True)  # always the first label: 1 of 3
     known = learned.measure([])[0].matrix[-1]
     assert learned.forward_transfer(alone) == pytest.approx(np.mean(known[1:]) - 1 / 3)
 
 
-def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_space(base: Workspace, tmp_path: Path) -> None:
+def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_space(
+    base: Workspace, tmp_path: Path
+) -> None:
     """Against scikit-learn's likelihood of features that torch's tail gives with each adapter."""
     stream, order = make_stream(), ["food", "colors", "animals"]
     workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
@@ -163,10 +191,20 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
 
     def adapted(name: str, texts: Sequence[str]) -> NDArray[np.float64]:
-        slots = {part: torch.from_numpy(array) for part, array in workspace.adapter(name).items() if part[:2] in ("a.", "b.")}
+        slots = {
+            part: torch.from_numpy(array)
+            for part, array in workspace.adapter(name).items()
+            if part[:2] in ("a.", "b.")
+        }
         with torch.no_grad():
-            states = [torch.from_numpy(one.reshape(1, -1, one.shape[-1])) for one in learned.trunk(texts).hidden]
-            rows = [tail(one, slots, torch.ones(one.shape[:2], dtype=torch.int64))[0].numpy() for one in states]
+            states = [
+                torch.from_numpy(one.reshape(1, -1, one.shape[-1]))
+                for one in learned.trunk(texts).hidden
+            ]
+            rows = [
+                tail(one, slots, torch.ones(one.shape[:2], dtype=torch.int64))[0].numpy()
+                for one in states
+            ]
         return normalize(np.array(rows, np.float64))
 
     names = sorted(order)
@@ -182,7 +220,11 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(train)
         plain = GaussianMixture(mixture.n_components)
-        plain.weights_, plain.means_, plain.precisions_cholesky_ = mixture.weights_, mixture.means_, mixture.precisions_cholesky_
+        plain.weights_, plain.means_, plain.precisions_cholesky_ = (
+            mixture.weights_,
+            mixture.means_,
+            mixture.precisions_cholesky_,
+        )
         likelihoods.append(plain.score_samples(adapted(name, texts)))
     found = np.stack(likelihoods, axis=1).argmax(axis=1)
     truth = np.repeat(np.arange(3), [len(stream[name].test) for name in names])
@@ -194,7 +236,14 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
 
 def test_several_jobs_measure_the_same(base: Workspace) -> None:
     one, two = (
-        compare(base, make_stream(), models=["cfedge"], orders=1, jobs=jobs, settings=replace(SETTINGS, min_steps=8))
+        compare(
+            base,
+            make_stream(),
+            models=["cfedge"],
+            orders=1,
+            jobs=jobs,
+            settings=replace(SETTINGS, min_steps=8),
+        )
         for jobs in (1, 2)
     )
     for study in (one, two):
@@ -206,19 +255,30 @@ def test_several_jobs_measure_the_same(base: Workspace) -> None:
 
 def test_seeds_go_on_from_the_first(base: Workspace, study: Study) -> None:
     later = compare(
-        base, make_stream(), models=["nearest-mean frozen"], orders=1, seed=1, settings=replace(SETTINGS, min_steps=8)
+        base,
+        make_stream(),
+        models=["nearest-mean frozen"],
+        orders=1,
+        seed=1,
+        settings=replace(SETTINGS, min_steps=8),
     )
     assert later.orders == study.orders[1:]
     assert (later.settings.seed, study.settings.seed) == (1, 0)
 
 
 def test_bytes_and_seconds_are_told_apart(base: Workspace, study: Study, tmp_path: Path) -> None:
-    given, shipped, frozen = (study.runs[model][0] for model in ("task given", "cfedge", "LDA frozen"))
+    given, shipped, frozen = (
+        study.runs[model][0] for model in ("task given", "cfedge", "LDA frozen")
+    )
     workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     splits = make_stream()["colors"]
-    signature = learn(workspace, "colors", splits.train, splits.held_out, settings=SETTINGS).signature.arrays()
+    signature = learn(
+        workspace, "colors", splits.train, splits.held_out, settings=SETTINGS
+    ).signature.arrays()
     width, classes = workspace.backbone.width, 3
-    assert given.head_bytes == (width + 3 * width) * classes + 2 * classes + 2  # both parts of a head, and the margin of the exit
+    assert (
+        given.head_bytes == (width + 3 * width) * classes + 2 * classes + 2
+    )  # both parts of a head, and the margin of the exit
     assert (given.statistics_bytes, frozen.head_bytes) == (0, 0)
     assert shipped.task_bytes - shipped.statistics_bytes == given.task_bytes > given.head_bytes
     assert shipped.statistics_bytes == pytest.approx(len(dump_arrays(signature)), rel=0.02)
@@ -229,8 +289,18 @@ def test_bytes_and_seconds_are_told_apart(base: Workspace, study: Study, tmp_pat
 
 def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Workspace) -> None:
     settings = replace(SETTINGS, reuse=True, min_steps=8, pool_limit=8)
-    assert len(compare(base, make_stream(), models=["nearest-mean"], orders=1, settings=settings).forward_transfer) == 1
-    with pytest.raises(UsageError, match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits"):
+    assert (
+        len(
+            compare(
+                base, make_stream(), models=["nearest-mean"], orders=1, settings=settings
+            ).forward_transfer
+        )
+        == 1
+    )
+    with pytest.raises(
+        UsageError,
+        match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits",
+    ):
         compare(base, make_stream(), orders=1, jobs=2, settings=settings)
 
 
@@ -245,20 +315,29 @@ def test_test_texts_that_are_also_learned_from_are_counted_by_task(base: Workspa
         orders=1,
         settings=replace(SETTINGS, min_steps=1),
     )
-    clean = {name: len(set(part.train.texts) & set(part.test.texts)) for name, part in stream.items()}
+    clean = {
+        name: len(set(part.train.texts) & set(part.test.texts)) for name, part in stream.items()
+    }
     assert study.duplicates["colors"] >= 3
-    assert {name: study.duplicates[name] for name in ("animals", "food")} == {name: clean[name] for name in ("animals", "food")}
+    assert {name: study.duplicates[name] for name in ("animals", "food")} == {
+        name: clean[name] for name in ("animals", "food")
+    }
 
 
 def test_passes_are_counted(study: Study) -> None:
-    assert {study.runs[model][0].passes for model in ("class-clusters", "nearest-mean frozen", "random-features")} == {1.0}
+    assert {
+        study.runs[model][0].passes
+        for model in ("class-clusters", "nearest-mean frozen", "random-features")
+    } == {1.0}
     assert 2 / 3 <= study.runs["cfedge"][0].passes < 1.2
     assert study.runs["proteus"][0].passes == pytest.approx(2 / 3 + 3 * 1 / 3)
 
 
 def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
     def run(model: str, accuracy: float) -> list[Measured]:
-        given = dict.fromkeys(("accuracy", "task_mean", "retrieval", "top2", "average_incremental"), accuracy)
+        given = dict.fromkeys(
+            ("accuracy", "task_mean", "retrieval", "top2", "average_incremental"), accuracy
+        )
         zero = dict.fromkeys(("forgetting", "backward_transfer", "seconds"), 0.0)
         return [
             Measured(
@@ -276,7 +355,17 @@ def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
 
     def study_of(**accuracy: float) -> Study:
         runs = {name.replace("_", " "): run(name, value) for name, value in accuracy.items()}
-        return Study({"a": 2}, {"a": 0}, 400, [0.0], [1.0], [], [["a"]], Settings(), {**runs, "joint": run("joint", 1.0)})
+        return Study(
+            {"a": 2},
+            {"a": 0},
+            400,
+            [0.0],
+            [1.0],
+            [],
+            [["a"]],
+            Settings(),
+            {**runs, "joint": run("joint", 1.0)},
+        )
 
     # One standard error at .9 and 400 examples is .015.
     assert recommended(study_of(LDA_frozen=0.80, cfedge=0.90)) == "cfedge"
@@ -290,14 +379,32 @@ def test_the_standard_error_is_that_of_the_orders_and_at_least_of_the_test_set()
         zero = dict.fromkeys(("forgetting", "backward_transfer", "seconds"), 0.0)
         size = dict.fromkeys(("task_bytes", "head_bytes", "statistics_bytes"), 1)
         runs = [
-            Measured("cfedge", one, **given, **zero, **size, passes=1.0, matrix=[[one]], confusion=[[1]]) for one in accuracies
+            Measured(
+                "cfedge", one, **given, **zero, **size, passes=1.0, matrix=[[one]], confusion=[[1]]
+            )
+            for one in accuracies
         ]
-        return Study({"a": 2}, {"a": 0}, test_examples, [0.0], [1.0], [], [["a"]], Settings(), {"cfedge": runs})
+        return Study(
+            {"a": 2},
+            {"a": 0},
+            test_examples,
+            [0.0],
+            [1.0],
+            [],
+            [["a"]],
+            Settings(),
+            {"cfedge": runs},
+        )
 
-    # .90, .93, .96: deviation .03 with three less one, over the root of three; of 10,000 examples at .93 it would be .0026.
-    assert study_of(10_000, 0.90, 0.93, 0.96).standard_error("cfedge") == pytest.approx(0.03 / 3**0.5)
+    # .90, .93, .96: deviation .03 with three less one, over the root of three; of 10,000 examples
+    # at .93 it would be .0026.
+    assert study_of(10_000, 0.90, 0.93, 0.96).standard_error("cfedge") == pytest.approx(
+        0.03 / 3**0.5
+    )
     # Of 400 at .93: the root of .93 x .07 / 400; over the orders .0002.
-    assert study_of(400, 0.9298, 0.93, 0.9302).standard_error("cfedge") == pytest.approx((0.93 * 0.07 / 400) ** 0.5)
+    assert study_of(400, 0.9298, 0.93, 0.9302).standard_error("cfedge") == pytest.approx(
+        (0.93 * 0.07 / 400) ** 0.5
+    )
     assert study_of(100, 0.9).standard_error("cfedge") == pytest.approx(0.03)
 
 
@@ -323,7 +430,8 @@ def test_a_stream_that_cannot_be_learned_to_its_end_is_refused_before_anything_i
     stream = make_stream()
     colors = stream["colors"]
     with pytest.raises(
-        TaskError, match=r"task 'more': expected labels that no other task has, found 'blue' in task 'colors' too"
+        TaskError,
+        match=r"task 'more': expected labels that no other task has, found 'blue' in task 'colors' too",
     ):
         compare(base, {**stream, "more": colors})
     with pytest.raises(TaskError, match=r"task name: expected lower-case letters.*found 'Colors'"):
@@ -337,9 +445,14 @@ def test_a_file_that_could_not_be_written_is_refused_before_anything_is_learned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exit_code:
-        main(["compare", str(tmp_path / "nothing.csv"), "--out", str(tmp_path / "no" / "study.json")])
+        main(
+            ["compare", str(tmp_path / "nothing.csv"), "--out", str(tmp_path / "no" / "study.json")]
+        )
     assert exit_code.value.code == UsageError.exit_code
-    assert f"--out: expected a folder {tmp_path / 'no'}, found none" in capsys.readouterr().err.replace("\n", "")
+    assert (
+        f"--out: expected a folder {tmp_path / 'no'}, found none"
+        in capsys.readouterr().err.replace("\n", "")
+    )
     with pytest.raises(SystemExit):
         main(["compare", str(tmp_path / "nothing.csv"), "--out", str(tmp_path)])
     assert f"--out: expected a file, found the folder {tmp_path}" in capsys.readouterr().err
@@ -348,11 +461,38 @@ def test_a_file_that_could_not_be_written_is_refused_before_anything_is_learned(
 def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [(text, label, task) for task in ("colors", "animals") for text, label in make_texts(task, 16, 0)]
+    rows = [
+        (text, label, task)
+        for task in ("colors", "animals")
+        for text, label in make_texts(task, 16, 0)
+    ]
     data = tmp_path / "all.csv"
-    data.write_text("text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows), encoding="utf-8")
-    arguments = ["compare", str(data), "--backbone", "local", "--folder", str(tiny_folder), "--split", "2", "--rank", "2"]
-    arguments += ["--orders", "1", "--epochs", "1", "--models", "nearest-mean,cfedge", "--out", str(tmp_path / "study.json")]
+    data.write_text(
+        "text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows),
+        encoding="utf-8",
+    )
+    arguments = [
+        "compare",
+        str(data),
+        "--backbone",
+        "local",
+        "--folder",
+        str(tiny_folder),
+        "--split",
+        "2",
+        "--rank",
+        "2",
+    ]
+    arguments += [
+        "--orders",
+        "1",
+        "--epochs",
+        "1",
+        "--models",
+        "nearest-mean,cfedge",
+        "--out",
+        str(tmp_path / "study.json"),
+    ]
     arguments += ["--plot", str(tmp_path / "study.svg"), "--unknown", str(tmp_path / "unknown.csv")]
     (tmp_path / "unknown.csv").write_text(
         "text\n" + "".join(f"{text}\n" for text, _ in make_texts("food", 8, 0)), encoding="utf-8"

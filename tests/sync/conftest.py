@@ -23,7 +23,9 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is really synced to the disk, to be quick; what must be is for tests/store/test_crash.py."""
+    """Nothing is really synced to the disk, to be quick; what must be is for
+    tests/store/test_crash.py.
+    """
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 

@@ -24,9 +24,16 @@ def path_of(site: Site, role: str) -> Path:
 
 
 def forge(
-    site: Site, role: str, change: Callable[[Any], None], *, signers: Sequence[CryptoSigner] | None = None, bump: bool = True
+    site: Site,
+    role: str,
+    change: Callable[[Any], None],
+    *,
+    signers: Sequence[CryptoSigner] | None = None,
+    bump: bool = True,
 ) -> Path:
-    """Publish the next version of one role's metadata, changed; by default signed with the site's keys."""
+    """Publish the next version of one role's metadata, changed; by default signed with the site's
+    keys.
+    """
     md: Metadata[Any] = Metadata.from_bytes(path_of(site, role).read_bytes())
     md.signed.version += bump
     change(md.signed)
@@ -47,7 +54,9 @@ def lead(site: Site, *, snapshot: int | None = None, targets: int | None = None)
 
     if snapshot is None:
         wanted = version("targets") if targets is None else targets
-        forge(site, "snapshot", lambda signed: signed.meta.update({"targets.json": MetaFile(wanted)}))
+        forge(
+            site, "snapshot", lambda signed: signed.meta.update({"targets.json": MetaFile(wanted)})
+        )
     number = version("snapshot") if snapshot is None else snapshot
     forge(site, "timestamp", lambda signed: setattr(signed, "snapshot_meta", MetaFile(number)))
 

@@ -1,4 +1,6 @@
-"""HTTP servers on loopback that serve a repository's folder, well or badly: the network's side of the seam, nothing of cfedge."""
+"""HTTP servers on loopback that serve a repository's folder, well or badly: the network's side of
+the seam, nothing of cfedge.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
-#: What a server does with a request instead of serving it: the handler to answer with, and the bytes that are asked for.
+#: What a server does with a request instead of serving it: the handler to answer with, and the
+#: bytes that are asked for.
 Fault = Callable[["Handler", bytes], None]
 
 
@@ -26,7 +29,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(self.path.partition("?")[0]).lstrip("/")
-        self.start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-")) if self.headers["Range"] else 0
+        self.start = (
+            int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            if self.headers["Range"]
+            else 0
+        )
         self.server.requests.append((path, self.start))
         self.server.headers.append(dict(self.headers))
         for pattern, fault in self.server.faults.items():
@@ -98,7 +105,9 @@ class Static(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, *, ranges: bool = True, family: socket.AddressFamily = socket.AF_INET) -> None:
+    def __init__(
+        self, folder: Path, *, ranges: bool = True, family: socket.AddressFamily = socket.AF_INET
+    ) -> None:
         self.address_family = family
         host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
         super().__init__((host, 0), Handler)
@@ -110,11 +119,18 @@ class Static(ThreadingHTTPServer):
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.server_address[1]}"
 
     def __enter__(self) -> Static:
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -152,8 +168,16 @@ def cut(share: float) -> Fault:
 
     def answer(handler: Handler, data: bytes) -> None:
         rest = data[handler.start :] if handler.server.ranges else data
-        span = {"Content_Range": f"bytes {handler.start}-{len(data) - 1}/{len(data)}"} if handler.start else {}
-        handler.head(206 if handler.start and handler.server.ranges else 200, Content_Length=str(len(rest)), **span)
+        span = (
+            {"Content_Range": f"bytes {handler.start}-{len(data) - 1}/{len(data)}"}
+            if handler.start
+            else {}
+        )
+        handler.head(
+            206 if handler.start and handler.server.ranges else 200,
+            Content_Length=str(len(rest)),
+            **span,
+        )
         handler.put(rest[: int(len(rest) * share)])
         handler.hang_up()
 
@@ -182,7 +206,8 @@ def drip(pause_s: float) -> Fault:
 
 
 class Raw:
-    """A server of exact bytes: to each connection, in turn, what `answers` holds, whatever was asked; the last one again.
+    """A server of exact bytes: to each connection, in turn, what `answers` holds, whatever was
+    asked; the last one again.
 
     An answer may be an iterable of pieces, without end too.
     """
@@ -199,7 +224,12 @@ class Raw:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._stopping = True
         socket.create_connection(self._socket.getsockname()).close()
         self._thread.join(2)

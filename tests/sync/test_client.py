@@ -1,4 +1,6 @@
-"""Syncs against real servers and folders that attack them: whatever happens, what was installed goes on."""
+"""Syncs against real servers and folders that attack them: whatever happens, what was installed
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -50,13 +52,19 @@ def run(
     **plan: object,
 ) -> Synced:
     source = Folder(source) if isinstance(source, Path) else source
-    return sync(store, source, Plan(**plan), now=lambda: now, probing=probing, wait=lambda seconds: None)  # type: ignore[arg-type]
+    return sync(
+        store, source, Plan(**plan), now=lambda: now, probing=probing, wait=lambda seconds: None
+    )  # type: ignore[arg-type]
 
 
 def tasks(store: Store) -> list[str]:
     """Of the generation that answers, read with every check."""
     pointer = store.pointer()
-    return [] if pointer is None else [task.name for task in store.bundle(pointer.generation).manifest.tasks]
+    return (
+        []
+        if pointer is None
+        else [task.name for task in store.bundle(pointer.generation).manifest.tasks]
+    )
 
 
 # What it is for
@@ -65,7 +73,12 @@ def tasks(store: Store) -> list[str]:
 def test_a_sync_brings_what_is_published_and_nothing_twice(store: Store, site: Site) -> None:
     with Static(site.repo) as server:
         done = run(store, Host(server.url))
-        assert (done.generation, done.changed, done.added, done.freshness) == (1, True, ("heating", "lights"), "fresh")
+        assert (done.generation, done.changed, done.added, done.freshness) == (
+            1,
+            True,
+            ("heating", "lights"),
+            "fresh",
+        )
         assert tasks(store) == ["heating", "lights"]
         site.teach("blinds", size=50_000)
         server.body_bytes = 0
@@ -75,7 +88,9 @@ def test_a_sync_brings_what_is_published_and_nothing_twice(store: Store, site: S
         assert server.body_bytes <= 160_000
 
 
-def test_a_poll_with_nothing_new_takes_two_requests_and_at_most_500_bytes(store: Store, site: Site) -> None:
+def test_a_poll_with_nothing_new_takes_two_requests_and_at_most_500_bytes(
+    store: Store, site: Site
+) -> None:
     with Static(site.repo) as server:
         run(store, Host(server.url))
         server.requests.clear()
@@ -160,7 +175,9 @@ def test_a_bad_generation_is_refused_and_remembered_until_retry(store: Store, si
     assert tasks(store) == ["blinds", "heating", "lights"]
 
 
-def test_a_better_generation_after_a_bad_one_is_taken_without_retry(store: Store, site: Site) -> None:
+def test_a_better_generation_after_a_bad_one_is_taken_without_retry(
+    store: Store, site: Site
+) -> None:
     run(store, site.repo)
     site.teach("blinds")
     with pytest.raises(IncompatibleError):
@@ -169,7 +186,9 @@ def test_a_better_generation_after_a_bad_one_is_taken_without_retry(store: Store
     assert run(store, site.repo).added == ("blinds",)
 
 
-def test_the_first_generation_that_is_bad_leaves_an_empty_store_that_works_later(store: Store, site: Site) -> None:
+def test_the_first_generation_that_is_bad_leaves_an_empty_store_that_works_later(
+    store: Store, site: Site
+) -> None:
     with pytest.raises(IncompatibleError):
         run(store, site.repo, probing=bad)
     assert (store.pointer(), store.generations()) == (None, [])
@@ -184,7 +203,12 @@ def test_a_rollback_holds_until_it_is_unpinned(store: Store, site: Site) -> None
     store.rollback()
     site.teach("doors")
     done = run(store, site.repo)
-    assert (done.generation, done.pinned, done.changed, done.added) == (1, True, False, ("blinds", "doors"))
+    assert (done.generation, done.pinned, done.changed, done.added) == (
+        1,
+        True,
+        False,
+        ("blinds", "doors"),
+    )
     assert tasks(store) == ["heating", "lights"]
     store.unpin()
     assert run(store, site.repo).added == ("blinds", "doors")
@@ -194,12 +218,18 @@ def test_a_rollback_holds_until_it_is_unpinned(store: Store, site: Site) -> None
 
 
 @pytest.mark.parametrize("number", [404, 500, 302])
-@pytest.mark.parametrize("name", ["*timestamp.json", "*snapshot.json", "*targets.json", "targets/*", "objects/*"])
-def test_a_host_that_fails_anywhere_leaves_what_was_installed(name: str, number: int, store: Store, site: Site) -> None:
+@pytest.mark.parametrize(
+    "name", ["*timestamp.json", "*snapshot.json", "*targets.json", "targets/*", "objects/*"]
+)
+def test_a_host_that_fails_anywhere_leaves_what_was_installed(
+    name: str, number: int, store: Store, site: Site
+) -> None:
     with Static(site.repo) as server:
         run(store, Host(server.url))
         site.teach("blinds")
-        server.faults[name] = status(number, Location="/metadata/timestamp.json") if number != 302 else _loop
+        server.faults[name] = (
+            status(number, Location="/metadata/timestamp.json") if number != 302 else _loop
+        )
         with pytest.raises(OfflineError):
             run(store, Host(server.url))
         assert tasks(store) == ["heating", "lights"]
@@ -227,7 +257,9 @@ def _length(handler: object, data: bytes, more: int) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", ["*timestamp.json", "*targets.json", "targets/*", "objects/*"])
-def test_a_host_that_lies_anywhere_installs_nothing_that_was_not_signed(name: str, fault: str, store: Store, site: Site) -> None:
+def test_a_host_that_lies_anywhere_installs_nothing_that_was_not_signed(
+    name: str, fault: str, store: Store, site: Site
+) -> None:
     with Static(site.repo) as server:
         server.faults[name] = FAULTS[fault]
         source = Host(server.url, pace=Pace(silence_s=0.5))
@@ -242,7 +274,9 @@ def test_a_host_that_lies_anywhere_installs_nothing_that_was_not_signed(name: st
 
 
 def test_swapped_objects_are_refused(store: Store, site: Site) -> None:
-    lights, heating = (entry.files()["adapter of task " + repr(entry.name)] for entry in site.entries()[1:])
+    lights, heating = (
+        entry.files()["adapter of task " + repr(entry.name)] for entry in site.entries()[1:]
+    )
     a, b = site.repo / "objects" / lights.sha256, site.repo / "objects" / heating.sha256
     first = a.read_bytes()
     a.write_bytes(b.read_bytes())
@@ -252,7 +286,9 @@ def test_swapped_objects_are_refused(store: Store, site: Site) -> None:
     assert tasks(store) == []
 
 
-def test_a_host_that_dies_in_the_middle_of_an_object_costs_no_byte_twice(store: Store, site: Site) -> None:
+def test_a_host_that_dies_in_the_middle_of_an_object_costs_no_byte_twice(
+    store: Store, site: Site
+) -> None:
     site.teach("blinds", size=300_000)
     with Static(site.repo) as server:
         server.faults["objects/*"] = cut(0.4)
@@ -291,7 +327,9 @@ def test_a_sync_past_its_deadline_asks_nothing(store: Store, site: Site) -> None
         assert server.requests == []
 
 
-def test_a_stick_that_is_older_than_the_device_is_refused(store: Store, site: Site, tmp_path: Path) -> None:
+def test_a_stick_that_is_older_than_the_device_is_refused(
+    store: Store, site: Site, tmp_path: Path
+) -> None:
     shutil.copytree(site.repo, tmp_path / "stick")
     site.teach("blinds")
     run(store, site.repo)
@@ -348,8 +386,12 @@ def test_a_device_that_was_offline_for_a_year_comes_back(store: Store, site: Sit
 # The right digest in the wrong role
 
 
-def test_an_object_of_the_right_digest_in_the_wrong_role_is_refused_when_it_is_opened(tiny_bundle: Path, tmp_path: Path) -> None:
-    """Signed by someone who holds the keys: a task whose adapter is its signature. The probe finds it."""
+def test_an_object_of_the_right_digest_in_the_wrong_role_is_refused_when_it_is_opened(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """Signed by someone who holds the keys: a task whose adapter is its signature. The probe finds
+    it.
+    """
     from dataclasses import replace
 
     from cfedge.catalogue.entry import Taught
@@ -364,7 +406,9 @@ def test_an_object_of_the_right_digest_in_the_wrong_role_is_refused_when_it_is_o
     entry = view(site.entries()).tasks["colors"]
     body = entry.body
     assert isinstance(body, Taught)
-    wrong = replace(body, task=replace(body.task, adapter=body.task.signature, signature=body.task.adapter))
+    wrong = replace(
+        body, task=replace(body.task, adapter=body.task.signature, signature=body.task.adapter)
+    )
     site.append("task", "colors", wrong, {}, replaces=[entry])
     with pytest.raises((DamagedError, IncompatibleError), match="colors"):
         run(store, site.repo, probing=probe_here)
@@ -394,7 +438,13 @@ def test_two_syncs_at_once_are_one_and_a_refusal(store: Store, site: Site) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("replace", errno.ENOSPC), ("fsync", errno.EIO), ("mkdir", errno.ENOSPC), ("open", errno.ENOSPC)]
+    ("name", "code"),
+    [
+        ("replace", errno.ENOSPC),
+        ("fsync", errno.EIO),
+        ("mkdir", errno.ENOSPC),
+        ("open", errno.ENOSPC),
+    ],
 )
 def test_a_disk_that_is_full_at_each_step_leaves_what_was_installed_and_the_next_start_works(
     name: str, code: int, site: Site, tmp_path: Path
@@ -433,7 +483,9 @@ def test_a_disk_that_is_full_at_each_step_leaves_what_was_installed_and_the_next
     assert refused >= {"replace": 7, "fsync": 7, "mkdir": 0, "open": 1}[name]
 
 
-def test_too_little_room_is_found_before_a_byte_is_fetched(store: Store, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_is_found_before_a_byte_is_fetched(
+    store: Store, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import collections
 
     usage = collections.namedtuple("usage", "total used free")
@@ -464,7 +516,13 @@ print(*sorted(task.name for task in store.bundle(pointer.generation).manifest.ta
 """
 
 #: To the superuser only a mount is read-only.
-MOUNT = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"']
+MOUNT = [
+    "unshare",
+    "-m",
+    "sh",
+    "-c",
+    'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+]
 
 
 def run_where(read_only: Path, store: Store, repo: Path) -> list[str]:
@@ -477,7 +535,9 @@ def run_where(read_only: Path, store: Store, repo: Path) -> list[str]:
             path.chmod(0o555 if path.is_dir() else 0o444)
     elif (
         shutil.which("unshare")
-        and not subprocess.run([*MOUNT, str(read_only), "true"], capture_output=True, check=False).returncode
+        and not subprocess.run(
+            [*MOUNT, str(read_only), "true"], capture_output=True, check=False
+        ).returncode
     ):
         command = [*MOUNT, str(read_only), *command]
     else:
@@ -527,13 +587,19 @@ def test_a_dry_run_with_a_damaged_pointer_says_what_would_come(store: Store, sit
 
 
 @pytest.mark.parametrize("damage", ["changed", "shorter", "gone", "longer"])
-def test_a_damaged_object_is_put_right_by_retry_or_by_the_next_change(damage: str, store: Store, site: Site) -> None:
+def test_a_damaged_object_is_put_right_by_retry_or_by_the_next_change(
+    damage: str, store: Store, site: Site
+) -> None:
     run(store, site.repo)
 
     def spoil() -> None:
         path = sorted(store.objects.iterdir())[0]
         data = path.read_bytes()
-        changed = {"changed": data[:-1] + bytes([data[-1] ^ 1]), "shorter": data[:-1], "longer": data + b"x"}
+        changed = {
+            "changed": data[:-1] + bytes([data[-1] ^ 1]),
+            "shorter": data[:-1],
+            "longer": data + b"x",
+        }
         path.unlink() if damage == "gone" else path.write_bytes(changed[damage])
         with pytest.raises(DamagedError):
             tasks(store)
@@ -548,7 +614,9 @@ def test_a_damaged_object_is_put_right_by_retry_or_by_the_next_change(damage: st
     assert tasks(store) == ["blinds", "heating", "lights"]
 
 
-def test_a_damaged_object_of_a_pinned_generation_is_put_right_by_retry(store: Store, site: Site) -> None:
+def test_a_damaged_object_of_a_pinned_generation_is_put_right_by_retry(
+    store: Store, site: Site
+) -> None:
     run(store, site.repo)
     store.trials.passed(1)
     site.teach("lights", "2")
@@ -574,11 +642,26 @@ def mutate(rng: random.Random, data: bytes) -> bytes:
     elif kind == 1:
         del changed[at:]
     elif kind == 2:
-        changed[at:at] = rng.choice([b"\x00", b'"', b"}", b"[" * 5000, b"9" * 5000, b"\xff", b"\n", b"null", b"-1", b"1e999"])
+        changed[at:at] = rng.choice(
+            [
+                b"\x00",
+                b'"',
+                b"}",
+                b"[" * 5000,
+                b"9" * 5000,
+                b"\xff",
+                b"\n",
+                b"null",
+                b"-1",
+                b"1e999",
+            ]
+        )
     elif kind == 3:
         del changed[at : at + rng.randrange(1, 50)]
     elif kind == 4:
-        changed[:] = rng.choice([b"", b"{}", b"null", b"[]", b'"x"', b"\x1f\x8b", rng.randbytes(200)])
+        changed[:] = rng.choice(
+            [b"", b"{}", b"null", b"[]", b'"x"', b"\x1f\x8b", rng.randbytes(200)]
+        )
     elif kind == 5 and data[:1] == b"{":
         return _other_value(rng, data)
     else:
@@ -604,7 +687,9 @@ def _other_value(rng: random.Random, data: bytes) -> bytes:
     walk(content)
     if places:
         holder, key = rng.choice(places)
-        holder[key] = rng.choice([None, -1, 0, 2**70, 1.5, "", "x", "../../x", [], {}, [[]], True, "0" * 64])  # type: ignore[index]
+        holder[key] = rng.choice(
+            [None, -1, 0, 2**70, 1.5, "", "x", "../../x", [], {}, [[]], True, "0" * 64]
+        )  # type: ignore[index]
     return json.dumps(content).encode()
 
 
@@ -636,7 +721,9 @@ def fuzz(store: Store, site: Site, rounds: int, seed: int) -> tuple[int, int]:
     return took, refused
 
 
-def test_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(store: Store, site: Site) -> None:
+def test_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(
+    store: Store, site: Site
+) -> None:
     run(store, site.repo)
     site.teach("blinds")
     took, refused = fuzz(store, site, 40, 1)
@@ -645,13 +732,17 @@ def test_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(store
 
 
 @pytest.mark.slow
-def test_many_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(store: Store, site: Site) -> None:
+def test_many_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(
+    store: Store, site: Site
+) -> None:
     run(store, site.repo)
     site.teach("blinds")
     fuzz(store, site, 600, 7)
 
 
-def test_random_indices_that_are_signed_raise_nothing_but_errors_of_cfedge(store: Store, site: Site) -> None:
+def test_random_indices_that_are_signed_raise_nothing_but_errors_of_cfedge(
+    store: Store, site: Site
+) -> None:
     """By someone who holds the keys, or a publisher with a fault."""
     run(store, site.repo)
     rng = random.Random(3)
@@ -666,12 +757,16 @@ def test_random_indices_that_are_signed_raise_nothing_but_errors_of_cfedge(store
         assert tasks(store) == ["heating", "lights"]
 
 
-def test_random_damage_to_a_store_raises_nothing_but_errors_of_cfedge(store: Store, site: Site) -> None:
+def test_random_damage_to_a_store_raises_nothing_but_errors_of_cfedge(
+    store: Store, site: Site
+) -> None:
     run(store, site.repo)
     store.trials.passed(1)
     rng = random.Random(4)
     good = {
-        path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file() and path.name not in ("lock", "store.json")
+        path: path.read_bytes()
+        for path in store.folder.rglob("*")
+        if path.is_file() and path.name not in ("lock", "store.json")
     }
     worked = 0
     for _ in range(30):
@@ -703,7 +798,9 @@ def test_erasing_wins_over_a_rollback_that_pinned_the_task(store: Store, site: S
     assert content("attic/1/adapter") not in [path.read_bytes() for path in store.objects.iterdir()]
 
 
-def test_erasing_the_only_task_that_a_device_has_leaves_it_empty_and_it_fills_again(store: Store, site: Site) -> None:
+def test_erasing_the_only_task_that_a_device_has_leaves_it_empty_and_it_fills_again(
+    store: Store, site: Site
+) -> None:
     site.teach("attic")
     run(store, site.repo, wanted=("attic",))
     site.remove("attic", erase=True)

@@ -1,4 +1,6 @@
-"""Deltas: they pay for weights that moved a little, and never make a device unpack or believe more than the file."""
+"""Deltas: they pay for weights that moved a little, and never make a device unpack or believe more
+than the file.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ from cfedge.sync.transport import Folder
 
 def moved(old: bytes, share: float, rng: np.random.Generator) -> bytes:
     weights = np.frombuffer(old, np.int8)
-    return (weights + (rng.random(len(weights)) < share) * rng.choice(np.array([-1, 1], np.int8), len(weights))).tobytes()
+    return (
+        weights
+        + (rng.random(len(weights)) < share) * rng.choice(np.array([-1, 1], np.int8), len(weights))
+    ).tobytes()
 
 
 @pytest.mark.parametrize("more", [-5000, 0, 5000])
@@ -55,7 +60,13 @@ def test_a_delta_that_unpacks_to_more_than_the_file_is_given_up_early() -> None:
 
 @pytest.mark.parametrize(
     "delta",
-    [b"", b"no xz", lzma.compress(b"short"), lzma.compress(bytes(100))[:-1], lzma.compress(bytes(100), format=lzma.FORMAT_ALONE)],
+    [
+        b"",
+        b"no xz",
+        lzma.compress(b"short"),
+        lzma.compress(bytes(100))[:-1],
+        lzma.compress(bytes(100), format=lzma.FORMAT_ALONE),
+    ],
 )
 def test_what_is_no_delta_gives_nothing(delta: bytes) -> None:
     assert apply(b"x" * 100, delta, 100) is None
@@ -63,7 +74,9 @@ def test_what_is_no_delta_gives_nothing(delta: bytes) -> None:
 
 @pytest.fixture
 def trained_on(tmp_path: Path) -> tuple[Site, Store, FileRef, FileRef, bytes]:
-    """A site whose backbone was trained on a little, a device that has the old one, and the delta between the trunks."""
+    """A site whose backbone was trained on a little, a device that has the old one, and the delta
+    between the trunks.
+    """
     rng = np.random.default_rng(0)
     site = Site(tmp_path / "site")
     trunk = rng.normal(0, 30, MIN_BYTES).astype(np.int8).tobytes()
@@ -72,7 +85,9 @@ def trained_on(tmp_path: Path) -> tuple[Site, Store, FileRef, FileRef, bytes]:
         old = view(site.entries()).backbone
         assert old is not None
         record = replace(record, name=f"large-{step}", trunk=reference(data))
-        site.append("backbone", record.name, record, {**files, record.trunk.sha256: data}, replaces=[old])
+        site.append(
+            "backbone", record.name, record, {**files, record.trunk.sha256: data}, replaces=[old]
+        )
         site.teach("lights")
         if not step:
             store, before = site.store(tmp_path / "store"), record.trunk
@@ -82,7 +97,9 @@ def trained_on(tmp_path: Path) -> tuple[Site, Store, FileRef, FileRef, bytes]:
     return site, store, before, record.trunk, delta
 
 
-def test_a_device_that_has_the_old_file_fetches_the_delta_alone(trained_on: tuple[Site, Store, FileRef, FileRef, bytes]) -> None:
+def test_a_device_that_has_the_old_file_fetches_the_delta_alone(
+    trained_on: tuple[Site, Store, FileRef, FileRef, bytes],
+) -> None:
     site, store, old, new, delta = trained_on
     site.repository.hint(old, new, delta)
     done = sync(store, Folder(site.repo), now=lambda: NOW, probing=no_probe)
@@ -96,8 +113,14 @@ def test_without_a_good_delta_the_whole_file_is_fetched(
     trained_on: tuple[Site, Store, FileRef, FileRef, bytes], attack: str
 ) -> None:
     site, store, old, new, _ = trained_on
-    forged = {"noise": b"noise", "another file": lzma.compress(bytes(new.size)), "endless": bytes(new.size + 1)}
+    forged = {
+        "noise": b"noise",
+        "another file": lzma.compress(bytes(new.size)),
+        "endless": bytes(new.size + 1),
+    }
     if attack in forged:
         site.repository.hint(old, new, forged[attack])
-    assert sync(store, Folder(site.repo), now=lambda: NOW, probing=no_probe).fetched_bytes >= new.size
+    assert (
+        sync(store, Folder(site.repo), now=lambda: NOW, probing=no_probe).fetched_bytes >= new.size
+    )
     store.bundle(store.to_open())

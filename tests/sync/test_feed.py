@@ -14,7 +14,14 @@ from forge import forge, lead, sign_target
 from servers import Static, other, status
 
 from cfedge.catalogue.log import cut
-from cfedge.errors import CfedgeError, OfflineError, RolledBackError, SchemaError, StaleError, TamperedError
+from cfedge.errors import (
+    CfedgeError,
+    OfflineError,
+    RolledBackError,
+    SchemaError,
+    StaleError,
+    TamperedError,
+)
 from cfedge.store import Store
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
@@ -31,7 +38,9 @@ def fetcher(store: Store, source: Source | Path) -> Fetcher:
     return Fetcher(source, store.folder / "partial", 1e12, wait=lambda seconds: None)
 
 
-def follow(store: Store, source: Source | Path, now: datetime = NOW, *, verify: bool = False) -> list[str]:
+def follow(
+    store: Store, source: Source | Path, now: datetime = NOW, *, verify: bool = False
+) -> list[str]:
     """Names in the log, as far as it is followed."""
     feed, mine = Feed(store.folder, "stable"), fetcher(store, source)
     index = feed.follow(mine, now, verify=verify)
@@ -44,13 +53,18 @@ def test_a_log_is_followed(store: Store, site: Site) -> None:
     assert follow(store, site.repo) == ["tiny", "lights", "heating", "blinds"]
 
 
-def test_a_poll_with_nothing_new_takes_two_requests_and_at_most_500_bytes(store: Store, site: Site) -> None:
+def test_a_poll_with_nothing_new_takes_two_requests_and_at_most_500_bytes(
+    store: Store, site: Site
+) -> None:
     with Static(site.repo) as server:
         follow(store, Host(server.url))
         server.requests.clear()
         server.body_bytes = 0
         follow(store, Host(server.url))
-        assert [path for path, _ in server.requests] == ["metadata/2.root.json", "metadata/timestamp.json"]
+        assert [path for path, _ in server.requests] == [
+            "metadata/2.root.json",
+            "metadata/timestamp.json",
+        ]
         assert server.body_bytes <= 500
 
 
@@ -65,7 +79,9 @@ def test_only_what_is_new_of_the_log_is_fetched(store: Store, site: Site) -> Non
         assert asked[1] == size
 
 
-def test_a_refresh_that_was_cut_after_its_timestamp_goes_on_with_the_next(store: Store, site: Site) -> None:
+def test_a_refresh_that_was_cut_after_its_timestamp_goes_on_with_the_next(
+    store: Store, site: Site
+) -> None:
     with Static(site.repo) as server:
         follow(store, Host(server.url))
         site.teach("blinds")
@@ -81,7 +97,9 @@ def test_a_refresh_that_was_cut_after_its_timestamp_goes_on_with_the_next(store:
 
 
 def rewritten(site: Site, count: int | None = None, name: str = "") -> None:
-    """Sign another history with the site's keys: `count` entries of it, or all with one name changed."""
+    """Sign another history with the site's keys: `count` entries of it, or all with one name
+    changed.
+    """
     index = site.repository.index("stable")
     assert index is not None
     entries = site.entries()
@@ -94,14 +112,20 @@ def rewritten(site: Site, count: int | None = None, name: str = "") -> None:
     sign_target(site, "stable.json", replace(index, blocks=blocks).bytes())
 
 
-def test_a_log_that_was_cut_shorter_is_refused_though_it_is_signed(store: Store, site: Site) -> None:
+def test_a_log_that_was_cut_shorter_is_refused_though_it_is_signed(
+    store: Store, site: Site
+) -> None:
     follow(store, site.repo)
     rewritten(site, 2)
-    with pytest.raises(RolledBackError, match="expected at least 3 entries, as seen before, found 2"):
+    with pytest.raises(
+        RolledBackError, match="expected at least 3 entries, as seen before, found 2"
+    ):
         follow(store, site.repo)
 
 
-def test_a_history_that_was_written_anew_is_refused_though_it_is_signed(store: Store, site: Site) -> None:
+def test_a_history_that_was_written_anew_is_refused_though_it_is_signed(
+    store: Store, site: Site
+) -> None:
     follow(store, site.repo)
     rewritten(site, name="another")
     with pytest.raises(TamperedError, match="its history was written anew"):
@@ -121,7 +145,10 @@ def test_a_tampered_block_is_refused_and_what_was_followed_stays(store: Store, s
     follow(store, site.repo)
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff", b"[" * 50_000, b'{"schema":1}', b"1" * 5000, b'{"schema":2}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[]", b"\xff", b"[" * 50_000, b'{"schema":1}', b"1" * 5000, b'{"schema":2}'],
+)
 def test_an_index_that_is_signed_and_none_is_refused(body: bytes, store: Store, site: Site) -> None:
     if not body:
         pytest.skip("a target has at least a byte")
@@ -151,7 +178,9 @@ def test_a_task_with_a_malicious_name_writes_nothing_outside_the_store(
 
 @pytest.mark.parametrize("damage", [b"", b"\n", b"x" * 50, None])
 @pytest.mark.parametrize("name", ["index.json", "entries"])
-def test_a_damaged_log_or_index_is_fetched_again(name: str, damage: bytes | None, store: Store, site: Site) -> None:
+def test_a_damaged_log_or_index_is_fetched_again(
+    name: str, damage: bytes | None, store: Store, site: Site
+) -> None:
     names = follow(store, site.repo)
     path = store.folder / "log" / name
     good = path.read_bytes()
@@ -163,7 +192,9 @@ def test_a_damaged_log_or_index_is_fetched_again(name: str, damage: bytes | None
 # Mirrors
 
 
-def test_a_mirror_that_lags_behind_is_left_for_one_that_does_not(store: Store, site: Site, tmp_path: Path) -> None:
+def test_a_mirror_that_lags_behind_is_left_for_one_that_does_not(
+    store: Store, site: Site, tmp_path: Path
+) -> None:
     shutil.copytree(site.repo, tmp_path / "old")
     site.teach("blinds")
     follow(store, site.repo)
@@ -184,8 +215,12 @@ def test_a_mirror_that_tampers_is_left_for_one_that_does_not(store: Store, site:
 # Time and stolen keys
 
 
-def test_a_device_without_a_clock_keeps_to_the_time_of_what_it_followed(store: Store, site: Site, tmp_path: Path) -> None:
-    """1970 again after each start: what had expired when the newest index was signed is refused all the same."""
+def test_a_device_without_a_clock_keeps_to_the_time_of_what_it_followed(
+    store: Store, site: Site, tmp_path: Path
+) -> None:
+    """1970 again after each start: what had expired when the newest index was signed is refused all
+    the same.
+    """
     start = datetime(1970, 1, 1, tzinfo=timezone.utc)
     site.now = NOW + timedelta(days=30)
     site.teach("blinds")
@@ -195,7 +230,9 @@ def test_a_device_without_a_clock_keeps_to_the_time_of_what_it_followed(store: S
         follow(store, site.repo, start)
 
 
-def test_a_stolen_targets_key_that_set_the_time_to_2099_is_recovered_from_by_rotating_it(store: Store, site: Site) -> None:
+def test_a_stolen_targets_key_that_set_the_time_to_2099_is_recovered_from_by_rotating_it(
+    store: Store, site: Site
+) -> None:
     honest = _snapshot_of(site)
     index = site.repository.index("stable")
     assert index is not None
@@ -207,7 +244,9 @@ def test_a_stolen_targets_key_that_set_the_time_to_2099_is_recovered_from_by_rot
     assert follow(store, site.repo) == ["tiny", "lights", "heating"]
 
 
-def test_a_stolen_targets_key_that_wrote_another_history_is_recovered_from_by_rotating_it(store: Store, site: Site) -> None:
+def test_a_stolen_targets_key_that_wrote_another_history_is_recovered_from_by_rotating_it(
+    store: Store, site: Site
+) -> None:
     honest = _snapshot_of(site)
     for number in range(3):
         site.teach(f"evil {number}")

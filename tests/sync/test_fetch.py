@@ -1,4 +1,6 @@
-"""Objects over cuts, restarts, mirrors and full disks: whole, or not there, and nothing that came is thrown away."""
+"""Objects over cuts, restarts, mirrors and full disks: whole, or not there, and nothing that came
+is thrown away.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def test_an_object_comes_whole_and_leaves_no_part(repo: Path, target: Path, tmp_
     assert list((tmp_path / "partial").iterdir()) == []
 
 
-def test_a_resume_after_a_cut_at_forty_percent_keeps_what_came(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_resume_after_a_cut_at_forty_percent_keeps_what_came(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     with Static(repo) as server:
         server.faults["*"] = once(cut(0.4))
         fetcher(Host(server.url), tmp_path).into(target, "trunk", REF)
@@ -71,26 +75,36 @@ def _stop(seconds: float) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_resume_at_another_mirror_keeps_what_came(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_resume_at_another_mirror_keeps_what_came(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     with Static(repo) as dying, Static(repo) as other_mirror:
         dying.faults["*"] = cut(0.4)
-        fetcher(Mirrors([Host(dying.url), Host(other_mirror.url)]), tmp_path).into(target, "trunk", REF)
+        fetcher(Mirrors([Host(dying.url), Host(other_mirror.url)]), tmp_path).into(
+            target, "trunk", REF
+        )
         assert dying.body_bytes + other_mirror.body_bytes <= len(DATA) + 0.1 * 0.4 * len(DATA)
         assert other_mirror.requests[0][1] >= 0.9 * 0.4 * len(DATA)
     assert target.read_bytes() == DATA
 
 
-def test_a_resume_from_a_folder_keeps_what_came_from_a_host(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_resume_from_a_folder_keeps_what_came_from_a_host(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     with Static(repo) as server:
         server.faults["*"] = once(cut(0.4))
         with pytest.raises(KeyboardInterrupt):
-            Fetcher(Host(server.url), tmp_path / "partial", 1e12, wait=_stop).into(target, "trunk", REF)
+            Fetcher(Host(server.url), tmp_path / "partial", 1e12, wait=_stop).into(
+                target, "trunk", REF
+            )
     mine = fetcher(Folder(repo), tmp_path)
     mine.into(target, "trunk", REF)
     assert mine.fetched_bytes <= 0.64 * len(DATA)
 
 
-def test_a_host_that_ignores_the_range_is_read_from_the_beginning(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_host_that_ignores_the_range_is_read_from_the_beginning(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     told: list[int] = []
     with Static(repo, ranges=False) as server:
         server.faults["*"] = once(cut(0.4))
@@ -99,7 +113,9 @@ def test_a_host_that_ignores_the_range_is_read_from_the_beginning(repo: Path, ta
     assert sum(told) == len(DATA)
 
 
-def test_a_host_that_dies_ever_again_is_given_up_when_nothing_more_comes(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_host_that_dies_ever_again_is_given_up_when_nothing_more_comes(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     waits: list[float] = []
     with Static(repo) as server:
         server.faults["*"] = status(503)
@@ -112,9 +128,13 @@ def test_a_host_that_dies_ever_again_is_given_up_when_nothing_more_comes(repo: P
     assert 1 <= waits[1] <= 2
 
 
-def test_a_host_that_dies_ever_again_is_not_given_up_while_more_comes(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_host_that_dies_ever_again_is_not_given_up_while_more_comes(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     with Static(repo) as server:
-        server.faults["*"] = lambda handler, data: (cut(0.3) if len(server.requests) < 12 else Handler.serve)(handler, data)
+        server.faults["*"] = lambda handler, data: (
+            cut(0.3) if len(server.requests) < 12 else Handler.serve
+        )(handler, data)
         fetcher(Host(server.url), tmp_path).into(target, "trunk", REF)
         assert len(server.requests) == 12
     assert target.read_bytes() == DATA
@@ -132,7 +152,9 @@ def test_a_host_that_dies_ever_again_is_not_given_up_while_more_comes(repo: Path
     ],
     ids=["tampered", "last byte", "truncated", "empty", "longer", "swapped"],
 )
-def test_an_object_that_is_not_what_was_signed_is_never_there(evil: bytes, repo: Path, target: Path, tmp_path: Path) -> None:
+def test_an_object_that_is_not_what_was_signed_is_never_there(
+    evil: bytes, repo: Path, target: Path, tmp_path: Path
+) -> None:
     (repo / "objects" / REF.sha256).write_bytes(evil)
     for source in (Folder(repo), Host("")):
         with Static(repo) as server:
@@ -147,7 +169,9 @@ def test_an_object_that_is_not_what_was_signed_is_never_there(evil: bytes, repo:
             assert not target.exists()
 
 
-def test_an_object_without_end_is_read_to_its_length_and_no_further(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_an_object_without_end_is_read_to_its_length_and_no_further(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     with Static(repo) as server:
         server.faults["*"] = lambda handler, data: endless(handler, bytes(100))
         mine = fetcher(Host(server.url), tmp_path)
@@ -157,7 +181,9 @@ def test_an_object_without_end_is_read_to_its_length_and_no_further(repo: Path, 
     assert sum(path.stat().st_size for path in tmp_path.joinpath("partial").iterdir()) == 0
 
 
-def test_a_part_that_was_damaged_costs_one_more_download(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_part_that_was_damaged_costs_one_more_download(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     (tmp_path / "partial").mkdir()
     for begun in (b"x" * 1000, bytes(len(DATA)), bytes(len(DATA) + 5)):
         (tmp_path / "partial" / REF.sha256).write_bytes(begun)
@@ -166,7 +192,9 @@ def test_a_part_that_was_damaged_costs_one_more_download(repo: Path, target: Pat
         assert target.read_bytes() == DATA
 
 
-def test_a_mirror_that_tampers_costs_one_more_download(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_mirror_that_tampers_costs_one_more_download(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     with Static(repo) as evil, Static(repo) as good:
         evil.faults["*"] = other(bytes(len(DATA)))
         fetcher(Mirrors([Host(evil.url), Host(good.url)]), tmp_path).into(target, "trunk", REF)
@@ -174,7 +202,9 @@ def test_a_mirror_that_tampers_costs_one_more_download(repo: Path, target: Path,
     assert target.read_bytes() == DATA
 
 
-def test_a_mirror_that_tampers_with_a_resume_costs_one_more_download(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_mirror_that_tampers_with_a_resume_costs_one_more_download(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     with Static(repo) as dying, Static(repo) as evil:
         dying.faults["*"] = once(cut(0.4))
         evil.faults["*"] = other(bytes(len(DATA)))
@@ -185,7 +215,9 @@ def test_a_mirror_that_tampers_with_a_resume_costs_one_more_download(repo: Path,
 def test_an_object_that_is_not_there_is_named(repo: Path, target: Path, tmp_path: Path) -> None:
     (repo / "objects" / REF.sha256).unlink()
     with Static(repo) as server:
-        with pytest.raises(OfflineError, match=rf"objects/{REF.sha256} \(trunk\): expected it, found nothing there"):
+        with pytest.raises(
+            OfflineError, match=rf"objects/{REF.sha256} \(trunk\): expected it, found nothing there"
+        ):
             fetcher(Host(server.url), tmp_path).into(target, "trunk", REF)
         assert len(server.requests) == 1
 
@@ -193,10 +225,18 @@ def test_an_object_that_is_not_there_is_named(repo: Path, target: Path, tmp_path
 # Time
 
 
-def test_a_slow_object_stops_at_the_deadline_and_is_resumed(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_slow_object_stops_at_the_deadline_and_is_resumed(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     clock = Clock(step_s=1.0)
     with Static(repo) as server:
-        mine = Fetcher(Host(server.url), tmp_path / "partial", clock.now_s + 8, now_s=clock, wait=lambda seconds: None)
+        mine = Fetcher(
+            Host(server.url),
+            tmp_path / "partial",
+            clock.now_s + 8,
+            now_s=clock,
+            wait=lambda seconds: None,
+        )
         with pytest.raises(OfflineError, match=r"before the deadline.*sync again to resume"):
             mine.into(target, "trunk", REF)
         assert 0 < mine.fetched_bytes < len(DATA)
@@ -227,10 +267,17 @@ def test_metadata_that_drip_stop_at_the_deadline(repo: Path, tmp_path: Path) -> 
     assert mine.fetched_bytes < 50
 
 
-def test_a_mirror_below_the_least_rate_is_left_for_another(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_mirror_below_the_least_rate_is_left_for_another(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     clock, steady = Clock(step_s=1.0), Clock()
     with Static(repo) as slow, Static(repo) as quick:
-        mirrors = Mirrors([Host(slow.url, pace=Pace(least_bytes_s=1e9), now_s=clock), Host(quick.url, now_s=steady)])
+        mirrors = Mirrors(
+            [
+                Host(slow.url, pace=Pace(least_bytes_s=1e9), now_s=clock),
+                Host(quick.url, now_s=steady),
+            ]
+        )
         fetcher(mirrors, tmp_path).into(target, "trunk", REF)
         assert (len(slow.requests), len(quick.requests)) == (1, 1)
     assert target.read_bytes() == DATA
@@ -240,7 +287,9 @@ def test_a_mirror_below_the_least_rate_is_left_for_another(repo: Path, target: P
 
 
 class Full:
-    """A disk below `root` that refuses every call of its kind from number `at` on; the calls are the system's."""
+    """A disk below `root` that refuses every call of its kind from number `at` on; the calls are
+    the system's.
+    """
 
     def __init__(self, patch: pytest.MonkeyPatch, name: str, at: int, code: int) -> None:
         self.calls = 0
@@ -256,7 +305,9 @@ class Full:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
-@pytest.mark.parametrize(("call", "at"), [("mkdir", 1), ("fsync", 1), ("fsync", 2), ("fsync", 3), ("replace", 1)])
+@pytest.mark.parametrize(
+    ("call", "at"), [("mkdir", 1), ("fsync", 1), ("fsync", 2), ("fsync", 3), ("replace", 1)]
+)
 def test_a_full_disk_at_each_call_leaves_no_object_and_the_next_start_works(
     call: str, at: int, code: int, repo: Path, target: Path, tmp_path: Path
 ) -> None:
@@ -269,7 +320,9 @@ def test_a_full_disk_at_each_call_leaves_no_object_and_the_next_start_works(
     assert target.read_bytes() == DATA
 
 
-def test_a_disk_that_is_full_while_bytes_come_keeps_what_it_can(repo: Path, target: Path, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_while_bytes_come_keeps_what_it_can(
+    repo: Path, target: Path, tmp_path: Path
+) -> None:
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
@@ -299,7 +352,9 @@ def test_the_rest_of_a_block_is_fetched_into_memory(repo: Path, tmp_path: Path) 
             mine.bytes_from(REF, "block 0", b"")
 
 
-def test_no_bytes_of_a_server_raise_anything_but_errors_of_cfedge(target: Path, tmp_path: Path) -> None:
+def test_no_bytes_of_a_server_raise_anything_but_errors_of_cfedge(
+    target: Path, tmp_path: Path
+) -> None:
     import random
 
     rng = random.Random(5)
@@ -316,7 +371,9 @@ def test_no_bytes_of_a_server_raise_anything_but_errors_of_cfedge(target: Path, 
     with Raw(*raws) as server:
         for _ in raws:
             try:
-                fetcher(Host(server.url, pace=Pace(silence_s=0.2)), tmp_path).into(target, "trunk", ref)
+                fetcher(Host(server.url, pace=Pace(silence_s=0.2)), tmp_path).into(
+                    target, "trunk", ref
+                )
                 outcomes.add(digest_of(target))
             except CfedgeError as error:
                 outcomes.add("refused" if str(error).isprintable() else str(error))

@@ -1,4 +1,6 @@
-"""A generation is tried in a child before it answers: what kills the child is a sentence, and installs nothing."""
+"""A generation is tried in a child before it answers: what kills the child is a sentence, and
+installs nothing.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_a_good_generation_passes_in_a_child(store: Store) -> None:
     probe(store, 1, {"colors", "animals"})
 
 
-def test_a_generation_that_answers_otherwise_than_its_golden_vectors_is_refused(store: Store) -> None:
+def test_a_generation_that_answers_otherwise_than_its_golden_vectors_is_refused(
+    store: Store,
+) -> None:
     def other_answer(data: bytes) -> bytes:
         at = data.index(b'"', data.index(b"{"))
         return data[:at] + data[at:].replace(b"cat", b"dog").replace(b"red", b"blu")
@@ -58,7 +62,8 @@ def test_a_generation_that_answers_otherwise_than_its_golden_vectors_is_refused(
     spoil(store, other_answer)
     assert store.manifest(1).tasks[0].golden != good
     with pytest.raises(
-        IncompatibleError, match=r"generation 1: expected to pass its golden vectors on this machine, found .*animals"
+        IncompatibleError,
+        match=r"generation 1: expected to pass its golden vectors on this machine, found .*animals",
     ):
         probe(store, 1, set())
     with pytest.raises(BundleError, match="animals"):

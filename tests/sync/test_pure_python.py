@@ -1,4 +1,6 @@
-"""Devices have no ``cryptography``: signatures are verified in Python, and wrong ones are refused in it too."""
+"""Devices have no ``cryptography``: signatures are verified in Python, and wrong ones are refused
+in it too.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,12 @@ print(json.dumps(took))
 
 
 def sync_without_cryptography(store: Path, repo: Path) -> dict[str, list[object]]:
-    done = subprocess.run([sys.executable, "-c", CHILD, str(store), str(repo)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(store), str(repo)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: dict[str, list[object]] = json.loads(done.stdout)
     return found
 
@@ -54,7 +61,9 @@ def test_a_sync_verifies_signatures_without_cryptography(site: Site, tmp_path: P
 
 
 @pytest.mark.parametrize("role", ["root", "timestamp"])
-def test_a_wrong_signature_is_refused_without_cryptography(role: str, site: Site, tmp_path: Path) -> None:
+def test_a_wrong_signature_is_refused_without_cryptography(
+    role: str, site: Site, tmp_path: Path
+) -> None:
     forge(site, role, lambda signed: None, signers=[stranger()])
     found = sync_without_cryptography(site.store(tmp_path / "store").folder, site.repo)
     assert found["first"][0] == "TamperedError"

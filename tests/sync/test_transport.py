@@ -51,7 +51,14 @@ def test_a_host_that_ignores_the_range_says_that_it_begins_at_zero(repo: Path) -
 
 def test_a_host_that_begins_elsewhere_than_asked_is_refused(repo: Path) -> None:
     with Static(repo) as server:
-        for span in ("bytes 7-9/10", "bytes */10", "bytes x", "", "bytes " + "9" * 5000 + "-", "bytes ²-9"):
+        for span in (
+            "bytes 7-9/10",
+            "bytes */10",
+            "bytes x",
+            "",
+            "bytes " + "9" * 5000 + "-",
+            "bytes ²-9",
+        ):
             server.faults["*"] = status(206, b"abc", Content_Range=span.encode().decode("latin-1"))
             with pytest.raises(OfflineError, match="expected bytes from 5 on"):
                 read(Host(server.url), start=5)
@@ -99,7 +106,9 @@ def test_a_redirect_loop_ends_after_three(repo: Path) -> None:
 
 def test_a_redirect_with_a_body_without_end_is_not_read(repo: Path) -> None:
     with Static(repo) as server:
-        server.faults["old"] = lambda handler, data: endless(handler, data, 302, Location="/objects/a")
+        server.faults["old"] = lambda handler, data: endless(
+            handler, data, 302, Location="/objects/a"
+        )
         assert read(Host(server.url), "old") == (0, DATA)
         assert server.body_bytes < 20 << 20
 
@@ -112,7 +121,16 @@ def test_a_redirect_does_not_make_wait(repo: Path) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["file:///etc/passwd", "ftp://127.0.0.1/a", "http://[::1", "http://", "//", "javascript:1", "http://a:b/", "data:,x"],
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/a",
+        "http://[::1",
+        "http://",
+        "//",
+        "javascript:1",
+        "http://a:b/",
+        "data:,x",
+    ],
 )
 def test_a_redirect_to_nowhere_is_offline(repo: Path, target: str) -> None:
     with Static(repo) as server:
@@ -121,7 +139,9 @@ def test_a_redirect_to_nowhere_is_offline(repo: Path, target: str) -> None:
             read(Host(server.url))
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate", "identity, gzip", "zstd", "x"])
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "GZIP", "br", "deflate", "identity, gzip", "zstd", "x"]
+)
 def test_compressed_bytes_are_refused_and_named(repo: Path, encoding: str) -> None:
     with Static(repo) as server:
         server.faults["*"] = status(200, b"\x1f\x8b" + b"x" * 40, Content_Encoding=encoding)
@@ -162,7 +182,9 @@ def test_an_answer_that_is_no_http_is_offline(raw: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")  # urllib3's
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)  # urllib3's
 def test_an_answer_of_two_lengths_is_offline() -> None:
     with Raw(answer(b"Content-Length: 3, 4")) as server, pytest.raises(OfflineError):
         read(Host(server.url, pace=QUICK))
@@ -175,7 +197,9 @@ def test_a_content_length_that_is_wrong_gives_at_most_what_came(length: bytes) -
 
 
 def test_chunks_are_put_together() -> None:
-    with Raw(answer(b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")) as server:
+    with Raw(
+        answer(b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")
+    ) as server:
         assert read(Host(server.url)) == (0, b"abcde")
 
 
@@ -199,7 +223,10 @@ def test_headers_that_drip_are_too_slow() -> None:
 
 def test_a_body_that_drips_is_too_slow(repo: Path) -> None:
     clock = Clock(step_s=5)
-    with Static(repo) as server, pytest.raises(OfflineError, match="bytes a second where 1000000 are the least"):
+    with (
+        Static(repo) as server,
+        pytest.raises(OfflineError, match="bytes a second where 1000000 are the least"),
+    ):
         read(Host(server.url, pace=Pace(least_bytes_s=1e6), now_s=clock))
 
 
@@ -235,7 +262,10 @@ def test_a_host_that_is_silent_is_offline() -> None:
 def test_a_port_without_a_server_is_offline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(OfflineError, match=f"http://127.0.0.1:{port}/objects/a: expected an answer, found .*refused"):
+    with pytest.raises(
+        OfflineError,
+        match=f"http://127.0.0.1:{port}/objects/a: expected an answer, found .*refused",
+    ):
         read(Host(f"http://127.0.0.1:{port}", pace=QUICK))
 
 
@@ -276,14 +306,26 @@ def test_a_name_cannot_add_headers_or_a_query() -> None:
 
 def test_a_proxy_of_the_environment_is_asked(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Raw(answer(body=b"by proxy")) as proxy:
-        for value in (proxy.url, proxy.url.removeprefix("http://"), proxy.url.replace("http://", "http://me:p%40ss@")):
+        for value in (
+            proxy.url,
+            proxy.url.removeprefix("http://"),
+            proxy.url.replace("http://", "http://me:p%40ss@"),
+        ):
             monkeypatch.setenv("http_proxy", value)
             assert read(Host("http://models.invalid/edge")) == (0, b"by proxy")
-    assert all(asked.startswith(b"GET http://models.invalid/edge/objects/a HTTP/1.1\r\n") for asked in proxy.asked)
-    assert b"proxy-authorization: basic " + base64.b64encode(b"me:p@ss").lower() in proxy.asked[2].lower()
+    assert all(
+        asked.startswith(b"GET http://models.invalid/edge/objects/a HTTP/1.1\r\n")
+        for asked in proxy.asked
+    )
+    assert (
+        b"proxy-authorization: basic " + base64.b64encode(b"me:p@ss").lower()
+        in proxy.asked[2].lower()
+    )
 
 
-def test_no_proxy_is_asked_for_hosts_that_are_named(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_asked_for_hosts_that_are_named(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with Static(repo) as server:
@@ -368,13 +410,18 @@ def test_places_are_folders_and_urls(tmp_path: Path) -> None:
     assert isinstance(source_of(["https://127.0.0.1:1/x", str(tmp_path)]), Mirrors)
 
 
-@pytest.mark.parametrize("place", ["ftp://x/y", "http://", "http://[::1", "s3://bucket", "https:///path"])
+@pytest.mark.parametrize(
+    "place", ["ftp://x/y", "http://", "http://[::1", "s3://bucket", "https:///path"]
+)
 def test_a_place_that_is_neither_is_a_usage_error(place: str) -> None:
     with pytest.raises(UsageError, match="--from: expected a folder or an http"):
         source_of([place])
 
 
-@pytest.mark.parametrize("place", ["http://127.0.0.1:99999", "http://127.0.0.1:x", "http://a b/", "http://\x00/", "http://xn--/"])
+@pytest.mark.parametrize(
+    "place",
+    ["http://127.0.0.1:99999", "http://127.0.0.1:x", "http://a b/", "http://\x00/", "http://xn--/"],
+)
 def test_an_address_that_none_can_be_is_offline(place: str) -> None:
     with pytest.raises((OfflineError, UsageError)):
         read(source_of([place], pace=QUICK))

@@ -50,10 +50,16 @@ def trusted(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.json")}
 
 
-def refused(folder: Path, site: Site, error: type[SyncError], match: str, now: datetime = NOW) -> None:
-    """A refresh fails with `error`, and what was trusted before is trusted still: it never goes back."""
+def refused(
+    folder: Path, site: Site, error: type[SyncError], match: str, now: datetime = NOW
+) -> None:
+    """A refresh fails with `error`, and what was trusted before is trusted still: it never goes
+    back.
+    """
     before = {
-        role: version(folder, role) for role in ("root", "timestamp", "snapshot", "targets") if (folder / f"{role}.json").exists()
+        role: version(folder, role)
+        for role in ("root", "timestamp", "snapshot", "targets")
+        if (folder / f"{role}.json").exists()
     }
     with pytest.raises(error, match=match) as caught:
         refresh(folder, site, now)
@@ -64,11 +70,18 @@ def refused(folder: Path, site: Site, error: type[SyncError], match: str, now: d
 
 def test_a_refresh_trusts_what_the_keys_sign(folder: Path, site: Site) -> None:
     assert refresh(folder, site).index("stable")[0].entries == 3
-    assert sorted(trusted(folder)) == ["root.json", "snapshot.json", "targets.json", "timestamp.json"]
+    assert sorted(trusted(folder)) == [
+        "root.json",
+        "snapshot.json",
+        "targets.json",
+        "timestamp.json",
+    ]
     assert not (folder / "root.json").is_symlink()
 
 
-def test_the_devices_root_is_not_replaced_by_another(folder: Path, site: Site, tmp_path: Path) -> None:
+def test_the_devices_root_is_not_replaced_by_another(
+    folder: Path, site: Site, tmp_path: Path
+) -> None:
     mine = (folder / "root.json").read_bytes()
     Trust.begin(folder, (Site(tmp_path / "other").repo / "metadata" / "1.root.json").read_bytes())
     assert (folder / "root.json").read_bytes() == mine
@@ -82,12 +95,17 @@ def test_a_root_that_is_none_is_not_begun_with(damage: bytes, tmp_path: Path) ->
         Trust(tmp_path / "trust", Folder(tmp_path)).refresh(NOW)
 
 
-def test_a_trusted_root_that_was_damaged_is_named_and_can_be_given_again(folder: Path, site: Site) -> None:
+def test_a_trusted_root_that_was_damaged_is_named_and_can_be_given_again(
+    folder: Path, site: Site
+) -> None:
     refresh(folder, site)
     root = (site.repo / "metadata" / "1.root.json").read_bytes()
     for damage in (b"", root[:-40], root.replace(b'"version":1', b'"version":2')):
         (folder / "root.json").write_bytes(damage)
-        with pytest.raises(DamagedError, match=r"root.json: expected the trusted root.*give the one that came with the device"):
+        with pytest.raises(
+            DamagedError,
+            match=r"root.json: expected the trusted root.*give the one that came with the device",
+        ):
             refresh(folder, site)
         Trust.begin(folder, root)
         refresh(folder, site)
@@ -96,7 +114,9 @@ def test_a_trusted_root_that_was_damaged_is_named_and_can_be_given_again(folder:
 # Rollback
 
 
-def test_rollback_of_the_whole_repository_is_refused(folder: Path, site: Site, tmp_path: Path) -> None:
+def test_rollback_of_the_whole_repository_is_refused(
+    folder: Path, site: Site, tmp_path: Path
+) -> None:
     shutil.copytree(site.repo, tmp_path / "old")
     site.teach("blinds")
     refresh(folder, site)
@@ -114,7 +134,9 @@ def test_rollback_of_the_timestamp_is_refused(folder: Path, site: Site) -> None:
     refused(folder, site, RolledBackError, "timestamp version")
 
 
-def test_rollback_of_the_snapshot_under_a_new_timestamp_is_refused(folder: Path, site: Site) -> None:
+def test_rollback_of_the_snapshot_under_a_new_timestamp_is_refused(
+    folder: Path, site: Site
+) -> None:
     site.teach("blinds")
     refresh(folder, site)
     lead(site, snapshot=version(folder, "snapshot") - 1)
@@ -152,7 +174,9 @@ def test_freeze_shows_once_the_timestamp_expires(folder: Path, site: Site) -> No
 
 
 @pytest.mark.parametrize(("role", "days"), [("snapshot", 31), ("targets", 366), ("root", 366)])
-def test_freeze_of_a_role_under_a_living_timestamp_shows_once_it_expires(role: str, days: int, folder: Path, site: Site) -> None:
+def test_freeze_of_a_role_under_a_living_timestamp_shows_once_it_expires(
+    role: str, days: int, folder: Path, site: Site
+) -> None:
     refresh(folder, site)
     now = NOW + timedelta(days=days)
 
@@ -167,14 +191,19 @@ def test_freeze_of_a_role_under_a_living_timestamp_shows_once_it_expires(role: s
     forge(
         site,
         "timestamp",
-        lambda signed: (living(signed), setattr(signed, "snapshot_meta", MetaFile(version_of(site, "snapshot")))),
+        lambda signed: (
+            living(signed),
+            setattr(signed, "snapshot_meta", MetaFile(version_of(site, "snapshot"))),
+        ),
     )
     if role == "targets":
         forge(site, "root", living)
     refused(folder, site, StaleError, f"{role}.* is expired", now)
 
 
-def test_a_clock_at_1970_takes_what_is_signed_and_says_that_nothing_is_verified(folder: Path, site: Site) -> None:
+def test_a_clock_at_1970_takes_what_is_signed_and_says_that_nothing_is_verified(
+    folder: Path, site: Site
+) -> None:
     start = datetime(1970, 1, 1, tzinfo=timezone.utc)
     refresh(folder, site, start)
     assert freshness(folder, start, NOW) == "unverified"
@@ -182,7 +211,13 @@ def test_a_clock_at_1970_takes_what_is_signed_and_says_that_nothing_is_verified(
 
 def test_a_clock_at_2099_refuses_and_spoils_nothing(folder: Path, site: Site) -> None:
     refresh(folder, site)
-    refused(folder, site, StaleError, "set this machine's clock", datetime(2099, 1, 1, tzinfo=timezone.utc))
+    refused(
+        folder,
+        site,
+        StaleError,
+        "set this machine's clock",
+        datetime(2099, 1, 1, tzinfo=timezone.utc),
+    )
     site.teach("blinds")
     refresh(folder, site)
     assert freshness(folder, NOW, NOW) == "fresh"
@@ -215,14 +250,18 @@ def test_freshness_is_fresh_stale_or_unverified(folder: Path, site: Site) -> Non
 # Mix-and-match
 
 
-def test_mix_and_match_of_a_new_timestamp_and_an_old_snapshot_is_refused(folder: Path, site: Site) -> None:
+def test_mix_and_match_of_a_new_timestamp_and_an_old_snapshot_is_refused(
+    folder: Path, site: Site
+) -> None:
     old = path_of(site, "snapshot").read_bytes()
     site.teach("blinds")
     path_of(site, "snapshot").write_bytes(old)
     refused(folder, site, RolledBackError, "snapshot version")
 
 
-def test_mix_and_match_of_a_new_snapshot_and_old_targets_is_refused(folder: Path, site: Site) -> None:
+def test_mix_and_match_of_a_new_snapshot_and_old_targets_is_refused(
+    folder: Path, site: Site
+) -> None:
     old = path_of(site, "targets").read_bytes()
     site.teach("blinds")
     path_of(site, "targets").write_bytes(old)
@@ -261,7 +300,9 @@ def _read(trust: Trust) -> None:
     trust.index("stable")
 
 
-@pytest.mark.parametrize("name", ["*root.json", "*timestamp.json", "*snapshot.json", "*targets.json", "targets/*"])
+@pytest.mark.parametrize(
+    "name", ["*root.json", "*timestamp.json", "*snapshot.json", "*targets.json", "targets/*"]
+)
 def test_endless_data_is_cut_off_at_the_bound(name: str, folder: Path, site: Site) -> None:
     with Static(site.repo) as server:
         server.faults[name] = endless
@@ -337,7 +378,9 @@ def test_a_new_root_needs_the_old_roots_keys_and_its_own(folder: Path, site: Sit
         signed.add_key(new.public_key, "root")
 
     for signers in ([new], mine):
-        forge(site, "root", replaced, signers=signers).rename(site.repo / "metadata" / "2.root.json")
+        forge(site, "root", replaced, signers=signers).rename(
+            site.repo / "metadata" / "2.root.json"
+        )
         refused(folder, site, TamperedError, "root was signed by 0/1 keys")
         assert version(folder, "root") == 1
         (site.repo / "metadata" / "2.root.json").unlink()
@@ -356,7 +399,9 @@ def test_a_root_out_of_turn_is_refused(folder: Path, site: Site) -> None:
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot"])
-def test_a_stolen_key_that_counted_versions_up_is_recovered_from_by_rotating_it(role: str, folder: Path, site: Site) -> None:
+def test_a_stolen_key_that_counted_versions_up_is_recovered_from_by_rotating_it(
+    role: str, folder: Path, site: Site
+) -> None:
     """Fast-forward: what the thief signed last has a version that no honest one reaches."""
     refresh(folder, site)
     honest = {path.name: path.read_bytes() for path in (site.repo / "metadata").iterdir()}
@@ -383,12 +428,19 @@ def test_a_stolen_key_that_counted_versions_up_is_recovered_from_by_rotating_it(
     (folder / f"{role}.json").unlink()
     refused(folder, site, TamperedError, f"{role} was signed by 0/1 keys")
     forge(
-        site, role, lambda signed: setattr(signed, "version", version_of(site, role) if role == "snapshot" else 1), signers=stolen
+        site,
+        role,
+        lambda signed: setattr(
+            signed, "version", version_of(site, role) if role == "snapshot" else 1
+        ),
+        signers=stolen,
     )
     refused(folder, site, TamperedError, f"{role} was signed by 0/1 keys")
 
 
-def test_fast_forward_beyond_a_rotation_of_another_key_stays_refused(folder: Path, site: Site) -> None:
+def test_fast_forward_beyond_a_rotation_of_another_key_stays_refused(
+    folder: Path, site: Site
+) -> None:
     """Only the stolen key's rotation helps: the others keep what was seen."""
     honest = path_of(site, "timestamp").read_bytes()
     forge(site, "timestamp", lambda signed: setattr(signed, "version", 1000))
@@ -410,7 +462,9 @@ def test_three_hundred_root_rotations_behind_are_followed(folder: Path, site: Si
         md.signatures.clear()
         for signer in signers:
             md.sign(signer)
-        (site.repo / "metadata" / f"{number}.root.json").write_bytes(md.to_bytes(JSONSerializer(compact=True)))
+        (site.repo / "metadata" / f"{number}.root.json").write_bytes(
+            md.to_bytes(JSONSerializer(compact=True))
+        )
     refresh(folder, site)
     assert version(folder, "root") == 301
 
@@ -449,20 +503,38 @@ def test_a_tampered_index_is_refused(folder: Path, site: Site) -> None:
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets", "root"])
 @pytest.mark.parametrize("given", ["timestamp", "snapshot", "targets", "root"])
-def test_metadata_in_the_wrong_role_are_refused(role: str, given: str, folder: Path, site: Site) -> None:
+def test_metadata_in_the_wrong_role_are_refused(
+    role: str, given: str, folder: Path, site: Site
+) -> None:
     if role == given:
         pytest.skip("the right role")
     refresh(folder, site)
     site.teach("blinds")
     with Static(site.repo) as server:
-        server.faults["*2.root.json" if role == "root" else f"*{role}.json"] = other(path_of(site, given).read_bytes())
+        server.faults["*2.root.json" if role == "root" else f"*{role}.json"] = other(
+            path_of(site, given).read_bytes()
+        )
         with pytest.raises(SyncError):
             Trust(folder, Host(server.url)).refresh(NOW)
 
 
 @pytest.mark.parametrize(
     "channel",
-    ["../stable", "/stable", "a/b", "..", "?", "#x", "stable%2f..", "a\r\nb", "\x00", "é", "C:\\x", "stable.json/../x", ""],
+    [
+        "../stable",
+        "/stable",
+        "a/b",
+        "..",
+        "?",
+        "#x",
+        "stable%2f..",
+        "a\r\nb",
+        "\x00",
+        "é",
+        "C:\\x",
+        "stable.json/../x",
+        "",
+    ],
 )
 def test_a_channel_with_a_malicious_name_stays_inside_the_repository_and_the_store(
     channel: str, folder: Path, site: Site, tmp_path: Path
@@ -477,11 +549,17 @@ def test_a_channel_with_a_malicious_name_stays_inside_the_repository_and_the_sto
             trust.refresh(NOW)
             with pytest.raises(CfedgeError):
                 trust.index(channel)
-    outside = {path for path in tmp_path.rglob("*") if not path.is_relative_to(site.repo) and not path.is_relative_to(folder)}
+    outside = {
+        path
+        for path in tmp_path.rglob("*")
+        if not path.is_relative_to(site.repo) and not path.is_relative_to(folder)
+    }
     assert outside <= set(before) | set(site.folder.rglob("*"))
 
 
-def test_a_digest_that_is_a_path_takes_nothing_from_outside(folder: Path, site: Site, tmp_path: Path) -> None:
+def test_a_digest_that_is_a_path_takes_nothing_from_outside(
+    folder: Path, site: Site, tmp_path: Path
+) -> None:
     (site.repo.parent / "x.stable.json").write_bytes(b"secret")
 
     def evil(signed: Any) -> None:
@@ -498,7 +576,9 @@ def test_a_digest_that_is_a_path_takes_nothing_from_outside(folder: Path, site: 
 # The disk
 
 
-def test_a_store_that_cannot_be_written_is_a_storage_error(folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_written_is_a_storage_error(
+    folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import errno
     import os
 
@@ -529,7 +609,9 @@ def test_metadata_that_were_damaged_on_the_disk_are_fetched_again(folder: Path, 
 # Nothing new
 
 
-def test_nothing_is_new_only_where_all_that_is_trusted_leads_to_the_index(folder: Path, site: Site) -> None:
+def test_nothing_is_new_only_where_all_that_is_trusted_leads_to_the_index(
+    folder: Path, site: Site
+) -> None:
     index = refresh(folder, site).index("stable")[1]
 
     def unchanged(data: bytes = index, now: datetime = NOW) -> bool:
@@ -545,7 +627,9 @@ def test_nothing_is_new_only_where_all_that_is_trusted_leads_to_the_index(folder
         with pytest.raises(OfflineError):
             Trust(folder, Host(server.url)).refresh(NOW)
     assert (folder / "timestamp.json").read_bytes() == path_of(site, "timestamp").read_bytes()
-    assert not unchanged(), "a refresh that was cut after the timestamp has seen less than it knows of"
+    assert not unchanged(), (
+        "a refresh that was cut after the timestamp has seen less than it knows of"
+    )
     refresh(folder, site)
     assert not unchanged(), "nor is the index here"
     index = refresh(folder, site).index("stable")[1]

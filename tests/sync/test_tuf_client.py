@@ -1,6 +1,8 @@
-"""The client of the TUF conformance suite against repositories that python-tuf signs, one attack of the specification a test.
+"""The client of the TUF conformance suite against repositories that python-tuf signs, one attack of
+the specification a test.
 
-The suite itself is not a dependency: these are its subjects, in our words and on a repository of our own.
+The suite itself is not a dependency: these are its subjects, in our words and on a repository of
+our own.
 """
 
 from __future__ import annotations
@@ -18,7 +20,17 @@ from urllib.parse import quote
 import pytest
 from securesystemslib.signer import CryptoSigner
 from servers import Static
-from tuf.api.metadata import DelegatedRole, Delegations, Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
 from tuf.api.serialization.json import JSONSerializer
 from tuf_client import main
 
@@ -38,7 +50,12 @@ class Repository:
         self.signers: dict[str, list[CryptoSigner]] = {}
         self.md: dict[str, Metadata[Any]] = {
             role: Metadata(kind(expires=safe))
-            for role, kind in (("root", Root), ("timestamp", Timestamp), ("snapshot", Snapshot), ("targets", Targets))
+            for role, kind in (
+                ("root", Root),
+                ("timestamp", Timestamp),
+                ("snapshot", Snapshot),
+                ("targets", Targets),
+            )
         }
         self.hashes = False
         self._unused = [*SIGNERS]
@@ -85,7 +102,8 @@ class Repository:
             if role == "timestamp" or (not self.root.consistent_snapshot and role != "root")
             else f"{md.signed.version}.{role}"
         )
-        # As a host that decodes an address stores it: the name's slashes are part of a file's name here.
+        # As a host that decodes an address stores it: the name's slashes are part of a file's name
+        # here.
         (self.folder / "metadata" / f"{name}.json".replace("/", "%2F")).write_bytes(data)
         return data
 
@@ -97,12 +115,17 @@ class Repository:
         prefix = f"{target.hashes['sha256']}." if self.root.consistent_snapshot else ""
         (self.folder / "targets" / folder / f"{prefix}{name}").write_bytes(data)
 
-    def delegate(self, delegator: str, role: str, paths: Sequence[str] = ("*",), *, terminating: bool = False) -> None:
+    def delegate(
+        self, delegator: str, role: str, paths: Sequence[str] = ("*",), *, terminating: bool = False
+    ) -> None:
         signed = self.md[delegator].signed
         signed.delegations = signed.delegations or Delegations({}, {})
         signed.delegations.roles[role] = DelegatedRole(role, [], 1, terminating, [*paths])
         if role not in self.md:
-            self.md[role], self.signers[role] = Metadata(Targets(expires=self.safe)), [self._unused.pop()]
+            self.md[role], self.signers[role] = (
+                Metadata(Targets(expires=self.safe)),
+                [self._unused.pop()],
+            )
             self.md[role].signed.version = 0  # `publish` counts on
         signed.add_key(self.signers[role][0].public_key, role)
 
@@ -111,14 +134,27 @@ class Client:
     """The client under test, as the suite runs it."""
 
     def __init__(self, repo: Repository, server: Static, folder: Path) -> None:
-        self.metadata, self.targets, self.server, self._folder = folder / "md", folder / "got", server, folder
+        self.metadata, self.targets, self.server, self._folder = (
+            folder / "md",
+            folder / "got",
+            server,
+            folder,
+        )
         self.metadata.mkdir()
         self.targets.mkdir()
         self.root = (repo.folder / "metadata" / "1.root.json").read_bytes()
 
     def __call__(self, *arguments: str) -> int:
         self.server.requests.clear()
-        return main(["--metadata-url", f"{self.server.url}/metadata/", "--metadata-dir", str(self.metadata), *arguments])
+        return main(
+            [
+                "--metadata-url",
+                f"{self.server.url}/metadata/",
+                "--metadata-dir",
+                str(self.metadata),
+                *arguments,
+            ]
+        )
 
     def init(self) -> int:
         (self._folder / "root.json").write_bytes(self.root)
@@ -128,12 +164,19 @@ class Client:
         return self("refresh")
 
     def download(self, name: str) -> int:
-        where = ("--target-dir", str(self.targets), "--target-base-url", f"{self.server.url}/targets/")
+        where = (
+            "--target-dir",
+            str(self.targets),
+            "--target-base-url",
+            f"{self.server.url}/targets/",
+        )
         return self("--target-name", name, *where, "download")
 
     @property
     def asked(self) -> list[str]:
-        return [path.removeprefix("metadata/").removesuffix(".json") for path, _ in self.server.requests]
+        return [
+            path.removeprefix("metadata/").removesuffix(".json") for path, _ in self.server.requests
+        ]
 
     def trusted(self) -> dict[str, int]:
         return {
@@ -159,7 +202,9 @@ def client(repo: Repository, tmp_path: Path) -> Iterator[Client]:
         yield made
 
 
-def versions(root: int = 1, snapshot: int = 1, targets: int = 1, timestamp: int = 1) -> dict[str, int]:
+def versions(
+    root: int = 1, snapshot: int = 1, targets: int = 1, timestamp: int = 1
+) -> dict[str, int]:
     return {"root": root, "snapshot": snapshot, "targets": targets, "timestamp": timestamp}
 
 
@@ -186,13 +231,17 @@ def test_the_client_is_a_program_with_exit_codes(repo: Repository, tmp_path: Pat
         assert run("init", str(tmp_path / "file.txt")) == 0, "what is trusted already stays so"
 
 
-def test_a_refresh_asks_once_for_each_role_and_keeps_them_under_their_plain_names(client: Client, repo: Repository) -> None:
+def test_a_refresh_asks_once_for_each_role_and_keeps_them_under_their_plain_names(
+    client: Client, repo: Repository
+) -> None:
     assert client.refresh() == 0
     assert client.asked == ["2.root", "timestamp", "1.snapshot", "1.targets"]
     assert client.trusted() == versions()
     for role in TOP:
         name = role if role == "timestamp" else f"1.{role}"
-        assert (client.metadata / f"{role}.json").read_bytes() == (repo.folder / "metadata" / f"{name}.json").read_bytes()
+        assert (client.metadata / f"{role}.json").read_bytes() == (
+            repo.folder / "metadata" / f"{name}.json"
+        ).read_bytes()
     assert client.refresh() == 0
     assert client.asked == ["2.root", "timestamp"]
 
@@ -232,7 +281,9 @@ def test_a_root_that_is_no_good_is_asked_nothing_with(spoiled: str, client: Clie
         ("targets", {"root", "timestamp", "snapshot"}),
     ],
 )
-def test_an_unsigned_role_ends_the_refresh_there(role: str, trusted: set[str], client: Client, repo: Repository) -> None:
+def test_an_unsigned_role_ends_the_refresh_there(
+    role: str, trusted: set[str], client: Client, repo: Repository
+) -> None:
     repo.signers[role] = []
     repo.md[role].signed.version += role == "root"
     repo.write(role)
@@ -243,8 +294,16 @@ def test_an_unsigned_role_ends_the_refresh_there(role: str, trusted: set[str], c
 
 ROOTS: dict[str, list[tuple[list[int], int, list[int]]]] = {
     "1 of 1 rotated": [([1], 1, [1]), ([2], 1, [2, 1]), ([2], 1, [2])],
-    "signatures that do not count": [([1], 1, [3, 1, 4]), ([2], 1, [3, 2, 1, 4]), ([2], 1, [3, 2, 4])],
-    "3 of 5, other three": [([0, 1, 2, 3, 4], 3, [0, 2, 4]), ([0, 1, 2, 3, 4], 3, [0, 4, 1]), ([0, 1, 2, 3, 4], 3, [0, 1, 3])],
+    "signatures that do not count": [
+        ([1], 1, [3, 1, 4]),
+        ([2], 1, [3, 2, 1, 4]),
+        ([2], 1, [3, 2, 4]),
+    ],
+    "3 of 5, other three": [
+        ([0, 1, 2, 3, 4], 3, [0, 2, 4]),
+        ([0, 1, 2, 3, 4], 3, [0, 4, 1]),
+        ([0, 1, 2, 3, 4], 3, [0, 1, 3]),
+    ],
     "3 of 5, one rotated": [([0, 1, 2, 3, 4], 3, [0, 2, 4]), ([0, 1, 3, 4, 5], 3, [0, 4, 1])],
     "3 of 5, all rotated": [
         ([0, 1, 2, 3, 4], 3, [0, 2, 4]),
@@ -255,15 +314,23 @@ ROOTS: dict[str, list[tuple[list[int], int, list[int]]]] = {
     "threshold lowered": [([1, 2, 3], 2, [1, 2]), ([1, 2, 3], 1, [1, 2]), ([1, 2, 3], 1, [1])],
     "refused: not by the old key": [([1], 1, [1]), ([2], 1, [2, 3, 4])],
     "refused: not by the new key": [([1], 1, [1]), ([2], 1, [1, 3, 4])],
-    "refused: not by 3 new keys": [([0, 1, 2, 3, 4], 3, [0, 2, 4]), ([0, 1, 3, 4, 5], 3, [0, 2, 4])],
-    "refused: not by 3 old keys": [([0, 1, 2, 3, 4], 3, [0, 2, 4]), ([0, 1, 3, 4, 5], 3, [0, 4, 5])],
+    "refused: not by 3 new keys": [
+        ([0, 1, 2, 3, 4], 3, [0, 2, 4]),
+        ([0, 1, 3, 4, 5], 3, [0, 2, 4]),
+    ],
+    "refused: not by 3 old keys": [
+        ([0, 1, 2, 3, 4], 3, [0, 2, 4]),
+        ([0, 1, 3, 4, 5], 3, [0, 4, 5]),
+    ],
     "refused: new threshold": [([1, 2, 3], 1, [1]), ([1, 2, 3], 2, [2])],
     "refused: old threshold": [([1, 2, 3], 2, [1, 2]), ([1, 2, 3], 1, [1])],
 }
 
 
 @pytest.mark.parametrize("case", ROOTS)
-def test_a_root_follows_when_enough_old_and_new_keys_sign_it(case: str, repo: Repository, tmp_path: Path) -> None:
+def test_a_root_follows_when_enough_old_and_new_keys_sign_it(
+    case: str, repo: Repository, tmp_path: Path
+) -> None:
     datas = []
     for number, (keys, threshold, signing) in enumerate(ROOTS[case], 1):
         repo.root.version = number
@@ -291,7 +358,13 @@ def test_a_root_follows_when_enough_old_and_new_keys_sign_it(case: str, repo: Re
     ],
 )  # fmt: skip
 def test_a_role_needs_its_threshold_of_the_roots_keys(
-    role: str, keys: list[int], threshold: int, signing: list[int], good: bool, client: Client, repo: Repository
+    role: str,
+    keys: list[int],
+    threshold: int,
+    signing: list[int],
+    good: bool,
+    client: Client,
+    repo: Repository,
 ) -> None:
     for keyid in list(repo.root.roles[role].keyids):
         repo.root.revoke_key(keyid, role)
@@ -317,7 +390,9 @@ def test_one_key_under_many_names_counts_once(client: Client, repo: Repository) 
     assert "snapshot" not in client.trusted()
 
 
-def test_fields_that_are_not_known_are_signed_with_the_others(client: Client, repo: Repository) -> None:
+def test_fields_that_are_not_known_are_signed_with_the_others(
+    client: Client, repo: Repository
+) -> None:
     repo.root.unrecognized_fields["custom"] = {"a": 1}
     repo.root.keys[repo.root.roles["root"].keyids[0]].unrecognized_fields["more"] = [1, 2]
     repo.publish("root")
@@ -326,7 +401,9 @@ def test_fields_that_are_not_known_are_signed_with_the_others(client: Client, re
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-def test_keys_of_other_kinds_are_verified_where_cryptography_is_installed(kind: str, client: Client, repo: Repository) -> None:
+def test_keys_of_other_kinds_are_verified_where_cryptography_is_installed(
+    kind: str, client: Client, repo: Repository
+) -> None:
     signer = CryptoSigner.generate_rsa() if kind == "rsa" else CryptoSigner.generate_ecdsa()
     repo.root.add_key(signer.public_key, "timestamp")
     repo.signers["timestamp"] = [signer]
@@ -350,7 +427,9 @@ def test_rollback_of_the_timestamp_is_refused(client: Client, repo: Repository) 
 
 @pytest.mark.parametrize("hashes", [False, True])
 @pytest.mark.parametrize("role", ["snapshot", "targets"])
-def test_rollback_of_a_role_is_refused(role: str, hashes: bool, client: Client, repo: Repository) -> None:
+def test_rollback_of_a_role_is_refused(
+    role: str, hashes: bool, client: Client, repo: Repository
+) -> None:
     repo.hashes = hashes
     repo.publish("targets", "snapshot", "timestamp")
     assert client.refresh() == 0
@@ -363,13 +442,20 @@ def test_rollback_of_a_role_is_refused(role: str, hashes: bool, client: Client, 
     assert client.trusted()[role] == 2
 
 
-def test_a_timestamp_that_changed_under_its_version_is_not_taken(client: Client, repo: Repository) -> None:
+def test_a_timestamp_that_changed_under_its_version_is_not_taken(
+    client: Client, repo: Repository
+) -> None:
     assert client.refresh() == 0
     repo.timestamp.snapshot_meta.version = 100
     repo.write("timestamp")
     assert client.refresh() == 0
     assert client.asked[-1] == "timestamp"
-    assert json.loads((client.metadata / "timestamp.json").read_bytes())["signed"]["meta"]["snapshot.json"]["version"] == 1
+    assert (
+        json.loads((client.metadata / "timestamp.json").read_bytes())["signed"]["meta"][
+            "snapshot.json"
+        ]["version"]
+        == 1
+    )
 
 
 def test_targets_that_no_snapshot_lists_are_not_asked_for(client: Client, repo: Repository) -> None:
@@ -379,7 +465,9 @@ def test_targets_that_no_snapshot_lists_are_not_asked_for(client: Client, repo: 
     assert client.trusted() == versions()
 
 
-def test_a_snapshot_of_another_version_than_listed_is_refused(client: Client, repo: Repository) -> None:
+def test_a_snapshot_of_another_version_than_listed_is_refused(
+    client: Client, repo: Repository
+) -> None:
     repo.snapshot.version = 2
     data = repo.write("snapshot")
     (repo.folder / "metadata" / "1.snapshot.json").write_bytes(data)
@@ -396,7 +484,11 @@ def test_a_role_of_another_digest_or_length_than_listed_is_refused(
     assert client.refresh() == 0
     for spoil in ({"hashes": {"sha256": "0" * 64}}, {"length": 10}):
         repo.publish("targets", "snapshot", "timestamp")
-        listed = repo.snapshot.meta["targets.json"] if role == "targets" else repo.timestamp.snapshot_meta
+        listed = (
+            repo.snapshot.meta["targets.json"]
+            if role == "targets"
+            else repo.timestamp.snapshot_meta
+        )
         for name, value in spoil.items():
             setattr(listed, name, value)
         repo.md[listing].signed.version += 1
@@ -411,7 +503,9 @@ def test_a_role_of_another_digest_or_length_than_listed_is_refused(
 
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets"])
-def test_fast_forward_is_recovered_from_by_rotating_keys(role: str, client: Client, repo: Repository) -> None:
+def test_fast_forward_is_recovered_from_by_rotating_keys(
+    role: str, client: Client, repo: Repository
+) -> None:
     repo.md[role].signed.version = 99999
     repo.publish(*TOP[TOP.index(role) :][::-1] if role != "timestamp" else ("timestamp",))
     repo.publish("snapshot", "timestamp")
@@ -458,9 +552,13 @@ def test_roots_that_expired_lead_to_one_that_did_not(client: Client, repo: Repos
 # Artifacts
 
 
-@pytest.mark.parametrize("path", ["file.txt", "path/to/a/file.txt", "a+b@c!(1)~.bin", "with space.txt"])
+@pytest.mark.parametrize(
+    "path", ["file.txt", "path/to/a/file.txt", "a+b@c!(1)~.bin", "with space.txt"]
+)
 @pytest.mark.parametrize("consistent", [True, False])
-def test_an_artifact_is_downloaded_once(path: str, consistent: bool, client: Client, repo: Repository) -> None:
+def test_an_artifact_is_downloaded_once(
+    path: str, consistent: bool, client: Client, repo: Repository
+) -> None:
     repo.root.consistent_snapshot = consistent
     repo.add(path, b"content")
     repo.publish("root", "targets", "snapshot", "timestamp")
@@ -477,7 +575,9 @@ def test_an_artifact_is_downloaded_once(path: str, consistent: bool, client: Cli
 
 
 @pytest.mark.parametrize("evil", [b"evil", b"evil content", b"", b"content and more"])
-def test_an_artifact_that_was_replaced_is_not_stored(evil: bytes, client: Client, repo: Repository) -> None:
+def test_an_artifact_that_was_replaced_is_not_stored(
+    evil: bytes, client: Client, repo: Repository
+) -> None:
     repo.add("one", b"content")
     repo.add("two", b"another")
     repo.publish("targets", "snapshot", "timestamp")
@@ -489,7 +589,9 @@ def test_an_artifact_that_was_replaced_is_not_stored(evil: bytes, client: Client
     assert client.got() == [b"content"]
 
 
-@pytest.mark.parametrize("path", ["../../out.txt", "/out.txt", "a/../../../out.txt", "..%2fout.txt"])
+@pytest.mark.parametrize(
+    "path", ["../../out.txt", "/out.txt", "a/../../../out.txt", "..%2fout.txt"]
+)
 def test_an_artifact_with_a_malicious_name_stays_in_its_folder(
     path: str, client: Client, repo: Repository, tmp_path: Path
 ) -> None:
@@ -498,7 +600,9 @@ def test_an_artifact_with_a_malicious_name_stays_in_its_folder(
     repo.publish("targets", "snapshot", "timestamp")
     before = {one for one in tmp_path.rglob("*") if "md" not in one.parts}
     client.server.faults["*content*"] = lambda handler, data: handler.serve(b"content")
-    client.server.faults[f"*{target.hashes['sha256']}*"] = lambda handler, data: handler.serve(b"content")
+    client.server.faults[f"*{target.hashes['sha256']}*"] = lambda handler, data: handler.serve(
+        b"content"
+    )
     assert client.download(path) == 0
     after = {one for one in tmp_path.rglob("*") if "md" not in one.parts}
     assert after - before == {client.targets / quote(path, safe="")}
@@ -544,7 +648,13 @@ def test_delegations_are_walked_in_order(graph: str, client: Client, repo: Repos
 
 @pytest.mark.parametrize(
     ("path", "found"),
-    [("top", True), ("README.md", True), ("releases/x/1", True), ("releases/y/1.zip", True), ("releases/z/1", False)],
+    [
+        ("top", True),
+        ("README.md", True),
+        ("releases/x/1", True),
+        ("releases/y/1.zip", True),
+        ("releases/z/1", False),
+    ],
 )
 def test_an_artifact_counts_where_all_roles_on_its_way_delegate_it(
     path: str, found: bool, client: Client, repo: Repository
@@ -570,8 +680,8 @@ def test_a_role_of_a_malicious_name_is_escaped_once_and_stays_in_its_folder(
     repo.delegate("targets", role)
     repo.publish(role, "targets", "snapshot", "timestamp")
     data = (repo.folder / "metadata" / f"1.{role}.json".replace("/", "%2F")).read_bytes()
-    client.server.faults[f"metadata/1.{role}.json".replace("[", "[[]").replace("?", "[?]")] = lambda handler, _: handler.serve(
-        data
+    client.server.faults[f"metadata/1.{role}.json".replace("[", "[[]").replace("?", "[?]")] = (
+        lambda handler, _: handler.serve(data)
     )
     before = {path for path in tmp_path.rglob("*") if path.parent != client.metadata}
     asked: list[str] = []
@@ -581,12 +691,19 @@ def test_a_role_of_a_malicious_name_is_escaped_once_and_stays_in_its_folder(
     finally:
         del client.server.RequestHandlerClass.log_request  # type: ignore[attr-defined]
     assert asked[-1] == f"/metadata/1.{quote(role, safe='')}.json"
-    assert client.trusted() == {**versions(snapshot=2, targets=2, timestamp=2), quote(role, safe=""): 1}
-    assert {path for path in tmp_path.rglob("*") if path.parent != client.metadata} - before <= {client.metadata / "root_history"}
+    assert client.trusted() == {
+        **versions(snapshot=2, targets=2, timestamp=2),
+        quote(role, safe=""): 1,
+    }
+    assert {path for path in tmp_path.rglob("*") if path.parent != client.metadata} - before <= {
+        client.metadata / "root_history"
+    }
 
 
 @pytest.mark.parametrize("fault", ["expired", "unsigned", "not listed", "another version"])
-def test_a_delegated_role_that_is_no_good_is_not_trusted(fault: str, client: Client, repo: Repository) -> None:
+def test_a_delegated_role_that_is_no_good_is_not_trusted(
+    fault: str, client: Client, repo: Repository
+) -> None:
     repo.delegate("targets", "A")
     repo.add("file", b"by A", "A")
     if fault == "expired":
@@ -607,8 +724,12 @@ def test_a_delegated_role_that_is_no_good_is_not_trusted(fault: str, client: Cli
     assert "A" not in client.trusted()
 
 
-def test_a_delegated_role_that_is_here_is_verified_against_whoever_delegates_it_now(client: Client, repo: Repository) -> None:
-    """A delegates file1 to C with C's key, B delegates file2 to C with another: what C's key signed is nothing to B."""
+def test_a_delegated_role_that_is_here_is_verified_against_whoever_delegates_it_now(
+    client: Client, repo: Repository
+) -> None:
+    """A delegates file1 to C with C's key, B delegates file2 to C with another: what C's key signed
+    is nothing to B.
+    """
     repo.delegate("targets", "A", ["file1"])
     repo.delegate("targets", "B", ["file2"])
     repo.delegate("A", "C")

@@ -1,4 +1,6 @@
-"""Where weights are looked for. The seams are the hub's client and the import system: both are replaced by fakes here."""
+"""Where weights are looked for. The seams are the hub's client and the import system: both are
+replaced by fakes here.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ class Hub:
         self.calls.append({"repo_id": repo_id, **options})
         folder = self.cached if options["local_files_only"] else self.remote
         if folder is None:
-            raise (FileNotFoundError("not in the cache") if options["local_files_only"] else ConnectionError("no route\nto host"))
+            raise (
+                FileNotFoundError("not in the cache")
+                if options["local_files_only"]
+                else ConnectionError("no route\nto host")
+            )
         return str(folder)
 
     @property
@@ -63,12 +69,16 @@ Install = Callable[[Path | None], None]
 
 @pytest.fixture(autouse=True)
 def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Makes the weights' package installed in a folder; at first it is not, whatever this machine has."""
+    """Makes the weights' package installed in a folder; at first it is not, whatever this machine
+    has.
+    """
     real = importlib.util.find_spec
     names = {source.package[0] for source in BACKBONES.values() if source.package is not None}
 
     def put(folder: Path | None) -> None:
-        def find_spec(name: str, package: str | None = None) -> importlib.machinery.ModuleSpec | None:
+        def find_spec(
+            name: str, package: str | None = None
+        ) -> importlib.machinery.ModuleSpec | None:
             if name not in names:
                 return real(name, package)
             if folder is None:
@@ -96,10 +106,13 @@ def refusal(name: str, folder: Path | None = None) -> str:
     return str(caught.value)
 
 
-# --- the order --------------------------------------------------------------------------------------------------------
+# --- the order
+# --------------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_given_by_the_user_is_looked_in_alone(hub: Hub, fake: str, install: Install, tmp_path: Path) -> None:
+def test_a_folder_given_by_the_user_is_looked_in_alone(
+    hub: Hub, fake: str, install: Install, tmp_path: Path
+) -> None:
     hub.cached = hub.remote = weights(tmp_path / "elsewhere")
     weights(tmp_path / "package" / "model")
     install(tmp_path / "package")
@@ -107,11 +120,15 @@ def test_a_folder_given_by_the_user_is_looked_in_alone(hub: Hub, fake: str, inst
     assert (found.folder, found.sha256, found.way) == (tmp_path / "mine", DIGEST, "folder")
 
     (tmp_path / "empty").mkdir()
-    assert f"(folder: no model.safetensors in {tmp_path / 'empty'})" in refusal(fake, tmp_path / "empty")
+    assert f"(folder: no model.safetensors in {tmp_path / 'empty'})" in refusal(
+        fake, tmp_path / "empty"
+    )
     assert hub.calls == []
 
 
-def test_the_cache_comes_before_the_hub_and_the_package(hub: Hub, fake: str, install: Install, tmp_path: Path) -> None:
+def test_the_cache_comes_before_the_hub_and_the_package(
+    hub: Hub, fake: str, install: Install, tmp_path: Path
+) -> None:
     hub.cached, hub.remote = weights(tmp_path / "cached"), weights(tmp_path / "remote")
     weights(tmp_path / "package" / "model")
     install(tmp_path / "package")
@@ -120,7 +137,9 @@ def test_the_cache_comes_before_the_hub_and_the_package(hub: Hub, fake: str, ins
     assert hub.asked == ["cache"]
 
 
-def test_the_hub_comes_before_the_package(hub: Hub, fake: str, install: Install, tmp_path: Path) -> None:
+def test_the_hub_comes_before_the_package(
+    hub: Hub, fake: str, install: Install, tmp_path: Path
+) -> None:
     hub.remote = weights(tmp_path / "remote")
     weights(tmp_path / "package" / "model")
     install(tmp_path / "package")
@@ -133,18 +152,26 @@ def test_the_package_comes_last(hub: Hub, fake: str, install: Install, tmp_path:
     weights(tmp_path / "package" / "model")
     install(tmp_path / "package")
     found = find(fake)
-    assert (found.folder, found.sha256, found.way) == (tmp_path / "package" / "model", DIGEST, "package")
+    assert (found.folder, found.sha256, found.way) == (
+        tmp_path / "package" / "model",
+        DIGEST,
+        "package",
+    )
     assert hub.asked == ["cache", "hub"]
 
 
-def test_a_cached_folder_without_weights_is_passed_over(hub: Hub, fake: str, tmp_path: Path) -> None:
+def test_a_cached_folder_without_weights_is_passed_over(
+    hub: Hub, fake: str, tmp_path: Path
+) -> None:
     (tmp_path / "cached").mkdir()
     hub.cached, hub.remote = tmp_path / "cached", weights(tmp_path / "remote")
     assert find(fake).way == "hub"
 
 
 @pytest.mark.parametrize("value", ["1", "true", "True"])
-def test_offline_the_hub_is_not_asked(value: str, hub: Hub, fake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_the_hub_is_not_asked(
+    value: str, hub: Hub, fake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", value)
     hub.remote = weights(tmp_path / "remote")
     message = refusal(fake)
@@ -162,14 +189,19 @@ def test_the_hub_is_asked_for_the_pinned_commit_and_the_needed_files_alone(hub: 
         patterns = call["allow_patterns"]
         assert isinstance(patterns, list)
         assert {"model.safetensors", "config.json", "tokenizer.json"} <= set(patterns)
-        assert not any("*" in pattern or pattern.endswith((".bin", ".py", ".onnx")) for pattern in patterns)
+        assert not any(
+            "*" in pattern or pattern.endswith((".bin", ".py", ".onnx")) for pattern in patterns
+        )
 
 
-# --- refusals ---------------------------------------------------------------------------------------------------------
+# --- refusals
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", ["folder", "cache", "hub", "package"])
-def test_other_weights_are_refused_whatever_the_way(way: str, hub: Hub, fake: str, install: Install, tmp_path: Path) -> None:
+def test_other_weights_are_refused_whatever_the_way(
+    way: str, hub: Hub, fake: str, install: Install, tmp_path: Path
+) -> None:
     place = tmp_path / way / "model"
     weights(place, b"other weights")
     hub.cached = place if way == "cache" else None
@@ -177,7 +209,9 @@ def test_other_weights_are_refused_whatever_the_way(way: str, hub: Hub, fake: st
     install(place.parent if way == "package" else None)
     message = refusal(fake, place if way == "folder" else None)
     found = hashlib.sha256(b"other weights").hexdigest()
-    assert message.startswith(f"{place / 'model.safetensors'}: expected SHA-256 {DIGEST} of {fake}, found {found};")
+    assert message.startswith(
+        f"{place / 'model.safetensors'}: expected SHA-256 {DIGEST} of {fake}, found {found};"
+    )
 
 
 def test_weights_that_differ_in_their_last_byte_are_refused(fake: str, tmp_path: Path) -> None:
@@ -186,7 +220,10 @@ def test_weights_that_differ_in_their_last_byte_are_refused(fake: str, tmp_path:
 
 def test_weights_of_more_than_one_block_are_read_to_the_end(tmp_path: Path) -> None:
     content = bytes(range(256)) * 10_000
-    assert find("local", weights(tmp_path / "mine", content)).sha256 == hashlib.sha256(content).hexdigest()
+    assert (
+        find("local", weights(tmp_path / "mine", content)).sha256
+        == hashlib.sha256(content).hexdigest()
+    )
 
 
 @pytest.mark.parametrize("name", ["bert", "", "MINILM-L6"])
@@ -202,7 +239,9 @@ def test_weights_found_nowhere_are_refused_with_what_was_tried_and_the_next_step
     )
 
 
-def test_a_package_without_weights_is_refused_naming_its_folder(hub: Hub, install: Install, tmp_path: Path) -> None:
+def test_a_package_without_weights_is_refused_naming_its_folder(
+    hub: Hub, install: Install, tmp_path: Path
+) -> None:
     install(tmp_path)
     assert f"package: no model.safetensors in {tmp_path / 'model'}" in refusal("minilm-l6")
 
@@ -220,7 +259,8 @@ def test_local_without_a_folder_is_refused_asking_for_one(hub: Hub) -> None:
     assert hub.calls == []
 
 
-# --- the registry -----------------------------------------------------------------------------------------------------
+# --- the registry
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -236,9 +276,13 @@ def test_every_known_backbone_is_pinned_to_a_commit_and_a_digest(name: str) -> N
 
 
 @pytest.mark.parametrize("name", PACKAGED)
-def test_the_installed_package_holds_the_pinned_weights(name: str, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_installed_package_holds_the_pinned_weights(
+    name: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()  # this machine's packages are meant, not the fixture's
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)  # nothing in the cache, nothing on the hub
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", hub
+    )  # nothing in the cache, nothing on the hub
     package = BACKBONES[name].package
     assert package is not None
     if importlib.util.find_spec(package[0]) is None:

@@ -1,4 +1,6 @@
-"""Certificates against SciPy's interval, and against fresh draws from clusters whose true error rates are known."""
+"""Certificates against SciPy's interval, and against fresh draws from clusters whose true error
+rates are known.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,17 @@ from cfedge.errors import UsageError
 from cfedge.lookup import Found, Looks, Lookup, Pair, Router, Signature
 from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.novelty import HEAD_WEIGHT
-from cfedge.train.certificate import ALPHA, Evidence, Overlap, _status, certify, inspect, mixture_bounds, overlaps, route
+from cfedge.train.certificate import (
+    ALPHA,
+    Evidence,
+    Overlap,
+    _status,
+    certify,
+    inspect,
+    mixture_bounds,
+    overlaps,
+    route,
+)
 from cfedge.train.chernoff import Components, chernoff
 from cfedge.train.signature import learn_looks, signature, whole
 
@@ -34,21 +46,31 @@ def strict_numerics() -> Iterator[None]:
         yield
 
 
-def certified(signatures: dict[str, Signature], held_out: dict[str, Floats], **choices: float) -> dict[str, Evidence]:
+def certified(
+    signatures: dict[str, Signature], held_out: dict[str, Floats], **choices: float
+) -> dict[str, Evidence]:
     """Certify one look at the held-out features."""
     lookup = Lookup(signatures)
     best = {name: np.zeros(len(features), np.float32) for name, features in held_out.items()}
-    return certify({name: lookup(features) for name, features in held_out.items()}, best, lookup.directions, **choices)
+    return certify(
+        {name: lookup(features) for name, features in held_out.items()},
+        best,
+        lookup.directions,
+        **choices,
+    )
 
 
-# --- the limit --------------------------------------------------------------------------------------------------------
+# --- the limit
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("examples", [1, 2, 10, 97, 3000])
 @pytest.mark.parametrize("alpha", [0.05, 0.005, 0.5])
 def test_the_upper_limit_is_the_exact_one_sided_interval(examples: int, alpha: float) -> None:
     for errors in sorted({0, 1, examples // 3, examples - 1, examples}):
-        interval = stats.binomtest(errors, examples, alternative="less").proportion_ci(1 - alpha, method="exact")
+        interval = stats.binomtest(errors, examples, alternative="less").proportion_ci(
+            1 - alpha, method="exact"
+        )
         assert interval.low == 0
         assert upper_limit(errors, examples, alpha) == pytest.approx(interval.high, rel=1e-9)
 
@@ -75,10 +97,13 @@ def test_the_limit_grows_with_errors_and_with_confidence_and_is_above_the_share(
     assert upper_limit(3, 50, 0.01) > upper_limit(3, 50, 0.05)
 
 
-# --- the threshold ----------------------------------------------------------------------------------------------------
+# --- the threshold
+# ----------------------------------------------------------------------------------------------------
 
 
-def test_the_threshold_is_of_the_novelty_of_the_examples_that_the_lookup_gives_to_the_task() -> None:
+def test_the_threshold_is_of_the_novelty_of_the_examples_that_the_lookup_gives_to_the_task() -> (
+    None
+):
     rng = np.random.default_rng(7)
     signatures, points = make_points(2)
     held_out = (points[0] + rng.normal(size=(40, 2)) * 0.05).astype(np.float32)
@@ -90,25 +115,36 @@ def test_the_threshold_is_of_the_novelty_of_the_examples_that_the_lookup_gives_t
     strange = np.sort(found.distance[5:] - 30 * HEAD_WEIGHT * best[5:])
     other = Lookup(signatures)(points[1:])
     evidence = certify(
-        {"task 0": found, "task 1": other}, {"task 0": best, "task 1": np.zeros(1, np.float32)}, 30, false_reject_rate=0.25
+        {"task 0": found, "task 1": other},
+        {"task 0": best, "task 1": np.zeros(1, np.float32)},
+        30,
+        false_reject_rate=0.25,
     )
-    assert evidence["task 0"].threshold == pytest.approx(float(strange[26]), rel=1e-6)  # the 27th of 35: ceil(36 x .75)
+    assert evidence["task 0"].threshold == pytest.approx(
+        float(strange[26]), rel=1e-6
+    )  # the 27th of 35: ceil(36 x .75)
 
 
-# --- all tasks together -----------------------------------------------------------------------------------------------
+# --- all tasks together
+# -----------------------------------------------------------------------------------------------
 
 
 def make_points(tasks: int) -> tuple[dict[str, Signature], Floats]:
-    """One cluster a task on an axis of its own, so far apart that a point on axis i is task i's, without doubt."""
+    """One cluster a task on an axis of its own, so far apart that a point on axis i is task i's,
+    without doubt.
+    """
     points = np.eye(tasks, dtype=np.float32)
     spread = np.float32(0.05) * np.concatenate([np.eye(tasks), -np.eye(tasks)]).astype(np.float32)
     zeros = np.zeros(len(spread), np.int64)
-    return {f"task {index}": signature(points[index] + spread, zeros) for index in range(tasks)}, points
+    return {
+        f"task {index}": signature(points[index] + spread, zeros) for index in range(tasks)
+    }, points
 
 
 def test_all_limits_hold_together_in_95_percent_of_draws() -> None:
-    """A draw is wrong where any task's true error rate is above its limit. Rates just above what no error (or one) allows,
-    where the limit is weakest: the draws come as close to the promised 5 % as whole numbers of errors let them.
+    """A draw is wrong where any task's true error rate is above its limit. Rates just above what no
+    error (or one) allows, where the limit is weakest: the draws come as close to the promised 5 %
+    as whole numbers of errors let them.
     """
     examples = np.array([25, 25, 20, 30])
     rates = np.array([0.165, 0.245, 0.2, 0.14])
@@ -125,7 +161,9 @@ def test_all_limits_hold_together_in_95_percent_of_draws() -> None:
         }
         evidence = certified(signatures, held_out)
         assert [evidence[name].certificate.errors for name in names] == errors.tolist()
-        wrong += any(evidence[name].certificate.limit < rate for name, rate in zip(names, rates, strict=True))
+        wrong += any(
+            evidence[name].certificate.limit < rate for name, rate in zip(names, rates, strict=True)
+        )
 
     below = [
         sum(stats.binom.pmf(k, n, p) for k in range(n) if upper_limit(k, int(n), ALPHA / 4) < p)
@@ -146,7 +184,8 @@ def test_each_limit_is_at_alpha_shared_among_the_tasks() -> None:
             assert (one.certificate.alpha, one.certificate.tasks) == (alpha, 5)
 
 
-# --- what is counted --------------------------------------------------------------------------------------------------
+# --- what is counted
+# --------------------------------------------------------------------------------------------------
 
 
 def make_gaussians(
@@ -180,7 +219,9 @@ def test_errors_are_counted_as_the_lookup_makes_them() -> None:
         assert certificate.errors == sum(task != position for task in found)
         assert certificate.limit == upper_limit(certificate.errors, 60, ALPHA / 4)
         taken = [found.count(other) if other != position else 0 for other in range(4)]
-        assert certificate.rival == (lookup.tasks[int(np.argmax(taken))] if certificate.errors else None)
+        assert certificate.rival == (
+            lookup.tasks[int(np.argmax(taken))] if certificate.errors else None
+        )
         assert certificate.rival_errors == max(taken)
         counted += certificate.errors
     assert counted > 10
@@ -210,21 +251,32 @@ def test_rivals_that_take_as_much_are_named_in_order() -> None:
 
 def test_without_errors_there_is_no_rival() -> None:
     signatures, points = make_points(3)
-    certificate = certified(signatures, {name: points[[index]] for index, name in enumerate(signatures)})["task 2"].certificate
+    certificate = certified(
+        signatures, {name: points[[index]] for index, name in enumerate(signatures)}
+    )["task 2"].certificate
     assert (certificate.errors, certificate.rival, certificate.rival_errors) == (0, None, 0)
 
 
 def test_a_new_rival_never_lowers_the_errors_or_the_limit() -> None:
-    # The clusters spread alike and have their examples' scatter in common, so that a new task moves no old boundary.
+    # The clusters spread alike and have their examples' scatter in common, so that a new task moves
+    # no old boundary.
     rng = np.random.default_rng(3)
     spread = np.concatenate([np.eye(6), -np.eye(6)]) * 0.4
     means = rng.normal(size=(6, 6)) * 0.5
-    signatures = {f"task {i}": signature((means[i] + spread).astype(np.float32), np.zeros(12, np.int64)) for i in range(6)}
-    held_out = {f"task {i}": (means[i] + rng.normal(size=(80, 6)) * 0.4).astype(np.float32) for i in range(6)}
+    signatures = {
+        f"task {i}": signature((means[i] + spread).astype(np.float32), np.zeros(12, np.int64))
+        for i in range(6)
+    }
+    held_out = {
+        f"task {i}": (means[i] + rng.normal(size=(80, 6)) * 0.4).astype(np.float32)
+        for i in range(6)
+    }
     before: dict[str, Evidence] = {}
     for tasks in range(1, 7):
         names = list(signatures)[:tasks]
-        after = certified({name: signatures[name] for name in names}, {name: held_out[name] for name in names})
+        after = certified(
+            {name: signatures[name] for name in names}, {name: held_out[name] for name in names}
+        )
         for name, old in before.items():
             assert after[name].certificate.errors >= old.certificate.errors
             assert after[name].certificate.limit > old.certificate.limit
@@ -245,25 +297,46 @@ def test_one_held_out_example_is_enough() -> None:
     right, wrong = evidence["task 0"], evidence["task 1"]
     assert (right.certificate.held_out, right.certificate.errors) == (1, 0)
     assert right.certificate.limit == pytest.approx(1 - ALPHA / 2)
-    assert (wrong.certificate.errors, wrong.certificate.limit, wrong.certificate.rival) == (1, 1.0, "task 0")
+    assert (wrong.certificate.errors, wrong.certificate.limit, wrong.certificate.rival) == (
+        1,
+        1.0,
+        "task 0",
+    )
     assert right.threshold == float(Lookup(signatures)(points[:1]).distance[0])
 
 
-# --- the threshold ----------------------------------------------------------------------------------------------------
+# --- the threshold
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("examples", "rate", "place"),
-    [(19, 0.05, 19), (20, 0.05, 20), (39, 0.05, 38), (99, 0.05, 95), (100, 0.05, 96), (100, 0.2, 81), (3, 0.5, 2), (4, 0.05, 4)],
+    [
+        (19, 0.05, 19),
+        (20, 0.05, 20),
+        (39, 0.05, 38),
+        (99, 0.05, 95),
+        (100, 0.05, 96),
+        (100, 0.2, 81),
+        (3, 0.5, 2),
+        (4, 0.05, 4),
+    ],
 )
 def test_the_threshold_is_the_stated_distance_of_the_examples_that_the_lookup_gives_to_the_task(
     examples: int, rate: float, place: int
 ) -> None:
     signatures, _ = make_points(3)
     rng = np.random.default_rng(examples)
-    near = {name: one.means[0] + rng.normal(size=(examples, 3)) * 0.05 for name, one in signatures.items()}
-    strays = {name: np.roll(list(near.values()), 1, axis=0)[place][:5] for place, name in enumerate(near)}
-    held_out = {name: np.concatenate([near[name], strays[name]]).astype(np.float32) for name in near}
+    near = {
+        name: one.means[0] + rng.normal(size=(examples, 3)) * 0.05
+        for name, one in signatures.items()
+    }
+    strays = {
+        name: np.roll(list(near.values()), 1, axis=0)[place][:5] for place, name in enumerate(near)
+    }
+    held_out = {
+        name: np.concatenate([near[name], strays[name]]).astype(np.float32) for name in near
+    }
     evidence = certified(signatures, held_out, false_reject_rate=rate)
     lookup = Lookup(signatures)
     for name, one in evidence.items():
@@ -283,34 +356,50 @@ def test_fresh_inputs_are_rejected_at_about_the_chosen_rate(rate: float) -> None
 
     signatures = {f"task {i}": signature(draw(i, 200), np.zeros(200, np.int64)) for i in range(3)}
     lookup = Lookup(signatures)
-    evidence = certified(signatures, {f"task {i}": draw(i, 1000) for i in range(3)}, false_reject_rate=rate)
+    evidence = certified(
+        signatures, {f"task {i}": draw(i, 1000) for i in range(3)}, false_reject_rate=rate
+    )
     for task in range(3):
         rejected = (lookup(draw(task, 4000)).distance > evidence[f"task {task}"].threshold).mean()
         # Four standard deviations of the threshold's 1,000 draws and of these 4,000.
-        assert rejected == pytest.approx(rate, abs=4 * (rate * (1 - rate) * (1 / 1000 + 1 / 4000)) ** 0.5)
+        assert rejected == pytest.approx(
+            rate, abs=4 * (rate * (1 - rate) * (1 / 1000 + 1 / 4000)) ** 0.5
+        )
 
 
 def test_over_many_small_held_out_sets_the_mean_false_reject_rate_keeps_to_the_chosen_one() -> None:
-    """Split conformal's promise: at most the rate, and at least the rate less 1 / (N + 1), over draws of the held-out set."""
+    """Split conformal's promise: at most the rate, and at least the rate less 1 / (N + 1), over
+    draws of the held-out set.
+    """
     rng = np.random.default_rng(6)
-    signatures = {"only": signature(rng.normal(size=(100, 4)).astype(np.float32), np.arange(100) % 2)}
+    signatures = {
+        "only": signature(rng.normal(size=(100, 4)).astype(np.float32), np.arange(100) % 2)
+    }
     fresh = np.sort(Lookup(signatures)(rng.normal(size=(5000, 4)).astype(np.float32)).distance)
     rejected = []
     for _ in range(600):
-        evidence = certified(signatures, {"only": rng.normal(size=(24, 4)).astype(np.float32)}, false_reject_rate=0.1)
-        rejected.append(1 - np.searchsorted(fresh, np.float32(evidence["only"].threshold), side="right") / len(fresh))
+        evidence = certified(
+            signatures, {"only": rng.normal(size=(24, 4)).astype(np.float32)}, false_reject_rate=0.1
+        )
+        rejected.append(
+            1
+            - np.searchsorted(fresh, np.float32(evidence["only"].threshold), side="right")
+            / len(fresh)
+        )
     # 23rd smallest of 24: 2 of 25 places are above it.
     assert np.mean(rejected) == pytest.approx(2 / 25, abs=0.01)
 
 
-# --- the lookup's own model -------------------------------------------------------------------------------------------
+# --- the lookup's own model
+# -------------------------------------------------------------------------------------------
 
 
 def test_separations_are_mahalanobis_distances_under_the_shared_covariance() -> None:
     signatures, _ = make_gaussians(7, tasks=3, width=6, examples=400)
     lookup = Lookup(signatures)
     scatter = sum(
-        one.factor.astype(np.float64).T @ one.factor.astype(np.float64) + np.diag(one.diagonal.astype(np.float64))
+        one.factor.astype(np.float64).T @ one.factor.astype(np.float64)
+        + np.diag(one.diagonal.astype(np.float64))
         for one in signatures.values()
     )
     covariance = scatter / sum(one.counts.sum() for one in signatures.values())
@@ -319,7 +408,10 @@ def test_separations_are_mahalanobis_distances_under_the_shared_covariance() -> 
     inverse = np.linalg.inv(shrunk)
     for rival, found in lookup.separations("task 1").items():
         expected = cdist(
-            signatures["task 1"].means.astype(np.float64), signatures[rival].means.astype(np.float64), "mahalanobis", VI=inverse
+            signatures["task 1"].means.astype(np.float64),
+            signatures[rival].means.astype(np.float64),
+            "mahalanobis",
+            VI=inverse,
         )
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert set(lookup.separations("task 1")) == {"task 0", "task 2"}
@@ -330,10 +422,14 @@ def test_for_two_gaussian_clusters_the_bound_is_the_error_of_the_lookup() -> Non
     means = np.array([[1.0, 0, 0, 0], [-0.2, 0.5, 0, 0]])
 
     def draw(task: int, examples: int) -> Floats:
-        return (means[task] + rng.normal(size=(examples, 4)) * [0.6, 0.3, 0.5, 0.4]).astype(np.float32)
+        return (means[task] + rng.normal(size=(examples, 4)) * [0.6, 0.3, 0.5, 0.4]).astype(
+            np.float32
+        )
 
     many = 40_000
-    signatures = {f"task {task}": whole(draw(task, many), np.zeros(many, np.int64)) for task in (0, 1)}
+    signatures = {
+        f"task {task}": whole(draw(task, many), np.zeros(many, np.int64)) for task in (0, 1)
+    }
     held_out = {f"task {task}": draw(task, many) for task in (0, 1)}
     for one in inspect(signatures, held_out).values():
         share = one.errors / many
@@ -349,7 +445,8 @@ def test_with_many_rivals_the_bound_is_above_the_error_of_gaussian_clusters() ->
 
 
 def test_an_unshrunk_covariance_of_few_examples_is_reported_violated() -> None:
-    # 40 examples in 32 dimensions: the sample covariance is far too small along some directions, and the model sure of itself.
+    # 40 examples in 32 dimensions: the sample covariance is far too small along some directions,
+    # and the model sure of itself.
     signatures, held_out = make_gaussians(10, tasks=2, width=32, examples=20)
     _, many = make_gaussians(10, tasks=2, width=32, examples=1000)
     unshrunk, shrunk = inspect(signatures, many, shrinkage=0.0), inspect(signatures, many)
@@ -359,7 +456,9 @@ def test_an_unshrunk_covariance_of_few_examples_is_reported_violated() -> None:
 
 
 def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
-    certificate = Certificate(held_out=100, errors=10, limit=0.2, alpha=0.05, tasks=2, rival=None, rival_errors=0)
+    certificate = Certificate(
+        held_out=100, errors=10, limit=0.2, alpha=0.05, tasks=2, rival=None, rival_errors=0
+    )
     low = lower_limit(10, 100, 0.025)
     assert [_status(certificate.errors, certificate, bound) for bound in (1.0, 0.1, 0.99 * 0.1, low * 0.99)] == [
         "vacuous", "holds", "undecided", "violated"
@@ -369,7 +468,9 @@ def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
 @pytest.mark.parametrize("examples", [1, 2, 10, 97])
 def test_the_lower_limit_is_the_exact_one_sided_interval(examples: int) -> None:
     for errors in sorted({0, 1, examples // 3, examples}):
-        interval = stats.binomtest(errors, examples, alternative="greater").proportion_ci(0.95, method="exact")
+        interval = stats.binomtest(errors, examples, alternative="greater").proportion_ci(
+            0.95, method="exact"
+        )
         assert lower_limit(errors, examples, 0.05) == pytest.approx(interval.low, rel=1e-9)
 
 
@@ -377,23 +478,37 @@ def test_the_nearest_rival_is_the_one_with_the_nearest_cluster_and_a_single_task
     signatures, points = make_points(3)
     near = {
         "near": signature(
-            points[2] * np.float32(0.7) + points[1] * np.float32(0.3) + np.eye(3, dtype=np.float32) * 0.05, np.zeros(3, np.int64)
+            points[2] * np.float32(0.7)
+            + points[1] * np.float32(0.3)
+            + np.eye(3, dtype=np.float32) * 0.05,
+            np.zeros(3, np.int64),
         )
     }
-    found = inspect({**signatures, **near}, {name: points[[index % 3]] for index, name in enumerate([*signatures, "near"])})
+    found = inspect(
+        {**signatures, **near},
+        {name: points[[index % 3]] for index, name in enumerate([*signatures, "near"])},
+    )
     assert found["task 2"].nearest == "near"
     alone = inspect({"task 0": signatures["task 0"]}, {"task 0": points[[0]]})["task 0"]
-    assert (alone.nearest, alone.separation, alone.bound, alone.status) == (None, None, 0.0, "holds")
+    assert (alone.nearest, alone.separation, alone.bound, alone.status) == (
+        None,
+        None,
+        0.0,
+        "holds",
+    )
 
 
-# --- tasks that coincide ------------------------------------------------------------------------------------------------
+# --- tasks that coincide
+# ------------------------------------------------------------------------------------------------
 
 
 def overlapping(
     twins: Mapping[str, Looks], held_out: Mapping[str, Pair], of: list[str]
 ) -> tuple[list[Overlap], dict[str, Evidence]]:
     router, found = route(twins, held_out)
-    evidence = certify(found, {name: np.zeros(len(pair.trunk), np.float32) for name, pair in held_out.items()}, 1)
+    evidence = certify(
+        found, {name: np.zeros(len(pair.trunk), np.float32) for name, pair in held_out.items()}, 1
+    )
     return overlaps(router, found, evidence, of), evidence
 
 
@@ -411,10 +526,19 @@ def make_looks(means: NDArray[np.float64], seed: int, examples: int = 60) -> tup
 
 def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_became() -> None:
     means = np.eye(8)
-    made = {"lamps": make_looks(means[:3], 1), "lights": make_looks(means[:3], 2), "doors": make_looks(means[3:6], 3)}
-    twins, held_out = {name: one[0] for name, one in made.items()}, {name: one[1] for name, one in made.items()}
+    made = {
+        "lamps": make_looks(means[:3], 1),
+        "lights": make_looks(means[:3], 2),
+        "doors": make_looks(means[3:6], 3),
+    }
+    twins, held_out = (
+        {name: one[0] for name, one in made.items()},
+        {name: one[1] for name, one in made.items()},
+    )
     alone, before = overlapping(
-        {"lamps": twins["lamps"], "doors": twins["doors"]}, {name: held_out[name] for name in ("lamps", "doors")}, ["lamps"]
+        {"lamps": twins["lamps"], "doors": twins["doors"]},
+        {name: held_out[name] for name in ("lamps", "doors")},
+        ["lamps"],
     )
     assert alone == []
     pairs, evidence = overlapping(twins, held_out, ["lights"])
@@ -424,57 +548,83 @@ def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_bec
     assert one.taken > 10
     assert one.share > 0.25
     assert one.limit == evidence["lights"].certificate.limit > 0.3
-    assert one.rival_limit == evidence["lamps"].certificate.limit > before["lamps"].certificate.limit + 0.2
+    assert (
+        one.rival_limit
+        == evidence["lamps"].certificate.limit
+        > before["lamps"].certificate.limit + 0.2
+    )
     everyone, _ = overlapping(twins, held_out, sorted(twins))
     assert {(one.task, one.rival) for one in everyone} == {("lights", "lamps"), ("lamps", "lights")}
 
 
-def test_an_old_task_that_a_new_ones_class_lies_on_is_named_where_the_new_one_hardly_loses() -> None:
+def test_an_old_task_that_a_new_ones_class_lies_on_is_named_where_the_new_one_hardly_loses() -> (
+    None
+):
     means = np.eye(24)
     made = {"old": make_looks(means[:2], 1), "new": make_looks(means[1:21], 2, 600)}
-    twins, held_out = {name: one[0] for name, one in made.items()}, {name: one[1] for name, one in made.items()}
+    twins, held_out = (
+        {name: one[0] for name, one in made.items()},
+        {name: one[1] for name, one in made.items()},
+    )
     pairs, evidence = overlapping(twins, held_out, ["new"])
     assert [(one.task, one.rival) for one in pairs] == [("old", "new")]
     assert pairs[0].limit == evidence["old"].certificate.limit > 0.2
 
 
-# --- mixtures with covariances of their own -----------------------------------------------------------------------------
+# --- mixtures with covariances of their own
+# -----------------------------------------------------------------------------
 
 
 def test_the_mixtures_bound_is_the_sum_over_rivals_with_every_tasks_own_shrunk_covariance() -> None:
     signatures, _ = make_gaussians(11, tasks=3, width=6, examples=200)
     mixtures = {
-        name: [Components(one.counts / 200, one.means.astype(np.float64), shared_covariance([one], None)[0])]
+        name: [
+            Components(
+                one.counts / 200, one.means.astype(np.float64), shared_covariance([one], None)[0]
+            )
+        ]
         for name, one in signatures.items()
     }
-    expected = chernoff(mixtures["task 0"], mixtures["task 1"]) + chernoff(mixtures["task 0"], mixtures["task 2"])
+    expected = chernoff(mixtures["task 0"], mixtures["task 1"]) + chernoff(
+        mixtures["task 0"], mixtures["task 2"]
+    )
     assert mixture_bounds(signatures)["task 0"] == pytest.approx(expected)
     assert mixture_bounds({"task 0": signatures["task 0"]}) == {"task 0": 0.0}
 
 
-def test_where_tasks_differ_only_in_their_spread_the_mixtures_see_it_and_the_shared_covariance_does_not() -> None:
+def test_where_tasks_differ_only_in_their_spread_the_mixtures_see_it_and_the_shared_covariance_does_not() -> (
+    None
+):
     rng = np.random.default_rng(12)
 
     def draw(deviation: float, examples: int) -> Floats:
         return (np.ones(12) + rng.normal(size=(examples, 12)) * deviation).astype(np.float32)
 
     classes = np.zeros(2000, np.int64)
-    signatures = {"tight": signature(draw(0.1, 2000), classes), "wide": signature(draw(1.0, 2000), classes)}
+    signatures = {
+        "tight": signature(draw(0.1, 2000), classes),
+        "wide": signature(draw(1.0, 2000), classes),
+    }
     held_out = {"tight": draw(0.1, 300), "wide": draw(1.0, 300)}
     bounds = mixture_bounds(signatures)
     assert max(bounds.values()) < 0.01
     found = inspect(signatures, held_out, mixtures=bounds)
     density = {
-        name: stats.multivariate_normal(one.means[0], shared_covariance([one], None)[0]) for name, one in signatures.items()
+        name: stats.multivariate_normal(one.means[0], shared_covariance([one], None)[0])
+        for name, one in signatures.items()
     }
     likelier = {
-        name: int((density[rival].logpdf(held_out[name]) >= density[name].logpdf(held_out[name])).sum())
+        name: int(
+            (density[rival].logpdf(held_out[name]) >= density[name].logpdf(held_out[name])).sum()
+        )
         for name, rival in (("tight", "wide"), ("wide", "tight"))
     }
     for name, one in found.items():
         assert one.mixture_bound == bounds[name]
         assert one.bound > 0.4  # the means are the same
-        assert one.mixture_status == "holds"  # of the rule that sees the spread, not of the lookup, which errs on a third
+        assert (
+            one.mixture_status == "holds"
+        )  # of the rule that sees the spread, not of the lookup, which errs on a third
         assert one.errors > 80 > one.mixture_errors == likelier[name]
     assert {one.mixture_status for one in inspect(signatures, held_out).values()} == {None}
 
@@ -489,7 +639,9 @@ def test_degenerate_tasks_have_finite_bounds() -> None:
     assert bounds["a"] >= 1  # b is the same
 
 
-def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(14)
     means = rng.normal(size=(4, 2, 16))
     looks, held_out = {}, {}
@@ -513,9 +665,16 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(monkey
         answers = router(pair)
         same = answers.looks == found[name].looks
         set_by += int((~same).sum())
-        assert (found[name].looks[~same], answers.looks[~same]) == ([2], [3]) if not same.all() else True
+        assert (
+            (found[name].looks[~same], answers.looks[~same]) == ([2], [3])
+            if not same.all()
+            else True
+        )
         for field in fields(answers):
-            assert getattr(answers, field.name)[same].tobytes() == getattr(found[name], field.name)[same].tobytes()
+            assert (
+                getattr(answers, field.name)[same].tobytes()
+                == getattr(found[name], field.name)[same].tobytes()
+            )
     assert set_by <= 1
     counts = np.concatenate([one.looks for one in found.values()])
     assert taken.count("first") == len(counts) == 120
@@ -527,13 +686,19 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(monkey
 @pytest.mark.parametrize(("examples", "place"), [(2, 1 / 3), (8, 1 / 9)])
 def test_the_stated_rate_is_what_few_held_out_examples_allow(examples: int, place: float) -> None:
     rng = np.random.default_rng(7)
-    signatures = {"only": signature(rng.normal(size=(100, 4)).astype(np.float32), np.arange(100) % 2)}
+    signatures = {
+        "only": signature(rng.normal(size=(100, 4)).astype(np.float32), np.arange(100) % 2)
+    }
     fresh = np.sort(Lookup(signatures)(rng.normal(size=(5000, 4)).astype(np.float32)).distance)
     rejected, stated = [], set()
     for _ in range(800):
-        evidence = certified(signatures, {"only": rng.normal(size=(examples, 4)).astype(np.float32)})["only"]
+        evidence = certified(
+            signatures, {"only": rng.normal(size=(examples, 4)).astype(np.float32)}
+        )["only"]
         stated.add(evidence.false_reject_rate)
-        rejected.append(1 - np.searchsorted(fresh, np.float32(evidence.threshold), side="right") / len(fresh))
+        rejected.append(
+            1 - np.searchsorted(fresh, np.float32(evidence.threshold), side="right") / len(fresh)
+        )
     assert stated == {place}
     assert np.mean(rejected) == pytest.approx(place, abs=0.025)
 
@@ -541,19 +706,31 @@ def test_the_stated_rate_is_what_few_held_out_examples_allow(examples: int, plac
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
 def test_a_rate_that_is_no_share_is_refused(rate: float) -> None:
     signatures, points = make_points(2)
-    with pytest.raises(UsageError, match=f"false-reject rate: expected a share in .0, 1., found {rate}"):
+    with pytest.raises(
+        UsageError, match=f"false-reject rate: expected a share in .0, 1., found {rate}"
+    ):
         certified(signatures, {"task 0": points[:1], "task 1": points[1:]}, false_reject_rate=rate)
 
 
 def test_nothing_held_out_is_untested() -> None:
     assert (
-        _status(0, Certificate(held_out=0, errors=0, limit=1.0, alpha=0.05, tasks=1, rival=None, rival_errors=0), 0.1)
+        _status(
+            0,
+            Certificate(
+                held_out=0, errors=0, limit=1.0, alpha=0.05, tasks=1, rival=None, rival_errors=0
+            ),
+            0.1,
+        )
         == "untested"
     )
 
 
-def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_were_set_on_the_same_inputs() -> None:
-    """All looks of three tasks whose tail tells more than their trunk: held-out less true error, the mean over draws."""
+def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_were_set_on_the_same_inputs() -> (
+    None
+):
+    """All looks of three tasks whose tail tells more than their trunk: held-out less true error,
+    the mean over draws.
+    """
     rng = np.random.default_rng(15)
     means = rng.normal(size=(3, 16)) * 0.35
     behind = np.concatenate([means, rng.normal(size=(3, 8)) * 0.6], axis=1)
@@ -564,11 +741,17 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
         trunk = np.concatenate([tail[:, :16], np.ones((examples, 8))], axis=1) + noise * 0.05
         return Pair(*(normalize(one).astype(np.float32) for one in (trunk, tail)))
 
-    looks = {f"task {task}": learn_looks(draw(task, 60), np.zeros(60, np.int64), 1) for task in range(3)}
+    looks = {
+        f"task {task}": learn_looks(draw(task, 60), np.zeros(60, np.int64), 1) for task in range(3)
+    }
     fresh = {f"task {task}": draw(task, 1500) for task in range(3)}
     open_router = Router(looks, second=math.inf)
     truth = np.repeat(np.arange(3), 1500)
-    pool = [(trunk, tail) for pair in fresh.values() for trunk, tail in zip(pair.trunk, pair.tail, strict=True)]
+    pool = [
+        (trunk, tail)
+        for pair in fresh.values()
+        for trunk, tail in zip(pair.trunk, pair.tail, strict=True)
+    ]
     first = [open_router.first.one(trunk[:24]) for trunk, _ in pool]
     second = [open_router.look_again(trunk, None) for trunk, _ in pool]
     third = [open_router.look_again(trunk, tail) for trunk, tail in pool]
@@ -584,9 +767,14 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
         true = np.where(thirds, wrong[2], np.where(seconds, wrong[1], wrong[0])).mean()
         counted = np.mean([one.task != task for task, one in enumerate(found.values())])
         differences.append(counted - true)
-        biased.append(np.mean([router(pair).task != task for task, pair in enumerate(held_out.values())]) - true)
+        biased.append(
+            np.mean([router(pair).task != task for task, pair in enumerate(held_out.values())])
+            - true
+        )
     error = np.std(differences) / len(differences) ** 0.5
-    assert np.mean(biased) < -3 * error  # what it would be if the input that set the margin counted as it set it
+    assert (
+        np.mean(biased) < -3 * error
+    )  # what it would be if the input that set the margin counted as it set it
     assert np.mean(differences) > -2 * error
 
 
@@ -601,10 +789,15 @@ def test_a_thousand_tasks_are_certified_and_inspected() -> None:
         held_out[f"task {task:03}"] = Pair(x[[0, 4]], x[[0, 4]])
     pairs, evidence = overlapping(looks, held_out, ["task 007"])
     assert len(evidence) == 1000
-    assert all(np.isfinite([one.certificate.limit, one.threshold]).all() for one in evidence.values())
+    assert all(
+        np.isfinite([one.certificate.limit, one.threshold]).all() for one in evidence.values()
+    )
     assert {one.certificate.tasks for one in evidence.values()} == {1000}
     assert {one.task for one in pairs} <= {"task 007"}
-    found = inspect({name: one.trunk for name, one in looks.items()}, {name: one.trunk for name, one in held_out.items()})
+    found = inspect(
+        {name: one.trunk for name, one in looks.items()},
+        {name: one.trunk for name, one in held_out.items()},
+    )
     assert all(np.isfinite([one.bound, one.separation]).all() for one in found.values())
     # The nearest of them all, found here at once.
     lookup = Lookup({name: one.trunk for name, one in looks.items()})

@@ -1,4 +1,6 @@
-"""Chernoff's bound against numerical integration, and against draws from mixtures whose densities are known."""
+"""Chernoff's bound against numerical integration, and against draws from mixtures whose densities
+are known.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def line(weight: float, mean: float, deviation: float) -> Components:
     return Components(np.array([weight]), np.array([[mean]]), np.array([[deviation**2]]))
 
 
-def gaussians(rng: np.random.Generator, components: int, width: int, spread: float) -> list[Components]:
+def gaussians(
+    rng: np.random.Generator, components: int, width: int, spread: float
+) -> list[Components]:
     """A mixture with a covariance for each component."""
     weights = rng.dirichlet(np.full(components, 5.0))
     found = []
@@ -41,13 +45,23 @@ def density(mixture: list[Components], x: np.ndarray) -> np.ndarray:
 
 
 def draw(mixture: list[Components], rng: np.random.Generator, count: int) -> np.ndarray:
-    parts = [(w, m, one.covariance) for one in mixture for w, m in zip(one.weights, one.means, strict=True)]
+    parts = [
+        (w, m, one.covariance)
+        for one in mixture
+        for w, m in zip(one.weights, one.means, strict=True)
+    ]
     counts = rng.multinomial(count, [part[0] for part in parts])
-    return np.concatenate([rng.multivariate_normal(mean, s, size=n) for (_, mean, s), n in zip(parts, counts, strict=True)])
+    return np.concatenate(
+        [
+            rng.multivariate_normal(mean, s, size=n)
+            for (_, mean, s), n in zip(parts, counts, strict=True)
+        ]
+    )
 
 
 @pytest.mark.parametrize(
-    ("mean", "deviation", "weights"), [(2.0, 1.0, (1, 1)), (1.0, 3.0, (1, 1)), (0.0, 0.4, (1, 1)), (5.0, 0.5, (0.04, 0.25))]
+    ("mean", "deviation", "weights"),
+    [(2.0, 1.0, (1, 1)), (1.0, 3.0, (1, 1)), (0.0, 0.4, (1, 1)), (5.0, 0.5, (0.04, 0.25))],
 )
 def test_for_two_gaussians_it_is_the_least_integral_over_the_exponents(
     mean: float, deviation: float, weights: tuple[float, float]
@@ -56,18 +70,24 @@ def test_for_two_gaussians_it_is_the_least_integral_over_the_exponents(
     with np.errstate(all="ignore"):
         integrals = [
             integrate.quad(
-                lambda x, a=a: (weights[0] * first.pdf(x)) ** (1 - a) * (weights[1] * second.pdf(x)) ** a,
+                lambda x, a=a: (
+                    (weights[0] * first.pdf(x)) ** (1 - a) * (weights[1] * second.pdf(x)) ** a
+                ),
                 -40,
                 40,
                 points=[0, mean],
             )[0]
             for a in _EXPONENTS
         ]
-    assert chernoff([line(weights[0], 0, 1)], [line(weights[1], mean, deviation)]) == pytest.approx(min(integrals), rel=1e-6)
+    assert chernoff([line(weights[0], 0, 1)], [line(weights[1], mean, deviation)]) == pytest.approx(
+        min(integrals), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_inputs_of_a_mixture_are_likelier_under_the_rival_at_most_as_often_as_it_says(seed: int) -> None:
+def test_inputs_of_a_mixture_are_likelier_under_the_rival_at_most_as_often_as_it_says(
+    seed: int,
+) -> None:
     rng = np.random.default_rng(seed)
     own, rival = gaussians(rng, 3, 4, 2.0), gaussians(rng, 2, 4, 2.0)
     x = draw(own, rng, 20_000)

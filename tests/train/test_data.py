@@ -31,7 +31,8 @@ def refusal(path: Path) -> str:
     return message.removeprefix(str(path))
 
 
-# --- CSV --------------------------------------------------------------------------------------------------------------
+# --- CSV
+# --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,17 @@ def refusal(path: Path) -> str:
         "text,label\n\nit is cold,heat\n\n\nopen the door,door\n\n",
         "text,label\nit is cold, heat \nopen the door,door\t\n",
     ],
-    ids=["plain", "no last newline", "CRLF", "BOM", "quoted", "swapped", "more columns", "blank lines", "padded labels"],
+    ids=[
+        "plain",
+        "no last newline",
+        "CRLF",
+        "BOM",
+        "quoted",
+        "swapped",
+        "more columns",
+        "blank lines",
+        "padded labels",
+    ],
 )
 def test_a_csv_file_is_read(content: str, tmp_path: Path) -> None:
     path = written(tmp_path / "rooms.csv", content)
@@ -63,13 +74,19 @@ def test_quoted_commas_quotes_and_newlines_stay_in_the_text(tmp_path: Path) -> N
 
 def test_texts_of_any_script_are_read_as_they_are(tmp_path: Path) -> None:
     texts = ("es ist kälter", "寒いです", "🥶 brr", " padded ")
-    path = written(tmp_path / "rooms.csv", "text,label\n" + "".join(f"{text},heat\n" for text in texts))
+    path = written(
+        tmp_path / "rooms.csv", "text,label\n" + "".join(f"{text},heat\n" for text in texts)
+    )
     assert load_file(path).texts == texts
 
 
-# --- JSON lines -------------------------------------------------------------------------------------------------------
+# --- JSON lines
+# -------------------------------------------------------------------------------------------------------
 
-JSON_ROWS = [{"text": "it is cold", "label": "heat"}, {"label": "door", "id": 7, "text": "open the door"}]
+JSON_ROWS = [
+    {"text": "it is cold", "label": "heat"},
+    {"label": "door", "id": 7, "text": "open the door"},
+]
 
 
 @pytest.mark.parametrize(
@@ -92,15 +109,24 @@ def test_only_a_newline_ends_a_json_line(tmp_path: Path) -> None:
     assert load_file(written(tmp_path / "rooms.jsonl", row)).texts == ("one\u2028two\u0085three",)
 
 
-# --- refusals of a file -----------------------------------------------------------------------------------------------
+# --- refusals of a file
+# -----------------------------------------------------------------------------------------------
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "rooms.csv") == ": expected a CSV or JSONL file or a folder, found nothing"
+    assert (
+        refusal(tmp_path / "rooms.csv")
+        == ": expected a CSV or JSONL file or a folder, found nothing"
+    )
 
 
-@pytest.mark.parametrize(("name", "found"), [("rooms.txt", "'.txt'"), ("rooms", "'no suffix'"), ("rooms.csv.gz", "'.gz'")])
-def test_a_file_of_another_kind_is_refused_naming_its_suffix(name: str, found: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("rooms.txt", "'.txt'"), ("rooms", "'no suffix'"), ("rooms.csv.gz", "'.gz'")],
+)
+def test_a_file_of_another_kind_is_refused_naming_its_suffix(
+    name: str, found: str, tmp_path: Path
+) -> None:
     path = written(tmp_path / name, "text,label\nit is cold,heat\n")
     assert refusal(path) == f": expected one of .csv, .jsonl, found {found}"
 
@@ -109,10 +135,26 @@ def test_a_file_of_another_kind_is_refused_naming_its_suffix(name: str, found: s
     ("name", "content", "expected"),
     [
         ("a.csv", "", ": expected the columns text and label, found none; missing: text, label"),
-        ("a.csv", "\ufeff", ": expected the columns text and label, found none; missing: text, label"),
-        ("a.csv", "text,intent\nit is cold,heat\n", ": expected the columns text and label, found text, intent; missing: label"),
-        ("a.csv", "label\nheat\n", ": expected the columns text and label, found label; missing: text"),
-        ("a.csv", "Text;Label\na;b\n", ": expected the columns text and label, found Text;Label; missing: text, label"),
+        (
+            "a.csv",
+            "\ufeff",
+            ": expected the columns text and label, found none; missing: text, label",
+        ),
+        (
+            "a.csv",
+            "text,intent\nit is cold,heat\n",
+            ": expected the columns text and label, found text, intent; missing: label",
+        ),
+        (
+            "a.csv",
+            "label\nheat\n",
+            ": expected the columns text and label, found label; missing: text",
+        ),
+        (
+            "a.csv",
+            "Text;Label\na;b\n",
+            ": expected the columns text and label, found Text;Label; missing: text, label",
+        ),
         ("a.csv", "text,label\n", ": expected examples, found none"),
         ("a.csv", "text,label\n\n\n", ": expected examples, found none"),
         ("a.jsonl", "", ": expected examples, found none"),
@@ -122,7 +164,11 @@ def test_a_file_of_another_kind_is_refused_naming_its_suffix(name: str, found: s
             '{"text": "a", "label": "x"}\n{"text": "b", "intent": "x"}',
             ", line 2: expected the columns text and label, found text, intent; missing: label",
         ),
-        ("a.jsonl", "{}", ", line 1: expected the columns text and label, found none; missing: text, label"),
+        (
+            "a.jsonl",
+            "{}",
+            ", line 1: expected the columns text and label, found none; missing: text, label",
+        ),
     ],
 )
 def test_missing_columns_and_rows_are_refused_naming_what_is_there(
@@ -133,7 +179,8 @@ def test_missing_columns_and_rows_are_refused_naming_what_is_there(
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 @pytest.mark.parametrize(
-    ("content", "byte", "position"), [(b"text,label\nk\xe4lter,heat\n", "e4", 12), (b"\xff\xfet\x00", "ff", 0)]
+    ("content", "byte", "position"),
+    [(b"text,label\nk\xe4lter,heat\n", "e4", 12), (b"\xff\xfet\x00", "ff", 0)],
 )
 def test_what_is_not_utf8_is_refused_naming_byte_and_position(
     name: str, content: bytes, byte: str, position: int, tmp_path: Path
@@ -154,8 +201,12 @@ def test_what_is_not_utf8_is_refused_naming_byte_and_position(
         ('text,label\n"two\nlines",heat\n,door\n', ", line 4: expected a text, found ''"),
     ],
 )
-def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(content: str, expected: str, tmp_path: Path) -> None:
-    assert refusal(written(tmp_path / "a.csv", content)) == f"{expected}; fill it in or remove the row"
+def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(
+    content: str, expected: str, tmp_path: Path
+) -> None:
+    assert (
+        refusal(written(tmp_path / "a.csv", content)) == f"{expected}; fill it in or remove the row"
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,7 +220,9 @@ def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(content: str, e
         ({"text": "a", "label": " "}, "expected a label, found ' '"),
     ],
 )
-def test_a_json_value_that_is_no_text_is_refused_naming_its_line(row: dict[str, object], expected: str, tmp_path: Path) -> None:
+def test_a_json_value_that_is_no_text_is_refused_naming_its_line(
+    row: dict[str, object], expected: str, tmp_path: Path
+) -> None:
     content = f'{{"text": "a", "label": "x"}}\n\n{json.dumps(row)}\n'
     assert refusal(written(tmp_path / "a.jsonl", content)).startswith(f", line 3: {expected}")
 
@@ -185,7 +238,9 @@ def test_a_json_value_that_is_no_text_is_refused_naming_its_line(row: dict[str, 
         ('{"text": "a", "label": "x"} {}', "Extra data"),
     ],
 )
-def test_a_broken_json_line_is_refused_naming_its_line(line: str, found: str, tmp_path: Path) -> None:
+def test_a_broken_json_line_is_refused_naming_its_line(
+    line: str, found: str, tmp_path: Path
+) -> None:
     message = refusal(written(tmp_path / "a.jsonl", f'{{"text": "a", "label": "x"}}\n{line}\n'))
     assert message.startswith(f", line 2: expected a JSON object, found {found}")
 
@@ -206,7 +261,9 @@ def test_nul_characters_are_refused(name: str, content: str, tmp_path: Path) -> 
 def test_an_open_quote_is_refused(tmp_path: Path) -> None:
     # Read leniently, it would take the rest of the file as one text.
     content = 'text,label\n"it is cold,heat\nopen the door,door\nmore,door\n'
-    assert "expected CSV, found unexpected end of data" in refusal(written(tmp_path / "a.csv", content))
+    assert "expected CSV, found unexpected end of data" in refusal(
+        written(tmp_path / "a.csv", content)
+    )
 
 
 def test_a_folder_named_as_a_file_is_refused(tmp_path: Path) -> None:
@@ -216,11 +273,21 @@ def test_a_folder_named_as_a_file_is_refused(tmp_path: Path) -> None:
 
 
 @settings(derandomize=True, deadline=None)
-@given(content=st.binary(max_size=200), suffix=st.sampled_from([".csv", ".jsonl"]), header=st.booleans())
+@given(
+    content=st.binary(max_size=200),
+    suffix=st.sampled_from([".csv", ".jsonl"]),
+    header=st.booleans(),
+)
 def test_whatever_bytes_a_file_holds_it_is_read_or_refused(
     content: bytes, suffix: str, header: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    start = b"" if not header else b"text,label\n" if suffix == ".csv" else b'{"text": "a", "label": "x"}\n'
+    start = (
+        b""
+        if not header
+        else b"text,label\n"
+        if suffix == ".csv"
+        else b'{"text": "a", "label": "x"}\n'
+    )
     path = written(tmp_path_factory.getbasetemp() / f"any{suffix}", start + content)
     try:
         examples = load_file(path)
@@ -230,7 +297,8 @@ def test_whatever_bytes_a_file_holds_it_is_read_or_refused(
     assert all(cell.strip() and "\x00" not in cell for cell in (*examples.texts, *examples.labels))
 
 
-# --- folders ----------------------------------------------------------------------------------------------------------
+# --- folders
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_of_splits_is_read(tmp_path: Path) -> None:
@@ -266,35 +334,49 @@ def test_two_files_of_one_split_are_refused(split: str, tmp_path: Path) -> None:
     written(tmp_path / "train.csv", "text,label\nit is cold,heat\n")
     for suffix in ("csv", "jsonl"):
         written(tmp_path / f"{split}.{suffix}", "text,label\nit is cold,heat\n")
-    assert refusal(tmp_path) == f": expected one {split} file, found {split}.csv and {split}.jsonl; keep one"
+    assert (
+        refusal(tmp_path)
+        == f": expected one {split} file, found {split}.csv and {split}.jsonl; keep one"
+    )
 
 
 def test_a_bad_file_of_a_folder_is_refused_by_its_own_name(tmp_path: Path) -> None:
     written(tmp_path / "train.csv", "text,label\nit is cold,heat\n")
     written(tmp_path / "test.csv", "text,label\nfreezing\n")
-    with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'test.csv'}, line 2: expected a label")):
+    with pytest.raises(
+        DataError, match=re.escape(f"{tmp_path / 'test.csv'}, line 2: expected a label")
+    ):
         load(tmp_path)
 
 
-# --- saved datasets folders -------------------------------------------------------------------------------------------
+# --- saved datasets folders
+# -------------------------------------------------------------------------------------------
 
 
-def saved(path: Path, splits: dict[str, dict[str, list[object]]], names: list[str] | None = None) -> Path:
-    """What `datasets` saves of `splits`: one dataset where the only split is named "", labels as classes where `names` are given."""
+def saved(
+    path: Path, splits: dict[str, dict[str, list[object]]], names: list[str] | None = None
+) -> Path:
+    """What `datasets` saves of `splits`: one dataset where the only split is named "", labels as
+    classes where `names` are given.
+    """
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
     made = {}
     for split, columns in splits.items():
         made[split] = datasets.Dataset.from_dict(columns)
         if names is not None:
-            features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)})
+            features = datasets.Features(
+                {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
+            )
             made[split] = datasets.Dataset.from_dict(columns, features=features)
     (made[""] if list(made) == [""] else datasets.DatasetDict(made)).save_to_disk(str(path))
     return path
 
 
 def test_a_saved_dataset_is_read(tmp_path: Path) -> None:
-    path = saved(tmp_path / "rooms", {"": {"text": list(TWO.texts), "label": list(TWO.labels), "id": [1, 2]}})
+    path = saved(
+        tmp_path / "rooms", {"": {"text": list(TWO.texts), "label": list(TWO.labels), "id": [1, 2]}}
+    )
     assert load(path) == LabelledData(Examples(TWO.texts, TWO.labels, f"{path}:train"))
 
 
@@ -315,7 +397,11 @@ def test_a_saved_dataset_of_splits_is_read(tmp_path: Path) -> None:
 
 
 def test_class_labels_are_read_by_their_names(tmp_path: Path) -> None:
-    path = saved(tmp_path / "rooms", {"": {"text": ["a", "b", "c"], "label": [1, 0, 1]}}, names=["door", "heat"])
+    path = saved(
+        tmp_path / "rooms",
+        {"": {"text": ["a", "b", "c"], "label": [1, 0, 1]}},
+        names=["door", "heat"],
+    )
     assert load(path).train.labels == ("heat", "door", "heat")
 
 
@@ -325,13 +411,19 @@ def test_plain_numbers_as_labels_are_read_as_text(tmp_path: Path) -> None:
 
 
 def test_a_saved_dataset_without_train_is_refused(tmp_path: Path) -> None:
-    path = saved(tmp_path / "rooms", {"test": {"text": ["a"], "label": ["x"]}, "dev": {"text": ["a"], "label": ["x"]}})
+    path = saved(
+        tmp_path / "rooms",
+        {"test": {"text": ["a"], "label": ["x"]}, "dev": {"text": ["a"], "label": ["x"]}},
+    )
     assert refusal(path) == ": expected a split named train, found test, dev"
 
 
 def test_a_saved_dataset_without_the_columns_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "rooms", {"train": {"sentence": ["a"], "label": ["x"]}})
-    assert refusal(path) == ":train: expected the columns text and label, found sentence, label; missing: text"
+    assert (
+        refusal(path)
+        == ":train: expected the columns text and label, found sentence, label; missing: text"
+    )
 
 
 def test_an_empty_text_of_a_saved_dataset_is_refused_naming_its_row(tmp_path: Path) -> None:
@@ -339,7 +431,8 @@ def test_an_empty_text_of_a_saved_dataset_is_refused_naming_its_row(tmp_path: Pa
     assert refusal(path).startswith(":train, line 2: expected a text, found ' '")
 
 
-# --- splitting --------------------------------------------------------------------------------------------------------
+# --- splitting
+# --------------------------------------------------------------------------------------------------------
 
 
 def make_examples(sizes: dict[str, int]) -> Examples:
@@ -349,7 +442,11 @@ def make_examples(sizes: dict[str, int]) -> Examples:
 
 
 def test_classes_are_distinct_and_sorted() -> None:
-    assert Examples(("1", "2", "3", "4"), ("b", "c", "b", "a"), "rooms.csv").classes == ("a", "b", "c")
+    assert Examples(("1", "2", "3", "4"), ("b", "c", "b", "a"), "rooms.csv").classes == (
+        "a",
+        "b",
+        "c",
+    )
 
 
 @pytest.mark.parametrize("fraction", [0.01, 0.1, 0.25, 0.5, 0.99])
@@ -374,7 +471,9 @@ def test_nothing_is_lost_doubled_or_relabelled_and_the_order_stays() -> None:
 
 def test_the_split_follows_from_the_seed() -> None:
     examples = make_examples({"heat": 30, "door": 30})
-    one, same, other = (split_held_out(examples, 0.3, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    one, same, other = (
+        split_held_out(examples, 0.3, np.random.default_rng(seed)) for seed in (3, 3, 4)
+    )
     assert one == same
     assert one != other
 
@@ -390,31 +489,47 @@ def test_equal_texts_stay_on_one_side() -> None:
 
 
 def test_texts_that_are_equal_but_for_case_and_spaces_stay_on_one_side() -> None:
-    texts = tuple(text for index in range(10) for text in (f"turn on {index}", f"Turn  On {index} "))
-    kept, held_out = split_held_out(Examples(texts, ("lamp",) * 20, "a.csv"), 0.2, np.random.default_rng(0))
+    texts = tuple(
+        text for index in range(10) for text in (f"turn on {index}", f"Turn  On {index} ")
+    )
+    kept, held_out = split_held_out(
+        Examples(texts, ("lamp",) * 20, "a.csv"), 0.2, np.random.default_rng(0)
+    )
     assert (len(kept), len(held_out)) == (16, 4)
     assert repeated(kept, held_out) == []
 
 
 def test_a_class_whose_texts_all_have_other_labels_too_is_refused_saying_so() -> None:
-    examples = Examples(("one", "two", "three") * 2 + ("four",), ("heat",) * 3 + ("door",) * 4, "rooms.csv")
-    with pytest.raises(DataError, match="expected a text of label 'heat' alone, to be held out, found other labels too of all 3"):
+    examples = Examples(
+        ("one", "two", "three") * 2 + ("four",), ("heat",) * 3 + ("door",) * 4, "rooms.csv"
+    )
+    with pytest.raises(
+        DataError,
+        match="expected a text of label 'heat' alone, to be held out, found other labels too of all 3",
+    ):
         split_held_out(examples, 0.2, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("texts", [("only one",), ("the same", "the same"), ("the same", "The  same")])
+@pytest.mark.parametrize(
+    "texts", [("only one",), ("the same", "the same"), ("the same", "The  same")]
+)
 def test_a_class_with_one_text_is_refused_by_its_label(texts: tuple[str, ...]) -> None:
     examples = Examples((*texts, "a", "b"), ("lone",) * len(texts) + ("door", "door"), "rooms.csv")
-    expected = r"^rooms\.csv: expected at least 2 different texts of label 'lone' .*found 1; .*--held-out"
+    expected = (
+        r"^rooms\.csv: expected at least 2 different texts of label 'lone' .*found 1; .*--held-out"
+    )
     with pytest.raises(DataError, match=expected):
         split_held_out(examples, 0.2, np.random.default_rng(0))
 
 
-# --- broken rows and damaged folders --------------------------------------------------------------------------------------
+# --- broken rows and damaged folders
+# --------------------------------------------------------------------------------------
 
 
 def test_a_row_with_too_many_columns_is_refused_naming_its_line(tmp_path: Path) -> None:
-    message = refusal(written(tmp_path / "a.csv", "text,label\nit is cold,heat\nopen, please, the door,door\n"))
+    message = refusal(
+        written(tmp_path / "a.csv", "text,label\nit is cold,heat\nopen, please, the door,door\n")
+    )
     assert message.startswith(", line 3: expected 2 columns")
 
 
@@ -424,20 +539,32 @@ def test_a_broken_csv_row_is_refused_naming_its_own_line(tmp_path: Path) -> None
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    assert "label" in refusal(written(tmp_path / "a.csv", "text,label,label\nit is cold,heat,door\n"))
+    assert "label" in refusal(
+        written(tmp_path / "a.csv", "text,label,label\nit is cold,heat,door\n")
+    )
 
 
-@pytest.mark.parametrize("line", ["[" * 100_000, '{"text": "a", "label": ' + "1" * 5000 + "}"], ids=["deep", "long number"])
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 100_000, '{"text": "a", "label": ' + "1" * 5000 + "}"],
+    ids=["deep", "long number"],
+)
 def test_a_json_line_beyond_the_parsers_limits_is_refused(line: str, tmp_path: Path) -> None:
-    assert refusal(written(tmp_path / "a.jsonl", line)).startswith(", line 1: expected a JSON object")
+    assert refusal(written(tmp_path / "a.jsonl", line)).startswith(
+        ", line 1: expected a JSON object"
+    )
 
 
-@pytest.mark.parametrize("row", ['{"text": "cold \\ud800", "label": "heat"}', '{"text": "cold", "label": "\\udfff"}'])
+@pytest.mark.parametrize(
+    "row", ['{"text": "cold \\ud800", "label": "heat"}', '{"text": "cold", "label": "\\udfff"}']
+)
 def test_half_a_surrogate_pair_is_refused(row: str, tmp_path: Path) -> None:
     assert refusal(written(tmp_path / "a.jsonl", row)).startswith(", line 1: expected a ")
 
 
-@pytest.mark.parametrize(("labels", "names"), [(["heat", None], None), ([0, None], ["heat"]), ([0, -1], ["heat"])])
+@pytest.mark.parametrize(
+    ("labels", "names"), [(["heat", None], None), ([0, None], ["heat"]), ([0, -1], ["heat"])]
+)
 def test_a_missing_label_of_a_saved_dataset_is_refused_naming_its_row(
     labels: list[object], names: list[str] | None, tmp_path: Path
 ) -> None:
@@ -447,11 +574,17 @@ def test_a_missing_label_of_a_saved_dataset_is_refused_naming_its_row(
 
 def test_splits_of_other_names_are_left_alone(tmp_path: Path) -> None:
     columns: dict[str, list[object]] = {"text": ["a", "b"], "label": [0, 0]}
-    path = saved(tmp_path / "rooms", {"train": columns, "unsupervised": {**columns, "label": [-1, -1]}}, names=["heat"])
+    path = saved(
+        tmp_path / "rooms",
+        {"train": columns, "unsupervised": {**columns, "label": [-1, -1]}},
+        names=["heat"],
+    )
     assert load(path).train.labels == ("heat", "heat")
 
 
-@pytest.mark.parametrize("damaged", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"])
+@pytest.mark.parametrize(
+    "damaged", ["state.json", "dataset_info.json", "data-00000-of-00001.arrow"]
+)
 def test_a_damaged_saved_dataset_is_refused(damaged: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "rooms", {"": {"text": ["a"], "label": ["x"]}})
     written(path / damaged, b"{")
@@ -473,6 +606,10 @@ def test_a_text_with_two_labels_stays_on_one_side() -> None:
 
 def test_texts_that_are_also_learned_from_are_found_but_for_case_and_spaces() -> None:
     train = Examples(("Turn it on", "stop", "stra\u00dfe"), ("a", "b", "a"), "train.csv")
-    others = Examples(("turn  IT on ", "stops", "STOP\n", "turn iton", "STRASSE"), ("a", "b", "b", "a", "a"), "held.csv")
+    others = Examples(
+        ("turn  IT on ", "stops", "STOP\n", "turn iton", "STRASSE"),
+        ("a", "b", "b", "a", "a"),
+        "held.csv",
+    )
     assert repeated(train, others) == [0, 2, 4]
     assert repeated(others, others) == [0, 1, 2, 3, 4]

@@ -11,7 +11,9 @@ from cfedge.train.early_exit import EXIT_LEAST, EXIT_SHARE, choose_exit, no_exit
 
 def _scores(margins: np.ndarray) -> np.ndarray:
     """Three classes, of which the first is the best by so much."""
-    return np.stack([margins, np.zeros(len(margins)), np.full(len(margins), -9.0)], axis=1).astype(np.float32)
+    return np.stack([margins, np.zeros(len(margins)), np.full(len(margins), -9.0)], axis=1).astype(
+        np.float32
+    )
 
 
 def test_the_widest_margins_end_early_and_the_usual_score_is_theirs() -> None:
@@ -52,7 +54,9 @@ def test_the_share_is_obeyed_and_none_is_none() -> None:
     trunk, adapted = _scores(np.linspace(0.1, 10, 100)), np.full((100, 3), 0.01, np.float32)
     adapted[:, 0] = 1
     for share in (0.2, 0.5, 0.95):
-        assert (trunk[:, 0] >= choose_exit(trunk, adapted, share)["exit.margin"]).mean() == pytest.approx(share, abs=0.01)
+        assert (
+            trunk[:, 0] >= choose_exit(trunk, adapted, share)["exit.margin"]
+        ).mean() == pytest.approx(share, abs=0.01)
     assert choose_exit(trunk, adapted, 0.0) == no_exit()
 
 

@@ -1,4 +1,6 @@
-"""The closed-form head against scikit-learn, and a task added where torch and its kin cannot be imported."""
+"""The closed-form head against scikit-learn, and a task added where torch and its kin cannot be
+imported.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def make_data(seed: int, examples: int = 90) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     means = np.random.default_rng(5).normal(size=(3, 12))
     classes = np.arange(examples) % 3
-    return normalize(means[classes] + rng.normal(size=(examples, 12)) * rng.uniform(0.3, 1, 12)).astype(np.float32), classes
+    return normalize(
+        means[classes] + rng.normal(size=(examples, 12)) * rng.uniform(0.3, 1, 12)
+    ).astype(np.float32), classes
 
 
 def test_the_head_is_scikit_learns_discriminant_analysis_with_the_lookups_shrinkage() -> None:
@@ -45,9 +49,13 @@ def test_the_head_is_scikit_learns_discriminant_analysis_with_the_lookups_shrink
     weight, bias = closed_form(features, classes)
     shrinkage = Lookup({"": signature(features, classes, rank=12)}).shrinkage
     reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=[1 / 3] * 3)
-    # scikit-learn standardises before it shrinks and counts n - classes; the decisions must agree where they are clear.
+    # scikit-learn standardises before it shrinks and counts n - classes; the decisions must agree
+    # where they are clear.
     inputs, _ = make_data(1)
-    ours, theirs = inputs @ weight + bias, reference.fit(features, classes).decision_function(inputs)
+    ours, theirs = (
+        inputs @ weight + bias,
+        reference.fit(features, classes).decision_function(inputs),
+    )
     gap = np.sort(ours, axis=1)
     clear = gap[:, -1] - gap[:, -2] > 1.0
     assert clear.mean() > 0.5
@@ -56,7 +64,9 @@ def test_the_head_is_scikit_learns_discriminant_analysis_with_the_lookups_shrink
 
 def test_the_linear_form_is_the_cluster_scores() -> None:
     features, classes = make_data(2)
-    lookup = Lookup({"a": signature(features[:60], classes[:60]), "b": signature(features[60:], classes[60:])})
+    lookup = Lookup(
+        {"a": signature(features[:60], classes[:60]), "b": signature(features[60:], classes[60:])}
+    )
     weight, bias = lookup.linear()
     np.testing.assert_allclose(features @ weight + bias, lookup.cluster_scores(features), atol=2e-3)
 
@@ -67,7 +77,10 @@ def test_the_temperature_is_the_one_with_the_least_cross_entropy() -> None:
     scores = rng.normal(size=(4000, 3)).astype(np.float32)
     chosen = np.exp(scores * 0.25) / np.exp(scores * 0.25).sum(axis=1, keepdims=True)
     classes = np.array(
-        [rng.choice(3, p=row) for row in chosen.astype(np.float64) / chosen.astype(np.float64).sum(axis=1)[:, None]]
+        [
+            rng.choice(3, p=row)
+            for row in chosen.astype(np.float64) / chosen.astype(np.float64).sum(axis=1)[:, None]
+        ]
     )
     assert _temperature(scores, classes) == np.float32(0.25)
 
@@ -81,16 +94,26 @@ def test_a_task_with_a_closed_form_head_is_exported_and_answered(tiny_workspace:
     others = {name: workspace.task(name) for name in workspace.tasks}
     learned = learn_head(workspace, "food", food(20))
     assert learned.record.settings["method"] == "closed-form head"
-    assert all(not array.any() for name, array in learned.adapter.items() if name.startswith(("a.", "b.")))
+    assert all(
+        not array.any() for name, array in learned.adapter.items() if name.startswith(("a.", "b."))
+    )
     engine = Engine(build(workspace))
     rows = make_texts("food", 8, seed=3)
     answers = engine.predict([text for text, _ in rows], task="food")
-    assert np.mean([one.label == label for one, (_, label) in zip(answers, rows, strict=True)]) > 0.7
-    assert [workspace.task(name).record for name in others] == [task.record for task in others.values()]
+    assert (
+        np.mean([one.label == label for one, (_, label) in zip(answers, rows, strict=True)]) > 0.7
+    )
+    assert [workspace.task(name).record for name in others] == [
+        task.record for task in others.values()
+    ]
 
 
-def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks(tiny_workspace: Path) -> None:
-    """Against scikit-learn's discriminants of the same features and shrinkage, where they are clear."""
+def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks(
+    tiny_workspace: Path,
+) -> None:
+    """Against scikit-learn's discriminants of the same features and shrinkage, where they are
+    clear.
+    """
     workspace = Workspace(tiny_workspace)
     learned = learn_head(workspace, "food", food(30), food(10))
     encoder = FrozenEncoder(workspace, 1)
@@ -101,37 +124,66 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
         lookup = Lookup({"": whole(own, targets)}, min_spread=0.0)
         center = own - np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])[targets]
         covariance = (1 - lookup.shrinkage) * center.T @ center / len(own)
-        covariance += (lookup.shrinkage + 1e-6) * np.trace(center.T @ center / len(own)) / own.shape[1] * np.eye(own.shape[1])
+        covariance += (
+            (lookup.shrinkage + 1e-6)
+            * np.trace(center.T @ center / len(own))
+            / own.shape[1]
+            * np.eye(own.shape[1])
+        )
         means = np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])
-        solved = np.linalg.solve(covariance.astype(np.float64), (means[1] - means[0]).astype(np.float64))
+        solved = np.linalg.solve(
+            covariance.astype(np.float64), (means[1] - means[0]).astype(np.float64)
+        )
         parts.append((inputs - means.mean(axis=0)) @ solved)
     share = float(trunk_share(len(targets), 2, adapter=False))
     expected = share * parts[0] + parts[1]
     adapter = learned.adapter
     found = (
-        seen.trunk @ adapter["trunk.weight"] + adapter["trunk.bias"] + seen.tail @ adapter["head.weight"] + adapter["head.bias"]
+        seen.trunk @ adapter["trunk.weight"]
+        + adapter["trunk.bias"]
+        + seen.tail @ adapter["head.weight"]
+        + adapter["head.bias"]
     )
     gap = found[:, 1] - found[:, 0]
     factor = float(gap @ expected / (expected @ expected))
     np.testing.assert_allclose(gap, factor * expected, atol=2e-2 * np.abs(gap).max())
     assert np.log2(factor) == pytest.approx(round(np.log2(factor)), abs=0.02)  # the temperature
     np.testing.assert_allclose(
-        learned.held_out.best, (seen.tail @ adapter["head.weight"] + adapter["head.bias"]).max(axis=1), rtol=1e-3
+        learned.held_out.best,
+        (seen.tail @ adapter["head.weight"] + adapter["head.bias"]).max(axis=1),
+        rtol=1e-3,
     )
 
 
-@pytest.mark.parametrize(("examples", "with_adapter", "with_tail"), [(2, 0.002, 0.2), (20, 0.02, 0.4), (400, 0.05, 2.0)])
-def test_the_trunks_share_grows_with_the_examples_of_a_class(examples: int, with_adapter: float, with_tail: float) -> None:
+@pytest.mark.parametrize(
+    ("examples", "with_adapter", "with_tail"), [(2, 0.002, 0.2), (20, 0.02, 0.4), (400, 0.05, 2.0)]
+)
+def test_the_trunks_share_grows_with_the_examples_of_a_class(
+    examples: int, with_adapter: float, with_tail: float
+) -> None:
     assert trunk_share(3 * examples, 3, adapter=True) == np.float32(with_adapter)
     assert trunk_share(3 * examples, 3, adapter=False) == np.float32(with_tail)
 
 
-def test_clusters_and_early_exits_are_chosen_for_a_closed_form_head_too(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_clusters_and_early_exits_are_chosen_for_a_closed_form_head_too(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", 60, 0))
     found = {}
     for options in ((), ("--clusters", "1", "--exit-share", "0")):
         with pytest.raises(SystemExit) as exit_code:
-            main(["add", str(tiny_workspace), "food", "--data", str(data), "--head-only", "--replace", *options])
+            main(
+                [
+                    "add",
+                    str(tiny_workspace),
+                    "food",
+                    "--data",
+                    str(data),
+                    "--head-only",
+                    "--replace",
+                    *options,
+                ]
+            )
         assert exit_code.value.code == 0
         task = Workspace(tiny_workspace).task("food")
         found[options] = (len(task.signature.owners), bool(task.adapter["exit.margin"][0] == NEVER))
@@ -150,17 +202,42 @@ def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
     tiny_workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", FEW - 1, 0))
-    for arguments, method in (([], "closed-form head"), (["--train", "--epochs", "1", "--replace"], None)):
+    for arguments, method in (
+        ([], "closed-form head"),
+        (["--train", "--epochs", "1", "--replace"], None),
+    ):
         with pytest.raises(SystemExit) as exit_code:
-            main(["add", str(tiny_workspace), "food", "--data", str(data), "--threads", "1", *arguments])
+            main(
+                [
+                    "add",
+                    str(tiny_workspace),
+                    "food",
+                    "--data",
+                    str(data),
+                    "--threads",
+                    "1",
+                    *arguments,
+                ]
+            )
         assert exit_code.value.code == 0
         assert ("closed-form head (fewer than" in capsys.readouterr().out) is (method is not None)
         assert Workspace(tiny_workspace).record("food").settings.get("method") == method
 
 
-def test_a_task_is_added_where_torch_and_its_kin_cannot_be_imported(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_a_task_is_added_where_torch_and_its_kin_cannot_be_imported(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", 20, 0))
-    command = [sys.executable, "-c", _BARRED, "add", str(tiny_workspace), "food", "--data", str(data)]
+    command = [
+        sys.executable,
+        "-c",
+        _BARRED,
+        "add",
+        str(tiny_workspace),
+        "food",
+        "--data",
+        str(data),
+    ]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert refused.returncode == 11
     assert "learning an adapter needs" in refused.stderr
@@ -183,7 +260,9 @@ def test_a_closed_form_head_has_nothing_to_reuse(
     tiny_workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as exit_code:
-        main(["add", str(tiny_workspace), "food", "--data", str(tmp_path), "--head-only", "--reuse"])
+        main(
+            ["add", str(tiny_workspace), "food", "--data", str(tmp_path), "--head-only", "--reuse"]
+        )
     assert exit_code.value.code == UsageError.exit_code
     assert "--head-only: expected no --reuse with it" in capsys.readouterr().err
 

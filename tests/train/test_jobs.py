@@ -1,4 +1,6 @@
-"""Several tasks at once: the bytes of each alone, errors by name, and nothing left of what was stopped."""
+"""Several tasks at once: the bytes of each alone, errors by name, and nothing left of what was
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ def drawn(task: str, rename: str = "", count: int = 8) -> LabelledData:
 
 
 def tasks() -> dict[str, LabelledData]:
-    return {"food": drawn("food"), "pets": drawn("animals", "-pet"), "paint": drawn("colors", "-paint")}
+    return {
+        "food": drawn("food"),
+        "pets": drawn("animals", "-pet"),
+        "paint": drawn("colors", "-paint"),
+    }
 
 
 class Listener:
@@ -57,26 +63,36 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_tasks_that_are_learned_at_once_have_the_bytes_of_each_alone(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_tasks_that_are_learned_at_once_have_the_bytes_of_each_alone(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     alone = Path(shutil.copytree(tiny_workspace, tmp_path / "alone"))
     for name, data in reversed(tasks().items()):
         learn(Workspace(alone), name, data.train, settings=QUICK)
     for jobs in (1, 2):
         folder = Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}"))
         listener = Listener()
-        assert learn_many(Workspace(folder), tasks(), settings=QUICK, jobs=jobs, progress=listener) == {}
+        assert (
+            learn_many(Workspace(folder), tasks(), settings=QUICK, jobs=jobs, progress=listener)
+            == {}
+        )
         assert contents(folder) == contents(alone)
         assert listener.done == listener.total == 300
 
 
 def test_what_fails_fails_alone_by_name(tiny_workspace: Path, tmp_path: Path) -> None:
-    bad = replace(drawn("animals", "-pet"), train=Examples(("purr", "bark"), ("cat-pet", "dog-pet"), "pets.csv"))
+    bad = replace(
+        drawn("animals", "-pet"),
+        train=Examples(("purr", "bark"), ("cat-pet", "dog-pet"), "pets.csv"),
+    )
     for jobs in (1, 2):
         workspace = Workspace(Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}")))
         failed = learn_many(workspace, {**tasks(), "pets": bad}, settings=QUICK, jobs=jobs)
         assert list(failed) == ["pets"]
         assert isinstance(failed["pets"], DataError)
-        assert "pets.csv: expected at least 2 different texts of label 'cat-pet'" in str(failed["pets"])
+        assert "pets.csv: expected at least 2 different texts of label 'cat-pet'" in str(
+            failed["pets"]
+        )
         assert Workspace(workspace.folder).tasks == ("animals", "colors", "food", "paint")
 
 
@@ -84,7 +100,9 @@ def _killed(*arguments: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_process_that_was_killed_is_named_and_the_others_go_on(tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_was_killed_is_named_and_the_others_go_on(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     honest = at_once._Job.begun
 
     def begun(context: object, folder: Path, name: str, *more: object) -> at_once._Job:
@@ -100,12 +118,17 @@ def test_a_process_that_was_killed_is_named_and_the_others_go_on(tiny_workspace:
     assert Workspace(tiny_workspace).tasks == ("animals", "colors", "food", "paint")
 
 
-def test_what_cannot_be_is_refused_before_anything_is_learned(tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_learned(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(at_once, "train", None)
     workspace = Workspace(tiny_workspace)
     with pytest.raises(UsageError, match="--jobs: expected >= 1, found 0"):
         learn_many(workspace, tasks(), settings=QUICK, jobs=0)
-    with pytest.raises(UsageError, match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits"):
+    with pytest.raises(
+        UsageError,
+        match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits",
+    ):
         learn_many(workspace, tasks(), settings=replace(QUICK, reuse=True), jobs=2)
     with pytest.raises(TaskError, match="found a task of that name; use --replace"):
         learn_many(workspace, {"colors": drawn("colors", "-paint")}, settings=QUICK)
@@ -116,26 +139,51 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(tiny_workspace: Pa
 
 def _add(workspace: Path, data: Path, *more: str) -> subprocess.Popen[str]:
     code = "import sys; from cfedge.cli import main; main(sys.argv[1:])"
-    arguments = ["add", str(workspace), "--data", str(data), "--rank", "2", "--epochs", "1", "--threads", "1", *more]
+    arguments = [
+        "add",
+        str(workspace),
+        "--data",
+        str(data),
+        "--rank",
+        "2",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        *more,
+    ]
     # Where the tests run in a shell's background SIGINT is ignored, and children inherit that.
     code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {code}"
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=-1, stderr=-1, text=True, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=-1,
+        stderr=-1,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def folder_of(tmp_path: Path, count: int = 8) -> Path:
     folder = tmp_path / "tasks"
     folder.mkdir()
     for name, data in tasks().items():
-        write_csv(folder / f"{name}.csv", list(zip(data.train.texts, data.train.labels, strict=True)))
+        write_csv(
+            folder / f"{name}.csv", list(zip(data.train.texts, data.train.labels, strict=True))
+        )
     return folder
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see the processes")
-def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     process = _add(tiny_workspace, folder_of(tmp_path), "--jobs", "2", "--epochs", "100000")
     try:
         deadline = time.monotonic() + 120
-        while len(list((tiny_workspace / "cache").glob("*.safetensors"))) < 2 and time.monotonic() < deadline:
+        while (
+            len(list((tiny_workspace / "cache").glob("*.safetensors"))) < 2
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.05)  # both train now, or are about to
         children = _children(process.pid)
         assert len(children) >= 2
@@ -152,7 +200,9 @@ def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tiny_workspac
     assert workspace.tasks == ("animals", "colors")
     for name in workspace.tasks:
         workspace.task(name)
-    assert sorted(path.name.rpartition("-")[0] for path in (tiny_workspace / "tasks").iterdir()) == ["animals", "colors"]
+    assert sorted(
+        path.name.rpartition("-")[0] for path in (tiny_workspace / "tasks").iterdir()
+    ) == ["animals", "colors"]
 
 
 def _state(process: int) -> list[str]:
@@ -172,10 +222,14 @@ def _children(parent: int) -> list[int]:
     return [one for one in every if _state(one)[1:] == [str(parent)]]
 
 
-def test_the_command_adds_every_task_of_a_folder_and_tells_what_failed(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_the_command_adds_every_task_of_a_folder_and_tells_what_failed(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     folder = folder_of(tmp_path)
     write_csv(folder / "bad.csv", [("one", "a"), ("two", "b")] * 3)
-    shown, told = (process := _add(tiny_workspace, folder, "--train", "--json", "--jobs", "2")).communicate(timeout=300)
+    shown, told = (
+        process := _add(tiny_workspace, folder, "--train", "--json", "--jobs", "2")
+    ).communicate(timeout=300)
     assert process.returncode == DataError.exit_code
     record = json.loads(shown)
     assert [row["task"] for row in record["learned"]] == ["food", "paint", "pets"]
@@ -187,7 +241,9 @@ def test_the_command_adds_every_task_of_a_folder_and_tells_what_failed(tiny_work
 
 def test_an_error_of_a_job_keeps_its_class(tiny_workspace: Path) -> None:
     two = {"food": drawn("food"), "pets": drawn("animals", "-pet")}
-    failed = learn_many(Workspace(tiny_workspace), two, settings=replace(QUICK, learning_rate=1e30), jobs=2)
+    failed = learn_many(
+        Workspace(tiny_workspace), two, settings=replace(QUICK, learning_rate=1e30), jobs=2
+    )
     assert {type(error) for error in failed.values()} == {DataError}
     assert all("expected a finite loss" in str(error) for error in failed.values())
     assert all(isinstance(error, CfedgeError) for error in failed.values())

@@ -32,21 +32,35 @@ def _food(count: int = 10, seed: int = 0) -> Examples:
 
 def _digest(folder: Path) -> dict[str, str]:
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     digests = []
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
         copy = Path(shutil.copytree(tiny_workspace, tmp_path / name))
-        learn(Workspace(copy), "food", _food(), settings=Settings(rank=2, epochs=1, min_steps=4, threads=1, seed=seed))
+        learn(
+            Workspace(copy),
+            "food",
+            _food(),
+            settings=Settings(rank=2, epochs=1, min_steps=4, threads=1, seed=seed),
+        )
         digests.append(_digest(copy))
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
 
 
-def test_a_task_is_learned_without_the_data_of_any_other(tiny_workspace: Path, tmp_path: Path) -> None:
-    """Earlier data files are gone (the fixture deletes them), and the others' kept evidence is gone here too."""
+def test_a_task_is_learned_without_the_data_of_any_other(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
+    """Earlier data files are gone (the fixture deletes them), and the others' kept evidence is gone
+    here too.
+    """
     workspace = Workspace(tiny_workspace)
     for path in tiny_workspace.glob("tasks/*/held_out.safetensors"):
         path.unlink()
@@ -81,18 +95,42 @@ def test_answers_end_early_unless_the_settings_say_none(tiny_workspace: Path) ->
     some = learn(workspace, "food", _food(60), settings=QUICK)
     assert len(some.held_out.texts) >= EXIT_LEAST
     assert 0 < some.adapter["exit.margin"][0] < NEVER
-    none = learn(workspace, "food", _food(60), settings=dataclasses.replace(QUICK, exit_share=0.0), replace=True)
+    none = learn(
+        workspace,
+        "food",
+        _food(60),
+        settings=dataclasses.replace(QUICK, exit_share=0.0),
+        replace=True,
+    )
     assert none.adapter["exit.margin"][0] == NEVER
-    assert not any(one.early_exit for one in Engine(build(workspace)).predict(list(none.held_out.texts), task="food"))
+    assert not any(
+        one.early_exit
+        for one in Engine(build(workspace)).predict(list(none.held_out.texts), task="food")
+    )
 
 
 def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None:
     workspace = Workspace(tiny_workspace)
-    short = learn(workspace, "food", _food(24), settings=Settings(rank=2, epochs=1, min_steps=1, batch=64, threads=1))
-    long = learn(workspace, "food", _food(24), settings=Settings(rank=2, epochs=1, min_steps=80, threads=1), replace=True)
+    short = learn(
+        workspace,
+        "food",
+        _food(24),
+        settings=Settings(rank=2, epochs=1, min_steps=1, batch=64, threads=1),
+    )
+    long = learn(
+        workspace,
+        "food",
+        _food(24),
+        settings=Settings(rank=2, epochs=1, min_steps=80, threads=1),
+        replace=True,
+    )
     accuracy = []
     for task in (short, long):
-        adapted = {**task.adapter, "trunk.weight": task.adapter["trunk.weight"] * 0, "trunk.bias": task.adapter["trunk.bias"] * 0}
+        adapted = {
+            **task.adapter,
+            "trunk.weight": task.adapter["trunk.weight"] * 0,
+            "trunk.bias": task.adapter["trunk.bias"] * 0,
+        }
         workspace.put(dataclasses.replace(task, adapter=adapted), replace=True)
         scores = Engine(build(workspace)).class_scores(task.held_out.texts, "food")
         accuracy.append(float((scores.argmax(axis=1) == task.held_out.classes).mean()))
@@ -106,10 +144,14 @@ def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspac
     assert task.held_out.best.shape == (len(task.held_out.texts),)
     features = Engine(build(workspace)).embeddings(task.held_out.texts, "food")
     scores = features @ task.adapter["head.weight"] + task.adapter["head.bias"]
-    np.testing.assert_allclose(task.held_out.best, scores.max(axis=1), atol=0.2)  # but for the adapter's int8
+    np.testing.assert_allclose(
+        task.held_out.best, scores.max(axis=1), atol=0.2
+    )  # but for the adapter's int8
     closed = learn_head(workspace, "food", _food(24), replace=True)
     assert closed.held_out.texts == task.held_out.texts
-    ratio = task.adapter["trunk.bias"] / closed.adapter["trunk.bias"]  # a head alone has another share, times its temperature
+    ratio = (
+        task.adapter["trunk.bias"] / closed.adapter["trunk.bias"]
+    )  # a head alone has another share, times its temperature
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
     shares = [trunk_share(task.record.examples, 2, adapter=adapter) for adapter in (True, False)]
     power = float(np.log2(shares[0] / shares[1] / ratio[0]))
@@ -127,7 +169,9 @@ def test_a_taken_name_is_refused_and_replaced_only_on_demand(tiny_workspace: Pat
     assert not np.array_equal(first, workspace.adapter("food")["head.weight"])
 
 
-def test_an_interrupted_run_reuses_its_trunk_features(tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_reuses_its_trunk_features(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from cfedge.train import learner, lesson
 
     workspace = Workspace(tiny_workspace)
@@ -152,7 +196,9 @@ def test_an_interrupted_run_reuses_its_trunk_features(tiny_workspace: Path, monk
     assert calls == [4]
 
 
-def test_a_damaged_cache_is_computed_anew(tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_cache_is_computed_anew(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import cfedge.train.learner as learner
 
     workspace = Workspace(tiny_workspace)
@@ -171,30 +217,63 @@ def test_a_damaged_cache_is_computed_anew(tiny_workspace: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        ([("broth", "soup")] * 4 + [("ladle", "soup")], TaskError, "expected at least 2 classes, found 1"),
-        ([("broth", "soup"), ("icing", "cake"), ("bowl", "soup")], DataError, "at least 2 different texts of label 'cake'"),
-        ([("a", "soup"), ("b", "soup"), ("c", "red"), ("d", "red")], TaskError, "found 'red' in task 'colors' too"),
-        ([("a", "x" * 300), ("b", "x" * 300), ("c", "y"), ("d", "y")], TaskError, "at most 200 characters"),
+        (
+            [("broth", "soup")] * 4 + [("ladle", "soup")],
+            TaskError,
+            "expected at least 2 classes, found 1",
+        ),
+        (
+            [("broth", "soup"), ("icing", "cake"), ("bowl", "soup")],
+            DataError,
+            "at least 2 different texts of label 'cake'",
+        ),
+        (
+            [("a", "soup"), ("b", "soup"), ("c", "red"), ("d", "red")],
+            TaskError,
+            "found 'red' in task 'colors' too",
+        ),
+        (
+            [("a", "x" * 300), ("b", "x" * 300), ("c", "y"), ("d", "y")],
+            TaskError,
+            "at most 200 characters",
+        ),
     ],
 )
 def test_a_task_that_cannot_be_learned_is_refused_before_anything_is_computed(
-    tiny_workspace: Path, rows: list[tuple[str, str]], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+    tiny_workspace: Path,
+    rows: list[tuple[str, str]],
+    error: type[Exception],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import cfedge.train.lesson as lesson
 
     before = _digest(tiny_workspace)
     monkeypatch.setattr(lesson, "Trunk", None)
     with pytest.raises(error, match=message):
-        learn(Workspace(tiny_workspace), "food", Examples(*zip(*rows, strict=True), "data.csv"), settings=QUICK)
+        learn(
+            Workspace(tiny_workspace),
+            "food",
+            Examples(*zip(*rows, strict=True), "data.csv"),
+            settings=QUICK,
+        )
     assert _digest(tiny_workspace) == before
 
 
 def test_held_out_labels_that_were_never_learned_are_refused(tiny_workspace: Path) -> None:
     with pytest.raises(DataError, match="found 'cat'"):
-        learn(Workspace(tiny_workspace), "food", _food(), Examples(("purr",), ("cat",), "held.csv"), settings=QUICK)
+        learn(
+            Workspace(tiny_workspace),
+            "food",
+            _food(),
+            Examples(("purr",), ("cat",), "held.csv"),
+            settings=QUICK,
+        )
 
 
-@pytest.mark.parametrize("field", ["rank", "epochs", "batch", "min_steps", "learning_rate", "held_out"])
+@pytest.mark.parametrize(
+    "field", ["rank", "epochs", "batch", "min_steps", "learning_rate", "held_out"]
+)
 def test_settings_that_mean_nothing_are_refused_by_name(field: str) -> None:
     with pytest.raises(UsageError, match=f"{field}: expected"):
         Settings(**{field: 0})  # type: ignore[arg-type]
@@ -209,15 +288,20 @@ def test_a_loss_that_is_not_finite_stops_learning(tiny_workspace: Path) -> None:
             _food(),
             settings=Settings(rank=2, epochs=1, min_steps=30, threads=1, learning_rate=1e30),
         )
-    assert {key: value for key, value in _digest(tiny_workspace).items() if not key.startswith("cache")} == before
+    assert {
+        key: value for key, value in _digest(tiny_workspace).items() if not key.startswith("cache")
+    } == before
 
 
-# --- bad input --------------------------------------------------------------------------------------------------------
+# --- bad input
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("way", ["adapter", "head"])
-def test_classes_of_one_to_three_examples_are_learned_without_a_nan(tiny_workspace: Path, count: int, way: str) -> None:
+def test_classes_of_one_to_three_examples_are_learned_without_a_nan(
+    tiny_workspace: Path, count: int, way: str
+) -> None:
     workspace = Workspace(tiny_workspace)
     one = _food(count)
     if way == "adapter":
@@ -229,7 +313,9 @@ def test_classes_of_one_to_three_examples_are_learned_without_a_nan(tiny_workspa
     assert all(np.isfinite(array.astype(np.float64)).all() for array in stored.values())
     engine = Engine(build(workspace))
     for answer in engine.predict(one.texts):
-        assert all(np.isfinite(value) for value in (answer.probability, answer.score, answer.distance))
+        assert all(
+            np.isfinite(value) for value in (answer.probability, answer.score, answer.distance)
+        )
 
 
 def test_texts_that_are_all_the_same_are_learned_without_a_nan(tiny_workspace: Path) -> None:
@@ -248,17 +334,25 @@ def test_texts_that_are_all_the_same_are_learned_without_a_nan(tiny_workspace: P
 
 def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: Path) -> None:
     workspace = Workspace(tiny_workspace)
-    assert learn(workspace, "food", _food(), settings=QUICK).record.repeated == 0  # a split of our own has none
+    assert (
+        learn(workspace, "food", _food(), settings=QUICK).record.repeated == 0
+    )  # a split of our own has none
     train, held_out = _food(), _food(6, seed=9)
     leaked = Examples(
-        (*held_out.texts, *(text.upper() for text in train.texts[:5])), (*held_out.labels, *train.labels[:5]), "held.csv"
+        (*held_out.texts, *(text.upper() for text in train.texts[:5])),
+        (*held_out.labels, *train.labels[:5]),
+        "held.csv",
     )
     own = len(set(train.texts) & set(held_out.texts))
-    assert learn(workspace, "food", train, leaked, settings=QUICK, replace=True).record.repeated == own + 5
+    assert (
+        learn(workspace, "food", train, leaked, settings=QUICK, replace=True).record.repeated
+        == own + 5
+    )
     assert Workspace(tiny_workspace).record("food").repeated == own + 5
 
 
-# --- device and precision ---------------------------------------------------------------------------------------------
+# --- device and precision
+# ---------------------------------------------------------------------------------------------
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
@@ -269,7 +363,8 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
     monkeypatch.setattr(lesson, "Trunk", None)
     for name in ("cuda:77", "nonsense", "meta"):
         with pytest.raises(
-            UsageError, match=f"device: expected one that torch .* can use here, found '{name}'; use --device cpu"
+            UsageError,
+            match=f"device: expected one that torch .* can use here, found '{name}'; use --device cpu",
         ):
             learn(Workspace(tiny_workspace), "food", _food(), settings=replace(QUICK, device=name))
     with pytest.raises(UsageError, match="precision: expected float32 or bf16, found 'fp16'"):
@@ -289,7 +384,9 @@ def _agree(found: np.ndarray, expected: np.ndarray) -> None:
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.95
 
 
-def test_bfloat16_learns_the_same_within_the_stated_tolerance_and_repeats(tiny_workspace: Path) -> None:
+def test_bfloat16_learns_the_same_within_the_stated_tolerance_and_repeats(
+    tiny_workspace: Path,
+) -> None:
     workspace, settings = Workspace(tiny_workspace), replace(QUICK, min_steps=120)
     expected = _probabilities(workspace, settings)
     found = _probabilities(workspace, replace(settings, precision="bf16"))
@@ -301,7 +398,11 @@ def test_bfloat16_learns_the_same_within_the_stated_tolerance_and_repeats(tiny_w
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_gpu_learns_the_same_within_the_stated_tolerance(tiny_workspace: Path, precision: str) -> None:
+def test_a_gpu_learns_the_same_within_the_stated_tolerance(
+    tiny_workspace: Path, precision: str
+) -> None:
     workspace, settings = Workspace(tiny_workspace), replace(QUICK, min_steps=120)
     expected = _probabilities(workspace, settings)
-    _agree(_probabilities(workspace, replace(settings, device="cuda", precision=precision)), expected)
+    _agree(
+        _probabilities(workspace, replace(settings, device="cuda", precision=precision)), expected
+    )

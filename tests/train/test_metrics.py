@@ -10,11 +10,23 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from cfedge.errors import UsageError
 from cfedge.runtime.prediction import Prediction
-from cfedge.train.metrics import backward_transfer, confusion, forgetting, risk_coverage, score, unknown_detection
+from cfedge.train.metrics import (
+    backward_transfer,
+    confusion,
+    forgetting,
+    risk_coverage,
+    score,
+    unknown_detection,
+)
 
 
 def answer(
-    task: str = "rooms", label: str = "heat", *, runner_up: str | None = None, novelty: float = 0.0, unknown: bool = False
+    task: str = "rooms",
+    label: str = "heat",
+    *,
+    runner_up: str | None = None,
+    novelty: float = 0.0,
+    unknown: bool = False,
 ) -> Prediction:
     return Prediction(
         task=task,
@@ -34,14 +46,21 @@ def answer(
     )
 
 
-# --- accuracy, retrieval, task known ----------------------------------------------------------------------------------
+# --- accuracy, retrieval, task known
+# ----------------------------------------------------------------------------------
 
 LABELS = {"rooms": ["heat", "door"], "lifts": ["up", "down", "stuck"]}
-ROW = st.tuples(st.integers(0, 2), st.sampled_from(sorted(LABELS)), st.integers(0, 2), st.integers(0, 2))
+ROW = st.tuples(
+    st.integers(0, 2), st.sampled_from(sorted(LABELS)), st.integers(0, 2), st.integers(0, 2)
+)
 
 
 @settings(derandomize=True, deadline=None)
-@given(rows=st.dictionaries(st.sampled_from(sorted(LABELS)), st.lists(ROW, min_size=1, max_size=12), min_size=1))
+@given(
+    rows=st.dictionaries(
+        st.sampled_from(sorted(LABELS)), st.lists(ROW, min_size=1, max_size=12), min_size=1
+    )
+)
 def test_accuracy_lies_between_retrieval_plus_known_minus_one_and_their_minimum(
     rows: dict[str, list[tuple[int, str, int, int]]],
 ) -> None:
@@ -50,7 +69,8 @@ def test_accuracy_lies_between_retrieval_plus_known_minus_one_and_their_minimum(
         own = LABELS[task]
         truth[task] = [own[true % len(own)] for true, *_ in drawn]
         given_task[task] = [answer(task, own[known % len(own)]) for *_, known in drawn]
-        # Heads belong to tasks: where the task is right, the label is the one of the answer with the task given.
+        # Heads belong to tasks: where the task is right, the label is the one of the answer with
+        # the task given.
         free[task] = [
             one if found == task else answer(found, LABELS[found][label % len(LABELS[found])])
             for (_, found, label, _), one in zip(drawn, given_task[task], strict=True)
@@ -65,7 +85,14 @@ def test_accuracy_lies_between_retrieval_plus_known_minus_one_and_their_minimum(
 def test_an_answer_counts_only_with_task_and_label_right() -> None:
     # One of each: both right, label wrong, task wrong, and another task's label of the same name.
     truth = {"rooms": ["heat"] * 4}
-    free = {"rooms": [answer("rooms", "heat"), answer("rooms", "door"), answer("lifts", "up"), answer("lifts", "heat")]}
+    free = {
+        "rooms": [
+            answer("rooms", "heat"),
+            answer("rooms", "door"),
+            answer("lifts", "up"),
+            answer("lifts", "heat"),
+        ]
+    }
     known = {"rooms": [answer(), answer(label="door"), answer(), answer()]}
     (row,) = score(truth, free, known).tasks
     assert (row.task, row.examples) == ("rooms", 4)
@@ -81,7 +108,10 @@ def test_an_unknown_answer_is_counted_beside_its_task_and_label() -> None:
 
 def test_pooled_shares_weigh_examples_and_the_task_mean_weighs_tasks() -> None:
     truth = {"rooms": ["heat"] * 8, "lifts": ["up"] * 2}
-    free = {"rooms": [answer()] * 6 + [answer("lifts", "up")] * 2, "lifts": [answer("lifts", "up"), answer()]}
+    free = {
+        "rooms": [answer()] * 6 + [answer("lifts", "up")] * 2,
+        "lifts": [answer("lifts", "up"), answer()],
+    }
     known = {"rooms": [answer()] * 8, "lifts": [answer("lifts", "up"), answer("lifts", "down")]}
     scores = score(truth, free, known)
     assert [row.accuracy for row in scores.tasks] == [0.75, 0.5]
@@ -99,7 +129,8 @@ def test_fewer_answers_than_labels_are_no_score(short: str) -> None:
         score({"rooms": ["heat"] * 2}, {"rooms": answers["free"]}, {"rooms": answers["known"]})
 
 
-# --- forgetting -------------------------------------------------------------------------------------------------------
+# --- forgetting
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_forgetting_is_the_mean_drop_from_each_earlier_tasks_best() -> None:
@@ -127,7 +158,8 @@ def test_backward_transfer_is_the_mean_change_since_each_earlier_task_was_learne
     assert backward_transfer(np.array([[0.4]])) == 0.0
 
 
-# --- which task for which ---------------------------------------------------------------------------------------------
+# --- which task for which
+# ---------------------------------------------------------------------------------------------
 
 
 def test_confusion_counts_by_true_task_and_task_found() -> None:
@@ -138,7 +170,11 @@ def test_confusion_counts_by_true_task_and_task_found() -> None:
 def test_top_two_counts_the_runner_up_and_what_no_examples_were_given_of_has_a_column() -> None:
     truth = {"rooms": ["heat"] * 3, "lifts": ["up"] * 2}
     free = {
-        "rooms": [answer("rooms"), answer("lifts", "up", runner_up="rooms"), answer("doors", "open", runner_up="lifts")],
+        "rooms": [
+            answer("rooms"),
+            answer("lifts", "up", runner_up="rooms"),
+            answer("doors", "open", runner_up="lifts"),
+        ],
         "lifts": [answer("lifts", "up", runner_up="rooms"), answer("rooms", runner_up="doors")],
     }
     known = {name: [answer(name)] * len(labels) for name, labels in truth.items()}
@@ -147,7 +183,8 @@ def test_top_two_counts_the_runner_up_and_what_no_examples_were_given_of_has_a_c
     assert scores.confusion == [[1, 1, 1], [1, 1, 0]]
 
 
-# --- unknown inputs ---------------------------------------------------------------------------------------------------
+# --- unknown inputs
+# ---------------------------------------------------------------------------------------------------
 
 
 def answers(novelties: list[float], *, above: float = np.inf) -> list[Prediction]:
@@ -159,14 +196,23 @@ def test_auroc_is_the_share_of_pairs_in_order_and_ties_count_half() -> None:
     assert unknown_detection(answers([1, 2, 4]), answers([3, 2])).auroc == pytest.approx(3.5 / 6)
 
 
-@pytest.mark.parametrize(("known", "strangers", "auroc"), [([1, 2], [3, 4], 1.0), ([3, 4], [1, 2], 0.0), ([5, 5], [5], 0.5)])
+@pytest.mark.parametrize(
+    ("known", "strangers", "auroc"),
+    [([1, 2], [3, 4], 1.0), ([3, 4], [1, 2], 0.0), ([5, 5], [5], 0.5)],
+)
 def test_auroc_at_its_ends(known: list[float], strangers: list[float], auroc: float) -> None:
     assert unknown_detection(answers(known), answers(strangers)).auroc == auroc
 
 
-def test_fpr95_is_the_share_of_known_inputs_above_the_distance_that_finds_95_percent_of_strangers() -> None:
-    # 21 strangers 10..30: the 5 % quantile is 11, which finds 20 of 21. Of the known, 11 and 12 are as far away or further.
-    found = unknown_detection(answers([1, 2, 3, 4, 5, 9, 10, 10.5, 11, 12]), answers([float(value) for value in range(10, 31)]))
+def test_fpr95_is_the_share_of_known_inputs_above_the_distance_that_finds_95_percent_of_strangers() -> (
+    None
+):
+    # 21 strangers 10..30: the 5 % quantile is 11, which finds 20 of 21. Of the known, 11 and 12 are
+    # as far away or further.
+    found = unknown_detection(
+        answers([1, 2, 3, 4, 5, 9, 10, 10.5, 11, 12]),
+        answers([float(value) for value in range(10, 31)]),
+    )
     assert found.fpr95 == pytest.approx(2 / 10)
 
 
@@ -175,10 +221,14 @@ def test_auroc_and_fpr95_are_scikit_learns(strangers: int) -> None:
     rng = np.random.default_rng(strangers)
     inside, outside = rng.normal(size=300), rng.normal(size=strangers) + 1.5
     truth = np.repeat([0, 1], [300, strangers])
-    false_positives, true_positives, _ = roc_curve(truth, np.concatenate([inside, outside]), drop_intermediate=False)
+    false_positives, true_positives, _ = roc_curve(
+        truth, np.concatenate([inside, outside]), drop_intermediate=False
+    )
     found = unknown_detection(answers(inside.tolist()), answers(outside.tolist()))
     assert found.auroc == pytest.approx(roc_auc_score(truth, np.concatenate([inside, outside])))
-    assert found.fpr95 == pytest.approx(false_positives[np.argmax(true_positives >= 0.95)], abs=1 / 300)
+    assert found.fpr95 == pytest.approx(
+        false_positives[np.argmax(true_positives >= 0.95)], abs=1 / 300
+    )
 
 
 def test_the_shares_at_the_shipped_threshold_are_those_of_the_answers() -> None:
@@ -193,12 +243,15 @@ def test_fpr95_finds_at_least_95_percent_of_few_strangers(strangers: int) -> Non
     outside = [float(value) for value in range(strangers)]
     inside = [value + 0.01 for value in outside]
     truth = np.repeat([0, 1], [strangers, strangers])
-    false_positives, true_positives, _ = roc_curve(truth, np.array(inside + outside), drop_intermediate=False)
+    false_positives, true_positives, _ = roc_curve(
+        truth, np.array(inside + outside), drop_intermediate=False
+    )
     expected = false_positives[np.argmax(true_positives >= 0.95)]
     assert unknown_detection(answers(inside), answers(outside)).fpr95 == pytest.approx(expected)
 
 
-# --- risk by coverage -------------------------------------------------------------------------------------------------
+# --- risk by coverage
+# -------------------------------------------------------------------------------------------------
 
 
 def test_risk_is_the_share_of_wrong_answers_among_the_most_confident() -> None:
@@ -209,23 +262,33 @@ def test_risk_is_the_share_of_wrong_answers_among_the_most_confident() -> None:
 
 
 def test_no_answers_have_no_risk_and_no_score() -> None:
-    with pytest.raises(UsageError, match="risk by coverage: expected at least one answer, found none"):
+    with pytest.raises(
+        UsageError, match="risk by coverage: expected at least one answer, found none"
+    ):
         risk_coverage([], [])
     with pytest.raises(UsageError, match="score: expected test examples of any task, found none"):
         score({}, {}, {})
-    with pytest.raises(UsageError, match="score: expected test examples of 'b', found none; give some or leave the task out"):
+    with pytest.raises(
+        UsageError,
+        match="score: expected test examples of 'b', found none; give some or leave the task out",
+    ):
         score({"a": ["x"], "b": []}, {"a": answers([0.0]), "b": []}, {"a": answers([0.0]), "b": []})
 
 
 def test_answers_of_equal_confidence_share_their_risk_whatever_their_order() -> None:
-    one, other = risk_coverage([True, False, True], [1.0, 1.0, 0.0]), risk_coverage([False, True, True], [1.0, 1.0, 0.0])
+    one, other = (
+        risk_coverage([True, False, True], [1.0, 1.0, 0.0]),
+        risk_coverage([False, True, True], [1.0, 1.0, 0.0]),
+    )
     assert one == other
     assert one.risk == pytest.approx([0.5, 0.5, 1 / 3])
 
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(-5, 5)), min_size=1, max_size=30))
-def test_risk_at_full_coverage_is_the_error_and_no_order_has_less_area_than_the_true_one(rows: list[tuple[bool, int]]) -> None:
+def test_risk_at_full_coverage_is_the_error_and_no_order_has_less_area_than_the_true_one(
+    rows: list[tuple[bool, int]],
+) -> None:
     right = [one for one, _ in rows]
     found = risk_coverage(right, [value for _, value in rows])
     assert found.risk[-1] == pytest.approx(1 - np.mean(right))

@@ -22,7 +22,10 @@ from cfedge.train.settings import Settings
         ({"exit_share": math.nan}, r"exit_share: expected a share in \[0, 1\), found nan"),
         ({"precision": "fp16"}, "precision: expected float32 or bf16, found 'fp16'"),
         ({"threads": 0}, "threads: expected >= 1, found 0"),
-        ({"orthogonality": "some"}, "orthogonality: expected none, penalty or projection, found 'some'"),
+        (
+            {"orthogonality": "some"},
+            "orthogonality: expected none, penalty or projection, found 'some'",
+        ),
         ({"l1": -1.0}, "l1: expected a weight >= 0, found -1.0"),
         ({"learning_rate": 0.0}, "learning_rate: expected a number > 0, found 0.0"),
         ({"learning_rate": float("inf")}, "learning_rate: expected a number > 0, found inf"),

@@ -1,4 +1,6 @@
-"""Signatures against the scatter computed one residual at a time in float64. Letters: N examples, D width, K factor rank."""
+"""Signatures against the scatter computed one residual at a time in float64. Letters: N examples, D
+width, K factor rank.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,17 @@ def make_data(
     """Unit-length features around class means, spread unequally over the features, in mixed order."""
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(examples) % classes)
-    raw = rng.normal(size=(classes, width))[labels] + rng.normal(size=(examples, width)) * rng.uniform(0.1, 1, width)
+    raw = rng.normal(size=(classes, width))[labels] + rng.normal(
+        size=(examples, width)
+    ) * rng.uniform(0.1, 1, width)
     return normalize(raw.astype(np.float32)), labels.astype(np.int64)
 
 
 def residuals_of(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float64]:
     x = features.astype(np.float64)
-    return np.stack([row - x[classes == label].mean(axis=0) for row, label in zip(x, classes, strict=True)])
+    return np.stack(
+        [row - x[classes == label].mean(axis=0) for row, label in zip(x, classes, strict=True)]
+    )
 
 
 def scatter_of(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -54,18 +60,29 @@ def rebuilt(one: Signature) -> NDArray[np.float64]:
 def half_steps(rows: NDArray[np.floating], most: int = 15) -> NDArray[np.float64]:
     """[K, 1], half of the least power of two of which `most` reach over each row."""
     largest = np.abs(rows.astype(np.float64)).max(axis=1, keepdims=True)
-    return np.array([[min(2.0**power for power in range(-60, 9) if most * 2.0**power >= one) / 2] for one in largest[:, 0]])
+    return np.array(
+        [
+            [min(2.0**power for power in range(-60, 9) if most * 2.0**power >= one) / 2]
+            for one in largest[:, 0]
+        ]
+    )
 
 
 def off(means: NDArray[np.floating]) -> NDArray[np.float64]:
-    """[K, 1], how far rounding may move means: the first by its own step, the others by that of their distance from it."""
+    """[K, 1], how far rounding may move means: the first by its own step, the others by that of
+    their distance from it.
+    """
     first = half_steps(means[:1], 127)
     return np.concatenate([first, half_steps(np.abs(means[1:] - means[:1]) + first, 31)]) * 1.0001
 
 
 def rounding(one: Signature) -> NDArray[np.float64]:
-    """[D, D], how much rounding may move F' F: sum_k |f_ki| e_kj + e_ki |f_kj|, with e half a step of each row."""
-    size = np.abs(one.factor.astype(np.float64)) + (half_steps(one.factor) if len(one.factor) else 0)
+    """[D, D], how much rounding may move F' F: sum_k |f_ki| e_kj + e_ki |f_kj|, with e half a step
+    of each row.
+    """
+    size = np.abs(one.factor.astype(np.float64)) + (
+        half_steps(one.factor) if len(one.factor) else 0
+    )
     step = np.broadcast_to(half_steps(one.factor), size.shape) if len(one.factor) else size
     moved: NDArray[np.float64] = (size.T @ step + step.T @ size) * 1.01
     return moved
@@ -77,7 +94,9 @@ def test_counts_and_means_are_those_of_the_classes() -> None:
     found = signature(features, classes)
     assert found.counts.tolist() == [int((classes == label).sum()) for label in range(3)]
     assert len(set(found.counts.tolist())) > 1
-    expected = np.stack([features[classes == label].astype(np.float64).mean(axis=0) for label in range(3)])
+    expected = np.stack(
+        [features[classes == label].astype(np.float64).mean(axis=0) for label in range(3)]
+    )
     assert (np.abs(found.means - expected) <= off(expected)).all()
 
 
@@ -90,19 +109,29 @@ def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
     again = Signature.from_arrays(found.arrays(), "task heating", 20)
     assert again.quartic == found.quartic
     shapes = {name: found.arrays()[name].shape for name in ("origin", "means", "factor")}
-    assert shapes == {"origin": (8, 1, 3), "means": (6, 4, 3), "factor": (5, 6, 3)}  # bits, rows, eighths of the width
+    assert shapes == {
+        "origin": (8, 1, 3),
+        "means": (6, 4, 3),
+        "factor": (5, 6, 3),
+    }  # bits, rows, eighths of the width
     assert again.means.tobytes() == found.means.tobytes()
     assert again.factor.tobytes() == found.factor.tobytes()
 
 
-def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     data = make_data(2)
     found = signature(*data)
     assert found.factor.shape == (20, 20)
     error = np.abs(rebuilt(found) - scatter_of(*data))
     assert (error <= rounding(found)).all()
-    monkeypatch.setattr("cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32))  # but for rounding
-    np.testing.assert_allclose(rebuilt(signature(*data)), scatter_of(*data), atol=1e-5 * np.abs(scatter_of(*data)).max())
+    monkeypatch.setattr(
+        "cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32)
+    )  # but for rounding
+    np.testing.assert_allclose(
+        rebuilt(signature(*data)), scatter_of(*data), atol=1e-5 * np.abs(scatter_of(*data)).max()
+    )
 
 
 @pytest.mark.parametrize("rank", [0, 1, 3, 19])
@@ -115,8 +144,12 @@ def test_the_diagonal_is_kept_whatever_the_rank(rank: int) -> None:
     assert (error <= np.diag(rounding(found)) + 1e-6).all()
 
 
-def test_the_factor_takes_the_directions_of_largest_scatter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32))  # but for rounding
+def test_the_factor_takes_the_directions_of_largest_scatter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32)
+    )  # but for rounding
     data = make_data(4)
     scatter = scatter_of(*data)
     values = np.linalg.eigvalsh(scatter)[::-1]
@@ -125,7 +158,9 @@ def test_the_factor_takes_the_directions_of_largest_scatter(monkeypatch: pytest.
         lengths = (found.factor.astype(np.float64) ** 2).sum(axis=1)
         np.testing.assert_allclose(lengths, values[:rank], rtol=1e-5)
         # No factor of that rank leaves less of the scatter out (Eckart and Young).
-        left = np.linalg.norm(scatter - found.factor.astype(np.float64).T @ found.factor.astype(np.float64))
+        left = np.linalg.norm(
+            scatter - found.factor.astype(np.float64).T @ found.factor.astype(np.float64)
+        )
         assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=1e-5)
 
 
@@ -184,8 +219,12 @@ def test_the_order_of_the_examples_does_not_matter() -> None:
     assert (np.abs(rebuilt(one) - rebuilt(other)) <= 2 * rounding(one)).all()
 
 
-def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32))  # but for rounding
+def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32)
+    )  # but for rounding
     data = make_data(12, examples=2000)
     expected = SHRINKAGE_FACTOR * ledoit_wolf_shrinkage(residuals_of(*data), assume_centered=True)
     assert 0 < expected < 1
@@ -205,9 +244,15 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float) -
 @pytest.mark.parametrize("clusters", [2, 3, 5])
 def test_clusters_are_as_tight_as_scikit_learns(clusters: int) -> None:
     rng = np.random.default_rng(clusters)
-    x = rng.normal(size=(clusters, 6))[np.arange(90) % clusters] * 2 + rng.normal(size=(90, 6)) * 0.6
+    x = (
+        rng.normal(size=(clusters, 6))[np.arange(90) % clusters] * 2
+        + rng.normal(size=(90, 6)) * 0.6
+    )
     found = clusters_of(x, clusters, np.random.default_rng(0))
-    inertia = sum(float(((x[found == one] - x[found == one].mean(axis=0)) ** 2).sum()) for one in range(clusters))
+    inertia = sum(
+        float(((x[found == one] - x[found == one].mean(axis=0)) ** 2).sum())
+        for one in range(clusters)
+    )
     reference = KMeans(clusters, n_init=20, random_state=0).fit(x)
     assert inertia <= reference.inertia_ * 1.02
     assert sorted(np.unique(found)) == list(range(clusters))
@@ -223,7 +268,9 @@ def test_rows_that_coincide_make_no_more_clusters_than_there_are_points() -> Non
 
 
 @pytest.mark.parametrize(("examples", "clusters"), [(19, 1), (40, 2), (100, 3), (400, CLUSTERS)])
-def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_three(examples: int, clusters: int) -> None:
+def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_three(
+    examples: int, clusters: int
+) -> None:
     rng = np.random.default_rng(1)
     features = normalize(rng.normal(size=(2 * examples, 12))).astype(np.float32)
     looks = learn_looks(Pair(np.tile(features, VIEWS), features), np.arange(2 * examples) % 2)

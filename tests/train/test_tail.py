@@ -1,4 +1,6 @@
-"""The torch tail against ONNX Runtime on the same graph, and its gradients against finite differences."""
+"""The torch tail against ONNX Runtime on the same graph, and its gradients against finite
+differences.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import Workspace
 
 
-def _inputs(workspace: Workspace, batch: int, ab: int, dtype: type = np.float32) -> dict[str, np.ndarray]:
+def _inputs(
+    workspace: Workspace, batch: int, ab: int, dtype: type = np.float32
+) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     feeds = {
         "hidden": rng.normal(size=(batch, 6, workspace.backbone.width)).astype(dtype),
@@ -31,7 +35,9 @@ def _inputs(workspace: Workspace, batch: int, ab: int, dtype: type = np.float32)
 
 @pytest.mark.parametrize("file", ["train_tail.onnx", "float_tail.onnx"])
 @pytest.mark.parametrize("ab", [1, 3])
-def test_torch_equals_onnx_runtime_with_padding_where_the_graph_takes_it(tiny_workspace: Path, file: str, ab: int) -> None:
+def test_torch_equals_onnx_runtime_with_padding_where_the_graph_takes_it(
+    tiny_workspace: Path, file: str, ab: int
+) -> None:
     workspace = Workspace(tiny_workspace)
     model = workspace.backbone_file(file)
     feeds = _inputs(workspace, 3, ab)
@@ -59,7 +65,9 @@ def test_gradients_reach_every_slot_and_equal_finite_differences(tiny_workspace:
         with torch.no_grad():
             ahead = (tail(hidden, {**slots, name: value + step}, mask) @ weight).sum()
             behind = (tail(hidden, {**slots, name: value - step}, mask) @ weight).sum()
-        assert float((ahead - behind) / 2e-2) == pytest.approx(float(value.grad.view(-1)[0]), rel=0.02, abs=2e-3)
+        assert float((ahead - behind) / 2e-2) == pytest.approx(
+            float(value.grad.view(-1)[0]), rel=0.02, abs=2e-3
+        )
 
 
 def test_an_operator_that_cannot_be_trained_through_is_named(tiny_workspace: Path) -> None:

@@ -1,4 +1,6 @@
-"""The workspace holds tasks one by one: each change is one step, touches no other task, and damage is named."""
+"""The workspace holds tasks one by one: each change is one step, touches no other task, and damage
+is named.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,28 @@ from test_storage import tree
 
 from cfedge.bundle.files import dump_arrays, load_arrays, reference
 from cfedge.bundle.manifest import Backbone, Slot
-from cfedge.errors import CfedgeError, DamagedError, IncompatibleError, StorageError, TaskError, WorkspaceError
+from cfedge.errors import (
+    CfedgeError,
+    DamagedError,
+    IncompatibleError,
+    StorageError,
+    TaskError,
+    WorkspaceError,
+)
 from cfedge.lookup import Looks, Pair, Signature
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
 FILES = {
     name: f"bytes of {name}".encode()
-    for name in ("trunk.onnx", "tail.onnx", "tokenizer.json", "train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
+    for name in (
+        "trunk.onnx",
+        "tail.onnx",
+        "tokenizer.json",
+        "train_tail.onnx",
+        "float_trunk.onnx",
+        "float_tail.onnx",
+    )
 }
 BACKBONE = Backbone(
     name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, max_tokens=16,
@@ -58,7 +74,12 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
     looks = Looks(signature(2 * len(classes), 3, 12), owners, 1.5, signature(len(classes), 6, 4))
     features = Pair(*(rng.normal(size=(2, width)).astype(np.float32) for width in (12, 4)))
     best = np.array([1.5, -2], np.float32)
-    return LearnedTask(record, adapter, looks, HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features, best))
+    return LearnedTask(
+        record,
+        adapter,
+        looks,
+        HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features, best),
+    )
 
 
 LIGHTS = made("lights", ("on", "off"), seed=1)
@@ -76,7 +97,10 @@ def check_equal(found: LearnedTask, expected: LearnedTask) -> None:
     assert found.record == expected.record
     assert set(found.adapter) == set(expected.adapter)
     pairs = [(found.adapter[name], array) for name, array in expected.adapter.items()]
-    pairs += [(found.signature.arrays()[name], array) for name, array in expected.signature.arrays().items()]
+    pairs += [
+        (found.signature.arrays()[name], array)
+        for name, array in expected.signature.arrays().items()
+    ]
     pairs += [(found.held_out.classes, expected.held_out.classes)]
     pairs += list(zip(found.held_out.features, expected.held_out.features, strict=True))
     for one, other in pairs:
@@ -109,12 +133,18 @@ def test_a_new_workspace_holds_its_backbone_and_no_task(tmp_path: Path) -> None:
         assert workspace.tasks == ()
         assert {name: workspace.backbone_file(name) for name in FILES} == FILES
     assert [path.name for path in tmp_path.iterdir()] == ["ws"]
-    assert {path.name for path in (tmp_path / "ws").iterdir()} == {"workspace.json", "backbone", "tasks"}
+    assert {path.name for path in (tmp_path / "ws").iterdir()} == {
+        "workspace.json",
+        "backbone",
+        "tasks",
+    }
 
 
 def test_a_workspace_is_not_made_where_something_is(folder: Path) -> None:
     old = tree(folder)
-    assert f"{folder}: expected a name that is free" in refusal(lambda: Workspace.create(folder, BACKBONE, FILES), StorageError)
+    assert f"{folder}: expected a name that is free" in refusal(
+        lambda: Workspace.create(folder, BACKBONE, FILES), StorageError
+    )
     assert tree(folder) == old
 
 
@@ -156,9 +186,11 @@ def test_putting_and_removing_a_task_changes_no_byte_of_another(folder: Path) ->
     workspace = Workspace(folder)
     workspace.put(DOORS)
     during = tree(folder, ".lock")
-    assert {path: data for path, data in during.items() if "doors" not in path and path != "workspace.json"} == {
-        path: data for path, data in before.items() if path != "workspace.json"
-    }
+    assert {
+        path: data
+        for path, data in during.items()
+        if "doors" not in path and path != "workspace.json"
+    } == {path: data for path, data in before.items() if path != "workspace.json"}
     workspace.remove("doors")
     assert tree(folder, ".lock") == before
 
@@ -181,7 +213,14 @@ def test_the_last_task_can_be_removed(folder: Path) -> None:
 def test_a_task_that_is_not_there_is_refused_with_those_that_are(folder: Path) -> None:
     workspace = Workspace(folder)
     old = tree(folder)
-    for call in (workspace.remove, workspace.task, workspace.record, workspace.adapter, workspace.signature, workspace.held_out):
+    for call in (
+        workspace.remove,
+        workspace.task,
+        workspace.record,
+        workspace.adapter,
+        workspace.signature,
+        workspace.held_out,
+    ):
         message = refusal(lambda call=call: call("door\ns"), TaskError)  # type: ignore[misc]
         assert "expected one of lights, found 'door\\ns'" in message
     assert tree(folder) == old
@@ -224,7 +263,9 @@ def test_two_handles_see_each_others_tasks_when_they_write(folder: Path) -> None
     assert other.tasks == ("lights",)
     other.put(made("heat", ("warm", "cold")))
     assert other.tasks == Workspace(folder).tasks == ("doors", "heat", "lights")
-    assert "found a task of that name" in refusal(lambda: one.put(made("heat", ("x", "y"))), TaskError)
+    assert "found a task of that name" in refusal(
+        lambda: one.put(made("heat", ("x", "y"))), TaskError
+    )
 
 
 def test_a_task_folder_that_nothing_points_to_is_deleted_by_the_next_write(folder: Path) -> None:
@@ -255,7 +296,10 @@ def test_a_malformed_name_is_refused(folder: Path, name: str) -> None:
         lambda: workspace.put(made(name, ("a", "b"))),
         lambda: workspace.check_new(name, ("a", "b"), replace=True),
     ):
-        assert "task name: expected lower-case letters, digits, - and _ (at most 64), found" in refusal(call, TaskError)
+        assert (
+            "task name: expected lower-case letters, digits, - and _ (at most 64), found"
+            in refusal(call, TaskError)
+        )
     assert tree(folder, ".lock") == old
 
 
@@ -267,14 +311,18 @@ def test_a_good_name_is_accepted(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("classes", [(), ("one",)])
 def test_fewer_than_two_classes_are_refused(folder: Path, classes: tuple[str, ...]) -> None:
-    message = refusal(lambda: Workspace(folder).check_new("doors", classes, replace=False), TaskError)
+    message = refusal(
+        lambda: Workspace(folder).check_new("doors", classes, replace=False), TaskError
+    )
     assert f"task 'doors': expected at least 2 classes, found {len(classes)}" in message
 
 
 def test_a_label_of_more_than_200_characters_is_refused(folder: Path) -> None:
     workspace = Workspace(folder)
     workspace.check_new("doors", ("x" * 200, "b"), replace=False)
-    message = refusal(lambda: workspace.check_new("doors", ("x" * 201, "b"), replace=False), TaskError)
+    message = refusal(
+        lambda: workspace.check_new("doors", ("x" * 201, "b"), replace=False), TaskError
+    )
     assert "task 'doors': expected labels of at most 200 characters, found 201" in message
     assert len(message) < 200
 
@@ -286,20 +334,32 @@ def test_a_label_that_is_not_unicode_is_refused(folder: Path) -> None:
 def test_a_label_of_another_task_is_refused(folder: Path) -> None:
     old = tree(folder, ".lock")
     message = refusal(lambda: Workspace(folder).put(made("doors", ("open", "off"))), TaskError)
-    assert "task 'doors': expected labels that no other task has, found 'off' in task 'lights' too" in message
+    assert (
+        "task 'doors': expected labels that no other task has, found 'off' in task 'lights' too"
+        in message
+    )
     assert tree(folder, ".lock") == old
     Workspace(folder).put(DOORS)
-    message = refusal(lambda: Workspace(folder).put(made("doors", ("on", "x")), replace=True), TaskError)
+    message = refusal(
+        lambda: Workspace(folder).put(made("doors", ("on", "x")), replace=True), TaskError
+    )
     assert "found 'on' in task 'lights' too" in message
 
 
 @pytest.mark.parametrize("alike", ["ON", " on", "On  "])
-def test_labels_that_differ_only_by_case_or_spaces_are_refused_within_a_task_and_between_two(folder: Path, alike: str) -> None:
+def test_labels_that_differ_only_by_case_or_spaces_are_refused_within_a_task_and_between_two(
+    folder: Path, alike: str
+) -> None:
     workspace = Workspace(folder)
     message = refusal(lambda: workspace.check_new("doors", ("x", alike), replace=False), TaskError)
     assert f"found {alike!r} where task 'lights' has 'on'; rename it" in message
-    message = refusal(lambda: workspace.check_new("lights", ("on", "off", alike), replace=True), TaskError)
-    assert f"expected labels that differ by more than case and spaces, found 'on' and {alike!r}; make them one" in message
+    message = refusal(
+        lambda: workspace.check_new("lights", ("on", "off", alike), replace=True), TaskError
+    )
+    assert (
+        f"expected labels that differ by more than case and spaces, found 'on' and {alike!r}; make them one"
+        in message
+    )
     workspace.check_new("doors", ("switch on", "switch_on"), replace=False)
 
 
@@ -311,20 +371,26 @@ def test_a_replaced_task_may_keep_its_own_labels(folder: Path) -> None:
 # Busy
 
 
-def test_a_workspace_held_by_another_process_is_refused_for_writing_and_can_be_read(folder: Path) -> None:
+def test_a_workspace_held_by_another_process_is_refused_for_writing_and_can_be_read(
+    folder: Path,
+) -> None:
     code = (
         "import sys; from pathlib import Path; from cfedge.train.workspace import Workspace\n"
         "with Workspace(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder)]
     old = tree(folder, ".lock")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         workspace = Workspace(folder)
         for call in (lambda: workspace.put(DOORS), lambda: workspace.remove("lights")):
             message = refusal(call, WorkspaceError)
-            assert f"{folder}: expected it free for writing, found another cfedge at work" in message
+            assert (
+                f"{folder}: expected it free for writing, found another cfedge at work" in message
+            )
         check_equal(workspace.task("lights"), LIGHTS)
         assert tree(folder, ".lock") == old
         process.communicate("")
@@ -338,7 +404,9 @@ def test_a_process_that_was_killed_holds_nothing(folder: Path) -> None:
         "with Workspace(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         process.kill()
@@ -369,7 +437,9 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     del content["sha256"]
     change(content)
     body = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    path.write_text(json.dumps({**content, "sha256": hashlib.sha256(body).hexdigest()}))  # so that the check behind it is reached
+    path.write_text(
+        json.dumps({**content, "sha256": hashlib.sha256(body).hexdigest()})
+    )  # so that the check behind it is reached
     return path
 
 
@@ -403,13 +473,19 @@ def test_an_index_cut_at_any_length_is_named(folder: Path) -> None:
     data = path.read_bytes()
     for size in range(len(data)):
         path.write_bytes(data[:size])
-        assert f"{path}: expected a workspace's index" in refusal(lambda: Workspace(folder), WorkspaceError)
+        assert f"{path}: expected a workspace's index" in refusal(
+            lambda: Workspace(folder), WorkspaceError
+        )
 
 
-@pytest.mark.parametrize("data", [b"[]", b"1", b"null", b'"x"', b"{}", b"\xff", b"{}{}", b"\0" * 100])
+@pytest.mark.parametrize(
+    "data", [b"[]", b"1", b"null", b'"x"', b"{}", b"\xff", b"{}{}", b"\0" * 100]
+)
 def test_an_index_that_is_something_else_is_named(folder: Path, data: bytes) -> None:
     (folder / "workspace.json").write_bytes(data)
-    assert f"{folder / 'workspace.json'}: expected" in refusal(lambda: Workspace(folder), WorkspaceError)
+    assert f"{folder / 'workspace.json'}: expected" in refusal(
+        lambda: Workspace(folder), WorkspaceError
+    )
 
 
 def test_a_deeply_nested_index_is_named(folder: Path) -> None:
@@ -417,7 +493,9 @@ def test_a_deeply_nested_index_is_named(folder: Path) -> None:
     refusal(lambda: Workspace(folder), WorkspaceError)
 
 
-def test_an_index_that_the_disk_does_not_give_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_the_disk_does_not_give_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(path: Path) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -450,7 +528,9 @@ def without(*path: str) -> Callable[[dict[str, Any]], object]:
 )
 def test_an_index_without_one_of_its_fields_is_named(folder: Path, path: tuple[str, ...]) -> None:
     index = rewritten(folder, without(*path))
-    assert f"{index}: expected a workspace's index" in refusal(lambda: Workspace(folder), WorkspaceError)
+    assert f"{index}: expected a workspace's index" in refusal(
+        lambda: Workspace(folder), WorkspaceError
+    )
 
 
 @pytest.mark.parametrize(
@@ -467,7 +547,9 @@ def test_an_index_without_one_of_its_fields_is_named(folder: Path, path: tuple[s
         ],
     ],
 )  # fmt: skip
-def test_an_index_with_a_value_of_another_type_is_named(folder: Path, path: tuple[str, ...], value: Any) -> None:
+def test_an_index_with_a_value_of_another_type_is_named(
+    folder: Path, path: tuple[str, ...], value: Any
+) -> None:
     def change(content: dict[str, Any]) -> None:
         place = content
         for step in path[:-1]:
@@ -475,12 +557,16 @@ def test_an_index_with_a_value_of_another_type_is_named(folder: Path, path: tupl
         place[path[-1]] = value
 
     index = rewritten(folder, change)
-    assert f"{index}: expected a workspace's index" in refusal(lambda: Workspace(folder), WorkspaceError)
+    assert f"{index}: expected a workspace's index" in refusal(
+        lambda: Workspace(folder), WorkspaceError
+    )
 
 
 def test_an_index_without_a_files_digest_is_named(folder: Path) -> None:
     rewritten(folder, without("files", "tail.onnx"))
-    assert "workspace.json" in refusal(lambda: Workspace(folder).backbone_file("tail.onnx"), WorkspaceError)
+    assert "workspace.json" in refusal(
+        lambda: Workspace(folder).backbone_file("tail.onnx"), WorkspaceError
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -565,7 +651,9 @@ def test_a_task_file_of_another_kind_is_named(folder: Path, name: str) -> None:
         "another": (inner / TASK_FILES[TASK_FILES.index(name) - 1]).read_bytes(),
     }  # fmt: skip
     if name == "adapter.safetensors":
-        del contents["another"]  # any finite arrays are read: what they must be is for those who use them
+        del contents[
+            "another"
+        ]  # any finite arrays are read: what they must be is for those who use them
     for content in contents.values():
         (inner / name).write_bytes(content)
         with pytest.raises((DamagedError, IncompatibleError)) as caught:
