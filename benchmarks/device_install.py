@@ -52,7 +52,8 @@ def main() -> None:
     for name, value in sorted(sizes.items(), key=lambda item: -item[1]):
         print(f"{value / 1e6:8.2f} MB  {name}")
     print(
-        f"{total / 1e6:8.2f} MB  in all; import cfedge brings {imported or 'none'} of the heavy packages"
+        f"{total / 1e6:8.2f} MB  in all; import cfedge brings {imported or 'none'} of the heavy"
+        " packages"
     )
     record.write(
         "device_install",

@@ -70,7 +70,8 @@ def main() -> None:
                 )
                 cosine = f"{trial['cosine']:.4f}" if trial["cosine"] else "-"
                 print(
-                    f"{release:8} bundle {number}: {', '.join(trial['done'])}; {trial['how'] or 'fit'}; cosine {cosine}"
+                    f"{release:8} bundle {number}: {', '.join(trial['done'])};"
+                    f" {trial['how'] or 'fit'}; cosine {cosine}"
                 )
     digests = [
         hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest() for bundle in bundles

@@ -41,7 +41,10 @@ def table() -> str:
     summary, runs, times = clinc["summary"], clinc["runs"], latency["latency_ms"]
     rows = [
         (
-            "CLINC150, 10 tasks x 15 intents, int8 on the device path, per sample, mean of 3 orders",
+            (
+                "CLINC150, 10 tasks x 15 intents, int8 on the device path, per sample, mean of 3"
+                " orders"
+            ),
             "",
             "",
         ),
@@ -51,7 +54,10 @@ def table() -> str:
             ">= .964",
         ),
         (
-            "the study's run, float adapters: cfedge; joint training, not continual; RanPAC on the frozen encoder; the published rule",
+            (
+                "the study's run, float adapters: cfedge; joint training, not continual; RanPAC on"
+                " the frozen encoder; the published rule"
+            ),
             "; ".join(
                 f"{study[name]['accuracy']:.4f}"
                 for name in ("cfedge", "joint", "random-features frozen", "proteus")
@@ -73,7 +79,10 @@ def table() -> str:
         ("answers that end behind the trunk", f"{summary['early_exits']['mean']:.0%}", ""),
         (
             "out-of-scope queries, AUROC; known inputs above the novelty that 95 % of these exceed",
-            f"{summary['auroc_out_of_scope']:.3f}; {sum(run['unknown']['fpr95'] for run in runs) / len(runs):.1%}",
+            (
+                f"{summary['auroc_out_of_scope']:.3f};"
+                f" {sum(run['unknown']['fpr95'] for run in runs) / len(runs):.1%}"
+            ),
             ">= .970",
         ),
         (
@@ -125,7 +134,10 @@ def table() -> str:
             ">= 8 x",
         ),
         (
-            "`int8-row` against plain dynamic int8 of the same float graph, which depends on the batch; short texts / 64 tokens",
+            (
+                "`int8-row` against plain dynamic int8 of the same float graph, which depends on"
+                " the batch; short texts / 64 tokens"
+            ),
             _schemes(schemes["not_taken"]["int8-dynamic with layer norms"], schemes),
             "<= 1.15 x",
         ),
@@ -135,7 +147,10 @@ def table() -> str:
             "",
         ),
         (
-            "against OpenVINO's best form of the whole encoder, ids ready: one model; a model compiled for every length",
+            (
+                "against OpenVINO's best form of the whole encoder, ids ready: one model; a model"
+                " compiled for every length"
+            ),
             "; ".join(
                 f"{openvino[form]['engine']['ratio_of_p50']['median']:.2f} x"
                 for form in ("one_model", "a_model_per_length")
@@ -153,7 +168,10 @@ def table() -> str:
         ),
         (
             "share of a call that is neither ONNX Runtime's nor the tokenizer's",
-            f"{runtime['outside']['share']['median']:.1%} ({runtime['outside']['us']['median']:.0f} us)",
+            (
+                f"{runtime['outside']['share']['median']:.1%}"
+                f" ({runtime['outside']['us']['median']:.0f} us)"
+            ),
             "<= 3 %",
         ),
         ("another task on every call, against one task", _times(runtime, "switching"), "<= 1.03 x"),
@@ -168,8 +186,14 @@ def table() -> str:
             "<= 1.5 x",
         ),
         (
-            "`cfedge serve`, one worker, 8 clients on connections that stay open: answers a second; processor time an answer",
-            f"{serve['8 clients']['answers_per_second']:,.0f}; {serve['8 clients']['server_cpu_ms_per_answer']:.1f} ms",
+            (
+                "`cfedge serve`, one worker, 8 clients on connections that stay open: answers a"
+                " second; processor time an answer"
+            ),
+            (
+                f"{serve['8 clients']['answers_per_second']:,.0f};"
+                f" {serve['8 clients']['server_cpu_ms_per_answer']:.1f} ms"
+            ),
             "",
         ),
         (
@@ -178,9 +202,15 @@ def table() -> str:
             "<= 50 ms",
         ),
         (
-            "the first look among 1,000 / 10,000 tasks, of the trunk's time, in a loop; same task as the exact scores give",
-            f"{many[1000]['share_of_trunk_in_a_loop']:.0%} / {many[10000]['share_of_trunk_in_a_loop']:.0%}; "
-            f"{min(one['recall_of_the_exact_answer'] for one in many.values()):.4f}",
+            (
+                "the first look among 1,000 / 10,000 tasks, of the trunk's time, in a loop; same"
+                " task as the exact scores give"
+            ),
+            (
+                f"{many[1000]['share_of_trunk_in_a_loop']:.0%} /"
+                f" {many[10000]['share_of_trunk_in_a_loop']:.0%};"
+                f" {min(one['recall_of_the_exact_answer'] for one in many.values()):.4f}"
+            ),
             "<= 5 %; >= .999",
         ),
         ("Syncing", "", ""),
@@ -191,7 +221,10 @@ def table() -> str:
         ),
         (
             "asking where nothing is new, 10,000 tasks, signatures in pure Python",
-            f"{poll['poll_bytes']} bytes, {poll['poll_requests']} requests, {poll['poll_ms_pure']['p50']:.1f} ms",
+            (
+                f"{poll['poll_bytes']} bytes, {poll['poll_requests']} requests,"
+                f" {poll['poll_ms_pure']['p50']:.1f} ms"
+            ),
             "<= 500, 2",
         ),
         (
@@ -211,12 +244,17 @@ def table() -> str:
         ),
         (
             "states after a power cut that do not work; kills and refused calls that do harm",
-            f"{crash['power_cuts']['bad']} of {crash['power_cuts']['states']:,}; "
-            f"{crash['kills_and_refusals']['bad']} of {crash['kills_and_refusals']['runs']:,}",
+            (
+                f"{crash['power_cuts']['bad']} of {crash['power_cuts']['states']:,}; "
+                f"{crash['kills_and_refusals']['bad']} of {crash['kills_and_refusals']['runs']:,}"
+            ),
             "0 of 5,000; 0 of 400",
         ),
         (
-            f"{fleet['devices']} devices through a rollout with a bad task: on the last good state; wrong answers",
+            (
+                f"{fleet['devices']} devices through a rollout with a bad task: on the last good"
+                " state; wrong answers"
+            ),
             f"{fleet['ended_on_the_last_good_state']}; {fleet['wrong_or_missing']}",
             f"{fleet['devices']}; 0",
         ),
@@ -237,8 +275,12 @@ def table() -> str:
     machine, versions = latency["machine"], latency["versions"]
     lines += [
         "",
-        f"Measured on {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['flags'])}), ONNX Runtime {versions['onnxruntime']}, "
-        f"torch {versions['torch']}, {clinc['date']}; `benchmarks/results/*.json` hold the runs, `make bench` makes them.",
+        (
+            f"Measured on {machine['cpu']}, {machine['cores']} cores"
+            f" ({', '.join(machine['flags'])}), ONNX Runtime {versions['onnxruntime']}, torch"
+            f" {versions['torch']}, {clinc['date']}; `benchmarks/results/*.json` hold the runs,"
+            " `make bench` makes them."
+        ),
     ]
     return "\n".join(lines)
 
@@ -258,7 +300,10 @@ def _times(runtime: dict[str, Any], name: str) -> str:
 
 def _ratio(latency: dict[str, Any], name: str, kind: str = "ratios_of_p50") -> str:
     one = latency[kind][name]
-    return f"{one['median']:.2f} x ({one['min']:.2f} - {one['max']:.2f} in {one['processes']} processes)"
+    return (
+        f"{one['median']:.2f} x ({one['min']:.2f} - {one['max']:.2f} in {one['processes']}"
+        " processes)"
+    )
 
 
 def main() -> int:

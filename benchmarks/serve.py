@@ -36,7 +36,10 @@ async def client(port: int, texts: list[str], until: float, times: list[float]) 
     row = 0
     while time.perf_counter() < until:
         body = json.dumps({"text": texts[row % len(texts)]}).encode()
-        head = f"POST /predict HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        head = (
+            "POST /predict HTTP/1.1\r\nhost: here\r\ncontent-type:"
+            f" application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
         start = time.perf_counter()
         writer.write(head.encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")

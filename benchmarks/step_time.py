@@ -43,9 +43,11 @@ def main() -> None:
     adapters = {}
     for task in range(max(TASKS)):
         adapters[f"task-{task}"] = {
-            f"{side}.{slot.name}": rng.normal(
-                size=(1, slot.rows, 8) if side == "a" else (1, 8, slot.columns)
-            ).astype(np.float32)
+            f"{side}.{slot.name}": (
+                rng.normal(size=(1, slot.rows, 8) if side == "a" else (1, 8, slot.columns)).astype(
+                    np.float32
+                )
+            )
             for slot in slots
             for side in "ab"
         }
@@ -88,7 +90,8 @@ def main() -> None:
     }
     for name, one in figures.items():
         print(
-            f"{name:40} width {one['pool_width']:4} p50 {one['p50']:.1f} ms  {one['over_no_pool']:.2f} x"
+            f"{name:40} width {one['pool_width']:4} p50 {one['p50']:.1f} ms "
+            f" {one['over_no_pool']:.2f} x"
         )
     record.write(
         "step_time",

@@ -198,7 +198,8 @@ def _measured(
         found = json.loads(child(code, arguments, json.dumps(list(texts)), {"CFEDGE_CACHE": cache}))
     if found["rss"] is None:
         raise CfedgeError(
-            "bench: expected a system that tells a process's peak memory, found none; measure it from outside"
+            "bench: expected a system that tells a process's peak memory, found none; measure it"
+            " from outside"
         )
     adapters = None if found["adapters"] is None else AdapterStats(**found["adapters"])
     return Footprint(threads, quantiles(found["ms"]), found["rss"], adapters)

@@ -76,7 +76,8 @@ def new_folder(target: Path, *, replace: bool = False, mode: int = 0o755) -> Ite
 
     if os.path.lexists(target) and not replace:
         raise StorageError(
-            f"{target}: expected a name that is free, found something there; choose another name or remove it"
+            f"{target}: expected a name that is free, found something there; choose another name or"
+            " remove it"
         )
     temporary: Path | None = None
     try:
@@ -165,7 +166,8 @@ def _swap(new: Path, target: Path) -> None:
                 os.replace(aside, target)
             except OSError as error:
                 raise StorageError(
-                    f"{target}: expected to move it back, found {error.strerror or error}; it is whole in {aside}: move it back"
+                    f"{target}: expected to move it back, found {error.strerror or error}; it is"
+                    f" whole in {aside}: move it back"
                 ) from error
         shutil.rmtree(aside.parent, ignore_errors=True)
 
@@ -214,5 +216,6 @@ def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError
     except OSError:
         free = "the folder cannot be read"
     return StorageError(
-        f"{path}: expected {wanted}, found {error.strerror or error} ({free}); nothing was changed: make room or choose another place"
+        f"{path}: expected {wanted}, found {error.strerror or error} ({free}); nothing was changed:"
+        " make room or choose another place"
     )

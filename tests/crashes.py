@@ -363,9 +363,10 @@ def _check_answer(store: Store, facts: Facts) -> None:
         return
     number = store.to_open()
     digest = _digest(store, number)
-    assert (number, digest) == (pointer.generation, pointer.manifest), (
-        "the pointer names another manifest"
-    )
+    assert (number, digest) == (
+        pointer.generation,
+        pointer.manifest,
+    ), "the pointer names another manifest"
     assert not facts.answers or digest in facts.answers, "another generation answers"
     if digest in facts.opening:
         return

@@ -19,7 +19,9 @@ from tokenizers import Tokenizer
 
 MEMBERS = {
     "manifest": "schema sha256 backbone tasks lookup second_look third_look versions",
-    "backbone": "name source_sha256 scheme blocks split width max_tokens slots trunk tail tokenizer",
+    "backbone": (
+        "name source_sha256 scheme blocks split width max_tokens slots trunk tail tokenizer"
+    ),
     "task": "name classes rank threshold false_reject_rate certificate adapter signature golden",
 }
 CANDIDATES = 16  # tasks at which a further look is taken

@@ -167,7 +167,10 @@ def test_all_is_sorted_and_importable(module: str) -> None:
 
 
 def test_import_cfedge_brings_nothing_heavy() -> None:
-    code = "import json, sys, cfedge; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    code = (
+        "import json, sys, cfedge; print(json.dumps(sorted({name.partition('.')[0] for name in"
+        " sys.modules})))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout)) & (HEAVY | {"tokenizers", "rich", "typer"}) == set()
 

@@ -58,7 +58,10 @@ def test_the_data_carry_their_licence() -> None:
 
 
 def test_the_devices_process_refuses_to_start_where_torch_is_loaded() -> None:
-    code = "import sys, types; sys.modules['torch'] = types.ModuleType('torch')\nfrom cfedge.demo.device import main; main()"
+    code = (
+        "import sys, types; sys.modules['torch'] = types.ModuleType('torch')\nfrom"
+        " cfedge.demo.device import main; main()"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode
     assert "torch came with the import of cfedge" in done.stderr

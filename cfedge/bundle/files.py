@@ -138,16 +138,18 @@ def read(folder: Path, *, lean: bool = False) -> Bundle:
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
     except OSError as error:
         raise StorageError(
-            f"{error.filename or folder}: expected to list it, found {error.strerror}; check the disk"
+            f"{error.filename or folder}: expected to list it, found {error.strerror}; check the"
+            " disk"
         ) from error
     if beside:
         raise DamagedError(
-            f"{folder / beside[0]}: expected only {_MANIFEST} and {_OBJECTS}/ here, found this too; remove it"
+            f"{folder / beside[0]}: expected only {_MANIFEST} and {_OBJECTS}/ here, found this too;"
+            " remove it"
         )
     if extra:
         raise DamagedError(
-            f"{folder / _OBJECTS / extra[0]}: expected {len(objects)} files that the manifest names, found this one too; "
-            f"remove it or export the bundle again"
+            f"{folder / _OBJECTS / extra[0]}: expected {len(objects)} files that the manifest"
+            " names, found this one too; remove it or export the bundle again"
         )
     return Bundle(manifest, objects)
 
@@ -162,7 +164,8 @@ def read_manifest(folder: Path) -> Manifest:
     """
     if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise DamagedError(
-            f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge export WS {folder}"
+            f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge"
+            f" export WS {folder}"
         )
     data = _bytes(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
     try:
@@ -219,7 +222,8 @@ def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:
     """
     if replace and folder.exists() and not (folder / _MANIFEST).is_file():
         raise StorageError(
-            f"{folder}: expected a bundle to replace, found something else; remove it yourself or choose another name"
+            f"{folder}: expected a bundle to replace, found something else; remove it yourself or"
+            " choose another name"
         )
     with new_folder(folder, replace=replace) as temporary:
         (temporary / _OBJECTS).mkdir()
@@ -259,7 +263,8 @@ def load_arrays(data: bytes, what: str) -> dict[str, NDArray[np.generic]]:
     for name, array in arrays.items():
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise IncompatibleError(
-                f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the task again"
+                f"{what}: expected finite numbers in {name!r}, found NaN or infinity; learn the"
+                " task again"
             )
     return arrays
 

@@ -198,7 +198,8 @@ def parse(data: bytes) -> Manifest:
     """
     if len(data) > LIMITS.manifest_bytes:
         raise SchemaError(
-            f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the bundle again"
+            f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the"
+            " bundle again"
         )
     try:
         body = json.loads(
@@ -218,7 +219,8 @@ def parse(data: bytes) -> Manifest:
     schema = body.get("schema")
     if isinstance(schema, int) and not isinstance(schema, bool) and schema > SCHEMA:
         raise SchemaError(
-            f"manifest: expected schema <= {SCHEMA}, found {_quoted(schema)}; install a newer cfedge to read this bundle"
+            f"manifest: expected schema <= {SCHEMA}, found {_quoted(schema)}; install a newer"
+            " cfedge to read this bundle"
         )
     if schema != SCHEMA:
         raise SchemaError(
@@ -234,7 +236,8 @@ def parse(data: bytes) -> Manifest:
         ) from error
     if stated != found:
         raise SchemaError(
-            f"manifest: expected SHA-256 {_quoted(stated)}, found {found}: it was changed or cut; get the bundle again"
+            f"manifest: expected SHA-256 {_quoted(stated)}, found {found}: it was changed or cut;"
+            " get the bundle again"
         )
     if not canonical:
         raise SchemaError(
@@ -271,7 +274,8 @@ def typed(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict) or value.keys() != names:
             found = sorted(value) if isinstance(value, dict) else type(value).__name__
             raise SchemaError(
-                f"{where}: expected fields {sorted(names)}, found {found!s:.300}; export the bundle again"
+                f"{where}: expected fields {sorted(names)}, found {found!s:.300}; export the bundle"
+                " again"
             )
         return kind(**{name: typed(hints[name], value[name], f"{where}.{name}") for name in names})  # type: ignore[operator]
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -300,7 +304,8 @@ def typed(kind: Any, value: Any, where: str) -> Any:
         )
     if isinstance(value, int) and abs(value) > LIMITS.integer:
         raise SchemaError(
-            f"{where}: expected at most {LIMITS.integer}, found {_quoted(value)}; export the bundle again"
+            f"{where}: expected at most {LIMITS.integer}, found {_quoted(value)}; export the bundle"
+            " again"
         )
     return value
 
@@ -338,14 +343,16 @@ def check_backbone(backbone: Backbone) -> None:
         or not 1 <= backbone.max_tokens <= LIMITS.tokens
     ):
         raise SchemaError(
-            f"manifest.backbone: expected 1 <= split < blocks and sizes > 0, of tokens at most {LIMITS.tokens}, found split {backbone.split} of {backbone.blocks}, "
-            f"width {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
+            "manifest.backbone: expected 1 <= split < blocks and sizes > 0, of tokens at most"
+            f" {LIMITS.tokens}, found split {backbone.split} of {backbone.blocks}, width"
+            f" {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
         )
     _distinct("slots", [slot.name for slot in backbone.slots])
     for slot in backbone.slots:
         if slot.rows < 1 or slot.columns < 1:
             raise SchemaError(
-                f"slot {slot.name!r}: expected sizes > 0, found {slot.rows} x {slot.columns}; export the bundle again"
+                f"slot {slot.name!r}: expected sizes > 0, found {slot.rows} x {slot.columns};"
+                " export the bundle again"
             )
 
 
@@ -363,8 +370,9 @@ def check_task(task: Task) -> None:
     check_certificate(task.name, task.certificate)
     if len(task.classes) < 2 or task.rank < 1 or not 0 < task.false_reject_rate < 1:
         raise SchemaError(
-            f"task {task.name!r}: expected >= 2 classes, rank >= 1 and a rate in (0, 1), found {len(task.classes)}, "
-            f"{task.rank} and {task.false_reject_rate}; export the bundle again"
+            f"task {task.name!r}: expected >= 2 classes, rank >= 1 and a rate in (0, 1), found"
+            f" {len(task.classes)}, {task.rank} and {task.false_reject_rate}; export the bundle"
+            " again"
         )
 
 
@@ -382,8 +390,8 @@ def check_certificate(task: str, one: Certificate) -> None:
         and one.tasks >= 1
     ):
         raise SchemaError(
-            f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, shares in [0, 1] and tasks >= 1, "
-            f"found {dataclasses.asdict(one)}; export the bundle again"
+            f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, shares in"
+            f" [0, 1] and tasks >= 1, found {dataclasses.asdict(one)}; export the bundle again"
         )
 
 
@@ -391,12 +399,14 @@ def _check(manifest: Manifest) -> None:
     check_backbone(manifest.backbone)
     if manifest.lookup != LOOKUP:
         raise SchemaError(
-            f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer cfedge"
+            f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer"
+            " cfedge"
         )
     for name in ("second_look", "third_look"):
         if not getattr(manifest, name) >= 0:
             raise SchemaError(
-                f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the bundle again"
+                f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the"
+                " bundle again"
             )
     _distinct("task names", [task.name for task in manifest.tasks])
     _distinct("labels", [label for task in manifest.tasks for label in task.classes])
@@ -413,11 +423,13 @@ def check_file(role: str, ref: FileRef) -> None:
     """
     if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
         raise SchemaError(
-            f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle again"
+            f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle"
+            " again"
         )
     if not 0 < ref.size <= LIMITS.file_bytes:
         raise SchemaError(
-            f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {ref.size}; export the bundle again"
+            f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {ref.size}; export the bundle"
+            " again"
         )
 
 
@@ -425,7 +437,8 @@ def _distinct(what: str, names: list[str]) -> None:
     for name in names:
         if not 0 < len(name) <= LIMITS.name_characters:
             raise SchemaError(
-                f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80}; export the bundle again"
+                f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80};"
+                " export the bundle again"
             )
     if len(set(names)) != len(names):
         twice = next(name for position, name in enumerate(names) if name in names[:position])

@@ -157,7 +157,8 @@ def parse_entry(line: bytes) -> Entry:
     kind = content["kind"]
     if not isinstance(kind, str) or kind not in _KINDS:
         raise SchemaError(
-            f"entry: expected a kind of {sorted(_KINDS)}, found {kind!r:.80}; install a newer cfedge"
+            f"entry: expected a kind of {sorted(_KINDS)}, found {kind!r:.80}; install a newer"
+            " cfedge"
         )
     where = f"entry of {kind}"
     plain = {name: typed(hint, content[name], f"{where}.{name}") for name, hint in _PLAIN.items()}
@@ -169,7 +170,8 @@ def parse_entry(line: bytes) -> Entry:
         same = False
     if not same:
         raise SchemaError(
-            f"{where} {entry.name!r:.80}: expected canonical JSON, found another form; publish it again"
+            f"{where} {entry.name!r:.80}: expected canonical JSON, found another form; publish it"
+            " again"
         )
     return entry
 
@@ -187,7 +189,8 @@ def _check(entry: Entry, where: str) -> None:
         raise SchemaError(f"{where}.clock: expected >= 1, found {entry.clock}; publish it again")
     if list(entry.replaces) != sorted(set(entry.replaces)):
         raise SchemaError(
-            f"{where}.replaces: expected digests in order, each once, found another order; publish it again"
+            f"{where}.replaces: expected digests in order, each once, found another order; publish"
+            " it again"
         )
     digests = [*entry.replaces, *([entry.body.base] if isinstance(entry.body, Taught) else [])]
     digests += [entry.body.of] if isinstance(entry.body, Measured) else []
@@ -202,12 +205,14 @@ def _check(entry: Entry, where: str) -> None:
         check_task(entry.body.task)
         if entry.body.task.name != entry.name:
             raise SchemaError(
-                f"{where}.name: expected {entry.body.task.name!r}, found {entry.name!r}; publish it again"
+                f"{where}.name: expected {entry.body.task.name!r}, found {entry.name!r}; publish it"
+                " again"
             )
     elif isinstance(entry.body, Measured):
         check_certificate(entry.name, entry.body.certificate)
         check_file(f"golden of task {entry.name!r}", entry.body.golden)
         if not 0 < entry.body.false_reject_rate < 1:
             raise SchemaError(
-                f"{where}: expected a rate in (0, 1), found {entry.body.false_reject_rate}; publish it again"
+                f"{where}: expected a rate in (0, 1), found {entry.body.false_reject_rate}; publish"
+                " it again"
             )

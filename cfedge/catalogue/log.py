@@ -196,7 +196,8 @@ def lines_of(log: bytes, index: Index) -> list[bytes]:
         found = hashlib.sha256(memoryview(log)[at : at + block.size]).hexdigest()
         if found != block.sha256:
             raise TamperedError(
-                f"{what}, block {position}: expected SHA-256 {block.sha256}, found {found}; sync again"
+                f"{what}, block {position}: expected SHA-256 {block.sha256}, found {found}; sync"
+                " again"
             )
         at += block.size
     lines = log.split(b"\n")
@@ -232,17 +233,20 @@ def parse_index(data: bytes, channel: str) -> Index:
         content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise SchemaError(
-            f"index of channel {channel!r}: expected canonical JSON, found {error}; publish it again"
+            f"index of channel {channel!r}: expected canonical JSON, found {error}; publish it"
+            " again"
         ) from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA or isinstance(schema, bool):
         raise SchemaError(
-            f"index of channel {channel!r}: expected schema {SCHEMA}, found {schema!r:.80}; install a newer cfedge"
+            f"index of channel {channel!r}: expected schema {SCHEMA}, found {schema!r:.80}; install"
+            " a newer cfedge"
         )
     index: Index = typed(Index, content, "index")
     if index.channel != channel:
         raise SchemaError(
-            f"index: expected channel {channel!r}, found {index.channel!r:.80}; the mirror mixed channels up"
+            f"index: expected channel {channel!r}, found {index.channel!r:.80}; the mirror mixed"
+            " channels up"
         )
     try:
         index.time  # noqa: B018 - parsed to be checked
@@ -265,13 +269,15 @@ def parse_index(data: bytes, channel: str) -> Index:
             or not 0 < block.size <= block.entries * (ENTRY_BYTES + 1)
         ):
             raise SchemaError(
-                f"index.blocks: expected a digest and a size, found {digest!r:.80} of {block.size}; publish it again"
+                f"index.blocks: expected a digest and a size, found {digest!r:.80} of {block.size};"
+                " publish it again"
             )
     if index.rollout is not None and not (
         0 <= index.rollout.share <= 1 and 0 <= index.rollout.before <= index.entries
     ):
         raise SchemaError(
-            f"index.rollout: expected a share and a length, found {index.rollout!s:.200}; publish it again"
+            f"index.rollout: expected a share and a length, found {index.rollout!s:.200}; publish"
+            " it again"
         )
     for where, part in (("index", index), ("index.rollout", index.rollout)):
         for name in ("second_look", "third_look"):
@@ -285,7 +291,8 @@ def parse_index(data: bytes, channel: str) -> Index:
         same = False
     if not same:
         raise SchemaError(
-            f"index of channel {channel!r}: expected canonical JSON, found another form; publish it again"
+            f"index of channel {channel!r}: expected canonical JSON, found another form; publish it"
+            " again"
         )
     return index
 

@@ -161,8 +161,8 @@ def manifest_of(
             f" (waiting: {', '.join(one.task for one in seen.conflicts)})" if seen.conflicts else ""
         )
         raise TaskError(
-            f"channel {index.channel!r}: expected at least one task to run, found {len(seen.tasks)}, none of them wanted{waiting}; "
-            f"publish one or ask for others"
+            f"channel {index.channel!r}: expected at least one task to run, found"
+            f" {len(seen.tasks)}, none of them wanted{waiting}; publish one or ask for others"
         )
     tasks = [seen.known(seen.tasks[name]) for name in names]
     return Manifest(
@@ -215,8 +215,9 @@ def _meeting(name: str, heads: list[Entry], taught: list[Entry]) -> list[Conflic
             Conflict(
                 "concurrent",
                 name,
-                f"task {name!r}: updated at once at {others} and {runs.site}; {runs.site}'s runs, nothing is lost: "
-                f"publish the one to keep again, or the other under a name of its own",
+                f"task {name!r}: updated at once at {others} and {runs.site}; {runs.site}'s runs,"
+                " nothing is lost: publish the one to keep again, or the other under a name of"
+                " its own",
             )
         )
     gone = [one for one in heads if one.kind == "removed"]
@@ -225,7 +226,8 @@ def _meeting(name: str, heads: list[Entry], taught: list[Entry]) -> list[Conflic
             Conflict(
                 "removed",
                 name,
-                f"task {name!r}: removed at {gone[-1].site} while {runs.site} updated it; the update runs: withdraw it again if it should go",
+                f"task {name!r}: removed at {gone[-1].site} while {runs.site} updated it; the"
+                " update runs: withdraw it again if it should go",
             )
         )
     return found
@@ -235,7 +237,8 @@ def _shared_label(name: str, label: str, owner: str) -> Conflict:
     return Conflict(
         "label",
         name,
-        f"task {name!r}: label {label!r} is in task {owner!r} too; it waits: rename the label and publish it again",
+        f"task {name!r}: label {label!r} is in task {owner!r} too; it waits: rename the label and"
+        " publish it again",
     )
 
 
@@ -243,5 +246,6 @@ def _other_backbone(name: str, base: str, newest: str | None) -> Conflict:
     return Conflict(
         "backbone",
         name,
-        f"task {name!r}: learned on backbone {base[:12]}, the channel has {(newest or 'none')[:12]}; it waits: learn it again and publish it",
+        f"task {name!r}: learned on backbone {base[:12]}, the channel has"
+        f" {(newest or 'none')[:12]}; it waits: learn it again and publish it",
     )

@@ -29,7 +29,10 @@ ADAPTER_MEMORY = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
-        help="Of adapters kept in memory, such as 16MB; others are read from the disk again when needed. Without it: no limit.",
+        help=(
+            "Of adapters kept in memory, such as 16MB; others are read from the disk again when"
+            " needed. Without it: no limit."
+        ),
     ),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
@@ -70,7 +73,10 @@ def predict(
         bool,
         typer.Option(
             "--session",
-            help="The texts are one stream whose task seldom changes: keep evidence from text to text.",
+            help=(
+                "The texts are one stream whose task seldom changes: keep evidence from text to"
+                " text."
+            ),
         ),
     ] = False,
     switch: Annotated[
@@ -110,7 +116,8 @@ def predict(
         )
     if task is not None and monitor is not None:
         raise UsageError(
-            "--monitor: expected no --task beside it, found one; certificates are about inputs whose task is looked up"
+            "--monitor: expected no --task beside it, found one; certificates are about inputs"
+            " whose task is looked up"
         )
     if switch is not None and not session:
         raise UsageError("--switch: expected --session beside it, found none; add it")
@@ -162,7 +169,8 @@ def predict(
     save()
     if refused:
         raise InputError(
-            f"standard input: expected every line to be answerable, found {refused} that were not; they were named above"
+            f"standard input: expected every line to be answerable, found {refused} that were not;"
+            " they were named above"
         )
 
 
@@ -179,7 +187,8 @@ def drift(
 
     if not counts.is_file():
         raise UsageError(
-            f"{counts}: expected counts, found none; make them with: cfedge predict {bundle} --monitor {counts}"
+            f"{counts}: expected counts, found none; make them with: cfedge predict {bundle}"
+            f" --monitor {counts}"
         )
     found = Monitor.load(counts, bundle_at(bundle).manifest).counters()
     if json:
@@ -263,7 +272,8 @@ def _text(line: bytes, number: int) -> str:
         content = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"line {number}: expected UTF-8, found byte 0x{line[error.start]:02x} at {error.start}; save it as UTF-8"
+            f"line {number}: expected UTF-8, found byte 0x{line[error.start]:02x} at {error.start};"
+            " save it as UTF-8"
         ) from error
     if not content.lstrip().startswith("{"):
         return content
@@ -275,7 +285,8 @@ def _text(line: bytes, number: int) -> str:
         ) from error
     if not isinstance(row.get("text"), str):
         raise InputError(
-            f'line {number}: expected {{"text": ...}}, found {"no text" if "text" not in row else type(row["text"]).__name__}'
+            f'line {number}: expected {{"text": ...}}, found'
+            f" {'no text' if 'text' not in row else type(row['text']).__name__}"
         )
     return str(row["text"])
 
@@ -293,6 +304,7 @@ def _show(text: str, answer: dict[str, object], *, json: bool) -> None:
     verdict = f"unknown: {answer['reason']}; nearest is {where}" if answer["unknown"] else where
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
     print(
-        f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}{stream}, {answer['ms']:.1f} ms",
+        f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}{stream},"
+        f" {answer['ms']:.1f} ms",
         flush=True,
     )

@@ -47,8 +47,14 @@ def budget(ram: str | None, p90: str | None) -> Budget | None:
 
 def kept_to(found: Fitted) -> str:
     """What keeps to the budgets and what gave way, in a line."""
-    took = f"p90 {found.footprint.latency_ms.p90:.2f} ms, {size(found.footprint.peak_rss_bytes)} of memory at most"
-    return f"budgets are kept to by {found.form}: {took}, in a process of its own; gave way: {'; '.join(found.gave_way) or 'nothing'}"
+    took = (
+        f"p90 {found.footprint.latency_ms.p90:.2f} ms, {size(found.footprint.peak_rss_bytes)} of"
+        " memory at most"
+    )
+    return (
+        f"budgets are kept to by {found.form}: {took}, in a process of its own; gave way:"
+        f" {'; '.join(found.gave_way) or 'nothing'}"
+    )
 
 
 def check_alone(name: str, value: object, others: Mapping[str, object]) -> None:

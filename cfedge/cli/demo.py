@@ -43,7 +43,8 @@ def demo(
     left = [path for path in (out / "workspace", out / "bundle") if path.exists()]
     if left and not replace:
         raise UsageError(
-            f"{left[0]}: expected a new folder, found an earlier demo; use --replace or another --out"
+            f"{left[0]}: expected a new folder, found an earlier demo; use --replace or another"
+            " --out"
         )
     for path in left:
         shutil.rmtree(path)
@@ -85,7 +86,8 @@ def demo(
             else f"{one['task']} / {one['label']} ({one['probability']:.0%})"
         )
         print(
-            f'"{one["text"]}"\n  -> {verdict}\n     margin {one["margin"]:.1f} over {one["runner_up"]}, distance {one["distance"]:.1f}'
+            f'"{one["text"]}"\n  -> {verdict}\n     margin {one["margin"]:.1f} over'
+            f" {one['runner_up']}, distance {one['distance']:.1f}"
         )
     print(
         f'\nbundle: {out / "bundle"}; ask it yourself: cfedge predict {out / "bundle"} "your text"'

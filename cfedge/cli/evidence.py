@@ -71,7 +71,10 @@ def inspect_tasks(
         bool,
         typer.Option(
             "--mixtures",
-            help="Also bound the errors of comparing mixtures, each task with a covariance of its own (slow).",
+            help=(
+                "Also bound the errors of comparing mixtures, each task with a covariance of its"
+                " own (slow)."
+            ),
         ),
     ] = False,
     plot: PLOT = None,
@@ -144,20 +147,22 @@ def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any
     from cfedge.train.composition import KEPT_ENERGY
 
     folded = [
-        f"{row['task']}: its adapter keeps {row['kept_energy']:.2%} of what was learned, less than {KEPT_ENERGY:.1%}: raise --max-rank, "
-        f"or lower --pool-limit"
+        f"{row['task']}: its adapter keeps {row['kept_energy']:.2%} of what was learned, less than"
+        f" {KEPT_ENERGY:.1%}: raise --max-rank, or lower --pool-limit"
         for row in rows
         if row["kept_energy"] < KEPT_ENERGY - 1e-9
     ]
     repeated = [
-        f"{row['task']}: {row['repeated']} of {row['held_out']} held-out texts are, but for case and spaces, also learned from: the limit "
-        f"is too good by what they count for; hold out others"
+        f"{row['task']}: {row['repeated']} of {row['held_out']} held-out texts are, but for case"
+        " and spaces, also learned from: the limit is too good by what they count for; hold out"
+        " others"
         for row in rows
         if row["repeated"]
     ]
     few = [
-        f"{row['task']}: {row['false_reject_rate']:.0%} of its own inputs may be called unknown, as {row['held_out']} held-out examples can "
-        f"show no less; hold out {math.ceil(1 / FALSE_REJECT_RATE) - 1} or more"
+        f"{row['task']}: {row['false_reject_rate']:.0%} of its own inputs may be called unknown, as"
+        f" {row['held_out']} held-out examples can show no less; hold out"
+        f" {math.ceil(1 / FALSE_REJECT_RATE) - 1} or more"
         for row in rows
         if row["false_reject_rate"] > FALSE_REJECT_RATE
     ]
@@ -166,8 +171,9 @@ def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any
         + few
         + repeated
         + [
-            f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']} held-out inputs go there, by the lookup's model "
-            f"{one['share']:.0%} may; limits are now {one['limit']:.1%} ({one['task']}) and {one['rival_limit']:.1%} ({one['rival']})"
+            f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']}"
+            f" held-out inputs go there, by the lookup's model {one['share']:.0%} may; limits are"
+            f" now {one['limit']:.1%} ({one['task']}) and {one['rival_limit']:.1%} ({one['rival']})"
             for one in pairs
         ]
     )
@@ -205,7 +211,8 @@ def evaluate(
             raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
         if name in data:
             raise UsageError(
-                f"--test: expected one file of task {name!r}, found another: {file}; put them into one"
+                f"--test: expected one file of task {name!r}, found another: {file}; put them"
+                " into one"
             )
         data[name] = load_file(Path(file))
         check_labels(data[name], opened.record(name).classes)
@@ -238,15 +245,17 @@ def _print_scores(scores: Scores) -> None:
         ],
     )
     print(
-        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), "
-        f"task known {scores.known:.3f}, "
-        f"second looks {scores.second_looks:.1%}, third {scores.third_looks:.1%}, early exits {scores.early_exits:.1%}"
+        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval"
+        f" {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), task known"
+        f" {scores.known:.3f}, second looks {scores.second_looks:.1%}, third"
+        f" {scores.third_looks:.1%}, early exits {scores.early_exits:.1%}"
     )
     if scores.unknown:
         apart, curve = scores.unknown.detection, scores.unknown.risk_coverage
         print(
-            f"inputs of no task: AUROC {apart.auroc:.3f}, false positives at 95 % detection {apart.fpr95:.1%}, called unknown "
-            f"{apart.detected:.1%} (of known inputs {apart.false_rejects:.1%}), mean risk over coverage {curve.area:.3f}"
+            f"inputs of no task: AUROC {apart.auroc:.3f}, false positives at 95 % detection"
+            f" {apart.fpr95:.1%}, called unknown {apart.detected:.1%} (of known inputs"
+            f" {apart.false_rejects:.1%}), mean risk over coverage {curve.area:.3f}"
         )
 
 

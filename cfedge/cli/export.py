@@ -91,8 +91,9 @@ def export(
             )
             return
         print(
-            f"{out}: {size(file.size_bytes)}, input_ids -> scores of {len(file.labels)} labels, within {file.difference:.1g} of the engine "
-            f"on {file.parity.examples} held-out texts; its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
+            f"{out}: {size(file.size_bytes)}, input_ids -> scores of {len(file.labels)} labels,"
+            f" within {file.difference:.1g} of the engine on {file.parity.examples} held-out texts;"
+            f" its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
         )
         return
     rate = FALSE_REJECT_RATE if false_reject is None else false_reject
@@ -131,7 +132,8 @@ def export(
     if done.fitted:
         worst = max(done.parity, key=lambda one: one.drop)
         print(
-            f"{kept_to(done.fitted)}; largest drop {worst.drop:.2f} of {gate.max_drop:g} points ({worst.task})"
+            f"{kept_to(done.fitted)}; largest drop {worst.drop:.2f} of {gate.max_drop:g} points"
+            f" ({worst.task})"
         )
 
 

@@ -77,7 +77,8 @@ def devices(
     known, board = profiles(), here()
     if name is not None and name not in known:
         raise UsageError(
-            f"profile: expected one of {', '.join(known)}, found {name!r}; list them with: cfedge devices"
+            f"profile: expected one of {', '.join(known)}, found {name!r}; list them with: cfedge"
+            " devices"
         )
     shown = list(known.values()) if name is None else [known[name]]
     against = {one.name: contradictions(one, board) for one in shown}

@@ -24,7 +24,10 @@ CHANNEL = Annotated[str, typer.Option(help="The channel.")]
 
 keys = typer.Typer(
     no_args_is_help=True,
-    help="Make and rotate the keys that sign a repository. A passphrase is read from CFEDGE_PASSPHRASE.",
+    help=(
+        "Make and rotate the keys that sign a repository. A passphrase is read from"
+        " CFEDGE_PASSPHRASE."
+    ),
 )
 
 
@@ -129,15 +132,18 @@ def publish(
         return
     what = ", ".join(done.added) or "nothing new, signed anew"
     print(
-        f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)} of files"
+        f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)}"
+        " of files"
     )
     if done.share < 1:
         print(
-            f"note: {done.share:.0%} of the devices follow all of it; cfedge rollout lets the others"
+            f"note: {done.share:.0%} of the devices follow all of it; cfedge rollout lets the"
+            " others"
         )
     if done.only_here:
         print(
-            f"note: not in the bundle, and kept: {', '.join(done.only_here)} (cfedge withdraw removes)"
+            f"note: not in the bundle, and kept: {', '.join(done.only_here)} (cfedge withdraw"
+            " removes)"
         )
     for one in done.conflicts:
         print(f"note: {one}")
@@ -162,7 +168,8 @@ def withdraw(
         print_json(dataclasses.asdict(done))
     else:
         print(
-            f"{repo}: channel {done.channel}: {task} withdrawn{', its files deleted' if erase else ''}"
+            f"{repo}: channel {done.channel}: {task}"
+            f" withdrawn{', its files deleted' if erase else ''}"
         )
 
 
@@ -191,7 +198,8 @@ def rollout(
         )
     else:
         print(
-            f"{repo}: channel {channel}: {share:.0%} of the devices follow all {index.entries} entries"
+            f"{repo}: channel {channel}: {share:.0%} of the devices follow all {index.entries}"
+            " entries"
         )
 
 
@@ -209,11 +217,13 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
         print_json({"repository": str(repo), "days": Lifetimes().timestamp, "root_days": root_days})
     else:
         print(
-            f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days, the root for {root_days}"
+            f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days, the root"
+            f" for {root_days}"
         )
         if root_days < Lifetimes().root / 4:
             print(
-                f"note: bring the root keys here before day {root_days} is over, and renew or rotate: after it devices take nothing"
+                f"note: bring the root keys here before day {root_days} is over, and renew or"
+                " rotate: after it devices take nothing"
             )
 
 
@@ -245,7 +255,8 @@ def merge(
         print_json(dataclasses.asdict(done))
         return
     print(
-        f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched {size(done.fetched_bytes)}"
+        f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched"
+        f" {size(done.fetched_bytes)}"
     )
     for one in done.conflicts:
         print(f"note: {one}")

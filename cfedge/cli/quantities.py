@@ -47,6 +47,7 @@ def _quantity(
     value = float(found[1]) * unit if found and unit is not None else math.nan
     if not (value > 0 and value >= least):
         raise UsageError(
-            f"{what}: expected a number above 0 with one of the units {', '.join(units)}, found {text[:40]!r}; write it as {example}"
+            f"{what}: expected a number above 0 with one of the units {', '.join(units)}, found"
+            f" {text[:40]!r}; write it as {example}"
         )
     return value

@@ -20,8 +20,10 @@ def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command(
         "serve",
-        epilog="Example: cfedge serve store --port 8080, then: curl http://127.0.0.1:8080/predict "
-        '-H "content-type: application/json" -d \'{"text": "it is too dark in here"}\'',
+        epilog=(
+            "Example: cfedge serve store --port 8080, then: curl http://127.0.0.1:8080/predict "
+            '-H "content-type: application/json" -d \'{"text": "it is too dark in here"}\''
+        ),
     )(serve)
 
 
@@ -100,7 +102,8 @@ def serve(
         def started() -> None:
             if not is_local(bound):
                 _report(
-                    f"{address} is reached from other machines, and nothing here asks who they are: put a proxy before it"
+                    f"{address} is reached from other machines, and nothing here asks who they are:"
+                    " put a proxy before it"
                 )
             if json:
                 print_json(
@@ -108,7 +111,8 @@ def serve(
                 )
             else:
                 _report(
-                    f"{len(engine.tasks)} tasks of {bundle} at {url}, {workers} at once; stop with Ctrl-C"
+                    f"{len(engine.tasks)} tasks of {bundle} at {url}, {workers} at once; stop with"
+                    " Ctrl-C"
                 )
 
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))

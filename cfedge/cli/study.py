@@ -228,20 +228,22 @@ def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
         ]
         auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))
         print(
-            f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection {fpr95:.1%}, mean risk over "
-            f"coverage {area:.3f}"
+            f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection"
+            f" {fpr95:.1%}, mean risk over coverage {area:.3f}"
         )
     if repeated := sum(study.duplicates.values()):
         print(
-            f"{repeated} test texts are, but for case and spaces, also learned from: every figure is too good by what they count for"
+            f"{repeated} test texts are, but for case and spaces, also learned from: every figure"
+            " is too good by what they count for"
         )
     print(
-        f"recommended: {best} ({MODELS[best]}), the simplest within one standard error of the best; "
-        f"beside the models: {', '.join((*CEILINGS, *FLOORS))}"
+        f"recommended: {best} ({MODELS[best]}), the simplest within one standard error of the best;"
+        f" beside the models: {', '.join((*CEILINGS, *FLOORS))}"
     )
     if best != "cfedge" and "cfedge" in rows:
         print(
-            f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}: {best} is for you to build"
+            f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}:"
+            f" {best} is for you to build"
         )
 
 

@@ -81,7 +81,8 @@ def sync(
     source = source_of(origin)
     if not Store.exists(store) and root is None:
         raise UsageError(
-            "--root: expected the root to trust for a new store, found none; get it from who publishes (metadata/1.root.json of the repository)"
+            "--root: expected the root to trust for a new store, found none; get it from who"
+            " publishes (metadata/1.root.json of the repository)"
         )
     given = read_root(root) if root else None
     opened = Store.create(store, channel)
@@ -112,11 +113,13 @@ def sync(
     if dry_run or (done.pinned and parts):
         why = "pinned by a rollback (cfedge rollback --unpin)" if done.pinned else "dry run"
         print(
-            f"{store}: {why}: generation {done.generation or 'none'} stays; would be {what}, {size(done.missing_bytes)} to fetch"
+            f"{store}: {why}: generation {done.generation or 'none'} stays; would be {what},"
+            f" {size(done.missing_bytes)} to fetch"
         )
     else:
         print(
-            f"{store}: generation {done.generation}: {what}; fetched {size(done.fetched_bytes)}, freed {size(done.freed_bytes)}, {done.freshness}"
+            f"{store}: generation {done.generation}: {what}; fetched {size(done.fetched_bytes)},"
+            f" freed {size(done.freed_bytes)}, {done.freshness}"
         )
     for one in done.conflicts:
         print(f"note: {one}")

@@ -24,7 +24,10 @@ def register(app: typer.Typer) -> None:
     app.command("init", epilog="Example: cfedge init ws --backbone minilm-l6")(init)
     app.command(
         "add",
-        epilog="Example: cfedge add ws lighting --data lighting.csv; or cfedge add ws --data tasks.csv --jobs 2",
+        epilog=(
+            "Example: cfedge add ws lighting --data lighting.csv; or cfedge add ws --data tasks.csv"
+            " --jobs 2"
+        ),
     )(add)
     app.command("remove", epilog="Example: cfedge remove ws lighting")(remove)
 
@@ -52,7 +55,10 @@ def init(
     scheme: Annotated[
         str | None,
         typer.Option(
-            help="Quantisation: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only, float32; auto: measured here. [default: int8-row]",
+            help=(
+                "Quantisation: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only, float32;"
+                " auto: measured here. [default: int8-row]"
+            ),
             show_default=False,
         ),
     ] = None,
@@ -63,21 +69,29 @@ def init(
     like: Annotated[
         Path | None,
         typer.Option(
-            help="A bundle or store: make its very backbone, to teach tasks that run beside its own."
+            help=(
+                "A bundle or store: make its very backbone, to teach tasks that run beside its own."
+            )
         ),
     ] = None,
     sensitivity: Annotated[
         float | None,
         typer.Option(
             metavar="COSINE",
-            help="Leave the layers that hurt most in float32 until this mean cosine with float32 is reached.",
+            help=(
+                "Leave the layers that hurt most in float32 until this mean cosine with float32 is"
+                " reached."
+            ),
         ),
     ] = None,
     mend: Annotated[
         Path | None,
         typer.Option(
             metavar="WS",
-            help="A workspace that export refused: its backbone, with layers in float32 until its tasks pass.",
+            help=(
+                "A workspace that export refused: its backbone, with layers in float32 until its"
+                " tasks pass."
+            ),
         ),
     ] = None,
     drop: Annotated[
@@ -120,7 +134,8 @@ def init(
     check_alone("--mend", mend, {**asked, "--split": split})
     if not mend and (drop is not None or strict):
         raise UsageError(
-            "--drop, --strict: expected --mend with them, found none; without tasks there is no accuracy to lose"
+            "--drop, --strict: expected --mend with them, found none; without tasks there is no"
+            " accuracy to lose"
         )
     gate = Gate(1.0 if drop is None else drop, strict=strict)
     products = tuple(part.strip() for part in slots.split(",") if part.strip())
@@ -187,8 +202,9 @@ def init(
             ],
         )  # fmt: skip
     print(
-        f"{workspace}: {record.name} ({record.source_sha256[:12]}), {record.blocks} blocks cut before block {record.split}, "
-        f"{record.scheme}, {size(shipped)} to ship: {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
+        f"{workspace}: {record.name} ({record.source_sha256[:12]}), {record.blocks} blocks cut"
+        f" before block {record.split}, {record.scheme}, {size(shipped)} to ship:"
+        f" {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
     )
     if choice and choice.why:
         print(f"{choice.scheme}: {choice.why}")
@@ -204,10 +220,14 @@ def _left(found: Sensitivity) -> str:
     worst = sorted(found.damage.items(), key=lambda item: -item[1])[:3]
     harm = ", ".join(f"{name} {value:.2g}" for name, value in worst)
     if not found.layers:
-        return f"no layer is left in float32: mean cosine {found.mean_cosine:.5f} with all quantised; most is lost by {harm}"
+        return (
+            f"no layer is left in float32: mean cosine {found.mean_cosine:.5f} with all quantised;"
+            f" most is lost by {harm}"
+        )
     return (
-        f"left in float32: {', '.join(found.layers)}: mean cosine {found.mean_cosine_before:.5f} -> {found.mean_cosine:.5f}, "
-        f"{size(found.extra_bytes)} more, {found.time_ratio:.2f} of the time; most is lost by {harm}"
+        f"left in float32: {', '.join(found.layers)}: mean cosine {found.mean_cosine_before:.5f} ->"
+        f" {found.mean_cosine:.5f}, {size(found.extra_bytes)} more, {found.time_ratio:.2f} of the"
+        f" time; most is lost by {harm}"
     )
 
 
@@ -229,7 +249,10 @@ def add(
     data: Annotated[
         Path,
         typer.Option(
-            help="CSV or JSONL with text,label; a folder of splits; a datasets folder. Without TASK: a folder of tasks, or a column task."
+            help=(
+                "CSV or JSONL with text,label; a folder of splits; a datasets folder. Without TASK:"
+                " a folder of tasks, or a column task."
+            )
         ),
     ],
     task: Annotated[
@@ -276,7 +299,10 @@ def add(
     exit_share: Annotated[
         float,
         typer.Option(
-            help="Of the task's inputs that may be answered before the tail; 0: none. Where few are held out none are."
+            help=(
+                "Of the task's inputs that may be answered before the tail; 0: none. Where few are"
+                " held out none are."
+            )
         ),
     ] = 0.85,
     seed: Annotated[int, typer.Option(help="Of initial values, order and split.")] = 0,
@@ -306,7 +332,8 @@ def add(
 
     if head_only and reuse:
         raise UsageError(
-            "--head-only: expected no --reuse with it, found both; a closed-form head has no low-rank units to mix"
+            "--head-only: expected no --reuse with it, found both; a closed-form head has no"
+            " low-rank units to mix"
         )
     settings = Settings(
         rank=rank, epochs=epochs, learning_rate=learning_rate, held_out=share, reuse=reuse, pool_limit=pool_limit, max_rank=max_rank,
@@ -317,7 +344,8 @@ def add(
     if task is None:
         if held_out:
             raise UsageError(
-                "--held-out: expected the name of one task with it, found none; add the tasks one by one"
+                "--held-out: expected the name of one task with it, found none; add the tasks one"
+                " by one"
             )
         _add_several(opened, data, settings, head_only, jobs, replace, json)
         return
@@ -429,13 +457,15 @@ def _learned(row: dict[str, Any], *, few: bool) -> str:
     from cfedge.train.head import FEW
 
     how = (
-        f"a closed-form head (fewer than {FEW} examples a class to learn from; --train for an adapter), "
+        f"a closed-form head (fewer than {FEW} examples a class to learn from; --train for an"
+        " adapter), "
         if few
         else ""
     )
     return (
-        f"{row['task']}: learned {how}{row['classes']} classes from {row['examples']} examples; held out {row['held_out']}: picks "
-        f"another task in {row['errors']}, at most {row['limit']:.1%} of inputs with all tasks together"
+        f"{row['task']}: learned {how}{row['classes']} classes from {row['examples']} examples;"
+        f" held out {row['held_out']}: picks another task in {row['errors']}, at most"
+        f" {row['limit']:.1%} of inputs with all tasks together"
     )
 
 

@@ -315,12 +315,16 @@ def _heat(root: Path) -> Heat:
     known = [count for count in counts if count is not None]
     return Heat(
         celsius=max(zones[True] or zones[False], default=None),
-        now=None
-        if bits is None
-        else tuple(name for bit, name in _THROTTLED.items() if bits >> bit & 1),
-        before=None
-        if bits is None
-        else tuple(name for bit, name in _THROTTLED.items() if bits >> bit + 16 & 1),
+        now=(
+            None
+            if bits is None
+            else tuple(name for bit, name in _THROTTLED.items() if bits >> bit & 1)
+        ),
+        before=(
+            None
+            if bits is None
+            else tuple(name for bit, name in _THROTTLED.items() if bits >> bit + 16 & 1)
+        ),
         events=max(known, default=None),
     )
 

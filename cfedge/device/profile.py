@@ -158,7 +158,8 @@ def known_profile(name: str) -> Profile:
     known = profiles()
     if name not in known:
         raise UsageError(
-            f"profile: expected one of {', '.join(known)}, found {name!r}; they are explained by: cfedge devices"
+            f"profile: expected one of {', '.join(known)}, found {name!r}; they are explained by:"
+            " cfedge devices"
         )
     return known[name]
 
@@ -233,9 +234,11 @@ def parse_profile(name: str, text: str) -> Profile:
         note=top.text("note") if "note" in content else None,
         cores=Figure(cores.whole("count"), cores.text("source")) if cores else None,
         memory_mib=Figure(memory.wholes("sizes_mib"), memory.text("source")) if memory else None,
-        flags=Figure(Flags(flags.flags("present"), flags.flags("absent")), flags.text("source"))
-        if flags
-        else None,
+        flags=(
+            Figure(Flags(flags.flags("present"), flags.flags("absent")), flags.text("source"))
+            if flags
+            else None
+        ),
         threads=Figure(threads.whole("count"), threads.text("source")),
         memory_budget_bytes=Figure(budget.whole("memory_mib") * 2**20, budget.text("source")),
         latency_ms=latency.latency(),
@@ -303,12 +306,14 @@ class _Section:
     def finish(self) -> None:
         if self._left:
             raise UsageError(
-                f"{self._where}: expected no further field, found {', '.join(sorted(self._left))}; remove it"
+                f"{self._where}: expected no further field, found {', '.join(sorted(self._left))};"
+                " remove it"
             )
 
     def _wrong(self, field: str, expected: str, found: object) -> UsageError:
         return UsageError(
-            f"{self._where}: expected {expected} as {field}, found {'nothing' if found is None else repr(found)}"
+            f"{self._where}: expected {expected} as {field}, found"
+            f" {'nothing' if found is None else repr(found)}"
         )
 
 

@@ -59,7 +59,8 @@ def examine(
     known = profiles()
     if profile is not None and profile not in known:
         raise UsageError(
-            f"profile: expected one of {', '.join(known)}, found {profile!r}; they are explained by: cfedge devices"
+            f"profile: expected one of {', '.join(known)}, found {profile!r}; they are explained"
+            " by: cfedge devices"
         )
     chosen = None if profile is None else known[profile]
     board, host = here(), read_host(bundle or Path.cwd())

@@ -148,8 +148,14 @@ def _libc(host: Host, trial: Trial, limits: Limits) -> Check:
     if host.libc == "windows":
         return Check("libc", "warn", found, expected, "cfedge was not tried on Windows")
     remedy = {
-        "musl": "use a system with glibc, such as debian:stable-slim or python:3.11-slim instead of alpine",
-        "bionic": "pkg install python-onnxruntime python-numpy (Termux builds its own), or a Debian in proot-distro",
+        "musl": (
+            "use a system with glibc, such as debian:stable-slim or python:3.11-slim instead of"
+            " alpine"
+        ),
+        "bionic": (
+            "pkg install python-onnxruntime python-numpy (Termux builds its own), or a Debian in"
+            " proot-distro"
+        ),
     }.get(host.libc, "use a system with glibc")
     return Check(
         "libc",
@@ -289,8 +295,14 @@ def _remedy(board: Board, trial: Trial, package: str) -> str:
     if trial.signal == "SIGKILL":
         return "make room in memory, or add swap, and try again"
     if board.machine == "aarch64" and not board.cpu_lists:
-        return "show /sys/devices/system/cpu to this process (a container or sandbox hides it); ONNX Runtime reads it when it starts"
-    return f"see for yourself: python -c 'import {package}'; then: pip install --force-reinstall {package}"
+        return (
+            "show /sys/devices/system/cpu to this process (a container or sandbox hides it); ONNX"
+            " Runtime reads it when it starts"
+        )
+    return (
+        f"see for yourself: python -c 'import {package}'; then: pip install --force-reinstall"
+        f" {package}"
+    )
 
 
 def _int8(trial: Trial) -> Check:
@@ -354,7 +366,10 @@ def _memory(board: Board, trial: Trial, limits: Limits) -> Check:
 
 
 def _disk(host: Host, limits: Limits) -> Check:
-    expected = f">= {_mb(limits.disk_good_bytes)} free, at the least {_mb(limits.disk_least_bytes)} (two bundles and one on its way)"
+    expected = (
+        f">= {_mb(limits.disk_good_bytes)} free, at the least {_mb(limits.disk_least_bytes)} (two"
+        " bundles and one on its way)"
+    )
     if host.disk_free_bytes is None:
         return Check("disk", "ok", "not told by the system", expected)
     found = f"{_mb(host.disk_free_bytes)} free"
@@ -417,7 +432,10 @@ def _clock(board: Board) -> Check:
     if speed.allowed_mhz is None and speed.now_mhz is None:
         return Check("clock", "ok", "not told by the system", expected)
     governor = f", governor {speed.governor}" if speed.governor else ""
-    found = f"{speed.now_mhz} MHz now, {speed.allowed_mhz} allowed, {speed.hardware_mhz} possible{governor}"
+    found = (
+        f"{speed.now_mhz} MHz now, {speed.allowed_mhz} allowed, {speed.hardware_mhz}"
+        f" possible{governor}"
+    )
     if (
         speed.allowed_mhz is not None
         and speed.hardware_mhz is not None

@@ -460,7 +460,10 @@ def _largest(scores: Floats, count: int) -> NDArray[np.intp]:
     return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
 
 
-_NOT_FINITE = "features of input {}: expected finite numbers, found NaN or infinity; check this machine with: cfedge bench"
+_NOT_FINITE = (
+    "features of input {}: expected finite numbers, found NaN or infinity; check this machine with:"
+    " cfedge bench"
+)
 
 
 def finite(score: float, position: int) -> float:

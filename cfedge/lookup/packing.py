@@ -103,7 +103,8 @@ def unpacked(planes: NDArray[np.uint8], steps: Floats, width: int, what: str) ->
     powers = (np.frexp(exact)[0] == 0.5) & (exact >= 2.0**-126) & (exact <= _LARGEST)
     if not powers.all() or (multiples == lowest).any() or multiples[:, width:].any():
         raise IncompatibleError(
-            f"{what} in {lowest + 1}..{-lowest - 1} times powers of two, and no bits behind them, found others; learn the task again"
+            f"{what} in {lowest + 1}..{-lowest - 1} times powers of two, and no bits behind them,"
+            " found others; learn the task again"
         )
     rows: Floats = multiples[:, :width].astype(np.float32)
     rows *= steps[:, None]

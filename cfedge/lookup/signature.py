@@ -109,17 +109,20 @@ class Signature:
         }
         if set(arrays) != set(expected):
             raise IncompatibleError(
-                f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the task again"
+                f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the"
+                " task again"
             )
         for name, (shape, dtype) in expected.items():
             array = arrays[name]
             if array.shape != shape or array.dtype != dtype:
                 raise IncompatibleError(
-                    f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype} {array.shape}; learn the task again"
+                    f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype}"
+                    f" {array.shape}; learn the task again"
                 )
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise IncompatibleError(
-                    f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the task again"
+                    f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the"
+                    " task again"
                 )
         counts = arrays["counts"].astype(np.int64)
         if (
@@ -128,7 +131,8 @@ class Signature:
             or (arrays["diagonal"].astype(np.float32) < 0).any()
         ):
             raise IncompatibleError(
-                f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn the task again"
+                f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn"
+                " the task again"
             )
         rows = {
             name: unpacked(
@@ -223,7 +227,8 @@ class Looks:
             look, _, own = name.partition(".")
             if look not in parts:
                 raise IncompatibleError(
-                    f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task again"
+                    f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task"
+                    " again"
                 )
             parts[look][own] = array
         owners, quartic = (
@@ -242,8 +247,9 @@ class Looks:
             and np.array_equal(np.bincount(owners.astype(np.int64), fine.counts), tail.counts)
         ):
             raise IncompatibleError(
-                f"{what}: expected owners int64 of the trunk's clusters, ascending over the {classes} classes, and equal counts of "
-                f"trunk and tail, found others; learn the task again"
+                f"{what}: expected owners int64 of the trunk's clusters, ascending over the"
+                f" {classes} classes, and equal counts of trunk and tail, found others; learn the"
+                " task again"
             )
         if (
             quartic.shape != (1,)
@@ -251,6 +257,7 @@ class Looks:
             or not np.isfinite(quartic.astype(np.float64)).all()
         ):
             raise IncompatibleError(
-                f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task again"
+                f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task"
+                " again"
             )
         return cls(fine, owners.astype(np.int64, copy=False), float(quartic[0]), tail)

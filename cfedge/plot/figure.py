@@ -40,7 +40,8 @@ def check(path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(
-            f"--plot: expected a file that ends in {', '.join(FORMATS)}, found {path.name}; name it so"
+            f"--plot: expected a file that ends in {', '.join(FORMATS)}, found {path.name}; name"
+            " it so"
         )
     if not path.parent.is_dir():
         raise UsageError(f"--plot: expected a folder {path.parent}, found none; make it first")

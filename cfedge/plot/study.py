@@ -43,7 +43,8 @@ def draw_study(study: Study) -> Figure:
         _draw_ends(right, rows, recommended(study))
         orders = f"mean of {len(study.orders)} orders" if len(study.orders) > 1 else "one order"
         figure.suptitle(
-            f"{len(study.tasks)} tasks, {study.test_examples:,} test examples, {orders}; dashed: not continual",
+            f"{len(study.tasks)} tasks, {study.test_examples:,} test examples, {orders}; dashed:"
+            " not continual",
             fontsize=10,
         )
     return figure
@@ -74,7 +75,10 @@ def _draw_ends(axes: Axes, rows: Sequence[tuple[str, dict[str, float]]], best: s
             fmt="D" if model in CEILINGS or model in FLOORS else "o",
         )  # fmt: skip
         large = row["task_bytes"] >= 1e6
-        cost = f"{row['passes']:.2f} passes, {row['task_bytes'] / (1e6 if large else 1e3):.0f} {'MB' if large else 'kB'} a task"
+        cost = (
+            f"{row['passes']:.2f} passes, {row['task_bytes'] / (1e6 if large else 1e3):.0f}"
+            f" {'MB' if large else 'kB'} a task"
+        )
         axes.annotate(
             cost,
             (1.01, place),

@@ -87,7 +87,8 @@ def removal(name: str, seen: View, *, erase: bool, site: str, clock: int) -> Ent
             key for key, heads in seen.standing.items() if any(one.kind == "task" for one in heads)
         )
         raise TaskError(
-            f"task {name!r}: expected one of the channel's ({', '.join(names) or 'none'}), found none of that name"
+            f"task {name!r}: expected one of the channel's ({', '.join(names) or 'none'}), found"
+            " none of that name"
         )
     return Entry(
         "removed", name, site, clock, tuple(sorted(one.digest for one in standing)), Removed(erase)

@@ -176,8 +176,8 @@ def withdraw(
         index = existing(repository, channel)
         if erase and index.rollout is not None:
             raise SyncError(
-                f"channel {channel!r}: expected no rollout, found one, and devices outside of it would still ask for erased files; "
-                f"finish it first: cfedge rollout {folder} 1"
+                f"channel {channel!r}: expected no rollout, found one, and devices outside of it"
+                f" would still ask for erased files; finish it first: cfedge rollout {folder} 1"
             )
         before = repository.entries(index)
         clock = next_clock(before)
@@ -185,7 +185,8 @@ def withdraw(
         seen = view([*before, *new])
         if not seen.tasks:
             raise TaskError(
-                f"task {task!r}: expected another task to go on with, found none: devices would keep it; publish one first"
+                f"task {task!r}: expected another task to go on with, found none: devices would"
+                " keep it; publish one first"
             )
         bundle = bundle_of(manifest_of(seen, index), repository, {})
         settled = settle(Engine(bundle), bundle)
@@ -216,7 +217,8 @@ def roll_out(
         index = existing(repository, channel)
         if index.rollout is None:
             raise SyncError(
-                f"channel {channel!r}: expected a rollout, found none; begin one with: cfedge publish --share"
+                f"channel {channel!r}: expected a rollout, found none; begin one with: cfedge"
+                " publish --share"
             )
         rollout = None if share == 1 else replace(index.rollout, share=float(share))
         after = replace(index, rollout=rollout, published=utc(now))
@@ -321,7 +323,8 @@ def existing(repository: Repository, channel: str) -> Index:
     index = repository.index(channel)
     if index is None:
         raise SyncError(
-            f"{repository.folder}: expected channel {channel!r}, found none; publish a bundle to it first"
+            f"{repository.folder}: expected channel {channel!r}, found none; publish a bundle to it"
+            " first"
         )
     return index
 
@@ -329,7 +332,8 @@ def existing(repository: Repository, channel: str) -> Index:
 def _check_share(share: float) -> None:
     if not 0 <= share <= 1:
         raise UsageError(
-            f"--share: expected 0..1, found {share}; give the part of the devices that are to follow"
+            f"--share: expected 0..1, found {share}; give the part of the devices that are to"
+            " follow"
         )
 
 
@@ -337,5 +341,6 @@ def _check_channel(channel: str) -> None:
     plain = channel.replace("-", "").replace("_", "").replace(".", "")
     if not plain.isascii() or not plain.isalnum() or len(channel) > 64 or channel.startswith("."):
         raise UsageError(
-            f"--channel: expected letters, digits, - _ and . (at most 64), found {channel!r:.80}; choose another name"
+            f"--channel: expected letters, digits, - _ and . (at most 64), found {channel!r:.80};"
+            " choose another name"
         )

@@ -118,12 +118,14 @@ class Keys:
         """
         if not 1 <= root_threshold <= root_keys <= 16:
             raise UsageError(
-                f"--root-keys, --root-threshold: expected 1 <= threshold <= keys <= 16, found {root_threshold} of {root_keys}; change one"
+                "--root-keys, --root-threshold: expected 1 <= threshold <= keys <= 16, found"
+                f" {root_threshold} of {root_keys}; change one"
             )
         site = secrets.token_hex(4) if site is None else site
         if not 0 < len(site) <= 64 or not site.isprintable():
             raise UsageError(
-                f"--site: expected 1..64 printable characters, found {site!r:.80}; choose another name"
+                f"--site: expected 1..64 printable characters, found {site!r:.80}; choose another"
+                " name"
             )
         with new_folder(folder, mode=0o700) as temporary:
             for role in ROLES:
@@ -172,7 +174,8 @@ class Keys:
             data = path.read_bytes()
         except OSError as error:
             raise DamagedError(
-                f"{path}: expected a private key, found {error.strerror}; restore it, or rotate the key"
+                f"{path}: expected a private key, found {error.strerror}; restore it, or rotate"
+                " the key"
             ) from error
         try:
             key = serialization.load_pem_private_key(
@@ -180,11 +183,13 @@ class Keys:
             )
         except (ValueError, TypeError) as error:
             raise DamagedError(
-                f"{path}: expected to open it, found {str(error).splitlines()[0]:.80}; give its passphrase in CFEDGE_PASSPHRASE"
+                f"{path}: expected to open it, found {str(error).splitlines()[0]:.80}; give its"
+                " passphrase in CFEDGE_PASSPHRASE"
             ) from error
         if not isinstance(key, Ed25519PrivateKey):
             raise DamagedError(
-                f"{path}: expected an ed25519 key, found {type(key).__name__}; restore it, or rotate the key"
+                f"{path}: expected an ed25519 key, found {type(key).__name__}; restore it, or"
+                " rotate the key"
             )
         return key
 

@@ -174,7 +174,8 @@ def _waiting(index: Index, ready: int, name: str) -> list[str]:
     if ready == index.entries:
         return []
     return [
-        f"{name}: {index.entries - ready} of its {index.entries} entries are being rolled out there; they wait: merge again when that is done"
+        f"{name}: {index.entries - ready} of its {index.entries} entries are being rolled out"
+        " there; they wait: merge again when that is done"
     ]
 
 
@@ -185,8 +186,9 @@ def _check_backbone(mine: View, theirs: View, name: str) -> None:
     if here.digest != there.digest:
         tasks = ", ".join(theirs.tasks) or "none"
         raise IncompatibleError(
-            f"{name}: expected backbone {here.name} ({here.digest[:12]}), as here, found {there.name} ({there.digest[:12]}); "
-            f"learn its tasks again on this backbone ({tasks}), or publish that one here"
+            f"{name}: expected backbone {here.name} ({here.digest[:12]}), as here, found"
+            f" {there.name} ({there.digest[:12]}); learn its tasks again on this backbone"
+            f" ({tasks}), or publish that one here"
         )
 
 
@@ -197,8 +199,9 @@ def _check_clocks(entries: list[Entry], name: str) -> None:
     ahead = max(entries, key=lambda entry: entry.clock, default=None)
     if ahead is not None and ahead.clock > len(entries):
         raise TamperedError(
-            f"{name}: expected clocks of at most {len(entries)}, as many as there are entries, found {ahead.clock} at {ahead.kind} "
-            f"{ahead.name!r} of site {ahead.site!r}; ask who publishes there"
+            f"{name}: expected clocks of at most {len(entries)}, as many as there are entries,"
+            f" found {ahead.clock} at {ahead.kind} {ahead.name!r} of site {ahead.site!r}; ask who"
+            " publishes there"
         )
 
 

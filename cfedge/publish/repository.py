@@ -54,7 +54,8 @@ class Repository:
         self.folder = folder
         if not (folder / "metadata" / "timestamp.json").is_file():
             raise DamagedError(
-                f"{folder}: expected a repository, found none; make one by publishing a bundle: cfedge publish --help"
+                f"{folder}: expected a repository, found none; make one by publishing a bundle:"
+                " cfedge publish --help"
             )
 
     @staticmethod
@@ -88,7 +89,8 @@ class Repository:
                     signing.write(("root", "targets", "snapshot", "timestamp"))
         except OSError as error:
             raise StorageError(
-                f"{folder}: expected to make a repository, found {error.strerror or error}; choose another folder"
+                f"{folder}: expected to make a repository, found {error.strerror or error}; choose"
+                " another folder"
             ) from error
         return cls(folder)
 
@@ -231,8 +233,8 @@ class Repository:
         here, needed = len(counting(keys, before, "root")), before.roles["root"].threshold
         if here < needed:
             raise SyncError(
-                f"{keys.folder}: expected {needed} of this repository's root keys (root-*.pem), which sign what keys count, "
-                f"found {here}; put them back from where they are kept"
+                f"{keys.folder}: expected {needed} of this repository's root keys (root-*.pem),"
+                f" which sign what keys count, found {here}; put them back from where they are kept"
             )
         roles = {role, *(one for one in ROLES if not counting(keys, before, one))}
         made = {one: [signer.public_key for signer in keys.make(one)] for one in sorted(roles)}
@@ -285,11 +287,13 @@ class Repository:
                 root.verify_delegate(role, found.signed_bytes, found.signatures)
         except RepositoryError as error:
             raise TamperedError(
-                f"{metadata}: expected what its keys sign, found {error}; restore the repository from a mirror"
+                f"{metadata}: expected what its keys sign, found {error}; restore the repository"
+                " from a mirror"
             ) from error
         except FileNotFoundError as error:
             raise DamagedError(
-                f"{error.filename or metadata}: expected a file, found none; restore the repository from a mirror"
+                f"{error.filename or metadata}: expected a file, found none; restore the repository"
+                " from a mirror"
             ) from error
         except OSError as error:
             raise StorageError(
@@ -316,7 +320,8 @@ class Repository:
         found = hashlib.sha256(data).hexdigest()
         if found != sha256:
             raise TamperedError(
-                f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a mirror"
+                f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a"
+                " mirror"
             )
         return data
 
@@ -341,7 +346,8 @@ def _empty(folder: Path) -> None:
     ]
     if odd:
         raise StorageError(
-            f"{folder}: expected an empty folder for the repository, found {odd[0]!r}; choose another"
+            f"{folder}: expected an empty folder for the repository, found {odd[0]!r}; choose"
+            " another"
         )
     for part in parts:
         (folder / part).mkdir(exist_ok=True)

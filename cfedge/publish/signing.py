@@ -120,8 +120,9 @@ class Signing(Workflow):
                     self._before.verify_delegate(role, md.signed_bytes, md.signatures)
             except RepositoryError as error:
                 raise SyncError(
-                    f"{self._folder}: expected the keys that the root names for {role}, found {_found(self._keys, role)} ({error}); "
-                    f"give this repository's keys with --keys, or replace a lost one with: cfedge keys rotate"
+                    f"{self._folder}: expected the keys that the root names for {role}, found"
+                    f" {_found(self._keys, role)} ({error}); give this repository's keys with"
+                    " --keys, or replace a lost one with: cfedge keys rotate"
                 ) from error
 
     def write(self, order: Sequence[str]) -> None:

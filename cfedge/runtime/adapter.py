@@ -157,7 +157,8 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     if set(outputs) != set(shapes):
         odd = sorted(set(outputs) ^ set(shapes))
         raise IncompatibleError(
-            f"{what}: expected {len(shapes)} outputs for the backbone's slots, found a difference at {odd[0]!r}; export it again"
+            f"{what}: expected {len(shapes)} outputs for the backbone's slots, found a difference"
+            f" at {odd[0]!r}; export it again"
         )
     arrays: dict[str, Floats] = {}
     for name, shape in shapes.items():
@@ -173,7 +174,8 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
             )
         if not np.isfinite(array).all():
             raise IncompatibleError(
-                f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task again"
+                f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task"
+                " again"
             )
         arrays[name] = (
             np.asfortranarray(array) if name.endswith(".weight") else np.ascontiguousarray(array)

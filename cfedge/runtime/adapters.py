@@ -68,7 +68,8 @@ class Adapters:
     ) -> None:
         if limit_bytes is not None and limit_bytes < 0:
             raise UsageError(
-                f"adapter memory: expected >= 0 bytes, found {limit_bytes}; leave it out for no limit"
+                f"adapter memory: expected >= 0 bytes, found {limit_bytes}; leave it out for no"
+                " limit"
             )
         self.backbone, self.limit_bytes = backbone, limit_bytes
         self._lock = threading.Lock()

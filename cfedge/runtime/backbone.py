@@ -212,7 +212,8 @@ def _most(backbone: Backbone) -> int:
 def _misshapen(what: str, of: tuple[int, ...], found: list[tuple[int, ...]]) -> IncompatibleError:
     shapes = " and ".join(str(list(shape)) for shape in found)
     return IncompatibleError(
-        f"{what}: expected results of the shape of its input {list(of)}, found {shapes}; export the bundle again"
+        f"{what}: expected results of the shape of its input {list(of)}, found {shapes}; export the"
+        " bundle again"
     )
 
 

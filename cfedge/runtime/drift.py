@@ -178,7 +178,8 @@ class Monitor:
             ) from error
         except (ValueError, RecursionError, SchemaError) as error:
             raise DamagedError(
-                f"{path}: expected counters that cfedge wrote, found {error}; delete the file to begin anew"
+                f"{path}: expected counters that cfedge wrote, found {error}; delete the file to"
+                " begin anew"
             ) from error
         if (state.bundle, state.alpha, set(state.unknown)) == (
             manifest.digest,
@@ -250,6 +251,7 @@ def _bound(share: float, held_out: int, alpha: float) -> float:
 
 def _text(where: str, what: str, counter: Counter, alpha: float) -> str:
     return (
-        f"{where}: expected at most {counter.bound:.1%} of inputs {what}, found {counter.block_hits} of the last {counter.block_inputs}; the inputs changed "
-        f"(wrong with probability at most {alpha:.1%}): look at them, or learn a task of them"
+        f"{where}: expected at most {counter.bound:.1%} of inputs {what}, found"
+        f" {counter.block_hits} of the last {counter.block_inputs}; the inputs changed (wrong with"
+        f" probability at most {alpha:.1%}): look at them, or learn a task of them"
     )

@@ -59,7 +59,8 @@ class _Signatures(Mapping[str, Looks]):
         looks = Looks.from_arrays(load_arrays(data, what), what, self._width)
         if len(looks.tail.counts) != len(task.classes):
             raise IncompatibleError(
-                f"{what}: expected one of {len(task.classes)} classes, found {len(looks.tail.counts)}; export the bundle again"
+                f"{what}: expected one of {len(task.classes)} classes, found"
+                f" {len(looks.tail.counts)}; export the bundle again"
             )
         return looks
 
@@ -132,7 +133,8 @@ class Engine:
         backbone = self.manifest.backbone
         if not self.manifest.tasks:
             raise IncompatibleError(
-                "bundle: expected at least one task, found none; add one with cfedge add and export again"
+                "bundle: expected at least one task, found none; add one with cfedge add and export"
+                " again"
             )
         self._settings: tuple[int, int | None, Backbone] = (threads, adapter_bytes, backbone)
         if like is not None and like._settings != self._settings:
@@ -184,8 +186,8 @@ class Engine:
                 return
             if self._disk is None:
                 raise UsageError(
-                    "engine: expected the process that made it from a bundle in memory, found a child forked from that; open it here "
-                    "from a folder"
+                    "engine: expected the process that made it from a bundle in memory, found a"
+                    " child forked from that; open it here from a folder"
                 )
             self.adapters, self.router = (
                 self.adapters.copy(),

@@ -109,7 +109,7 @@ def _cache() -> Path:
         Path(own)
         if own
         else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"
-    )  # noqa: PTH111 - Path.home raises without one
+    )
 
 
 def check_golden(
@@ -145,7 +145,8 @@ def check_golden(
         arrays = load_arrays(bundle[task.golden], what)
         if set(arrays) != {"embeddings"}:
             raise IncompatibleError(
-                f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle again"
+                f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle"
+                " again"
             )
         embeddings = arrays["embeddings"].astype(np.float32)
         note = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")
@@ -154,8 +155,9 @@ def check_golden(
         width = bundle.manifest.backbone.width
         if len(counts) > 1 or not texts or embeddings.shape != (len(texts), width):
             raise IncompatibleError(
-                f"{what}: expected as many texts, labels, tasks and rows of embeddings [N, {width}], at least one, found {len(texts)}, "
-                f"{len(labels)}, {len(tasks)} and {list(embeddings.shape)}; export the bundle again"
+                f"{what}: expected as many texts, labels, tasks and rows of embeddings [N,"
+                f" {width}], at least one, found {len(texts)}, {len(labels)}, {len(tasks)} and"
+                f" {list(embeddings.shape)}; export the bundle again"
             )
         if vectors is not None:
             texts = texts[: vectors.get(task.name, 0)]
@@ -172,8 +174,10 @@ def check_golden(
             found = (answers[row].label, free[row].task if tasks[row] in known else tasks[row])
             if not cosines[row] >= MIN_COSINE or found != (labels[row], tasks[row]):
                 raise IncompatibleError(
-                    f"{what}: expected {labels[row]!r} of task {tasks[row]!r} and cosine >= {MIN_COSINE} for vector {row} ({text[:40]!r}), "
-                    f"found {found[0]!r} of {found[1]!r} and {cosines[row]:.4f}; this machine computes differently: export for it"
+                    f"{what}: expected {labels[row]!r} of task {tasks[row]!r} and cosine >="
+                    f" {MIN_COSINE} for vector {row} ({text[:40]!r}), found {found[0]!r} of"
+                    f" {found[1]!r} and {cosines[row]:.4f}; this machine computes differently:"
+                    " export for it"
                 )
     return smallest
 
@@ -182,6 +186,7 @@ def _strings(note: dict[str, object], key: str, what: str) -> list[str]:
     value = note.get(key)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise IncompatibleError(
-            f"{what}: expected a list of texts as {key}, found {value!r:.40}; export the bundle again"
+            f"{what}: expected a list of texts as {key}, found {value!r:.40}; export the bundle"
+            " again"
         )
     return value

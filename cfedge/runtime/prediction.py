@@ -105,7 +105,8 @@ def predicted(
     strange = novelty(distance, adapted, router.first.directions)
     if not (probability > 0 and isfinite(strange)):  # NaN, or an adapted score that is infinite
         raise InputError(
-            f"scores of input {row}: expected finite numbers, found others; check this machine with: cfedge bench"
+            f"scores of input {row}: expected finite numbers, found others; check this machine"
+            " with: cfedge bench"
         )
     unknown = strange > task.threshold
     reason = None

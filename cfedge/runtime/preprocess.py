@@ -105,13 +105,15 @@ class TextPreprocessor:
             )
         if not text.strip():
             raise InputError(
-                f"input {position}: expected a text, found {'an empty one' if not text else 'white space only'}; leave it out"
+                f"input {position}: expected a text, found"
+                f" {'an empty one' if not text else 'white space only'}; leave it out"
             )
         try:
             encoding = self._tokenizer.encode(text)
         except TypeError as error:  # what tokenizers makes of a surrogate
             raise InputError(
-                f"input {position}: expected valid Unicode, found a lone surrogate; decode the bytes with their right encoding first"
+                f"input {position}: expected valid Unicode, found a lone surrogate; decode the"
+                " bytes with their right encoding first"
             ) from error
         return Tokens(np.array(encoding.ids, np.int64)[None], bool(encoding.overflowing))
 

@@ -47,7 +47,10 @@ LIMITS = Limits()
 _MARK = "cfedge-proof "
 #: The path is the parent's, so that it is the same cfedge, and nothing of the current folder that
 #: the parent would not import.
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from cfedge.runtime.engine import Engine; from cfedge.runtime.proof import main; main(Engine)"
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[1:]; from cfedge.runtime.engine import Engine; from"
+    " cfedge.runtime.proof import main; main(Engine)"
+)
 
 
 def prove_once(
@@ -158,8 +161,8 @@ def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, 
         sys, "frozen", False
     ):  # a program that is no Python would start itself
         raise MachineError(
-            f"{folder}: expected a Python to try it with in a child process, found none here; open it once on this machine with: "
-            f"cfedge predict {folder} TEXT"
+            f"{folder}: expected a Python to try it with in a child process, found none here; open"
+            f" it once on this machine with: cfedge predict {folder} TEXT"
         )
     command = [sys.executable, "-c", _PROGRAM, *sys.path]
     try:
@@ -171,7 +174,8 @@ def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, 
         raise _stopped(folder, f"no answer in {limit_s:g} s") from error
     except OSError as error:
         raise MachineError(
-            f"{folder}: expected to try it in a child process, found {error.strerror or error}; make room and try again"
+            f"{folder}: expected to try it in a child process, found {error.strerror or error};"
+            " make room and try again"
         ) from error
     said = [line.removeprefix(_MARK) for line in done.stdout.splitlines() if line.startswith(_MARK)]
     if done.returncode < 0:
@@ -184,7 +188,8 @@ def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, 
 
 def _stopped(folder: Path, found: str) -> IncompatibleError:
     return IncompatibleError(
-        f"{folder}: expected to open and to answer its golden vectors in a child process, found {found}; get the bundle again"
+        f"{folder}: expected to open and to answer its golden vectors in a child process, found"
+        f" {found}; get the bundle again"
     )
 
 
@@ -222,7 +227,8 @@ def _prove(asked: dict[str, Any], opened: Callable[..., Answering]) -> None:
     )
     if bundle.manifest.digest != asked["digest"]:
         raise IncompatibleError(
-            f"{folder}: expected bundle {asked['digest'][:12]}, found {bundle.manifest.digest[:12]}, which took its place; try again"
+            f"{folder}: expected bundle {asked['digest'][:12]}, found"
+            f" {bundle.manifest.digest[:12]}, which took its place; try again"
         )
     prove_here(bundle, opened, threads=asked["threads"], vectors=asked["vectors"])
 

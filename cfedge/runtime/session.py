@@ -79,7 +79,8 @@ def constants(model: bytes, what: str) -> tuple[dict[str, object], dict[str, str
     session = _open(model, what, options, [])
     if session.get_inputs():
         raise IncompatibleError(
-            f"{what}: expected a graph without inputs, found {session.get_inputs()[0].name!r}; export it again"
+            f"{what}: expected a graph without inputs, found {session.get_inputs()[0].name!r};"
+            " export it again"
         )
     names = [output.name for output in session.get_outputs()]
     metadata = dict(session.get_modelmeta().custom_metadata_map)
@@ -111,8 +112,8 @@ def check_interface(
         odd = sorted(expected.keys() ^ stated.keys())
         if odd:
             raise IncompatibleError(
-                f"{what}: expected {len(expected)} {kind}s, found a difference at {odd[0]!r}; export the bundle again, or prepare its "
-                f"backbone anew with init"
+                f"{what}: expected {len(expected)} {kind}s, found a difference at {odd[0]!r};"
+                " export the bundle again, or prepare its backbone anew with init"
             )
         for name, (element, shape) in expected.items():
             one = stated[name]
@@ -122,8 +123,9 @@ def check_interface(
             )
             if one.type != f"tensor({element})" or not fits:
                 raise IncompatibleError(
-                    f"{what}: expected {kind} {name} {element} {_shape(shape)}, found {one.type} {_shape(one.shape)}; "
-                    f"export the bundle again, or prepare its backbone anew with init"
+                    f"{what}: expected {kind} {name} {element} {_shape(shape)}, found {one.type}"
+                    f" {_shape(one.shape)}; export the bundle again, or prepare its backbone anew"
+                    " with init"
                 )
 
 
@@ -151,6 +153,6 @@ def _open(
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         raise IncompatibleError(
-            f"{what}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads, found: {_reason(error)}; "
-            f"export it again or install another onnxruntime"
+            f"{what}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads, found:"
+            f" {_reason(error)}; export it again or install another onnxruntime"
         ) from error

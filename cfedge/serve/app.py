@@ -130,7 +130,10 @@ class Service:
         except ClientDisconnect:
             return Response(status_code=_GONE)
         except asyncio.TimeoutError as error:
-            text = f"body: expected it within {self._limits.body_s:g} s, found {request.headers.get('content-length', 'some')} bytes coming too slowly"
+            text = (
+                f"body: expected it within {self._limits.body_s:g} s, found"
+                f" {request.headers.get('content-length', 'some')} bytes coming too slowly"
+            )
             raise HTTPException(408, text, {"connection": "close"}) from error
         engine = self._watch.engine
         work = self._pool.submit(lambda: self._asked(engine, body))
@@ -188,7 +191,8 @@ class Service:
                     raise too_large
                 if self._buffered + len(piece) > self._limits.buffered_bytes:
                     raise self._busy(
-                        f"bodies: expected at most {self._limits.buffered_bytes} bytes at once, found more"
+                        f"bodies: expected at most {self._limits.buffered_bytes} bytes at once,"
+                        " found more"
                     )
                 held += len(piece)
                 self._buffered += len(piece)
@@ -224,7 +228,10 @@ class Service:
     async def _no_route(self, request: Request, _: Exception) -> Response:
         return _json(
             {
-                "error": f"path: expected one of {', '.join(self._routes)}, found {request.scope['path'][:80]!r}"
+                "error": (
+                    f"path: expected one of {', '.join(self._routes)}, found"
+                    f" {request.scope['path'][:80]!r}"
+                )
             },
             404,
         )

@@ -54,14 +54,16 @@ def read_question(body: bytes, limits: Limits) -> Question:
         raise UsageError(f"texts: expected an array of texts, found {_kind(texts)}")
     if len(texts) > limits.texts:
         raise InputError(
-            f"texts: expected at most {limits.texts} in one request, found {len(texts)}; ask in several"
+            f"texts: expected at most {limits.texts} in one request, found {len(texts)}; ask in"
+            " several"
         )
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise UsageError(f"input {position}: expected a text, found {_kind(text)}")
         if len(text) > limits.characters:
             raise InputError(
-                f"input {position}: expected at most {limits.characters} characters, found {len(text)}; the encoder reads far fewer: cut it"
+                f"input {position}: expected at most {limits.characters} characters, found"
+                f" {len(text)}; the encoder reads far fewer: cut it"
             )
     return Question(texts, task, single)
 

@@ -62,7 +62,8 @@ class Watch:
             if found != self._failure:
                 self._failure = found
                 self._report(
-                    f"the store's latest generation does not open, {self._name()} goes on answering: {found}"
+                    f"the store's latest generation does not open, {self._name()} goes on"
+                    f" answering: {found}"
                 )
 
     def _take(self, newer: Engine) -> None:

@@ -84,7 +84,8 @@ class Store:
         facts = _parsed(folder / "store.json", _Facts)
         if facts.schema != SCHEMA:
             raise SchemaError(
-                f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a newer cfedge"
+                f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a"
+                " newer cfedge"
             )
         self.channel, self.device = facts.channel, facts.device
         self.trials = Trials(folder / "trials")
@@ -113,7 +114,8 @@ class Store:
             found = cls(folder)
             if found.channel != channel:
                 raise StorageError(
-                    f"{folder}: expected a store of channel {channel!r}, found one of {found.channel!r}; use another folder"
+                    f"{folder}: expected a store of channel {channel!r}, found one of"
+                    f" {found.channel!r}; use another folder"
                 )
             return found
         try:
@@ -126,7 +128,8 @@ class Store:
             }
             if any(not name.startswith(".cfedge-tmp-") for name in beside):
                 raise StorageError(
-                    f"{folder}: expected an empty folder for the store, found {min(beside)!r}; choose another"
+                    f"{folder}: expected an empty folder for the store, found {min(beside)!r};"
+                    " choose another"
                 )
             for name in ("objects", "generations", "trials"):
                 (folder / name).mkdir(exist_ok=True)
@@ -135,7 +138,8 @@ class Store:
                 sync_folder(folder.parent)
         except OSError as error:
             raise StorageError(
-                f"{folder}: expected to make a store, found {error.strerror or error}; choose another folder"
+                f"{folder}: expected to make a store, found {error.strerror or error}; choose"
+                " another folder"
             ) from error
         write_file(
             folder / "store.json",
@@ -163,7 +167,8 @@ class Store:
                 yield
             except OSError as error:
                 raise StorageError(
-                    f"{self.folder}: expected to write here, found {error.strerror or error}; check the disk"
+                    f"{self.folder}: expected to write here, found {error.strerror or error}; check"
+                    " the disk"
                 ) from error
 
     def pointer(self) -> Pointer | None:
@@ -219,15 +224,17 @@ class Store:
         pointer = self.pointer()
         if pointer is None:
             raise DamagedError(
-                f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync {self.folder}"
+                f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync"
+                f" {self.folder}"
             )
         if not self.trials.failed(pointer.generation):
             return pointer.generation
         before = self.before(pointer.generation)
         if before is None:
             raise DamagedError(
-                f"{self.folder}: expected generation {pointer.generation} to open, found that it failed {MAX_STARTS} starts and that "
-                f"none is before it; fetch another with: cfedge sync {self.folder}"
+                f"{self.folder}: expected generation {pointer.generation} to open, found that it"
+                f" failed {MAX_STARTS} starts and that none is before it; fetch another with:"
+                f" cfedge sync {self.folder}"
             )
         return before
 
@@ -264,7 +271,8 @@ class Store:
             sync_folder(self.folder / "generations")
         except OSError as error:
             raise StorageError(
-                f"{self._path(generation)}: expected to delete it, found {error.strerror}; check the disk"
+                f"{self._path(generation)}: expected to delete it, found {error.strerror}; check"
+                " the disk"
             ) from error
         self.trials.forget(
             generation
@@ -296,7 +304,8 @@ class Store:
                 have = ", ".join(map(str, self.generations())) or "none"
                 wanted = "an earlier one" if target is None else str(target)
                 raise DamagedError(
-                    f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge generations {self.folder}"
+                    f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge"
+                    f" generations {self.folder}"
                 )
             read_objects(self.objects, self.manifest(target), lean=True)
             return self.switch(target, pinned=True)
@@ -344,5 +353,6 @@ def _parsed(path: Path, kind: Any) -> Any:
         return typed(kind, json.loads(data.decode("utf-8")), path.name)
     except (ValueError, RecursionError, SchemaError) as error:
         raise DamagedError(
-            f"{path}: expected what cfedge wrote, found {error}; sync again; where that does not help, sync into a new folder"
+            f"{path}: expected what cfedge wrote, found {error}; sync again; where that does not"
+            " help, sync into a new folder"
         ) from error

@@ -98,13 +98,14 @@ def check_room(store: Store, coming: Iterable[FileRef], budget_bytes: int | None
         ) from error
     if wanted + RESERVE_BYTES > free:
         raise NoSpaceError(
-            f"{store.folder}: expected {wanted + RESERVE_BYTES} free bytes for what is to come, found {free}; make room, then sync again"
+            f"{store.folder}: expected {wanted + RESERVE_BYTES} free bytes for what is to come,"
+            f" found {free}; make room, then sync again"
         )
     held = sum(path.stat().st_size for path in _listed(store.objects))
     if budget_bytes is not None and held + wanted > budget_bytes:
         raise NoSpaceError(
-            f"{store.folder}: expected at most {budget_bytes} bytes of objects (--budget), found {held} here and {wanted} to come; "
-            f"raise it or ask for fewer tasks with --tasks"
+            f"{store.folder}: expected at most {budget_bytes} bytes of objects (--budget), found"
+            f" {held} here and {wanted} to come; raise it or ask for fewer tasks with --tasks"
         )
 
 

@@ -69,19 +69,22 @@ def compare(
     unheard = sorted(set(models) - set(MODELS))
     if unheard or not models:
         raise UsageError(
-            f"--models: expected some of {', '.join(MODELS)}, found {repr(unheard[0]) if unheard else 'none'}"
+            f"--models: expected some of {', '.join(MODELS)}, found"
+            f" {repr(unheard[0]) if unheard else 'none'}"
         )
     if len(set(models)) < len(models):
         raise UsageError(f"--models: expected each once, found {', '.join(models)}")
     if base.tasks:
         raise UsageError(
-            f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a new one"
+            f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a"
+            " new one"
         )
     if orders < 1:
         raise UsageError(f"--orders: expected >= 1, found {orders}")
     if jobs > 1 and settings.reuse:
         raise UsageError(
-            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them"
+            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits"
+            " for them"
         )
     _check(base, stream, settings)
     names = list(stream)
@@ -178,8 +181,8 @@ def _check(base: Workspace, stream: Mapping[str, Splits], settings: Settings) ->
         and settings.pool_limit + settings.rank > least
     ):
         raise UsageError(
-            f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank}, found {settings.pool_limit}; "
-            f"lower it or use --orthogonality penalty"
+            f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank},"
+            f" found {settings.pool_limit}; lower it or use --orthogonality penalty"
         )
     base.check_several(
         {name: splits.train.classes for name, splits in stream.items()}, replace=False

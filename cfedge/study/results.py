@@ -19,15 +19,25 @@ __all__ = ["CEILINGS", "FLOORS", "MODELS", "Measured", "Study", "recommended", "
 MODELS = {
     "nearest-mean frozen": "class means of the whole frozen encoder; nothing is trained",
     "LDA frozen": "class clusters of the whole frozen encoder; nothing is trained",
-    "random-features frozen": "RanPAC: ridge on random features of the whole frozen encoder; nothing is trained",
+    "random-features frozen": (
+        "RanPAC: ridge on random features of the whole frozen encoder; nothing is trained"
+    ),
     "nearest-mean": "task of the nearest class mean behind the trunk, then its adapter",
-    "k-means": "task of the nearest k-means centroid behind the trunk (S-Prompts), then its adapter",
+    "k-means": (
+        "task of the nearest k-means centroid behind the trunk (S-Prompts), then its adapter"
+    ),
     "epi": "task of the nearest class by one unshrunk covariance (EPI), then its adapter",
     "class-clusters": "class clusters behind the trunk, one shrunk covariance, then its adapter",
-    "cfedge": "the same, looking closer where margins are thin, and behind the frozen tail where they still are: what ships",
+    "cfedge": (
+        "the same, looking closer where margins are thin, and behind the frozen tail where they"
+        " still are: what ships"
+    ),
     "random-features": "ridge on random features of the trunk, then its adapter",
     "mixture": "task of the likeliest mixture behind the trunk, then its adapter",
-    "proteus": "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space wins",
+    "proteus": (
+        "PROTEUS' rule: every adapter is run, and the likeliest mixture in its own adapted space"
+        " wins"
+    ),
 }
 CEILINGS = {
     "task given": "the adapter of the true task",

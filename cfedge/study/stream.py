@@ -64,7 +64,8 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
     named = load_tasks(path) if tasks is None else _split(load(path), tasks, rng)
     if len(named) < 2:
         raise DataError(
-            f"{path}: expected at least 2 tasks, found {len(named)}; give a column task, folders, or --tasks N"
+            f"{path}: expected at least 2 tasks, found {len(named)}; give a column task, folders,"
+            " or --tasks N"
         )
     return {name: _complete(data, rng) for name, data in named.items()}
 
@@ -87,7 +88,8 @@ def load_tasks(path: Path) -> dict[str, LabelledData]:
         raise DataError(f"{path}: expected a CSV or JSONL file or a folder, found nothing")
     if is_saved(path):
         raise UsageError(
-            f"{path}: expected --tasks N with a saved datasets folder, found none; or save one folder a task"
+            f"{path}: expected --tasks N with a saved datasets folder, found none; or save one"
+            " folder a task"
         )
     elif path.is_dir() and not any(
         (path / f"train{suffix}").is_file() for suffix in (".csv", ".jsonl")
@@ -103,7 +105,8 @@ def _by_name(path: Path) -> dict[str, LabelledData]:
     ):
         if (other := found.setdefault(one.stem, one)) != one:
             raise DataError(
-                f"{path}: expected one folder or file of task {one.stem!r}, found {other.name} and {one.name}; keep one"
+                f"{path}: expected one folder or file of task {one.stem!r}, found {other.name} and"
+                f" {one.name}; keep one"
             )
     if not found:
         raise DataError(
@@ -125,8 +128,9 @@ def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
         label, texts = min(sorted(different.items()), key=lambda item: item[1])
         if texts < 3:
             raise DataError(
-                f"{train.source}: expected at least 3 different texts of label {label!r} (one to learn, one held out, one to test), "
-                f"found {texts}; add examples, or give files validation.csv and test.csv"
+                f"{train.source}: expected at least 3 different texts of label {label!r} (one to"
+                f" learn, one held out, one to test), found {texts}; add examples, or give files"
+                " validation.csv and test.csv"
             )
     if test is None:
         train, test = split_held_out(train, TEST_SHARE, rng)
@@ -139,7 +143,8 @@ def _split(data: LabelledData, tasks: int, rng: np.random.Generator) -> dict[str
     labels = list(data.train.classes)
     if not 2 <= tasks <= len(labels) // 2:
         raise UsageError(
-            f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at least), found {tasks}"
+            f"--tasks: expected 2..{len(labels) // 2} for {len(labels)} labels (two a task at"
+            f" least), found {tasks}"
         )
     groups = np.array_split(rng.permutation(len(labels)), tasks)
     owner = {
@@ -162,7 +167,8 @@ def _by_column(path: Path) -> dict[str, LabelledData]:
     for file in files.values():
         if "task" not in columns(file):
             raise DataError(
-                f"{file}: expected a column task, found {', '.join(columns(file)) or 'none'}; add it or split by --tasks N"
+                f"{file}: expected a column task, found {', '.join(columns(file)) or 'none'}; add"
+                " it or split by --tasks N"
             )
     return _grouped(
         data, {split: list(load_file(file, label="task").labels) for split, file in files.items()}
@@ -181,7 +187,8 @@ def _grouped(data: LabelledData, owners: Mapping[str, list[str]]) -> dict[str, L
     for split, one in parts.items():
         if strangers := sorted(set(owners[split]) - set(names)):
             raise DataError(
-                f"{one.source}: expected tasks of the training data, found {strangers[0]!r}; remove it or add examples"
+                f"{one.source}: expected tasks of the training data, found {strangers[0]!r}; remove"
+                " it or add examples"
             )
     found: dict[str, LabelledData] = {}
     for name in names:
@@ -192,7 +199,8 @@ def _grouped(data: LabelledData, owners: Mapping[str, list[str]]) -> dict[str, L
         for split, one in own.items():
             if not one.texts:
                 raise DataError(
-                    f"{one.source}: expected {split} examples of task {name!r}, found none; add some or leave the split out"
+                    f"{one.source}: expected {split} examples of task {name!r}, found none; add"
+                    " some or leave the split out"
                 )
         found[name] = LabelledData(own["train"], own.get("validation"), own.get("test"))
     return found

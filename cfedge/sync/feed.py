@@ -118,8 +118,8 @@ def _extended(log: bytes, last: Index | None, index: Index, fetcher: Fetcher) ->
     what = f"log of channel {index.channel!r}"
     if last is not None and index.entries < last.entries:
         raise RolledBackError(
-            f"{what}: expected at least {last.entries} entries, as seen before, found {index.entries}; "
-            f"use another mirror, or ask who publishes it"
+            f"{what}: expected at least {last.entries} entries, as seen before, found"
+            f" {index.entries}; use another mirror, or ask who publishes it"
         )
     found = bytearray(log[: present(log, index)])
     at = 0
@@ -134,8 +134,8 @@ def _extended(log: bytes, last: Index | None, index: Index, fetcher: Fetcher) ->
     sound = last is not None and present(log, last) == last.size
     if last is not None and sound and whole[: last.size] != log[: last.size]:
         raise TamperedError(
-            f"{what}: expected the {last.entries} entries seen before at its beginning, found others: its history was written "
-            f"anew; ask who publishes it"
+            f"{what}: expected the {last.entries} entries seen before at its beginning, found"
+            " others: its history was written anew; ask who publishes it"
         )
     lines_of(whole, index)
     return whole

@@ -93,7 +93,8 @@ class Fetcher:
             os.replace(part, target)
         except OSError as error:
             raise StorageError(
-                f"{target} ({role}): expected to write it, found {error.strerror or error}; check the disk"
+                f"{target} ({role}): expected to write it, found {error.strerror or error}; check"
+                " the disk"
             ) from error
 
     def bytes_from(self, ref: FileRef, role: str, begun: bytes) -> bytes:
@@ -137,7 +138,8 @@ class Fetcher:
     def _in_time(self, what: str) -> None:
         if self.now_s() > self.deadline_s:
             raise OfflineError(
-                f"{what}: expected it before the deadline, found that this has passed; sync again to resume"
+                f"{what}: expected it before the deadline, found that this has passed; sync again"
+                " to resume"
             )
 
     def _patched(self, target: Path, ref: FileRef, like: Path) -> bool:
@@ -170,8 +172,8 @@ class Fetcher:
             sink.restart()
             self.turn()
         raise TamperedError(
-            f"{self.source.name}/objects/{ref.sha256} ({role}): expected {ref.size} bytes of this SHA-256, found others; "
-            f"use another mirror"
+            f"{self.source.name}/objects/{ref.sha256} ({role}): expected {ref.size} bytes of this"
+            " SHA-256, found others; use another mirror"
         )
 
     def _complete(self, sink: _Sink, role: str, ref: FileRef) -> None:
@@ -194,7 +196,8 @@ class Fetcher:
                 self.turn()  # it says that this is all
             except Missing as error:
                 raise OfflineError(
-                    f"{self.source.name}/{path} ({role}): expected it, found nothing there; use another mirror, or publish again"
+                    f"{self.source.name}/{path} ({role}): expected it, found nothing there; use"
+                    " another mirror, or publish again"
                 ) from error
             except OfflineError as error:
                 failure = error

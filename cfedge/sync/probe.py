@@ -35,8 +35,8 @@ def probe(store: Store, generation: int, new: Collection[str]) -> None:
         prove(store.folder, manifest, generation=generation, vectors=_shares(names, new))
     except BundleError as error:
         raise IncompatibleError(
-            f"generation {generation}: expected to pass its golden vectors on this machine, found {error}; "
-            f"what was installed before goes on"
+            f"generation {generation}: expected to pass its golden vectors on this machine, found"
+            f" {error}; what was installed before goes on"
         ) from error
     note_passed(manifest, 1)
 

@@ -162,12 +162,14 @@ class Host:
                 return self.read(path)
             if response.status not in (200, 206):
                 raise OfflineError(
-                    f"{url}: expected status 200, found {response.status}; ask whoever runs the host"
+                    f"{url}: expected status 200, found {response.status}; ask whoever runs the"
+                    " host"
                 )
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding != "identity":
                 raise OfflineError(
-                    f"{url}: expected bytes as they are, found {encoding!r}; turn compression off at the host"
+                    f"{url}: expected bytes as they are, found {encoding!r}; turn compression off"
+                    " at the host"
                 )
             begins = (
                 _range_start(response.headers.get("Content-Range", ""))
@@ -176,7 +178,8 @@ class Host:
             )
             if begins not in (0, start):
                 raise OfflineError(
-                    f"{url}: expected bytes from {start} on, found {response.headers.get('Content-Range')!r}; ask whoever runs the host"
+                    f"{url}: expected bytes from {start} on, found"
+                    f" {response.headers.get('Content-Range')!r}; ask whoever runs the host"
                 )
         except BaseException:
             response.close()
@@ -217,10 +220,12 @@ class Host:
                 url = urljoin(url, target)
             except ValueError as error:
                 raise OfflineError(
-                    f"{url}: expected a redirect to an address, found {target!r:.200}; ask whoever runs the host"
+                    f"{url}: expected a redirect to an address, found {target!r:.200}; ask whoever"
+                    " runs the host"
                 ) from error
         raise OfflineError(
-            f"{first}: expected at most {self._pace.redirects} redirects, found more; ask whoever runs the host"
+            f"{first}: expected at most {self._pace.redirects} redirects, found more; ask whoever"
+            " runs the host"
         )
 
     def _pieces(self, response: urllib3.BaseHTTPResponse, url: str) -> Generator[bytes, None, None]:
@@ -258,7 +263,8 @@ class _Paced(io.RawIOBase):
         if spent >= pace.window_s:
             if self._since < pace.least_bytes_s * spent:
                 raise OSError(
-                    f"{self._since / spent:.0f} bytes a second where {pace.least_bytes_s:.0f} are the least"
+                    f"{self._since / spent:.0f} bytes a second where {pace.least_bytes_s:.0f} are"
+                    " the least"
                 )
             self._since, self._began = 0, now
         if self.head_bytes is not None:
@@ -354,7 +360,8 @@ def source_of(places: Sequence[str], *, pace: Pace | None = None) -> Source:
                 raise ValueError("no host")
         except ValueError as error:
             raise UsageError(
-                f"--from: expected a folder or an http(s) URL, found {place!r} ({error}); correct it"
+                f"--from: expected a folder or an http(s) URL, found {place!r} ({error});"
+                " correct it"
             ) from error
         if parts.scheme in ("http", "https"):
             sources.append(Host(place, pace=pace))
@@ -404,7 +411,8 @@ def _proxied(url: str) -> urllib3.PoolManager:
         return urllib3.ProxyManager(found.geturl(), proxy_headers=headers)
     except (urllib3.exceptions.HTTPError, ValueError) as error:
         raise UsageError(
-            f"{parts.scheme}_proxy: expected the URL of an http proxy, found {proxy!r} ({_reason(error)}); correct or unset it"
+            f"{parts.scheme}_proxy: expected the URL of an http proxy, found {proxy!r}"
+            f" ({_reason(error)}); correct or unset it"
         ) from error
 
 

@@ -169,7 +169,8 @@ class Trust:
         """
         if target.length > limit:
             raise TamperedError(
-                f"{target.path}: expected at most {limit} bytes, found {target.length} signed; ask who publishes it"
+                f"{target.path}: expected at most {limit} bytes, found {target.length} signed; ask"
+                " who publishes it"
             )
         folder, _, name = target.path.rpartition("/")
         if self._updater is None or self._updater.names_hold_digests:
@@ -191,7 +192,8 @@ class Trust:
         target = self.target(f"{channel}.json")
         if target is None:
             raise SyncError(
-                f"{self._source.name}: expected channel {channel!r}, found none of that name; ask who publishes it"
+                f"{self._source.name}: expected channel {channel!r}, found none of that name; ask"
+                " who publishes it"
             )
         if hashlib.sha256(cached).hexdigest() != target.hashes.get("sha256"):
             cached = self.fetch(target, INDEX_BYTES)
@@ -269,7 +271,8 @@ def _trusting(folder: Path, fetcher: FetcherInterface) -> _DurableUpdater:
     except (OSError, exceptions.RepositoryError) as error:
         found = error.strerror if isinstance(error, OSError) else error
         raise DamagedError(
-            f"{folder / 'root.json'}: expected the trusted root, found {found}; give the one that came with the device with --root"
+            f"{folder / 'root.json'}: expected the trusted root, found {found}; give the one that"
+            " came with the device with --root"
         ) from error
 
 
@@ -322,16 +325,19 @@ class _translated:  # noqa: N801 - used as a function
         where = self._where
         if isinstance(error, OSError):
             raise StorageError(
-                f"{error.filename}: expected to keep what is trusted there, found {error.strerror}; check the disk"
+                f"{error.filename}: expected to keep what is trusted there, found {error.strerror};"
+                " check the disk"
             ) from error
         if isinstance(error, exceptions.ExpiredMetadataError):
             raise StaleError(
-                f"{where}: expected metadata that have not expired, found {error}; what is installed goes on; ask who publishes it to "
-                f"sign anew, or set this machine's clock"
+                f"{where}: expected metadata that have not expired, found {error}; what is"
+                " installed goes on; ask who publishes it to sign anew, or set this machine's"
+                " clock"
             ) from error
         if isinstance(error, exceptions.BadVersionNumberError):
             raise RolledBackError(
-                f"{where}: expected nothing older than what was seen, found {error}; use another mirror"
+                f"{where}: expected nothing older than what was seen, found {error}; use another"
+                " mirror"
             ) from error
         if isinstance(error, exceptions.DownloadLengthMismatchError):
             raise TamperedError(

@@ -118,8 +118,9 @@ def _checked(name: str, folder: Path, expected: str | None) -> str:
             digest.update(block)
     if expected is not None and digest.hexdigest() != expected:
         raise BackboneError(
-            f"{folder / _WEIGHTS}: expected SHA-256 {expected} of {name}, found {digest.hexdigest()}; "
-            f"these are other weights: remove them or choose another --folder"
+            f"{folder / _WEIGHTS}: expected SHA-256 {expected} of {name}, found"
+            f" {digest.hexdigest()}; these are other weights: remove them or choose another"
+            " --folder"
         )
     return digest.hexdigest()
 

@@ -112,7 +112,8 @@ def load_file(path: Path, *, label: str = "label") -> Examples:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at {error.start}; save it as UTF-8"
+            f"{path}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at"
+            f" {error.start}; save it as UTF-8"
         ) from error
     except OSError as error:
         raise DataError(f"{path}: expected to read it, found {error.strerror}") from error
@@ -147,7 +148,8 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
         alike = next((label for label in classes if folded(label) == folded(strangers[0])), None)
         step = "remove it or add examples" if alike is None else f"write it as {alike!r}"
         raise DataError(
-            f"{examples.source}: expected labels of the training data, found {strangers[0]!r}; {step}"
+            f"{examples.source}: expected labels of the training data, found {strangers[0]!r};"
+            f" {step}"
         )
 
 
@@ -192,13 +194,14 @@ def split_held_out(
         free = [place for place, text in enumerate(by_class[label]) if len(labels_of[text]) == 1]
         if len(groups) < 2:
             raise DataError(
-                f"{examples.source}: expected at least 2 different texts of label {label!r} (one to learn, one held out), "
-                f"found {len(groups)}; add examples, or give held-out ones (a file validation.csv; of one task --held-out)"
+                f"{examples.source}: expected at least 2 different texts of label {label!r} (one to"
+                f" learn, one held out), found {len(groups)}; add examples, or give held-out ones"
+                " (a file validation.csv; of one task --held-out)"
             )
         if not free:
             raise DataError(
-                f"{examples.source}: expected a text of label {label!r} alone, to be held out, found other labels too of all "
-                f"{len(groups)}; keep one label of each text"
+                f"{examples.source}: expected a text of label {label!r} alone, to be held out,"
+                f" found other labels too of all {len(groups)}; keep one label of each text"
             )
         count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))
         chosen = set(rng.permutation(free)[:count].tolist())
@@ -213,7 +216,8 @@ def _split_file(folder: Path, name: str) -> Path | None:
     ]
     if len(found) > 1:
         raise DataError(
-            f"{folder}: expected one {name} file, found {found[0].name} and {found[1].name}; keep one"
+            f"{folder}: expected one {name} file, found {found[0].name} and {found[1].name};"
+            " keep one"
         )
     return found[0] if found else None
 
@@ -226,8 +230,8 @@ def _csv_rows(content: str, path: Path, label: str) -> Iterator[tuple[int, objec
         for row in reader:
             if None in row:
                 raise DataError(
-                    f"{path}, line {reader.line_num}: expected {len(columns)} columns, found {len(columns) + len(row[None])}; "
-                    f"put texts that hold commas in double quotes"
+                    f"{path}, line {reader.line_num}: expected {len(columns)} columns, found"
+                    f" {len(columns) + len(row[None])}; put texts that hold commas in double quotes"
                 )
             yield reader.line_num, row["text"], row[label]
     except csv.Error as error:
@@ -258,12 +262,14 @@ def _check_columns(columns: list[str], where: str, label: str = "label") -> None
     twice = [name for name in ("text", label) if columns.count(name) > 1]
     if twice:
         raise DataError(
-            f"{where}: expected one column {twice[0]}, found {columns.count(twice[0])}; remove or rename the others"
+            f"{where}: expected one column {twice[0]}, found {columns.count(twice[0])}; remove or"
+            " rename the others"
         )
     missing = [name for name in ("text", label) if name not in columns]
     if missing:
         raise DataError(
-            f"{where}: expected the columns text and {label}, found {', '.join(columns) or 'none'}; missing: {', '.join(missing)}"
+            f"{where}: expected the columns text and {label}, found {', '.join(columns) or 'none'};"
+            f" missing: {', '.join(missing)}"
         )
 
 
@@ -274,15 +280,18 @@ def _examples(rows: Iterator[tuple[int, object, object]], source: str) -> Exampl
         for name, value in (("text", text), ("label", label)):
             if not isinstance(value, str) or not value.strip():
                 raise DataError(
-                    f"{source}, line {number}: expected a {name}, found {value!r}; fill it in or remove the row"
+                    f"{source}, line {number}: expected a {name}, found {value!r}; fill it in or"
+                    " remove the row"
                 )
             if any("\ud800" <= character <= "\udfff" for character in value):
                 raise DataError(
-                    f"{source}, line {number}: expected a {name} in Unicode, found half a surrogate pair in {value!a}; remove it"
+                    f"{source}, line {number}: expected a {name} in Unicode, found half a surrogate"
+                    f" pair in {value!a}; remove it"
                 )
             if "\x00" in value:
                 raise DataError(
-                    f"{source}, line {number}: expected a {name} without NUL characters, found one; remove it"
+                    f"{source}, line {number}: expected a {name} without NUL characters, found one;"
+                    " remove it"
                 )
         texts.append(str(text))
         labels.append(str(label).strip())

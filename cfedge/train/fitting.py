@@ -149,7 +149,8 @@ def device_of(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
-            f"device: expected one that torch {torch.__version__} can use here, found {name!r}; use --device cpu"
+            f"device: expected one that torch {torch.__version__} can use here, found {name!r}; use"
+            " --device cpu"
         ) from error
     return device
 

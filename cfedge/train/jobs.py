@@ -67,7 +67,8 @@ def learn_many(
         raise UsageError(f"--jobs: expected >= 1, found {jobs}")
     if jobs > 1 and settings.reuse:
         raise UsageError(
-            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits for them"
+            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits"
+            " for them"
         )
     workspace.check_several(
         {name: data.train.classes for name, data in tasks.items()}, replace=replace
@@ -185,8 +186,8 @@ class _Job:
         except EOFError:
             self.process.join()
             return CfedgeError(
-                f"expected its process to learn it, found that it ended with code {self.process.exitcode} "
-                f"(-9: killed, perhaps for its memory); try fewer --jobs"
+                "expected its process to learn it, found that it ended with code"
+                f" {self.process.exitcode} (-9: killed, perhaps for its memory); try fewer --jobs"
             )
         return found
 

@@ -35,7 +35,8 @@ try:
     from cfedge.train.tail import TorchTail
 except ImportError as error:
     raise MissingExtraError(
-        f"learning an adapter needs {error.name}: pip install 'cfedge[train]', or add the task with --head-only"
+        f"learning an adapter needs {error.name}: pip install 'cfedge[train]', or add the task with"
+        " --head-only"
     ) from error
 
 __all__ = ["Settings", "learn", "train"]

@@ -56,8 +56,10 @@ class LowRankPairs:
             free = min(slot.rows, slot.columns) - len(reused.owners)
             if settings.orthogonality == "projection" and reused.owners and free < settings.rank:
                 raise UsageError(
-                    f"pool_limit: expected at most {min(slot.rows, slot.columns) - settings.rank} for {name} ({slot.rows} x {slot.columns}) with "
-                    f"rank {settings.rank}, found {len(reused.owners)} units to be orthogonal to; lower it or use --orthogonality penalty"
+                    f"pool_limit: expected at most {min(slot.rows, slot.columns) - settings.rank}"
+                    f" for {name} ({slot.rows} x {slot.columns}) with rank {settings.rank}, found"
+                    f" {len(reused.owners)} units to be orthogonal to; lower it or use"
+                    " --orthogonality penalty"
                 )
             if reused.owners:
                 self._scalars[name] = Parameter(torch.zeros(len(reused.owners), device=device))
@@ -131,9 +133,11 @@ class LowRankPairs:
             for name in self._a
         }
         scalars = {
-            name: self._scalars[name].detach().cpu().numpy()
-            if name in self._scalars
-            else np.zeros(0, np.float32)
+            name: (
+                self._scalars[name].detach().cpu().numpy()
+                if name in self._scalars
+                else np.zeros(0, np.float32)
+            )
             for name in self._a
         }
         return contributions(self._pools, scalars, news)  # type: ignore[arg-type]

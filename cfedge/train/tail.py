@@ -49,7 +49,8 @@ class TorchTail:
         unknown = sorted({node.op_type for node in model.graph.node} - OPERATORS.keys())
         if unknown:
             raise BackboneError(
-                f"tail: cannot train through {', '.join(unknown)}; known operators: {', '.join(sorted(OPERATORS))}"
+                f"tail: cannot train through {', '.join(unknown)}; known operators:"
+                f" {', '.join(sorted(OPERATORS))}"
             )
         self.device = torch.device(device)
         self._weights = {

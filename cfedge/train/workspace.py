@@ -140,7 +140,8 @@ class Workspace:
             content = json.loads(index.read_bytes())
             if content["schema"] != SCHEMA:
                 raise WorkspaceError(
-                    f"{index}: expected schema {SCHEMA}, found {content['schema']!r}; use the cfedge that wrote it"
+                    f"{index}: expected schema {SCHEMA}, found {content['schema']!r}; use the"
+                    " cfedge that wrote it"
                 )
             stated = content.pop("sha256")
             if stated != _seal(content):
@@ -157,7 +158,8 @@ class Workspace:
                     raise ValueError(f"folder {task!r} of task {name!r}")
         except (SchemaError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkspaceError(
-                f"{index}: expected a workspace's index, found {type(error).__name__}: {error}; restore it"
+                f"{index}: expected a workspace's index, found {type(error).__name__}: {error};"
+                " restore it"
             ) from error
         except OSError as error:
             raise StorageError(
@@ -197,12 +199,14 @@ class Workspace:
             data = path.read_bytes()
         except OSError as error:
             raise WorkspaceError(
-                f"{path}: expected the backbone's file, found {error.strerror}; make the workspace again"
+                f"{path}: expected the backbone's file, found {error.strerror}; make the workspace"
+                " again"
             ) from error
         found = hashlib.sha256(data).hexdigest()
         if found != self._digests[name]:
             raise WorkspaceError(
-                f"{path}: expected SHA-256 {self._digests[name]}, found {found}; make the workspace again"
+                f"{path}: expected SHA-256 {self._digests[name]}, found {found}; make the workspace"
+                " again"
             )
         return data
 
@@ -214,7 +218,8 @@ class Workspace:
             path.mkdir(exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"{path}: expected to make it, found {error.strerror}; make room or check the rights"
+                f"{path}: expected to make it, found {error.strerror}; make room or check the"
+                " rights"
             ) from error
         return path
 
@@ -248,7 +253,8 @@ class Workspace:
         found = _digest({part: (folder / part).read_bytes() for part in _PARTS})
         if not folder.name.endswith(found):
             raise DamagedError(
-                f"{folder}: expected the digest in its name, found {found}: a file was changed; learn the task again with --replace"
+                f"{folder}: expected the digest in its name, found {found}: a file was changed;"
+                " learn the task again with --replace"
             )
         return task
 
@@ -262,19 +268,23 @@ class Workspace:
         """
         if not _NAME.fullmatch(name):
             raise TaskError(
-                f"task name: expected lower-case letters, digits, - and _ (at most 64), found {name!r}; choose another"
+                "task name: expected lower-case letters, digits, - and _ (at most 64), found"
+                f" {name!r}; choose another"
             )
         if name == NEW_UNITS:
             raise TaskError(
-                f"task name: expected another than {name!r}, which says what a task reuses of none; choose another"
+                f"task name: expected another than {name!r}, which says what a task reuses of none;"
+                " choose another"
             )
         if name in self._folders and not replace:
             raise TaskError(
-                f"task {name!r}: expected a new name, found a task of that name; use --replace to learn it anew"
+                f"task {name!r}: expected a new name, found a task of that name; use --replace to"
+                " learn it anew"
             )
         if len(classes) < 2:
             raise TaskError(
-                f"task {name!r}: expected at least 2 classes, found {len(classes)} ({', '.join(classes)}); add another label"
+                f"task {name!r}: expected at least 2 classes, found {len(classes)}"
+                f" ({', '.join(classes)}); add another label"
             )
         for label in classes:
             if any("\ud800" <= letter <= "\udfff" for letter in label):
@@ -283,13 +293,15 @@ class Workspace:
                 )
             if len(label) > 200:
                 raise TaskError(
-                    f"task {name!r}: expected labels of at most 200 characters, found {len(label)} ({label[:40]!r}...)"
+                    f"task {name!r}: expected labels of at most 200 characters, found {len(label)}"
+                    f" ({label[:40]!r}...)"
                 )
         seen: dict[str, str] = {}
         for label in classes:
             if (alike := seen.setdefault(folded(label), label)) != label:
                 raise TaskError(
-                    f"task {name!r}: expected labels that differ by more than case and spaces, found {alike!r} and {label!r}; make them one"
+                    f"task {name!r}: expected labels that differ by more than case and spaces,"
+                    f" found {alike!r} and {label!r}; make them one"
                 )
         _check_apart(
             name,
@@ -362,11 +374,13 @@ class Workspace:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
             raise WorkspaceError(
-                f"{self.folder}: expected it free for writing, found another cfedge at work; try again when it ends"
+                f"{self.folder}: expected it free for writing, found another cfedge at work; try"
+                " again when it ends"
             ) from error
         except OSError as error:
             raise WorkspaceError(
-                f"{self.folder}: expected to write there, found {error.strerror}; check the disk and rights"
+                f"{self.folder}: expected to write there, found {error.strerror}; check the disk"
+                " and rights"
             ) from error
         try:
             self._folders = Workspace(self.folder)._folders
@@ -386,7 +400,8 @@ class Workspace:
     def _folder(self, name: str) -> Path:
         if name not in self._folders:
             raise TaskError(
-                f"task: expected one of {', '.join(self.tasks) or 'none yet'}, found {name!r}; see: cfedge list {self.folder}"
+                f"task: expected one of {', '.join(self.tasks) or 'none yet'}, found {name!r}; see:"
+                f" cfedge list {self.folder}"
             )
         return self.folder / "tasks" / self._folders[name]
 
@@ -396,11 +411,13 @@ class Workspace:
             return parse(path.read_bytes(), str(path))
         except OSError as error:
             raise DamagedError(
-                f"{path}: expected the task's file, found {error.strerror}; learn the task again with --replace"
+                f"{path}: expected the task's file, found {error.strerror}; learn the task again"
+                " with --replace"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedError(
-                f"{path}: expected the task's file, found {error}; learn the task again with --replace"
+                f"{path}: expected the task's file, found {error}; learn the task again with"
+                " --replace"
             ) from error
 
 

@@ -49,7 +49,10 @@ class Form:
 
     def __str__(self) -> str:
         """For messages."""
-        return f"{self.scheme}, cut after block {self.split}, {self.threads} thread{'' if self.threads == 1 else 's'}"
+        return (
+            f"{self.scheme}, cut after block {self.split}, {self.threads}"
+            f" thread{'' if self.threads == 1 else 's'}"
+        )
 
 
 @dataclass(frozen=True)
@@ -151,11 +154,17 @@ def _binding(tried: list[Tried], budget: Budget) -> str:
     }
     if budget.ram_bytes is not None and not fits:
         form = min(worst, key=lambda one: worst[one][1])
-        return f"ram: expected at most {_megabytes(budget.ram_bytes)}, found {_megabytes(worst[form][1])} at least ({form})"
+        return (
+            f"ram: expected at most {_megabytes(budget.ram_bytes)}, found"
+            f" {_megabytes(worst[form][1])} at least ({form})"
+        )
     assert budget.p90_ms is not None
     form = min(fits, key=lambda one: fits[one])
     where = "" if len(fits) == len(worst) else " where ram is kept to"
-    return f"p90: expected at most {budget.p90_ms:g} ms for a text{where}, found {fits[form]:.2f} ms at best ({form})"
+    return (
+        f"p90: expected at most {budget.p90_ms:g} ms for a text{where}, found {fits[form]:.2f} ms"
+        f" at best ({form})"
+    )
 
 
 def _megabytes(value: int) -> str:

@@ -48,7 +48,8 @@ def token_ids(
     """
     if not texts:
         raise UsageError(
-            "texts to measure schemes on: expected at least one, found none; give some with --measure"
+            "texts to measure schemes on: expected at least one, found none; give some with"
+            " --measure"
         )
     rows = [int(row) for row in rng.permutation(len(texts))[:TEXTS]]
     return [texts[row] for row in rows], [preprocess(texts[row], row).ids for row in rows]
@@ -153,7 +154,10 @@ def pick(measured: Sequence[Measured], at_least: float = MIN_COSINE) -> Choice:
     """Pick as the module's text says, and say why."""
     best, *others = order(measured)
     fastest = min(one.time_ratio for one in [best, *others])
-    why = f"{best.time_ratio:.2f} of float32's time at mean cosine {best.mean_cosine:.4f} (at least {at_least} is asked)"
+    why = (
+        f"{best.time_ratio:.2f} of float32's time at mean cosine {best.mean_cosine:.4f} (at least"
+        f" {at_least} is asked)"
+    )
     if best.float_layers:
         why += f", with {', '.join(best.float_layers)} left in float32"
     equal = [one.scheme for one in measured if one in others and one.time_ratio <= NEAR * fastest]

@@ -87,8 +87,9 @@ def to_onnx(folder: Path) -> ModelProto:
     attention = [node for node in model.graph.node if node.op_type == "MultiHeadAttention"]
     if len(attention) != layers:
         raise BackboneError(
-            f"{folder}: expected {layers} fused attention blocks after export, found {len(attention)}; "
-            f"model type {config.model_type!r} is not supported yet: use a BERT-like encoder"
+            f"{folder}: expected {layers} fused attention blocks after export, found"
+            f" {len(attention)}; model type {config.model_type!r} is not supported yet: use a"
+            " BERT-like encoder"
         )
     _fold_token_types(model)
     for node in attention:
@@ -137,7 +138,8 @@ def _config(folder: Path) -> Any:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BackboneError(
-            f"{folder}: expected a Hugging Face model folder, found: {reason}; give another --folder"
+            f"{folder}: expected a Hugging Face model folder, found: {reason}; give another"
+            " --folder"
         ) from error
 
 
@@ -194,7 +196,8 @@ def _pack_qkv(model: ModelProto, attention: NodeProto) -> None:
     parts = [producers[name] for name in attention.input[:3]]
     if any(node.op_type != "MatMul" or node.input[1] not in arrays for node in parts):
         raise BackboneError(
-            f"{attention.name}: expected query, key and value as plain products; this encoder has others"
+            f"{attention.name}: expected query, key and value as plain products; this encoder has"
+            " others"
         )
     weights = [numpy_helper.to_array(arrays[node.input[1]]) for node in parts]
     name = f"{attention.name}.qkv"

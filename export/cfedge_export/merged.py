@@ -149,7 +149,8 @@ def export_merged(
     workspace.record(name)  # refuses a task that is not there
     if target.is_dir() or (target.exists() and not replace):
         raise StorageError(
-            f"{target}: expected a new name for the file, found something there; choose another or use --replace"
+            f"{target}: expected a new name for the file, found something there; choose another or"
+            " use --replace"
         )
     bundle = build(workspace, progress)
     engine, backbone = Engine(bundle), bundle.manifest.backbone
@@ -169,8 +170,9 @@ def export_merged(
     difference = _difference(data, preprocess, texts, engine.class_scores(texts, name))
     if not difference <= TOLERANCE:
         raise ParityError(
-            f"task {name!r}: expected the merged graph to score within {TOLERANCE:g} of the engine, found {difference:.2g}; nothing "
-            f"was exported: report this with your version of onnxruntime"
+            f"task {name!r}: expected the merged graph to score within {TOLERANCE:g} of the engine,"
+            f" found {difference:.2g}; nothing was exported: report this with your version of"
+            " onnxruntime"
         )
     found = parity.compare(workspace, engine, progress, only=name)
     parity.check(found, gate)

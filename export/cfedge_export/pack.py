@@ -69,14 +69,16 @@ def build(
     """
     if not workspace.tasks:
         raise WorkspaceError(
-            f"{workspace.folder}: expected at least one task, found none; add one with: cfedge add {workspace.folder} NAME --data FILE"
+            f"{workspace.folder}: expected at least one task, found none; add one with: cfedge add"
+            f" {workspace.folder} NAME --data FILE"
         )
     backbone = workspace.backbone
     learned = {name: workspace.task(name) for name in workspace.tasks}
     for name, task in learned.items():
         if task.record.base != backbone.digest:
             raise WorkspaceError(
-                f"task {name!r}: expected backbone {backbone.digest[:12]}, found {task.record.base[:12]}; learn it again with --replace"
+                f"task {name!r}: expected backbone {backbone.digest[:12]}, found"
+                f" {task.record.base[:12]}; learn it again with --replace"
             )
     router, found = route(
         {name: task.signature for name, task in learned.items()},
@@ -173,7 +175,8 @@ def export(
     """
     if target.exists() and not replace:
         raise StorageError(
-            f"{target}: expected a new name for the bundle, found something there; choose another or use --replace"
+            f"{target}: expected a new name for the bundle, found something there; choose another"
+            " or use --replace"
         )
     bundle = build(workspace, progress, false_reject_rate=false_reject_rate)
     engine = Engine(bundle)

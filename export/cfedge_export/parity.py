@@ -62,7 +62,8 @@ class Gate:
                 not 0 <= value <= most
             ):  # also where it is NaN, with which nothing would ever be refused
                 raise UsageError(
-                    f"{what}: expected a number from 0 to {most:g}, found {value}; 1 point and 1.25 are the defaults"
+                    f"{what}: expected a number from 0 to {most:g}, found {value}; 1 point and 1.25"
+                    " are the defaults"
                 )
 
 
@@ -237,21 +238,26 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
     for one in results:
         if one.cosine_torch_onnx < TORCH_COSINE:
             raise ParityError(
-                f"task {one.task!r}: expected torch and ONNX float features to agree (cosine >= {TORCH_COSINE}), found "
-                f"{one.cosine_torch_onnx:.5f}; nothing was exported: report this with your versions of torch and onnxruntime"
+                f"task {one.task!r}: expected torch and ONNX float features to agree (cosine >="
+                f" {TORCH_COSINE}), found {one.cosine_torch_onnx:.5f}; nothing was exported: report"
+                " this with your versions of torch and onnxruntime"
             )
         if one.lost <= one.won or (one.p_value > SIGNIFICANT and not gate.strict):
             continue
         advice = (
-            "nothing was exported: relax the gate (--drop, --max-error-ratio), or make a workspace anew with the layers that hurt left "
-            "in float32 (cfedge init NEW --mend WS) and add the tasks to it"
+            "nothing was exported: relax the gate (--drop, --max-error-ratio), or make a workspace"
+            " anew with the layers that hurt left in float32 (cfedge init NEW --mend WS) and add"
+            " the tasks to it"
         )
-        counted = f"on {one.examples} held-out examples ({one.lost} lost, {one.won} won, p = {one.p_value:.3f})"
+        counted = (
+            f"on {one.examples} held-out examples ({one.lost} lost, {one.won} won, p ="
+            f" {one.p_value:.3f})"
+        )
         if one.drop > gate.max_drop + 1e-9:
             low, high = one.drop_interval
             raise ParityError(
-                f"task {one.task!r}: expected an accuracy drop of at most {gate.max_drop:g} points, found {one.drop:.2f} "
-                f"[{low:.2f}, {high:.2f}] {counted}; {advice}"
+                f"task {one.task!r}: expected an accuracy drop of at most {gate.max_drop:g} points,"
+                f" found {one.drop:.2f} [{low:.2f}, {high:.2f}] {counted}; {advice}"
             )
         if one.error_ratio is None or one.error_ratio > gate.max_error_ratio + 1e-9:
             found = (
@@ -260,7 +266,8 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
                 else f"{one.error_ratio:.2f}"
             )
             raise ParityError(
-                f"task {one.task!r}: expected an error ratio of at most {gate.max_error_ratio:g}, found {found} {counted}; {advice}"
+                f"task {one.task!r}: expected an error ratio of at most {gate.max_error_ratio:g},"
+                f" found {found} {counted}; {advice}"
             )
 
 

@@ -87,7 +87,8 @@ def plan(
     """
     if at_least is not None and not 0 < at_least < 1:
         raise UsageError(
-            f"sensitivity: expected a mean cosine above 0 and below 1, found {at_least}; {sensitivity.MIN_COSINE} is usual"
+            f"sensitivity: expected a mean cosine above 0 and below 1, found {at_least};"
+            f" {sensitivity.MIN_COSINE} is usual"
         )
     rng, found = np.random.default_rng(0), None
     if scheme == "auto" or budget or at_least is not None:
@@ -176,12 +177,13 @@ def mend(
     backbone = workspace.backbone
     if backbone.source_sha256 != source.sha256:
         raise UsageError(
-            f"--mend: expected the weights {backbone.source_sha256[:12]} of {workspace.folder}, found {source.sha256[:12]}; "
-            f"name them with --backbone and --folder"
+            f"--mend: expected the weights {backbone.source_sha256[:12]} of {workspace.folder},"
+            f" found {source.sha256[:12]}; name them with --backbone and --folder"
         )
     if not workspace.tasks:
         raise UsageError(
-            f"--mend: expected a workspace with tasks, found none in {workspace.folder}; add one, or use --sensitivity"
+            f"--mend: expected a workspace with tasks, found none in {workspace.folder}; add one,"
+            " or use --sensitivity"
         )
     ship, rng = schemes.find(backbone.scheme).ship, np.random.default_rng(0)
     candidates = parity.Candidates(workspace, progress)
@@ -210,8 +212,9 @@ def mend(
     )
     if not found.layers:
         raise UsageError(
-            f"--mend: expected tasks that the parity gate refuses, found that those of {workspace.folder} pass with every layer quantised; "
-            f"export it, or give the limits that refused them (--drop, --strict)"
+            "--mend: expected tasks that the parity gate refuses, found that those of"
+            f" {workspace.folder} pass with every layer quantised; export it, or give the limits"
+            " that refused them (--drop, --strict)"
         )
     check(found.layers)  # where torch and ONNX Runtime disagree, no layer helps
     why = f"as in {workspace.folder}, whose tasks pass the gate so"

@@ -87,7 +87,8 @@ def load_source(name: str, folder: Path | None = None) -> Source:
     tokenizer = found.folder / "tokenizer.json"
     if not tokenizer.is_file():
         raise BackboneError(
-            f"{found.folder}: expected tokenizer.json, found none; save the tokenizer with transformers >= 4.56 first"
+            f"{found.folder}: expected tokenizer.json, found none; save the tokenizer with"
+            " transformers >= 4.56 first"
         )
     encoder = to_onnx(found.folder)
     config = json.loads((found.folder / "config.json").read_text("utf-8"))
@@ -107,7 +108,8 @@ def check_target(target: Path) -> None:
     """
     if target.exists():
         raise UsageError(
-            f"{target}: expected a new name for the workspace, found something there; choose another or remove it"
+            f"{target}: expected a new name for the workspace, found something there; choose"
+            " another or remove it"
         )
 
 
@@ -172,8 +174,9 @@ def prepare(
         advance(1)
         if like is not None and made.backbone.digest != like.digest:
             raise BackboneError(
-                f"backbone {name!r}: expected digest {like.digest[:12]}, found {made.backbone.digest[:12]} from these weights and package "
-                f"versions; install the versions of the other workshop, or copy its workspace"
+                f"backbone {name!r}: expected digest {like.digest[:12]}, found"
+                f" {made.backbone.digest[:12]} from these weights and package versions; install the"
+                " versions of the other workshop, or copy its workspace"
             )
         workspace = Workspace.create(target, made.backbone, made.files)
         advance(1)

@@ -95,7 +95,10 @@ class Scheme:
             if flags is None
             else "x86 without VNNI"
         )
-        return f"{who}: that adds pairs of products in 16 bits, which {self.weight_bits}-bit weights overflow"
+        return (
+            f"{who}: that adds pairs of products in 16 bits, which {self.weight_bits}-bit weights"
+            " overflow"
+        )
 
 
 SCHEMES: dict[str, Scheme] = {
@@ -150,7 +153,8 @@ def find(name: str) -> Scheme:
     """
     if name not in SCHEMES:
         raise UsageError(
-            f"scheme: expected one of {', '.join(SCHEMES)}, found {name!r}; or let it be measured: --scheme auto"
+            f"scheme: expected one of {', '.join(SCHEMES)}, found {name!r}; or let it be measured:"
+            " --scheme auto"
         )
     return SCHEMES[name]
 
@@ -164,7 +168,8 @@ def by_rules(profile: Profile) -> Choice:
     if profile.machine in _X86:
         return Choice(
             DEFAULT,
-            f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it adds in 32 bits",
+            f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it"
+            " adds in 32 bits",
         )
     return Choice(DEFAULT, f"{profile.name} is {profile.machine}, which adds in 32 bits")
 
@@ -198,5 +203,6 @@ def check_fit(name: str, profile: Profile) -> None:
     )
     if reason is not None:
         raise UsageError(
-            f"scheme {name}: expected one that {profile.name} computes exactly, found {reason}; leave --scheme out or take int8-row-7bit"
+            f"scheme {name}: expected one that {profile.name} computes exactly, found {reason};"
+            " leave --scheme out or take int8-row-7bit"
         )

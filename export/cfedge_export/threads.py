@@ -103,4 +103,7 @@ def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footpri
         f"{name} {one.latency_ms.p90:.2f} ms and {one.peak_rss_bytes / 1e6:.1f} MB"
         for name, one in took.items()
     )
-    return f"without tasks, backbones take: {figures}; make a workspace with cfedge init NEW --scheme {able[0]} and add the tasks to it"
+    return (
+        f"without tasks, backbones take: {figures}; make a workspace with cfedge init NEW --scheme"
+        f" {able[0]} and add the tasks to it"
+    )

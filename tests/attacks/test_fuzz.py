@@ -79,7 +79,10 @@ def test_a_mutation_follows_from_its_seed_and_number() -> None:
     sys.platform != "linux", reason="other systems do not hold a process to a limit of memory"
 )
 def test_the_limit_of_memory_holds() -> None:
-    code = "import fuzz; fuzz.limit_memory(); bytearray(fuzz.ROOM_BYTES - 2**25); print('so much'); bytearray(fuzz.ROOM_BYTES + 2**26)"
+    code = (
+        "import fuzz; fuzz.limit_memory(); bytearray(fuzz.ROOM_BYTES - 2**25); print('so much');"
+        " bytearray(fuzz.ROOM_BYTES + 2**26)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -492,7 +492,8 @@ def test_the_bytes_of_arrays_are_those_of_the_first_version() -> None:
         {"b": np.array([1.0], np.float32), "a": np.array([2], np.int8)}, {"t": ["x"]}
     )
     header = (
-        b'{"__metadata__":{"cfedge":"{\\"t\\": [\\"x\\"]}"},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+        b'{"__metadata__":{"cfedge":"{\\"t\\":'
+        b' [\\"x\\"]}"},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
         b'"a":{"dtype":"I8","shape":[1],"data_offsets":[4,5]}}'
     )
     header += b" " * (-len(header) % 8)

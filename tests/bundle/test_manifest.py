@@ -451,8 +451,8 @@ def test_what_is_not_a_json_object_of_this_format_is_refused(data: bytes) -> Non
 def test_more_bytes_than_a_manifest_can_have_are_refused_unread() -> None:
     message = refusal(GOLDEN + b" " * LIMITS.manifest_bytes)
     assert (
-        f"expected at most {LIMITS.manifest_bytes} bytes, found {LIMITS.manifest_bytes + len(GOLDEN)}"
-        in message
+        f"expected at most {LIMITS.manifest_bytes} bytes, found"
+        f" {LIMITS.manifest_bytes + len(GOLDEN)}" in message
     )
 
 
@@ -495,7 +495,7 @@ def test_a_missing_field_is_named(path: PATH, value: Any) -> None:
         where = dotted(("manifest", *path[:-1]))
         found = sorted(
             key
-            for key in (value_at(path[:-1]))
+            for key in value_at(path[:-1])
             if key not in (path[-1], "sha256" if len(path) == 1 else None)
         )
         assert message.startswith(f"{where}: expected fields ")

@@ -318,7 +318,9 @@ def test_a_channel_without_a_task_to_run_is_refused_naming_what_waits(case: str)
         hq.begin(TINY if case == "none wanted" else OTHER)
     with pytest.raises(
         TaskError,
-        match=r"^channel 'stable': expected at least one task to run, found \d, none of them wanted",
+        match=(
+            r"^channel 'stable': expected at least one task to run, found \d, none of them wanted"
+        ),
     ) as caught:
         manifest_of(hq.view, INDEX, lambda name: case != "none wanted")
     assert ("(waiting: cards)" in str(caught.value)) == (case in ("no backbone", "all wait"))

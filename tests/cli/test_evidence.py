@@ -48,8 +48,8 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
         line for line in shown.splitlines() if line.startswith("paint coincides with colors: ")
     )
     assert (
-        f"limits are now {rows['paint']['limit']:.1%} (paint) and {rows['colors']['limit']:.1%} (colors)"
-        in line
+        f"limits are now {rows['paint']['limit']:.1%} (paint) and {rows['colors']['limit']:.1%}"
+        " (colors)" in line
     )
     assert rows["colors"]["limit"] > before["colors"]
     assert rows["paint"]["overlaps"][0]["rival"] == "colors"
@@ -98,8 +98,8 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
     )
     shown = run("add", tiny_workspace, "--data", data, "--rank", 2, "--epochs", 1, "--threads", 1)
     assert (
-        "food: learned a closed-form head (fewer than 3 examples a class to learn from; --train for an adapter), 2 classes"
-        in shown
+        "food: learned a closed-form head (fewer than 3 examples a class to learn from; --train for"
+        " an adapter), 2 classes" in shown
     )
     assert "pets: learned 3 classes" in shown
     rows = {row["task"]: row["method"] for row in json.loads(run("list", tiny_workspace, "--json"))}
@@ -119,7 +119,10 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
         1 / 2,
         1 / 3,
     )  # by how many of the two that are held out the lookup gives to the task
-    said = f"food: {rate:.0%} of its own inputs may be called unknown, as 2 held-out examples can show no less; hold out 19 or more"
+    said = (
+        f"food: {rate:.0%} of its own inputs may be called unknown, as 2 held-out examples can show"
+        " no less; hold out 19 or more"
+    )
     assert said in run("inspect", tiny_workspace)
 
 
@@ -138,8 +141,8 @@ def test_several_tasks_are_refused_together_before_the_first_is_learned(
     done = CliRunner().invoke(app, ["add", str(tiny_workspace), "--data", str(folder)])
     assert isinstance(done.exception, TaskError)
     assert (
-        "task 'cc': expected labels that no other task has, found 'blue-B' where task 'bb' has 'blue-b'"
-        in str(done.exception)
+        "task 'cc': expected labels that no other task has, found 'blue-B' where task 'bb' has"
+        " 'blue-b'" in str(done.exception)
     )
     assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == [
         "animals",

@@ -68,8 +68,8 @@ def test_doctor_survives_an_onnx_runtime_that_kills_whoever_imports_it(tmp_path:
     done = _run("doctor", PYTHONPATH=str(tmp_path))
     assert done.returncode == 13
     assert (
-        "import: expected onnxruntime to import, found that it died with SIGILL (an illegal instruction)"
-        in done.stderr
+        "import: expected onnxruntime to import, found that it died with SIGILL (an illegal"
+        " instruction)" in done.stderr
     )
     assert "not fit for cfedge" in done.stdout
     assert "Traceback" not in done.stderr
@@ -80,8 +80,9 @@ def test_doctor_survives_an_onnx_runtime_that_kills_whoever_imports_it(tmp_path:
 @pytest.mark.parametrize("command", ["doctor", "devices"])
 def test_neither_command_brings_what_may_be_broken_into_its_own_process(command: str) -> None:
     code = (
-        "import sys; from cfedge.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-        "print(sorted({'numpy', 'onnxruntime', 'tokenizers', 'safetensors'} & set(sys.modules)), file=sys.stderr)"
+        "import sys; from cfedge.cli import main\ntry: main()\nexcept SystemExit:"
+        " pass\nprint(sorted({'numpy', 'onnxruntime', 'tokenizers', 'safetensors'} &"
+        " set(sys.modules)), file=sys.stderr)"
     )
     assert _run(command, code=code).stderr.strip().splitlines()[-1] == "[]"
 
@@ -91,8 +92,8 @@ def test_doctor_compares_with_a_profile(tiny_bundle: Path) -> None:
     done = _run("doctor", tiny_bundle, "--profile", other, "--json")
     assert done.returncode == 13
     assert (
-        f"profile {other}: expected a machine of type {profiles()[other].machine}, found {here().machine}"
-        in done.stderr
+        f"profile {other}: expected a machine of type {profiles()[other].machine}, found"
+        f" {here().machine}" in done.stderr
     )
     assert [check["name"] for check in json.loads(done.stdout)["checks"]][-3:] == [
         "bundle",

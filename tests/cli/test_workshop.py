@@ -172,12 +172,18 @@ def test_a_budget_that_nothing_keeps_to_is_refused_by_name_and_nothing_is_made(
 ) -> None:
     with pytest.raises(
         BudgetError,
-        match=r"^ram: expected at most 1\.0 MB, found .* at least \(.*\); nothing was written: allow more",
+        match=(
+            r"^ram: expected at most 1\.0 MB, found .* at least \(.*\); nothing was written: allow"
+            r" more"
+        ),
     ):
         _init(tiny_folder, tmp_path / "ws", "--scheme", "int8-row", "--ram", "1MB")
     with pytest.raises(
         BudgetError,
-        match=r"^p90: expected at most 0\.001 ms for a text, found .* ms at best \(.*, cut after block 1, ",
+        match=(
+            r"^p90: expected at most 0\.001 ms for a text, found .* ms at best \(.*, cut after"
+            r" block 1, "
+        ),
     ):
         _init(tiny_folder, tmp_path / "ws", "--scheme", "int8-row", "--split", "1", "--p90", "1us")
     assert list(tmp_path.iterdir()) == []

@@ -80,7 +80,10 @@ def test_a_number_longer_than_python_parses_is_none(tmp_path: Path) -> None:
 
 
 def test_a_flag_counts_only_where_every_core_has_it(tmp_path: Path) -> None:
-    cpuinfo = "processor : 0\nFeatures : fp asimd asimddp i8mm\n\nprocessor : 1\nFeatures : fp asimd asimddp\n"
+    cpuinfo = (
+        "processor : 0\nFeatures : fp asimd asimddp i8mm\n\nprocessor : 1\nFeatures : fp asimd"
+        " asimddp\n"
+    )
     assert _with(tmp_path, proc__cpuinfo=cpuinfo).flags == ("asimd", "asimddp")
 
 
@@ -181,7 +184,10 @@ def test_the_fastest_cores_clock_counts(tmp_path: Path) -> None:
 
 
 def test_arms_own_core_names_are_used_and_unknown_ones_are_not_guessed(tmp_path: Path) -> None:
-    known = "processor : 0\nmodel name : ARMv8 Processor rev 1 (v8l)\nCPU implementer : 0x41\nCPU part : 0xd0b\n"
+    known = (
+        "processor : 0\nmodel name : ARMv8 Processor rev 1 (v8l)\nCPU implementer : 0x41\nCPU part"
+        " : 0xd0b\n"
+    )
     assert _with(tmp_path, proc__cpuinfo=known).cpu == "Cortex-A76"
     assert (
         _with(tmp_path, proc__cpuinfo=known.replace("0x41", "0x51")).cpu

@@ -15,9 +15,10 @@ from cfedge.errors import UsageError
 
 DEVICES = sorted((Path(__file__).parents[2] / "devices").glob("*.toml"))
 PLAIN = (
-    'title = "T"\nsupport = "documented"\nmachine = "aarch64"\n[cores]\ncount = 4\nsource = "s"\n[memory]\nsizes_mib = [1024]\nsource = "s"\n'
-    '[flags]\npresent = ["asimd"]\nabsent = ["i8mm"]\nsource = "s"\n[threads]\ncount = 1\nsource = "s"\n'
-    '[budget]\nmemory_mib = 512\nsource = "s"\n[latency]\np50_ms = "unmeasured"\n'
+    'title = "T"\nsupport = "documented"\nmachine = "aarch64"\n[cores]\ncount = 4\nsource ='
+    ' "s"\n[memory]\nsizes_mib = [1024]\nsource = "s"\n[flags]\npresent = ["asimd"]\nabsent ='
+    ' ["i8mm"]\nsource = "s"\n[threads]\ncount = 1\nsource = "s"\n[budget]\nmemory_mib ='
+    ' 512\nsource = "s"\n[latency]\np50_ms = "unmeasured"\n'
 )
 
 
@@ -78,7 +79,10 @@ def test_a_documented_board_claims_what_its_maker_says() -> None:
 
 @pytest.mark.parametrize("name", [path.stem for path in DEVICES])
 def test_a_profile_of_another_architecture_is_refused(name: str) -> None:
-    expected = f"profile {name}: expected a machine of type {profiles()[name].machine}, found riscv64; choose another: cfedge devices"
+    expected = (
+        f"profile {name}: expected a machine of type {profiles()[name].machine}, found riscv64;"
+        " choose another: cfedge devices"
+    )
     with pytest.raises(UsageError, match=re.escape(expected)):
         load_profile(name, replace(_fitting(name), machine="riscv64"))
 

@@ -61,7 +61,8 @@ def test_an_instruction_that_the_cpu_lacks_is_survived(
     code = (
         "import ctypes, mmap\n"
         "memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
-        "memory.write(b'\\x0f\\x0b' * 8 if __import__('platform').machine() == 'x86_64' else b'\\0' * 16)\n"  # ud2; udf
+        "memory.write(b'\\x0f\\x0b' * 8 if __import__('platform').machine() == 'x86_64' else b'\\0'"
+        " * 16)\n"  # ud2; udf
         "ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))()\n"
     )
     found = _try(monkeypatch, _fake(tmp_path, "onnxruntime", code))
@@ -114,7 +115,10 @@ def test_a_broken_numpy_is_told_before_onnx_runtime_is_tried(
 
 @pytest.mark.skipif(os.name != "posix", reason="core files are POSIX's")
 def test_a_death_leaves_no_core_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "import json, os, resource; open(os.environ['SEEN'], 'w').write(json.dumps(resource.getrlimit(resource.RLIMIT_CORE)))"
+    code = (
+        "import json, os, resource; open(os.environ['SEEN'],"
+        " 'w').write(json.dumps(resource.getrlimit(resource.RLIMIT_CORE)))"
+    )
     _try(monkeypatch, {**_fake(tmp_path, "numpy", code), "SEEN": str(tmp_path / "seen")})
     assert json.loads((tmp_path / "seen").read_text()) == [0, 0]
 
@@ -166,7 +170,11 @@ def _line(**fields: object) -> str:
 
 
 def test_lines_of_others_and_lines_cut_short_are_skipped() -> None:
-    output = f'warning: x\n{_line(begin="numpy")}{_line(done="numpy", version="2")}{MARK}[1]\n{_line(begin="onnxruntime")}{MARK}{{"done": "onn'
+    output = (
+        "warning:"
+        f' x\n{_line(begin="numpy")}{_line(done="numpy", version="2")}{MARK}[1]\n{_line(begin="onnxruntime")}{MARK}{{"done":'
+        ' "onn'
+    )
     found = read_trial(output, "", -11, timeout_s=1)
     assert (found.done, found.stopped, found.how) == (
         ("numpy",),

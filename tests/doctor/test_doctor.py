@@ -36,7 +36,8 @@ def test_an_unfit_machine_is_an_error_that_names_the_first_fault_and_counts_the_
     assert refusal.value.exit_code == 13
     sentence = str(refusal.value)
     assert sentence.startswith(
-        "libc: expected glibc >= 2.27, or macOS >= 13: there is no wheel of ONNX Runtime for others, found musl; use a system"
+        "libc: expected glibc >= 2.27, or macOS >= 13: there is no wheel of ONNX Runtime for"
+        " others, found musl; use a system"
     )
     assert sentence.endswith("(and 3 more: onnxruntime, import, int8)")
 
@@ -50,6 +51,9 @@ def test_warnings_leave_a_machine_fit(tmp_path: Path) -> None:
 def test_an_unknown_profile_is_refused_before_anything_is_tried() -> None:
     with pytest.raises(
         UsageError,
-        match=r"^profile: expected one of apple-m, .*, found 'pi'; they are explained by: cfedge devices$",
+        match=(
+            r"^profile: expected one of apple-m, .*, found 'pi'; they are explained by: cfedge"
+            r" devices$"
+        ),
     ):
         examine(profile="pi", limits=Limits(start_timeout_s=0.0))

@@ -13,8 +13,10 @@ def arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
         "a.l2.qkv": rng.normal(size=(1, 32, 4)).astype(np.float32),
-        "b.l2.qkv": rng.normal(size=(1, 4, 96)).astype(np.float32)
-        * np.array([1e-3, 1, 50, 0], np.float32)[:, None],
+        "b.l2.qkv": (
+            rng.normal(size=(1, 4, 96)).astype(np.float32)
+            * np.array([1e-3, 1, 50, 0], np.float32)[:, None]
+        ),
         "head.weight": rng.normal(size=(32, 3)).astype(np.float32),
         "head.bias": rng.normal(size=3).astype(np.float32),
         "exit.margin": np.array([1.234567], np.float32),

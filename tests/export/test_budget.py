@@ -79,13 +79,19 @@ def test_threads_give_way_for_time_before_the_cut_does() -> None:
         (
             50,
             None,
-            r"^ram: expected at most 50\.0 MB, found 100\.0 MB at least \(int8-row, cut after block 4, 1 thread\); nothing was ",
+            (
+                r"^ram: expected at most 50\.0 MB, found 100\.0 MB at least \(int8-row, cut after"
+                r" block 4, 1 thread\); nothing was "
+            ),
         ),
         (50, 1, r"^ram: expected at most 50\.0 MB, found 100\.0 MB at least"),  # no time helps
         (
             None,
             1,
-            r"^p90: expected at most 1 ms for a text, found 6\.00 ms at best \(int8-row, cut after block 5, 2 threads\); nothing",
+            (
+                r"^p90: expected at most 1 ms for a text, found 6\.00 ms at best \(int8-row, cut"
+                r" after block 5, 2 threads\); nothing"
+            ),
         ),
         (
             120,
@@ -107,7 +113,9 @@ def test_time_binds_where_only_what_takes_too_much_memory_is_fast_enough() -> No
     forms = [Form("large", 4, 1), Form("small", 4, 1)]
     with pytest.raises(
         BudgetError,
-        match=r"^p90: expected at most 5 ms for a text where ram is kept to, found 9\.00 ms .*small",
+        match=(
+            r"^p90: expected at most 5 ms for a text where ram is kept to, found 9\.00 ms .*small"
+        ),
     ):
         fit(
             forms,

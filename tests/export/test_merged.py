@@ -137,7 +137,10 @@ def test_a_graph_that_scores_otherwise_is_refused_and_not_written(
     monkeypatch.setattr(merged, "merge", wrong)
     with pytest.raises(
         ParityError,
-        match=r"task 'colors': expected the merged graph to score within 0.0001 of the engine, found 0.01",
+        match=(
+            r"task 'colors': expected the merged graph to score within 0.0001 of the engine, found"
+            r" 0.01"
+        ),
     ):
         export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
     assert not (tmp_path / "colors.onnx").exists()

@@ -71,7 +71,10 @@ def test_a_missed_gate_is_an_error_and_no_output(
     _sabotage(monkeypatch)
     with pytest.raises(
         ParityError,
-        match=r"task 'animals': expected an accuracy drop of at most 1 points, found .* nothing was exported",
+        match=(
+            r"task 'animals': expected an accuracy drop of at most 1 points, found .* nothing was"
+            r" exported"
+        ),
     ):
         export(Workspace(tiny_workspace), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -366,7 +366,9 @@ def test_the_rules_pick_what_is_fit_for_each_board_and_say_why(board: str) -> No
 def test_a_scheme_that_a_board_computes_wrongly_is_refused_by_name() -> None:
     with pytest.raises(
         UsageError,
-        match=r"scheme int8-row: expected one that x86-64-avx2 computes exactly, found .* overflow; ",
+        match=(
+            r"scheme int8-row: expected one that x86-64-avx2 computes exactly, found .* overflow; "
+        ),
     ):
         check_fit("int8-row", profiles()["x86-64-avx2"])
     with pytest.raises(

@@ -241,7 +241,7 @@ def test_inspect_and_evaluate_draw_what_they_print(tiny_workspace: Path, tmp_pat
     shown = CliRunner().invoke(
         app, ["inspect", str(tiny_workspace), "--plot", str(limits), "--json"]
     )
-    (first, second) = json.loads(shown.stdout)
+    first, second = json.loads(shown.stdout)
     said = "".join(ElementTree.fromstring(limits.read_bytes()).itertext())
     assert f"{first['errors']} of {first['held_out']}" in said
     assert second["task"] in said
@@ -279,7 +279,10 @@ def test_a_plot_that_cannot_be_written_stops_a_command_before_it_measures(
 def test_where_matplotlib_is_missing_a_command_says_what_to_install(command: str) -> None:
     more = ["--test", "a=b"] if command == "evaluate" else []
     arguments = [command, "nothing", *more, "--plot", "a.svg"]
-    code = f"import sys; sys.modules['matplotlib'] = None; from cfedge.cli import main; main({arguments})"
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; from cfedge.cli import main;"
+        f" main({arguments})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == MissingExtraError.exit_code
     assert done.stderr == "cfedge: a figure needs matplotlib: pip install 'cfedge[plot]'\n"

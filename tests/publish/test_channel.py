@@ -457,7 +457,10 @@ def test_a_share_is_a_part_of_all(shop: Workshop, share: float) -> None:
 def test_there_is_nothing_to_roll_out_where_nothing_waits(shop: Workshop) -> None:
     with pytest.raises(
         SyncError,
-        match="channel 'stable': expected a rollout, found none; begin one with: cfedge publish --share",
+        match=(
+            "channel 'stable': expected a rollout, found none; begin one with: cfedge publish"
+            " --share"
+        ),
     ):
         roll_out(shop.repo, shop.keys, 0.5, now=NOW)
     with pytest.raises(

@@ -244,8 +244,11 @@ def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
     here = bundle.manifest.backbone
     with pytest.raises(
         IncompatibleError,
-        match=rf"expected backbone {here.name} \({here.digest[:12]}\), as here, found {body.name} \({body.digest[:12]}\); "
-        rf"learn its tasks again on this backbone \(colors\)",
+        match=(
+            rf"expected backbone {here.name} \({here.digest[:12]}\), as here, found {body.name}"
+            rf" \({body.digest[:12]}\); "
+            rf"learn its tasks again on this backbone \(colors\)"
+        ),
     ):
         merged(hq, lab)
     assert tree(hq) == before
@@ -369,7 +372,9 @@ def test_a_clock_ahead_of_any_history_is_refused_before_it_wins_every_meeting(
     before = entries(hq)
     with pytest.raises(
         TamperedError,
-        match=r"expected clocks of at most \d+, as many as there are entries, found 9007199254740992",
+        match=(
+            r"expected clocks of at most \d+, as many as there are entries, found 9007199254740992"
+        ),
     ):
         merged(hq, lab)
     assert entries(hq) == before

@@ -167,7 +167,10 @@ def test_keys_of_another_repository_sign_nothing_and_write_nothing(
     site.keys = Keys.create(tmp_path / "other", site="other")
     with pytest.raises(
         SyncError,
-        match=r"expected the keys that the root names for targets, found 1 of other repositories.*--keys",
+        match=(
+            r"expected the keys that the root names for targets, found 1 of other"
+            r" repositories.*--keys"
+        ),
     ):
         site.teach("blue")
     with (
@@ -224,7 +227,10 @@ def test_publishing_needs_no_root_keys_and_rotating_says_that_they_are_missing(
     with (
         pytest.raises(
             SyncError,
-            match=r"keys: expected 2 of this repository's root keys \(root-\*\.pem\).*, found 1; put them back",
+            match=(
+                r"keys: expected 2 of this repository's root keys \(root-\*\.pem\).*, found 1; put"
+                r" them back"
+            ),
         ),
         repository.writing(),
     ):

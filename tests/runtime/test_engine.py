@@ -52,9 +52,9 @@ def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_
         if one.unknown
     )
     task = next(task for task in engine.manifest.tasks if task.name == one.task)
-    assert one.reason == (
-        f"novelty {one.novelty:.1f} is above {task.threshold:.1f}, which {task.false_reject_rate:.0%} of task {one.task!r}'s own examples "
-        f"exceed"
+    assert (
+        one.reason == f"novelty {one.novelty:.1f} is above {task.threshold:.1f}, which"
+        f" {task.false_reject_rate:.0%} of task {one.task!r}'s own examples exceed"
     )
 
 

@@ -264,7 +264,10 @@ def test_where_nothing_opens_the_error_says_so(fleet: Fleet) -> None:
         fleet.store.trials.start(1)
     with pytest.raises(
         DamagedError,
-        match="expected generation 1 to open, found that it failed 3 starts and that none is before it",
+        match=(
+            "expected generation 1 to open, found that it failed 3 starts and that none is"
+            " before it"
+        ),
     ):
         Engine.open(fleet.store.folder)
 
@@ -309,10 +312,10 @@ def test_a_store_and_a_cache_on_a_disk_mounted_read_only_answer(
     if not noted:
         monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))
     code = (
-        "import sys; from cfedge import Engine; engine = Engine.open(sys.argv[1]); "
-        "print(engine.generation, engine.latest() is engine, len(engine.predict(['crimson please'])))\n"
-        "try: open(sys.argv[1] + '/x', 'w')\n"
-        "except OSError as error: print(error.errno)"
+        "import sys; from cfedge import Engine; engine = Engine.open(sys.argv[1]);"
+        " print(engine.generation, engine.latest() is engine, len(engine.predict(['crimson"
+        " please'])))\ntry: open(sys.argv[1] + '/x', 'w')\nexcept OSError as error:"
+        " print(error.errno)"
     )
     command = [*MOUNT, str(tmp_path), sys.executable, "-c", code, str(fleet.store.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

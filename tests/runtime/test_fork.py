@@ -112,6 +112,6 @@ def test_a_child_that_never_asks_ends(tiny_bundle: Path) -> None:
 
 def test_a_child_whose_engine_was_made_in_memory_is_told_so(tiny_bundle: Path) -> None:
     assert (
-        "UsageError engine: expected the process that made it from a bundle in memory, found a child forked from that"
-        in _run(tiny_bundle, "memory")
+        "UsageError engine: expected the process that made it from a bundle in memory, found a"
+        " child forked from that" in _run(tiny_bundle, "memory")
     )

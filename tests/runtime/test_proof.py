@@ -154,7 +154,10 @@ def test_a_child_imports_what_its_parent_would_and_nothing_of_the_current_folder
         (tmp_path / name).write_text(
             "raise SystemExit('imported what lies about')", encoding="utf-8"
         )
-    code = "import os, sys; from cfedge import Engine; os.chdir(sys.argv[2]); sys.path[:] = [one for one in sys.path if one]; Engine.open(sys.argv[1])"
+    code = (
+        "import os, sys; from cfedge import Engine; os.chdir(sys.argv[2]); sys.path[:] = [one for"
+        " one in sys.path if one]; Engine.open(sys.argv[1])"
+    )
     subprocess.run(
         [sys.executable, "-c", code, str(tiny_bundle), str(tmp_path)],
         check=True,

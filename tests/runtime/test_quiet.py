@@ -15,7 +15,10 @@ import quiet
 from test_storage import tree
 
 TESTS = Path(quiet.__file__).parent
-SETUP = "import sys; sys.path.insert(0, sys.argv[1]); from quiet import forbid; forbid(sockets={sockets}, changes={changes})\n"
+SETUP = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from quiet import forbid;"
+    " forbid(sockets={sockets}, changes={changes})\n"
+)
 
 
 @pytest.fixture
@@ -85,7 +88,10 @@ def test_the_kernel_kills_what_it_should(code: str, changes: bool, home: Path) -
 
 
 def test_a_child_of_a_watched_process_is_watched(home: Path) -> None:
-    code = "import subprocess; print(subprocess.run([sys.executable, '-c', 'import socket; socket.socket()']).returncode)"
+    code = (
+        "import subprocess; print(subprocess.run([sys.executable, '-c', 'import socket;"
+        " socket.socket()']).returncode)"
+    )
     assert run(code, changes=False).stdout == f"{-signal.SIGSYS}\n"
 
 

@@ -154,9 +154,10 @@ def worst(clusters: Floats, offset: Floats) -> Callable[[Floats], tuple[Floats, 
         scores: Floats = clusters @ z - offset
         error = 0.1 * float(np.ptp(scores))
         best = scores >= np.partition(scores, -40)[-40]
-        return np.where(
-            best, scores - np.float32(0.999 * error), scores + np.float32(0.999 * error)
-        ), error
+        return (
+            np.where(best, scores - np.float32(0.999 * error), scores + np.float32(0.999 * error)),
+            error,
+        )
 
     return score
 

@@ -49,8 +49,13 @@ REDUNDANT: dict[str, str] = {
     "file log/entries": "its digests are signed: what does not agree is fetched again",
     "file log/index.json": "damaged, it is fetched again",
     "file log/refused": "lost, what was refused is tried once more",
-    "file trials/*": "it is empty, and empty it stays; that a start is counted before it goes on is shown in test_trials.py",
-    "file trust/root_history/*.root.json": "damaged, it is fetched again; the root that counts is trust/root.json",
+    "file trials/*": (
+        "it is empty, and empty it stays; that a start is counted before it goes on is shown in"
+        " test_trials.py"
+    ),
+    "file trust/root_history/*.root.json": (
+        "damaged, it is fetched again; the root that counts is trust/root.json"
+    ),
     "folder log": "what is gone is fetched again",
     "folder trust/root_history": "what is gone is fetched again",
 }

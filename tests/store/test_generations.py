@@ -41,9 +41,12 @@ def manifest_of(*names: str) -> tuple[Manifest, dict[str, bytes]]:
     tasks = [task(name, size=20) for name in names]
     for _, more in tasks:
         files |= more
-    return Manifest(
-        backbone=record, tasks=tuple(one for one, _ in tasks), second_look=1.0, third_look=0.5
-    ), files
+    return (
+        Manifest(
+            backbone=record, tasks=tuple(one for one, _ in tasks), second_look=1.0, third_look=0.5
+        ),
+        files,
+    )
 
 
 def install(store: Store, *names: str, opened: bool = True, switch: bool = True) -> int:
@@ -288,7 +291,10 @@ def test_a_damaged_pointer_is_refused_naming_it(store: Store, data: bytes) -> No
     for read in (store.pointer, store.to_open):
         with pytest.raises(
             DamagedError,
-            match=r"current: expected what cfedge wrote, found .*; sync again; where that does not help, sync into a new folder",
+            match=(
+                r"current: expected what cfedge wrote, found .*; sync again; where that does not"
+                r" help, sync into a new folder"
+            ),
         ):
             read()
 
@@ -371,7 +377,10 @@ def test_a_first_generation_that_failed_its_starts_is_told(store: Store) -> None
         store.trials.start(number)
     with pytest.raises(
         DamagedError,
-        match=f"expected generation 1 to open, found that it failed {MAX_STARTS} starts and that none is before it",
+        match=(
+            f"expected generation 1 to open, found that it failed {MAX_STARTS} starts and that none"
+            " is before it"
+        ),
     ):
         store.to_open()
 

@@ -208,7 +208,10 @@ def test_what_fits_with_the_reserve_may_come_and_a_byte_more_may_not(
     check_room(store, coming(400, 600), None)
     with pytest.raises(
         NoSpaceError,
-        match=rf"store: expected {RESERVE_BYTES + 1001} free bytes for what is to come, found {RESERVE_BYTES + 1000}; make room",
+        match=(
+            rf"store: expected {RESERVE_BYTES + 1001} free bytes for what is to come, found"
+            rf" {RESERVE_BYTES + 1000}; make room"
+        ),
     ):
         check_room(store, coming(400, 601), None)
 
@@ -219,7 +222,10 @@ def test_the_budget_counts_what_is_here_and_what_comes(store: Store, free: list[
     check_room(store, coming(100), held + 100)
     with pytest.raises(
         NoSpaceError,
-        match=rf"expected at most {held + 99} bytes of objects \(--budget\), found {held} here and 100 to come",
+        match=(
+            rf"expected at most {held + 99} bytes of objects \(--budget\), found {held} here and"
+            r" 100 to come"
+        ),
     ):
         check_room(store, coming(100), held + 99)
 

@@ -41,9 +41,12 @@ def draw(task: str, examples: int, seed: int) -> tuple[Floats, NDArray[np.int64]
     """Two clusters a task in 16 dimensions, well apart."""
     means = np.random.default_rng(ord(task)).normal(size=(2, 16)) * 2
     classes = np.arange(examples) % 2
-    return normalize(
-        means[classes] + np.random.default_rng(seed).normal(size=(examples, 16)) * 0.5
-    ).astype(np.float32), classes
+    return (
+        normalize(
+            means[classes] + np.random.default_rng(seed).normal(size=(examples, 16)) * 0.5
+        ).astype(np.float32),
+        classes,
+    )
 
 
 def views(features: Floats) -> Floats:

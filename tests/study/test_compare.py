@@ -431,7 +431,10 @@ def test_a_stream_that_cannot_be_learned_to_its_end_is_refused_before_anything_i
     colors = stream["colors"]
     with pytest.raises(
         TaskError,
-        match=r"task 'more': expected labels that no other task has, found 'blue' in task 'colors' too",
+        match=(
+            r"task 'more': expected labels that no other task has, found 'blue' in task"
+            r" 'colors' too"
+        ),
     ):
         compare(base, {**stream, "more": colors})
     with pytest.raises(TaskError, match=r"task name: expected lower-case letters.*found 'Colors'"):

@@ -149,7 +149,10 @@ def test_no_row_of_a_split_is_left_out_for_its_label_or_its_task(tmp_path: Path)
         file.write("it is red,red,colours\n")
     with pytest.raises(
         DataError,
-        match=r"validation.csv: expected tasks of the training data, found 'colours'; remove it or add",
+        match=(
+            r"validation.csv: expected tasks of the training data, found 'colours'; remove it"
+            r" or add"
+        ),
     ):
         load_stream(tmp_path)
 
@@ -170,7 +173,10 @@ def test_a_class_needs_three_texts_where_no_split_is_given(tmp_path: Path) -> No
         "text,label,task\n" + "".join(f"{text},{label},{task}\n" for text, label, task in rows),
         encoding="utf-8",
     )
-    expected = r"all.csv: expected at least 3 different texts of label 'mauve' \(one to learn, one held out, one to test\), found 2; "
+    expected = (
+        r"all.csv: expected at least 3 different texts of label 'mauve' \(one to learn, one held"
+        r" out, one to test\), found 2; "
+    )
     with pytest.raises(DataError, match=expected):
         load_stream(path)
 

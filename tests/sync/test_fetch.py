@@ -358,8 +358,14 @@ def test_no_bytes_of_a_server_raise_anything_but_errors_of_cfedge(
     import random
 
     rng = random.Random(5)
-    good = b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-9/10\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789"
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
+    good = (
+        b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-9/10\r\nContent-Length: 10\r\nConnection:"
+        b" close\r\n\r\n0123456789"
+    )
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection:"
+        b" close\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
+    )
     ref = FileRef(hashlib.sha256(b"0123456789").hexdigest(), 10)
     raws = []
     for _ in range(150):

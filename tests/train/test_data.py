@@ -66,7 +66,10 @@ def test_a_csv_file_is_read(content: str, tmp_path: Path) -> None:
 
 
 def test_quoted_commas_quotes_and_newlines_stay_in_the_text(tmp_path: Path) -> None:
-    content = 'text,label\n"cold, very",heat\n"first\nsecond",door\n"third\r\nfourth",door\n"the ""red"" door",door\n'
+    content = (
+        'text,label\n"cold, very",heat\n"first\nsecond",door\n"third\r\nfourth",door\n"the ""red""'
+        ' door",door\n'
+    )
     examples = load_file(written(tmp_path / "rooms.csv", content))
     assert examples.texts == ("cold, very", "first\nsecond", "third\r\nfourth", 'the "red" door')
     assert examples.labels == ("heat", "door", "door", "door")
@@ -505,7 +508,9 @@ def test_a_class_whose_texts_all_have_other_labels_too_is_refused_saying_so() ->
     )
     with pytest.raises(
         DataError,
-        match="expected a text of label 'heat' alone, to be held out, found other labels too of all 3",
+        match=(
+            "expected a text of label 'heat' alone, to be held out, found other labels too of all 3"
+        ),
     ):
         split_held_out(examples, 0.2, np.random.default_rng(0))
 

@@ -364,7 +364,9 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
     for name in ("cuda:77", "nonsense", "meta"):
         with pytest.raises(
             UsageError,
-            match=f"device: expected one that torch .* can use here, found '{name}'; use --device cpu",
+            match=(
+                f"device: expected one that torch .* can use here, found '{name}'; use --device cpu"
+            ),
         ):
             learn(Workspace(tiny_workspace), "food", _food(), settings=replace(QUICK, device=name))
     with pytest.raises(UsageError, match="precision: expected float32 or bf16, found 'fp16'"):

@@ -357,8 +357,8 @@ def test_labels_that_differ_only_by_case_or_spaces_are_refused_within_a_task_and
         lambda: workspace.check_new("lights", ("on", "off", alike), replace=True), TaskError
     )
     assert (
-        f"expected labels that differ by more than case and spaces, found 'on' and {alike!r}; make them one"
-        in message
+        f"expected labels that differ by more than case and spaces, found 'on' and {alike!r}; make"
+        " them one" in message
     )
     workspace.check_new("doors", ("switch on", "switch_on"), replace=False)
 
