@@ -86,7 +86,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "task_known": scores.known,
         "forgetting": forgetting(matrix),
         "passes": 1
-        + (scores.third_looks - scores.early_exits) * (1 - backbone.split / backbone.blocks),
+        + (scores.third_stages - scores.early_exits) * (1 - backbone.split / backbone.blocks),
         "early_exits": scores.early_exits,
         "accuracy_matrix": matrix.tolist(),
         "bits_changed": changed,

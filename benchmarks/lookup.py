@@ -1,4 +1,4 @@
-"""The first look's time against the trunk's, one thread, from ten tasks to ten thousand.
+"""The first stage's time against the trunk's, one thread, from ten tasks to ten thousand.
 
 No data set has ten thousand tasks: class means are drawn as CLINC150's lie (covariance of its class
 means behind the trunk, the part between tasks as large as there), pulled together by `APART` so
@@ -21,14 +21,14 @@ import numpy as np
 import record
 from numpy.typing import NDArray
 
-from cfedge.lookup import Lookup, Signature
+from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.runtime.backbone import Trunk
 from cfedge.runtime.table import Int8Table
 from cfedge.train.signature import signature
 from cfedge_export.prepare import prepare
 
 CLASSES, INPUTS = 15, 1000
-#: The first look reads the first view.
+#: The first stage reads the first view.
 WIDTH = 384
 #: Of the class means' distances: with them as they are no input of ten thousand tasks is mistaken.
 APART = 0.6
@@ -39,7 +39,7 @@ class Population:
 
     def __init__(self, trunk: Trunk) -> None:
         data, domains = record.clinc150()
-        self.real: list[Signature] = []
+        self.real: list[ClusterStatistics] = []
         residuals = []
         for labels in domains.values():
             rows = [
@@ -64,7 +64,7 @@ class Population:
 
     def draw(
         self, tasks: int, rng: np.random.Generator
-    ) -> tuple[dict[str, Signature], NDArray[np.float32], NDArray[np.int64]]:
+    ) -> tuple[dict[str, ClusterStatistics], NDArray[np.float32], NDArray[np.int64]]:
         """Signatures, inputs float32 [N, D] and the task of each."""
         of_task = np.repeat(rng.normal(size=(tasks, len(self.axes))), CLASSES, axis=0)
         of_class = rng.normal(size=(tasks * CLASSES, len(self.axes)))
@@ -78,7 +78,7 @@ class Population:
         for task in range(tasks):
             like = self.real[task % len(self.real)]
             own = means[task * CLASSES : (task + 1) * CLASSES].astype(np.float32)
-            signatures[f"task-{task:05}"] = Signature(
+            signatures[f"task-{task:05}"] = ClusterStatistics(
                 like.counts, own, like.factor, like.diagonal, like.quartic
             )
         truth = rng.integers(0, tasks * CLASSES, INPUTS)

@@ -72,13 +72,13 @@ def table() -> str:
             "0",
         ),
         (
-            "forward passes an input, early exits and further looks included",
+            "forward passes an input, early exits and further stages included",
             f"{summary['passes']['mean']:.3f}",
             "<= 1.10",
         ),
         ("answers that end behind the trunk", f"{summary['early_exits']['mean']:.0%}", ""),
         (
-            "out-of-scope queries, AUROC; known inputs above the novelty that 95 % of these exceed",
+            "out-of-scope queries, AUROC; known inputs above the ood_score that 95 % of these exceed",
             (
                 f"{summary['auroc_out_of_scope']:.3f};"
                 f" {sum(run['unknown']['fpr95'] for run in runs) / len(runs):.1%}"
@@ -159,7 +159,7 @@ def table() -> str:
         ),
         ("with 1,000 tasks, against the bare backbone", _times(runtime, "thousand"), "<= 1.15 x"),
         (
-            "memory of the process with 10 / 1,000 tasks, after all looks",
+            "memory of the process with 10 / 1,000 tasks, after all stages",
             " / ".join(
                 f"{runtime[f'memory_{tasks}']['rss_bytes']['median'] / 1e6:.0f} MB"
                 for tasks in (10, 1000)
@@ -203,7 +203,7 @@ def table() -> str:
         ),
         (
             (
-                "the first look among 1,000 / 10,000 tasks, of the trunk's time, in a loop; same"
+                "the first stage among 1,000 / 10,000 tasks, of the trunk's time, in a loop; same"
                 " task as the exact scores give"
             ),
             (

@@ -27,9 +27,9 @@ from latency import default_session, interleaved, ten_tasks
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, read, reference, write
-from cfedge.lookup import Looks
+from cfedge.lookup import TaskSignature
 from cfedge.lookup.packing import from_first
-from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
+from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
 from cfedge.train.backbones import find
@@ -98,34 +98,34 @@ class Cloud:
         )
 
 
-def class_means(looks: Looks) -> np.ndarray:
+def class_means(stages: TaskSignature) -> np.ndarray:
     """Of all views behind the trunk, float64 [C, V D]."""
-    weighted = looks.fine.means.astype(np.float64) * looks.fine.counts[:, None]
-    sums = np.zeros((len(looks.tail.counts), weighted.shape[1]))
-    np.add.at(sums, looks.owners, weighted)
-    return sums / looks.tail.counts[:, None]
+    weighted = stages.fine.means.astype(np.float64) * stages.fine.counts[:, None]
+    sums = np.zeros((len(stages.tail.counts), weighted.shape[1]))
+    np.add.at(sums, stages.owners, weighted)
+    return sums / stages.tail.counts[:, None]
 
 
 def thousand_tasks(bundle: Bundle) -> Bundle:
     """The ten tasks, and 990 with their files but other places in the lookup's space."""
     many = renamed(bundle, 100)
     width = bundle.manifest.backbone.width
-    looks = [
-        Looks.from_arrays(load_arrays(bundle[task.signature], task.name), task.name, width)
+    stages = [
+        TaskSignature.from_arrays(load_arrays(bundle[task.signature], task.name), task.name, width)
         for task in bundle.manifest.tasks
     ]
-    means = [class_means(one) for one in looks]
+    means = [class_means(one) for one in stages]
     clouds = {
         "trunk": Cloud(means),
-        "tail": Cloud([one.tail.means.astype(np.float64) for one in looks]),
+        "tail": Cloud([one.tail.means.astype(np.float64) for one in stages]),
     }
     rng = np.random.default_rng(0)
     objects, tasks = dict(many.objects), []
     for number, task in enumerate(many.manifest.tasks):
-        if number >= len(looks):
-            real = looks[number % len(looks)]
+        if number >= len(stages):
+            real = stages[number % len(stages)]
             classes = len(real.tail.counts)
-            moved = (clouds["trunk"].draw(classes, rng) - means[number % len(looks)])[real.owners]
+            moved = (clouds["trunk"].draw(classes, rng) - means[number % len(stages)])[real.owners]
             fine = replace(real.fine, means=from_first(real.fine.means + moved))
             tail = replace(real.tail, means=from_first(clouds["tail"].draw(classes, rng)))
             data = dump_arrays(replace(real, fine=fine, tail=tail).arrays())
@@ -227,27 +227,27 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     rng = np.random.default_rng(seed)
     data = record.clinc150()[0]["test"]
     texts = [data[row][0] for row in rng.permutation(len(data))]
-    # As an export sets them: of held-out inputs a share takes the second look, and a share of these
+    # As an export sets them: of held-out inputs a share takes the second stage, and a share of these
     # the third.
     features = engine._trunk(texts[:400]).features
     router = engine.router
     router.second = router.third = 0.0
     margins = [router.look(row).margin for row in features]
-    router.second = float(np.quantile(margins, SECOND_LOOK_SHARE))
+    router.second = float(np.quantile(margins, SECOND_STAGE_SHARE))
     closer = [
         router.look_again(row, None).margin
         for row, margin in zip(features, margins, strict=True)
         if margin < router.second
     ]
-    router.third = float(np.quantile(closer, THIRD_LOOK_SHARE / SECOND_LOOK_SHARE))
+    router.third = float(np.quantile(closer, THIRD_STAGE_SHARE / SECOND_STAGE_SHARE))
     engine.warm_up()
     texts = texts[400:700]
     ids = [engine._trunk._preprocess(text).ids for text in texts]
     session = default_session((folder / "unsplit.onnx").read_bytes())
-    looks: list[int] = []
+    stages: list[int] = []
     times = interleaved(
         {
-            "engine": lambda row: looks.append(engine.predict([texts[row]])[0].looks),
+            "engine": lambda row: stages.append(engine.predict([texts[row]])[0].stages),
             "bare": lambda row: session.run(
                 None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}
             ),
@@ -264,8 +264,8 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     return {
         "ratio": ratio(times, "engine", "bare"),
         "ms": float(np.median(times["engine"])),
-        "second_look_share": float(np.mean([one > 1 for one in looks])),
-        "third_look_share": float(np.mean([one > 2 for one in looks])),
+        "second_look_share": float(np.mean([one > 1 for one in stages])),
+        "third_look_share": float(np.mean([one > 2 for one in stages])),
         "ms_to_read_an_adapter": float(np.median(switched["new"]) - np.median(switched["same"])),
         "open_seconds": opened,
     }
@@ -414,7 +414,7 @@ print(json.dumps({"rss_bytes": rss, "peak_bytes": peak, "open_seconds": opened, 
 
 
 def memory(folder: Path, name: str) -> dict[str, float]:
-    """Of a process that answers and has nothing else, after all looks; and the most that it took on
+    """Of a process that answers and has nothing else, after all stages; and the most that it took on
     the way.
     """
     command = [sys.executable, "-c", _MEMORY, str(folder / name), str(ADAPTER_BYTES)]

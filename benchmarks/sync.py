@@ -88,7 +88,7 @@ class Catalogue:
         before = self.entries if self.index else []
         added = new if self.index else self.entries
         self.index, blocks = appended(
-            self.index, "stable", before, added, looks=(1.25, 0.5), now=self.time
+            self.index, "stable", before, added, stages=(1.25, 0.5), now=self.time
         )
         self.entries = [*self.entries, *new]
         self.repository.commit(self.keys, self.index, {**objects, **blocks}, self.time)

@@ -152,7 +152,7 @@ class Site:
             self.channel,
             before,
             [entry],
-            looks=(1.0, 0.5),
+            stages=(1.0, 0.5),
             now=self.now,
             share=share,
         )

@@ -370,7 +370,7 @@ def _check_answer(store: Store, facts: Facts) -> None:
     assert not facts.answers or digest in facts.answers, "another generation answers"
     if digest in facts.opening:
         return
-    assert store.trials.pending(number), "a generation that never opened need not prove itself"
+    assert store.trials.pending(number), "a generation that never opened need not verify itself"
     assert not store.trials.failed(number), "it failed without a start"
     if facts.opened and not facts.erasing:
         trial = store.folder / "trials" / str(number)

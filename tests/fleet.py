@@ -126,7 +126,7 @@ class Fleet:
         default_factory=dict
     )
     wrong: list[str] = field(default_factory=list)
-    looks: int = 0
+    stages: int = 0
     opened: int = 0
     syncs: int = 0
     refused: set[int] = field(default_factory=set)
@@ -176,7 +176,7 @@ class Fleet:
         except Exception as error:
             complaint = f"device {number}: {type(error).__name__}: {error}"
         with self._lock:
-            self.looks += 1
+            self.stages += 1
             self.opened += ask
             if complaint:
                 self.wrong.append(complaint)
@@ -285,7 +285,7 @@ def run(
         "ended_on_the_last_good_state": _share(fleet, last),
         "wrong_or_missing": len(fleet.wrong),
         "complaints": fleet.wrong[:5],
-        "looks": fleet.looks,
+        "stages": fleet.stages,
         "opened_and_asked": fleet.opened,
         "syncs": fleet.syncs,
         "syncs_repeated_after_a_cut": fleet.retried,
@@ -319,8 +319,8 @@ def publish_bad(repo: Path, keys: Keys, bundle: Bundle, *, share: float) -> None
             standing,
             Taught(task, bundle.manifest.backbone.digest),
         )
-        looks = (index.second_look, index.third_look)
-        after, blocks = appended(index, "stable", log, [entry], looks=looks, now=NOW, share=share)
+        stages = (index.second_stage, index.third_stage)
+        after, blocks = appended(index, "stable", log, [entry], stages=stages, now=NOW, share=share)
         files = {
             ref.sha256: data if ref == task.golden else bundle.objects[ref.sha256]
             for ref in entry.files().values()

@@ -35,7 +35,7 @@ from cfedge.bundle.manifest import (
 )
 from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
-from cfedge.lookup import VIEWS, Looks, Signature
+from cfedge.lookup import VIEWS, ClusterStatistics, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
 
 #: Beyond what Python and NumPy have once they are imported.
@@ -69,7 +69,7 @@ def manifest() -> bytes:
     lights = Task("lights", ("on", "off"), 2, 2.5, 0.05, certificate, file, file, file)
     doors = Task("doors", ("open", "shut", "ajar"), 2, -2.5, 0.05, certificate, file, file, file)
     return serialize(
-        Manifest(backbone, (lights, doors), second_look=1.5, versions={"numpy": "2.0.0"})
+        Manifest(backbone, (lights, doors), second_stage=1.5, versions={"numpy": "2.0.0"})
     )
 
 
@@ -77,16 +77,16 @@ def signature() -> bytes:
     """Of three classes, the first of two clusters."""
     rng = np.random.default_rng(0)
 
-    def half(clusters: int, width: int) -> Signature:
+    def half(clusters: int, width: int) -> ClusterStatistics:
         counts = np.array([3, 4, 5, 6] if clusters == 4 else [7, 5, 6], np.int64)
         means, factor = (
             from_first(rng.normal(size=(clusters, width))),
             on_grid(rng.normal(size=(2, width))),
         )
-        return Signature(counts, means, factor, np.ones(width, np.float32), 3.5)
+        return ClusterStatistics(counts, means, factor, np.ones(width, np.float32), 3.5)
 
     return dump_arrays(
-        Looks(half(4, VIEWS * WIDTH), np.array([0, 0, 1, 2]), 2.5, half(3, WIDTH)).arrays()
+        TaskSignature(half(4, VIEWS * WIDTH), np.array([0, 0, 1, 2]), 2.5, half(3, WIDTH)).arrays()
     )
 
 
@@ -110,7 +110,7 @@ def read_manifest(data: bytes) -> None:
 
 
 def read_signature(data: bytes) -> None:
-    Looks.from_arrays(load_arrays(data, "signature"), "signature", WIDTH).trunk  # noqa: B018 - a property that computes
+    TaskSignature.from_arrays(load_arrays(data, "signature"), "signature", WIDTH).trunk  # noqa: B018 - a property that computes
 
 
 def read_golden(data: bytes) -> None:

@@ -18,13 +18,13 @@ import safetensors.numpy
 from tokenizers import Tokenizer
 
 MEMBERS = {
-    "manifest": "schema sha256 backbone tasks lookup second_look third_look versions",
+    "manifest": "schema sha256 backbone tasks lookup second_stage third_stage versions",
     "backbone": (
         "name source_sha256 scheme blocks split width max_tokens slots trunk tail tokenizer"
     ),
     "task": "name classes rank threshold false_reject_rate certificate adapter signature golden",
 }
-CANDIDATES = 16  # tasks at which a further look is taken
+CANDIDATES = 16  # tasks at which a further stage is taken
 
 
 class RefusedError(Exception):
@@ -183,7 +183,7 @@ class Reader:
             session(objects[self.backbone[part]["sha256"]]) for part in ("trunk", "tail")
         )
         self.tasks = sorted(self.manifest["tasks"], key=lambda task: task["name"])
-        self.adapters, looks = [], []
+        self.adapters, stages = [], []
         for task in self.tasks:
             adapter = session(objects[task["adapter"]["sha256"]])
             stated = {
@@ -216,9 +216,9 @@ class Reader:
                 )
                 for look in ("trunk.", "tail.")
             )
-            looks.append((first_look(fine, self.backbone["width"]), fine, behind))
+            stages.append((first_look(fine, self.backbone["width"]), fine, behind))
         self.first, self.second, self.third = (
-            Look([task[depth] for task in looks]) for depth in range(3)
+            Look([task[depth] for task in stages]) for depth in range(3)
         )
         self.nothing = {
             f"{side}.{slot['name']}": np.zeros((1, slot["rows"], 0) if side == "a" else (1, 0, slot["columns"]), np.float32)
@@ -229,22 +229,22 @@ class Reader:
         ids = np.array([self.tokenizer.encode(text).ids], np.int64)
         hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
         first, distances = self.first(features[0][: self.backbone["width"]])
-        order, scores, looks, columns = (
+        order, scores, stages, columns = (
             np.argsort(-first, kind="stable"),
             first,
             1,
             self.first.u.shape[1],
         )
-        if self._thin(scores, "second_look"):
+        if self._thin(scores, "second_stage"):
             scores = np.full(len(first), -np.inf)
             near = order[:CANDIDATES]
             scores[near] = (first[near] + self.second(features[0])[0][near]) / 2
-            looks = 2
-            if self._thin(scores, "third_look"):
+            stages = 2
+            if self._thin(scores, "third_stage"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
                 deeper, distant = self.third(behind)
                 scores[near] += deeper[near]
-                looks, distances = 3, (distances + distant * columns / self.third.u.shape[1]) / 2
+                stages, distances = 3, (distances + distant * columns / self.third.u.shape[1]) / 2
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
         logits = (features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
@@ -256,12 +256,12 @@ class Reader:
             behind = self.tail.run(["features"], {"hidden": hidden, **slots})[0][0]
             adapted = behind @ adapter["head.weight"] + adapter["head.bias"]
             usual, logits = float(adapted.max()), logits if sure else logits + adapted
-        novelty = float(distances[chosen]) - weight * usual
+        ood_score = float(distances[chosen]) - weight * usual
         label = int(logits.argmax())
         return {
-            "task": task["name"], "label": task["classes"][label], "looks": looks, "distance": float(distances[chosen]),
+            "task": task["name"], "label": task["classes"][label], "stages": stages, "distance": float(distances[chosen]),
             "probability": float(1 / np.exp(logits - logits[label]).sum()),
-            "novelty": novelty, "early_exit": early, "unknown": bool(novelty > task["threshold"]),
+            "ood_score": ood_score, "early_exit": early, "unknown": bool(ood_score > task["threshold"]),
         }  # fmt: skip
 
     def _thin(self, scores: np.ndarray, look: str) -> bool:

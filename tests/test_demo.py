@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cfedge.demo import TASKS, data_folder, strangers
+from cfedge.demo import TASKS, data_folder, out_of_domain
 
 
 def _rows(task: str, split: str) -> list[dict[str, str]]:
@@ -41,14 +41,14 @@ def test_no_utterance_occurs_twice_and_no_label_in_two_tasks() -> None:
         for split in ("train", "test")
         for row in _rows(task, split)
     ]
-    texts += [_plain(text) for text, _ in strangers()]
+    texts += [_plain(text) for text, _ in out_of_domain()]
     assert [text for text, count in Counter(texts).items() if count > 1] == []
     labels = [label for task in TASKS for label in {row["label"] for row in _rows(task, "train")}]
     assert len(labels) == len(set(labels))
 
 
 def test_half_of_the_strangers_are_near_misses() -> None:
-    kinds = Counter(kind for _, kind in strangers())
+    kinds = Counter(kind for _, kind in out_of_domain())
     assert kinds["near"] >= 40
     assert kinds["far"] >= 40
 

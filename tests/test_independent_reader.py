@@ -25,9 +25,9 @@ TEXTS = [text for task in WORDS for text, _ in make_texts(task, 12, seed=5)] + [
 
 
 def _with_looks(folder: Path, second: float, third: float) -> Path:
-    """The bundle with other margins, so that more inputs get a further look."""
+    """The bundle with other margins, so that more inputs get a further stage."""
     bundle = read(folder)
-    manifest = replace(bundle.manifest, second_look=second, third_look=third)
+    manifest = replace(bundle.manifest, second_stage=second, third_stage=third)
     write(type(bundle)(manifest, bundle.objects), folder, replace=True)
     return folder
 
@@ -45,21 +45,21 @@ def test_it_ends_early_where_the_engine_does(tiny_bundle: Path) -> None:
     reader, answers = Reader(tiny_bundle), Engine(read(tiny_bundle)).predict(TEXTS)
     for text, expected in zip(TEXTS, answers, strict=True):
         found = reader.answer(text)
-        exact = ("task", "label", "looks", "early_exit", "unknown")
+        exact = ("task", "label", "stages", "early_exit", "unknown")
         assert {key: found[key] for key in exact} == {
             key: getattr(expected, key) for key in exact
         }, text
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
-        assert found["novelty"] == pytest.approx(expected.novelty, rel=1e-3, abs=1e-2)
+        assert found["ood_score"] == pytest.approx(expected.ood_score, rel=1e-3, abs=1e-2)
     assert len({one.early_exit for one in answers}) == 2
 
 
 @pytest.mark.parametrize(
-    ("second", "third", "looks"),
+    ("second", "third", "stages"),
     [(0.0, 0.0, {1}), (1e9, 0.0, {2}), (1e9, 1e9, {3}), (None, None, {1, 2, 3})],
 )
 def test_it_answers_as_the_engine_does(
-    tiny_bundle: Path, second: float | None, third: float | None, looks: set[int]
+    tiny_bundle: Path, second: float | None, third: float | None, stages: set[int]
 ) -> None:
     if second is None or third is None:  # margins that some inputs fall below and some do not
         second = _margin(_with_looks(tiny_bundle, 0.0, 0.0), 0.7)
@@ -68,15 +68,15 @@ def test_it_answers_as_the_engine_does(
     reader, seen = Reader(folder), set()
     for text, expected in zip(TEXTS, Engine(read(folder)).predict(TEXTS), strict=True):
         found = reader.answer(text)
-        exact = ("task", "label", "looks", "unknown")
+        exact = ("task", "label", "stages", "unknown")
         assert {key: found[key] for key in exact} == {
             key: getattr(expected, key) for key in exact
         }, text
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
         assert found["distance"] == pytest.approx(expected.distance, rel=1e-3, abs=1e-3)
-        assert found["novelty"] == pytest.approx(expected.novelty, rel=1e-3, abs=1e-2)
-        seen.add(found["looks"])
-    assert seen == looks
+        assert found["ood_score"] == pytest.approx(expected.ood_score, rel=1e-3, abs=1e-2)
+        seen.add(found["stages"])
+    assert seen == stages
 
 
 def test_it_imports_nothing_of_cfedge() -> None:

@@ -4,7 +4,7 @@ Refused are what a bundle never needs and a reader should not run: subgraphs (th
 and branches), functions, external data, sparse initialisers, operators of other domains than ONNX's
 own and ``com.microsoft``, fields that this reader does not know, and ONNX Runtime's own file
 format, which holds all of these in another encoding. What is left is a finite list of operators;
-that they take too long or too much memory is for `cfedge.runtime.proof`, whether they fit, for ONNX
+that they take too long or too much memory is for `cfedge.runtime.verification`, whether they fit, for ONNX
 Runtime.
 
 The encoding is Protocol Buffers' (protobuf.dev/programming-guides/encoding), the fields are those

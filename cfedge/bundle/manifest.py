@@ -143,15 +143,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole bundle; the looks are the lookup's margins, in nats, below which it looks closer, and
+    """A whole bundle; the stages are the lookup's margins, in nats, below which it looks closer, and
     then behind the frozen tail.
     """
 
     backbone: Backbone
     tasks: tuple[Task, ...]
     lookup: str = LOOKUP
-    second_look: float = 0.0
-    third_look: float = 0.0
+    second_stage: float = 0.0
+    third_stage: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
@@ -402,7 +402,7 @@ def _check(manifest: Manifest) -> None:
             f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer"
             " cfedge"
         )
-    for name in ("second_look", "third_look"):
+    for name in ("second_stage", "third_stage"):
         if not getattr(manifest, name) >= 0:
             raise SchemaError(
                 f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the"

@@ -51,7 +51,7 @@ class Block:
 @dataclass(frozen=True)
 class Rollout:
     """A new state for some devices first: the others keep to the first `before` entries, with the
-    looks of then.
+    stages of then.
 
     A device takes part where SHA-256(salt + device), read as a fraction of 2^256, is below `share`;
     a new salt draws anew.
@@ -60,8 +60,8 @@ class Rollout:
     share: float
     salt: str
     before: int
-    second_look: float
-    third_look: float
+    second_stage: float
+    third_stage: float
 
     def includes(self, device: str) -> bool:
         """Whether `device` takes part."""
@@ -80,7 +80,7 @@ class Index:
     published
         UTC, ``YYYY-MM-DDTHH:MM:SSZ``: a time that has certainly passed, for devices without a
         clock.
-    second_look, third_look
+    second_stage, third_stage
         See `cfedge.bundle.manifest.Manifest`.
     blocks
         Of the log, in order.
@@ -90,8 +90,8 @@ class Index:
 
     channel: str
     published: str
-    second_look: float
-    third_look: float
+    second_stage: float
+    third_stage: float
     blocks: tuple[Block, ...]
     rollout: Rollout | None
     schema: int = SCHEMA
@@ -120,9 +120,9 @@ class Index:
         )
 
     def looks_for(self, device: str) -> tuple[float, float]:
-        """`second_look` and `third_look` for `device`."""
+        """`second_stage` and `third_stage` for `device`."""
         source = self if self.rollout is None or self.rollout.includes(device) else self.rollout
-        return source.second_look, source.third_look
+        return source.second_stage, source.third_stage
 
     def bytes(self) -> bytes:
         """Its one form."""
@@ -280,7 +280,7 @@ def parse_index(data: bytes, channel: str) -> Index:
             " it again"
         )
     for where, part in (("index", index), ("index.rollout", index.rollout)):
-        for name in ("second_look", "third_look"):
+        for name in ("second_stage", "third_stage"):
             if part is not None and not getattr(part, name) >= 0:
                 raise SchemaError(
                     f"{where}.{name}: expected >= 0, found {getattr(part, name)}; publish it again"

@@ -168,8 +168,8 @@ def manifest_of(
     return Manifest(
         backbone=cast(Backbone, seen.backbone.body),
         tasks=tuple(_limited(task, len(tasks)) for task in tasks),
-        second_look=index.second_look,
-        third_look=index.third_look,
+        second_stage=index.second_stage,
+        third_stage=index.third_stage,
     )
 
 

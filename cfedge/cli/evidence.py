@@ -110,9 +110,9 @@ def inspect_tasks(
         )
         return
     print_table(
-        f"{workspace}: picks another task (limits hold for all tasks together; the model is the first look's)",
+        f"{workspace}: picks another task (limits hold for all tasks together; the model is the first stage's)",
         (
-            "task", "held out", "wrong", "limit", "first look wrong", "model bound", "status", *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
+            "task", "held out", "wrong", "limit", "first stage wrong", "model bound", "status", *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
             "nearest rival", "separation", "taken by it", "reuses",
         ),
         [
@@ -247,8 +247,8 @@ def _print_scores(scores: Scores) -> None:
     print(
         f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval"
         f" {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), task known"
-        f" {scores.known:.3f}, second looks {scores.second_looks:.1%}, third"
-        f" {scores.third_looks:.1%}, early exits {scores.early_exits:.1%}"
+        f" {scores.known:.3f}, second stages {scores.second_stages:.1%}, third"
+        f" {scores.third_stages:.1%}, early exits {scores.early_exits:.1%}"
     )
     if scores.unknown:
         apart, curve = scores.unknown.detection, scores.unknown.risk_coverage

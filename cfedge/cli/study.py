@@ -98,7 +98,7 @@ def compare(
     l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
     clusters: Annotated[
         int | None,
-        typer.Option(help="Most clusters a class of the second look; otherwise the default."),
+        typer.Option(help="Most clusters a class of the second stage; otherwise the default."),
     ] = None,
     exit_share: Annotated[
         float, typer.Option(help="Of a task's inputs that may be answered before the tail.")
@@ -141,7 +141,7 @@ def compare(
         exit_share=exit_share, **({} if clusters is None else {"clusters": clusters}),
     )  # fmt: skip
     stream = load_stream(data, tasks=tasks, seed=seed)
-    strangers = load_file(unknown, label="text").texts if unknown else ()
+    out_of_domain = load_file(unknown, label="text").texts if unknown else ()
     chosen = (
         [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
     )
@@ -152,7 +152,7 @@ def compare(
         )  # fmt: skip
         study = measure(
             base, stream, models=chosen, orders=orders, joint=joint, sequential=sequential, jobs=jobs, seed=seed, settings=settings,
-            open_set=_open_set({name: one.test for name, one in stream.items()}, strangers) if strangers else None,
+            open_set=_open_set({name: one.test for name, one in stream.items()}, out_of_domain) if out_of_domain else None,
             progress=TerminalProgress(),
         )  # fmt: skip
     best = recommended(study)
@@ -175,7 +175,7 @@ def compare(
 
 
 def _open_set(
-    tests: Mapping[str, Examples], strangers: Sequence[str]
+    tests: Mapping[str, Examples], out_of_domain: Sequence[str]
 ) -> Callable[[Workspace], OpenSet]:
     """What measures them on a learned workspace, through the runtime that ships."""
     from cfedge.runtime.engine import Engine
@@ -189,7 +189,7 @@ def _open_set(
         return open_set(
             labels,
             {name: engine.predict(one.texts) for name, one in tests.items()},
-            engine.predict(strangers),
+            engine.predict(out_of_domain),
         )
 
     return measured

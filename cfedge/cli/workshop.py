@@ -294,7 +294,7 @@ def add(
     l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
     clusters: Annotated[
         int | None,
-        typer.Option(help="Most clusters a class of the second look; otherwise the default."),
+        typer.Option(help="Most clusters a class of the second stage; otherwise the default."),
     ] = None,
     exit_share: Annotated[
         float,

@@ -24,7 +24,7 @@ from cfedge.errors import CfedgeError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.prediction import Prediction
 
-__all__ = ["DemoResult", "LIVE", "TASKS", "data_folder", "run", "strangers"]
+__all__ = ["DemoResult", "LIVE", "TASKS", "data_folder", "run", "out_of_domain"]
 
 #: In the order in which they are learned.
 TASKS = ("lighting", "climate", "access", "rooms", "maintenance")
@@ -76,7 +76,7 @@ def data_folder() -> Path:
     return Path(str(resources.files("cfedge.demo"))) / "building"
 
 
-def strangers() -> list[tuple[str, str]]:
+def out_of_domain() -> list[tuple[str, str]]:
     """The utterances of no task: (text, ``near`` or ``far``)."""
     with (data_folder() / "out_of_scope.csv").open(encoding="utf-8", newline="") as file:
         return [(row["text"], row["kind"]) for row in csv.DictReader(file)]
@@ -121,12 +121,12 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
     with progress.track("answers without torch", 1) as advance:
         asked = [{"text": text} for name in TASKS for text in tests[name].texts]
         asked += [{"text": text, "task": name} for name in TASKS for text in tests[name].texts]
-        asked += [{"text": text} for text, _ in strangers()] + [{"text": text} for text in LIVE]
+        asked += [{"text": text} for text, _ in out_of_domain()] + [{"text": text} for text in LIVE]
         answers = iter(_answer_without_torch(out / "bundle", asked))
         advance(1)
     free = {name: _take(answers, len(tests[name])) for name in TASKS}
     known = {name: _take(answers, len(tests[name])) for name in TASKS}
-    outside, live = _take(answers, len(strangers())), _take(answers, len(LIVE))
+    outside, live = _take(answers, len(out_of_domain())), _take(answers, len(LIVE))
     scores = score({name: tests[name].labels for name in TASKS}, free, known)
     detection = unknown_detection([one for name in TASKS for one in free[name]], outside)
     manifest = exported.bundle.manifest

@@ -1,23 +1,23 @@
 """Which task is an input of? Pure NumPy: what a task leaves (signature), scores (clusters), up to
-three looks (router), and how little an input looks like any task (novelty).
+three stages (router), and how little an input looks like any task (ood_score).
 """
 
 from __future__ import annotations
 
-from cfedge.lookup.clusters import Found, Lookup, Retrieval
-from cfedge.lookup.novelty import is_plainly_known, novelty
+from cfedge.lookup.clusters import Lookup, TaskMatch, TaskMatches
+from cfedge.lookup.ood import is_plainly_known, ood_score
 from cfedge.lookup.router import Router
-from cfedge.lookup.signature import VIEWS, Looks, Pair, Signature
+from cfedge.lookup.signature import VIEWS, ClusterStatistics, Features, TaskSignature
 
 __all__ = [
-    "Found",
-    "Looks",
+    "TaskMatch",
+    "TaskSignature",
     "Lookup",
-    "Pair",
-    "Retrieval",
+    "Features",
+    "TaskMatches",
     "Router",
-    "Signature",
+    "ClusterStatistics",
     "VIEWS",
     "is_plainly_known",
-    "novelty",
+    "ood_score",
 ]

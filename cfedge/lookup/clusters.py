@@ -1,6 +1,6 @@
 """Score an input under every task: class clusters with one shared, shrunk covariance.
 
-All tasks' statistics live in one space: pooled features x of length 1. A task leaves a `Signature`:
+All tasks' statistics live in one space: pooled features x of length 1. A task leaves a `ClusterStatistics`:
 counts and means of its clusters (one a class) and its pooled within-cluster scatter as low-rank
 factor + diagonal. Statistics of several tasks are sums, taken in the order of the tasks' names: the
 same tasks give the same lookup to the last bit, whatever the order in which they came.
@@ -39,15 +39,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
-from cfedge.lookup.signature import Signature
+from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = [
-    "Found",
+    "TaskMatch",
     "Lookup",
     "MIN_SPREAD",
     "RIDGE",
     "ROUGH_FROM",
-    "Retrieval",
+    "TaskMatches",
     "SHRINKAGE_FACTOR",
     "Table",
     "finite",
@@ -77,7 +77,7 @@ _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Retrieval:
+class TaskMatches:
     """The lookup's answer for B inputs.
 
     Attributes
@@ -85,15 +85,15 @@ class Retrieval:
     task, runner_up
         int64 [B], positions in `Lookup.tasks`; `runner_up` is -1 where there is one task only.
     score
-        float32 [B], the task's best cluster score; after more looks what `cfedge.lookup.Router`
+        float32 [B], the task's best cluster score; after more stages what `cfedge.lookup.Router`
         makes of theirs.
     margin
         float32 [B], the task's score minus the runner-up's, in nats; infinity where there is one
         task only.
     distance
         float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task, the
-        mean of the first and the third look where there was one; large means unknown.
-    looks
+        mean of the first and the third stage where there was one; large means unknown.
+    stages
         int64 [B], 1 to 3.
     """
 
@@ -102,12 +102,12 @@ class Retrieval:
     score: Floats
     margin: Floats
     distance: Floats
-    looks: NDArray[np.int64]
+    stages: NDArray[np.int64]
 
     @classmethod
-    def stacked(cls, found: list[Found]) -> Retrieval:
+    def stacked(cls, found: list[TaskMatch]) -> TaskMatches:
         """Put the answers of single inputs together."""
-        task, runner_up, score, margin, distance, looks = (
+        task, runner_up, score, margin, distance, stages = (
             zip(*found, strict=True) if found else ((),) * 6
         )
         return cls(
@@ -116,12 +116,12 @@ class Retrieval:
             np.array(score, np.float32),
             np.array(margin, np.float32),
             np.array(distance, np.float32),
-            np.array(looks, np.int64),
+            np.array(stages, np.int64),
         )
 
 
-class Found(NamedTuple):
-    """`Retrieval` of one input; `runner_up` is -1 and `margin` infinite where there is one task
+class TaskMatch(NamedTuple):
+    """`TaskMatches` of one input; `runner_up` is -1 and `margin` infinite where there is one task
     only.
     """
 
@@ -130,7 +130,7 @@ class Found(NamedTuple):
     score: float
     margin: float
     distance: float
-    looks: int = 1
+    stages: int = 1
 
 
 #: Where Q is taken from its bound exp(-x^2 / 2) / (x sqrt(2 pi)): above it by a share of 1 / x^2 at
@@ -193,7 +193,7 @@ class Lookup:
 
     def __init__(
         self,
-        signatures: Mapping[str, Signature],
+        signatures: Mapping[str, ClusterStatistics],
         *,
         shrinkage: float | None = None,
         min_spread: float = MIN_SPREAD,
@@ -361,12 +361,12 @@ class Lookup:
             scores[position] = self._cluster_scores(self._project(row))[: len(self._offset)]
         return scores
 
-    def __call__(self, features: Floats) -> Retrieval:
+    def __call__(self, features: Floats) -> TaskMatches:
         """Look unit-length features float32 [B, D] up."""
         found = [self.one(row, position) for position, row in enumerate(features)]
-        return Retrieval.stacked(found)
+        return TaskMatches.stacked(found)
 
-    def one(self, row: Floats, position: int = 0) -> Found:
+    def one(self, row: Floats, position: int = 0) -> TaskMatch:
         """Look one unit-length vector float32 [D] up.
 
         Raises
@@ -384,12 +384,14 @@ class Lookup:
         task: int = self._task_of.item(nearest)
         distance = float(z.dot(z)) - 2.0 * best
         if len(self.tasks) == 1:
-            return Found(task, -1, best, math.inf, distance)
+            return TaskMatch(task, -1, best, math.inf, distance)
         scores[self._spans[task]] = -math.inf
         second = scores.argmax()
-        return Found(task, self._task_of.item(second), best, best - scores.item(second), distance)
+        return TaskMatch(
+            task, self._task_of.item(second), best, best - scores.item(second), distance
+        )
 
-    def _one_of_many(self, z: Floats, position: int) -> Found:
+    def _one_of_many(self, z: Floats, position: int) -> TaskMatch:
         """`one`, through the rough table.
 
         The two best tasks score no less than the lower of any two tasks' clusters, here the best
@@ -416,22 +418,22 @@ class Lookup:
         task, best = int(tasks[nearest]), float(scores[nearest])
         distance = float(z.dot(z)) - 2.0 * best
         if len(self.tasks) == 1:
-            return Found(task, -1, best, math.inf, distance)
+            return TaskMatch(task, -1, best, math.inf, distance)
         scores[tasks == task] = -math.inf
         second = int(scores.argmax())
-        return Found(task, int(tasks[second]), best, best - float(scores[second]), distance)
+        return TaskMatch(task, int(tasks[second]), best, best - float(scores[second]), distance)
 
-    def given(self, row: Floats, task: int, position: int = 0) -> Found:
+    def given(self, row: Floats, task: int, position: int = 0) -> TaskMatch:
         """Look one vector up with its task given: the margin is negative where another task's score
         is better.
         """
         scores, square = self.of_tasks(row, position=position)
         score = float(scores[task])
         if len(self.tasks) == 1:
-            return Found(task, -1, score, math.inf, square - 2.0 * score)
+            return TaskMatch(task, -1, score, math.inf, square - 2.0 * score)
         scores[task] = -math.inf
         rival = int(scores.argmax())
-        return Found(task, rival, score, score - float(scores[rival]), square - 2.0 * score)
+        return TaskMatch(task, rival, score, score - float(scores[rival]), square - 2.0 * score)
 
     def _project(self, row: Floats) -> Floats:
         z: Floats = self._basis.dot(row)
@@ -505,7 +507,7 @@ class _Pooled(NamedTuple):
     quartic: float
 
 
-def _pooled(signatures: Iterable[Signature]) -> _Pooled:
+def _pooled(signatures: Iterable[ClusterStatistics]) -> _Pooled:
     counts: list[NDArray[np.int64]] = []
     means: list[NDArray[np.floating]] = []
     scatter = np.zeros((0, 0))
@@ -528,7 +530,7 @@ def _pooled(signatures: Iterable[Signature]) -> _Pooled:
 
 
 def shared_covariance(
-    signatures: Iterable[Signature], shrinkage: float | None
+    signatures: Iterable[ClusterStatistics], shrinkage: float | None
 ) -> tuple[NDArray[np.float64], float]:
     """Pooled within-cluster covariance [D, D], shrunk to a scaled identity, and the shrinkage in
     [0, 1].

@@ -1,14 +1,14 @@
-"""Up to three looks: where the two best tasks are close behind the trunk, look closer; where they
+"""Up to three stages: where the two best tasks are close behind the trunk, look closer; where they
 still are, look deeper.
 
 - first: class clusters behind the trunk, in the first view (the mean) alone;
 - second: several clusters a class behind the trunk, in all views of the tokens, averaged with the
-  first look's scores;
+  first stage's scores;
 - third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for
   the few inputs that need it
   (docs/decisions/lookup.md).
 
-The third look also has a word in how distant an input is, the second has not
+The third stage also has a word in how distant an input is, the second has not
 (docs/decisions/views.md).
 
 Letters: B batch, D width, V views, T tasks.
@@ -24,40 +24,44 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.clusters import Found, Lookup, Retrieval, Table
-from cfedge.lookup.signature import Looks, Pair, Signature
+from cfedge.lookup.clusters import Lookup, Table, TaskMatch, TaskMatches
+from cfedge.lookup.signature import ClusterStatistics, Features, TaskSignature
 
-__all__ = ["CANDIDATES", "Router", "SECOND_LOOK_SHARE", "THIRD_LOOK_SHARE"]
+__all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE", "THIRD_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
 
-#: Tasks at which a further look is taken: close clusters of thousands of tasks would cost more than
+#: Tasks at which a further stage is taken: close clusters of thousands of tasks would cost more than
 #: a run of the encoder.
 CANDIDATES = 16
-#: Of held-out inputs, the third at least: the second look costs them some products, the third one
+#: Of held-out inputs, the third at least: the second stage costs them some products, the third one
 #: more run of the tail (docs/decisions/lookup.md). The second's is the format's (docs/format.md):
 #: `cfedge.runtime.drift` and `stream` suppose it of every bundle.
-SECOND_LOOK_SHARE, THIRD_LOOK_SHARE = 0.3, 0.1
+SECOND_STAGE_SHARE, THIRD_STAGE_SHARE = 0.3, 0.1
 
 
-class _Parts(Mapping[str, Signature]):
+class _Parts(Mapping[str, ClusterStatistics]):
     """One look's signature of each task, made when it is asked for."""
 
-    def __init__(self, looks: Mapping[str, Looks], part: Callable[[Looks], Signature]) -> None:
-        self._looks, self._part = looks, part
+    def __init__(
+        self,
+        stages: Mapping[str, TaskSignature],
+        part: Callable[[TaskSignature], ClusterStatistics],
+    ) -> None:
+        self._stages, self._part = stages, part
 
-    def __getitem__(self, name: str) -> Signature:
-        return self._part(self._looks[name])
+    def __getitem__(self, name: str) -> ClusterStatistics:
+        return self._part(self._stages[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._looks)
+        return iter(self._stages)
 
     def __len__(self) -> int:
-        return len(self._looks)
+        return len(self._stages)
 
 
 class Router:
-    """All looks; the further ones are at the `CANDIDATES` tasks that the first one likes best.
+    """All stages; the further ones are at the `CANDIDATES` tasks that the first one likes best.
 
     Parameters
     ----------
@@ -65,21 +69,21 @@ class Router:
         By name; at least one. Each is asked for once a look, so they may be read when they are
         asked for.
     second, third
-        In nats: an input whose margin after the first look is below `second` gets the second, and
+        In nats: an input whose margin after the first stage is below `second` gets the second, and
         one whose margin after that is below `third` the third. 0: never.
     table
-        Of the first look, for many clusters; see `Lookup`.
+        Of the first stage, for many clusters; see `Lookup`.
     """
 
     def __init__(
         self,
-        tasks: Mapping[str, Looks],
+        tasks: Mapping[str, TaskSignature],
         second: float = 0.0,
         third: float = 0.0,
         *,
         table: Table | None = None,
     ) -> None:
-        self._looks = tasks
+        self._stages = tasks
         self._made: dict[str, Lookup] = {}
         self._making = threading.Lock()
         self.first = Lookup(_Parts(tasks, attrgetter("trunk")), table=table)
@@ -92,12 +96,12 @@ class Router:
 
     @property
     def fine(self) -> Lookup:
-        """Of the second look: made when the first input needs it, so that an engine opens sooner."""
+        """Of the second stage: made when the first input needs it, so that an engine opens sooner."""
         return self._further("fine")
 
     @property
     def tail(self) -> Lookup:
-        """Of the third look, made likewise."""
+        """Of the third stage, made likewise."""
         return self._further("tail")
 
     def _further(self, look: str) -> Lookup:
@@ -107,33 +111,33 @@ class Router:
         if look not in self._made:
             with self._making:
                 if look not in self._made:
-                    self._made[look] = Lookup(_Parts(self._looks, attrgetter(look)))
+                    self._made[look] = Lookup(_Parts(self._stages, attrgetter(look)))
         return self._made[look]
 
-    def look(self, trunk: Floats, position: int = 0) -> Found:
+    def look(self, trunk: Floats, position: int = 0) -> TaskMatch:
         """Look one input up behind the trunk, float32 [V D], once or twice; for errors see
         `Lookup.one`.
         """
         one = self.first.one(trunk[: self._width], position)
         return self.look_again(trunk, None, position) if one.margin < self.second else one
 
-    def given(self, trunk: Floats, task: int, position: int = 0) -> Found:
+    def given(self, trunk: Floats, task: int, position: int = 0) -> TaskMatch:
         """Look one input up behind the trunk with its task given, once; see `Lookup.given`."""
         return self.first.given(trunk[: self._width], task, position)
 
-    def is_open(self, found: Found) -> bool:
-        """Whether what `look` found needs a third look: `look_again` with the tail's features."""
-        return found.looks == 2 and found.margin < self.third
+    def is_open(self, found: TaskMatch) -> bool:
+        """Whether what `look` found needs a third stage: `look_again` with the tail's features."""
+        return found.stages == 2 and found.margin < self.third
 
-    def __call__(self, features: Pair) -> Retrieval:
+    def __call__(self, features: Features) -> TaskMatches:
         """Look B inputs up."""
         found = []
         for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
             one = self.look(trunk, position)
             found.append(self.look_again(trunk, tail, position) if self.is_open(one) else one)
-        return Retrieval.stacked(found)
+        return TaskMatches.stacked(found)
 
-    def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> Found:
+    def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> TaskMatch:
         """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where
         those features, [D], are given.
         """
@@ -144,18 +148,18 @@ class Router:
         second = int(scores.argmax())
         margin = score - float(scores[second])
         task, runner_up = (best, second) if among is None else (among[best], among[second])
-        return Found(
-            task, runner_up, score, margin, float(distances[best]), looks=2 if tail is None else 3
+        return TaskMatch(
+            task, runner_up, score, margin, float(distances[best]), stages=2 if tail is None else 3
         )
 
-    def scores(self, trunk: Floats, tail: Floats | None, looks: int, position: int = 0) -> Floats:
-        """Return each task's score after so many looks, float32 [T], on the scale of one look: what
+    def scores(self, trunk: Floats, tail: Floats | None, stages: int, position: int = 0) -> Floats:
+        """Return each task's score after so many stages, float32 [T], on the scale of one look: what
         was added is averaged.
 
-        Tasks that a further look was not at stay behind all that it was at.
+        Tasks that a further stage was not at stay behind all that it was at.
         """
         scores = self.first.of_tasks(trunk[: self._width], position=position)[0]
-        if looks == 1:
+        if stages == 1:
             return scores
         closer, among, _ = self._closer(trunk, tail, position)
         if tail is not None:
@@ -169,10 +173,10 @@ class Router:
     def _closer(
         self, trunk: Floats, tail: Floats | None, position: int = 0
     ) -> tuple[Floats, list[int] | None, Floats]:
-        """The scores of the second look, or of the third; the tasks it is at, None for all; and the
+        """The scores of the second stage, or of the third; the tasks it is at, None for all; and the
         distances to these.
 
-        After a third look a distance is the mean of its and the first's, as if summed over as many
+        After a third stage a distance is the mean of its and the first's, as if summed over as many
         directions as that.
         """
         among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES, position)

@@ -1,5 +1,5 @@
 """What a task leaves for the lookup: per cluster counts and means, and its pooled scatter, for all
-looks.
+stages.
 
 Statistics of several tasks are sums, so a signature depends on its own task alone and travels
 alone. Learning one is `cfedge.train.signature`'s, files are others'.
@@ -26,7 +26,7 @@ from cfedge.lookup.packing import (
     unpacked,
 )
 
-__all__ = ["Looks", "Pair", "Signature", "VIEWS"]
+__all__ = ["TaskSignature", "Features", "ClusterStatistics", "VIEWS"]
 
 Floats = NDArray[np.float32]
 #: Examples of a cluster: sums over many tasks stay exact in float64.
@@ -38,7 +38,7 @@ VIEWS = 3
 
 
 @dataclass(frozen=True)
-class Signature:
+class ClusterStatistics:
     """What one task leaves for the lookup.
 
     Attributes
@@ -82,7 +82,7 @@ class Signature:
     @classmethod
     def from_arrays(
         cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int
-    ) -> Signature:
+    ) -> ClusterStatistics:
         """Check and wrap stored arrays.
 
         Raises
@@ -150,7 +150,7 @@ class Signature:
         )
 
 
-class Pair(NamedTuple):
+class Features(NamedTuple):
     """Features of the same B inputs: from behind the trunk, float32 [B, 3 D], and from behind the
     frozen tail, [B, D].
 
@@ -163,30 +163,30 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What one task leaves for all looks.
+class TaskSignature:
+    """What one task leaves for all stages.
 
     Attributes
     ----------
     fine
-        Behind the trunk, all views, several clusters a class: for the second look.
+        Behind the trunk, all views, several clusters a class: for the second stage.
     owners
         int64 [C], the class of each of `fine`'s clusters, ascending from 0 without a gap.
     quartic
-        Of the first view's residuals to the class means behind the trunk, for the first look's
+        Of the first view's residuals to the class means behind the trunk, for the first stage's
         shrinkage.
     tail
-        Behind the frozen tail, one cluster a class: for the third look.
+        Behind the frozen tail, one cluster a class: for the third stage.
     """
 
-    fine: Signature
+    fine: ClusterStatistics
     owners: NDArray[np.int64]
     quartic: float
-    tail: Signature
+    tail: ClusterStatistics
 
     @property
-    def trunk(self) -> Signature:
-        """Behind the trunk, the first view alone, one cluster a class, for the first look: means
+    def trunk(self) -> ClusterStatistics:
+        """Behind the trunk, the first view alone, one cluster a class, for the first stage: means
         and scatter follow from `fine`'s.
 
         By the law of total variance the scatter about a class mean is that about its clusters'
@@ -202,7 +202,7 @@ class Looks:
         between = np.sqrt(self.fine.counts)[:, None] * (fine - means[self.owners])
         factor = self.fine.factor[:, :width].astype(np.float64)
         factor = np.concatenate([factor, between[np.bincount(self.owners)[self.owners] > 1]])
-        return Signature(counts, means, factor, self.fine.diagonal[:width], self.quartic)
+        return ClusterStatistics(counts, means, factor, self.fine.diagonal[:width], self.quartic)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
@@ -214,13 +214,15 @@ class Looks:
         return stored | {f"tail.{name}": array for name, array in self.tail.arrays().items()}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int) -> Looks:
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int
+    ) -> TaskSignature:
         """Check and wrap stored arrays of a backbone of `width`.
 
         Raises
         ------
         IncompatibleError
-            See `Signature.from_arrays`; or owners and counts do not fit each other.
+            See `ClusterStatistics.from_arrays`; or owners and counts do not fit each other.
         """
         parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
         for name, array in arrays.items():
@@ -234,8 +236,10 @@ class Looks:
         owners, quartic = (
             parts["trunk"].pop(name, np.zeros(0)) for name in ("owners", "class_quartic")
         )
-        fine = Signature.from_arrays(parts["trunk"], f"trunk's part of the {what}", VIEWS * width)
-        tail = Signature.from_arrays(parts["tail"], f"tail's part of the {what}", width)
+        fine = ClusterStatistics.from_arrays(
+            parts["trunk"], f"trunk's part of the {what}", VIEWS * width
+        )
+        tail = ClusterStatistics.from_arrays(parts["tail"], f"tail's part of the {what}", width)
         classes = len(tail.counts)
         owned = owners.dtype == np.int64 and owners.shape == fine.counts.shape
         if not (

@@ -115,7 +115,7 @@ def publish(
         seen = view(before)
         clock, golden = next_clock(before), _known(made, seen)
         new = entries_of(made, seen, golden, site=keys.site, clock=clock)
-        looks = (made.manifest.second_look, made.manifest.third_look)
+        stages = (made.manifest.second_stage, made.manifest.third_stage)
         same_share = index is not None and (
             share == 1 or index.rollout is None or share == index.rollout.share
         )
@@ -123,11 +123,11 @@ def publish(
             index is not None
             and not new
             and same_share
-            and looks == (index.second_look, index.third_look)
+            and stages == (index.second_stage, index.third_stage)
         ):
             repository.renew(keys, now)
             return _published(index, [], 0, seen, mine)
-        draft, _ = appended(index, channel, before, new, looks=looks, now=now, share=share)
+        draft, _ = appended(index, channel, before, new, stages=stages, now=now, share=share)
         whole = bundle_of(manifest_of(view([*before, *new]), draft), repository, made.objects)
         settled = settle(
             Engine(whole), whole, {task.name: task.golden for task in made.manifest.tasks}, progress
@@ -144,7 +144,7 @@ def publish(
             for name in sorted(wanted & objects.keys())
             if not repository.holds(name)
         }
-        index, blocks = appended(index, channel, before, new, looks=looks, now=now, share=share)
+        index, blocks = appended(index, channel, before, new, stages=stages, now=now, share=share)
         if seen.backbone is not None:
             _hint(repository, seen.backbone, made)
         repository.commit(keys, index, {**objects, **blocks}, now)
@@ -192,7 +192,7 @@ def withdraw(
         settled = settle(Engine(bundle), bundle)
         new += remeasured(seen, settled, site=keys.site, clock=clock)
         after, blocks = appended(
-            index, channel, before, new, looks=(index.second_look, index.third_look), now=now
+            index, channel, before, new, stages=(index.second_stage, index.third_stage), now=now
         )
         repository.commit(keys, after, {**settled.made, **blocks}, now)
         seen = view([*before, *new])
@@ -232,7 +232,7 @@ def appended(
     before: list[Entry],
     new: list[Entry],
     *,
-    looks: tuple[float, float],
+    stages: tuple[float, float],
     now: datetime,
     share: float = 1.0,
 ) -> tuple[Index, dict[str, bytes]]:
@@ -245,10 +245,10 @@ def appended(
     blocks, made = cut([entry.line for entry in [*before, *new]], index.blocks if index else ())
     rollout = index.rollout if index else None
     if share < 1:
-        last = (index.second_look, index.third_look) if index else looks
+        last = (index.second_stage, index.third_stage) if index else stages
         begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), *last)
         rollout = replace(begun, share=float(share))
-    return Index(channel, utc(now), looks[0], looks[1], blocks, rollout), made
+    return Index(channel, utc(now), stages[0], stages[1], blocks, rollout), made
 
 
 def remeasured(

@@ -152,8 +152,10 @@ def merge(
             objects |= settled.made
             final = bundle.manifest.tasks
         if adopted or made:
-            looks = (index.second_look, index.third_look)
-            after, blocks = appended(index, channel, mine, [*adopted, *made], looks=looks, now=now)
+            stages = (index.second_stage, index.third_stage)
+            after, blocks = appended(
+                index, channel, mine, [*adopted, *made], stages=stages, now=now
+            )
             repository.commit(keys, after, {**objects, **blocks}, now)
         repository.delete(seen.erased)
     limits = {task.name: task.certificate.limit for task in before}

@@ -11,7 +11,7 @@ a bound p0 and the rates p of a grid above it, E = mean over p of (p / p0)^k ((1
 - k) is a supermartingale that begins at 1 wherever the true rate is at most p0. By Ville's
 inequality E ever reaches 1 / a with probability at most a. Block j of each of T + 1 counters may
 spend a = alpha / 2 / (T + 1) / (j (j + 1)), and the bounds themselves fail with probability alpha /
-2: whatever the number of inputs, and however often one looks, the probability of ever raising a
+2: whatever the number of inputs, and however often one stages, the probability of ever raising a
 false alarm is at most alpha.
 
 Thin margins are held against the certificates only where all tasks were measured together: after a
@@ -36,7 +36,7 @@ from typing import Protocol
 from cfedge.bundle.manifest import Certificate, Manifest, canonical_json, typed
 from cfedge.confidence import upper_limit
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
-from cfedge.lookup.router import SECOND_LOOK_SHARE
+from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.storage import write_file
 
 __all__ = ["ALPHA", "Alarm", "BLOCK", "Counter", "Monitor", "evidence_against"]
@@ -60,7 +60,7 @@ class Seen(Protocol):
         """Whether it belongs to none."""
 
     @property
-    def looks(self) -> int:
+    def stages(self) -> int:
         """More than one where its margin was thin."""
 
 
@@ -150,7 +150,7 @@ class Monitor:
         self._state = _State(
             bundle=manifest.digest,
             alpha=alpha,
-            thin=Counter(_bound(SECOND_LOOK_SHARE, held_out, each) if measured_together else 1.0),
+            thin=Counter(_bound(SECOND_STAGE_SHARE, held_out, each) if measured_together else 1.0),
             unknown={
                 task.name: Counter(_bound(task.false_reject_rate, _own(task.certificate), each))
                 for task in tasks
@@ -204,7 +204,7 @@ class Monitor:
                 alarms.append(
                     Alarm(one.task, _text(f"task {one.task!r}", "called unknown", own, state.alpha))
                 )
-            if state.thin.see(one.looks > 1, spend):
+            if state.thin.see(one.stages > 1, spend):
                 alarms.append(
                     Alarm(
                         "thin margins",

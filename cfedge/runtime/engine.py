@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, Objects, load_arrays, read, read_manifest
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import DamagedError, IncompatibleError, TaskError, UsageError
-from cfedge.lookup import Found, Looks, Router, is_plainly_known
+from cfedge.lookup import Router, TaskMatch, TaskSignature, is_plainly_known
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
 from cfedge.runtime.prediction import Head, Prediction, predicted
-from cfedge.runtime.proof import prove_once
 from cfedge.runtime.table import Int8Table
+from cfedge.runtime.verification import verify_once
 from cfedge.store import Store
 
 __all__ = ["Engine"]
@@ -47,22 +47,22 @@ class _Loaded(NamedTuple):
     signature: bytes
 
 
-class _Signatures(Mapping[str, Looks]):
+class _Signatures(Mapping[str, TaskSignature]):
     """The tasks' signatures, each unpacked and checked when it is asked for."""
 
     def __init__(self, loaded: Mapping[str, _Loaded], width: int) -> None:
         self._loaded, self._width = loaded, width
 
-    def __getitem__(self, name: str) -> Looks:
+    def __getitem__(self, name: str) -> TaskSignature:
         task, data = self._loaded[name]
         what = f"signature of task {name!r}"
-        looks = Looks.from_arrays(load_arrays(data, what), what, self._width)
-        if len(looks.tail.counts) != len(task.classes):
+        stages = TaskSignature.from_arrays(load_arrays(data, what), what, self._width)
+        if len(stages.tail.counts) != len(task.classes):
             raise IncompatibleError(
                 f"{what}: expected one of {len(task.classes)} classes, found"
-                f" {len(looks.tail.counts)}; export the bundle again"
+                f" {len(stages.tail.counts)}; export the bundle again"
             )
-        return looks
+        return stages
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._loaded)
@@ -176,7 +176,7 @@ class Engine:
     def _make_router(self) -> Router:
         signatures = _Signatures(self._tasks, self.manifest.backbone.width)
         return Router(
-            signatures, self.manifest.second_look, self.manifest.third_look, table=Int8Table
+            signatures, self.manifest.second_stage, self.manifest.third_stage, table=Int8Table
         )
 
     def _reopen(self) -> None:
@@ -214,7 +214,7 @@ class Engine:
         and open it.
 
         The first time on a machine it is opened, and its golden vectors are answered, in a child
-        process under limits before it is opened here (`cfedge.runtime.proof`).
+        process under limits before it is opened here (`cfedge.runtime.verification`).
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class Engine:
         if Store.exists(path):
             return cls._of_store(Store(path), threads, adapter_bytes)
         manifest = read_manifest(path)
-        prove_once(path, manifest, threads=threads)
+        verify_once(path, manifest, threads=threads)
         bundle = read(path, lean=adapter_bytes is not None)
         if bundle.manifest != manifest:
             return cls.open(path, threads=threads, adapter_bytes=adapter_bytes)
@@ -266,7 +266,7 @@ class Engine:
         return self._of_store(self._store, *self._settings[:2], self)
 
     def warm_up(self) -> None:
-        """Do now what the first inputs would wait for: the further looks' directions, some 100 ms
+        """Do now what the first inputs would wait for: the further stages' directions, some 100 ms
         with ten tasks, the tail, two answers.
 
         One is to a text for which the whole tokenizer is read, some 20 ms.
@@ -288,7 +288,7 @@ class Engine:
                 store.trials.start(generation)
                 try:
                     manifest = store.manifest(generation)
-                    prove_once(store.folder, manifest, threads=threads, generation=generation)
+                    verify_once(store.folder, manifest, threads=threads, generation=generation)
                     bundle = store.bundle(
                         generation,
                         like._shares(manifest) if like else (),
@@ -337,7 +337,7 @@ class Engine:
         texts
             Any number; the answers come in their order.
         task
-            The task, where it is known: the lookup then only says, at first look, how well the text
+            The task, where it is known: the lookup then only says, at first stage, how well the text
             fits it.
 
         Returns
@@ -386,7 +386,7 @@ class Engine:
         (found,), tails = self._route(encoded)
         (alone,) = self._answers(encoded, [found], start)
         row = encoded.features[0]
-        task = choose(self.router.scores(row, tails.get(0), found.looks), alone.unknown)
+        task = choose(self.router.scores(row, tails.get(0), found.stages), alone.unknown)
         return (
             alone
             if task == found.task
@@ -398,7 +398,7 @@ class Engine:
             self._reopen()
         return self._trunk(texts)
 
-    def _answers(self, encoded: Encoded, found: list[Found], start: float) -> list[Prediction]:
+    def _answers(self, encoded: Encoded, found: list[TaskMatch], start: float) -> list[Prediction]:
         chosen = [self._in_order[one.task] for one in found]
         heads = self._heads(encoded, found, chosen)
         ms = (time.perf_counter() - start) * 1e3 / len(found)
@@ -416,7 +416,7 @@ class Engine:
         ]
 
     def _heads(
-        self, encoded: Encoded, found: Sequence[Found], chosen: Sequence[Task]
+        self, encoded: Encoded, found: Sequence[TaskMatch], chosen: Sequence[Task]
     ) -> list[Head]:
         """Each row's head: of the trunk's part alone where that is sure and the row plainly known,
         else with the tail's.
@@ -460,9 +460,9 @@ class Engine:
         found = {name: self.adapters(task) for name, task in own.items()}
         return [found[task.name] for task in chosen]
 
-    def _route(self, encoded: Encoded) -> tuple[list[Found], dict[int, Floats]]:
+    def _route(self, encoded: Encoded) -> tuple[list[TaskMatch], dict[int, Floats]]:
         """What the lookup finds, and the frozen tail's features, float32 [D], of the rows that
-        needed a third look.
+        needed a third stage.
         """
         found = [self.router.look(row, position) for position, row in enumerate(encoded.features)]
         undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]

@@ -3,7 +3,7 @@ a machine.
 
 int8 results differ between CPU families by rounding, so features are compared by cosine and
 decisions by equality. A bundle is checked when it is first opened on a machine
-(`cfedge.runtime.proof`); that it passed is noted in the user's cache under everything that decides
+(`cfedge.runtime.verification`); that it passed is noted in the user's cache under everything that decides
 the arithmetic, and not checked again until one of these changes.
 
 Letters: N vectors, D width.
@@ -108,7 +108,7 @@ def _cache() -> Path:
     return (
         Path(own)
         if own
-        else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"
+        else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"  # noqa: PTH111 - Path.home raises without a home
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cfedge.bundle.manifest import Task
 from cfedge.errors import InputError
-from cfedge.lookup import Found, Router, novelty
+from cfedge.lookup import Router, TaskMatch, ood_score
 
 __all__ = ["Head", "Prediction", "predicted"]
 
@@ -29,19 +29,19 @@ class Prediction(NamedTuple):
     runner_up
         The best other task, None where there is one task only.
     distance
-        Relative Mahalanobis distance to the task's nearest cluster; after three looks the mean of
+        Relative Mahalanobis distance to the task's nearest cluster; after three stages the mean of
         the first and the third.
-    novelty
-        `distance` less what the task's adapted head says for it (`cfedge.lookup.novelty`), or
+    ood_score
+        `distance` less what the task's adapted head says for it (`cfedge.lookup.ood`), or
         usually says where it was not asked.
     early_exit
         The tail was not run with the task's adapter: the trunk's part of the head was sure, and the
         input plainly known.
-    looks
+    stages
         How often the lookup looked: 2 where the margin was thin, 3 where it still was and the
         frozen tail was run; else 1.
     unknown
-        True where `novelty` is above the task's threshold: belongs to no known task.
+        True where `ood_score` is above the task's threshold: belongs to no known task.
     reason
         Why it is unknown; None where it is not.
     truncated
@@ -57,9 +57,9 @@ class Prediction(NamedTuple):
     margin: float | None
     runner_up: str | None
     distance: float
-    novelty: float
+    ood_score: float
     early_exit: bool
-    looks: int
+    stages: int
     unknown: bool
     reason: str | None
     truncated: bool
@@ -81,7 +81,14 @@ class Head(NamedTuple):
 
 
 def predicted(
-    row: int, task: Task, found: Found, head: Head, router: Router, *, truncated: bool, ms: float
+    row: int,
+    task: Task,
+    found: TaskMatch,
+    head: Head,
+    router: Router,
+    *,
+    truncated: bool,
+    ms: float,
 ) -> Prediction:
     """Put an answer together.
 
@@ -98,11 +105,11 @@ def predicted(
         A score is NaN or infinite.
     """
     scores, adapted, early = head
-    _, rival, score, margin, distance, looks = found
+    _, rival, score, margin, distance, stages = found
     apart, runner_up = (None, None) if rival < 0 else (margin, router.tasks[rival])
     best = max(scores)
     probability = 1.0 / sum([exp(one - best) for one in scores])
-    strange = novelty(distance, adapted, router.first.directions)
+    strange = ood_score(distance, adapted, router.first.directions)
     if not (probability > 0 and isfinite(strange)):  # NaN, or an adapted score that is infinite
         raise InputError(
             f"scores of input {row}: expected finite numbers, found others; check this machine"
@@ -112,11 +119,11 @@ def predicted(
     reason = None
     if unknown:
         reason = (
-            f"novelty {strange:.1f} is above {task.threshold:.1f}, "
+            f"ood_score {strange:.1f} is above {task.threshold:.1f}, "
             f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
         )
     label = task.classes[scores.index(best)]
     return Prediction(
         task=task.name, label=label, probability=probability, score=score, margin=apart, runner_up=runner_up, distance=distance,
-        novelty=strange, early_exit=early, looks=looks, unknown=unknown, reason=reason, truncated=truncated, ms=ms,
+        ood_score=strange, early_exit=early, stages=stages, unknown=unknown, reason=reason, truncated=truncated, ms=ms,
     )  # fmt: skip

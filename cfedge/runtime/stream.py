@@ -5,7 +5,7 @@
 worse than without it (docs/decisions/streams.md).
 
 The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of a text after its
-looks (`Router.scores`), T tasks, h = `switch` and a temperature t, the posterior p of the chain's
+stages (`Router.scores`), T tasks, h = `switch` and a temperature t, the posterior p of the chain's
 task is filtered forward::
 
     prior_k = (1 - h) p_k + h / T        p_k = prior_k exp(s_k / t) / sum over tasks of the same
@@ -16,9 +16,9 @@ unknown is answered likewise, and leaves p as it was.
 
 **Temperature.** As log-likelihoods the scores are over-confident: they add up features that are far
 from independent. t is the one at which they would be wrong as often as the lookup was on the
-held-out examples. Of these the share q = `SECOND_LOOK_SHARE` has a margin below the manifest's
-second_look; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
-second_look, and this is the certificates' share of errors where t is what `temperature` returns.
+held-out examples. Of these the share q = `SECOND_STAGE_SHARE` has a margin below the manifest's
+second_stage; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
+second_stage, and this is the certificates' share of errors where t is what `temperature` returns.
 
 Letters: T tasks.
 """
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import UsageError
-from cfedge.lookup.router import SECOND_LOOK_SHARE
+from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 
@@ -128,4 +128,4 @@ def temperature(manifest: Manifest) -> float:
     if not held_out:
         return 1.0
     share = (errors + 1) / (held_out + 2)  # none seen does not mean none
-    return max(1.0, share * manifest.second_look / (SECOND_LOOK_SHARE * math.log(2)))
+    return max(1.0, share * manifest.second_stage / (SECOND_STAGE_SHARE * math.log(2)))

@@ -39,7 +39,7 @@ class Limits:
     retry_s
         What 503 says to wait before the next try.
     follow_s
-        Between two looks at the store.
+        Between two stages at the store.
     """
 
     body_bytes: int = 1 << 20

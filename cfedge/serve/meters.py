@@ -88,7 +88,7 @@ class Meters:
         for one in predictions:
             self._inputs.inc()
             self._unknown.inc(one.unknown)
-            self._thin.inc(one.looks > 1)
+            self._thin.inc(one.stages > 1)
 
     def opened(self, engine: Engine, *, switched: bool) -> None:
         """Note which bundle answers from now on."""

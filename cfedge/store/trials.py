@@ -1,6 +1,6 @@
 """A guard against a generation that kills whoever opens it: starts are counted until one succeeds.
 
-A new generation is expected to prove itself: ``trials/<n>`` exists, and every start adds a byte to
+A new generation is expected to verify itself: ``trials/<n>`` exists, and every start adds a byte to
 it, on the disk before the start goes on. The first engine that opens deletes it. Where `MAX_STARTS`
 starts have not come that far, the generation has failed, and the one before it answers. On a
 read-only disk nothing can be counted, and nothing is.
@@ -36,7 +36,7 @@ class Trials:
         self._folder = folder
 
     def expect(self, generation: int) -> None:
-        """Let `generation` prove itself."""
+        """Let `generation` verify itself."""
         write_file(self._path(generation), b"")
 
     def pending(self, generation: int) -> bool:

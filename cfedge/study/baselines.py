@@ -23,7 +23,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
-from cfedge.lookup import Lookup, Signature
+from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.lookup.clusters import MIN_SPREAD, finite_rows
 from cfedge.train.signature import signature, whole
 
@@ -71,7 +71,7 @@ def _ordered(tasks: Mapping[str, Statistics]) -> list[Statistics]:
 
 @dataclass(frozen=True)
 class ClassClusters:
-    """The first look that ships: one cluster a class, one shared covariance, shrunk; None: by the
+    """The first stage that ships: one cluster a class, one shared covariance, shrunk; None: by the
     lookup's own rule.
     """
 
@@ -79,7 +79,7 @@ class ClassClusters:
     min_spread: float = MIN_SPREAD
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
-        """Return the arrays of a `Signature`."""
+        """Return the arrays of a `ClusterStatistics`."""
         return signature(features, classes).arrays()
 
     def columns(self, statistics: Statistics) -> int:
@@ -89,7 +89,7 @@ class ClassClusters:
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the cluster scores."""
         wrapped = {
-            name: Signature.from_arrays(one, name, len(one["diagonal"]))
+            name: ClusterStatistics.from_arrays(one, name, len(one["diagonal"]))
             for name, one in tasks.items()
         }
         return Lookup(wrapped, shrinkage=self.shrinkage, min_spread=self.min_spread).cluster_scores
@@ -122,7 +122,7 @@ class Discriminants(ClassClusters):
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         """Return the cluster scores."""
         wrapped = {
-            name: Signature(
+            name: ClusterStatistics(
                 one["counts"].astype(np.int64), one["means"].astype(np.float64), one["root"].astype(np.float64),
                 np.zeros(one["means"].shape[1], np.float32), float(one["quartic"][0]),
             )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays
-from cfedge.lookup import Pair, Retrieval, Router, is_plainly_known
+from cfedge.lookup import Features, Router, TaskMatches, is_plainly_known
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
@@ -29,7 +29,7 @@ from cfedge.train.data import Examples
 from cfedge.train.learner import learn
 from cfedge.train.metrics import backward_transfer, confusion, forgetting
 from cfedge.train.settings import Settings
-from cfedge.train.signature import learn_looks
+from cfedge.train.signature import learn_signature
 from cfedge.train.workspace import Workspace
 
 __all__ = ["LearnedOrder"]
@@ -69,7 +69,7 @@ class LearnedOrder:
         with progress.track("test examples through every adapter", len(self.names)) as advance:
             encoded = self.trunk(texts)
             self.hidden = encoded.hidden
-            self.test = Pair(
+            self.test = Features(
                 np.stack(encoded.features),
                 np.stack(self.tail(encoded.hidden, [self.frozen] * len(texts))),
             )
@@ -87,12 +87,12 @@ class LearnedOrder:
                 advance(1)
             self.answers = np.stack(answers, axis=1)
         with progress.track("training examples", len(self.names)) as advance:
-            self.train: dict[str, Pair] = {}
+            self.train: dict[str, Features] = {}
             self.own: dict[str, Floats] = {}
             for name in self.names:
                 hidden = self.trunk(stream[name].train.texts)
                 rows = len(hidden.hidden)
-                self.train[name] = Pair(
+                self.train[name] = Features(
                     np.stack(hidden.features),
                     np.stack(self.tail(hidden.hidden, [self.frozen] * rows)),
                 )
@@ -250,7 +250,7 @@ class LearnedOrder:
         signatures = {name: self.workspace.signature(name) for name in self.names}
         held_out = {name: self.workspace.held_out(name).features for name in self.names}
         steps = []
-        looks = np.zeros(0, np.int64)
+        stages = np.zeros(0, np.int64)
         for count in range(1, len(self.order) + 1):
             seen = self._seen(count)
             names = [self.names[index] for index in seen]
@@ -258,11 +258,12 @@ class LearnedOrder:
                 {name: signatures[name] for name in names}, {name: held_out[name] for name in names}
             )
             found = router(self.test)
-            looks, second = found.looks, np.array(seen)[found.runner_up]
+            stages, second = found.stages, np.array(seen)[found.runner_up]
             task = np.array(seen)[found.task]
             steps.append((task, self._by_adapter(task)))
         passes = (
-            1 + (float((looks == 3).mean()) - self._early(router, answers, found)) * self.tail_share
+            1
+            + (float((stages == 3).mean()) - self._early(router, answers, found)) * self.tail_share
         )
         bytes_of = self._task_bytes(
             max(len(dump_arrays(one.arrays())) for one in signatures.values())
@@ -271,7 +272,9 @@ class LearnedOrder:
             "cfedge", steps, second, passes=passes, bytes_of=bytes_of, seconds=self._time_looks()
         )
 
-    def _early(self, router: Router, answers: Mapping[str, Retrieval], found: Retrieval) -> float:
+    def _early(
+        self, router: Router, answers: Mapping[str, TaskMatches], found: TaskMatches
+    ) -> float:
         """Share of the test examples whose answers end early, all tasks learned
         (`cfedge.runtime.engine`); `answers` are to held-out ones.
         """
@@ -294,7 +297,7 @@ class LearnedOrder:
     def _time_looks(self) -> float:
         start = time.perf_counter()
         for name in self.names:
-            learn_looks(self.train[name], self._classes(name, self.stream[name].train))
+            learn_signature(self.train[name], self._classes(name, self.stream[name].train))
         return (time.perf_counter() - start) / len(self.names)
 
     def joint(self, workspace: Workspace, settings: Settings) -> Measured:

@@ -185,9 +185,9 @@ def _grouped(data: LabelledData, owners: Mapping[str, list[str]]) -> dict[str, L
     parts = _parts(data)
     names = sorted(set(owners["train"]))
     for split, one in parts.items():
-        if strangers := sorted(set(owners[split]) - set(names)):
+        if out_of_domain := sorted(set(owners[split]) - set(names)):
             raise DataError(
-                f"{one.source}: expected tasks of the training data, found {strangers[0]!r}; remove"
+                f"{one.source}: expected tasks of the training data, found {out_of_domain[0]!r}; remove"
                 " it or add examples"
             )
     found: dict[str, LabelledData] = {}

@@ -165,7 +165,7 @@ def sync(
             return report.done()
         seen = view(feed.entries(index, index.entries_for(store.device), fetcher))
         second, third = index.looks_for(store.device)
-        index = replace(index, second_look=second, third_look=third)
+        index = replace(index, second_stage=second, third_stage=third)
         before = store.manifest(installed.generation) if installed else None
         must_go = before is not None and not seen.erased.isdisjoint(
             ref.sha256 for ref in before.files().values()

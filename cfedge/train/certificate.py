@@ -1,4 +1,4 @@
-"""How often will the lookup pick another task, and above which novelty is an input unknown? From
+"""How often will the lookup pick another task, and above which ood_score is an input unknown? From
 held-out examples.
 
 Beside the limit, which holds whatever the distribution, `inspect` computes what the lookup's own
@@ -27,9 +27,18 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
 from cfedge.errors import UsageError
-from cfedge.lookup import Found, Looks, Lookup, Pair, Retrieval, Router, Signature, novelty
+from cfedge.lookup import (
+    ClusterStatistics,
+    Features,
+    Lookup,
+    Router,
+    TaskMatch,
+    TaskMatches,
+    TaskSignature,
+    ood_score,
+)
 from cfedge.lookup.clusters import shared_covariance
-from cfedge.lookup.router import SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
+from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.table import Int8Table
 from cfedge.train.chernoff import Components, chernoff, log_likelihood
@@ -48,10 +57,10 @@ __all__ = [
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
-#: Of all held-out inputs, those that may go without a third look though it would say another task
+#: Of all held-out inputs, those that may go without a third stage though it would say another task
 #: than the second.
 UNSEEN_CHANGES = 0.002
-#: Of a task's inputs, by the first look's own model or among the held-out ones, that a rival takes:
+#: Of a task's inputs, by the first stage's own model or among the held-out ones, that a rival takes:
 #: less is not an overlap. The model is sure of itself (docs/decisions/certificates.md): where it
 #: gives a rival this much, the clusters do coincide.
 OVERLAP_SHARE = 0.1
@@ -72,12 +81,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the first look's own model says of one task, and whether the evidence bears it out.
+    """What the first stage's own model says of one task, and whether the evidence bears it out.
 
     Attributes
     ----------
     errors
-        Held-out examples that the first look gives to another task.
+        Held-out examples that the first stage gives to another task.
     bound
         Model: `cfedge.lookup.Lookup.confusions`, summed over the rivals. Not capped: >= 1 says
         nothing.
@@ -115,7 +124,7 @@ class Overlap:
     task, rival
         Inputs of `task` go to `rival`.
     share
-        Of its inputs, by the first look's model: a union bound, at most 1.
+        Of its inputs, by the first stage's model: a union bound, at most 1.
     taken, held_out
         Of its held-out inputs, those that the lookup that ships gives to the rival, and all.
     limit, rival_limit
@@ -132,7 +141,7 @@ class Overlap:
 
 
 def certify(
-    found: Mapping[str, Retrieval],
+    found: Mapping[str, TaskMatches],
     best: Mapping[str, Floats],
     directions: int,
     *,
@@ -148,12 +157,12 @@ def certify(
     best
         By task, its own adapted head's best score for each of them, float32 [N].
     directions
-        Of that lookup's first look.
+        Of that lookup's first stage.
     alpha
         All tasks' limits hold together with probability >= 1 - alpha (each at alpha / T).
     false_reject_rate
         Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1
-        - rate))-th smallest `novelty` (split conformal), at most the largest, of the held-out
+        - rate))-th smallest `ood_score` (split conformal), at most the largest, of the held-out
         examples that the lookup gives to this task: those are the ones to which the engine applies
         it. Of N so few that this is the largest, 1 / (N + 1) is the rate that holds.
 
@@ -185,7 +194,7 @@ def certify(
             rival=rival,
             rival_errors=rival_errors,
         )
-        strange = novelty(own.distance, best[name], directions)
+        strange = ood_score(own.distance, best[name], directions)
         routed = strange[own.task == position]
         own_strange = routed if len(routed) else strange
         rate = max(false_reject_rate, 1 / (len(own_strange) + 1))
@@ -195,7 +204,7 @@ def certify(
 
 def overlaps(
     router: Router,
-    found: Mapping[str, Retrieval],
+    found: Mapping[str, TaskMatches],
     evidence: Mapping[str, Evidence],
     of: Collection[str],
 ) -> list[Overlap]:
@@ -225,14 +234,14 @@ def overlaps(
 
 
 def route(
-    signatures: Mapping[str, Looks], held_out: Mapping[str, Pair]
-) -> tuple[Router, dict[str, Retrieval]]:
+    signatures: Mapping[str, TaskSignature], held_out: Mapping[str, Features]
+) -> tuple[Router, dict[str, TaskMatches]]:
     """Return the router that ships, and what it makes of each task's held-out inputs.
 
-    Those with the thinnest margins get a second look, and of them a third: `THIRD_LOOK_SHARE` of
+    Those with the thinnest margins get a second stage, and of them a third: `THIRD_STAGE_SHARE` of
     all, and so many more that all but `UNSEEN_CHANGES` of all get one where it says another task
     than the second. That asks for no labels, so what the labels then count is not chosen by them.
-    Where the margin of the third look is that of one input, that one alone is answered by its
+    Where the margin of the third stage is that of one input, that one alone is answered by its
     second: a third that it gets by setting the margin says nothing of inputs to come. Each look is
     taken once.
     """
@@ -240,7 +249,7 @@ def route(
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
     found = [router.look(trunk) for trunk, _ in rows]
     if len(router.tasks) > 1:
-        router.second = _quantile(found, SECOND_LOOK_SHARE)
+        router.second = _quantile(found, SECOND_STAGE_SHARE)
         thin = [index for index, one in enumerate(found) if one.margin < router.second]
         for index in thin:
             found[index] = router.look_again(rows[index][0], None)
@@ -253,16 +262,18 @@ def route(
                 found[index] = deeper[place]
     answers = iter(found)
     return router, {
-        name: Retrieval.stacked(list(itertools.islice(answers, len(pair.trunk))))
+        name: TaskMatches.stacked(list(itertools.islice(answers, len(pair.trunk))))
         for name, pair in held_out.items()
     }
 
 
-def _third(closer: list[Found], deeper: list[Found], held_out: int) -> tuple[float, int | None]:
-    """The margin of the second look below which a third is taken, from what both say of the same
+def _third(
+    closer: list[TaskMatch], deeper: list[TaskMatch], held_out: int
+) -> tuple[float, int | None]:
+    """The margin of the second stage below which a third is taken, from what both say of the same
     inputs, of `held_out` in all; and which of them it is just above, if its answer is why.
     """
-    least = _quantile(closer, min(1.0, THIRD_LOOK_SHARE * held_out / len(closer)))
+    least = _quantile(closer, min(1.0, THIRD_STAGE_SHARE * held_out / len(closer)))
     pairs = zip(closer, deeper, strict=True)
     changed = sorted(
         (one.margin, place) for place, (one, other) in enumerate(pairs) if one.task != other.task
@@ -275,7 +286,7 @@ def _third(closer: list[Found], deeper: list[Found], held_out: int) -> tuple[flo
     return least, None
 
 
-def _quantile(found: list[Found], share: float) -> float:
+def _quantile(found: list[TaskMatch], share: float) -> float:
     """The margin below which at most so many are: an order statistic, as `cfedge.runtime.drift`
     supposes.
     """
@@ -292,14 +303,14 @@ def _threshold(strange: NDArray[np.floating], rate: float) -> float:
 
 
 def inspect(
-    signatures: Mapping[str, Signature],
+    signatures: Mapping[str, ClusterStatistics],
     held_out: Mapping[str, Floats],
     *,
     alpha: float = ALPHA,
     shrinkage: float | None = None,
     mixtures: Mapping[str, float] | None = None,
 ) -> dict[str, Inspection]:
-    """Hold the model bound of the first look against its held-out errors.
+    """Hold the model bound of the first stage against its held-out errors.
 
     Parameters
     ----------
@@ -350,7 +361,7 @@ def inspect(
 
 
 def mixture_bounds(
-    signatures: Mapping[str, Signature], progress: Progress | None = None
+    signatures: Mapping[str, ClusterStatistics], progress: Progress | None = None
 ) -> dict[str, float]:
     """Bound, by task, how often a rival's mixture is the likelier one, each task with the
     covariance of its own clusters, shrunk.
@@ -370,7 +381,7 @@ def mixture_bounds(
     return bounds
 
 
-def _mixtures(signatures: Mapping[str, Signature]) -> dict[str, list[Components]]:
+def _mixtures(signatures: Mapping[str, ClusterStatistics]) -> dict[str, list[Components]]:
     """By task in the order of the names, each with the shrunk covariance of its own clusters."""
     return {
         name: [
@@ -385,7 +396,7 @@ def _mixtures(signatures: Mapping[str, Signature]) -> dict[str, list[Components]
 
 
 def _mixture_errors(
-    signatures: Mapping[str, Signature], held_out: Mapping[str, Floats]
+    signatures: Mapping[str, ClusterStatistics], held_out: Mapping[str, Floats]
 ) -> dict[str, int]:
     """By task, how many of its held-out inputs are at least as likely under a rival's mixture."""
     mixtures = _mixtures(signatures)

@@ -143,12 +143,14 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
     DataError
         Naming the first.
     """
-    strangers = sorted(set(examples.labels) - set(classes))
-    if strangers:
-        alike = next((label for label in classes if folded(label) == folded(strangers[0])), None)
+    out_of_domain = sorted(set(examples.labels) - set(classes))
+    if out_of_domain:
+        alike = next(
+            (label for label in classes if folded(label) == folded(out_of_domain[0])), None
+        )
         step = "remove it or add examples" if alike is None else f"write it as {alike!r}"
         raise DataError(
-            f"{examples.source}: expected labels of the training data, found {strangers[0]!r};"
+            f"{examples.source}: expected labels of the training data, found {out_of_domain[0]!r};"
             f" {step}"
         )
 

@@ -21,7 +21,7 @@ from cfedge.lookup import Lookup
 from cfedge.progress import Progress, Quiet
 from cfedge.train.data import Examples
 from cfedge.train.early_exit import EXIT_SHARE
-from cfedge.train.lesson import prepare_lesson, store
+from cfedge.train.prepared_task import prepare_task, store
 from cfedge.train.signature import CLUSTERS, whole
 from cfedge.train.workspace import LearnedTask, Workspace
 
@@ -75,20 +75,20 @@ def learn_head(
     `cfedge.train.learner.learn`.
     """
     workspace.check_new(name, examples.classes, replace=replace)
-    lesson = prepare_lesson(
+    prepared = prepare_task(
         workspace, name, examples, held_out, share=share, seed=seed, threads=threads, progress=progress or Quiet()
     )  # fmt: skip
-    part = trunk_share(len(lesson.targets), len(lesson.classes), adapter=False)
-    trunk, tail = (closed_form(features, lesson.targets) for features in lesson.features)
-    seen = lesson.evidence.features
+    part = trunk_share(len(prepared.targets), len(prepared.classes), adapter=False)
+    trunk, tail = (closed_form(features, prepared.targets) for features in prepared.features)
+    seen = prepared.evidence.features
     scores = part * (seen.trunk @ trunk[0] + trunk[1]) + seen.tail @ tail[0] + tail[1]
-    factor = _temperature(scores, lesson.evidence.classes)
+    factor = _temperature(scores, prepared.evidence.classes)
     arrays = {"trunk.weight": trunk[0] * part * factor, "trunk.bias": trunk[1] * part * factor}
     arrays |= {"head.weight": tail[0] * factor, "head.bias": tail[1] * factor}
     for slot in workspace.backbone.slots:
         arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
         arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
-    task = lesson.learned(
+    task = prepared.learned(
         workspace,
         arrays,
         settings={

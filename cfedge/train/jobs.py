@@ -22,7 +22,7 @@ from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.data import Examples, LabelledData
 from cfedge.train.learner import train
-from cfedge.train.lesson import empty_cache
+from cfedge.train.prepared_task import empty_cache
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import LearnedTask, Workspace
 

@@ -22,7 +22,7 @@ from cfedge.progress import Progress, Quiet
 from cfedge.train.composition import SitePool, pool
 from cfedge.train.data import Examples
 from cfedge.train.head import closed_form, trunk_share
-from cfedge.train.lesson import prepare_lesson, store
+from cfedge.train.prepared_task import prepare_task, store
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import LearnedTask, Workspace
 
@@ -106,7 +106,7 @@ def train(
     """
     device_of(settings.device)
     with pinned(settings.threads):
-        lesson = prepare_lesson(
+        prepared = prepare_task(
             workspace, name, examples, held_out, share=settings.held_out, seed=settings.seed, threads=torch.get_num_threads(),
             progress=progress,
         )  # fmt: skip
@@ -117,12 +117,18 @@ def train(
         )
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
         adapter, transfer, kept = _train(
-            workspace, pools, lesson.hidden, lesson.targets, len(lesson.classes), settings, progress
+            workspace,
+            pools,
+            prepared.hidden,
+            prepared.targets,
+            len(prepared.classes),
+            settings,
+            progress,
         )
-    weight, bias = closed_form(lesson.features.trunk, lesson.targets)
-    share = trunk_share(len(lesson.targets), len(lesson.classes), adapter=True)
+    weight, bias = closed_form(prepared.features.trunk, prepared.targets)
+    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=True)
     adapter |= {"trunk.weight": share * weight, "trunk.bias": share * bias}
-    return lesson.learned(
+    return prepared.learned(
         workspace,
         adapter,
         settings=dataclasses.asdict(settings),

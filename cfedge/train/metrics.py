@@ -55,7 +55,7 @@ class TaskScores:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Unknown detection: area under the ROC curve of `novelty`, false-positive rate at 95 %
+    """Unknown detection: area under the ROC curve of `ood_score`, false-positive rate at 95 %
     detection, and the shares called unknown at the thresholds that ship (`detected` of the unknown
     inputs, `false_rejects` of the known ones).
     """
@@ -94,8 +94,8 @@ class Scores:
     """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean
     over tasks; `top2` is the share whose task is the best or the second best; `confusion` [T, T +
     1] counts inputs by true task (rows, as in `tasks`) and task found, the last column for tasks
-    that no examples were given of; `second_looks` is the share of answers that took two looks or
-    three, `third_looks` of those that took three and one more run of the frozen tail, `early_exits`
+    that no examples were given of; `second_stages` is the share of answers that took two stages or
+    three, `third_stages` of those that took three and one more run of the frozen tail, `early_exits`
     of those that took no run of the adapted one; `unknown` is None where no inputs of no task were
     given.
     """
@@ -107,13 +107,15 @@ class Scores:
     known: float
     top2: float
     confusion: list[list[int]]
-    second_looks: float
-    third_looks: float
+    second_stages: float
+    third_stages: float
     early_exits: float
     unknown: OpenSet | None = None
 
 
-def evaluate(engine: Engine, data: Mapping[str, Examples], strangers: Sequence[str] = ()) -> Scores:
+def evaluate(
+    engine: Engine, data: Mapping[str, Examples], out_of_domain: Sequence[str] = ()
+) -> Scores:
     """Answer every test example with the task unknown, and again with the task given; and texts of
     no task, if any.
     """
@@ -121,7 +123,7 @@ def evaluate(engine: Engine, data: Mapping[str, Examples], strangers: Sequence[s
         {name: examples.labels for name, examples in data.items()},
         {name: engine.predict(examples.texts) for name, examples in data.items()},
         {name: engine.predict(examples.texts, task=name) for name, examples in data.items()},
-        engine.predict(strangers),
+        engine.predict(out_of_domain),
     )
 
 
@@ -129,10 +131,10 @@ def score(
     labels: Mapping[str, Sequence[str]],
     answers: Mapping[str, Sequence[Prediction]],
     known: Mapping[str, Sequence[Prediction]],
-    strangers: Sequence[Prediction] = (),
+    out_of_domain: Sequence[Prediction] = (),
 ) -> Scores:
     """Score answers given by task name: true labels, free answers, and answers with the task given;
-    and answers to strangers.
+    and answers to out_of_domain.
 
     Raises
     ------
@@ -165,10 +167,13 @@ def score(
         key: float(np.average([getattr(row, key) for row in rows], weights=weights))
         for key in ("accuracy", "retrieval", "known")
     }
-    looks = np.array([one.looks for name in labels for one in answers[name]])
-    shares = {"second_looks": float((looks >= 2).mean()), "third_looks": float((looks == 3).mean())}
+    stages = np.array([one.stages for name in labels for one in answers[name]])
+    shares = {
+        "second_stages": float((stages >= 2).mean()),
+        "third_stages": float((stages == 3).mean()),
+    }
     shares["early_exits"] = _share(one.early_exit for name in labels for one in answers[name])
-    unknown = open_set(labels, answers, strangers) if strangers else None
+    unknown = open_set(labels, answers, out_of_domain) if out_of_domain else None
     position = {name: index for index, name in enumerate(labels)}
     own = np.repeat(np.arange(len(rows)), [row.examples for row in rows])
     found = np.array(
@@ -214,11 +219,11 @@ def confusion(truth: NDArray[np.int64], found: NDArray[np.int64], tasks: int) ->
     return counts
 
 
-def unknown_detection(known: Sequence[Prediction], strangers: Sequence[Prediction]) -> Unknown:
+def unknown_detection(known: Sequence[Prediction], out_of_domain: Sequence[Prediction]) -> Unknown:
     """Compare answers to known inputs with answers to inputs of no task."""
     inside, outside = (
-        np.array([one.novelty for one in known]),
-        np.array([one.novelty for one in strangers]),
+        np.array([one.ood_score for one in known]),
+        np.array([one.ood_score for one in out_of_domain]),
     )
     truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
     return Unknown(
@@ -226,7 +231,7 @@ def unknown_detection(known: Sequence[Prediction], strangers: Sequence[Predictio
         fpr95=float(
             (inside >= np.sort(outside)[len(outside) - math.ceil(0.95 * len(outside))]).mean()
         ),
-        detected=_share(one.unknown for one in strangers),
+        detected=_share(one.unknown for one in out_of_domain),
         false_rejects=_share(one.unknown for one in known),
     )
 
@@ -240,7 +245,7 @@ def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCov
     right
         Whether each answer was; an answer to an input of no task is not.
     confidence
-        Of each answer, for instance its negative novelty.
+        Of each answer, for instance its negative ood_score.
 
     Raises
     ------
@@ -261,7 +266,7 @@ def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCov
 def open_set(
     labels: Mapping[str, Sequence[str]],
     answers: Mapping[str, Sequence[Prediction]],
-    strangers: Sequence[Prediction],
+    out_of_domain: Sequence[Prediction],
 ) -> OpenSet:
     """Score answers given by task name, with their true labels, together with answers to inputs of
     no task.
@@ -269,10 +274,10 @@ def open_set(
     inside = [one for name in labels for one in answers[name]]
     truth = [(name, label) for name in labels for label in labels[name]]
     right = [(one.task, one.label) == pair for one, pair in zip(inside, truth, strict=True)]
-    familiar = [-one.novelty for one in [*inside, *strangers]]
+    familiar = [-one.ood_score for one in [*inside, *out_of_domain]]
     return OpenSet(
-        unknown_detection(inside, strangers),
-        risk_coverage([*right, *(False for _ in strangers)], familiar),
+        unknown_detection(inside, out_of_domain),
+        risk_coverage([*right, *(False for _ in out_of_domain)], familiar),
     )
 
 

@@ -45,7 +45,7 @@ class Settings:
     penalty
         Weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
     clusters
-        Clusters a class of the lookup's second look, at most.
+        Clusters a class of the lookup's second stage, at most.
     exit_share
         Of the task's inputs, those that may be answered before the tail; 0: none
         (`cfedge.train.early_exit`).

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup import Looks, Pair, Signature
+from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.lookup.clusters import finite_rows
 from cfedge.lookup.packing import from_first, on_grid
 
@@ -20,21 +20,23 @@ __all__ = [
     "FACTOR_RANK",
     "TAIL_RANK",
     "clusters_of",
-    "learn_looks",
+    "learn_signature",
     "signature",
     "whole",
 ]
 
 #: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/lookup.md).
 FACTOR_RANK, TAIL_RANK = 48, 36
-#: Clusters a class for the second look, at most, and the examples that each of them takes.
+#: Clusters a class for the second stage, at most, and the examples that each of them takes.
 CLUSTERS, EXAMPLES_A_CLUSTER = 3, 20
 
 Floats = NDArray[np.float32]
 
 
-def learn_looks(features: Pair, classes: NDArray[np.int64], clusters: int = CLUSTERS) -> Looks:
-    """Summarise a task's features for all looks.
+def learn_signature(
+    features: Features, classes: NDArray[np.int64], clusters: int = CLUSTERS
+) -> TaskSignature:
+    """Summarise a task's features for all stages.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ def learn_looks(features: Pair, classes: NDArray[np.int64], clusters: int = CLUS
     classes
         int64 [N] in 0..C-1, each at least once.
     clusters
-        A class, for the second look, at most.
+        A class, for the second stage, at most.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def learn_looks(features: Pair, classes: NDArray[np.int64], clusters: int = CLUS
         owners += [one] * (int(found.max()) + 1)
         mean_view = x[rows, : features.tail.shape[1]]
         quartic += float((((mean_view - mean_view.mean(axis=0)) ** 2).sum(axis=1) ** 2).sum())
-    return Looks(
+    return TaskSignature(
         fine=signature(features.trunk, position),
         owners=np.array(owners, np.int64),
         quartic=quartic,
@@ -112,7 +114,7 @@ def clusters_of(
     return np.unique(best, return_inverse=True)[1].astype(np.int64)
 
 
-def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> Signature:
+def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> ClusterStatistics:
     """Summarise features without loss: the factor's rows are the residuals themselves.
 
     Parameters
@@ -134,7 +136,7 @@ def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> Signatur
     np.add.at(means, classes, x)
     means /= counts[:, None]
     residuals = x - means[classes]
-    return Signature(
+    return ClusterStatistics(
         counts=counts.astype(np.int64),
         means=means,
         factor=residuals,
@@ -145,7 +147,7 @@ def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> Signatur
 
 def signature(
     features: NDArray[np.float32], classes: NDArray[np.int64], rank: int = FACTOR_RANK
-) -> Signature:
+) -> ClusterStatistics:
     """Summarise features in a signature that travels; parameters and errors as of `whole`.
 
     Parameters
@@ -155,7 +157,7 @@ def signature(
 
     Returns
     -------
-    Signature
+    ClusterStatistics
         `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues,
         `diagonal` the rest of its diagonal, so that the diagonal is kept up to rounding.
     """
@@ -166,7 +168,7 @@ def signature(
     order = np.argsort(values)[::-1][:kept]
     factor = on_grid((vectors[:, order] * np.sqrt(values[order])).T)
     rest = np.diag(scatter) - (factor.astype(np.float64) ** 2).sum(axis=0)
-    return Signature(
+    return ClusterStatistics(
         counts=exact.counts,
         means=from_first(exact.means),
         factor=factor,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import onnx
 import torch
@@ -22,7 +23,7 @@ from cfedge.errors import BackboneError
 
 __all__ = ["OPERATORS", "TorchTail"]
 
-_Attributes = dict[str, object]
+_Attributes = Mapping[str, Any]
 _Operator = Callable[[list[Tensor], _Attributes], list[Tensor]]
 _TORCH_TYPES = {
     onnx.TensorProto.FLOAT: torch.float32, onnx.TensorProto.INT32: torch.int32, onnx.TensorProto.INT64: torch.int64
@@ -102,7 +103,7 @@ def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     """
     query, key, value, bias, *lengths = inputs
     batch, tokens, width = query.shape
-    heads = int(attributes["num_heads"])  # type: ignore[call-overload]
+    heads = int(attributes["num_heads"])
     heads_first = [
         (part + offset).view(batch, tokens, heads, width // heads).transpose(1, 2)
         for part, offset in zip((query, key, value), bias.chunk(3), strict=True)
@@ -122,7 +123,7 @@ def _layer_norm(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     x, scale, bias = inputs
     return [
         functional.layer_norm(x, x.shape[-1:], scale, bias, float(attributes.get("epsilon", 1e-5)))
-    ]  # type: ignore[arg-type]
+    ]
 
 
 def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
@@ -133,22 +134,22 @@ def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
 
 OPERATORS: dict[str, _Operator] = {
     "Add": lambda i, a: [i[0] + i[1]],
-    "Cast": lambda i, a: [i[0].to(_TORCH_TYPES[a["to"]])],  # type: ignore[index]
+    "Cast": lambda i, a: [i[0].to(_TORCH_TYPES[a["to"]])],
     "ConstantOfShape": lambda i, a: [
         torch.full(i[0].tolist(), float(numpy_helper.to_array(a["value"])[0]))
-    ],  # type: ignore[arg-type]
+    ],
     "Div": lambda i, a: [i[0] / i[1]],
     "Gelu": lambda i, a: [functional.gelu(i[0])],
     "LayerNormalization": _layer_norm,
     "LpNormalization": lambda i, a: [
         functional.normalize(i[0], p=float(a["p"]), dim=int(a["axis"]))
-    ],  # type: ignore[arg-type, call-overload]
+    ],
     "MatMul": lambda i, a: [i[0] @ i[1]],
     "Mul": lambda i, a: [i[0] * i[1]],
     "MultiHeadAttention": _attention,
     "ReduceSum": _reduce_sum,
     "Shape": lambda i, a: [torch.tensor(i[0].shape[a["start"] : a["end"]])],
-    "Split": lambda i, a: list(torch.split(i[0], i[1].tolist(), dim=int(a["axis"]))),  # type: ignore[call-overload]
+    "Split": lambda i, a: list(torch.split(i[0], i[1].tolist(), dim=int(a["axis"]))),
     "Squeeze": lambda i, a: [i[0].squeeze(int(i[1].item()))],
     "Unsqueeze": lambda i, a: [i[0].unsqueeze(int(i[1].item()))],
 }

@@ -45,7 +45,7 @@ from cfedge.errors import (
     TaskError,
     WorkspaceError,
 )
-from cfedge.lookup import Looks, Pair
+from cfedge.lookup import Features, TaskSignature
 from cfedge.storage import new_folder, remove_leftovers, write_file
 from cfedge.train.composition import NEW_UNITS
 from cfedge.train.data import folded
@@ -81,7 +81,7 @@ class HeldOut:
 
     texts: tuple[str, ...]
     classes: NDArray[np.int64]
-    features: Pair
+    features: Features
     best: Floats
 
 
@@ -111,7 +111,7 @@ class LearnedTask:
 
     record: TaskRecord
     adapter: Mapping[str, Floats]
-    signature: Looks
+    signature: TaskSignature
     held_out: HeldOut
 
 
@@ -231,13 +231,13 @@ class Workspace:
         """Read a task's adapter and head."""
         return self._loaded(name, "adapter.safetensors", _adapter)
 
-    def signature(self, name: str) -> Looks:
-        """Read a task's signatures, of all looks."""
+    def signature(self, name: str) -> TaskSignature:
+        """Read a task's signatures, of all stages."""
         width = self.backbone.width
         return self._loaded(
             name,
             "signature.safetensors",
-            lambda data, what: Looks.from_arrays(load_arrays(data, what), what, width),
+            lambda data, what: TaskSignature.from_arrays(load_arrays(data, what), what, width),
         )
 
     def held_out(self, name: str) -> HeldOut:
@@ -497,7 +497,7 @@ def _held_out(data: bytes, what: str) -> HeldOut:
     return HeldOut(
         tuple(texts),
         arrays["classes"].astype(np.int64, copy=False),
-        Pair(
+        Features(
             arrays["trunk"].astype(np.float32, copy=False),
             arrays["tail"].astype(np.float32, copy=False),
         ),

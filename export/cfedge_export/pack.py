@@ -118,8 +118,8 @@ def build(
         return Manifest(
             backbone,
             tuple(entries.values()),
-            second_look=router.second,
-            third_look=router.third,
+            second_stage=router.second,
+            third_stage=router.third,
             versions=versions,
         )
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cfedge.bundle.manifest import Manifest
-from cfedge.lookup import Pair, Router
+from cfedge.lookup import Features, Router
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
@@ -42,8 +42,8 @@ def float_accuracy(
     adapters = {name: Adapter.from_arrays(task.adapter) for name, task in tasks.items()}
     router = Router(
         {name: task.signature for name, task in tasks.items()},
-        manifest.second_look,
-        manifest.third_look,
+        manifest.second_stage,
+        manifest.third_stage,
     )
     frozen = no_adapter(backbone)
     accuracy: dict[str, float] = {}
@@ -51,7 +51,7 @@ def float_accuracy(
         for name, examples in tests.items():
             encoded = trunk(examples.texts)
             behind = tail(encoded.hidden, [frozen] * len(examples))
-            found = router(Pair(np.stack(encoded.features), np.stack(behind)))
+            found = router(Features(np.stack(encoded.features), np.stack(behind)))
             chosen = [router.tasks[task] for task in found.task]
             features = tail(encoded.hidden, [adapters[task].slots for task in chosen])
             right = []

@@ -2,7 +2,7 @@
 names.
 
 Whoever made them knows the format: but for those that say otherwise their digests are right. Most
-are opened in this process, by what the child runs (`prove_here`); those that would fill the memory
+are opened in this process, by what the child runs (`verify_here`); those that would fill the memory
 or never end in the child itself, with little time and memory.
 """
 
@@ -38,7 +38,7 @@ from cfedge.bundle.files import (
 )
 from cfedge.bundle.manifest import LIMITS, canonical_json
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError
-from cfedge.runtime.proof import Limits, prove, prove_here
+from cfedge.runtime.verification import Limits, verify, verify_here
 
 Change = Callable[[Path], None]
 
@@ -568,8 +568,8 @@ ATTACKS: dict[str, Attack] = {
     "other spacing": Attack(manifest_bytes(lambda data: data.replace(b'":', b'": ')), SchemaError, "expected canonical JSON, found other spacing"),
     "not UTF-8": Attack(manifest_bytes(lambda data: data.replace(b"colors", b"col\xf6rs")), SchemaError, "expected canonical JSON, found 'utf-8'"),
     "a key twice": Attack(text('"rank":2', '"rank":2,"rank":2'), SchemaError, "expected each key once, found a key twice"),
-    "NaN": Attack(text('"second_look":', '"second_look":NaN,"x":'), SchemaError, "expected finite numbers, found NaN"),
-    "a number beyond floats": Attack(text('"second_look":', '"second_look":1e400,"x":'), SchemaError, "expected canonical JSON, found Out of range"),
+    "NaN": Attack(text('"second_stage":', '"second_stage":NaN,"x":'), SchemaError, "expected finite numbers, found NaN"),
+    "a number beyond floats": Attack(text('"second_stage":', '"second_stage":1e400,"x":'), SchemaError, "expected canonical JSON, found Out of range"),
     "a number of 5,000 digits": Attack(text('"rank":2', f'"rank":{"9" * 5000}'), SchemaError, "expected canonical JSON, found Exceeds the limit"),
     "deep nesting": Attack(text('"rank":2', f'"rank":{"[" * 100_000}{"]" * 100_000}'), SchemaError, "expected canonical JSON"),
     "a lone surrogate": Attack(text('"name":"colors"', '"name":"\\ud800"'), SchemaError, "expected canonical JSON"),
@@ -596,7 +596,7 @@ ATTACKS: dict[str, Attack] = {
     "more errors than examples": Attack(put("tasks.0.certificate.errors", 10**6), SchemaError, "certificate of task 'animals': expected"),
     "no alpha": Attack(put("tasks.0.certificate.alpha", 0.0), SchemaError, "certificate of task 'animals': expected"),
     "a rate of 1": Attack(put("tasks.0.false_reject_rate", 1.0), SchemaError, "task 'animals': expected .* a rate in"),
-    "a look below 0": Attack(put("second_look", -1.0), SchemaError, "manifest.second_look: expected >= 0"),
+    "a look below 0": Attack(put("second_stage", -1.0), SchemaError, "manifest.second_stage: expected >= 0"),
     "another lookup": Attack(put("lookup", "oracle"), SchemaError, "manifest.lookup: expected 'class-clusters', found 'oracle'"),
     "a split behind the end": Attack(put("backbone.split", 3), SchemaError, "manifest.backbone: expected 1 <= split < blocks"),
     "no width": Attack(put("backbone.width", 0), SchemaError, "manifest.backbone: expected .* sizes > 0"),
@@ -699,7 +699,7 @@ ATTACKS: dict[str, Attack] = {
     "a count of 0": Attack(array("tail.counts", first(0)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
     "a negative count": Attack(array("trunk.counts", first(-5)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts in 1.."),
     "counts whose sum overflows": Attack(array("tail.counts", lambda one: np.full_like(one, 2**62)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
-    "counts that differ between the looks": Attack(array("tail.counts", lambda one: one + 1), IncompatibleError, "signature of task 'animals': expected owners int64 .* and equal counts"),
+    "counts that differ between the stages": Attack(array("tail.counts", lambda one: one + 1), IncompatibleError, "signature of task 'animals': expected owners int64 .* and equal counts"),
     "owners that descend": Attack(array("trunk.owners", lambda one: one[::-1].copy()), IncompatibleError, "signature of task 'animals': expected owners int64"),
     "owners beyond the classes": Attack(array("trunk.owners", lambda one: one + 10**9), IncompatibleError, "signature of task 'animals': expected owners int64"),
     "owners of another type": Attack(array("trunk.owners", lambda one: one.astype(np.int32)), IncompatibleError, "signature of task 'animals': expected owners int64"),
@@ -754,14 +754,14 @@ def check(caught: pytest.ExceptionInfo[BundleError], attack: Attack) -> None:
 
 def test_there_are_sixty_and_the_bundle_is_good_before(tiny_bundle: Path) -> None:
     assert len(ATTACKS) >= 60
-    prove_here(read(tiny_bundle), Engine)
+    verify_here(read(tiny_bundle), Engine)
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_hostile_bundle_is_refused_by_name(tiny_bundle: Path, name: str) -> None:
     attack = attacked(tiny_bundle, name)
     with pytest.raises(BundleError, match=attack.found) as caught:
-        prove_here(read(tiny_bundle), Engine)
+        verify_here(read(tiny_bundle), Engine)
     check(caught, attack)
 
 
@@ -772,7 +772,7 @@ def test_a_hostile_bundle_is_refused_by_name(tiny_bundle: Path, name: str) -> No
 def test_what_would_take_all_time_or_memory_takes_a_childs(tiny_bundle: Path, name: str) -> None:
     attack = attacked(tiny_bundle, name)
     with pytest.raises(BundleError, match=attack.found) as caught:
-        prove(
+        verify(
             tiny_bundle,
             read_manifest(tiny_bundle),
             limits=Limits(start_s=attack.child_s or 0, task_s=0, room_bytes=512 << 20),

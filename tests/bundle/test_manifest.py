@@ -62,7 +62,7 @@ GOLDEN = (
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"width":4},'
-    '"lookup":"class-clusters","schema":1,"second_look":0.0,'
+    '"lookup":"class-clusters","schema":1,"second_stage":0.0,'
     '"sha256":"85e0ef2407747f5e388f5a92557e16d8b3463faef03eb73e44d97e8d6fd36145",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"limit":0.34,"rival":null,"rival_errors":0,"tasks":2},'
@@ -74,7 +74,7 @@ GOLDEN = (
     '"classes":["open","zu\u00df"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"doors","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5}],'
-    '"third_look":0.0,"versions":{"numpy":"2.0.0"}}'
+    '"third_stage":0.0,"versions":{"numpy":"2.0.0"}}'
 ).encode()
 BODY: dict[str, Any] = json.loads(GOLDEN)
 STATED = BODY["sha256"]
@@ -216,7 +216,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         for at, name in enumerate(names)
     )  # fmt: skip
     return Manifest(
-        draw(backbones), tasks, second_look=draw(st.floats(0, 1e6)), third_look=draw(st.floats(0, 1e6)),
+        draw(backbones), tasks, second_stage=draw(st.floats(0, 1e6)), third_stage=draw(st.floats(0, 1e6)),
         versions=draw(st.dictionaries(texts, texts, max_size=3)),
     )  # fmt: skip
 
@@ -662,8 +662,8 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("tasks", 0, "certificate", "limit"), 1.5, "certificate of task 'lights': expected"),
         (("tasks", 0, "certificate", "alpha"), 0.0, "certificate of task 'lights': expected"),
         (("tasks", 0, "certificate", "tasks"), 0, "certificate of task 'lights': expected"),
-        (("second_look",), -0.5, "manifest.second_look: expected >= 0, found -0.5"),
-        (("third_look",), -0.5, "manifest.third_look: expected >= 0, found -0.5"),
+        (("second_stage",), -0.5, "manifest.second_stage: expected >= 0, found -0.5"),
+        (("third_stage",), -0.5, "manifest.third_stage: expected >= 0, found -0.5"),
         (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
         (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),
         (("tasks", 0, "classes", 1), "", "labels: expected 1..200 characters, found ''"),

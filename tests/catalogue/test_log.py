@@ -45,7 +45,7 @@ def index_of(lines: list[bytes], rollout: Rollout | None = None) -> Index:
 
 INDEX = index_of(LINES, ROLLOUT)
 #: What the index above is on the disk: devices in the field read this.
-GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","published":"2026-06-01T12:00:00Z","rollout":{"before":8,"salt":"00ff","second_look":1.5,"share":0.25,"third_look":0.75},"schema":1,"second_look":1.0,"third_look":0.5}'
+GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","published":"2026-06-01T12:00:00Z","rollout":{"before":8,"salt":"00ff","second_stage":1.5,"share":0.25,"third_stage":0.75},"schema":1,"second_stage":1.0,"third_stage":0.5}'
 
 logs = st.lists(
     st.binary(min_size=1, max_size=8).map(lambda line: line.replace(b"\n", b".")), max_size=40
@@ -255,11 +255,11 @@ ATTACKS: list[Any] = [
     (setting("rollout.share", "0.25"), "index.rollout.share: expected float, found '0.25'"),
     (setting("rollout.before", 14), "index.rollout: expected a share and a length"),
     (setting("rollout.before", -1), "index.rollout: expected a share and a length"),
-    (setting("rollout.second_look", -0.5), "index.rollout.second_look: expected >= 0, found -0.5"),
+    (setting("rollout.second_stage", -0.5), "index.rollout.second_stage: expected >= 0, found -0.5"),
     (setting("rollout", []), "index.rollout: expected fields"),
-    (setting("second_look", -1.0), "index.second_look: expected >= 0, found -1.0"),
-    (setting("third_look", -1.0), "index.third_look: expected >= 0, found -1.0"),
-    (setting("third_look", None), "index.third_look: expected float, found None"),
+    (setting("second_stage", -1.0), "index.second_stage: expected >= 0, found -1.0"),
+    (setting("third_stage", -1.0), "index.third_stage: expected >= 0, found -1.0"),
+    (setting("third_stage", None), "index.third_stage: expected float, found None"),
 ]  # fmt: skip
 
 
@@ -296,18 +296,18 @@ def test_an_index_that_this_program_would_not_write_is_refused_naming_the_field(
             id="a-key-twice",
         ),
         pytest.param(
-            GOLDEN.replace(b'"third_look":0.5', b'"third_look":0.50'),
+            GOLDEN.replace(b'"third_stage":0.5', b'"third_stage":0.50'),
             "expected canonical JSON",
             id="a-digit-too-many",
         ),
         pytest.param(
-            GOLDEN.replace(b'"third_look":0.5', b'"third_look":1e999'),
+            GOLDEN.replace(b'"third_stage":0.5', b'"third_stage":1e999'),
             "expected canonical JSON",
             id="infinity",
         ),
         pytest.param(
-            GOLDEN.replace(b'"third_look":0.5', b'"third_look":NaN'),
-            "index.third_look: expected >= 0",
+            GOLDEN.replace(b'"third_stage":0.5', b'"third_stage":NaN'),
+            "index.third_stage: expected >= 0",
             id="nan",
         ),
         pytest.param(

@@ -306,7 +306,7 @@ def test_the_manifest_of_some_tasks_computes_each_limit_for_as_many() -> None:
         for one in manifest.tasks:
             assert one.certificate.tasks == count
             assert one.certificate.limit == upper_limit(2, 100, 0.05 / count)
-    assert (manifest.backbone, manifest.second_look, manifest.third_look) == (TINY, 1.0, 0.5)
+    assert (manifest.backbone, manifest.second_stage, manifest.third_stage) == (TINY, 1.0, 0.5)
 
 
 @pytest.mark.parametrize("case", ["nothing", "no backbone", "none wanted", "all wait"])

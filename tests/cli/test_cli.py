@@ -79,18 +79,22 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
     measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--json").stdout)
     assert measured["tasks"][0]["examples"] == 15
     assert measured["unknown"] is None
-    strangers = write_csv(
-        tmp_path / "strangers.csv",
+    out_of_domain = write_csv(
+        tmp_path / "out_of_domain.csv",
         [("zebra moon", "none"), ("of my one", "none"), ("the very now", "none")],
     )
     measured = json.loads(
-        _run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers, "--json").stdout
+        _run(
+            "evaluate", ws, "--test", f"colors={test}", "--unknown", out_of_domain, "--json"
+        ).stdout
     )
     assert set(measured["unknown"]["detection"]) == {"auroc", "fpr95", "detected", "false_rejects"}
     assert len(measured["unknown"]["risk_coverage"]["risk"]) == 18
     assert (
         "inputs of no task: AUROC"
-        in _run("evaluate", ws, "--test", f"colors={test}", "--unknown", strangers).stdout.decode()
+        in _run(
+            "evaluate", ws, "--test", f"colors={test}", "--unknown", out_of_domain
+        ).stdout.decode()
     )
     inspected = json.loads(_run("inspect", ws, "--json").stdout)
     assert [row["task"] for row in inspected] == ["animals", "colors"]

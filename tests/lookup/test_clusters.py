@@ -18,7 +18,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
-from cfedge.lookup import Lookup, Retrieval, Signature
+from cfedge.lookup import ClusterStatistics, Lookup, TaskMatches
 from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail, shared_covariance
 from cfedge.lookup.packing import from_first, on_grid
 
@@ -35,7 +35,7 @@ def strict_numerics() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Clusters that a `Signature` holds without any rounding: all rows are on the grid, residuals
+    """Clusters that a `ClusterStatistics` holds without any rounding: all rows are on the grid, residuals
     come in pairs r and -r.
     """
 
@@ -44,14 +44,14 @@ class Clusters:
     means: NDArray[np.float64]
     residuals: NDArray[np.float64]
 
-    def signature(self, only: range | None = None) -> Signature:
+    def signature(self, only: range | None = None) -> ClusterStatistics:
         """Of the classes in `only`. The factor is the residuals themselves, so F' F is their
         scatter.
         """
         kept = range(len(self.means)) if only is None else only
         mine = np.isin(self.classes, kept)
         rows = self.residuals[mine]
-        return Signature(
+        return ClusterStatistics(
             counts=np.bincount(self.classes[mine], minlength=len(self.means))[
                 kept.start : kept.stop
             ].astype(np.int64),
@@ -61,7 +61,7 @@ class Clusters:
             quartic=float(((rows**2).sum(axis=1) ** 2).sum()),
         )
 
-    def tasks(self, size: int) -> dict[str, Signature]:
+    def tasks(self, size: int) -> dict[str, ClusterStatistics]:
         """Cut into tasks of `size` classes."""
         starts = range(0, len(self.means), size)
         return {
@@ -89,9 +89,9 @@ def make_clusters(
 
 def make_signature(
     rng: np.random.Generator, *, classes: int = 3, width: int = 12, rank: int = 4
-) -> Signature:
+) -> ClusterStatistics:
     """Any valid signature; what it means does not matter."""
-    return Signature(
+    return ClusterStatistics(
         counts=rng.integers(2, 30, classes),
         means=from_first(normalize(rng.normal(size=(classes, width)))),
         factor=on_grid(rng.normal(size=(rank, width))),
@@ -113,8 +113,8 @@ def shrunk(clusters: Clusters, intensity: float) -> NDArray[np.float64]:
     return (1 - intensity) * covariance + (intensity + RIDGE) * level * np.eye(len(covariance))
 
 
-def assert_same_bits(one: Retrieval, other: Retrieval) -> None:
-    for field in fields(Retrieval):
+def assert_same_bits(one: TaskMatches, other: TaskMatches) -> None:
+    for field in fields(TaskMatches):
         left, right = getattr(one, field.name), getattr(other, field.name)
         assert left.dtype == right.dtype
         assert left.tobytes() == right.tobytes(), field.name
@@ -357,7 +357,8 @@ def test_an_answer_does_not_depend_on_its_batch(width: int) -> None:
     for rows in ([0], [32], [5, 1, 30], list(range(32, -1, -1))):
         alone = lookup(normalize(raw[rows]))
         assert_same_bits(
-            alone, Retrieval(*(getattr(together, field.name)[rows] for field in fields(Retrieval)))
+            alone,
+            TaskMatches(*(getattr(together, field.name)[rows] for field in fields(TaskMatches))),
         )
 
 
@@ -369,7 +370,7 @@ def test_one_input_is_answered_as_in_a_batch() -> None:
     for position, row in enumerate(inputs):
         alone = lookup.one(row)
         assert [np.float32(value) for value in alone] == [
-            np.float32(getattr(together, field.name)[position]) for field in fields(Retrieval)
+            np.float32(getattr(together, field.name)[position]) for field in fields(TaskMatches)
         ]
 
 
@@ -407,12 +408,12 @@ def test_answers_have_the_stated_types() -> None:
     rng = np.random.default_rng(11)
     lookup = Lookup({"a": make_signature(rng), "b": make_signature(rng)})
     found = lookup(make_features(rng, rows=3))
-    assert [getattr(found, field.name).dtype for field in fields(Retrieval)] == [
+    assert [getattr(found, field.name).dtype for field in fields(TaskMatches)] == [
         *[np.int64] * 2,
         *[np.float32] * 3,
         np.int64,
     ]
-    assert {getattr(found, field.name).shape for field in fields(Retrieval)} == {(3,)}
+    assert {getattr(found, field.name).shape for field in fields(TaskMatches)} == {(3,)}
     assert lookup.scores(make_features(rng, rows=3)).dtype == np.float32
     assert lookup.scores(make_features(rng, rows=3)).shape == (3, 2)
 
@@ -494,9 +495,9 @@ def test_the_model_bound_sums_the_normal_distributions_upper_tail_over_rival_clu
 
 def plain(
     means: NDArray[np.float64], diagonal: NDArray[np.float64], *, count: int, quartic: float = 0.0
-) -> Signature:
+) -> ClusterStatistics:
     """A signature without a factor."""
-    return Signature(
+    return ClusterStatistics(
         counts=np.full(len(means), count, np.int64),
         means=means.astype(np.float32),
         factor=np.zeros((0, means.shape[1]), np.float32),
@@ -591,7 +592,7 @@ def test_a_singular_scatter_is_inverted_with_the_ridge_alone() -> None:
 
 def test_a_signature_survives_its_arrays() -> None:
     one = make_signature(np.random.default_rng(15))
-    again = Signature.from_arrays(one.arrays(), "task heating", 12)
+    again = ClusterStatistics.from_arrays(one.arrays(), "task heating", 12)
     assert again.quartic == one.quartic
     for name in ("counts", "means", "factor", "diagonal"):
         np.testing.assert_array_equal(getattr(again, name), getattr(one, name))
@@ -600,7 +601,7 @@ def test_a_signature_survives_its_arrays() -> None:
 
 def test_a_signature_without_a_factor_is_accepted() -> None:
     arrays = make_signature(np.random.default_rng(16), rank=0).arrays()
-    assert Signature.from_arrays(arrays, "task heating", 12).factor.shape == (0, 12)
+    assert ClusterStatistics.from_arrays(arrays, "task heating", 12).factor.shape == (0, 12)
 
 
 @pytest.mark.parametrize(
@@ -652,7 +653,7 @@ def test_an_array_that_does_not_fit_is_refused_by_name(
     # Where the counts have another length it is the means that do not fit them.
     named = "means" if name == "counts" and array.shape == (4,) else name.removesuffix("_scale")
     with pytest.raises(IncompatibleError, match=rf"^task heating: expected .*\b{named}") as refusal:
-        Signature.from_arrays(arrays, "task heating", 12)
+        ClusterStatistics.from_arrays(arrays, "task heating", 12)
     assert "\n" not in str(refusal.value)
 
 
@@ -664,20 +665,20 @@ def test_a_missing_array_is_refused_by_name(name: str) -> None:
     arrays = make_signature(np.random.default_rng(18)).arrays()
     del arrays[name]
     with pytest.raises(IncompatibleError, match=f"expected arrays .*'{name}'.*, found ") as refusal:
-        Signature.from_arrays(arrays, "task heating", 12)
+        ClusterStatistics.from_arrays(arrays, "task heating", 12)
     assert f"'{name}'" not in str(refusal.value).split("found")[1]
 
 
 def test_an_array_too_many_is_refused_by_name() -> None:
     arrays = {**make_signature(np.random.default_rng(19)).arrays(), "extra": np.zeros(1)}
     with pytest.raises(IncompatibleError, match=r"found .*'extra'"):
-        Signature.from_arrays(arrays, "task heating", 12)
+        ClusterStatistics.from_arrays(arrays, "task heating", 12)
 
 
 def test_a_signature_without_clusters_is_refused() -> None:
     empty = {"counts": np.zeros(0, np.int64), "means": np.zeros((6, 0, 2), np.uint8)}
     with pytest.raises(IncompatibleError, match="task heating"):
-        Signature.from_arrays(
+        ClusterStatistics.from_arrays(
             {**make_signature(np.random.default_rng(20)).arrays(), **empty}, "task heating", 12
         )
 
@@ -688,7 +689,7 @@ def test_an_array_that_is_not_finite_is_refused_by_name(name: str, value: float)
     arrays = make_signature(np.random.default_rng(21)).arrays()
     arrays[name].flat[0] = value
     with pytest.raises(IncompatibleError, match=rf"^task heating: expected .*\b{name}\b"):
-        Signature.from_arrays(arrays, "task heating", 12)
+        ClusterStatistics.from_arrays(arrays, "task heating", 12)
 
 
 @pytest.mark.parametrize(
@@ -701,7 +702,7 @@ def test_counts_of_a_wrong_shape_are_refused_with_the_shape_found(
     with pytest.raises(
         IncompatibleError, match=rf"^task heating: expected counts .*\({counts.shape[0]},"
     ):
-        Signature.from_arrays(arrays, "task heating", 12)
+        ClusterStatistics.from_arrays(arrays, "task heating", 12)
 
 
 def test_no_inputs_get_no_answers() -> None:

@@ -1,4 +1,4 @@
-"""Further looks: when they happen, what they add up, and that nothing depends on the batch."""
+"""Further stages: when they happen, what they add up, and that nothing depends on the batch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tiny import arrays_of
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.lookup import VIEWS, Found, Looks, Pair, Router, Signature
-from cfedge.lookup.router import CANDIDATES, SECOND_LOOK_SHARE, THIRD_LOOK_SHARE
+from cfedge.lookup import VIEWS, ClusterStatistics, Features, Router, TaskMatch, TaskSignature
+from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.train import certificate
 from cfedge.train.certificate import route
-from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_looks, signature
+from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_signature, signature
 from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]
@@ -60,45 +60,45 @@ def draw_views(seed: int, examples: int, apart: float) -> dict[str, Floats]:
     return {name: np.concatenate([one[name] for one in views], axis=1) for name in NAMES}
 
 
-def make_looks(trunk: dict[str, Floats], tail: dict[str, Floats]) -> dict[str, Looks]:
+def make_looks(trunk: dict[str, Floats], tail: dict[str, Floats]) -> dict[str, TaskSignature]:
     classes = np.arange(len(next(iter(trunk.values())))) % 2
-    return {name: learn_looks(Pair(trunk[name], tail[name]), classes) for name in trunk}
+    return {name: learn_signature(Features(trunk[name], tail[name]), classes) for name in trunk}
 
 
 @pytest.fixture
-def looks() -> dict[str, Looks]:
+def stages() -> dict[str, TaskSignature]:
     return make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0))
 
 
 @pytest.fixture
-def inputs() -> Pair:
-    return Pair(
+def inputs() -> Features:
+    return Features(
         np.concatenate(list(draw_views(2, 60, 0.3).values())),
         np.concatenate(list(draw(3, 60, 2.0).values())),
     )
 
 
-class _Counted(Mapping[str, Looks]):
+class _Counted(Mapping[str, TaskSignature]):
     """Makes each task's signatures when they are asked for, and counts how many of a kind are there
     at once.
     """
 
-    def __init__(self, looks: Looks, tasks: int) -> None:
-        self._looks, self._names = looks, [f"task {number:02}" for number in range(tasks)]
+    def __init__(self, stages: TaskSignature, tasks: int) -> None:
+        self._stages, self._names = stages, [f"task {number:02}" for number in range(tasks)]
         self._there = collections.Counter[str]()
         self.asked, self.most = 0, 0
 
-    def __getitem__(self, name: str) -> Looks:
+    def __getitem__(self, name: str) -> TaskSignature:
         fine = dataclasses.replace(
-            self._looks.fine, means=self._looks.fine.means + np.float32(0.01 * int(name[-2:]))
+            self._stages.fine, means=self._stages.fine.means + np.float32(0.01 * int(name[-2:]))
         )
-        tail = dataclasses.replace(self._looks.tail)
+        tail = dataclasses.replace(self._stages.tail)
         for kind, one in (("fine", fine), ("tail", tail)):
             self._there[kind] += 1
             weakref.finalize(one, self._there.subtract, [kind])
         self.asked += 1
         self.most = max(self.most, *self._there.values())
-        return dataclasses.replace(self._looks, fine=fine, tail=tail)
+        return dataclasses.replace(self._stages, fine=fine, tail=tail)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -108,12 +108,12 @@ class _Counted(Mapping[str, Looks]):
 
 
 def test_of_many_tasks_few_signatures_are_in_memory_at_once(
-    looks: dict[str, Looks], inputs: Pair
+    stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
-    counted = _Counted(looks["doors"], 40)
+    counted = _Counted(stages["doors"], 40)
     router = Router(counted, math.inf, math.inf)
     assert counted.asked == 40
-    assert set(router(inputs).looks) == {3}
+    assert set(router(inputs).stages) == {3}
     assert counted.asked == 3 * 40  # once a look
     assert counted.most <= 17
     held = Router({name: counted[name] for name in counted}, math.inf, math.inf)
@@ -121,9 +121,9 @@ def test_of_many_tasks_few_signatures_are_in_memory_at_once(
 
 
 def test_threads_that_ask_first_at_once_have_each_look_made_once(
-    looks: dict[str, Looks], inputs: Pair
+    stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
-    counted = _Counted(looks["doors"], 40)
+    counted = _Counted(stages["doors"], 40)
     router = Router(counted, math.inf, math.inf)
     together = threading.Barrier(8)
 
@@ -138,30 +138,32 @@ def test_threads_that_ask_first_at_once_have_each_look_made_once(
 
 
 def test_a_quantile_of_all_leaves_the_largest_margin_alone_above() -> None:
-    margins = [Found(0, 1, 0.0, float(one), 0.0) for one in (3, 1, 5, 2)]
+    margins = [TaskMatch(0, 1, 0.0, float(one), 0.0) for one in (3, 1, 5, 2)]
     assert certificate._quantile(margins, 1.0) == 5.0
     assert certificate._quantile(margins, 0.5) == 2.0
 
 
-def test_without_a_margin_there_is_one_look(looks: dict[str, Looks], inputs: Pair) -> None:
-    router = Router(looks, third=math.inf)
+def test_without_a_margin_there_is_one_look(
+    stages: dict[str, TaskSignature], inputs: Features
+) -> None:
+    router = Router(stages, third=math.inf)
     found, first = router(inputs), router.first(inputs.trunk[:, :10])
     for field in dataclasses.fields(found):
         assert np.array_equal(getattr(found, field.name), getattr(first, field.name))
-    assert set(found.looks) == {1}
+    assert set(found.stages) == {1}
 
 
 @pytest.mark.parametrize("third", [0.0, math.inf])
 def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
-    looks: dict[str, Looks], inputs: Pair, third: float
+    stages: dict[str, TaskSignature], inputs: Features, third: float
 ) -> None:
-    router = Router(looks, math.inf, third)
+    router = Router(stages, math.inf, third)
     found = router(inputs)
     scores = (router.first.scores(inputs.trunk[:, :10]) + router.fine.scores(inputs.trunk)) / 2
     if third:
         scores += router.tail.scores(inputs.tail)
     ordered = np.sort(scores, axis=1)
-    assert set(found.looks) == {3 if third else 2}
+    assert set(found.stages) == {3 if third else 2}
     assert np.array_equal(found.task, scores.argmax(axis=1))
     assert np.array_equal(found.runner_up, scores.argsort(axis=1)[:, -2])
     np.testing.assert_allclose(found.score, ordered[:, -1], rtol=1e-6)
@@ -170,9 +172,9 @@ def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
 
 @pytest.mark.parametrize("third", [0.0, math.inf])
 def test_the_distance_is_the_chosen_tasks_and_the_mean_of_first_and_third_look(
-    looks: dict[str, Looks], inputs: Pair, third: float
+    stages: dict[str, TaskSignature], inputs: Features, third: float
 ) -> None:
-    router = Router(looks, math.inf, third)
+    router = Router(stages, math.inf, third)
     router.first.directions -= 2  # as if fewer were kept than behind the tail
     found = router(inputs)
     parts = [(router.first, inputs.trunk[:, :10]), (router.tail, inputs.tail)]
@@ -193,15 +195,15 @@ def test_the_first_looks_statistics_follow_from_the_close_clusters(
 ) -> None:
     for name in ("on_grid", "from_first"):  # but for rounding
         monkeypatch.setattr(f"cfedge.train.signature.{name}", lambda rows: rows.astype(np.float32))
-    looks = make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0))
+    stages = make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0))
     trunk, classes = draw_views(0, 200, 0.3), np.arange(200) % 2
-    for name, one in looks.items():
+    for name, one in stages.items():
         direct = signature(trunk[name][:, :10], classes)
         assert len(one.fine.counts) == 2 * min(CLUSTERS, 100 // EXAMPLES_A_CLUSTER)
         assert one.trunk.counts.tolist() == direct.counts.tolist()
         np.testing.assert_allclose(one.trunk.means, direct.means.astype(np.float64), atol=1e-6)
 
-        def scatter(found: Signature) -> NDArray[np.float64]:
+        def scatter(found: ClusterStatistics) -> NDArray[np.float64]:
             factor = found.factor.astype(np.float64)
             return factor.T @ factor + np.diag(found.diagonal.astype(np.float64))
 
@@ -221,17 +223,18 @@ def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
             np.float32
         )
 
-    def pair(task: int, count: int) -> Pair:
-        return Pair(
+    def pair(task: int, count: int) -> Features:
+        return Features(
             np.concatenate([around(task, view, count) for view in range(VIEWS)], axis=1),
             around(task, VIEWS, count),
         )
 
     tasks = {
-        f"task {task:02}": learn_looks(pair(task, 120), classes) for task in range(CANDIDATES + 14)
+        f"task {task:02}": learn_signature(pair(task, 120), classes)
+        for task in range(CANDIDATES + 14)
     }
     router = Router(tasks, math.inf, math.inf)
-    inputs = Pair(
+    inputs = Features(
         *(
             np.concatenate(one)
             for one in zip(*(pair(task, 4) for task in range(CANDIDATES + 14)), strict=True)
@@ -249,43 +252,47 @@ def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
     assert (found.task == np.arange(CANDIDATES + 14).repeat(4)).mean() > 0.9
 
 
-def test_only_thin_margins_are_looked_at_again(looks: dict[str, Looks], inputs: Pair) -> None:
-    first, second = Router(looks)(inputs).margin, Router(looks, math.inf)(inputs).margin
+def test_only_thin_margins_are_looked_at_again(
+    stages: dict[str, TaskSignature], inputs: Features
+) -> None:
+    first, second = Router(stages)(inputs).margin, Router(stages, math.inf)(inputs).margin
     thin, thinner = float(np.quantile(first, 0.5)), float(np.quantile(second, 0.25))
-    found = Router(looks, thin, thinner)(inputs)
-    assert np.array_equal(found.looks == 1, first >= thin)
-    assert np.array_equal(found.looks == 3, (first < thin) & (second < thinner))
-    assert set(found.looks) == {1, 2, 3}
+    found = Router(stages, thin, thinner)(inputs)
+    assert np.array_equal(found.stages == 1, first >= thin)
+    assert np.array_equal(found.stages == 3, (first < thin) & (second < thinner))
+    assert set(found.stages) == {1, 2, 3}
 
 
 def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_third_look_finds_the_task(
-    looks: dict[str, Looks], inputs: Pair
+    stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
     truth = np.repeat(np.arange(3), 60)
     share = [
-        float((Router(looks, math.inf, margin)(inputs).task == truth).mean())
+        float((Router(stages, math.inf, margin)(inputs).task == truth).mean())
         for margin in (0.0, 1.0, math.inf)
     ]
     assert share[0] < 0.85 < 0.95 < share[2]
     assert share[0] < share[1] < share[2]
 
 
-def hold_out(apart: float) -> dict[str, Pair]:
+def hold_out(apart: float) -> dict[str, Features]:
     trunk, tail = draw_views(4, 100, apart), draw(5, 100, 2.0)
-    return {name: Pair(trunk[name], tail[name]) for name in NAMES}
+    return {name: Features(trunk[name], tail[name]) for name in NAMES}
 
 
 #: Order statistics: of N margins N - ceil((N + 1)(1 - share)) are below.
-THIN = 300 - math.ceil(301 * (1 - SECOND_LOOK_SHARE))
-LEAST = THIN - math.ceil((THIN + 1) * (1 - THIRD_LOOK_SHARE * 300 / THIN))
+THIN = 300 - math.ceil(301 * (1 - SECOND_STAGE_SHARE))
+LEAST = THIN - math.ceil((THIN + 1) * (1 - THIRD_STAGE_SHARE * 300 / THIN))
 
 
 def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks() -> (
     None
 ):
-    clear = make_looks(draw_views(0, 200, 2.0), draw(1, 200, 2.0))  # a third look changes no answer
+    clear = make_looks(
+        draw_views(0, 200, 2.0), draw(1, 200, 2.0)
+    )  # a third stage changes no answer
     _, found = route(clear, hold_out(2.0))
-    taken = np.concatenate([one.looks for one in found.values()])
+    taken = np.concatenate([one.stages for one in found.values()])
     assert (taken >= 2).sum() == THIN
     assert (taken == 3).sum() == LEAST
     alone, _ = route({"doors": clear["doors"]}, {"doors": hold_out(2.0)["doors"]})
@@ -294,11 +301,11 @@ def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_fur
 
 @pytest.mark.parametrize("unseen", [0, 5])
 def test_where_a_third_look_changes_answers_more_inputs_get_it(
-    looks: dict[str, Looks], monkeypatch: pytest.MonkeyPatch, unseen: int
+    stages: dict[str, TaskSignature], monkeypatch: pytest.MonkeyPatch, unseen: int
 ) -> None:
     monkeypatch.setattr(certificate, "UNSEEN_CHANGES", unseen / 300)
-    router, found = route(looks, hold_out(0.3))
-    taken = np.concatenate([one.looks for one in found.values()])
+    router, found = route(stages, hold_out(0.3))
+    taken = np.concatenate([one.stages for one in found.values()])
     assert (taken >= 2).sum() == THIN
     assert (taken == 3).sum() > LEAST
     rows = [row for pair in hold_out(0.3).values() for row in zip(*pair, strict=True)]
@@ -316,28 +323,28 @@ def test_where_a_third_look_changes_answers_more_inputs_get_it(
 
 
 def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(
-    looks: dict[str, Looks],
+    stages: dict[str, TaskSignature],
 ) -> None:
     right = hold_out(0.3)
-    mixed = Pair(
+    mixed = Features(
         *(
             np.concatenate(part)[np.random.default_rng(0).permutation(300)]
             for part in zip(*right.values(), strict=True)
         )
     )
-    wrong = {name: Pair(mixed.trunk[k::3], mixed.tail[k::3]) for k, name in enumerate(NAMES)}
-    routers = [route(looks, held_out)[0] for held_out in (right, wrong)]
+    wrong = {name: Features(mixed.trunk[k::3], mixed.tail[k::3]) for k, name in enumerate(NAMES)}
+    routers = [route(stages, held_out)[0] for held_out in (right, wrong)]
     assert routers[0].second == routers[1].second
     assert routers[0].third == routers[1].third
 
 
 def test_features_behind_the_tail_that_are_not_finite_are_refused(
-    looks: dict[str, Looks], inputs: Pair
+    stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
     tail = inputs.tail.copy()
     tail[1, 0] = np.nan
     with pytest.raises(InputError, match="features of input 1: expected finite numbers"):
-        Router(looks, math.inf, math.inf)(Pair(inputs.trunk, tail))
+        Router(stages, math.inf, math.inf)(Features(inputs.trunk, tail))
 
 
 @pytest.mark.parametrize(
@@ -377,13 +384,13 @@ def test_features_behind_the_tail_that_are_not_finite_are_refused(
     ],
 )
 def test_stored_looks_that_do_not_fit_are_refused(
-    looks: dict[str, Looks], change: object, message: str
+    stages: dict[str, TaskSignature], change: object, message: str
 ) -> None:
-    arrays = looks["doors"].arrays()
-    assert Looks.from_arrays(arrays, "test", 10).tail.counts.tolist() == [100, 100]
+    arrays = stages["doors"].arrays()
+    assert TaskSignature.from_arrays(arrays, "test", 10).tail.counts.tolist() == [100, 100]
     change(arrays)  # type: ignore[operator]
     with pytest.raises(IncompatibleError, match=message):
-        Looks.from_arrays(arrays, "test", 10)
+        TaskSignature.from_arrays(arrays, "test", 10)
 
 
 @pytest.fixture
@@ -391,7 +398,7 @@ def looking_again(tiny_bundle: Path) -> Engine:
     """An engine that looks at two inputs of three again, and at one of three a third time."""
     bundle = read(tiny_bundle)
     manifest = bundle.manifest
-    for name, share in (("second_look", 0.7), ("third_look", 0.4)):
+    for name, share in (("second_stage", 0.7), ("third_stage", 0.4)):
         margins = [
             one.margin or 0 for one in Engine(Bundle(manifest, bundle.objects)).predict(TEXTS)
         ]
@@ -404,16 +411,16 @@ def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(
 ) -> None:
     together = [one._replace(ms=0) for one in looking_again.predict(TEXTS)]
     assert together == [looking_again.predict([text])[0]._replace(ms=0) for text in TEXTS]
-    assert {one.looks for one in together} == {1, 2, 3}
+    assert {one.stages for one in together} == {1, 2, 3}
     bundle = read(tiny_bundle)
     backbone = bundle.manifest.backbone
     encoded = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone)(TEXTS)
     behind = Tail(bundle[backbone.tail], backbone)(
         encoded.hidden, [no_adapter(backbone)] * len(TEXTS)
     )
-    found = looking_again.router(Pair(np.stack(encoded.features), np.stack(behind)))
+    found = looking_again.router(Features(np.stack(encoded.features), np.stack(behind)))
     assert [looking_again.tasks[task] for task in found.task] == [one.task for one in together]
-    assert found.looks.tolist() == [one.looks for one in together]
+    assert found.stages.tolist() == [one.stages for one in together]
     assert found.score.tolist() == pytest.approx([one.score for one in together])
 
 
@@ -429,15 +436,18 @@ def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(
     tasks = (dataclasses.replace(task, adapter=reference(data)), *bundle.manifest.tasks[1:])
     shipped = looking_again.manifest
     manifest = dataclasses.replace(
-        bundle.manifest, tasks=tasks, second_look=shipped.second_look, third_look=shipped.third_look
+        bundle.manifest,
+        tasks=tasks,
+        second_stage=shipped.second_stage,
+        third_stage=shipped.third_stage,
     )
     scaled = Engine(Bundle(manifest, {**bundle.objects, reference(data).sha256: data}))
     for one, other in zip(looking_again.predict(TEXTS), scaled.predict(TEXTS), strict=True):
-        assert (one.task, one.margin, one.distance, one.looks) == (
+        assert (one.task, one.margin, one.distance, one.stages) == (
             other.task,
             other.margin,
             other.distance,
-            other.looks,
+            other.stages,
         )
     assert not np.array_equal(
         scaled.class_scores(TEXTS, task.name), looking_again.class_scores(TEXTS, task.name)

@@ -359,7 +359,9 @@ def test_a_share_of_the_devices_follows_and_the_others_keep_to_the_state_before(
         shop.synced(store)
     before = {store.device: store.pointer().manifest for store in stores}  # type: ignore[union-attr]
     more = cloned(shop.bundle, "colors", "paint")
-    more = Bundle(replace(more.manifest, second_look=more.manifest.second_look + 1.0), more.objects)
+    more = Bundle(
+        replace(more.manifest, second_stage=more.manifest.second_stage + 1.0), more.objects
+    )
     assert shop.publish(more, share=0.5).share == 0.5
     rollout = shop.index().rollout
     assert rollout is not None

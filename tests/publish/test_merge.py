@@ -238,7 +238,7 @@ def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
             Taught(colors.manifest.tasks[0], body.digest),
         ),
     ]
-    after, blocks = appended(index, "stable", log, new, looks=(0.0, 0.0), now=NOW)
+    after, blocks = appended(index, "stable", log, new, stages=(0.0, 0.0), now=NOW)
     with repository.writing():
         repository.commit(Keys(lab / "keys"), after, blocks, NOW)
     here = bundle.manifest.backbone
@@ -349,7 +349,7 @@ def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(
     index, log = repository.index("stable"), entries(hq)
     assert index is not None
     gone = removal("animals", view(log), erase=False, site="hq", clock=next_clock(log))
-    after, blocks = appended(index, "stable", log, [gone], looks=(0.0, 0.0), now=NOW)
+    after, blocks = appended(index, "stable", log, [gone], stages=(0.0, 0.0), now=NOW)
     with repository.writing():
         repository.commit(Keys(hq / "keys"), after, blocks, NOW)
     done = merged(hq, lab)
@@ -366,7 +366,7 @@ def test_a_clock_ahead_of_any_history_is_refused_before_it_wins_every_meeting(
     log = repository.entries(index)
     forged = replace(log[-1], clock=2**53, replaces=(log[-1].digest,))
     after, blocks = appended(
-        index, "stable", log, [forged], looks=(index.second_look, index.third_look), now=NOW
+        index, "stable", log, [forged], stages=(index.second_stage, index.third_stage), now=NOW
     )
     repository.commit(keys, after, blocks, NOW)
     before = entries(hq)

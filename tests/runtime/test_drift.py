@@ -15,8 +15,8 @@ from channels import backbone, task
 
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError, UsageError
-from cfedge.lookup import Found
-from cfedge.lookup.router import SECOND_LOOK_SHARE
+from cfedge.lookup import TaskMatch
+from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.runtime.drift import BLOCK, Counter, Monitor, evidence_against
 from cfedge.train.certificate import _quantile
 
@@ -24,7 +24,7 @@ from cfedge.train.certificate import _quantile
 class Answer(NamedTuple):
     task: str
     unknown: bool
-    looks: int = 1
+    stages: int = 1
 
 
 def manifest(held_out: int = 300) -> Manifest:
@@ -68,7 +68,7 @@ def test_the_whole_chain_from_held_out_examples_to_alarms_keeps_the_stated_share
 
 
 def test_thin_margins_of_tasks_that_were_not_measured_together_raise_no_alarm() -> None:
-    stream = [Answer("lights", unknown=False, looks=2)] * (2 * BLOCK)
+    stream = [Answer("lights", unknown=False, stages=2)] * (2 * BLOCK)
     assert Monitor(manifest()).see(stream)
     apart = manifest()
     one = replace(apart.tasks[0], certificate=replace(apart.tasks[0].certificate, tasks=1))
@@ -86,12 +86,14 @@ def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_suppo
     below = []
     for _ in range(2000):
         margins = rng.random(examples)
-        least = _quantile([Found(0, 1, 0.0, float(one), 0.0) for one in margins], SECOND_LOOK_SHARE)
+        least = _quantile(
+            [TaskMatch(0, 1, 0.0, float(one), 0.0) for one in margins], SECOND_STAGE_SHARE
+        )
         below.append(least)  # of uniform margins, the probability of one below
         assert (margins < least).sum() == examples - min(
-            math.ceil((examples + 1) * (1 - SECOND_LOOK_SHARE)), examples
+            math.ceil((examples + 1) * (1 - SECOND_STAGE_SHARE)), examples
         )
-    assert np.mean(below) <= max(SECOND_LOOK_SHARE, 1 / (examples + 1)) + 0.01
+    assert np.mean(below) <= max(SECOND_STAGE_SHARE, 1 / (examples + 1)) + 0.01
 
 
 @pytest.mark.parametrize(("rate", "within"), [(0.5, 25), (0.25, 120)])
@@ -121,7 +123,7 @@ def test_an_alarm_is_raised_once_and_names_task_counts_and_the_next_step() -> No
 def test_thin_margins_raise_an_alarm_of_their_own() -> None:
     monitor = Monitor(manifest())
     assert [
-        one.counter for one in monitor.see([Answer("lights", unknown=False, looks=2)] * 60)
+        one.counter for one in monitor.see([Answer("lights", unknown=False, stages=2)] * 60)
     ] == ["thin margins"]
 
 

@@ -13,8 +13,8 @@ from tiny import arrays_of
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError, TaskError
-from cfedge.lookup import Looks, Signature
-from cfedge.lookup.novelty import HEAD_WEIGHT
+from cfedge.lookup import ClusterStatistics, TaskSignature
+from cfedge.lookup.ood import HEAD_WEIGHT
 from cfedge_export.adapters import adapter_onnx
 
 
@@ -53,7 +53,7 @@ def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_
     )
     task = next(task for task in engine.manifest.tasks if task.name == one.task)
     assert (
-        one.reason == f"novelty {one.novelty:.1f} is above {task.threshold:.1f}, which"
+        one.reason == f"ood_score {one.ood_score:.1f} is above {task.threshold:.1f}, which"
         f" {task.false_reject_rate:.0%} of task {one.task!r}'s own examples exceed"
     )
 
@@ -111,14 +111,14 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
         assert one.score == pytest.approx(scores[position], rel=1e-5)
         assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
         assert one.distance == pytest.approx(square - 2 * scores[position], rel=1e-4)
-        assert (one.runner_up, one.looks) == ("animals", 1)
+        assert (one.runner_up, one.stages) == ("animals", 1)
         adapter = engine.adapters(engine._tasks["colors"].task)
         best = adapter.adapted(engine.embeddings([text], "colors")[0]).max()
-        assert one.novelty == pytest.approx(
+        assert one.ood_score == pytest.approx(
             one.distance - HEAD_WEIGHT * len(engine.router.first._basis) * best, rel=1e-5
         )
-        assert one.unknown == (one.novelty > thresholds["colors"])
-        assert other.looks > 1 or (one.margin > 0) == (other.task == "colors")
+        assert one.unknown == (one.ood_score > thresholds["colors"])
+        assert other.stages > 1 or (one.margin > 0) == (other.task == "colors")
 
 
 def test_a_given_task_must_be_one(engine: Engine) -> None:
@@ -293,7 +293,7 @@ def test_an_adapter_with_inputs_is_refused(tiny_bundle: Path) -> None:
 def test_a_signature_of_another_width_is_refused(tiny_bundle: Path) -> None:
     from cfedge.bundle.files import dump_arrays
 
-    other = Signature(
+    other = ClusterStatistics(
         np.ones(2, np.int64),
         np.zeros((2, 16), np.float32),
         np.zeros((1, 16), np.float32),
@@ -305,7 +305,7 @@ def test_a_signature_of_another_width_is_refused(tiny_bundle: Path) -> None:
             _replaced(
                 read(tiny_bundle),
                 "signature",
-                dump_arrays(Looks(other, np.arange(2), 1.0, other).arrays()),
+                dump_arrays(TaskSignature(other, np.arange(2), 1.0, other).arrays()),
             )
         )
 

@@ -15,7 +15,7 @@ from tiny import arrays_of, only, with_adapters
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference, write
 from cfedge.errors import InputError
-from cfedge.lookup.novelty import HEAD_WEIGHT
+from cfedge.lookup.ood import HEAD_WEIGHT
 from cfedge.runtime import backbone
 from cfedge.runtime.adapter import NEVER, Adapter, load_adapter
 from cfedge.train.head import learn_head
@@ -62,7 +62,7 @@ def _counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_inputs_that_the_trunk_is_sure_of_take_no_run_of_the_tail(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest = replace(bundle.manifest, third_look=0.0)
+    manifest = replace(bundle.manifest, third_stage=0.0)
     engine = Engine(Bundle(manifest, bundle.objects))
     rows = _counted(engine, monkeypatch)
     answers = engine.predict(TEXTS)
@@ -91,8 +91,8 @@ def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
             float(1 / np.exp(scores - scores.max()).sum()), rel=1e-5
         )
         best = adapter.exit_best if early else float(adapted.max())
-        assert one.novelty == pytest.approx(one.distance - weight * best, rel=1e-5)
-        assert one.unknown == (one.novelty > task.threshold)
+        assert one.ood_score == pytest.approx(one.distance - weight * best, rel=1e-5)
+        assert one.unknown == (one.ood_score > task.threshold)
         kinds.add((bool(sure), bool(early)))
     assert {(True, True), (False, False)} <= kinds
 
@@ -189,7 +189,7 @@ def test_the_tail_is_opened_when_an_answer_first_needs_it(
     early = next(
         text
         for text, one in zip(TEXTS, Engine(bundle).predict(TEXTS), strict=True)
-        if one.early_exit and one.looks < 3
+        if one.early_exit and one.stages < 3
     )
     opened.clear()
     engine = Engine.open(tmp_path / "ending")

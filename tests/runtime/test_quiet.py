@@ -165,7 +165,7 @@ def test_a_sync_from_a_folder_sends_nothing_and_writes_to_the_store_alone(
 
 
 @pytest.mark.parametrize(
-    "entry", ["cfedge.runtime.session", "cfedge.runtime.engine", "cfedge.runtime.proof"]
+    "entry", ["cfedge.runtime.session", "cfedge.runtime.engine", "cfedge.runtime.verification"]
 )
 def test_telemetry_is_off_before_onnx_runtime_is_imported(entry: str, home: Path) -> None:
     code = f"""

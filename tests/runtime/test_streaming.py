@@ -15,7 +15,7 @@ from tiny import cloned
 from cfedge import Engine, Prediction, Session
 from cfedge.bundle.files import read
 from cfedge.errors import InputError, UsageError
-from cfedge.lookup.router import CANDIDATES, SECOND_LOOK_SHARE
+from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE
 from cfedge.runtime.stream import filtered, temperature
 
 TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 6, seed=5)]
@@ -63,15 +63,15 @@ def test_at_the_temperature_scores_are_wrong_as_often_as_the_lookup_was(engine: 
         replace(one, certificate=replace(one.certificate, held_out=1_000, errors=errors))
         for one, errors in zip(engine.manifest.tasks, (10, 30), strict=True)
     )
-    manifest = replace(engine.manifest, tasks=tasks, second_look=40.0)
+    manifest = replace(engine.manifest, tasks=tasks, second_stage=40.0)
     found = temperature(manifest)
     margins = np.linspace(
-        0, 40 / SECOND_LOOK_SHARE, 200_001
+        0, 40 / SECOND_STAGE_SHARE, 200_001
     )  # evenly spread, so that their share below 40 is the stated one
     assert np.mean(1 / (1 + np.exp(np.minimum(margins / found, 700)))) == pytest.approx(
         41 / 2_002, rel=1e-3
     )
-    assert temperature(replace(manifest, second_look=0.0)) == 1.0
+    assert temperature(replace(manifest, second_stage=0.0)) == 1.0
     untested = tuple(
         replace(one, certificate=replace(one.certificate, held_out=0, errors=0)) for one in tasks
     )
@@ -164,8 +164,8 @@ def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
     engine = Engine(bundle)
     row = engine._trunk([TEXTS[0]]).features[0]
     tail = engine._tail(engine._trunk([TEXTS[0]]).hidden, [engine._frozen])[0]
-    for looks, deep in ((2, None), (3, tail)):
-        scores = engine.router.scores(row, deep, looks)
+    for stages, deep in ((2, None), (3, tail)):
+        scores = engine.router.scores(row, deep, stages)
         found = engine.router.look_again(row, deep)
         assert scores.shape == (CANDIDATES + 2,)
         assert scores[found.task] == scores.max()
@@ -177,7 +177,7 @@ def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
         rest = np.setdiff1d(np.arange(len(scores)), among)
         assert len(rest) == 2
         assert scores[rest].max() <= scores[among].min()
-        np.testing.assert_allclose(scores.max() * (looks - 1), found.score, rtol=1e-6)
+        np.testing.assert_allclose(scores.max() * (stages - 1), found.score, rtol=1e-6)
 
 
 @pytest.mark.parametrize("switch", [0.0, -0.1, 1.1, math.nan])

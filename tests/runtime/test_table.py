@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
-from cfedge.lookup import Lookup, Signature
+from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.lookup import clusters as module
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.runtime.table import Int8Table, _graph
@@ -22,14 +22,14 @@ from cfedge.runtime.table import Int8Table, _graph
 Floats = NDArray[np.float32]
 
 
-def make_tasks(count: int, *, apart: float) -> tuple[dict[str, Signature], Floats]:
+def make_tasks(count: int, *, apart: float) -> tuple[dict[str, ClusterStatistics], Floats]:
     """Tasks of three clusters, and inputs around their means."""
     rng = np.random.default_rng(count)
     means = normalize(rng.normal(size=(count * 3, 24)))
     center = normalize(rng.normal(size=(1, 24)))
     means = normalize(center + apart * means)
     tasks = {
-        f"task {index:04}": Signature(
+        f"task {index:04}": ClusterStatistics(
             np.full(3, 20), from_first(means[3 * index : 3 * index + 3]), on_grid(rng.normal(size=(6, 24)) * 0.5),
             np.full(24, 0.3, np.float32), 40.0,
         )

@@ -90,7 +90,7 @@ def test_health_and_metrics_tell_what_answers(
     expected = served.engine.predict([*TEXTS, "of of of of of of the the"])
     assert metric(served.url, "cfedge_inputs_unknown_total") == sum(one.unknown for one in expected)
     assert metric(served.url, "cfedge_inputs_thin_margin_total") == sum(
-        one.looks > 1 for one in expected
+        one.stages > 1 for one in expected
     )
     assert metric(served.url, "cfedge_queue_depth") == 0
 

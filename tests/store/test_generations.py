@@ -43,7 +43,7 @@ def manifest_of(*names: str) -> tuple[Manifest, dict[str, bytes]]:
         files |= more
     return (
         Manifest(
-            backbone=record, tasks=tuple(one for one, _ in tasks), second_look=1.0, third_look=0.5
+            backbone=record, tasks=tuple(one for one, _ in tasks), second_stage=1.0, third_stage=0.5
         ),
         files,
     )

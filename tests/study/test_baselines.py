@@ -1,4 +1,4 @@
-"""One contract for every rule, and for the looks that ship: statistics of their own, sums in any
+"""One contract for every rule, and for the stages that ship: statistics of their own, sums in any
 order, scores that find well-separated tasks, and no NaN.
 """
 
@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
-from cfedge.lookup import Looks, Pair, Router
+from cfedge.lookup import Features, Router, TaskSignature
 from cfedge.study.baselines import (
     RULES,
     KMeansCentroids,
@@ -25,7 +25,7 @@ from cfedge.study.baselines import (
     Scorer,
     Statistics,
 )
-from cfedge.train.signature import learn_looks
+from cfedge.train.signature import learn_signature
 
 Floats = NDArray[np.float32]
 NAMES = ("b", "a", "c")
@@ -55,10 +55,10 @@ def views(features: Floats) -> Floats:
 
 
 class Shipped:
-    """All three looks of `cfedge.lookup.Router`, taken of every input."""
+    """All three stages of `cfedge.lookup.Router`, taken of every input."""
 
     def statistics(self, features: Floats, classes: NDArray[np.int64]) -> Statistics:
-        return learn_looks(Pair(views(features), features), classes).arrays()
+        return learn_signature(Features(views(features), features), classes).arrays()
 
     def columns(self, statistics: Statistics) -> int:
         return 1
@@ -66,7 +66,7 @@ class Shipped:
     def scorer(self, tasks: Mapping[str, Statistics]) -> Scorer:
         router = Router(
             {
-                name: Looks.from_arrays(one, name, len(one["tail.diagonal"]))
+                name: TaskSignature.from_arrays(one, name, len(one["tail.diagonal"]))
                 for name, one in tasks.items()
             }
         )

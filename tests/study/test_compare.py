@@ -95,7 +95,7 @@ def test_the_shipped_model_measures_what_the_engine_answers(
     )  # the engine's adapters are int8
     assert study.runs["task given"][0].accuracy == pytest.approx(scores.known, abs=0.03)
     assert found.passes == pytest.approx(
-        1 + (scores.third_looks - scores.early_exits) / 3, abs=0.02
+        1 + (scores.third_stages - scores.early_exits) / 3, abs=0.02
     )
     assert scores.early_exits > 0
 

@@ -19,9 +19,9 @@ from sklearn.preprocessing import normalize
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_limit, upper_limit
 from cfedge.errors import UsageError
-from cfedge.lookup import Found, Looks, Lookup, Pair, Router, Signature
+from cfedge.lookup import ClusterStatistics, Features, Lookup, Router, TaskMatch, TaskSignature
 from cfedge.lookup.clusters import shared_covariance
-from cfedge.lookup.novelty import HEAD_WEIGHT
+from cfedge.lookup.ood import HEAD_WEIGHT
 from cfedge.train.certificate import (
     ALPHA,
     Evidence,
@@ -34,7 +34,7 @@ from cfedge.train.certificate import (
     route,
 )
 from cfedge.train.chernoff import Components, chernoff
-from cfedge.train.signature import learn_looks, signature, whole
+from cfedge.train.signature import learn_signature, signature, whole
 
 Floats = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def strict_numerics() -> Iterator[None]:
 
 
 def certified(
-    signatures: dict[str, Signature], held_out: dict[str, Floats], **choices: float
+    signatures: dict[str, ClusterStatistics], held_out: dict[str, Floats], **choices: float
 ) -> dict[str, Evidence]:
     """Certify one look at the held-out features."""
     lookup = Lookup(signatures)
@@ -129,7 +129,7 @@ def test_the_threshold_is_of_the_novelty_of_the_examples_that_the_lookup_gives_t
 # -----------------------------------------------------------------------------------------------
 
 
-def make_points(tasks: int) -> tuple[dict[str, Signature], Floats]:
+def make_points(tasks: int) -> tuple[dict[str, ClusterStatistics], Floats]:
     """One cluster a task on an axis of its own, so far apart that a point on axis i is task i's,
     without doubt.
     """
@@ -190,7 +190,7 @@ def test_each_limit_is_at_alpha_shared_among_the_tasks() -> None:
 
 def make_gaussians(
     seed: int, *, tasks: int, classes: int = 2, width: int = 8, examples: int = 60
-) -> tuple[dict[str, Signature], dict[str, Floats]]:
+) -> tuple[dict[str, ClusterStatistics], dict[str, Floats]]:
     """Overlapping Gaussian clusters: signatures from one draw, held-out features from another."""
     rng = np.random.default_rng(seed)
     means = rng.normal(size=(tasks, classes, width)) * 0.7
@@ -503,7 +503,7 @@ def test_the_nearest_rival_is_the_one_with_the_nearest_cluster_and_a_single_task
 
 
 def overlapping(
-    twins: Mapping[str, Looks], held_out: Mapping[str, Pair], of: list[str]
+    twins: Mapping[str, TaskSignature], held_out: Mapping[str, Features], of: list[str]
 ) -> tuple[list[Overlap], dict[str, Evidence]]:
     router, found = route(twins, held_out)
     evidence = certify(
@@ -512,16 +512,18 @@ def overlapping(
     return overlaps(router, found, evidence, of), evidence
 
 
-def make_looks(means: NDArray[np.float64], seed: int, examples: int = 60) -> tuple[Looks, Pair]:
+def make_looks(
+    means: NDArray[np.float64], seed: int, examples: int = 60
+) -> tuple[TaskSignature, Features]:
     rng = np.random.default_rng(seed)
     labels = np.arange(examples) % len(means)
 
-    def draw() -> Pair:
+    def draw() -> Features:
         x = means[labels] + rng.normal(size=(examples, means.shape[1])) * 0.1
         x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-        return Pair(x, x)
+        return Features(x, x)
 
-    return learn_looks(draw(), labels), draw()
+    return learn_signature(draw(), labels), draw()
 
 
 def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_became() -> None:
@@ -644,29 +646,29 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(
 ) -> None:
     rng = np.random.default_rng(14)
     means = rng.normal(size=(4, 2, 16))
-    looks, held_out = {}, {}
+    stages, held_out = {}, {}
     for task in range(4):
         draws = np.repeat(means[task], 30, axis=0) + rng.normal(size=(60, 16)) * 1.5
         x = (draws / np.linalg.norm(draws, axis=1, keepdims=True)).astype(np.float32)
-        looks[f"task {task}"] = learn_looks(Pair(x[::2], x[::2]), np.arange(30) // 15)
-        held_out[f"task {task}"] = Pair(x[1::2], x[1::2])
+        stages[f"task {task}"] = learn_signature(Features(x[::2], x[::2]), np.arange(30) // 15)
+        held_out[f"task {task}"] = Features(x[1::2], x[1::2])
     taken: list[str] = []
 
-    def counted(name: str, look: Callable[..., Found]) -> Callable[..., Found]:
+    def counted(name: str, look: Callable[..., TaskMatch]) -> Callable[..., TaskMatch]:
         return lambda *inputs: taken.append(name) or look(*inputs)
 
     with monkeypatch.context() as patch:
         patch.setattr(Lookup, "one", counted("first", Lookup.one))
         patch.setattr(Router, "look_again", counted("further", Router.look_again))
-        router, found = route(looks, held_out)
+        router, found = route(stages, held_out)
     assert list(found) == list(held_out)
-    set_by = 0  # the one input whose answer set the margin of the third look is counted without it
+    set_by = 0  # the one input whose answer set the margin of the third stage is counted without it
     for name, pair in held_out.items():
         answers = router(pair)
-        same = answers.looks == found[name].looks
+        same = answers.stages == found[name].stages
         set_by += int((~same).sum())
         assert (
-            (found[name].looks[~same], answers.looks[~same]) == ([2], [3])
+            (found[name].stages[~same], answers.stages[~same]) == ([2], [3])
             if not same.all()
             else True
         )
@@ -676,11 +678,11 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(
                 == getattr(found[name], field.name)[same].tobytes()
             )
     assert set_by <= 1
-    counts = np.concatenate([one.looks for one in found.values()])
+    counts = np.concatenate([one.stages for one in found.values()])
     assert taken.count("first") == len(counts) == 120
     assert (
         taken.count("further") == 2 * (counts > 1).sum() > 36
-    )  # whether a third look would say otherwise is asked of all that had a second
+    )  # whether a third stage would say otherwise is asked of all that had a second
 
 
 @pytest.mark.parametrize(("examples", "place"), [(2, 1 / 3), (8, 1 / 9)])
@@ -728,24 +730,25 @@ def test_nothing_held_out_is_untested() -> None:
 def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_were_set_on_the_same_inputs() -> (
     None
 ):
-    """All looks of three tasks whose tail tells more than their trunk: held-out less true error,
+    """All stages of three tasks whose tail tells more than their trunk: held-out less true error,
     the mean over draws.
     """
     rng = np.random.default_rng(15)
     means = rng.normal(size=(3, 16)) * 0.35
     behind = np.concatenate([means, rng.normal(size=(3, 8)) * 0.6], axis=1)
 
-    def draw(task: int, examples: int) -> Pair:
+    def draw(task: int, examples: int) -> Features:
         noise = rng.normal(size=(examples, 24))
         tail = behind[task] + noise * 0.7
         trunk = np.concatenate([tail[:, :16], np.ones((examples, 8))], axis=1) + noise * 0.05
-        return Pair(*(normalize(one).astype(np.float32) for one in (trunk, tail)))
+        return Features(*(normalize(one).astype(np.float32) for one in (trunk, tail)))
 
-    looks = {
-        f"task {task}": learn_looks(draw(task, 60), np.zeros(60, np.int64), 1) for task in range(3)
+    stages = {
+        f"task {task}": learn_signature(draw(task, 60), np.zeros(60, np.int64), 1)
+        for task in range(3)
     }
     fresh = {f"task {task}": draw(task, 1500) for task in range(3)}
-    open_router = Router(looks, second=math.inf)
+    open_router = Router(stages, second=math.inf)
     truth = np.repeat(np.arange(3), 1500)
     pool = [
         (trunk, tail)
@@ -757,11 +760,11 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
     third = [open_router.look_again(trunk, tail) for trunk, tail in pool]
     margins = [np.array([one.margin for one in some]) for some in (first, second)]
     wrong = [np.array([one.task for one in some]) != truth for some in (first, second, third)]
-    assert wrong[2].mean() < wrong[1].mean() - 0.02  # the third look is the better one
+    assert wrong[2].mean() < wrong[1].mean() - 0.02  # the third stage is the better one
     differences, biased = [], []
     for _ in range(250):
-        held_out = {name: draw(task, 30) for task, name in enumerate(looks)}
-        router, found = route(looks, held_out)
+        held_out = {name: draw(task, 30) for task, name in enumerate(stages)}
+        router, found = route(stages, held_out)
         seconds = margins[0] < router.second
         thirds = seconds & (margins[1] < router.third)
         true = np.where(thirds, wrong[2], np.where(seconds, wrong[1], wrong[0])).mean()
@@ -781,13 +784,13 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
 def test_a_thousand_tasks_are_certified_and_inspected() -> None:
     rng = np.random.default_rng(13)
     means = rng.normal(size=(1000, 2, 16))
-    looks, held_out = {}, {}
+    stages, held_out = {}, {}
     for task in range(1000):
         x = (np.repeat(means[task], 4, axis=0) + rng.normal(size=(8, 16)) * 0.05).astype(np.float32)
         x /= np.linalg.norm(x, axis=1, keepdims=True)
-        looks[f"task {task:03}"] = learn_looks(Pair(x, x), np.arange(8) // 4)
-        held_out[f"task {task:03}"] = Pair(x[[0, 4]], x[[0, 4]])
-    pairs, evidence = overlapping(looks, held_out, ["task 007"])
+        stages[f"task {task:03}"] = learn_signature(Features(x, x), np.arange(8) // 4)
+        held_out[f"task {task:03}"] = Features(x[[0, 4]], x[[0, 4]])
+    pairs, evidence = overlapping(stages, held_out, ["task 007"])
     assert len(evidence) == 1000
     assert all(
         np.isfinite([one.certificate.limit, one.threshold]).all() for one in evidence.values()
@@ -795,12 +798,12 @@ def test_a_thousand_tasks_are_certified_and_inspected() -> None:
     assert {one.certificate.tasks for one in evidence.values()} == {1000}
     assert {one.task for one in pairs} <= {"task 007"}
     found = inspect(
-        {name: one.trunk for name, one in looks.items()},
+        {name: one.trunk for name, one in stages.items()},
         {name: one.trunk for name, one in held_out.items()},
     )
     assert all(np.isfinite([one.bound, one.separation]).all() for one in found.values())
     # The nearest of them all, found here at once.
-    lookup = Lookup({name: one.trunk for name, one in looks.items()})
+    lookup = Lookup({name: one.trunk for name, one in stages.items()})
     scores = lookup._whitened
     apart = cdist(scores[14:16], np.delete(scores, [14, 15], axis=0))
     assert found["task 007"].separation == pytest.approx(float(apart.min()), rel=1e-5)

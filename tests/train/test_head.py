@@ -16,13 +16,13 @@ from sklearn.preprocessing import normalize
 
 from cfedge.cli import main
 from cfedge.errors import UsageError
-from cfedge.lookup import Lookup, Pair
+from cfedge.lookup import Features, Lookup
 from cfedge.runtime.adapter import NEVER
 from cfedge.runtime.engine import Engine
 from cfedge.train.data import Examples
 from cfedge.train.head import FEW, _temperature, closed_form, few_examples, learn_head, trunk_share
-from cfedge.train.lesson import FrozenEncoder
-from cfedge.train.signature import learn_looks, signature, whole
+from cfedge.train.prepared_task import FrozenEncoder
+from cfedge.train.signature import learn_signature, signature, whole
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
 
@@ -278,6 +278,6 @@ def test_five_thousand_classes_of_one_to_three_examples_are_told_apart() -> None
     assert np.isfinite(bias).all()
     inputs = normalize(means).astype(np.float32)
     assert ((inputs @ weight + bias).argmax(axis=1) == np.arange(5000)).mean() > 0.95
-    looks = learn_looks(Pair(features, features), classes)
-    assert len(looks.owners) == 5000
-    assert all(np.isfinite(array.astype(np.float64)).all() for array in looks.arrays().values())
+    stages = learn_signature(Features(features, features), classes)
+    assert len(stages.owners) == 5000
+    assert all(np.isfinite(array.astype(np.float64)).all() for array in stages.arrays().values())

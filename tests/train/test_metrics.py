@@ -25,7 +25,7 @@ def answer(
     label: str = "heat",
     *,
     runner_up: str | None = None,
-    novelty: float = 0.0,
+    ood_score: float = 0.0,
     unknown: bool = False,
 ) -> Prediction:
     return Prediction(
@@ -36,9 +36,9 @@ def answer(
         margin=None,
         runner_up=runner_up,
         distance=-7.0,
-        novelty=novelty,
+        ood_score=ood_score,
         early_exit=False,
-        looks=1,
+        stages=1,
         unknown=unknown,
         reason="far away" if unknown else None,
         truncated=False,
@@ -188,7 +188,7 @@ def test_top_two_counts_the_runner_up_and_what_no_examples_were_given_of_has_a_c
 
 
 def answers(novelties: list[float], *, above: float = np.inf) -> list[Prediction]:
-    return [answer(novelty=novelty, unknown=novelty > above) for novelty in novelties]
+    return [answer(ood_score=ood_score, unknown=ood_score > above) for ood_score in novelties]
 
 
 def test_auroc_is_the_share_of_pairs_in_order_and_ties_count_half() -> None:
@@ -197,17 +197,17 @@ def test_auroc_is_the_share_of_pairs_in_order_and_ties_count_half() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "strangers", "auroc"),
+    ("known", "out_of_domain", "auroc"),
     [([1, 2], [3, 4], 1.0), ([3, 4], [1, 2], 0.0), ([5, 5], [5], 0.5)],
 )
-def test_auroc_at_its_ends(known: list[float], strangers: list[float], auroc: float) -> None:
-    assert unknown_detection(answers(known), answers(strangers)).auroc == auroc
+def test_auroc_at_its_ends(known: list[float], out_of_domain: list[float], auroc: float) -> None:
+    assert unknown_detection(answers(known), answers(out_of_domain)).auroc == auroc
 
 
 def test_fpr95_is_the_share_of_known_inputs_above_the_distance_that_finds_95_percent_of_strangers() -> (
     None
 ):
-    # 21 strangers 10..30: the 5 % quantile is 11, which finds 20 of 21. Of the known, 11 and 12 are
+    # 21 out_of_domain 10..30: the 5 % quantile is 11, which finds 20 of 21. Of the known, 11 and 12 are
     # as far away or further.
     found = unknown_detection(
         answers([1, 2, 3, 4, 5, 9, 10, 10.5, 11, 12]),
@@ -216,11 +216,11 @@ def test_fpr95_is_the_share_of_known_inputs_above_the_distance_that_finds_95_per
     assert found.fpr95 == pytest.approx(2 / 10)
 
 
-@pytest.mark.parametrize("strangers", [21, 101, 401])
-def test_auroc_and_fpr95_are_scikit_learns(strangers: int) -> None:
-    rng = np.random.default_rng(strangers)
-    inside, outside = rng.normal(size=300), rng.normal(size=strangers) + 1.5
-    truth = np.repeat([0, 1], [300, strangers])
+@pytest.mark.parametrize("out_of_domain", [21, 101, 401])
+def test_auroc_and_fpr95_are_scikit_learns(out_of_domain: int) -> None:
+    rng = np.random.default_rng(out_of_domain)
+    inside, outside = rng.normal(size=300), rng.normal(size=out_of_domain) + 1.5
+    truth = np.repeat([0, 1], [300, out_of_domain])
     false_positives, true_positives, _ = roc_curve(
         truth, np.concatenate([inside, outside]), drop_intermediate=False
     )
@@ -237,12 +237,12 @@ def test_the_shares_at_the_shipped_threshold_are_those_of_the_answers() -> None:
     assert found.false_rejects == pytest.approx(1 / 4)
 
 
-@pytest.mark.parametrize("strangers", [2, 10, 30, 50])
-def test_fpr95_finds_at_least_95_percent_of_few_strangers(strangers: int) -> None:
-    # Known inputs lie between the strangers, so that each step of the threshold shows.
-    outside = [float(value) for value in range(strangers)]
+@pytest.mark.parametrize("out_of_domain", [2, 10, 30, 50])
+def test_fpr95_finds_at_least_95_percent_of_few_strangers(out_of_domain: int) -> None:
+    # Known inputs lie between the out_of_domain, so that each step of the threshold shows.
+    outside = [float(value) for value in range(out_of_domain)]
     inside = [value + 0.01 for value in outside]
-    truth = np.repeat([0, 1], [strangers, strangers])
+    truth = np.repeat([0, 1], [out_of_domain, out_of_domain])
     false_positives, true_positives, _ = roc_curve(
         truth, np.array(inside + outside), drop_intermediate=False
     )

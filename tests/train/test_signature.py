@@ -14,9 +14,9 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
-from cfedge.lookup import VIEWS, Lookup, Pair, Signature
+from cfedge.lookup import VIEWS, ClusterStatistics, Features, Lookup
 from cfedge.lookup.clusters import SHRINKAGE_FACTOR
-from cfedge.train.signature import CLUSTERS, FACTOR_RANK, clusters_of, learn_looks, signature
+from cfedge.train.signature import CLUSTERS, FACTOR_RANK, clusters_of, learn_signature, signature
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def scatter_of(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDA
     return scatter
 
 
-def rebuilt(one: Signature) -> NDArray[np.float64]:
+def rebuilt(one: ClusterStatistics) -> NDArray[np.float64]:
     factor = one.factor.astype(np.float64)
     scatter: NDArray[np.float64] = factor.T @ factor + np.diag(one.diagonal.astype(np.float64))
     return scatter
@@ -76,7 +76,7 @@ def off(means: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.concatenate([first, half_steps(np.abs(means[1:] - means[:1]) + first, 31)]) * 1.0001
 
 
-def rounding(one: Signature) -> NDArray[np.float64]:
+def rounding(one: ClusterStatistics) -> NDArray[np.float64]:
     """[D, D], how much rounding may move F' F: sum_k |f_ki| e_kj + e_ki |f_kj|, with e half a step
     of each row.
     """
@@ -106,7 +106,7 @@ def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
     assert (found.means.dtype, found.means.shape) == (np.float32, (4, 20))
     assert (found.factor.dtype, found.factor.shape) == (np.float32, (6, 20))
     assert (found.diagonal.dtype, found.diagonal.shape) == (np.float32, (20,))
-    again = Signature.from_arrays(found.arrays(), "task heating", 20)
+    again = ClusterStatistics.from_arrays(found.arrays(), "task heating", 20)
     assert again.quartic == found.quartic
     shapes = {name: found.arrays()[name].shape for name in ("origin", "means", "factor")}
     assert shapes == {
@@ -238,7 +238,7 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float) -
     with pytest.raises(InputError, match="features of input 7: expected finite numbers"):
         signature(features, classes)
     with pytest.raises(InputError, match="features of input 7: expected finite numbers"):
-        learn_looks(Pair(features, features), classes)
+        learn_signature(Features(features, features), classes)
 
 
 @pytest.mark.parametrize("clusters", [2, 3, 5])
@@ -273,6 +273,8 @@ def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_three(
 ) -> None:
     rng = np.random.default_rng(1)
     features = normalize(rng.normal(size=(2 * examples, 12))).astype(np.float32)
-    looks = learn_looks(Pair(np.tile(features, VIEWS), features), np.arange(2 * examples) % 2)
-    assert looks.owners.tolist() == [0] * clusters + [1] * clusters
-    assert looks.tail.counts.tolist() == [examples, examples]
+    stages = learn_signature(
+        Features(np.tile(features, VIEWS), features), np.arange(2 * examples) % 2
+    )
+    assert stages.owners.tolist() == [0] * clusters + [1] * clusters
+    assert stages.tail.counts.tolist() == [examples, examples]

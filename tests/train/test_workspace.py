@@ -30,7 +30,7 @@ from cfedge.errors import (
     TaskError,
     WorkspaceError,
 )
-from cfedge.lookup import Looks, Pair, Signature
+from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
@@ -64,20 +64,22 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         "exit.margin": np.array([1.5], np.float32), "exit.best": np.array([2.5], np.float32),
     }  # fmt: skip
 
-    def signature(clusters: int, examples: int, width: int) -> Signature:
-        return Signature(
+    def signature(clusters: int, examples: int, width: int) -> ClusterStatistics:
+        return ClusterStatistics(
             counts=np.full(clusters, examples, np.int64), means=from_first(rng.normal(size=(clusters, width))),
             factor=on_grid(rng.normal(size=(2, width))), diagonal=np.ones(width, np.float32), quartic=1.25,
         )  # fmt: skip
 
     owners = np.repeat(np.arange(len(classes)), 2)
-    looks = Looks(signature(2 * len(classes), 3, 12), owners, 1.5, signature(len(classes), 6, 4))
-    features = Pair(*(rng.normal(size=(2, width)).astype(np.float32) for width in (12, 4)))
+    stages = TaskSignature(
+        signature(2 * len(classes), 3, 12), owners, 1.5, signature(len(classes), 6, 4)
+    )
+    features = Features(*(rng.normal(size=(2, width)).astype(np.float32) for width in (12, 4)))
     best = np.array([1.5, -2], np.float32)
     return LearnedTask(
         record,
         adapter,
-        looks,
+        stages,
         HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features, best),
     )
 

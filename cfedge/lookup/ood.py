@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEAD_WEIGHT", "is_plainly_known", "novelty"]
+__all__ = ["HEAD_WEIGHT", "is_plainly_known", "ood_score"]
 
 _Number = TypeVar("_Number", float, NDArray[np.float32])
 
@@ -26,7 +26,7 @@ HEAD_WEIGHT = 0.1
 _LEAST_SHARE = 1 / 3
 
 
-def novelty(distance: _Number, best: _Number, directions: int) -> _Number:
+def ood_score(distance: _Number, best: _Number, directions: int) -> _Number:
     """Return ``distance - HEAD_WEIGHT directions best``: high for inputs of no task.
 
     Parameters
@@ -46,4 +46,4 @@ def is_plainly_known(distance: float, usual: float, directions: int, threshold: 
     """Whether the adapted head need not be asked: known even if its best score were a third of the
     `usual` one.
     """
-    return novelty(distance, _LEAST_SHARE * usual, directions) <= threshold
+    return ood_score(distance, _LEAST_SHARE * usual, directions) <= threshold

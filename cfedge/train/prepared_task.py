@@ -23,23 +23,23 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import dump_arrays, load_arrays
 from cfedge.bundle.manifest import canonical_json
 from cfedge.errors import CfedgeError
-from cfedge.lookup import Pair
+from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.storage import write_file
 from cfedge.train.data import Examples, check_labels, repeated, split_held_out
 from cfedge.train.early_exit import EXIT_SHARE, choose_exit, no_exit
-from cfedge.train.signature import CLUSTERS, learn_looks
+from cfedge.train.signature import CLUSTERS, learn_signature
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
-__all__ = ["FrozenEncoder", "Lesson", "empty_cache", "prepare_lesson", "store"]
+__all__ = ["FrozenEncoder", "PreparedTask", "empty_cache", "prepare_task", "store"]
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class PreparedTask:
     """A task ready to be learned.
 
     Attributes
@@ -62,7 +62,7 @@ class Lesson:
     classes: tuple[str, ...]
     targets: NDArray[np.int64]
     hidden: list[Floats]
-    features: Pair
+    features: Features
     evidence: HeldOut
     encoder: FrozenEncoder
     held_out_hidden: list[Floats]
@@ -99,7 +99,7 @@ class Lesson:
         return LearnedTask(
             record,
             {**adapter, **ends},
-            learn_looks(self.features, self.targets, clusters),
+            learn_signature(self.features, self.targets, clusters),
             held_out,
         )
 
@@ -119,7 +119,7 @@ def empty_cache(workspace: Workspace) -> None:
             path.unlink()
 
 
-def prepare_lesson(
+def prepare_task(
     workspace: Workspace,
     name: str,
     examples: Examples,
@@ -129,7 +129,7 @@ def prepare_lesson(
     seed: int,
     threads: int,
     progress: Progress,
-) -> Lesson:
+) -> PreparedTask:
     """Split where no held-out examples are given, check the labels, and encode everything once.
 
     Parameters
@@ -153,7 +153,7 @@ def prepare_lesson(
         np.zeros(len(held_out), np.float32),
     )
     count = len(repeated(examples, held_out))
-    return Lesson(
+    return PreparedTask(
         name,
         classes,
         _targets(examples, classes),
@@ -185,11 +185,11 @@ class FrozenEncoder:
         self._tail = Tail(workspace.backbone_file("tail.onnx"), workspace.backbone, threads=threads)
         self._frozen = no_adapter(workspace.backbone)
 
-    def __call__(self, texts: Sequence[str]) -> tuple[list[Floats], Pair]:
+    def __call__(self, texts: Sequence[str]) -> tuple[list[Floats], Features]:
         """Return the hidden states [S, D] of each text and the features behind trunk and tail."""
         encoded = self._trunk(texts)
         behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
-        return [states[0] for states in encoded.hidden], Pair(
+        return [states[0] for states in encoded.hidden], Features(
             np.stack(encoded.features), np.stack(behind)
         )
 
@@ -203,7 +203,7 @@ class FrozenEncoder:
 
 def _cached_features(
     encoder: FrozenEncoder, cache: Path, texts: tuple[str, ...], progress: Progress
-) -> tuple[list[Floats], Pair]:
+) -> tuple[list[Floats], Features]:
     """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted
     run left them.
     """
@@ -217,9 +217,9 @@ def _cached_features(
                 for name in ("hidden", "trunk", "tail")
             }
             bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
-            return np.split(kept["hidden"], bounds), Pair(kept["trunk"], kept["tail"])
+            return np.split(kept["hidden"], bounds), Features(kept["trunk"], kept["tail"])
     hidden: list[Floats] = []
-    parts: list[Pair] = []
+    parts: list[Features] = []
     step = 64
     with progress.track("features of the frozen encoder", len(texts)) as advance:
         for start in range(0, len(texts), step):
@@ -227,7 +227,7 @@ def _cached_features(
             hidden.extend(states)
             parts.append(features)
             advance(len(states))
-    features = Pair(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+    features = Features(*(np.concatenate(one) for one in zip(*parts, strict=True)))
     lengths = np.array([len(states) for states in hidden], np.int64)
     write_file(
         path,

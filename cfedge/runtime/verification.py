@@ -24,7 +24,7 @@ from cfedge.errors import CfedgeError, IncompatibleError, InputError, MachineErr
 from cfedge.runtime.golden import Answering, check_golden, has_passed, note_passed
 from cfedge.store import Store
 
-__all__ = ["LIMITS", "Limits", "main", "prove", "prove_here", "prove_once"]
+__all__ = ["LIMITS", "Limits", "main", "verify", "verify_here", "verify_once"]
 
 
 @dataclass(frozen=True)
@@ -49,26 +49,26 @@ _MARK = "cfedge-proof "
 #: the parent would not import.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[1:]; from cfedge.runtime.engine import Engine; from"
-    " cfedge.runtime.proof import main; main(Engine)"
+    " cfedge.runtime.verification import main; main(Engine)"
 )
 
 
-def prove_once(
+def verify_once(
     folder: Path, manifest: Manifest, *, threads: int, generation: int | None = None
 ) -> None:
-    """`prove` a bundle unless this machine has passed it before.
+    """`verify` a bundle unless this machine has passed it before.
 
     Raises
     ------
     BundleError, StorageError, MachineError
-        See `prove`.
+        See `verify`.
     """
     if not has_passed(manifest, threads):
-        prove(folder, manifest, threads=threads, generation=generation)
+        verify(folder, manifest, threads=threads, generation=generation)
         note_passed(manifest, threads)
 
 
-def prove(
+def verify(
     folder: Path,
     manifest: Manifest,
     *,
@@ -113,7 +113,7 @@ def prove(
         raise getattr(cfedge.errors, found["refused"])(found["message"])
 
 
-def prove_here(
+def verify_here(
     bundle: Bundle,
     opened: Callable[..., Answering],
     *,
@@ -127,7 +127,7 @@ def prove_here(
     opened
         `cfedge.Engine`, which itself calls this module.
     threads, vectors
-        See `prove`.
+        See `verify`.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def main(opened: Callable[..., Answering]) -> None:
     asked = json.load(sys.stdin)
     try:
         _limit(asked["limit_s"] * asked["threads"], asked["limit_bytes"])
-        _prove(asked, opened)
+        _verify(asked, opened)
         said: dict[str, object] = {"passed": True}
     except CfedgeError as error:
         said = {"refused": type(error).__name__, "message": str(error)}
@@ -220,7 +220,7 @@ def main(opened: Callable[..., Answering]) -> None:
     print(f"\n{_MARK}{json.dumps(said)}", flush=True)
 
 
-def _prove(asked: dict[str, Any], opened: Callable[..., Answering]) -> None:
+def _verify(asked: dict[str, Any], opened: Callable[..., Answering]) -> None:
     folder = Path(asked["folder"])
     bundle = (
         read(folder) if asked["generation"] is None else Store(folder).bundle(asked["generation"])
@@ -230,7 +230,7 @@ def _prove(asked: dict[str, Any], opened: Callable[..., Answering]) -> None:
             f"{folder}: expected bundle {asked['digest'][:12]}, found"
             f" {bundle.manifest.digest[:12]}, which took its place; try again"
         )
-    prove_here(bundle, opened, threads=asked["threads"], vectors=asked["vectors"])
+    verify_here(bundle, opened, threads=asked["threads"], vectors=asked["vectors"])
 
 
 def _limit(limit_s: float, limit_bytes: int) -> None:

@@ -15,9 +15,9 @@ from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, MachineError
-from cfedge.runtime import proof
+from cfedge.runtime import verification
 from cfedge.runtime.golden import has_passed, note_passed
-from cfedge.runtime.proof import Limits, prove, prove_once
+from cfedge.runtime.verification import Limits, verify, verify_once
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def proven(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The threads of each child that was started."""
     started: list[int] = []
-    real = proof.prove
+    real = verification.verify
 
     def counted(*rest: object, threads: int, **more: object) -> None:
         started.append(threads)
         real(*rest, threads=threads, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(proof, "prove", counted)
+    monkeypatch.setattr(verification, "verify", counted)
     return started
 
 
@@ -84,7 +84,7 @@ def test_what_the_child_refuses_is_refused_here_by_its_own_error(
     with pytest.raises(
         DamagedError, match=r"\(tail\): expected a file, found none; get the bundle again$"
     ):
-        prove(tiny_bundle, manifest)
+        verify(tiny_bundle, manifest)
 
 
 def test_a_child_that_finds_another_bundle_refuses_it(
@@ -95,20 +95,20 @@ def test_a_child_that_finds_another_bundle_refuses_it(
     with pytest.raises(
         IncompatibleError, match=r"expected bundle .*, found .*, which took its place"
     ):
-        prove(folder, manifest)
+        verify(folder, manifest)
 
 
 def test_a_bundle_that_takes_the_place_of_the_proven_one_is_proven_too(
     tiny_bundle: Path, cache: Path, proven: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, other = proof.prove_once, turned(read(tiny_bundle), "animals")
+    real, other = verification.verify_once, turned(read(tiny_bundle), "animals")
 
     def swapped(*rest: object, **more: object) -> None:
         real(*rest, **more)  # type: ignore[arg-type]
         if len(proven) == 1:
             written(other, tiny_bundle)
 
-    monkeypatch.setattr("cfedge.runtime.engine.prove_once", swapped)
+    monkeypatch.setattr("cfedge.runtime.engine.verify_once", swapped)
     with pytest.raises(IncompatibleError, match="golden vectors of task 'animals'"):
         Engine.open(tiny_bundle)
     assert len(proven) == 2
@@ -119,7 +119,7 @@ def test_a_child_has_so_much_time_and_no_more(tiny_bundle: Path, cache: Path) ->
         IncompatibleError,
         match=r"in a child process, found no answer in 0\.01 s; get the bundle again$",
     ):
-        prove(tiny_bundle, read(tiny_bundle).manifest, limits=Limits(start_s=0.01, task_s=0.0))
+        verify(tiny_bundle, read(tiny_bundle).manifest, limits=Limits(start_s=0.01, task_s=0.0))
 
 
 @pytest.mark.skipif(
@@ -128,9 +128,9 @@ def test_a_child_has_so_much_time_and_no_more(tiny_bundle: Path, cache: Path) ->
 def test_a_child_has_so_much_memory_and_no_more(tiny_bundle: Path, cache: Path) -> None:
     manifest = read(tiny_bundle).manifest
     with pytest.raises(BundleError) as caught:
-        prove(tiny_bundle, manifest, limits=Limits(room_bytes=1 << 16, copies=0))
+        verify(tiny_bundle, manifest, limits=Limits(room_bytes=1 << 16, copies=0))
     assert "\n" not in str(caught.value)
-    prove(tiny_bundle, manifest, limits=Limits(room_bytes=256 << 20))
+    verify(tiny_bundle, manifest, limits=Limits(room_bytes=256 << 20))
 
 
 @pytest.mark.parametrize("kind", ["none", "frozen", "missing"])
@@ -161,12 +161,12 @@ def test_a_child_imports_what_its_parent_would_and_nothing_of_the_current_folder
     subprocess.run(
         [sys.executable, "-c", code, str(tiny_bundle), str(tmp_path)],
         check=True,
-        cwd=Path(proof.__file__).parents[2],
+        cwd=Path(verification.__file__).parents[2],
     )
     assert len(list((cache / "passed").iterdir())) == 1
 
 
 def test_threads_count_for_what_was_proven(tiny_bundle: Path, cache: Path) -> None:
     manifest = read(tiny_bundle).manifest
-    prove_once(tiny_bundle, manifest, threads=2)
+    verify_once(tiny_bundle, manifest, threads=2)
     assert (has_passed(manifest, 1), has_passed(manifest, 2)) == (False, True)
