@@ -2,7 +2,7 @@
 under emulation means nothing.
 
 Needs QEMU's user emulation, an arm64 Python with its libraries, and the wheels of numpy,
-onnxruntime, safetensors and tokenizers for arm64; docs/decisions/arm64.md says how they were got.
+onnxruntime, safetensors and tokenizers for arm64; docs/decisions/0023-arm64.md says how they were got.
 The golden vectors are checked as at a first opening, and further texts answered.
 """
 

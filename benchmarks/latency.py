@@ -6,7 +6,7 @@ PEFT.
 - bare: the same encoder unsplit, without slots, same quantisation, as exported (token ids and
   mask), in one ONNX Runtime
   session with its default options but the number of threads, fed with token ids that are ready;
-- bare tuned: the same, with the engine's session settings (docs/decisions/sessions.md);
+- bare tuned: the same, with the engine's session settings (docs/decisions/0006-sessions.md);
 - bare dynamic: the same, with ONNX Runtime's own dynamic quantisation (depends on batch and
   padding);
 - peft: the Hugging Face model with a LoRA of the same rank on the same block's products, PyTorch

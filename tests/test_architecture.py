@@ -182,7 +182,7 @@ Engine.open(sys.argv[1]).predict(["crimson please"])
 print(json.dumps(sorted(sys.modules)))
 """
 #: What writers, provers, syncs, profiles and commands need, and an engine that opens what has
-#: passed does not (cold-start.md).
+#: passed does not (docs/decisions/0028-cold-start.md).
 LATER = {
     "cfedge.cli", "cfedge.device.board", "cfedge.device.profile", "importlib.metadata", "numpy.ma", "rich", "secrets", "shutil",
     "subprocess", "tempfile", "tomllib", "typer",

@@ -334,7 +334,7 @@ def _keep_freed_memory(largest_bytes: int) -> None:
 
     Until then each goes back to the system at once, which clears new pages for the next: a quarter
     of the time that opening takes, as a graph's bytes are copied four times
-    (docs/decisions/cold-start.md). It learns from the size of what is freed (mallopt(3),
+    (docs/decisions/0028-cold-start.md). It learns from the size of what is freed (mallopt(3),
     M_MMAP_THRESHOLD); this block is never touched, so it costs nothing, there or with other
     libraries.
     """

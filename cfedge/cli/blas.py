@@ -12,7 +12,7 @@ def one_blas_thread() -> None:
     after this.
 
     It takes a thread for every core and waits for those that are busy: on two cores with one at
-    work an engine's first stage took 0.2 - 1.2 s in place of 14 ms (docs/decisions/cold-start.md).
+    work an engine's first stage took 0.2 - 1.2 s in place of 14 ms (docs/decisions/0028-cold-start.md).
     """
     if "OMP_NUM_THREADS" not in os.environ:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -24,7 +24,7 @@ from cfedge.errors import CfedgeError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.prediction import Prediction
 
-__all__ = ["DemoResult", "LIVE", "TASKS", "data_folder", "run", "out_of_domain"]
+__all__ = ["DemoResult", "LIVE", "TASKS", "data_folder", "out_of_domain", "run"]
 
 #: In the order in which they are learned.
 TASKS = ("lighting", "climate", "access", "rooms", "maintenance")

@@ -1,5 +1,5 @@
 """What cfedge needs of a machine, in one place, with reasons. How each was found out is in
-docs/decisions/doctor.md.
+docs/decisions/0012-doctor.md.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ RIDGE = 1e-6
 
 #: Times Ledoit and Wolf's intensity, which is best for the covariance itself; telling classes apart
 #: wants more where examples are few and does not mind where they are many
-#: (docs/decisions/lookup.md).
+#: (docs/decisions/0003-lookup.md).
 SHRINKAGE_FACTOR = 4.0
 
 #: Least variance between clusters, in units of that within them, of a direction that is kept; at
@@ -173,7 +173,7 @@ class Lookup:
         counts and means is kept meanwhile.
     shrinkage
         Of the shared covariance, in [0, 1]; None: computed from the signatures
-        (docs/decisions/lookup.md).
+        (docs/decisions/0003-lookup.md).
     min_spread
         Of the directions that are kept. With 0 the scores are those of linear discriminant analysis
         exactly.

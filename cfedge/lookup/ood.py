@@ -3,7 +3,7 @@ own head say it together.
 
 The head learned to tell its task's classes apart, and knows nothing of others: what it does not
 know it scores low. Both are there anyway, so the better answer costs nothing
-(docs/decisions/views.md).
+(docs/decisions/0024-views.md).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Number = TypeVar("_Number", float, NDArray[np.float32])
 HEAD_WEIGHT = 0.1
 #: Of what the adapted head's best score usually is, what it is taken to be at least where the head
 #: is not asked: inputs of no task that pass for a class have half of it or more
-#: (docs/decisions/early-exit.md).
+#: (docs/decisions/0026-early-exit.md).
 _LEAST_SHARE = 1 / 3
 
 

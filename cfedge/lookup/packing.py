@@ -29,7 +29,7 @@ __all__ = [
 Floats = NDArray[np.float32]
 
 #: Of the rows of a scatter's factor, of cluster means from the first of them, and of that one
-#: (docs/decisions/views.md).
+#: (docs/decisions/0024-views.md).
 FACTOR_BITS, MEANS_BITS, ORIGIN_BITS = 5, 6, 8
 #: Far above any step of unit-length features, and its products stay finite.
 _LARGEST = 2.0**64

@@ -6,10 +6,10 @@ still are, look deeper.
   first stage's scores;
 - third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for
   the few inputs that need it
-  (docs/decisions/lookup.md).
+  (docs/decisions/0003-lookup.md).
 
 The third stage also has a word in how distant an input is, the second has not
-(docs/decisions/views.md).
+(docs/decisions/0024-views.md).
 
 Letters: B batch, D width, V views, T tasks.
 """
@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 #: a run of the encoder.
 CANDIDATES = 16
 #: Of held-out inputs, the third at least: the second stage costs them some products, the third one
-#: more run of the tail (docs/decisions/lookup.md). The second's is the format's (docs/format.md):
+#: more run of the tail (docs/decisions/0003-lookup.md). The second's is the format's (docs/format.md):
 #: `cfedge.runtime.drift` and `stream` suppose it of every bundle.
 SECOND_STAGE_SHARE, THIRD_STAGE_SHARE = 0.3, 0.1
 

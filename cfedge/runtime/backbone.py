@@ -38,7 +38,7 @@ ROWS_MEET = frozenset({"int8-dynamic"})
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
 #: Rows of one length and task from which on a run of their own costs less than copying their slots
-#: (docs/decisions/gathered.md).
+#: (docs/decisions/0016-gathered.md).
 _OWN_RUN = 4
 _TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "features"], ["features"]
 _NOTHING = np.empty(0, np.float32)

@@ -92,7 +92,7 @@ class Engine:
         Intra-op threads of ONNX Runtime.
     adapter_bytes
         Of adapters that are kept in memory between calls; None: no limit
-        (docs/decisions/adapter-memory.md).
+        (docs/decisions/0019-adapter-memory.md).
     like
         An engine to share sessions and tasks with, as far as they are the same.
     passed

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU
-#: families, and .990 between releases of ONNX Runtime that answer alike (docs/decisions/doctor.md).
+#: families, and .990 between releases of ONNX Runtime that answer alike (docs/decisions/0012-doctor.md).
 #: Answers must be the same besides.
 MIN_COSINE = 0.98
 

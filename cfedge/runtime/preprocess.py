@@ -42,7 +42,7 @@ class TextPreprocessor:
     """The tokenizer of a bundle.
 
     Of short plain texts each word is tokenized once and remembered, which gives the same ids in
-    half the time (docs/decisions/latency.md); everything else goes through the package tokenizers.
+    half the time (docs/decisions/0007-latency.md); everything else goes through the package tokenizers.
 
     Parameters
     ----------

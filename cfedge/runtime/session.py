@@ -1,6 +1,6 @@
 """ONNX Runtime sessions, made in one way for the engine, the exporter's checks and the bench.
 
-Measured reasons for each setting are in docs/decisions/sessions.md. Telemetry is switched off
+Measured reasons for each setting are in docs/decisions/0006-sessions.md. Telemetry is switched off
 before ONNX Runtime is imported; nothing here opens a network connection.
 """
 

@@ -2,7 +2,7 @@
 
 **Assumption.** Before each text the stream's task is drawn anew, all tasks alike, with probability
 `switch`; otherwise it stays. Where texts of several tasks come mixed this is false, and answers get
-worse than without it (docs/decisions/streams.md).
+worse than without it (docs/decisions/0017-streams.md).
 
 The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of a text after its
 stages (`Router.scores`), T tasks, h = `switch` and a temperature t, the posterior p of the chain's

@@ -3,7 +3,7 @@ on. Pure.
 
 A delta is xz of (new - old) mod 256 where both are, and of the new bytes beyond. int8 weights that
 moved a little give almost only zeros, a graph that was cut elsewhere gives nothing
-(docs/decisions/deltas.md), so one is made only where it pays. It is no part of what is signed: what
+(docs/decisions/0013-deltas.md), so one is made only where it pays. It is no part of what is signed: what
 comes of it is checked as the file itself would be, and where it is missing or wrong the file is
 fetched.
 """

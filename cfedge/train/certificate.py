@@ -61,7 +61,7 @@ FALSE_REJECT_RATE = 0.05
 #: than the second.
 UNSEEN_CHANGES = 0.002
 #: Of a task's inputs, by the first stage's own model or among the held-out ones, that a rival takes:
-#: less is not an overlap. The model is sure of itself (docs/decisions/certificates.md): where it
+#: less is not an overlap. The model is sure of itself (docs/decisions/0008-certificates.md): where it
 #: gives a rival this much, the clusters do coincide.
 OVERLAP_SHARE = 0.1
 

@@ -5,7 +5,7 @@ task. On the trunk's features it is a part of every head; the other part reads t
 that is learned so alone that part is the closed form too, on the frozen tail's features, and its
 temperature is chosen on the held-out examples; its adapter is none (zeros of rank 1). That takes a
 second, and a machine without torch can do it; with an adapter a task is mostly more accurate
-(docs/decisions/few-shot.md).
+(docs/decisions/0009-few-shot.md).
 
 Letters: N examples, D width, V views, C classes.
 """
@@ -30,13 +30,13 @@ __all__ = ["FEW", "closed_form", "few_examples", "learn_head", "trunk_share"]
 Floats = NDArray[np.float32]
 
 #: Examples a class (median) to learn from, below which a closed-form head is the default
-#: (docs/decisions/few-shot.md).
+#: (docs/decisions/0009-few-shot.md).
 FEW = 3
 _TEMPERATURES = 2.0 ** np.arange(-12, 2)
 #: What of the closed form's scores behind the trunk, in nats by its own model, is added to an
 #: adapter's, and to the closed form's behind the tail: at least, for each example of a class, and
 #: at most. The fewer they are the surer it is of itself, and the less it knows
-#: (docs/decisions/few-shot.md).
+#: (docs/decisions/0009-few-shot.md).
 _WITH_ADAPTER = 0.0, 1 / 1000, 0.05
 _WITH_TAIL = 0.2, 1 / 50, 2.0
 

@@ -15,7 +15,7 @@ __all__ = ["Settings"]
 @dataclass(frozen=True)
 class Settings:
     """How to train. Defaults were chosen on CLINC150's validation split
-    (docs/decisions/split-and-slots.md).
+    (docs/decisions/0002-split-and-slots.md).
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """A task's signatures from its features: clusters of each class, scatter as low-rank factor +
 diagonal.
 
-The full scatter would cost D (D + 1) / 2 numbers (docs/decisions/views.md has what lower ranks
+The full scatter would cost D (D + 1) / 2 numbers (docs/decisions/0024-views.md has what lower ranks
 lose). Letters: N examples, D width, C classes, K factor rank.
 """
 
@@ -25,7 +25,7 @@ __all__ = [
     "whole",
 ]
 
-#: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/lookup.md).
+#: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/0003-lookup.md).
 FACTOR_RANK, TAIL_RANK = 48, 36
 #: Clusters a class for the second stage, at most, and the examples that each of them takes.
 CLUSTERS, EXAMPLES_A_CLUSTER = 3, 20

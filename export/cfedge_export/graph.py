@@ -202,7 +202,7 @@ def with_views(trunk: ModelProto) -> ModelProto:
     each of length 1.
 
     The directions of its mean, of its largest and of its smallest values over the tokens
-    (docs/decisions/views.md).
+    (docs/decisions/0024-views.md).
     """
     seen = ModelProto()
     seen.CopyFrom(trunk)

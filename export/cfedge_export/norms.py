@@ -4,7 +4,7 @@ fifth of the time.
 ONNX Runtime sums a layer norm's row number by number; its instance norm is vectorised. With a row
 [S, D] of S tokens as S channels of D places each token is normalised by itself, whatever the batch;
 what was the layer norm's scale and bias are a product and a sum behind it
-(docs/decisions/norms.md). It is done last, when all else about a graph is settled.
+(docs/decisions/0025-norms.md). It is done last, when all else about a graph is settled.
 
 The vectorised sums follow a row's place in memory: rows that are no multiple of 64 bytes would get
 other bits by their place in the batch. Norms of such widths stay as they are.

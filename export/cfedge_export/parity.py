@@ -5,7 +5,7 @@ backbone with the float adapter) and ONNX int8 (everything as shipped). Compared
 features (cosine), decisions (agreement) and accuracy. The gate looks at ONNX int8 against ONNX
 float: a task fails where accuracy drops by more than `max_drop` points or the error ratio is above
 `max_error_ratio`, beyond what chance explains: a paired sign test on the decisions that differ must
-find int8 worse at the 5 % level (docs/decisions/parity-gate.md). `Gate.strict` judges the figures
+find int8 worse at the 5 % level (docs/decisions/0001-parity-gate.md). `Gate.strict` judges the figures
 alone.
 
 Letters: N held-out examples, D width, C classes.

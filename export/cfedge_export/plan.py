@@ -4,7 +4,7 @@ cut, and threads.
 Whatever is asked for is taken, the rest is measured or the default. Order of preference under
 budgets: one thread and the given or measured cut with the scheme that would be picked without
 budgets, then other schemes, then more threads, then deeper cuts, which cost accuracy
-(docs/decisions/split-and-slots.md).
+(docs/decisions/0002-split-and-slots.md).
 """
 
 from __future__ import annotations

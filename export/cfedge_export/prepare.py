@@ -3,7 +3,7 @@
 The depth of the cut is given, the backbone's default, or measured: the deepest whose held-out class
 retrieval is within one standard error of the best, as a deep cut makes adapters small and learning
 fast. Two blocks at least are left to adapt where there are more than three: one alone generalised
-worse (docs/decisions/split-and-slots.md).
+worse (docs/decisions/0002-split-and-slots.md).
 
 Letters: B batch, D width, L depth.
 """
@@ -51,7 +51,7 @@ __all__ = [
     "slot_parts",
 ]
 
-#: Products of each tail block that get a slot (docs/decisions/split-and-slots.md).
+#: Products of each tail block that get a slot (docs/decisions/0002-split-and-slots.md).
 DEFAULT_PARTS = ("qkv", "fc1")
 
 

@@ -3,7 +3,7 @@ too: unsigned activations, signed weights.
 
 What the preset leaves open is fixed here: which nodes (or it would quantise the low-rank branches
 and the pooling), and the type of what contrib operators give (it cannot infer that, and has no
-option for it). docs/decisions/schemes.md says what else was tried.
+option for it). docs/decisions/0015-schemes.md says what else was tried.
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ class _WeightsOnly(_Rewriter):
 
         Not DequantizeLinear: up to ONNX Runtime 1.22 that is the float product too, 1.26 makes
         MatMulNBits of it, which quantises activations (github.com/microsoft/onnxruntime/pull/27769;
-        docs/decisions/schemes.md).
+        docs/decisions/0015-schemes.md).
         """
         name, _, _ = self.weight(node)
         as_float = self.emit("Cast", [f"{name}.q"], f"{name}.cast", to=1)

@@ -5,7 +5,7 @@ contract holds for all of them (tests/export/test_schemes.py); how their graphs 
 The rule for CPUs: x86 without VNNI adds pairs of products of 8-bit numbers in 16 bits, which 2 x
 255 x 127 overflows, silently; 2 x 255 x 63 does not. There, int8 activations need weights of 7
 bits. ARM adds in 32 bits, with its dot-product instructions or without. ``cfedge doctor`` measures
-it on the board (docs/decisions/schemes.md).
+it on the board (docs/decisions/0015-schemes.md).
 """
 
 from __future__ import annotations

@@ -381,7 +381,7 @@ def _probabilities(workspace: Workspace, settings: Settings) -> np.ndarray:
 
 
 def _agree(found: np.ndarray, expected: np.ndarray) -> None:
-    """The tolerance that is stated in docs/decisions/training-device.md."""
+    """The tolerance that is stated in docs/decisions/0020-training-device.md."""
     assert np.abs(found - expected).mean() <= 0.02
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 0.95
 
