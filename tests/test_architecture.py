@@ -11,8 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = [
@@ -120,50 +118,59 @@ def _extras(module: str) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module: str) -> None:
-    own = _layer(module)
-    inside = {
-        name
-        for name in _imports(MODULES[module])
+#: The modules of the device half: all but the workshop's.
+DEVICE = [module for module in MODULES if not module.startswith(WORKSHOP)]
+
+
+def _roots(module: str) -> set[str]:
+    """The packages that a module imports anywhere in its source."""
+    return {name.partition(".")[0] for name in _imports(MODULES[module])}
+
+
+def test_every_module_stands_in_a_layer_and_imports_point_down() -> None:
+    upward = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        for name in sorted(_imports(path))
         if name.partition(".")[0] in ("cfedge", "cfedge_export")
-    }
-    # `from cfedge import Engine` inside a function of a lower layer's child process is text, not an
-    # import of the module.
-    upward = {
-        name
-        for name in inside
-        if _layer(name if name in MODULES else name.rpartition(".")[0]) > own
-    }
-    allowed = {"cfedge.cli.demo": set(), "cfedge.demo": set()}.get(module, set())
-    assert upward - allowed == set(), f"{module} imports upwards: {sorted(upward)}"
+        and _layer(name if name in MODULES else name.rpartition(".")[0]) > _layer(module)
+    ]
+    assert upward == []
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(WORKSHOP)])
-def test_the_device_half_names_no_heavy_package(module: str) -> None:
-    roots = {name.partition(".")[0] for name in _imports(MODULES[module])}
-    assert roots & HEAVY - _extras(module) == set()
+def test_the_device_half_names_no_heavy_package() -> None:
+    heavy = {module: sorted(_roots(module) & HEAVY - _extras(module)) for module in DEVICE}
+    assert {module: names for module, names in heavy.items() if names} == {}
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith(WORKSHOP)])
-def test_the_device_half_needs_only_its_own_packages(module: str) -> None:
-    roots = {name.partition(".")[0] for name in _imports(MODULES[module])}
-    own = {"cfedge", "cfedge_export", "__future__"}
-    assert roots - set(sys.stdlib_module_names) - DEVICE_PACKAGES - _extras(module) - own == set()
+def test_the_device_half_needs_only_its_own_packages() -> None:
+    known = {"cfedge", "cfedge_export", "__future__", *sys.stdlib_module_names, *DEVICE_PACKAGES}
+    foreign = {module: sorted(_roots(module) - known - _extras(module)) for module in DEVICE}
+    assert {module: names for module, names in foreign.items() if names} == {}
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("cfedge.cli.")])
-def test_commands_import_the_workshop_inside_functions(module: str) -> None:
-    names = _imports(MODULES[module], top_level_only=True)
-    assert not [name for name in names if name.startswith(WORKSHOP)]
+def test_commands_import_the_workshop_inside_functions() -> None:
+    at_the_top = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        if module.startswith("cfedge.cli.")
+        for name in sorted(_imports(path, top_level_only=True))
+        if name.startswith(WORKSHOP)
+    ]
+    assert at_the_top == []
 
 
-@pytest.mark.parametrize("module", [info for info in MODULES if not info.endswith("__main__")])
-def test_all_is_sorted_and_importable(module: str) -> None:
-    loaded = importlib.import_module(module)
-    names = list(getattr(loaded, "__all__", []))
-    assert names == sorted(names)
-    assert all(hasattr(loaded, name) for name in names)
+def test_all_is_sorted_and_importable() -> None:
+    wrong = []
+    for module in MODULES:
+        if module.endswith("__main__"):
+            continue
+        loaded = importlib.import_module(module)
+        names = list(getattr(loaded, "__all__", []))
+        missing = [name for name in names if not hasattr(loaded, name)]
+        if names != sorted(names) or missing:
+            wrong.append(f"{module}: {names}; not there: {missing}")
+    assert wrong == []
 
 
 def test_import_cfedge_brings_nothing_heavy() -> None:

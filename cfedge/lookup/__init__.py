@@ -10,13 +10,13 @@ from cfedge.lookup.router import Router
 from cfedge.lookup.signature import VIEWS, ClusterStatistics, Features, TaskSignature
 
 __all__ = [
-    "TaskMatch",
-    "TaskSignature",
-    "Lookup",
-    "Features",
-    "TaskMatches",
-    "Router",
     "ClusterStatistics",
+    "Features",
+    "Lookup",
+    "Router",
+    "TaskMatch",
+    "TaskMatches",
+    "TaskSignature",
     "VIEWS",
     "is_plainly_known",
     "ood_score",

@@ -42,14 +42,14 @@ from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = [
-    "TaskMatch",
     "Lookup",
     "MIN_SPREAD",
     "RIDGE",
     "ROUGH_FROM",
-    "TaskMatches",
     "SHRINKAGE_FACTOR",
     "Table",
+    "TaskMatch",
+    "TaskMatches",
     "finite",
     "finite_rows",
     "shared_covariance",

@@ -26,7 +26,7 @@ from cfedge.lookup.packing import (
     unpacked,
 )
 
-__all__ = ["TaskSignature", "Features", "ClusterStatistics", "VIEWS"]
+__all__ = ["ClusterStatistics", "Features", "TaskSignature", "VIEWS"]
 
 Floats = NDArray[np.float32]
 #: Examples of a cluster: sums over many tasks stay exact in float64.
