@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+from every import every
+
+
+def test_every_case_that_fails_is_listed_by_its_name_and_none_is_a_failure_too() -> None:
+    def check(number: int) -> None:
+        assert number % 2 == 0
+        with pytest.raises(ZeroDivisionError):
+            1 / number  # noqa: B018 - only what it raises is looked at
+
+    every([("zero", 0)], check)
+    with pytest.raises(AssertionError) as caught:
+        every([("zero", 0), ("odd", 1), ("even", 2)], check)
+    first, *rest = str(caught.value).splitlines()
+    assert first == "2 of 3 cases fail"
+    assert [line.split(":")[:2] for line in rest] == [
+        ["odd", " AssertionError"],
+        ["even", " Failed"],
+    ]
+    with pytest.raises(AssertionError, match="0 of 0"):
+        every([], check)
