@@ -24,7 +24,7 @@ import record
 
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
-from cfedge.catalogue.entry import Entry, Taught
+from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.log import Index
 from cfedge.publish.channel import appended
 from cfedge.publish.keys import Keys
@@ -113,7 +113,7 @@ class Catalogue:
             errors // 2,
         )
         made = Task(name, classes, 8, float(self.rng.normal(100, 10)), 0.05, certificate, **refs)
-        entry = Entry("task", name, self.keys.site, number + 2, (), Taught(made, self.base))
+        entry = Entry("task", name, self.keys.site, number + 2, (), TaskAdded(made, self.base))
         return entry, {refs[part].sha256: data for part, data in files.items()}
 
     def grow(self, tasks: int) -> None:

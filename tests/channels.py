@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
-from cfedge.catalogue.entry import Body, Entry, Removed, Taught
+from cfedge.catalogue.entry import Body, Entry, Removed, TaskAdded
 from cfedge.catalogue.view import view
 from cfedge.publish.channel import appended
 from cfedge.publish.keys import Keys
@@ -119,7 +119,7 @@ class Site:
         return self.append(
             "task",
             name,
-            Taught(made, base),
+            TaskAdded(made, base),
             files,
             replaces=seen.standing.get(name, ()),
             share=share,

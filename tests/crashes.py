@@ -31,7 +31,7 @@ from cfedge.bundle.manifest import serialize
 from cfedge.catalogue.view import manifest_of, view
 from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
 from cfedge.store import Store
-from cfedge.store.trials import MAX_STARTS
+from cfedge.store.boot_attempts import MAX_STARTS
 from cfedge.sync.client import Plan, sync
 from cfedge.sync.transport import Folder, Received, Source
 from cfedge.sync.trust import Trust
@@ -181,11 +181,11 @@ class History:
         """Let an engine open what answers."""
         (answers,) = self.facts.answers
         self.mark(opening=self.facts.opening | {answers})
-        trials, number = Store(self.store).trials, Store(self.store).to_open()
+        attempts, number = Store(self.store).boot_attempts, Store(self.store).to_open()
 
         def opening() -> None:
-            trials.start(number)
-            trials.passed(number)
+            attempts.start(number)
+            attempts.passed(number)
 
         self.record(opening)
         self.mark(opened=self.facts.opened | {answers}, erasing=False)
@@ -370,16 +370,18 @@ def _check_answer(store: Store, facts: Facts) -> None:
     assert not facts.answers or digest in facts.answers, "another generation answers"
     if digest in facts.opening:
         return
-    assert store.trials.pending(number), "a generation that never opened need not verify itself"
-    assert not store.trials.failed(number), "it failed without a start"
+    assert store.boot_attempts.pending(number), (
+        "a generation that never opened need not verify itself"
+    )
+    assert not store.boot_attempts.failed(number), "it failed without a start"
     if facts.opened and not facts.erasing:
-        trial = store.folder / "trials" / str(number)
+        attempt = store.folder / "boot_attempts" / str(number)
         for _ in range(MAX_STARTS):
-            store.trials.start(number)
+            store.boot_attempts.start(number)
         assert _digest(store, store.to_open()) in facts.opening, (
             "a generation that never opened is gone back to"
         )
-        trial.write_bytes(b"")
+        attempt.write_bytes(b"")
 
 
 def _digest(store: Store, number: int) -> str:
@@ -398,9 +400,9 @@ def _check_tidy(store: Store) -> None:
     assert not (store.folder / "partial").exists() or not list(
         (store.folder / "partial").iterdir()
     ), "downloads too many"
-    assert {path.name for path in (store.folder / "trials").iterdir()} <= {
+    assert {path.name for path in (store.folder / "boot_attempts").iterdir()} <= {
         str(one) for one in store.generations()
-    }, "trials too many"
+    }, "boot attempts too many"
 
 
 # Histories

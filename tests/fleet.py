@@ -26,12 +26,12 @@ from tiny import cloned, new_site, relearned, written
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference
-from cfedge.catalogue.entry import Entry, Taught
+from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.log import Rollout
 from cfedge.catalogue.view import view
 from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
-from cfedge.publish.changes import next_clock
 from cfedge.publish.channel import appended, publish, roll_out
+from cfedge.publish.diff import next_clock
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store
@@ -317,7 +317,7 @@ def publish_bad(repo: Path, keys: Keys, bundle: Bundle, *, share: float) -> None
             keys.site,
             next_clock(log),
             standing,
-            Taught(task, bundle.manifest.backbone.digest),
+            TaskAdded(task, bundle.manifest.backbone.digest),
         )
         stages = (index.second_stage, index.third_stage)
         after, blocks = appended(index, "stable", log, [entry], stages=stages, now=NOW, share=share)

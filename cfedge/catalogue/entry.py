@@ -29,14 +29,14 @@ from cfedge.bundle.manifest import (
 )
 from cfedge.errors import SchemaError
 
-__all__ = ["Body", "ENTRY_BYTES", "Entry", "Measured", "Removed", "Taught", "parse_entry"]
+__all__ = ["Body", "ENTRY_BYTES", "Entry", "Measured", "Removed", "TaskAdded", "parse_entry"]
 
 #: Longest line: some 5,000 labels of 200 characters.
 ENTRY_BYTES = 2 << 20
 
 
 @dataclass(frozen=True)
-class Taught:
+class TaskAdded:
     """A task, learned on the backbone of digest `base`."""
 
     task: Task
@@ -65,12 +65,12 @@ class Removed:
     erase: bool
 
 
-Body = Backbone | Taught | Measured | Removed
+Body = Backbone | TaskAdded | Measured | Removed
 _KINDS: dict[str, Any] = {
     "backbone": Backbone,
     "measured": Measured,
     "removed": Removed,
-    "task": Taught,
+    "task": TaskAdded,
 }
 
 
@@ -120,7 +120,7 @@ class Entry:
         """Its files, by the role that errors name."""
         if isinstance(self.body, Backbone):
             return {role: getattr(self.body, role) for role in ("trunk", "tail", "tokenizer")}
-        if isinstance(self.body, Taught):
+        if isinstance(self.body, TaskAdded):
             return {
                 f"{part} of task {self.name!r}": getattr(self.body.task, part)
                 for part in ("adapter", "signature", "golden")
@@ -192,7 +192,7 @@ def _check(entry: Entry, where: str) -> None:
             f"{where}.replaces: expected digests in order, each once, found another order; publish"
             " it again"
         )
-    digests = [*entry.replaces, *([entry.body.base] if isinstance(entry.body, Taught) else [])]
+    digests = [*entry.replaces, *([entry.body.base] if isinstance(entry.body, TaskAdded) else [])]
     digests += [entry.body.of] if isinstance(entry.body, Measured) else []
     for digest in digests:
         if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
@@ -201,7 +201,7 @@ def _check(entry: Entry, where: str) -> None:
             )
     if isinstance(entry.body, Backbone):
         check_backbone(entry.body)
-    elif isinstance(entry.body, Taught):
+    elif isinstance(entry.body, TaskAdded):
         check_task(entry.body.task)
         if entry.body.task.name != entry.name:
             raise SchemaError(

@@ -119,7 +119,7 @@ class Index:
             else self.rollout.before
         )
 
-    def looks_for(self, device: str) -> tuple[float, float]:
+    def stages_for(self, device: str) -> tuple[float, float]:
         """`second_stage` and `third_stage` for `device`."""
         source = self if self.rollout is None or self.rollout.includes(device) else self.rollout
         return source.second_stage, source.third_stage

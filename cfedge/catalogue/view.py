@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from cfedge.bundle.manifest import Backbone, Manifest, Task
-from cfedge.catalogue.entry import Entry, Measured, Removed, Taught
+from cfedge.catalogue.entry import Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.log import Index
 from cfedge.confidence import upper_limit
 from cfedge.errors import TaskError
@@ -80,7 +80,7 @@ class View:
 
     def known(self, entry: Entry) -> Task:
         """Return the task of a task entry, with what was measured of it last."""
-        task = cast(Taught, entry.body).task
+        task = cast(TaskAdded, entry.body).task
         last = self.measured.get(entry.digest)
         if last is None:
             return task
@@ -126,7 +126,7 @@ def view(entries: Iterable[Entry]) -> View:
     owners: dict[str, str] = {}
     base = cast(Backbone, backbone.body).digest if backbone else None
     for entry in sorted(chosen, key=lambda one: one.order):
-        body = cast(Taught, entry.body)
+        body = cast(TaskAdded, entry.body)
         shared = sorted(label for label in body.task.classes if label in owners)
         if body.base != base:
             conflicts.append(_other_backbone(entry.name, body.base, base))

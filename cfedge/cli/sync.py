@@ -145,8 +145,8 @@ def generations(store: STORE, json: JSON = False) -> None:
                 "answers": number == answers,
                 "current": bool(pointer and number == pointer.generation),
                 "pinned": bool(pointer and pointer.pinned and number == pointer.generation),
-                "opened": not opened.trials.pending(number),
-                "failed": opened.trials.failed(number),
+                "opened": not opened.boot_attempts.pending(number),
+                "failed": opened.boot_attempts.failed(number),
                 "tasks": [task.name for task in manifest.tasks],
                 "bytes": sum({ref.sha256: ref.size for ref in manifest.files().values()}.values()),
             }

@@ -18,10 +18,10 @@ from cfedge.catalogue.log import Index, Rollout, cut, utc
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import SyncError, TaskError, UsageError
 from cfedge.progress import Progress
-from cfedge.publish.changes import entries_of, next_clock, removal
+from cfedge.publish.diff import entries_of, next_clock, removal
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
-from cfedge.publish.settle import Settled, settle
+from cfedge.publish.restate_golden import Restated, restate
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
 from cfedge.sync.delta import make
@@ -129,7 +129,7 @@ def publish(
             return _published(index, [], 0, seen, mine)
         draft, _ = appended(index, channel, before, new, stages=stages, now=now, share=share)
         whole = bundle_of(manifest_of(view([*before, *new]), draft), repository, made.objects)
-        settled = settle(
+        settled = restate(
             Engine(whole), whole, {task.name: task.golden for task in made.manifest.tasks}, progress
         )
         if settled.restated & mine:  # by other sites' tasks, or is the bundle at fault?
@@ -189,7 +189,7 @@ def withdraw(
                 " keep it; publish one first"
             )
         bundle = bundle_of(manifest_of(seen, index), repository, {})
-        settled = settle(Engine(bundle), bundle)
+        settled = restate(Engine(bundle), bundle)
         new += remeasured(seen, settled, site=keys.site, clock=clock)
         after, blocks = appended(
             index, channel, before, new, stages=(index.second_stage, index.third_stage), now=now
@@ -252,7 +252,7 @@ def appended(
 
 
 def remeasured(
-    seen: View, settled: Settled, *, site: str, clock: int, but: Collection[str] = ()
+    seen: View, settled: Restated, *, site: str, clock: int, but: Collection[str] = ()
 ) -> list[Entry]:
     """Return entries for the tasks whose golden vectors were restated, `but` for some."""
     found = []

@@ -19,11 +19,11 @@ from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import IncompatibleError, TamperedError
 from cfedge.progress import Progress, Quiet
-from cfedge.publish.changes import next_clock
 from cfedge.publish.channel import appended, bundle_of, existing, remeasured
+from cfedge.publish.diff import next_clock
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
-from cfedge.publish.settle import Settled, settle
+from cfedge.publish.restate_golden import Restated, restate
 from cfedge.runtime.engine import Engine
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
@@ -146,7 +146,7 @@ def merge(
             bundle = bundle_of(manifest_of(seen, index), repository, objects)
             check_graphs(bundle)
             engine = Engine(bundle)
-            settled = settle(engine, bundle, progress=progress)
+            settled = restate(engine, bundle, progress=progress)
             made = remeasured(seen, settled, site=keys.site, clock=next_clock([*mine, *theirs]))
             overlaps = _overlaps(engine, {task.name for task in before}, settled)
             objects |= settled.made
@@ -230,7 +230,7 @@ def _fetched(
     return objects
 
 
-def _overlaps(engine: Engine, here: Collection[str], settled: Settled) -> tuple[Overlap, ...]:
+def _overlaps(engine: Engine, here: Collection[str], settled: Restated) -> tuple[Overlap, ...]:
     """Pairs of tasks, `here` and not, that the lookup may take for each other; the surest first."""
     found = []
     for name in engine.tasks:

@@ -281,11 +281,11 @@ class Engine:
         cls, store: Store, threads: int, adapter_bytes: int | None, like: Engine | None = None
     ) -> Engine:
         generation = store.to_open()
-        with store.trials.turn(generation):
+        with store.boot_attempts.exclusive(generation):
             if (
                 store.to_open() == generation
             ):  # else another process found, meanwhile, that it does not open
-                store.trials.start(generation)
+                store.boot_attempts.start(generation)
                 try:
                     manifest = store.manifest(generation)
                     verify_once(store.folder, manifest, threads=threads, generation=generation)
@@ -301,7 +301,7 @@ class Engine:
                     engine = cls(
                         bundle, threads=threads, adapter_bytes=adapter_bytes, like=like, passed=True
                     )
-                    store.trials.passed(generation)
+                    store.boot_attempts.passed(generation)
                     engine.generation, engine._store = generation, store
                     return engine
         # Syncs went on to a later one, and swept this one away, meanwhile.

@@ -6,13 +6,13 @@
     STORE/current                 the pointer: a generation, its digest, whether it is pinned; replaced in one step
     STORE/generations/<n>.json    a manifest as in a bundle (docs/format.md)
     STORE/objects/<sha256>        the files of all generations
-    STORE/trials/<n>              starts of a generation that has not opened yet (`cfedge.store.trials`)
+    STORE/boot_attempts/<n>              starts of a generation that has not opened yet (`cfedge.store.boot_attempts`)
     STORE/trust, log, partial     of `cfedge.sync`: signed metadata, the catalogue, downloads that were cut
 
 Rules: everything that a generation names is on the disk before the generation is, and the
 generation before the pointer. One writer at a time, by a lock; readers take none, and read what the
 pointer names when they begin; only for its first opening a generation is waited for, by turns
-(`cfedge.store.trials`).
+(`cfedge.store.boot_attempts`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from cfedge.bundle.files import Bundle, read, read_objects
 from cfedge.bundle.manifest import LIMITS, Manifest, canonical_json, parse, serialize, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError
 from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
-from cfedge.store.trials import MAX_STARTS, Trials
+from cfedge.store.boot_attempts import MAX_STARTS, BootAttempts
 
 __all__ = ["KEPT", "Pointer", "Store", "bundle_at"]
 
@@ -38,7 +38,7 @@ SCHEMA = 1
 #: Generations that stay on the disk: the one that answers and the one to go back to.
 KEPT = 2
 #: Folders that are written to, by the store and by `cfedge.sync`.
-_PARTS = (".", "objects", "generations", "trials", "trust", "trust/root_history", "log")
+_PARTS = (".", "objects", "generations", "boot_attempts", "trust", "trust/root_history", "log")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Store:
         The channel that it follows.
     device
         A random name, for rollouts to some devices first.
-    trials
+    boot_attempts
         Starts of generations that have not opened yet.
 
     Raises
@@ -88,7 +88,7 @@ class Store:
                 " newer cfedge"
             )
         self.channel, self.device = facts.channel, facts.device
-        self.trials = Trials(folder / "trials")
+        self.boot_attempts = BootAttempts(folder / "boot_attempts")
         self.objects = folder / "objects"
 
     @staticmethod
@@ -124,14 +124,14 @@ class Store:
                 "lock",
                 "objects",
                 "generations",
-                "trials",
+                "boot_attempts",
             }
             if any(not name.startswith(".cfedge-tmp-") for name in beside):
                 raise StorageError(
                     f"{folder}: expected an empty folder for the store, found {min(beside)!r};"
                     " choose another"
                 )
-            for name in ("objects", "generations", "trials"):
+            for name in ("objects", "generations", "boot_attempts"):
                 (folder / name).mkdir(exist_ok=True)
             sync_folder(folder)
             with contextlib.suppress(PermissionError):  # a parent that is not ours to read
@@ -227,7 +227,7 @@ class Store:
                 f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync"
                 f" {self.folder}"
             )
-        if not self.trials.failed(pointer.generation):
+        if not self.boot_attempts.failed(pointer.generation):
             return pointer.generation
         before = self.before(pointer.generation)
         if before is None:
@@ -246,7 +246,7 @@ class Store:
             (
                 one
                 for one in self.generations()
-                if one < generation and not self.trials.pending(one)
+                if one < generation and not self.boot_attempts.pending(one)
             ),
             default=None,
         )
@@ -255,10 +255,10 @@ class Store:
         """Write a generation whose objects are all here; return its number. Needs `writing`.
 
         The pointer stays, and the generation must first open before it counts as one to go back to
-        (`cfedge.store.trials`).
+        (`cfedge.store.boot_attempts`).
         """
         number = max([*self.generations(), 0]) + 1
-        self.trials.expect(number)
+        self.boot_attempts.expect(number)
         write_file(self._path(number), serialize(manifest))
         return number
 
@@ -274,7 +274,7 @@ class Store:
                 f"{self._path(generation)}: expected to delete it, found {error.strerror}; check"
                 " the disk"
             ) from error
-        self.trials.forget(
+        self.boot_attempts.forget(
             generation
         )  # not before: one that comes back after a power cut has yet to open
 

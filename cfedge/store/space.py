@@ -44,7 +44,7 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
     kept, needed, begun = 0, set(keep), set(keep)
     for number in sorted(store.generations(), key=lambda one: (one != pointer.generation, -one)):
         files = _files(store, number)
-        sound = files is not None and not files & gone and not store.trials.pending(number)
+        sound = files is not None and not files & gone and not store.boot_attempts.pending(number)
         stays = number == pointer.generation or (kept < KEPT and sound)
         if stays:
             kept += 1
@@ -52,7 +52,7 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
         else:
             _unlink(store.folder / "generations" / f"{number}.json")
     sync_folder(store.folder / "generations")
-    store.trials.keep(
+    store.boot_attempts.keep(
         store.generations()
     )  # not before: one that comes back after a power cut has yet to open
     freed = 0
@@ -72,7 +72,7 @@ def clear(store: Store) -> None:
     for number in store.generations():
         _unlink(store.folder / "generations" / f"{number}.json")
     sync_folder(store.folder / "generations")
-    store.trials.keep([])
+    store.boot_attempts.keep([])
     for folder in (store.objects, store.folder / "partial"):
         for path in _listed(folder):
             _unlink(path)

@@ -82,7 +82,7 @@ class Feed:
             try:
                 return self._followed(fetcher, last, now, verify=verify)
             except (RolledBackError, SchemaError, StaleError, TamperedError):
-                fetcher.turn()
+                fetcher.rotate()
         return self._followed(fetcher, last, now, verify=verify)
 
     def _followed(

@@ -125,10 +125,10 @@ class Fetcher:
 
         return Received(received.start, pieces())
 
-    def turn(self) -> None:
+    def rotate(self) -> None:
         """Ask the next mirror first: what this one answered was no good."""
         if isinstance(self.source, Mirrors):
-            self.source.turn()
+            self.source.rotate()
 
     @property
     def places(self) -> int:
@@ -170,7 +170,7 @@ class Fetcher:
             if sink.is_whole(ref):
                 return
             sink.restart()
-            self.turn()
+            self.rotate()
         raise TamperedError(
             f"{self.source.name}/objects/{ref.sha256} ({role}): expected {ref.size} bytes of this"
             " SHA-256, found others; use another mirror"
@@ -193,7 +193,7 @@ class Fetcher:
                 failure = OfflineError(
                     f"{role}: expected {ref.size} bytes, found {sink.size}; sync again to resume"
                 )
-                self.turn()  # it says that this is all
+                self.rotate()  # it says that this is all
             except Missing as error:
                 raise OfflineError(
                     f"{self.source.name}/{path} ({role}): expected it, found nothing there; use"

@@ -308,7 +308,7 @@ class Mirrors:
         self.places = len(self._sources)
         self.name = ", ".join(source.name for source in sources)
 
-    def turn(self) -> None:
+    def rotate(self) -> None:
         """Ask the next one first from now on: what the first one answered was no good."""
         self._sources.append(self._sources.pop(0))
 

@@ -14,14 +14,22 @@ from hypothesis import strategies as st
 
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import canonical_json
-from cfedge.catalogue.entry import ENTRY_BYTES, Body, Entry, Measured, Removed, Taught, parse_entry
+from cfedge.catalogue.entry import (
+    ENTRY_BYTES,
+    Body,
+    Entry,
+    Measured,
+    Removed,
+    TaskAdded,
+    parse_entry,
+)
 from cfedge.errors import SchemaError
 
 BACKBONE = backbone()[0]
 CARDS = task("cards")[0]
 BODIES: dict[str, Body] = {
     "backbone": BACKBONE,
-    "task": Taught(CARDS, "b" * 64),
+    "task": TaskAdded(CARDS, "b" * 64),
     "measured": Measured("c" * 64, CARDS.certificate, 29.5, 0.04, reference(b"golden")),
     "removed": Removed(True),
 }

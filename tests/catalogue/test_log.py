@@ -329,10 +329,10 @@ def test_another_form_of_an_index_is_refused(data: bytes, found: str) -> None:
 def test_a_device_outside_a_rollout_keeps_to_the_entries_and_the_looks_of_before() -> None:
     inside = next(name for name in map(str, range(100)) if ROLLOUT.includes(name))
     outside = next(name for name in map(str, range(100)) if not ROLLOUT.includes(name))
-    assert (INDEX.entries_for(inside), INDEX.looks_for(inside)) == (13, (1.0, 0.5))
-    assert (INDEX.entries_for(outside), INDEX.looks_for(outside)) == (8, (1.5, 0.75))
+    assert (INDEX.entries_for(inside), INDEX.stages_for(inside)) == (13, (1.0, 0.5))
+    assert (INDEX.entries_for(outside), INDEX.stages_for(outside)) == (8, (1.5, 0.75))
     over = dataclasses.replace(INDEX, rollout=None)
-    assert (over.entries_for(outside), over.looks_for(outside)) == (13, (1.0, 0.5))
+    assert (over.entries_for(outside), over.stages_for(outside)) == (13, (1.0, 0.5))
 
 
 @given(

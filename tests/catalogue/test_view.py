@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Task
-from cfedge.catalogue.entry import Body, Entry, Measured, Removed, Taught
+from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.confidence import upper_limit
@@ -65,7 +65,7 @@ class Site:
         return self.append(
             "task",
             name,
-            Taught(made(name, version, classes), base.digest),
+            TaskAdded(made(name, version, classes), base.digest),
             self.view.standing.get(name, ()),
         )
 
@@ -260,7 +260,9 @@ def test_removing_without_erasing_keeps_the_files() -> None:
 def test_a_file_that_something_else_has_too_is_not_erased() -> None:
     hq, lab = sites("hq", "lab")
     lab.append(
-        "task", "copy", Taught(replace(made("cards"), name="copy", classes=("c", "d")), TINY.digest)
+        "task",
+        "copy",
+        TaskAdded(replace(made("cards"), name="copy", classes=("c", "d")), TINY.digest),
     )
     hq.remove("cards", erase=True)
     hq.merge(lab)

@@ -298,12 +298,12 @@ def test_an_erased_task_can_be_published_again(shop: Workshop, tmp_path: Path) -
 
 
 def test_files_that_another_task_shares_are_not_erased(site: Site) -> None:
-    from cfedge.catalogue.entry import Taught
+    from cfedge.catalogue.entry import TaskAdded
 
     red = site.entries()[-1]
-    assert isinstance(red.body, Taught)
+    assert isinstance(red.body, TaskAdded)
     twin = replace(red.body.task, name="twin", classes=("c", "d"))
-    site.append("task", "twin", Taught(twin, red.body.base), {})
+    site.append("task", "twin", TaskAdded(twin, red.body.base), {})
     site.remove("red", erase=True)
     assert view(site.entries()).erased == frozenset()
 

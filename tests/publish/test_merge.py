@@ -10,11 +10,11 @@ from tiny import cloned, new_site, new_store, only, relearned, written
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read
-from cfedge.catalogue.entry import Entry, Taught
+from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, OfflineError, TamperedError
-from cfedge.publish.changes import next_clock, removal
 from cfedge.publish.channel import appended, publish, roll_out, withdraw
+from cfedge.publish.diff import next_clock, removal
 from cfedge.publish.keys import Keys
 from cfedge.publish.merge import Merged, merge
 from cfedge.publish.repository import Repository
@@ -235,7 +235,7 @@ def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
             "lab",
             9,
             (log[1].digest,),
-            Taught(colors.manifest.tasks[0], body.digest),
+            TaskAdded(colors.manifest.tasks[0], body.digest),
         ),
     ]
     after, blocks = appended(index, "stable", log, new, stages=(0.0, 0.0), now=NOW)

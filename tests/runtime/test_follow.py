@@ -225,17 +225,17 @@ def test_workers_that_start_together_are_not_taken_for_crashes(fleet: Fleet) -> 
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(5)
     ]
-    assert fleet.store.trials.pending(1)
+    assert fleet.store.boot_attempts.pending(1)
     assert [worker.communicate()[0].strip() for worker in workers] == ["1"] * 5
-    assert not fleet.store.trials.pending(1)
+    assert not fleet.store.boot_attempts.pending(1)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="turns are taken by locks of POSIX")
 def test_nobody_waits_for_ever_for_a_worker_that_hangs(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cfedge.store.trials.TURN_S", 0.05)
-    with fleet.store.trials.turn(1):
+    monkeypatch.setattr("cfedge.store.boot_attempts.EXCLUSIVE_S", 0.05)
+    with fleet.store.boot_attempts.exclusive(1):
         assert Engine.open(fleet.store.folder).generation == 1
 
 
@@ -244,7 +244,7 @@ def test_a_process_that_dies_while_it_opens_counts_as_a_failed_start(fleet: Flee
     fleet.bring(cloned(fleet.bundle, "colors", "paint"))
     for _ in range(3):
         assert fleet.store.to_open() == 2
-        fleet.store.trials.start(2)  # all that is left of a start that a signal ended
+        fleet.store.boot_attempts.start(2)  # all that is left of a start that a signal ended
     assert Engine.open(fleet.store.folder).generation == 1
 
 
@@ -252,16 +252,16 @@ def test_two_power_cuts_while_opening_cost_nothing(fleet: Fleet) -> None:
     Engine.open(fleet.store.folder)
     fleet.bring(cloned(fleet.bundle, "colors", "paint"))
     for _ in range(2):
-        fleet.store.trials.start(2)
+        fleet.store.boot_attempts.start(2)
     assert Engine.open(fleet.store.folder).generation == 2
     for _ in range(5):
-        fleet.store.trials.start(2)  # it has opened: starts are not counted any more
+        fleet.store.boot_attempts.start(2)  # it has opened: starts are not counted any more
     assert Engine.open(fleet.store.folder).generation == 2
 
 
 def test_where_nothing_opens_the_error_says_so(fleet: Fleet) -> None:
     for _ in range(3):
-        fleet.store.trials.start(1)
+        fleet.store.boot_attempts.start(1)
     with pytest.raises(
         DamagedError,
         match=(
@@ -342,7 +342,7 @@ def test_a_store_on_a_disk_that_refuses_every_change_opens(
     engine = Engine.open(fleet.store.folder)
     assert engine.generation == 1
     assert engine.latest() is engine
-    assert fleet.store.trials.pending(1)
+    assert fleet.store.boot_attempts.pending(1)
 
 
 def test_a_sync_that_sweeps_the_generation_away_while_it_is_opened_is_survived(

@@ -39,7 +39,7 @@ CAUGHT: dict[str, str] = {
     "folder generations": "rolled back",
     "folder objects": "killed early",
     "folder partial": "killed early",
-    "folder trials": "killed early",
+    "folder boot_attempts": "killed early",
     "folder trust": "killed early",
 }
 #: What may be left unsynced in these histories without harm, and why; synced all the same, so that
@@ -49,9 +49,9 @@ REDUNDANT: dict[str, str] = {
     "file log/entries": "its digests are signed: what does not agree is fetched again",
     "file log/index.json": "damaged, it is fetched again",
     "file log/refused": "lost, what was refused is tried once more",
-    "file trials/*": (
+    "file boot_attempts/*": (
         "it is empty, and empty it stays; that a start is counted before it goes on is shown in"
-        " test_trials.py"
+        " test_boot_attempts.py"
     ),
     "file trust/root_history/*.root.json": (
         "damaged, it is fetched again; the root that counts is trust/root.json"

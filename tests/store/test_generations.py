@@ -28,7 +28,7 @@ from cfedge.errors import (
     StorageError,
 )
 from cfedge.store import Pointer, Store
-from cfedge.store.trials import MAX_STARTS
+from cfedge.store.boot_attempts import MAX_STARTS
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def install(store: Store, *names: str, opened: bool = True, switch: bool = True)
         if switch:
             store.switch(number)
     if opened:
-        store.trials.passed(number)
+        store.boot_attempts.passed(number)
     return number
 
 
@@ -121,7 +121,7 @@ def test_a_file_in_the_place_of_the_store_is_refused(tmp_path: Path) -> None:
 
 def test_a_store_that_was_half_made_is_made_whole(store: Store) -> None:
     (store.folder / "store.json").unlink()
-    (store.folder / "trials").rmdir()
+    (store.folder / "boot_attempts").rmdir()
     (store.folder / ".cfedge-tmp-abc").write_text("{")
     assert not Store.exists(store.folder)
     assert Store.create(store.folder, "stable").generations() == []
@@ -192,7 +192,7 @@ def test_a_second_writer_is_refused_at_once_and_the_first_goes_on(store: Store) 
 
 
 def test_a_writer_removes_what_killed_ones_left(store: Store) -> None:
-    for part in (".", "objects", "generations", "trials", "trust/root_history", "log"):
+    for part in (".", "objects", "generations", "boot_attempts", "trust/root_history", "log"):
         (store.folder / part).mkdir(parents=True, exist_ok=True)
         (store.folder / part / ".cfedge-tmp-left").write_bytes(b"half")
     with store.writing():
@@ -203,7 +203,7 @@ def test_what_a_killed_writer_renamed_is_on_the_disk_before_it_is_relied_on(stor
     with Disk(store.folder) as disk, store.writing():
         pass
     synced = [op.path for op in disk.ops if op.kind == "sync"]
-    assert synced == ["", "objects", "generations", "trials"]
+    assert synced == ["", "objects", "generations", "boot_attempts"]
 
 
 def test_an_error_of_the_disk_while_writing_is_told_in_one_line(store: Store) -> None:
@@ -325,7 +325,7 @@ def test_a_generation_that_does_not_answer_can_be_dropped_once(store: Store) -> 
         ):
             store.drop(number)
     assert store.generations() == [1]
-    assert not store.trials.pending(number)
+    assert not store.boot_attempts.pending(number)
 
 
 def test_a_dropped_generation_is_gone_for_good_before_its_counter_is(store: Store) -> None:
@@ -336,7 +336,7 @@ def test_a_dropped_generation_is_gone_for_good_before_its_counter_is(store: Stor
     assert [(op.kind, op.path) for op in disk.ops] == [
         ("unlink", "generations/2.json"),
         ("sync", "generations"),
-        ("unlink", "trials/2"),
+        ("unlink", "boot_attempts/2"),
     ]
 
 
@@ -350,7 +350,14 @@ def test_a_generation_is_on_the_disk_before_the_pointer_names_it_and_is_on_trial
         store.switch(store.add(manifest))
     names = [op.name or op.path for op in disk.ops if op.kind in ("rename", "sync")]
     plain = [name for name in names if "tmp" not in name]
-    assert plain == ["trials/1", "trials", "generations/1.json", "generations", "current", ""]
+    assert plain == [
+        "boot_attempts/1",
+        "boot_attempts",
+        "generations/1.json",
+        "generations",
+        "current",
+        "",
+    ]
 
 
 # What answers when a generation fails
@@ -365,7 +372,7 @@ def test_a_generation_that_failed_its_starts_gives_way_to_the_newest_that_opened
     number = install(store, "cards", "news", opened=False)
     for _ in range(MAX_STARTS):
         assert store.to_open() == number
-        store.trials.start(number)
+        store.boot_attempts.start(number)
     assert store.to_open() == 2
     assert store.before(2) == 1
     assert store.before(1) is None
@@ -374,7 +381,7 @@ def test_a_generation_that_failed_its_starts_gives_way_to_the_newest_that_opened
 def test_a_first_generation_that_failed_its_starts_is_told(store: Store) -> None:
     number = install(store, "cards", opened=False)
     for _ in range(MAX_STARTS):
-        store.trials.start(number)
+        store.boot_attempts.start(number)
     with pytest.raises(
         DamagedError,
         match=(

@@ -89,7 +89,7 @@ def test_a_generation_that_has_yet_to_open_is_none_to_go_back_to(store: Store) -
     install(store, "news", opened=False)
     collect(store)
     assert store.generations() == [1, 3]
-    assert sorted(path.name for path in (store.folder / "trials").iterdir()) == ["3"]
+    assert sorted(path.name for path in (store.folder / "boot_attempts").iterdir()) == ["3"]
 
 
 @pytest.mark.parametrize("data", [b"", b"{"])

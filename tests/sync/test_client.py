@@ -197,7 +197,7 @@ def test_the_first_generation_that_is_bad_leaves_an_empty_store_that_works_later
 
 def test_a_rollback_holds_until_it_is_unpinned(store: Store, site: Site) -> None:
     run(store, site.repo)
-    store.trials.passed(1)
+    store.boot_attempts.passed(1)
     site.teach("blinds")
     run(store, site.repo)
     store.rollback()
@@ -394,7 +394,7 @@ def test_an_object_of_the_right_digest_in_the_wrong_role_is_refused_when_it_is_o
     """
     from dataclasses import replace
 
-    from cfedge.catalogue.entry import Taught
+    from cfedge.catalogue.entry import TaskAdded
     from cfedge.publish.channel import publish
     from cfedge.sync.probe import probe_here
 
@@ -405,7 +405,7 @@ def test_an_object_of_the_right_digest_in_the_wrong_role_is_refused_when_it_is_o
     run(store, site.repo, probing=probe_here)
     entry = view(site.entries()).tasks["colors"]
     body = entry.body
-    assert isinstance(body, Taught)
+    assert isinstance(body, TaskAdded)
     wrong = replace(
         body, task=replace(body.task, adapter=body.task.signature, signature=body.task.adapter)
     )
@@ -576,7 +576,7 @@ def test_a_damaged_pointer_or_generation_is_put_right_by_the_next_sync(
     done = run(store, site.repo)
     assert done.changed
     assert tasks(store) == ["heating", "lights"]
-    store.trials.passed(done.generation or 0)
+    store.boot_attempts.passed(done.generation or 0)
     assert run(store, site.repo).changed is False
 
 
@@ -618,7 +618,7 @@ def test_a_damaged_object_of_a_pinned_generation_is_put_right_by_retry(
     store: Store, site: Site
 ) -> None:
     run(store, site.repo)
-    store.trials.passed(1)
+    store.boot_attempts.passed(1)
     site.teach("lights", "2")
     run(store, site.repo)
     store.rollback()
@@ -761,7 +761,7 @@ def test_random_damage_to_a_store_raises_nothing_but_errors_of_cfedge(
     store: Store, site: Site
 ) -> None:
     run(store, site.repo)
-    store.trials.passed(1)
+    store.boot_attempts.passed(1)
     rng = random.Random(4)
     good = {
         path: path.read_bytes()
@@ -788,7 +788,7 @@ def test_random_damage_to_a_store_raises_nothing_but_errors_of_cfedge(
 def test_erasing_wins_over_a_rollback_that_pinned_the_task(store: Store, site: Site) -> None:
     site.teach("attic")
     run(store, site.repo)
-    store.trials.passed(1)
+    store.boot_attempts.passed(1)
     site.teach("cellar")
     run(store, site.repo)
     store.rollback()

@@ -10,7 +10,7 @@ from typing import cast
 
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Certificate, FileRef, Task
-from cfedge.catalogue.entry import Body, Entry, Measured, Removed, Taught
+from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import View
 from cfedge.errors import TaskError
 
@@ -62,9 +62,9 @@ def entries_of(
         if (
             last is None
             or len(standing) > 1
-            or not _is_same(cast(Taught, last.body), task, backbone.digest)
+            or not _is_same(cast(TaskAdded, last.body), task, backbone.digest)
         ):
-            append("task", task.name, standing, Taught(task, backbone.digest))
+            append("task", task.name, standing, TaskAdded(task, backbone.digest))
         elif _differs(seen.known(last), task):
             measured = Measured(
                 last.digest, task.certificate, task.threshold, task.false_reject_rate, task.golden
@@ -95,7 +95,7 @@ def removal(name: str, seen: View, *, erase: bool, site: str, clock: int) -> Ent
     )
 
 
-def _is_same(before: Taught, task: Task, base: str) -> bool:
+def _is_same(before: TaskAdded, task: Task, base: str) -> bool:
     one = before.task
     same = (one.classes, one.rank, one.adapter, one.signature) == (
         task.classes,

@@ -19,14 +19,14 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
 
-__all__ = ["Settled", "settle"]
+__all__ = ["Restated", "restate"]
 
 #: Vectors that are answered at most, dealt out among the tasks.
 VECTORS = 4096
 
 
 @dataclass(frozen=True)
-class Settled:
+class Restated:
     """Golden vectors that hold.
 
     Attributes
@@ -52,12 +52,12 @@ class Settled:
         return frozenset(name for name, ref in self.golden.items() if ref.sha256 in self.made)
 
 
-def settle(
+def restate(
     engine: Engine,
     bundle: Bundle,
     spare: Mapping[str, FileRef] | None = None,
     progress: Progress | None = None,
-) -> Settled:
+) -> Restated:
     """Check the golden vectors of `bundle`, which `engine` has open, among all of its tasks.
 
     Parameters
@@ -99,7 +99,7 @@ def settle(
                 cast(list[str], load_note(made.get(ref.sha256) or bundle[ref])["texts"])
             )
             advance(1)
-    return Settled(golden, made, moved, texts_of)
+    return Restated(golden, made, moved, texts_of)
 
 
 def _check(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> None:

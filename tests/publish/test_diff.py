@@ -7,10 +7,10 @@ from channels import backbone, task
 
 from cfedge.bundle.files import Bundle, reference
 from cfedge.bundle.manifest import FileRef, Manifest, Task
-from cfedge.catalogue.entry import Entry, Measured, Taught
+from cfedge.catalogue.entry import Entry, Measured, TaskAdded
 from cfedge.catalogue.view import view
 from cfedge.errors import TaskError
-from cfedge.publish.changes import entries_of, next_clock, removal
+from cfedge.publish.diff import entries_of, next_clock, removal
 
 
 def _bundle(*tasks: Task, base: str = "tiny") -> Bundle:
@@ -118,8 +118,8 @@ def test_another_backbone_replaces_the_one_that_stands_and_its_tasks_are_new() -
 def test_publishing_after_a_meeting_of_two_sites_decides_it() -> None:
     log = _changes(_bundle(RED), [])
     base = backbone()[0].digest
-    here = Entry("task", "red", "hq", 2, (log[1].digest,), Taught(task("red", "2")[0], base))
-    there = Entry("task", "red", "lab", 2, (log[1].digest,), Taught(task("red", "3")[0], base))
+    here = Entry("task", "red", "hq", 2, (log[1].digest,), TaskAdded(task("red", "2")[0], base))
+    there = Entry("task", "red", "lab", 2, (log[1].digest,), TaskAdded(task("red", "3")[0], base))
     met = [*log, here, there]
     assert [one.kind for one in view(met).conflicts] == ["concurrent"]
     made = _changes(_bundle(task("red", "3")[0]), met)
@@ -153,7 +153,7 @@ def test_only_a_task_that_stands_can_be_removed() -> None:
 def test_a_removal_takes_the_place_of_all_that_stands_and_is_above_every_clock() -> None:
     log = _changes(_bundle(RED), [])
     base = backbone()[0].digest
-    log.append(Entry("task", "red", "lab", 7, (), Taught(task("red", "3")[0], base)))
+    log.append(Entry("task", "red", "lab", 7, (), TaskAdded(task("red", "3")[0], base)))
     made = removal("red", view(log), erase=True, site="hq", clock=next_clock(log))
     assert made.clock == 8
     assert made.replaces == tuple(sorted((log[1].digest, log[2].digest)))

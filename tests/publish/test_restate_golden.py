@@ -10,7 +10,7 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference
 from cfedge.bundle.manifest import FileRef
 from cfedge.errors import IncompatibleError
-from cfedge.publish.settle import settle
+from cfedge.publish.restate_golden import restate
 
 
 def _with(bundle: Bundle, task: str, golden: FileRef, data: bytes) -> Bundle:
@@ -32,7 +32,7 @@ def _restated(bundle: Bundle, task: str, **note: object) -> tuple[FileRef, bytes
 
 def test_vectors_that_hold_are_kept(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
-    found = settle(Engine(bundle), bundle)
+    found = restate(Engine(bundle), bundle)
     assert found.golden == {task.name: task.golden for task in bundle.manifest.tasks}
     assert (found.made, found.moved, found.restated) == ({}, {}, frozenset())
     assert found.texts["colors"] == len(load_note(bundle[_golden(bundle, "colors")])["texts"])  # type: ignore[arg-type]
@@ -45,7 +45,7 @@ def test_spare_vectors_are_taken_where_those_that_devices_have_do_not_hold(
     texts = load_note(bundle[_golden(bundle, "colors")])["texts"]
     assert isinstance(texts, list)
     moved = _with(bundle, "colors", *_restated(bundle, "colors", tasks=["animals"] * len(texts)))
-    found = settle(Engine(bundle), moved, {"colors": _golden(bundle, "colors")})
+    found = restate(Engine(bundle), moved, {"colors": _golden(bundle, "colors")})
     assert found.golden["colors"] == _golden(bundle, "colors")
     assert found.made == {}
 
@@ -57,7 +57,7 @@ def test_vectors_that_another_task_takes_are_restated_and_counted(tiny_bundle: P
     )  # before colors in the order of names, so that it takes all of its texts
     alone = _with(more, "colors", _golden(bundle, "colors"), bundle[_golden(bundle, "colors")])
     engine = Engine(more)
-    found = settle(engine, alone)
+    found = restate(engine, alone)
     assert found.restated == {"colors"}
     note = load_note(found.made[found.golden["colors"].sha256])
     before = load_note(bundle[_golden(bundle, "colors")])
@@ -78,7 +78,7 @@ def test_what_the_task_itself_answers_must_hold(tiny_bundle: Path, part: str) ->
         arrays["embeddings"] = -arrays["embeddings"]
     data = dump_arrays(arrays, note)
     with pytest.raises(IncompatibleError, match="golden vectors of task 'colors': expected"):
-        settle(Engine(bundle), _with(bundle, "colors", reference(data), data))
+        restate(Engine(bundle), _with(bundle, "colors", reference(data), data))
 
 
 def test_texts_that_went_to_a_task_that_is_no_more_may_go_to_any(tiny_bundle: Path) -> None:
@@ -91,4 +91,4 @@ def test_texts_that_went_to_a_task_that_is_no_more_may_go_to_any(tiny_bundle: Pa
         "colors",
         *_restated(bundle, "colors", tasks=["withdrawn"] * len(texts)),
     )
-    assert settle(Engine(gone), gone).made == {}
+    assert restate(Engine(gone), gone).made == {}

@@ -1,6 +1,6 @@
 """A guard against a generation that kills whoever opens it: starts are counted until one succeeds.
 
-A new generation is expected to verify itself: ``trials/<n>`` exists, and every start adds a byte to
+A new generation is expected to verify itself: ``boot_attempts/<n>`` exists, and every start adds a byte to
 it, on the disk before the start goes on. The first engine that opens deletes it. Where `MAX_STARTS`
 starts have not come that far, the generation has failed, and the one before it answers. On a
 read-only disk nothing can be counted, and nothing is.
@@ -21,15 +21,15 @@ except ImportError:  # Windows
 
 from cfedge.storage import sync_folder, write_file
 
-__all__ = ["MAX_STARTS", "Trials"]
+__all__ = ["MAX_STARTS", "BootAttempts"]
 
 #: Starts that may die before a generation counts as failed: a power cut may take one, hardly three.
 MAX_STARTS = 3
 #: Longest wait for another process that is opening the same generation.
-TURN_S = 60.0
+EXCLUSIVE_S = 60.0
 
 
-class Trials:
+class BootAttempts:
     """The counters in one folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -59,20 +59,20 @@ class Trials:
                     os.close(handle)
 
     @contextlib.contextmanager
-    def turn(self, generation: int) -> Iterator[None]:
+    def exclusive(self, generation: int) -> Iterator[None]:
         """Wait for others that are opening `generation` for the first time, so that a start is
         counted only after one that failed.
 
         Else the workers of one service, started together, would take each other for crashes. The
         kernel ends the turn of a process that dies; that of one that hangs ends for the others
-        after `TURN_S`. On a read-only disk, where nothing is counted, and on Windows nobody waits.
+        after `EXCLUSIVE_S`. On a read-only disk, where nothing is counted, and on Windows nobody waits.
         """
         handle = None
         with contextlib.suppress(OSError):
             handle = os.open(self._path(generation), os.O_WRONLY)
         try:
             waited_s = 0.0
-            while handle is not None and fcntl is not None and waited_s < TURN_S:
+            while handle is not None and fcntl is not None and waited_s < EXCLUSIVE_S:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
