@@ -21,7 +21,7 @@ except ImportError:  # Windows
 
 from cfedge.storage import sync_folder, write_file
 
-__all__ = ["MAX_STARTS", "BootAttempts"]
+__all__ = ["BootAttempts", "MAX_STARTS"]
 
 #: Starts that may die before a generation counts as failed: a power cut may take one, hardly three.
 MAX_STARTS = 3
