@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -273,15 +274,12 @@ def table() -> str:
     for name, value, aim in rows:
         lines.append(f"| {name if value else f'**{name}**'} | {value} | {aim} |")
     machine, versions = latency["machine"], latency["versions"]
-    lines += [
-        "",
-        (
-            f"Measured on {machine['cpu']}, {machine['cores']} cores"
-            f" ({', '.join(machine['flags'])}), ONNX Runtime {versions['onnxruntime']}, torch"
-            f" {versions['torch']}, {clinc['date']}; `benchmarks/results/*.json` hold the runs,"
-            " `make bench` makes them."
-        ),
-    ]
+    measured = (
+        f"Measured on {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['flags'])}),"
+        f" ONNX Runtime {versions['onnxruntime']}, torch {versions['torch']}, {clinc['date']};"
+        " `benchmarks/results/*.json` hold the runs, `make bench` makes them."
+    )
+    lines += ["", textwrap.fill(measured, 100, break_long_words=False, break_on_hyphens=False)]
     return "\n".join(lines)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
+#: Wrapped when their rooms have settled.
+UNWRAPPED = {"format.md", "sync.md", "serving.md"}
 SOURCES = ("cfedge", "export", "tests", "benchmarks", "devices", "docs")
 
 
@@ -19,6 +21,51 @@ def test_every_decision_page_that_is_mentioned_is_there() -> None:
             named += re.findall(r"\b(\d{4}-[\w-]+\.md)", text)
         for name in named:
             assert name in pages, f"{path.relative_to(ROOT)} names decisions/{name}"
+
+
+def test_every_decision_page_says_number_date_status_and_what_holds_now_first() -> None:
+    pages = sorted(DECISIONS.glob("[0-9]*.md"))
+    assert [int(path.name[:4]) for path in pages] == list(range(1, len(pages) + 1))
+    for path in pages:
+        title, head, holds, *_ = path.read_text("utf-8").split("\n\n")
+        assert title.startswith(f"# {int(path.name[:4])}. "), path.name
+        status = r"(accepted|superseded by \[\d{4}\])"
+        assert re.match(rf"- Date: \d{{4}}-\d\d-\d\d.*\n- Status: {status}", head), path.name
+        assert holds.startswith("**What holds now.** "), path.name
+
+
+def test_the_index_lists_every_decision_under_its_own_title() -> None:
+    rows = re.findall(r"^\| \[\d{4}\]\((.*?)\) \| (.*) \|$", _index(), re.MULTILINE)
+    assert rows == [
+        (path.name, path.read_text("utf-8").split("\n")[0].partition(". ")[2])
+        for path in sorted(DECISIONS.glob("[0-9]*.md"))
+    ]
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for path in _prose():
+        for target in re.findall(r"\]\(([^)\s:#]+)(?:#[\w-]*)?\)", path.read_text("utf-8")):
+            assert (path.parent / target).exists(), f"{path.relative_to(ROOT)} links to {target}"
+
+
+def test_prose_is_wrapped_at_100_columns() -> None:
+    for path in _prose():
+        if path.name in UNWRAPPED:
+            continue
+        code = False
+        for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
+            code ^= line.lstrip().startswith("```")
+            exempt = code or line.lstrip().startswith(("|", "#", "![")) or " " not in line.strip()
+            where = f"{path.relative_to(ROOT)}:{number}"
+            assert exempt or len(line) <= 100, f"{where} has {len(line)} columns"
+
+
+def _index() -> str:
+    return (DECISIONS / "README.md").read_text("utf-8")
+
+
+def _prose() -> list[Path]:
+    return [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def _texts() -> list[Path]:
