@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +25,7 @@ import numpy as np
 import onnx
 import pytest
 import safetensors.numpy
+from every import every
 from onnx import TensorProto, helper, numpy_helper
 
 from cfedge import Engine
@@ -36,9 +39,11 @@ from cfedge.bundle.files import (
     reference,
     write,
 )
-from cfedge.bundle.manifest import LIMITS, canonical_json
+from cfedge.bundle.manifest import LIMITS as MANIFEST_LIMITS
+from cfedge.bundle.manifest import canonical_json
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError
-from cfedge.runtime.verification import Limits, verify, verify_here
+from cfedge.runtime.verification import _MARK as MARK
+from cfedge.runtime.verification import LIMITS, Limits, verify, verify_here
 
 Change = Callable[[Path], None]
 
@@ -562,7 +567,7 @@ ATTACKS: dict[str, Attack] = {
     "two files swapped": Attack(swapped, DamagedError, r"\(trunk\): expected"),
     "a digest in upper case on the disk": Attack(on_object(lambda path: path.rename(path.with_name(path.name.upper()))), DamagedError, r"\(tail\): expected a file, found none"),
     # The manifest's bytes
-    "a manifest larger than any": Attack(lambda folder: _done(sparse(1 << 40)(folder / "manifest.json")), SchemaError, f"expected at most {LIMITS.manifest_bytes} bytes"),
+    "a manifest larger than any": Attack(lambda folder: _done(sparse(1 << 40)(folder / "manifest.json")), SchemaError, f"expected at most {MANIFEST_LIMITS.manifest_bytes} bytes"),
     "a manifest cut short": Attack(manifest_bytes(lambda data: data[:-9]), SchemaError, "expected canonical JSON"),
     "a manifest changed": Attack(manifest_bytes(lambda data: data.replace(b"colors", b"colour")), SchemaError, "it was changed or cut"),
     "other spacing": Attack(manifest_bytes(lambda data: data.replace(b'":', b'": ')), SchemaError, "expected canonical JSON, found other spacing"),
@@ -600,7 +605,7 @@ ATTACKS: dict[str, Attack] = {
     "another lookup": Attack(put("lookup", "oracle"), SchemaError, "manifest.lookup: expected 'class-clusters', found 'oracle'"),
     "a split behind the end": Attack(put("backbone.split", 3), SchemaError, "manifest.backbone: expected 1 <= split < blocks"),
     "no width": Attack(put("backbone.width", 0), SchemaError, "manifest.backbone: expected .* sizes > 0"),
-    "texts of 2**40 tokens": Attack(put("backbone.max_tokens", 2**40), SchemaError, f"of tokens at most {LIMITS.tokens}"),
+    "texts of 2**40 tokens": Attack(put("backbone.max_tokens", 2**40), SchemaError, f"of tokens at most {MANIFEST_LIMITS.tokens}"),
     "an empty file": Attack(put("backbone.tail.size", 0), SchemaError, r"tail: expected 1\.\.\d+ bytes, found 0"),
     "a file of negative size": Attack(put("backbone.tail.size", -1), SchemaError, r"tail: expected 1\.\.\d+ bytes, found -1"),
     "a file of a terabyte": Attack(put("backbone.tail.size", 2**40), SchemaError, r"tail: expected 1\.\.\d+ bytes"),
@@ -780,15 +785,68 @@ def test_what_would_take_all_time_or_memory_takes_a_childs(tiny_bundle: Path, na
     check(caught, attack)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PLAIN)
+#: Refused before a child is started, and by what the child says: each error that there is.
+BEFORE = ("no manifest", "NaN", "the format of the future")
+IN_THE_CHILD = ("a missing file", "an adapter of another shape", "another label expected")
+
+
+@pytest.mark.parametrize("name", [*BEFORE, *IN_THE_CHILD])
 def test_opening_refuses_it_alike_and_notes_nothing(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     attack = attacked(tiny_bundle, name)
     monkeypatch.setenv("CFEDGE_CACHE", str(tmp_path / "cache"))
+    started, run = [], subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: started.append(a) or run(*a, **k))
     with pytest.raises(BundleError, match=attack.found) as caught:
         Engine.open(tiny_bundle)
     check(caught, attack)
+    assert len(started) == (name in IN_THE_CHILD)
     assert not (tmp_path / "cache").exists()
-    shutil.rmtree(tiny_bundle)
+
+
+#: The child's own program, for one bundle after another: the limits of the first hold for all.
+_ONE_AFTER_ANOTHER = """
+import io, sys
+from cfedge.runtime import verification
+from cfedge.runtime.engine import Engine
+lines = sys.stdin.readlines()
+for line in lines:
+    sys.stdin = io.StringIO(line)
+    verification.main(Engine)
+    verification._limit = lambda limit_s, limit_bytes: None
+"""
+
+
+def test_the_child_refuses_every_one_under_its_limits_in_the_same_words(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, str] = {}
+    for at, (name, attack) in enumerate((name, ATTACKS[name]) for name in PLAIN):
+        folder = Path(shutil.copytree(tiny_bundle, tmp_path / str(at), symlinks=True))
+        attack.change(folder)
+        try:
+            digest = read_manifest(folder).digest
+        except BundleError:
+            continue  # refused before a child is started
+        asked[name] = json.dumps(
+            {
+                "folder": str(folder), "digest": digest, "threads": 1, "generation": None,
+                "vectors": None, "limit_s": 300, "limit_bytes": LIMITS.room_bytes,
+            }
+        )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", _ONE_AFTER_ANOTHER],
+        input="\n".join(asked.values()), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    said = [json.loads(line.removeprefix(MARK)) for line in lines]
+
+    def refused(case: tuple[str, dict[str, str]]) -> None:
+        name, found = case
+        assert found.get("refused") == ATTACKS[name].error.__name__, found
+        assert re.search(ATTACKS[name].found, found["message"]), found
+        assert "\n" not in found["message"]
+
+    assert len(asked) > 100
+    every(((name, (name, found)) for name, found in zip(asked, said, strict=True)), refused)
