@@ -15,7 +15,6 @@ import numpy as np
 import record
 
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import Tail, Trunk
 from cfedge.train.data import Examples
 from cfedge.train.head import learn_head
 from cfedge.train.learner import learn
@@ -32,19 +31,13 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
         workspace = prepare(Path(scratch) / "ws", "minilm-l6")
-        backbone = workspace.backbone
-        trunk = Trunk(
-            workspace.backbone_file("trunk.onnx"),
-            workspace.backbone_file("tokenizer.json"),
-            backbone,
-        )
-        tail = Tail(workspace.backbone_file("tail.onnx"), backbone)
+        encoder = workspace.encoder()
         for task in ("banking", "travel", "work"):
             labels = set(domains[task])
             held_out = Examples(
                 *zip(*[row for row in data["val"] if row[1] in labels], strict=True), "val"
             )
-            encoded = trunk(held_out.texts)
+            encoded = encoder(held_out.texts)
             for seed in range(chosen.seeds):
                 shuffled = np.random.default_rng(seed).permutation(
                     [row for row in data["train"] if row[1] in labels]
@@ -77,9 +70,7 @@ def main() -> None:
                             )
                         seconds = time.perf_counter() - start
                         adapter = Adapter.from_arrays(learned.adapter)
-                        behind = np.stack(
-                            tail(encoded.hidden, [adapter.slots] * len(encoded.hidden))
-                        )
+                        behind = np.stack(encoder.adapted(encoded.hidden, adapter.slots))
                         scores = adapter.scores(
                             adapter.adapted(behind), adapter.trunk(np.stack(encoded.features))
                         )

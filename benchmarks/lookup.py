@@ -150,11 +150,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         workspace = prepare(Path(scratch) / "ws", "minilm-l6")
-        trunk = Trunk(
-            workspace.backbone_file("trunk.onnx"),
-            workspace.backbone_file("tokenizer.json"),
-            workspace.backbone,
-        )
+        trunk = workspace.encoder().trunk
     population = Population(trunk)
     texts = [text for text, _ in record.clinc150()[0]["test"]][:INPUTS]
     rows = []

@@ -229,7 +229,7 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     texts = [data[row][0] for row in rng.permutation(len(data))]
     # As an export sets them: of held-out inputs a share takes the second stage, and a share of these
     # the third.
-    features = engine._trunk(texts[:400]).features
+    features = engine._encoder(texts[:400]).features
     router = engine.router
     router.second = router.third = 0.0
     margins = [router.look(row).margin for row in features]
@@ -242,7 +242,7 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     router.third = float(np.quantile(closer, THIRD_STAGE_SHARE / SECOND_STAGE_SHARE))
     engine.warm_up()
     texts = texts[400:700]
-    ids = [engine._trunk._preprocess(text).ids for text in texts]
+    ids = [engine._encoder.trunk._preprocess(text).ids for text in texts]
     session = default_session((folder / "unsplit.onnx").read_bytes())
     stages: list[int] = []
     times = interleaved(
@@ -289,9 +289,9 @@ def outside(folder: Path, seed: int) -> dict[str, float]:
         def __init__(self, session: Any) -> None:
             self.run = clocked(session.run)
 
-    engine._trunk._session = Clocked(engine._trunk._session)  # type: ignore[assignment]
-    engine._tail._session = Clocked(engine._tail._session)  # type: ignore[assignment]
-    engine._trunk._preprocess = clocked(engine._trunk._preprocess)  # type: ignore[assignment]
+    engine._encoder.trunk._session = Clocked(engine._encoder.trunk._session)  # type: ignore[assignment]
+    engine._encoder.tail._session = Clocked(engine._encoder.tail._session)  # type: ignore[assignment]
+    engine._encoder.trunk._preprocess = clocked(engine._encoder.trunk._preprocess)  # type: ignore[assignment]
     texts = [text for text, _ in record.clinc150()[0]["test"]][seed::5][:600]
     shares, times = [], []
     for text in texts:

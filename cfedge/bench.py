@@ -86,7 +86,7 @@ def measure(
         cold_start_ms=quantiles(cold[1:]),
         peak_rss_bytes=warm.peak_rss_bytes,
         adapters=warm.adapters,
-        backbone_bytes=backbone.trunk.size + backbone.tail.size + backbone.tokenizer.size,
+        backbone_bytes=sum(ref.size for ref in backbone.files().values()),
         task_bytes={
             task.name: task.adapter.size + task.signature.size + task.golden.size
             for task in bundle.manifest.tasks

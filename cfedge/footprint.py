@@ -60,14 +60,14 @@ _BACKBONE = """
 from pathlib import Path
 import numpy as np
 from cfedge.bundle.manifest import Backbone, typed
-from cfedge.runtime.backbone import Tail, Trunk
+from cfedge.runtime.encoder import Encoder
 folder, threads = Path(sys.argv[1]), int(sys.argv[2])
 backbone = typed(Backbone, json.loads((folder / "backbone.json").read_bytes()), "backbone")
-trunk = Trunk((folder / "trunk.onnx").read_bytes(), (folder / "tokenizer.json").read_bytes(), backbone, threads=threads)
-tail = Tail((folder / "tail.onnx").read_bytes(), backbone, threads=threads)
+files = {role: (folder / role).read_bytes() for role in backbone.files()}
+encoder = Encoder.of(files, backbone, threads=threads)
 slots = {f"a.{slot.name}": np.zeros((1, slot.rows, 8), np.float32) for slot in backbone.slots}
 slots |= {f"b.{slot.name}": np.zeros((1, 8, slot.columns), np.float32) for slot in backbone.slots}
-answer = lambda text: tail(trunk([text]).hidden, [slots])
+answer = lambda text: encoder.adapted(encoder([text]).hidden, slots)
 stats = lambda: None
 """
 
@@ -125,7 +125,7 @@ def of_backbone(
     Parameters
     ----------
     files
-        ``trunk.onnx``, ``tail.onnx`` and ``tokenizer.json``.
+        By role, as of `Backbone.files`.
 
     Raises
     ------
@@ -133,8 +133,8 @@ def of_backbone(
         The child did not answer.
     """
     with tempfile.TemporaryDirectory(prefix="cfedge-backbone-") as scratch:
-        for name in ("trunk.onnx", "tail.onnx", "tokenizer.json"):
-            (Path(scratch) / name).write_bytes(files[name])
+        for role in backbone.files():
+            (Path(scratch) / role).write_bytes(files[role])
         (Path(scratch) / "backbone.json").write_text(
             json.dumps(dataclasses.asdict(backbone)), encoding="utf-8"
         )

@@ -106,6 +106,10 @@ class Backbone:
         }
         return hashlib.sha256(canonical_json(decisive)).hexdigest()
 
+    def files(self) -> dict[str, FileRef]:
+        """Its files by role."""
+        return {"trunk": self.trunk, "tail": self.tail, "tokenizer": self.tokenizer}
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -162,11 +166,7 @@ class Manifest:
 
     def files(self) -> dict[str, FileRef]:
         """Every file by the role that errors name."""
-        roles = {
-            "trunk": self.backbone.trunk,
-            "tail": self.backbone.tail,
-            "tokenizer": self.backbone.tokenizer,
-        }
+        roles = self.backbone.files()
         for task in self.tasks:
             for part in ("adapter", "signature", "golden"):
                 roles[f"{part} of task {task.name!r}"] = getattr(task, part)

@@ -157,14 +157,7 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
         unknown_detected=detection.detected,
         false_rejects=detection.false_rejects,
         ms_per_input=float(np.median([one.ms for name in TASKS for one in free[name]])),
-        backbone_bytes=sum(
-            ref.size
-            for ref in (
-                manifest.backbone.trunk,
-                manifest.backbone.tail,
-                manifest.backbone.tokenizer,
-            )
-        ),
+        backbone_bytes=sum(ref.size for ref in manifest.backbone.files().values()),
         task_bytes=float(np.mean([row.added_bytes for row in rows])),
         accuracy_matrix=matrix.tolist(),
         live=[{"text": text, **one.as_dict()} for text, one in zip(LIVE, live, strict=True)],

@@ -27,7 +27,8 @@ from cfedge.lookup import Router, TaskMatch, TaskSignature, is_plainly_known
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
-from cfedge.runtime.backbone import Encoded, Tail, Trunk, no_adapter
+from cfedge.runtime.backbone import Encoded
+from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.prediction import Head, Prediction, predicted
 from cfedge.runtime.table import Int8Table
 from cfedge.runtime.verification import verify_once
@@ -139,17 +140,11 @@ class Engine:
         self._settings: tuple[int, int | None, Backbone] = (threads, adapter_bytes, backbone)
         if like is not None and like._settings != self._settings:
             like = None
-        self._trunk: Trunk
-        self._tail: Tail
+        self._encoder: Encoder
         self._depth: int
         self._disk: Objects | None
         if like is not None:
-            self._trunk, self._tail, self._disk, self._depth = (
-                like._trunk,
-                like._tail,
-                like._disk,
-                like._depth,
-            )
+            self._encoder, self._disk, self._depth = like._encoder, like._disk, like._depth
         else:
             self._open_backbone(bundle.objects, passed=passed)
             self._disk = bundle.objects.on_disk() if isinstance(bundle.objects, Objects) else None
@@ -161,16 +156,12 @@ class Engine:
             self._tasks[task.name] = self._loaded(bundle, task, like, passed=passed)
         self.router = self._make_router()
         self.tasks: tuple[str, ...] = self.router.tasks
-        self._frozen = no_adapter(backbone)
         self._in_order = [self._tasks[name].task for name in self.tasks]
 
     def _open_backbone(self, objects: Mapping[str, bytes], *, passed: bool) -> None:
         threads, _, backbone = self._settings
-        trunk, tail, tokenizer = (
-            objects[ref.sha256] for ref in (backbone.trunk, backbone.tail, backbone.tokenizer)
-        )
-        self._trunk = Trunk(trunk, tokenizer, backbone, threads=threads, passed=passed)
-        self._tail = Tail(tail, backbone, threads=threads, passed=passed)
+        files = {role: objects[ref.sha256] for role, ref in backbone.files().items()}
+        self._encoder = Encoder.of(files, backbone, threads=threads, passed=passed)
         self._depth = fork.depth
 
     def _make_router(self) -> Router:
@@ -274,7 +265,7 @@ class Engine:
         if len(self.tasks) > 1:
             _ = self.router.fine, self.router.tail
         self.predict(["warm up", "w\u00e4rmer"])
-        self._tail.open()
+        self._encoder.tail.open()
 
     @classmethod
     def _of_store(
@@ -311,14 +302,7 @@ class Engine:
         """SHA-256 of the files that an engine of `manifest` like this one takes over."""
         if manifest.backbone != self.manifest.backbone:
             return set()
-        same = {
-            ref.sha256
-            for ref in (
-                manifest.backbone.trunk,
-                manifest.backbone.tail,
-                manifest.backbone.tokenizer,
-            )
-        }
+        same = {ref.sha256 for ref in manifest.backbone.files().values()}
         needed: set[str] = set()  # also where a task under another name has the very same file
         for task in manifest.tasks:
             before = self._tasks.get(task.name)
@@ -396,7 +380,7 @@ class Engine:
     def _encode(self, texts: Sequence[str]) -> Encoded:
         if self._depth != fork.depth:
             self._reopen()
-        return self._trunk(texts)
+        return self._encoder(texts)
 
     def _answers(self, encoded: Encoded, found: list[TaskMatch], start: float) -> list[Prediction]:
         chosen = [self._in_order[one.task] for one in found]
@@ -437,7 +421,7 @@ class Engine:
             ):
                 late[row] = trunk, sure
         if late:
-            behind = self._tail(
+            behind = self._encoder.tail(
                 [encoded.hidden[row] for row in late], [adapters[row].slots for row in late]
             )
             for row, features in zip(late, behind, strict=True):
@@ -468,9 +452,7 @@ class Engine:
         undecided = [row for row, one in enumerate(found) if self.router.is_open(one)]
         tails: dict[int, Floats] = {}
         if undecided:
-            features = self._tail(
-                [encoded.hidden[row] for row in undecided], [self._frozen] * len(undecided)
-            )
+            features = self._encoder.frozen([encoded.hidden[row] for row in undecided])
             tails = dict(zip(undecided, features, strict=True))
             for row, tail in tails.items():
                 found[row] = self.router.look_again(encoded.features[row], tail, row)
@@ -503,7 +485,7 @@ class Engine:
         one = self._named(task)
         encoded = self._encode(texts)
         adapter = self.adapters(one)
-        return adapter, encoded, self._tail(encoded.hidden, [adapter.slots] * len(texts))
+        return adapter, encoded, self._encoder.adapted(encoded.hidden, adapter.slots)
 
     def _named(self, name: str) -> Task:
         if name not in self._tasks:

@@ -19,7 +19,6 @@ from cfedge.bundle.files import dump_arrays
 from cfedge.lookup import Features, Router, TaskMatches, is_plainly_known
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.study.baselines import RULES, Mixture, Rule, Statistics
 from cfedge.study.results import Measured
 from cfedge.study.sequential import in_sequence
@@ -52,13 +51,7 @@ class LearnedOrder:
         self.workspace, self.stream, self.order = workspace, stream, order
         self.names = sorted(order)
         backbone = workspace.backbone
-        self.trunk = Trunk(
-            workspace.backbone_file("trunk.onnx"),
-            workspace.backbone_file("tokenizer.json"),
-            backbone,
-        )
-        self.tail = Tail(workspace.backbone_file("tail.onnx"), backbone)
-        self.frozen = no_adapter(backbone)
+        self.encoder = workspace.encoder()
         self.tail_share = 1 - backbone.split / backbone.blocks
         self.adapters = {name: Adapter.from_arrays(workspace.adapter(name)) for name in self.names}
         texts = [text for name in self.names for text in stream[name].test.texts]
@@ -67,17 +60,14 @@ class LearnedOrder:
         )
         self.label = np.concatenate([self._classes(name, stream[name].test) for name in self.names])
         with progress.track("test examples through every adapter", len(self.names)) as advance:
-            encoded = self.trunk(texts)
+            encoded = self.encoder(texts)
             self.hidden = encoded.hidden
-            self.test = Features(
-                np.stack(encoded.features),
-                np.stack(self.tail(encoded.hidden, [self.frozen] * len(texts))),
-            )
+            self.test = self.encoder.features(encoded)
             self.adapted: list[Floats] = []
             answers = []
             for name in self.names:
                 adapter = self.adapters[name]
-                features = np.stack(self.tail(encoded.hidden, [adapter.slots] * len(texts)))
+                features = np.stack(self.encoder.adapted(encoded.hidden, adapter.slots))
                 self.adapted.append(features)
                 answers.append(
                     adapter.scores(
@@ -90,14 +80,10 @@ class LearnedOrder:
             self.train: dict[str, Features] = {}
             self.own: dict[str, Floats] = {}
             for name in self.names:
-                hidden = self.trunk(stream[name].train.texts)
-                rows = len(hidden.hidden)
-                self.train[name] = Features(
-                    np.stack(hidden.features),
-                    np.stack(self.tail(hidden.hidden, [self.frozen] * rows)),
-                )
+                encoded = self.encoder(stream[name].train.texts)
+                self.train[name] = self.encoder.features(encoded)
                 self.own[name] = np.stack(
-                    self.tail(hidden.hidden, [self.adapters[name].slots] * rows)
+                    self.encoder.adapted(encoded.hidden, self.adapters[name].slots)
                 )
                 advance(1)
 
@@ -123,7 +109,7 @@ class LearnedOrder:
             own = np.flatnonzero(self.truth == self.names.index(name))
             adapter = Adapter.from_arrays(alone.adapter(name))
             features = np.stack(
-                self.tail([self.hidden[row] for row in own], [adapter.slots] * len(own))
+                self.encoder.adapted([self.hidden[row] for row in own], adapter.slots)
             )
             best = adapter.scores(
                 adapter.adapted(features), adapter.trunk(self.test.trunk[own])
@@ -334,7 +320,7 @@ class LearnedOrder:
             for name in self.order:
                 train = self.stream[name].train
                 yield (
-                    [states[0] for states in self.trunk(train.texts).hidden],
+                    [states[0] for states in self.encoder(train.texts).hidden],
                     self._classes(name, train),
                 )
 
@@ -366,7 +352,7 @@ class LearnedOrder:
 
         `columns` are the head's of each task's classes, for the first tasks of the order.
         """
-        features = np.stack(self.tail(self.hidden, [adapter.slots] * len(self.hidden)))
+        features = np.stack(self.encoder.adapted(self.hidden, adapter.slots))
         every = adapter.scores(adapter.adapted(features), adapter.trunk(self.test.trunk))
         scores = [every[:, own] for own in columns]
         best, second = _best_two(np.stack([own.max(axis=1) for own in scores], axis=1))

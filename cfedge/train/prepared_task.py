@@ -26,14 +26,14 @@ from cfedge.errors import CfedgeError
 from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import Tail, Trunk, no_adapter
+from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
 from cfedge.train.data import Examples, check_labels, repeated, split_held_out
 from cfedge.train.early_exit import EXIT_SHARE, choose_exit, no_exit
 from cfedge.train.signature import CLUSTERS, learn_signature
 from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
 
-__all__ = ["FrozenEncoder", "PreparedTask", "empty_cache", "prepare_task", "store"]
+__all__ = ["PreparedTask", "empty_cache", "prepare_task", "store"]
 
 Floats = NDArray[np.float32]
 
@@ -64,7 +64,7 @@ class PreparedTask:
     hidden: list[Floats]
     features: Features
     evidence: HeldOut
-    encoder: FrozenEncoder
+    encoder: Encoder
     held_out_hidden: list[Floats]
     repeated: int
 
@@ -93,7 +93,10 @@ class PreparedTask:
             repeated=self.repeated,
         )
         whole = Adapter.from_arrays({**adapter, **no_exit()})
-        adapted = self.encoder.adapted_scores(self.held_out_hidden, whole)
+        hidden = [states[None] for states in self.held_out_hidden]
+        adapted = np.stack(
+            [whole.adapted(row) for row in self.encoder.adapted(hidden, whole.slots)]
+        )
         ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted, exit_share)
         held_out = dataclasses.replace(self.evidence, best=adapted.max(axis=1))
         return LearnedTask(
@@ -143,9 +146,11 @@ def prepare_task(
         examples, held_out = split_held_out(examples, share, np.random.default_rng(seed))
     classes = examples.classes
     check_labels(held_out, classes)
-    encoder = FrozenEncoder(workspace, threads)
-    hidden, features = _cached_features(encoder, workspace.cache, examples.texts, progress)
-    held_out_hidden, held_out_features = encoder(held_out.texts)
+    encoder = workspace.encoder(threads=threads)
+    hidden, features = _cached_features(
+        encoder, workspace.backbone.digest, workspace.cache, examples.texts, progress
+    )
+    held_out_hidden, held_out_features = _features(encoder, held_out.texts)
     evidence = HeldOut(
         held_out.texts,
         _targets(held_out, classes),
@@ -171,43 +176,19 @@ def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([position[label] for label in examples.labels], np.int64)
 
 
-class FrozenEncoder:
-    """The shipped trunk, and the shipped tail without an adapter."""
-
-    def __init__(self, workspace: Workspace, threads: int) -> None:
-        self.digest = workspace.backbone.digest
-        self._trunk = Trunk(
-            workspace.backbone_file("trunk.onnx"),
-            workspace.backbone_file("tokenizer.json"),
-            workspace.backbone,
-            threads=threads,
-        )
-        self._tail = Tail(workspace.backbone_file("tail.onnx"), workspace.backbone, threads=threads)
-        self._frozen = no_adapter(workspace.backbone)
-
-    def __call__(self, texts: Sequence[str]) -> tuple[list[Floats], Features]:
-        """Return the hidden states [S, D] of each text and the features behind trunk and tail."""
-        encoded = self._trunk(texts)
-        behind = self._tail(encoded.hidden, [self._frozen] * len(texts))
-        return [states[0] for states in encoded.hidden], Features(
-            np.stack(encoded.features), np.stack(behind)
-        )
-
-    def adapted_scores(self, hidden: Sequence[Floats], adapter: Adapter) -> Floats:
-        """Return the scores of the head's adapted part for each of the hidden states [S, D]:
-        float32 [N, C].
-        """
-        adapted = self._tail([states[None] for states in hidden], [adapter.slots] * len(hidden))
-        return np.stack([adapter.adapted(row) for row in adapted])
+def _features(encoder: Encoder, texts: Sequence[str]) -> tuple[list[Floats], Features]:
+    """Hidden states [S, D] of each text, and the features behind trunk and tail."""
+    encoded = encoder(texts)
+    return [states[0] for states in encoded.hidden], encoder.features(encoded)
 
 
 def _cached_features(
-    encoder: FrozenEncoder, cache: Path, texts: tuple[str, ...], progress: Progress
+    encoder: Encoder, digest: str, cache: Path, texts: tuple[str, ...], progress: Progress
 ) -> tuple[list[Floats], Features]:
     """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted
     run left them.
     """
-    key = hashlib.sha256(canonical_json([encoder.digest, texts])).hexdigest()
+    key = hashlib.sha256(canonical_json([digest, texts])).hexdigest()
     path = cache / f"{key}.safetensors"
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):
@@ -223,7 +204,7 @@ def _cached_features(
     step = 64
     with progress.track("features of the frozen encoder", len(texts)) as advance:
         for start in range(0, len(texts), step):
-            states, features = encoder(texts[start : start + step])
+            states, features = _features(encoder, texts[start : start + step])
             hidden.extend(states)
             parts.append(features)
             advance(len(states))

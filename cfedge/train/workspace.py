@@ -46,6 +46,7 @@ from cfedge.errors import (
     WorkspaceError,
 )
 from cfedge.lookup import Features, TaskSignature
+from cfedge.runtime.encoder import Encoder
 from cfedge.storage import new_folder, remove_leftovers, write_file
 from cfedge.train.composition import NEW_UNITS
 from cfedge.train.data import folded
@@ -55,7 +56,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("a workspace needs filelock: pip install 'cfedge[add]'") from error
 
-__all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace"]
+__all__ = ["HeldOut", "LearnedTask", "TaskRecord", "Workspace", "file_name"]
 
 SCHEMA = 1
 Floats = NDArray[np.float32]
@@ -209,6 +210,14 @@ class Workspace:
                 " again"
             )
         return data
+
+    def encoder(self, *, threads: int = 1, float32: bool = False) -> Encoder:
+        """Open the backbone: as it ships, or its float graphs."""
+        files = {
+            role: self.backbone_file(file_name(role, float32=float32))
+            for role in self.backbone.files()
+        }
+        return Encoder.of(files, self.backbone, threads=threads)
 
     @cached_property
     def cache(self) -> Path:
@@ -419,6 +428,13 @@ class Workspace:
                 f"{path}: expected the task's file, found {error}; learn the task again with"
                 " --replace"
             ) from error
+
+
+def file_name(role: str, *, float32: bool = False) -> str:
+    """Return the name in ``backbone/`` of what `Backbone.files` calls `role`."""
+    if role not in ("trunk", "tail"):
+        return f"{role}.json"
+    return f"{'float_' if float32 else ''}{role}.onnx"
 
 
 def _check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:

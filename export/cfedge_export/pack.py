@@ -22,7 +22,7 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
 from cfedge.train.certificate import FALSE_REJECT_RATE, certify, route
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import Workspace, file_name
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.budget import Budget, Fitted
@@ -93,8 +93,8 @@ def build(
         objects[ref.sha256] = data
         return ref
 
-    for part in ("trunk.onnx", "tail.onnx", "tokenizer.json"):
-        keep(workspace.backbone_file(part))
+    for role in backbone.files():
+        keep(workspace.backbone_file(file_name(role)))
     empty = keep(dump_arrays({"none": np.zeros(1, np.float32)}))
     entries = {
         name: Task(

@@ -21,11 +21,10 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from cfedge.bundle.manifest import Backbone
 from cfedge.errors import ParityError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import Tail, Trunk
+from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.engine import Engine
 from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import HeldOut, Workspace
@@ -103,21 +102,15 @@ class _FloatPaths:
     """The workspace's float backbone in torch and in ONNX Runtime; loaded once."""
 
     def __init__(self, workspace: Workspace) -> None:
+        self.encoder = workspace.encoder(float32=True)
         tail = workspace.backbone_file("float_tail.onnx")
-        backbone: Backbone = workspace.backbone
-        self.trunk = Trunk(
-            workspace.backbone_file("float_trunk.onnx"),
-            workspace.backbone_file("tokenizer.json"),
-            backbone,
-        )
-        self.onnx_tail = Tail(tail, backbone)
         self.torch_tail = TorchTail(onnx.load_from_string(tail))
 
     def features(self, texts: tuple[str, ...], adapter: Adapter) -> tuple[Floats, Floats, Floats]:
         """float32 [N, D] from torch and from ONNX Runtime, and the trunk's [N, 3 D]."""
-        encoded = self.trunk(texts)
+        encoded = self.encoder(texts)
         hidden = encoded.hidden
-        by_onnx = np.stack(self.onnx_tail(hidden, [adapter.slots] * len(hidden)))
+        by_onnx = np.stack(self.encoder.adapted(hidden, adapter.slots))
         slots = {name: torch.from_numpy(array) for name, array in adapter.slots.items()}
         with torch.inference_mode():
             by_torch = [self.torch_tail(torch.from_numpy(one), slots)[0].numpy() for one in hidden]
@@ -176,14 +169,12 @@ class Candidates:
 
     def compare(self, trunk: bytes, tail: bytes) -> list[TaskParity]:
         """Compare the paths on every task with these graphs in the place of what ships."""
-        run_trunk, run_tail = (
-            Trunk(trunk, self._tokenizer, self._backbone),
-            Tail(tail, self._backbone),
-        )
+        files = {"trunk": trunk, "tail": tail, "tokenizer": self._tokenizer}
+        encoder = Encoder.of(files, self._backbone)
         results = []
         for name, (held_out, adapter) in self._tasks.items():
-            encoded = run_trunk(held_out.texts)
-            shipped = np.stack(run_tail(encoded.hidden, [adapter.slots] * len(held_out.texts)))
+            encoded = encoder(held_out.texts)
+            shipped = np.stack(encoder.adapted(encoded.hidden, adapter.slots))
             decisions = _decide(shipped, np.stack(encoded.features), adapter)
             results.append(
                 _task_parity(name, held_out, adapter, self._features[name], (shipped, decisions))

@@ -21,7 +21,7 @@ from cfedge.errors import ParityError, UsageError
 from cfedge.progress import Progress
 from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.train.data import Examples
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import Workspace, file_name
 from cfedge_export import choose, parity, schemes, sensitivity
 from cfedge_export.budget import Budget, Fitted, Form, fit, thread_counts
 from cfedge_export.graph import blocks, without_mask
@@ -133,7 +133,7 @@ def plan(
         made = draft(source, cut, parts=parts, scheme=scheme, float_layers=float_layers[scheme])
         return Draft(
             made.backbone,
-            {name: made.files[name] for name in ("trunk.onnx", "tail.onnx", "tokenizer.json")},
+            {role: made.files[file_name(role)] for role in made.backbone.files()},
         )
 
     def measure(form: Form) -> footprint.Footprint:

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from cfedge.bundle.manifest import Manifest
-from cfedge.lookup import Features, Router
+from cfedge.lookup import Router
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.backbone import Tail, Trunk, no_adapter
 from cfedge.train.data import Examples
 from cfedge.train.workspace import Workspace
 
@@ -31,13 +30,7 @@ def float_accuracy(
     """Return, by task, the share of test examples whose task and label the float model gets right;
     it looks as `manifest` says.
     """
-    backbone = workspace.backbone
-    trunk = Trunk(
-        workspace.backbone_file("float_trunk.onnx"),
-        workspace.backbone_file("tokenizer.json"),
-        backbone,
-    )
-    tail = Tail(workspace.backbone_file("float_tail.onnx"), backbone)
+    encoder = workspace.encoder(float32=True)
     tasks = {name: workspace.task(name) for name in workspace.tasks}
     adapters = {name: Adapter.from_arrays(task.adapter) for name, task in tasks.items()}
     router = Router(
@@ -45,15 +38,13 @@ def float_accuracy(
         manifest.second_stage,
         manifest.third_stage,
     )
-    frozen = no_adapter(backbone)
     accuracy: dict[str, float] = {}
     with (progress or Quiet()).track("float reference", len(tests)) as advance:
         for name, examples in tests.items():
-            encoded = trunk(examples.texts)
-            behind = tail(encoded.hidden, [frozen] * len(examples))
-            found = router(Features(np.stack(encoded.features), np.stack(behind)))
+            encoded = encoder(examples.texts)
+            found = router(encoder.features(encoded))
             chosen = [router.tasks[task] for task in found.task]
-            features = tail(encoded.hidden, [adapters[task].slots for task in chosen])
+            features = encoder.tail(encoded.hidden, [adapters[task].slots for task in chosen])
             right = []
             for task, one, trunk_features, label in zip(
                 chosen, features, encoded.features, examples.labels, strict=True

@@ -77,13 +77,11 @@ def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footpri
     """Measure the other schemes' backbones, one thread, and say which would do."""
     backbone, texts, board = bundle.manifest.backbone, footprint.golden_texts(bundle), here()
     floats = {
-        part: onnx.load_from_string(workspace.backbone_file(f"float_{part}"))
-        for part in ("trunk.onnx", "tail.onnx")
+        part: onnx.load_from_string(workspace.backbone_file(f"float_{part}.onnx"))
+        for part in ("trunk", "tail")
     }
-    tokenizer = {"tokenizer.json": bundle[backbone.tokenizer]}
-    own = footprint.of_backbone(
-        backbone, {part: workspace.backbone_file(part) for part in floats} | tokenizer, texts
-    )
+    files = {role: bundle[ref] for role, ref in backbone.files().items()}
+    own = footprint.of_backbone(backbone, files, texts)
     others = {}
     for name, scheme in SCHEMES.items():
         if (
@@ -94,7 +92,7 @@ def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footpri
             graphs = {
                 part: scheme.ship(graph).SerializeToString() for part, graph in floats.items()
             }
-            others[name] = footprint.of_backbone(backbone, graphs | tokenizer, texts)
+            others[name] = footprint.of_backbone(backbone, files | graphs, texts)
     able = would_fit(whole, own, others, budget)
     if not able:
         return "no other scheme takes so little here either; allow more, or take a smaller encoder"

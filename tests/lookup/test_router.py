@@ -23,7 +23,7 @@ from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import VIEWS, ClusterStatistics, Features, Router, TaskMatch, TaskSignature
 from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
 from cfedge.runtime.adapter import load_adapter
-from cfedge.runtime.backbone import Tail, Trunk, no_adapter
+from cfedge.runtime.encoder import Encoder
 from cfedge.train import certificate
 from cfedge.train.certificate import route
 from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_signature, signature
@@ -414,11 +414,8 @@ def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(
     assert {one.stages for one in together} == {1, 2, 3}
     bundle = read(tiny_bundle)
     backbone = bundle.manifest.backbone
-    encoded = Trunk(bundle[backbone.trunk], bundle[backbone.tokenizer], backbone)(TEXTS)
-    behind = Tail(bundle[backbone.tail], backbone)(
-        encoded.hidden, [no_adapter(backbone)] * len(TEXTS)
-    )
-    found = looking_again.router(Features(np.stack(encoded.features), np.stack(behind)))
+    encoder = Encoder.of({role: bundle[ref] for role, ref in backbone.files().items()}, backbone)
+    found = looking_again.router(encoder.features(encoder(TEXTS)))
     assert [looking_again.tasks[task] for task in found.task] == [one.task for one in together]
     assert found.stages.tolist() == [one.stages for one in together]
     assert found.score.tolist() == pytest.approx([one.score for one in together])

@@ -106,7 +106,7 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
     free, given = engine.predict(mixed), engine.predict(mixed, task="colors")
     assert {one.task for one in free} == {"animals", "colors"}
     for text, one, other in zip(mixed, given, free, strict=True):
-        encoded = engine._trunk([text])
+        encoded = engine._encoder([text])
         scores, square = engine.router.first.of_tasks(encoded.features[0][:32])
         assert one.score == pytest.approx(scores[position], rel=1e-5)
         assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
@@ -193,7 +193,7 @@ def test_features_that_are_not_finite_are_refused(
                 np.full((batch, 96), np.nan, np.float32),
             ]
 
-    monkeypatch.setattr(engine._trunk, "_session", Poisoned())
+    monkeypatch.setattr(engine._encoder.trunk, "_session", Poisoned())
     with pytest.raises(InputError, match="features of input 0: expected finite numbers, found NaN"):
         engine.predict(["crimson"])
 
@@ -205,7 +205,7 @@ def test_scores_that_are_not_finite_are_refused(
         def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
             return [np.full((len(feeds["hidden"]), 32), np.nan, np.float32)]
 
-    monkeypatch.setattr(engine._tail, "_session", Poisoned())
+    monkeypatch.setattr(engine._encoder.tail, "_session", Poisoned())
     with pytest.raises(InputError, match="scores of input 0: expected finite numbers"):
         engine.predict(["crimson"])
 

@@ -39,7 +39,7 @@ def _margin(bundle: Bundle, share: float) -> float:
     engine, found = Engine(bundle), []
     for name in engine.tasks:
         adapter = engine.adapters(engine._tasks[name].task)
-        scores = np.sort(adapter.trunk(np.stack(engine._trunk(TEXTS).features)), axis=1)
+        scores = np.sort(adapter.trunk(np.stack(engine._encoder(TEXTS).features)), axis=1)
         found += (scores[:, -1] - scores[:, -2]).tolist()
     return float(np.quantile(found, 1 - share))
 
@@ -52,9 +52,11 @@ def bundle(tiny_bundle: Path) -> Bundle:
 
 def _counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
-    tail = engine._tail
+    tail = engine._encoder.tail
     monkeypatch.setattr(
-        engine, "_tail", lambda hidden, slots: rows.append(len(hidden)) or tail(hidden, slots)
+        engine._encoder,
+        "tail",
+        lambda hidden, slots: rows.append(len(hidden)) or tail(hidden, slots),
     )  # type: ignore[func-returns-value]
     return rows
 
@@ -80,7 +82,7 @@ def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
     for text, one in zip(TEXTS, engine.predict(TEXTS), strict=True):
         task = tasks[one.task]
         adapter = engine.adapters(task)
-        own = adapter.trunk(engine._trunk([text]).features[0])
+        own = adapter.trunk(engine._encoder([text]).features[0])
         adapted = adapter.adapted(engine.embeddings([text], one.task)[0])
         sure = np.sort(own)[-1] - np.sort(own)[-2] >= adapter.exit_margin
         early = sure and one.distance - weight * adapter.exit_best / 3 <= task.threshold

@@ -162,8 +162,8 @@ def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
     for number in range(CANDIDATES):
         bundle = cloned(bundle, "colors", f"paint{number:02}")
     engine = Engine(bundle)
-    row = engine._trunk([TEXTS[0]]).features[0]
-    tail = engine._tail(engine._trunk([TEXTS[0]]).hidden, [engine._frozen])[0]
+    row = engine._encoder([TEXTS[0]]).features[0]
+    tail = engine._encoder.frozen(engine._encoder([TEXTS[0]]).hidden)[0]
     for stages, deep in ((2, None), (3, tail)):
         scores = engine.router.scores(row, deep, stages)
         found = engine.router.look_again(row, deep)

@@ -16,6 +16,7 @@ from made import make_texts, write_csv
 from cfedge import Engine
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.runtime.adapter import NEVER
+from cfedge.runtime.backbone import Trunk
 from cfedge.train.data import Examples, load_file
 from cfedge.train.early_exit import EXIT_LEAST
 from cfedge.train.head import learn_head, trunk_share
@@ -172,7 +173,7 @@ def test_a_taken_name_is_refused_and_replaced_only_on_demand(tiny_workspace: Pat
 def test_an_interrupted_run_reuses_its_trunk_features(
     tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfedge.train import learner, prepared
+    from cfedge.train import learner
 
     workspace = Workspace(tiny_workspace)
 
@@ -185,13 +186,13 @@ def test_an_interrupted_run_reuses_its_trunk_features(
             learn(workspace, "food", _food(), settings=QUICK)
     assert len(list(workspace.cache.iterdir())) == 1
     calls: list[int] = []
-    honest = prepared.Trunk.__call__
+    honest = Trunk.__call__
 
-    def counted(self: prepared.Trunk, texts: tuple[str, ...]) -> object:
+    def counted(self: Trunk, texts: tuple[str, ...]) -> object:
         calls.append(len(texts))
         return honest(self, texts)
 
-    monkeypatch.setattr(prepared.Trunk, "__call__", counted)
+    monkeypatch.setattr(Trunk, "__call__", counted)
     learn(workspace, "food", _food(), settings=QUICK)
     assert calls == [4]
 
@@ -246,10 +247,8 @@ def test_a_task_that_cannot_be_learned_is_refused_before_anything_is_computed(
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import cfedge.train.prepared_task as prepared
-
     before = _digest(tiny_workspace)
-    monkeypatch.setattr(prepared, "Trunk", None)
+    monkeypatch.setattr(Workspace, "encoder", None)
     with pytest.raises(error, match=message):
         learn(
             Workspace(tiny_workspace),
@@ -358,9 +357,7 @@ def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: P
 def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
     tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import cfedge.train.prepared_task as prepared
-
-    monkeypatch.setattr(prepared, "Trunk", None)
+    monkeypatch.setattr(Workspace, "encoder", None)
     for name in ("cuda:77", "nonsense", "meta"):
         with pytest.raises(
             UsageError,
