@@ -12,6 +12,7 @@ from cfedge.cli import (
     demo,
     evidence,
     export,
+    init,
     machine,
     publish,
     serve,
@@ -57,7 +58,7 @@ def _root(
 ) -> None: ...
 
 
-for group in (workshop, export, evidence, answer, serve, sync, publish, study, demo, machine):
+for group in (init, workshop, export, evidence, answer, serve, sync, publish, study, demo, machine):
     group.register(app)
 
 
