@@ -24,8 +24,8 @@ from cfedge.train.data import Examples
 from cfedge.train.learner import Settings, learn
 from cfedge.train.metrics import evaluate, forgetting
 from cfedge.train.workspace import Workspace
+from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build, export
-from cfedge_export.prepare import prepare
 
 
 def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch) / "base"
-        split = prepare(base, "minilm-l6").backbone.split
+        split = make_backbone(base, "minilm-l6").backbone.split
         for seed in range(arguments.orders):
             order = [
                 list(domains)[index]

@@ -19,7 +19,7 @@ from cfedge.train.data import Examples
 from cfedge.train.head import learn_head
 from cfedge.train.learner import learn
 from cfedge.train.settings import Settings
-from cfedge_export.prepare import prepare
+from cfedge_export.make_backbone import make_backbone
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     data, domains = record.clinc150()
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        workspace = prepare(Path(scratch) / "ws", "minilm-l6")
+        workspace = make_backbone(Path(scratch) / "ws", "minilm-l6")
         encoder = workspace.encoder()
         for task in ("banking", "travel", "work"):
             labels = set(domains[task])

@@ -41,15 +41,15 @@ from cfedge.train.backbones import BACKBONES, find
 from cfedge.train.data import Examples
 from cfedge.train.learner import learn
 from cfedge_export.encoder import to_onnx
+from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
-from cfedge_export.prepare import prepare
 from cfedge_export.schemes import SCHEMES
 
 
 def ten_tasks(workspace_folder: Path) -> Bundle:
     """A bundle of CLINC150's ten tasks, learned in full: which answers end early depends on it."""
     data, domains = record.clinc150()
-    workspace = prepare(workspace_folder, "minilm-l6")
+    workspace = make_backbone(workspace_folder, "minilm-l6")
     for task, labels in domains.items():
         parts = [
             Examples(

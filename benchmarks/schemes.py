@@ -21,9 +21,9 @@ from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
 from cfedge_export import quantize
 from cfedge_export.graph import without_mask
-from cfedge_export.parts import shipped_bytes
-from cfedge_export.prepare import load_source, prepare
+from cfedge_export.make_backbone import load_source, make_backbone
 from cfedge_export.schemes import SCHEMES
+from cfedge_export.size_by_part import shipped_bytes
 
 TEXTS, ROUNDS, BATCH = 300, 200, 8
 
@@ -113,7 +113,7 @@ def main() -> None:
         print(name, figures[name])
     tokens = [ids.shape[1] for ids in short]
     with tempfile.TemporaryDirectory() as folder:
-        parts = shipped_bytes(prepare(Path(folder) / "ws", "minilm-l6", source=source))
+        parts = shipped_bytes(make_backbone(Path(folder) / "ws", "minilm-l6", source=source))
     print(parts, sum(parts.values()))
     record.write(
         "schemes",

@@ -23,7 +23,7 @@ from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
 from cfedge.train.data import Examples, split_held_out
 from cfedge.train.settings import Settings
-from cfedge_export.prepare import prepare
+from cfedge_export.make_backbone import make_backbone
 
 
 class Printed:
@@ -107,7 +107,7 @@ def main() -> None:
             for task, one in stream.items()
         }
     with tempfile.TemporaryDirectory() as scratch:
-        base = prepare(Path(scratch) / "base", "minilm-l6", split=chosen.split)
+        base = make_backbone(Path(scratch) / "base", "minilm-l6", split=chosen.split)
         study = compare(
             base, stream, models=chosen.models.split(","), orders=chosen.orders, joint=chosen.joint, sequential=chosen.sequential,
             jobs=chosen.jobs, settings=settings, progress=Printed(),

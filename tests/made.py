@@ -87,9 +87,9 @@ def make_workspace(encoder: Path, root: Path) -> Path:
     """Workspace with the tasks animals and colors."""
     from cfedge.train.data import load_file
     from cfedge.train.learner import Settings, learn
-    from cfedge_export.prepare import prepare
+    from cfedge_export.make_backbone import make_backbone
 
-    workspace = prepare(
+    workspace = make_backbone(
         root / "ws", "local", folder=encoder, split=2, parts=("qkv", "o", "fc1", "fc2")
     )
     for task in ("colors", "animals"):

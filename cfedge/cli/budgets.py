@@ -12,7 +12,7 @@ from cfedge.cli.show import size
 from cfedge.errors import UsageError
 
 if TYPE_CHECKING:
-    from cfedge_export.budget import Budget, Fitted
+    from cfedge_export.budget import Budget, BudgetFit
 
 __all__ = ["P90", "RAM", "budget", "check_alone", "kept_to"]
 
@@ -45,14 +45,14 @@ def budget(ram: str | None, p90: str | None) -> Budget | None:
     )
 
 
-def kept_to(found: Fitted) -> str:
+def kept_to(found: BudgetFit) -> str:
     """What keeps to the budgets and what gave way, in a line."""
     took = (
         f"p90 {found.footprint.latency_ms.p90:.2f} ms, {size(found.footprint.peak_rss_bytes)} of"
         " memory at most"
     )
     return (
-        f"budgets are kept to by {found.form}: {took}, in a process of its own; gave way:"
+        f"budgets are kept to by {found.configuration}: {took}, in a process of its own; gave way:"
         f" {'; '.join(found.gave_way) or 'nothing'}"
     )
 

@@ -41,7 +41,7 @@ def init(
             help="Labelled texts (CSV, JSONL, folder) to measure the split on, and --scheme auto."
         ),
     ] = None,
-    slots: Annotated[
+    target_modules: Annotated[
         str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")
     ] = "qkv,fc1",
     scheme: Annotated[
@@ -58,7 +58,7 @@ def init(
         str | None,
         typer.Option(help="The board of devices/ that will answer: picks the scheme by rules."),
     ] = None,
-    like: Annotated[
+    same_backbone: Annotated[
         Path | None,
         typer.Option(
             help=(
@@ -76,7 +76,7 @@ def init(
             ),
         ),
     ] = None,
-    mend: Annotated[
+    repair: Annotated[
         Path | None,
         typer.Option(
             metavar="WS",
@@ -89,11 +89,11 @@ def init(
     drop: Annotated[
         float | None,
         typer.Option(
-            help="With --mend: the largest accuracy drop that export allowed.", show_default="1.0"
+            help="With --repair: the largest accuracy drop that export allowed.", show_default="1.0"
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="With --mend: as it was given to export.")
+        bool, typer.Option("--strict", help="With --repair: as it was given to export.")
     ] = False,
     ram: RAM = None,
     p90: P90 = None,
@@ -109,11 +109,17 @@ def init(
     from cfedge.store import bundle_at
     from cfedge.train.data import load
     from cfedge.train.workspace import Workspace
-    from cfedge_export import plan, schemes
+    from cfedge_export import backbone_plan, schemes
+    from cfedge_export.make_backbone import (
+        check_parts,
+        check_target,
+        load_source,
+        make_backbone,
+        slot_parts,
+    )
     from cfedge_export.parity import Gate
-    from cfedge_export.parts import shipped_bytes
-    from cfedge_export.prepare import check_parts, check_target, load_source, prepare, slot_parts
     from cfedge_export.sensitivity import float_layers
+    from cfedge_export.size_by_part import shipped_bytes
 
     asked = {
         "--scheme": scheme,
@@ -122,28 +128,28 @@ def init(
         "--ram": ram,
         "--p90": p90,
     }
-    check_alone("--like", like, {**asked, "--mend": mend})
-    check_alone("--mend", mend, {**asked, "--split": split})
-    if not mend and (drop is not None or strict):
+    check_alone("--same-backbone", same_backbone, {**asked, "--repair": repair})
+    check_alone("--repair", repair, {**asked, "--split": split})
+    if not repair and (drop is not None or strict):
         raise UsageError(
-            "--drop, --strict: expected --mend with them, found none; without tasks there is no"
+            "--drop, --strict: expected --repair with them, found none; without tasks there is no"
             " accuracy to lose"
         )
     gate = Gate(1.0 if drop is None else drop, strict=strict)
-    products = tuple(part.strip() for part in slots.split(",") if part.strip())
+    products = tuple(part.strip() for part in target_modules.split(",") if part.strip())
     sample = load(measure).train if measure else None
     board, budget, shown = (
         known_profile(profile) if profile else None,
         parse_budget(ram, p90),
         TerminalProgress(),
     )
-    planned, mended = None, Workspace(mend) if mend else None
+    planned, refused = None, Workspace(repair) if repair else None
     check_target(workspace)
-    if like:
-        other = bundle_at(like)
+    if same_backbone:
+        other = bundle_at(same_backbone)
         record = other.manifest.backbone
         left = float_layers(other[record.trunk], other[record.tail])
-        made = prepare(
+        made = make_backbone(
             workspace, backbone, folder=folder, like=record, float_layers=left, progress=shown
         )
     else:
@@ -153,17 +159,17 @@ def init(
         with shown.track("encoder", 1) as advance:
             source = load_source(backbone, folder)
             advance(1)
-        if mended:
+        if refused:
             planned, products = (
-                plan.mend(mended, source, gate=gate, progress=shown),
-                slot_parts(mended.backbone),
+                backbone_plan.repair(refused, source, gate=gate, progress=shown),
+                slot_parts(refused.backbone),
             )
         else:
-            planned = plan.plan(
+            planned = backbone_plan.plan(
                 source, sample.texts if sample else _own_texts(), parts=products, scheme=scheme, split=split, sample=sample,
                 profile=board, at_least=sensitivity, budget=budget, progress=shown,
             )  # fmt: skip
-        made = prepare(
+        made = make_backbone(
             workspace, backbone, source=source, split=planned.split, parts=products, scheme=planned.choice.scheme,
             float_layers=planned.choice.float_layers, progress=shown,
         )  # fmt: skip

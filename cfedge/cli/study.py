@@ -129,7 +129,7 @@ def compare(
     from cfedge.study.stream import load_stream
     from cfedge.train.data import load_file
     from cfedge.train.settings import Settings
-    from cfedge_export.prepare import prepare
+    from cfedge_export.make_backbone import make_backbone
 
     if out is not None and not out.parent.is_dir():
         raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
@@ -146,7 +146,7 @@ def compare(
         [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
     )
     with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
-        base = prepare(
+        base = make_backbone(
             Path(scratch) / "base", backbone, folder=folder, split=split, parts=tuple(part.strip() for part in slots.split(",")),
             progress=TerminalProgress(),
         )  # fmt: skip

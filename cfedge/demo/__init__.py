@@ -96,12 +96,12 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
     from cfedge.train.data import Examples, load
     from cfedge.train.learner import learn
     from cfedge.train.metrics import evaluate, forgetting, score, unknown_detection
+    from cfedge_export.make_backbone import make_backbone
     from cfedge_export.pack import build, export
-    from cfedge_export.prepare import prepare
     from cfedge_export.reference import float_accuracy
 
     progress = progress or Quiet()
-    workspace = prepare(out / "workspace", "minilm-l6", folder=folder, progress=progress)
+    workspace = make_backbone(out / "workspace", "minilm-l6", folder=folder, progress=progress)
     tests: dict[str, Examples] = {}
     matrix = np.zeros((len(TASKS), len(TASKS)))
     for position, name in enumerate(TASKS):

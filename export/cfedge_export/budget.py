@@ -1,10 +1,10 @@
-"""Memory and time as budgets: forms are tried in order of preference, each in a fresh process,
+"""Memory and time as budgets: configurations are tried in order of preference, each in a fresh process,
 until one keeps to both.
 
-A *form* is what may vary: scheme, depth of the cut, threads. What keeps to the budgets is measured
+A *configuration* is what may vary: scheme, depth of the cut, threads. What keeps to the budgets is measured
 once more, in another process, and counts only if it does so again. Memory is the scheme's: neither
 threads nor the cut take any of it away, so a scheme that takes too much is not tried again. Where
-nothing keeps to them, the budget that binds is named: memory if no form keeps to it, else the time
+nothing keeps to them, the budget that binds is named: memory if no configuration keeps to it, else the time
 of those that do.
 """
 
@@ -17,7 +17,7 @@ from cfedge.errors import BudgetError
 from cfedge.footprint import Footprint
 from cfedge.progress import Progress, Quiet
 
-__all__ = ["Budget", "Fitted", "Form", "Tried", "fit", "thread_counts"]
+__all__ = ["Budget", "BudgetFit", "Configuration", "Trial", "fit", "thread_counts"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Form:
+class Configuration:
     """A scheme, the blocks in the trunk, and the threads of ONNX Runtime."""
 
     scheme: str
@@ -56,67 +56,69 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What a form took."""
+class Trial:
+    """What a configuration took."""
 
-    form: Form
+    configuration: Configuration
     footprint: Footprint
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """The form that keeps to the budgets, what it took when measured again, what gave way for it,
+class BudgetFit:
+    """The configuration that keeps to the budgets, what it took when measured again, what gave way for it,
     and all that was measured.
     """
 
-    form: Form
+    configuration: Configuration
     footprint: Footprint
     gave_way: tuple[str, ...]
-    tried: tuple[Tried, ...]
+    trials: tuple[Trial, ...]
 
 
 def fit(
-    forms: Iterable[Form],
-    measure: Callable[[Form], Footprint],
+    configurations: Iterable[Configuration],
+    measure: Callable[[Configuration], Footprint],
     budget: Budget,
     *,
-    advice: Callable[[Sequence[Tried]], str],
+    advice: Callable[[Sequence[Trial]], str],
     progress: Progress | None = None,
-) -> Fitted:
-    """Find the first form that keeps to the budgets.
+) -> BudgetFit:
+    """Find the first configuration that keeps to the budgets.
 
     Parameters
     ----------
-    forms
+    configurations
         In order of preference.
     measure
-        A form in a fresh process.
+        A configuration in a fresh process.
     advice
         The next step, of all that was measured; asked for only where there is none.
 
     Raises
     ------
     BudgetError
-        No form does; the binding budget is named.
+        No configuration does; the binding budget is named.
     """
-    forms, tried, too_large = list(forms), [], set()
+    configurations, trials, too_large = list(configurations), [], set()
     with (progress or Quiet()).track(
-        "budgets, each form in its own process", len(forms)
+        "budgets, each configuration in its own process", len(configurations)
     ) as advance:
-        for form in forms:
-            if form.scheme not in too_large:
+        for configuration in configurations:
+            if configuration.scheme not in too_large:
                 for _ in range(2):
-                    found = measure(form)
-                    tried.append(Tried(form, found))
+                    found = measure(configuration)
+                    trials.append(Trial(configuration, found))
                     missed = budget.misses(found)
                     if missed:
                         break
                 else:
-                    return Fitted(form, found, _gave_way(form, tried), tuple(tried))
+                    return BudgetFit(
+                        configuration, found, _gave_way(configuration, trials), tuple(trials)
+                    )
                 if any(one.startswith("ram") for one in missed):
-                    too_large.add(form.scheme)
+                    too_large.add(configuration.scheme)
             advance(1)
-    raise BudgetError(f"{_binding(tried, budget)}; nothing was written: {advice(tried)}")
+    raise BudgetError(f"{_binding(trials, budget)}; nothing was written: {advice(trials)}")
 
 
 def thread_counts(cores: int) -> list[int]:
@@ -126,8 +128,8 @@ def thread_counts(cores: int) -> list[int]:
     )
 
 
-def _gave_way(chosen: Form, tried: list[Tried]) -> tuple[str, ...]:
-    first = tried[0].form
+def _gave_way(chosen: Configuration, trials: list[Trial]) -> tuple[str, ...]:
+    first = trials[0].configuration
     named = (
         ("scheme", chosen.scheme, first.scheme),
         ("split", chosen.split, first.split),
@@ -138,32 +140,32 @@ def _gave_way(chosen: Form, tried: list[Tried]) -> tuple[str, ...]:
     )
 
 
-def _binding(tried: list[Tried], budget: Budget) -> str:
-    """The budget that no form keeps to: memory, else time among the forms that keep to memory."""
-    worst: dict[Form, tuple[float, int]] = {}
-    for one in tried:
-        p90, ram = worst.get(one.form, (0.0, 0))
-        worst[one.form] = (
+def _binding(trials: list[Trial], budget: Budget) -> str:
+    """The budget that no configuration keeps to: memory, else time among the configurations that keep to memory."""
+    worst: dict[Configuration, tuple[float, int]] = {}
+    for one in trials:
+        p90, ram = worst.get(one.configuration, (0.0, 0))
+        worst[one.configuration] = (
             max(p90, one.footprint.latency_ms.p90),
             max(ram, one.footprint.peak_rss_bytes),
         )
     fits = {
-        form: p90
-        for form, (p90, ram) in worst.items()
+        configuration: p90
+        for configuration, (p90, ram) in worst.items()
         if budget.ram_bytes is None or ram <= budget.ram_bytes
     }
     if budget.ram_bytes is not None and not fits:
-        form = min(worst, key=lambda one: worst[one][1])
+        configuration = min(worst, key=lambda one: worst[one][1])
         return (
             f"ram: expected at most {_megabytes(budget.ram_bytes)}, found"
-            f" {_megabytes(worst[form][1])} at least ({form})"
+            f" {_megabytes(worst[configuration][1])} at least ({configuration})"
         )
     assert budget.p90_ms is not None
-    form = min(fits, key=lambda one: fits[one])
+    configuration = min(fits, key=lambda one: fits[one])
     where = "" if len(fits) == len(worst) else " where ram is kept to"
     return (
-        f"p90: expected at most {budget.p90_ms:g} ms for a text{where}, found {fits[form]:.2f} ms"
-        f" at best ({form})"
+        f"p90: expected at most {budget.p90_ms:g} ms for a text{where}, found {fits[configuration]:.2f} ms"
+        f" at best ({configuration})"
     )
 
 

@@ -23,7 +23,7 @@ from cfedge_export.encoder import FEATURES, IDS, MASK, add_pooling_axis, pooling
 
 __all__ = [
     "HIDDEN",
-    "Site",
+    "TargetModule",
     "add_slots",
     "blocks",
     "cut",
@@ -37,7 +37,7 @@ HIDDEN = "hidden"
 
 
 @dataclass(frozen=True)
-class Site:
+class TargetModule:
     """One product ``y = x W`` of the encoder that an adapter may change.
 
     Attributes
@@ -66,7 +66,7 @@ def blocks(model: ModelProto) -> list[str]:
     return [*entries, total.input[1]]
 
 
-def sites(model: ModelProto) -> list[Site]:
+def sites(model: ModelProto) -> list[TargetModule]:
     """Find the four products of every block, in order of execution."""
     arrays = {tensor.name: tensor for tensor in model.graph.initializer}
     producers = _producers(model)
@@ -74,7 +74,7 @@ def sites(model: ModelProto) -> list[Site]:
         node for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in arrays
     ]
     order = {node.name: position for position, node in enumerate(products)}
-    found: list[Site] = []
+    found: list[TargetModule] = []
     for block, attention in enumerate(_attention(model), start=_first_block(model)):
         start = order[_qkv(producers, attention).name]
         nodes = products[start : start + 4]
@@ -84,7 +84,7 @@ def sites(model: ModelProto) -> list[Site]:
             )
         for part, node in zip(("qkv", "o", "fc1", "fc2"), nodes, strict=True):
             rows, columns = arrays[node.input[1]].dims
-            found.append(Site(f"l{block}.{part}", node.name, rows, columns))
+            found.append(TargetModule(f"l{block}.{part}", node.name, rows, columns))
     return found
 
 
@@ -135,7 +135,7 @@ def cut(model: ModelProto, split: int) -> tuple[ModelProto, ModelProto]:
     return trunk, tail
 
 
-def add_slots(tail: ModelProto, parts: tuple[str, ...]) -> list[Site]:
+def add_slots(tail: ModelProto, parts: tuple[str, ...]) -> list[TargetModule]:
     """Put ``y + (x A) B`` beside each product of `tail` whose part is in `parts`; A and B become
     graph inputs.
 

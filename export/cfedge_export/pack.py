@@ -25,7 +25,7 @@ from cfedge.train.certificate import FALSE_REJECT_RATE, certify, route
 from cfedge.train.workspace import Workspace, file_name
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
-from cfedge_export.budget import Budget, Fitted
+from cfedge_export.budget import Budget, BudgetFit
 from cfedge_export.threads import fit_threads
 
 __all__ = ["Exported", "GOLDEN_VECTORS", "build", "export"]
@@ -43,7 +43,7 @@ class Exported:
 
     bundle: Bundle
     parity: list[parity.TaskParity]
-    fitted: Fitted | None = None
+    fitted: BudgetFit | None = None
 
 
 def build(

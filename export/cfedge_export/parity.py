@@ -237,7 +237,7 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
             continue
         advice = (
             "nothing was exported: relax the gate (--drop, --max-error-ratio), or make a workspace"
-            " anew with the layers that hurt left in float32 (cfedge init NEW --mend WS) and add"
+            " anew with the layers that hurt left in float32 (cfedge init NEW --repair WS) and add"
             " the tasks to it"
         )
         counted = (

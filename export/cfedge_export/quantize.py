@@ -8,7 +8,7 @@ schemes, and what each is fit for, is `cfedge_export.schemes`.
   non-negative and uses all 8 bits, the constant shift going into a bias.
 - `dynamic`: ONNX Runtime's own, one scale and zero point for all activations of a run; weights as
   above. Its products are made by
-  a preset of optimum's (`cfedge_export.preset`).
+  a preset of optimum's (`cfedge_export.ort_preset`).
 - `weights_only`: weights as above, turned into float32 again when a session is opened; activations
   stay float32.
 
@@ -33,7 +33,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from cfedge_export import preset
+from cfedge_export import ort_preset
 
 __all__ = [
     "GELU_SHIFT",
@@ -88,7 +88,7 @@ def dynamic(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
     the column.
     """
     rewriter = _Embeddings(model, keep)
-    return preset.quantize_products(rewriter.run(), rewriter.products)
+    return ort_preset.quantize_products(rewriter.run(), rewriter.products)
 
 
 def weights_only(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:

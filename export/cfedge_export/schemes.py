@@ -1,6 +1,6 @@
 """The quantisation schemes: what each does, what it claims, and which CPUs it is fit for. One
 contract holds for all of them (tests/export/test_schemes.py); how their graphs are made is
-`cfedge_export.quantize`, which is best here `cfedge_export.choose`.
+`cfedge_export.quantize`, which is best here `cfedge_export.scheme_selection`.
 
 The rule for CPUs: x86 without VNNI adds pairs of products of 8-bit numbers in 16 bits, which 2 x
 255 x 127 overflows, silently; 2 x 255 x 63 does not. There, int8 activations need weights of 7

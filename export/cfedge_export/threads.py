@@ -20,7 +20,7 @@ from cfedge.device import here, usable_cores
 from cfedge.footprint import Footprint
 from cfedge.progress import Progress
 from cfedge.train.workspace import Workspace
-from cfedge_export.budget import Budget, Fitted, Form, fit, thread_counts
+from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
 from cfedge_export.schemes import SCHEMES
 
 __all__ = ["fit_threads", "would_fit"]
@@ -28,7 +28,7 @@ __all__ = ["fit_threads", "would_fit"]
 
 def fit_threads(
     workspace: Workspace, bundle: Bundle, budget: Budget, progress: Progress | None = None
-) -> Fitted:
+) -> BudgetFit:
     """Choose the fewest threads with which engines on the bundle, each in its own process, keep to
     the budget.
 
@@ -38,15 +38,16 @@ def fit_threads(
         None do.
     """
     backbone = bundle.manifest.backbone
-    forms = [
-        Form(backbone.scheme, backbone.split, threads) for threads in thread_counts(usable_cores())
+    configurations = [
+        Configuration(backbone.scheme, backbone.split, threads)
+        for threads in thread_counts(usable_cores())
     ]
     with tempfile.TemporaryDirectory(prefix="cfedge-budget-") as scratch:
         folder = Path(scratch) / "bundle"
         write(bundle, folder)
         return fit(
-            forms, lambda form: footprint.of_bundle(folder, threads=form.threads), budget,
-            advice=lambda tried: _advice(workspace, bundle, budget, tried[0].footprint), progress=progress,
+            configurations, lambda configuration: footprint.of_bundle(folder, threads=configuration.threads), budget,
+            advice=lambda trials: _advice(workspace, bundle, budget, trials[0].footprint), progress=progress,
         )  # fmt: skip
 
 

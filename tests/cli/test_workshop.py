@@ -68,11 +68,13 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
         ("--ram", "1GB"),
         ("--sensitivity", "0.99"),
     ):
-        with pytest.raises(UsageError, match=f"--like: expected no {option} with it, found both"):
-            _init(tiny_folder, target, "--like", str(tiny_bundle), option, value)
-        with pytest.raises(UsageError, match=f"--mend: expected no {option} with it, found both"):
-            _init(tiny_folder, target, "--mend", str(tmp_path), option, value)
-    with pytest.raises(UsageError, match="--drop, --strict: expected --mend with them"):
+        with pytest.raises(
+            UsageError, match=f"--same-backbone: expected no {option} with it, found both"
+        ):
+            _init(tiny_folder, target, "--same-backbone", str(tiny_bundle), option, value)
+        with pytest.raises(UsageError, match=f"--repair: expected no {option} with it, found both"):
+            _init(tiny_folder, target, "--repair", str(tmp_path), option, value)
+    with pytest.raises(UsageError, match="--drop, --strict: expected --repair with them"):
         _init(tiny_folder, target, "--drop", "0.5")
     assert not target.exists()
     target.mkdir()
@@ -143,7 +145,9 @@ def test_the_layers_of_another_workshop_are_taken_with_its_backbone(
     done = json.loads(_cf("export", tmp_path / "ws", tmp_path / "bundle", "--json"))
     assert done["float_layers"] == made["sensitivity"]["layers"] != []
     again = json.loads(
-        _init(tiny_folder, tmp_path / "again", "--like", str(tmp_path / "bundle"), "--json")
+        _init(
+            tiny_folder, tmp_path / "again", "--same-backbone", str(tmp_path / "bundle"), "--json"
+        )
     )
     assert again["digest"] == made["digest"]
 
@@ -153,13 +157,13 @@ def test_under_budgets_scheme_cut_and_threads_are_chosen_measured_again_and_told
 ) -> None:
     made = json.loads(_init(tiny_folder, tmp_path / "ws", "--ram", "2GB", "--p90", "10s", "--json"))
     found = made["budgets"]
-    assert found["form"] == {
+    assert found["configuration"] == {
         "scheme": made["backbone"]["scheme"],
         "split": made["backbone"]["split"],
         "threads": 1,
     }
     assert found["gave_way"] == []
-    assert [one["form"] for one in found["tried"]] == [found["form"]] * 2
+    assert [one["configuration"] for one in found["trials"]] == [found["configuration"]] * 2
     assert found["footprint"]["peak_rss_bytes"] < 2e9
     assert made["scheme"]["measured"]
     shown = _init(tiny_folder, tmp_path / "other", "--scheme", "float32", "--ram", "2GB")
@@ -195,7 +199,7 @@ def test_a_bundle_is_exported_under_budgets_or_not_at_all(
     target = tmp_path / "bundle"
     limits = ("--ram", "2GB", "--p90", "10s", "--drop", "1.0")
     found = json.loads(_cf("export", tiny_workspace, target, *limits, "--json"))["budgets"]
-    assert found["form"] == {"scheme": "int8-row", "split": 2, "threads": 1}
+    assert found["configuration"] == {"scheme": "int8-row", "split": 2, "threads": 1}
     assert 20e6 < found["footprint"]["peak_rss_bytes"] < 2e9
     shown = _cf("export", tiny_workspace, target, "--replace", *limits)
     assert "largest drop" in shown

@@ -10,11 +10,11 @@ import pytest
 
 from cfedge.errors import BudgetError
 from cfedge.footprint import Footprint, Quantiles
-from cfedge_export.budget import Budget, Fitted, Form, Tried, fit, thread_counts
+from cfedge_export.budget import Budget, BudgetFit, Configuration, Trial, fit, thread_counts
 from cfedge_export.threads import would_fit
 
-FORMS = [
-    Form(scheme, split, threads)
+CONFIGURATIONS = [
+    Configuration(scheme, split, threads)
     for split in (4, 5)
     for threads in (1, 2)
     for scheme in ("int8-row", "float32")
@@ -27,25 +27,29 @@ def _footprint(p90: float, megabytes: float, threads: int = 1) -> Footprint:
     return Footprint(threads, Quantiles(p90 / 2, p90, 2 * p90, 200), int(megabytes * 1e6))
 
 
-def _measure(form: Form) -> Footprint:
+def _measure(configuration: Configuration) -> Footprint:
     """A second thread takes a third of the time away, a deeper cut a tenth."""
-    p90, megabytes = TOOK[form.scheme]
+    p90, megabytes = TOOK[configuration.scheme]
     return _footprint(
-        p90 * (2 / 3 if form.threads == 2 else 1) * (0.9 if form.split == 5 else 1),
+        p90
+        * (2 / 3 if configuration.threads == 2 else 1)
+        * (0.9 if configuration.split == 5 else 1),
         megabytes,
-        form.threads,
+        configuration.threads,
     )
 
 
-def _advice(tried: Sequence[Tried]) -> str:
-    return f"tried {len(tried)}"
+def _advice(trials: Sequence[Trial]) -> str:
+    return f"trials {len(trials)}"
 
 
 def _fit(
-    ram_mb: float | None = None, p90_ms: float | None = None, forms: list[Form] = FORMS
-) -> Fitted:
+    ram_mb: float | None = None,
+    p90_ms: float | None = None,
+    configurations: list[Configuration] = CONFIGURATIONS,
+) -> BudgetFit:
     return fit(
-        forms,
+        configurations,
         _measure,
         Budget(None if ram_mb is None else int(ram_mb * 1e6), p90_ms),
         advice=_advice,
@@ -54,18 +58,25 @@ def _fit(
 
 def test_what_is_preferred_is_taken_where_it_keeps_to_the_budgets_and_nothing_gives_way() -> None:
     found = _fit(ram_mb=100, p90_ms=10)  # the limits themselves are allowed
-    assert found.form == FORMS[0]
+    assert found.configuration == CONFIGURATIONS[0]
     assert found.gave_way == ()
-    assert len(found.tried) == 2  # measured once more before it counts
+    assert len(found.trials) == 2  # measured once more before it counts
 
 
 def test_the_scheme_gives_way_for_memory_and_is_not_tried_with_more_threads() -> None:
     found = _fit(
-        ram_mb=150, forms=[Form("float32", 4, 1), Form("float32", 4, 2), Form("int8-row", 4, 1)]
+        ram_mb=150,
+        configurations=[
+            Configuration("float32", 4, 1),
+            Configuration("float32", 4, 2),
+            Configuration("int8-row", 4, 1),
+        ],
     )
-    assert found.form == Form("int8-row", 4, 1)
+    assert found.configuration == Configuration("int8-row", 4, 1)
     assert found.gave_way == ("scheme: int8-row instead of float32",)
-    assert [one.form.threads for one in found.tried if one.form.scheme == "float32"] == [1]
+    assert [
+        one.configuration.threads for one in found.trials if one.configuration.scheme == "float32"
+    ] == [1]
 
 
 def test_threads_give_way_for_time_before_the_cut_does() -> None:
@@ -105,12 +116,12 @@ def test_the_binding_budget_is_named_with_what_was_found_and_the_next_step(
 ) -> None:
     with pytest.raises(BudgetError, match=message) as refusal:
         _fit(ram_mb, p90_ms)
-    assert str(refusal.value).endswith(("tried 2", "tried 8", "tried 5"))
+    assert str(refusal.value).endswith(("trials 2", "trials 8", "trials 5"))
 
 
 def test_time_binds_where_only_what_takes_too_much_memory_is_fast_enough() -> None:
     took = {"large": (1.0, 300), "small": (9.0, 50)}
-    forms = [Form("large", 4, 1), Form("small", 4, 1)]
+    configurations = [Configuration("large", 4, 1), Configuration("small", 4, 1)]
     with pytest.raises(
         BudgetError,
         match=(
@@ -118,8 +129,8 @@ def test_time_binds_where_only_what_takes_too_much_memory_is_fast_enough() -> No
         ),
     ):
         fit(
-            forms,
-            lambda form: _footprint(*took[form.scheme]),
+            configurations,
+            lambda configuration: _footprint(*took[configuration.scheme]),
             Budget(100_000_000, 5.0),
             advice=_advice,
         )
@@ -131,8 +142,8 @@ def test_what_keeps_to_a_budget_once_but_not_twice_is_not_taken() -> None:
         BudgetError, match=r"found 10\.10 ms at best \(int8-row, cut after block 4, 1 thread\)"
     ):
         fit(
-            [FORMS[0], FORMS[2]],
-            lambda form: _footprint(next(times), 100),
+            [CONFIGURATIONS[0], CONFIGURATIONS[2]],
+            lambda configuration: _footprint(next(times), 100),
             Budget(None, 10.0),
             advice=_advice,
         )

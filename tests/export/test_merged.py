@@ -18,9 +18,9 @@ from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, TaskError
 from cfedge.train.workspace import Workspace
 from cfedge_export import merged
+from cfedge_export.make_backbone import load_source, make_backbone
 from cfedge_export.merged import TOLERANCE, export_merged, merge
 from cfedge_export.pack import build
-from cfedge_export.prepare import load_source, prepare
 from cfedge_export.schemes import SCHEMES
 
 
@@ -94,7 +94,7 @@ def test_every_scheme_merges(tiny_folder: Path, tmp_path: Path, scheme: str) -> 
     from cfedge.train.data import Examples
     from cfedge.train.learner import Settings, learn
 
-    workspace = prepare(
+    workspace = make_backbone(
         tmp_path / "ws", "local", source=_source(tiny_folder), split=1, scheme=scheme
     )
     rows = make_texts("food", 8, seed=0)

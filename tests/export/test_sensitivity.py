@@ -20,11 +20,11 @@ from cfedge.train.data import Examples
 from cfedge.train.learner import Settings, learn
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
-from cfedge_export.choose import measure, pick, token_ids
+from cfedge_export.backbone_plan import plan, repair
 from cfedge_export.graph import layers, without_mask
+from cfedge_export.make_backbone import Source, load_source, make_backbone
 from cfedge_export.pack import build
-from cfedge_export.plan import mend, plan
-from cfedge_export.prepare import Source, load_source, prepare
+from cfedge_export.scheme_selection import measure, pick, token_ids
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.sensitivity import MIN_COSINE, STATED, Sensitivity, float_layers, search
 
@@ -111,7 +111,7 @@ def test_of_a_sound_encoder_nothing_is_left_until_more_is_asked_for(sound: Sourc
 def test_a_workspaces_graphs_hold_what_was_left_in_float32_and_state_it(
     ruined: Source, tmp_path: Path, scheme: str, left: tuple[str, ...]
 ) -> None:
-    made = prepare(
+    made = make_backbone(
         tmp_path / "ws", "local", source=ruined, split=2, scheme=scheme, float_layers=left
     )
     shipped = [made.backbone_file(name) for name in ("trunk.onnx", "tail.onnx")]
@@ -159,7 +159,9 @@ def test_a_layer_that_is_not_there_is_refused(sound: Source, tmp_path: Path) -> 
         UsageError,
         match=r"layers left in float32: expected some of words, l0.qkv, .*, found 'l9.o'",
     ):
-        prepare(tmp_path / "ws", "local", source=sound, split=2, float_layers=["l0.o", "l9.o"])
+        make_backbone(
+            tmp_path / "ws", "local", source=sound, split=2, float_layers=["l0.o", "l9.o"]
+        )
 
 
 def test_auto_leaves_the_layer_too_and_says_so(ruined: Source) -> None:
@@ -193,13 +195,15 @@ def test_a_cosine_that_cannot_be_asked_for_is_refused(sound: Source, at_least: f
 def test_another_workshop_comes_to_the_same_backbone_only_with_the_same_layers(
     ruined: Source, tmp_path: Path
 ) -> None:
-    like = prepare(
+    like = make_backbone(
         tmp_path / "one", "local", source=ruined, split=2, float_layers=["l1.fc1"]
     ).backbone
-    again = prepare(tmp_path / "two", "local", source=ruined, like=like, float_layers=["l1.fc1"])
+    again = make_backbone(
+        tmp_path / "two", "local", source=ruined, like=like, float_layers=["l1.fc1"]
+    )
     assert again.backbone == like
     with pytest.raises(BackboneError, match=r"expected digest .* found"):
-        prepare(tmp_path / "three", "local", source=ruined, like=like)
+        make_backbone(tmp_path / "three", "local", source=ruined, like=like)
 
 
 @pytest.fixture(scope="module")
@@ -208,13 +212,15 @@ def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspa
     one.
     """
     root = tmp_path_factory.mktemp("refused")
-    exact = prepare(root / "float", "local", source=ruined, split=2, parts=PARTS, scheme="float32")
+    exact = make_backbone(
+        root / "float", "local", source=ruined, split=2, parts=PARTS, scheme="float32"
+    )
     rows = [
         Examples(*zip(*make_texts("colors", count, seed=seed), strict=True), "made")
         for count, seed in ((24, 0), (60, 1))
     ]
     learn(exact, "colors", *rows, settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
-    made = prepare(root / "int8", "local", source=ruined, split=2, parts=PARTS)
+    made = make_backbone(root / "int8", "local", source=ruined, split=2, parts=PARTS)
     task = exact.task("colors")
     made.put(
         dataclasses.replace(
@@ -227,12 +233,12 @@ def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspa
 def test_a_refused_workspace_is_mended_by_leaving_just_that_layer(
     refused: Workspace, ruined: Source, tmp_path: Path
 ) -> None:
-    with pytest.raises(ParityError, match=r"cfedge init NEW --mend WS"):
+    with pytest.raises(ParityError, match=r"cfedge init NEW --repair WS"):
         parity.check(parity.compare(refused, Engine(build(refused))))
-    planned = mend(refused, ruined)
+    planned = repair(refused, ruined)
     assert planned.choice.float_layers == ("l1.fc1",)
     assert (planned.choice.scheme, planned.split) == ("int8-row", 2)
-    made = prepare(
+    made = make_backbone(
         tmp_path / "new",
         "local",
         source=ruined,
@@ -254,14 +260,14 @@ def test_what_need_not_or_cannot_be_mended_is_refused(
 ) -> None:
     with pytest.raises(
         UsageError,
-        match=r"--mend: expected tasks that the parity gate refuses, found that those of .* pass",
+        match=r"--repair: expected tasks that the parity gate refuses, found that those of .* pass",
     ):
-        mend(Workspace(tiny_workspace), sound)
+        repair(Workspace(tiny_workspace), sound)
     with pytest.raises(
         UsageError, match="or give the limits that refused them"
     ):  # it is the gate that decides, not the cosine
-        mend(refused, ruined, gate=parity.Gate(max_drop=100, max_error_ratio=1e9))
-    with pytest.raises(UsageError, match=r"--mend: expected the weights .*, found 000"):
-        mend(refused, dataclasses.replace(ruined, sha256="0" * 64))
-    with pytest.raises(UsageError, match="--mend: expected a workspace with tasks, found none"):
-        mend(prepare(tmp_path / "none", "local", source=sound, split=2), sound)
+        repair(refused, ruined, gate=parity.Gate(max_drop=100, max_error_ratio=1e9))
+    with pytest.raises(UsageError, match=r"--repair: expected the weights .*, found 000"):
+        repair(refused, dataclasses.replace(ruined, sha256="0" * 64))
+    with pytest.raises(UsageError, match="--repair: expected a workspace with tasks, found none"):
+        repair(make_backbone(tmp_path / "none", "local", source=sound, split=2), sound)

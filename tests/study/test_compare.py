@@ -38,8 +38,8 @@ from cfedge.train.metrics import confusion, evaluate
 from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import Workspace
+from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
-from cfedge_export.prepare import prepare
 
 SETTINGS = Settings(rank=2, epochs=1, min_steps=60, threads=1)
 
@@ -63,7 +63,9 @@ def _few_random_features() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def base(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return prepare(tmp_path_factory.mktemp("study") / "base", "local", folder=tiny_folder, split=2)
+    return make_backbone(
+        tmp_path_factory.mktemp("study") / "base", "local", folder=tiny_folder, split=2
+    )
 
 
 @pytest.fixture(scope="module")

@@ -46,8 +46,8 @@ __all__ = [
     "choose_split",
     "draft",
     "load_source",
+    "make_backbone",
     "measure_split",
-    "prepare",
     "slot_parts",
 ]
 
@@ -77,7 +77,7 @@ class Draft(NamedTuple):
 
 
 def load_source(name: str, folder: Path | None = None) -> Source:
-    """Find an encoder's weights and export them to ONNX; for `name` and `folder` see `prepare`.
+    """Find an encoder's weights and export them to ONNX; for `name` and `folder` see `make_backbone`.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def check_target(target: Path) -> None:
         )
 
 
-def prepare(
+def make_backbone(
     target: Path,
     name: str,
     *,
@@ -184,7 +184,7 @@ def prepare(
 
 
 def slot_parts(backbone: Backbone) -> tuple[str, ...]:
-    """Return the products that have a slot, as `prepare` takes them."""
+    """Return the products that have a slot, as `make_backbone` takes them."""
     return tuple(dict.fromkeys(slot.name.partition(".")[2] for slot in backbone.slots))
 
 

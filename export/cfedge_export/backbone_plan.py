@@ -22,14 +22,14 @@ from cfedge.progress import Progress
 from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.train.data import Examples
 from cfedge.train.workspace import Workspace, file_name
-from cfedge_export import choose, parity, schemes, sensitivity
-from cfedge_export.budget import Budget, Fitted, Form, fit, thread_counts
+from cfedge_export import parity, scheme_selection, schemes, sensitivity
+from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
 from cfedge_export.graph import blocks, without_mask
-from cfedge_export.prepare import Draft, Source, choose_split, draft, slot_parts
+from cfedge_export.make_backbone import Draft, Source, choose_split, draft, slot_parts
 from cfedge_export.schemes import Choice
 from cfedge_export.sensitivity import Sensitivity
 
-__all__ = ["Plan", "mend", "plan"]
+__all__ = ["Plan", "plan", "repair"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Plan:
     choice: Choice
     split: int
     sensitivity: Sensitivity | None = None
-    fitted: Fitted | None = None
+    fitted: BudgetFit | None = None
 
 
 def plan(
@@ -69,7 +69,7 @@ def plan(
         Of the table; ``auto``: measured; None: measured under a budget, else by the profile's
         rules, else the default.
     split, sample
-        As in `cfedge_export.prepare.prepare`.
+        As in `cfedge_export.make_backbone.make_backbone`.
     profile
         The board that will answer; times are this machine's all the same.
     at_least
@@ -81,7 +81,7 @@ def plan(
     Raises
     ------
     BudgetError
-        No form keeps to it.
+        No configuration keeps to it.
     UsageError
         An argument cannot be used.
     """
@@ -92,15 +92,15 @@ def plan(
         )
     rng, found = np.random.default_rng(0), None
     if scheme == "auto" or budget or at_least is not None:
-        some, ids = choose.token_ids(
+        some, ids = scheme_selection.token_ids(
             TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng
         )
     if scheme == "auto" or (budget and scheme is None):
         least = sensitivity.MIN_COSINE if at_least is None else at_least
-        measured = choose.measure(
+        measured = scheme_selection.measure(
             source.encoder, ids, profile or here(), rng=rng, at_least=least, progress=progress
         )
-        choice, ranked = choose.pick(measured, least), choose.order(measured)
+        choice, ranked = scheme_selection.pick(measured, least), scheme_selection.order(measured)
         float_layers = {one.scheme: one.float_layers for one in ranked}
     else:
         choice = schemes.by_request(scheme, profile)
@@ -121,8 +121,8 @@ def plan(
         return Plan(choice, first, found)
     deepest = len(blocks(source.encoder)) - 2
     cuts = [first, *range(first + 1, deepest + 1)] if split is None else [first]
-    forms = [
-        Form(name, cut, threads)
+    configurations = [
+        Configuration(name, cut, threads)
         for cut in cuts
         for threads in thread_counts(usable_cores())
         for name in float_layers
@@ -136,26 +136,29 @@ def plan(
             {role: made.files[file_name(role)] for role in made.backbone.files()},
         )
 
-    def measure(form: Form) -> footprint.Footprint:
-        made = shipped(form.scheme, form.split)
-        return footprint.of_backbone(made.backbone, made.files, some, threads=form.threads)
+    def measure(configuration: Configuration) -> footprint.Footprint:
+        made = shipped(configuration.scheme, configuration.split)
+        return footprint.of_backbone(made.backbone, made.files, some, threads=configuration.threads)
 
     fitted = fit(
-        forms, measure, budget, progress=progress,
-        advice=lambda tried: "allow more, or take a smaller encoder (--backbone local --folder DIR)",
+        configurations, measure, budget, progress=progress,
+        advice=lambda trials: "allow more, or take a smaller encoder (--backbone local --folder DIR)",
     )  # fmt: skip
-    chosen = fitted.form.scheme
+    chosen = fitted.configuration.scheme
     why = (
         choice.why
         if chosen == choice.scheme
         else f"keeps to the budgets where {choice.scheme} does not"
     )
     return Plan(
-        Choice(chosen, why, choice.measured, float_layers[chosen]), fitted.form.split, found, fitted
+        Choice(chosen, why, choice.measured, float_layers[chosen]),
+        fitted.configuration.split,
+        found,
+        fitted,
     )
 
 
-def mend(
+def repair(
     workspace: Workspace,
     source: Source,
     *,
@@ -177,12 +180,12 @@ def mend(
     backbone = workspace.backbone
     if backbone.source_sha256 != source.sha256:
         raise UsageError(
-            f"--mend: expected the weights {backbone.source_sha256[:12]} of {workspace.folder},"
+            f"--repair: expected the weights {backbone.source_sha256[:12]} of {workspace.folder},"
             f" found {source.sha256[:12]}; name them with --backbone and --folder"
         )
     if not workspace.tasks:
         raise UsageError(
-            f"--mend: expected a workspace with tasks, found none in {workspace.folder}; add one,"
+            f"--repair: expected a workspace with tasks, found none in {workspace.folder}; add one,"
             " or use --sensitivity"
         )
     ship, rng = schemes.find(backbone.scheme).ship, np.random.default_rng(0)
@@ -206,13 +209,15 @@ def mend(
         return True
 
     texts = [text for name in workspace.tasks for text in workspace.held_out(name).texts]
-    _, ids = choose.token_ids(TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng)
+    _, ids = scheme_selection.token_ids(
+        TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng
+    )
     found = sensitivity.search(
         without_mask(source.encoder), ship, ids, rng=rng, passes=passes, progress=progress
     )
     if not found.layers:
         raise UsageError(
-            "--mend: expected tasks that the parity gate refuses, found that those of"
+            "--repair: expected tasks that the parity gate refuses, found that those of"
             f" {workspace.folder} pass with every layer quantised; export it, or give the limits"
             " that refused them (--drop, --strict)"
         )

@@ -9,7 +9,7 @@ import pytest
 
 from cfedge.bundle.files import read
 from cfedge.errors import BackboneError
-from cfedge_export.prepare import prepare
+from cfedge_export.make_backbone import make_backbone
 
 
 def test_another_workshops_backbone_is_made_again_bit_for_bit(
@@ -17,7 +17,7 @@ def test_another_workshops_backbone_is_made_again_bit_for_bit(
 ) -> None:
     like = read(tiny_bundle).manifest.backbone
     assert (
-        prepare(tmp_path / "ws", "local", folder=tiny_folder, like=like).backbone.digest
+        make_backbone(tmp_path / "ws", "local", folder=tiny_folder, like=like).backbone.digest
         == like.digest
     )
 
@@ -27,7 +27,7 @@ def test_a_backbone_that_comes_out_otherwise_is_refused_and_nothing_is_written(
 ) -> None:
     like = read(tiny_bundle).manifest.backbone
     with pytest.raises(BackboneError, match=r"expected digest .* found .*copy its workspace"):
-        prepare(
+        make_backbone(
             tmp_path / "ws",
             "local",
             folder=tiny_folder,

@@ -11,8 +11,8 @@ from made import make_texts
 from cfedge.device import known_profile
 from cfedge.errors import UsageError
 from cfedge.runtime.preprocess import TextPreprocessor
-from cfedge_export.choose import MIN_COSINE, measure, order, pick, token_ids
-from cfedge_export.prepare import load_source
+from cfedge_export.make_backbone import load_source
+from cfedge_export.scheme_selection import MIN_COSINE, measure, order, pick, token_ids
 from cfedge_export.schemes import SCHEMES, Choice, Measured
 
 
