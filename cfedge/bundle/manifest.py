@@ -46,9 +46,17 @@ LOOKUP = "class-clusters"
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on what a reader accepts; far above any use, far below what hurts."""
+    """Bounds on what a reader accepts; far above any use, far below what hurts.
 
-    manifest_bytes: int = 64 << 20
+    A manifest of ten thousand tasks has some 9 MB and 260,000 values.
+    """
+
+    manifest_bytes: int = 16 << 20
+    values: int = 1 << 19  # commas and opening brackets: a value takes 80 bytes of memory or so
+    tasks: int = 1 << 14
+    labels: int = 1 << 18  # of all tasks together
+    slots: int = 1 << 12
+    versions: int = 64
     name_characters: int = 200
     file_bytes: int = 2 << 30
     integer: int = 2**53  # what every JSON reader holds exactly
@@ -201,6 +209,12 @@ def parse(data: bytes) -> Manifest:
             f"manifest: expected at most {LIMITS.manifest_bytes} bytes, found {len(data)}; get the"
             " bundle again"
         )
+    values = sum(data.count(byte) for byte in b",[{")
+    if values > LIMITS.values:
+        raise SchemaError(
+            f"manifest: expected at most {LIMITS.values} values, found {values}; get the bundle"
+            " again"
+        )
     try:
         body = json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
@@ -347,6 +361,7 @@ def check_backbone(backbone: Backbone) -> None:
             f" {LIMITS.tokens}, found split {backbone.split} of {backbone.blocks}, width"
             f" {backbone.width}, max_tokens {backbone.max_tokens}; export the bundle again"
         )
+    _at_most("slots", len(backbone.slots), LIMITS.slots)
     _distinct("slots", [slot.name for slot in backbone.slots])
     for slot in backbone.slots:
         if slot.rows < 1 or slot.columns < 1:
@@ -366,6 +381,7 @@ def check_task(task: Task) -> None:
     for part in ("adapter", "signature", "golden"):
         check_file(f"{part} of task {task.name!r}", getattr(task, part))
     _distinct("task names", [task.name])
+    _at_most(f"labels of task {task.name!r}", len(task.classes), LIMITS.labels)
     _distinct("labels", list(task.classes))
     check_certificate(task.name, task.certificate)
     if len(task.classes) < 2 or task.rank < 1 or not 0 < task.false_reject_rate < 1:
@@ -408,6 +424,9 @@ def _check(manifest: Manifest) -> None:
                 f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the"
                 " bundle again"
             )
+    _at_most("tasks", len(manifest.tasks), LIMITS.tasks)
+    _at_most("labels", sum(len(task.classes) for task in manifest.tasks), LIMITS.labels)
+    _at_most("versions", len(manifest.versions), LIMITS.versions)
     _distinct("task names", [task.name for task in manifest.tasks])
     _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     for task in manifest.tasks:
@@ -440,8 +459,17 @@ def _distinct(what: str, names: list[str]) -> None:
                 f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80};"
                 " export the bundle again"
             )
-    if len(set(names)) != len(names):
-        twice = next(name for position, name in enumerate(names) if name in names[:position])
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise SchemaError(
+                f"{what}: expected each once, found {name!r} twice; export the bundle again"
+            )
+        seen.add(name)
+
+
+def _at_most(what: str, count: int, limit: int) -> None:
+    if count > limit:
         raise SchemaError(
-            f"{what}: expected each once, found {twice!r} twice; export the bundle again"
+            f"{what}: expected at most {limit}, found {count}; export the bundle again"
         )

@@ -1,0 +1,214 @@
+"""Manifests and entries that are small to send and dear to read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bounded import bounded
+
+from cfedge.bundle.manifest import (
+    LIMITS,
+    Backbone,
+    Certificate,
+    FileRef,
+    Manifest,
+    Slot,
+    Task,
+    canonical_json,
+    parse,
+    serialize,
+)
+from cfedge.catalogue.entry import ENTRY_BYTES, Entry, TaskAdded, parse_entry
+from cfedge.errors import SchemaError
+
+REF = FileRef("a" * 64, 5)
+CERTIFICATE = Certificate(12, 1, 0.34, 0.05, 2, None, 0)
+
+
+def task(name: str, classes: list[str]) -> Task:
+    return Task(name, tuple(classes), 8, 2.5, 0.05, CERTIFICATE, REF, REF, REF)
+
+
+def manifest(**fields: Any) -> Manifest:
+    backbone = Backbone("tiny", "0" * 64, "int8", 3, 2, 4, 16, (Slot("q", 4, 4),), REF, REF, REF)
+    return dataclasses.replace(Manifest(backbone, (task("a", ["x", "y"]),)), **fields)
+
+
+def many(count: int) -> list[str]:
+    """Labels, the last one twice."""
+    return [*map(str, range(count)), str(count - 1)]
+
+
+def slots(count: int) -> Manifest:
+    backbone = manifest().backbone
+    wide = tuple(Slot(name, 1, 1) for name in many(count))
+    return manifest(backbone=dataclasses.replace(backbone, slots=wide))
+
+
+def tasks(count: int) -> Manifest:
+    return manifest(tasks=tuple(task(f"t{n}", [f"{n}a", f"{n}b"]) for n in range(count)))
+
+
+def repeated(count: int) -> Manifest:
+    """One task again and again, which costs little to make."""
+    return manifest(tasks=(task("t", ["x", "y"]),) * count)
+
+
+MANIFESTS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "50,000 labels, the last one twice": (
+        lambda: serialize(manifest(tasks=(task("a", many(50_000)),))),
+        "labels: expected each once, found '49999' twice",
+    ),
+    "200,000 labels, the last one twice": (
+        lambda: serialize(manifest(tasks=(task("a", many(200_000)),))),
+        "labels: expected each once, found '199999' twice",
+    ),
+    "100,000 labels of two tasks, one in both": (
+        lambda: serialize(
+            manifest(tasks=(task("a", ["z", *many(100_000)[:-1]]), task("b", ["99999", "y"])))
+        ),
+        "labels: expected each once, found '99999' twice",
+    ),
+    "16,000 tasks of one name": (
+        lambda: serialize(repeated(16_000)),
+        "task names: expected each once, found 't' twice",
+    ),
+    "4,000 slots, the last one twice": (
+        lambda: serialize(slots(4_000)),
+        "slots: expected each once, found '3999' twice",
+    ),
+    "more labels than there may be": (
+        lambda: serialize(manifest(tasks=(task("a", many(LIMITS.labels)),))),
+        "labels: expected at most 262144, found 262145",
+    ),
+    "more slots than there may be": (
+        lambda: serialize(slots(LIMITS.slots)),
+        "slots: expected at most 4096, found 4097",
+    ),
+    "a million versions": (
+        lambda: b'{"schema":1,"versions":{' + b'"1":"",' * 1_000_000 + b'"1":""}}',
+        "manifest: expected at most 524288 values",
+    ),
+    "65 versions": (
+        lambda: serialize(manifest(versions={str(n): "1" for n in range(65)})),
+        "versions: expected at most 64, found 65",
+    ),
+    "more tasks than there may be": (
+        lambda: serialize(repeated(LIMITS.tasks + 1)),
+        "tasks: expected at most 16384, found 16385",
+    ),
+    "millions of empty lists": (
+        lambda: b"[" + b"[]," * 5_000_000 + b"[]]",
+        "manifest: expected at most 524288 values",
+    ),
+    "millions of empty objects": (
+        lambda: b"[" + b"{}," * 5_000_000 + b"{}]",
+        "manifest: expected at most 524288 values",
+    ),
+    "millions of numbers": (
+        lambda: b"[" + b"1," * 7_000_000 + b"1]",
+        "manifest: expected at most 524288 values",
+    ),
+    "half a million nested lists": (
+        lambda: b"[" * 500_000 + b"]" * 500_000,
+        "manifest: expected canonical JSON",
+    ),
+    "a string of 16 MB": (
+        lambda: b'{"schema":1,"x":"' + b"x" * (16_000_000) + b'"}',
+        "manifest: expected SHA-256",
+    ),
+    "a string of 16 MB of escapes": (
+        lambda: b'{"schema":1,"x":"' + b"\\u0041" * 2_700_000 + b'"}',
+        "manifest: expected SHA-256",
+    ),
+    "a number of 16 million digits": (
+        lambda: b'{"schema":' + b"9" * 16_000_000 + b"}",
+        "manifest: expected canonical JSON",
+    ),
+    "a fraction of 16 million digits": (
+        lambda: b'{"schema":0.' + b"9" * 16_000_000 + b"}",
+        "manifest: expected schema|manifest: expected SHA-256",
+    ),
+    "half a million keys": (
+        lambda: json.dumps(dict.fromkeys(map(str, range(500_000)), 0)).encode(),
+        "manifest: expected schema 1",
+    ),
+    "64 MiB of spaces": (
+        lambda: b" " * (64 << 20),
+        "manifest: expected at most 16777216 bytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_a_manifest_that_is_dear_to_read_is_refused_soon(name: str) -> None:
+    make, found = MANIFESTS[name]
+    data = make()
+    with bounded(), pytest.raises(SchemaError, match=found) as caught:
+        parse(data)
+    assert len(str(caught.value)) < 500
+
+
+def test_ten_thousand_tasks_are_read() -> None:
+    data = serialize(tasks(10_000))
+    with bounded():
+        assert len(parse(data).tasks) == 10_000
+
+
+def entry(body: Any, kind: str = "task", **fields: Any) -> bytes:
+    whole = Entry(kind, "a", "hq", 1, (), body)
+    return dataclasses.replace(whole, **fields).line
+
+
+def taught(classes: list[str]) -> TaskAdded:
+    return TaskAdded(base="b" * 64, task=task("a", classes))
+
+
+ENTRIES: dict[str, tuple[Callable[[], bytes], str]] = {
+    "50,000 labels, the last one twice": (
+        lambda: entry(taught(many(50_000))),
+        "labels: expected each once, found '49999' twice",
+    ),
+    "200,000 labels, the last one twice": (
+        lambda: entry(taught(many(200_000))),
+        "labels: expected each once|entry: expected at most",
+    ),
+    "50,000 digests that it replaces, one twice": (
+        lambda: entry(taught(["x", "y"]), replaces=("c" * 64,) * 30_000),
+        "replaces: expected digests in order",
+    ),
+    "millions of empty lists": (
+        lambda: b"[" + b"[]," * (ENTRY_BYTES // 3 - 2) + b"[]]",
+        "entry: expected fields",
+    ),
+    "a million nested lists": (
+        lambda: b"[" * 1_000_000 + b"]" * 1_000_000,
+        "entry: expected canonical JSON",
+    ),
+    "longer than an entry may be": (
+        lambda: b" " * (ENTRY_BYTES + 1),
+        "entry: expected at most 2097152 bytes",
+    ),
+    "a number of a million digits": (
+        lambda: b'{"clock":' + b"9" * 1_000_000 + b"}",
+        "entry: expected canonical JSON",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_that_is_dear_to_read_is_refused_soon(name: str) -> None:
+    make, found = ENTRIES[name]
+    line = make()
+    with bounded(), pytest.raises(SchemaError, match=found) as caught:
+        parse_entry(line)
+    assert len(str(caught.value)) < 500
+
+
+def test_canonical_json_of_what_was_read_is_its_bytes() -> None:
+    data = serialize(manifest())
+    assert canonical_json(json.loads(data)) == data
