@@ -65,7 +65,7 @@ def table() -> str:
             ),
             "gap to joint <= .002",
         ),
-        ("task retrieval", f"{summary['retrieval']['mean']:.4f}", ">= .982"),
+        ("task identification", f"{summary['retrieval']['mean']:.4f}", ">= .982"),
         ("accuracy with the task known", f"{summary['task_known']['mean']:.4f}", ""),
         (
             "earlier answers (task known) whose bits changed after an addition",
@@ -267,7 +267,7 @@ def table() -> str:
         ("A device's download", "", ""),
         ("wheels of `cfedge[text]`", f"{install['total_bytes'] / 1e6:.1f} MB", "<= 50 MB"),
         ("`make demo`'s five tasks, 216 training utterances each", "", ""),
-        ("last accuracy; retrieval", f"{demo['last_accuracy']:.3f}; {demo['retrieval']:.3f}", ""),
+        ("last accuracy; task identification", f"{demo['last_accuracy']:.3f}; {demo['retrieval']:.3f}", ""),
         ("unknown utterances, AUROC", f"{demo['unknown_auroc']:.3f}", ""),
     ]
     lines = ["| figure | measured | aim |", "|---|---|---|"]

@@ -9,6 +9,17 @@ ROOT = Path(__file__).parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
 #: Wrapped when their rooms have settled.
 UNWRAPPED = {"format.md", "sync.md", "serving.md"}
+#: Their words are those of their time.
+JOURNALS = {"history.md"}
+#: Words of before, and what the glossary calls the thing now.
+OLD_WORDS = {
+    r"(first|second|third|further|each|all) looks?": "cascade stage",
+    r"novelty": "out-of-distribution score",
+    r"check vectors?": "golden vectors",
+    r"strangers?": "out of domain",
+    r"(task )?retrieval": "task identification",
+    r"by and by": "staged rollout",
+}
 SOURCES = ("cfedge", "export", "tests", "benchmarks", "devices", "docs")
 
 
@@ -58,6 +69,16 @@ def test_prose_is_wrapped_at_100_columns() -> None:
             exempt = code or line.lstrip().startswith(("|", "#", "![")) or " " not in line.strip()
             where = f"{path.relative_to(ROOT)}:{number}"
             assert exempt or len(line) <= 100, f"{where} has {len(line)} columns"
+
+
+def test_documents_use_the_glossarys_words() -> None:
+    for path in _prose():
+        if path.name in UNWRAPPED | JOURNALS:
+            continue
+        text = " ".join(path.read_text("utf-8").split())
+        for old, now in OLD_WORDS.items():
+            hit = re.search(rf"\b{old}\b", text, re.IGNORECASE)
+            assert not hit, f"{path.relative_to(ROOT)} says {hit[0]!r}; the word is {now!r}"
 
 
 def _index() -> str:
