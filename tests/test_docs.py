@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cfedge.version import __version__
+
 ROOT = Path(__file__).parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
 #: Wrapped when their rooms have settled.
@@ -20,6 +22,8 @@ OLD_WORDS = {
     r"(task )?retrieval": "task identification",
     r"by and by": "staged rollout",
 }
+#: Rooms that are being built.
+PLANNED = {"cfedge/inputs/", "export/cfedge_export/architectures/", "tests/inputs/"}
 SOURCES = ("cfedge", "export", "tests", "benchmarks", "devices", "docs")
 
 
@@ -79,6 +83,20 @@ def test_documents_use_the_glossarys_words() -> None:
         for old, now in OLD_WORDS.items():
             hit = re.search(rf"\b{old}\b", text, re.IGNORECASE)
             assert not hit, f"{path.relative_to(ROOT)} says {hit[0]!r}; the word is {now!r}"
+
+
+def test_contributing_names_folders_files_and_targets_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for named in re.findall(r"`((?:cfedge|export|tests|devices|docs|benchmarks)/[\w/.]*)`", text):
+        assert (ROOT / named).exists() or named in PLANNED, named
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", text, re.MULTILINE)):
+        assert re.search(rf"^{''.join(target)}:", makefile, re.MULTILINE), target
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert re.search(rf"^version: {re.escape(__version__)}$", citation, re.MULTILINE)
 
 
 def _index() -> str:
