@@ -26,7 +26,7 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.log import Index
-from cfedge.publish.channel import appended
+from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store

@@ -14,7 +14,7 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
 from cfedge.catalogue.entry import Body, Entry, Removed, TaskAdded
 from cfedge.catalogue.view import view
-from cfedge.publish.channel import appended
+from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store

@@ -30,8 +30,9 @@ from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.log import Rollout
 from cfedge.catalogue.view import view
 from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
-from cfedge.publish.channel import appended, publish, roll_out
+from cfedge.publish.channel import publish, roll_out
 from cfedge.publish.diff import next_clock
+from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store

@@ -104,10 +104,11 @@ def publish(
     repo: REPO,
     keys: KEYS,
     channel: CHANNEL = "stable",
-    share: Annotated[
+    rollout: Annotated[
         float,
         typer.Option(
-            help="Of the devices that follow at once; the others wait for cfedge rollout."
+            metavar="SHARE",
+            help="Of the devices that follow at once; the others wait for cfedge rollout.",
         ),
     ] = 1.0,
     json: JSON = False,
@@ -123,7 +124,7 @@ def publish(
         repo,
         _opened(keys),
         channel=channel,
-        share=share,
+        rollout=rollout,
         now=utc_now(),
         progress=TerminalProgress(),
     )
@@ -182,7 +183,7 @@ def rollout(
     channel: CHANNEL = "stable",
     json: JSON = False,
 ) -> None:
-    """Let more devices follow what publish --share began, or take it back."""
+    """Let more devices follow what publish --rollout began, or take it back."""
     from cfedge.publish.channel import roll_out
     from cfedge.sync.client import utc_now
 
@@ -263,9 +264,9 @@ def merge(
     if done.overlaps:
         print_table(
             "tasks that may be taken for each other since",
-            ("task", "taken for", "share by the model", "golden texts that moved"),
+            ("task", "taken for", "share by the model", "golden inputs that moved"),
             [
-                (one.task, one.rival, f"{one.share:.1%}", f"{one.moved} of {one.texts}")
+                (one.task, one.rival, f"{one.share:.1%}", f"{one.moved} of {one.inputs}")
                 for one in done.overlaps
             ],
         )

@@ -1,76 +1,125 @@
-"""A bundle against what a channel holds -> the entries to append. What has not changed is not sent
-again.
+"""A bundle against what a channel holds: what becomes of each task. Pure.
+
+What has not changed is not sent again. A change is decided once, before golden vectors are checked
+among all tasks (`cfedge.publish.restate_golden`); its entry is made once, after that, with the
+vectors that hold then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import cast
 
 from cfedge.bundle.files import Bundle
-from cfedge.bundle.manifest import Backbone, Certificate, FileRef, Task
+from cfedge.bundle.manifest import Certificate, FileRef, Task
+from cfedge.catalogue.conflicts import Candidate
 from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import View
 from cfedge.errors import TaskError
 
-__all__ = ["entries_of", "next_clock", "removal"]
+__all__ = ["Change", "changes_of", "kept", "next_clock", "removal"]
 
 #: A threshold that moved less than this share is not sent again.
 THRESHOLD_CHANGE = 0.01
 
 
-def next_clock(entries: list[Entry]) -> int:
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one task.
+
+    Attributes
+    ----------
+    kind
+        ``task``: it is new, or its files, labels or backbone are. ``measured``: what depends on the
+        other tasks is. ``kept``: nothing is, unless its golden vectors are restated.
+    task
+        As the channel will have it; golden vectors may still be restated.
+    base
+        Digest of its backbone.
+    head
+        Its entry in the channel; None where `kind` is ``task``.
+    replaces
+        Entries that a new one takes the place of.
+    """
+
+    kind: str
+    task: Task
+    base: str
+    head: Entry | None
+    replaces: tuple[Entry, ...] = ()
+
+    def candidate(self, site: str, clock: int) -> Candidate:
+        """Return what decides whether it runs, once `site` publishes it at `clock`."""
+        order = self.head.order if self.head else (clock, site, "")
+        return Candidate(self.task.name, order, self.base, self.task.classes)
+
+    def entry(self, golden: FileRef | None, site: str, clock: int) -> Entry | None:
+        """Return the entry to append, None where there is none.
+
+        Parameters
+        ----------
+        golden
+            Vectors that hold among all tasks; None where the task does not run.
+        site, clock
+            Of the entry.
+        """
+        golden = golden or self.task.golden
+        body: Body
+        if self.head is None:
+            body = TaskAdded(replace(self.task, golden=golden), self.base)
+        elif self.kind == "measured" or golden != self.task.golden:
+            body = Measured(
+                self.head.digest,
+                self.task.certificate,
+                self.task.threshold,
+                self.task.false_reject_rate,
+                golden,
+            )
+        else:
+            return None
+        kind = "task" if self.head is None else "measured"
+        replaces = tuple(sorted({entry.digest for entry in self.replaces}))
+        return Entry(kind, self.task.name, site, clock, replaces, body)
+
+
+def next_clock(entries: Iterable[Entry]) -> int:
     """Above every clock that is known."""
     return max((entry.clock for entry in entries), default=0) + 1
 
 
-def entries_of(
-    bundle: Bundle, seen: View, golden: Mapping[str, FileRef], *, site: str, clock: int
-) -> list[Entry]:
-    """Return what to append so that the channel holds the tasks of `bundle`; tasks that only the
-    channel has stay.
+def kept(seen: View, names: Iterable[str]) -> list[Change]:
+    """Return tasks of a channel as they are."""
+    return [
+        Change("kept", seen.known(head), cast(TaskAdded, head.body).base, head)
+        for head in map(seen.head, names)
+        if head is not None
+    ]
 
-    Parameters
-    ----------
-    bundle
-        Of this site.
-    seen
-        Of the channel.
-    golden
-        Golden vectors to publish, by task: the bundle's or those of the channel.
-    site, clock
-        Of the entries.
+
+def changes_of(bundle: Bundle, seen: View) -> list[Change]:
+    """Return what becomes of each task of `bundle` in the channel `seen`; tasks that only the
+    channel has are `kept`.
+
+    Golden vectors that devices have already are taken where the task is the same; else the
+    bundle's.
     """
-    backbone = bundle.manifest.backbone
-    found: list[Entry] = []
+    base = bundle.manifest.backbone.digest
+    return [_change(task, base, seen) for task in bundle.manifest.tasks]
 
-    def append(kind: str, name: str, replaces: list[Entry], body: Body) -> Entry:
-        entry = Entry(
-            kind, name, site, clock, tuple(sorted({one.digest for one in replaces})), body
-        )
-        found.append(entry)
-        return entry
 
-    if seen.backbone is None or cast(Backbone, seen.backbone.body) != backbone:
-        append("backbone", backbone.name, [seen.backbone] if seen.backbone else [], backbone)
-    for task in bundle.manifest.tasks:
-        task = replace(task, golden=golden[task.name])
-        standing = list(seen.standing.get(task.name, ()))
-        taught = [one for one in standing if one.kind == "task"]
-        last = taught[-1] if taught else None
-        if (
-            last is None
-            or len(standing) > 1
-            or not _is_same(cast(TaskAdded, last.body), task, backbone.digest)
-        ):
-            append("task", task.name, standing, TaskAdded(task, backbone.digest))
-        elif _differs(seen.known(last), task):
-            measured = Measured(
-                last.digest, task.certificate, task.threshold, task.false_reject_rate, task.golden
-            )
-            append("measured", task.name, [], measured)
-    return found
+def _change(task: Task, base: str, seen: View) -> Change:
+    head, standing = seen.head(task.name), seen.standing.get(task.name, ())
+    if head is None:
+        return Change("task", task, base, None, standing)
+    known = seen.known(head)
+    if (known.adapter, known.signature) == (task.adapter, task.signature):
+        task = replace(task, golden=known.golden)
+    if len(standing) > 1 or not _is_same(cast(TaskAdded, head.body), task, base):
+        return Change("task", task, base, None, standing)
+    if _differs(known, task):
+        return Change("measured", task, base, head)
+    return Change("kept", known, base, head)
 
 
 def removal(name: str, seen: View, *, erase: bool, site: str, clock: int) -> Entry:
@@ -81,23 +130,19 @@ def removal(name: str, seen: View, *, erase: bool, site: str, clock: int) -> Ent
     TaskError
         The channel has no such task.
     """
-    standing = seen.standing.get(name, ())
-    if not any(one.kind == "task" for one in standing):
-        names = sorted(
-            key for key, heads in seen.standing.items() if any(one.kind == "task" for one in heads)
-        )
+    if seen.head(name) is None:
+        names = sorted(other for other in seen.standing if seen.head(other) is not None)
         raise TaskError(
             f"task {name!r}: expected one of the channel's ({', '.join(names) or 'none'}), found"
             " none of that name"
         )
-    return Entry(
-        "removed", name, site, clock, tuple(sorted(one.digest for one in standing)), Removed(erase)
-    )
+    replaces = tuple(sorted(entry.digest for entry in seen.standing[name]))
+    return Entry("removed", name, site, clock, replaces, Removed(erase))
 
 
 def _is_same(before: TaskAdded, task: Task, base: str) -> bool:
-    one = before.task
-    same = (one.classes, one.rank, one.adapter, one.signature) == (
+    was = before.task
+    same = (was.classes, was.rank, was.adapter, was.signature) == (
         task.classes,
         task.rank,
         task.adapter,
@@ -118,5 +163,11 @@ def _differs(before: Task, task: Task) -> bool:
     return moved or counted or before.golden != task.golden
 
 
-def _counts(one: Certificate) -> tuple[int, int, float, str | None, int]:
-    return one.held_out, one.errors, one.alpha, one.rival, one.rival_errors
+def _counts(certificate: Certificate) -> tuple[int, int, float, str | None, int]:
+    return (
+        certificate.held_out,
+        certificate.errors,
+        certificate.alpha,
+        certificate.rival,
+        certificate.rival_errors,
+    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,16 +15,13 @@ from typing import cast
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, FileRef, Task
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import IncompatibleError, TamperedError
 from cfedge.progress import Progress, Quiet
-from cfedge.publish.channel import appended, bundle_of, existing, remeasured
-from cfedge.publish.diff import next_clock
+from cfedge.publish.draft import Channel, Draft
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
-from cfedge.publish.restate_golden import Restated, restate
-from cfedge.runtime.engine import Engine
+from cfedge.publish.restate_golden import Restated, restate_bundle
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.transport import Source
@@ -34,6 +31,8 @@ __all__ = ["Merged", "Overlap", "merge"]
 
 #: Of a task's inputs, by the lookup's own model, that another one takes: less is not reported.
 OVERLAP_SHARE = 0.01
+#: Longest that fetching from the other site may take.
+DEADLINE_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,15 @@ class Overlap:
     share
         Of its inputs, by the lookup's model: a union bound for Gaussian clusters, at most 1. No
         measurement.
-    moved, texts
-        Of the task's golden texts, those that went to it and now go to another task.
+    moved, inputs
+        Of the task's golden inputs, those that went to it and now go to another task.
     """
 
     task: str
     rival: str
     share: float
     moved: int
-    texts: int
+    inputs: int
 
 
 @dataclass(frozen=True)
@@ -123,61 +122,71 @@ def merge(
     """
     repository = Repository(folder)
     with repository.writing(), tempfile.TemporaryDirectory() as temporary:
-        index = existing(repository, channel)
-        mine = repository.entries(index)
+        before = Channel.existing(repository, channel)
         scratch = Path(temporary)
         Trust.begin(scratch / "trust", root)
-        fetcher = Fetcher(other, scratch / "partial", time.monotonic() + 3600.0, wait=wait)
-        feed = Feed(scratch, other_channel or channel)
-        theirs_index = feed.follow(fetcher, now)
-        ready = theirs_index.rollout.before if theirs_index.rollout else theirs_index.entries
-        theirs = feed.entries(theirs_index, ready, fetcher)
-        _check_backbone(view(mine), view(theirs), other.name)
-        known = {entry.digest for entry in mine}
-        adopted = [entry for entry in theirs if entry.digest not in known]
-        _check_clocks([*mine, *adopted], other.name)
-        seen = view([*mine, *adopted])
+        fetcher = Fetcher(other, scratch / "partial", time.monotonic() + DEADLINE_S, wait=wait)
+        there = _followed(fetcher, scratch, other_channel or channel, now)
+        _check_backbone(before.seen, view(there.entries), other.name)
+        known = {entry.digest for entry in before.entries}
+        adopted = [entry for entry in there.entries if entry.digest not in known]
+        _check_clocks([*before.entries, *adopted], other.name)
+        draft = Draft.of_entries(adopted, before, keys.site)
+        seen = view([*before.entries, *adopted])
         objects = _fetched(seen, repository, fetcher, scratch, progress or Quiet())
-        before = manifest_of(view(mine), index).tasks if view(mine).tasks else ()
-        made: list[Entry] = []
-        overlaps: tuple[Overlap, ...] = ()
-        final: tuple[Task, ...] = ()
-        if seen.tasks:
-            bundle = bundle_of(manifest_of(seen, index), repository, objects)
+        restated = None
+        if draft.manifest is not None:
+            bundle = draft.bundle(repository, objects)
             check_graphs(bundle)
-            engine = Engine(bundle)
-            settled = restate(engine, bundle, progress=progress)
-            made = remeasured(seen, settled, site=keys.site, clock=next_clock([*mine, *theirs]))
-            overlaps = _overlaps(engine, {task.name for task in before}, settled)
-            objects |= settled.made
-            final = bundle.manifest.tasks
-        if adopted or made:
-            stages = (index.second_stage, index.third_stage)
-            after, blocks = appended(
-                index, channel, mine, [*adopted, *made], stages=stages, now=now
-            )
-            repository.commit(keys, after, {**objects, **blocks}, now)
+            restated = restate_bundle(bundle, progress=progress)
+            objects |= restated.made
+        new = draft.entries(restated)
+        if new:
+            index, blocks = draft.appended(new, now=now)
+            repository.commit(keys, index, {**objects, **blocks}, now)
         repository.delete(seen.erased)
-    limits = {task.name: task.certificate.limit for task in before}
+    had = manifest_of(before.seen, before.signed).tasks if before.seen.tasks else ()
     return Merged(
         adopted=tuple(f"{entry.kind} {entry.name}" for entry in adopted),
-        measured=tuple(entry.name for entry in made),
+        measured=tuple(entry.name for entry in new[len(adopted) :]),
         fetched_bytes=fetcher.fetched_bytes,
         conflicts=(
-            *(one.text for one in seen.conflicts),
-            *_waiting(theirs_index, ready, other.name),
+            *(conflict.text for conflict in seen.conflicts),
+            *_waiting(there, other.name),
         ),
-        overlaps=overlaps,
-        limits={task.name: (limits.get(task.name), task.certificate.limit) for task in final},
+        overlaps=_overlaps({task.name for task in had}, restated) if restated else (),
+        limits=_limits(had, draft.manifest.tasks if draft.manifest else ()),
     )
 
 
-def _waiting(index: Index, ready: int, name: str) -> list[str]:
-    if ready == index.entries:
+@dataclass(frozen=True)
+class _There:
+    """What the other site published: its entries but for `waiting` ones that are being rolled
+    out.
+    """
+
+    entries: Sequence[Entry]
+    waiting: int
+
+
+def _followed(fetcher: Fetcher, scratch: Path, channel: str, now: datetime) -> _There:
+    feed = Feed(scratch, channel)
+    index = feed.follow(fetcher, now)
+    ready = index.rollout.before if index.rollout else index.entries
+    return _There(feed.entries(index, ready, fetcher), index.entries - ready)
+
+
+def _limits(before: Sequence[Task], after: Sequence[Task]) -> dict[str, tuple[float | None, float]]:
+    was = {task.name: task.certificate.limit for task in before}
+    return {task.name: (was.get(task.name), task.certificate.limit) for task in after}
+
+
+def _waiting(there: _There, name: str) -> list[str]:
+    if not there.waiting:
         return []
     return [
-        f"{name}: {index.entries - ready} of its {index.entries} entries are being rolled out"
-        " there; they wait: merge again when that is done"
+        f"{name}: {there.waiting} of its {there.waiting + len(there.entries)} entries are being"
+        " rolled out there; they wait: merge again when that is done"
     ]
 
 
@@ -230,20 +239,12 @@ def _fetched(
     return objects
 
 
-def _overlaps(engine: Engine, here: Collection[str], settled: Restated) -> tuple[Overlap, ...]:
+def _overlaps(here: Collection[str], restated: Restated) -> tuple[Overlap, ...]:
     """Pairs of tasks, `here` and not, that the lookup may take for each other; the surest first."""
     found = []
-    for name in engine.tasks:
-        for rival, share in engine.router.first.confusions(name).items():
-            apart = (name in here) != (rival in here)
-            if (apart and share >= OVERLAP_SHARE) or (name, rival) in settled.moved:
-                found.append(
-                    Overlap(
-                        name,
-                        rival,
-                        min(1.0, share),
-                        settled.moved.get((name, rival), 0),
-                        settled.texts[name],
-                    )
-                )
+    for (name, rival), share in restated.confusions.items():
+        moved = restated.moved.get((name, rival), 0)
+        apart = (name in here) != (rival in here)
+        if moved or (apart and share >= OVERLAP_SHARE):
+            found.append(Overlap(name, rival, min(1.0, share), moved, restated.inputs[name]))
     return tuple(sorted(found, key=lambda one: (-one.moved, -one.share, one.task, one.rival)))

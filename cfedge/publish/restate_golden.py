@@ -19,7 +19,7 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
 
-__all__ = ["Restated", "restate"]
+__all__ = ["Restated", "check_alone", "restate", "restate_bundle"]
 
 #: Vectors that are answered at most, dealt out among the tasks.
 VECTORS = 4096
@@ -37,19 +37,43 @@ class Restated:
         Those that were restated, by SHA-256.
     moved
         By task and rival: texts that went to the task and now go to the rival.
-    texts
+    inputs
         By task, how many there are.
+    confusions
+        By task and rival: a bound on the share of the task's inputs that the rival takes, by the
+        lookup's model (`cfedge.lookup`).
     """
 
     golden: Mapping[str, FileRef]
     made: Mapping[str, bytes]
     moved: Mapping[tuple[str, str], int]
-    texts: Mapping[str, int]
+    inputs: Mapping[str, int]
+    confusions: Mapping[tuple[str, str], float]
 
     @property
-    def restated(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
         """Tasks whose vectors were restated."""
         return frozenset(name for name, ref in self.golden.items() if ref.sha256 in self.made)
+
+
+def restate_bundle(
+    bundle: Bundle,
+    spare: Mapping[str, FileRef] | None = None,
+    progress: Progress | None = None,
+) -> Restated:
+    """Open `bundle`, whose graphs were checked, and `restate` its golden vectors."""
+    return restate(Engine(bundle), bundle, spare, progress)
+
+
+def check_alone(bundle: Bundle) -> None:
+    """Check the golden vectors of `bundle` among its own tasks.
+
+    Raises
+    ------
+    IncompatibleError
+        One does not hold: the bundle is at fault, and not what it meets in the channel.
+    """
+    check_golden(Engine(bundle), bundle)
 
 
 def restate(
@@ -76,7 +100,7 @@ def restate(
     golden: dict[str, FileRef] = {}
     made: dict[str, bytes] = {}
     moved: dict[tuple[str, str], int] = {}
-    texts_of: dict[str, int] = {}
+    inputs: dict[str, int] = {}
     tasks = bundle.manifest.tasks
     with (progress or Quiet()).track("checking golden vectors", len(tasks)) as advance:
         for task in tasks:
@@ -95,11 +119,16 @@ def restate(
                     engine, Bundle(bundle.manifest, {**bundle.objects, ref.sha256: data}), task, ref
                 )
             golden[task.name] = ref
-            texts_of[task.name] = len(
+            inputs[task.name] = len(
                 cast(list[str], load_note(made.get(ref.sha256) or bundle[ref])["texts"])
             )
             advance(1)
-    return Restated(golden, made, moved, texts_of)
+    confusions = {
+        (name, rival): share
+        for name in engine.tasks
+        for rival, share in engine.router.first.confusions(name).items()
+    }
+    return Restated(golden, made, moved, inputs, confusions)
 
 
 def _check(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> None:

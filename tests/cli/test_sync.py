@@ -196,7 +196,7 @@ def test_publishing_tells_what_was_added_and_what_is_only_here(
         in done("publish", one, "repo", "--keys", "keys").out
     )
     other = written(relearned(bundle, "colors"), home / "other")
-    found = done("publish", other, "repo", "--keys", "keys", "--share", 0.25, "--json").json
+    found = done("publish", other, "repo", "--keys", "keys", "--rollout", 0.25, "--json").json
     assert found["share"] == 0.25
     assert "task colors" in found["added"]  # type: ignore[operator]
     assert set(found) == {
@@ -236,13 +236,13 @@ def test_publishing_refuses_what_it_cannot_use(home: Path, tiny_bundle: Path) ->
     )
     refused(
         2,
-        "--share: expected 0..1, found 2.0",
+        "share of the devices: expected 0..1, found 2.0",
         "publish",
         tiny_bundle,
         "new",
         "--keys",
         "keys",
-        "--share",
+        "--rollout",
         2,
     )
     refused(
@@ -315,12 +315,12 @@ def test_withdrawing_a_task_and_its_files(home: Path) -> None:
 def test_a_rollout_is_widened_and_finished(home: Path, tiny_bundle: Path) -> None:
     refused(12, "expected a rollout, found none", "rollout", "repo", 0.5, "--keys", "keys")
     more = written(cloned(read(tiny_bundle), "colors", "paint"), home / "more")
-    done("publish", more, "repo", "--keys", "keys", "--share", 0)
+    done("publish", more, "repo", "--keys", "keys", "--rollout", 0)
     assert (
         "added animals, colors;"
         in done("sync", "store", "--from", "repo", "--root", "repo/metadata/1.root.json").out
     )
-    refused(2, "--share: expected 0..1", "rollout", "repo", 1.5, "--keys", "keys")
+    refused(2, "share of the devices: expected 0..1", "rollout", "repo", 1.5, "--keys", "keys")
     assert "50% of the devices follow all" in done("rollout", "repo", 0.5, "--keys", "keys").out
     assert done("rollout", "repo", 1, "--keys", "keys", "--json").json["done"] is True
     assert (

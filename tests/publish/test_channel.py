@@ -125,7 +125,7 @@ def test_nothing_new_is_only_signed_anew(shop: Workshop) -> None:
     assert (done.added, done.object_bytes, done.entries, done.share) == ((), 0, 3, 1.0)
     assert (objects_of(shop.repo), shop.index()) == (before, index)
     assert {path.name for path in (shop.repo / "metadata").iterdir()} - names == {"3.snapshot.json"}
-    assert shop.publish(shop.bundle, share=0.5).share == 1.0  # a rollout of nothing is none
+    assert shop.publish(shop.bundle, rollout=0.5).share == 1.0  # a rollout of nothing is none
 
 
 def test_a_changed_task_replaces_the_one_before_and_costs_its_own_files_only(
@@ -362,7 +362,7 @@ def test_a_share_of_the_devices_follows_and_the_others_keep_to_the_state_before(
     more = Bundle(
         replace(more.manifest, second_stage=more.manifest.second_stage + 1.0), more.objects
     )
-    assert shop.publish(more, share=0.5).share == 0.5
+    assert shop.publish(more, rollout=0.5).share == 0.5
     rollout = shop.index().rollout
     assert rollout is not None
     for store in stores:
@@ -449,9 +449,9 @@ def test_shares_are_drawn_evenly_and_anew_by_salt(site: Site) -> None:
 def test_a_share_is_a_part_of_all(shop: Workshop, share: float) -> None:
     for change in (
         lambda: roll_out(shop.repo, shop.keys, share, now=NOW),
-        lambda: shop.publish(relearned(shop.bundle, "colors"), share=share),
+        lambda: shop.publish(relearned(shop.bundle, "colors"), rollout=share),
     ):
-        with pytest.raises(UsageError, match=r"--share: expected 0\.\.1, found"):
+        with pytest.raises(UsageError, match=r"share of the devices: expected 0\.\.1, found"):
             change()
     assert len(shop.entries()) == 3
 
@@ -474,7 +474,7 @@ def test_there_is_nothing_to_roll_out_where_nothing_waits(shop: Workshop) -> Non
 def test_nothing_is_erased_while_devices_outside_a_rollout_would_ask_for_it(
     shop: Workshop, tmp_path: Path
 ) -> None:
-    shop.publish(relearned(shop.bundle, "colors"), share=0.0)
+    shop.publish(relearned(shop.bundle, "colors"), rollout=0.0)
     with pytest.raises(
         SyncError, match=r"expected no rollout, found one.*finish it first: cfedge rollout"
     ):

@@ -10,7 +10,9 @@ from cfedge.bundle.manifest import FileRef, Manifest, Task
 from cfedge.catalogue.entry import Entry, Measured, TaskAdded
 from cfedge.catalogue.view import view
 from cfedge.errors import TaskError
-from cfedge.publish.diff import entries_of, next_clock, removal
+from cfedge.publish.diff import next_clock, removal
+from cfedge.publish.draft import Channel, Draft
+from cfedge.publish.restate_golden import Restated
 
 
 def _bundle(*tasks: Task, base: str = "tiny") -> Bundle:
@@ -20,8 +22,8 @@ def _bundle(*tasks: Task, base: str = "tiny") -> Bundle:
 def _changes(
     bundle: Bundle, log: list[Entry], site: str = "hq", golden: dict[str, FileRef] | None = None
 ) -> list[Entry]:
-    chosen = {one.name: one.golden for one in bundle.manifest.tasks} | (golden or {})
-    return entries_of(bundle, view(log), chosen, site=site, clock=next_clock(log))
+    draft = Draft.of_bundle(bundle, Channel("stable", None, log), site)
+    return draft.entries(Restated(golden or {}, {}, {}, {}, {}))
 
 
 RED, BLUE = task("red")[0], task("blue")[0]

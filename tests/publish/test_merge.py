@@ -13,8 +13,9 @@ from cfedge.bundle.files import Bundle, read
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, OfflineError, TamperedError
-from cfedge.publish.channel import appended, publish, roll_out, withdraw
+from cfedge.publish.channel import publish, roll_out, withdraw
 from cfedge.publish.diff import next_clock, removal
+from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.merge import Merged, merge
 from cfedge.publish.repository import Repository
@@ -265,7 +266,7 @@ def test_texts_that_the_other_sites_task_takes_are_restated_reported_and_probed(
     assert done.measured == ("colors",)
     top = done.overlaps[0]
     assert (top.task, top.rival) == ("colors", "azure")
-    assert 0 < top.moved <= top.texts
+    assert 0 < top.moved <= top.inputs
     assert top.share > 0.5  # nothing tells them apart
     assert synced(lab, device).added == ("azure",)
     Engine.open(device.folder)
@@ -306,7 +307,7 @@ def test_limits_are_told_before_and_after(hq: Path, lab: Path) -> None:
 
 
 def test_what_is_being_rolled_out_there_waits(hq: Path, lab: Path, bundle: Bundle) -> None:
-    again(lab, cloned(only(bundle, "colors"), "colors", "paint"), share=0.0)
+    again(lab, cloned(only(bundle, "colors"), "colors", "paint"), rollout=0.0)
     done = merged(hq, lab)
     assert "task paint" not in done.adopted
     assert (
@@ -320,7 +321,7 @@ def test_what_is_being_rolled_out_there_waits(hq: Path, lab: Path, bundle: Bundl
 def test_a_merge_joins_a_rollout_that_is_on_here(
     hq: Path, lab: Path, bundle: Bundle, tmp_path: Path
 ) -> None:
-    again(hq, cloned(only(bundle, "animals"), "animals", "beasts"), share=0.0)
+    again(hq, cloned(only(bundle, "animals"), "animals", "beasts"), rollout=0.0)
     merged(hq, lab)
     store = new_store(hq, tmp_path / "store")
     assert synced(hq, store).added == ("animals",)

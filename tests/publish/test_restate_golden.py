@@ -34,8 +34,8 @@ def test_vectors_that_hold_are_kept(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
     found = restate(Engine(bundle), bundle)
     assert found.golden == {task.name: task.golden for task in bundle.manifest.tasks}
-    assert (found.made, found.moved, found.restated) == ({}, {}, frozenset())
-    assert found.texts["colors"] == len(load_note(bundle[_golden(bundle, "colors")])["texts"])  # type: ignore[arg-type]
+    assert (found.made, found.moved, found.names) == ({}, {}, frozenset())
+    assert found.inputs["colors"] == len(load_note(bundle[_golden(bundle, "colors")])["texts"])  # type: ignore[arg-type]
 
 
 def test_spare_vectors_are_taken_where_those_that_devices_have_do_not_hold(
@@ -58,7 +58,7 @@ def test_vectors_that_another_task_takes_are_restated_and_counted(tiny_bundle: P
     alone = _with(more, "colors", _golden(bundle, "colors"), bundle[_golden(bundle, "colors")])
     engine = Engine(more)
     found = restate(engine, alone)
-    assert found.restated == {"colors"}
+    assert found.names == {"colors"}
     note = load_note(found.made[found.golden["colors"].sha256])
     before = load_note(bundle[_golden(bundle, "colors")])
     assert (note["texts"], note["labels"]) == (before["texts"], before["labels"])
