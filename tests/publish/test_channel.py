@@ -461,7 +461,7 @@ def test_there_is_nothing_to_roll_out_where_nothing_waits(shop: Workshop) -> Non
         SyncError,
         match=(
             "channel 'stable': expected a rollout, found none; begin one with: cfedge publish"
-            " --share"
+            " --rollout"
         ),
     ):
         roll_out(shop.repo, shop.keys, 0.5, now=NOW)
