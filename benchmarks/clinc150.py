@@ -101,9 +101,9 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "backbone_bytes": sum(
             getattr(backbone, part).size for part in ("trunk", "tail", "tokenizer")
         ),
-        "limits": {
+        "upper_bounds": {
             row.task: {
-                "limit": tasks[row.task].certificate.limit,
+                "upper_bound": tasks[row.task].certificate.upper_bound,
                 "held_out_errors": tasks[row.task].certificate.errors,
                 "held_out": tasks[row.task].certificate.held_out,
                 "test_error": 1 - row.retrieval,
@@ -163,8 +163,10 @@ def report(runs: list[dict[str, Any]], split: int) -> None:
     summary["task_bytes_max"] = max(max(run["task_bytes"].values()) for run in runs)
     summary["auroc_out_of_scope"] = float(np.mean([run["unknown"]["auroc"] for run in runs]))
     summary["bits_changed"] = sum(len(run["bits_changed"]) for run in runs)
-    summary["limits_exceeded_on_test"] = sum(
-        one["test_error"] > one["limit"] for run in runs for one in run["limits"].values()
+    summary["upper_bounds_exceeded_on_test"] = sum(
+        one["test_error"] > one["upper_bound"]
+        for run in runs
+        for one in run["upper_bounds"].values()
     )
     for key, value in summary.items():
         print(f"{key:28} {value}")

@@ -26,6 +26,7 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.log import Index
+from cfedge.margins import Margins
 from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
@@ -88,7 +89,7 @@ class Catalogue:
         before = self.entries if self.index else []
         added = new if self.index else self.entries
         self.index, blocks = appended(
-            self.index, "stable", before, added, stages=(1.25, 0.5), now=self.time
+            self.index, "stable", before, added, margins=Margins(1.25, 0.5), now=self.time
         )
         self.entries = [*self.entries, *new]
         self.repository.commit(self.keys, self.index, {**objects, **blocks}, self.time)

@@ -1,7 +1,7 @@
-"""Clopper-Pearson limits of an error rate, in plain Python: the workshop certifies with them, a
+"""Clopper-Pearson confidence bounds of an error rate, in plain Python: the workshop certifies with them, a
 device when tasks are added.
 
-What is counted, and how many limits must hold together, is for the callers.
+What is counted, and how many bounds must hold together, is for the callers.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-__all__ = ["lower_limit", "upper_limit"]
+__all__ = ["lower_bound", "upper_bound"]
 
 
 @lru_cache(maxsize=4096)
-def upper_limit(errors: int, examples: int, alpha: float) -> float:
-    """Clopper-Pearson upper limit of an error rate: BetaInv(1 - alpha; errors + 1, examples -
+def upper_bound(errors: int, examples: int, alpha: float) -> float:
+    """Clopper-Pearson upper confidence bound of an error rate: BetaInv(1 - alpha; errors + 1, examples -
     errors).
 
     The true rate exceeds it in at most a share `alpha` of draws (Clopper and Pearson 1934).
@@ -25,8 +25,8 @@ def upper_limit(errors: int, examples: int, alpha: float) -> float:
     return _bisect(lambda rate: _at_most(errors, examples, rate) > alpha)
 
 
-def lower_limit(errors: int, examples: int, alpha: float) -> float:
-    """Clopper-Pearson lower limit of an error rate: BetaInv(alpha; errors, examples - errors + 1)."""
+def lower_bound(errors: int, examples: int, alpha: float) -> float:
+    """Clopper-Pearson lower confidence bound of an error rate: BetaInv(alpha; errors, examples - errors + 1)."""
     return _bisect(lambda rate: 1 - _at_most(errors - 1, examples, rate) < alpha) if errors else 0.0
 
 

@@ -14,6 +14,7 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
 from cfedge.catalogue.entry import Body, Entry, Removed, TaskAdded
 from cfedge.catalogue.view import view
+from cfedge.margins import Margins
 from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
@@ -59,7 +60,7 @@ def task(
     }
     refs = {part: reference(data) for part, data in files.items()}
     certificate = Certificate(
-        held_out=100, errors=2, limit=0.1, alpha=0.05, tasks=1, rival=None, rival_errors=0
+        held_out=100, errors=2, upper_bound=0.1, alpha=0.05, tasks=1, rival=None, rival_errors=0
     )
     made = Task(
         name,
@@ -152,7 +153,7 @@ class Site:
             self.channel,
             before,
             [entry],
-            stages=(1.0, 0.5),
+            margins=Margins(1.0, 0.5),
             now=self.now,
             share=share,
         )

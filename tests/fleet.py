@@ -320,8 +320,10 @@ def publish_bad(repo: Path, keys: Keys, bundle: Bundle, *, share: float) -> None
             standing,
             TaskAdded(task, bundle.manifest.backbone.digest),
         )
-        stages = (index.second_stage, index.third_stage)
-        after, blocks = appended(index, "stable", log, [entry], stages=stages, now=NOW, share=share)
+        margins = index.margins
+        after, blocks = appended(
+            index, "stable", log, [entry], margins=margins, now=NOW, share=share
+        )
         files = {
             ref.sha256: data if ref == task.golden else bundle.objects[ref.sha256]
             for ref in entry.files().values()

@@ -37,6 +37,7 @@ from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
 from cfedge.lookup import VIEWS, ClusterStatistics, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
+from cfedge.margins import Margins
 
 #: Beyond what Python and NumPy have once they are imported.
 ROOM_BYTES = 256 << 20
@@ -69,7 +70,7 @@ def manifest() -> bytes:
     lights = Task("lights", ("on", "off"), 2, 2.5, 0.05, certificate, file, file, file)
     doors = Task("doors", ("open", "shut", "ajar"), 2, -2.5, 0.05, certificate, file, file, file)
     return serialize(
-        Manifest(backbone, (lights, doors), second_stage=1.5, versions={"numpy": "2.0.0"})
+        Manifest(backbone, (lights, doors), margins=Margins(1.5), versions={"numpy": "2.0.0"})
     )
 
 

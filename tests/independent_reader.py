@@ -18,7 +18,7 @@ import safetensors.numpy
 from tokenizers import Tokenizer
 
 MEMBERS = {
-    "manifest": "schema sha256 backbone tasks lookup second_stage third_stage versions",
+    "manifest": "schema sha256 backbone tasks lookup margins versions",
     "backbone": (
         "name source_sha256 scheme blocks split width max_tokens slots trunk tail tokenizer"
     ),
@@ -235,12 +235,12 @@ class Reader:
             1,
             self.first.u.shape[1],
         )
-        if self._thin(scores, "second_stage"):
+        if self._thin(scores, "second"):
             scores = np.full(len(first), -np.inf)
             near = order[:CANDIDATES]
             scores[near] = (first[near] + self.second(features[0])[0][near]) / 2
             stages = 2
-            if self._thin(scores, "third_stage"):
+            if self._thin(scores, "third"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
                 deeper, distant = self.third(behind)
                 scores[near] += deeper[near]
@@ -264,9 +264,9 @@ class Reader:
             "ood_score": ood_score, "early_exit": early, "unknown": bool(ood_score > task["threshold"]),
         }  # fmt: skip
 
-    def _thin(self, scores: np.ndarray, look: str) -> bool:
+    def _thin(self, scores: np.ndarray, stage: str) -> bool:
         best = np.sort(scores)[::-1]
-        return len(best) > 1 and bool(best[0] - best[1] < self.manifest[look])
+        return len(best) > 1 and bool(best[0] - best[1] < self.manifest["margins"][stage])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from tiny import with_adapters
 
 from cfedge import Engine
 from cfedge.bundle.files import read, write
+from cfedge.margins import Margins
 
 TEXTS = [text for task in WORDS for text, _ in make_texts(task, 12, seed=5)] + [
     "the",
@@ -27,7 +28,7 @@ TEXTS = [text for task in WORDS for text, _ in make_texts(task, 12, seed=5)] + [
 def _with_looks(folder: Path, second: float, third: float) -> Path:
     """The bundle with other margins, so that more inputs get a further stage."""
     bundle = read(folder)
-    manifest = replace(bundle.manifest, second_stage=second, third_stage=third)
+    manifest = replace(bundle.manifest, margins=Margins(second, third))
     write(type(bundle)(manifest, bundle.objects), folder, replace=True)
     return folder
 

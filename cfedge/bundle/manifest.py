@@ -18,6 +18,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from cfedge.errors import SchemaError
+from cfedge.margins import Margins
 
 __all__ = [
     "Backbone",
@@ -32,6 +33,7 @@ __all__ = [
     "check_backbone",
     "check_certificate",
     "check_file",
+    "check_margins",
     "check_task",
     "parse",
     "serialize",
@@ -124,14 +126,14 @@ class Certificate:
     """How often the lookup picks another task, measured on held-out examples against all `tasks` of
     the bundle.
 
-    `limit` is the Clopper-Pearson upper limit BetaInv(1 - alpha/tasks; errors + 1, held_out -
-    errors): all tasks' limits hold together with probability >= 1 - alpha. `rival` took
-    `rival_errors` of the errors.
+    `upper_bound` is Clopper and Pearson's upper confidence bound, BetaInv(1 - alpha/tasks; errors +
+    1, held_out - errors): all tasks' bounds hold together with probability >= 1 - alpha. `rival`
+    took `rival_errors` of the errors.
     """
 
     held_out: int
     errors: int
-    limit: float
+    upper_bound: float
     alpha: float
     tasks: int
     rival: str | None
@@ -155,15 +157,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole bundle; the stages are the lookup's margins, in nats, below which it looks closer, and
-    then behind the frozen tail.
-    """
+    """A whole bundle; `margins` are those below which its lookup looks closer."""
 
     backbone: Backbone
     tasks: tuple[Task, ...]
     lookup: str = LOOKUP
-    second_stage: float = 0.0
-    third_stage: float = 0.0
+    margins: Margins = field(default_factory=Margins)
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
@@ -401,7 +400,7 @@ def check_certificate(task: str, one: Certificate) -> None:
     """
     if not (
         0 <= one.rival_errors <= one.errors <= one.held_out
-        and 0 <= one.limit <= 1
+        and 0 <= one.upper_bound <= 1
         and 0 < one.alpha < 1
         and one.tasks >= 1
     ):
@@ -411,6 +410,18 @@ def check_certificate(task: str, one: Certificate) -> None:
         )
 
 
+def check_margins(where: str, margins: Margins, remedy: str) -> None:
+    """Refuse margins that are negative or not a number, naming the field and the `remedy`.
+
+    Raises
+    ------
+    SchemaError
+    """
+    for name, margin in dataclasses.asdict(margins).items():
+        if not margin >= 0:
+            raise SchemaError(f"{where}.{name}: expected >= 0, found {margin}; {remedy}")
+
+
 def _check(manifest: Manifest) -> None:
     check_backbone(manifest.backbone)
     if manifest.lookup != LOOKUP:
@@ -418,12 +429,7 @@ def _check(manifest: Manifest) -> None:
             f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer"
             " cfedge"
         )
-    for name in ("second_stage", "third_stage"):
-        if not getattr(manifest, name) >= 0:
-            raise SchemaError(
-                f"manifest.{name}: expected >= 0, found {getattr(manifest, name)}; export the"
-                " bundle again"
-            )
+    check_margins("manifest.margins", manifest.margins, "export the bundle again")
     _at_most("tasks", len(manifest.tasks), LIMITS.tasks)
     _at_most("labels", sum(len(task.classes) for task in manifest.tasks), LIMITS.labels)
     _at_most("versions", len(manifest.versions), LIMITS.versions)

@@ -16,9 +16,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import accumulate
 
-from cfedge.bundle.manifest import canonical_json, typed
+from cfedge.bundle.manifest import canonical_json, check_margins, typed
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, parse_entry
 from cfedge.errors import SchemaError, TamperedError
+from cfedge.margins import Margins
 
 __all__ = [
     "Block",
@@ -51,7 +52,7 @@ class Block:
 @dataclass(frozen=True)
 class Rollout:
     """A new state for some devices first: the others keep to the first `before` entries, with the
-    stages of then.
+    margins of then.
 
     A device takes part where SHA-256(salt + device), read as a fraction of 2^256, is below `share`;
     a new salt draws anew.
@@ -60,8 +61,7 @@ class Rollout:
     share: float
     salt: str
     before: int
-    second_stage: float
-    third_stage: float
+    margins: Margins
 
     def includes(self, device: str) -> bool:
         """Whether `device` takes part."""
@@ -80,7 +80,7 @@ class Index:
     published
         UTC, ``YYYY-MM-DDTHH:MM:SSZ``: a time that has certainly passed, for devices without a
         clock.
-    second_stage, third_stage
+    margins
         See `cfedge.bundle.manifest.Manifest`.
     blocks
         Of the log, in order.
@@ -90,8 +90,7 @@ class Index:
 
     channel: str
     published: str
-    second_stage: float
-    third_stage: float
+    margins: Margins
     blocks: tuple[Block, ...]
     rollout: Rollout | None
     schema: int = SCHEMA
@@ -119,10 +118,10 @@ class Index:
             else self.rollout.before
         )
 
-    def stages_for(self, device: str) -> tuple[float, float]:
-        """`second_stage` and `third_stage` for `device`."""
+    def margins_for(self, device: str) -> Margins:
+        """The margins that `device` is to answer by."""
         source = self if self.rollout is None or self.rollout.includes(device) else self.rollout
-        return source.second_stage, source.third_stage
+        return source.margins
 
     def bytes(self) -> bytes:
         """Its one form."""
@@ -280,11 +279,8 @@ def parse_index(data: bytes, channel: str) -> Index:
             " it again"
         )
     for where, part in (("index", index), ("index.rollout", index.rollout)):
-        for name in ("second_stage", "third_stage"):
-            if part is not None and not getattr(part, name) >= 0:
-                raise SchemaError(
-                    f"{where}.{name}: expected >= 0, found {getattr(part, name)}; publish it again"
-                )
+        if part is not None:
+            check_margins(f"{where}.margins", part.margins, "publish it again")
     try:
         same = index.bytes() == data
     except ValueError:

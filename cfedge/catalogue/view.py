@@ -23,8 +23,9 @@ from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.catalogue.conflicts import Candidate, Conflict, meeting, running
 from cfedge.catalogue.entry import Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.log import Index
-from cfedge.confidence import upper_limit
+from cfedge.confidence import upper_bound
 from cfedge.errors import TaskError
+from cfedge.margins import Margins
 
 __all__ = ["View", "manifest_of", "put_together", "view"]
 
@@ -131,26 +132,23 @@ def manifest_of(
     return put_together(
         cast(Backbone, seen.backbone.body),
         [seen.known(seen.tasks[name]) for name in names],
-        (index.second_stage, index.third_stage),
+        index.margins,
     )
 
 
-def put_together(
-    backbone: Backbone, tasks: Collection[Task], stages: tuple[float, float]
-) -> Manifest:
+def put_together(backbone: Backbone, tasks: Collection[Task], margins: Margins) -> Manifest:
     """Return the manifest of tasks that run together: their limits are computed for so many."""
     return Manifest(
         backbone=backbone,
         tasks=tuple(_limited(task, len(tasks)) for task in tasks),
-        second_stage=stages[0],
-        third_stage=stages[1],
+        margins=margins,
     )
 
 
 def _limited(task: Task, tasks: int) -> Task:
     certificate = task.certificate
-    limit = upper_limit(certificate.errors, certificate.held_out, certificate.alpha / tasks)
-    return replace(task, certificate=replace(certificate, tasks=tasks, limit=limit))
+    bound = upper_bound(certificate.errors, certificate.held_out, certificate.alpha / tasks)
+    return replace(task, certificate=replace(certificate, tasks=tasks, upper_bound=bound))
 
 
 def _standing(

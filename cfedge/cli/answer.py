@@ -91,13 +91,13 @@ def predict(
 
     From standard input each line is a text or a JSON object {"text": ...}; answers come in the same
     order, one a line, as they are made. A line that cannot be answered gets an error in its place,
-    and the exit code is then 10. With --json each line carries the task's certified limit and the
+    and the exit code is then 10. With --json each line carries the task's certified upper bound and the
     bundle's digest: keep them as the record of what was answered.
 
     --session assumes that all texts are of one task, or change it seldom: a text that could be of
     two tasks then goes to the one that the texts before it were of. Where tasks come mixed that is
     wrong more often than without it. Its answers carry the task's probability in the stream as
-    posterior, and no limit: certificates are about single texts.
+    posterior, and no upper bound: certificates are about single texts.
     """
     one_blas_thread()
     from cfedge.device import load_profile
@@ -133,7 +133,7 @@ def predict(
         evidence = engine.evidence(one)
         if stream:
             evidence |= {
-                "limit": None,
+                "upper_bound": None,
                 "posterior": stream.posterior[one.task],
                 "switch": stream.switch,
             }

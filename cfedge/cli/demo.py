@@ -54,11 +54,11 @@ def demo(
         return
     print_table(
         "five tasks learned one after another, without old data (test examples, per sample)",
-        ("task", "accuracy float", "accuracy int8", "retrieval", "held-out wrong task", "limit (95 %, all tasks)", "added"),
+        ("task", "accuracy float", "accuracy int8", "retrieval", "held-out wrong task", "upper bound (95 %, all tasks)", "added"),
         [
             (
                 row.task, f"{row.accuracy_float:.3f}", f"{row.accuracy_int8:.3f}", f"{row.retrieval:.3f}",
-                f"{row.held_out_errors} of {row.held_out}", f"{row.limit:.1%}", size(row.added_bytes),
+                f"{row.held_out_errors} of {row.held_out}", f"{row.upper_bound:.1%}", size(row.added_bytes),
             )
             for row in found.tasks
         ],

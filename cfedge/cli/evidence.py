@@ -48,7 +48,7 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
         "as",
         "held out",
         "wrong task",
-        "limit",
+        "upper bound",
         "nearest rival",
         "unknown above",
     )
@@ -57,7 +57,7 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
         columns,
         [
             (
-                row["task"], row["classes"], row["examples"], row["method"], row["held_out"], row["errors"], f"{row['limit']:.1%}",
+                row["task"], row["classes"], row["examples"], row["method"], row["held_out"], row["errors"], f"{row['upper_bound']:.1%}",
                 f"{row['rival']} ({row['rival_errors']})" if row["rival"] else "none", f"{row['threshold']:.1f}",
             )
             for row in rows
@@ -110,14 +110,14 @@ def inspect_tasks(
         )
         return
     print_table(
-        f"{workspace}: picks another task (limits hold for all tasks together; the model is the first stage's)",
+        f"{workspace}: picks another task (upper bounds hold for all tasks together; the model is the first stage's)",
         (
-            "task", "held out", "wrong", "limit", "first stage wrong", "model bound", "status", *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
+            "task", "held out", "wrong", "upper bound", "first stage wrong", "model bound", "status", *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
             "nearest rival", "separation", "taken by it", "reuses",
         ),
         [
             (
-                row["task"], row["held_out"], f"{row['errors'] / row['held_out']:.2%}", f"{row['limit']:.1%}",
+                row["task"], row["held_out"], f"{row['errors'] / row['held_out']:.2%}", f"{row['upper_bound']:.1%}",
                 f"{one.errors / row['held_out']:.2%}", _bound(one.bound), one.status,
                 *_mixture(one, row["held_out"]), one.nearest,
                 "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(row["transfer"]),
@@ -154,7 +154,7 @@ def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any
     ]
     repeated = [
         f"{row['task']}: {row['repeated']} of {row['held_out']} held-out texts are, but for case"
-        " and spaces, also learned from: the limit is too good by what they count for; hold out"
+        " and spaces, also learned from: the upper bound is too good by what they count for; hold out"
         " others"
         for row in rows
         if row["repeated"]
@@ -172,8 +172,8 @@ def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any
         + repeated
         + [
             f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']}"
-            f" held-out inputs go there, by the lookup's model {one['share']:.0%} may; limits are"
-            f" now {one['limit']:.1%} ({one['task']}) and {one['rival_limit']:.1%} ({one['rival']})"
+            f" held-out inputs go there, by the lookup's model {one['share']:.0%} may; upper bounds are"
+            f" now {one['upper_bound']:.1%} ({one['task']}) and {one['rival_upper_bound']:.1%} ({one['rival']})"
             for one in pairs
         ]
     )

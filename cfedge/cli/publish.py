@@ -271,11 +271,11 @@ def merge(
             ],
         )
     print_table(
-        "limit of picking another task (errors as counted at each site)",
+        "upper bound on picking another task (errors as counted at each site)",
         ("task", "before", "after"),
         [
             (name, None if was is None else f"{was:.1%}", f"{now:.1%}")
-            for name, (was, now) in done.limits.items()
+            for name, (was, now) in done.upper_bounds.items()
         ],
     )
 

@@ -248,7 +248,7 @@ def _learned(row: dict[str, Any], *, few: bool) -> str:
     return (
         f"{row['task']}: learned {how}{row['classes']} classes from {row['examples']} examples;"
         f" held out {row['held_out']}: picks another task in {row['errors']}, at most"
-        f" {row['limit']:.1%} of inputs with all tasks together"
+        f" {row['upper_bound']:.1%} of inputs with all tasks together"
     )
 
 

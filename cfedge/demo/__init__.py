@@ -46,7 +46,7 @@ class TaskRow:
     retrieval: float
     held_out_errors: int
     held_out: int
-    limit: float
+    upper_bound: float
     added_bytes: int
 
 
@@ -140,7 +140,7 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
             retrieval=row.retrieval,
             held_out_errors=entries[row.task].certificate.errors,
             held_out=entries[row.task].certificate.held_out,
-            limit=entries[row.task].certificate.limit,
+            upper_bound=entries[row.task].certificate.upper_bound,
             added_bytes=sum(
                 getattr(entries[row.task], part).size for part in ("adapter", "signature", "golden")
             ),

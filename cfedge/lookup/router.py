@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.clusters import Lookup, Table, TaskMatch, TaskMatches
 from cfedge.lookup.signature import ClusterStatistics, Features, TaskSignature
+from cfedge.margins import Margins
 
 __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE", "THIRD_STAGE_SHARE"]
 
@@ -68,9 +69,8 @@ class Router:
     tasks
         By name; at least one. Each is asked for once a look, so they may be read when they are
         asked for.
-    second, third
-        In nats: an input whose margin after the first stage is below `second` gets the second, and
-        one whose margin after that is below `third` the third. 0: never.
+    margins
+        Below which an input gets a further stage; None: never.
     table
         Of the first stage, for many clusters; see `Lookup`.
     """
@@ -78,8 +78,7 @@ class Router:
     def __init__(
         self,
         tasks: Mapping[str, TaskSignature],
-        second: float = 0.0,
-        third: float = 0.0,
+        margins: Margins | None = None,
         *,
         table: Table | None = None,
     ) -> None:
@@ -87,10 +86,9 @@ class Router:
         self._made: dict[str, Lookup] = {}
         self._making = threading.Lock()
         self.first = Lookup(_Parts(tasks, attrgetter("trunk")), table=table)
-        self.tasks, self.second, self.third, self._width = (
+        self.tasks, self.margins, self._width = (
             self.first.tasks,
-            second,
-            third,
+            margins or Margins(),
             self.first.width,
         )
 
@@ -119,7 +117,7 @@ class Router:
         `Lookup.one`.
         """
         one = self.first.one(trunk[: self._width], position)
-        return self.look_again(trunk, None, position) if one.margin < self.second else one
+        return self.look_again(trunk, None, position) if one.margin < self.margins.second else one
 
     def given(self, trunk: Floats, task: int, position: int = 0) -> TaskMatch:
         """Look one input up behind the trunk with its task given, once; see `Lookup.given`."""
@@ -127,7 +125,7 @@ class Router:
 
     def is_open(self, found: TaskMatch) -> bool:
         """Whether what `look` found needs a third stage: `look_again` with the tail's features."""
-        return found.stages == 2 and found.margin < self.third
+        return found.stages == 2 and found.margin < self.margins.third
 
     def __call__(self, features: Features) -> TaskMatches:
         """Look B inputs up."""

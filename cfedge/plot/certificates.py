@@ -1,4 +1,4 @@
-"""Certificates: how often each task's held-out inputs went to another task, and the limit that
+"""Certificates: how often each task's held-out inputs went to another task, and the upper bound that
 follows.
 """
 
@@ -16,19 +16,19 @@ __all__ = ["draw_certificates"]
 
 
 def draw_certificates(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw, by task, held-out error and upper limit, the highest limit on top.
+    """Draw, by task, held-out error and upper confidence bound, the highest bound on top.
 
     Parameters
     ----------
     rows
-        As ``cfedge list --json`` prints them: task, errors, held_out, limit, rival, rival_errors.
+        As ``cfedge list --json`` prints them: task, errors, held_out, upper_bound, rival, rival_errors.
     """
-    ordered = sorted(rows, key=lambda row: (row["limit"], row["task"]))
+    ordered = sorted(rows, key=lambda row: (row["upper_bound"], row["task"]))
     with drawing(8, 1.3 + 0.27 * max(1, len(ordered))) as figure:
         axes = figure.subplots()
         for place, row in enumerate(ordered):
             axes.plot(
-                [0, row["limit"]],
+                [0, row["upper_bound"]],
                 [place, place],
                 color="#b9d3e6",
                 linewidth=6,
@@ -53,7 +53,7 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set(ylim=(-0.6, max(1, len(ordered)) - 0.4))
         axes.set_xlim(left=0)
         axes.set_xlabel(
-            "inputs that go to another task: of the held-out ones (dot), upper limit for all tasks"
+            "inputs that go to another task: of the held-out ones (dot), upper bound for all tasks"
             " together (bar)"
         )
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))

@@ -22,6 +22,7 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index, Rollout, cut, utc
 from cfedge.catalogue.view import View, manifest_of, put_together, view
 from cfedge.errors import SyncError, UsageError
+from cfedge.margins import Margins
 from cfedge.publish.diff import Change, changes_of, kept, next_clock
 from cfedge.publish.repository import Repository
 from cfedge.publish.restate_golden import Restated
@@ -126,8 +127,14 @@ class Draft:
             (change.task for change in changes if change.task.name in set(runs)),
             key=lambda task: task.name,
         )
-        stages = (bundle.manifest.second_stage, bundle.manifest.third_stage)
-        return cls(channel, given, changes, put_together(backbone, tasks, stages), site, clock)
+        return cls(
+            channel,
+            given,
+            changes,
+            put_together(backbone, tasks, bundle.manifest.margins),
+            site,
+            clock,
+        )
 
     @classmethod
     def of_entries(cls, given: Sequence[Entry], channel: Channel, site: str) -> Draft:
@@ -146,8 +153,7 @@ class Draft:
             and manifest is not None
             and not self.given
             and all(change.kind == "kept" for change in self.changes)
-            and (manifest.second_stage, manifest.third_stage)
-            == (index.second_stage, index.third_stage)
+            and manifest.margins == index.margins
         )
 
     def bundle(self, repository: Repository, objects: Mapping[str, bytes]) -> Bundle:
@@ -176,9 +182,15 @@ class Draft:
         """
         index, manifest = self.channel.index, self.manifest
         source = manifest if manifest is not None else self.channel.signed
-        stages = (source.second_stage, source.third_stage)
+        margins = source.margins
         return appended(
-            index, self.channel.name, self.channel.entries, new, stages=stages, now=now, share=share
+            index,
+            self.channel.name,
+            self.channel.entries,
+            new,
+            margins=margins,
+            now=now,
+            share=share,
         )
 
 
@@ -188,7 +200,7 @@ def appended(
     before: Sequence[Entry],
     new: Sequence[Entry],
     *,
-    stages: tuple[float, float],
+    margins: Margins,
     now: datetime,
     share: float = 1.0,
 ) -> tuple[Index, dict[str, bytes]]:
@@ -201,10 +213,10 @@ def appended(
     blocks, made = cut([entry.line for entry in [*before, *new]], index.blocks if index else ())
     rollout = index.rollout if index else None
     if share < 1:
-        last = (index.second_stage, index.third_stage) if index else stages
-        begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), *last)
+        last = index.margins if index else margins
+        begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), last)
         rollout = replace(begun, share=float(share))
-    return Index(channel, utc(now), stages[0], stages[1], blocks, rollout), made
+    return Index(channel, utc(now), margins, blocks, rollout), made
 
 
 def check_share(share: float) -> None:

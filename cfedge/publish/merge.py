@@ -73,8 +73,8 @@ class Merged:
         What was decided by rule and should be looked at.
     overlaps
         Pairs of tasks that may be taken for each other, of different sites.
-    limits
-        By task the limit of picking another one, before (None: it was not here) and after. Errors
+    upper_bounds
+        By task the upper bound on picking another one, before (None: it was not here) and after. Errors
         were counted at each site among its own tasks, so after is what the counts allow, until
         somebody publishes what was measured among all.
     """
@@ -84,7 +84,7 @@ class Merged:
     fetched_bytes: int
     conflicts: tuple[str, ...]
     overlaps: tuple[Overlap, ...]
-    limits: Mapping[str, tuple[float | None, float]]
+    upper_bounds: Mapping[str, tuple[float | None, float]]
 
 
 def merge(
@@ -155,7 +155,7 @@ def merge(
             *_waiting(there, other.name),
         ),
         overlaps=_overlaps({task.name for task in had}, restated) if restated else (),
-        limits=_limits(had, draft.manifest.tasks if draft.manifest else ()),
+        upper_bounds=_upper_bounds(had, draft.manifest.tasks if draft.manifest else ()),
     )
 
 
@@ -176,9 +176,11 @@ def _followed(fetcher: Fetcher, scratch: Path, channel: str, now: datetime) -> _
     return _There(feed.entries(index, ready, fetcher), index.entries - ready)
 
 
-def _limits(before: Sequence[Task], after: Sequence[Task]) -> dict[str, tuple[float | None, float]]:
-    was = {task.name: task.certificate.limit for task in before}
-    return {task.name: (was.get(task.name), task.certificate.limit) for task in after}
+def _upper_bounds(
+    before: Sequence[Task], after: Sequence[Task]
+) -> dict[str, tuple[float | None, float]]:
+    was = {task.name: task.certificate.upper_bound for task in before}
+    return {task.name: (was.get(task.name), task.certificate.upper_bound) for task in after}
 
 
 def _waiting(there: _There, name: str) -> list[str]:

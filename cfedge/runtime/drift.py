@@ -2,7 +2,7 @@
 an alarm with a stated error. Pure.
 
 Two things are counted: inputs that are called unknown, by task, and inputs whose margin is thin. Of
-inputs like the held-out ones a task calls at most the upper limit unknown that follows from how its
+inputs like the held-out ones a task calls at most the upper confidence bound unknown that follows from how its
 threshold was chosen; the share of thin margins is bounded likewise. An alarm is raised where the
 counts cannot be reconciled with these bounds.
 
@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cfedge.bundle.manifest import Certificate, Manifest, canonical_json, typed
-from cfedge.confidence import upper_limit
+from cfedge.confidence import upper_bound
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
 from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.storage import write_file
@@ -240,13 +240,13 @@ def _own(certificate: Certificate) -> int:
 
 
 def _bound(share: float, held_out: int, alpha: float) -> float:
-    """Upper limit of a rate whose threshold was set at `share` of `held_out` examples.
+    """Upper confidence bound of a rate whose threshold was set at `share` of `held_out` examples.
 
     The rate above the ceil((N + 1)(1 - share))-th smallest of N is distributed as Beta(N + 1 -
-    that, that) (split conformal), whose upper limit is Clopper-Pearson's for as many exceedances.
+    that, that) (split conformal), whose upper confidence bound is Clopper-Pearson's for as many exceedances.
     """
     place = min(math.ceil((held_out + 1) * (1 - share)), held_out)
-    return upper_limit(held_out - place, held_out, alpha)
+    return upper_bound(held_out - place, held_out, alpha)
 
 
 def _text(where: str, what: str, counter: Counter, alpha: float) -> str:

@@ -166,9 +166,7 @@ class Engine:
 
     def _make_router(self) -> Router:
         signatures = _Signatures(self._tasks, self.manifest.backbone.width)
-        return Router(
-            signatures, self.manifest.second_stage, self.manifest.third_stage, table=Int8Table
-        )
+        return Router(signatures, self.manifest.margins, table=Int8Table)
 
     def _reopen(self) -> None:
         """Open anew in a forked child, whose parent opened it."""
@@ -459,11 +457,11 @@ class Engine:
         return found, tails
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
-        """Return a prediction as JSON types, with its task's certified `limit` and the digest of
-        the `bundle` that answered.
+        """Return a prediction as JSON types, with its task's certified
+        `upper_bound` and the digest of the `bundle` that answered.
         """
-        limit = self._named(prediction.task).certificate.limit
-        return {**prediction.as_dict(), "limit": limit, "bundle": self.manifest.digest}
+        bound = self._named(prediction.task).certificate.upper_bound
+        return {**prediction.as_dict(), "upper_bound": bound, "bundle": self.manifest.digest}
 
     def embeddings(self, texts: Sequence[str], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""

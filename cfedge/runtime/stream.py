@@ -17,8 +17,8 @@ unknown is answered likewise, and leaves p as it was.
 **Temperature.** As log-likelihoods the scores are over-confident: they add up features that are far
 from independent. t is the one at which they would be wrong as often as the lookup was on the
 held-out examples. Of these the share q = `SECOND_STAGE_SHARE` has a margin below the manifest's
-second_stage; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
-second_stage, and this is the certificates' share of errors where t is what `temperature` returns.
+`margins.second`; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
+`margins.second`, and this is the certificates' share of errors where t is what `temperature` returns.
 
 Letters: T tasks.
 """
@@ -128,4 +128,4 @@ def temperature(manifest: Manifest) -> float:
     if not held_out:
         return 1.0
     share = (errors + 1) / (held_out + 2)  # none seen does not mean none
-    return max(1.0, share * manifest.second_stage / (SECOND_STAGE_SHARE * math.log(2)))
+    return max(1.0, share * manifest.margins.second / (SECOND_STAGE_SHARE * math.log(2)))

@@ -164,8 +164,7 @@ def sync(
         if installed and not plan.retry and notes.done == f"{state} {installed.manifest}":
             return report.done()
         seen = view(feed.entries(index, index.entries_for(store.device), fetcher))
-        second, third = index.stages_for(store.device)
-        index = replace(index, second_stage=second, third_stage=third)
+        index = replace(index, margins=index.margins_for(store.device))
         before = store.manifest(installed.generation) if installed else None
         must_go = before is not None and not seen.erased.isdisjoint(
             ref.sha256 for ref in before.files().values()

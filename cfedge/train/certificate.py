@@ -1,7 +1,7 @@
 """How often will the lookup pick another task, and above which ood_score is an input unknown? From
 held-out examples.
 
-Beside the limit, which holds whatever the distribution, `inspect` computes what the lookup's own
+Beside the upper confidence bound, which holds whatever the distribution, `inspect` computes what the lookup's own
 model says: a union bound for Gaussian clusters with the shared covariance, and whether the held-out
 examples bear it out.
 
@@ -19,13 +19,13 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
-from cfedge.confidence import lower_limit, upper_limit
+from cfedge.confidence import lower_bound, upper_bound
 from cfedge.errors import UsageError
 from cfedge.lookup import (
     ClusterStatistics,
@@ -39,6 +39,7 @@ from cfedge.lookup import (
 )
 from cfedge.lookup.clusters import shared_covariance
 from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
+from cfedge.margins import Margins
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.table import Int8Table
 from cfedge.train.chernoff import Components, chernoff, log_likelihood
@@ -97,7 +98,7 @@ class Inspection:
         Held-out errors that go to it.
     status
         ``holds``: the held-out error is at most the bound; ``violated``: even the lower confidence
-        limit (the same alpha) is above it, so the model does not describe this task; ``undecided``:
+        bound (the same alpha) is above it, so the model does not describe this task; ``undecided``:
         between the two; ``vacuous``: the bound is 1 or more; ``untested``: nothing is held out.
     mixture_errors, mixture_bound, mixture_status
         The same for `mixture_bounds`, where they were asked for, and the held-out examples that are
@@ -127,7 +128,7 @@ class Overlap:
         Of its inputs, by the first stage's model: a union bound, at most 1.
     taken, held_out
         Of its held-out inputs, those that the lookup that ships gives to the rival, and all.
-    limit, rival_limit
+    upper_bound, rival_upper_bound
         What the certificates of the two say now.
     """
 
@@ -136,8 +137,8 @@ class Overlap:
     share: float
     taken: int
     held_out: int
-    limit: float
-    rival_limit: float
+    upper_bound: float
+    rival_upper_bound: float
 
 
 def certify(
@@ -159,7 +160,7 @@ def certify(
     directions
         Of that lookup's first stage.
     alpha
-        All tasks' limits hold together with probability >= 1 - alpha (each at alpha / T).
+        All tasks' bounds hold together with probability >= 1 - alpha (each at alpha / T).
     false_reject_rate
         Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1
         - rate))-th smallest `ood_score` (split conformal), at most the largest, of the held-out
@@ -188,7 +189,7 @@ def certify(
         certificate = Certificate(
             held_out=examples,
             errors=len(wrong),
-            limit=upper_limit(len(wrong), examples, alpha / len(tasks)),
+            upper_bound=upper_bound(len(wrong), examples, alpha / len(tasks)),
             alpha=alpha,
             tasks=len(tasks),
             rival=rival,
@@ -224,9 +225,9 @@ def overlaps(
         for rival, share in router.first.confusions(name, None if name in of else of).items():
             errors = int(taken[router.tasks.index(rival)])
             if max(share, errors / certificate.held_out) >= OVERLAP_SHARE:
-                limits = certificate.limit, evidence[rival].certificate.limit
+                bounds = certificate.upper_bound, evidence[rival].certificate.upper_bound
                 pairs.append(
-                    Overlap(name, rival, min(1.0, share), errors, certificate.held_out, *limits)
+                    Overlap(name, rival, min(1.0, share), errors, certificate.held_out, *bounds)
                 )
     return sorted(
         pairs, key=lambda one: (-max(one.share, one.taken / one.held_out), one.task, one.rival)
@@ -249,14 +250,15 @@ def route(
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
     found = [router.look(trunk) for trunk, _ in rows]
     if len(router.tasks) > 1:
-        router.second = _quantile(found, SECOND_STAGE_SHARE)
-        thin = [index for index, one in enumerate(found) if one.margin < router.second]
+        router.margins = Margins(_quantile(found, SECOND_STAGE_SHARE))
+        thin = [index for index, one in enumerate(found) if one.margin < router.margins.second]
         for index in thin:
             found[index] = router.look_again(rows[index][0], None)
         deeper = [router.look_again(*rows[index]) for index in thin]
         setter = None
         if thin:
-            router.third, setter = _third([found[index] for index in thin], deeper, len(rows))
+            third, setter = _third([found[index] for index in thin], deeper, len(rows))
+            router.margins = replace(router.margins, third=third)
         for place, index in enumerate(thin):
             if place != setter and router.is_open(found[index]):
                 found[index] = deeper[place]
@@ -420,6 +422,6 @@ def _status(errors: int, certificate: Certificate, bound: float) -> str:
         return "holds"
     return (
         "violated"
-        if lower_limit(errors, examples, certificate.alpha / certificate.tasks) > bound
+        if lower_bound(errors, examples, certificate.alpha / certificate.tasks) > bound
         else "undecided"
     )

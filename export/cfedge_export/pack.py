@@ -118,8 +118,7 @@ def build(
         return Manifest(
             backbone,
             tuple(entries.values()),
-            second_stage=router.second,
-            third_stage=router.third,
+            margins=router.margins,
             versions=versions,
         )
 

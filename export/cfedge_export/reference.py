@@ -35,8 +35,7 @@ def float_accuracy(
     adapters = {name: Adapter.from_arrays(task.adapter) for name, task in tasks.items()}
     router = Router(
         {name: task.signature for name, task in tasks.items()},
-        manifest.second_stage,
-        manifest.third_stage,
+        manifest.margins,
     )
     accuracy: dict[str, float] = {}
     with (progress or Quiet()).track("float reference", len(tests)) as advance:

@@ -51,7 +51,7 @@ def small(version: str = "1") -> Bundle:
         slots=(Slot("l2.qkv", 4, 12),), trunk=refs["trunk"], tail=refs["tail"], tokenizer=refs["tokenizer"],
     )  # fmt: skip
     certificate = Certificate(
-        held_out=12, errors=1, limit=0.34, alpha=0.05, tasks=1, rival=None, rival_errors=0
+        held_out=12, errors=1, upper_bound=0.34, alpha=0.05, tasks=1, rival=None, rival_errors=0
     )
     task = Task(
         "lights", ("on", "off"), 8, 2.5, 0.05, certificate,

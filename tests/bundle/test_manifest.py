@@ -31,6 +31,7 @@ from cfedge.bundle.manifest import (
     serialize,
 )
 from cfedge.errors import SchemaError
+from cfedge.margins import Margins
 
 PATH = tuple[str | int, ...]
 ABSENT = object()
@@ -42,7 +43,7 @@ def ref(digit: str) -> FileRef:
 
 def task(name: str, classes: tuple[str, ...]) -> Task:
     certificate = Certificate(
-        held_out=12, errors=1, limit=0.34, alpha=0.05, tasks=2, rival=None, rival_errors=0
+        held_out=12, errors=1, upper_bound=0.34, alpha=0.05, tasks=2, rival=None, rival_errors=0
     )
     return Task(name, classes, 8, 2.5, 0.05, certificate, ref("1"), ref("2"), ref("3"))
 
@@ -63,19 +64,19 @@ GOLDEN = (
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"width":4},'
-    '"lookup":"class-clusters","schema":1,"second_stage":0.0,'
-    '"sha256":"a53d8b5cd3aaa03c28fb268d39c1ebfe14f19b9f42e4b2d34040237926fff4ab",'
+    '"lookup":"class-clusters","margins":{"second":0.0,"third":0.0},"schema":1,'
+    '"sha256":"a57100b9c58365416bc933a45a203557b4d061b745ecdad0b776fbbba7cf9ced",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"limit":0.34,"rival":null,"rival_errors":0,"tasks":2},'
+    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"lights","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5},'
     '{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"limit":0.34,"rival":null,"rival_errors":0,"tasks":2},'
+    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34},'
     '"classes":["open","zu\u00df"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"doors","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5}],'
-    '"third_stage":0.0,"versions":{"numpy":"2.0.0"}}'
+    '"versions":{"numpy":"2.0.0"}}'
 ).encode()
 BODY: dict[str, Any] = json.loads(GOLDEN)
 STATED = BODY["sha256"]
@@ -198,7 +199,7 @@ certificates = st.builds(
     lambda rival_errors, more, right, **rest: Certificate(
         held_out=rival_errors + more + right, errors=rival_errors + more, rival_errors=rival_errors, **rest
     ),
-    counts, counts, counts, limit=shares, alpha=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    counts, counts, counts, upper_bound=shares, alpha=st.floats(0, 1, exclude_min=True, exclude_max=True),
     tasks=st.integers(1, 10**6), rival=st.none() | texts,
 )  # fmt: skip
 
@@ -217,7 +218,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         for at, name in enumerate(names)
     )  # fmt: skip
     return Manifest(
-        draw(backbones), tasks, second_stage=draw(st.floats(0, 1e6)), third_stage=draw(st.floats(0, 1e6)),
+        draw(backbones), tasks, margins=Margins(draw(st.floats(0, 1e6)), draw(st.floats(0, 1e6))),
         versions=draw(st.dictionaries(texts, texts, max_size=3)),
     )  # fmt: skip
 
@@ -313,9 +314,9 @@ def test_a_digest_with_line_breaks_does_not_break_the_message() -> None:
         ).encode(),
         GOLDEN + b"\n",
         b" " + GOLDEN,
-        GOLDEN.replace(b'"limit":0.34', b'"limit":0.340', 1),
-        GOLDEN.replace(b'"limit":0.34', b'"limit":34e-2', 1),
-        GOLDEN.replace(b'"limit":0.34', b'"limit":0.34000000000000001', 1),
+        GOLDEN.replace(b'"upper_bound":0.34', b'"upper_bound":0.340', 1),
+        GOLDEN.replace(b'"upper_bound":0.34', b'"upper_bound":34e-2', 1),
+        GOLDEN.replace(b'"upper_bound":0.34', b'"upper_bound":0.34000000000000001', 1),
         GOLDEN.replace(b'"errors":1', b'"errors": 1', 1),
         GOLDEN.replace(b'"on"', b'"\\u006fn"'),
         GOLDEN.replace(b'"rival_errors":0', b'"rival_errors":-0', 1),
@@ -432,7 +433,7 @@ def test_a_lone_surrogate_is_refused() -> None:
 NESTED = {
     "schema": '"schema":1',
     "rows": '"rows":4',
-    "limit": '"limit":0.34',
+    "upper_bound": '"upper_bound":0.34',
     "versions": '"versions":{"numpy":"2.0.0"}',
 }
 
@@ -446,7 +447,7 @@ def test_deep_nesting_is_refused(field: str, depth: int) -> None:
         )
 
 
-@pytest.mark.parametrize("field", ["rows", "limit"])
+@pytest.mark.parametrize("field", ["rows", "upper_bound"])
 def test_nesting_about_as_deep_as_the_interpreter_allows_is_refused(field: str) -> None:
     limit = sys.getrecursionlimit()
     for depth in range(limit - 150, limit + 10):
@@ -675,11 +676,11 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
             -1,
             "certificate of task 'lights': expected rival_errors <= errors <= held_out",
         ),
-        (("tasks", 0, "certificate", "limit"), 1.5, "certificate of task 'lights': expected"),
+        (("tasks", 0, "certificate", "upper_bound"), 1.5, "certificate of task 'lights': expected"),
         (("tasks", 0, "certificate", "alpha"), 0.0, "certificate of task 'lights': expected"),
         (("tasks", 0, "certificate", "tasks"), 0, "certificate of task 'lights': expected"),
-        (("second_stage",), -0.5, "manifest.second_stage: expected >= 0, found -0.5"),
-        (("third_stage",), -0.5, "manifest.third_stage: expected >= 0, found -0.5"),
+        (("margins", "second"), -0.5, "manifest.margins.second: expected >= 0, found -0.5"),
+        (("margins", "third"), -0.5, "manifest.margins.third: expected >= 0, found -0.5"),
         (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
         (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),
         (("tasks", 0, "classes", 1), "", "labels: expected 1..200 characters, found ''"),

@@ -46,12 +46,12 @@ GOLDEN = {
         b'{"body":{"blocks":6,"max_tokens":32,"name":"tiny","scheme":"int8-row","slots":[{"columns":24,"name":"l4.qkv","rows":8}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000","split":4,"tail":{"sha256":"44576722a849f9f0c31fc9c656e1ab58dc347f7d3d5209a5cd1caa2ec9759259","size":3000},"tokenizer":{"sha256":"d2dfa9c06feea8383e3d4cf2907916f446a682dd2d739aee8dd8d1c8dd57c47a","size":3000},"trunk":{"sha256":"4ddd66566527994924820b517026a937284ad430a9c7edbb5ca1938dde58fc2c","size":3000},"width":8},"clock":7,"kind":"backbone","name":"tiny","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "task": (
-        b'{"body":{"base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","task":{"adapter":{"sha256":"5f223dabfbd72771ff27b7617d9bffbeba1f232f8158387f1d6902d768e34ddc","size":200},"certificate":{"alpha":0.05,"errors":2,"held_out":100,"limit":0.1,"rival":null,"rival_errors":0,"tasks":1},"classes":["cards'
+        b'{"body":{"base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","task":{"adapter":{"sha256":"5f223dabfbd72771ff27b7617d9bffbeba1f232f8158387f1d6902d768e34ddc","size":200},"certificate":{"alpha":0.05,"errors":2,"held_out":100,"rival":null,"rival_errors":0,"tasks":1,"upper_bound":0.1},"classes":["cards'
         b' a","cards'
         b' b"],"false_reject_rate":0.05,"golden":{"sha256":"7c06875ddf9f701d250289e673fcd998efd0a1ab9cd3b7231616212dab0bd5e4","size":200},"name":"cards","rank":8,"signature":{"sha256":"0584aa16e5ee7dc0fdbf40cda9c2c701b6a16ce427aad328f78828f73acbbfc1","size":200},"threshold":30.0}},"clock":7,"kind":"task","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "measured": (
-        b'{"body":{"certificate":{"alpha":0.05,"errors":2,"held_out":100,"limit":0.1,"rival":null,"rival_errors":0,"tasks":1},"false_reject_rate":0.04,"golden":{"sha256":"dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d","size":6},"of":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","threshold":29.5},"clock":7,"kind":"measured","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
+        b'{"body":{"certificate":{"alpha":0.05,"errors":2,"held_out":100,"rival":null,"rival_errors":0,"tasks":1,"upper_bound":0.1},"false_reject_rate":0.04,"golden":{"sha256":"dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d","size":6},"of":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","threshold":29.5},"clock":7,"kind":"measured","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "removed": (
         b'{"body":{"erase":true},"clock":7,"kind":"removed","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
@@ -59,8 +59,8 @@ GOLDEN = {
 }
 DIGESTS = {
     "backbone": "b5bebd603687dabaf7072cd889b3676474c48f4903c431001f05ae9b8d37b5e1",
-    "task": "d17796689b3f9544746549dc193df1f68dd870346381c4d6f25168ac68621572",
-    "measured": "5676ebe9a6ea30eb878e64c363b74806489592fa1d83cebccf8d47fff52aa07f",
+    "task": "643c1d56d550793ed1d3f310d73167d1f4b4ef8f41ef31c075db05146ac85176",
+    "measured": "238812b029e2c3bbb904fbc002d171483d5361e69c6c00419e2a155dd2a036a8",
     "removed": "02f11ca5d8e893faedfe596b3c2cce2ef48d32559d60a530783cae89c624b607",
 }
 

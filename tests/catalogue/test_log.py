@@ -30,22 +30,23 @@ from cfedge.catalogue.log import (
     utc,
 )
 from cfedge.errors import SchemaError, TamperedError
+from cfedge.margins import Margins
 
 ENTRIES = [
     Entry("removed", f"task {number}", "hq", number + 1, (), Removed(False)) for number in range(13)
 ]
 LINES = [entry.line for entry in ENTRIES]
 LOG = b"".join(line + b"\n" for line in LINES)
-ROLLOUT = Rollout(0.25, "00ff", 8, 1.5, 0.75)
+ROLLOUT = Rollout(0.25, "00ff", 8, Margins(1.5, 0.75))
 
 
 def index_of(lines: list[bytes], rollout: Rollout | None = None) -> Index:
-    return Index("stable", "2026-06-01T12:00:00Z", 1.0, 0.5, cut(lines)[0], rollout)
+    return Index("stable", "2026-06-01T12:00:00Z", Margins(1.0, 0.5), cut(lines)[0], rollout)
 
 
 INDEX = index_of(LINES, ROLLOUT)
 #: What the index above is on the disk: devices in the field read this.
-GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","published":"2026-06-01T12:00:00Z","rollout":{"before":8,"salt":"00ff","second_stage":1.5,"share":0.25,"third_stage":0.75},"schema":1,"second_stage":1.0,"third_stage":0.5}'
+GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","margins":{"second":1.0,"third":0.5},"published":"2026-06-01T12:00:00Z","rollout":{"before":8,"margins":{"second":1.5,"third":0.75},"salt":"00ff","share":0.25},"schema":1}'
 
 logs = st.lists(
     st.binary(min_size=1, max_size=8).map(lambda line: line.replace(b"\n", b".")), max_size=40
@@ -255,11 +256,11 @@ ATTACKS: list[Any] = [
     (setting("rollout.share", "0.25"), "index.rollout.share: expected float, found '0.25'"),
     (setting("rollout.before", 14), "index.rollout: expected a share and a length"),
     (setting("rollout.before", -1), "index.rollout: expected a share and a length"),
-    (setting("rollout.second_stage", -0.5), "index.rollout.second_stage: expected >= 0, found -0.5"),
+    (setting("rollout.margins.second", -0.5), "index.rollout.margins.second: expected >= 0, found -0.5"),
     (setting("rollout", []), "index.rollout: expected fields"),
-    (setting("second_stage", -1.0), "index.second_stage: expected >= 0, found -1.0"),
-    (setting("third_stage", -1.0), "index.third_stage: expected >= 0, found -1.0"),
-    (setting("third_stage", None), "index.third_stage: expected float, found None"),
+    (setting("margins.second", -1.0), "index.margins.second: expected >= 0, found -1.0"),
+    (setting("margins.third", -1.0), "index.margins.third: expected >= 0, found -1.0"),
+    (setting("margins.third", None), "index.margins.third: expected float, found None"),
 ]  # fmt: skip
 
 
@@ -296,18 +297,18 @@ def test_an_index_that_this_program_would_not_write_is_refused_naming_the_field(
             id="a-key-twice",
         ),
         pytest.param(
-            GOLDEN.replace(b'"third_stage":0.5', b'"third_stage":0.50'),
+            GOLDEN.replace(b'"third":0.5', b'"third":0.50'),
             "expected canonical JSON",
             id="a-digit-too-many",
         ),
         pytest.param(
-            GOLDEN.replace(b'"third_stage":0.5', b'"third_stage":1e999'),
+            GOLDEN.replace(b'"third":0.5', b'"third":1e999'),
             "expected canonical JSON",
             id="infinity",
         ),
         pytest.param(
-            GOLDEN.replace(b'"third_stage":0.5', b'"third_stage":NaN'),
-            "index.third_stage: expected >= 0",
+            GOLDEN.replace(b'"third":0.5', b'"third":NaN'),
+            "index.margins.third: expected >= 0",
             id="nan",
         ),
         pytest.param(
@@ -329,10 +330,10 @@ def test_another_form_of_an_index_is_refused(data: bytes, found: str) -> None:
 def test_a_device_outside_a_rollout_keeps_to_the_entries_and_the_looks_of_before() -> None:
     inside = next(name for name in map(str, range(100)) if ROLLOUT.includes(name))
     outside = next(name for name in map(str, range(100)) if not ROLLOUT.includes(name))
-    assert (INDEX.entries_for(inside), INDEX.stages_for(inside)) == (13, (1.0, 0.5))
-    assert (INDEX.entries_for(outside), INDEX.stages_for(outside)) == (8, (1.5, 0.75))
+    assert (INDEX.entries_for(inside), INDEX.margins_for(inside)) == (13, Margins(1.0, 0.5))
+    assert (INDEX.entries_for(outside), INDEX.margins_for(outside)) == (8, Margins(1.5, 0.75))
     over = dataclasses.replace(INDEX, rollout=None)
-    assert (over.entries_for(outside), over.stages_for(outside)) == (13, (1.0, 0.5))
+    assert (over.entries_for(outside), over.margins_for(outside)) == (13, Margins(1.0, 0.5))
 
 
 @given(

@@ -20,10 +20,11 @@ from cfedge.bundle.manifest import Backbone, Task
 from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import View, manifest_of, view
-from cfedge.confidence import upper_limit
+from cfedge.confidence import upper_bound
 from cfedge.errors import TaskError
+from cfedge.margins import Margins
 
-INDEX = Index("stable", "2026-06-01T12:00:00Z", 1.0, 0.5, (), None)
+INDEX = Index("stable", "2026-06-01T12:00:00Z", Margins(1.0, 0.5), (), None)
 TINY, OTHER = (backbone(name)[0] for name in ("tiny", "other"))
 
 
@@ -307,8 +308,8 @@ def test_the_manifest_of_some_tasks_computes_each_limit_for_as_many() -> None:
         assert len(manifest.tasks) == count
         for one in manifest.tasks:
             assert one.certificate.tasks == count
-            assert one.certificate.limit == upper_limit(2, 100, 0.05 / count)
-    assert (manifest.backbone, manifest.second_stage, manifest.third_stage) == (TINY, 1.0, 0.5)
+            assert one.certificate.upper_bound == upper_bound(2, 100, 0.05 / count)
+    assert (manifest.backbone, manifest.margins) == (TINY, Margins(1.0, 0.5))
 
 
 @pytest.mark.parametrize("case", ["nothing", "no backbone", "none wanted", "all wait"])

@@ -68,7 +68,7 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
         assert (row["task"], row["classes"], row["held_out"]) == (task, 3, 6)
     listed = json.loads(_run("list", ws, "--json").stdout)
     assert [row["task"] for row in listed] == ["animals", "colors"]
-    assert all(row["tasks"] == 2 and 0 < row["limit"] <= 1 for row in listed)
+    assert all(row["tasks"] == 2 and 0 < row["upper_bound"] <= 1 for row in listed)
     assert "animals" in _run("list", ws).stdout.decode()
     exported = _run("export", ws, out, "--max-drop", 100, "--max-error-ratio", 1000, "--json")
     assert exported.returncode == 0, exported.stderr
@@ -340,7 +340,7 @@ def test_a_monitor_counts_over_calls(tiny_bundle: Path, tmp_path: Path) -> None:
         done = _run("predict", tiny_bundle, *texts, "--monitor", counts, "--json", content=content)
         assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout.splitlines()[-1])
-    assert 0 <= line["limit"] <= 1
+    assert 0 <= line["upper_bound"] <= 1
     assert len(line["bundle"]) == 64
     counters = json.loads(_run("drift", tiny_bundle, counts, "--json").stdout)["counters"]
     assert counters["thin margins"]["inputs"] == 3
@@ -372,7 +372,7 @@ def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) 
     assert done.returncode == 10
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert "expected a text, found an empty one" in rows.pop(2)["error"]
-    assert all((row["limit"], row["switch"]) == (None, 0.05) for row in rows)
+    assert all((row["upper_bound"], row["switch"]) == (None, 0.05) for row in rows)
     assert all(0 < row["posterior"] <= 1 for row in rows)
     alone = [
         json.loads(line)

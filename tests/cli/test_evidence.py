@@ -33,7 +33,7 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
     tiny_workspace: Path, tmp_path: Path
 ) -> None:
     before = {
-        row["task"]: row["limit"] for row in json.loads(run("list", tiny_workspace, "--json"))
+        row["task"]: row["upper_bound"] for row in json.loads(run("list", tiny_workspace, "--json"))
     }
     shown = run(
         "add",
@@ -48,10 +48,10 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
         line for line in shown.splitlines() if line.startswith("paint coincides with colors: ")
     )
     assert (
-        f"limits are now {rows['paint']['limit']:.1%} (paint) and {rows['colors']['limit']:.1%}"
+        f"upper bounds are now {rows['paint']['upper_bound']:.1%} (paint) and {rows['colors']['upper_bound']:.1%}"
         " (colors)" in line
     )
-    assert rows["colors"]["limit"] > before["colors"]
+    assert rows["colors"]["upper_bound"] > before["colors"]
     assert rows["paint"]["overlaps"][0]["rival"] == "colors"
     assert rows["colors"]["overlaps"][0]["rival"] == "paint"
     assert "colors coincides with paint: " in run("inspect", tiny_workspace)

@@ -351,7 +351,7 @@ def test_merging_reports_adopted_tasks_overlaps_and_limits(home: Path, tiny_bund
     ).out
     assert "repo: adopted backbone local, task azure; fetched" in text
     assert "tasks that may be taken for each other since" in text
-    assert "limit of picking" in text
+    assert "upper bound on picking" in text
     found = done(
         "merge",
         "repo",
@@ -363,7 +363,7 @@ def test_merging_reports_adopted_tasks_overlaps_and_limits(home: Path, tiny_bund
         "--json",
     ).json
     assert (found["adopted"], found["measured"]) == ([], [])
-    assert set(found["limits"]) == {"animals", "azure", "colors"}  # type: ignore[call-overload]
+    assert set(found["upper_bounds"]) == {"animals", "azure", "colors"}  # type: ignore[call-overload]
     refused(
         2, "--root: expected a file", "merge", "repo", "repo-b", "--root", "none", "--keys", "keys"
     )

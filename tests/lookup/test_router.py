@@ -398,11 +398,16 @@ def looking_again(tiny_bundle: Path) -> Engine:
     """An engine that looks at two inputs of three again, and at one of three a third time."""
     bundle = read(tiny_bundle)
     manifest = bundle.manifest
-    for name, share in (("second_stage", 0.7), ("third_stage", 0.4)):
+    for name, share in (("second", 0.7), ("third", 0.4)):
         margins = [
             one.margin or 0 for one in Engine(Bundle(manifest, bundle.objects)).predict(TEXTS)
         ]
-        manifest = dataclasses.replace(manifest, **{name: float(np.quantile(margins, share))})
+        manifest = dataclasses.replace(
+            manifest,
+            margins=dataclasses.replace(
+                manifest.margins, **{name: float(np.quantile(margins, share))}
+            ),
+        )
     return Engine(Bundle(manifest, bundle.objects))
 
 
@@ -435,8 +440,7 @@ def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(
     manifest = dataclasses.replace(
         bundle.manifest,
         tasks=tasks,
-        second_stage=shipped.second_stage,
-        third_stage=shipped.third_stage,
+        margins=shipped.margins,
     )
     scaled = Engine(Bundle(manifest, {**bundle.objects, reference(data).sha256: data}))
     for one, other in zip(looking_again.predict(TEXTS), scaled.predict(TEXTS), strict=True):

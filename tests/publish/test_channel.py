@@ -17,6 +17,7 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import view
 from cfedge.errors import IncompatibleError, SyncError, TaskError, UsageError
+from cfedge.margins import Margins
 from cfedge.publish.channel import Published, publish, roll_out, withdraw
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
@@ -360,7 +361,11 @@ def test_a_share_of_the_devices_follows_and_the_others_keep_to_the_state_before(
     before = {store.device: store.pointer().manifest for store in stores}  # type: ignore[union-attr]
     more = cloned(shop.bundle, "colors", "paint")
     more = Bundle(
-        replace(more.manifest, second_stage=more.manifest.second_stage + 1.0), more.objects
+        replace(
+            more.manifest,
+            margins=Margins(more.manifest.margins.second + 1.0, more.manifest.margins.third),
+        ),
+        more.objects,
     )
     assert shop.publish(more, rollout=0.5).share == 0.5
     rollout = shop.index().rollout
@@ -436,13 +441,13 @@ def test_shares_are_drawn_evenly_and_anew_by_salt(site: Site) -> None:
 
     devices = [f"{number:032x}" for number in range(4000)]
     first, other = (
-        {one for one in devices if Rollout(0.25, salt, 0, 0.0, 0.0).includes(one)}
+        {one for one in devices if Rollout(0.25, salt, 0, Margins()).includes(one)}
         for salt in ("a", "b")
     )
     assert 900 < len(first) < 1100
     assert 180 < len(first & other) < 320  # a quarter of a quarter
-    assert not any(Rollout(0.0, "a", 0, 0.0, 0.0).includes(one) for one in devices)
-    assert all(Rollout(1.0, "a", 0, 0.0, 0.0).includes(one) for one in devices)
+    assert not any(Rollout(0.0, "a", 0, Margins()).includes(one) for one in devices)
+    assert all(Rollout(1.0, "a", 0, Margins()).includes(one) for one in devices)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), float("inf")])

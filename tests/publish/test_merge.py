@@ -13,6 +13,7 @@ from cfedge.bundle.files import Bundle, read
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, OfflineError, TamperedError
+from cfedge.margins import Margins
 from cfedge.publish.channel import publish, roll_out, withdraw
 from cfedge.publish.diff import next_clock, removal
 from cfedge.publish.draft import appended
@@ -239,7 +240,7 @@ def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
             TaskAdded(colors.manifest.tasks[0], body.digest),
         ),
     ]
-    after, blocks = appended(index, "stable", log, new, stages=(0.0, 0.0), now=NOW)
+    after, blocks = appended(index, "stable", log, new, margins=Margins(), now=NOW)
     with repository.writing():
         repository.commit(Keys(lab / "keys"), after, blocks, NOW)
     here = bundle.manifest.backbone
@@ -299,11 +300,11 @@ def test_publishing_a_task_that_takes_another_sites_texts_restates_those(
 
 def test_limits_are_told_before_and_after(hq: Path, lab: Path) -> None:
     done = merged(hq, lab)
-    assert set(done.limits) == {"animals", "colors"}
-    was, now = done.limits["animals"]
+    assert set(done.upper_bounds) == {"animals", "colors"}
+    was, now = done.upper_bounds["animals"]
     assert was is not None
     assert now > was  # the same errors, told of two tasks rather than one
-    assert done.limits["colors"][0] is None
+    assert done.upper_bounds["colors"][0] is None
 
 
 def test_what_is_being_rolled_out_there_waits(hq: Path, lab: Path, bundle: Bundle) -> None:
@@ -350,11 +351,11 @@ def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(
     index, log = repository.index("stable"), entries(hq)
     assert index is not None
     gone = removal("animals", view(log), erase=False, site="hq", clock=next_clock(log))
-    after, blocks = appended(index, "stable", log, [gone], stages=(0.0, 0.0), now=NOW)
+    after, blocks = appended(index, "stable", log, [gone], margins=Margins(), now=NOW)
     with repository.writing():
         repository.commit(Keys(hq / "keys"), after, blocks, NOW)
     done = merged(hq, lab)
-    assert set(done.limits) == {"colors"}
+    assert set(done.upper_bounds) == {"colors"}
     sync(new_store(hq, tmp_path / "store"), Folder(hq / "repo"), now=lambda: NOW, probing=no_probe)
 
 
@@ -366,9 +367,7 @@ def test_a_clock_ahead_of_any_history_is_refused_before_it_wins_every_meeting(
     assert index is not None
     log = repository.entries(index)
     forged = replace(log[-1], clock=2**53, replaces=(log[-1].digest,))
-    after, blocks = appended(
-        index, "stable", log, [forged], stages=(index.second_stage, index.third_stage), now=NOW
-    )
+    after, blocks = appended(index, "stable", log, [forged], margins=index.margins, now=NOW)
     repository.commit(keys, after, blocks, NOW)
     before = entries(hq)
     with pytest.raises(

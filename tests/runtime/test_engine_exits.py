@@ -64,7 +64,7 @@ def _counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_inputs_that_the_trunk_is_sure_of_take_no_run_of_the_tail(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest = replace(bundle.manifest, third_stage=0.0)
+    manifest = replace(bundle.manifest, margins=replace(bundle.manifest.margins, third=0.0))
     engine = Engine(Bundle(manifest, bundle.objects))
     rows = _counted(engine, monkeypatch)
     answers = engine.predict(TEXTS)

@@ -16,6 +16,7 @@ from cfedge import Engine, Prediction, Session
 from cfedge.bundle.files import read
 from cfedge.errors import InputError, UsageError
 from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE
+from cfedge.margins import Margins
 from cfedge.runtime.stream import filtered, temperature
 
 TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 6, seed=5)]
@@ -63,7 +64,7 @@ def test_at_the_temperature_scores_are_wrong_as_often_as_the_lookup_was(engine: 
         replace(one, certificate=replace(one.certificate, held_out=1_000, errors=errors))
         for one, errors in zip(engine.manifest.tasks, (10, 30), strict=True)
     )
-    manifest = replace(engine.manifest, tasks=tasks, second_stage=40.0)
+    manifest = replace(engine.manifest, tasks=tasks, margins=Margins(40.0))
     found = temperature(manifest)
     margins = np.linspace(
         0, 40 / SECOND_STAGE_SHARE, 200_001
@@ -71,7 +72,7 @@ def test_at_the_temperature_scores_are_wrong_as_often_as_the_lookup_was(engine: 
     assert np.mean(1 / (1 + np.exp(np.minimum(margins / found, 700)))) == pytest.approx(
         41 / 2_002, rel=1e-3
     )
-    assert temperature(replace(manifest, second_stage=0.0)) == 1.0
+    assert temperature(replace(manifest, margins=Margins())) == 1.0
     untested = tuple(
         replace(one, certificate=replace(one.certificate, held_out=0, errors=0)) for one in tasks
     )

@@ -27,6 +27,7 @@ from cfedge.errors import (
     SchemaError,
     StorageError,
 )
+from cfedge.margins import Margins
 from cfedge.store import Pointer, Store
 from cfedge.store.boot_attempts import MAX_STARTS
 
@@ -42,9 +43,7 @@ def manifest_of(*names: str) -> tuple[Manifest, dict[str, bytes]]:
     for _, more in tasks:
         files |= more
     return (
-        Manifest(
-            backbone=record, tasks=tuple(one for one, _ in tasks), second_stage=1.0, third_stage=0.5
-        ),
+        Manifest(backbone=record, tasks=tuple(one for one, _ in tasks), margins=Margins(1.0, 0.5)),
         files,
     )
 

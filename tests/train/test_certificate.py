@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from sklearn.preprocessing import normalize
 
 from cfedge.bundle.manifest import Certificate
-from cfedge.confidence import lower_limit, upper_limit
+from cfedge.confidence import lower_bound, upper_bound
 from cfedge.errors import UsageError
 from cfedge.lookup import ClusterStatistics, Features, Lookup, Router, TaskMatch, TaskSignature
 from cfedge.lookup.clusters import shared_covariance
@@ -66,35 +66,35 @@ def certified(
 
 @pytest.mark.parametrize("examples", [1, 2, 10, 97, 3000])
 @pytest.mark.parametrize("alpha", [0.05, 0.005, 0.5])
-def test_the_upper_limit_is_the_exact_one_sided_interval(examples: int, alpha: float) -> None:
+def test_the_upper_bound_is_the_exact_one_sided_interval(examples: int, alpha: float) -> None:
     for errors in sorted({0, 1, examples // 3, examples - 1, examples}):
         interval = stats.binomtest(errors, examples, alternative="less").proportion_ci(
             1 - alpha, method="exact"
         )
         assert interval.low == 0
-        assert upper_limit(errors, examples, alpha) == pytest.approx(interval.high, rel=1e-9)
+        assert upper_bound(errors, examples, alpha) == pytest.approx(interval.high, rel=1e-9)
 
 
 @pytest.mark.parametrize("examples", [1, 5, 59, 1000])
 def test_without_errors_the_limit_is_one_minus_the_root_of_alpha(examples: int) -> None:
-    assert upper_limit(0, examples, 0.05) == pytest.approx(1 - 0.05 ** (1 / examples), rel=1e-9)
+    assert upper_bound(0, examples, 0.05) == pytest.approx(1 - 0.05 ** (1 / examples), rel=1e-9)
 
 
 def test_59_examples_without_error_show_95_percent() -> None:
     # The textbook's number: the least n that shows an error rate under 5 % with 95 % confidence.
-    assert upper_limit(0, 59, 0.05) < 0.05 < upper_limit(0, 58, 0.05)
+    assert upper_bound(0, 59, 0.05) < 0.05 < upper_bound(0, 58, 0.05)
 
 
 @pytest.mark.parametrize("examples", [0, 1, 40])
 def test_only_errors_or_no_examples_give_the_limit_one(examples: int) -> None:
-    assert upper_limit(examples, examples, 0.05) == 1.0
+    assert upper_bound(examples, examples, 0.05) == 1.0
 
 
 def test_the_limit_grows_with_errors_and_with_confidence_and_is_above_the_share() -> None:
-    limits = [upper_limit(errors, 50, 0.05) for errors in range(51)]
+    limits = [upper_bound(errors, 50, 0.05) for errors in range(51)]
     assert all(later > earlier for earlier, later in itertools.pairwise(limits))
     assert all(limit > errors / 50 for errors, limit in enumerate(limits[:-1]))
-    assert upper_limit(3, 50, 0.01) > upper_limit(3, 50, 0.05)
+    assert upper_bound(3, 50, 0.01) > upper_bound(3, 50, 0.05)
 
 
 # --- the threshold
@@ -162,11 +162,12 @@ def test_all_limits_hold_together_in_95_percent_of_draws() -> None:
         evidence = certified(signatures, held_out)
         assert [evidence[name].certificate.errors for name in names] == errors.tolist()
         wrong += any(
-            evidence[name].certificate.limit < rate for name, rate in zip(names, rates, strict=True)
+            evidence[name].certificate.upper_bound < rate
+            for name, rate in zip(names, rates, strict=True)
         )
 
     below = [
-        sum(stats.binom.pmf(k, n, p) for k in range(n) if upper_limit(k, int(n), ALPHA / 4) < p)
+        sum(stats.binom.pmf(k, n, p) for k in range(n) if upper_bound(k, int(n), ALPHA / 4) < p)
         for n, p in zip(examples, rates, strict=True)
     ]
     exact = 1 - float(np.prod(1 - np.array(below)))
@@ -180,7 +181,7 @@ def test_each_limit_is_at_alpha_shared_among_the_tasks() -> None:
     held_out = {name: points[[index] * 30] for index, name in enumerate(signatures)}
     for alpha in (0.05, 0.2):
         for one in certified(signatures, held_out, alpha=alpha).values():
-            assert one.certificate.limit == pytest.approx(1 - (alpha / 5) ** (1 / 30))
+            assert one.certificate.upper_bound == pytest.approx(1 - (alpha / 5) ** (1 / 30))
             assert (one.certificate.alpha, one.certificate.tasks) == (alpha, 5)
 
 
@@ -217,7 +218,7 @@ def test_errors_are_counted_as_the_lookup_makes_them() -> None:
         certificate = evidence[name].certificate
         assert certificate.held_out == 60
         assert certificate.errors == sum(task != position for task in found)
-        assert certificate.limit == upper_limit(certificate.errors, 60, ALPHA / 4)
+        assert certificate.upper_bound == upper_bound(certificate.errors, 60, ALPHA / 4)
         taken = [found.count(other) if other != position else 0 for other in range(4)]
         assert certificate.rival == (
             lookup.tasks[int(np.argmax(taken))] if certificate.errors else None
@@ -279,7 +280,7 @@ def test_a_new_rival_never_lowers_the_errors_or_the_limit() -> None:
         )
         for name, old in before.items():
             assert after[name].certificate.errors >= old.certificate.errors
-            assert after[name].certificate.limit > old.certificate.limit
+            assert after[name].certificate.upper_bound > old.certificate.upper_bound
         before = after
     assert sum(one.certificate.errors for one in before.values()) > 20
 
@@ -288,7 +289,7 @@ def test_one_task_alone_has_no_errors() -> None:
     signatures, held_out = make_gaussians(4, tasks=1)
     certificate = certified(signatures, held_out)["task 0"].certificate
     assert (certificate.errors, certificate.rival) == (0, None)
-    assert certificate.limit == pytest.approx(1 - ALPHA ** (1 / 60))
+    assert certificate.upper_bound == pytest.approx(1 - ALPHA ** (1 / 60))
 
 
 def test_one_held_out_example_is_enough() -> None:
@@ -296,8 +297,8 @@ def test_one_held_out_example_is_enough() -> None:
     evidence = certified(signatures, {"task 0": points[:1], "task 1": points[:1]})
     right, wrong = evidence["task 0"], evidence["task 1"]
     assert (right.certificate.held_out, right.certificate.errors) == (1, 0)
-    assert right.certificate.limit == pytest.approx(1 - ALPHA / 2)
-    assert (wrong.certificate.errors, wrong.certificate.limit, wrong.certificate.rival) == (
+    assert right.certificate.upper_bound == pytest.approx(1 - ALPHA / 2)
+    assert (wrong.certificate.errors, wrong.certificate.upper_bound, wrong.certificate.rival) == (
         1,
         1.0,
         "task 0",
@@ -459,19 +460,19 @@ def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
     certificate = Certificate(
         held_out=100, errors=10, limit=0.2, alpha=0.05, tasks=2, rival=None, rival_errors=0
     )
-    low = lower_limit(10, 100, 0.025)
+    low = lower_bound(10, 100, 0.025)
     assert [_status(certificate.errors, certificate, bound) for bound in (1.0, 0.1, 0.99 * 0.1, low * 0.99)] == [
         "vacuous", "holds", "undecided", "violated"
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("examples", [1, 2, 10, 97])
-def test_the_lower_limit_is_the_exact_one_sided_interval(examples: int) -> None:
+def test_the_lower_bound_is_the_exact_one_sided_interval(examples: int) -> None:
     for errors in sorted({0, 1, examples // 3, examples}):
         interval = stats.binomtest(errors, examples, alternative="greater").proportion_ci(
             0.95, method="exact"
         )
-        assert lower_limit(errors, examples, 0.05) == pytest.approx(interval.low, rel=1e-9)
+        assert lower_bound(errors, examples, 0.05) == pytest.approx(interval.low, rel=1e-9)
 
 
 def test_the_nearest_rival_is_the_one_with_the_nearest_cluster_and_a_single_task_has_none() -> None:
@@ -549,11 +550,11 @@ def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_bec
     assert one.held_out == 60
     assert one.taken > 10
     assert one.share > 0.25
-    assert one.limit == evidence["lights"].certificate.limit > 0.3
+    assert one.limit == evidence["lights"].certificate.upper_bound > 0.3
     assert (
-        one.rival_limit
-        == evidence["lamps"].certificate.limit
-        > before["lamps"].certificate.limit + 0.2
+        one.rival_upper_bound
+        == evidence["lamps"].certificate.upper_bound
+        > before["lamps"].certificate.upper_bound + 0.2
     )
     everyone, _ = overlapping(twins, held_out, sorted(twins))
     assert {(one.task, one.rival) for one in everyone} == {("lights", "lamps"), ("lamps", "lights")}
@@ -570,7 +571,7 @@ def test_an_old_task_that_a_new_ones_class_lies_on_is_named_where_the_new_one_ha
     )
     pairs, evidence = overlapping(twins, held_out, ["new"])
     assert [(one.task, one.rival) for one in pairs] == [("old", "new")]
-    assert pairs[0].limit == evidence["old"].certificate.limit > 0.2
+    assert pairs[0].limit == evidence["old"].certificate.upper_bound > 0.2
 
 
 # --- mixtures with covariances of their own
@@ -793,7 +794,7 @@ def test_a_thousand_tasks_are_certified_and_inspected() -> None:
     pairs, evidence = overlapping(stages, held_out, ["task 007"])
     assert len(evidence) == 1000
     assert all(
-        np.isfinite([one.certificate.limit, one.threshold]).all() for one in evidence.values()
+        np.isfinite([one.certificate.upper_bound, one.threshold]).all() for one in evidence.values()
     )
     assert {one.certificate.tasks for one in evidence.values()} == {1000}
     assert {one.task for one in pairs} <= {"task 007"}
