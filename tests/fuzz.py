@@ -239,10 +239,10 @@ def of_manifest(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
     if not isinstance(body, dict):
         return written(body, rng)
     try:
-        body["sha256"] = hashlib.sha256(canonical_json(body)).hexdigest()
+        digest = hashlib.sha256(canonical_json(body)).hexdigest()
     except (ValueError, RecursionError):
-        body["sha256"] = "0" * 64
-    return written(body, rng)
+        digest = "0" * 64
+    return written({**body, "sha256": digest}, rng)  # `body` may be one of ODD, and stays as it is
 
 
 def of_arrays(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:
