@@ -20,9 +20,10 @@ import numpy as np
 import record
 
 from cfedge import Engine
-from cfedge.train.data import Examples
-from cfedge.train.learner import Settings, learn
+from cfedge.train.examples import Examples
 from cfedge.train.metrics import evaluate, forgetting
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build, export
@@ -61,7 +62,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         engine = Engine(build(workspace))
         seen = {name: splits["test"][name] for name in order[: position + 1]}
         for name, examples in seen.items():
-            found = engine.class_scores(examples.texts, name)
+            found = engine.class_scores(examples.inputs, name)
             if not np.array_equal(first.setdefault(name, found), found):
                 changed.append(f"{name} after {task}")
         scores = evaluate(engine, seen)

@@ -15,10 +15,9 @@ import numpy as np
 import record
 
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.data import Examples
-from cfedge.train.head import learn_head
-from cfedge.train.learner import learn
+from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
 from cfedge_export.make_backbone import make_backbone
 
 
@@ -37,7 +36,7 @@ def main() -> None:
             held_out = Examples(
                 *zip(*[row for row in data["val"] if row[1] in labels], strict=True), "val"
             )
-            encoded = encoder(held_out.texts)
+            encoded = encoder(held_out.inputs)
             for seed in range(chosen.seeds):
                 shuffled = np.random.default_rng(seed).permutation(
                     [row for row in data["train"] if row[1] in labels]
@@ -56,8 +55,13 @@ def main() -> None:
                     for method in ("adapter", "head"):
                         start = time.perf_counter()
                         if method == "head":
-                            learned = learn_head(
-                                workspace, task, examples, held_out, threads=2, replace=True
+                            learned = learn(
+                                workspace,
+                                task,
+                                examples,
+                                held_out,
+                                settings=Settings(method="closed-form", threads=2),
+                                replace=True,
                             )
                         else:
                             learned = learn(

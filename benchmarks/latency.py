@@ -38,8 +38,8 @@ from cfedge.bundle.files import Bundle, write
 from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
-from cfedge.train.data import Examples
-from cfedge.train.learner import learn
+from cfedge.train.examples import Examples
+from cfedge.train.teach import learn
 from cfedge_export.encoder import to_onnx
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build

@@ -21,7 +21,7 @@ import torch
 from cfedge.study.compare import compare
 from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
-from cfedge.train.data import Examples, split_held_out
+from cfedge.train.examples import Examples, split_held_out
 from cfedge.train.settings import Settings
 from cfedge_export.make_backbone import make_backbone
 

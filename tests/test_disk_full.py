@@ -21,9 +21,11 @@ from test_storage import Disk, tree
 
 from cfedge.bundle.files import read
 from cfedge.errors import CfedgeError, StorageError, WorkspaceError
-from cfedge.train.data import Examples
-from cfedge.train.learner import Settings, learn
-from cfedge.train.workspace import LearnedTask, Workspace
+from cfedge.train.examples import Examples
+from cfedge.train.learned_task import LearnedTask
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
+from cfedge.train.workspace import Workspace
 from cfedge_export.pack import export
 from cfedge_export.parity import Gate
 

@@ -198,7 +198,8 @@ def evaluate(
     """
     from cfedge.errors import UsageError
     from cfedge.runtime.engine import Engine
-    from cfedge.train.data import check_labels, load_file
+    from cfedge.train.data import load_file, load_inputs
+    from cfedge.train.examples import check_labels
     from cfedge.train.metrics import evaluate as measure
     from cfedge.train.workspace import Workspace
     from cfedge_export.pack import build
@@ -217,7 +218,7 @@ def evaluate(
         data[name] = load_file(Path(file))
         check_labels(data[name], opened.record(name).classes)
     engine = Engine(build(opened))
-    scores = measure(engine, data, load_file(unknown, label="text").texts if unknown else ())
+    scores = measure(engine, data, load_inputs(unknown) if unknown else ())
     if json:
         print_json(dataclasses.asdict(scores))
     else:
@@ -281,7 +282,7 @@ def certified(
         {name: one.features for name, one in held_out.items()},
     )
     evidence = certify(
-        answers, {name: one.best for name, one in held_out.items()}, router.first.directions
+        answers, {name: one.top_scores for name, one in held_out.items()}, router.first.directions
     )
     rows = []
     for name in names:
@@ -290,7 +291,7 @@ def certified(
             {
                 "task": name, "classes": len(record.classes), "labels": list(record.classes), "examples": record.examples,
                 "repeated": record.repeated, "transfer": dict(record.transfer), "kept_energy": record.kept_energy,
-                "method": record.settings.get("method", "adapter"), "threshold": found.threshold,
+                "method": record.settings.method, "threshold": found.threshold,
                 "false_reject_rate": found.false_reject_rate,
                 **dataclasses.asdict(found.certificate),
             }

@@ -166,7 +166,7 @@ def init(
             )
         else:
             planned = backbone_plan.plan(
-                source, sample.texts if sample else _own_texts(), parts=products, scheme=scheme, split=split, sample=sample,
+                source, sample.inputs if sample else _own_texts(), parts=products, scheme=scheme, split=split, sample=sample,
                 profile=board, at_least=sensitivity, budget=budget, progress=shown,
             )  # fmt: skip
         made = make_backbone(
@@ -238,5 +238,5 @@ def _own_texts() -> tuple[str, ...]:
         text
         for folder in sorted(data_folder().iterdir())
         if folder.is_dir()
-        for text in load(folder).train.texts
+        for text in load(folder).train.inputs
     )

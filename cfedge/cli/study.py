@@ -15,7 +15,7 @@ from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, siz
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study
-    from cfedge.train.data import Examples
+    from cfedge.train.examples import Examples
     from cfedge.train.metrics import OpenSet
     from cfedge.train.workspace import Workspace
 
@@ -127,7 +127,7 @@ def compare(
     from cfedge.study.compare import compare as measure
     from cfedge.study.results import MODELS, recommended, summary
     from cfedge.study.stream import load_stream
-    from cfedge.train.data import load_file
+    from cfedge.train.data import load_inputs
     from cfedge.train.settings import Settings
     from cfedge_export.make_backbone import make_backbone
 
@@ -138,10 +138,10 @@ def compare(
     settings = Settings(
         rank=rank, epochs=epochs, learning_rate=learning_rate, reuse=reuse, pool_limit=pool_limit, max_rank=max_rank,
         orthogonality=orthogonality, penalty=penalty, l1=l1, l2=l2, threads=threads, device=device, precision=precision,
-        exit_share=exit_share, **({} if clusters is None else {"clusters": clusters}),
+        exit_share=exit_share, **({} if clusters is None else {"clusters": clusters}),  # type: ignore[arg-type]
     )  # fmt: skip
     stream = load_stream(data, tasks=tasks, seed=seed)
-    out_of_domain = load_file(unknown, label="text").texts if unknown else ()
+    out_of_domain = load_inputs(unknown) if unknown else ()
     chosen = (
         [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
     )
@@ -188,7 +188,7 @@ def _open_set(
         engine = Engine(build(workspace))
         return open_set(
             labels,
-            {name: engine.predict(one.texts) for name, one in tests.items()},
+            {name: engine.predict(one.inputs) for name, one in tests.items()},
             engine.predict(out_of_domain),
         )
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cfedge.cli.evidence import JSON, WORKSPACE, certified, warnings
 from cfedge.cli.show import TerminalProgress, print_json
-
-if TYPE_CHECKING:
-    from cfedge.train.settings import Settings
-    from cfedge.train.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -109,16 +105,14 @@ def add(
     """
     from cfedge.errors import UsageError
     from cfedge.train.data import load, load_file
-    from cfedge.train.head import few_examples, learn_head
+    from cfedge.train.examples import LabelledData
     from cfedge.train.settings import Settings
+    from cfedge.train.task_files import load_tasks
+    from cfedge.train.teach import learn_tasks
     from cfedge.train.workspace import Workspace
 
-    if head_only and reuse:
-        raise UsageError(
-            "--head-only: expected no --reuse with it, found both; a closed-form head has no"
-            " low-rank units to mix"
-        )
     settings = Settings(
+        method={None: "auto", True: "closed-form", False: "adapter"}[head_only],
         rank=rank, epochs=epochs, learning_rate=learning_rate, held_out=share, reuse=reuse, pool_limit=pool_limit, max_rank=max_rank,
         orthogonality=orthogonality, penalty=penalty, l1=l1, l2=l2, exit_share=exit_share, seed=seed, threads=threads, device=device,
         precision=precision, **({} if clusters is None else {"clusters": clusters}),
@@ -130,110 +124,32 @@ def add(
                 "--held-out: expected the name of one task with it, found none; add the tasks one"
                 " by one"
             )
-        _add_several(opened, data, settings, head_only, jobs, replace, json)
-        return
-    if jobs != 1:
-        raise UsageError(
-            f"--jobs: expected several tasks (leave TASK out), found {jobs} jobs for task {task!r}"
-        )
-    loaded = load(data)
-    evidence = load_file(held_out) if held_out else loaded.held_out
-    shown = TerminalProgress(f"{task}: ")
-    few = (
-        head_only is None
-        and not reuse
-        and few_examples(loaded.train, share if evidence is None else None)
-    )
-    if head_only or few:
-        learn_head(
-            opened, task, loaded.train, evidence, share=share, clusters=settings.clusters, exit_share=exit_share, seed=seed,
-            threads=threads or 1, replace=replace, progress=shown,
-        )  # fmt: skip
+        tasks = load_tasks(data)
     else:
-        from cfedge.train.learner import learn
-
-        learn(
-            opened, task, loaded.train, evidence, settings=settings, replace=replace, progress=shown
-        )
-    rows, pairs = certified(opened, [task])
-    row = next(row for row in rows if row["task"] == task)
-    if json:
-        print_json({**row, "overlaps": pairs})
-        return
-    print(_learned(row, few=few))
-    for line in warnings([row], pairs):
-        print(line)
-
-
-def _add_several(
-    workspace: Workspace,
-    data: Path,
-    settings: Settings,
-    head_only: bool | None,
-    jobs: int,
-    replace: bool,
-    json: bool,
-) -> None:
-    """Learn every task of a folder or file; those that fail are named, the others stay."""
-    from cfedge.errors import CfedgeError
-    from cfedge.study.stream import load_tasks
-    from cfedge.train.head import few_examples, learn_head
-
-    tasks = load_tasks(data)
-    workspace.check_several(
-        {name: one.train.classes for name, one in tasks.items()}, replace=replace
+        loaded = load(data)
+        tasks = {
+            task: LabelledData(loaded.train, load_file(held_out) if held_out else loaded.held_out)
+        }
+    shown = TerminalProgress("" if task is None else f"{task}: ")
+    taught = learn_tasks(
+        opened, tasks, settings=settings, jobs=jobs, replace=replace, progress=shown
     )
-    few = [
-        name
-        for name, one in tasks.items()
-        if head_only is None
-        and not settings.reuse
-        and few_examples(one.train, settings.held_out if one.held_out is None else None)
-    ]
-    closed = list(tasks) if head_only else few
-    failed: dict[str, CfedgeError] = {}
-    for name in closed:
-        one, shown = tasks[name], TerminalProgress(f"{name}: ")
-        try:
-            learn_head(
-                workspace, name, one.train, one.held_out, share=settings.held_out, clusters=settings.clusters,
-                exit_share=settings.exit_share, seed=settings.seed, threads=settings.threads or 1, replace=replace, progress=shown,
-            )  # fmt: skip
-        except CfedgeError as error:
-            failed[name] = error
-    if rest := {name: one for name, one in tasks.items() if name not in closed}:
-        from cfedge.train.jobs import learn_many
-
-        failed |= learn_many(
-            workspace,
-            rest,
-            settings=settings,
-            jobs=jobs,
-            replace=replace,
-            progress=TerminalProgress(),
-        )
-    done = [name for name in tasks if name not in failed]
-    rows, pairs = certified(workspace, done)
-    rows = [row for row in rows if row["task"] in done]
-    if json:
-        print_json(
-            {
-                "learned": rows,
-                "overlaps": pairs,
-                "failed": {name: str(error) for name, error in failed.items()},
-            }
-        )
+    if task is not None and taught.failed:
+        raise taught.failed[task]
+    rows, pairs = certified(opened, taught.learned)
+    rows = [row for row in rows if row["task"] in taught.learned]
+    if json and task is not None:
+        print_json({**rows[0], "overlaps": pairs})
+    elif json:
+        failed = {name: str(error) for name, error in taught.failed.items()}
+        print_json({"learned": rows, "overlaps": pairs, "failed": failed})
     else:
         for row in rows:
-            print(_learned(row, few=row["task"] in few))
+            few = head_only is None and row["method"] == "closed-form"
+            print(_learned(row, few=few))
         for line in warnings(rows, pairs):
             print(line)
-    if failed:
-        (name, first), *more = failed.items()
-        others = f" ({len(more)} more failed: {', '.join(one for one, _ in more)})" if more else ""
-        raise type(first)(
-            f"task {name!r}: {first}; {len(done)} of {len(tasks)} tasks were added{others}"
-        ) from first
+    taught.check()
 
 
 def _learned(row: dict[str, Any], *, few: bool) -> str:

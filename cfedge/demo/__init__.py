@@ -93,9 +93,10 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
         Where the backbone's weights are; None: found.
     """
     from cfedge.runtime.engine import Engine
-    from cfedge.train.data import Examples, load
-    from cfedge.train.learner import learn
+    from cfedge.train.data import load
+    from cfedge.train.examples import Examples
     from cfedge.train.metrics import evaluate, forgetting, score, unknown_detection
+    from cfedge.train.teach import learn
     from cfedge_export.make_backbone import make_backbone
     from cfedge_export.pack import build, export
     from cfedge_export.reference import float_accuracy
@@ -119,8 +120,8 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
             matrix[position, TASKS.index(row.task)] = row.accuracy
     exported = export(workspace, out / "bundle", progress=progress)
     with progress.track("answers without torch", 1) as advance:
-        asked = [{"text": text} for name in TASKS for text in tests[name].texts]
-        asked += [{"text": text, "task": name} for name in TASKS for text in tests[name].texts]
+        asked = [{"text": text} for name in TASKS for text in tests[name].inputs]
+        asked += [{"text": text, "task": name} for name in TASKS for text in tests[name].inputs]
         asked += [{"text": text} for text, _ in out_of_domain()] + [{"text": text} for text in LIVE]
         answers = iter(_answer_without_torch(out / "bundle", asked))
         advance(1)

@@ -20,7 +20,7 @@ from cfedge.progress import Progress, Quiet
 from cfedge.study.order import LearnedOrder
 from cfedge.study.results import MODELS, Measured, Study
 from cfedge.study.stream import Splits
-from cfedge.train.data import LabelledData, check_labels, repeated
+from cfedge.train.examples import LabelledData, check_labels, repeated
 from cfedge.train.jobs import learn_many
 from cfedge.train.metrics import OpenSet
 from cfedge.train.settings import Settings

@@ -24,11 +24,11 @@ from cfedge.study.results import Measured
 from cfedge.study.sequential import in_sequence
 from cfedge.study.stream import Splits
 from cfedge.train.certificate import certify, route
-from cfedge.train.data import Examples
-from cfedge.train.learner import learn
+from cfedge.train.examples import Examples
 from cfedge.train.metrics import backward_transfer, confusion, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.signature import learn_signature
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 
 __all__ = ["LearnedOrder"]
@@ -54,7 +54,7 @@ class LearnedOrder:
         self.encoder = workspace.encoder()
         self.tail_share = 1 - backbone.split / backbone.blocks
         self.adapters = {name: Adapter.from_arrays(workspace.adapter(name)) for name in self.names}
-        texts = [text for name in self.names for text in stream[name].test.texts]
+        texts = [text for name in self.names for text in stream[name].test.inputs]
         self.truth = np.repeat(
             np.arange(len(self.names)), [len(stream[name].test) for name in self.names]
         )
@@ -80,7 +80,7 @@ class LearnedOrder:
             self.train: dict[str, Features] = {}
             self.own: dict[str, Floats] = {}
             for name in self.names:
-                encoded = self.encoder(stream[name].train.texts)
+                encoded = self.encoder(stream[name].train.inputs)
                 self.train[name] = self.encoder.features(encoded)
                 self.own[name] = np.stack(
                     self.encoder.adapted(encoded.hidden, self.adapters[name].slots)
@@ -266,7 +266,7 @@ class LearnedOrder:
         """
         evidence = certify(
             answers,
-            {name: self.workspace.held_out(name).best for name in self.names},
+            {name: self.workspace.held_out(name).top_scores for name in self.names},
             router.first.directions,
         )
         early = 0
@@ -294,7 +294,7 @@ class LearnedOrder:
         def together(split: str) -> Examples:
             parts: list[Examples] = [getattr(self.stream[name], split) for name in self.order]
             return Examples(
-                tuple(text for one in parts for text in one.texts),
+                tuple(text for one in parts for text in one.inputs),
                 tuple(label for one in parts for label in one.labels),
                 split,
             )
@@ -320,7 +320,7 @@ class LearnedOrder:
             for name in self.order:
                 train = self.stream[name].train
                 yield (
-                    [states[0] for states in self.encoder(train.texts).hidden],
+                    [states[0] for states in self.encoder(train.inputs).hidden],
                     self._classes(name, train),
                 )
 

@@ -12,20 +12,22 @@ Letters: N examples, D width, V views, C classes.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup import Lookup
-from cfedge.progress import Progress, Quiet
-from cfedge.train.data import Examples
-from cfedge.train.early_exit import EXIT_SHARE
-from cfedge.train.prepared_task import prepare_task, store
-from cfedge.train.signature import CLUSTERS, whole
-from cfedge.train.workspace import LearnedTask, Workspace
+from cfedge.progress import Progress
+from cfedge.train.examples import Examples
+from cfedge.train.learned_task import LearnedTask
+from cfedge.train.prepared_task import prepare_task
+from cfedge.train.settings import Settings
+from cfedge.train.signature import whole
+from cfedge.train.workspace import Workspace
 
-__all__ = ["FEW", "closed_form", "few_examples", "learn_head", "trunk_share"]
+__all__ = ["FEW", "closed_form", "few_examples", "train_head", "trunk_share"]
 
 Floats = NDArray[np.float32]
 
@@ -57,55 +59,44 @@ def few_examples(examples: Examples, held_out: float | None) -> bool:
     return each - (max(1.0, round(held_out * each)) if held_out else 0.0) < FEW
 
 
-def learn_head(
+def train_head(
     workspace: Workspace,
     name: str,
     examples: Examples,
-    held_out: Examples | None = None,
+    held_out: Examples | None,
     *,
-    share: float = 0.2,
-    clusters: int = CLUSTERS,
-    exit_share: float = EXIT_SHARE,
-    seed: int = 0,
-    threads: int = 1,
-    replace: bool = False,
-    progress: Progress | None = None,
+    settings: Settings,
+    progress: Progress,
 ) -> LearnedTask:
-    """Learn a task and add it to the workspace; parameters and errors as of
-    `cfedge.train.learner.learn`.
+    """Learn a task in closed form and return it; parameters and errors as of
+    `cfedge.train.learner.train`.
     """
-    workspace.check_new(name, examples.classes, replace=replace)
     prepared = prepare_task(
-        workspace, name, examples, held_out, share=share, seed=seed, threads=threads, progress=progress or Quiet()
-    )  # fmt: skip
-    part = trunk_share(len(prepared.targets), len(prepared.classes), adapter=False)
+        workspace,
+        name,
+        examples,
+        held_out,
+        share=settings.held_out,
+        seed=settings.seed,
+        threads=settings.threads or 1,
+        progress=progress,
+    )
+    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=False)
     trunk, tail = (closed_form(features, prepared.targets) for features in prepared.features)
     seen = prepared.evidence.features
-    scores = part * (seen.trunk @ trunk[0] + trunk[1]) + seen.tail @ tail[0] + tail[1]
+    scores = share * (seen.trunk @ trunk[0] + trunk[1]) + seen.tail @ tail[0] + tail[1]
     factor = _temperature(scores, prepared.evidence.classes)
-    arrays = {"trunk.weight": trunk[0] * part * factor, "trunk.bias": trunk[1] * part * factor}
+    arrays = {"trunk.weight": trunk[0] * share * factor, "trunk.bias": trunk[1] * share * factor}
     arrays |= {"head.weight": tail[0] * factor, "head.bias": tail[1] * factor}
     for slot in workspace.backbone.slots:
         arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
         arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
-    task = prepared.learned(
+    return prepared.learned(
         workspace,
         arrays,
-        settings={
-            "method": "closed-form head",
-            "held_out": share,
-            "clusters": clusters,
-            "exit_share": exit_share,
-            "seed": seed,
-        },
-        clusters=clusters,
-        exit_share=exit_share,
+        settings=dataclasses.replace(settings, method="closed-form"),
         packages=("cfedge", "numpy", "onnxruntime"),
-        transfer={},
-        kept_energy=1.0,
     )
-    store(workspace, task, replace=replace)
-    return task
 
 
 def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, Floats]:

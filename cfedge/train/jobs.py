@@ -20,11 +20,12 @@ from pathlib import Path
 
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
-from cfedge.train.data import Examples, LabelledData
+from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.learned_task import LearnedTask
 from cfedge.train.learner import train
 from cfedge.train.prepared_task import empty_cache
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import LearnedTask, Workspace
+from cfedge.train.workspace import Workspace
 
 __all__ = ["learn_many"]
 

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import MissingExtraError
-from cfedge.progress import Progress, Quiet
+from cfedge.progress import Progress
 from cfedge.train.composition import SitePool, pool
-from cfedge.train.data import Examples
+from cfedge.train.examples import Examples
 from cfedge.train.head import closed_form, trunk_share
-from cfedge.train.prepared_task import prepare_task, store
+from cfedge.train.learned_task import LearnedTask
+from cfedge.train.prepared_task import prepare_task
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import LearnedTask, Workspace
+from cfedge.train.workspace import Workspace
 
 try:
     import onnx
@@ -39,57 +40,9 @@ except ImportError as error:
         " --head-only"
     ) from error
 
-__all__ = ["Settings", "learn", "train"]
+__all__ = ["train"]
 
 Floats = NDArray[np.float32]
-
-
-def learn(
-    workspace: Workspace,
-    name: str,
-    examples: Examples,
-    held_out: Examples | None = None,
-    *,
-    settings: Settings | None = None,
-    replace: bool = False,
-    progress: Progress | None = None,
-) -> LearnedTask:
-    """Learn a task and add it to the workspace.
-
-    Parameters
-    ----------
-    workspace
-        Where it goes, and whose backbone is adapted.
-    name
-        Lower-case letters, digits, ``-`` and ``_``.
-    examples
-        To learn from.
-    held_out
-        For certificate, threshold and parity; None: `Settings.held_out` of `examples`.
-    replace
-        Learn a task of this name anew.
-
-    Returns
-    -------
-    LearnedTask
-        As stored.
-
-    Raises
-    ------
-    TaskError, DataError
-        Before anything is computed; the workspace is unchanged.
-    """
-    workspace.check_new(name, examples.classes, replace=replace)
-    task = train(
-        workspace,
-        name,
-        examples,
-        held_out,
-        settings=settings or Settings(),
-        progress=progress or Quiet(),
-    )
-    store(workspace, task, replace=replace)
-    return task
 
 
 def train(
@@ -101,8 +54,22 @@ def train(
     settings: Settings,
     progress: Progress,
 ) -> LearnedTask:
-    """Learn a task as `learn` does and return it; the workspace is read, and features are kept in
+    """Learn a task with an adapter and return it; the workspace is read, and features are kept in
     its cache.
+
+    Parameters
+    ----------
+    workspace
+        Whose backbone is adapted.
+    examples
+        To learn from.
+    held_out
+        For certificate, threshold and parity; None: `Settings.held_out` of `examples`.
+
+    Raises
+    ------
+    TaskError, DataError
+        Before anything is computed.
     """
     device_of(settings.device)
     with pinned(settings.threads):
@@ -131,12 +98,10 @@ def train(
     return prepared.learned(
         workspace,
         adapter,
-        settings=dataclasses.asdict(settings),
+        settings=dataclasses.replace(settings, method="adapter"),
         packages=("cfedge", "numpy", "onnxruntime", "torch"),
         transfer=transfer,
         kept_energy=kept,
-        clusters=settings.clusters,
-        exit_share=settings.exit_share,
     )
 
 

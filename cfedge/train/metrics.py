@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from cfedge.errors import UsageError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
-from cfedge.train.data import Examples
+from cfedge.train.examples import Examples
 
 __all__ = [
     "OpenSet",
@@ -121,8 +121,8 @@ def evaluate(
     """
     return score(
         {name: examples.labels for name, examples in data.items()},
-        {name: engine.predict(examples.texts) for name, examples in data.items()},
-        {name: engine.predict(examples.texts, task=name) for name, examples in data.items()},
+        {name: engine.predict(examples.inputs) for name, examples in data.items()},
+        {name: engine.predict(examples.inputs, task=name) for name, examples in data.items()},
         engine.predict(out_of_domain),
     )
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +27,12 @@ from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
-from cfedge.train.data import Examples, check_labels, repeated, split_held_out
-from cfedge.train.early_exit import EXIT_SHARE, choose_exit, no_exit
-from cfedge.train.signature import CLUSTERS, learn_signature
-from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
+from cfedge.train.early_exit import choose_exit, no_exit
+from cfedge.train.examples import Examples, check_labels, repeated, split_held_out
+from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
+from cfedge.train.settings import Settings
+from cfedge.train.signature import learn_signature
+from cfedge.train.workspace import Workspace
 
 __all__ = ["PreparedTask", "empty_cache", "prepare_task", "store"]
 
@@ -73,14 +74,14 @@ class PreparedTask:
         workspace: Workspace,
         adapter: Mapping[str, Floats],
         *,
-        settings: Mapping[str, Any],
+        settings: Settings,
         packages: Sequence[str],
-        transfer: Mapping[str, float],
-        kept_energy: float,
-        clusters: int = CLUSTERS,
-        exit_share: float = EXIT_SHARE,
+        transfer: Mapping[str, float] | None = None,
+        kept_energy: float = 1.0,
     ) -> LearnedTask:
-        """Return the task as the workspace keeps it; `adapter` is slots and head."""
+        """Return the task as the workspace keeps it; `adapter` is slots and head, and `settings`
+        say the method that was decided on.
+        """
         record = TaskRecord(
             name=self.name,
             classes=self.classes,
@@ -88,7 +89,7 @@ class PreparedTask:
             base=workspace.backbone.digest,
             settings=settings,
             versions={package: version(package) for package in packages},
-            transfer=transfer,
+            transfer=dict(transfer or {}),
             kept_energy=kept_energy,
             repeated=self.repeated,
         )
@@ -97,12 +98,12 @@ class PreparedTask:
         adapted = np.stack(
             [whole.adapted(row) for row in self.encoder.adapted(hidden, whole.slots)]
         )
-        ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted, exit_share)
-        held_out = dataclasses.replace(self.evidence, best=adapted.max(axis=1))
+        ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted, settings.exit_share)
+        held_out = dataclasses.replace(self.evidence, top_scores=adapted.max(axis=1))
         return LearnedTask(
             record,
             {**adapter, **ends},
-            learn_signature(self.features, self.targets, clusters),
+            learn_signature(self.features, self.targets, settings.clusters),
             held_out,
         )
 
@@ -148,11 +149,11 @@ def prepare_task(
     check_labels(held_out, classes)
     encoder = workspace.encoder(threads=threads)
     hidden, features = _cached_features(
-        encoder, workspace.backbone.digest, workspace.cache, examples.texts, progress
+        encoder, workspace.backbone.digest, workspace.cache, examples.inputs, progress
     )
-    held_out_hidden, held_out_features = _features(encoder, held_out.texts)
+    held_out_hidden, held_out_features = _features(encoder, held_out.inputs)
     evidence = HeldOut(
-        held_out.texts,
+        held_out.inputs,
         _targets(held_out, classes),
         held_out_features,
         np.zeros(len(held_out), np.float32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -9,7 +10,9 @@ from cfedge.errors import UsageError
 from cfedge.train.early_exit import EXIT_SHARE
 from cfedge.train.signature import CLUSTERS
 
-__all__ = ["Settings"]
+__all__ = ["METHODS", "Settings"]
+
+METHODS = ("auto", "adapter", "closed-form")
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,10 @@ class Settings:
 
     Attributes
     ----------
+    method
+        ``adapter``: train one; ``closed-form``: a head alone, without torch
+        (`cfedge.train.head`); ``auto``: the latter where examples are few
+        (`cfedge.train.teach.decided`).
     rank
         Of every low-rank pair.
     epochs, min_steps
@@ -63,6 +70,7 @@ class Settings:
         updates stay float32).
     """
 
+    method: str = "auto"
     rank: int = 8
     epochs: int = 6
     min_steps: int = 240
@@ -86,6 +94,16 @@ class Settings:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.type == "float" and isinstance(getattr(self, field.name), int):
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))
+        if self.method not in METHODS:
+            raise UsageError(f"method: expected {', '.join(METHODS)}, found {self.method!r}")
+        if self.method == "closed-form" and self.reuse:
+            raise UsageError(
+                "--head-only: expected no --reuse with it, found both; a closed-form head has no"
+                " low-rank units to mix"
+            )
         for name in ("rank", "epochs", "batch", "min_steps", "pool_limit", "max_rank", "clusters"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")

@@ -20,8 +20,9 @@ from cfedge.device import Profile, here, usable_cores
 from cfedge.errors import ParityError, UsageError
 from cfedge.progress import Progress
 from cfedge.runtime.preprocess import TextPreprocessor
-from cfedge.train.data import Examples
-from cfedge.train.workspace import Workspace, file_name
+from cfedge.train.examples import Examples
+from cfedge.train.workspace import Workspace
+from cfedge.train.workspace_index import file_name
 from cfedge_export import parity, scheme_selection, schemes, sensitivity
 from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
 from cfedge_export.graph import blocks, without_mask
@@ -208,7 +209,7 @@ def repair(
             return False
         return True
 
-    texts = [text for name in workspace.tasks for text in workspace.held_out(name).texts]
+    texts = [text for name in workspace.tasks for text in workspace.held_out(name).inputs]
     _, ids = scheme_selection.token_ids(
         TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng
     )

@@ -28,7 +28,7 @@ from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES
 from cfedge.train.backbones import find as find_weights
-from cfedge.train.data import Examples, split_held_out
+from cfedge.train.examples import Examples, split_held_out
 from cfedge.train.signature import signature
 from cfedge.train.workspace import Workspace
 from cfedge_export.adapters import IR_VERSION
@@ -297,7 +297,7 @@ def _features_by_depth(
     add_pooling_axis(probe)
     session = open_session(_bytes(probe), "encoder")
     rows = []
-    for position, text in enumerate(examples.texts):
+    for position, text in enumerate(examples.inputs):
         ids = preprocess(text, position).ids
         rows.append(
             np.concatenate(

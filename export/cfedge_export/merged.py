@@ -165,7 +165,7 @@ def export_merged(
     }
     helper.set_model_props(model, {f"cfedge.{key}": value for key, value in stated.items()})
     data: bytes = model.SerializeToString(deterministic=True)
-    texts = workspace.held_out(name).texts
+    texts = workspace.held_out(name).inputs
     preprocess = TextPreprocessor(bundle[backbone.tokenizer], backbone.max_tokens)
     difference = _difference(data, preprocess, texts, engine.class_scores(texts, name))
     if not difference <= TOLERANCE:

@@ -22,7 +22,8 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
 from cfedge.train.certificate import FALSE_REJECT_RATE, certify, route
-from cfedge.train.workspace import Workspace, file_name
+from cfedge.train.workspace import Workspace
+from cfedge.train.workspace_index import file_name
 from cfedge_export import parity
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.budget import Budget, BudgetFit
@@ -84,7 +85,7 @@ def build(
         {name: task.signature for name, task in learned.items()},
         {name: task.held_out.features for name, task in learned.items()},
     )
-    best = {name: task.held_out.best for name, task in learned.items()}
+    best = {name: task.held_out.top_scores for name, task in learned.items()}
     evidence = certify(found, best, router.first.directions, false_reject_rate=false_reject_rate)
     objects: dict[str, bytes] = {}
 
@@ -125,7 +126,7 @@ def build(
     engine = Engine(Bundle(manifest(), objects))
     with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
         for name, task in learned.items():
-            ref = keep(golden_arrays(engine, name, _clearest(engine, name, task.held_out.texts)))
+            ref = keep(golden_arrays(engine, name, _clearest(engine, name, task.held_out.inputs)))
             entries[name] = Task(**{**vars(entries[name]), "golden": ref})
             advance(1)
     del objects[empty.sha256]

@@ -26,8 +26,9 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.engine import Engine
+from cfedge.train.learned_task import HeldOut
 from cfedge.train.tail import TorchTail
-from cfedge.train.workspace import HeldOut, Workspace
+from cfedge.train.workspace import Workspace
 
 __all__ = ["Candidates", "Gate", "TaskParity", "check", "compare"]
 
@@ -136,10 +137,10 @@ def compare(
                 workspace.held_out(name),
                 Adapter.from_arrays(workspace.adapter(name)),
             )
-            features = paths.features(held_out.texts, adapter)
+            features = paths.features(held_out.inputs, adapter)
             shipped = (
-                engine.embeddings(held_out.texts, name),
-                engine.class_scores(held_out.texts, name).argmax(axis=1),
+                engine.embeddings(held_out.inputs, name),
+                engine.class_scores(held_out.inputs, name).argmax(axis=1),
             )
             results.append(_task_parity(name, held_out, adapter, features, shipped))
             advance(1)
@@ -164,7 +165,7 @@ class Candidates:
         self._features = {}
         with (progress or Quiet()).track("float answers", len(self._tasks)) as advance:
             for name, (held_out, adapter) in self._tasks.items():
-                self._features[name] = paths.features(held_out.texts, adapter)
+                self._features[name] = paths.features(held_out.inputs, adapter)
                 advance(1)
 
     def compare(self, trunk: bytes, tail: bytes) -> list[TaskParity]:
@@ -173,7 +174,7 @@ class Candidates:
         encoder = Encoder.of(files, self._backbone)
         results = []
         for name, (held_out, adapter) in self._tasks.items():
-            encoded = encoder(held_out.texts)
+            encoded = encoder(held_out.inputs)
             shipped = np.stack(encoder.adapted(encoded.hidden, adapter.slots))
             decisions = _decide(shipped, np.stack(encoded.features), adapter)
             results.append(
@@ -200,7 +201,7 @@ def _task_parity(
     lost, won = int((float_right & ~int8_right).sum()), int((~float_right & int8_right).sum())
     return TaskParity(
         task=name,
-        examples=len(held_out.texts),
+        examples=len(held_out.inputs),
         cosine_torch_onnx=_cosine(by_torch, by_onnx),
         cosine_float_int8=_cosine(by_onnx, shipped[0]),
         agreement=float((decisions[1] == decisions[2]).mean()),

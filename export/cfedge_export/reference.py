@@ -15,7 +15,7 @@ from cfedge.bundle.manifest import Manifest
 from cfedge.lookup import Router
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.data import Examples
+from cfedge.train.examples import Examples
 from cfedge.train.workspace import Workspace
 
 __all__ = ["float_accuracy"]
@@ -40,7 +40,7 @@ def float_accuracy(
     accuracy: dict[str, float] = {}
     with (progress or Quiet()).track("float reference", len(tests)) as advance:
         for name, examples in tests.items():
-            encoded = encoder(examples.texts)
+            encoded = encoder(examples.inputs)
             found = router(encoder.features(encoded))
             chosen = [router.tasks[task] for task in found.task]
             features = encoder.tail(encoded.hidden, [adapters[task].slots for task in chosen])

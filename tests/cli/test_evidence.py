@@ -106,10 +106,10 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
     assert rows == {
         "animals": "adapter",
         "colors": "adapter",
-        "food": "closed-form head",
+        "food": "closed-form",
         "pets": "adapter",
     }
-    assert "closed-form head" in run("list", tiny_workspace)
+    assert "closed-form" in run("list", tiny_workspace)
     (rate,) = [
         row["false_reject_rate"]
         for row in json.loads(run("list", tiny_workspace, "--json"))

@@ -68,7 +68,7 @@ def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_d
         replace=True,
     )
     done = export_merged(workspace, "colors", tmp_path / "colors.onnx")
-    texts = list(task.held_out.texts)
+    texts = list(task.held_out.inputs)
     expected = Engine(build(workspace)).class_scores(texts, "colors")
     found = _scores(tmp_path / "colors.onnx", workspace.backbone_file("tokenizer.json"), texts)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
@@ -91,8 +91,9 @@ def test_rows_of_one_length_may_share_a_run(tiny_workspace: Path, tmp_path: Path
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_scheme_merges(tiny_folder: Path, tmp_path: Path, scheme: str) -> None:
-    from cfedge.train.data import Examples
-    from cfedge.train.learner import Settings, learn
+    from cfedge.train.examples import Examples
+    from cfedge.train.settings import Settings
+    from cfedge.train.teach import learn
 
     workspace = make_backbone(
         tmp_path / "ws", "local", source=_source(tiny_folder), split=1, scheme=scheme

@@ -12,7 +12,7 @@ from made import make_texts
 from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, WorkspaceError
-from cfedge.train.data import Examples
+from cfedge.train.examples import Examples
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.pack import build, export
@@ -45,7 +45,7 @@ def test_parity_holds_three_paths_together(tiny_workspace: Path) -> None:
         assert one.cosine_float_int8 > 0.99
         assert one.accuracy_torch == one.accuracy_float
         assert one.drop_interval[0] <= one.drop <= one.drop_interval[1]
-        assert one.examples == len(workspace.held_out(one.task).texts)
+        assert one.examples == len(workspace.held_out(one.task).inputs)
 
 
 def _sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +166,8 @@ def test_an_existing_target_is_kept_unless_replace_is_said(
 def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and_removed(
     tiny_workspace: Path,
 ) -> None:
-    from cfedge.train.learner import Settings, learn
+    from cfedge.train.settings import Settings
+    from cfedge.train.teach import learn
 
     workspace = Workspace(tiny_workspace)
     texts = {task: [text for text, _ in make_texts(task, 6, seed=7)] for task in workspace.tasks}

@@ -21,9 +21,10 @@ from cfedge.device import profiles
 from cfedge.errors import UsageError
 from cfedge.runtime.backbone import ROWS_MEET
 from cfedge.runtime.session import open_session
-from cfedge.train.data import Examples
-from cfedge.train.learner import Settings, learn
+from cfedge.train.examples import Examples
+from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.graph import add_slots, cut, sites, without_mask

@@ -16,8 +16,9 @@ from cfedge.device import here
 from cfedge.errors import BackboneError, ParityError, UsageError
 from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
-from cfedge.train.data import Examples
-from cfedge.train.learner import Settings, learn
+from cfedge.train.examples import Examples
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.backbone_plan import plan, repair

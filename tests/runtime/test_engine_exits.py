@@ -18,7 +18,8 @@ from cfedge.errors import InputError
 from cfedge.lookup.ood import HEAD_WEIGHT
 from cfedge.runtime import backbone
 from cfedge.runtime.adapter import NEVER, Adapter, load_adapter
-from cfedge.train.head import learn_head
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.pack import build
@@ -216,11 +217,12 @@ def test_never_is_never_and_where_the_tail_agrees_labels_are_the_same(bundle: Bu
 def test_a_closed_form_head_ends_early_where_its_trunks_part_is_sure(
     tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfedge.train.data import Examples
+    from cfedge.train.examples import Examples
 
     workspace = Workspace(tiny_workspace)
     rows = make_texts("food", 60, seed=0)
-    learn_head(workspace, "food", Examples(*zip(*rows, strict=True), "food"))
+    examples = Examples(*zip(*rows, strict=True), "food")
+    learn(workspace, "food", examples, settings=Settings(method="closed-form"))
     for name in ("animals", "colors"):
         workspace.remove(name)
     engine = Engine(build(workspace))

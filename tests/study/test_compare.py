@@ -32,11 +32,11 @@ from cfedge.study.compare import compare
 from cfedge.study.order import LearnedOrder
 from cfedge.study.results import MODELS, Measured, Study, recommended, summary
 from cfedge.study.stream import Splits
-from cfedge.train.data import Examples
-from cfedge.train.learner import learn
+from cfedge.train.examples import Examples
 from cfedge.train.metrics import confusion, evaluate
 from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
@@ -210,10 +210,10 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
         return normalize(np.array(rows, np.float64))
 
     names = sorted(order)
-    texts = [text for name in names for text in stream[name].test.texts]
+    texts = [text for name in names for text in stream[name].test.inputs]
     likelihoods = []
     for name in names:
-        train = adapted(name, stream[name].train.texts)
+        train = adapted(name, stream[name].train.inputs)
         mixture = BayesianGaussianMixture(
             n_components=min(8, len(train) // 4, max(2, len(stream[name].train.classes))), reg_covar=1e-4, max_iter=20,
             random_state=0, init_params="k-means++",
@@ -309,16 +309,16 @@ def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Worksp
 def test_test_texts_that_are_also_learned_from_are_counted_by_task(base: Workspace) -> None:
     stream = make_stream()
     colors = stream["colors"]
-    texts = tuple(f"  {text.upper()} " for text in colors.train.texts[:3]) + colors.test.texts[3:]
+    texts = tuple(f"  {text.upper()} " for text in colors.train.inputs[:3]) + colors.test.inputs[3:]
     study = compare(
         base,
-        {**stream, "colors": replace(colors, test=replace(colors.test, texts=texts))},
+        {**stream, "colors": replace(colors, test=replace(colors.test, inputs=texts))},
         models=["nearest-mean"],
         orders=1,
         settings=replace(SETTINGS, min_steps=1),
     )
     clean = {
-        name: len(set(part.train.texts) & set(part.test.texts)) for name, part in stream.items()
+        name: len(set(part.train.inputs) & set(part.test.inputs)) for name, part in stream.items()
     }
     assert study.duplicates["colors"] >= 3
     assert {name: study.duplicates[name] for name in ("animals", "food")} == {

@@ -9,7 +9,8 @@ import pytest
 from made import make_texts, write_csv
 
 from cfedge.errors import DataError, UsageError
-from cfedge.study.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream, load_tasks
+from cfedge.study.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream
+from cfedge.train.task_files import load_tasks
 
 
 def column_file(path: Path, count: int = 16, seed: int = 0) -> Path:
@@ -30,7 +31,7 @@ def test_a_file_with_a_task_column_is_a_stream(tmp_path: Path) -> None:
     assert set(stream) == {"colors", "animals"}
     one = stream["colors"]
     assert one.train.classes == one.held_out.classes == one.test.classes == ("blue", "green", "red")
-    texts = [set(part.texts) for part in (one.train, one.held_out, one.test)]
+    texts = [set(part.inputs) for part in (one.train, one.held_out, one.test)]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 48
     assert len(one.test) == round(TEST_SHARE * 16) * 3
     assert len(one.held_out) == round(HELD_OUT_SHARE * 12) * 3

@@ -15,10 +15,10 @@ from cfedge.bundle.manifest import Slot
 from cfedge.cli import app
 from cfedge.errors import TaskError, UsageError
 from cfedge.train.composition import KEPT_ENERGY, SitePool, contributions, fold, pool, units
-from cfedge.train.data import Examples
-from cfedge.train.learner import learn
+from cfedge.train.examples import Examples
 from cfedge.train.lora import LowRankPairs
 from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 
 

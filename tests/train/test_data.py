@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfedge.errors import DataError
-from cfedge.train.data import Examples, LabelledData, load, load_file, repeated, split_held_out
+from cfedge.train.data import load, load_file
+from cfedge.train.examples import Examples, LabelledData, repeated, split_held_out
 
 TWO = Examples(("it is cold", "open the door"), ("heat", "door"), "any")
 
@@ -62,7 +63,7 @@ def refusal(path: Path) -> str:
 )
 def test_a_csv_file_is_read(content: str, tmp_path: Path) -> None:
     path = written(tmp_path / "rooms.csv", content)
-    assert load(path) == LabelledData(Examples(TWO.texts, TWO.labels, str(path)))
+    assert load(path) == LabelledData(Examples(TWO.inputs, TWO.labels, str(path)))
 
 
 def test_quoted_commas_quotes_and_newlines_stay_in_the_text(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_quoted_commas_quotes_and_newlines_stay_in_the_text(tmp_path: Path) -> N
         ' door",door\n'
     )
     examples = load_file(written(tmp_path / "rooms.csv", content))
-    assert examples.texts == ("cold, very", "first\nsecond", "third\r\nfourth", 'the "red" door')
+    assert examples.inputs == ("cold, very", "first\nsecond", "third\r\nfourth", 'the "red" door')
     assert examples.labels == ("heat", "door", "door", "door")
 
 
@@ -80,7 +81,7 @@ def test_texts_of_any_script_are_read_as_they_are(tmp_path: Path) -> None:
     path = written(
         tmp_path / "rooms.csv", "text,label\n" + "".join(f"{text},heat\n" for text in texts)
     )
-    assert load_file(path).texts == texts
+    assert load_file(path).inputs == texts
 
 
 # --- JSON lines
@@ -103,13 +104,13 @@ JSON_ROWS = [
 )
 def test_a_jsonl_file_is_read(content: str, tmp_path: Path) -> None:
     path = written(tmp_path / "rooms.jsonl", content)
-    assert load(path) == LabelledData(Examples(TWO.texts, TWO.labels, str(path)))
+    assert load(path) == LabelledData(Examples(TWO.inputs, TWO.labels, str(path)))
 
 
 def test_only_a_newline_ends_a_json_line(tmp_path: Path) -> None:
     # U+2028 and U+0085 end a line for str.splitlines and may stand in a JSON string as they are.
     row = json.dumps({"text": "one\u2028two\u0085three", "label": "heat"}, ensure_ascii=False)
-    assert load_file(written(tmp_path / "rooms.jsonl", row)).texts == ("one\u2028two\u0085three",)
+    assert load_file(written(tmp_path / "rooms.jsonl", row)).inputs == ("one\u2028two\u0085three",)
 
 
 # --- refusals of a file
@@ -271,7 +272,7 @@ def test_an_open_quote_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_named_as_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
-    with pytest.raises(DataError, match="expected to read it"):
+    with pytest.raises(DataError, match="could not read"):
         load_file(tmp_path / "a.csv")
 
 
@@ -296,8 +297,8 @@ def test_whatever_bytes_a_file_holds_it_is_read_or_refused(
         examples = load_file(path)
     except DataError:
         return
-    assert len(examples.texts) == len(examples.labels) == len(examples) >= 1
-    assert all(cell.strip() and "\x00" not in cell for cell in (*examples.texts, *examples.labels))
+    assert len(examples.inputs) == len(examples.labels) == len(examples) >= 1
+    assert all(cell.strip() and "\x00" not in cell for cell in (*examples.inputs, *examples.labels))
 
 
 # --- folders
@@ -319,7 +320,7 @@ def test_a_folder_of_splits_is_read(tmp_path: Path) -> None:
 def test_a_folder_needs_the_train_file_alone(tmp_path: Path) -> None:
     written(tmp_path / "train.jsonl", '{"text": "it is cold", "label": "heat"}\n')
     found = load(tmp_path)
-    assert found.train.texts == ("it is cold",)
+    assert found.train.inputs == ("it is cold",)
     assert found.held_out is None
     assert found.test is None
 
@@ -378,22 +379,23 @@ def saved(
 
 def test_a_saved_dataset_is_read(tmp_path: Path) -> None:
     path = saved(
-        tmp_path / "rooms", {"": {"text": list(TWO.texts), "label": list(TWO.labels), "id": [1, 2]}}
+        tmp_path / "rooms",
+        {"": {"text": list(TWO.inputs), "label": list(TWO.labels), "id": [1, 2]}},
     )
-    assert load(path) == LabelledData(Examples(TWO.texts, TWO.labels, f"{path}:train"))
+    assert load(path) == LabelledData(Examples(TWO.inputs, TWO.labels, f"{path}:train"))
 
 
 def test_a_saved_dataset_of_splits_is_read(tmp_path: Path) -> None:
     path = saved(
         tmp_path / "rooms",
         {
-            "train": {"text": list(TWO.texts), "label": list(TWO.labels)},
+            "train": {"text": list(TWO.inputs), "label": list(TWO.labels)},
             "validation": {"text": ["colder"], "label": ["heat"]},
             "test": {"text": ["freezing"], "label": ["heat"]},
         },
     )
     assert load(path) == LabelledData(
-        train=Examples(TWO.texts, TWO.labels, f"{path}:train"),
+        train=Examples(TWO.inputs, TWO.labels, f"{path}:train"),
         held_out=Examples(("colder",), ("heat",), f"{path}:validation"),
         test=Examples(("freezing",), ("heat",), f"{path}:test"),
     )
@@ -464,9 +466,9 @@ def test_the_held_out_part_has_its_share_of_each_class(fraction: float) -> None:
 
 def test_nothing_is_lost_doubled_or_relabelled_and_the_order_stays() -> None:
     examples = make_examples({"heat": 30, "door": 11})
-    whole = list(zip(examples.texts, examples.labels, strict=True))
+    whole = list(zip(examples.inputs, examples.labels, strict=True))
     kept, held_out = split_held_out(examples, 0.2, np.random.default_rng(2))
-    parts = [list(zip(part.texts, part.labels, strict=True)) for part in (kept, held_out)]
+    parts = [list(zip(part.inputs, part.labels, strict=True)) for part in (kept, held_out)]
     assert Counter(parts[0] + parts[1]) == Counter(whole)
     assert all(part == [row for row in whole if row in set(part)] for part in parts)
     assert kept.source == held_out.source == "rooms.csv"
@@ -486,8 +488,8 @@ def test_equal_texts_stay_on_one_side() -> None:
     examples = Examples(texts, ("heat",) * 60, "rooms.csv")
     for seed in range(20):
         kept, held_out = split_held_out(examples, 0.3, np.random.default_rng(seed))
-        assert not set(kept.texts) & set(held_out.texts)
-        assert len(set(held_out.texts)) == round(0.3 * 12)
+        assert not set(kept.inputs) & set(held_out.inputs)
+        assert len(set(held_out.inputs)) == round(0.3 * 12)
         assert len(kept) + len(held_out) == 60
 
 
@@ -605,7 +607,7 @@ def test_a_text_with_two_labels_stays_on_one_side() -> None:
     examples = Examples(texts, ("heat",) * 10 + ("door",) * 10, "rooms.csv")
     for seed in range(20):
         kept, held_out = split_held_out(examples, 0.4, np.random.default_rng(seed))
-        assert not set(kept.texts) & set(held_out.texts)
+        assert not set(kept.inputs) & set(held_out.inputs)
         assert Counter(held_out.labels) == {"heat": 4, "door": 4}
 
 

@@ -19,10 +19,12 @@ from cfedge.errors import UsageError
 from cfedge.lookup import Features, Lookup
 from cfedge.runtime.adapter import NEVER
 from cfedge.runtime.engine import Engine
-from cfedge.train.data import Examples
-from cfedge.train.head import FEW, _temperature, closed_form, few_examples, learn_head, trunk_share
-from cfedge.train.prepared_task import FrozenEncoder
+from cfedge.train.examples import Examples
+from cfedge.train.head import FEW, _temperature, closed_form, few_examples, trunk_share
+from cfedge.train.prepared_task import _features
+from cfedge.train.settings import Settings
 from cfedge.train.signature import learn_signature, signature, whole
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
 
@@ -92,8 +94,8 @@ def food(count: int) -> Examples:
 def test_a_task_with_a_closed_form_head_is_exported_and_answered(tiny_workspace: Path) -> None:
     workspace = Workspace(tiny_workspace)
     others = {name: workspace.task(name) for name in workspace.tasks}
-    learned = learn_head(workspace, "food", food(20))
-    assert learned.record.settings["method"] == "closed-form head"
+    learned = learn(workspace, "food", food(20), settings=Settings(method="closed-form"))
+    assert learned.record.settings.method == "closed-form"
     assert all(
         not array.any() for name, array in learned.adapter.items() if name.startswith(("a.", "b."))
     )
@@ -115,9 +117,9 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     clear.
     """
     workspace = Workspace(tiny_workspace)
-    learned = learn_head(workspace, "food", food(30), food(10))
-    encoder = FrozenEncoder(workspace, 1)
-    train, seen = (encoder(food(count).texts)[1] for count in (30, 10))
+    learned = learn(workspace, "food", food(30), food(10), settings=Settings(method="closed-form"))
+    encoder = workspace.encoder(threads=1)
+    train, seen = (_features(encoder, food(count).inputs)[1] for count in (30, 10))
     targets = np.array([learned.record.classes.index(label) for label in food(30).labels])
     parts = []
     for own, inputs in zip(train, seen, strict=True):
@@ -149,7 +151,7 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     np.testing.assert_allclose(gap, factor * expected, atol=2e-2 * np.abs(gap).max())
     assert np.log2(factor) == pytest.approx(round(np.log2(factor)), abs=0.02)  # the temperature
     np.testing.assert_allclose(
-        learned.held_out.best,
+        learned.held_out.top_scores,
         (seen.tail @ adapter["head.weight"] + adapter["head.bias"]).max(axis=1),
         rtol=1e-3,
     )
@@ -203,8 +205,8 @@ def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
 ) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", FEW - 1, 0))
     for arguments, method in (
-        ([], "closed-form head"),
-        (["--train", "--epochs", "1", "--replace"], None),
+        ([], "closed-form"),
+        (["--train", "--epochs", "1", "--replace"], "adapter"),
     ):
         with pytest.raises(SystemExit) as exit_code:
             main(
@@ -220,8 +222,10 @@ def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
                 ]
             )
         assert exit_code.value.code == 0
-        assert ("closed-form head (fewer than" in capsys.readouterr().out) is (method is not None)
-        assert Workspace(tiny_workspace).record("food").settings.get("method") == method
+        assert ("closed-form head (fewer than" in capsys.readouterr().out) is (
+            method == "closed-form"
+        )
+        assert Workspace(tiny_workspace).record("food").settings.method == method
 
 
 def test_a_task_is_added_where_torch_and_its_kin_cannot_be_imported(

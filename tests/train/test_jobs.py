@@ -21,9 +21,10 @@ from made import make_texts, write_csv
 
 from cfedge.errors import CfedgeError, DataError, TaskError, UsageError
 from cfedge.train import jobs as at_once
-from cfedge.train.data import Examples, LabelledData
+from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.jobs import learn_many
-from cfedge.train.learner import Settings, learn
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 
 QUICK = Settings(rank=2, epochs=1, min_steps=10, threads=1)
@@ -168,7 +169,7 @@ def folder_of(tmp_path: Path, count: int = 8) -> Path:
     folder.mkdir()
     for name, data in tasks().items():
         write_csv(
-            folder / f"{name}.csv", list(zip(data.train.texts, data.train.labels, strict=True))
+            folder / f"{name}.csv", list(zip(data.train.inputs, data.train.labels, strict=True))
         )
     return folder
 

@@ -17,14 +17,17 @@ from cfedge import Engine
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.runtime.adapter import NEVER
 from cfedge.runtime.backbone import Trunk
-from cfedge.train.data import Examples, load_file
+from cfedge.train.data import load_file
 from cfedge.train.early_exit import EXIT_LEAST
-from cfedge.train.head import learn_head, trunk_share
-from cfedge.train.learner import Settings, learn
+from cfedge.train.examples import Examples
+from cfedge.train.head import trunk_share
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
 
-QUICK = Settings(rank=2, epochs=1, min_steps=4, threads=1)
+QUICK = Settings(method="adapter", rank=2, epochs=1, min_steps=4, threads=1)
+CLOSED = Settings(method="closed-form")
 
 
 def _food(count: int = 10, seed: int = 0) -> Examples:
@@ -83,7 +86,7 @@ def test_learning_changes_no_byte_of_other_tasks(tiny_workspace: Path) -> None:
 def test_training_data_are_not_kept(tiny_workspace: Path) -> None:
     rows = make_texts("food", 10, 0)
     task = learn(Workspace(tiny_workspace), "food", _food(), settings=QUICK)
-    held_out = set(task.held_out.texts)
+    held_out = set(task.held_out.inputs)
     assert len(held_out) == 4
     trained = [text for text, _ in rows if text not in held_out]
     content = b"".join(path.read_bytes() for path in tiny_workspace.rglob("*") if path.is_file())
@@ -94,7 +97,7 @@ def test_training_data_are_not_kept(tiny_workspace: Path) -> None:
 def test_answers_end_early_unless_the_settings_say_none(tiny_workspace: Path) -> None:
     workspace = Workspace(tiny_workspace)
     some = learn(workspace, "food", _food(60), settings=QUICK)
-    assert len(some.held_out.texts) >= EXIT_LEAST
+    assert len(some.held_out.inputs) >= EXIT_LEAST
     assert 0 < some.adapter["exit.margin"][0] < NEVER
     none = learn(
         workspace,
@@ -106,7 +109,7 @@ def test_answers_end_early_unless_the_settings_say_none(tiny_workspace: Path) ->
     assert none.adapter["exit.margin"][0] == NEVER
     assert not any(
         one.early_exit
-        for one in Engine(build(workspace)).predict(list(none.held_out.texts), task="food")
+        for one in Engine(build(workspace)).predict(list(none.held_out.inputs), task="food")
     )
 
 
@@ -133,7 +136,7 @@ def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None
             "trunk.bias": task.adapter["trunk.bias"] * 0,
         }
         workspace.put(dataclasses.replace(task, adapter=adapted), replace=True)
-        scores = Engine(build(workspace)).class_scores(task.held_out.texts, "food")
+        scores = Engine(build(workspace)).class_scores(task.held_out.inputs, "food")
         accuracy.append(float((scores.argmax(axis=1) == task.held_out.classes).mean()))
     assert accuracy[1] > accuracy[0]
     assert accuracy[1] >= 0.7
@@ -142,14 +145,14 @@ def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None
 def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspace: Path) -> None:
     workspace = Workspace(tiny_workspace)
     task = learn(workspace, "food", _food(24), settings=QUICK)
-    assert task.held_out.best.shape == (len(task.held_out.texts),)
-    features = Engine(build(workspace)).embeddings(task.held_out.texts, "food")
+    assert task.held_out.top_scores.shape == (len(task.held_out.inputs),)
+    features = Engine(build(workspace)).embeddings(task.held_out.inputs, "food")
     scores = features @ task.adapter["head.weight"] + task.adapter["head.bias"]
     np.testing.assert_allclose(
-        task.held_out.best, scores.max(axis=1), atol=0.2
+        task.held_out.top_scores, scores.max(axis=1), atol=0.2
     )  # but for the adapter's int8
-    closed = learn_head(workspace, "food", _food(24), replace=True)
-    assert closed.held_out.texts == task.held_out.texts
+    closed = learn(workspace, "food", _food(24), settings=CLOSED, replace=True)
+    assert closed.held_out.inputs == task.held_out.inputs
     ratio = (
         task.adapter["trunk.bias"] / closed.adapter["trunk.bias"]
     )  # a head alone has another share, times its temperature
@@ -306,12 +309,12 @@ def test_classes_of_one_to_three_examples_are_learned_without_a_nan(
     if way == "adapter":
         task = learn(workspace, "food", one, _food(4, seed=7), settings=QUICK)
     else:
-        task = learn_head(workspace, "food", one, _food(4, seed=7))
+        task = learn(workspace, "food", one, _food(4, seed=7), settings=CLOSED)
     assert task.record.examples == 2 * count
     stored = {**task.adapter, **task.signature.arrays()}
     assert all(np.isfinite(array.astype(np.float64)).all() for array in stored.values())
     engine = Engine(build(workspace))
-    for answer in engine.predict(one.texts):
+    for answer in engine.predict(one.inputs):
         assert all(
             np.isfinite(value) for value in (answer.probability, answer.score, answer.distance)
         )
@@ -322,7 +325,7 @@ def test_texts_that_are_all_the_same_are_learned_without_a_nan(tiny_workspace: P
     same = Examples(("the broth now",) * 8, ("soup", "cake") * 4, "data.csv")
     for learned in (
         learn(Workspace(tiny_workspace), "food", same, same, settings=QUICK),
-        learn_head(Workspace(tiny_workspace), "food", same, same, replace=True),
+        learn(Workspace(tiny_workspace), "food", same, same, settings=CLOSED, replace=True),
     ):
         stored = {**learned.adapter, **learned.signature.arrays()}
         assert all(np.isfinite(array.astype(np.float64)).all() for array in stored.values())
@@ -338,11 +341,11 @@ def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: P
     )  # a split of our own has none
     train, held_out = _food(), _food(6, seed=9)
     leaked = Examples(
-        (*held_out.texts, *(text.upper() for text in train.texts[:5])),
+        (*held_out.inputs, *(text.upper() for text in train.inputs[:5])),
         (*held_out.labels, *train.labels[:5]),
         "held.csv",
     )
-    own = len(set(train.texts) & set(held_out.texts))
+    own = len(set(train.inputs) & set(held_out.inputs))
     assert (
         learn(workspace, "food", train, leaked, settings=QUICK, replace=True).record.repeated
         == own + 5
@@ -372,7 +375,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
 
 def _probabilities(workspace: Workspace, settings: Settings) -> np.ndarray:
     learn(workspace, "food", _food(30), settings=settings, replace=True)
-    scores = Engine(build(workspace)).class_scores(_food(30, seed=5).texts, "food")
+    scores = Engine(build(workspace)).class_scores(_food(30, seed=5).inputs, "food")
     share = np.exp(scores - scores.max(axis=1, keepdims=True))
     return share / share.sum(axis=1, keepdims=True)
 

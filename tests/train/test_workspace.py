@@ -32,7 +32,9 @@ from cfedge.errors import (
 )
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
-from cfedge.train.workspace import HeldOut, LearnedTask, TaskRecord, Workspace
+from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
+from cfedge.train.settings import Settings
+from cfedge.train.workspace import Workspace
 
 FILES = {
     name: f"bytes of {name}".encode()
@@ -55,7 +57,7 @@ TASK_FILES = ("task.json", "adapter.safetensors", "signature.safetensors", "held
 
 def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
     rng = np.random.default_rng(seed)
-    settings = {"rank": 2, "learning_rate": 3e-3, "threads": None}
+    settings = Settings(method="adapter", rank=2)
     record = TaskRecord(name, classes, 12, BACKBONE.digest, settings, {"numpy": "2.0.0"})
     adapter = {
         "a.l2.o": rng.normal(size=(1, 4, 2)).astype(np.float32), "b.l2.o": rng.normal(size=(1, 2, 4)).astype(np.float32),
@@ -108,7 +110,7 @@ def check_equal(found: LearnedTask, expected: LearnedTask) -> None:
     for one, other in pairs:
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
-    assert found.held_out.texts == expected.held_out.texts
+    assert found.held_out.inputs == expected.held_out.inputs
 
 
 def task_folder(folder: Path, name: str) -> Path:
@@ -179,7 +181,7 @@ def test_a_task_is_read_as_it_was_put(folder: Path) -> None:
         check_equal(one.task("doors"), DOORS)
         check_equal(one.task("lights"), LIGHTS)
         assert one.record("doors") == DOORS.record
-        assert one.held_out("doors").texts == DOORS.held_out.texts
+        assert one.held_out("doors").inputs == DOORS.held_out.inputs
     assert {path.name for path in task_folder(folder, "doors").iterdir()} == set(TASK_FILES)
 
 
@@ -445,11 +447,12 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("schema", [0, 2, 99, "1", None, 1.5, [], "a\nb"])
+@pytest.mark.parametrize("schema", [0, 1, 99, "2", None, 1.5, [], "a\nb"])
 def test_another_schema_is_refused(folder: Path, schema: Any) -> None:
     path = rewritten(folder, lambda content: content.update(schema=schema))
     message = refusal(lambda: Workspace(folder), WorkspaceError)
-    assert f"{path}: expected schema 1, found {schema!r}; use the cfedge that wrote it" in message
+    assert f"{path}: expected schema 2, found {schema!r}: made by another cfedge" in message
+    assert "make the workspace again with: cfedge init" in message
 
 
 def test_every_flipped_byte_of_the_index_is_noticed(folder: Path) -> None:

@@ -1,0 +1,135 @@
+"""Labelled inputs in memory: `Examples`, what they are checked for, and how a part of them is held
+out.
+
+Where they come from is elsewhere (`cfedge.train.data`), and so is what a label may be
+(`cfedge.train.labels`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cfedge.errors import DataError
+
+__all__ = [
+    "Examples",
+    "LabelledData",
+    "check_labels",
+    "folded",
+    "repeated",
+    "split_held_out",
+]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs and their labels, as long as each other; `source` names them in errors."""
+
+    inputs: tuple[str, ...]
+    labels: tuple[str, ...]
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The distinct labels, sorted."""
+        return tuple(sorted(set(self.labels)))
+
+    def take(self, rows: list[int]) -> Examples:
+        """Return the examples at `rows`."""
+        return Examples(
+            tuple(self.inputs[row] for row in rows),
+            tuple(self.labels[row] for row in rows),
+            self.source,
+        )
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """What a file or folder holds; None for a split that is not there."""
+
+    train: Examples
+    held_out: Examples | None = None
+    test: Examples | None = None
+
+
+def check_labels(examples: Examples, classes: Sequence[str]) -> None:
+    """Refuse examples with a label that nothing was learned of.
+
+    Raises
+    ------
+    DataError
+        Naming the first.
+    """
+    out_of_domain = sorted(set(examples.labels) - set(classes))
+    if out_of_domain:
+        alike = next(
+            (label for label in classes if folded(label) == folded(out_of_domain[0])), None
+        )
+        step = "remove it or add examples" if alike is None else f"write it as {alike!r}"
+        raise DataError(
+            f"{examples.source}: expected labels of the training data, found {out_of_domain[0]!r};"
+            f" {step}"
+        )
+
+
+def folded(text: str) -> str:
+    """Return a text or label without what nobody means: case, and how many spaces there are."""
+    return " ".join(text.casefold().split())
+
+
+def repeated(examples: Examples, others: Examples) -> list[int]:
+    """Return the rows of `others` whose text is, but for case and spaces, among `examples` too."""
+    known = {folded(text) for text in examples.inputs}
+    return [row for row, text in enumerate(others.inputs) if folded(text) in known]
+
+
+def split_held_out(
+    examples: Examples, fraction: float, rng: np.random.Generator
+) -> tuple[Examples, Examples]:
+    """Split off a held-out part, class by class; texts that are equal but for case and spaces stay
+    on one side. A text of several labels is never held out.
+
+    Parameters
+    ----------
+    fraction
+        Of each class, at least one example, in (0, 1).
+
+    Raises
+    ------
+    DataError
+        A class has fewer than two distinct texts, or none that is its alone.
+    """
+    labels_of: dict[str, set[str]] = {}
+    by_class: dict[str, dict[str, list[int]]] = {}
+    for row, (text, label) in enumerate(
+        zip(map(folded, examples.inputs), examples.labels, strict=True)
+    ):
+        labels_of.setdefault(text, set()).add(label)
+        by_class.setdefault(label, {}).setdefault(text, []).append(row)
+    kept: list[int] = []
+    held_out: list[int] = []
+    for label in sorted(by_class):
+        groups = list(by_class[label].values())
+        free = [place for place, text in enumerate(by_class[label]) if len(labels_of[text]) == 1]
+        if len(groups) < 2:
+            raise DataError(
+                f"{examples.source}: expected at least 2 different texts of label {label!r} (one to"
+                f" learn, one held out), found {len(groups)}; add examples, or give held-out ones"
+                " (a file validation.csv; of one task --held-out)"
+            )
+        if not free:
+            raise DataError(
+                f"{examples.source}: expected a text of label {label!r} alone, to be held out,"
+                f" found other labels too of all {len(groups)}; keep one label of each text"
+            )
+        count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))
+        chosen = set(rng.permutation(free)[:count].tolist())
+        for position, rows in enumerate(groups):
+            (held_out if position in chosen else kept).extend(rows)
+    return examples.take(sorted(kept)), examples.take(sorted(held_out))

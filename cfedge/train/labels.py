@@ -1,0 +1,102 @@
+"""What a task and a label may be called, and how a task's labels stand to those of others.
+
+Pure rules over names: whoever adds a task, or a data file, asks them before anything is learned.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from cfedge.errors import TaskError
+from cfedge.train.composition import NEW_UNITS
+from cfedge.train.examples import folded
+
+__all__ = ["LABEL_LENGTH", "TASK_NAME", "check_classes", "check_name", "check_task"]
+
+TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+#: Characters of a label, at most.
+LABEL_LENGTH = 200
+
+
+def check_task(name: str, classes: Sequence[str], others: Mapping[str, Iterable[str]]) -> None:
+    """Refuse a task that cannot be taught beside `others`, their classes by name.
+
+    Raises
+    ------
+    TaskError
+        The name is malformed, a label cannot be one, or a label belongs to another task.
+    """
+    check_name(name)
+    check_classes(name, classes)
+    _check_apart(name, classes, others)
+
+
+def check_name(name: str) -> None:
+    """Refuse what a task cannot be called.
+
+    Raises
+    ------
+    TaskError
+        Naming what a name may hold.
+    """
+    if not TASK_NAME.fullmatch(name):
+        raise TaskError(
+            "task name: expected lower-case letters, digits, - and _ (at most 64), found"
+            f" {name!r}; choose another"
+        )
+    if name == NEW_UNITS:
+        raise TaskError(
+            f"task name: expected another than {name!r}, which says what a task reuses of none;"
+            " choose another"
+        )
+
+
+def check_classes(name: str, classes: Sequence[str]) -> None:
+    """Refuse labels that cannot be a task's classes.
+
+    Raises
+    ------
+    TaskError
+        Naming the task and the label.
+    """
+    if len(classes) < 2:
+        raise TaskError(
+            f"task {name!r}: expected at least 2 classes, found {len(classes)}"
+            f" ({', '.join(classes)}); add another label"
+        )
+    seen: dict[str, str] = {}
+    for label in classes:
+        if any("\ud800" <= letter <= "\udfff" for letter in label):
+            raise TaskError(
+                f"task {name!r}: expected labels in Unicode, found {label[:40]!r}; rename it"
+            )
+        if len(label) > LABEL_LENGTH:
+            raise TaskError(
+                f"task {name!r}: expected labels of at most {LABEL_LENGTH} characters, found"
+                f" {len(label)} ({label[:40]!r}...)"
+            )
+        if (alike := seen.setdefault(folded(label), label)) != label:
+            raise TaskError(
+                f"task {name!r}: expected labels that differ by more than case and spaces,"
+                f" found {alike!r} and {label!r}; make them one"
+            )
+
+
+def _check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
+    """Refuse a task with a label of another one, but for case and spaces: an answer names a label,
+    and two tasks would share it.
+    """
+    mine = {folded(label): label for label in sorted(classes, reverse=True)}
+    for other, theirs in others.items():
+        shared = sorted((mine[folded(label)], label) for label in theirs if folded(label) in mine)
+        if shared:
+            label, alike = shared[0]
+            found = (
+                f"{label!r} in task {other!r} too"
+                if label == alike
+                else f"{label!r} where task {other!r} has {alike!r}"
+            )
+            raise TaskError(
+                f"task {name!r}: expected labels that no other task has, found {found}; rename it"
+            )

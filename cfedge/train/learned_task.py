@@ -1,0 +1,124 @@
+"""A learned task as the workspace keeps it: its record, adapter and head, signature and evidence,
+and the files they are written to.
+
+Where the files lie, and which of them are a workspace's tasks, is `cfedge.train.workspace`'s.
+
+Letters: D width, C classes, N held-out examples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.files import dump_arrays, load_arrays, load_note
+from cfedge.bundle.manifest import canonical_json, typed
+from cfedge.lookup import Features, TaskSignature
+from cfedge.train.settings import Settings
+
+__all__ = ["TASK_FILES", "HeldOut", "LearnedTask", "TaskRecord", "parsed_adapter"]
+
+Floats = NDArray[np.float32]
+
+TASK_FILES = ("task.json", "adapter.safetensors", "signature.safetensors", "held_out.safetensors")
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Evidence: N inputs, their classes int64 [N], the frozen features, and the top score that the
+    adapted head gives each of them, float32 [N].
+    """
+
+    inputs: tuple[str, ...]
+    classes: NDArray[np.int64]
+    features: Features
+    top_scores: Floats
+
+    def dumped(self) -> bytes:
+        """Return the bytes of its file."""
+        arrays = {
+            "classes": self.classes,
+            "top_scores": self.top_scores,
+            **self.features._asdict(),
+        }
+        return dump_arrays(arrays, {"inputs": self.inputs})
+
+    @classmethod
+    def parsed(cls, data: bytes, what: str) -> HeldOut:
+        """Read what `dumped` wrote; `what` names it in errors (TypeError, KeyError, ValueError)."""
+        arrays = load_arrays(data, what)
+        inputs = load_note(data, what)["inputs"]
+        if not isinstance(inputs, list) or not all(isinstance(text, str) for text in inputs):
+            raise TypeError("inputs that are no list of texts")
+        trunk, tail, top_scores = (
+            arrays[name].astype(np.float32, copy=False) for name in ("trunk", "tail", "top_scores")
+        )
+        classes = arrays["classes"].astype(np.int64, copy=False)
+        return cls(tuple(inputs), classes, Features(trunk, tail), top_scores)
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """What ``task.json`` says: the task, how it was learned, and on which backbone.
+
+    `settings` are those it was learned with, the method decided. `transfer` is the share of each
+    earlier task, and of what is new (``new``), in the adapter's update; `kept_energy` what folding
+    them into one pair kept of a target module's update, at least; `repeated` how many held-out
+    inputs are, but for case and spaces, among those learned from.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    examples: int
+    base: str
+    settings: Settings
+    versions: dict[str, str]
+    transfer: dict[str, float] = dataclasses.field(default_factory=dict)
+    kept_energy: float = 1.0
+    repeated: int = 0
+
+    def dumped(self) -> bytes:
+        """Return the bytes of its file."""
+        return canonical_json(dataclasses.asdict(self))
+
+    @classmethod
+    def parsed(cls, data: bytes, what: str) -> TaskRecord:
+        """Read what `dumped` wrote.
+
+        Raises
+        ------
+        SchemaError, UsageError, ValueError
+            It is not a record, or one of its settings cannot be.
+        """
+        record: TaskRecord = typed(TaskRecord, json.loads(data), what)
+        return record
+
+
+@dataclass(frozen=True)
+class LearnedTask:
+    """A task whole: record, adapter and head (float32, by name), signature, held-out evidence."""
+
+    record: TaskRecord
+    adapter: Mapping[str, Floats]
+    signature: TaskSignature
+    held_out: HeldOut
+
+    def files(self) -> dict[str, bytes]:
+        """Return its files by name, as `TASK_FILES`."""
+        return {
+            "task.json": self.record.dumped(),
+            "adapter.safetensors": dump_arrays(self.adapter),
+            "signature.safetensors": dump_arrays(self.signature.arrays()),
+            "held_out.safetensors": self.held_out.dumped(),
+        }
+
+
+def parsed_adapter(data: bytes, what: str) -> dict[str, Floats]:
+    """Read adapter and head, float32 by name."""
+    arrays = load_arrays(data, what)
+    return {name: array.astype(np.float32, copy=False) for name, array in arrays.items()}

@@ -1,0 +1,163 @@
+"""Teach a workspace one task or several: decide between an adapter and a closed form, learn, keep.
+
+The decision is made here, once, for every front door (`cfedge.Workspace`, the command line, the
+studies). How a task is learned is elsewhere: `cfedge.train.learner` (with torch),
+`cfedge.train.head` (without).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cfedge.errors import CfedgeError, UsageError
+from cfedge.progress import Progress, Quiet
+from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.head import few_examples, train_head
+from cfedge.train.learned_task import LearnedTask
+from cfedge.train.prepared_task import store
+from cfedge.train.settings import Settings
+from cfedge.train.workspace import Workspace
+
+__all__ = ["Taught", "decided", "learn", "learn_tasks"]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What became of several tasks: those that were learned, in order, and what stopped the
+    others.
+    """
+
+    learned: tuple[str, ...]
+    failed: Mapping[str, CfedgeError]
+
+    def check(self) -> None:
+        """Raise the first error, naming its task and how many were learned all the same.
+
+        Raises
+        ------
+        CfedgeError
+            Of the class that stopped the task.
+        """
+        if not self.failed:
+            return
+        (name, first), *more = self.failed.items()
+        others = f" ({len(more)} more failed: {', '.join(one for one, _ in more)})" if more else ""
+        count = len(self.learned) + len(self.failed)
+        raise type(first)(
+            f"task {name!r}: {first}; {len(self.learned)} of {count} tasks were added{others}"
+        ) from first
+
+
+def decided(settings: Settings, data: LabelledData) -> Settings:
+    """Return the settings with ``auto`` decided: a closed form where the examples are few, unless
+    earlier tasks' units are to be reused.
+    """
+    if settings.method != "auto":
+        return settings
+    share = settings.held_out if data.held_out is None else None
+    closed = not settings.reuse and few_examples(data.train, share)
+    return dataclasses.replace(settings, method="closed-form" if closed else "adapter")
+
+
+def learn(
+    workspace: Workspace,
+    name: str,
+    examples: Examples,
+    held_out: Examples | None = None,
+    *,
+    settings: Settings | None = None,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> LearnedTask:
+    """Learn a task and add it to the workspace.
+
+    Parameters
+    ----------
+    workspace
+        Where it goes, and whose backbone is adapted.
+    name
+        Lower-case letters, digits, ``-`` and ``_``.
+    examples
+        To learn from.
+    held_out
+        For certificate, threshold and parity; None: `Settings.held_out` of `examples`.
+    replace
+        Learn a task of this name anew.
+
+    Returns
+    -------
+    LearnedTask
+        As stored.
+
+    Raises
+    ------
+    TaskError, DataError
+        Before anything is computed; the workspace is unchanged.
+    """
+    workspace.check_new(name, examples.classes, replace=replace)
+    chosen = decided(settings or Settings(), LabelledData(examples, held_out))
+    task = _train(workspace, name, LabelledData(examples, held_out), chosen, progress or Quiet())
+    store(workspace, task, replace=replace)
+    return task
+
+
+def learn_tasks(
+    workspace: Workspace,
+    tasks: Mapping[str, LabelledData],
+    *,
+    settings: Settings | None = None,
+    jobs: int = 1,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Taught:
+    """Learn several tasks and add each to the workspace when it is done; one that fails leaves the
+    others alone.
+
+    Parameters
+    ----------
+    tasks
+        By name.
+    jobs
+        Adapters that are trained at once, each in a process of its own.
+
+    Raises
+    ------
+    UsageError, TaskError
+        Before anything is learned.
+    """
+    settings, progress = settings or Settings(), progress or Quiet()
+    if len(tasks) == 1 and jobs != 1:
+        (name,) = tasks
+        raise UsageError(f"--jobs: expected several tasks, found {jobs} jobs for task {name!r}")
+    classes = {name: data.train.classes for name, data in tasks.items()}
+    workspace.check_several(classes, replace=replace)
+    chosen = {name: decided(settings, data) for name, data in tasks.items()}
+    failed: dict[str, CfedgeError] = {}
+    adapters: dict[str, LabelledData] = {}
+    for name, data in tasks.items():
+        if chosen[name].method == "adapter":
+            adapters[name] = data
+            continue
+        try:
+            task = _train(workspace, name, data, chosen[name], progress)
+            store(workspace, task, replace=replace)
+        except CfedgeError as error:
+            failed[name] = error
+    if adapters:
+        from cfedge.train.jobs import learn_many
+
+        failed |= learn_many(
+            workspace, adapters, settings=settings, jobs=jobs, replace=replace, progress=progress
+        )
+    return Taught(tuple(name for name in tasks if name not in failed), failed)
+
+
+def _train(
+    workspace: Workspace, name: str, data: LabelledData, settings: Settings, progress: Progress
+) -> LearnedTask:
+    train = train_head
+    if settings.method == "adapter":
+        from cfedge.train.learner import train  # torch: only where an adapter is trained
+    return train(workspace, name, data.train, data.held_out, settings=settings, progress=progress)
