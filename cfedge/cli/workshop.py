@@ -125,6 +125,10 @@ def add(
                 " by one"
             )
         tasks = load_tasks(data)
+    elif jobs != 1:
+        raise UsageError(
+            f"--jobs: expected several tasks (leave TASK out), found {jobs} jobs for task {task!r}"
+        )
     else:
         loaded = load(data)
         tasks = {

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cfedge.errors import CfedgeError, UsageError
+from cfedge.errors import CfedgeError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.head import few_examples, train_head
@@ -128,9 +128,6 @@ def learn_tasks(
         Before anything is learned.
     """
     settings, progress = settings or Settings(), progress or Quiet()
-    if len(tasks) == 1 and jobs != 1:
-        (name,) = tasks
-        raise UsageError(f"--jobs: expected several tasks, found {jobs} jobs for task {name!r}")
     classes = {name: data.train.classes for name, data in tasks.items()}
     workspace.check_several(classes, replace=replace)
     chosen = {name: decided(settings, data) for name, data in tasks.items()}

@@ -209,15 +209,14 @@ class Workspace:
 
     def check_several(self, tasks: Mapping[str, tuple[str, ...]], *, replace: bool) -> None:
         """Refuse tasks, classes by name, that cannot be added together; errors as of `check_new`."""
-        taken = {name: self.record(name).classes for name in self.tasks}
+        taken = {name: self.record(name).classes for name in self.tasks if name not in tasks}
         for name, classes in tasks.items():
             if name in self._index.tasks and not replace:
                 raise TaskError(
                     f"task {name!r}: expected a new name, found a task of that name; use --replace"
                     " to learn it anew"
                 )
-            others = {other: theirs for other, theirs in taken.items() if other != name}
-            check_task(name, classes, others)
+            check_task(name, classes, taken)
             taken[name] = classes
 
     def put(self, task: LearnedTask, *, replace: bool = False) -> None:
