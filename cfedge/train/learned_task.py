@@ -21,7 +21,7 @@ from cfedge.bundle.manifest import canonical_json, typed
 from cfedge.lookup import Features, TaskSignature
 from cfedge.train.settings import Settings
 
-__all__ = ["TASK_FILES", "HeldOut", "LearnedTask", "TaskRecord", "parsed_adapter"]
+__all__ = ["HeldOut", "LearnedTask", "TASK_FILES", "TaskRecord", "parsed_adapter"]
 
 Floats = NDArray[np.float32]
 
