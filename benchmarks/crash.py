@@ -10,37 +10,33 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import record
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from crashes import HISTORIES, Change, History, fault_of, killed, left_out, states, sync_labels
-from powercut import tree
+from crashes import (
+    HISTORIES,
+    Change,
+    fault_of,
+    left_out,
+    memory,
+    recorded,
+    states,
+    sync_labels,
+)
+
+from cfedge.device import probe
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EROFS": errno.EROFS}
 CHANGES = ("first", "update", "refused")
-
-
-@cache
-def recorded(name: str, at: int = 0) -> History:
-    """A history, recorded once by each process."""
-    history = History(Path(tempfile.mkdtemp(dir=os.environ["TMPDIR"])))
-    (killed(at) if at else HISTORIES[name])(history)
-    assert history.now().tree() == tree(history.root), "the recording misses something"
-    return history
-
-
-def scratch() -> Path:
-    return Path(os.environ["TMPDIR"]) / f"cut-{os.getpid()}"
 
 
 def power_cuts(name: str, at: int, most: int) -> dict[str, object]:
@@ -49,7 +45,7 @@ def power_cuts(name: str, at: int, most: int) -> dict[str, object]:
     count = 0
     for state in states(history, random.Random(0), most=most):
         count += 1
-        wrong = fault_of(state, scratch())
+        wrong = fault_of(state)
         if wrong:
             bad[wrong] += 1
     return {
@@ -67,13 +63,13 @@ def left_out_of(label: str, most: int) -> dict[str, object]:
         if label in sync_labels(recorded(name)).values():
             for state in left_out(recorded(name), label, random.Random(0), most):
                 tried += 1
-                if fault_of(state, scratch()):
+                if fault_of(state):
                     return {"caught_in": name, "states": tried}
     return {"redundant": True, "states": tried}
 
 
 def faults(name: str) -> dict[str, object]:
-    change = Change(Path(tempfile.mkdtemp(dir=os.environ["TMPDIR"])), name)
+    change = Change(Path(tempfile.mkdtemp(dir=memory())), name)
     bad: Counter[str] = Counter()
     runs: Counter[str] = Counter()
     for at in range(1, len(change.steps) + 1):
@@ -114,25 +110,19 @@ def main() -> None:
     )
     options = parser.parse_args()
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as temporary:
-        os.environ["TMPDIR"] = temporary
-        labels = sorted(
-            {label for name in HISTORIES for label in sync_labels(recorded(name)).values()}
-        )
-        with ProcessPoolExecutor(2) as pool:
-            without = {
-                label: pool.submit(left_out_of, label, options.most // 6) for label in labels
-            }
-            cut = {name: pool.submit(power_cuts, name, 0, options.most) for name in HISTORIES}
-            cut |= {
-                f"killed at {at}": pool.submit(power_cuts, "killed", at, 4)
-                for at in range(1, 130, options.every)
-            }
-            refusals = {name: pool.submit(faults, name) for name in CHANGES}
-            synced = gathered(without)
-            cuts = gathered(cut)
-            refused = gathered(refusals)
-    figures = {
+    labels = sorted({label for name in HISTORIES for label in sync_labels(recorded(name)).values()})
+    with ProcessPoolExecutor(probe().cores) as pool:
+        without = {label: pool.submit(left_out_of, label, options.most // 6) for label in labels}
+        cut = {name: pool.submit(power_cuts, name, 0, options.most) for name in HISTORIES}
+        cut |= {
+            f"killed at {at}": pool.submit(power_cuts, "killed", at, 4)
+            for at in range(1, 130, options.every)
+        }
+        refusals = {name: pool.submit(faults, name) for name in CHANGES}
+        synced = gathered(without)
+        cuts = gathered(cut)
+        refused = gathered(refusals)
+    figures: dict[str, Any] = {
         "settings": {"most": options.most, "every": options.every},
         "power_cuts": {
             "states": sum(int(str(one["states"])) for one in cuts.values()),
@@ -151,7 +141,9 @@ def main() -> None:
         },
         "seconds": round(time.perf_counter() - start, 1),
     }
-    record.write("crash", figures, threads=2)
+    record.write("crash", figures, threads=probe().cores)
+    if figures["power_cuts"]["bad"] or figures["kills_and_refusals"]["bad"]:
+        raise SystemExit("some state that a power cut, a kill or a refusal leaves does not work")
 
 
 if __name__ == "__main__":

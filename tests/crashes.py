@@ -9,6 +9,7 @@ state, without a byte too many.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -18,9 +19,11 @@ import random
 import re
 import shutil
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -524,6 +527,30 @@ HISTORIES: dict[str, Callable[[History], None]] = {
 }
 
 
+@cache
+def memory() -> Path:
+    """A folder of this process's own, in memory where there is such a place; it goes at the end.
+
+    What is recorded and what is built from it is never cut off: a disk's syncs would prove nothing.
+    """
+    shared = Path("/dev/shm")
+    place = shared if os.access(shared, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="cfedge-crash-", dir=place))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def recorded(name: str, at: int = 0) -> History:
+    """A history, recorded once by each process: of that name, or of a sync killed at step `at`."""
+    folder = memory() / (f"killed {at}" if at else name)
+    folder.mkdir()
+    history = History(folder)
+    (killed(at) if at else HISTORIES[name])(history)
+    assert history.now().tree() == tree(history.root), "the recording misses something"
+    return history
+
+
 # Power cuts
 
 
@@ -586,8 +613,9 @@ def sync_labels(history: History) -> dict[int, str]:
     return labels
 
 
-def fault_of(state: State, scratch: Path) -> str:
+def fault_of(state: State) -> str:
     """Build what a power cut left, and say what is wrong with it."""
+    scratch = memory() / f"cut-{os.getpid()}"
     build(scratch, state.what)
     try:
         return fault(scratch / "store", state.facts)
