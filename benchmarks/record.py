@@ -1,10 +1,14 @@
 """What every benchmark writes beside its figures: machine, versions, threads, commit; and where
 results and data are.
+
+A soak (``make soak``) also writes a digest of every file that it covers, so that `changed` can say
+whether its result still speaks of the code that is here: without git, and through a rebase.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -21,6 +25,52 @@ DATA = Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" /
 _PACKAGES = (
     "cfedge", "numpy", "onnxruntime", "tokenizers", "torch", "transformers", "optimum", "onnx", "peft", "scikit-learn", "openvino", "nncf",
 )  # fmt: skip
+#: The long halves of the tests, by the name of their result, and the files that it speaks of. A
+#: folder stands for the Python files in it.
+SOAKS: dict[str, tuple[str, ...]] = {
+    "crash": (
+        "benchmarks/crash.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/storage.py",
+        "cfedge/store", "cfedge/sync", "tests/channels.py", "tests/crashes.py", "tests/powercut.py",
+    ),
+    "fuzz": (
+        "benchmarks/fuzz.py", "cfedge/bundle", "cfedge/lookup", "cfedge/doctor/sample.py",
+        "tests/fuzz.py",
+    ),
+    "fleet": (
+        "benchmarks/fleet.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/lookup",
+        "cfedge/publish", "cfedge/runtime", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
+        "tests/channels.py", "tests/fleet.py", "tests/tiny.py",
+    ),
+    "soak": (
+        "benchmarks/soak.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/lookup",
+        "cfedge/runtime", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
+        "tests/catalogue/test_view.py", "tests/runtime/test_many_threads.py",
+        "tests/sync/test_client.py",
+    ),
+}  # fmt: skip
+
+
+def covered(name: str) -> dict[str, str]:
+    """Return the first digits of the SHA-256 of every file that a soak speaks of, by path."""
+    root = Path(__file__).parents[1]
+    paths: list[Path] = []
+    for place in SOAKS[name]:
+        here = root / place
+        found = sorted(here.rglob("*.py")) if here.is_dir() else [here]
+        if not all(path.is_file() for path in found) or not found:
+            raise FileNotFoundError(f"{here}: expected what {name}.json covers; edit SOAKS")
+        paths += found
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in paths
+    }
+
+
+def changed(name: str) -> list[str]:
+    """Return the files that are not what they were when a soak's result was written."""
+    record = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    then, now = record.get("covers", {}), covered(name)
+    return sorted(path for path in {*then, *now} if then.get(path) != now.get(path))
 
 
 def write(name: str, figures: dict[str, object], *, threads: int) -> Path:
@@ -49,6 +99,7 @@ def write(name: str, figures: dict[str, object], *, threads: int) -> Path:
         "machine": dataclasses.asdict(probe()),
         "threads": threads,
         "versions": versions,
+        **({"covers": covered(name)} if name in SOAKS else {}),
         **figures,
     }
     RESULTS.mkdir(exist_ok=True)

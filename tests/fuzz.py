@@ -8,6 +8,7 @@ what came of them as JSON. A mutation follows from its seed and number alone: ``
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import random
@@ -204,7 +205,7 @@ def of_json(value: Any, rng: random.Random) -> Any:
         )
     if isinstance(value, str) and rng.random() < 0.3:
         return rng.choice((value[:-1], value + value, value.upper(), value + "\x00", value[::-1]))
-    deep: Any = rng.choice(ODD)
+    deep: Any = copy.deepcopy(rng.choice(ODD))  # of_manifest seals what it gets
     for _ in range(rng.choice((0, 0, 0, 0, 3, 2000))):
         deep = [deep]
     return deep

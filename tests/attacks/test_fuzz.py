@@ -24,13 +24,9 @@ def run(count: int, seed: int) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("count", "seed"),
-    [pytest.param(2_000, 7), pytest.param(100_000, 11, marks=pytest.mark.slow)],
-    ids=["fast", "all"],
-)
-def test_every_mutation_is_refused_cleanly_or_read(count: int, seed: int) -> None:
-    found = run(count, seed)
+def test_every_mutation_is_refused_cleanly_or_read() -> None:
+    count = 2_000  # benchmarks/fuzz.py tries 100,000
+    found = run(count, seed=7)
     assert found["wrong"] == []
     outcomes = found["outcomes"]
     assert isinstance(outcomes, dict)

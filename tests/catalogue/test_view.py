@@ -427,7 +427,7 @@ def test_random_histories_of_up_to_five_sites_converge_and_lose_nothing() -> Non
     assert meeting > 100
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_ten_thousand_histories_converge_and_lose_nothing() -> None:
     diverged, losing, meeting = check_histories(range(1000, 11_000))
     assert (diverged, losing) == (0, 0)

@@ -731,7 +731,7 @@ def test_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(
     assert took > 0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_many_random_changes_to_a_repository_raise_nothing_but_errors_of_cfedge(
     store: Store, site: Site
 ) -> None:
