@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+from every import every
 from powercut import ERRORS
 
 from cfedge import storage
@@ -212,15 +213,17 @@ def filled(target: Path, *, replace: bool = False) -> None:
         write_file(folder / "inner" / "one", b"new")
 
 
-def each(calls: tuple[str, ...]) -> pytest.MarkDecorator:
-    """Parametrise over the positions in `calls`, from 1."""
-    return pytest.mark.parametrize(
-        "at",
-        [
-            pytest.param(at, id=f"{at}-{call.replace(' ', '_')}")
-            for at, call in enumerate(calls, start=1)
-        ],
-    )
+def every_call(calls: tuple[str, ...], check: Callable[[Path, int], None], tmp_path: Path) -> None:
+    """Check what is so whichever of `calls` is refused, each in a folder of its own; positions
+    count from 1.
+    """
+
+    def in_a_folder(at: int) -> None:
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        check(folder, at)
+
+    every(((f"{at} {call}", at) for at, call in enumerate(calls, start=1)), in_a_folder)
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="not every system has such a step")
@@ -278,14 +281,16 @@ def test_the_data_and_who_may_read_them_are_on_the_disk_before_they_get_their_na
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
 @pytest.mark.parametrize("old", [None, b"old"], ids=["new", "old"])
-@each(WRITE)
 def test_a_refused_write_leaves_the_old_file_and_no_other(
-    tmp_path: Path, at: int, old: bytes | None, lasting: bool
+    tmp_path: Path, old: bytes | None, lasting: bool
 ) -> None:
-    if old is not None:
-        (tmp_path / "file").write_bytes(old)
-    disk = Disk(tmp_path, at, lasting=lasting)
-    check_refused(disk, lambda: write_file(tmp_path / "file", b"new"), tmp_path, {"file": b"new"})
+    def check(folder: Path, at: int) -> None:
+        if old is not None:
+            (folder / "file").write_bytes(old)
+        disk = Disk(folder, at, lasting=lasting)
+        check_refused(disk, lambda: write_file(folder / "file", b"new"), folder, {"file": b"new"})
+
+    every_call(WRITE, check, tmp_path)
 
 
 @pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
@@ -304,23 +309,23 @@ def test_a_refused_call_is_told_in_the_systems_words_whatever_the_number(
         check_refused(Disk(tmp_path, at, number, exchange=False), change, tmp_path, new)
 
 
-@pytest.mark.parametrize("at", range(1, 1 + WRITE.index("replace") + 1))
-def test_a_write_that_is_refused_up_to_its_rename_fails(tmp_path: Path, at: int) -> None:
-    with (
-        Disk(tmp_path, at),
-        pytest.raises(
-            StorageError, match=r"file: expected to write 3 bytes, found No space left on device"
-        ),
-    ):
-        write_file(tmp_path / "file", b"new")
+def test_a_write_that_is_refused_up_to_its_rename_fails(tmp_path: Path) -> None:
+    def check(folder: Path, at: int) -> None:
+        message = r"file: expected to write 3 bytes, found No space left on device"
+        with Disk(folder, at), pytest.raises(StorageError, match=message):
+            write_file(folder / "file", b"new")
+
+    every_call(WRITE[: WRITE.index("replace") + 1], check, tmp_path)
 
 
-@each(WRITE)
-def test_an_interrupted_write_leaves_no_temporary_file(tmp_path: Path, at: int) -> None:
-    (tmp_path / "file").write_bytes(b"old")
-    with Disk(tmp_path, at, KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-        write_file(tmp_path / "file", b"new")
-    assert tree(tmp_path) in ({"file": b"old"}, {"file": b"new"})
+def test_an_interrupted_write_leaves_no_temporary_file(tmp_path: Path) -> None:
+    def check(folder: Path, at: int) -> None:
+        (folder / "file").write_bytes(b"old")
+        with Disk(folder, at, KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+            write_file(folder / "file", b"new")
+        assert tree(folder) in ({"file": b"old"}, {"file": b"new"})
+
+    every_call(WRITE, check, tmp_path)
 
 
 def test_a_file_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
@@ -443,77 +448,70 @@ def test_what_is_no_folder_is_replaced_and_nothing_is_left_beside(
     }
 
 
+#: What is there once `filled` is done.
+NEW_FOLDER = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
+
+
 @linux
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
-@each(EXCHANGE)
 def test_a_refused_exchange_leaves_the_old_folder_or_is_made_good_by_two_renames(
-    tmp_path: Path, at: int, lasting: bool
+    tmp_path: Path, lasting: bool
 ) -> None:
-    (tmp_path / "folder" / "old").mkdir(parents=True)
-    new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
-    check_refused(
-        Disk(tmp_path, at, lasting=lasting),
-        lambda: filled(tmp_path / "folder", replace=True),
-        tmp_path,
-        new,
-    )
+    def check(folder: Path, at: int) -> None:
+        (folder / "folder" / "old").mkdir(parents=True)
+        disk = Disk(folder, at, lasting=lasting)
+        check_refused(disk, lambda: filled(folder / "folder", replace=True), folder, NEW_FOLDER)
+
+    every_call(EXCHANGE, check, tmp_path)
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
-@each(NEW)
-def test_a_refused_folder_leaves_nothing(tmp_path: Path, at: int, lasting: bool) -> None:
-    new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
-    check_refused(
-        Disk(tmp_path, at, lasting=lasting),
-        lambda: filled(tmp_path / "folder"),
-        tmp_path,
-        new,
-    )
+def test_a_refused_folder_leaves_nothing(tmp_path: Path, lasting: bool) -> None:
+    def check(folder: Path, at: int) -> None:
+        disk = Disk(folder, at, lasting=lasting)
+        check_refused(disk, lambda: filled(folder / "folder"), folder, NEW_FOLDER)
+
+    every_call(NEW, check, tmp_path)
 
 
-@each(SWAP)
-def test_a_refused_swap_leaves_the_old_folder(tmp_path: Path, at: int) -> None:
-    (tmp_path / "folder" / "old").mkdir(parents=True)
-    new = {"folder": None, "folder/inner": None, "folder/inner/one": b"new"}
-    check_refused(
-        Disk(tmp_path, at, exchange=False),
-        lambda: filled(tmp_path / "folder", replace=True),
-        tmp_path,
-        new,
-    )
+def test_a_refused_swap_leaves_the_old_folder(tmp_path: Path) -> None:
+    def check(folder: Path, at: int) -> None:
+        (folder / "folder" / "old").mkdir(parents=True)
+        disk = Disk(folder, at, exchange=False)
+        check_refused(disk, lambda: filled(folder / "folder", replace=True), folder, NEW_FOLDER)
+
+    every_call(SWAP, check, tmp_path)
 
 
-@each(SWAP)
-def test_a_disk_that_breaks_during_a_swap_does_not_lose_the_old_folder(
-    tmp_path: Path, at: int
-) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "old").write_bytes(b"precious")
-    with Disk(tmp_path, at, errno.EIO, lasting=True, exchange=False) as disk:
-        try:
-            filled(tmp_path / "folder", replace=True)
-        except StorageError as error:
-            message = str(error)
-        else:
-            message = ""
-    assert disk.refused
-    if (tmp_path / "folder" / "inner" / "one").exists():
-        return
-    (kept,) = tmp_path.rglob("old/old" if not (tmp_path / "folder").exists() else "folder/old")
-    assert kept.read_bytes() == b"precious"
-    assert (tmp_path / "folder").exists() or str(kept.parent) in message
+def test_a_disk_that_breaks_during_a_swap_does_not_lose_the_old_folder(tmp_path: Path) -> None:
+    def check(folder: Path, at: int) -> None:
+        (folder / "folder").mkdir()
+        (folder / "folder" / "old").write_bytes(b"precious")
+        message = ""
+        with Disk(folder, at, errno.EIO, lasting=True, exchange=False) as disk:
+            try:
+                filled(folder / "folder", replace=True)
+            except StorageError as error:
+                message = str(error)
+        assert disk.refused
+        if (folder / "folder" / "inner" / "one").exists():
+            return
+        (kept,) = folder.rglob("old/old" if not (folder / "folder").exists() else "folder/old")
+        assert kept.read_bytes() == b"precious"
+        assert (folder / "folder").exists() or str(kept.parent) in message
+
+    every_call(SWAP, check, tmp_path)
 
 
-@each(SWAP)
-def test_an_interrupted_swap_leaves_the_old_folder_or_the_new_one(tmp_path: Path, at: int) -> None:
-    (tmp_path / "folder" / "old").mkdir(parents=True)
-    old = tree(tmp_path)
-    with Disk(tmp_path, at, KeyboardInterrupt, exchange=False), pytest.raises(KeyboardInterrupt):
-        filled(tmp_path / "folder", replace=True)
-    assert tree(tmp_path) in (
-        old,
-        {"folder": None, "folder/inner": None, "folder/inner/one": b"new"},
-    )
+def test_an_interrupted_swap_leaves_the_old_folder_or_the_new_one(tmp_path: Path) -> None:
+    def check(folder: Path, at: int) -> None:
+        (folder / "folder" / "old").mkdir(parents=True)
+        old = tree(folder)
+        with Disk(folder, at, KeyboardInterrupt, exchange=False), pytest.raises(KeyboardInterrupt):
+            filled(folder / "folder", replace=True)
+        assert tree(folder) in (old, NEW_FOLDER)
+
+    every_call(SWAP, check, tmp_path)
 
 
 def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
