@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import subprocess
 import sys
 import tempfile
@@ -50,9 +51,9 @@ class Counting(Folder):
         self.bytes: Counter[str] = Counter()
         self.requests = 0
 
-    def read(self, path: str, start: int = 0) -> Received:
+    def read(self, path: str, start: int = 0, within_s: float = math.inf) -> Received:
         self.requests += 1
-        received = super().read(path, start)
+        received = super().read(path, start, within_s)
         room = path.partition("/")[0]
 
         def pieces():  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ import atexit
 import contextlib
 import hashlib
 import json
+import math
 import os
 import pickle
 import random
@@ -246,8 +247,8 @@ class Breaking(Folder):
         super().__init__(folder)
         self._left = size
 
-    def read(self, path: str, start: int = 0) -> Received:
-        received = super().read(path, start)
+    def read(self, path: str, start: int = 0, within_s: float = math.inf) -> Received:
+        received = super().read(path, start, within_s)
         if not path.startswith("objects/"):
             return received
 

@@ -16,6 +16,7 @@ asks for ``metadata/...`` and ``targets/...`` of one repository.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -39,9 +40,9 @@ class Repository:
         self.name = metadata_url
         self._hosts = {"metadata": metadata_url, "targets": target_url}
 
-    def read(self, path: str, start: int = 0) -> Received:
+    def read(self, path: str, start: int = 0, within_s: float = math.inf) -> Received:
         folder, _, rest = path.partition("/")
-        return Host(self._hosts[folder]).read(rest, start)
+        return Host(self._hosts[folder]).read(rest, start, within_s)
 
 
 def download(trust: Trust, name: str, folder: Path) -> None:

@@ -6,24 +6,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import random
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from cfedge.bundle.manifest import FileRef
 from cfedge.errors import OfflineError, StorageError, TamperedError
-from cfedge.storage import write_file
+from cfedge.storage import read_plain, write_file
 from cfedge.sync.delta import MIN_BYTES, apply, path_of
+from cfedge.sync.sinks import Memory, Part, Sink
 from cfedge.sync.transport import Mirrors, Missing, Received, Source
 
-__all__ = ["Fetcher", "digest_of"]
+__all__ = ["Fetcher"]
 
-#: Bytes after which what came is made durable: what a power cut may cost.
-_DURABLE_BYTES = 256 << 10
 #: Attempts in a row that bring nothing, and the first wait between them, doubled each time, and
 #: drawn from half to whole.
 _ATTEMPTS, _WAIT_S = 3, 0.5
@@ -83,7 +82,7 @@ class Fetcher:
                 advance(ref.size)
                 return
             self.partial.mkdir(exist_ok=True)
-            sink = _Part(part, advance)
+            sink = Part(part, advance)
             try:
                 if sink.size > ref.size:
                     sink.restart()
@@ -101,7 +100,7 @@ class Fetcher:
         """Fetch the rest of the small object `ref`, of which `begun` is the beginning, into memory;
         for errors see `into`.
         """
-        memory = _Memory(bytearray(begun))
+        memory = Memory(bytearray(begun))
         self._checked(memory, role, ref)
         return bytes(memory.data)
 
@@ -110,11 +109,11 @@ class Fetcher:
         """Of the source."""
         return self.source.name
 
-    def read(self, path: str, start: int = 0) -> Received:
+    def read(self, path: str, start: int = 0, within_s: float = math.inf) -> Received:
         """See `Source.read`: as the source answers, while there is time."""
         self._in_time(path)
         self.requests += 1
-        received = self.source.read(path, start)
+        received = self.source.read(path, start, min(within_s, self.deadline_s - self.now_s()))
 
         def pieces() -> Generator[bytes, None, None]:
             with contextlib.closing(received.pieces):
@@ -155,13 +154,13 @@ class Fetcher:
                         return False
         except (Missing, OfflineError):
             return False
-        new = apply(like.read_bytes(), bytes(delta), ref.size)
+        new = apply(read_plain(like), bytes(delta), ref.size)
         if new is None or hashlib.sha256(new).hexdigest() != ref.sha256:
             return False
         write_file(target, new)
         return True
 
-    def _checked(self, sink: _Sink, role: str, ref: FileRef) -> None:
+    def _checked(self, sink: Sink, role: str, ref: FileRef) -> None:
         """Complete the sink with the object, or leave it empty."""
         # What was kept from an earlier time may be at fault, or a mirror: then from nothing, from
         # each of them.
@@ -176,7 +175,7 @@ class Fetcher:
             " SHA-256, found others; use another mirror"
         )
 
-    def _complete(self, sink: _Sink, role: str, ref: FileRef) -> None:
+    def _complete(self, sink: Sink, role: str, ref: FileRef) -> None:
         """Ask for the rest until the sink is as long as the object."""
         path, idle = f"objects/{ref.sha256}", 0
         while sink.size < ref.size:
@@ -204,88 +203,5 @@ class Fetcher:
             idle = 0 if sink.size > before else idle + 1
             if idle >= _ATTEMPTS or self.now_s() > self.deadline_s:
                 raise failure
-            self.wait(_WAIT_S * 2**idle * self._jitter.uniform(0.5, 1.0))
-
-
-class _Sink(Protocol):
-    """Where an object's bytes go."""
-
-    size: int
-
-    def is_whole(self, ref: FileRef) -> bool:
-        """Whether this is the object."""
-
-    def write(self, piece: bytes) -> None:
-        """Append."""
-
-    def restart(self) -> None:
-        """Begin again from nothing."""
-
-
-class _Memory:
-    def __init__(self, data: bytearray) -> None:
-        self.data, self.size = data, len(data)
-
-    def write(self, piece: bytes) -> None:
-        self.data += piece
-        self.size += len(piece)
-
-    def restart(self) -> None:
-        self.data.clear()
-        self.size = 0
-
-    def is_whole(self, ref: FileRef) -> bool:
-        return len(self.data) == ref.size and hashlib.sha256(self.data).hexdigest() == ref.sha256
-
-
-class _Part:
-    """A file that grows, durably as it goes, and knows its digest."""
-
-    def __init__(self, path: Path, advance: Callable[[int], None]) -> None:
-        self._file = path.open("a+b")
-        self._advance, self._undurable = advance, 0
-        self._file.seek(0)
-        self._digest = hashlib.sha256()
-        self.size = 0
-        while piece := self._file.read(1 << 20):
-            self._digest.update(piece)
-            self.size += len(piece)
-        advance(self.size)
-
-    def write(self, piece: bytes) -> None:
-        self._file.write(piece)
-        self._digest.update(piece)
-        self.size += len(piece)
-        self._advance(len(piece))
-        self._undurable += len(piece)
-        if self._undurable >= _DURABLE_BYTES:
-            self._sync()
-
-    def restart(self) -> None:
-        self._file.truncate(0)
-        self._digest = hashlib.sha256()
-        self._advance(-self.size)
-        self.size = 0
-
-    def is_whole(self, ref: FileRef) -> bool:
-        return self.size == ref.size and self._digest.hexdigest() == ref.sha256
-
-    def close(self) -> None:
-        try:
-            self._sync()
-        finally:
-            self._file.close()
-
-    def _sync(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._undurable = 0
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            found.update(piece)
-    return found.hexdigest()
+            pause_s = _WAIT_S * 2**idle * self._jitter.uniform(0.5, 1.0)
+            self.wait(max(0.0, min(pause_s, self.deadline_s - self.now_s())))

@@ -22,8 +22,9 @@ from cfedge.publish.channel import Published, publish, roll_out, withdraw
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store
-from cfedge.sync.client import Plan, Synced, sync
+from cfedge.sync.client import Plan, sync
 from cfedge.sync.probe import probe_here
+from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder
 
 

@@ -21,8 +21,9 @@ from cfedge.publish.keys import Keys
 from cfedge.publish.merge import Merged, merge
 from cfedge.publish.repository import Repository
 from cfedge.store import Store
-from cfedge.sync.client import Synced, sync
+from cfedge.sync.client import sync
 from cfedge.sync.probe import probe_here
+from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder
 
 

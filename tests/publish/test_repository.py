@@ -23,7 +23,8 @@ from cfedge.publish.repository import Repository
 from cfedge.publish.signing import Lifetimes
 from cfedge.storage import write_file
 from cfedge.store import Store
-from cfedge.sync.client import Synced, sync
+from cfedge.sync.client import sync
+from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder
 
 ONLINE = ("snapshot", "targets", "timestamp")

@@ -23,8 +23,9 @@ from cfedge.errors import DamagedError, IncompatibleError
 from cfedge.publish.channel import publish
 from cfedge.publish.keys import Keys
 from cfedge.store import Store
-from cfedge.sync.client import Synced, sync
+from cfedge.sync.client import sync
 from cfedge.sync.probe import probe_here
+from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder
 
 TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 6, seed=3)]

@@ -35,7 +35,8 @@ from cfedge.errors import (
     TaskError,
 )
 from cfedge.store import Store
-from cfedge.sync.client import Plan, Synced, sync
+from cfedge.sync.client import Plan, sync
+from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder, Host, Mirrors, Pace, Source
 
 

@@ -16,7 +16,8 @@ from servers import Clock, Handler, Raw, Static, cut, drip, endless, once, other
 
 from cfedge.bundle.manifest import FileRef
 from cfedge.errors import CfedgeError, OfflineError, StorageError, TamperedError
-from cfedge.sync.fetch import Fetcher, digest_of
+from cfedge.sync.fetch import Fetcher
+from cfedge.sync.sinks import digest_of
 from cfedge.sync.transport import Folder, Host, Mirrors, Pace, Source
 
 DATA = bytes(itertools.islice(itertools.cycle(hashlib.sha256(b"object").digest()), 1_000_000))
