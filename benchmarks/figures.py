@@ -1,0 +1,221 @@
+"""docs/figures.md: every figure, what was aimed at, and how to measure it again; from committed
+results alone. `benchmarks/readme.py` writes the page and what README quotes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from record import RESULTS
+
+__all__ = ["Row", "load", "measured_on", "page", "ratio", "table"]
+
+PAGE = Path(__file__).parent.parent / "docs" / "figures.md"
+HEAD = """# Figures
+
+Every figure here comes from a committed file in `benchmarks/results/`, and a test compares them.
+The right column says what was aimed at. `make bench` measures everything again (an hour);
+[CONTRIBUTING.md](../CONTRIBUTING.md) says how. What cfedge was compared with, and to whom it lost,
+is on two pages: [the baselines and joint training](decisions/0010-comparison.md), and
+[OpenVINO](decisions/0027-openvino.md).
+
+![CLINC150, ten tasks one after another: accuracy on the tasks learned so far, and last accuracy
+with its standard error, forward passes and bytes](figures/clinc150.svg)
+"""
+TAIL = """
+`make demo`'s tasks are small and their utterances varied on purpose: six classes a task, 174
+examples to learn from and 42 held out. The upper confidence bounds there are wide, because so few
+held-out examples cannot promise more.
+
+How each part of a call was brought to its time is told in
+[Where a call's time goes](decisions/0007-latency.md), and how a process starts in
+[Where a cold start's time goes](decisions/0028-cold-start.md).
+"""
+
+
+class Row(NamedTuple):
+    """One line of a table: what was measured, its value, what was aimed at."""
+
+    name: str
+    value: str
+    aim: str = ""
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return a committed result."""
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    return content
+
+
+def table(rows: list[Row]) -> str:
+    """Return a Markdown table."""
+    lines = [f"| {row.name} | {row.value} | {row.aim} |" for row in rows]
+    return "\n".join(["| figure | measured | aim |", "|---|---|---|", *lines])
+
+
+def page() -> str:
+    """Return the whole of docs/figures.md."""
+    sections = (
+        ("CLINC150, ten tasks of fifteen intents, int8 on the device path, mean of 3 orders", _learning()),
+        ("One utterance, one thread, ten tasks, interleaved, medians", [*_answering(), *_engine()]),
+        ("Publishing and syncing", _syncing()),
+        ("Damage and attack", _attacks()),
+        ("A device's download", _download()),
+        ("`make demo`: five tasks, 216 training utterances each", _demo()),
+    )  # fmt: skip
+    parts = [f"## {title}\n\n{table(rows)}" for title, rows in sections]
+    return "\n\n".join([HEAD.strip("\n"), *parts, measured_on(), TAIL.strip("\n")]) + "\n"
+
+
+def measured_on() -> str:
+    """Return the machine, the versions and the date, as one wrapped sentence."""
+    latency = load("latency")
+    machine, versions = latency["machine"], latency["versions"]
+    told = (
+        f"Measured on {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['flags'])}),"
+        f" ONNX Runtime {versions['onnxruntime']}, torch {versions['torch']},"
+        f" {load('clinc150')['date']}."
+    )
+    return textwrap.fill(told, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _learning() -> list[Row]:
+    clinc, study = load("clinc150"), load("study_clinc150")["summary"]
+    summary, runs = clinc["summary"], clinc["runs"]
+    others = ("cfedge", "joint", "random-features frozen", "proteus")
+    fpr = sum(run["unknown"]["fpr95"] for run in runs) / len(runs)
+    bounds = sum(len(run["upper_bounds"]) for run in runs)
+    return [
+        Row("last accuracy (task and label right)", f"{summary['last_accuracy']['mean']:.4f}", ">= .964"),
+        Row("the study's run, float adapters: cfedge; joint training, not continual; RanPAC on the frozen encoder; the published rule",
+            "; ".join(f"{study[name]['accuracy']:.4f}" for name in others), "gap to joint <= .002"),
+        Row("task identification", f"{summary['retrieval']['mean']:.4f}", ">= .982"),
+        Row("accuracy with the task known", f"{summary['task_known']['mean']:.4f}"),
+        Row("forgetting: what accuracy on a task loses while later ones are added", f"{summary['forgetting']['mean']:.4f}"),
+        Row("earlier answers, with the task given, whose bits changed after an addition", f"{summary['bits_changed']}", "0"),
+        Row("forward passes an input, early exits and further stages included", f"{summary['passes']['mean']:.3f}", "<= 1.10"),
+        Row("answers that end behind the trunk", f"{summary['early_exits']['mean']:.0%}"),
+        Row("out-of-scope queries, AUROC; known inputs whose out-of-distribution score is above what 95 % of these exceed",
+            f"{summary['auroc_out_of_scope']:.3f}; {fpr:.1%}", ">= .970"),
+        Row("test error of picking another task above its certified upper bound, tasks x orders",
+            f"{summary['upper_bounds_exceeded_on_test']} of {bounds}"),
+        Row("adding a task of 1,500 utterances, median (largest)",
+            f"{summary['add_seconds']['median']:.0f} s ({summary['add_seconds']['max']:.0f} s)", "<= 120 s"),
+        Row("one task in the bundle, largest", f"{summary['task_bytes_max'] / 1e3:.0f} kB", "<= 250 kB"),
+        Row("its signature alone, largest", f"{max(run['signature_bytes'] for run in runs) / 1e3:.0f} kB", "<= 100 kB"),
+        Row("backbone (trunk, tail, tokenizer)", f"{runs[0]['backbone_bytes'] / 1e6:.1f} MB"),
+    ]  # fmt: skip
+
+
+def _answering() -> list[Row]:
+    latency, runtime, openvino = load("latency"), load("runtime"), load("openvino")["best"]
+    peft = 1 / latency["ratios_of_p50"]["engine_over_peft"]["median"]
+    forms = ("one_model", "a_model_per_length")
+    schemes = load("schemes")
+    return [
+        Row("`Engine.predict`", f"{latency['latency_ms']['engine']['p50']:.2f} ms"),
+        Row("against the bare, unsplit int8 backbone in one session", ratio("engine_over_bare"), "<= 1.08 x"),
+        Row("the same, means instead of medians: what does not end early counts in full", ratio("engine_over_bare", "ratios_of_means")),
+        Row("the medians, that session with the engine's settings", ratio("engine_over_bare_tuned")),
+        Row("PEFT LoRA in PyTorch eager mode, against `Engine.predict`", f"{peft:.2f} x", ">= 3 x"),
+        Row("the published rule's full pass a task, same int8 sessions, against `Engine.predict`", _times(runtime, "proteus"), ">= 8 x"),
+        Row("`int8-row` against plain dynamic int8 of the same float graph, which depends on the batch; short texts / 64 tokens",
+            _schemes(schemes["not_taken"]["int8-dynamic with layer norms"], schemes), "<= 1.15 x"),
+        Row("the same, against one with our norms (`--scheme int8-dynamic`)", _schemes(schemes["schemes"]["int8-dynamic"], schemes)),
+        Row("against OpenVINO's best form of the whole encoder, ids ready: one model; a model compiled for every length",
+            "; ".join(f"{openvino[form]['engine']['ratio_of_p50']['median']:.2f} x" for form in forms), "<= 1.1 x"),
+        Row("with 1,000 tasks, against the bare backbone", _times(runtime, "thousand"), "<= 1.15 x"),
+    ]  # fmt: skip
+
+
+def _engine() -> list[Row]:
+    runtime, serve = load("runtime"), load("serve")["8 clients"]
+    many = {row["tasks"]: row for row in load("lookup")["rows"]}
+    memory = [runtime[f"memory_{tasks}"]["rss_bytes"]["median"] / 1e6 for tasks in (10, 1000)]
+    outside, recall = (
+        runtime["outside"],
+        min(row["recall_of_the_exact_answer"] for row in many.values()),
+    )
+    shares = [f"{many[tasks]['share_of_trunk_in_a_loop']:.0%}" for tasks in (1000, 10000)]
+    return [
+        Row("memory of the process with 10 / 1,000 tasks, after all stages", " / ".join(f"{size:.0f} MB" for size in memory)),
+        Row("share of a call that is neither ONNX Runtime's nor the tokenizer's",
+            f"{outside['share']['median']:.1%} ({outside['us']['median']:.0f} us)", "<= 3 %"),
+        Row("another task on every call, against one task", _times(runtime, "switching"), "<= 1.03 x"),
+        Row("a batch of 32 of all tasks, against one of a single task", _times(runtime, "mixed"), "<= 1.05 x"),
+        Row("process start to first answer, against imports and loading the graphs", _times(runtime, "cold_start"), "<= 1.5 x"),
+        Row("`cfedge serve`, one worker, 8 clients on connections that stay open: answers a second; processor time an answer",
+            f"{serve['answers_per_second']:,.0f}; {serve['server_cpu_ms_per_answer']:.1f} ms"),
+        Row("`Engine.latest` with a task more, first answer included", f"{runtime['hot']['ms']['median']:.0f} ms", "<= 50 ms"),
+        Row("the first stage among 1,000 / 10,000 tasks, of the trunk's time, in a loop; same task as the exact scores give",
+            f"{' / '.join(shares)}; {recall:.4f}", "<= 5 %; >= .999"),
+    ]  # fmt: skip
+
+
+def _syncing() -> list[Row]:
+    sync, fleet = load("sync"), load("fleet")
+    catalogue, thousand = sync["catalogue"], sync["thousand_tasks_from_a_folder"]
+    added = [
+        f"{catalogue[size]['bytes_per_added_task']['median']:,.0f}" for size in ("10000", "100000")
+    ]
+    poll = catalogue["10000"]
+    return [
+        Row("metadata for one added task, 10,000 / 100,000 tasks in the catalogue", f"{' / '.join(added)} bytes", "<= 4,500"),
+        Row("asking where nothing is new, 10,000 tasks, signatures in pure Python",
+            f"{poll['poll_bytes']} bytes, {poll['poll_requests']} requests, {poll['poll_ms_pure']['p50']:.1f} ms", "<= 500, 2"),
+        Row("a whole sync of a device with 10,000 tasks where nothing is new", f"{sync['nothing_new']['ms']['p50']:.0f} ms", "<= 25 ms"),
+        Row("a task of 150 kB, all in", f"{sync['one_task']['fetched_bytes'] / 1e3:.1f} kB", "<= 160 kB"),
+        Row("1,000 such tasks from a folder (copying and fsync of their files alone)",
+            f"{thousand['seconds']:.1f} s ({thousand['copy_and_fsync_seconds']:.1f} s)", "<= 3 s"),
+        Row(f"{fleet['devices']} devices through a rollout with a bad task: on the last good state; wrong answers",
+            f"{fleet['ended_on_the_last_good_state']}; {fleet['wrong_or_missing']}", f"{fleet['devices']}; 0"),
+    ]  # fmt: skip
+
+
+def _attacks() -> list[Row]:
+    crash, fuzz = load("crash"), load("fuzz")
+    cuts, kills = crash["power_cuts"], crash["kills_and_refusals"]
+    return [
+        Row("states after a power cut that do not work", f"{cuts['bad']} of {cuts['states']:,}", "0 of 5,000"),
+        Row("kills and refused calls that do harm", f"{kills['bad']} of {kills['runs']:,}", "0 of 400"),
+        Row("mutations of manifests, arrays and graphs that gave no clean error",
+            f"{fuzz['wrong_count']} of {fuzz['mutations']:,}", "0 of 100,000"),
+    ]  # fmt: skip
+
+
+def _download() -> list[Row]:
+    size = load("device_install")["total_bytes"] / 1e6
+    return [Row("wheels of `cfedge[text]`", f"{size:.1f} MB", "<= 50 MB")]
+
+
+def _demo() -> list[Row]:
+    demo = load("demo")
+    return [
+        Row("last accuracy", f"{demo['last_accuracy']:.3f}"),
+        Row("task identification", f"{demo['retrieval']:.3f}"),
+        Row("forgetting", f"{demo['forgetting']:.3f}"),
+        Row("unknown utterances, AUROC", f"{demo['unknown_auroc']:.3f}"),
+    ]
+
+
+def ratio(name: str, kind: str = "ratios_of_p50") -> str:
+    """Return the median of a ratio of latency.json with its range over processes."""
+    told = load("latency")[kind][name]
+    low, high = f"{told['min']:.2f}", f"{told['max']:.2f}"
+    return f"{told['median']:.2f} x ({low} - {high} in {told['processes']} processes)"
+
+
+def _times(runtime: dict[str, Any], name: str) -> str:
+    told = runtime[name]["ratio"]
+    return f"{told if isinstance(told, float) else told['median']:.2f} x"
+
+
+def _schemes(dynamic: dict[str, Any], schemes: dict[str, Any]) -> str:
+    row, other = schemes["schemes"]["int8-row"]["time_ratio"], dynamic["time_ratio"]
+    lengths = ("short", "64_tokens")
+    return " / ".join(
+        f"{row[length]['median'] / other[length]['median']:.2f} x" for length in lengths
+    )
