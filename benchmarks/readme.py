@@ -73,7 +73,7 @@ BLOCKS = {"rivals": rivals, "figures": six}
 def readme(content: str) -> str:
     """Return README with what stands between its markers made anew."""
     for name, block in BLOCKS.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        begin, end = f"<!--{name}-->", f"<!--/{name}-->"
         before, found, rest = content.partition(begin)
         _, closed, after = rest.partition(end)
         if not (found and closed):
