@@ -42,7 +42,7 @@ from sklearn.neighbors import NearestCentroid
 
 from cfedge import Engine
 from cfedge.bundle.files import write
-from cfedge.runtime.preprocess import TextPreprocessor
+from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
 from cfedge_export.encoder import FEATURES, IDS, MASK, quiet, to_onnx
@@ -187,7 +187,7 @@ class _Texts:
     """CLINC150 as token ids, or a part of it."""
 
     def __init__(self) -> None:
-        preprocess = TextPreprocessor(
+        preprocess = TextInputs(
             (find("minilm-l6").folder / "tokenizer.json").read_bytes(),
             BACKBONES["minilm-l6"].max_tokens,
         )
@@ -197,11 +197,11 @@ class _Texts:
             for split, each in (("train", PER_CLASS), ("test", TEST_PER_CLASS))
         )
         self.train, self.train_labels = (
-            [preprocess(text).ids for text, _ in train],
+            [preprocess.prepare(text).feeds["input_ids"] for text, _ in train],
             [label for _, label in train],
         )
         self.test, self.test_labels = (
-            [preprocess(text).ids for text, _ in test],
+            [preprocess.prepare(text).feeds["input_ids"] for text, _ in test],
             [label for _, label in test],
         )
         self.test_texts = [text for text, _ in test]

@@ -35,7 +35,7 @@ import record
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, write
-from cfedge.runtime.preprocess import TextPreprocessor
+from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
 from cfedge.train.examples import Examples
@@ -138,12 +138,12 @@ def child(folder: Path, other: str, seed: int, rounds: int) -> dict[str, list[fl
     """Open the engine and one other anew and measure them."""
     engine = Engine.open(folder / "bundle")
     weights = find("minilm-l6").folder
-    preprocess = TextPreprocessor(
+    preprocess = TextInputs(
         (weights / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].max_tokens
     )
     texts = [text for text, _ in record.clinc150()[0]["test"]]
     texts = [texts[index] for index in np.random.default_rng(seed).permutation(len(texts))[:rounds]]
-    ids = [preprocess(text).ids for text in texts]
+    ids = [preprocess.prepare(text).feeds["input_ids"] for text in texts]
     runs: dict[str, Callable[[int], object]] = {"engine": lambda row: engine.predict([texts[row]])}
     if other == "peft":
         peft = peft_model(weights, engine.manifest.tasks[0].rank, engine.manifest.backbone.split)

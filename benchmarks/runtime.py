@@ -68,7 +68,7 @@ def renamed(bundle: Bundle, copies: int) -> Bundle:
             )
     used = {ref.sha256 for task in tasks for ref in (task.adapter, task.signature, task.golden)}
     backbone = bundle.manifest.backbone
-    used |= {backbone.trunk.sha256, backbone.tail.sha256, backbone.tokenizer.sha256}
+    used |= {backbone.trunk.sha256, backbone.tail.sha256, backbone.input.tokenizer.sha256}
     return Bundle(
         replace(bundle.manifest, tasks=tuple(tasks)), {name: objects[name] for name in used}
     )
@@ -242,7 +242,7 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     router.third = float(np.quantile(closer, THIRD_STAGE_SHARE / SECOND_STAGE_SHARE))
     engine.warm_up()
     texts = texts[400:700]
-    ids = [engine._encoder.trunk._preprocess(text).ids for text in texts]
+    ids = [engine.modality.prepare(text).feeds["input_ids"] for text in texts]
     session = default_session((folder / "unsplit.onnx").read_bytes())
     stages: list[int] = []
     times = interleaved(
@@ -291,7 +291,7 @@ def outside(folder: Path, seed: int) -> dict[str, float]:
 
     engine._encoder.trunk._session = Clocked(engine._encoder.trunk._session)  # type: ignore[assignment]
     engine._encoder.tail._session = Clocked(engine._encoder.tail._session)  # type: ignore[assignment]
-    engine._encoder.trunk._preprocess = clocked(engine._encoder.trunk._preprocess)  # type: ignore[assignment]
+    engine._encoder.trunk._prepare = clocked(engine._encoder.trunk._prepare)  # type: ignore[assignment]
     texts = [text for text, _ in record.clinc150()[0]["test"]][seed::5][:600]
     shares, times = [], []
     for text in texts:

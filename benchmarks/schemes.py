@@ -17,7 +17,7 @@ import numpy as np
 import record
 from onnx import ModelProto, NodeProto
 
-from cfedge.runtime.preprocess import TextPreprocessor
+from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
 from cfedge_export import quantize
 from cfedge_export.graph import without_mask
@@ -82,10 +82,13 @@ def main() -> None:
     sessions = {
         name: open_session(graph.SerializeToString(), name) for name, graph in graphs.items()
     }
-    preprocess = TextPreprocessor(source.tokenizer, source.max_tokens)
+    preprocess = TextInputs(source.tokenizer, source.max_tokens)
     rng = np.random.default_rng(0)
     test = [text for text, _ in record.clinc150()[0]["test"]]
-    short = [preprocess(test[row]).ids for row in rng.permutation(len(test))[:TEXTS]]
+    short = [
+        preprocess.prepare(test[row]).feeds["input_ids"]
+        for row in rng.permutation(len(test))[:TEXTS]
+    ]
     long = [
         np.concatenate([short[row] for row in rng.permutation(TEXTS)[:16]], axis=1)[:, :64]
         for _ in range(ROUNDS)

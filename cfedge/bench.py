@@ -1,7 +1,7 @@
-"""Time a bundle on this machine, in processes of their own: cold start, latency of one text, peak
+"""Time a bundle on this machine, in processes of their own: cold start, latency of one input, peak
 memory, sizes.
 
-The texts are the bundle's golden ones. Every child uses the same session settings as the engine (it
+The inputs are the bundle's golden ones. Every child uses the same session settings as the engine (it
 is the engine).
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.device import Machine, probe
-from cfedge.footprint import Quantiles, child, golden_texts, of_bundle, quantiles
+from cfedge.footprint import Quantiles, child, dumped, golden, of_bundle, quantiles
 from cfedge.runtime.adapters import AdapterStats
 from cfedge.store import bundle_at
 
@@ -22,8 +22,11 @@ __all__ = ["Bench", "measure"]
 _COLD = """
 import json, sys
 from cfedge import Engine
+from cfedge.runtime.golden import golden_inputs
 limit = json.loads(sys.argv[3])
-print(Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=limit).predict([sys.argv[4]])[0].label, flush=True)
+engine = Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=limit)
+inputs = golden_inputs(engine.modality, sys.stdin.buffer.read(), "input to time")
+print(engine.predict(inputs)[0].label, flush=True)
 """
 
 
@@ -57,7 +60,7 @@ def measure(
     Parameters
     ----------
     runs
-        Timed calls with one text, after 20 untimed ones.
+        Timed calls with one input, after 20 untimed ones.
     threads
         Of ONNX Runtime.
     adapter_bytes
@@ -66,7 +69,7 @@ def measure(
         New processes timed from start to first answer.
     """
     bundle = bundle_at(path)
-    texts = golden_texts(bundle)
+    modality, inputs = golden(bundle)
     warm = of_bundle(path, runs=runs, threads=threads, adapter_bytes=adapter_bytes)
     settings = [str(path), str(threads), json.dumps(adapter_bytes)]
     cold = []
@@ -74,7 +77,7 @@ def measure(
         -1, cold_starts
     ):  # the first answers the golden vectors, where that is still to be done
         start = time.perf_counter()
-        child(_COLD, [*settings, texts[run % len(texts)]])
+        child(_COLD, settings, dumped(modality, [inputs[run % len(inputs)]]))
         cold.append(1e3 * (time.perf_counter() - start))
     backbone = bundle.manifest.backbone
     assert warm.adapters is not None

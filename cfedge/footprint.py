@@ -1,7 +1,7 @@
-"""What answering takes: the time of one text and the peak memory of the process, each measured in a
+"""What answering takes: the time of one input and the peak memory of the process, each measured in a
 fresh child.
 
-A child opens what a device would open, with nothing of the parent's in its memory, answers one text
+A child opens what a device would open, with nothing of the parent's in its memory, answers one input
 at a time and reports. Before that it answers a bundle's golden vectors, as a device does when it
 first opens one: its note that it did goes to a cache of its own.
 """
@@ -20,17 +20,21 @@ from pathlib import Path
 
 import numpy as np
 
-from cfedge.bundle.files import Bundle, load_note
+import cfedge.inputs
+from cfedge.bundle.files import Bundle, dump_arrays
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError
+from cfedge.inputs.modality import Input, Modality
 from cfedge.runtime.adapters import AdapterStats
+from cfedge.runtime.golden import golden_inputs
 from cfedge.store import bundle_at
 
 __all__ = [
     "Footprint",
     "Quantiles",
     "child",
-    "golden_texts",
+    "dumped",
+    "golden",
     "of_backbone",
     "of_bundle",
     "quantiles",
@@ -42,24 +46,28 @@ UNTIMED = 20
 _ANSWER = """
 import dataclasses, json, sys, time
 from cfedge.device import peak_rss_bytes
+from cfedge.runtime.golden import golden_inputs
 OPEN
-texts, runs, untimed, times = json.loads(sys.stdin.read()), int(sys.argv[3]), int(sys.argv[4]), []
+inputs = golden_inputs(modality, sys.stdin.buffer.read(), "inputs to time")
+runs, untimed, times = int(sys.argv[3]), int(sys.argv[4]), []
 for run in range(runs + untimed):
     start = time.perf_counter()
-    answer(texts[run % len(texts)])
+    answer(inputs[run % len(inputs)])
     times.append(1e3 * (time.perf_counter() - start))
 print(json.dumps({"ms": times[untimed:], "rss": peak_rss_bytes(), "adapters": stats()}))
 """
 _BUNDLE = """
 from cfedge import Engine
 engine = Engine.open(sys.argv[1], threads=int(sys.argv[2]), adapter_bytes=json.loads(sys.argv[5]))
-answer = lambda text: engine.predict([text])
+modality = engine.modality
+answer = lambda value: engine.predict([value])
 stats = lambda: dataclasses.asdict(engine.adapters.stats)
 """
 _BACKBONE = """
 from pathlib import Path
 import numpy as np
-from cfedge.bundle.manifest import Backbone, typed
+from cfedge.bundle.canonical import typed
+from cfedge.bundle.manifest import Backbone
 from cfedge.runtime.encoder import Encoder
 folder, threads = Path(sys.argv[1]), int(sys.argv[2])
 backbone = typed(Backbone, json.loads((folder / "backbone.json").read_bytes()), "backbone")
@@ -67,7 +75,8 @@ files = {role: (folder / role).read_bytes() for role in backbone.files()}
 encoder = Encoder.of(files, backbone, threads=threads)
 slots = {f"a.{slot.name}": np.zeros((1, slot.rows, 8), np.float32) for slot in backbone.slots}
 slots |= {f"b.{slot.name}": np.zeros((1, 8, slot.columns), np.float32) for slot in backbone.slots}
-answer = lambda text: encoder.adapted(encoder([text]).hidden, slots)
+modality = encoder.modality
+answer = lambda value: encoder.adapted(encoder([value]).hidden, slots)
 stats = lambda: None
 """
 
@@ -84,7 +93,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Footprint:
-    """One process that answers one text at a time with so many threads of ONNX Runtime."""
+    """One process that answers one input at a time with so many threads of ONNX Runtime."""
 
     threads: int
     latency_ms: Quantiles
@@ -95,7 +104,7 @@ class Footprint:
 def of_bundle(
     path: Path, *, runs: int = 200, threads: int = 1, adapter_bytes: int | None = None
 ) -> Footprint:
-    """Measure an engine on the bundle or store in `path`: `runs` timed answers to its golden texts
+    """Measure an engine on the bundle or store in `path`: `runs` timed answers to its golden inputs
     in turn.
 
     Parameters
@@ -108,18 +117,19 @@ def of_bundle(
     CfedgeError
         The child did not answer.
     """
-    return _measured(_BUNDLE, path, golden_texts(bundle_at(path)), runs, threads, adapter_bytes)
+    content = dumped(*golden(bundle_at(path)))
+    return _measured(_BUNDLE, path, content, runs, threads, adapter_bytes)
 
 
 def of_backbone(
     backbone: Backbone,
     files: Mapping[str, bytes],
-    texts: Sequence[str],
+    inputs: Sequence[Input],
     *,
     runs: int = 200,
     threads: int = 1,
 ) -> Footprint:
-    """Measure a backbone alone: tokenizer, trunk, and tail with slots of rank 8; neither lookup nor
+    """Measure a backbone alone: its inputs' preparation, trunk, and tail with slots of rank 8; neither lookup nor
     heads.
 
     Parameters
@@ -138,23 +148,32 @@ def of_backbone(
         (Path(scratch) / "backbone.json").write_text(
             json.dumps(dataclasses.asdict(backbone)), encoding="utf-8"
         )
-        return _measured(_BACKBONE, Path(scratch), texts, runs, threads)
+        modality = cfedge.inputs.of(backbone.input, files, passed=True)
+        return _measured(_BACKBONE, Path(scratch), dumped(modality, inputs), runs, threads)
 
 
-def golden_texts(bundle: Bundle) -> list[str]:
-    """Return the texts of every task's golden vectors."""
-    texts: list[str] = []
+def golden(bundle: Bundle) -> tuple[Modality, list[Input]]:
+    """Return the inputs of every task's golden vectors, and their kind."""
+    backbone = bundle.manifest.backbone
+    files = {role: bundle[ref] for role, ref in backbone.input.files().items()}
+    modality = cfedge.inputs.of(backbone.input, files, passed=True)
+    inputs: list[Input] = []
     for task in bundle.manifest.tasks:
-        found = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")["texts"]
-        assert isinstance(found, list)
-        texts.extend(str(text) for text in found)
-    return texts
+        what = f"golden vectors of task {task.name!r}"
+        inputs.extend(golden_inputs(modality, bundle[task.golden], what))
+    return modality, inputs
+
+
+def dumped(modality: Modality, inputs: Sequence[Input]) -> bytes:
+    """Return inputs as one file, which `golden_inputs` reads in a child."""
+    arrays, notes = modality.dump(inputs)
+    return dump_arrays({"embeddings": np.zeros(1, np.float32), **arrays}, {"inputs": notes})
 
 
 def child(
     code: str,
     arguments: Sequence[str],
-    content: str = "",
+    content: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> str:
     """Run Python code in a process of its own and return what it prints.
@@ -165,15 +184,16 @@ def child(
         It failed.
     """
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], input=content, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", code, *arguments], input=content, capture_output=True, check=False,
         env={**os.environ, **(environment or {})},
     )  # fmt: skip
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        said = done.stderr.decode("utf-8", "replace").strip()
+        last = (said.splitlines() or ["no message"])[-1]
         raise CfedgeError(
             f"bench: expected a process that answers, found exit {done.returncode}: {last}"
         )
-    return done.stdout
+    return done.stdout.decode("utf-8")
 
 
 def quantiles(times_ms: Sequence[float]) -> Quantiles:
@@ -187,7 +207,7 @@ def quantiles(times_ms: Sequence[float]) -> Quantiles:
 def _measured(
     opening: str,
     path: Path,
-    texts: Sequence[str],
+    content: bytes,
     runs: int,
     threads: int,
     adapter_bytes: int | None = None,
@@ -195,7 +215,7 @@ def _measured(
     code = _ANSWER.replace("OPEN", opening.strip())
     with tempfile.TemporaryDirectory(prefix="cfedge-cache-") as cache:
         arguments = [str(path), str(threads), str(runs), str(UNTIMED), json.dumps(adapter_bytes)]
-        found = json.loads(child(code, arguments, json.dumps(list(texts)), {"CFEDGE_CACHE": cache}))
+        found = json.loads(child(code, arguments, content, {"CFEDGE_CACHE": cache}))
     if found["rss"] is None:
         raise CfedgeError(
             "bench: expected a system that tells a process's peak memory, found none; measure it"

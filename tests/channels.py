@@ -14,6 +14,7 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
 from cfedge.catalogue.entry import Body, Entry, Removed, TaskAdded
 from cfedge.catalogue.view import view
+from cfedge.inputs.text.spec import Text
 from cfedge.margins import Margins
 from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
@@ -41,11 +42,12 @@ def backbone(name: str = "tiny", size: int = 3000) -> tuple[Backbone, dict[str, 
         6,
         4,
         8,
-        32,
+        (None, 8),
+        (8, 8, 8),
         (Slot("l4.qkv", 8, 24),),
         refs["trunk"],
         refs["tail"],
-        refs["tokenizer"],
+        Text("text", 32, refs["tokenizer"]),
     )
     return record, {refs[part].sha256: data for part, data in files.items()}
 

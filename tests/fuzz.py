@@ -22,18 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note, reference
 from cfedge.bundle.graph import check_graph
-from cfedge.bundle.manifest import (
-    Backbone,
-    Certificate,
-    Manifest,
-    Slot,
-    Task,
-    canonical_json,
-    parse,
-    serialize,
-)
+from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
+from cfedge.bundle.reading import parse
 from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
 from cfedge.lookup import VIEWS, ClusterStatistics, TaskSignature
@@ -95,7 +88,7 @@ def signature() -> bytes:
 def golden() -> bytes:
     """Of three texts."""
     note = {
-        "texts": ["one", "two", "three"],
+        "inputs": ["one", "two", "three"],
         "labels": ["on", "off", "on"],
         "tasks": ["lights"] * 3,
     }

@@ -20,8 +20,9 @@ from tokenizers import Tokenizer
 MEMBERS = {
     "manifest": "schema sha256 backbone tasks lookup margins versions",
     "backbone": (
-        "name source_sha256 scheme blocks split width max_tokens slots trunk tail tokenizer"
+        "name source_sha256 scheme blocks split width hidden views slots trunk tail input"
     ),
+    "input": "kind max_tokens tokenizer",
     "task": "name classes rank threshold false_reject_rate certificate adapter signature golden",
 }
 CANDIDATES = 16  # tasks at which a further stage is taken
@@ -65,12 +66,17 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     parts = [
         ("manifest", manifest),
         ("backbone", manifest["backbone"]),
+        ("input", manifest["backbone"]["input"]),
         *(("task", task) for task in manifest["tasks"]),
     ]
     for kind, one in parts:
         expect(set(one) == set(MEMBERS[kind].split()), f"members of {kind}")
     expect(manifest["lookup"] == "class-clusters", "lookup")
-    refs = [manifest["backbone"][role] for role in ("trunk", "tail", "tokenizer")]
+    expect(
+        manifest["backbone"]["input"]["kind"] == "text", "a kind of input that this reader knows"
+    )
+    refs = [manifest["backbone"][role] for role in ("trunk", "tail")]
+    refs.append(manifest["backbone"]["input"]["tokenizer"])
     refs += [
         task[role] for task in manifest["tasks"] for role in ("adapter", "signature", "golden")
     ]
@@ -175,10 +181,10 @@ class Reader:
         }
         digest = hashlib.sha256(canonical(decisive)).hexdigest()
         self.tokenizer = Tokenizer.from_str(
-            objects[self.backbone["tokenizer"]["sha256"]].decode("utf-8")
+            objects[self.backbone["input"]["tokenizer"]["sha256"]].decode("utf-8")
         )
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(self.backbone["max_tokens"])
+        self.tokenizer.enable_truncation(self.backbone["input"]["max_tokens"])
         self.trunk, self.tail = (
             session(objects[self.backbone[part]["sha256"]]) for part in ("trunk", "tail")
         )
@@ -216,7 +222,7 @@ class Reader:
                 )
                 for look in ("trunk.", "tail.")
             )
-            stages.append((first_look(fine, self.backbone["width"]), fine, behind))
+            stages.append((first_look(fine, self.backbone["views"][0]), fine, behind))
         self.first, self.second, self.third = (
             Look([task[depth] for task in stages]) for depth in range(3)
         )
@@ -228,7 +234,7 @@ class Reader:
     def answer(self, text: str) -> dict[str, Any]:
         ids = np.array([self.tokenizer.encode(text).ids], np.int64)
         hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
-        first, distances = self.first(features[0][: self.backbone["width"]])
+        first, distances = self.first(features[0][: self.backbone["views"][0]])
         order, scores, stages, columns = (
             np.argsort(-first, kind="stable"),
             first,

@@ -15,11 +15,14 @@ ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = [
     ("cfedge.errors", "cfedge.margins", "cfedge.progress", "cfedge.version"),
+    ("cfedge.bundle.canonical", "cfedge.bundle.fileref"),
+    ("cfedge.inputs",),
     (
         "cfedge.storage",
         "cfedge.lookup",
         "cfedge.device",
         "cfedge.bundle.manifest",
+        "cfedge.bundle.reading",
         "cfedge.confidence",
     ),
     ("cfedge.bundle.files", "cfedge.bundle", "cfedge.catalogue"),

@@ -19,7 +19,7 @@ from cfedge.publish.channel import Published, publish
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.runtime.adapter import Adapter, load_adapter
-from cfedge.runtime.golden import golden_arrays
+from cfedge.runtime.golden import golden_arrays, golden_inputs
 from cfedge.store import Store
 from cfedge.sync.trust import Trust
 from cfedge_export.adapters import adapter_onnx
@@ -31,8 +31,8 @@ def rebuilt(bundle: Bundle, tasks: Sequence[Task]) -> Bundle:
     engine = Engine(Bundle(manifest, bundle.objects))
     objects, done = dict(bundle.objects), []
     for task in manifest.tasks:
-        texts = cast("list[str]", load_note(bundle[task.golden])["texts"])
-        data = golden_arrays(engine, task.name, texts)
+        inputs = golden_inputs(engine.modality, bundle[task.golden], "golden")
+        data = golden_arrays(engine, task.name, inputs)
         objects[reference(data).sha256] = data
         done.append(replace(task, golden=reference(data)))
     manifest = replace(manifest, tasks=tuple(done))

@@ -23,7 +23,9 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from cfedge.bundle.manifest import LIMITS, FileRef, Manifest, parse, serialize
+from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.manifest import Manifest, serialize
+from cfedge.bundle.reading import LIMITS, parse
 from cfedge.errors import DamagedError, IncompatibleError, SchemaError, StorageError
 from cfedge.storage import new_folder, write_file
 

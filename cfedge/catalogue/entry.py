@@ -15,18 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cfedge.bundle.manifest import (
-    Backbone,
-    Certificate,
-    FileRef,
-    Task,
-    canonical_json,
-    check_backbone,
-    check_certificate,
-    check_file,
-    check_task,
-    typed,
-)
+from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.fileref import FileRef, check_file
+from cfedge.bundle.manifest import Backbone, Certificate, Task
+from cfedge.bundle.reading import check_backbone, check_certificate, check_task
 from cfedge.errors import SchemaError
 
 __all__ = ["Body", "ENTRY_BYTES", "Entry", "Measured", "Removed", "TaskAdded", "parse_entry"]
@@ -119,7 +111,7 @@ class Entry:
     def files(self) -> dict[str, FileRef]:
         """Its files, by the role that errors name."""
         if isinstance(self.body, Backbone):
-            return {role: getattr(self.body, role) for role in ("trunk", "tail", "tokenizer")}
+            return self.body.files()
         if isinstance(self.body, TaskAdded):
             return {
                 f"{part} of task {self.name!r}": getattr(self.body.task, part)

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import accumulate
 
-from cfedge.bundle.manifest import canonical_json, check_margins, typed
+from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.reading import check_margins
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, parse_entry
 from cfedge.errors import SchemaError, TamperedError
 from cfedge.margins import Margins

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle
-from cfedge.bundle.manifest import Certificate, FileRef, Task
+from cfedge.bundle.manifest import Certificate, Task
 from cfedge.catalogue.conflicts import Candidate
 from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import View

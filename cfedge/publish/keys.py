@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
-from cfedge.bundle.manifest import canonical_json, typed
+from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
 from cfedge.storage import new_folder, write_file
 

@@ -12,8 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.graph import check_graphs
-from cfedge.bundle.manifest import Backbone, FileRef, Task
+from cfedge.bundle.manifest import Backbone, Task
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import IncompatibleError, TamperedError

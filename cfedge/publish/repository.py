@@ -24,7 +24,7 @@ from typing import Any
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from cfedge.bundle.manifest import FileRef
+from cfedge.bundle.fileref import FileRef
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index, parse_index, parse_log
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError

@@ -1,7 +1,7 @@
 """Golden vectors of a channel whose tasks change: they are checked among all of its tasks, and
 restated where those moved them.
 
-Which task a text is taken for depends on what other tasks there are, so what holds at one site, or
+Which task an input is taken for depends on what other tasks there are, so what holds at one site, or
 held last week, may not among these. What a task itself answers does not: features and labels must
 hold, or nothing is published.
 """
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference
-from cfedge.bundle.manifest import FileRef, Task
+from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
-from cfedge.runtime.golden import check_golden
+from cfedge.runtime.golden import check_golden, golden_inputs
 
 __all__ = ["Restated", "check_alone", "restate", "restate_bundle"]
 
@@ -36,7 +37,7 @@ class Restated:
     made
         Those that were restated, by SHA-256.
     moved
-        By task and rival: texts that went to the task and now go to the rival.
+        By task and rival: inputs that went to the task and now go to the rival.
     inputs
         By task, how many there are.
     confusions
@@ -120,7 +121,7 @@ def restate(
                 )
             golden[task.name] = ref
             inputs[task.name] = len(
-                cast(list[str], load_note(made.get(ref.sha256) or bundle[ref])["texts"])
+                cast(list[Any], load_note(made.get(ref.sha256) or bundle[ref])["inputs"])
             )
             advance(1)
     confusions = {
@@ -146,13 +147,14 @@ def _holds(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> bool:
 
 
 def _restated(engine: Engine, task: Task, data: bytes) -> tuple[bytes, dict[str, int]]:
-    """The same vectors with the tasks that the texts are taken for now, and how many went to which
+    """The same vectors with the tasks that the inputs are taken for now, and how many went to which
     rival.
     """
     what = f"golden vectors of task {task.name!r}"
     note = load_note(data, what)
-    texts, tasks = cast(list[str], note["texts"]), cast(list[str], note["tasks"])
-    found = [one.task for one in engine.predict(texts)]
+    tasks = cast(list[str], note["tasks"])
+    inputs = golden_inputs(engine.modality, data, what)
+    found = [answer.task for answer in engine.predict(inputs)]
     rivals: dict[str, int] = {}
     for expected, rival in zip(tasks, found, strict=True):
         if expected == task.name != rival:

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.errors import IncompatibleError
-from cfedge.lookup import VIEWS
 from cfedge.runtime.session import constants
 
 __all__ = ["Adapter", "NEVER", "load_adapter"]
@@ -146,7 +145,7 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     shapes: dict[str, tuple[int, ...]] = {
         "head.weight": (backbone.width, len(task.classes)),
         "head.bias": (len(task.classes),),
-        "trunk.weight": (VIEWS * backbone.width, len(task.classes)),
+        "trunk.weight": (sum(backbone.views), len(task.classes)),
         "trunk.bias": (len(task.classes),),
         "exit.margin": (1,),
         "exit.best": (1,),

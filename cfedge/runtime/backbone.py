@@ -1,11 +1,11 @@
-"""Run the frozen encoder: texts -> `Trunk` -> hidden states and features; hidden states + slots ->
+"""Run the frozen encoder: inputs -> `Trunk` -> hidden states and features; hidden states + slots ->
 `Tail` -> features.
 
-Rows of equal length share a run, in the tail each with its own slots where these are of one rank;
+Rows of equal shape share a run, in the tail each with its own slots where these are of one rank;
 nothing is padded, so that a row's result does not depend on its batch. Of a scheme whose rows would
 not be independent (`ROWS_MEET`) each is run alone.
 
-Letters: B batch, S sequence, D width, V views.
+Letters: B batch, D width of the tail, F width of the trunk.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import IncompatibleError
-from cfedge.lookup import VIEWS
-from cfedge.runtime.preprocess import TextPreprocessor, Tokens
-from cfedge.runtime.session import Tensor, check_interface, not_run, open_session
+from cfedge.inputs.modality import Input, Modality, Tensor
+from cfedge.runtime.session import check_interface, not_run, open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -37,7 +36,7 @@ ROWS_MEET = frozenset({"int8-dynamic"})
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
-#: Rows of one length and task from which on a run of their own costs less than copying their slots
+#: Rows of one shape and task from which on a run of their own costs less than copying their slots
 #: (docs/decisions/0016-gathered.md).
 _OWN_RUN = 4
 _TRUNK_OUTPUTS, _TAIL_OUTPUTS = ["hidden", "features"], ["features"]
@@ -45,69 +44,72 @@ _NOTHING = np.empty(0, np.float32)
 
 
 class Encoded(NamedTuple):
-    """What the trunk makes of B texts: of each its tokens, hidden states [1, S, D], and features [V
-    D], V views of length 1.
+    """What the trunk makes of B inputs: of each whether it was longer than the backbone reads, its
+    hidden states [1, ...], and features [F], the trunk's views side by side.
     """
 
-    tokens: list[Tokens]
+    truncated: list[bool]
     hidden: list[Floats]
     features: list[Floats]
 
 
 class Trunk:
-    """The shared, never adapted blocks, with the tokenizer before them; for `passed` see
-    `TextPreprocessor`.
-    """
+    """The shared, never adapted blocks, with what prepares the inputs before them."""
 
     def __init__(
-        self,
-        model: bytes,
-        tokenizer: bytes,
-        backbone: Backbone,
-        *,
-        threads: int = 1,
-        passed: bool = False,
+        self, model: bytes, modality: Modality, backbone: Backbone, *, threads: int = 1
     ) -> None:
-        self._preprocess = TextPreprocessor(tokenizer, backbone.max_tokens, passed=passed)
+        self._prepare = modality.prepare
         self._session = open_session(model, "trunk", threads=threads)
-        self._width = width = backbone.width
+        self._hidden, self._features = backbone.hidden, sum(backbone.views)
         check_interface(
-            self._session, "trunk", inputs={"input_ids": ("int64", (None, None))},
-            outputs={"hidden": ("float", (None, None, width)), "features": ("float", (None, VIEWS * width))},
+            self._session, "trunk", inputs=modality.tensors,
+            outputs={"hidden": ("float", (None, *self._hidden)), "features": ("float", (None, self._features))},
         )  # fmt: skip
         self._most = _most(backbone)
 
-    def __call__(self, texts: Sequence[str]) -> Encoded:
-        """Encode B texts.
+    def __call__(self, inputs: Sequence[Input]) -> Encoded:
+        """Encode B inputs.
 
         Raises
         ------
         InputError
-            A text is empty or not a text.
+            One is none of the backbone's kind.
         """
-        tokens = [self._preprocess(text, position) for position, text in enumerate(texts)]
-        if len(tokens) == 1:
-            states, directions = self._run(tokens[0].ids)
-            return Encoded(tokens, [states], [directions[0]])
-        hidden: list[Floats] = [_NOTHING] * len(tokens)
-        features: list[Floats] = [_NOTHING] * len(tokens)
-        for rows in _grouped([one.ids.shape[1] for one in tokens], self._most):
-            states, directions = self._run(np.concatenate([tokens[row].ids for row in rows]))
+        ready = [self._prepare(value, position) for position, value in enumerate(inputs)]
+        truncated = [row.truncated for row in ready]
+        if len(ready) == 1:
+            states, directions = self._run(ready[0].feeds, 1)
+            return Encoded(truncated, [states], [directions[0]])
+        hidden: list[Floats] = [_NOTHING] * len(ready)
+        features: list[Floats] = [_NOTHING] * len(ready)
+        for rows in _grouped([row.shape for row in ready], self._most):
+            feeds = {
+                name: np.concatenate([ready[row].feeds[name] for row in rows])
+                for name in ready[rows[0]].feeds
+            }
+            states, directions = self._run(feeds, len(rows))
             for place, row in enumerate(rows):
                 hidden[row], features[row] = states[place : place + 1], directions[place]
-        return Encoded(tokens, hidden, features)
+        return Encoded(truncated, hidden, features)
 
-    def _run(self, ids: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    def _run(self, feeds: Mapping[str, NDArray[np.generic]], rows: int) -> tuple[Floats, Floats]:
         try:
-            states, directions = self._session.run(_TRUNK_OUTPUTS, {"input_ids": ids})
+            states, directions = self._session.run(_TRUNK_OUTPUTS, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
             raise not_run("trunk", error) from error
-        if states.shape != (*ids.shape, self._width) or directions.shape != (
-            len(ids),
-            VIEWS * self._width,
+        if not (
+            _fits(states.shape, (rows, *self._hidden))
+            and directions.shape == (rows, self._features)
         ):
-            raise _misshapen("trunk", ids.shape, [states.shape, directions.shape])
+            raise _misshapen("trunk", rows, [states.shape, directions.shape])
         return states, directions
+
+
+def _fits(shape: tuple[int, ...], sizes: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(sizes) and all(
+        size is None or size == length for length, size in zip(shape, sizes, strict=True)
+    )
 
 
 class Tail:
@@ -136,7 +138,7 @@ class Tail:
     def _session(self) -> onnxruntime.InferenceSession:
         backbone = self._backbone
         session = open_session(self._model, "tail", threads=self._threads)
-        inputs: dict[str, Tensor] = {"hidden": ("float", (None, None, backbone.width))}
+        inputs: dict[str, Tensor] = {"hidden": ("float", (None, *backbone.hidden))}
         for slot in backbone.slots:
             inputs[f"a.{slot.name}"] = ("float", (None, slot.rows, None))
             inputs[f"b.{slot.name}"] = ("float", (None, None, slot.columns))
@@ -146,13 +148,13 @@ class Tail:
         return session
 
     def __call__(self, hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
-        """Return the unit-length features [D] of each row's hidden states [1, S, D] under its
+        """Return the unit-length features [D] of each row's hidden states [1, ...] under its
         slots.
         """
         if len(hidden) == 1:
             return [self._run(hidden[0], slots[0])[0]]
         features: list[Floats] = [_NOTHING] * len(hidden)
-        for rows in self._runs([states.shape[1] for states in hidden], slots):
+        for rows in self._runs([states.shape[1:] for states in hidden], slots):
             found = self._run(
                 np.concatenate([hidden[row] for row in rows]),
                 _gathered([slots[row] for row in rows]),
@@ -161,17 +163,17 @@ class Tail:
                 features[row] = one
         return features
 
-    def _runs(self, lengths: Sequence[int], slots: Sequence[Slots]) -> list[list[int]]:
-        """Rows of each run: of one length, and of the same slots or of slots of the same shapes."""
+    def _runs(self, shapes: Sequence[Hashable], slots: Sequence[Slots]) -> list[list[int]]:
+        """Rows of each run: of one shape, and of the same slots or of slots of the same shapes."""
         runs, few = [], []
         for rows in _grouped(
-            [(length, id(own)) for length, own in zip(lengths, slots, strict=True)], self._most
+            [(shape, id(own)) for shape, own in zip(shapes, slots, strict=True)], self._most
         ):
             if len(rows) < _OWN_RUN:
                 few += rows
             else:
                 runs.append(rows)
-        keys = [(lengths[row], *[one.shape for one in slots[row].values()]) for row in few]
+        keys = [(shapes[row], *[one.shape for one in slots[row].values()]) for row in few]
         return runs + [[few[place] for place in places] for places in _grouped(keys, self._most)]
 
     def _run(self, states: Floats, slots: Slots) -> Floats:
@@ -180,7 +182,7 @@ class Tail:
         except Exception as error:  # as in Trunk
             raise not_run("tail", error) from error
         if found.shape != (len(states), self._width):
-            raise _misshapen("tail", states.shape, [found.shape])
+            raise _misshapen("tail", len(states), [found.shape])
         return found
 
 
@@ -197,7 +199,7 @@ def _gathered(slots: Sequence[Slots]) -> Slots:
     """Slots of B rows, [B, ...] each; [1, ...], for all rows together, where they are the same.
 
     But for rank 1: by one column, ONNX Runtime multiplies all rows of a run at once in another
-    order than those of one text.
+    order than those of one row.
     """
     first = slots[0]
     if all(own is first for own in slots) and all(array.shape[2] != 1 for array in first.values()):
@@ -209,11 +211,11 @@ def _most(backbone: Backbone) -> int:
     return 1 if backbone.scheme in ROWS_MEET else _ROWS
 
 
-def _misshapen(what: str, of: tuple[int, ...], found: list[tuple[int, ...]]) -> IncompatibleError:
+def _misshapen(what: str, rows: int, found: list[tuple[int, ...]]) -> IncompatibleError:
     shapes = " and ".join(str(list(shape)) for shape in found)
     return IncompatibleError(
-        f"{what}: expected results of the shape of its input {list(of)}, found {shapes}; export the"
-        " bundle again"
+        f"{what}: expected results of the backbone's shapes for {rows} rows, found {shapes}; export"
+        " the bundle again"
     )
 
 

@@ -33,7 +33,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from cfedge.bundle.manifest import Certificate, Manifest, canonical_json, typed
+from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
 from cfedge.lookup.router import SECOND_STAGE_SHARE

@@ -3,7 +3,7 @@
 The engine, the workshop, the exporter's checks and the studies encode with this one value, so that
 what is learned and measured is what ships.
 
-Letters: B batch, D width, V views.
+Letters: B batch, D width.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+import cfedge.inputs
 from cfedge.bundle.manifest import Backbone
+from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Features
 from cfedge.runtime.backbone import Encoded, Slots, Tail, Trunk, no_adapter
 
@@ -27,14 +29,16 @@ class Encoder:
 
     Parameters
     ----------
+    modality
+        What prepares the inputs.
     trunk, tail
         Of one backbone.
     frozen
         The tail's slots without an adapter.
     """
 
-    def __init__(self, trunk: Trunk, tail: Tail, frozen: Slots) -> None:
-        self.trunk, self.tail, self._frozen = trunk, tail, frozen
+    def __init__(self, modality: Modality, trunk: Trunk, tail: Tail, frozen: Slots) -> None:
+        self.modality, self.trunk, self.tail, self._frozen = modality, trunk, tail, frozen
 
     @classmethod
     def of(
@@ -62,11 +66,12 @@ class Encoder:
         IncompatibleError
             A file does not fit the backbone's record.
         """
-        trunk = Trunk(files["trunk"], files["tokenizer"], backbone, threads=threads, passed=passed)
+        modality = cfedge.inputs.of(backbone.input, files, passed=passed)
+        trunk = Trunk(files["trunk"], modality, backbone, threads=threads)
         tail = Tail(files["tail"], backbone, threads=threads, passed=passed)
-        return cls(trunk, tail, no_adapter(backbone))
+        return cls(modality, trunk, tail, no_adapter(backbone))
 
-    def __call__(self, inputs: Sequence[str]) -> Encoded:
+    def __call__(self, inputs: Sequence[Input]) -> Encoded:
         """Encode B inputs with the trunk.
 
         Raises

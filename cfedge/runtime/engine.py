@@ -4,16 +4,16 @@
 One forward pass whatever the number of tasks, and most inputs end it early: where the trunk's part
 of the head is sure and the input plainly known, the tail is not run. Where the lookup's margin
 stays thin, one more run of the tail, frozen. An answer does not depend on the batch it came in:
-texts of one length share a run of the trunk, texts of one length and task a run of the tail, and
+inputs of one shape share a run of the trunk, inputs of one shape and task a run of the tail, and
 nothing is padded.
 
-Letters: B batch, S sequence, D width, C classes.
+Letters: B batch, D width, C classes.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.files import Bundle, Objects, load_arrays, read, read_manifest
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import DamagedError, IncompatibleError, TaskError, UsageError
+from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Router, TaskMatch, TaskSignature, is_plainly_known
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
@@ -258,11 +259,11 @@ class Engine:
         """Do now what the first inputs would wait for: the further stages' directions, some 100 ms
         with ten tasks, the tail, two answers.
 
-        One is to a text for which the whole tokenizer is read, some 20 ms.
+        They are to inputs of the backbone's own kind that read all that inputs need.
         """
         if len(self.tasks) > 1:
             _ = self.router.fine, self.router.tail
-        self.predict(["warm up", "w\u00e4rmer"])
+        self.predict(self.modality.warm_up())
         self._encoder.tail.open()
 
     @classmethod
@@ -311,16 +312,25 @@ class Engine:
                 needed |= files
         return same - needed
 
-    def predict(self, texts: Sequence[str], *, task: str | None = None) -> list[Prediction]:
-        """Answer each text.
+    @property
+    def modality(self) -> Modality:
+        """What prepares the inputs, by the backbone's kind of them."""
+        return self._encoder.modality
+
+    def predict(
+        self, inputs: Input | Iterable[Input], *, task: str | None = None
+    ) -> list[Prediction]:
+        """Answer each input.
 
         Parameters
         ----------
-        texts
-            Any number; the answers come in their order.
+        inputs
+            Any number, of the backbone's kind: a list, tuple, generator, NumPy array, pandas Series
+            or column of a table; the answers come in their order. One input alone, such as a
+            string, is answered as a list of one.
         task
-            The task, where it is known: the lookup then only says, at first stage, how well the text
-            fits it.
+            The task, where it is known: the lookup then only says, at first stage, how well the
+            input fits it.
 
         Returns
         -------
@@ -329,18 +339,17 @@ class Engine:
         Raises
         ------
         InputError
-            A text is empty or not a text, or what is computed from it is not finite; no answer is
-            given to any of them.
+            One is none of its kind (it is named with its position), or what is computed from it is
+            not finite; no answer is given to any of them.
         TaskError
             There is no task `task`.
         """
         start = time.perf_counter()
-        if isinstance(texts, str):
-            texts = [texts]
-        if not texts:
+        listed = self.modality.several(inputs)
+        if not listed:
             return []
         given = None if task is None else self.tasks.index(self._named(task).name)
-        encoded = self._encode(texts)
+        encoded = self._encode(listed)
         if given is None:
             found, _ = self._route(encoded)
         else:
@@ -350,11 +359,11 @@ class Engine:
             ]
         return self._answers(encoded, found, start)
 
-    def predict_by(self, text: str, choose: Callable[[Floats, bool], int]) -> Prediction:
-        """Answer one text for the task that `choose` takes.
+    def predict_by(self, value: Input, choose: Callable[[Floats, bool], int]) -> Prediction:
+        """Answer one input for the task that `choose` takes.
 
         It gets each task's score (`Router.scores`), float32 [T] in the order of `tasks`, and
-        whether the text alone is unknown; it returns a position in `tasks`. Where that is the
+        whether the input alone is unknown; it returns a position in `tasks`. Where that is the
         lookup's own choice the answer is that of `predict`, else that of `predict` with the task
         given, for one more run of the tail.
 
@@ -364,7 +373,7 @@ class Engine:
             See `predict`.
         """
         start = time.perf_counter()
-        encoded = self._encode([text])
+        encoded = self._encode([value])
         (found,), tails = self._route(encoded)
         (alone,) = self._answers(encoded, [found], start)
         row = encoded.features[0]
@@ -375,10 +384,10 @@ class Engine:
             else self._answers(encoded, [self.router.given(row, task)], start)[0]
         )
 
-    def _encode(self, texts: Sequence[str]) -> Encoded:
+    def _encode(self, inputs: Sequence[Input]) -> Encoded:
         if self._depth != fork.depth:
             self._reopen()
-        return self._encoder(texts)
+        return self._encoder(inputs)
 
     def _answers(self, encoded: Encoded, found: list[TaskMatch], start: float) -> list[Prediction]:
         chosen = [self._in_order[one.task] for one in found]
@@ -391,7 +400,7 @@ class Engine:
                 found[row],
                 heads[row],
                 self.router,
-                truncated=encoded.tokens[row].truncated,
+                truncated=encoded.truncated[row],
                 ms=ms,
             )
             for row in range(len(found))
@@ -463,15 +472,15 @@ class Engine:
         bound = self._named(prediction.task).certificate.upper_bound
         return {**prediction.as_dict(), "upper_bound": bound, "bundle": self.manifest.digest}
 
-    def embeddings(self, texts: Sequence[str], task: str) -> Floats:
+    def embeddings(self, inputs: Sequence[Input], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
-        return np.stack(self._adapted(texts, task)[2])
+        return np.stack(self._adapted(inputs, task)[2])
 
-    def class_scores(self, texts: Sequence[str], task: str) -> Floats:
+    def class_scores(self, inputs: Sequence[Input], task: str) -> Floats:
         """Return the scores that `predict` takes the label from, float32 [B, C], with the task
         known.
         """
-        adapter, encoded, behind = self._adapted(texts, task)
+        adapter, encoded, behind = self._adapted(inputs, task)
         return np.stack(
             [
                 adapter.scores(adapter.adapted(row), adapter.trunk(trunk))
@@ -479,9 +488,9 @@ class Engine:
             ]
         )
 
-    def _adapted(self, texts: Sequence[str], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
+    def _adapted(self, inputs: Sequence[Input], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
         one = self._named(task)
-        encoded = self._encode(texts)
+        encoded = self._encode(inputs)
         adapter = self.adapters(one)
         return adapter, encoded, self._encoder.adapted(encoded.hidden, adapter.slots)
 

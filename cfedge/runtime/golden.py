@@ -21,11 +21,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
-from cfedge.bundle.manifest import Manifest, canonical_json
+from cfedge.bundle.manifest import Manifest
 from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import IncompatibleError
-from cfedge.runtime.preprocess import tokenizers_version
+from cfedge.inputs import versions
+from cfedge.inputs.modality import Input, Modality
 from cfedge.runtime.session import RUNTIME_VERSION
 from cfedge.version import __version__
 
@@ -35,6 +37,7 @@ __all__ = [
     "MIN_COSINE",
     "check_golden",
     "golden_arrays",
+    "golden_inputs",
     "has_passed",
     "note_passed",
 ]
@@ -60,24 +63,51 @@ class Answer(Protocol):
 class Answering(Protocol):
     """What is checked: `cfedge.Engine`, which itself calls this module."""
 
-    def predict(self, texts: Sequence[str], *, task: str | None = None) -> Sequence[Answer]:
-        """Answer each text."""
+    @property
+    def modality(self) -> Modality:
+        """What prepares the inputs."""
 
-    def embeddings(self, texts: Sequence[str], task: str) -> NDArray[np.float32]:
+    def predict(self, inputs: Sequence[Input], *, task: str | None = None) -> Sequence[Answer]:
+        """Answer each input."""
+
+    def embeddings(self, inputs: Sequence[Input], task: str) -> NDArray[np.float32]:
         """Return the tail's features [N, D] with the task known."""
 
 
-def golden_arrays(engine: Answering, task: str, texts: list[str]) -> bytes:
-    """Answer `texts` and serialize: ``embeddings`` float16 [N, D] with the task known, and the full
-    answers.
+def golden_arrays(engine: Answering, task: str, inputs: Sequence[Input]) -> bytes:
+    """Answer `inputs` and serialize: ``embeddings`` float16 [N, D] with the task known, the full
+    answers, and the inputs as their kind dumps them.
     """
-    answers = engine.predict(texts)
+    dumped = engine.modality.dump(inputs)
     note = {
-        "texts": texts,
-        "tasks": [one.task for one in answers],
-        "labels": [one.label for one in engine.predict(texts, task=task)],
+        "inputs": dumped.notes,
+        "tasks": [answer.task for answer in engine.predict(inputs)],
+        "labels": [answer.label for answer in engine.predict(inputs, task=task)],
     }
-    return dump_arrays({"embeddings": engine.embeddings(texts, task).astype(np.float16)}, note)
+    embeddings = engine.embeddings(inputs, task).astype(np.float16)
+    return dump_arrays({"embeddings": embeddings, **dumped.arrays}, note)
+
+
+def golden_inputs(
+    modality: Modality, data: bytes, what: str, most: int | None = None
+) -> list[Input]:
+    """Return the inputs in a file of golden vectors, at most `most`.
+
+    Raises
+    ------
+    IncompatibleError
+        They are none of the kind.
+    """
+    notes = load_note(data, what).get("inputs")
+    if not isinstance(notes, list):
+        raise IncompatibleError(
+            f"{what}: expected a list of inputs, found {type(notes).__name__}; export the bundle"
+            " again"
+        )
+    arrays = {
+        name: array for name, array in load_arrays(data, what).items() if name != "embeddings"
+    }
+    return modality.load(arrays, notes, what)[:most]
 
 
 def has_passed(manifest: Manifest, threads: int) -> bool:
@@ -97,7 +127,8 @@ def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
     cpu = this_cpu()
     content = canonical_json({
         "cfedge": __version__, "bundle": manifest.digest, "cpu": [cpu.machine, cpu.name, *cpu.flags],
-        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "tokenizers": tokenizers_version(), "threads": threads,
+        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "threads": threads,
+        **versions(manifest.backbone.input.kind),
     })  # fmt: skip
     return _cache() / "passed" / hashlib.sha256(content).hexdigest(), content
 
@@ -130,7 +161,7 @@ def check_golden(
         How many to answer of each task, by name, 0 where it is not named; otherwise all of every
         task.
     among
-        Tasks of the engine, where they are more than those of `bundle`. A text that went to a task
+        Tasks of the engine, where they are more than those of `bundle`. An input that went to a task
         that the engine has not, since the device asked for some of a channel's only, may go to any.
 
     Raises
@@ -143,39 +174,40 @@ def check_golden(
     for task in bundle.manifest.tasks:
         what = f"golden vectors of task {task.name!r}"
         arrays = load_arrays(bundle[task.golden], what)
-        if set(arrays) != {"embeddings"}:
+        if "embeddings" not in arrays:
             raise IncompatibleError(
                 f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle"
                 " again"
             )
         embeddings = arrays["embeddings"].astype(np.float32)
-        note = load_note(bundle[task.golden], f"golden vectors of task {task.name!r}")
-        texts, labels, tasks = (_strings(note, key, what) for key in ("texts", "labels", "tasks"))
-        counts = {len(texts), len(labels), len(tasks), len(embeddings)}
+        note = load_note(bundle[task.golden], what)
+        inputs = golden_inputs(engine.modality, bundle[task.golden], what)
+        labels, tasks = (_strings(note, key, what) for key in ("labels", "tasks"))
+        counts = {len(inputs), len(labels), len(tasks), len(embeddings)}
         width = bundle.manifest.backbone.width
-        if len(counts) > 1 or not texts or embeddings.shape != (len(texts), width):
+        if len(counts) > 1 or not inputs or embeddings.shape != (len(inputs), width):
             raise IncompatibleError(
-                f"{what}: expected as many texts, labels, tasks and rows of embeddings [N,"
-                f" {width}], at least one, found {len(texts)}, {len(labels)}, {len(tasks)} and"
+                f"{what}: expected as many inputs, labels, tasks and rows of embeddings [N,"
+                f" {width}], at least one, found {len(inputs)}, {len(labels)}, {len(tasks)} and"
                 f" {list(embeddings.shape)}; export the bundle again"
             )
         if vectors is not None:
-            texts = texts[: vectors.get(task.name, 0)]
-            embeddings = embeddings[: len(texts)]
-        if not texts:
+            inputs = inputs[: vectors.get(task.name, 0)]
+            embeddings = embeddings[: len(inputs)]
+        if not inputs:
             continue
-        here = engine.embeddings(texts, task.name)
+        here = engine.embeddings(inputs, task.name)
         cosines = (here * embeddings).sum(axis=1) / np.maximum(
             np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny
         )
         smallest = min(smallest, float(cosines.min()))
-        answers, free = engine.predict(texts, task=task.name), engine.predict(texts)
-        for row, text in enumerate(texts):
+        answers, free = engine.predict(inputs, task=task.name), engine.predict(inputs)
+        for row, value in enumerate(inputs):
             found = (answers[row].label, free[row].task if tasks[row] in known else tasks[row])
             if not cosines[row] >= MIN_COSINE or found != (labels[row], tasks[row]):
                 raise IncompatibleError(
                     f"{what}: expected {labels[row]!r} of task {tasks[row]!r} and cosine >="
-                    f" {MIN_COSINE} for vector {row} ({text[:40]!r}), found {found[0]!r} of"
+                    f" {MIN_COSINE} for vector {row} ({engine.modality.name(value)[:42]}), found {found[0]!r} of"
                     f" {found[1]!r} and {cosines[row]:.4f}; this machine computes differently:"
                     " export for it"
                 )
@@ -186,7 +218,7 @@ def _strings(note: dict[str, object], key: str, what: str) -> list[str]:
     value = note.get(key)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise IncompatibleError(
-            f"{what}: expected a list of texts as {key}, found {value!r:.40}; export the bundle"
+            f"{what}: expected a list of names as {key}, found {value!r:.40}; export the bundle"
             " again"
         )
     return value

@@ -45,7 +45,7 @@ class Prediction(NamedTuple):
     reason
         Why it is unknown; None where it is not.
     truncated
-        The text was longer than the backbone reads; the rest was ignored.
+        The input was longer than the backbone reads; the rest was ignored.
     ms
         Wall time of the call divided by its inputs.
     """

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
 from cfedge.errors import IncompatibleError, UsageError
+from cfedge.inputs.modality import Tensor
 from cfedge.runtime.fork import opened
 
-__all__ = ["RUNTIME_VERSION", "Tensor", "check_interface", "constants", "not_run", "open_session"]
-
-#: An input or output: its element type as ONNX Runtime names it, and its sizes, None where any will
-#: do.
-Tensor: TypeAlias = tuple[str, tuple[int | None, ...]]
+__all__ = ["RUNTIME_VERSION", "check_interface", "constants", "not_run", "open_session"]
 
 #: Of ONNX Runtime.
 RUNTIME_VERSION: str = onnxruntime.__version__
@@ -56,7 +52,7 @@ def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.In
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_mem_pattern = False  # texts differ in length: a plan kept for every shape seen
+    options.enable_mem_pattern = False  # inputs differ in length: a plan kept for every shape seen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     session = _open(model, what, options, _DISABLED)

@@ -1,17 +1,17 @@
-"""A stream of texts whose task seldom changes: evidence about the task is kept from text to text.
+"""A stream of inputs whose task seldom changes: evidence about the task is kept from one to the next.
 
-**Assumption.** Before each text the stream's task is drawn anew, all tasks alike, with probability
-`switch`; otherwise it stays. Where texts of several tasks come mixed this is false, and answers get
+**Assumption.** Before each input the stream's task is drawn anew, all tasks alike, with probability
+`switch`; otherwise it stays. Where inputs of several tasks come mixed this is false, and answers get
 worse than without it (docs/decisions/0017-streams.md).
 
-The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of a text after its
+The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of an input after its
 stages (`Router.scores`), T tasks, h = `switch` and a temperature t, the posterior p of the chain's
 task is filtered forward::
 
     prior_k = (1 - h) p_k + h / T        p_k = prior_k exp(s_k / t) / sum over tasks of the same
 
-and the text is answered for the task of the largest p; it is unknown where it is too far from that
-task. With h = 1 nothing is kept, and answers are those of `Engine.predict`. A text that alone is
+and the input is answered for the task of the largest p; it is unknown where it is too far from that
+task. With h = 1 nothing is kept, and answers are those of `Engine.predict`. An input that alone is
 unknown is answered likewise, and leaves p as it was.
 
 **Temperature.** As log-likelihoods the scores are over-confident: they add up features that are far
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import UsageError
+from cfedge.inputs.modality import Input
 from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
@@ -41,7 +42,7 @@ __all__ = ["SWITCH", "Session", "filtered", "temperature"]
 Scores = NDArray[np.float32]
 Posterior = NDArray[np.float64]
 
-#: Probability that the task is drawn anew before a text: once in twenty texts.
+#: Probability that the task is drawn anew before an input: once in twenty inputs.
 SWITCH = 0.05
 
 
@@ -77,13 +78,13 @@ class Session:
 
     @property
     def posterior(self) -> dict[str, float]:
-        """Probability of each task, given the texts so far."""
+        """Probability of each task, given the inputs so far."""
         return dict(zip(self.engine.tasks, self._posterior.tolist(), strict=True))
 
-    def predict(self, text: str) -> Prediction:
-        """Answer the stream's next text.
+    def predict(self, value: Input) -> Prediction:
+        """Answer the stream's next input.
 
-        Where the stream's task is not the one that the lookup finds for this text alone, the answer
+        Where the stream's task is not the one that the lookup finds for this input alone, the answer
         is that of `Engine.predict` with the stream's task given.
 
         Raises
@@ -100,7 +101,7 @@ class Session:
                 after = own
             return int(own.argmax())
 
-        answer = self.engine.predict_by(text, choose)
+        answer = self.engine.predict_by(value, choose)
         self._posterior = after
         return answer
 
@@ -108,7 +109,7 @@ class Session:
 def filtered(
     posterior: Posterior, scores: Scores, *, switch: float, temperature: float
 ) -> Posterior:
-    """Return the posterior after one more text, float64 [T], of that before it and the text's
+    """Return the posterior after one more input, float64 [T], of that before it and the input's
     scores, float32 [T] in nats.
     """
     with np.errstate(under="ignore"):

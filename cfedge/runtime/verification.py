@@ -17,11 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import cfedge.errors
-from cfedge.bundle.files import Bundle, load_note, read
+from cfedge.bundle.files import Bundle, read
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import CfedgeError, IncompatibleError, InputError, MachineError
-from cfedge.runtime.golden import Answering, check_golden, has_passed, note_passed
+from cfedge.runtime.golden import (
+    Answering,
+    check_golden,
+    golden_inputs,
+    has_passed,
+    note_passed,
+)
 from cfedge.store import Store
 
 __all__ = ["LIMITS", "Limits", "main", "verify", "verify_here", "verify_once"]
@@ -132,26 +138,21 @@ def verify_here(
     Raises
     ------
     BundleError
-        See `check_graphs`, `Engine` and `check_golden`; or a text as long as the backbone reads
+        See `check_graphs`, `Engine` and `check_golden`; or an input as large as the backbone reads
         cannot be answered.
     """
     check_graphs(bundle)
     engine = opened(bundle, threads=threads)
     try:
         check_golden(engine, bundle, vectors)
-        engine.predict([_longest(bundle)])
+        first = bundle.manifest.tasks[0]
+        what = f"golden vectors of task {first.name!r}"
+        (value,) = golden_inputs(engine.modality, bundle[first.golden], what, most=1)
+        engine.predict([engine.modality.largest(value)])
     except InputError as error:
         raise IncompatibleError(
             f"golden vectors: expected to be answered, found {error}; export the bundle again"
         ) from error
-
-
-def _longest(bundle: Bundle) -> str:
-    """A text of as many tokens as the backbone reads, or more."""
-    manifest = bundle.manifest
-    texts = load_note(bundle[manifest.tasks[0].golden])["texts"]
-    assert isinstance(texts, list)  # by check_golden
-    return f"{texts[0]} " * manifest.backbone.max_tokens
 
 
 def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cfedge.errors import CfedgeError, InputError, TaskError, UsageError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
+from cfedge.serve.follower import Follower
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
 from cfedge.serve.pool import Full, Pool
-from cfedge.serve.question import Question, read_question
-from cfedge.serve.watch import Watch
+from cfedge.serve.request import Asked, read_request
 
 __all__ = ["Service"]
 
@@ -81,7 +81,7 @@ class Service:
         self.meters.gauge(
             "cfedge_body_bytes", "Of bodies that are being read.", lambda: self._buffered
         )
-        self._watch = Watch(engine, self.meters, report, monitor)
+        self._follower = Follower(engine, self.meters, report, monitor)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="cfedge-aside")
         self._monitored, self._buffered = monitor is not None, 0
         routes = [
@@ -103,15 +103,15 @@ class Service:
         following = asyncio.create_task(self._follow())
         yield
         following.cancel()
-        await self._beside(self._watch.save)
+        await self._beside(self._follower.save)
         self._aside.shutdown(wait=False, cancel_futures=True)
         self._pool.close()
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._limits.follow_s)
-            await self._beside(self._watch.follow)
-            await self._beside(self._watch.save)
+            await self._beside(self._follower.follow)
+            await self._beside(self._follower.save)
 
     async def _beside(self, call: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._aside, call)
@@ -135,8 +135,8 @@ class Service:
                 f" {request.headers.get('content-length', 'some')} bytes coming too slowly"
             )
             raise HTTPException(408, text, {"connection": "close"}) from error
-        engine = self._watch.engine
-        work = self._pool.submit(lambda: self._asked(engine, body))
+        engine = self._follower.engine
+        work = self._pool.submit(lambda: self._worked(engine, body))
         answering = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(
             request.receive()
@@ -157,23 +157,21 @@ class Service:
             answering.cancel()
             leaving.cancel()
 
-    def _asked(self, engine: Engine, body: bytes) -> tuple[Question, list[Prediction]]:
+    def _worked(self, engine: Engine, body: bytes) -> tuple[Asked, list[Prediction]]:
         """A worker's part: a large body of JSON would hold the event loop up too."""
-        question = read_question(body, self._limits)
-        return question, engine.predict(question.texts, task=question.task)
+        asked = read_request(body, engine.modality, self._limits)
+        return asked, engine.predict(asked.inputs, task=asked.task)
 
-    def _answer(
-        self, engine: Engine, question: Question, predictions: list[Prediction]
-    ) -> Response:
+    def _answer(self, engine: Engine, asked: Asked, predictions: list[Prediction]) -> Response:
         self.meters.answered(predictions)
         if (
-            self._monitored and question.task is None
+            self._monitored and asked.task is None
         ):  # certificates are about inputs whose task is looked up
             asyncio.get_running_loop().run_in_executor(
-                self._aside, self._watch.see, engine, predictions
+                self._aside, self._follower.see, engine, predictions
             )
         answers = [engine.evidence(one) for one in predictions]
-        return _json(answers[0] if question.single else {"answers": answers})
+        return _json(answers[0] if asked.single else {"answers": answers})
 
     async def _body(self, request: Request) -> bytes:
         """Read the body, as far as it may be large; raise where it is larger, before it is here."""
@@ -205,7 +203,7 @@ class Service:
         return _json({"status": "live"})
 
     async def _ready(self, _: Request) -> Response:
-        engine = self._watch.engine
+        engine = self._follower.engine
         state = {
             "bundle": engine.manifest.digest,
             "generation": engine.generation,
@@ -216,7 +214,7 @@ class Service:
         return _json({"status": "ready", **state})
 
     async def _metrics(self, _: Request) -> Response:
-        return Response(self.meters.text(), media_type=self.meters.content_type)
+        return Response(self.meters.exposition(), media_type=self.meters.content_type)
 
     def _busy(self, text: str) -> HTTPException:
         again = self._limits.retry_s

@@ -18,9 +18,8 @@ class Limits:
     buffered_bytes
         Of all bodies that are being read; 503 above. Else many clients with bodies of the largest
         size would fill the memory.
-    texts, characters
-        Of one request, and of one of its texts; 422 above. A text of 8,000 characters is far more
-        than an encoder reads.
+    inputs
+        Of one request; 422 above. How large one of them may be is for its kind.
     head_bytes
         Of a request line with its headers; 400 above.
     connections
@@ -39,13 +38,12 @@ class Limits:
     retry_s
         What 503 says to wait before the next try.
     follow_s
-        Between two stages at the store.
+        Between two looks at the store.
     """
 
     body_bytes: int = 1 << 20
     buffered_bytes: int = 32 << 20
-    texts: int = 32
-    characters: int = 8_000
+    inputs: int = 32
     head_bytes: int = 16 << 10
     connections: int = 4_096
     head_s: float = 10.0

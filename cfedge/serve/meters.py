@@ -20,7 +20,7 @@ from cfedge.serve.pool import Pool
 
 __all__ = ["Meters"]
 
-#: Seconds: from one short text on a server to a full request on a small board.
+#: Seconds: from one short input on a server to a full request on a small board.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -41,11 +41,11 @@ class Meters:
             buckets=_BUCKETS,
             registry=own,
         )
-        self._inputs = Counter("cfedge_inputs", "Texts answered.", registry=own)
-        self._unknown = Counter("cfedge_inputs_unknown", "Texts called unknown.", registry=own)
+        self._inputs = Counter("cfedge_inputs", "Inputs answered.", registry=own)
+        self._unknown = Counter("cfedge_inputs_unknown", "Inputs called unknown.", registry=own)
         self._thin = Counter(
             "cfedge_inputs_thin_margin",
-            "Texts whose margin was thin: looked at more than once.",
+            "Inputs whose margin was thin: looked at more than once.",
             registry=own,
         )
         self._bundle = Gauge(
@@ -110,6 +110,6 @@ class Meters:
         """Count a connection that was closed on a client: ``slow`` or ``full``."""
         self._dropped.labels(reason).inc()
 
-    def text(self) -> bytes:
+    def exposition(self) -> bytes:
         """Return all of it."""
         return generate_latest(self._registry)

@@ -26,8 +26,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.files import Bundle, read, read_objects
-from cfedge.bundle.manifest import LIMITS, Manifest, canonical_json, parse, serialize, typed
+from cfedge.bundle.manifest import Manifest, serialize
+from cfedge.bundle.reading import LIMITS, parse
 from cfedge.errors import DamagedError, SchemaError, StorageError
 from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
 from cfedge.store.boot_attempts import MAX_STARTS, BootAttempts

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from cfedge.bundle.manifest import FileRef
+from cfedge.bundle.fileref import FileRef
 from cfedge.errors import BundleError, NoSpaceError, StorageError
 from cfedge.storage import sync_folder
 from cfedge.store.generations import KEPT, Store

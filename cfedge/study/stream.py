@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.errors import DataError, UsageError
+from cfedge.inputs.text.data import folded
 from cfedge.train.data import load
 from cfedge.train.examples import (
     Examples,
     LabelledData,
     check_labels,
-    folded,
     split_held_out,
 )
 from cfedge.train.task_files import grouped, load_tasks

@@ -18,7 +18,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from cfedge.bundle.manifest import Manifest, canonical_json, serialize
+from cfedge.bundle.canonical import canonical_json
+from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.catalogue.log import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import BundleError, TaskError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from cfedge.bundle.manifest import FileRef
+from cfedge.bundle.fileref import FileRef
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.log import Index, lines_of, parse_index, parse_log, present
 from cfedge.errors import RolledBackError, SchemaError, StaleError, TamperedError

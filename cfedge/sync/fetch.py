@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cfedge.bundle.manifest import FileRef
+from cfedge.bundle.fileref import FileRef
 from cfedge.errors import OfflineError, StorageError, TamperedError
 from cfedge.storage import read_plain, write_file
 from cfedge.sync.delta import MIN_BYTES, apply, path_of

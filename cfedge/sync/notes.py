@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from cfedge.bundle.manifest import canonical_json
+from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import IncompatibleError
 from cfedge.storage import read_plain, write_file
 

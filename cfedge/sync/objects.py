@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from cfedge.bundle.manifest import FileRef, Manifest
+from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.manifest import Manifest
 from cfedge.errors import BundleError, NoSpaceError, StorageError
 from cfedge.progress import Progress
 from cfedge.storage import sync_folder

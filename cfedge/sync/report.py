@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from dataclasses import asdict, dataclass
 
-from cfedge.bundle.manifest import FileRef, Manifest, Task
+from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.manifest import Manifest, Task
 from cfedge.catalogue.view import View
 from cfedge.errors import BundleError
 from cfedge.store import Pointer, Store

@@ -11,7 +11,7 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Protocol
 
-from cfedge.bundle.manifest import FileRef
+from cfedge.bundle.fileref import FileRef
 from cfedge.storage import open_plain
 
 __all__ = ["Memory", "Part", "Sink", "digest_of"]

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cfedge.errors import DataError
+from cfedge.inputs.text.data import folded
 
 __all__ = [
     "Examples",
     "LabelledData",
     "check_labels",
-    "folded",
     "repeated",
     "split_held_out",
 ]
@@ -76,11 +76,6 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
             f"{examples.source}: expected labels of the training data, found {out_of_domain[0]!r};"
             f" {step}"
         )
-
-
-def folded(text: str) -> str:
-    """Return a text or label without what nobody means: case, and how many spaces there are."""
-    return " ".join(text.casefold().split())
 
 
 def repeated(examples: Examples, others: Examples) -> list[int]:

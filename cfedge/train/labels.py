@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from cfedge.errors import TaskError
+from cfedge.inputs.text.data import folded
 from cfedge.train.composition import NEW_UNITS
-from cfedge.train.examples import folded
 
 __all__ = ["LABEL_LENGTH", "TASK_NAME", "check_classes", "check_name", "check_task"]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cfedge.errors import DataError
+from cfedge.inputs.text.data import check_text
 from cfedge.train.examples import Examples
 
 __all__ = ["Columns", "Row", "Table", "check_columns", "examples_of", "parsed"]
@@ -108,18 +109,5 @@ def examples_of(table: Table) -> Examples:
 
 
 def _cell(name: str, value: object, source: str, line: int) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(
-            f"{source}, line {line}: expected a {name}, found {value!r}; fill it in or remove the"
-            " row"
-        )
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(
-            f"{source}, line {line}: expected a {name} in Unicode, found half a surrogate pair in"
-            f" {value!a}; remove it"
-        )
-    if "\x00" in value:
-        raise DataError(
-            f"{source}, line {line}: expected a {name} without NUL characters, found one; remove it"
-        )
-    return value if name == "text" else value.strip()
+    cell = check_text(value, name, f"{source}, line {line}")
+    return cell if name == "text" else cell.strip()

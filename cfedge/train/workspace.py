@@ -31,8 +31,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import load_arrays
-from cfedge.bundle.manifest import Backbone, canonical_json
+from cfedge.bundle.manifest import Backbone
 from cfedge.errors import (
     CfedgeError,
     DamagedError,

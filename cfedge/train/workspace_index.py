@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cfedge.bundle.manifest import Backbone, canonical_json, typed
+from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.manifest import Backbone
 from cfedge.errors import SchemaError, WorkspaceError
 from cfedge.train.labels import TASK_NAME
 

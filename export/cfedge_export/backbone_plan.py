@@ -18,8 +18,8 @@ import numpy as np
 from cfedge import footprint
 from cfedge.device import Profile, here, usable_cores
 from cfedge.errors import ParityError, UsageError
+from cfedge.inputs.text.device import TextInputs
 from cfedge.progress import Progress
-from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.train.examples import Examples
 from cfedge.train.workspace import Workspace
 from cfedge.train.workspace_index import file_name
@@ -94,7 +94,7 @@ def plan(
     rng, found = np.random.default_rng(0), None
     if scheme == "auto" or budget or at_least is not None:
         some, ids = scheme_selection.token_ids(
-            TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng
+            TextInputs(source.tokenizer, source.max_tokens), texts, rng=rng
         )
     if scheme == "auto" or (budget and scheme is None):
         least = sensitivity.MIN_COSINE if at_least is None else at_least
@@ -211,7 +211,7 @@ def repair(
 
     texts = [text for name in workspace.tasks for text in workspace.held_out(name).inputs]
     _, ids = scheme_selection.token_ids(
-        TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=rng
+        TextInputs(source.tokenizer, source.max_tokens), texts, rng=rng
     )
     found = sensitivity.search(
         without_mask(source.encoder), ship, ids, rng=rng, passes=passes, progress=progress

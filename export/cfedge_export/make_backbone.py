@@ -22,9 +22,10 @@ from onnx import ModelProto, TensorProto, helper
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import BackboneError, UsageError
-from cfedge.lookup import Lookup
+from cfedge.inputs.text.device import TextInputs
+from cfedge.inputs.text.spec import Text
+from cfedge.lookup import VIEWS, Lookup
 from cfedge.progress import Progress, Quiet
-from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES
 from cfedge.train.backbones import find as find_weights
@@ -205,7 +206,7 @@ def choose_split(source: Source, sample: Examples | None = None) -> int:
     """Return the depth to cut at: measured on `sample`, or else the backbone's default."""
     if sample is not None:
         return measure_split(
-            source.encoder, TextPreprocessor(source.tokenizer, source.max_tokens), sample
+            source.encoder, TextInputs(source.tokenizer, source.max_tokens), sample
         )
     return BACKBONES[source.name].split or (len(blocks(source.encoder)) - 1) // 2
 
@@ -251,16 +252,17 @@ def draft(
         blocks=len(blocks(source.encoder)) - 1,
         split=split,
         width=source.width,
-        max_tokens=source.max_tokens,
+        hidden=(None, source.width),
+        views=(source.width,) * VIEWS,
         slots=tuple(Slot(site.name, site.rows, site.columns) for site in slots),
         trunk=reference(files["trunk.onnx"]),
         tail=reference(files["tail.onnx"]),
-        tokenizer=reference(source.tokenizer),
+        input=Text("text", source.max_tokens, reference(source.tokenizer)),
     )
     return Draft(backbone, files)
 
 
-def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Examples) -> int:
+def measure_split(encoder: ModelProto, preprocess: TextInputs, sample: Examples) -> int:
     """Return the depth to cut at by held-out class retrieval of the lookup (see the module's text)."""
     learned, held_out = split_held_out(sample, 0.3, np.random.default_rng(0))
     features = [_features_by_depth(encoder, preprocess, part) for part in (learned, held_out)]
@@ -280,7 +282,7 @@ def measure_split(encoder: ModelProto, preprocess: TextPreprocessor, sample: Exa
 
 
 def _features_by_depth(
-    encoder: ModelProto, preprocess: TextPreprocessor, examples: Examples
+    encoder: ModelProto, preprocess: TextInputs, examples: Examples
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """Features after each block but the last: float32 [B, L - 1, D]."""
     probe = ModelProto()
@@ -298,7 +300,7 @@ def _features_by_depth(
     session = open_session(_bytes(probe), "encoder")
     rows = []
     for position, text in enumerate(examples.inputs):
-        ids = preprocess(text, position).ids
+        ids = preprocess.prepare(text, position).feeds["input_ids"]
         rows.append(
             np.concatenate(
                 session.run(names, {"input_ids": ids, "attention_mask": np.ones_like(ids)})

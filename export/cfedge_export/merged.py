@@ -12,6 +12,7 @@ Letters: B batch, S sequence, C classes.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import ParityError, StorageError
+from cfedge.inputs.modality import Input, Modality
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.engine import Engine
-from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
 from cfedge.storage import write_file
 from cfedge.train.workspace import Workspace
@@ -166,8 +167,7 @@ def export_merged(
     helper.set_model_props(model, {f"cfedge.{key}": value for key, value in stated.items()})
     data: bytes = model.SerializeToString(deterministic=True)
     texts = workspace.held_out(name).inputs
-    preprocess = TextPreprocessor(bundle[backbone.tokenizer], backbone.max_tokens)
-    difference = _difference(data, preprocess, texts, engine.class_scores(texts, name))
+    difference = _difference(data, engine.modality, texts, engine.class_scores(texts, name))
     if not difference <= TOLERANCE:
         raise ParityError(
             f"task {name!r}: expected the merged graph to score within {TOLERANCE:g} of the engine,"
@@ -182,10 +182,10 @@ def export_merged(
 
 def _difference(
     model: bytes,
-    preprocess: TextPreprocessor,
-    texts: tuple[str, ...],
+    modality: Modality,
+    inputs: Sequence[Input],
     expected: NDArray[np.float32],
 ) -> float:
     session = open_session(model, "merged graph")
-    found = [session.run([SCORES], {IDS: preprocess(text).ids})[0][0] for text in texts]
+    found = [session.run([SCORES], modality.prepare(value).feeds)[0][0] for value in inputs]
     return float(np.abs(np.stack(found) - expected).max())

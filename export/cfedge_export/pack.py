@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, dump_arrays, reference, write
 from cfedge.bundle.graph import check_graphs
-from cfedge.bundle.manifest import FileRef, Manifest, Task
+from cfedge.bundle.manifest import Manifest, Task
 from cfedge.errors import StorageError, WorkspaceError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine

@@ -19,8 +19,8 @@ from onnx import ModelProto
 
 from cfedge.device import Board, Profile
 from cfedge.errors import UsageError
+from cfedge.inputs.text.device import TextInputs
 from cfedge.progress import Progress, Quiet
-from cfedge.runtime.preprocess import TextPreprocessor
 from cfedge.runtime.session import open_session
 from cfedge_export import sensitivity
 from cfedge_export.graph import layers, without_mask
@@ -37,7 +37,7 @@ TEXTS = 64
 
 
 def token_ids(
-    preprocess: TextPreprocessor, texts: Sequence[str], *, rng: np.random.Generator
+    preprocess: TextInputs, texts: Sequence[str], *, rng: np.random.Generator
 ) -> tuple[list[str], list[NDArray[np.int64]]]:
     """Choose at most `TEXTS` of `texts`; return them and the ids int64 [1, S] of each.
 
@@ -52,7 +52,9 @@ def token_ids(
             " --measure"
         )
     rows = [int(row) for row in rng.permutation(len(texts))[:TEXTS]]
-    return [texts[row] for row in rows], [preprocess(texts[row], row).ids for row in rows]
+    return [texts[row] for row in rows], [
+        preprocess.prepare(texts[row], row).feeds["input_ids"] for row in rows
+    ]
 
 
 def measure(

@@ -55,7 +55,7 @@ def bytes_by_part(shipped: ModelProto, exact: ModelProto) -> dict[str, int]:
 
 
 def shipped_bytes(workspace: Workspace) -> dict[str, int]:
-    """Return the bytes of a workspace's trunk and tail by part, and of its tokenizer."""
+    """Return the bytes of a workspace's trunk and tail by part, and of what its inputs need."""
     total = dict.fromkeys(PARTS, 0)
     for name in ("trunk.onnx", "tail.onnx"):
         graphs = [
@@ -63,4 +63,4 @@ def shipped_bytes(workspace: Workspace) -> dict[str, int]:
         ]
         for part, size in bytes_by_part(*graphs).items():
             total[part] += size
-    return {**total, "tokenizer": workspace.backbone.tokenizer.size}
+    return {**total, **{role: ref.size for role, ref in workspace.backbone.input.files().items()}}

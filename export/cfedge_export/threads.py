@@ -76,13 +76,13 @@ def would_fit(
 
 def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footprint) -> str:
     """Measure the other schemes' backbones, one thread, and say which would do."""
-    backbone, texts, board = bundle.manifest.backbone, footprint.golden_texts(bundle), here()
+    backbone, inputs, board = bundle.manifest.backbone, footprint.golden(bundle)[1], here()
     floats = {
         part: onnx.load_from_string(workspace.backbone_file(f"float_{part}.onnx"))
         for part in ("trunk", "tail")
     }
     files = {role: bundle[ref] for role, ref in backbone.files().items()}
-    own = footprint.of_backbone(backbone, files, texts)
+    own = footprint.of_backbone(backbone, files, inputs)
     others = {}
     for name, scheme in SCHEMES.items():
         if (
@@ -93,7 +93,7 @@ def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footpri
             graphs = {
                 part: scheme.ship(graph).SerializeToString() for part, graph in floats.items()
             }
-            others[name] = footprint.of_backbone(backbone, files | graphs, texts)
+            others[name] = footprint.of_backbone(backbone, files | graphs, inputs)
     able = would_fit(whole, own, others, budget)
     if not able:
         return "no other scheme takes so little here either; allow more, or take a smaller encoder"

@@ -29,6 +29,7 @@ from every import every
 from onnx import TensorProto, helper, numpy_helper
 
 from cfedge import Engine
+from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import (
     Bundle,
     dump_arrays,
@@ -39,9 +40,9 @@ from cfedge.bundle.files import (
     reference,
     write,
 )
-from cfedge.bundle.manifest import LIMITS as MANIFEST_LIMITS
-from cfedge.bundle.manifest import canonical_json
+from cfedge.bundle.reading import LIMITS as MANIFEST_LIMITS
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError
+from cfedge.inputs.text.spec import MOST_TOKENS
 from cfedge.runtime.verification import _MARK as MARK
 from cfedge.runtime.verification import LIMITS, Limits, verify, verify_here
 
@@ -183,9 +184,14 @@ def part(role: str, change: Callable[[bytes], bytes]) -> Change:
 
     def apply(folder: Path) -> None:
         bundle = read(folder)
-        if role in ("trunk", "tail", "tokenizer"):
-            data = change(bundle[getattr(bundle.manifest.backbone, role)])
-            backbone = replace(bundle.manifest.backbone, **{role: reference(data)})
+        backbone = bundle.manifest.backbone
+        if role in backbone.files():
+            data = change(bundle[backbone.files()[role]])
+            if role in ("trunk", "tail"):
+                backbone = replace(backbone, **{role: reference(data)})
+            else:
+                spec = replace(backbone.input, **{role: reference(data)})
+                backbone = replace(backbone, input=spec)
             bundle = rebased(
                 Bundle(
                     replace(bundle.manifest, backbone=backbone),
@@ -605,7 +611,7 @@ ATTACKS: dict[str, Attack] = {
     "another lookup": Attack(put("lookup", "oracle"), SchemaError, "manifest.lookup: expected 'class-clusters', found 'oracle'"),
     "a split behind the end": Attack(put("backbone.split", 3), SchemaError, "manifest.backbone: expected 1 <= split < blocks"),
     "no width": Attack(put("backbone.width", 0), SchemaError, "manifest.backbone: expected .* sizes > 0"),
-    "texts of 2**40 tokens": Attack(put("backbone.max_tokens", 2**40), SchemaError, f"of tokens at most {MANIFEST_LIMITS.tokens}"),
+    "texts of 2**40 tokens": Attack(put("backbone.input.max_tokens", 2**40), SchemaError, f"expected max_tokens of 1 to {MOST_TOKENS}"),
     "an empty file": Attack(put("backbone.tail.size", 0), SchemaError, r"tail: expected 1\.\.\d+ bytes, found 0"),
     "a file of negative size": Attack(put("backbone.tail.size", -1), SchemaError, r"tail: expected 1\.\.\d+ bytes, found -1"),
     "a file of a terabyte": Attack(put("backbone.tail.size", 2**40), SchemaError, r"tail: expected 1\.\.\d+ bytes"),
@@ -625,8 +631,16 @@ ATTACKS: dict[str, Attack] = {
     "a slot of another name": Attack(with_backbone(slots=lambda one: (replace(one.slots[0], name="x"), *one.slots[1:])), IncompatibleError, "tail: expected 9 inputs, found a difference at"),
     "a slot of other rows": Attack(with_backbone(slots=lambda one: (replace(one.slots[0], rows=31), *one.slots[1:])), IncompatibleError, r"tail: expected input a\.\S+ float \[any, 31, any\], found tensor\(float\)"),
     "a slot of 2**40 rows": Attack(with_backbone(slots=lambda one: (replace(one.slots[0], rows=2**40), *one.slots[1:])), IncompatibleError, rf"tail: expected input a\.\S+ float \[any, {2**40}, any\]"),
-    "another width": Attack(with_backbone(width=lambda one: 2**40), IncompatibleError, rf"trunk: expected output hidden float \[any, any, {2**40}\]"),
-    "more tokens than positions": Attack(with_backbone(max_tokens=lambda one: 4096), IncompatibleError, "trunk: expected to run, found"),
+    "another width": Attack(with_backbone(width=lambda one: 33), IncompatibleError, r"tail: expected output features float \[any, 33\]"),
+    "a width of 2**40": Attack(put("backbone.width", 2**40), SchemaError, "each and width of 1 to"),
+    "hidden states of another width": Attack(with_backbone(hidden=lambda one: (None, 33)), IncompatibleError, r"trunk: expected output hidden float \[any, any, 33\]"),
+    "hidden states of more axes": Attack(with_backbone(hidden=lambda one: (None, None, 32)), IncompatibleError, r"trunk: expected output hidden float \[any, any, any, 32\]"),
+    "hidden states of no axis": Attack(put("backbone.hidden", []), SchemaError, "1 to 8 sizes of hidden states and of views"),
+    "views of another width": Attack(with_backbone(views=lambda one: (32, 32, 33)), IncompatibleError, r"trunk: expected output features float \[any, 97\]"),
+    "no view": Attack(put("backbone.views", []), SchemaError, "1 to 8 sizes of hidden states and of views"),
+    "inputs of a kind that is not": Attack(put("backbone.input.kind", "smell"), SchemaError, "backbone.input.*'smell'"),
+    "a backbone of an earlier cfedge": Attack(put("backbone.max_tokens", 32), SchemaError, "manifest.backbone: expected fields"),
+    "more tokens than positions": Attack(with_backbone(input=lambda one: replace(one.input, max_tokens=4096)), IncompatibleError, "trunk: expected to run, found"),
     "a rank of 2**40": Attack(put("tasks.0.rank", 2**40), IncompatibleError, r"adapter of task 'animals': expected cfedge\.rank"),
     # Graphs: what is in them
     "external data": Attack(graph("adapter", external), IncompatibleError, "adapter of task 'animals': .* found external data"),
@@ -713,15 +727,15 @@ ATTACKS: dict[str, Attack] = {
     "another label expected": Attack(golden(lambda found, note: note.update(labels=[*note["labels"][1:], note["labels"][0]])), IncompatibleError, "golden vectors of task 'animals': expected .* for vector"),
     "a label that no task has": Attack(golden(lambda found, note: note["labels"].__setitem__(0, "unicorn")), IncompatibleError, "golden vectors of task 'animals': expected 'unicorn'"),
     "another task expected": Attack(golden(lambda found, note: note.update(tasks=["colors"] * len(note["tasks"]))), IncompatibleError, "golden vectors of task 'animals': expected .* of task 'colors'"),
-    "fewer labels than texts": Attack(golden(lambda found, note: note["labels"].pop()), IncompatibleError, "golden vectors of task 'animals': expected as many texts, labels"),
+    "fewer labels than texts": Attack(golden(lambda found, note: note["labels"].pop()), IncompatibleError, "golden vectors of task 'animals': expected as many inputs, labels"),
     "embeddings of zeros": Attack(golden(lambda found, note: found.update(embeddings=np.zeros_like(found["embeddings"]))), IncompatibleError, "golden vectors of task 'animals': .* and 0.0000"),
     "embeddings of another width": Attack(golden(lambda found, note: found.update(embeddings=found["embeddings"][:, :31])), IncompatibleError, "golden vectors of task 'animals': expected as many"),
     "NaN in the embeddings": Attack(golden(lambda found, note: found.update(embeddings=np.full_like(found["embeddings"], np.nan))), IncompatibleError, "golden vectors of task 'animals': expected finite numbers in 'embeddings'"),
     "another array for the embeddings": Attack(golden(lambda found, note: found.update(x=found.pop("embeddings"))), IncompatibleError, "golden vectors of task 'animals': expected the array embeddings"),
     "embeddings of whole numbers": Attack(golden(lambda found, note: found.update(embeddings=found["embeddings"].astype(np.int8))), IncompatibleError, "golden vectors of task 'animals': expected"),
-    "no golden vectors": Attack(golden(lambda found, note: (note.update(texts=[], labels=[], tasks=[]), found.update(embeddings=found["embeddings"][:0]))), IncompatibleError, "golden vectors of task 'animals': expected .* at least one"),
-    "texts that are none": Attack(golden(lambda found, note: note.update(texts=[3] * len(note["texts"]))), IncompatibleError, "golden vectors of task 'animals': expected a list of texts as texts"),
-    "an empty text": Attack(golden(lambda found, note: note["texts"].__setitem__(0, "")), IncompatibleError, "golden vectors: expected to be answered, found input 0"),
+    "no golden vectors": Attack(golden(lambda found, note: (note.update(inputs=[], labels=[], tasks=[]), found.update(embeddings=found["embeddings"][:0]))), IncompatibleError, "golden vectors of task 'animals': expected .* at least one"),
+    "texts that are none": Attack(golden(lambda found, note: note.update(inputs=[3] * len(note["inputs"]))), IncompatibleError, "golden vectors of task 'animals': expected texts as inputs, found others"),
+    "an empty text": Attack(golden(lambda found, note: note["inputs"].__setitem__(0, "")), IncompatibleError, "golden vectors: expected to be answered, found input 0"),
     "a note that is no JSON": Attack(part("golden", lambda data: safetensors.numpy.save(safetensors.numpy.load(data), {"cfedge": "{"})), IncompatibleError, "golden vectors of task 'animals': expected a note in JSON"),
     "a note that is a list": Attack(part("golden", lambda data: safetensors.numpy.save(safetensors.numpy.load(data), {"cfedge": "[]"})), IncompatibleError, "golden vectors of task 'animals': expected a JSON object as note"),
 }  # fmt: skip

@@ -10,20 +10,13 @@ from typing import Any
 import pytest
 from bounded import bounded
 
-from cfedge.bundle.manifest import (
-    LIMITS,
-    Backbone,
-    Certificate,
-    FileRef,
-    Manifest,
-    Slot,
-    Task,
-    canonical_json,
-    parse,
-    serialize,
-)
+from cfedge.bundle.canonical import canonical_json
+from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
+from cfedge.bundle.reading import LIMITS, parse
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, TaskAdded, parse_entry
 from cfedge.errors import SchemaError
+from cfedge.inputs.text.spec import Text
 
 REF = FileRef("a" * 64, 5)
 CERTIFICATE = Certificate(12, 1, 0.34, 0.05, 2, None, 0)
@@ -34,7 +27,20 @@ def task(name: str, classes: list[str]) -> Task:
 
 
 def manifest(**fields: Any) -> Manifest:
-    backbone = Backbone("tiny", "0" * 64, "int8", 3, 2, 4, 16, (Slot("q", 4, 4),), REF, REF, REF)
+    backbone = Backbone(
+        "tiny",
+        "0" * 64,
+        "int8",
+        3,
+        2,
+        4,
+        (None, 4),
+        (4,),
+        (Slot("q", 4, 4),),
+        REF,
+        REF,
+        Text("text", 16, REF),
+    )
     return dataclasses.replace(Manifest(backbone, (task("a", ["x", "y"]),)), **fields)
 
 

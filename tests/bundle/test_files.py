@@ -26,18 +26,12 @@ from hypothesis import strategies as st
 from test_storage import Disk, tree
 
 from cfedge.bundle import files
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference, write
-from cfedge.bundle.manifest import (
-    LIMITS,
-    Backbone,
-    Certificate,
-    FileRef,
-    Manifest,
-    Slot,
-    Task,
-    serialize,
-)
+from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
+from cfedge.bundle.reading import LIMITS
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError, StorageError
+from cfedge.inputs.text.spec import Text
 
 PARTS = ("trunk", "tail", "tokenizer", "adapter", "signature", "golden")
 
@@ -49,8 +43,8 @@ def small(version: str = "1") -> Bundle:
     }
     refs = {part: reference(one) for part, one in data.items()}
     backbone = Backbone(
-        name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, max_tokens=16,
-        slots=(Slot("l2.qkv", 4, 12),), trunk=refs["trunk"], tail=refs["tail"], tokenizer=refs["tokenizer"],
+        name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, hidden=(None, 4), views=(4, 4, 4),
+        slots=(Slot("l2.qkv", 4, 12),), trunk=refs["trunk"], tail=refs["tail"], input=Text("text", 16, refs["tokenizer"]),
     )  # fmt: skip
     certificate = Certificate(
         held_out=12, errors=1, upper_bound=0.34, alpha=0.05, tasks=1, rival=None, rival_errors=0

@@ -17,20 +17,12 @@ import pytest
 from every import every
 from hypothesis import strategies as st
 
-from cfedge.bundle.manifest import (
-    LIMITS,
-    SCHEMA,
-    Backbone,
-    Certificate,
-    FileRef,
-    Manifest,
-    Slot,
-    Task,
-    canonical_json,
-    parse,
-    serialize,
-)
+from cfedge.bundle.canonical import canonical_json
+from cfedge.bundle.fileref import FILE_BYTES, FileRef
+from cfedge.bundle.manifest import SCHEMA, Backbone, Certificate, Manifest, Slot, Task, serialize
+from cfedge.bundle.reading import LIMITS, parse
 from cfedge.errors import SchemaError
+from cfedge.inputs.text.spec import MOST_TOKENS, Text
 from cfedge.margins import Margins
 
 PATH = tuple[str | int, ...]
@@ -50,8 +42,8 @@ def task(name: str, classes: tuple[str, ...]) -> Task:
 
 SMALL = Manifest(
     backbone=Backbone(
-        name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, max_tokens=16,
-        slots=(Slot("l2.qkv", 4, 12), Slot("l2.o", 4, 4)), trunk=ref("a"), tail=ref("b"), tokenizer=ref("c"),
+        name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, hidden=(None, 4), views=(4, 4, 4),
+        slots=(Slot("l2.qkv", 4, 12), Slot("l2.o", 4, 4)), trunk=ref("a"), tail=ref("b"), input=Text("text", 16, ref("c")),
     ),
     tasks=(task("lights", ("on", "off")), task("doors", ("open", "zu\u00df"))),
     versions={"numpy": "2.0.0"},
@@ -59,13 +51,12 @@ SMALL = Manifest(
 
 #: `SMALL` as format 1 writes it. It must never change: a device in the field reads it.
 GOLDEN = (
-    '{"backbone":{"blocks":3,"max_tokens":16,"name":"tiny","scheme":"int8","slots":[{"columns":12,"name":"l2.qkv","rows":4},'
+    '{"backbone":{"blocks":3,"hidden":[null,4],"input":{"kind":"text","max_tokens":16,"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5}},"name":"tiny","scheme":"int8","slots":[{"columns":12,"name":"l2.qkv","rows":4},'
     '{"columns":4,"name":"l2.o","rows":4}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000",'
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
-    '"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5},'
-    '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"width":4},'
+    '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
     '"lookup":"class-clusters","margins":{"second":0.0,"third":0.0},"schema":1,'
-    '"sha256":"a57100b9c58365416bc933a45a203557b4d061b745ecdad0b776fbbba7cf9ced",'
+    '"sha256":"e15a383e0d3275b6b70457c39d09ed29468c39c30b37641bd13f875c2bb4d90f",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
@@ -183,7 +174,8 @@ def test_a_resealed_manifest_is_read_so_that_the_attacks_below_reach_their_check
 
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
-sizes = st.integers(1, LIMITS.file_bytes)
+sizes = st.integers(1, FILE_BYTES)
+axes = st.integers(1, LIMITS.axis)
 refs = st.builds(FileRef, st.text("0123456789abcdef", min_size=64, max_size=64), sizes)
 counts = st.integers(0, 10**6)
 shares = st.floats(0, 1)
@@ -192,8 +184,8 @@ slots = st.lists(
 ).map(tuple)
 backbones = st.builds(
     lambda split, more, **rest: Backbone(split=split, blocks=split + more, **rest),
-    st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=sizes, max_tokens=st.integers(1, LIMITS.tokens),
-    slots=slots, trunk=refs, tail=refs, tokenizer=refs,
+    st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=axes, hidden=st.lists(st.none() | axes, min_size=1, max_size=8).map(tuple), views=st.lists(axes, min_size=1, max_size=8).map(tuple),
+    slots=slots, trunk=refs, tail=refs, input=st.builds(Text, st.just("text"), st.integers(1, MOST_TOKENS), refs),
 )  # fmt: skip
 certificates = st.builds(
     lambda rival_errors, more, right, **rest: Certificate(
@@ -247,8 +239,8 @@ def test_every_file_has_a_role_that_names_it() -> None:
 
 def test_the_backbones_digest_depends_on_all_that_it_computes_with_and_not_on_its_name() -> None:
     other: dict[str, Any] = {
-        "scheme": "int4", "blocks": 4, "split": 1, "width": 5, "max_tokens": 17, "slots": SMALL.backbone.slots[::-1],
-        "trunk": ref("d"), "tail": ref("d"), "tokenizer": ref("d"),
+        "scheme": "int4", "blocks": 4, "split": 1, "width": 5, "hidden": (4, None), "views": (4, 4), "slots": SMALL.backbone.slots[::-1],
+        "trunk": ref("d"), "tail": ref("d"), "input": Text("text", 17, ref("c")),
     }  # fmt: skip
     names = {"name": "huge", "source_sha256": "1" * 64}
     assert {field.name for field in dataclasses.fields(Backbone)} == {*other, *names}
@@ -559,6 +551,8 @@ def test_a_value_of_any_other_json_type_is_refused_by_its_name() -> None:
         allowed = {PYTHON[type(value)]}
         if path[-1] == "rival":
             allowed = {"null", "str"}
+        if path[-2:-1] == ("hidden",):
+            allowed = {"null", "int"}
         if isinstance(value, float):
             allowed |= {"int"}  # its own test, above
         for kind, values in JSON_TYPES.items():
@@ -589,7 +583,7 @@ NO_DIGESTS = (
     [
         ("trunk", ("backbone", "trunk")),
         ("tail", ("backbone", "tail")),
-        ("tokenizer", ("backbone", "tokenizer")),
+        ("tokenizer", ("backbone", "input", "tokenizer")),
         ("adapter of task 'doors'", ("tasks", 1, "adapter")),
         ("signature of task 'doors'", ("tasks", 1, "signature")),
         ("golden of task 'lights'", ("tasks", 0, "golden")),
@@ -603,17 +597,17 @@ def test_a_file_that_is_not_named_by_a_sha256_is_refused(role: str, path: PATH) 
     every(((repr(digest), digest) for digest in NO_DIGESTS), check)
 
 
-@pytest.mark.parametrize("size", [0, -1, LIMITS.file_bytes + 1])
+@pytest.mark.parametrize("size", [0, -1, FILE_BYTES + 1])
 @pytest.mark.parametrize(
     ("role", "path"),
     [("tail", ("backbone", "tail")), ("golden of task 'doors'", ("tasks", 1, "golden"))],
 )
 def test_an_empty_or_too_large_file_is_refused(role: str, path: PATH, size: int) -> None:
     message = refusal(sealed(changed((*path, "size"), size)))
-    assert message.startswith(f"{role}: expected 1..{LIMITS.file_bytes} bytes, found {size}")
+    assert message.startswith(f"{role}: expected 1..{FILE_BYTES} bytes, found {size}")
 
 
-@pytest.mark.parametrize("size", [1, LIMITS.file_bytes])
+@pytest.mark.parametrize("size", [1, FILE_BYTES])
 def test_sizes_at_the_limits_are_accepted(size: int) -> None:
     assert parse(sealed(changed(("backbone", "tail", "size"), size))).backbone.tail.size == size
 
@@ -644,16 +638,27 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
         (("backbone", "split"), -1, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "split"), 3, "manifest.backbone: expected 1 <= split < blocks"),
         (("backbone", "split"), 4, "manifest.backbone: expected 1 <= split < blocks"),
-        (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks and sizes > 0"),
+        (("backbone", "width"), 0, "manifest.backbone: expected 1 <= split < blocks, 1 to 8"),
+        (("backbone", "width"), LIMITS.axis + 1, "manifest.backbone: expected 1 <= split"),
+        (("backbone", "hidden", 1), 0, "manifest.backbone: expected 1 <= split < blocks, 1 to 8"),
+        (("backbone", "hidden"), [], "manifest.backbone: expected 1 <= split < blocks, 1 to 8"),
+        (("backbone", "hidden"), [4] * 9, "manifest.backbone: expected 1 <= split < blocks"),
+        (("backbone", "views", 2), 0, "manifest.backbone: expected 1 <= split < blocks, 1 to 8"),
+        (("backbone", "views"), [], "manifest.backbone: expected 1 <= split < blocks, 1 to 8"),
         (
-            ("backbone", "max_tokens"),
-            0,
-            "manifest.backbone: expected 1 <= split < blocks and sizes > 0",
+            ("backbone", "input", "kind"),
+            "smell",
+            "manifest.backbone.input.kind: expected 'text', found 'smell'",
         ),
         (
-            ("backbone", "max_tokens"),
-            LIMITS.tokens + 1,
-            "manifest.backbone: expected 1 <= split < blocks and sizes > 0, of tokens at most",
+            ("backbone", "input", "max_tokens"),
+            0,
+            "manifest.backbone.input: expected max_tokens of 1 to 65536, found 0",
+        ),
+        (
+            ("backbone", "input", "max_tokens"),
+            MOST_TOKENS + 1,
+            "manifest.backbone.input: expected max_tokens of 1 to 65536, found 65537",
         ),
         (
             ("lookup",),

@@ -12,8 +12,8 @@ from channels import backbone, task
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import reference
-from cfedge.bundle.manifest import canonical_json
 from cfedge.catalogue.entry import (
     ENTRY_BYTES,
     Body,
@@ -43,7 +43,7 @@ ENTRIES = {
 #: What the entries above are on the disk: devices in the field read this.
 GOLDEN = {
     "backbone": (
-        b'{"body":{"blocks":6,"max_tokens":32,"name":"tiny","scheme":"int8-row","slots":[{"columns":24,"name":"l4.qkv","rows":8}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000","split":4,"tail":{"sha256":"44576722a849f9f0c31fc9c656e1ab58dc347f7d3d5209a5cd1caa2ec9759259","size":3000},"tokenizer":{"sha256":"d2dfa9c06feea8383e3d4cf2907916f446a682dd2d739aee8dd8d1c8dd57c47a","size":3000},"trunk":{"sha256":"4ddd66566527994924820b517026a937284ad430a9c7edbb5ca1938dde58fc2c","size":3000},"width":8},"clock":7,"kind":"backbone","name":"tiny","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
+        b'{"body":{"blocks":6,"hidden":[null,8],"input":{"kind":"text","max_tokens":32,"tokenizer":{"sha256":"d2dfa9c06feea8383e3d4cf2907916f446a682dd2d739aee8dd8d1c8dd57c47a","size":3000}},"name":"tiny","scheme":"int8-row","slots":[{"columns":24,"name":"l4.qkv","rows":8}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000","split":4,"tail":{"sha256":"44576722a849f9f0c31fc9c656e1ab58dc347f7d3d5209a5cd1caa2ec9759259","size":3000},"trunk":{"sha256":"4ddd66566527994924820b517026a937284ad430a9c7edbb5ca1938dde58fc2c","size":3000},"views":[8,8,8],"width":8},"clock":7,"kind":"backbone","name":"tiny","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "task": (
         b'{"body":{"base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","task":{"adapter":{"sha256":"5f223dabfbd72771ff27b7617d9bffbeba1f232f8158387f1d6902d768e34ddc","size":200},"certificate":{"alpha":0.05,"errors":2,"held_out":100,"rival":null,"rival_errors":0,"tasks":1,"upper_bound":0.1},"classes":["cards'
@@ -58,7 +58,7 @@ GOLDEN = {
     ),
 }
 DIGESTS = {
-    "backbone": "b5bebd603687dabaf7072cd889b3676474c48f4903c431001f05ae9b8d37b5e1",
+    "backbone": "8a7f321d5efe3afdb91dfdfdc988fc4c2bc15f38be22f89bf1ed4e147c9eccfc",
     "task": "643c1d56d550793ed1d3f310d73167d1f4b4ef8f41ef31c075db05146ac85176",
     "measured": "238812b029e2c3bbb904fbc002d171483d5361e69c6c00419e2a155dd2a036a8",
     "removed": "02f11ca5d8e893faedfe596b3c2cce2ef48d32559d60a530783cae89c624b607",
@@ -97,7 +97,7 @@ def test_an_entry_names_its_files_by_role(kind: str) -> None:
         "backbone": {
             "trunk": BACKBONE.trunk,
             "tail": BACKBONE.tail,
-            "tokenizer": BACKBONE.tokenizer,
+            "tokenizer": BACKBONE.input.tokenizer,
         },
         "task": {
             "adapter of task 'cards'": CARDS.adapter,

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfedge.bundle.manifest import canonical_json
+from cfedge.bundle.canonical import canonical_json
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, Removed
 from cfedge.catalogue.log import (
     Block,

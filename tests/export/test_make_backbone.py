@@ -31,6 +31,6 @@ def test_a_backbone_that_comes_out_otherwise_is_refused_and_nothing_is_written(
             tmp_path / "ws",
             "local",
             folder=tiny_folder,
-            like=replace(like, max_tokens=like.max_tokens - 1),
+            like=replace(like, input=replace(like.input, max_tokens=like.input.max_tokens - 1)),
         )
     assert list(tmp_path.iterdir()) == [tmp_path / "bundle"]

@@ -10,7 +10,7 @@ from made import make_texts
 
 from cfedge.device import known_profile
 from cfedge.errors import UsageError
-from cfedge.runtime.preprocess import TextPreprocessor
+from cfedge.inputs.text.device import TextInputs
 from cfedge_export.make_backbone import load_source
 from cfedge_export.scheme_selection import MIN_COSINE, measure, order, pick, token_ids
 from cfedge_export.schemes import SCHEMES, Choice, Measured
@@ -78,7 +78,7 @@ def test_the_order_of_preference_begins_with_the_pick_and_holds_all_that_may_be_
 @pytest.fixture(scope="module")
 def measured(tiny_folder: Path) -> tuple[Measured, ...]:
     source = load_source("local", tiny_folder)
-    preprocess = TextPreprocessor(source.tokenizer, source.max_tokens)
+    preprocess = TextInputs(source.tokenizer, source.max_tokens)
     texts = [text for text, _ in make_texts("colors", 8, 0)]
     with pytest.raises(
         UsageError, match="expected at least one, found none; give some with --measure"

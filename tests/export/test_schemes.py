@@ -16,7 +16,8 @@ from onnx import ModelProto, numpy_helper
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle
-from cfedge.bundle.manifest import parse, serialize
+from cfedge.bundle.manifest import serialize
+from cfedge.bundle.reading import parse
 from cfedge.device import profiles
 from cfedge.errors import UsageError
 from cfedge.runtime.backbone import ROWS_MEET
@@ -404,7 +405,10 @@ def test_bytes_by_part_of_a_workspace_are_what_it_ships(learned: object, name: s
     workspace, bundle = learned(name)
     found, backbone = shipped_bytes(workspace), bundle.manifest.backbone
     assert tuple(found) == (*PARTS, "tokenizer")
-    assert sum(found.values()) == backbone.trunk.size + backbone.tail.size + backbone.tokenizer.size
+    assert (
+        sum(found.values())
+        == backbone.trunk.size + backbone.tail.size + backbone.input.tokenizer.size
+    )
 
 
 @pytest.mark.parametrize("name", ["int8-row", "int8-row-7bit"])

@@ -14,7 +14,7 @@ from onnx import ModelProto, numpy_helper
 from cfedge import Engine
 from cfedge.device import here
 from cfedge.errors import BackboneError, ParityError, UsageError
-from cfedge.runtime.preprocess import TextPreprocessor
+from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
@@ -66,7 +66,7 @@ def ruined(sound: Source) -> Source:
 def _ids(source: Source) -> list[np.ndarray]:
     texts = [text for text, _ in make_texts("colors", 8, 0)]
     return token_ids(
-        TextPreprocessor(source.tokenizer, source.max_tokens), texts, rng=np.random.default_rng(0)
+        TextInputs(source.tokenizer, source.max_tokens), texts, rng=np.random.default_rng(0)
     )[1]
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from channels import backbone, task
 
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, reference
-from cfedge.bundle.manifest import FileRef, Manifest, Task
+from cfedge.bundle.manifest import Manifest, Task
 from cfedge.catalogue.entry import Entry, Measured, TaskAdded
 from cfedge.catalogue.view import view
 from cfedge.errors import TaskError

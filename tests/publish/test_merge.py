@@ -227,9 +227,7 @@ def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
     index = repository.index("stable")
     assert index is not None
     log = repository.entries(index)
-    body = replace(
-        colors.manifest.backbone, name="tinier", max_tokens=colors.manifest.backbone.max_tokens - 1
-    )
+    body = replace(colors.manifest.backbone, name="tinier", split=1)
     new = [
         Entry("backbone", body.name, "lab", 9, (log[0].digest,), body),
         Entry(

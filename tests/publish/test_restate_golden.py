@@ -7,8 +7,8 @@ import pytest
 from tiny import cloned, only
 
 from cfedge import Engine
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference
-from cfedge.bundle.manifest import FileRef
 from cfedge.errors import IncompatibleError
 from cfedge.publish.restate_golden import restate
 
@@ -35,14 +35,14 @@ def test_vectors_that_hold_are_kept(tiny_bundle: Path) -> None:
     found = restate(Engine(bundle), bundle)
     assert found.golden == {task.name: task.golden for task in bundle.manifest.tasks}
     assert (found.made, found.moved, found.names) == ({}, {}, frozenset())
-    assert found.inputs["colors"] == len(load_note(bundle[_golden(bundle, "colors")])["texts"])  # type: ignore[arg-type]
+    assert found.inputs["colors"] == len(load_note(bundle[_golden(bundle, "colors")])["inputs"])  # type: ignore[arg-type]
 
 
 def test_spare_vectors_are_taken_where_those_that_devices_have_do_not_hold(
     tiny_bundle: Path,
 ) -> None:
     bundle = read(tiny_bundle)
-    texts = load_note(bundle[_golden(bundle, "colors")])["texts"]
+    texts = load_note(bundle[_golden(bundle, "colors")])["inputs"]
     assert isinstance(texts, list)
     moved = _with(bundle, "colors", *_restated(bundle, "colors", tasks=["animals"] * len(texts)))
     found = restate(Engine(bundle), moved, {"colors": _golden(bundle, "colors")})
@@ -61,8 +61,8 @@ def test_vectors_that_another_task_takes_are_restated_and_counted(tiny_bundle: P
     assert found.names == {"colors"}
     note = load_note(found.made[found.golden["colors"].sha256])
     before = load_note(bundle[_golden(bundle, "colors")])
-    assert (note["texts"], note["labels"]) == (before["texts"], before["labels"])
-    assert note["tasks"] == [one.task for one in engine.predict(note["texts"])]  # type: ignore[arg-type]
+    assert (note["inputs"], note["labels"]) == (before["inputs"], before["labels"])
+    assert note["tasks"] == [one.task for one in engine.predict(note["inputs"])]  # type: ignore[arg-type]
     pairs = list(zip(before["tasks"], note["tasks"], strict=True))  # type: ignore[call-overload]
     assert found.moved[("colors", "azure")] == pairs.count(("colors", "azure")) > 0
 
@@ -84,7 +84,7 @@ def test_what_the_task_itself_answers_must_hold(tiny_bundle: Path, part: str) ->
 def test_texts_that_went_to_a_task_that_is_no_more_may_go_to_any(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
     note = load_note(bundle[_golden(bundle, "colors")])
-    texts = note["texts"]
+    texts = note["inputs"]
     assert isinstance(texts, list)
     gone = _with(
         only(bundle, "colors"),

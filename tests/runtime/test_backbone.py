@@ -10,6 +10,7 @@ from made import make_texts
 
 from cfedge.bundle.files import read
 from cfedge.bundle.manifest import Backbone
+from cfedge.inputs import of
 from cfedge.runtime.backbone import Slots, Tail, Trunk, no_adapter
 
 
@@ -28,7 +29,8 @@ class Watched:
 def halves(tiny_bundle: Path) -> tuple[Trunk, Tail, Backbone]:
     bundle = read(tiny_bundle)
     one = bundle.manifest.backbone
-    return Trunk(bundle[one.trunk], bundle[one.tokenizer], one), Tail(bundle[one.tail], one), one
+    files = {role: bundle[ref] for role, ref in one.files().items()}
+    return Trunk(files["trunk"], of(one.input, files), one), Tail(files["tail"], one), one
 
 
 TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 20, seed=2)]
@@ -38,7 +40,7 @@ def test_texts_of_one_length_share_a_run_and_nothing_is_padded(
     halves: tuple[Trunk, Tail, Backbone],
 ) -> None:
     trunk, _, _ = halves
-    lengths = [trunk([text]).tokens[0].ids.shape[1] for text in TEXTS]
+    lengths = [trunk([text]).hidden[0].shape[1] for text in TEXTS]
     watched = trunk._session = Watched(trunk._session)  # type: ignore[assignment]
     trunk(TEXTS)
     shapes = [feeds["input_ids"].shape for feeds in watched.feeds]

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -131,7 +133,31 @@ def test_a_given_task_must_be_one(engine: Engine) -> None:
 
 def test_no_texts_give_no_answers_and_one_string_one_answer(engine: Engine) -> None:
     assert engine.predict([]) == []
+    assert engine.predict(np.array([], dtype=object)) == []
     assert len(engine.predict("crimson please")) == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [list, tuple, iter, np.array, lambda texts: np.array(texts, dtype=object)]
+)
+def test_any_sequence_of_texts_is_answered_as_a_list_is(
+    engine: Engine, kind: Callable[[list[str]], Any]
+) -> None:
+    texts = ["crimson please", "my puppy"]
+    answers = [(answer.task, answer.label) for answer in engine.predict(texts)]
+    assert [(answer.task, answer.label) for answer in engine.predict(kind(texts))] == answers
+
+
+@pytest.mark.parametrize(
+    ("odd", "found"), [(None, "None"), ({"text": "x"}, "dict"), (b"x", "bytes")]
+)
+def test_what_is_no_sequence_of_texts_is_refused_by_name(
+    engine: Engine, odd: object, found: str
+) -> None:
+    with pytest.raises(
+        InputError, match=f"inputs: expected a text or a sequence of them, found {found}"
+    ):
+        engine.predict(odd)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +165,8 @@ def test_no_texts_give_no_answers_and_one_string_one_answer(engine: Engine) -> N
     [
         ("", "an empty one"),
         ("  \t", "white space only"),
-        (None, "NoneType"),
+        (None, "None"),
+        (float("nan"), "NaN"),
         (b"x", "bytes"),
         ("\ud800", "a lone surrogate"),
         (3.5, "float"),

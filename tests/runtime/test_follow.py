@@ -106,7 +106,7 @@ def test_files_that_are_shared_are_not_read_again(fleet: Fleet) -> None:
     for ref in (
         backbone.trunk,
         backbone.tail,
-        backbone.tokenizer,
+        backbone.input.tokenizer,
         engine._tasks["animals"].task.adapter,
     ):
         (fleet.store.objects / ref.sha256).write_bytes(b"broken since")

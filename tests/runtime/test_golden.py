@@ -18,10 +18,10 @@ def test_the_machine_that_exported_passes_its_own_golden_vectors(tiny_bundle: Pa
 
 
 def test_every_task_carries_its_vectors(tiny_bundle: Path) -> None:
-    from cfedge.footprint import golden_texts
+    from cfedge.footprint import golden
 
     bundle = read(tiny_bundle)
-    assert len(golden_texts(bundle)) == sum(
+    assert len(golden(bundle)[1]) == sum(
         min(16, task.certificate.held_out) for task in bundle.manifest.tasks
     )
 
@@ -44,33 +44,33 @@ def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
     [
         (
             {"other": np.zeros((1, 32), np.float16)},
-            {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]},
+            {"inputs": ["x"], "labels": ["cat"], "tasks": ["animals"]},
         ),
-        ({"embeddings": np.zeros((1, 32), np.float16)}, {"texts": ["x"], "labels": ["cat"]}),
+        ({"embeddings": np.zeros((1, 32), np.float16)}, {"inputs": ["x"], "labels": ["cat"]}),
         (
             {"embeddings": np.zeros((1, 32), np.float16)},
-            {"texts": "x", "labels": ["cat"], "tasks": ["animals"]},
-        ),
-        (
-            {"embeddings": np.zeros((1, 32), np.float16)},
-            {"texts": [3], "labels": ["cat"], "tasks": ["animals"]},
+            {"inputs": "x", "labels": ["cat"], "tasks": ["animals"]},
         ),
         (
             {"embeddings": np.zeros((1, 32), np.float16)},
-            {"texts": ["x", "y"], "labels": ["cat"], "tasks": ["animals"]},
+            {"inputs": [3], "labels": ["cat"], "tasks": ["animals"]},
+        ),
+        (
+            {"embeddings": np.zeros((1, 32), np.float16)},
+            {"inputs": ["x", "y"], "labels": ["cat"], "tasks": ["animals"]},
         ),
         (
             {"embeddings": np.ones((2, 32), np.float16)},
-            {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]},
+            {"inputs": ["x"], "labels": ["cat"], "tasks": ["animals"]},
         ),
         (
             {"embeddings": np.ones((1, 31), np.float16)},
-            {"texts": ["x"], "labels": ["cat"], "tasks": ["animals"]},
+            {"inputs": ["x"], "labels": ["cat"], "tasks": ["animals"]},
         ),
-        ({"embeddings": np.zeros((0, 32), np.float16)}, {"texts": [], "labels": [], "tasks": []}),
+        ({"embeddings": np.zeros((0, 32), np.float16)}, {"inputs": [], "labels": [], "tasks": []}),
         (
             {"embeddings": np.zeros((1, 32), np.float16)},
-            {"texts": ["puppy"], "labels": ["dog"], "tasks": ["animals"]},
+            {"inputs": ["puppy"], "labels": ["dog"], "tasks": ["animals"]},
         ),
     ],
 )

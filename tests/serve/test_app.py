@@ -55,16 +55,16 @@ def in_threads(count: int, call: Callable[[], object]) -> tuple[list[threading.T
 def test_answers_are_those_of_the_engine(served: Served) -> None:
     one = ask(served.url, {"text": TEXTS[0]})
     assert (one.status, _timeless(one.body)) == (200, answers(served.engine, TEXTS[:1])[0])
-    many = ask(served.url, {"texts": TEXTS, "task": None})
+    many = ask(served.url, {"inputs": TEXTS, "task": None})
     assert (many.status, [_timeless(one) for one in many.body["answers"]]) == (
         200,
         answers(served.engine, TEXTS),
     )
-    given = ask(served.url, {"texts": TEXTS, "task": "colors"})
+    given = ask(served.url, {"inputs": TEXTS, "task": "colors"})
     assert [_timeless(one) for one in given.body["answers"]] == answers(
         served.engine, TEXTS, "colors"
     )
-    assert ask(served.url, {"texts": []}).body == {"answers": []}
+    assert ask(served.url, {"inputs": []}).body == {"answers": []}
 
 
 def test_health_and_metrics_tell_what_answers(
@@ -79,7 +79,7 @@ def test_health_and_metrics_tell_what_answers(
         "generation": None,
         "tasks": 2,
     }
-    ask(served.url, {"texts": TEXTS})
+    ask(served.url, {"inputs": TEXTS})
     ask(served.url, {"text": "of of of of of of the the"})
     ask(served.url, b"{")
     assert metric(served.url, f'cfedge_bundle_info{{digest="{digest}",generation=""}}') == 1
@@ -106,16 +106,16 @@ def test_health_and_metrics_tell_what_answers(
         (b"[" * 100_000, 400, "found no JSON"),
         (b'{"text": ' + b"1" * 5_000 + b"}", 400, "found no JSON"),
         ([], 400, "found an array"),
-        ("crimson", 400, "found a text"),
-        ({}, 400, "found neither of text and texts"),
-        ({"text": "a", "texts": ["a"]}, 400, "found both of text and texts"),
+        ("crimson", 400, "found a string"),
+        ({}, 400, "found neither of text and inputs"),
+        ({"text": "a", "inputs": ["a"]}, 400, "found both of text and inputs"),
         ({"txet": "a"}, 400, "found the key 'txet'"),
         ({"text": None}, 400, "input 0: expected a text, found null"),
-        ({"texts": "crimson"}, 400, "texts: expected an array of texts, found a text"),
-        ({"texts": ["crimson", 2]}, 400, "input 1: expected a text, found a number"),
+        ({"inputs": "crimson"}, 400, "inputs: expected an array, found a string"),
+        ({"inputs": ["crimson", 2]}, 400, "input 1: expected a text, found a number"),
         ({"text": "crimson", "task": 1}, 400, "task: expected a name, found a number"),
         ({"text": ""}, 422, "input 0: expected a text, found an empty one"),
-        ({"texts": ["crimson", " \n"]}, 422, "input 1: expected a text, found white space only"),
+        ({"inputs": ["crimson", " \n"]}, 422, "input 1: expected a text, found white space only"),
         (b'{"text": "\\ud800"}', 422, "found a lone surrogate"),
         (
             {"text": "crimson", "task": "weather"},
@@ -128,7 +128,7 @@ def test_health_and_metrics_tell_what_answers(
             "task: expected one of animals, colors, found",
         ),
         ({"text": "a" * 8_001}, 422, "input 0: expected at most 8000 characters, found 8001"),
-        ({"texts": ["a"] * 33}, 422, "texts: expected at most 32 in one request, found 33"),
+        ({"inputs": ["a"] * 33}, 422, "inputs: expected at most 32 in one request, found 33"),
     ],
 )
 def test_a_body_that_cannot_be_answered_is_refused_in_one_line(

@@ -247,7 +247,7 @@ def test_a_kill_in_mid_request_leaves_nothing(
     counts = tmp_path / "counts.json"
     before = {path: path.read_bytes() for path in tiny_bundle.rglob("*") if path.is_file()}
     served = child(tiny_bundle, "--monitor", counts, "--follow", 0.1)
-    assert ask(served.url, {"texts": TEXTS}).status == 200
+    assert ask(served.url, {"inputs": TEXTS}).status == 200
     until(counts.is_file)
     with connect(served.url) as open_:
         open_.sendall(head(100) + b'{"text"')
@@ -258,7 +258,7 @@ def test_a_kill_in_mid_request_leaves_nothing(
     assert {path: path.read_bytes() for path in tiny_bundle.rglob("*") if path.is_file()} == before
     assert sorted(tmp_path.iterdir()) == sorted({tiny_bundle, counts})
     again = child(tiny_bundle, "--monitor", counts, "--port", served.url.rpartition(":")[2])
-    assert ask(again.url, {"texts": TEXTS[:1]}).status == 200
+    assert ask(again.url, {"inputs": TEXTS[:1]}).status == 200
     again.process.send_signal(signal.SIGINT)
     assert again.process.wait(60) == 0
     found = Monitor.load(counts, read(tiny_bundle).manifest).counters()
@@ -299,7 +299,7 @@ def test_a_store_is_followed_under_load_and_every_answer_is_of_one_generation(
 
     def load() -> None:
         while not stop.is_set():
-            seen.append(ask(served.url, {"texts": TEXTS})[:2])
+            seen.append(ask(served.url, {"inputs": TEXTS})[:2])
 
     expected = {}
     states = [
@@ -356,7 +356,7 @@ def test_a_generation_that_does_not_open_leaves_the_one_before_answering_and_is_
     )
     (site.store.objects / adapter).write_bytes(b"broken")
     for _ in range(2):
-        served.service._watch.follow()
+        served.service._follower.follow()
     assert metric(served.url, "cfedge_follow_failures_total") == 2
     assert timeless(ask(served.url, {"text": TEXTS[0]}).body) == before
     assert len(served.said) == 1
@@ -371,7 +371,7 @@ def test_the_monitor_counts_what_was_answered_and_begins_anew_with_another_bundl
 ) -> None:
     counts = tmp_path / "counts.json"
     served = serve(site.store.folder, follow_s=0.05, monitor=counts)
-    ask(served.url, {"texts": TEXTS})
+    ask(served.url, {"inputs": TEXTS})
 
     def counted() -> int:
         manifest = Engine.open(site.store.folder).manifest
@@ -384,7 +384,7 @@ def test_the_monitor_counts_what_was_answered_and_begins_anew_with_another_bundl
     until(lambda: counted() == len(TEXTS))
     site.bring(cloned(site.bundle, "colors", "paint"))
     until(lambda: get(served.url, "/health/ready").body["generation"] == 2)
-    ask(served.url, {"texts": TEXTS[:2]})
+    ask(served.url, {"inputs": TEXTS[:2]})
     until(lambda: counted() == 2)
 
 
@@ -395,7 +395,7 @@ def test_a_monitor_whose_disk_refuses_is_told_once_and_answers_go_on(
         tiny_bundle, follow_s=0.02, monitor=tmp_path / "no" / "such" / "folder" / "counts.json"
     )
     for _ in range(3):
-        assert ask(served.url, {"texts": TEXTS}).status == 200
+        assert ask(served.url, {"inputs": TEXTS}).status == 200
         time.sleep(0.05)
     until(lambda: served.said)
     served.stop()
@@ -408,7 +408,7 @@ def test_an_alarm_of_the_monitor_is_told(
 ) -> None:
     served = serve(tiny_bundle, monitor=tmp_path / "counts.json")
     for _ in range(12):
-        ask(served.url, {"texts": ["of of of of of of the the"] * 32})
+        ask(served.url, {"inputs": ["of of of of of of the the"] * 32})
     until(lambda: metric(served.url, "cfedge_drift_alarms_total"))
     assert "the inputs changed (wrong with probability at most 1.0%)" in served.said[0]
 

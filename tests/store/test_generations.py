@@ -18,7 +18,8 @@ import pytest
 from channels import backbone, task
 from powercut import Disk, refusing, tree
 
-from cfedge.bundle.manifest import Manifest, canonical_json, serialize
+from cfedge.bundle.canonical import canonical_json
+from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.errors import (
     BundleError,
     CfedgeError,

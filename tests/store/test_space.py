@@ -15,8 +15,8 @@ from channels import content
 from powercut import Disk, refusing
 from test_generations import install, manifest_of
 
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import reference
-from cfedge.bundle.manifest import FileRef
 from cfedge.errors import NoSpaceError, StorageError
 from cfedge.store import Store
 from cfedge.store.space import RESERVE_BYTES, check_room, collect

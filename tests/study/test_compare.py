@@ -201,7 +201,7 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
         with torch.no_grad():
             states = [
                 torch.from_numpy(one.reshape(1, -1, one.shape[-1]))
-                for one in learned.trunk(texts).hidden
+                for one in learned.encoder(texts).hidden
             ]
             rows = [
                 tail(one, slots, torch.ones(one.shape[:2], dtype=torch.int64))[0].numpy()

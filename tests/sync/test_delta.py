@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from channels import NOW, Site, backbone, no_probe
 
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import reference
-from cfedge.bundle.manifest import FileRef
 from cfedge.catalogue.view import view
 from cfedge.store import Store
 from cfedge.sync.client import sync

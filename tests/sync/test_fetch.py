@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from servers import Clock, Handler, Raw, Static, cut, drip, endless, once, other, status
 
-from cfedge.bundle.manifest import FileRef
+from cfedge.bundle.fileref import FileRef
 from cfedge.errors import CfedgeError, OfflineError, StorageError, TamperedError
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.sinks import digest_of

@@ -30,6 +30,7 @@ from cfedge.errors import (
     TaskError,
     WorkspaceError,
 )
+from cfedge.inputs.text.spec import Text
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
@@ -48,9 +49,9 @@ FILES = {
     )
 }
 BACKBONE = Backbone(
-    name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, max_tokens=16,
+    name="tiny", source_sha256="0" * 64, scheme="int8", blocks=3, split=2, width=4, hidden=(None, 4), views=(4, 4, 4),
     slots=(Slot("l2.qkv", 4, 12), Slot("l2.o", 4, 4)), trunk=reference(FILES["trunk.onnx"]),
-    tail=reference(FILES["tail.onnx"]), tokenizer=reference(FILES["tokenizer.json"]),
+    tail=reference(FILES["tail.onnx"]), input=Text("text", 16, reference(FILES["tokenizer.json"])),
 )  # fmt: skip
 TASK_FILES = ("task.json", "adapter.safetensors", "signature.safetensors", "held_out.safetensors")
 

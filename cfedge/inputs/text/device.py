@@ -11,35 +11,34 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cfedge.errors import IncompatibleError, InputError, MissingExtraError
-from cfedge.runtime.wordpiece import PLAIN, read_wordpiece
+from cfedge.errors import IncompatibleError, InputError, MissingExtraError, UsageError
+from cfedge.inputs.modality import Array, Dumped, Prepared, Tensor
+from cfedge.inputs.several import described, json_kind, listed
+from cfedge.inputs.text.spec import Text
+from cfedge.inputs.text.wordpiece import PLAIN, read_wordpiece
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["TextPreprocessor", "Tokens", "tokenizers_version"]
+__all__ = ["CHARACTERS", "TextInputs", "opened", "versions"]
+
+#: Of one text in a request: far more than an encoder reads.
+CHARACTERS = 8_000
 
 _WORDS = re.compile(r"[a-z0-9]+|['.,?!-]").findall
 #: One or two megabytes.
 _WORDS_KEPT = 4096
 
 
-class Tokens(NamedTuple):
-    """The ids of one text, int64 [1, S], and whether it was longer than the backbone reads."""
-
-    ids: NDArray[np.int64]
-    truncated: bool
-
-
-class TextPreprocessor:
-    """The tokenizer of a bundle.
+class TextInputs:
+    """Texts for one backbone: a `cfedge.inputs.modality.Modality` around its tokenizer.
 
     Of short plain texts each word is tokenized once and remembered, which gives the same ids in
     half the time (docs/decisions/0007-latency.md); everything else goes through the package tokenizers.
@@ -49,7 +48,7 @@ class TextPreprocessor:
     tokenizer
         Bytes of a Hugging Face ``tokenizer.json``.
     max_tokens
-        Longer texts are cut to this many tokens; `Tokens.truncated` says so.
+        Longer texts are cut to this many tokens; `Prepared.truncated` says so.
     passed
         This machine has read these bytes with the package before: it reads them again for the first
         text that is not plain. Otherwise it does so now.
@@ -59,6 +58,9 @@ class TextPreprocessor:
     IncompatibleError
         The package cannot read them.
     """
+
+    tensors: Mapping[str, Tensor] = {"input_ids": ("int64", (None, None))}
+    noun = "text"
 
     def __init__(self, tokenizer: bytes, max_tokens: int, *, passed: bool = False) -> None:
         self._bytes, self._max_tokens = tokenizer, max_tokens
@@ -85,8 +87,12 @@ class TextPreprocessor:
         tokenizer.enable_truncation(self._max_tokens)
         return tokenizer
 
-    def __call__(self, text: str, position: int = 0) -> Tokens:
-        """Tokenize one text.
+    def several(self, given: object) -> list[str]:
+        """Return texts as a list; a string alone is one of them."""
+        return [given] if isinstance(given, str) else listed(given, "text")
+
+    def prepare(self, text: object, position: int = 0) -> Prepared:
+        """Tokenize one text: ``input_ids`` int64 [1, S].
 
         Raises
         ------
@@ -94,14 +100,12 @@ class TextPreprocessor:
             It is not a text, is empty, or holds lone surrogates (its bytes were not valid UTF-8).
         """
         if isinstance(text, str) and len(text) <= self._short and PLAIN(text):
-            ids = [one for word in _WORDS(text.lower()) for one in self._pieces(word)]
+            ids = [piece for word in _WORDS(text.lower()) for piece in self._pieces(word)]
             if ids:
-                return Tokens(
-                    np.array([[*self._before, *ids, *self._after]], np.int64), truncated=False
-                )
+                return _prepared([*self._before, *ids, *self._after], truncated=False)
         if not isinstance(text, str):
             raise InputError(
-                f"input {position}: expected a text, found {type(text).__name__}; pass a string"
+                f"input {position}: expected a text, found {described(text)}; pass a string"
             )
         if not text.strip():
             raise InputError(
@@ -115,10 +119,73 @@ class TextPreprocessor:
                 f"input {position}: expected valid Unicode, found a lone surrogate; decode the"
                 " bytes with their right encoding first"
             ) from error
-        return Tokens(np.array(encoding.ids, np.int64)[None], bool(encoding.overflowing))
+        return _prepared(encoding.ids, truncated=bool(encoding.overflowing))
+
+    def largest(self, text: str) -> str:
+        """Return a text of as many tokens as the backbone reads, or more."""
+        return f"{text} " * self._max_tokens
+
+    def warm_up(self) -> list[str]:
+        """Return a plain text, and one for which the whole tokenizer is read, some 20 ms."""
+        return ["warm up", "w\u00e4rmer"]
+
+    def dump(self, inputs: Sequence[str]) -> Dumped:
+        """Texts are their own notes."""
+        return Dumped({}, list(inputs))
+
+    def load(self, arrays: Mapping[str, Array], notes: Sequence[object], what: str) -> list[str]:
+        """Return the texts that `dump` was given.
+
+        Raises
+        ------
+        IncompatibleError
+            They are none.
+        """
+        texts = [text for text in notes if isinstance(text, str)]
+        if arrays or len(texts) != len(notes):
+            raise IncompatibleError(
+                f"{what}: expected texts as inputs, found others; export the bundle again"
+            )
+        return texts
+
+    def parse(self, value: object, where: str) -> str:
+        """Read a JSON string.
+
+        Raises
+        ------
+        UsageError
+            It is none.
+        InputError
+            It is longer than `CHARACTERS`.
+        """
+        if not isinstance(value, str):
+            raise UsageError(f"{where}: expected a text, found {json_kind(value)}")
+        if len(value) > CHARACTERS:
+            raise InputError(
+                f"{where}: expected at most {CHARACTERS} characters, found {len(value)}; the"
+                " encoder reads far fewer: cut it"
+            )
+        return value
+
+    def word(self, value: str, where: str) -> str:
+        """Return the word: it is the text."""
+        return value
+
+    def name(self, text: str) -> str:
+        """Return the text in quotes, as Python writes it."""
+        return repr(str(text))
 
 
-def tokenizers_version() -> str:
+def opened(spec: Text, files: Mapping[str, bytes], *, passed: bool = False) -> TextInputs:
+    """Open a backbone's texts; see `cfedge.inputs.of`."""
+    return TextInputs(files["tokenizer"], spec.max_tokens, passed=passed)
+
+
+def _prepared(ids: list[int], *, truncated: bool) -> Prepared:
+    return Prepared({"input_ids": np.array([ids], np.int64)}, len(ids), truncated)
+
+
+def versions() -> dict[str, str]:
     """Return the version of the package tokenizers, which is not imported for that where its
     installer left it beside.
 
@@ -137,9 +204,9 @@ def tokenizers_version() -> str:
                 if name.startswith("tokenizers-") and name.endswith(".dist-info")
             ]
             if len(found) == 1:
-                return found[0].removeprefix("tokenizers-").removesuffix(".dist-info")
-    version: str = _package().__version__
-    return version
+                version = found[0].removeprefix("tokenizers-").removesuffix(".dist-info")
+                return {"tokenizers": version}
+    return {"tokenizers": _package().__version__}
 
 
 def _package() -> Any:

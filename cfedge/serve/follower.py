@@ -13,10 +13,10 @@ from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.serve.meters import Meters
 
-__all__ = ["Watch"]
+__all__ = ["Follower"]
 
 
-class Watch:
+class Follower:
     """The engine that answers now. Take `engine` once a request; all methods are for one thread.
 
     Parameters

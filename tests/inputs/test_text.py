@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.runtime.preprocess import TextPreprocessor, tokenizers_version
+from cfedge.inputs.text.device import TextInputs, versions
 
 MAX_TOKENS = 24
 WORDS = [
@@ -92,9 +92,9 @@ def reference(tokenizer: Tokenizer, text: str) -> list[int]:
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @given(text=st.one_of(plain, st.text("aAlight on5'.?!-[]é\t", max_size=40)).filter(str.strip))
 def test_ids_are_those_of_the_tokenizer(kind: str, text: str, passed: bool) -> None:
-    tokens = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS, passed=passed)(text)
-    assert tokens.ids.dtype == np.int64
-    assert tokens.ids[0].tolist() == reference(TOKENIZERS[kind], text)
+    tokens = TextInputs(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS, passed=passed).prepare(text)
+    assert tokens.feeds["input_ids"].dtype == np.int64
+    assert tokens.feeds["input_ids"][0].tolist() == reference(TOKENIZERS[kind], text)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_ids_are_those_of_the_tokenizer(kind: str, text: str, passed: bool) -> N
     ],
 )
 def test_words_of_short_plain_texts_are_tokenized_once(text: str, apart: bool) -> None:
-    preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
-    expected = preprocess(text).ids
+    preprocess = TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
+    expected = preprocess.prepare(text).feeds["input_ids"]
     preprocess._tokenizer = None
     if apart:
-        assert preprocess(text).ids.tolist() == expected.tolist()
+        assert preprocess.prepare(text).feeds["input_ids"].tolist() == expected.tolist()
     else:
         with pytest.raises(AttributeError):
-            preprocess(text)
+            preprocess.prepare(text)
 
 
 @pytest.mark.parametrize(
@@ -122,27 +122,31 @@ def test_words_of_short_plain_texts_are_tokenized_once(text: str, apart: bool) -
     [kind for kind in TOKENIZERS if kind not in ("bert", "only before", "a word as a frame")],
 )
 def test_other_tokenizers_are_always_asked(kind: str) -> None:
-    preprocess = TextPreprocessor(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)
-    preprocess("the light")
+    preprocess = TextInputs(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)
+    preprocess.prepare("the light")
     preprocess._tokenizer = None
     with pytest.raises(AttributeError):
-        preprocess("the light")
+        preprocess.prepare("the light")
 
 
 def test_a_word_too_long_for_wordpiece_is_unknown() -> None:
-    preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
-    assert preprocess("x" * 30).ids[0].tolist() == [2, 1, 3]
+    preprocess = TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
+    assert preprocess.prepare("x" * 30).feeds["input_ids"][0].tolist() == [2, 1, 3]
 
 
 def test_what_is_left_out_is_said() -> None:
-    preprocess = TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
-    assert [preprocess("a " * count).truncated for count in (10, 22, 23)] == [False, False, True]
+    preprocess = TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
+    assert [preprocess.prepare("a " * count).truncated for count in (10, 22, 23)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "   ", " \t"])
 def test_nothing_to_read_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="input 3: expected a text"):
-        TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)(text, 3)
+        TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS).prepare(text, 3)
 
 
 @pytest.mark.parametrize("passed", [False, True])
@@ -151,7 +155,7 @@ def test_what_is_no_tokenizer_is_refused_when_it_is_opened(passed: bool) -> None
         IncompatibleError,
         match=r"^tokenizer: expected a tokenizer\.json, found .*; export the bundle again$",
     ):
-        TextPreprocessor(b"{}", MAX_TOKENS, passed=passed)
+        TextInputs(b"{}", MAX_TOKENS, passed=passed)
 
 
 def test_a_vocabulary_that_is_damaged_is_refused_when_it_is_opened_or_where_another_passed_by_name_when_it_is_needed() -> (
@@ -159,26 +163,27 @@ def test_a_vocabulary_that_is_damaged_is_refused_when_it_is_opened_or_where_anot
 ):
     damaged = TOKENIZERS["bert"].to_str().encode().replace(b'"light":', b'"light";')
     with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found"):
-        TextPreprocessor(damaged, MAX_TOKENS)
-    preprocess = TextPreprocessor(damaged, MAX_TOKENS, passed=True)
+        TextInputs(damaged, MAX_TOKENS)
+    preprocess = TextInputs(damaged, MAX_TOKENS, passed=True)
     assert (
-        preprocess("turn on").ids.tolist()
-        == TextPreprocessor(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)(
-            "turn on"
-        ).ids.tolist()
+        preprocess.prepare("turn on").feeds["input_ids"].tolist()
+        == TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
+        .prepare("turn on")
+        .feeds["input_ids"]
+        .tolist()
     )
     with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found"):
-        preprocess("café")
+        preprocess.prepare("café")
 
 
 _LAZY = """
 import sys
-from cfedge.runtime.preprocess import TextPreprocessor, tokenizers_version
-print(tokenizers_version())
-preprocess = TextPreprocessor(sys.stdin.buffer.read(), 24, passed=True)
-preprocess("Turn the lights on!")
+from cfedge.inputs.text.device import TextInputs, versions
+print(versions()["tokenizers"])
+preprocess = TextInputs(sys.stdin.buffer.read(), 24, passed=True)
+preprocess.prepare("Turn the lights on!")
 print("tokenizers" in sys.modules)
-preprocess("caf\u00e9")
+preprocess.prepare("caf\u00e9")
 print("tokenizers" in sys.modules)
 """
 
@@ -190,4 +195,4 @@ def test_the_package_is_imported_for_the_first_text_that_is_not_plain_and_not_fo
     done = subprocess.run(
         [sys.executable, "-c", _LAZY], input=content, capture_output=True, check=True
     )
-    assert done.stdout.decode().split() == [tokenizers_version(), "False", "True"]
+    assert done.stdout.decode().split() == [versions()["tokenizers"], "False", "True"]

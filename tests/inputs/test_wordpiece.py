@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cfedge.runtime.wordpiece import Vocabulary, read_wordpiece
+from cfedge.inputs.text.wordpiece import Vocabulary, read_wordpiece
 
 #: Names that hold what the search could trip over.
 NAMES = [

@@ -1,0 +1,38 @@
+"""A reference to a content-addressed file: what manifest, catalogue and inputs name files by. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cfedge.errors import SchemaError
+
+__all__ = ["FILE_BYTES", "FileRef", "check_file"]
+
+#: Largest accepted file; far above any use.
+FILE_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """One content-addressed file: ``objects/<sha256>``."""
+
+    sha256: str
+    size: int
+
+
+def check_file(role: str, ref: FileRef) -> None:
+    """Refuse a file reference that names nothing.
+
+    Raises
+    ------
+    SchemaError
+    """
+    if len(ref.sha256) != 64 or set(ref.sha256) - set("0123456789abcdef"):
+        raise SchemaError(
+            f"{role}: expected 64 hexadecimal digits, found {ref.sha256!r:.80}; export the bundle"
+            " again"
+        )
+    if not 0 < ref.size <= FILE_BYTES:
+        raise SchemaError(
+            f"{role}: expected 1..{FILE_BYTES} bytes, found {ref.size}; export the bundle again"
+        )

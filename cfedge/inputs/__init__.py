@@ -1,0 +1,75 @@
+"""What an input is: one folder a kind. A new kind is a folder beside `text` and a line in `KINDS`.
+
+Nothing here imports a kind's packages until one of its inputs is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Protocol, TypeAlias, cast
+
+from cfedge.inputs.modality import Modality, Reader
+from cfedge.inputs.text.spec import Text
+
+__all__ = ["KINDS", "Spec", "of", "reader", "versions"]
+
+#: What the manifest holds: one dataclass a kind, told apart by its field ``kind``.
+Spec: TypeAlias = Text
+
+#: The folder of each kind.
+KINDS: Mapping[str, str] = {"text": "cfedge.inputs.text"}
+
+
+class _Device(Protocol):
+    """A kind's ``device.py``."""
+
+    def opened(self, spec: Spec, files: Mapping[str, bytes], *, passed: bool) -> Modality: ...
+
+    def versions(self) -> dict[str, str]: ...
+
+
+class _Data(Protocol):
+    """A kind's ``data.py``."""
+
+    def reader(self) -> Reader: ...
+
+
+def of(spec: Spec, files: Mapping[str, bytes], *, passed: bool = False) -> Modality:
+    """Open a backbone's inputs.
+
+    Parameters
+    ----------
+    spec
+        From the manifest.
+    files
+        By role, as of ``spec.files()``.
+    passed
+        This machine has read these files before: they are read again when they are first needed.
+
+    Raises
+    ------
+    IncompatibleError
+        A file is none of its kind.
+    MissingExtraError
+        A package is not installed.
+    """
+    return cast(_Device, import_module(f"{KINDS[spec.kind]}.device")).opened(
+        spec, files, passed=passed
+    )
+
+
+def versions(kind: str) -> dict[str, str]:
+    """Return the versions of the packages that decide what a kind's inputs become.
+
+    Raises
+    ------
+    MissingExtraError
+        One is not installed.
+    """
+    return cast(_Device, import_module(f"{KINDS[kind]}.device")).versions()
+
+
+def reader(kind: str) -> Reader:
+    """Return how the workshop reads inputs of a kind."""
+    return cast(_Data, import_module(f"{KINDS[kind]}.data")).reader()

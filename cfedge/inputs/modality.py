@@ -1,0 +1,157 @@
+"""What a kind of input is to the rest: the seam that text, images and arrays stand behind.
+
+Behind the trunk nothing knows a kind. A kind is one folder beside this file: ``spec.py`` (pure,
+stands in the manifest), ``device.py`` (a `Modality`, made by ``opened``) and ``data.py`` (a
+`Reader`, made by ``reader``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from numpy.typing import NDArray
+
+__all__ = ["Dumped", "Input", "Modality", "Prepared", "Reader", "Tensor"]
+
+#: One input: a text, the path or the bytes of a picture, an array. Each kind checks what it gets.
+Input: TypeAlias = Any
+Array: TypeAlias = NDArray[Any]
+#: An input or output of a graph: its element type as ONNX Runtime names it, and its sizes, None
+#: where any will do.
+Tensor: TypeAlias = tuple[str, tuple[int | None, ...]]
+
+
+class Prepared(NamedTuple):
+    """One input, ready for the trunk.
+
+    Attributes
+    ----------
+    feeds
+        [1, ...] by the names of the trunk's inputs.
+    shape
+        Inputs of one shape may share a run.
+    truncated
+        The input was longer than the backbone reads; the rest is ignored.
+    """
+
+    feeds: dict[str, Array]
+    shape: Hashable
+    truncated: bool
+
+
+class Dumped(NamedTuple):
+    """Inputs as files hold them: arrays by name, and of each input a note of JSON types."""
+
+    arrays: dict[str, Array]
+    notes: list[Any]
+
+
+class Modality(Protocol):
+    """How a device treats one kind of input.
+
+    Attributes
+    ----------
+    tensors
+        The trunk's inputs, by name.
+    noun
+        What one input is called: ``text``. Requests and files name it so.
+    """
+
+    tensors: Mapping[str, Tensor]
+    noun: str
+
+    def several(self, given: object) -> list[Input]:
+        """Return what `Engine.predict` was given as a list of inputs; one alone is a list of one.
+
+        Raises
+        ------
+        InputError
+            It is no such sequence.
+        """
+        ...
+
+    def prepare(self, value: Input, position: int = 0) -> Prepared:
+        """Make one input ready.
+
+        Raises
+        ------
+        InputError
+            It is none; naming its position.
+        """
+        ...
+
+    def largest(self, value: Input) -> Input:
+        """Return an input as large as the backbone reads, or larger, made from `value`."""
+        ...
+
+    def warm_up(self) -> list[Input]:
+        """Return inputs after which nothing waits to be read for the first time."""
+        ...
+
+    def dump(self, inputs: Sequence[Input]) -> Dumped:
+        """Return inputs as files hold them: golden vectors and held-out evidence."""
+        ...
+
+    def load(self, arrays: Mapping[str, Array], notes: Sequence[Any], what: str) -> list[Input]:
+        """Return what `dump` was given.
+
+        Raises
+        ------
+        IncompatibleError
+            `what` holds something else.
+        """
+        ...
+
+    def parse(self, value: object, where: str) -> Input:
+        """Read a JSON value of a request or of a line.
+
+        Raises
+        ------
+        UsageError
+            It is of another type.
+        InputError
+            It asks for too much.
+        """
+        ...
+
+    def word(self, value: str, where: str) -> Input:
+        """Read a word of the command line, or a line that is no JSON.
+
+        Raises
+        ------
+        InputError
+            It names no input.
+        """
+        ...
+
+    def name(self, value: Input) -> str:
+        """Return how tables and errors call an input."""
+        ...
+
+
+class Reader(Protocol):
+    """How the workshop reads one kind of input from data.
+
+    Attributes
+    ----------
+    column
+        Of a table that holds the inputs.
+    """
+
+    column: str
+
+    def read(self, cell: object, folder: Path, where: str) -> Input:
+        """Return the input that a cell holds or names; paths are relative to `folder`.
+
+        Raises
+        ------
+        DataError
+            It holds none; `where` names file and row.
+        """
+        ...
+
+    def key(self, value: Input) -> str:
+        """Return what equal inputs have in common, so that no split tears them apart."""
+        ...

@@ -1,0 +1,67 @@
+"""Texts in training data: a cell holds the text itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cfedge.errors import DataError
+
+__all__ = ["TextReader", "check_text", "folded", "reader"]
+
+
+class TextReader:
+    """Reads texts: a `cfedge.inputs.modality.Reader`."""
+
+    column = "text"
+
+    def read(self, cell: object, folder: Path, where: str) -> str:
+        """Return a cell's text.
+
+        Raises
+        ------
+        DataError
+            It is empty, no text, or holds what no file can carry.
+        """
+        return check_text(cell, "text", where)
+
+    def key(self, value: str) -> str:
+        """Return the text without what nobody means."""
+        return folded(value)
+
+
+def reader() -> TextReader:
+    """Return how texts are read; see `cfedge.inputs.reader`."""
+    return TextReader()
+
+
+def folded(text: str) -> str:
+    """Return a text or label without what nobody means: case, and how many spaces there are."""
+    return " ".join(text.casefold().split())
+
+
+def check_text(value: object, noun: str, where: str) -> str:
+    """Return the text in a cell, or refuse it.
+
+    Parameters
+    ----------
+    noun
+        What the cell should hold: ``text`` or ``label``.
+    where
+        File and row, for errors.
+
+    Raises
+    ------
+    DataError
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(
+            f"{where}: expected a {noun}, found {value!r}; fill it in or remove the row"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError(
+            f"{where}: expected a {noun} in Unicode, found half a surrogate pair in {value!a};"
+            " remove it"
+        )
+    if "\x00" in value:
+        raise DataError(f"{where}: expected a {noun} without NUL characters, found one; remove it")
+    return str(value)

@@ -1,0 +1,282 @@
+"""One contract for every kind of input: a new one is a line in `CASES`, and arrives tested."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made import WORDS
+
+import cfedge.inputs
+from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.files import dump_arrays, load_arrays, load_note, reference
+from cfedge.errors import DataError, IncompatibleError, InputError, SchemaError, UsageError
+from cfedge.inputs import KINDS, Spec
+from cfedge.inputs.modality import Input, Modality
+from cfedge.inputs.text.spec import Text
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the contract needs of a kind.
+
+    Attributes
+    ----------
+    spec, files
+        Of a backbone.
+    inputs
+        Some that can be answered, of different shapes where a kind has these.
+    garbage
+        What is none, as a caller passes it, with a part of what is said of it.
+    beyond
+        Specs that contradict themselves.
+    values, odd_values
+        JSON values of `inputs`, and JSON values of none with the error's class.
+    word
+        Makes a word of the command line that names the first input.
+    cells
+        Makes cells of a table that hold `inputs`, in a folder.
+    odd_cells
+        Cells that hold none.
+    equal
+        Makes two cells of equal inputs and one of another.
+    """
+
+    spec: Spec
+    files: dict[str, bytes]
+    inputs: list[Input]
+    garbage: list[tuple[Any, str]]
+    beyond: list[Spec]
+    values: list[Any]
+    odd_values: list[tuple[Any, type[Exception]]]
+    word: Callable[[Path], str]
+    cells: Callable[[Path], list[Any]]
+    odd_cells: list[Any]
+    equal: Callable[[Path], tuple[Any, Any, Any]]
+
+
+def _text() -> Case:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ["[UNK]", *(word for classes in WORDS.values() for word in classes)]
+    tokenizer = Tokenizer(
+        models.WordLevel({word: row for row, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    data = tokenizer.to_str().encode()
+    texts = ["red", "green blue", "z\u00fcrich \U0001f600", "the very red cat of all"]
+    return Case(
+        spec=Text("text", 4, reference(data)),
+        files={"tokenizer": data},
+        inputs=texts,
+        garbage=[
+            (None, "None"),
+            (float("nan"), "NaN"),
+            (b"red", "bytes"),
+            (3, "int"),
+            ("", "an empty one"),
+            (" \t", "white space only"),
+            ("\ud800", "lone surrogate"),
+            (["red"], "list"),
+            (np.zeros((2, 2, 3), np.uint8), "ndarray"),
+        ],
+        beyond=[Text("text", 0, reference(data)), Text("text", 1 << 20, reference(data))],
+        values=texts,
+        odd_values=[
+            (3, UsageError),
+            (None, UsageError),
+            (["red"], UsageError),
+            ("a" * 8_001, InputError),
+        ],
+        word=lambda folder: texts[0],
+        cells=lambda folder: list(texts),
+        odd_cells=["", "  ", None, 3, "a\x00b", "\ud800"],
+        equal=lambda folder: ("Red  cat", "red CAT", "red dog"),
+    )
+
+
+#: By kind.
+CASES: dict[str, Callable[[], Case]] = {"text": _text}
+
+
+@pytest.fixture(params=KINDS)
+def case(request: pytest.FixtureRequest) -> Case:
+    return CASES[request.param]()
+
+
+@pytest.fixture
+def modality(case: Case) -> Modality:
+    return cfedge.inputs.of(case.spec, case.files)
+
+
+def test_a_spec_stands_in_the_manifest_and_comes_back(case: Case) -> None:
+    stated = json.loads(canonical_json(dataclasses.asdict(case.spec)))
+    assert typed(Spec, stated, "input") == case.spec
+    assert set(case.spec.files()) == set(case.files)
+    case.spec.check()
+
+
+def test_a_spec_that_contradicts_itself_is_refused(case: Case) -> None:
+    for spec in case.beyond:
+        with pytest.raises(SchemaError, match=r"manifest\.backbone\.input: expected"):
+            spec.check()
+
+
+def test_what_is_prepared_fits_the_stated_tensors(case: Case, modality: Modality) -> None:
+    for value in case.inputs:
+        feeds, _, truncated = modality.prepare(value)
+        assert isinstance(truncated, bool)
+        assert feeds.keys() == modality.tensors.keys()
+        for name, (element, sizes) in modality.tensors.items():
+            assert feeds[name].dtype == {"float": np.float32}.get(
+                element, np.dtype(element.replace("float", "float32"))
+            )
+            assert len(feeds[name]) == 1
+            assert len(feeds[name].shape) == len(sizes)
+            assert all(
+                size is None or size == length
+                for size, length in zip(sizes, feeds[name].shape, strict=True)
+            )
+
+
+def test_inputs_of_one_shape_can_share_a_run(case: Case, modality: Modality) -> None:
+    by_shape: dict[Any, list[dict[str, Any]]] = {}
+    for value in case.inputs:
+        ready = modality.prepare(value)
+        by_shape.setdefault(ready.shape, []).append(ready.feeds)
+    for feeds in by_shape.values():
+        for name in feeds[0]:
+            assert len({one[name].shape for one in feeds}) == 1
+
+
+def test_preparing_depends_on_nothing_before_it(case: Case, modality: Modality) -> None:
+    first = [modality.prepare(value, row) for row, value in enumerate(case.inputs)]
+    fresh = cfedge.inputs.of(case.spec, case.files, passed=True)
+    for value, one in reversed(list(zip(case.inputs, first, strict=True))):
+        other = fresh.prepare(value)
+        assert other.shape == one.shape
+        for name in one.feeds:
+            np.testing.assert_array_equal(other.feeds[name], one.feeds[name])
+
+
+def test_garbage_is_an_input_error_with_its_position(case: Case, modality: Modality) -> None:
+    for value, said in case.garbage:
+        with pytest.raises(InputError) as refusal:
+            modality.prepare(value, 7)
+        assert str(refusal.value).startswith("input 7: expected "), value
+        assert said in str(refusal.value), value
+        assert "\n" not in str(refusal.value)
+
+
+def test_several_inputs_and_one_alone_are_a_list(case: Case, modality: Modality) -> None:
+    def alike(left: list[Any], right: list[Any]) -> bool:
+        return len(left) == len(right) and all(
+            modality.name(one) == modality.name(other)
+            for one, other in zip(left, right, strict=True)
+        )
+
+    assert alike(modality.several(case.inputs), case.inputs)
+    assert alike(modality.several(tuple(case.inputs)), case.inputs)
+    assert alike(modality.several(value for value in case.inputs), case.inputs)
+    assert alike(modality.several(case.inputs[0]), case.inputs[:1])
+    for odd in (None, {"a": case.inputs[0]}, 3):
+        with pytest.raises(InputError, match="inputs: expected"):
+            modality.several(odd)
+
+
+def test_what_is_dumped_comes_back_through_a_file(case: Case, modality: Modality) -> None:
+    arrays, notes = modality.dump(case.inputs)
+    data = dump_arrays({"embeddings": np.zeros(1, np.float32), **arrays}, {"inputs": notes})
+    kept = {name: one for name, one in load_arrays(data, "x").items() if name != "embeddings"}
+    note = load_note(data, "x")["inputs"]
+    assert isinstance(note, list)
+    loaded = modality.load(kept, note, "x")
+    assert len(loaded) == len(case.inputs)
+    again = modality.dump(loaded)
+    assert again.notes == notes
+    for value, other in zip(case.inputs, loaded, strict=True):
+        one, two = modality.prepare(value), modality.prepare(other)
+        assert one.shape == two.shape
+        for name in one.feeds:
+            np.testing.assert_array_equal(one.feeds[name], two.feeds[name])
+
+
+def test_a_dump_of_something_else_is_refused(case: Case, modality: Modality) -> None:
+    arrays, notes = modality.dump(case.inputs)
+    for odd_arrays, odd_notes in (
+        (arrays, [3] * len(notes)),
+        (arrays, [None, *notes[1:]]),
+        ({**arrays, "more": np.zeros(1, np.uint8)}, notes),
+    ):
+        with pytest.raises(IncompatibleError, match=r"^x: expected"):
+            modality.load(odd_arrays, odd_notes, "x")
+
+
+def test_the_largest_input_is_one_and_no_smaller(case: Case, modality: Modality) -> None:
+    for value in case.inputs:
+        largest = modality.prepare(modality.largest(value))
+        size = sum(array.size for array in modality.prepare(value).feeds.values())
+        assert sum(array.size for array in largest.feeds.values()) >= size
+
+
+def test_warming_up_takes_inputs(modality: Modality) -> None:
+    assert modality.warm_up()
+    for value in modality.warm_up():
+        modality.prepare(value)
+
+
+def test_json_values_are_inputs_and_others_are_refused_where_they_stand(
+    case: Case, modality: Modality
+) -> None:
+    for value, one in zip(case.values, case.inputs, strict=True):
+        found, expected = modality.prepare(modality.parse(value, "input 0")), modality.prepare(one)
+        for name in expected.feeds:
+            np.testing.assert_array_equal(found.feeds[name], expected.feeds[name])
+    for odd, error in case.odd_values:
+        with pytest.raises(error, match=r"^input 3: expected"):
+            modality.parse(odd, "input 3")
+
+
+def test_a_word_of_the_command_line_is_an_input(
+    case: Case, modality: Modality, tmp_path: Path
+) -> None:
+    found = modality.prepare(modality.word(case.word(tmp_path), "argument 1"))
+    for name, array in modality.prepare(case.inputs[0]).feeds.items():
+        np.testing.assert_array_equal(found.feeds[name], array)
+
+
+def test_inputs_have_names_of_one_line(case: Case, modality: Modality) -> None:
+    for value in case.inputs:
+        assert modality.name(value)
+        assert "\n" not in modality.name(value)
+
+
+def test_cells_of_a_table_are_inputs(case: Case, modality: Modality, tmp_path: Path) -> None:
+    reader = cfedge.inputs.reader(case.spec.kind)
+    assert reader.column == modality.noun == case.spec.kind
+    for cell, value in zip(case.cells(tmp_path), case.inputs, strict=True):
+        found = modality.prepare(reader.read(cell, tmp_path, "data.csv, line 2"))
+        for name, array in modality.prepare(value).feeds.items():
+            np.testing.assert_array_equal(found.feeds[name], array)
+    for cell in case.odd_cells:
+        with pytest.raises(DataError, match=r"data\.csv, line 2"):
+            reader.read(cell, tmp_path, "data.csv, line 2")
+
+
+def test_equal_inputs_have_one_key(case: Case, tmp_path: Path) -> None:
+    reader = cfedge.inputs.reader(case.spec.kind)
+    one, same, other = (
+        reader.key(reader.read(cell, tmp_path, "x")) for cell in case.equal(tmp_path)
+    )
+    assert one == same != other
+
+
+def test_versions_of_what_decides_bits_are_known(case: Case) -> None:
+    found = cfedge.inputs.versions(case.spec.kind)
+    assert all(name and version for name, version in found.items())
