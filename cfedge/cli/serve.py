@@ -77,7 +77,7 @@ def serve(
 ) -> None:
     """Answer over HTTP until SIGTERM or Ctrl-C; requests under way are answered first.
 
-    POST /predict takes {"text": "..."} or {"texts": [...]}, and "task" where it is known; the
+    POST /predict takes {"text": "..."} or {"inputs": [...]}, and "task" where it is known; the
     answers are those of predict --json. GET /health/live, /health/ready, /metrics (Prometheus). A
     store is followed: a newer generation answers without a pause. docs/serving.md has statuses and
     limits.

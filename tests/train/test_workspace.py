@@ -670,7 +670,7 @@ def test_a_task_file_of_another_kind_is_named(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("texts", [{"a": "b"}, "ab", 3, None, [1, 2]])
 def test_held_out_texts_that_are_no_list_of_texts_are_named(folder: Path, texts: object) -> None:
     path = task_folder(folder, "lights") / "held_out.safetensors"
-    path.write_bytes(dump_arrays(load_arrays(path.read_bytes(), "x"), {"texts": texts}))
+    path.write_bytes(dump_arrays(load_arrays(path.read_bytes(), "x"), {"inputs": texts}))
     assert str(path.parent) in refusal(lambda: Workspace(folder).held_out("lights"), DamagedError)
 
 
