@@ -1,4 +1,5 @@
-# make demo   install into .venv and run the main job (5 minutes on 2 cores)
+# make install  into .venv: what the main job needs (about a minute)
+# make demo   install and run the main job (5 minutes on 2 cores)
 # make check  format, lint, types and the fast tests
 # make test   the whole test suite, a process for each core
 # make soak   the long halves of the tests; writes benchmarks/results/{crash,fuzz,fleet,soak}.json (half an hour on 2 cores)
@@ -11,7 +12,9 @@ BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check check-static soak release-check bench clean
+.PHONY: install demo test check check-static soak release-check bench clean
+
+install: $(VENV)/.demo
 
 demo: $(VENV)/.demo
 	$(BIN)/cfedge demo --out demo-out --replace

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
+import typer
+
+from cfedge.cli import app
 from cfedge.version import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -97,6 +101,31 @@ def test_contributing_names_folders_files_and_targets_that_are_there() -> None:
 def test_the_citation_is_of_this_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text("utf-8")
     assert re.search(rf"^version: {re.escape(__version__)}$", citation, re.MULTILINE)
+
+
+def test_every_command_in_a_document_is_there_with_its_options() -> None:
+    for path in _prose():
+        if path.name in JOURNALS:
+            continue
+        for block in re.findall(r"```(?:sh|console)\n(.*?)```", path.read_text("utf-8"), re.DOTALL):
+            for words in re.findall(r"^(?:\$ )?cfedge ([^\n#|<]*)", block, re.MULTILINE):
+                options = set(re.findall(r"(?<=\s)--[a-z0-9-]+", words)) - _options(words.split())
+                assert not options, f"{path.relative_to(ROOT)}: cfedge {words}has no {options}"
+
+
+def _options(words: list[str]) -> set[str]:
+    """Every option of the command that `words` begin with."""
+    command: click.Command = typer.main.get_command(app)
+    while isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
+    return {name for option in command.params for name in [*option.opts, *option.secondary_opts]}
+
+
+def test_every_document_is_listed() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text("utf-8")
+    for path in (ROOT / "docs").rglob("*.md"):
+        if path.parent != DECISIONS and path.name != "README.md":
+            assert f"]({path.relative_to(ROOT / 'docs')})" in listed, path
 
 
 def _index() -> str:
