@@ -18,7 +18,7 @@ import numpy as np
 import record
 import torch
 
-from cfedge.study.compare import compare
+from cfedge.study.compare import Options, compare
 from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
 from cfedge.train.examples import Examples, split_held_out
@@ -108,10 +108,14 @@ def main() -> None:
         }
     with tempfile.TemporaryDirectory() as scratch:
         base = make_backbone(Path(scratch) / "base", "minilm-l6", split=chosen.split)
-        study = compare(
-            base, stream, models=chosen.models.split(","), orders=chosen.orders, joint=chosen.joint, sequential=chosen.sequential,
-            jobs=chosen.jobs, settings=settings, progress=Printed(),
-        )  # fmt: skip
+        options = Options(
+            models=tuple(chosen.models.split(",")),
+            orders=chosen.orders,
+            joint=chosen.joint,
+            sequential=chosen.sequential,
+            jobs=chosen.jobs,
+        )
+        study = compare(base, stream, options, settings=settings, progress=Printed())
     rows = summary(study)
     for model, row in sorted(rows.items(), key=lambda item: item[1]["accuracy"]):
         shown = (

@@ -1,8 +1,9 @@
-"""cfedge: continually fine-tuned models on CPUs and edge boards. The device side's public names.
+"""cfedge: continually fine-tuned models on CPUs and edge boards. The public names.
 
 Teaching (`cfedge.train`) and exporting (`cfedge_export`) need the extras of those names; nothing
-here does. `Engine`, `Prediction` and `Session` are imported when they are first asked for: `cfedge
-doctor` must start where ONNX Runtime cannot be imported.
+here does. `Workspace`, the front door for teaching, `Engine`, `Prediction` and `Session` are imported
+when they are first asked for: `cfedge doctor` must start where ONNX Runtime cannot be imported, and
+a device that answers has none of what teaching needs.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from cfedge.runtime.engine import Engine
     from cfedge.runtime.prediction import Prediction
     from cfedge.runtime.stream import Session
+    from cfedge.teaching import Workspace
 
-__all__ = ["CfedgeError", "Engine", "Prediction", "Session", "__version__"]
+__all__ = ["CfedgeError", "Engine", "Prediction", "Session", "Workspace", "__version__"]
 
 _HOMES = {
     "Engine": "cfedge.runtime.engine",
     "Prediction": "cfedge.runtime.prediction",
     "Session": "cfedge.runtime.stream",
+    "Workspace": "cfedge.teaching",
 }
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from cfedge.train.certificate import Inspection
     from cfedge.train.metrics import Scores
 
-__all__ = ["JSON", "WORKSPACE", "certified", "certified_rows", "register", "warnings"]
+__all__ = ["JSON", "WORKSPACE", "register"]
 
 WORKSPACE = Annotated[Path, typer.Argument(metavar="WS", help="The workspace's folder.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -35,9 +34,10 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
     """Show the tasks and their certificates, with the thresholds of unknown inputs at the default
     --false-reject of export.
     """
+    from cfedge.train.certificates import certificates
     from cfedge.train.workspace import Workspace
 
-    rows = certified_rows(Workspace(workspace))
+    rows = [one.record() for one in certificates(Workspace(workspace), of=()).tasks.values()]
     if json:
         print_json(rows)
         return
@@ -83,50 +83,56 @@ def inspect_tasks(
     """Show how often each task's inputs go to another task: measured, certified, and by the
     lookup's own model.
     """
-    from cfedge.train.certificate import inspect, mixture_bounds
+    from cfedge.train.advice import advice
+    from cfedge.train.certificates import certificates, inspected
     from cfedge.train.workspace import Workspace
 
     opened = Workspace(workspace)
-    rows, pairs = certified(opened, opened.tasks)
-    names = opened.tasks
-    signatures = {name: opened.signature(name).trunk for name in names}
-    bounds = mixture_bounds(signatures, TerminalProgress()) if mixtures else None
-    held_out = {
-        name: opened.held_out(name).features.trunk[:, : opened.backbone.width] for name in names
-    }
-    found = inspect(signatures, held_out, mixtures=bounds) if names else {}
+    certified = certificates(opened)
+    models = inspected(opened, mixtures=mixtures, progress=TerminalProgress())
+    rows = [one.record() for one in certified.tasks.values()]
     if plot is not None:
         from cfedge.plot.certificates import draw_certificates
         from cfedge.plot.figure import save
 
         save(draw_certificates(rows), plot)
     if json:
-        own = [[pair for pair in pairs if pair["task"] == row["task"]] for row in rows]
-        print_json(
-            [
-                {**row, "model": dataclasses.asdict(found[row["task"]]), "overlaps": one}
-                for row, one in zip(rows, own, strict=True)
-            ]
-        )
+        for row in rows:
+            pairs = [one for one in certified.overlaps if one.task == row["task"]]
+            row["model"] = dataclasses.asdict(models[row["task"]])
+            row["overlaps"] = [dataclasses.asdict(pair) for pair in pairs]
+        print_json(rows)
         return
+    _print_inspected(f"{workspace}", rows, models, mixtures=mixtures)
+    for line in advice(certified):
+        print(line)
+
+
+def _print_inspected(
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    models: Mapping[str, Inspection],
+    *,
+    mixtures: bool,
+) -> None:
     print_table(
-        f"{workspace}: picks another task (upper bounds hold for all tasks together; the model is the first stage's)",
+        f"{title}: picks another task (upper bounds hold for all tasks together; the model is the"
+        " first stage's)",
         (
-            "task", "held out", "wrong", "upper bound", "first stage wrong", "model bound", "status", *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
+            "task", "held out", "wrong", "upper bound", "first stage wrong", "model bound", "status",
+            *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
             "nearest rival", "separation", "taken by it", "reuses",
         ),
         [
             (
                 row["task"], row["held_out"], f"{row['errors'] / row['held_out']:.2%}", f"{row['upper_bound']:.1%}",
-                f"{one.errors / row['held_out']:.2%}", _bound(one.bound), one.status,
-                *_mixture(one, row["held_out"]), one.nearest,
-                "-" if one.separation is None else f"{one.separation:.1f}", one.nearest_errors, _reused(row["transfer"]),
+                f"{model.errors / row['held_out']:.2%}", _bound(model.bound), model.status,
+                *_mixture(model, row["held_out"]), model.nearest,
+                "-" if model.separation is None else f"{model.separation:.1f}", model.nearest_errors, _reused(row["transfer"]),
             )
-            for row, one in ((row, found[row["task"]]) for row in rows)
+            for row, model in ((row, models[row["task"]]) for row in rows)
         ],
     )  # fmt: skip
-    for line in warnings(rows, pairs):
-        print(line)
 
 
 def _mixture(one: Inspection, held_out: int) -> tuple[str, ...]:
@@ -137,46 +143,6 @@ def _mixture(one: Inspection, held_out: int) -> tuple[str, ...]:
 
 def _bound(share: float) -> str:
     return f"{share:.2%}" if share < 1 else ">= 100%"
-
-
-def warnings(rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What whoever reads these certificates should know: what folding lost, what few held-out texts
-    cannot tell, which of them were learned from, tasks that coincide.
-    """
-    from cfedge.train.certificate import FALSE_REJECT_RATE
-    from cfedge.train.composition import KEPT_ENERGY
-
-    folded = [
-        f"{row['task']}: its adapter keeps {row['kept_energy']:.2%} of what was learned, less than"
-        f" {KEPT_ENERGY:.1%}: raise --max-rank, or lower --pool-limit"
-        for row in rows
-        if row["kept_energy"] < KEPT_ENERGY - 1e-9
-    ]
-    repeated = [
-        f"{row['task']}: {row['repeated']} of {row['held_out']} held-out texts are, but for case"
-        " and spaces, also learned from: the upper bound is too good by what they count for; hold out"
-        " others"
-        for row in rows
-        if row["repeated"]
-    ]
-    few = [
-        f"{row['task']}: {row['false_reject_rate']:.0%} of its own inputs may be called unknown, as"
-        f" {row['held_out']} held-out examples can show no less; hold out"
-        f" {math.ceil(1 / FALSE_REJECT_RATE) - 1} or more"
-        for row in rows
-        if row["false_reject_rate"] > FALSE_REJECT_RATE
-    ]
-    return (
-        folded
-        + few
-        + repeated
-        + [
-            f"{one['task']} coincides with {one['rival']}: {one['taken']} of {one['held_out']}"
-            f" held-out inputs go there, by the lookup's model {one['share']:.0%} may; upper bounds are"
-            f" now {one['upper_bound']:.1%} ({one['task']}) and {one['rival_upper_bound']:.1%} ({one['rival']})"
-            for one in pairs
-        ]
-    )
 
 
 def evaluate(
@@ -197,28 +163,22 @@ def evaluate(
     detection, risk by coverage.
     """
     from cfedge.errors import UsageError
-    from cfedge.runtime.engine import Engine
-    from cfedge.train.data import load_file, load_inputs
-    from cfedge.train.examples import check_labels
-    from cfedge.train.metrics import evaluate as measure
-    from cfedge.train.workspace import Workspace
-    from cfedge_export.pack import build
+    from cfedge.teaching import Workspace
+    from cfedge.train.data import load_inputs
 
-    opened = Workspace(workspace)
-    data = {}
+    files: dict[str, Path] = {}
     for pair in test:
         name, _, file = pair.partition("=")
         if not file:
             raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
-        if name in data:
+        if name in files:
             raise UsageError(
                 f"--test: expected one file of task {name!r}, found another: {file}; put them"
                 " into one"
             )
-        data[name] = load_file(Path(file))
-        check_labels(data[name], opened.record(name).classes)
-    engine = Engine(build(opened))
-    scores = measure(engine, data, load_inputs(unknown) if unknown else ())
+        files[name] = Path(file)
+    outside = load_inputs(unknown) if unknown else ()
+    scores = Workspace(workspace).evaluate(files, unknown=outside)
     if json:
         print_json(dataclasses.asdict(scores))
     else:
@@ -258,45 +218,6 @@ def _print_scores(scores: Scores) -> None:
             f" {apart.fpr95:.1%}, called unknown {apart.detected:.1%} (of known inputs"
             f" {apart.false_rejects:.1%}), mean risk over coverage {curve.area:.3f}"
         )
-
-
-def certified_rows(workspace: Any) -> list[dict[str, Any]]:
-    """One record a task: what it is and what its certificate says of all tasks together."""
-    return certified(workspace)[0]
-
-
-def certified(
-    workspace: Any, new: Collection[str] = ()
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """`certified_rows`, and with which tasks those of `new` overlap:
-    `cfedge.train.certificate.Overlap` as records.
-    """
-    from cfedge.train.certificate import certify, overlaps, route
-
-    names = workspace.tasks
-    if not names:
-        return [], []
-    held_out = {name: workspace.held_out(name) for name in names}
-    router, answers = route(
-        {name: workspace.signature(name) for name in names},
-        {name: one.features for name, one in held_out.items()},
-    )
-    evidence = certify(
-        answers, {name: one.top_scores for name, one in held_out.items()}, router.first.directions
-    )
-    rows = []
-    for name in names:
-        record, found = workspace.record(name), evidence[name]
-        rows.append(
-            {
-                "task": name, "classes": len(record.classes), "labels": list(record.classes), "examples": record.examples,
-                "repeated": record.repeated, "transfer": dict(record.transfer), "kept_energy": record.kept_energy,
-                "method": record.settings.method, "threshold": found.threshold,
-                "false_reject_rate": found.false_reject_rate,
-                **dataclasses.asdict(found.certificate),
-            }
-        )  # fmt: skip
-    return rows, [dataclasses.asdict(one) for one in overlaps(router, answers, evidence, new)]
 
 
 def _reused(transfer: Mapping[str, float]) -> str:

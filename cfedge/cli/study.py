@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json as jsonlib
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cfedge.cli.learning import with_settings
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, size
+from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study
-    from cfedge.train.examples import Examples
-    from cfedge.train.metrics import OpenSet
-    from cfedge.train.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +24,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@with_settings(without=("method", "held_out"))
 def compare(
     data: Annotated[
         Path,
@@ -35,15 +33,13 @@ def compare(
             help="A folder of tasks; or a file with a column task; or any with --tasks.",
         ),
     ],
+    settings: Settings,
     tasks: Annotated[
         int | None, typer.Option(help="Split the labels at random into so many tasks.")
     ] = None,
     orders: Annotated[
         int, typer.Option(help="Orders of the tasks, each with a seed of its own.")
     ] = 3,
-    seed: Annotated[
-        int, typer.Option(help="Of the first order, and of what is split at random.")
-    ] = 0,
     unknown: Annotated[
         Path | None,
         typer.Option(
@@ -73,43 +69,9 @@ def compare(
         Path | None, typer.Option(help="Where the weights are; otherwise they are found.")
     ] = None,
     split: Annotated[int | None, typer.Option(help="Blocks in the trunk.")] = None,
-    slots: Annotated[
-        str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")
+    target_modules: Annotated[
+        str, typer.Option(help="Target modules, which get a low-rank slot: of qkv,o,fc1,fc2.")
     ] = "qkv,fc1",
-    rank: Annotated[int, typer.Option(help="Rank of the adapters.")] = 8,
-    epochs: Annotated[int, typer.Option(help="Passes over the data (small tasks take more).")] = 6,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 3e-3,
-    reuse: Annotated[
-        bool, typer.Option("--reuse", help="Mix earlier tasks' low-rank units in.")
-    ] = False,
-    pool_limit: Annotated[int, typer.Option(help="Most units of a product that are reused.")] = 32,
-    max_rank: Annotated[
-        int, typer.Option(help="Of an adapter once reused and new units are folded into one.")
-    ] = 16,
-    orthogonality: Annotated[
-        str, typer.Option(help="Of new units to reused ones: none, penalty or projection.")
-    ] = "projection",
-    penalty: Annotated[
-        float, typer.Option(help="Weight of the overlap, with --orthogonality penalty.")
-    ] = 0.006,
-    l1: Annotated[
-        float, typer.Option(help="Weight of the reuse scalars' absolute values.")
-    ] = 0.006,
-    l2: Annotated[float, typer.Option(help="Weight of the reuse scalars' squares.")] = 0.006,
-    clusters: Annotated[
-        int | None,
-        typer.Option(help="Most clusters a class of the second stage; otherwise the default."),
-    ] = None,
-    exit_share: Annotated[
-        float, typer.Option(help="Of a task's inputs that may be answered before the tail.")
-    ] = 0.85,
-    threads: Annotated[int | None, typer.Option(help="Torch threads of each job.")] = None,
-    device: Annotated[
-        str, typer.Option(help="Where adapters are trained: cpu, cuda, cuda:1...")
-    ] = "cpu",
-    precision: Annotated[
-        str, typer.Option(help="Of the products while training: float32 or bf16.")
-    ] = "float32",
     out: Annotated[
         Path | None, typer.Option(help="Write everything measured, accuracy matrices too, as JSON.")
     ] = None,
@@ -120,41 +82,31 @@ def compare(
     simplest that is as good.
 
     Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality
-    none, --l1 0 or --l2 0; --split; --rank; --slots; --clusters; --exit-share 0.
+    none, --l1 0 or --l2 0; --split; --rank; --target-modules; --clusters; --exit-share 0.
     """
-    from cfedge.errors import UsageError
     from cfedge.storage import write_file
-    from cfedge.study.compare import compare as measure
+    from cfedge.study.compare import Options
+    from cfedge.study.fresh import Weights, compare_fresh
     from cfedge.study.results import MODELS, recommended, summary
     from cfedge.study.stream import load_stream
     from cfedge.train.data import load_inputs
-    from cfedge.train.settings import Settings
-    from cfedge_export.make_backbone import make_backbone
 
-    if out is not None and not out.parent.is_dir():
-        raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
-    if out is not None and out.is_dir():
-        raise UsageError(f"--out: expected a file, found the folder {out}; name a file in it")
-    settings = Settings(
-        rank=rank, epochs=epochs, learning_rate=learning_rate, reuse=reuse, pool_limit=pool_limit, max_rank=max_rank,
-        orthogonality=orthogonality, penalty=penalty, l1=l1, l2=l2, threads=threads, device=device, precision=precision,
-        exit_share=exit_share, **({} if clusters is None else {"clusters": clusters}),  # type: ignore[arg-type]
-    )  # fmt: skip
-    stream = load_stream(data, tasks=tasks, seed=seed)
-    out_of_domain = load_inputs(unknown) if unknown else ()
-    chosen = (
-        [name.strip() for name in models.split(",") if name.strip()] if models else list(MODELS)
+    _check_out(out)
+    stream = load_stream(data, tasks=tasks, seed=settings.seed)
+    study = compare_fresh(
+        stream,
+        Weights(backbone, folder, split, _names(target_modules)),
+        Options(
+            models=tuple(MODELS) if models is None else _names(models),
+            orders=orders,
+            joint=joint,
+            sequential=sequential,
+            jobs=jobs,
+        ),
+        unknown=load_inputs(unknown) if unknown else (),
+        settings=settings,
+        progress=TerminalProgress(),
     )
-    with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
-        base = make_backbone(
-            Path(scratch) / "base", backbone, folder=folder, split=split, parts=tuple(part.strip() for part in slots.split(",")),
-            progress=TerminalProgress(),
-        )  # fmt: skip
-        study = measure(
-            base, stream, models=chosen, orders=orders, joint=joint, sequential=sequential, jobs=jobs, seed=seed, settings=settings,
-            open_set=_open_set({name: one.test for name, one in stream.items()}, out_of_domain) if out_of_domain else None,
-            progress=TerminalProgress(),
-        )  # fmt: skip
     best = recommended(study)
     record: dict[str, Any] = {
         "recommended": best,
@@ -174,25 +126,17 @@ def compare(
         save(draw_study(study), plot)
 
 
-def _open_set(
-    tests: Mapping[str, Examples], out_of_domain: Sequence[str]
-) -> Callable[[Workspace], OpenSet]:
-    """What measures them on a learned workspace, through the runtime that ships."""
-    from cfedge.runtime.engine import Engine
-    from cfedge.train.metrics import open_set
-    from cfedge_export.pack import build
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
 
-    labels = {name: one.labels for name, one in tests.items()}
 
-    def measured(workspace: Workspace) -> OpenSet:
-        engine = Engine(build(workspace))
-        return open_set(
-            labels,
-            {name: engine.predict(one.inputs) for name, one in tests.items()},
-            engine.predict(out_of_domain),
-        )
+def _check_out(out: Path | None) -> None:
+    from cfedge.errors import UsageError
 
-    return measured
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out: expected a file, found the folder {out}; name a file in it")
 
 
 def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:

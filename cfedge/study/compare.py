@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,46 +26,188 @@ from cfedge.train.metrics import OpenSet
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import Workspace
 
-__all__ = ["compare"]
+__all__ = ["Options", "compare"]
 
 
-def compare(
-    base: Workspace,
-    stream: Mapping[str, Splits],
-    *,
-    models: Sequence[str] = tuple(MODELS),
-    orders: int = 3,
-    joint: bool = False,
-    sequential: bool = False,
-    jobs: int = 1,
-    seed: int = 0,
-    open_set: Callable[[Workspace], OpenSet] | None = None,
-    settings: Settings | None = None,
-    progress: Progress | None = None,
-) -> Study:
-    """Learn `stream` in `orders` orders and measure `models`, and the ceilings.
+@dataclass(frozen=True)
+class Options:
+    """What a study measures.
 
-    Parameters
+    Attributes
     ----------
-    base
-        A workspace without tasks: its backbone is copied for every order.
-    orders, seed
-        Order i is drawn with seed `seed` + i, and tasks are learned with it.
+    models
+        Names of `cfedge.study.results.MODELS`.
+    orders
+        In which the stream is learned.
     joint
         Also train one adapter on all classes together, with as many steps as all tasks have.
     sequential
         Also train one adapter and one head task after task.
     jobs
         Tasks of an order that are learned at once, each in a process of its own.
+    """
+
+    models: tuple[str, ...] = tuple(MODELS)
+    orders: int = 3
+    joint: bool = False
+    sequential: bool = False
+    jobs: int = 1
+
+
+def compare(
+    base: Workspace,
+    stream: Mapping[str, Splits],
+    options: Options | None = None,
+    *,
+    open_set: Callable[[Workspace], OpenSet] | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Learn `stream` in several orders and measure models and ceilings.
+
+    Parameters
+    ----------
+    base
+        A workspace without tasks: its backbone is copied for every order.
+    options
+        What is measured, and how often.
     open_set
         Measures inputs of no task on an order's learned workspace.
+    settings
+        How tasks are learned: each gets an adapter, whatever `Settings.method` says. Order i is
+        drawn with the seed + i, and its tasks are learned with it.
 
     Raises
     ------
     TaskError, DataError, UsageError
         Before anything is learned.
     """
+    options = options or Options()
     settings, progress = settings or Settings(), progress or Quiet()
+    _check(base, stream, settings, options)
+    names, seed, orders = list(stream), settings.seed, options.orders
+    drawn = [
+        [names[index] for index in np.random.default_rng(seed + order).permutation(len(names))]
+        for order in range(orders)
+    ]
+    extras = [
+        *([_joint] if options.joint else []),
+        *([_sequential] if options.sequential else []),
+    ]
+    runs: dict[str, list[Measured]] = {}
+    forward: list[float] = []
+    seconds: list[float] = []
+    strange: list[OpenSet] = []
+    for position, order in enumerate(drawn):
+        chosen = replace(settings, seed=seed + position, method="adapter")
+        title = f"order {position + 1} of {orders}, "
+        with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
+            run = _Run(base, stream, order, chosen, options.jobs, title, progress, Path(scratch))
+            workspace, each = run.learned()
+            seconds.append(each)
+            learned = LearnedOrder(workspace, stream, order, progress)
+            for measured in (
+                *learned.measure(options.models),
+                *(extra(run, learned) for extra in extras),
+            ):
+                runs.setdefault(measured.model, []).append(measured)
+            if open_set is not None:
+                with progress.track(f"{title}inputs of no task", 1) as advance:
+                    strange.append(open_set(workspace))
+                    advance(1)
+            forward.append(run.forward_transfer(learned))
+    return Study(
+        {name: len(splits.train.classes) for name, splits in stream.items()},
+        {name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()},
+        sum(len(splits.test) for splits in stream.values()),
+        forward,
+        seconds,
+        strange,
+        drawn,
+        settings,
+        runs,
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One order, about to be learned in copies of `base` under `scratch`."""
+
+    base: Workspace
+    stream: Mapping[str, Splits]
+    order: list[str]
+    settings: Settings
+    jobs: int
+    title: str
+    progress: Progress
+    scratch: Path
+
+    def learned(self) -> tuple[Workspace, float]:
+        """Return a workspace with all tasks, and the seconds that one took, the mean."""
+        tasks = self._tasks(self.order)
+        workspace = self.copy("learned")
+        start = time.perf_counter()
+        self._learn(workspace, tasks, self.settings, self.title)
+        seconds = time.perf_counter() - start
+        return workspace, seconds * min(self.jobs, len(tasks)) / len(tasks)
+
+    def forward_transfer(self, learned: LearnedOrder) -> float:
+        """By how much reuse made later tasks better than learned alone; 0 without reuse."""
+        if not self.settings.reuse:
+            return 0.0
+        alone = self.copy("alone")
+        settings = replace(self.settings, reuse=False)
+        self._learn(alone, self._tasks(self.order[1:]), settings, f"{self.title}alone: ")
+        return learned.forward_transfer(alone)
+
+    def copy(self, name: str) -> Workspace:
+        """Return a copy of the base, without tasks."""
+        return Workspace(Path(shutil.copytree(self.base.folder, self.scratch / name)))
+
+    def _tasks(self, names: Sequence[str]) -> dict[str, LabelledData]:
+        return {
+            name: LabelledData(self.stream[name].train, self.stream[name].held_out)
+            for name in names
+        }
+
+    def _learn(
+        self,
+        workspace: Workspace,
+        tasks: Mapping[str, LabelledData],
+        settings: Settings,
+        title: str,
+    ) -> None:
+        """Learn all tasks, or stop with the first error."""
+        failed = learn_many(
+            workspace,
+            tasks,
+            settings=settings,
+            jobs=self.jobs,
+            title=title,
+            progress=self.progress,
+        )
+        for name, error in failed.items():
+            raise type(error)(f"task {name!r}: {error}") from error
+
+
+def _joint(run: _Run, learned: LearnedOrder) -> Measured:
+    """One adapter on all classes together: the ceiling that is not continual."""
+    settings = replace(run.settings, min_steps=run.settings.min_steps * len(run.order))
+    with run.progress.track(f"{run.title}all classes together", 1) as advance:
+        measured = learned.joint(run.copy("joint"), settings)
+        advance(1)
+    return measured
+
+
+def _sequential(run: _Run, learned: LearnedOrder) -> Measured:
+    """One adapter and one head task after task: what forgets."""
+    with run.progress.track(f"{run.title}one adapter task after task", 1) as advance:
+        measured = learned.sequential(replace(run.settings, reuse=False))
+        advance(1)
+    return measured
+
+
+def _check_models(models: Sequence[str]) -> None:
     unheard = sorted(set(models) - set(MODELS))
     if unheard or not models:
         raise UsageError(
@@ -74,6 +216,14 @@ def compare(
         )
     if len(set(models)) < len(models):
         raise UsageError(f"--models: expected each once, found {', '.join(models)}")
+
+
+def _check(
+    base: Workspace, stream: Mapping[str, Splits], settings: Settings, options: Options
+) -> None:
+    """Refuse what would stop the study after hours of learning."""
+    _check_models(options.models)
+    orders, jobs = options.orders, options.jobs
     if base.tasks:
         raise UsageError(
             f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a"
@@ -86,94 +236,6 @@ def compare(
             f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits"
             " for them"
         )
-    _check(base, stream, settings)
-    names = list(stream)
-    drawn = [
-        [names[one] for one in np.random.default_rng(seed + order).permutation(len(names))]
-        for order in range(orders)
-    ]
-    runs: dict[str, list[Measured]] = {}
-    forward: list[float] = []
-    seconds: list[float] = []
-    strange: list[OpenSet] = []
-    with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
-        for position, order in enumerate(drawn):
-            workspace = Workspace(
-                Path(shutil.copytree(base.folder, Path(scratch) / f"order-{position}"))
-            )
-            one = replace(settings, seed=seed + position)
-            label = f"order {position + 1} of {orders}, "
-            tasks = {
-                name: LabelledData(stream[name].train, stream[name].held_out) for name in order
-            }
-            start = time.perf_counter()
-            _learn(workspace, tasks, one, jobs, label, progress)
-            seconds.append((time.perf_counter() - start) * min(jobs, len(tasks)) / len(tasks))
-            learned = LearnedOrder(workspace, stream, order, progress)
-            found = learned.measure(models)
-            if joint:
-                together = Workspace(
-                    Path(shutil.copytree(base.folder, Path(scratch) / f"joint-{position}"))
-                )
-                with progress.track(f"{label}all classes together", 1) as advance:
-                    found.append(
-                        learned.joint(together, replace(one, min_steps=one.min_steps * len(order)))
-                    )
-                    advance(1)
-            if sequential:
-                with progress.track(f"{label}one adapter task after task", 1) as advance:
-                    found.append(learned.sequential(replace(one, reuse=False)))
-                    advance(1)
-            for measured in found:
-                runs.setdefault(measured.model, []).append(measured)
-            if open_set is not None:
-                with progress.track(f"{label}inputs of no task", 1) as advance:
-                    strange.append(open_set(workspace))
-                    advance(1)
-            forward.append(0.0)
-            if settings.reuse:
-                alone = Workspace(
-                    Path(shutil.copytree(base.folder, Path(scratch) / f"alone-{position}"))
-                )
-                later = {name: tasks[name] for name in order[1:]}
-                _learn(alone, later, replace(one, reuse=False), jobs, f"{label}alone: ", progress)
-                forward[-1] = learned.forward_transfer(alone)
-                shutil.rmtree(alone.folder)
-            shutil.rmtree(workspace.folder)
-    tests = sum(len(splits.test) for splits in stream.values())
-    classes = {name: len(splits.train.classes) for name, splits in stream.items()}
-    duplicates = {name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()}
-    return Study(
-        classes,
-        duplicates,
-        tests,
-        forward,
-        seconds,
-        strange,
-        drawn,
-        replace(settings, seed=seed),
-        runs,
-    )
-
-
-def _learn(
-    workspace: Workspace,
-    tasks: Mapping[str, LabelledData],
-    settings: Settings,
-    jobs: int,
-    label: str,
-    progress: Progress,
-) -> None:
-    """Learn all tasks, or stop with the first error."""
-    failed = learn_many(
-        workspace, tasks, settings=settings, jobs=jobs, title=label, progress=progress
-    )
-    for name, error in failed.items():
-        raise type(error)(f"task {name!r}: {error}") from error
-
-
-def _check(base: Workspace, stream: Mapping[str, Splits], settings: Settings) -> None:
-    """Refuse what would stop the study after hours of learning."""
     least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
     if (
         settings.reuse

@@ -14,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.runtime.adapter import NEVER
+from cfedge.train.settings import EXIT_SHARE
 
-__all__ = ["EXIT_LEAST", "EXIT_SHARE", "choose_exit", "no_exit"]
+__all__ = ["EXIT_LEAST", "choose_exit", "no_exit"]
 
 Floats = NDArray[np.float32]
 
-#: Of the held-out examples, those with the widest margins that may end early; the rest is where
-#: both parts of a head are needed.
-EXIT_SHARE = 0.85
 #: Held-out examples below which the tail is always run: they could not show that it never mattered.
 EXIT_LEAST = 20
 

@@ -5,14 +5,22 @@ Pure rules over names: whoever adds a task, or a data file, asks them before any
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from cfedge.errors import TaskError
-from cfedge.inputs.text.data import folded
+from cfedge.errors import DataError, TaskError
+from cfedge.inputs.text.data import check_text, folded
 from cfedge.train.composition import NEW_UNITS
 
-__all__ = ["LABEL_LENGTH", "TASK_NAME", "check_classes", "check_name", "check_task"]
+__all__ = [
+    "LABEL_LENGTH",
+    "TASK_NAME",
+    "check_classes",
+    "check_name",
+    "check_task",
+    "label_text",
+]
 
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 #: Characters of a label, at most.
@@ -100,3 +108,33 @@ def _check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterabl
             raise TaskError(
                 f"task {name!r}: expected labels that no other task has, found {found}; rename it"
             )
+
+
+def label_text(value: object, where: str) -> str:
+    """Return a label as text: a text without the spaces around it, an integer or a boolean as
+    Python writes it.
+
+    Raises
+    ------
+    DataError
+        It is none: missing, a fraction, or several. `where` names it.
+    """
+    if isinstance(value, str):
+        return check_text(value, "label", where).strip()
+    if value is None or value != value:
+        raise DataError(f"{where}: expected a label, found {value!r}; fill it in or leave it out")
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return str(bool(value))
+    try:
+        return str(operator.index(value))  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    if isinstance(value, list | tuple | set | dict) or getattr(value, "shape", ()) != ():
+        raise DataError(
+            f"{where}: expected one label, found several, {str(value)!r:.80}; an input has one"
+            " label: keep one"
+        )
+    raise DataError(
+        f"{where}: expected a text, an integer or a boolean, found {type(value).__name__}"
+        f" {value!r:.80}; write it as text"
+    )

@@ -1,4 +1,8 @@
-"""How to train: every choice with its default, checked when it is made."""
+"""How to train: every choice with its default, checked when it is made.
+
+The command line, `cfedge.Workspace` and the studies take their defaults from here. Nothing is
+imported but the errors, so that a command can show a default without loading what trains.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,15 @@ import math
 from dataclasses import dataclass
 
 from cfedge.errors import UsageError
-from cfedge.train.early_exit import EXIT_SHARE
-from cfedge.train.signature import CLUSTERS
 
-__all__ = ["METHODS", "Settings"]
+__all__ = ["CLUSTERS", "EXIT_SHARE", "METHODS", "Settings"]
 
 METHODS = ("auto", "adapter", "closed-form")
+#: Clusters a class of the lookup's second stage, at most.
+CLUSTERS = 3
+#: Of the held-out examples, those with the widest margins that may be answered before the tail; the
+#: rest is where both parts of a head are needed (docs/decisions/0026-early-exit.md).
+EXIT_SHARE = 0.85
 
 
 @dataclass(frozen=True)

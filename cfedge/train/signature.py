@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.lookup.clusters import finite_rows
 from cfedge.lookup.packing import from_first, on_grid
+from cfedge.train.settings import CLUSTERS
 
 __all__ = [
-    "CLUSTERS",
     "EXAMPLES_A_CLUSTER",
     "FACTOR_RANK",
     "TAIL_RANK",
@@ -27,8 +27,8 @@ __all__ = [
 
 #: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/0003-lookup.md).
 FACTOR_RANK, TAIL_RANK = 48, 36
-#: Clusters a class for the second stage, at most, and the examples that each of them takes.
-CLUSTERS, EXAMPLES_A_CLUSTER = 3, 20
+#: Examples that each cluster of a class takes, for the second stage.
+EXAMPLES_A_CLUSTER = 20
 
 Floats = NDArray[np.float32]
 

@@ -74,7 +74,7 @@ class Workspace:
     Parameters
     ----------
     folder
-        Made by `Workspace.create` (``cfedge init``).
+        Made by `Workspace.written`.
 
     Raises
     ------
@@ -98,7 +98,7 @@ class Workspace:
         self._index = Index.parsed(data, str(index))
 
     @classmethod
-    def create(cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]) -> Workspace:
+    def written(cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]) -> Workspace:
         """Write a new workspace around a prepared backbone; `files` holds the files of
         ``backbone/``.
         """

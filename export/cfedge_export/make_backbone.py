@@ -179,7 +179,7 @@ def make_backbone(
                 f" {made.backbone.digest[:12]} from these weights and package versions; install the"
                 " versions of the other workshop, or copy its workspace"
             )
-        workspace = Workspace.create(target, made.backbone, made.files)
+        workspace = Workspace.written(target, made.backbone, made.files)
         advance(1)
     return workspace
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,19 +28,11 @@ class SeenError(CfedgeError):
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     found: list[Settings] = []
 
-    def stop(
-        *arguments: object, settings: Settings, seed: int | None = None, **others: object
-    ) -> None:
-        found.append(
-            settings if seed is None else replace(settings, seed=seed)
-        )  # compare's is beside the settings
+    def stop(*arguments: object, settings: Settings, **others: object) -> None:
+        found.append(settings)
         raise SeenError
 
-    for place in (
-        "cfedge.train.learner.learn",
-        "cfedge.train.jobs.learn_many",
-        "cfedge.study.compare.compare",
-    ):
+    for place in ("cfedge.train.teach.learn_tasks", "cfedge.study.fresh.compare_fresh"):
         monkeypatch.setattr(place, stop)
     return found
 

@@ -26,7 +26,8 @@ from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train import certificate
 from cfedge.train.certificate import route
-from cfedge.train.signature import CLUSTERS, EXAMPLES_A_CLUSTER, learn_signature, signature
+from cfedge.train.settings import CLUSTERS
+from cfedge.train.signature import EXAMPLES_A_CLUSTER, learn_signature, signature
 from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]

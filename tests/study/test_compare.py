@@ -28,7 +28,7 @@ from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.study.baselines import RULES, RandomFeatures
-from cfedge.study.compare import compare
+from cfedge.study.compare import Options, compare
 from cfedge.study.order import LearnedOrder
 from cfedge.study.results import MODELS, Measured, Study, recommended, summary
 from cfedge.study.stream import Splits
@@ -70,7 +70,9 @@ def base(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspa
 
 @pytest.fixture(scope="module")
 def study(base: Workspace) -> Study:
-    return compare(base, make_stream(), orders=2, joint=True, sequential=True, settings=SETTINGS)
+    return compare(
+        base, make_stream(), Options(orders=2, joint=True, sequential=True), settings=SETTINGS
+    )
 
 
 def test_every_model_and_ceiling_is_measured_in_every_order(study: Study) -> None:
@@ -241,9 +243,7 @@ def test_several_jobs_measure_the_same(base: Workspace) -> None:
         compare(
             base,
             make_stream(),
-            models=["cfedge"],
-            orders=1,
-            jobs=jobs,
+            Options(models=("cfedge",), orders=1, jobs=jobs),
             settings=replace(SETTINGS, min_steps=8),
         )
         for jobs in (1, 2)
@@ -259,10 +259,8 @@ def test_seeds_go_on_from_the_first(base: Workspace, study: Study) -> None:
     later = compare(
         base,
         make_stream(),
-        models=["nearest-mean frozen"],
-        orders=1,
-        seed=1,
-        settings=replace(SETTINGS, min_steps=8),
+        Options(models=("nearest-mean frozen",), orders=1),
+        settings=replace(SETTINGS, min_steps=8, seed=1),
     )
     assert later.orders == study.orders[1:]
     assert (later.settings.seed, study.settings.seed) == (1, 0)
@@ -294,7 +292,7 @@ def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Worksp
     assert (
         len(
             compare(
-                base, make_stream(), models=["nearest-mean"], orders=1, settings=settings
+                base, make_stream(), Options(models=("nearest-mean",), orders=1), settings=settings
             ).forward_transfer
         )
         == 1
@@ -303,7 +301,7 @@ def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Worksp
         UsageError,
         match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits",
     ):
-        compare(base, make_stream(), orders=1, jobs=2, settings=settings)
+        compare(base, make_stream(), Options(orders=1, jobs=2), settings=settings)
 
 
 def test_test_texts_that_are_also_learned_from_are_counted_by_task(base: Workspace) -> None:
@@ -313,8 +311,7 @@ def test_test_texts_that_are_also_learned_from_are_counted_by_task(base: Workspa
     study = compare(
         base,
         {**stream, "colors": replace(colors, test=replace(colors.test, inputs=texts))},
-        models=["nearest-mean"],
-        orders=1,
+        Options(models=("nearest-mean",), orders=1),
         settings=replace(SETTINGS, min_steps=1),
     )
     clean = {
@@ -412,15 +409,15 @@ def test_the_standard_error_is_that_of_the_orders_and_at_least_of_the_test_set()
 
 def test_what_cannot_be_studied_is_refused(base: Workspace, tiny_workspace: Path) -> None:
     with pytest.raises(UsageError, match=r"--models: expected some of .*, found 'magic'"):
-        compare(base, make_stream(), models=["magic"])
+        compare(base, make_stream(), Options(models=("magic",)))
     with pytest.raises(UsageError, match=r"--models: expected some of .*, found none"):
-        compare(base, make_stream(), models=[])
+        compare(base, make_stream(), Options(models=()))
     with pytest.raises(UsageError, match="--models: expected each once, found cfedge, cfedge"):
-        compare(base, make_stream(), models=["cfedge", "cfedge"])
+        compare(base, make_stream(), Options(models=("cfedge", "cfedge")))
     with pytest.raises(UsageError, match="--pool-limit: expected at most 30 with rank 2, found 31"):
         compare(base, make_stream(), settings=replace(SETTINGS, reuse=True, pool_limit=31))
     with pytest.raises(UsageError, match="--orders: expected >= 1, found 0"):
-        compare(base, make_stream(), orders=0)
+        compare(base, make_stream(), Options(orders=0))
     with pytest.raises(UsageError, match="expected a workspace without tasks, found 2"):
         compare(Workspace(tiny_workspace), make_stream())
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cfedge.runtime.adapter import NEVER
-from cfedge.train.early_exit import EXIT_LEAST, EXIT_SHARE, choose_exit, no_exit
+from cfedge.train.early_exit import EXIT_LEAST, choose_exit, no_exit
+from cfedge.train.settings import EXIT_SHARE
 
 
 def _scores(margins: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ DOORS = made("doors", ("open", "zu\u00df"), seed=2)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A workspace with the task lights."""
-    Workspace.create(tmp_path / "ws", BACKBONE, FILES).put(LIGHTS)
+    Workspace.written(tmp_path / "ws", BACKBONE, FILES).put(LIGHTS)
     return tmp_path / "ws"
 
 
@@ -132,7 +132,7 @@ def refusal(call: Callable[[], object], kind: type[CfedgeError]) -> str:
 
 
 def test_a_new_workspace_holds_its_backbone_and_no_task(tmp_path: Path) -> None:
-    made_one = Workspace.create(tmp_path / "ws", BACKBONE, FILES)
+    made_one = Workspace.written(tmp_path / "ws", BACKBONE, FILES)
     for workspace in (made_one, Workspace(tmp_path / "ws")):
         assert workspace.backbone == BACKBONE
         assert workspace.tasks == ()
@@ -148,7 +148,7 @@ def test_a_new_workspace_holds_its_backbone_and_no_task(tmp_path: Path) -> None:
 def test_a_workspace_is_not_made_where_something_is(folder: Path) -> None:
     old = tree(folder)
     assert f"{folder}: expected a name that is free" in refusal(
-        lambda: Workspace.create(folder, BACKBONE, FILES), StorageError
+        lambda: Workspace.written(folder, BACKBONE, FILES), StorageError
     )
     assert tree(folder) == old
 
@@ -202,7 +202,7 @@ def test_putting_and_removing_a_task_changes_no_byte_of_another(folder: Path) ->
 
 def test_the_order_in_which_tasks_come_leaves_no_trace(folder: Path, tmp_path: Path) -> None:
     Workspace(folder).put(DOORS)
-    other = Workspace.create(tmp_path / "other", BACKBONE, FILES)
+    other = Workspace.written(tmp_path / "other", BACKBONE, FILES)
     other.put(DOORS)
     other.put(LIGHTS)
     assert tree(other.folder, ".lock") == tree(folder, ".lock")

@@ -1,0 +1,140 @@
+"""The options that say how tasks are learned: one table for every command that learns.
+
+Names, defaults and checks are `cfedge.train.settings.Settings`'; here each field gets its option and
+its help. `with_settings` puts the options in the place of a command's parameter ``settings``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
+
+import typer
+
+from cfedge.train.settings import Settings
+
+__all__ = ["with_settings"]
+
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "method": (
+        bool | None,
+        typer.Option(
+            "--head-only/--train",
+            help="A closed-form head without an adapter; or always an adapter. Otherwise the former"
+            " where examples are few.",
+        ),
+    ),
+    "held_out": (
+        float,
+        typer.Option("--share", help="Share of each class that is held out, where none are given."),
+    ),
+    "rank": (int, typer.Option("--rank", help="Rank of the adapter.")),
+    "epochs": (
+        int,
+        typer.Option("--epochs", help="Passes over the data (small tasks take more)."),
+    ),
+    "learning_rate": (float, typer.Option("--learning-rate", help="Peak learning rate.")),
+    "reuse": (
+        bool,
+        typer.Option("--reuse", help="Mix the low-rank units of earlier tasks in."),
+    ),
+    "pool_limit": (
+        int,
+        typer.Option("--pool-limit", help="Most units of a target module that are reused."),
+    ),
+    "max_rank": (
+        int,
+        typer.Option(
+            "--max-rank",
+            help="Rank of the adapter once reused and new units are folded into one, at most.",
+        ),
+    ),
+    "orthogonality": (
+        str,
+        typer.Option(
+            "--orthogonality",
+            help="How new units keep apart from reused ones: none, penalty or projection.",
+        ),
+    ),
+    "penalty": (
+        float,
+        typer.Option("--penalty", help="Weight of the overlap, with --orthogonality penalty."),
+    ),
+    "l1": (
+        float,
+        typer.Option("--l1", help="Weight of the absolute values of the reuse scalars."),
+    ),
+    "l2": (float, typer.Option("--l2", help="Weight of the squares of the reuse scalars.")),
+    "clusters": (
+        int,
+        typer.Option("--clusters", help="Clusters a class of the second stage, at most."),
+    ),
+    "exit_share": (
+        float,
+        typer.Option(
+            "--exit-share",
+            help="Share of the task's inputs that may be answered before the tail; 0: none. Where"
+            " few are held out none are.",
+        ),
+    ),
+    "seed": (int, typer.Option("--seed", help="Seed of initial values, order and split.")),
+    "threads": (
+        int | None,
+        typer.Option("--threads", help="Torch threads of each job; otherwise torch chooses."),
+    ),
+    "device": (
+        str,
+        typer.Option("--device", help="Where adapters are trained: cpu, cuda, cuda:1..."),
+    ),
+    "precision": (
+        str,
+        typer.Option("--precision", help="Arithmetic while training: float32 or bf16."),
+    ),
+}
+_METHODS = {None: "auto", True: "closed-form", False: "adapter"}
+
+
+def with_settings(
+    *, without: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `Settings` in the place of its parameter ``settings``.
+
+    Parameters
+    ----------
+    without
+        Fields that the command does not ask for: they keep their default.
+    """
+    fields = [field for field in _OPTIONS if field not in without]
+    defaults = Settings()
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        def wrapper(**given: Any) -> None:
+            chosen = {field: given.pop(f"settings_{field}") for field in fields}
+            if "method" in chosen:
+                chosen["method"] = _METHODS[chosen["method"]]
+            command(**given, settings=Settings(**chosen))
+
+        options = [
+            inspect.Parameter(
+                f"settings_{field}",
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=Annotated[_OPTIONS[field]],
+                default=None if field == "method" else getattr(defaults, field),
+            )
+            for field in fields
+        ]
+        own = inspect.signature(command, eval_str=True)
+        kept = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for one in own.parameters.values()
+            if one.name != "settings"
+        ]
+        arguments = [*kept, *options]
+        wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
+        wrapper.__annotations__ = {one.name: one.annotation for one in arguments}
+        # typer asks inspect.signature, which looks for this attribute first
+        vars(wrapper)["__signature__"] = own.replace(parameters=arguments)
+        return wrapper
+
+    return decorated

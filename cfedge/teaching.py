@@ -1,0 +1,256 @@
+"""The front door for teaching: `Workspace`. Make one, add tasks, see what is certified, evaluate,
+export.
+
+It stands above the workshop's rooms and calls one function of them a method; the command line calls
+the same. `from cfedge import Workspace` loads it when it is first asked for: a device that answers
+needs none of it.
+
+::
+
+    from cfedge import Workspace
+
+    workspace = Workspace.create("ws")
+    workspace.add("lighting", texts, labels)
+    workspace.add("climate", "climate.csv")
+    print(workspace.certificates())
+    workspace.export("bundle")
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cfedge.errors import UsageError
+from cfedge.progress import Progress
+from cfedge.train import workspace as folders
+from cfedge.train.arrays import from_arrays, texts_of
+from cfedge.train.certificates import Certificates, TaskCertificate, certificates
+from cfedge.train.data import load, load_file, load_inputs
+from cfedge.train.examples import Examples, LabelledData, check_labels
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
+
+if TYPE_CHECKING:
+    from cfedge.train.metrics import Scores
+    from cfedge_export.pack import Exported
+
+__all__ = ["Workspace"]
+
+#: A file or folder, or inputs with their labels.
+Labelled = str | os.PathLike[str] | tuple[Iterable[object], Iterable[object]] | Examples
+
+
+class Workspace(folders.Workspace):
+    """A folder with one frozen backbone and the tasks it was taught.
+
+    Parameters
+    ----------
+    folder
+        Made by `create` (``cfedge init``).
+
+    Raises
+    ------
+    WorkspaceError
+        It is missing, of another schema, or damaged.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        super().__init__(Path(folder))
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str],
+        backbone: str = "minilm-l6",
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Workspace:
+        """Make a workspace: find a backbone, cut it, quantise it, freeze it.
+
+        Parameters
+        ----------
+        folder
+            That does not exist yet.
+        backbone
+            ``minilm-l6``, or ``local``: what `weights` holds.
+        weights
+            Folder of the weights; None: they are found.
+        options
+            As of `cfedge_export.make_backbone.make_backbone`: ``split``, ``parts``, ``scheme``...
+
+        Raises
+        ------
+        BackboneError, UsageError, StorageError
+            Nothing was written.
+        """
+        from cfedge_export.make_backbone import make_backbone
+
+        target, source = Path(folder), None if weights is None else Path(weights)
+        make_backbone(target, backbone, folder=source, progress=progress, **options)
+        return cls(target)
+
+    def add(
+        self,
+        name: str,
+        inputs: Iterable[object] | str | os.PathLike[str],
+        labels: Iterable[object] | None = None,
+        *,
+        held_out: Labelled | None = None,
+        settings: Settings | None = None,
+        replace: bool = False,
+        progress: Progress | None = None,
+        **choices: Any,
+    ) -> TaskCertificate:
+        """Learn a task; nothing of the others changes.
+
+        Parameters
+        ----------
+        name
+            Lower-case letters, digits, ``-`` and ``_``.
+        inputs
+            A list, a generator, a NumPy array, or a column of pandas or datasets; or, without
+            `labels`, the path of a file or folder (`cfedge.train.data.load`).
+        labels
+            One for each input.
+        held_out
+            For certificate, threshold and parity: a path, or inputs and labels; None: a share of
+            the data.
+        settings, choices
+            How to learn, and single fields of `cfedge.train.settings.Settings` (``method``,
+            ``rank``, ``threads``...).
+        replace
+            Learn a task of this name anew.
+
+        Returns
+        -------
+        TaskCertificate
+            What is certified of it, with all tasks of the workspace together.
+
+        Raises
+        ------
+        TaskError, DataError, UsageError
+            Before anything is computed; the workspace is unchanged.
+        """
+        data = _loaded(name, inputs, labels)
+        if held_out is not None:
+            data = dataclasses.replace(
+                data, held_out=_examples(f"task {name!r} held out", held_out)
+            )
+        learn(
+            self,
+            name,
+            data.train,
+            data.held_out,
+            settings=_chosen(settings, choices),
+            replace=replace,
+            progress=progress,
+        )
+        return certificates(self, of=()).tasks[name]
+
+    def certificates(self) -> Certificates:
+        """Certify every task against all of them: `cfedge.train.certificates.certificates`."""
+        return certificates(self)
+
+    def evaluate(
+        self, tests: Mapping[str, Labelled], *, unknown: Iterable[object] | Path | str = ()
+    ) -> Scores:
+        """Measure on test data, per sample, through the int8 runtime that ships.
+
+        Parameters
+        ----------
+        tests
+            By task: a path, or inputs and labels.
+        unknown
+            Inputs of no task, or the path of a file of them: how well are they told apart?
+
+        Raises
+        ------
+        TaskError, DataError, UsageError
+            A task is not there, or one of its labels was never learned.
+        """
+        from cfedge.runtime.engine import Engine
+        from cfedge.train.metrics import evaluate
+        from cfedge_export.pack import build
+
+        data = {name: _examples(f"test of task {name!r}", given) for name, given in tests.items()}
+        for name, examples in data.items():
+            check_labels(examples, self.record(name).classes)
+        outside = (
+            load_inputs(Path(unknown))
+            if isinstance(unknown, str | os.PathLike)
+            else texts_of(unknown, "unknown")
+        )
+        return evaluate(Engine(build(self)), data, outside)
+
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Exported:
+        """Write a quantised bundle, if it answers as the float model does.
+
+        Parameters
+        ----------
+        target
+            The bundle's folder.
+        replace
+            Put it in the place of what is there.
+        options
+            As of `cfedge_export.pack.export`: ``gate``, ``budget``, ``false_reject_rate``.
+
+        Raises
+        ------
+        ParityError, BudgetError, StorageError
+            Nothing was written.
+        """
+        from cfedge_export.pack import export
+
+        return export(self, Path(target), replace=replace, progress=progress, **options)
+
+
+def _loaded(
+    name: str,
+    inputs: Iterable[object] | str | os.PathLike[str],
+    labels: Iterable[object] | None,
+) -> LabelledData:
+    if labels is not None:
+        if isinstance(inputs, os.PathLike):
+            raise UsageError(
+                f"task {name!r}: expected inputs with their labels, or a path alone, found the path"
+                f" {os.fspath(inputs)!r} and labels; leave the labels out"
+            )
+        return LabelledData(from_arrays(inputs, labels, f"task {name!r}"))
+    if isinstance(inputs, str | os.PathLike):
+        return load(Path(inputs))
+    raise UsageError(
+        f"task {name!r}: expected labels with the inputs, found none; give one for each input, or"
+        " the path of a file that holds both"
+    )
+
+
+def _examples(what: str, given: Labelled) -> Examples:
+    if isinstance(given, Examples):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return load_file(Path(given))
+    inputs, labels = given
+    return from_arrays(inputs, labels, what)
+
+
+def _chosen(settings: Settings | None, choices: Mapping[str, Any]) -> Settings:
+    known = [field.name for field in dataclasses.fields(Settings)]
+    if unheard := sorted(set(choices) - set(known)):
+        raise UsageError(
+            f"{unheard[0]}: expected a setting ({', '.join(known)}), found none of that name; see"
+            " cfedge.train.settings.Settings"
+        )
+    return dataclasses.replace(settings or Settings(), **choices)

@@ -1,0 +1,154 @@
+"""What is certified of a workspace's tasks: `certificates(workspace)`, for every front door.
+
+The rules are `cfedge.train.certificate`'s; here they are applied to all tasks of a workspace
+together, and put beside what each task's record says.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from cfedge.bundle.manifest import Certificate
+from cfedge.progress import Progress
+from cfedge.train.certificate import (
+    Inspection,
+    Overlap,
+    certify,
+    inspect,
+    mixture_bounds,
+    overlaps,
+    route,
+)
+from cfedge.train.workspace import Workspace
+
+__all__ = ["Certificates", "TaskCertificate", "certificates", "inspected"]
+
+
+@dataclass(frozen=True)
+class TaskCertificate:
+    """One task: what it is, how it was learned, and what is certified of it.
+
+    Attributes
+    ----------
+    labels
+        Its classes.
+    examples
+        That it was learned from.
+    repeated
+        Held-out inputs that are, but for case and spaces, also learned from.
+    transfer, kept_energy
+        See `cfedge.train.learned_task.TaskRecord`.
+    method
+        ``adapter`` or ``closed-form``.
+    threshold, false_reject_rate
+        Out-of-distribution score above which an input is called unknown at the default rate, and
+        the rate at which that calls the task's own inputs unknown.
+    certificate
+        How often another task is picked, with all tasks of the workspace together.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    examples: int
+    repeated: int
+    transfer: dict[str, float]
+    kept_energy: float
+    method: str
+    threshold: float
+    false_reject_rate: float
+    certificate: Certificate
+
+    def record(self) -> dict[str, Any]:
+        """Return it as one flat JSON object."""
+        values = dataclasses.asdict(self)
+        certificate = values.pop("certificate")
+        labels = list(values.pop("labels"))
+        return {
+            "task": values.pop("task"),
+            "classes": len(labels),
+            "labels": labels,
+            **values,
+            **certificate,
+        }
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """All tasks of a workspace, by name, and which of them overlap."""
+
+    tasks: dict[str, TaskCertificate]
+    overlaps: tuple[Overlap, ...]
+
+    def of(self, names: Collection[str]) -> Certificates:
+        """Return those of some tasks, and the overlaps that they take part in."""
+        return Certificates(
+            {name: one for name, one in self.tasks.items() if name in names},
+            tuple(one for one in self.overlaps if one.task in names or one.rival in names),
+        )
+
+
+def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Certificates:
+    """Certify every task of a workspace against all of them.
+
+    Nothing is read but what the workspace keeps of each task: its record, its statistics and its
+    held-out evidence.
+
+    Parameters
+    ----------
+    of
+        Tasks whose overlaps with others are looked for; None: all.
+    """
+    names = workspace.tasks
+    if not names:
+        return Certificates({}, ())
+    held_out = {name: workspace.held_out(name) for name in names}
+    router, answers = route(
+        {name: workspace.signature(name) for name in names},
+        {name: evidence.features for name, evidence in held_out.items()},
+    )
+    certified = certify(
+        answers,
+        {name: evidence.top_scores for name, evidence in held_out.items()},
+        router.first.directions,
+    )
+    tasks = {}
+    for name in names:
+        record, evidence = workspace.record(name), certified[name]
+        tasks[name] = TaskCertificate(
+            task=name,
+            labels=record.classes,
+            examples=record.examples,
+            repeated=record.repeated,
+            transfer=dict(record.transfer),
+            kept_energy=record.kept_energy,
+            method=record.settings.method,
+            threshold=evidence.threshold,
+            false_reject_rate=evidence.false_reject_rate,
+            certificate=evidence.certificate,
+        )
+    return Certificates(
+        tasks, tuple(overlaps(router, answers, certified, names if of is None else of))
+    )
+
+
+def inspected(
+    workspace: Workspace, *, mixtures: bool = False, progress: Progress | None = None
+) -> dict[str, Inspection]:
+    """Hold the first stage's own model of every task against the held-out evidence.
+
+    Parameters
+    ----------
+    mixtures
+        Also bound the errors of comparing mixtures, each task with a covariance of its own (slow).
+    """
+    names = workspace.tasks
+    if not names:
+        return {}
+    signatures = {name: workspace.signature(name).trunk for name in names}
+    width = workspace.backbone.width
+    held_out = {name: workspace.held_out(name).features.trunk[:, :width] for name in names}
+    bounds = mixture_bounds(signatures, progress) if mixtures else None
+    return inspect(signatures, held_out, mixtures=bounds)
