@@ -1,0 +1,148 @@
+"""The front door for teaching: what a notebook does, and what it is told when it gives what cannot
+be learned from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pandas
+import pytest
+from made import make_texts, write_csv
+
+import cfedge
+from cfedge import Workspace
+from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.train.arrays import from_arrays
+from cfedge.train.settings import Settings
+
+ROWS = make_texts("food", 12, 0)
+TEXTS, LABELS = [text for text, _ in ROWS], [label for _, label in ROWS]
+CLOSED = Settings(method="closed-form")
+
+
+def test_a_notebook_teaches_certifies_evaluates_and_exports(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    workspace = Workspace.create(tmp_path / "ws", "local", weights=tiny_folder, split=2)
+    food = workspace.add("food", TEXTS, LABELS, method="closed-form")
+    file = write_csv(tmp_path / "colors.csv", make_texts("colors", 12, 0))
+    workspace.add("colors", file, settings=CLOSED)
+    assert food.labels == tuple(sorted(set(LABELS)))
+    assert food.method == "closed-form"
+    assert food.certificate.held_out == len(TEXTS) - food.examples
+    certified = workspace.certificates()
+    assert list(certified.tasks) == list(workspace.tasks) == ["colors", "food"]
+    assert certified.tasks["food"].certificate.tasks == 2
+    scores = workspace.evaluate({"food": (TEXTS, LABELS), "colors": file})
+    assert scores.accuracy > 0.8
+    done = workspace.export(tmp_path / "bundle")
+    assert [task.name for task in done.bundle.manifest.tasks] == ["colors", "food"]
+    answer = cfedge.Engine.open(tmp_path / "bundle").predict([TEXTS[0]])[0]
+    assert (answer.task, answer.label) == ("food", LABELS[0])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        list,
+        tuple,
+        iter,
+        np.array,
+        lambda values: np.array(values, dtype=object),
+        pandas.Series,
+        lambda values: datasets.Dataset.from_dict({"it": values})["it"],
+        lambda values: (value for value in values),
+    ],
+    ids=["list", "tuple", "iterator", "array", "objects", "pandas", "datasets", "generator"],
+)
+def test_a_column_of_any_kind_is_taken(column: Callable[[list[str]], Iterable[object]]) -> None:
+    taken = from_arrays(column(TEXTS), column(LABELS), "here")
+    assert taken.inputs == tuple(TEXTS)
+    assert taken.labels == tuple(LABELS)
+    assert {type(value) for value in (*taken.inputs, *taken.labels)} == {str}
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([0, 1, 1], ("0", "1", "1")),
+        (np.array([0, 1, 2]), ("0", "1", "2")),
+        ([True, False, True], ("True", "False", "True")),
+        (np.array([True, False, True]), ("True", "False", "True")),
+        ([" a ", "b", "b"], ("a", "b", "b")),
+    ],
+)
+def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -> None:
+    assert from_arrays(["one", "two", "three"], values, "here").labels == names
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "message"),
+    [
+        (["a", "b"], ["x"], "expected one label for each input, found 2 inputs and 1 labels"),
+        ([], [], "expected examples, found none"),
+        (["a", "b"], "xy", r"labels: expected a list of them, found one str"),
+        (["a", None], ["x", "y"], r"inputs\[1\]: expected a text, found None; fill it in"),
+        (["a", float("nan")], ["x", "y"], r"inputs\[1\]: expected a text, found NaN"),
+        (["a", " "], ["x", "y"], r"inputs\[1\]: expected a text, found ' '"),
+        (["a", "b\0"], ["x", "y"], r"inputs\[1\]: expected a text without NUL"),
+        (["a", "\ud800"], ["x", "y"], r"inputs\[1\]: expected Unicode"),
+        (["a", Path("b.jpg")], ["x", "y"], r"found the path 'b.jpg'; this backbone reads texts"),
+        (["a", b"b"], ["x", "y"], r"inputs\[1\]: expected a text, found bytes"),
+        (["a", 3], ["x", "y"], r"inputs\[1\]: expected a text, found int 3"),
+        ([np.zeros((3, 8, 8))], ["x"], r"found an array of shape \(3, 8, 8\)"),
+        (np.zeros((2, 3)), ["x", "y"], r"expected one column, found ndarray of 2 dimensions"),
+        (pandas.DataFrame({"a": ["b"]}), ["x"], r"found DataFrame of 2 dimensions"),
+        ({"a": "b"}, ["x"], r"expected a list of them, found a mapping"),
+        (b"ab", ["x", "y"], r"found one bytes; put it in a list"),
+        (3, ["x", "y"], r"found int; put it in a list"),
+        (["a", "b"], ["x", None], r"labels\[1\]: expected a label, found None"),
+        (["a", "b"], ["x", float("nan")], r"labels\[1\]: expected a label, found nan"),
+        (["a", "b"], ["x", " "], r"labels\[1\]: expected a label, found ' '"),
+        (["a", "b"], ["x", ["y", "z"]], r"labels\[1\]: expected one label, found several"),
+        (["a", "b"], ["x", 1.5], r"labels\[1\]: expected a text, an integer or a boolean"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_named_with_its_position(
+    inputs: Any, labels: Any, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        from_arrays(inputs, labels, "here")
+
+
+def test_what_makes_no_sense_is_refused_before_anything_is_learned(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
+    workspace = Workspace(tiny_workspace)
+    for arguments, choices, error, message in (
+        ((TEXTS,), {}, UsageError, "expected labels with the inputs, found none"),
+        ((tmp_path / "a.csv", LABELS), {}, UsageError, "leave the labels out"),
+        ((tmp_path / "a.csv",), {}, DataError, "found nothing"),
+        ((TEXTS, LABELS), {"ranks": 4}, UsageError, "ranks: expected a setting"),
+        ((TEXTS, LABELS), {"method": "magic"}, UsageError, "found 'magic'"),
+        ((TEXTS, LABELS), {"held_out": (TEXTS, LABELS[1:])}, DataError, "held out: expected one"),
+        ((TEXTS, LABELS, "x"), {}, TypeError, "positional"),
+    ):
+        with pytest.raises(error, match=message):
+            workspace.add("food", *arguments, **choices)  # type: ignore[arg-type]
+    with pytest.raises(TaskError, match="use --replace"):
+        workspace.add("colors", TEXTS, LABELS)
+    with pytest.raises(TaskError, match="expected one of animals, colors, found 'food'"):
+        workspace.evaluate({"food": (TEXTS, LABELS)})
+    assert workspace.tasks == ("animals", "colors")
+
+
+def test_results_cannot_be_changed(tiny_workspace: Path) -> None:
+    certified = Workspace(tiny_workspace).certificates()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        certified.tasks["colors"].examples = 3  # type: ignore[misc]
+
+
+def test_its_types_travel() -> None:
+    assert Path(cfedge.__file__).with_name("py.typed").is_file()
