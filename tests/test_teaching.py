@@ -92,7 +92,7 @@ def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -
         (["a", float("nan")], ["x", "y"], r"inputs\[1\]: expected a text, found NaN"),
         (["a", " "], ["x", "y"], r"inputs\[1\]: expected a text, found ' '"),
         (["a", "b\0"], ["x", "y"], r"inputs\[1\]: expected a text without NUL"),
-        (["a", "\ud800"], ["x", "y"], r"inputs\[1\]: expected Unicode"),
+        (["a", "\ud800"], ["x", "y"], r"inputs\[1\]: expected a text in Unicode"),
         (["a", Path("b.jpg")], ["x", "y"], r"found the path 'b.jpg'; this backbone reads texts"),
         (["a", b"b"], ["x", "y"], r"inputs\[1\]: expected a text, found bytes"),
         (["a", 3], ["x", "y"], r"inputs\[1\]: expected a text, found int 3"),
