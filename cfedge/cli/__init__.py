@@ -20,6 +20,7 @@ from cfedge.cli import (
     sync,
     workshop,
 )
+from cfedge.cli.panels import FIRST_STEPS, Panels
 from cfedge.errors import CfedgeError, MissingExtraError
 from cfedge.version import __version__
 
@@ -30,8 +31,9 @@ WORKSHOP = {"onnx", "optimum", "scipy", "sklearn", "torch", "transformers"}
 
 app = typer.Typer(
     name="cfedge",
-    no_args_is_help=True,
-    add_completion=False,
+    cls=Panels,
+    invoke_without_command=True,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Teach a deployed model new tasks without its old data; answer on a CPU, offline.",
@@ -51,11 +53,14 @@ def _tell_version(asked: bool) -> None:
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version."),
     ] = False,
-) -> None: ...
+) -> None:
+    if ctx.invoked_subcommand is None:
+        print(FIRST_STEPS, end="")
 
 
 for group in (init, workshop, export, evidence, answer, serve, sync, publish, study, demo, machine):
@@ -65,7 +70,7 @@ for group in (init, workshop, export, evidence, answer, serve, sync, publish, st
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; a deliberate error becomes one line and its exit code."""
     try:
-        return app(args=arguments, standalone_mode=True)
+        return app(args=arguments, prog_name="cfedge", standalone_mode=True)
     except CfedgeError as error:
         print(f"cfedge: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error

@@ -1,0 +1,53 @@
+"""The commands by role, and what `cfedge` says when it is asked nothing."""
+
+from __future__ import annotations
+
+import click
+from typer.core import TyperGroup
+
+__all__ = ["FIRST_STEPS", "PANELS", "Panels"]
+
+#: Every command stands in one panel, in the order in which somebody comes to need it.
+PANELS: dict[str, tuple[str, ...]] = {
+    "Teach": ("demo", "init", "add", "remove", "compare"),
+    "Look": ("list", "inspect", "evaluate", "drift"),
+    "Deploy": ("export", "predict", "serve", "sync", "generations", "rollback"),
+    "Publish": ("keys", "publish", "rollout", "withdraw", "renew", "merge"),
+    "Machine": ("doctor", "devices", "bench"),
+}
+
+FIRST_STEPS = """\
+cfedge teaches a deployed model new tasks without its old data.
+
+See the whole way on five small tasks:
+
+  cfedge demo
+
+Or teach a task of your own, from a file with the columns text,label:
+
+  cfedge init ws                              prepare the encoder, once
+  cfedge add ws billing --data billing.csv    learn the task
+  cfedge export ws bundle                     write what a device answers from
+  cfedge predict bundle "where is my invoice"
+
+All commands: cfedge --help. What one does: cfedge add --help.
+"""
+
+
+class Panels(TyperGroup):
+    """A group whose help lists its commands by role."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of their panels; what is in none comes last."""
+        placed = [name for names in PANELS.values() for name in names if name in self.commands]
+        return placed + sorted(set(self.commands) - set(placed))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section a panel, each command with the first line of its help."""
+        for title, names in PANELS.items():
+            shown = [name for name in names if name in self.commands]
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(80)) for name in shown],
+                    col_max=11,
+                )

@@ -1,0 +1,58 @@
+"""Commands stand in groups by role, and the command line says what to do first."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cfedge.cli import app
+from cfedge.cli.panels import PANELS
+
+GROUP = typer.main.get_command(app)
+assert isinstance(GROUP, click.Group)
+COMMANDS = GROUP.commands
+
+
+def test_every_command_stands_in_one_panel() -> None:
+    placed = [name for names in PANELS.values() for name in names]
+    assert sorted(placed) == sorted(COMMANDS)
+
+
+def test_help_lists_the_panels_in_order() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    titles = re.findall(r"^(\w+):$", shown.partition("Options:")[2], re.MULTILINE)
+    assert titles == list(PANELS)
+
+
+def test_asked_nothing_it_says_what_to_do_first() -> None:
+    done = CliRunner().invoke(app, [])
+    assert done.exit_code == 0
+    named = re.findall(r"^  cfedge (\w+)", done.output, re.MULTILINE)
+    assert named == ["demo", "init", "add", "export", "predict"]
+    assert max(map(len, done.output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands(shell: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", "from cfedge.cli import main; main()"],
+        env={
+            "_CFEDGE_COMPLETE": f"complete_{shell}",
+            "_TYPER_COMPLETE_ARGS": "cfedge exp",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            "COMP_WORDS": "cfedge exp",
+            "COMP_CWORD": "1",
+            "PYTHONPATH": ":".join(sys.path),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "export" in shown
+    assert "predict" not in shown
