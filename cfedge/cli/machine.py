@@ -5,6 +5,7 @@ numpy or ONNX Runtime.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,12 +52,12 @@ def doctor(
             ("check", "status", "found", "what to do"),
             [
                 (
-                    one.name,
-                    one.status,
-                    one.found,
-                    "" if one.next is None else f"expected {one.expected}; {one.next}",
+                    check.name,
+                    check.status,
+                    check.found,
+                    "" if check.next is None else f"expected {check.expected}; {check.next}",
                 )
-                for one in report.checks
+                for check in report.checks
             ],
         )
     require_fit(report)
@@ -81,83 +82,111 @@ def devices(
             " devices"
         )
     shown = list(known.values()) if name is None else [known[name]]
-    against = {one.name: contradictions(one, board) for one in shown}
+    differences = {profile.name: contradictions(profile, board) for profile in shown}
     if json:
         documents = [
             {
-                **dataclasses.asdict(one),
-                "this_machine": not against[one.name],
-                "contradictions": against[one.name],
+                **dataclasses.asdict(profile),
+                "this_machine": not differences[profile.name],
+                "contradictions": differences[profile.name],
             }
-            for one in shown
+            for profile in shown
         ]
         print_json(documents if name is None else documents[0])
-        return
-    if name is None:
-        print_table(
-            f"{len(shown)} boards; explain one with: cfedge devices NAME",
-            ("name", "board", "support", "machine", "cores", "memory", "threads", "budget", "p50", "this machine"),
-            [
-                (
-                    one.name, one.title, one.support, one.machine, one.cores.value if one.cores else None, _sizes(one),
-                    one.threads.value, f"{one.memory_budget_bytes.value >> 20} MiB", _latency(one),
-                    "no" if against[one.name] else "yes",
-                )
-                for one in shown
-            ],
-        )  # fmt: skip
-        return
-    one = shown[0]
+    elif name is None:
+        _show_all(shown, differences)
+    else:
+        _explain(shown[0], differences[name])
+
+
+def _show_all(shown: list[Profile], differences: Mapping[str, Sequence[str]]) -> None:
     print_table(
-        f"{one.name}: {one.title} ({one.support})", ("what", "value", "source"), _explained(one)
+        f"{len(shown)} boards; explain one with: cfedge devices NAME",
+        (
+            "name",
+            "board",
+            "support",
+            "machine",
+            "cores",
+            "memory",
+            "threads",
+            "budget",
+            "p50",
+            "this machine",
+        ),
+        [
+            (
+                profile.name,
+                profile.title,
+                profile.support,
+                profile.machine,
+                profile.cores.value if profile.cores else None,
+                _sizes(profile),
+                profile.threads.value,
+                f"{profile.memory_budget_bytes.value >> 20} MiB",
+                _latency(profile),
+                "no" if differences[profile.name] else "yes",
+            )
+            for profile in shown
+        ],
     )
-    for line in ([f"note: {one.note}"] if one.note else []) + [
-        f"this machine is not one: {line}" for line in against[one.name]
-    ]:
-        print(line)
 
 
-def _explained(one: Profile) -> list[tuple[str, Any, str]]:
+def _explain(profile: Profile, differences: Sequence[str]) -> None:
+    print_table(
+        f"{profile.name}: {profile.title} ({profile.support})",
+        ("what", "value", "source"),
+        _explained(profile),
+    )
+    if profile.note:
+        print(f"note: {profile.note}")
+    for line in differences:
+        print(f"this machine is not one: {line}")
+
+
+def _explained(profile: Profile) -> list[tuple[str, Any, str]]:
     rows: list[tuple[str, Any, str]] = [
         (
             "machine",
-            f"{one.system or 'any system'} on {one.machine}",
+            f"{profile.system or 'any system'} on {profile.machine}",
             "as Python's platform spells it",
         )
     ]
-    if one.model:
-        rows.append(("name", f"contains {one.model}", "as the kernel names the board"))
-    if one.cores:
-        rows.append(("cores", one.cores.value, one.cores.source))
-    if one.memory_mib:
-        rows.append(("memory as sold", _sizes(one), one.memory_mib.source))
-    if one.flags:
-        rows.append(("CPU flags", " ".join(one.flags.value.present), one.flags.source))
-        if one.flags.value.absent:
+    if profile.model:
+        rows.append(("name", f"contains {profile.model}", "as the kernel names the board"))
+    if profile.cores:
+        rows.append(("cores", profile.cores.value, profile.cores.source))
+    if profile.memory_mib:
+        rows.append(("memory as sold", _sizes(profile), profile.memory_mib.source))
+    if profile.flags:
+        rows.append(("CPU flags", " ".join(profile.flags.value.present), profile.flags.source))
+        if profile.flags.value.absent:
             rows.append(
-                ("CPU flags it has not", " ".join(one.flags.value.absent), one.flags.source)
+                ("CPU flags it has not", " ".join(profile.flags.value.absent), profile.flags.source)
             )
-    rows.append(("threads", one.threads.value, one.threads.source))
+    rows.append(("threads", profile.threads.value, profile.threads.source))
     rows.append(
         (
             "memory of one engine",
-            f"{one.memory_budget_bytes.value >> 20} MiB",
-            one.memory_budget_bytes.source,
+            f"{profile.memory_budget_bytes.value >> 20} MiB",
+            profile.memory_budget_bytes.source,
         )
     )
     rows.append(
         (
             "one text, p50",
-            _latency(one),
-            one.latency_ms.source if one.latency_ms else "nobody has reported it: cfedge bench",
+            _latency(profile),
+            profile.latency_ms.source
+            if profile.latency_ms
+            else "nobody has reported it: cfedge bench",
         )
     )
     return rows
 
 
-def _sizes(one: Profile) -> str | None:
-    return " / ".join(map(str, one.memory_mib.value)) + " MiB" if one.memory_mib else None
+def _sizes(profile: Profile) -> str | None:
+    return " / ".join(map(str, profile.memory_mib.value)) + " MiB" if profile.memory_mib else None
 
 
-def _latency(one: Profile) -> str:
-    return f"{one.latency_ms.value:g} ms" if one.latency_ms else "unmeasured"
+def _latency(profile: Profile) -> str:
+    return f"{profile.latency_ms.value:g} ms" if profile.latency_ms else "unmeasured"

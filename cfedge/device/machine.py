@@ -1,5 +1,6 @@
-"""The machine as a measurement records it; its name and flags also decide which golden vectors
-count as answered here.
+"""The machine that runs this process: what its kernel says, what a measurement records of it, and the
+cores that the process may use. Its name and flags also decide which golden vectors count as
+answered here.
 """
 
 from __future__ import annotations
@@ -7,11 +8,15 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
-from cfedge.device.board import Board, read_board
+from cfedge.device.board import Board
+from cfedge.device.cgroup import cgroup_limits
 from cfedge.device.cpu import INT8_FLAGS
+from cfedge.device.kernel import read
+from cfedge.device.linux import linux_board
 
-__all__ = ["Machine", "here", "probe", "usable_cores"]
+__all__ = ["Machine", "here", "probe", "read_board", "usable_cores"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,24 @@ class Machine:
     system: str
     python: str
     flags: tuple[str, ...]
+
+
+def read_board(machine: str, system: str, *, root: Path = Path("/")) -> Board:
+    """Describe the machine whose ``/proc`` and ``/sys`` are under `root`.
+
+    Parameters
+    ----------
+    machine, system
+        Of the process (``platform``), which the files do not tell.
+    root
+        The root of the file system. Where it holds no ``sysctl.txt`` and `system` is Darwin,
+        ``sysctl`` is asked.
+    """
+    if system != "Darwin":
+        return linux_board(machine, system, root)
+    from cfedge.device.darwin import darwin_board, sysctl  # no other system needs them
+
+    return darwin_board(read(root / "sysctl.txt") or sysctl(), machine)
 
 
 def here() -> Board:
@@ -49,6 +72,13 @@ def probe() -> Machine:
     )
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def usable_cores(root: Path = Path("/")) -> int:
+    """Return how many cores this process may use: of those that it may run on, no more than its
+    control groups grant time for, and at least one.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    _, granted = cgroup_limits(root)
+    return cores if granted is None else max(1, min(cores, int(granted)))

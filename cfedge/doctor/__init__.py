@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.device.board import Board
+from cfedge.device.known_boards import profiles
 from cfedge.device.machine import here
-from cfedge.device.profile import profiles
 from cfedge.doctor.checks import Check, judge
 from cfedge.doctor.child import Trial, try_out
 from cfedge.doctor.host import Host, read_host

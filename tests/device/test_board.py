@@ -7,8 +7,8 @@ import pytest
 from boards.fake import NAMES, unpack
 
 from cfedge.device import Board, read_board
-from cfedge.device.board import Heat, Speed
 from cfedge.device.cpu import FLAGS
+from cfedge.device.sensors import Heat, Speed
 
 
 def _with(root: Path, **files: str) -> Board:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cfedge.device import here, probe
+from cfedge.device import here, probe, usable_cores
 
 
 def test_probe_describes_this_machine() -> None:
@@ -64,3 +64,16 @@ def test_probe_counts_the_cores_that_this_process_may_use() -> None:
         assert (here().cores or 1) >= len(allowed)
     finally:
         os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity is Linux's")
+@pytest.mark.parametrize(("quota", "cores"), [("50000", 1), ("150000", 1), ("max", None)])
+def test_a_control_group_grants_no_more_cores_than_its_quota(
+    quota: str, cores: int | None, tmp_path: Path
+) -> None:
+    group = tmp_path / "sys/fs/cgroup/box"
+    group.mkdir(parents=True)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/box\n", "ascii")
+    (group / "cpu.max").write_text(f"{quota} 100000\n", "ascii")
+    assert usable_cores(tmp_path) == (cores or len(os.sched_getaffinity(0)))

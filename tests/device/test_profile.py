@@ -10,7 +10,8 @@ from boards.fake import NAMES, load
 
 from cfedge.device import Board, contradictions, load_profile, profiles, read_board
 from cfedge.device.cpu import FLAGS
-from cfedge.device.profile import MEMORY_SEEN, parse_profile
+from cfedge.device.profile import MEMORY_SEEN
+from cfedge.device.profile_file import parse_profile
 from cfedge.errors import UsageError
 
 DEVICES = sorted((Path(__file__).parents[2] / "devices").glob("*.toml"))
