@@ -83,7 +83,7 @@ def serve(
     limits.
     """
     one_blas_thread()
-    from cfedge.device import load_profile
+    from cfedge.device import load_profile, usable_cores
     from cfedge.runtime.engine import Engine
     from cfedge.serve.app import Service
     from cfedge.serve.limits import Limits
@@ -91,7 +91,7 @@ def serve(
 
     threads = load_profile(profile).threads.value if profile else threads
     engine = Engine.open(bundle, threads=threads)
-    workers = workers or max(1, (os.cpu_count() or 1) // threads)
+    workers = workers or max(1, usable_cores() // threads)
     limits = Limits(queue=queue, answer_s=timeout, follow_s=follow)
     engine.warm_up()
     service = Service(engine, workers=workers, limits=limits, report=_report, monitor=monitor)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
+from cfedge.device import usable_cores
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples, LabelledData
@@ -77,7 +77,7 @@ def learn_many(
     progress = progress or Quiet()
     if jobs > 1 and len(tasks) > 1:
         if settings.threads is None:
-            settings = dataclasses.replace(settings, threads=max(1, (os.cpu_count() or 1) // jobs))
+            settings = dataclasses.replace(settings, threads=max(1, usable_cores() // jobs))
         failed = _at_once(workspace, tasks, settings, jobs, replace, title, progress)
     else:
         failed = _one_by_one(workspace, tasks, settings, replace, title, progress)
