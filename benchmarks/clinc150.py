@@ -83,7 +83,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         "seed": seed,
         "last_accuracy": scores.accuracy,
         "task_mean": scores.task_mean,
-        "retrieval": scores.retrieval,
+        "task_identification": scores.task_identification,
         "task_known": scores.known,
         "forgetting": forgetting(matrix),
         "passes": 1
@@ -107,7 +107,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
                 "upper_bound": tasks[row.task].certificate.upper_bound,
                 "held_out_errors": tasks[row.task].certificate.errors,
                 "held_out": tasks[row.task].certificate.held_out,
-                "test_error": 1 - row.retrieval,
+                "test_error": 1 - row.task_identification,
             }
             for row in scores.tasks
         },
@@ -152,7 +152,7 @@ def report(runs: list[dict[str, Any]], split: int) -> None:
         }
         for key in (
             "last_accuracy",
-            "retrieval",
+            "task_identification",
             "task_known",
             "forgetting",
             "passes",

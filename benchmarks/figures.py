@@ -92,7 +92,7 @@ def _learning() -> list[Row]:
         Row("last accuracy (task and label right)", f"{summary['last_accuracy']['mean']:.4f}", ">= .964"),
         Row("the study's run, float adapters: cfedge; joint training, not continual; RanPAC on the frozen encoder; the published rule",
             "; ".join(f"{study[name]['accuracy']:.4f}" for name in others), "gap to joint <= .002"),
-        Row("task identification", f"{summary['retrieval']['mean']:.4f}", ">= .982"),
+        Row("task identification", f"{summary['task_identification']['mean']:.4f}", ">= .982"),
         Row("accuracy with the task known", f"{summary['task_known']['mean']:.4f}"),
         Row("forgetting: what accuracy on a task loses while later ones are added", f"{summary['forgetting']['mean']:.4f}"),
         Row("earlier answers, with the task given, whose bits changed after an addition", f"{summary['bits_changed']}", "0"),
@@ -195,7 +195,7 @@ def _demo() -> list[Row]:
     demo = load("demo")
     return [
         Row("last accuracy", f"{demo['last_accuracy']:.3f}"),
-        Row("task identification", f"{demo['retrieval']:.3f}"),
+        Row("task identification", f"{demo['task_identification']:.3f}"),
         Row("forgetting", f"{demo['forgetting']:.3f}"),
         Row("unknown utterances, AUROC", f"{demo['unknown_auroc']:.3f}"),
     ]

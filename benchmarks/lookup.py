@@ -133,7 +133,7 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
             getattr(found, name).tobytes() == getattr(expected, name).tobytes()
             for name in vars(expected)
         ),
-        "retrieval": float((found.task == truth).mean()),
+        "task_identification": float((found.task == truth).mean()),
         "array_bytes": sum(
             value.nbytes
             for value in vars(lookup).values()

@@ -51,7 +51,7 @@ def six() -> str:
     rows = (
         ("an answer, one thread", f"{latency['latency_ms']['engine']['p50']:.2f} ms"),
         ("forward passes an answer", f"{summary['passes']['mean']:.2f}"),
-        ("right task found", f"{summary['retrieval']['mean']:.1%}"),
+        ("right task found", f"{summary['task_identification']['mean']:.1%}"),
         ("unknown inputs, AUROC", f"{summary['auroc_out_of_scope']:.3f}"),
         ("adding a task", f"{summary['add_seconds']['median']:.0f} s"),
         ("device packages", f"{wheels:.0f} MB"),

@@ -121,7 +121,7 @@ def main() -> None:
         shown = (
             "accuracy",
             "accuracy_error",
-            "retrieval",
+            "task_identification",
             "top2",
             "forgetting",
             "backward_transfer",

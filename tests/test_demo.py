@@ -89,12 +89,12 @@ def test_the_demo_learns_exports_and_answers_without_torch(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [row["task"] for row in found["tasks"]] == list(TASKS)
-    assert found["retrieval"] > 0.85
+    assert found["task_identification"] > 0.85
     assert found["last_accuracy"] > 0.7
     assert (
-        found["retrieval"] + found["known"] - 1 - 1e-9
+        found["task_identification"] + found["known"] - 1 - 1e-9
         <= found["last_accuracy"]
-        <= min(found["retrieval"], found["known"]) + 1e-9
+        <= min(found["task_identification"], found["known"]) + 1e-9
     )
     assert found["unknown_auroc"] > 0.8
     assert abs(sum(row["accuracy_float"] - row["accuracy_int8"] for row in found["tasks"])) < 0.15

@@ -54,10 +54,10 @@ def demo(
         return
     print_table(
         "five tasks learned one after another, without old data (test examples, per sample)",
-        ("task", "accuracy float", "accuracy int8", "retrieval", "held-out wrong task", "upper bound (95 %, all tasks)", "added"),
+        ("task", "accuracy float", "accuracy int8", "task_identification", "held-out wrong task", "upper bound (95 %, all tasks)", "added"),
         [
             (
-                row.task, f"{row.accuracy_float:.3f}", f"{row.accuracy_int8:.3f}", f"{row.retrieval:.3f}",
+                row.task, f"{row.accuracy_float:.3f}", f"{row.accuracy_int8:.3f}", f"{row.task_identification:.3f}",
                 f"{row.held_out_errors} of {row.held_out}", f"{row.upper_bound:.1%}", size(row.added_bytes),
             )
             for row in found.tasks
@@ -68,7 +68,7 @@ def demo(
         ("what", "value"),
         [
             ("last accuracy (task and label right)", f"{found.last_accuracy:.3f}"),
-            ("task retrieval", f"{found.retrieval:.3f}"),
+            ("task identification", f"{found.task_identification:.3f}"),
             ("accuracy with the task known", f"{found.known:.3f}"),
             ("forgetting", f"{found.forgetting:.3f}"),
             ("unknown inputs, AUROC", f"{found.unknown_auroc:.3f}"),

@@ -156,7 +156,7 @@ def evaluate(
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
-    """Measure accuracy, retrieval and task-known accuracy on test data, per sample, through the
+    """Measure accuracy, task identification and task-known accuracy on test data, per sample, through the
     int8 runtime.
 
     With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 %
@@ -193,21 +193,21 @@ def evaluate(
 def _print_scores(scores: Scores) -> None:
     print_table(
         "per sample, int8 runtime",
-        ("task", "examples", "accuracy", "retrieval", "task known"),
+        ("task", "examples", "accuracy", "task_identification", "task known"),
         [
             (
                 one.task,
                 one.examples,
                 f"{one.accuracy:.3f}",
-                f"{one.retrieval:.3f}",
+                f"{one.task_identification:.3f}",
                 f"{one.known:.3f}",
             )
             for one in scores.tasks
         ],
     )
     print(
-        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), retrieval"
-        f" {scores.retrieval:.3f} (in the best two {scores.top2:.3f}), task known"
+        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), task identification"
+        f" {scores.task_identification:.3f} (in the best two {scores.top2:.3f}), task known"
         f" {scores.known:.3f}, second stages {scores.second_stages:.1%}, third"
         f" {scores.third_stages:.1%}, early exits {scores.early_exits:.1%}"
     )

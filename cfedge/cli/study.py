@@ -152,7 +152,7 @@ def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
         [
             (
                 model, f"{row['accuracy']:.4f}", f"{row['accuracy_error']:.4f}", f"{row['average_incremental']:.4f}",
-                f"{row['retrieval']:.4f}", f"{row['top2']:.4f}", f"{row['forgetting']:.4f}", f"{row['backward_transfer']:+.4f}",
+                f"{row['task_identification']:.4f}", f"{row['top2']:.4f}", f"{row['forgetting']:.4f}", f"{row['backward_transfer']:+.4f}",
                 f"{row['passes']:.2f}", size(int(row["task_bytes"])), size(int(row["statistics_bytes"])),
                 f"{_seconds(study, model):.1f} s",
             )

@@ -43,7 +43,7 @@ class TaskRow:
     task: str
     accuracy_float: float
     accuracy_int8: float
-    retrieval: float
+    task_identification: float
     held_out_errors: int
     held_out: int
     upper_bound: float
@@ -58,7 +58,7 @@ class DemoResult:
 
     tasks: list[TaskRow]
     last_accuracy: float
-    retrieval: float
+    task_identification: float
     known: float
     forgetting: float
     unknown_auroc: float
@@ -138,7 +138,7 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
             task=row.task,
             accuracy_float=reference[row.task],
             accuracy_int8=row.accuracy,
-            retrieval=row.retrieval,
+            task_identification=row.task_identification,
             held_out_errors=entries[row.task].certificate.errors,
             held_out=entries[row.task].certificate.held_out,
             upper_bound=entries[row.task].certificate.upper_bound,
@@ -151,7 +151,7 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
     return DemoResult(
         tasks=rows,
         last_accuracy=scores.accuracy,
-        retrieval=scores.retrieval,
+        task_identification=scores.task_identification,
         known=scores.known,
         forgetting=forgetting(matrix),
         unknown_auroc=detection.auroc,

@@ -52,7 +52,7 @@ def _draw_confusion(axes: Axes, scores: Scores) -> None:
     axes.set(
         xlabel="task found",
         ylabel="true task",
-        title=f"retrieval {scores.retrieval:.1%}, accuracy {scores.accuracy:.1%}",
+        title=f"task identification {scores.task_identification:.1%}, accuracy {scores.accuracy:.1%}",
     )
     if len(columns) <= _COUNTED:
         for row, column in zip(*counts.nonzero(), strict=True):

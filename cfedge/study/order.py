@@ -160,7 +160,7 @@ class LearnedOrder:
             model=model,
             accuracy=float(right.mean()),
             task_mean=float(self._by_task(right).mean()),
-            retrieval=float((task == self.truth).mean()),
+            task_identification=float((task == self.truth).mean()),
             top2=float(((task == self.truth) | (runner_up == self.truth)).mean()),
             forgetting=forgetting(matrix),
             backward_transfer=backward_transfer(matrix),

@@ -62,7 +62,7 @@ class Measured:
     model: str
     accuracy: float
     task_mean: float
-    retrieval: float
+    task_identification: float
     top2: float
     forgetting: float
     backward_transfer: float
@@ -137,7 +137,7 @@ def summary(study: Study) -> dict[str, dict[str, float]]:
     figures = (
         "accuracy",
         "task_mean",
-        "retrieval",
+        "task_identification",
         "top2",
         "forgetting",
         "backward_transfer",

@@ -41,14 +41,14 @@ __all__ = [
 class TaskScores:
     """Shares in [0, 1] on one task's test examples.
 
-    `accuracy`: task and label right; `retrieval`: task right; `known`: label right with the task
+    `accuracy`: task and label right; `task_identification`: task right; `known`: label right with the task
     given; `called_unknown`: answered with `unknown`.
     """
 
     task: str
     examples: int
     accuracy: float
-    retrieval: float
+    task_identification: float
     known: float
     called_unknown: float
 
@@ -91,7 +91,7 @@ class OpenSet:
 
 @dataclass(frozen=True)
 class Scores:
-    """All tasks: `accuracy`, `retrieval` and `known` over the pooled examples, `task_mean` the mean
+    """All tasks: `accuracy`, `task_identification` and `known` over the pooled examples, `task_mean` the mean
     over tasks; `top2` is the share whose task is the best or the second best; `confusion` [T, T +
     1] counts inputs by true task (rows, as in `tasks`) and task found, the last column for tasks
     that no examples were given of; `second_stages` is the share of answers that took two stages or
@@ -103,7 +103,7 @@ class Scores:
     tasks: list[TaskScores]
     accuracy: float
     task_mean: float
-    retrieval: float
+    task_identification: float
     known: float
     top2: float
     confusion: list[list[int]]
@@ -146,49 +146,42 @@ def score(
         raise UsageError(
             f"score: expected test examples of {empty}, found none; give some or leave the task out"
         )
-    rows: list[TaskScores] = []
-    for name, truth in labels.items():
-        free, given = answers[name], known[name]
-        rows.append(
-            TaskScores(
-                task=name,
-                examples=len(truth),
-                accuracy=_share(
-                    one.task == name and one.label == label
-                    for one, label in zip(free, truth, strict=True)
-                ),
-                retrieval=_share(one.task == name for one in free),
-                known=_share(one.label == label for one, label in zip(given, truth, strict=True)),
-                called_unknown=_share(one.unknown for one in free),
-            )
-        )
+    rows = [_task_scores(name, truth, answers[name], known[name]) for name, truth in labels.items()]
     weights = np.array([row.examples for row in rows], np.float64)
     pooled = {
         key: float(np.average([getattr(row, key) for row in rows], weights=weights))
-        for key in ("accuracy", "retrieval", "known")
+        for key in ("accuracy", "task_identification", "known")
     }
-    stages = np.array([one.stages for name in labels for one in answers[name]])
-    shares = {
-        "second_stages": float((stages >= 2).mean()),
-        "third_stages": float((stages == 3).mean()),
-    }
-    shares["early_exits"] = _share(one.early_exit for name in labels for one in answers[name])
-    unknown = open_set(labels, answers, out_of_domain) if out_of_domain else None
+    every = [one for name in labels for one in answers[name]]
     position = {name: index for index, name in enumerate(labels)}
-    own = np.repeat(np.arange(len(rows)), [row.examples for row in rows])
-    found = np.array(
-        [position.get(one.task, len(rows)) for name in labels for one in answers[name]], np.int64
-    )
-    counts = confusion(own, found, len(rows) + 1)[: len(rows)].tolist()
-    top2 = _share(name in (one.task, one.runner_up) for name in labels for one in answers[name])
+    truth = np.repeat(np.arange(len(rows)), [row.examples for row in rows])
+    matched = np.array([position.get(one.task, len(rows)) for one in every], np.int64)
     return Scores(
         rows,
-        top2=top2,
-        confusion=counts,
-        task_mean=float(np.mean([row.accuracy for row in rows])),
-        **shares,
-        unknown=unknown,
         **pooled,
+        task_mean=float(np.mean([row.accuracy for row in rows])),
+        top2=_share(name in (one.task, one.runner_up) for name in labels for one in answers[name]),
+        confusion=confusion(truth, matched, len(rows) + 1)[: len(rows)].tolist(),
+        second_stages=_share(one.stages >= 2 for one in every),
+        third_stages=_share(one.stages == 3 for one in every),
+        early_exits=_share(one.early_exit for one in every),
+        unknown=open_set(labels, answers, out_of_domain) if out_of_domain else None,
+    )
+
+
+def _task_scores(
+    name: str, labels: Sequence[str], free: Sequence[Prediction], given: Sequence[Prediction]
+) -> TaskScores:
+    """Score one task's answers, and those with the task given."""
+    return TaskScores(
+        task=name,
+        examples=len(labels),
+        accuracy=_share(
+            (one.task, one.label) == (name, label) for one, label in zip(free, labels, strict=True)
+        ),
+        task_identification=_share(one.task == name for one in free),
+        known=_share(one.label == label for one, label in zip(given, labels, strict=True)),
+        called_unknown=_share(one.unknown for one in free),
     )
 
 

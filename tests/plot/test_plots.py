@@ -260,7 +260,10 @@ def test_inspect_and_evaluate_draw_what_they_print(tiny_workspace: Path, tmp_pat
     shown = CliRunner().invoke(app, arguments)
     found = json.loads(shown.stdout)
     said = "".join(ElementTree.fromstring(scores.read_bytes()).itertext())
-    assert f"retrieval {found['retrieval']:.1%}, accuracy {found['accuracy']:.1%}" in said
+    assert (
+        f"task identification {found['task_identification']:.1%}, accuracy {found['accuracy']:.1%}"
+        in said
+    )
 
 
 @pytest.mark.parametrize("command", ["inspect", "evaluate", "compare"])

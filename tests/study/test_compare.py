@@ -93,7 +93,7 @@ def test_the_shipped_model_measures_what_the_engine_answers(
         Engine(build(workspace)), {name: splits.test for name, splits in stream.items()}
     )
     found = study.runs["cfedge"][0]
-    assert found.retrieval == pytest.approx(scores.retrieval)
+    assert found.task_identification == pytest.approx(scores.task_identification)
     assert found.accuracy == pytest.approx(
         scores.accuracy, abs=0.03
     )  # the engine's adapters are int8
@@ -104,12 +104,12 @@ def test_the_shipped_model_measures_what_the_engine_answers(
     assert scores.early_exits > 0
 
 
-def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_retrieval_and_the_given_task(
+def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_task_identification_and_the_given_task(
     study: Study,
 ) -> None:
     for model, runs in study.runs.items():
         for run, given, order in zip(runs, study.runs["task given"], study.orders, strict=True):
-            assert run.accuracy <= run.retrieval + 1e-9
+            assert run.accuracy <= run.task_identification + 1e-9
             if model == "joint":
                 assert run.matrix == [[run.accuracy]]
                 continue
@@ -120,7 +120,7 @@ def test_accuracy_is_the_last_row_of_the_matrix_and_bounded_by_retrieval_and_the
                 np.average(matrix[-1], weights=[study.tasks[name] for name in order])
             )
             if not model.endswith(" frozen") and model != "sequential":
-                assert run.accuracy >= run.retrieval + given.accuracy - 1 - 1e-9
+                assert run.accuracy >= run.task_identification + given.accuracy - 1 - 1e-9
                 assert run.accuracy <= given.accuracy + 1e-9
 
 
@@ -142,22 +142,22 @@ def test_transfer_top_two_and_confusion_follow_from_the_answers(study: Study) ->
         for run in runs:
             matrix, counts = np.array(run.matrix), np.array(run.confusion)
             assert counts.sum(axis=1).tolist() == sizes
-            assert np.trace(counts) / sum(sizes) == pytest.approx(run.retrieval)
-            assert run.retrieval <= run.top2 <= 1
+            assert np.trace(counts) / sum(sizes) == pytest.approx(run.task_identification)
+            assert run.task_identification <= run.top2 <= 1
             if len(matrix) > 1:
                 before = [matrix[task, task] for task in range(2)]
                 assert run.backward_transfer == pytest.approx(
                     np.mean(matrix[2, :2]) - np.mean(before)
                 )
-    assert any(run.top2 > run.retrieval for runs in study.runs.values() for run in runs)
+    assert any(run.top2 > run.task_identification for runs in study.runs.values() for run in runs)
     assert study.forward_transfer == [0.0, 0.0]
 
 
 def test_the_summary_is_mean_and_standard_error_over_orders(study: Study) -> None:
     row, runs = summary(study)["cfedge"], study.runs["cfedge"]
-    first, second = (run.retrieval for run in runs)
-    assert row["retrieval"] == pytest.approx((first + second) / 2)
-    assert row["retrieval_error"] == pytest.approx(abs(first - second) / 2)
+    first, second = (run.task_identification for run in runs)
+    assert row["task_identification"] == pytest.approx((first + second) / 2)
+    assert row["task_identification_error"] == pytest.approx(abs(first - second) / 2)
     assert row["accuracy_error"] == study.standard_error("cfedge")
     assert set(summary(study)) == set(study.runs)
 
@@ -335,7 +335,8 @@ def test_passes_are_counted(study: Study) -> None:
 def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
     def run(model: str, accuracy: float) -> list[Measured]:
         given = dict.fromkeys(
-            ("accuracy", "task_mean", "retrieval", "top2", "average_incremental"), accuracy
+            ("accuracy", "task_mean", "task_identification", "top2", "average_incremental"),
+            accuracy,
         )
         zero = dict.fromkeys(("forgetting", "backward_transfer", "seconds"), 0.0)
         return [
@@ -374,7 +375,9 @@ def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
 
 def test_the_standard_error_is_that_of_the_orders_and_at_least_of_the_test_set() -> None:
     def study_of(test_examples: int, *accuracies: float) -> Study:
-        given = dict.fromkeys(("task_mean", "retrieval", "top2", "average_incremental"), 1.0)
+        given = dict.fromkeys(
+            ("task_mean", "task_identification", "top2", "average_incremental"), 1.0
+        )
         zero = dict.fromkeys(("forgetting", "backward_transfer", "seconds"), 0.0)
         size = dict.fromkeys(("task_bytes", "head_bytes", "statistics_bytes"), 1)
         runs = [

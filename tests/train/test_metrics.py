@@ -46,7 +46,7 @@ def answer(
     )
 
 
-# --- accuracy, retrieval, task known
+# --- accuracy, task identification, task known
 # ----------------------------------------------------------------------------------
 
 LABELS = {"rooms": ["heat", "door"], "lifts": ["up", "down", "stuck"]}
@@ -61,7 +61,7 @@ ROW = st.tuples(
         st.sampled_from(sorted(LABELS)), st.lists(ROW, min_size=1, max_size=12), min_size=1
     )
 )
-def test_accuracy_lies_between_retrieval_plus_known_minus_one_and_their_minimum(
+def test_accuracy_lies_between_task_identification_plus_known_minus_one_and_their_minimum(
     rows: dict[str, list[tuple[int, str, int, int]]],
 ) -> None:
     truth, free, given_task = {}, {}, {}
@@ -77,8 +77,8 @@ def test_accuracy_lies_between_retrieval_plus_known_minus_one_and_their_minimum(
         ]
     scores = score(truth, free, given_task)
     for one in (scores, *scores.tasks):
-        assert one.retrieval + one.known - 1 <= one.accuracy + 1e-12
-        assert one.accuracy <= min(one.retrieval, one.known) + 1e-12
+        assert one.task_identification + one.known - 1 <= one.accuracy + 1e-12
+        assert one.accuracy <= min(one.task_identification, one.known) + 1e-12
         assert 0 <= one.accuracy <= 1
 
 
@@ -96,7 +96,7 @@ def test_an_answer_counts_only_with_task_and_label_right() -> None:
     known = {"rooms": [answer(), answer(label="door"), answer(), answer()]}
     (row,) = score(truth, free, known).tasks
     assert (row.task, row.examples) == ("rooms", 4)
-    assert (row.accuracy, row.retrieval, row.known) == (0.25, 0.5, 0.75)
+    assert (row.accuracy, row.task_identification, row.known) == (0.25, 0.5, 0.75)
 
 
 def test_an_unknown_answer_is_counted_beside_its_task_and_label() -> None:
@@ -117,7 +117,7 @@ def test_pooled_shares_weigh_examples_and_the_task_mean_weighs_tasks() -> None:
     assert [row.accuracy for row in scores.tasks] == [0.75, 0.5]
     assert scores.accuracy == pytest.approx(7 / 10)
     assert scores.task_mean == pytest.approx((0.75 + 0.5) / 2)
-    assert scores.retrieval == pytest.approx(7 / 10)
+    assert scores.task_identification == pytest.approx(7 / 10)
     assert scores.known == pytest.approx(9 / 10)
 
 
