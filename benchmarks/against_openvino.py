@@ -45,9 +45,11 @@ from cfedge.bundle.files import write
 from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
-from cfedge_export.encoder import FEATURES, IDS, MASK, quiet, to_onnx
-from cfedge_export.graph import without_mask
+from cfedge_export.names import FEATURES, IDS, MASK
+from cfedge_export.pooling import without_mask
+from cfedge_export.quiet import quiet
 from cfedge_export.schemes import SCHEMES
+from cfedge_export.source import load_source
 
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # both packages then send nothing and write no id
 try:
@@ -210,7 +212,7 @@ class _Texts:
 def prepare(folder: Path) -> None:
     """Write the bundle, our graphs, and OpenVINO's model of every form, with and without mask."""
     write(ten_tasks(folder / "ws"), folder / "bundle")
-    exported = to_onnx(find("minilm-l6").folder)
+    exported = load_source("minilm-l6").encoder
     for scheme in sorted({form.graph for form in FORMS.values()} - {"torch"} | {"int8-row"}):
         for end, graph in (("", without_mask(exported)), (".masked", exported)):
             (folder / f"{scheme}{end}.onnx").write_bytes(

@@ -40,10 +40,10 @@ from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
 from cfedge.train.examples import Examples
 from cfedge.train.teach import learn
-from cfedge_export.encoder import to_onnx
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 from cfedge_export.schemes import SCHEMES
+from cfedge_export.source import load_source
 
 
 def ten_tasks(workspace_folder: Path) -> Bundle:
@@ -113,7 +113,7 @@ def prepare_files(folder: Path) -> Bundle:
     """Write the bundle and the graphs that it is measured against."""
     bundle = ten_tasks(folder / "ws")
     write(bundle, folder / "bundle")
-    float_graph = to_onnx(find("minilm-l6").folder)
+    float_graph = load_source("minilm-l6").encoder
     (folder / "unsplit.onnx").write_bytes(SCHEMES["int8-row"].ship(float_graph).SerializeToString())
     (folder / "dynamic.onnx").write_bytes(dynamic_int8(float_graph, folder))
     return bundle

@@ -32,9 +32,8 @@ from cfedge.lookup.packing import from_first
 from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
-from cfedge.train.backbones import find
-from cfedge_export.encoder import to_onnx
 from cfedge_export.schemes import SCHEMES
+from cfedge_export.source import load_source
 
 BATCH = 32
 #: Of adapters in memory, a fifth of the hundred and a fiftieth of the thousand.
@@ -455,7 +454,7 @@ def main() -> None:
         write(bundle, folder / "bundle")
         write(renamed(bundle, 10), folder / "hundred")
         write(thousand_tasks(bundle), folder / "thousand")
-        unsplit = SCHEMES[bundle.manifest.backbone.scheme].ship(to_onnx(find("minilm-l6").folder))
+        unsplit = SCHEMES[bundle.manifest.backbone.scheme].ship(load_source("minilm-l6").encoder)
         (folder / "unsplit.onnx").write_bytes(unsplit.SerializeToString())
         figures["cold_start"] = cold_start(folder, 2 * options.processes)
         for name in MEASURES:

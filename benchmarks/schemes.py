@@ -20,10 +20,10 @@ from onnx import ModelProto, NodeProto
 from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
 from cfedge_export import quantize
-from cfedge_export.graph import without_mask
-from cfedge_export.make_backbone import load_source, make_backbone
+from cfedge_export.make_backbone import make_backbone
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.size_by_part import shipped_bytes
+from cfedge_export.source import load_source
 
 TEXTS, ROUNDS, BATCH = 300, 200, 8
 
@@ -76,7 +76,7 @@ RIVALS: dict[str, Callable[[ModelProto], ModelProto]] = {
 
 def main() -> None:
     source = load_source("minilm-l6")
-    whole = without_mask(source.encoder)
+    whole = source.deployed()
     forms = {name: scheme.ship for name, scheme in SCHEMES.items()} | RIVALS
     graphs = {name: form(whole) for name, form in forms.items()}
     sessions = {

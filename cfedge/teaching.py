@@ -82,7 +82,7 @@ class Workspace(folders.Workspace):
         weights
             Folder of the weights; None: they are found.
         options
-            As of `cfedge_export.make_backbone.make_backbone`: ``split``, ``parts``, ``scheme``...
+            As of `cfedge_export.make_backbone.make_backbone`: ``split``, ``target_modules``, ``scheme``...
 
         Raises
         ------

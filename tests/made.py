@@ -91,7 +91,7 @@ def make_workspace(encoder: Path, root: Path) -> Path:
     from cfedge_export.make_backbone import make_backbone
 
     workspace = make_backbone(
-        root / "ws", "local", folder=encoder, split=2, parts=("qkv", "o", "fc1", "fc2")
+        root / "ws", "local", folder=encoder, split=2, target_modules=("qkv", "o", "fc1", "fc2")
     )
     for task in ("colors", "animals"):
         data = write_csv(root / f"{task}.csv", make_texts(task, 24, seed=0))

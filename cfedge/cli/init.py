@@ -4,19 +4,92 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cfedge.cli.budgets import P90, RAM, check_alone, kept_to
+from cfedge.cli.budgets import P90, RAM, kept_to
 from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, print_table, size
 
 if TYPE_CHECKING:
+    from cfedge_export.new_workspace import NewWorkspace
+    from cfedge_export.parity import Gate
+    from cfedge_export.schemes import Choice
     from cfedge_export.sensitivity import Sensitivity
 
 __all__ = ["register"]
+
+BACKBONE = Annotated[
+    str, typer.Option(help="minilm-l6, or local: a text encoder in --folder (BERT, XLM-R...).")
+]
+FOLDER = Annotated[
+    Path | None, typer.Option(help="Where the weights are; otherwise they are found.")
+]
+SPLIT = Annotated[
+    int | None, typer.Option(help="Blocks in the trunk; otherwise measured or the default.")
+]
+MEASURE = Annotated[
+    Path | None,
+    typer.Option(
+        help="Labelled inputs (CSV, JSONL, folder) to measure the split on, and --scheme auto."
+    ),
+]
+TARGET_MODULES = Annotated[
+    str | None,
+    typer.Option(
+        help="Modules of each block with a low-rank slot, such as qkv,fc1 of qkv,o,fc1,fc2.",
+        show_default="the backbone's",
+    ),
+]
+SCHEME = Annotated[
+    str | None,
+    typer.Option(
+        help=(
+            "Quantisation: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only, float32;"
+            " auto: measured here. [default: int8-row]"
+        ),
+        show_default=False,
+    ),
+]
+PROFILE = Annotated[
+    str | None,
+    typer.Option(help="The board of devices/ that will answer: picks the scheme by rules."),
+]
+SAME_BACKBONE = Annotated[
+    Path | None,
+    typer.Option(
+        help="A bundle or store: make its very backbone, to teach tasks that run beside its own."
+    ),
+]
+SENSITIVITY = Annotated[
+    float | None,
+    typer.Option(
+        metavar="COSINE",
+        help=(
+            "Leave the layers that hurt most in float32 until this mean cosine with float32 is"
+            " reached."
+        ),
+    ),
+]
+REPAIR = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="WS",
+        help=(
+            "A workspace that export refused: its backbone, with layers in float32 until its"
+            " tasks pass."
+        ),
+    ),
+]
+DROP = Annotated[
+    float | None,
+    typer.Option(
+        help="With --repair: the largest accuracy drop that export allowed.", show_default="1.0"
+    ),
+]
+STRICT = Annotated[bool, typer.Option("--strict", help="With --repair: as it was given to export.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,75 +99,18 @@ def register(app: typer.Typer) -> None:
 
 def init(
     workspace: WORKSPACE,
-    backbone: Annotated[
-        str, typer.Option(help="minilm-l6, or local: any BERT-like encoder in --folder.")
-    ] = "minilm-l6",
-    folder: Annotated[
-        Path | None, typer.Option(help="Where the weights are; otherwise they are found.")
-    ] = None,
-    split: Annotated[
-        int | None, typer.Option(help="Blocks in the trunk; otherwise measured or the default.")
-    ] = None,
-    measure: Annotated[
-        Path | None,
-        typer.Option(
-            help="Labelled texts (CSV, JSONL, folder) to measure the split on, and --scheme auto."
-        ),
-    ] = None,
-    target_modules: Annotated[
-        str, typer.Option(help="Products with a low-rank slot: of qkv,o,fc1,fc2.")
-    ] = "qkv,fc1",
-    scheme: Annotated[
-        str | None,
-        typer.Option(
-            help=(
-                "Quantisation: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only, float32;"
-                " auto: measured here. [default: int8-row]"
-            ),
-            show_default=False,
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(help="The board of devices/ that will answer: picks the scheme by rules."),
-    ] = None,
-    same_backbone: Annotated[
-        Path | None,
-        typer.Option(
-            help=(
-                "A bundle or store: make its very backbone, to teach tasks that run beside its own."
-            )
-        ),
-    ] = None,
-    sensitivity: Annotated[
-        float | None,
-        typer.Option(
-            metavar="COSINE",
-            help=(
-                "Leave the layers that hurt most in float32 until this mean cosine with float32 is"
-                " reached."
-            ),
-        ),
-    ] = None,
-    repair: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="WS",
-            help=(
-                "A workspace that export refused: its backbone, with layers in float32 until its"
-                " tasks pass."
-            ),
-        ),
-    ] = None,
-    drop: Annotated[
-        float | None,
-        typer.Option(
-            help="With --repair: the largest accuracy drop that export allowed.", show_default="1.0"
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="With --repair: as it was given to export.")
-    ] = False,
+    backbone: BACKBONE = "minilm-l6",
+    folder: FOLDER = None,
+    split: SPLIT = None,
+    measure: MEASURE = None,
+    target_modules: TARGET_MODULES = None,
+    scheme: SCHEME = None,
+    profile: PROFILE = None,
+    same_backbone: SAME_BACKBONE = None,
+    sensitivity: SENSITIVITY = None,
+    repair: REPAIR = None,
+    drop: DROP = None,
+    strict: STRICT = False,
     ram: RAM = None,
     p90: P90 = None,
     json: JSON = False,
@@ -105,113 +121,103 @@ def init(
     own.
     """
     from cfedge.device import known_profile
-    from cfedge.errors import UsageError
-    from cfedge.store import bundle_at
     from cfedge.train.data import load
-    from cfedge.train.workspace import Workspace
-    from cfedge_export import backbone_plan, schemes
-    from cfedge_export.make_backbone import (
-        check_parts,
-        check_target,
-        load_source,
-        make_backbone,
-        slot_parts,
-    )
-    from cfedge_export.parity import Gate
-    from cfedge_export.sensitivity import float_layers
-    from cfedge_export.size_by_part import shipped_bytes
+    from cfedge_export.backbone_request import BackboneRequest
+    from cfedge_export.new_workspace import new_workspace
 
-    asked = {
-        "--scheme": scheme,
-        "--profile": profile,
-        "--sensitivity": sensitivity,
-        "--ram": ram,
-        "--p90": p90,
-    }
-    check_alone("--same-backbone", same_backbone, {**asked, "--repair": repair})
-    check_alone("--repair", repair, {**asked, "--split": split})
-    if not repair and (drop is not None or strict):
-        raise UsageError(
-            "--drop, --strict: expected --repair with them, found none; without tasks there is no"
-            " accuracy to lose"
-        )
-    gate = Gate(1.0 if drop is None else drop, strict=strict)
-    products = tuple(part.strip() for part in target_modules.split(",") if part.strip())
+    request = BackboneRequest(
+        backbone=backbone,
+        folder=folder,
+        split=split,
+        target_modules=_names(target_modules),
+        scheme=scheme,
+        profile=known_profile(profile) if profile else None,
+        sensitivity=sensitivity,
+        budget=parse_budget(ram, p90),
+        same_backbone=same_backbone,
+        repair=repair,
+        gate=_gate(drop, strict=strict),
+    )
     sample = load(measure).train if measure else None
-    board, budget, shown = (
-        known_profile(profile) if profile else None,
-        parse_budget(ram, p90),
-        TerminalProgress(),
+    made = new_workspace(
+        workspace, request, inputs=_demo_texts, sample=sample, progress=TerminalProgress()
     )
-    planned, refused = None, Workspace(repair) if repair else None
-    check_target(workspace)
-    if same_backbone:
-        other = bundle_at(same_backbone)
-        record = other.manifest.backbone
-        left = float_layers(other[record.trunk], other[record.tail])
-        made = make_backbone(
-            workspace, backbone, folder=folder, like=record, float_layers=left, progress=shown
-        )
-    else:
-        check_parts(products)
-        if scheme != "auto":
-            schemes.by_request(scheme, board)  # refused before the weights are looked for
-        with shown.track("encoder", 1) as advance:
-            source = load_source(backbone, folder)
-            advance(1)
-        if refused:
-            planned, products = (
-                backbone_plan.repair(refused, source, gate=gate, progress=shown),
-                slot_parts(refused.backbone),
-            )
-        else:
-            planned = backbone_plan.plan(
-                source, sample.inputs if sample else _own_texts(), parts=products, scheme=scheme, split=split, sample=sample,
-                profile=board, at_least=sensitivity, budget=budget, progress=shown,
-            )  # fmt: skip
-        made = make_backbone(
-            workspace, backbone, source=source, split=planned.split, parts=products, scheme=planned.choice.scheme,
-            float_layers=planned.choice.float_layers, progress=shown,
-        )  # fmt: skip
-    record, parts = made.backbone, shipped_bytes(made)
-    shipped = sum(parts.values())
     if json:
-        print_json({
-            "workspace": str(workspace), "backbone": dataclasses.asdict(record), "digest": record.digest, "bytes": shipped,
-            "bytes_by_part": parts, "scheme": None, "sensitivity": None, "budgets": None,
-            **({
-                "scheme": dataclasses.asdict(planned.choice),
-                "sensitivity": dataclasses.asdict(planned.sensitivity) if planned.sensitivity else None,
-                "budgets": dataclasses.asdict(planned.fitted) if planned.fitted else None,
-            } if planned else {}),
-        })  # fmt: skip
-        return
-    choice = planned.choice if planned else None
-    if choice and choice.measured:
-        print_table(
-            "schemes on this machine, one text at a time",
-            ("scheme", "MB", "mean cosine", "least", "time / float32", "left in float32", "not picked, as it"),
-            [
-                (
-                    one.scheme, f"{one.size_bytes / 1e6:.1f}", f"{one.mean_cosine:.4f}", f"{one.least_cosine:.4f}",
-                    f"{one.time_ratio:.2f}", ", ".join(one.float_layers) or None, one.reason,
-                )
-                for one in choice.measured
-            ],
-        )  # fmt: skip
+        print_json(_as_json(made))
+    else:
+        _show(made)
+
+
+def _names(listed: str | None) -> tuple[str, ...] | None:
+    if listed is None:
+        return None
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _gate(drop: float | None, *, strict: bool) -> Gate | None:
+    from cfedge_export.parity import Gate
+
+    if drop is None and not strict:
+        return None
+    return Gate(strict=strict) if drop is None else Gate(drop, strict=strict)
+
+
+def _as_json(made: NewWorkspace) -> dict[str, Any]:
+    record, plan = made.workspace.backbone, made.plan
+    found = plan.sensitivity if plan else None
+    fitted = plan.fitted if plan else None
+    return {
+        "workspace": str(made.workspace.folder),
+        "backbone": dataclasses.asdict(record),
+        "digest": record.digest,
+        "bytes": sum(made.bytes_by_part.values()),
+        "bytes_by_part": made.bytes_by_part,
+        "scheme": dataclasses.asdict(plan.choice) if plan else None,
+        "sensitivity": dataclasses.asdict(found) if found else None,
+        "budgets": dataclasses.asdict(fitted) if fitted else None,
+    }
+
+
+def _show(made: NewWorkspace) -> None:
+    record, plan, parts = made.workspace.backbone, made.plan, made.bytes_by_part
+    if plan and plan.choice.measured:
+        _show_schemes(plan.choice)
     print(
-        f"{workspace}: {record.name} ({record.source_sha256[:12]}), {record.blocks} blocks cut"
-        f" before block {record.split}, {record.scheme}, {size(shipped)} to ship:"
-        f" {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
+        f"{made.workspace.folder}: {record.name} ({record.source_sha256[:12]}), {record.blocks}"
+        f" blocks cut before block {record.split}, {record.scheme}, {size(sum(parts.values()))} to"
+        f" ship: {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
     )
-    if choice and choice.why:
-        print(f"{choice.scheme}: {choice.why}")
-    if planned and planned.sensitivity:
-        print(_left(planned.sensitivity))
-    if planned and planned.fitted:
-        print(
-            f"{kept_to(planned.fitted)}; without tasks: export measures again with --ram and --p90"
+    if plan and plan.choice.why:
+        print(f"{plan.choice.scheme}: {plan.choice.why}")
+    if plan and plan.sensitivity:
+        print(_left(plan.sensitivity))
+    if plan and plan.fitted:
+        print(f"{kept_to(plan.fitted)}; without tasks: export measures again with --ram and --p90")
+
+
+def _show_schemes(choice: Choice) -> None:
+    columns = (
+        "scheme",
+        "MB",
+        "mean cosine",
+        "least",
+        "time / float32",
+        "left in float32",
+        "not picked, as it",
+    )
+    rows = [
+        (
+            scheme.scheme,
+            f"{scheme.size_bytes / 1e6:.1f}",
+            f"{scheme.mean_cosine:.4f}",
+            f"{scheme.least_cosine:.4f}",
+            f"{scheme.time_ratio:.2f}",
+            ", ".join(scheme.float_layers) or None,
+            scheme.reason,
         )
+        for scheme in choice.measured
+    ]
+    print_table("schemes on this machine, one input at a time", columns, rows)
 
 
 def _left(found: Sensitivity) -> str:
@@ -229,7 +235,7 @@ def _left(found: Sensitivity) -> str:
     )
 
 
-def _own_texts() -> tuple[str, ...]:
+def _demo_texts() -> tuple[str, ...]:
     """The demo's texts, to measure on where none were given."""
     from cfedge.demo import data_folder
     from cfedge.train.data import load

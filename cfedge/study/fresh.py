@@ -53,7 +53,7 @@ def compare_fresh(
             weights.name,
             folder=weights.folder,
             split=weights.split,
-            parts=weights.target_modules,
+            target_modules=weights.target_modules,
             progress=progress,
         )
         return compare(

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from cfedge_export.encoder import OPSET
+from cfedge_export.names import OPSET
 from cfedge_export.quantize import quantize_columns
 
 __all__ = ["IR_VERSION", "adapter_onnx"]

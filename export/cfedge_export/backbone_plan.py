@@ -9,28 +9,29 @@ budgets, then other schemes, then more threads, then deeper cuts, which cost acc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from cfedge import footprint
-from cfedge.device import Profile, here, usable_cores
-from cfedge.errors import ParityError, UsageError
-from cfedge.inputs.text.device import TextInputs
+from cfedge.device import here, usable_cores
 from cfedge.progress import Progress
 from cfedge.train.examples import Examples
-from cfedge.train.workspace import Workspace
 from cfedge.train.workspace_index import file_name
-from cfedge_export import parity, scheme_selection, schemes, sensitivity
-from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
-from cfedge_export.graph import blocks, without_mask
-from cfedge_export.make_backbone import Draft, Source, choose_split, draft, slot_parts
+from cfedge_export import scheme_selection, schemes, sensitivity
+from cfedge_export.backbone_request import BackboneRequest
+from cfedge_export.budget import BudgetFit, Configuration, fit, thread_counts
+from cfedge_export.draft import Draft, check_target_modules, draft
+from cfedge_export.graph import layers
 from cfedge_export.schemes import Choice
-from cfedge_export.sensitivity import Sensitivity
+from cfedge_export.sensitivity import MIN_COSINE, Sensitivity
+from cfedge_export.source import Source
+from cfedge_export.split_choice import choose_split
 
-__all__ = ["Plan", "plan", "repair"]
+__all__ = ["Plan", "plan"]
 
 
 @dataclass(frozen=True)
@@ -47,104 +48,46 @@ class Plan:
 
 def plan(
     source: Source,
-    texts: Sequence[str],
+    request: BackboneRequest,
+    inputs: Sequence[Any],
     *,
-    parts: Collection[str],
-    scheme: str | None = None,
-    split: int | None = None,
     sample: Examples | None = None,
-    profile: Profile | None = None,
-    at_least: float | None = None,
-    budget: Budget | None = None,
     progress: Progress | None = None,
 ) -> Plan:
-    """Decide.
+    """Decide what a new backbone is to be.
 
     Parameters
     ----------
-    texts
+    inputs
         To measure on.
-    parts
-        Products that get a slot.
-    scheme
-        Of the table; ``auto``: measured; None: measured under a budget, else by the profile's
-        rules, else the default.
-    split, sample
-        As in `cfedge_export.make_backbone.make_backbone`.
-    profile
-        The board that will answer; times are this machine's all the same.
-    at_least
-        Mean cosine with float32 that leaving layers in float32 must reach; None: as it comes, but
-        for what is measured.
-    budget
-        None: none.
+    sample
+        Labelled examples to measure the split on; None: none.
 
     Raises
     ------
     BudgetError
-        No configuration keeps to it.
+        No configuration keeps to the budget.
     UsageError
         An argument cannot be used.
     """
-    if at_least is not None and not 0 < at_least < 1:
-        raise UsageError(
-            f"sensitivity: expected a mean cosine above 0 and below 1, found {at_least};"
-            f" {sensitivity.MIN_COSINE} is usual"
-        )
-    rng, found = np.random.default_rng(0), None
-    if scheme == "auto" or budget or at_least is not None:
-        some, ids = scheme_selection.token_ids(
-            TextInputs(source.tokenizer, source.max_tokens), texts, rng=rng
-        )
-    if scheme == "auto" or (budget and scheme is None):
-        least = sensitivity.MIN_COSINE if at_least is None else at_least
-        measured = scheme_selection.measure(
-            source.encoder, ids, profile or here(), rng=rng, at_least=least, progress=progress
-        )
-        choice, ranked = scheme_selection.pick(measured, least), scheme_selection.order(measured)
-        float_layers = {one.scheme: one.float_layers for one in ranked}
-    else:
-        choice = schemes.by_request(scheme, profile)
-        if at_least is not None:
-            ship = schemes.find(choice.scheme).ship
-            found = sensitivity.search(
-                without_mask(source.encoder),
-                ship,
-                ids,
-                rng=rng,
-                at_least=at_least,
-                progress=progress,
-            )
-            choice = Choice(choice.scheme, choice.why, (), found.layers)
-        float_layers = {choice.scheme: choice.float_layers}
-    first = choose_split(source, sample) if split is None else split
-    if budget is None:
-        return Plan(choice, first, found)
-    deepest = len(blocks(source.encoder)) - 2
-    cuts = [first, *range(first + 1, deepest + 1)] if split is None else [first]
-    configurations = [
-        Configuration(name, cut, threads)
-        for cut in cuts
-        for threads in thread_counts(usable_cores())
-        for name in float_layers
-    ]
-
-    @lru_cache(maxsize=len(float_layers))
-    def shipped(scheme: str, cut: int) -> Draft:
-        made = draft(source, cut, parts=parts, scheme=scheme, float_layers=float_layers[scheme])
-        return Draft(
-            made.backbone,
-            {role: made.files[file_name(role)] for role in made.backbone.files()},
-        )
-
-    def measure(configuration: Configuration) -> footprint.Footprint:
-        made = shipped(configuration.scheme, configuration.split)
-        return footprint.of_backbone(made.backbone, made.files, some, threads=configuration.threads)
-
+    rng, wanted = np.random.default_rng(0), _target_modules(source, request)
+    check_target_modules(source, wanted)
+    some = scheme_selection.some_of(inputs, rng=rng) if request.is_measured else []
+    choice, float_layers, found = _choose_scheme(source, request, some, rng, progress)
+    split = choose_split(source, sample) if request.split is None else request.split
+    if request.budget is None:
+        return Plan(choice, split, found)
+    deepest = source.blocks - 1
+    cuts = [split] if request.split is not None else list(range(split, deepest + 1))
     fitted = fit(
-        configurations, measure, budget, progress=progress,
-        advice=lambda trials: "allow more, or take a smaller encoder (--backbone local --folder DIR)",
-    )  # fmt: skip
+        _by_preference(list(float_layers), cuts),
+        _footprint(source, some, wanted, float_layers),
+        request.budget,
+        progress=progress,
+        advice=lambda trials: (
+            "allow more, or take a smaller encoder (--backbone local --folder DIR)"
+        ),
+    )
     chosen = fitted.configuration.scheme
     why = (
         choice.why
@@ -159,69 +102,76 @@ def plan(
     )
 
 
-def repair(
-    workspace: Workspace,
+def _target_modules(source: Source, request: BackboneRequest) -> tuple[str, ...]:
+    if request.target_modules is None:
+        return source.architecture.default_parts
+    return request.target_modules
+
+
+def _choose_scheme(
     source: Source,
-    *,
-    gate: parity.Gate | None = None,
-    progress: Progress | None = None,
-) -> Plan:
-    """Leave layers in float32 until the tasks of a workspace pass the parity gate that refused
-    them.
-
-    Scheme and cut are the workspace's. Layers are ranked on the tasks' held-out texts.
-
-    Raises
-    ------
-    UsageError
-        `source` are other weights than the workspace's, it has no task, or they pass.
-    ParityError
-        Its tasks fail with every layer in float32, too.
+    request: BackboneRequest,
+    inputs: Sequence[Any],
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> tuple[Choice, dict[str, tuple[str, ...]], Sensitivity | None]:
+    """The scheme; those that may be tried, in order, each with the layers that it leaves in float32;
+    what a search for such layers found, where that was asked for.
     """
-    backbone = workspace.backbone
-    if backbone.source_sha256 != source.sha256:
-        raise UsageError(
-            f"--repair: expected the weights {backbone.source_sha256[:12]} of {workspace.folder},"
-            f" found {source.sha256[:12]}; name them with --backbone and --folder"
+    feeds = source.feeds(inputs)
+    if request.scheme == "auto" or (request.budget and request.scheme is None):
+        least = MIN_COSINE if request.sensitivity is None else request.sensitivity
+        measured = scheme_selection.measure(
+            source, feeds, request.profile or here(), rng=rng, at_least=least, progress=progress
         )
-    if not workspace.tasks:
-        raise UsageError(
-            f"--repair: expected a workspace with tasks, found none in {workspace.folder}; add one,"
-            " or use --sensitivity"
+        ranked = scheme_selection.order(measured)
+        choice = scheme_selection.pick(measured, least)
+        return choice, {scheme.scheme: scheme.float_layers for scheme in ranked}, None
+    choice, found = schemes.by_request(request.scheme, request.profile), None
+    if request.sensitivity is not None:
+        found = sensitivity.search(
+            source.deployed(),
+            layers(source.architecture, source.encoder),
+            schemes.find(choice.scheme).ship,
+            feeds,
+            rng=rng,
+            at_least=request.sensitivity,
+            progress=progress,
         )
-    ship, rng = schemes.find(backbone.scheme).ship, np.random.default_rng(0)
-    candidates = parity.Candidates(workspace, progress)
+        choice = Choice(choice.scheme, choice.why, (), found.layers)
+    return choice, {choice.scheme: choice.float_layers}, found
 
-    def check(left: tuple[str, ...]) -> None:
-        made = draft(
-            source,
-            backbone.split,
-            parts=slot_parts(backbone),
-            scheme=backbone.scheme,
-            float_layers=left,
-        )
-        parity.check(candidates.compare(made.files["trunk.onnx"], made.files["tail.onnx"]), gate)
 
-    def passes(left: tuple[str, ...]) -> bool:
-        try:
-            check(left)
-        except ParityError:
-            return False
-        return True
+def _by_preference(names: Sequence[str], cuts: Sequence[int]) -> list[Configuration]:
+    """As the module's text says."""
+    return [
+        Configuration(name, cut, threads)
+        for cut in cuts
+        for threads in thread_counts(usable_cores())
+        for name in names
+    ]
 
-    texts = [text for name in workspace.tasks for text in workspace.held_out(name).inputs]
-    _, ids = scheme_selection.token_ids(
-        TextInputs(source.tokenizer, source.max_tokens), texts, rng=rng
-    )
-    found = sensitivity.search(
-        without_mask(source.encoder), ship, ids, rng=rng, passes=passes, progress=progress
-    )
-    if not found.layers:
-        raise UsageError(
-            "--repair: expected tasks that the parity gate refuses, found that those of"
-            f" {workspace.folder} pass with every layer quantised; export it, or give the limits"
-            " that refused them (--drop, --strict)"
-        )
-    check(found.layers)  # where torch and ONNX Runtime disagree, no layer helps
-    why = f"as in {workspace.folder}, whose tasks pass the gate so"
-    return Plan(Choice(backbone.scheme, why, (), found.layers), backbone.split, found)
+
+def _footprint(
+    source: Source,
+    inputs: Sequence[Any],
+    modules: Sequence[str],
+    float_layers: dict[str, tuple[str, ...]],
+) -> Callable[[Configuration], footprint.Footprint]:
+    """What measures a configuration in a fresh process; graphs are made once for all numbers of
+    threads.
+    """
+
+    @lru_cache(maxsize=len(float_layers))
+    def shipped(scheme: str, cut: int) -> Draft:
+        kept = float_layers[scheme]
+        made = draft(source, cut, target_modules=modules, scheme=scheme, float_layers=kept)
+        files = {role: made.files[file_name(role)] for role in made.backbone.files()}
+        return Draft(made.backbone, files)
+
+    def measure(configuration: Configuration) -> footprint.Footprint:
+        made = shipped(configuration.scheme, configuration.split)
+        threads = configuration.threads
+        return footprint.of_backbone(made.backbone, made.files, inputs, threads=threads)
+
+    return measure

@@ -31,8 +31,7 @@ from cfedge.storage import write_file
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
 from cfedge_export.adapters import IR_VERSION
-from cfedge_export.encoder import FEATURES, IDS, OPSET
-from cfedge_export.graph import HIDDEN
+from cfedge_export.names import FEATURES, HIDDEN, OPSET
 from cfedge_export.pack import build
 
 __all__ = ["Merged", "SCORES", "TOLERANCE", "export_merged", "merge"]
@@ -63,8 +62,8 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
     ModelProto
         ``input_ids`` int64 [B, S], every token counting, -> ``scores`` float32 [B, C].
     """
-    front = _prefixed(trunk, "trunk.", HIDDEN)
-    back = _prefixed(tail, "tail.", HIDDEN, *adapter.slots)
+    front = _prefixed(trunk, "trunk.")
+    back = _prefixed(tail, "tail.")
     arrays: dict[str, NDArray[np.generic]] = {
         **adapter.slots,
         "head.weight": adapter.weight,
@@ -112,11 +111,11 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
     return model
 
 
-def _prefixed(model: ModelProto, prefix: str, *others: str) -> ModelProto:
-    """A copy whose names begin with `prefix`, while token ids and `others` keep theirs."""
+def _prefixed(model: ModelProto, prefix: str) -> ModelProto:
+    """A copy whose names begin with `prefix`, but for its inputs and ``hidden``."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    kept = {"", IDS, *others}
+    kept = {"", HIDDEN, *(value.name for value in model.graph.input)}
     for node in copy.graph.node:
         node.name = f"{prefix}{node.name}"
         node.input[:] = [name if name in kept else f"{prefix}{name}" for name in node.input]

@@ -18,20 +18,20 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
 
 __all__ = ["by_instance"]
 
 #: Numbers of 64 bytes: the widest vectors, and how ONNX Runtime aligns what it allocates.
 _ALIGNED = 16
-_ONES, _ZEROS, _TOKENS = "norm.ones", "norm.zeros", "norm.tokens"
 
 
 def by_instance(model: ModelProto) -> ModelProto:
     """Return a copy whose layer norms over the last axis of [B, S, D], D a multiple of 16, are
     instance norms.
 
-    S is read off the first input, [B, S, ...].
+    S is read off the first input once for all norms where that is a sequence, [B, S] or [B, S, D]
+    of any S; otherwise, as for pictures [B, H, W, C], each norm reads its own.
     """
     copy = ModelProto()
     copy.CopyFrom(model)
@@ -45,22 +45,42 @@ def by_instance(model: ModelProto) -> ModelProto:
     ]
     if not norms:
         return copy
-    one, zero = (numpy_helper.from_array(np.array([value], np.float32)) for value in (1, 0))
-    nodes: list[NodeProto] = [
-        helper.make_node("Shape", [model.graph.input[0].name], [_TOKENS], _TOKENS, start=1, end=2),
-        helper.make_node("ConstantOfShape", [_TOKENS], [_ONES], _ONES, value=one),
-        helper.make_node("ConstantOfShape", [_TOKENS], [_ZEROS], _ZEROS, value=zero),
-    ]
+    first = model.graph.input[0]
+    shared = _is_sequence(first)
+    nodes = _constants(first.name, "norm") if shared else []
     for node in model.graph.node:
-        nodes += _split(node) if node in norms else [node]
+        if node not in norms:
+            nodes.append(node)
+        elif shared:
+            nodes += _split(node, "norm")
+        else:
+            own = f"{node.output[0]}.norm"
+            nodes += [*_constants(node.input[0], own), *_split(node, own)]
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
     onnx.checker.check_model(copy)
     return copy
 
 
+def _is_sequence(value: ValueInfoProto) -> bool:
+    """Whether its second axis, of two or three, is of any size."""
+    sizes = value.type.tensor_type.shape.dim
+    return len(sizes) in (2, 3) and not sizes[1].HasField("dim_value")
+
+
+def _constants(sequence: str, prefix: str) -> list[NodeProto]:
+    """As many ones and zeros as `sequence` [B, S, ...] has tokens."""
+    one, zero = (numpy_helper.from_array(np.array([value], np.float32)) for value in (1, 0))
+    tokens, ones, zeros = f"{prefix}.tokens", f"{prefix}.ones", f"{prefix}.zeros"
+    return [
+        helper.make_node("Shape", [sequence], [tokens], tokens, start=1, end=2),
+        helper.make_node("ConstantOfShape", [tokens], [ones], ones, value=one),
+        helper.make_node("ConstantOfShape", [tokens], [zeros], zeros, value=zero),
+    ]
+
+
 def _attributes(node: NodeProto) -> dict[str, Any]:
-    return {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    return {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
 
 
 def _fits(node: NodeProto, widths: dict[str, int]) -> bool:
@@ -76,15 +96,15 @@ def _fits(node: NodeProto, widths: dict[str, int]) -> bool:
     )
 
 
-def _split(node: NodeProto) -> list[NodeProto]:
-    """The three nodes in a layer norm's place."""
+def _split(node: NodeProto, prefix: str) -> list[NodeProto]:
+    """The three nodes in a layer norm's place, with the `_constants` of that prefix."""
     attributes = _attributes(node)
     x, scale, bias = node.input
     (out,) = (name for name in node.output if name)
     return [
         helper.make_node(
             "InstanceNormalization",
-            [x, _ONES, _ZEROS],
+            [x, f"{prefix}.ones", f"{prefix}.zeros"],
             [f"{out}.unit"],
             f"{out}.unit",
             epsilon=attributes.get("epsilon", 1e-5),

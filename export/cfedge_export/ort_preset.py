@@ -15,7 +15,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from cfedge_export.encoder import quiet
+from cfedge_export.quiet import quiet
 
 __all__ = ["quantize_products"]
 

@@ -133,7 +133,7 @@ class _Rewriter:
                 self.nodes.append(node)
             elif node.op_type == "MatMul" and node.input[1] in self.arrays:
                 self.product(node)
-            elif node.op_type == "Gather" and node.input[1] == "input_ids":
+            elif node.op_type == "Gather" and self.is_table(node):
                 self.embedding(node)
             else:
                 self.nodes.append(node)
@@ -148,6 +148,11 @@ class _Rewriter:
         )
         onnx.checker.check_model(self.model)
         return self.model
+
+    def is_table(self, node: NodeProto) -> bool:
+        """Whether a node looks up rows by the numbers that the graph is given, such as token ids."""
+        given = [value.name for value in self.model.graph.input]
+        return node.input[0] in self.arrays and node.input[1] in given
 
     def emit(
         self,

@@ -1,4 +1,4 @@
-"""Which scheme is best here? Each is run beside float32 on the same texts, one at a time,
+"""Which scheme is best here? Each is run beside float32 on the same inputs, one at a time,
 interleaved, and compared by cosine.
 
 Picked is the fastest whose mean cosine with float32 reaches `MIN_COSINE`, of those that are fit for
@@ -6,12 +6,13 @@ the CPU and answer whatever the company. What is as fast within `NEAR` counts as
 smaller file, then the higher cosine decides. One that only misses the cosine is tried with the
 layers left in float32 that hurt it most (`cfedge_export.sensitivity`).
 
-Letters: N texts, D width.
+Letters: N inputs, D width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,133 +20,143 @@ from onnx import ModelProto
 
 from cfedge.device import Board, Profile
 from cfedge.errors import UsageError
-from cfedge.inputs.text.device import TextInputs
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.session import open_session
 from cfedge_export import sensitivity
-from cfedge_export.graph import layers, without_mask
+from cfedge_export.graph import layers
 from cfedge_export.schemes import SCHEMES, Choice, Measured
 from cfedge_export.sensitivity import MIN_COSINE
+from cfedge_export.source import Feeds, Source
 from cfedge_export.timing import ROUNDS, time_ratios
 
-__all__ = ["NEAR", "TEXTS", "measure", "order", "pick", "token_ids"]
+__all__ = ["INPUTS", "NEAR", "measure", "order", "pick", "some_of"]
 
 #: Ratios of times on a busy machine differ by some per cent from one measurement to the next.
 NEAR = 1.05
-#: Texts that are compared.
-TEXTS = 64
+#: So many are compared.
+INPUTS = 64
 
 
-def token_ids(
-    preprocess: TextInputs, texts: Sequence[str], *, rng: np.random.Generator
-) -> tuple[list[str], list[NDArray[np.int64]]]:
-    """Choose at most `TEXTS` of `texts`; return them and the ids int64 [1, S] of each.
+def some_of(inputs: Sequence[Any], *, rng: np.random.Generator) -> list[Any]:
+    """Choose at most `INPUTS` to compare.
 
     Raises
     ------
     UsageError
-        There is no text.
+        There is none.
     """
-    if not texts:
+    if not inputs:
         raise UsageError(
-            "texts to measure schemes on: expected at least one, found none; give some with"
+            "inputs to measure schemes on: expected at least one, found none; give some with"
             " --measure"
         )
-    rows = [int(row) for row in rng.permutation(len(texts))[:TEXTS]]
-    return [texts[row] for row in rows], [
-        preprocess.prepare(texts[row], row).feeds["input_ids"] for row in rows
-    ]
+    return [inputs[int(row)] for row in rng.permutation(len(inputs))[:INPUTS]]
 
 
 def measure(
-    encoder: ModelProto,
-    ids: Sequence[NDArray[np.int64]],
+    source: Source,
+    feeds: Sequence[Feeds],
     board: Board | Profile,
     *,
     rng: np.random.Generator,
     at_least: float = MIN_COSINE,
     progress: Progress | None = None,
 ) -> tuple[Measured, ...]:
-    """Run every scheme of the whole encoder on `ids`.
+    """Run every scheme of the whole encoder.
 
     Parameters
     ----------
-    encoder
-        Float32, from `cfedge_export.encoder.to_onnx`.
-    ids
-        Of `token_ids`.
+    feeds
+        Of `source`, one for each input.
     board
         The CPU that the answers are for; times are this machine's.
     at_least
         Mean cosine that is asked for.
     """
     progress = progress or Quiet()
-    whole = without_mask(encoder)
-    flags = (
-        board.flags
-        if isinstance(board, Board)
-        else board.flags.value.present
-        if board.flags
-        else None
-    )
-    left: dict[str, tuple[str, ...]] = dict.fromkeys(SCHEMES, ())
-    files, sessions, cosines = {}, {}, {}
-
-    def run(name: str, model: ModelProto) -> NDArray[np.float32]:
-        data = model.SerializeToString()
-        files[name], sessions[name] = len(data), open_session(data, name)
-        features: NDArray[np.float32] = np.concatenate(
-            [sessions[name].run(None, {"input_ids": one})[0] for one in ids]
-        )
-        return features
-
-    exact = run("float32", whole)
+    whole, nodes = source.deployed(), layers(source.architecture, source.encoder)
+    reasons = {name: _excluded(name, board) for name in SCHEMES}
+    candidates: dict[str, _Candidate] = {}
     with progress.track("schemes", len(SCHEMES)) as advance:
+        exact = _Candidate.run(whole, feeds, "float32")
         for name, scheme in SCHEMES.items():
-            cosines[name] = (run(name, scheme.ship(whole)) * exact).sum(axis=1)
+            candidates[name] = _Candidate.run(scheme.ship(whole), feeds, name)
             advance(1)
-    short = [name for name in SCHEMES if name != "float32" and not cosines[name].mean() >= at_least]
-    for name in short:
-        if _excluded(name, board.machine, flags) is None:
-            scheme = SCHEMES[name]
-            left[name] = sensitivity.search(
-                whole, scheme.ship, ids, rng=rng, at_least=at_least, progress=progress
+    for name, candidate in candidates.items():
+        enough = name == "float32" or candidate.cosines(exact).mean() >= at_least
+        if not enough and reasons[name] is None:
+            ship = SCHEMES[name].ship
+            left = sensitivity.search(
+                whole, nodes, ship, feeds, rng=rng, at_least=at_least, progress=progress
             ).layers
-            kept = [layers(whole)[layer] for layer in left[name]]
-            cosines[name] = (run(name, scheme.ship(whole, keep=kept)) * exact).sum(axis=1)
+            kept = ship(whole, keep=[nodes[layer] for layer in left])
+            candidates[name] = _Candidate.run(kept, feeds, name, left)
+            mean = candidates[name].cosines(exact).mean()
+            if not mean >= at_least:
+                reasons[name] = f"has mean cosine {mean:.4f}"
+    sessions = {name: candidate.session for name, candidate in candidates.items()}
     with progress.track("schemes beside each other", ROUNDS) as advance:
-        ratios = time_ratios(sessions, "float32", ids, rng=rng, advance=advance)
-    found = []
-    for name in SCHEMES:
-        mean = float(cosines[name].mean())
-        reason = _excluded(name, board.machine, flags)
-        if reason is None and name in short and not mean >= at_least:
-            reason = f"has mean cosine {mean:.4f}"
-        found.append(
-            Measured(
-                name,
-                files[name],
-                mean,
-                float(cosines[name].min()),
-                ratios[name],
-                reason,
-                left[name],
-            )
+        ratios = time_ratios(sessions, "float32", feeds, rng=rng, advance=advance)
+    return tuple(
+        candidate.measured(name, exact, ratios[name], reasons[name])
+        for name, candidate in candidates.items()
+    )
+
+
+class _Candidate(NamedTuple):
+    """One scheme's graph: its bytes, an open session, what it answered, and the layers that it
+    leaves in float32.
+    """
+
+    size_bytes: int
+    session: Any
+    features: NDArray[np.float32]
+    float_layers: tuple[str, ...]
+
+    @classmethod
+    def run(
+        cls,
+        model: ModelProto,
+        feeds: Sequence[Feeds],
+        name: str,
+        float_layers: tuple[str, ...] = (),
+    ) -> _Candidate:
+        data = model.SerializeToString()
+        session = open_session(data, name)
+        features = np.concatenate([session.run(None, dict(each))[0] for each in feeds])
+        return cls(len(data), session, features, float_layers)
+
+    def cosines(self, exact: _Candidate) -> NDArray[np.float32]:
+        """With float32, of each input."""
+        cosines: NDArray[np.float32] = (self.features * exact.features).sum(axis=1)
+        return cosines
+
+    def measured(
+        self, name: str, exact: _Candidate, time_ratio: float, reason: str | None
+    ) -> Measured:
+        cosines = self.cosines(exact)
+        return Measured(
+            name,
+            self.size_bytes,
+            float(cosines.mean()),
+            float(cosines.min()),
+            time_ratio,
+            reason,
+            self.float_layers,
         )
-    return tuple(found)
 
 
 def order(measured: Sequence[Measured]) -> list[Measured]:
     """Return those that may be picked, the best first, as the module's text says."""
-    able = [one for one in measured if one.reason is None]
+    able = [scheme for scheme in measured if scheme.reason is None]
     ranked: list[Measured] = []
     while able:
-        fastest = min(one.time_ratio for one in able)
-        near = [one for one in able if one.time_ratio <= NEAR * fastest]
-        smallest = min(one.size_bytes for one in near)
+        fastest = min(scheme.time_ratio for scheme in able)
+        near = [scheme for scheme in able if scheme.time_ratio <= NEAR * fastest]
+        smallest = min(scheme.size_bytes for scheme in near)
         best = max(
-            (one for one in near if one.size_bytes <= NEAR * smallest),
-            key=lambda one: one.mean_cosine,
+            (scheme for scheme in near if scheme.size_bytes <= NEAR * smallest),
+            key=lambda scheme: scheme.mean_cosine,
         )
         ranked.append(best)
         able.remove(best)
@@ -169,10 +180,14 @@ def pick(measured: Sequence[Measured], at_least: float = MIN_COSINE) -> Choice:
     return Choice(best.scheme, "; ".join([why, *passed_over]), tuple(measured), best.float_layers)
 
 
-def _excluded(name: str, machine: str, flags: Collection[str] | None) -> str | None:
+def _excluded(name: str, board: Board | Profile) -> str | None:
     """Why it cannot be picked, however exact it is."""
+    if isinstance(board, Board):
+        flags: Collection[str] | None = board.flags
+    else:
+        flags = board.flags.value.present if board.flags else None
     scheme = SCHEMES[name]
-    unfit = scheme.unfit(machine, flags)
+    unfit = scheme.unfit(board.machine, flags)
     if unfit is not None:
         return f"is not for {unfit}"
     return None if scheme.batch_independent else "answers differently in other company"

@@ -1,16 +1,15 @@
 """Which layers does quantising hurt? Each is quantised alone and compared with float32 by cosine;
 then the worst are left in float32, one more at a time, until what was asked for is reached.
 
-A layer is the table of word embeddings (``words``) or a product with a constant
-(``l<block>.<part>``). What is left is stated in the graphs' metadata, under `STATED`, as names
+A layer is a table of embeddings (``words``) or a target module (``l<block>.<part>``). What is left is stated in the graphs' metadata, under `STATED`, as names
 separated by commas.
 
-Letters: N texts, D width.
+Letters: N inputs, D width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,19 +19,17 @@ from onnx import ModelProto
 
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.session import open_session
-from cfedge_export.graph import layers
 from cfedge_export.schemes import Rewrite
+from cfedge_export.source import Feeds
 from cfedge_export.timing import time_ratios
 
 __all__ = ["MIN_COSINE", "STATED", "Sensitivity", "float_layers", "search", "state"]
 
-#: Mean cosine with float32 over all texts. int8-row-7bit reaches .9957 with MiniLM, plain dynamic
+#: Mean cosine with float32 over all inputs. int8-row-7bit reaches .9957 with MiniLM, plain dynamic
 #: quantisation .9930.
 MIN_COSINE = 0.995
 #: Key of the metadata.
 STATED = "cfedge.float32"
-
-Ids = Sequence[NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,9 @@ class Sensitivity:
 
 def search(
     encoder: ModelProto,
+    nodes: Mapping[str, str],
     ship: Rewrite,
-    ids: Ids,
+    feeds: Sequence[Feeds],
     *,
     rng: np.random.Generator,
     at_least: float = MIN_COSINE,
@@ -74,47 +72,57 @@ def search(
     Parameters
     ----------
     encoder
-        Float32, whole, without mask.
+        Float32, whole, as it answers.
+    nodes
+        Its layers' nodes, by the layers' names (`cfedge_export.graph.layers`).
     ship
         Of a scheme.
-    ids
-        Token ids int64 [1, S] of N >= 1 texts.
+    feeds
+        N >= 1 inputs.
     at_least
         Mean cosine to reach.
     passes
         What to reach instead: called with the layers that are left, until it says so.
     """
-    nodes = layers(encoder)
     names = list(nodes)
-    exact = _features(encoder, ids)
+    exact = _features(encoder, feeds)
 
     def made(left: Collection[str]) -> ModelProto:
         return ship(encoder, keep=[nodes[name] for name in left])
 
     def cosine(model: ModelProto) -> float:
-        return float((_features(model, ids) * exact).sum(axis=1).mean())
+        return float((_features(model, feeds) * exact).sum(axis=1).mean())
 
     damage: dict[str, float] = {}
     with (progress or Quiet()).track("layers, one at a time", len(names)) as advance:
         for name in names:
             damage[name] = 1 - cosine(made([other for other in names if other != name]))
             advance(1)
-    worst = sorted(names, key=lambda name: -damage[name])
     enough = passes or (lambda left: cosine(made(left)) >= at_least)
-    left: tuple[str, ...] = ()
-    with (progress or Quiet()).track("layers left in float32", len(names)) as advance:
-        while not enough(left) and len(left) < len(worst):
-            left = tuple(name for name in names if name in worst[: len(left) + 1])
-            advance(1)
+    left = _left(damage, enough, progress or Quiet())
     before, after = made(()), made(left)
     sessions = {
         name: open_session(model.SerializeToString(), name)
         for name, model in (("before", before), ("after", after))
     }
-    ratio = time_ratios(sessions, "before", ids, rng=rng)["after"] if left else 1.0
+    ratio = time_ratios(sessions, "before", feeds, rng=rng)["after"] if left else 1.0
     return Sensitivity(
         left, damage, cosine(before), cosine(after), after.ByteSize() - before.ByteSize(), ratio
     )
+
+
+def _left(
+    damage: Mapping[str, float], enough: Callable[[tuple[str, ...]], bool], progress: Progress
+) -> tuple[str, ...]:
+    """The fewest of the worst layers that are enough, in the order of the network."""
+    names = list(damage)
+    worst = sorted(names, key=lambda name: -damage[name])
+    left: tuple[str, ...] = ()
+    with progress.track("layers left in float32", len(names)) as advance:
+        while not enough(left) and len(left) < len(worst):
+            left = tuple(name for name in names if name in worst[: len(left) + 1])
+            advance(1)
+    return left
 
 
 def state(model: ModelProto, left: Collection[str]) -> None:
@@ -136,8 +144,7 @@ def float_layers(*graphs: bytes) -> tuple[str, ...]:
     return tuple(name for entry in entries for name in entry.value.split(","))
 
 
-def _features(model: ModelProto, ids: Ids) -> NDArray[np.float64]:
+def _features(model: ModelProto, feeds: Sequence[Feeds]) -> NDArray[np.float64]:
     session = open_session(model.SerializeToString(), "encoder")
-    return np.concatenate([session.run(None, {"input_ids": one})[0] for one in ids]).astype(
-        np.float64
-    )
+    rows = [session.run(None, dict(each))[0] for each in feeds]
+    return np.concatenate(rows).astype(np.float64)

@@ -1,45 +1,34 @@
-"""Where a backbone's bytes are: word embeddings, positions, attention, MLP, tokenizer and the rest."""
+"""Where a backbone's bytes are: embeddings, attention, MLP, the input's files and the rest."""
 
 from __future__ import annotations
 
-from itertools import cycle
+from collections.abc import Mapping
 
 import onnx
 from onnx import ModelProto
 
 from cfedge.train.workspace import Workspace
+from cfedge_export import architectures
+from cfedge_export.draft import MODEL_TYPE
 
-__all__ = ["PARTS", "bytes_by_part", "shipped_bytes"]
+__all__ = ["REST", "bytes_by_part", "shipped_bytes"]
 
-PARTS = ("word embeddings", "positions", "attention", "MLP", "rest")
-#: Of the products with constants, which come in this order in every block.
-_OF_BLOCK = {"qkv": "attention", "o": "attention", "fc1": "MLP", "fc2": "MLP"}
+#: What belongs to no group: biases, norms and the graph itself.
+REST = "rest"
 
 
-def bytes_by_part(shipped: ModelProto, exact: ModelProto) -> dict[str, int]:
-    """Return the bytes of `shipped` by `PARTS`; their sum is the file's size.
+def bytes_by_part(shipped: ModelProto, groups: Mapping[str, str]) -> dict[str, int]:
+    """Return the bytes of `shipped` by group and `REST`; their sum is the file's size.
 
     Parameters
     ----------
     shipped
-        A graph that a scheme made of `exact`: scales, shifts and zero points count with the weight
-        that they belong to.
-    exact
-        The float32 graph. Its biases, norms and the graph itself are the rest.
+        A graph that a scheme made: scales, shifts and zero points count with the weight that they
+        belong to.
+    groups
+        Of the float32 graph that it was made of: a constant's group by its name.
     """
-    tables = {tensor.name for tensor in exact.graph.initializer if len(tensor.dims) == 2}
-    weights = [
-        node.input[1]
-        for node in exact.graph.node
-        if node.op_type == "MatMul" and node.input[1] in tables
-    ]
-    owner = dict(zip(weights, cycle(_OF_BLOCK.values())))
-    for node in exact.graph.node:
-        if node.op_type == "Gather" and node.input[0] in tables:
-            owner[node.input[0]] = (
-                "word embeddings" if node.input[1] == "input_ids" else "positions"
-            )
-    found = dict.fromkeys(PARTS, 0)
+    found = dict.fromkeys([*groups.values(), REST], 0)
     for tensor in shipped.graph.initializer:
         stem = next(
             (
@@ -49,18 +38,24 @@ def bytes_by_part(shipped: ModelProto, exact: ModelProto) -> dict[str, int]:
             ),
             tensor.name,
         )
-        found[owner.get(stem, "rest")] += len(tensor.raw_data)
-    found["rest"] += shipped.ByteSize() - sum(found.values())
+        found[groups.get(stem, REST)] += len(tensor.raw_data)
+    found[REST] += shipped.ByteSize() - sum(found.values())
     return found
 
 
 def shipped_bytes(workspace: Workspace) -> dict[str, int]:
-    """Return the bytes of a workspace's trunk and tail by part, and of what its inputs need."""
-    total = dict.fromkeys(PARTS, 0)
-    for name in ("trunk.onnx", "tail.onnx"):
-        graphs = [
-            onnx.load_from_string(workspace.backbone_file(file)) for file in (name, f"float_{name}")
-        ]
-        for part, size in bytes_by_part(*graphs).items():
-            total[part] += size
+    """Return the bytes of a workspace's trunk and tail by group, and of what its inputs need."""
+    total: dict[str, int] = {}
+    for role in ("trunk", "tail"):
+        exact, shipped = (
+            onnx.load_from_string(workspace.backbone_file(name))
+            for name in (f"float_{role}.onnx", f"{role}.onnx")
+        )
+        family = architectures.find(_model_type(exact), workspace.folder)
+        for group, size in bytes_by_part(shipped, family.groups(exact)).items():
+            total[group] = total.get(group, 0) + size
     return {**total, **{role: ref.size for role, ref in workspace.backbone.input.files().items()}}
+
+
+def _model_type(exact: ModelProto) -> str:
+    return next((entry.value for entry in exact.metadata_props if entry.key == MODEL_TYPE), "")

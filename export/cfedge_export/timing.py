@@ -7,30 +7,31 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from cfedge_export.source import Feeds
 
 __all__ = ["ROUNDS", "time_ratios"]
 
-#: One text each.
+#: One input each.
 ROUNDS = 40
 
 
 def time_ratios(
     sessions: Mapping[str, Any],
     against: str,
-    ids: Sequence[NDArray[np.int64]],
+    feeds: Sequence[Feeds],
     *,
     rng: np.random.Generator,
     advance: Callable[[int], None] = lambda steps: None,
 ) -> dict[str, float]:
     """Return each session's time over that of the session `against`: the median over `ROUNDS`
-    texts, one at a time.
+    inputs, one at a time.
     """
     times: dict[str, list[float]] = {name: [] for name in sessions}
-    for turn in range(ROUNDS):
+    for round_ in range(ROUNDS):
         for name in rng.permutation(list(sessions)):
             start = time.perf_counter()
-            sessions[name].run(None, {"input_ids": ids[turn % len(ids)]})
+            sessions[name].run(None, dict(feeds[round_ % len(feeds)]))
             times[name].append(time.perf_counter() - start)
         advance(1)
     return {

@@ -9,17 +9,16 @@ import pytest
 
 from cfedge.bundle.files import read
 from cfedge.errors import BackboneError
-from cfedge_export.make_backbone import make_backbone
+from cfedge_export.make_backbone import same_backbone
+from cfedge_export.source import load_source
 
 
 def test_another_workshops_backbone_is_made_again_bit_for_bit(
     tiny_bundle: Path, tiny_folder: Path, tmp_path: Path
 ) -> None:
     like = read(tiny_bundle).manifest.backbone
-    assert (
-        make_backbone(tmp_path / "ws", "local", folder=tiny_folder, like=like).backbone.digest
-        == like.digest
-    )
+    made = same_backbone(tmp_path / "ws", load_source("local", tiny_folder), like)
+    assert made.backbone.digest == like.digest
 
 
 def test_a_backbone_that_comes_out_otherwise_is_refused_and_nothing_is_written(
@@ -27,10 +26,9 @@ def test_a_backbone_that_comes_out_otherwise_is_refused_and_nothing_is_written(
 ) -> None:
     like = read(tiny_bundle).manifest.backbone
     with pytest.raises(BackboneError, match=r"expected digest .* found .*copy its workspace"):
-        make_backbone(
+        same_backbone(
             tmp_path / "ws",
-            "local",
-            folder=tiny_folder,
-            like=replace(like, input=replace(like.input, max_tokens=like.input.max_tokens - 1)),
+            load_source("local", tiny_folder),
+            replace(like, input=replace(like.input, max_tokens=like.input.max_tokens - 1)),
         )
     assert list(tmp_path.iterdir()) == [tmp_path / "bundle"]

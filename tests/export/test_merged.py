@@ -18,10 +18,11 @@ from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, TaskError
 from cfedge.train.workspace import Workspace
 from cfedge_export import merged
-from cfedge_export.make_backbone import load_source, make_backbone
+from cfedge_export.make_backbone import make_backbone
 from cfedge_export.merged import TOLERANCE, export_merged, merge
 from cfedge_export.pack import build
 from cfedge_export.schemes import SCHEMES
+from cfedge_export.source import load_source
 
 
 def _scores(path: Path, tokenizer: bytes, texts: list[str]) -> np.ndarray:

@@ -122,3 +122,35 @@ def test_no_layer_norm_is_left_and_the_graph_is_valid() -> None:
         "Add",
     }
     onnx.checker.check_model(model, full_check=True)
+
+
+def test_each_norm_reads_its_own_length_where_the_first_input_is_a_picture() -> None:
+    """[B, 3, 2, 8] -> 5 tokens of width 16 beside 3 of width 16: neither length is the picture's."""
+    rng = np.random.default_rng(0)
+    arrays = {"scale": rng.normal(size=16), "bias": rng.normal(size=16)}
+    shapes = {"as_three": [-1, 3, 16]}
+    mixing = rng.normal(size=(5, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Reshape", ["x", "as_three"], ["three"], "three"),
+        helper.make_node("LayerNormalization", ["three", "scale", "bias"], ["normed"], "first"),
+        helper.make_node("MatMul", ["mixing", "normed"], ["five"], "five"),
+        helper.make_node("LayerNormalization", ["five", "scale", "bias"], ["y"], "second"),
+    ]
+    constants = [
+        *(
+            numpy_helper.from_array(array.astype(np.float32), name)
+            for name, array in arrays.items()
+        ),
+        *(numpy_helper.from_array(np.array(shape), name) for name, shape in shapes.items()),
+        numpy_helper.from_array(mixing, "mixing"),
+    ]
+    values = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 2, 8]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 5, 16]),
+    ]
+    graph = helper.make_graph(nodes, "picture", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    x = rng.normal(size=(4, 3, 2, 8)).astype(np.float32)
+    rewritten = by_instance(model)
+    assert "LayerNormalization" not in {node.op_type for node in rewritten.graph.node}
+    np.testing.assert_allclose(_run(rewritten, x), _run(model, x), atol=5e-5)

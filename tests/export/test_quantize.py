@@ -17,7 +17,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from cfedge.runtime.session import open_session
 from cfedge_export import quantize
-from cfedge_export.encoder import OPSET
+from cfedge_export.names import OPSET
 from cfedge_export.quantize import GELU_SHIFT, quantize_columns
 
 

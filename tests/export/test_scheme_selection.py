@@ -10,10 +10,9 @@ from made import make_texts
 
 from cfedge.device import known_profile
 from cfedge.errors import UsageError
-from cfedge.inputs.text.device import TextInputs
-from cfedge_export.make_backbone import load_source
-from cfedge_export.scheme_selection import MIN_COSINE, measure, order, pick, token_ids
+from cfedge_export.scheme_selection import MIN_COSINE, measure, order, pick, some_of
 from cfedge_export.schemes import SCHEMES, Choice, Measured
+from cfedge_export.source import load_source
 
 
 def _one(
@@ -78,15 +77,15 @@ def test_the_order_of_preference_begins_with_the_pick_and_holds_all_that_may_be_
 @pytest.fixture(scope="module")
 def measured(tiny_folder: Path) -> tuple[Measured, ...]:
     source = load_source("local", tiny_folder)
-    preprocess = TextInputs(source.tokenizer, source.max_tokens)
     texts = [text for text, _ in make_texts("colors", 8, 0)]
     with pytest.raises(
         UsageError, match="expected at least one, found none; give some with --measure"
     ):
-        token_ids(preprocess, [], rng=np.random.default_rng(0))
-    some, ids = token_ids(preprocess, texts, rng=np.random.default_rng(0))
+        some_of([], rng=np.random.default_rng(0))
+    some = some_of(texts, rng=np.random.default_rng(0))
     assert sorted(some) == sorted(texts)
-    return measure(source.encoder, ids, known_profile("x86-64-avx2"), rng=np.random.default_rng(0))
+    board, feeds = known_profile("x86-64-avx2"), source.feeds(some)
+    return measure(source, feeds, board, rng=np.random.default_rng(0))
 
 
 def test_every_scheme_is_measured_against_float(measured: tuple[Measured, ...]) -> None:

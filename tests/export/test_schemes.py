@@ -28,16 +28,20 @@ from cfedge.train.tail import TorchTail
 from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
-from cfedge_export.graph import add_slots, cut, sites, without_mask
-from cfedge_export.make_backbone import Source, load_source, make_backbone
+from cfedge_export.architectures import ARCHITECTURES
+from cfedge_export.graph import add_slots, cut
+from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 from cfedge_export.quantize import quantize_columns
 from cfedge_export.schemes import DEFAULT, SCHEMES, by_rules, check_fit, find
-from cfedge_export.size_by_part import PARTS, bytes_by_part, shipped_bytes
+from cfedge_export.size_by_part import bytes_by_part, shipped_bytes
+from cfedge_export.source import Source, load_source
 
 CLAIM_BATCH = [name for name, scheme in SCHEMES.items() if scheme.batch_independent]
 CLAIM_PADDING = [name for name, scheme in SCHEMES.items() if scheme.padding_independent]
 INT8_ACTIVATIONS = [name for name, scheme in SCHEMES.items() if scheme.activation_bits == 8]
+BERT = ARCHITECTURES["bert"]
+PARTS = ("word embeddings", "positions", "attention", "MLP", "rest", "tokenizer")
 #: Smallest mean cosine with float32 that the tiny encoder of random weights must reach.
 COSINE = {
     "float32": 1 - 1e-6,
@@ -56,7 +60,7 @@ def source(tiny_folder: Path) -> Source:
 @pytest.fixture(scope="module")
 def shipped(source: Source) -> object:
     """The whole encoder, without mask, as each scheme ships it."""
-    return cache(lambda name: SCHEMES[name].ship(without_mask(source.encoder)))
+    return cache(lambda name: SCHEMES[name].ship(source.deployed()))
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +68,12 @@ def learned(source: Source, tmp_path_factory: pytest.TempPathFactory) -> object:
     """A workspace of each scheme that learned one task, and its bundle."""
 
     def make(name: str) -> tuple[Workspace, Bundle]:
-        parts = ("qkv", "o", "fc1", "fc2")
         made = make_backbone(
             tmp_path_factory.mktemp(name) / "ws",
             "local",
             source=source,
             split=2,
-            parts=parts,
+            target_modules=BERT.parts,
             scheme=name,
         )
         data = Examples(*zip(*make_texts("colors", 24, seed=0), strict=True), "made")
@@ -117,7 +120,7 @@ def test_a_weight_takes_as_many_bytes_as_the_scheme_has_bits(
 @pytest.mark.parametrize("name", SCHEMES)
 def test_answers_are_close_to_float(source: Source, shipped: object, name: str) -> None:
     ids = _ids(0, 32, 7)
-    exact = _features(without_mask(source.encoder), ids)
+    exact = _features(source.deployed(), ids)
     cosines = (exact * np.concatenate([_features(shipped(name), row[None]) for row in ids])).sum(
         axis=1
     )
@@ -144,8 +147,8 @@ def test_a_rows_answer_depends_neither_on_the_batch_nor_on_its_company(
 
 @pytest.mark.parametrize("name", CLAIM_BATCH)
 def test_a_wild_neighbour_moves_no_bit_of_the_tail(source: Source, name: str) -> None:
-    _, tail = cut(source.encoder, 1)
-    session = open_session(SCHEMES[name].ship(without_mask(tail)).SerializeToString(), name)
+    _, tail = cut(BERT, source.encoder, 1)
+    session = open_session(SCHEMES[name].ship(BERT.deployed(tail)).SerializeToString(), name)
     rng = np.random.default_rng(0)
     calm, wild = (
         rng.normal(size=(1, 6, 32)).astype(np.float32),
@@ -181,7 +184,7 @@ def _hidden(trunk: ModelProto, ids: np.ndarray, padding: int) -> np.ndarray:
 def test_padding_moves_a_bit_only_where_independence_is_not_claimed(
     source: Source, name: str
 ) -> None:
-    trunk = SCHEMES[name].ship(cut(source.encoder, 2)[0])
+    trunk = SCHEMES[name].ship(cut(BERT, source.encoder, 2)[0])
     moved = [
         not np.array_equal(_hidden(trunk, ids, padding), _hidden(trunk, ids, 0))
         for ids in (_ids(1, 2, 3), _ids(2, 3, 7), _ids(3, 1, 12))
@@ -193,13 +196,13 @@ def test_padding_moves_a_bit_only_where_independence_is_not_claimed(
 @pytest.mark.parametrize("name", SCHEMES)
 def test_slots_of_rank_zero_change_no_bit(source: Source, name: str) -> None:
     hidden = np.random.default_rng(1).normal(size=(1, 5, 32)).astype(np.float32)
-    plain, slotted = cut(source.encoder, 1)[1], cut(source.encoder, 1)[1]
+    plain, slotted = cut(BERT, source.encoder, 1)[1], cut(BERT, source.encoder, 1)[1]
     nothing = {}
-    for site in add_slots(slotted, ("qkv", "o", "fc1", "fc2")):
+    for site in add_slots(BERT, slotted, ("qkv", "o", "fc1", "fc2")):
         nothing[f"a.{site.name}"] = np.zeros((1, site.rows, 0), np.float32)
         nothing[f"b.{site.name}"] = np.zeros((1, 0, site.columns), np.float32)
     session, bare = (
-        open_session(SCHEMES[name].ship(without_mask(tail)).SerializeToString(), name)
+        open_session(SCHEMES[name].ship(BERT.deployed(tail)).SerializeToString(), name)
         for tail in (slotted, plain)
     )
     feeds = {"hidden": hidden}
@@ -210,8 +213,8 @@ def test_slots_of_rank_zero_change_no_bit(source: Source, name: str) -> None:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_low_rank_branches_stay_float(source: Source, name: str) -> None:
-    _, tail = cut(source.encoder, 2)
-    add_slots(tail, ("qkv", "o"))
+    _, tail = cut(BERT, source.encoder, 2)
+    add_slots(BERT, tail, ("qkv", "o"))
     graph = SCHEMES[name].ship(tail).graph
     assert (
         len(
@@ -227,8 +230,8 @@ def test_low_rank_branches_stay_float(source: Source, name: str) -> None:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_what_training_sees_holds_the_shipped_weights(source: Source, name: str) -> None:
-    _, tail = cut(source.encoder, 2)
-    add_slots(tail, ("qkv",))
+    _, tail = cut(BERT, source.encoder, 2)
+    add_slots(BERT, tail, ("qkv",))
     stored = {
         tensor.name: numpy_helper.to_array(tensor)
         for tensor in SCHEMES[name].ship(tail).graph.initializer
@@ -248,8 +251,8 @@ def test_what_training_sees_holds_the_shipped_weights(source: Source, name: str)
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_gradients_reach_every_slot_of_what_training_sees(source: Source, name: str) -> None:
-    _, tail = cut(source.encoder, 2)
-    found = add_slots(tail, ("qkv", "o", "fc1", "fc2"))
+    _, tail = cut(BERT, source.encoder, 2)
+    found = add_slots(BERT, tail, ("qkv", "o", "fc1", "fc2"))
     torch.manual_seed(0)
     slots = {f"a.{site.name}": torch.randn(1, site.rows, 2, requires_grad=True) for site in found}
     slots |= {
@@ -381,9 +384,9 @@ def test_a_scheme_that_a_board_computes_wrongly_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_bytes_by_part_sum_up_to_the_file(source: Source, shipped: object, name: str) -> None:
-    found = bytes_by_part(shipped(name), without_mask(source.encoder))
+    found = bytes_by_part(shipped(name), BERT.groups(source.encoder))
     assert sum(found.values()) == shipped(name).ByteSize()
-    stored = {site.name: site.rows * site.columns for site in sites(source.encoder)}
+    stored = {site.name: site.rows * site.columns for site in BERT.target_modules(source.encoder)}
     width = 4 if SCHEMES[name].weight_bits == 32 else 1
     shifts = 3 * 32 if name.startswith("int8-row") else 0  # of fc2, whose input is shifted
     for part, ends, columns in (
@@ -404,7 +407,7 @@ def test_bytes_by_part_sum_up_to_the_file(source: Source, shipped: object, name:
 def test_bytes_by_part_of_a_workspace_are_what_it_ships(learned: object, name: str) -> None:
     workspace, bundle = learned(name)
     found, backbone = shipped_bytes(workspace), bundle.manifest.backbone
-    assert tuple(found) == (*PARTS, "tokenizer")
+    assert tuple(found) == PARTS
     assert (
         sum(found.values())
         == backbone.trunk.size + backbone.tail.size + backbone.input.tokenizer.size

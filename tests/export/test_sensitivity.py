@@ -14,33 +14,34 @@ from onnx import ModelProto, numpy_helper
 from cfedge import Engine
 from cfedge.device import here
 from cfedge.errors import BackboneError, ParityError, UsageError
-from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity
-from cfedge_export.backbone_plan import plan, repair
-from cfedge_export.graph import layers, without_mask
-from cfedge_export.make_backbone import Source, load_source, make_backbone
+from cfedge_export.backbone_request import BackboneRequest
+from cfedge_export.graph import layers
+from cfedge_export.make_backbone import make_backbone, same_backbone
 from cfedge_export.pack import build
-from cfedge_export.scheme_selection import measure, pick, token_ids
+from cfedge_export.repair import repair
+from cfedge_export.scheme_selection import measure, pick
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.sensitivity import MIN_COSINE, STATED, Sensitivity, float_layers, search
+from cfedge_export.source import Feeds, Source, load_source
 
 QUANTISED = [name for name in SCHEMES if name != "float32"]
 PARTS = ("qkv", "o", "fc1", "fc2")
 
 
-def _ruin(encoder: ModelProto, layer: str) -> ModelProto:
+def _ruin(source: Source, layer: str) -> Source:
     """Give the product's weight one row of huge numbers, and let what it multiplies be 0: float32
     does not see it, a scale by column does.
     """
     ruined = ModelProto()
-    ruined.CopyFrom(encoder)
+    ruined.CopyFrom(source.encoder)
     arrays = {tensor.name: tensor for tensor in ruined.graph.initializer}
-    product = next(node for node in ruined.graph.node if node.name == layers(ruined)[layer])
+    product = next(node for node in ruined.graph.node if node.name == _layers(source)[layer])
     weight = numpy_helper.to_array(arrays[product.input[1]]).copy()
     weight[5] = 1000.0
     arrays[product.input[1]].CopyFrom(numpy_helper.from_array(weight, product.input[1]))
@@ -50,7 +51,11 @@ def _ruin(encoder: ModelProto, layer: str) -> ModelProto:
         array = numpy_helper.to_array(arrays[name]).copy()
         array[5] = 0.0
         arrays[name].CopyFrom(numpy_helper.from_array(array, name))
-    return ruined
+    return dataclasses.replace(source, encoder=ruined)
+
+
+def _layers(source: Source) -> dict[str, str]:
+    return layers(source.architecture, source.encoder)
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +65,21 @@ def sound(tiny_folder: Path) -> Source:
 
 @pytest.fixture(scope="module")
 def ruined(sound: Source) -> Source:
-    return dataclasses.replace(sound, encoder=_ruin(sound.encoder, "l1.fc1"))
+    return _ruin(sound, "l1.fc1")
 
 
-def _ids(source: Source) -> list[np.ndarray]:
-    texts = [text for text, _ in make_texts("colors", 8, 0)]
-    return token_ids(
-        TextInputs(source.tokenizer, source.max_tokens), texts, rng=np.random.default_rng(0)
-    )[1]
+def _feeds(source: Source) -> list[Feeds]:
+    return source.feeds([text for text, _ in make_texts("colors", 8, 0)])
 
 
 def _search(source: Source, scheme: str, at_least: float = MIN_COSINE) -> Sensitivity:
-    whole = without_mask(source.encoder)
     return search(
-        whole, SCHEMES[scheme].ship, _ids(source), rng=np.random.default_rng(0), at_least=at_least
+        source.deployed(),
+        _layers(source),
+        SCHEMES[scheme].ship,
+        _feeds(source),
+        rng=np.random.default_rng(0),
+        at_least=at_least,
     )
 
 
@@ -103,7 +109,7 @@ def test_of_a_sound_encoder_nothing_is_left_until_more_is_asked_for(sound: Sourc
     order = sorted(strict.damage, key=lambda name: -strict.damage[name])
     assert set(strict.layers) == set(order[: len(strict.layers)])  # the worst ones
     assert list(strict.layers) == [
-        name for name in layers(sound.encoder) if name in strict.layers
+        name for name in _layers(sound) if name in strict.layers
     ]  # in the network's order
 
 
@@ -119,8 +125,7 @@ def test_a_workspaces_graphs_hold_what_was_left_in_float32_and_state_it(
     assert float_layers(*shipped) == left
     exact = {tensor.name: tensor.raw_data for tensor in ruined.encoder.graph.initializer}
     weights = {
-        name: node.input[0 if name == "words" else 1]
-        for name, node in _nodes(ruined.encoder).items()
+        name: node.input[0 if name == "words" else 1] for name, node in _nodes(ruined).items()
     }
     stored = {
         tensor.name: tensor.raw_data
@@ -142,9 +147,9 @@ def test_a_workspaces_graphs_hold_what_was_left_in_float32_and_state_it(
             assert (trained[weight] == exact[weight]) == (name in left)
 
 
-def _nodes(encoder: ModelProto) -> dict[str, onnx.NodeProto]:
-    named = {node.name: node for node in encoder.graph.node}
-    return {name: named[node] for name, node in layers(encoder).items()}
+def _nodes(source: Source) -> dict[str, onnx.NodeProto]:
+    named = {node.name: node for node in source.encoder.graph.node}
+    return {name: named[node] for name, node in _layers(source).items()}
 
 
 def test_where_nothing_is_left_nothing_is_stated(tiny_workspace: Path) -> None:
@@ -166,7 +171,7 @@ def test_a_layer_that_is_not_there_is_refused(sound: Source, tmp_path: Path) -> 
 
 
 def test_auto_leaves_the_layer_too_and_says_so(ruined: Source) -> None:
-    measured = measure(ruined.encoder, _ids(ruined), here(), rng=np.random.default_rng(0))
+    measured = measure(ruined, _feeds(ruined), here(), rng=np.random.default_rng(0))
     found = {one.scheme: one for one in measured}
     assert found["float32"].float_layers == ()
     assert found["int8-weight-only"].float_layers == ("l1.fc1",)
@@ -181,16 +186,14 @@ def test_auto_leaves_the_layer_too_and_says_so(ruined: Source) -> None:
 
 
 def test_float32_may_be_picked_however_much_is_asked_for(sound: Source) -> None:
-    measured = measure(
-        sound.encoder, _ids(sound), here(), rng=np.random.default_rng(0), at_least=2.0
-    )
+    measured = measure(sound, _feeds(sound), here(), rng=np.random.default_rng(0), at_least=2.0)
     assert [one.scheme for one in measured if one.reason is None] == ["float32"]
 
 
 @pytest.mark.parametrize("at_least", [0.0, 1.0, -0.5, 1.5, float("nan"), float("inf")])
-def test_a_cosine_that_cannot_be_asked_for_is_refused(sound: Source, at_least: float) -> None:
+def test_a_cosine_that_cannot_be_asked_for_is_refused(at_least: float) -> None:
     with pytest.raises(UsageError, match="sensitivity: expected a mean cosine above 0 and below 1"):
-        plan(sound, ["crimson"], parts=PARTS, at_least=at_least)
+        BackboneRequest(sensitivity=at_least)
 
 
 def test_another_workshop_comes_to_the_same_backbone_only_with_the_same_layers(
@@ -199,12 +202,10 @@ def test_another_workshop_comes_to_the_same_backbone_only_with_the_same_layers(
     like = make_backbone(
         tmp_path / "one", "local", source=ruined, split=2, float_layers=["l1.fc1"]
     ).backbone
-    again = make_backbone(
-        tmp_path / "two", "local", source=ruined, like=like, float_layers=["l1.fc1"]
-    )
+    again = same_backbone(tmp_path / "two", ruined, like, float_layers=["l1.fc1"])
     assert again.backbone == like
     with pytest.raises(BackboneError, match=r"expected digest .* found"):
-        make_backbone(tmp_path / "three", "local", source=ruined, like=like)
+        same_backbone(tmp_path / "three", ruined, like)
 
 
 @pytest.fixture(scope="module")
@@ -214,14 +215,14 @@ def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspa
     """
     root = tmp_path_factory.mktemp("refused")
     exact = make_backbone(
-        root / "float", "local", source=ruined, split=2, parts=PARTS, scheme="float32"
+        root / "float", "local", source=ruined, split=2, target_modules=PARTS, scheme="float32"
     )
     rows = [
         Examples(*zip(*make_texts("colors", count, seed=seed), strict=True), "made")
         for count, seed in ((24, 0), (60, 1))
     ]
     learn(exact, "colors", *rows, settings=Settings(rank=2, epochs=2, min_steps=60, threads=1))
-    made = make_backbone(root / "int8", "local", source=ruined, split=2, parts=PARTS)
+    made = make_backbone(root / "int8", "local", source=ruined, split=2, target_modules=PARTS)
     task = exact.task("colors")
     made.put(
         dataclasses.replace(
@@ -231,7 +232,7 @@ def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspa
     return made
 
 
-def test_a_refused_workspace_is_mended_by_leaving_just_that_layer(
+def test_a_refused_workspace_is_repaired_by_leaving_just_that_layer(
     refused: Workspace, ruined: Source, tmp_path: Path
 ) -> None:
     with pytest.raises(ParityError, match=r"cfedge init NEW --repair WS"):
@@ -244,7 +245,7 @@ def test_a_refused_workspace_is_mended_by_leaving_just_that_layer(
         "local",
         source=ruined,
         split=2,
-        parts=PARTS,
+        target_modules=PARTS,
         float_layers=planned.choice.float_layers,
     )
     task = refused.task("colors")
@@ -256,7 +257,7 @@ def test_a_refused_workspace_is_mended_by_leaving_just_that_layer(
     parity.check(parity.compare(made, Engine(build(made))))
 
 
-def test_what_need_not_or_cannot_be_mended_is_refused(
+def test_what_need_not_or_cannot_be_repaired_is_refused(
     refused: Workspace, sound: Source, ruined: Source, tiny_workspace: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(

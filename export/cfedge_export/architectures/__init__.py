@@ -1,0 +1,64 @@
+"""What an encoder is: one file a family, chosen by the ``model_type`` of its ``config.json``.
+
+A new family is a file beside `bert` and a line in `ARCHITECTURES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cfedge.errors import BackboneError
+from cfedge_export.architectures.architecture import Architecture, TargetModule
+from cfedge_export.architectures.bert import BERT
+from cfedge_export.architectures.distilbert import DISTILBERT
+from cfedge_export.architectures.roberta import ROBERTA
+from cfedge_export.architectures.text import TextEncoder
+
+__all__ = ["ARCHITECTURES", "Architecture", "TargetModule", "config_of", "find"]
+
+ARCHITECTURES: dict[str, TextEncoder] = {
+    "bert": BERT,
+    "camembert": ROBERTA,
+    "distilbert": DISTILBERT,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+}
+
+
+def config_of(folder: Path) -> Mapping[str, Any]:
+    """Return the ``config.json`` of a model's folder, with what the library fills in.
+
+    Raises
+    ------
+    BackboneError
+        There is none that it can read.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config: dict[str, Any] = AutoConfig.from_pretrained(folder).to_dict()
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BackboneError(
+            f"{folder}: expected a Hugging Face model folder, found: {reason}; give another"
+            " --folder"
+        ) from error
+    return config
+
+
+def find(model_type: str, where: object) -> TextEncoder:
+    """Return the family of that name; `where` names the model in errors.
+
+    Raises
+    ------
+    BackboneError
+        There is none.
+    """
+    if model_type not in ARCHITECTURES:
+        raise BackboneError(
+            f"{where}: expected a model type of {', '.join(ARCHITECTURES)}, found {model_type!r};"
+            " use one of these encoders"
+        )
+    return ARCHITECTURES[model_type]

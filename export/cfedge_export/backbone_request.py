@@ -1,0 +1,100 @@
+"""What a user asks of a new workspace's backbone: parsed and checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cfedge.device import Profile
+from cfedge.errors import UsageError
+from cfedge_export import schemes, sensitivity
+from cfedge_export.budget import Budget
+from cfedge_export.parity import Gate
+
+__all__ = ["BackboneRequest"]
+
+
+@dataclass(frozen=True)
+class BackboneRequest:
+    """A new backbone, another workshop's, or that of a workspace that `export` refused.
+
+    Attributes
+    ----------
+    backbone, folder
+        See `cfedge_export.source.load_source`.
+    split
+        Blocks in the trunk; None: measured where there are labelled examples, or the default.
+    target_modules
+        Those of each block that get a slot; None: the architecture's default.
+    scheme
+        Of the table; ``auto``: measured; None: measured under a budget, else by the profile's
+        rules, else the default.
+    profile
+        The board that will answer; times are this machine's all the same.
+    sensitivity
+        Mean cosine with float32 that leaving layers in float32 must reach; None: as it comes, but
+        for what is measured.
+    budget
+        Memory and time to keep to; None: none.
+    same_backbone
+        A bundle or store whose very backbone is made.
+    repair, gate
+        A workspace that `export` refused, and the gate that did; None: the default one.
+
+    Raises
+    ------
+    UsageError
+        Two of them decide the same, or one cannot be used.
+    """
+
+    backbone: str = "minilm-l6"
+    folder: Path | None = None
+    split: int | None = None
+    target_modules: tuple[str, ...] | None = None
+    scheme: str | None = None
+    profile: Profile | None = None
+    sensitivity: float | None = None
+    budget: Budget | None = None
+    same_backbone: Path | None = None
+    repair: Path | None = None
+    gate: Gate | None = None
+
+    def __post_init__(self) -> None:
+        budget = self.budget or Budget()
+        asked = {
+            "--scheme": self.scheme,
+            "--profile": self.profile,
+            "--sensitivity": self.sensitivity,
+            "--ram": budget.ram_bytes,
+            "--p90": budget.p90_ms,
+        }
+        if self.same_backbone is not None:
+            _alone("--same-backbone", {**asked, "--repair": self.repair})
+        if self.repair is not None:
+            _alone("--repair", {**asked, "--split": self.split})
+        elif self.gate is not None:
+            raise UsageError(
+                "--drop, --strict: expected --repair with them, found none; without tasks there is"
+                " no accuracy to lose"
+            )
+        if self.sensitivity is not None and not 0 < self.sensitivity < 1:
+            raise UsageError(
+                f"sensitivity: expected a mean cosine above 0 and below 1, found"
+                f" {self.sensitivity}; {sensitivity.MIN_COSINE} is usual"
+            )
+        if self.scheme != "auto":
+            schemes.by_request(self.scheme, self.profile)  # refused before weights are looked for
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether inputs are needed to decide."""
+        return self.scheme == "auto" or self.sensitivity is not None or self.budget is not None
+
+
+def _alone(name: str, others: dict[str, object]) -> None:
+    """Refuse what decides the same as the option `name`."""
+    found = [other for other, value in others.items() if value is not None]
+    if found:
+        raise UsageError(
+            f"{name}: expected no {found[0]} with it, found both; leave one of them out"
+        )

@@ -1,0 +1,119 @@
+"""A backbone in memory: an encoder cut, given slots, and quantised."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from onnx import ModelProto
+
+from cfedge.bundle.files import reference
+from cfedge.bundle.manifest import Backbone, Slot
+from cfedge.errors import UsageError
+from cfedge.train.workspace_index import file_name
+from cfedge_export.adapters import IR_VERSION
+from cfedge_export.graph import add_slots, cut, layers
+from cfedge_export.schemes import find
+from cfedge_export.sensitivity import state
+from cfedge_export.source import Source
+
+__all__ = ["Draft", "check_target_modules", "draft", "slotted_modules"]
+
+#: Keys of the metadata of what the workshop keeps: the encoder's family, and how many of the first
+#: tokens training never leaves out.
+MODEL_TYPE, KEEP_TOKENS = "cfedge.model_type", "cfedge.keep_tokens"
+
+
+class Draft(NamedTuple):
+    """A backbone's record and its files, before they are a workspace."""
+
+    backbone: Backbone
+    files: dict[str, bytes]
+
+
+def draft(
+    source: Source,
+    split: int,
+    *,
+    target_modules: Collection[str],
+    scheme: str,
+    float_layers: Collection[str] = (),
+) -> Draft:
+    """Cut, add slots, quantise: all of a backbone.
+
+    Raises
+    ------
+    BackboneError, UsageError
+        `split`, `target_modules`, `scheme` or `float_layers` name what there is not.
+    """
+    family, quantised = source.architecture, find(scheme)
+    check_target_modules(source, target_modules)
+    known = layers(family, source.encoder)
+    odd = [name for name in float_layers if name not in known]
+    if odd:
+        raise UsageError(
+            f"layers left in float32: expected some of {', '.join(known)}, found {odd[0]!r}"
+        )
+    keep = [known[name] for name in float_layers]
+    trunk, tail = cut(family, source.encoder, split)
+    slots = add_slots(family, tail, target_modules)
+    as_trained = quantised.train(tail, keep=keep)  # learning pads its batches, answering does not
+    if family.keep_tokens is not None:
+        as_trained.metadata_props.add(key=KEEP_TOKENS, value=str(family.keep_tokens))
+    files = {file_name(role): data for role, data in source.files.items()}
+    files["train_tail.onnx"] = _bytes(as_trained)
+    for name, part in (("trunk.onnx", trunk), ("tail.onnx", tail)):
+        exact = family.deployed(part)
+        shipped, there = quantised.ship(exact, keep=keep), {node.name for node in exact.graph.node}
+        stated = [layer for layer in known if layer in float_layers and known[layer] in there]
+        state(shipped, stated)
+        exact.metadata_props.add(key=MODEL_TYPE, value=source.model_type)
+        files |= {name: _bytes(shipped), f"float_{name}": _bytes(exact)}
+    record = Backbone(
+        name=source.name,
+        source_sha256=source.sha256,
+        scheme=scheme,
+        blocks=source.blocks,
+        split=split,
+        width=source.width,
+        hidden=_sizes(source, split),
+        views=tuple(family.views(source.encoder, family.cuts(source.encoder)[split])),
+        slots=tuple(Slot(module.name, module.rows, module.columns) for module in slots),
+        trunk=reference(files["trunk.onnx"]),
+        tail=reference(files["tail.onnx"]),
+        input=source.input,
+    )
+    return Draft(record, files)
+
+
+def slotted_modules(backbone: Backbone) -> tuple[str, ...]:
+    """Return the target modules of a backbone that have a slot, as `draft` takes them."""
+    return tuple(dict.fromkeys(slot.name.partition(".")[2] for slot in backbone.slots))
+
+
+def check_target_modules(source: Source, names: Collection[str]) -> None:
+    """Refuse target modules that the encoder has not.
+
+    Raises
+    ------
+    UsageError
+    """
+    parts = source.architecture.parts
+    if not names or set(names) - set(parts):
+        raise UsageError(
+            f"target modules: expected some of {', '.join(parts)}, found"
+            f" {', '.join(names) or 'none'}; name them with --target-modules"
+        )
+
+
+def _sizes(source: Source, split: int) -> tuple[int | None, ...]:
+    """Of one input's hidden states; None where inputs differ."""
+    family = source.architecture
+    sizes = family.hidden(source.encoder, family.cuts(source.encoder)[split])
+    return tuple(size if isinstance(size, int) else None for size in sizes)
+
+
+def _bytes(model: ModelProto) -> bytes:
+    model.ir_version = max(IR_VERSION, 8)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

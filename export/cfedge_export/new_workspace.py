@@ -1,0 +1,126 @@
+"""``cfedge init``: a new workspace, one with another workshop's backbone, or a refused one again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cfedge.progress import Progress, Quiet
+from cfedge.store import bundle_at
+from cfedge.train.examples import Examples
+from cfedge.train.workspace import Workspace
+from cfedge_export import backbone_plan
+from cfedge_export.backbone_plan import Plan
+from cfedge_export.backbone_request import BackboneRequest
+from cfedge_export.draft import slotted_modules
+from cfedge_export.make_backbone import check_target, make_backbone, same_backbone
+from cfedge_export.repair import repair
+from cfedge_export.sensitivity import float_layers
+from cfedge_export.size_by_part import shipped_bytes
+from cfedge_export.source import Source, load_source
+
+__all__ = ["NewWorkspace", "new_workspace"]
+
+
+@dataclass(frozen=True)
+class NewWorkspace:
+    """What was made, what decided it (None: another workshop's backbone), and where its bytes are."""
+
+    workspace: Workspace
+    plan: Plan | None
+    bytes_by_part: dict[str, int]
+
+
+def new_workspace(
+    target: Path,
+    request: BackboneRequest,
+    *,
+    inputs: Callable[[], Sequence[Any]],
+    sample: Examples | None = None,
+    progress: Progress | None = None,
+) -> NewWorkspace:
+    """Make a workspace as it was asked for.
+
+    Parameters
+    ----------
+    target
+        A folder that does not exist yet.
+    inputs
+        To measure on, where there is no sample; called only where something is measured.
+    sample
+        Labelled examples to measure on, and to choose the split by.
+
+    Raises
+    ------
+    BackboneError, BudgetError, ParityError, StorageError, UsageError
+        Nothing was written.
+    """
+    check_target(target)
+    progress = progress or Quiet()
+    with progress.track("encoder", 1) as advance:
+        source = load_source(request.backbone, request.folder)
+        advance(1)
+    plan: Plan | None = None
+    if request.same_backbone is not None:
+        made = _same(target, source, request.same_backbone, progress)
+    elif request.repair is not None:
+        made, plan = _repaired(target, request, request.repair, source, progress)
+    else:
+        made, plan = _new(target, request, source, inputs, sample, progress)
+    return NewWorkspace(made, plan, shipped_bytes(made))
+
+
+def _new(
+    target: Path,
+    request: BackboneRequest,
+    source: Source,
+    inputs: Callable[[], Sequence[Any]],
+    sample: Examples | None,
+    progress: Progress,
+) -> tuple[Workspace, Plan]:
+    some: Sequence[Any] = ()
+    if request.is_measured:
+        some = sample.inputs if sample else inputs()
+    plan = backbone_plan.plan(source, request, some, sample=sample, progress=progress)
+    return _planned(target, source, plan, request.target_modules, progress), plan
+
+
+def _same(target: Path, source: Source, other: Path, progress: Progress) -> Workspace:
+    bundle = bundle_at(other)
+    record = bundle.manifest.backbone
+    return same_backbone(
+        target,
+        source,
+        record,
+        float_layers=float_layers(bundle[record.trunk], bundle[record.tail]),
+        progress=progress,
+    )
+
+
+def _repaired(
+    target: Path, request: BackboneRequest, refused: Path, source: Source, progress: Progress
+) -> tuple[Workspace, Plan]:
+    workspace = Workspace(refused)
+    plan = repair(workspace, source, gate=request.gate, progress=progress)
+    return _planned(target, source, plan, slotted_modules(workspace.backbone), progress), plan
+
+
+def _planned(
+    target: Path,
+    source: Source,
+    plan: Plan,
+    modules: tuple[str, ...] | None,
+    progress: Progress,
+) -> Workspace:
+    return make_backbone(
+        target,
+        source.name,
+        source=source,
+        split=plan.split,
+        target_modules=modules,
+        scheme=plan.choice.scheme,
+        float_layers=plan.choice.float_layers,
+        progress=progress,
+    )

@@ -1,0 +1,259 @@
+"""One contract for every family of encoders: what it exports is the library's own model, it may be
+cut at every block, and slots change nothing until they are filled.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from families import FAMILIES, Feeds
+from onnx import ModelProto
+
+from cfedge.errors import BackboneError
+from cfedge.runtime.session import open_session
+from cfedge.train.tail import TorchTail
+from cfedge_export.architectures import ARCHITECTURES, Architecture, config_of, find
+from cfedge_export.graph import add_slots, cut, layers
+from cfedge_export.names import FEATURES, HIDDEN, MASK
+from cfedge_export.schemes import DEFAULT, SCHEMES
+
+NAMES = sorted(ARCHITECTURES)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> object:
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        FAMILIES[name].make(folder)
+        return folder
+
+    return cache(make)
+
+
+@pytest.fixture(scope="module")
+def encoders(folders: object) -> object:
+    """The whole float32 graph of a family's tiny model."""
+    return cache(lambda name: ARCHITECTURES[name].to_onnx(folders(name), FAMILIES[name].spec))
+
+
+def _feeds(name: str, seed: int = 0, batch: int = 3) -> Feeds:
+    return FAMILIES[name].feeds(np.random.default_rng(seed), batch)
+
+
+def _run(model: ModelProto, feeds: Feeds, output: str = FEATURES) -> np.ndarray:
+    known = {value.name for value in model.graph.input}
+    given = {key: value for key, value in feeds.items() if key in known}
+    return open_session(model.SerializeToString(), "test").run([output], given)[0]
+
+
+def _splits(family: Architecture, encoder: ModelProto) -> range:
+    return range(1, len(family.cuts(encoder)) - 1)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def _values(modules: list, rank: int, scale: float) -> Feeds:
+    rng = np.random.default_rng(rank)
+    values = {}
+    for module in modules:
+        for key, shape in (
+            (f"a.{module.name}", (1, module.rows, rank)),
+            (f"b.{module.name}", (1, rank, module.columns)),
+        ):
+            values[key] = (scale * rng.normal(size=shape)).astype(np.float32)
+    return values
+
+
+def test_every_family_has_a_tiny_model_here() -> None:
+    assert sorted(FAMILIES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_graph_answers_as_the_librarys_own_model(
+    folders: object, encoders: object, name: str
+) -> None:
+    feeds = _feeds(name, batch=4)
+    if MASK in feeds:
+        feeds[MASK][1, 5:] = 0
+        feeds[MASK][3, 1:] = 0
+    expected = _unit(FAMILIES[name].reference(folders(name), feeds).astype(np.float64))
+    np.testing.assert_allclose(_run(encoders(name), feeds), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trunk_and_tail_are_the_whole_at_every_cut_to_the_last_bit(
+    encoders: object, name: str
+) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    feeds = _feeds(name)
+    expected = _run(encoder, feeds)
+    assert len(_splits(family, encoder)) >= 2
+    for split in _splits(family, encoder):
+        trunk, tail = cut(family, encoder, split)
+        hidden = _run(trunk, feeds, HIDDEN)
+        assert np.array_equal(_run(tail, {**feeds, HIDDEN: hidden}), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cut_that_leaves_a_half_empty_is_refused(encoders: object, name: str) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    blocks = len(family.cuts(encoder)) - 1
+    for split in (0, blocks, -1):
+        with pytest.raises(
+            BackboneError, match=f"split: expected 1..{blocks - 1} for {blocks} blocks, found"
+        ):
+            cut(family, encoder, split)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_form_that_answers_is_the_whole_and_a_row_does_not_depend_on_its_batch(
+    encoders: object, name: str
+) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    feeds = _feeds(name)
+    deployed = family.deployed(encoder)
+    together = _run(deployed, feeds)
+    np.testing.assert_allclose(together, _run(encoder, feeds), atol=1e-6)
+    for row in range(3):
+        alone = {key: value[row : row + 1] for key, value in feeds.items()}
+        assert np.array_equal(_run(deployed, alone)[0], together[row])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_lookup_reads_is_views_of_the_stated_widths_each_of_length_one(
+    encoders: object, name: str
+) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    for split in _splits(family, encoder):
+        trunk = family.deployed(cut(family, encoder, split)[0])
+        features = _run(trunk, _feeds(name))
+        widths = family.views(encoder, family.cuts(encoder)[split])
+        assert features.shape == (3, sum(widths))
+        for view in np.split(features, np.cumsum(widths)[:-1], axis=1):
+            np.testing.assert_allclose(np.linalg.norm(view, axis=1), 1, atol=1e-5)
+        stated = next(value for value in trunk.graph.output if value.name == FEATURES)
+        assert stated.type.tensor_type.shape.dim[1].dim_value == sum(widths)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_hidden_states_have_the_stated_sizes(encoders: object, name: str) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    for split in _splits(family, encoder):
+        hidden = _run(cut(family, encoder, split)[0], _feeds(name), HIDDEN)
+        stated = family.hidden(encoder, family.cuts(encoder)[split])
+        assert len(stated) == hidden.ndim - 1
+        assert all(
+            isinstance(size, str) or size == found
+            for size, found in zip(stated, hidden.shape[1:], strict=True)
+        )
+        assert all(axis < hidden.ndim for axis in family.token_axes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_target_modules_are_named_by_block_and_part_in_the_whole_and_in_a_tail(
+    encoders: object, name: str
+) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    modules = family.target_modules(encoder)
+    parts = [module.name.partition(".")[2] for module in modules]
+    assert set(parts) == set(family.parts)
+    assert set(family.default_parts) <= set(family.parts)
+    assert len({module.node for module in modules}) == len(modules)
+    for split in _splits(family, encoder):
+        tail = family.target_modules(cut(family, encoder, split)[1])
+        assert [module.name for module in tail] == [
+            module.name
+            for module in modules
+            if int(module.name.partition(".")[0].removeprefix("l")) >= split
+        ]
+    assert set(layers(family, encoder)) >= {module.name for module in modules}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_slots_of_rank_zero_and_of_zeros_change_nothing(encoders: object, name: str) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    for split in _splits(family, encoder):
+        trunk, plain = cut(family, encoder, split)
+        slotted = cut(family, encoder, split)[1]
+        modules = add_slots(family, slotted, family.parts)
+        feeds = {**_feeds(name), HIDDEN: _run(trunk, _feeds(name), HIDDEN)}
+        expected = _run(plain, feeds)
+        for rank in (0, 2):
+            assert np.array_equal(_run(slotted, {**feeds, **_values(modules, rank, 0)}), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_filled_slots_change_every_row_alone_and_a_stack_of_them_serves_as_each(
+    encoders: object, name: str
+) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    trunk, tail = cut(family, encoder, 1)
+    modules = add_slots(family, tail, family.parts)
+    hidden = _run(trunk, _feeds(name, batch=2), HIDDEN)
+    deployed = family.deployed(tail)
+    one, other = (_values(modules, 3, scale) for scale in (0.2, 0.3))
+    stacked = {key: np.concatenate([one[key], other[key]]) for key in one}
+    together = _run(deployed, {HIDDEN: hidden, **stacked})
+    for row, values in enumerate((one, other)):
+        alone = _run(deployed, {HIDDEN: hidden[row : row + 1], **values})
+        np.testing.assert_allclose(together[row], alone[0], atol=1e-6)
+        plain = _run(deployed, {HIDDEN: hidden[row : row + 1], **_values(modules, 0, 0)})
+        assert np.abs(alone - plain).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_torch_runs_the_tail_alike_and_gradients_reach_every_slot(
+    encoders: object, name: str
+) -> None:
+    family, encoder = ARCHITECTURES[name], encoders(name)
+    trunk, tail = cut(family, encoder, 1)
+    modules = add_slots(family, tail, family.parts)
+    feeds = _feeds(name)
+    hidden, values = _run(trunk, feeds, HIDDEN), _values(modules, 2, 0.2)
+    slots = {key: torch.from_numpy(value).requires_grad_() for key, value in values.items()}
+    mask = torch.from_numpy(feeds[MASK]) if MASK in feeds else None
+    features = TorchTail(tail)(torch.from_numpy(hidden), slots, mask)
+    expected = _run(tail, {**feeds, HIDDEN: hidden, **values})
+    np.testing.assert_allclose(features.detach().numpy(), expected, atol=2e-6)
+    features[:, 0].sum().backward()
+    assert all(
+        slot.grad is not None and float(slot.grad.abs().max()) > 0 for slot in slots.values()
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_default_scheme_stays_close_to_float(encoders: object, name: str) -> None:
+    whole = ARCHITECTURES[name].deployed(encoders(name))
+    feeds = _feeds(name, batch=8)
+    cosines = (_run(SCHEMES[DEFAULT].ship(whole), feeds) * _run(whole, feeds)).sum(axis=1)
+    assert cosines.min() > 0.999
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_large_constant_has_its_group_in_the_table_of_sizes(
+    encoders: object, name: str
+) -> None:
+    encoder = encoders(name)
+    groups = ARCHITECTURES[name].groups(encoder)
+    large = [tensor.name for tensor in encoder.graph.initializer if len(tensor.dims) > 1]
+    assert set(large) <= set(groups)
+
+
+def test_a_family_that_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2Model
+
+    config = GPT2Config(vocab_size=40, n_embd=32, n_layer=2, n_head=4, n_positions=16)
+    GPT2Model(config).save_pretrained(tmp_path)
+    with pytest.raises(BackboneError, match=r"expected a model type of bert, .*, found 'gpt2'"):
+        find(str(config_of(tmp_path)["model_type"]), tmp_path)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="expected a Hugging Face model folder, found"):
+        config_of(tmp_path)
