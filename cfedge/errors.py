@@ -33,6 +33,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from cfedge.printable import escaped
+
 __all__ = [
     "BackboneError",
     "BudgetError",
@@ -67,7 +69,7 @@ class CfedgeError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str = "") -> None:
-        super().__init__("".join(one if one.isprintable() else repr(one)[1:-1] for one in message))
+        super().__init__(escaped(message))
 
 
 class UsageError(CfedgeError):

@@ -16,6 +16,7 @@ from cfedge.bundle.fileref import check_file
 from cfedge.bundle.manifest import LOOKUP, SCHEMA, Backbone, Certificate, Manifest, Task
 from cfedge.errors import SchemaError
 from cfedge.margins import Margins
+from cfedge.printable import is_printable
 
 __all__ = [
     "LIMITS",
@@ -117,6 +118,8 @@ def check_backbone(backbone: Backbone) -> None:
     """
     for role, ref in backbone.files().items():
         check_file(role, ref)
+    _distinct("backbone.name", [backbone.name])
+    _distinct("backbone.scheme", [backbone.scheme])
     backbone.input.check()
     sizes = [
         backbone.width,
@@ -209,6 +212,8 @@ def _check(manifest: Manifest) -> None:
     _at_most("tasks", len(manifest.tasks), LIMITS.tasks)
     _at_most("labels", sum(len(task.classes) for task in manifest.tasks), LIMITS.labels)
     _at_most("versions", len(manifest.versions), LIMITS.versions)
+    for package, version in manifest.versions.items():
+        _distinct("versions", sorted({package, version}))
     _distinct("task names", [task.name for task in manifest.tasks])
     _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     for task in manifest.tasks:
@@ -221,6 +226,10 @@ def _distinct(what: str, names: list[str]) -> None:
             raise SchemaError(
                 f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80};"
                 " export the bundle again"
+            )
+        if not is_printable(name):
+            raise SchemaError(
+                f"{what}: expected printable characters, found {name!r:.80}; export the bundle again"
             )
     seen: set[str] = set()
     for name in names:

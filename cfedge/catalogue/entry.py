@@ -20,6 +20,7 @@ from cfedge.bundle.fileref import FileRef, check_file
 from cfedge.bundle.manifest import Backbone, Certificate, Task
 from cfedge.bundle.reading import check_backbone, check_certificate, check_task
 from cfedge.errors import SchemaError
+from cfedge.printable import is_printable
 
 __all__ = ["Body", "ENTRY_BYTES", "Entry", "Measured", "Removed", "TaskAdded", "parse_entry"]
 
@@ -176,6 +177,11 @@ def _check(entry: Entry, where: str) -> None:
         if not 0 < len(value) <= 200:
             raise SchemaError(
                 f"{where}.{field}: expected 1..200 characters, found {len(value)}; publish it again"
+            )
+        if not is_printable(value):
+            raise SchemaError(
+                f"{where}.{field}: expected printable characters, found {value!r:.80}; publish it"
+                " again"
             )
     if entry.clock < 1:
         raise SchemaError(f"{where}.clock: expected >= 1, found {entry.clock}; publish it again")

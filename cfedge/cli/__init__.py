@@ -21,6 +21,7 @@ from cfedge.cli import (
     workshop,
 )
 from cfedge.cli.panels import FIRST_STEPS, Panels
+from cfedge.cli.show import say
 from cfedge.errors import CfedgeError, MissingExtraError
 from cfedge.version import __version__
 
@@ -47,7 +48,7 @@ app = typer.Typer(
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        print(f"cfedge {__version__}")
+        say(f"cfedge {__version__}")
         raise typer.Exit
 
 
@@ -60,7 +61,8 @@ def _root(
     ] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
-        print(FIRST_STEPS, end="")
+        for line in FIRST_STEPS.splitlines():
+            say(line)
 
 
 for group in (init, workshop, export, evidence, answer, serve, sync, publish, study, demo, machine):
@@ -72,15 +74,12 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         return app(args=arguments, prog_name="cfedge", standalone_mode=True)
     except CfedgeError as error:
-        print(f"cfedge: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"cfedge: {' '.join(str(error).split())}", error=True)
         raise SystemExit(error.exit_code) from error
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in WORKSHOP:
             raise
-        print(
-            f"cfedge: this command needs {error.name}: pip install 'cfedge[export]'",
-            file=sys.stderr,
-        )
+        say(f"cfedge: this command needs {error.name}: pip install 'cfedge[export]'", error=True)
         raise SystemExit(MissingExtraError.exit_code) from error
     except BrokenPipeError:
         sys.stderr.close()

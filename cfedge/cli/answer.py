@@ -13,7 +13,7 @@ import typer
 
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.quantities import size_bytes
-from cfedge.cli.show import print_json, print_table, size
+from cfedge.cli.show import print_json, print_table, say, size
 from cfedge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def predict(
             }
         _show(text, evidence, json=json)
         for alarm in counts.see([one]) if counts else ():
-            print(f"cfedge: {alarm.text}", file=sys.stderr, flush=True)
+            say(f"cfedge: {alarm.text}", error=True)
 
     def save() -> None:
         if counts and monitor:
@@ -161,7 +161,7 @@ def predict(
             if json:
                 print_json({"error": message, "line": number})
             else:
-                print(f"cfedge: {message}", file=sys.stderr, flush=True)
+                say(f"cfedge: {message}", error=True)
             continue
         shown(text, answer)
         if number % _SAVED == 0:
@@ -303,8 +303,7 @@ def _show(text: str, answer: dict[str, object], *, json: bool) -> None:
     )
     verdict = f"unknown: {answer['reason']}; nearest is {where}" if answer["unknown"] else where
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
-    print(
+    say(
         f"{text!r}: {verdict}; {rival}, distance {answer['distance']:.1f}{stream},"
-        f" {answer['ms']:.1f} ms",
-        flush=True,
+        f" {answer['ms']:.1f} ms"
     )

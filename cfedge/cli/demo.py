@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
 
 def register(app: typer.Typer) -> None:
@@ -85,10 +85,11 @@ def demo(
             if one["unknown"]
             else f"{one['task']} / {one['label']} ({one['probability']:.0%})"
         )
-        print(
-            f'"{one["text"]}"\n  -> {verdict}\n     margin {one["margin"]:.1f} over'
-            f" {one['runner_up']}, distance {one['distance']:.1f}"
+        say(f'"{one["text"]}"')
+        say(f"  -> {verdict}")
+        say(
+            f"     margin {one['margin']:.1f} over {one['runner_up']}, distance"
+            f" {one['distance']:.1f}"
         )
-    print(
-        f'\nbundle: {out / "bundle"}; ask it yourself: cfedge predict {out / "bundle"} "your text"'
-    )
+    say("")
+    say(f'bundle: {out / "bundle"}; ask it yourself: cfedge predict {out / "bundle"} "your text"')

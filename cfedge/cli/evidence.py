@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table
+from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
     from cfedge.train.certificate import Inspection
@@ -105,7 +105,7 @@ def inspect_tasks(
         return
     _print_inspected(f"{workspace}", rows, models, mixtures=mixtures)
     for line in advice(certified):
-        print(line)
+        say(line)
 
 
 def _print_inspected(
@@ -205,7 +205,7 @@ def _print_scores(scores: Scores) -> None:
             for one in scores.tasks
         ],
     )
-    print(
+    say(
         f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), task identification"
         f" {scores.task_identification:.3f} (in the best two {scores.top2:.3f}), task known"
         f" {scores.known:.3f}, second stages {scores.second_stages:.1%}, third"
@@ -213,7 +213,7 @@ def _print_scores(scores: Scores) -> None:
     )
     if scores.unknown:
         apart, curve = scores.unknown.detection, scores.unknown.risk_coverage
-        print(
+        say(
             f"inputs of no task: AUROC {apart.auroc:.3f}, false positives at 95 % detection"
             f" {apart.fpr95:.1%}, called unknown {apart.detected:.1%} (of known inputs"
             f" {apart.false_rejects:.1%}), mean risk over coverage {curve.area:.3f}"

@@ -11,7 +11,7 @@ import typer
 from cfedge.cli.budgets import P90, RAM, check_alone, kept_to
 from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
-from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
 __all__ = ["register"]
 
@@ -90,7 +90,7 @@ def export(
                 }
             )
             return
-        print(
+        say(
             f"{out}: {size(file.size_bytes)}, input_ids -> scores of {len(file.labels)} labels,"
             f" within {file.difference:.1g} of the engine on {file.parity.examples} held-out texts;"
             f" its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
@@ -128,10 +128,10 @@ def export(
         ],
     )  # fmt: skip
     if left:
-        print(f"left in float32: {', '.join(left)}")
+        say(f"left in float32: {', '.join(left)}")
     if done.fitted:
         worst = max(done.parity, key=lambda one: one.drop)
-        print(
+        say(
             f"{kept_to(done.fitted)}; largest drop {worst.drop:.2f} of {gate.max_drop:g} points"
             f" ({worst.task})"
         )

@@ -11,7 +11,7 @@ import typer
 from cfedge.cli.budgets import P90, RAM, kept_to
 from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
-from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
 if TYPE_CHECKING:
     from cfedge_export.new_workspace import NewWorkspace
@@ -182,17 +182,17 @@ def _show(made: NewWorkspace) -> None:
     record, plan, parts = made.workspace.backbone, made.plan, made.bytes_by_part
     if plan and plan.choice.measured:
         _show_schemes(plan.choice)
-    print(
+    say(
         f"{made.workspace.folder}: {record.name} ({record.source_sha256[:12]}), {record.blocks}"
         f" blocks cut before block {record.split}, {record.scheme}, {size(sum(parts.values()))} to"
         f" ship: {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
     )
     if plan and plan.choice.why:
-        print(f"{plan.choice.scheme}: {plan.choice.why}")
+        say(f"{plan.choice.scheme}: {plan.choice.why}")
     if plan and plan.sensitivity:
-        print(_left(plan.sensitivity))
+        say(_left(plan.sensitivity))
     if plan and plan.fitted:
-        print(f"{kept_to(plan.fitted)}; without tasks: export measures again with --ram and --p90")
+        say(f"{kept_to(plan.fitted)}; without tasks: export measures again with --ram and --p90")
 
 
 def _show_schemes(choice: Choice) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cfedge.cli.show import print_json, print_table
+from cfedge.cli.show import print_json, print_table, say
 
 if TYPE_CHECKING:
     from cfedge.device import Profile
@@ -139,9 +139,9 @@ def _explain(profile: Profile, differences: Sequence[str]) -> None:
         _explained(profile),
     )
     if profile.note:
-        print(f"note: {profile.note}")
+        say(f"note: {profile.note}")
     for line in differences:
-        print(f"this machine is not one: {line}")
+        say(f"this machine is not one: {line}")
 
 
 def _explained(profile: Profile) -> list[tuple[str, Any, str]]:

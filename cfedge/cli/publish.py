@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 from cfedge.cli.sync import JSON, read_root
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def keys_init(
         print_json({"keys": str(folder), "site": made.site, "encrypted": bool(passphrase)})
     else:
         kept = "encrypted" if passphrase else "not encrypted: set CFEDGE_PASSPHRASE for that"
-        print(f"{folder}: keys of site {made.site}, {kept}; keep a copy of root-*.pem elsewhere")
+        say(f"{folder}: keys of site {made.site}, {kept}; keep a copy of root-*.pem elsewhere")
 
 
 def keys_rotate(
@@ -96,7 +96,7 @@ def keys_rotate(
     if json:
         print_json({"role": role, "root_version": version})
     else:
-        print(f"{repo}: new keys of {role}; root {version} says so")
+        say(f"{repo}: new keys of {role}; root {version} says so")
 
 
 def publish(
@@ -132,22 +132,22 @@ def publish(
         print_json(dataclasses.asdict(done))
         return
     what = ", ".join(done.added) or "nothing new, signed anew"
-    print(
+    say(
         f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)}"
         " of files"
     )
     if done.share < 1:
-        print(
+        say(
             f"note: {done.share:.0%} of the devices follow all of it; cfedge rollout lets the"
             " others"
         )
     if done.only_here:
-        print(
+        say(
             f"note: not in the bundle, and kept: {', '.join(done.only_here)} (cfedge withdraw"
             " removes)"
         )
     for one in done.conflicts:
-        print(f"note: {one}")
+        say(f"note: {one}")
 
 
 def withdraw(
@@ -168,7 +168,7 @@ def withdraw(
     if json:
         print_json(dataclasses.asdict(done))
     else:
-        print(
+        say(
             f"{repo}: channel {done.channel}: {task}"
             f" withdrawn{', its files deleted' if erase else ''}"
         )
@@ -198,7 +198,7 @@ def rollout(
             }
         )
     else:
-        print(
+        say(
             f"{repo}: channel {channel}: {share:.0%} of the devices follow all {index.entries}"
             " entries"
         )
@@ -217,12 +217,12 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
     if json:
         print_json({"repository": str(repo), "days": Lifetimes().timestamp, "root_days": root_days})
     else:
-        print(
+        say(
             f"{repo}: signed anew; the timestamp is good for {Lifetimes().timestamp} days, the root"
             f" for {root_days}"
         )
         if root_days < Lifetimes().root / 4:
-            print(
+            say(
                 f"note: bring the root keys here before day {root_days} is over, and renew or"
                 " rotate: after it devices take nothing"
             )
@@ -255,12 +255,12 @@ def merge(
     if json:
         print_json(dataclasses.asdict(done))
         return
-    print(
+    say(
         f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched"
         f" {size(done.fetched_bytes)}"
     )
     for one in done.conflicts:
-        print(f"note: {one}")
+        say(f"note: {one}")
     if done.overlaps:
         print_table(
             "tasks that may be taken for each other since",

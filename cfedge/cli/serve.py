@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.show import print_json
+from cfedge.cli.show import print_json, say
 
 __all__ = ["register"]
 
@@ -119,4 +118,4 @@ def serve(
 
 
 def _report(line: str) -> None:
-    print(f"cfedge: {line}", file=sys.stderr, flush=True)
+    say(f"cfedge: {line}", error=True)

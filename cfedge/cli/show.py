@@ -20,8 +20,11 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.table import Table
+from rich.text import Text
 
-__all__ = ["PLOT", "TerminalProgress", "print_json", "print_table", "size"]
+from cfedge.printable import escaped, is_printable
+
+__all__ = ["PLOT", "TerminalProgress", "print_json", "print_table", "say", "size"]
 
 
 def _drawable(path: Path | None) -> Path | None:
@@ -43,23 +46,39 @@ PLOT = Annotated[
 ]
 
 
+def say(line: str, *, error: bool = False) -> None:
+    """Print a line for people, its odd characters escaped, and flush it.
+
+    Parameters
+    ----------
+    error
+        Print it on standard error.
+    """
+    print(escaped(line), file=sys.stderr if error else sys.stdout, flush=True)
+
+
 def print_json(value: object) -> None:
     """Print one JSON document on one line and flush it."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if not is_printable(line):  # as any JSON reader reads it back; in strings alone can they stand
+        line = "".join(one if is_printable(one) else json.dumps(one)[1:-1] for one in line)
+    print(line, flush=True)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table; numbers to the right."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    """Print a table as it is, without markup; numbers to the right."""
+    table = Table(title=Text(escaped(title)), title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
         numeric = all(
             not isinstance(row[position], str) or _looks_numeric(row[position]) for row in rows
         )
         table.add_column(
-            column, justify="right" if numeric and position else "left", overflow="fold"
+            Text(escaped(column)),
+            justify="right" if numeric and position else "left",
+            overflow="fold",
         )
     for row in rows:
-        table.add_row(*("-" if value is None else str(value) for value in row))
+        table.add_row(*(Text("-" if value is None else escaped(str(value))) for value in row))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
@@ -82,15 +101,15 @@ class TerminalProgress:
         console = Console(stderr=True)
         title = f"{self._prefix}{title}"
         if not console.is_terminal:
-            print(f"{title} ...", file=sys.stderr, flush=True)
+            say(f"{title} ...", error=True)
             yield lambda steps: None
             return
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
             TimeRemainingColumn(),
         )  # fmt: skip
         with RichProgress(*columns, console=console, transient=False) as bar:
-            task = bar.add_task(title, total=total)
+            task = bar.add_task(escaped(title), total=total)
             yield lambda steps: bar.advance(task, steps)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cfedge.cli.learning import with_settings
-from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, size
+from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say, size
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -160,32 +160,30 @@ def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
         ],
     )  # fmt: skip
     transfer = sum(study.forward_transfer) / len(study.forward_transfer)
-    print(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
+    say(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
     beside = f", beside {jobs - 1} others" if jobs > 1 else ""
-    print(
-        f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}"
-    )
+    say(f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}")
     if study.open_set:
         found = [
             (one.detection.auroc, one.detection.fpr95, one.risk_coverage.area)
             for one in study.open_set
         ]
         auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))
-        print(
+        say(
             f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection"
             f" {fpr95:.1%}, mean risk over coverage {area:.3f}"
         )
     if repeated := sum(study.duplicates.values()):
-        print(
+        say(
             f"{repeated} test texts are, but for case and spaces, also learned from: every figure"
             " is too good by what they count for"
         )
-    print(
+    say(
         f"recommended: {best} ({MODELS[best]}), the simplest within one standard error of the best;"
         f" beside the models: {', '.join((*CEILINGS, *FLOORS))}"
     )
     if best != "cfedge" and "cfedge" in rows:
-        print(
+        say(
             f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}:"
             f" {best} is for you to build"
         )

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.show import TerminalProgress, print_json, print_table, size
+from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
 STORE = Annotated[Path, typer.Argument(metavar="STORE", help="The device's folder.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -112,17 +112,17 @@ def sync(
     what = "; ".join(parts) or "nothing new"
     if dry_run or (done.pinned and parts):
         why = "pinned by a rollback (cfedge rollback --unpin)" if done.pinned else "dry run"
-        print(
+        say(
             f"{store}: {why}: generation {done.generation or 'none'} stays; would be {what},"
             f" {size(done.missing_bytes)} to fetch"
         )
     else:
-        print(
+        say(
             f"{store}: generation {done.generation}: {what}; fetched {size(done.fetched_bytes)},"
             f" freed {size(done.freed_bytes)}, {done.freshness}"
         )
     for one in done.conflicts:
-        print(f"note: {one}")
+        say(f"note: {one}")
 
 
 def generations(store: STORE, json: JSON = False) -> None:
@@ -202,7 +202,7 @@ def rollback(
         print_json(dataclasses.asdict(pointer) if pointer else None)
     elif pointer:
         until = "until cfedge rollback --unpin" if pointer.pinned else "until the next sync"
-        print(f"{store}: generation {pointer.generation} answers {until}")
+        say(f"{store}: generation {pointer.generation} answers {until}")
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.learning import with_settings
-from cfedge.cli.show import TerminalProgress, print_json
+from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def _show(
         )
         return
     for one in certified.tasks.values():
-        print(_learned(one, few=settings.method == "auto" and one.method == "closed-form"))
+        say(_learned(one, few=settings.method == "auto" and one.method == "closed-form"))
     for line in advice(certified):
-        print(line)
+        say(line)
 
 
 def _learned(one: TaskCertificate, *, few: bool) -> str:
@@ -153,4 +153,4 @@ def remove(
     if json:
         print_json({"removed": task, "tasks": opened.tasks})
     else:
-        print(f"{task}: removed; {len(opened.tasks)} tasks left")
+        say(f"{task}: removed; {len(opened.tasks)} tasks left")

