@@ -102,6 +102,7 @@ class Workspace(folders.Workspace):
         labels: Iterable[object] | None = None,
         *,
         held_out: Labelled | None = None,
+        same_labels: Iterable[str] = (),
         settings: Settings | None = None,
         replace: bool = False,
         progress: Progress | None = None,
@@ -121,6 +122,8 @@ class Workspace(folders.Workspace):
         held_out
             For certificate, threshold and parity: a path, or inputs and labels; None: a share of
             the data.
+        same_labels
+            Labels that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``.
         settings, choices
             How to learn, and single fields of `cfedge.train.settings.Settings` (``method``,
             ``rank``, ``threads``...).
@@ -147,6 +150,7 @@ class Workspace(folders.Workspace):
             name,
             data.train,
             data.held_out,
+            same_labels=same_labels,
             settings=_chosen(settings, choices),
             replace=replace,
             progress=progress,
@@ -186,7 +190,7 @@ class Workspace(folders.Workspace):
             if isinstance(unknown, str | os.PathLike)
             else texts_of(unknown, "unknown")
         )
-        return evaluate(Engine(build(self)), data, outside)
+        return evaluate(Engine(build(self)), data, outside, self.meanings())
 
     def export(
         self,

@@ -215,7 +215,6 @@ def _check(manifest: Manifest) -> None:
     for package, version in manifest.versions.items():
         _distinct("versions", sorted({package, version}))
     _distinct("task names", [task.name for task in manifest.tasks])
-    _distinct("labels", [label for task in manifest.tasks for label in task.classes])
     for task in manifest.tasks:
         check_task(task)
 

@@ -1,14 +1,14 @@
 """Which of the tasks that stand run, and what must be told of the others. Pure, and the same in any
 order.
 
-In the order of `Entry.order` a task waits that was learned on another backbone than the newest, or
-that shares a label with a task that runs; both are reported. So are a task that several sites
-updated at once, and a removal beside an update that it did not know.
+In the order of `Entry.order` a task waits that was learned on another backbone than the newest, and
+is reported. So are a task that several sites updated at once, and a removal beside an update that it
+did not know. Labels are each task's own: that two tasks have one of the same name is no conflict.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cfedge.catalogue.entry import Entry
@@ -24,8 +24,7 @@ class Conflict:
     ----------
     kind
         ``concurrent`` (updated at several sites at once), ``removed`` (removed at one site while
-        updated at another), ``label`` (shared with another task) or ``backbone`` (learned on
-        another one).
+        updated at another) or ``backbone`` (learned on another one).
     task
         The task that it is about.
     text
@@ -43,7 +42,7 @@ class Candidate:
 
     Attributes
     ----------
-    name, classes
+    name
         Of the task.
     order
         See `Entry.order`.
@@ -54,23 +53,17 @@ class Candidate:
     name: str
     order: tuple[int, str, str]
     base: str
-    classes: Collection[str]
 
 
 def running(candidates: Iterable[Candidate], base: str | None) -> tuple[list[str], list[Conflict]]:
     """Return the names of the tasks that run on the backbone `base`, and why the others wait."""
     names: list[str] = []
     conflicts: list[Conflict] = []
-    owners: dict[str, str] = {}
     for candidate in sorted(candidates, key=lambda one: one.order):
-        shared = sorted(label for label in candidate.classes if label in owners)
         if candidate.base != base:
             conflicts.append(_other_backbone(candidate.name, candidate.base, base))
-        elif shared:
-            conflicts.append(_shared_label(candidate.name, shared[0], owners[shared[0]]))
         else:
             names.append(candidate.name)
-            owners.update(dict.fromkeys(candidate.classes, candidate.name))
     return names, conflicts
 
 
@@ -109,15 +102,6 @@ def meeting(name: str, heads: Sequence[Entry]) -> list[Conflict]:
             )
         )
     return conflicts
-
-
-def _shared_label(name: str, label: str, owner: str) -> Conflict:
-    return Conflict(
-        "label",
-        name,
-        f"task {name!r}: label {label!r} is in task {owner!r} too; it waits: rename the label and"
-        " publish it again",
-    )
 
 
 def _other_backbone(name: str, base: str, newest: str | None) -> Conflict:

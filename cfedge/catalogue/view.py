@@ -92,7 +92,7 @@ def view(entries: Iterable[Entry]) -> View:
             conflicts += meeting(name, entries_of_name)
     names, waiting = running(
         [
-            Candidate(name, head.order, body.base, body.task.classes)
+            Candidate(name, head.order, body.base)
             for name, head in heads.items()
             for body in (cast(TaskAdded, head.body),)
         ],

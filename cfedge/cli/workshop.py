@@ -51,6 +51,13 @@ def add(
     held_out: Annotated[
         Path | None, typer.Option(help="Held-out examples; otherwise a share of the data.")
     ] = None,
+    same_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL[=OTHER]",
+            help="A label of TASK that means the same as another task's; repeat for each.",
+        ),
+    ] = None,
     jobs: Annotated[
         int, typer.Option(help="Tasks that are learned at once, each in a process.")
     ] = 1,
@@ -63,23 +70,34 @@ def add(
     and, with --reuse, adapters.
     """
     from cfedge.train.certificates import certificates
-    from cfedge.train.teach import learn_tasks
+    from cfedge.train.teach import Taught, learn, learn_tasks
     from cfedge.train.workspace import Workspace
 
-    tasks = _tasks(data, task, held_out, jobs)
+    tasks = _tasks(data, task, held_out, jobs, same_label or [])
     opened = Workspace(workspace)
     shown = TerminalProgress("" if task is None else f"{task}: ")
-    taught = learn_tasks(
-        opened, tasks, settings=settings, jobs=jobs, replace=replace, progress=shown
-    )
-    if task is not None and taught.failed:
-        raise taught.failed[task]
+    if task is None:
+        taught = learn_tasks(
+            opened, tasks, settings=settings, jobs=jobs, replace=replace, progress=shown
+        )
+    else:
+        learn(
+            opened,
+            task,
+            tasks[task].train,
+            tasks[task].held_out,
+            same_labels=same_label or (),
+            settings=settings,
+            replace=replace,
+            progress=shown,
+        )
+        taught = Taught((task,), {})
     _show(taught, certificates(opened, taught.learned).of(taught.learned), task, settings, json)
     taught.check()
 
 
 def _tasks(
-    data: Path, task: str | None, held_out: Path | None, jobs: int
+    data: Path, task: str | None, held_out: Path | None, jobs: int, same_label: list[str]
 ) -> dict[str, LabelledData]:
     """Read what is to be learned: of one task, or of several where none is named."""
     from cfedge.errors import UsageError
@@ -90,6 +108,11 @@ def _tasks(
         if held_out:
             raise UsageError(
                 "--held-out: expected the name of one task with it, found none; add the tasks one"
+                " by one"
+            )
+        if same_label:
+            raise UsageError(
+                "--same-label: expected the name of one task with it, found none; add the tasks one"
                 " by one"
             )
         return load_tasks(data)

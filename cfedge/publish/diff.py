@@ -53,7 +53,7 @@ class Change:
     def candidate(self, site: str, clock: int) -> Candidate:
         """Return what decides whether it runs, once `site` publishes it at `clock`."""
         order = self.head.order if self.head else (clock, site, "")
-        return Candidate(self.task.name, order, self.base, self.task.classes)
+        return Candidate(self.task.name, order, self.base)
 
     def entry(self, golden: FileRef | None, site: str, clock: int) -> Entry | None:
         """Return the entry to append, None where there is none.

@@ -13,13 +13,15 @@ __all__ = ["advice"]
 
 def advice(certified: Certificates) -> list[str]:
     """Return one sentence for each thing that a figure alone does not tell: what folding lost, what
-    few held-out inputs cannot show, which of them were learned from, tasks that coincide.
+    few held-out inputs cannot show, which of them were learned from, labels that tasks share, tasks
+    that coincide.
     """
     rows = list(certified.tasks.values())
     return [
         *(line for row in rows if (line := _folded(row))),
         *(line for row in rows if (line := _few(row))),
         *(line for row in rows if (line := _repeated(row))),
+        *(line for row in rows if (line := _shared(row))),
         *(_coincides(pair) for pair in certified.overlaps),
     ]
 
@@ -53,9 +55,23 @@ def _repeated(row: TaskCertificate) -> str | None:
     )
 
 
+def _shared(row: TaskCertificate) -> str | None:
+    if not row.shared_labels:
+        return None
+    shown = [
+        f"{label!r} (in {', '.join(others[:3])})" for label, others in row.shared_labels.items()
+    ]
+    more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
+    return (
+        f"{row.task}: other tasks have labels of the same name, {', '.join(shown[:5])}{more}: an"
+        " answer is a task and a label, so they are kept apart; --same-label LABEL says that one"
+        " means the same"
+    )
+
+
 def _coincides(pair: Overlap) -> str:
     return (
         f"{pair.task} coincides with {pair.rival}: {pair.taken} of {pair.held_out} held-out inputs"
-        f" go there, by the lookup's model {pair.share:.0%} may; upper confidence bounds are now"
+        f" go there, by the lookup's model {pair.share:.0%} may; upper bounds are now"
         f" {pair.upper_bound:.1%} ({pair.task}) and {pair.rival_upper_bound:.1%} ({pair.rival})"
     )

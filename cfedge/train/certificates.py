@@ -7,7 +7,7 @@ together, and put beside what each task's record says.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from cfedge.train.certificate import (
     overlaps,
     route,
 )
+from cfedge.train.learned_task import TaskRecord
+from cfedge.train.meanings import Meanings
 from cfedge.train.workspace import Workspace
 
 __all__ = ["Certificates", "TaskCertificate", "certificates", "inspected"]
@@ -43,6 +45,10 @@ class TaskCertificate:
         See `cfedge.train.learned_task.TaskRecord`.
     method
         ``adapter`` or ``closed-form``.
+    same_labels
+        Of its labels, those that mean the same as another task's, and what that calls them.
+    shared_labels
+        Of its labels, those that other tasks have too without meaning the same, and which tasks.
     threshold, false_reject_rate
         Out-of-distribution score above which an input is called unknown at the default rate, and
         the rate at which that calls the task's own inputs unknown.
@@ -57,6 +63,8 @@ class TaskCertificate:
     transfer: dict[str, float]
     kept_energy: float
     method: str
+    same_labels: dict[str, str]
+    shared_labels: dict[str, tuple[str, ...]]
     threshold: float
     false_reject_rate: float
     certificate: Certificate
@@ -114,9 +122,11 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
         {name: evidence.top_scores for name, evidence in held_out.items()},
         router.first.directions,
     )
+    records = {name: workspace.record(name) for name in names}
+    shared = _shared(records)
     tasks = {}
-    for name in names:
-        record, evidence = workspace.record(name), certified[name]
+    for name, record in records.items():
+        evidence = certified[name]
         tasks[name] = TaskCertificate(
             task=name,
             labels=record.classes,
@@ -125,6 +135,8 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
             transfer=dict(record.transfer),
             kept_energy=record.kept_energy,
             method=record.settings.method,
+            same_labels=dict(record.same_labels),
+            shared_labels=shared[name],
             threshold=evidence.threshold,
             false_reject_rate=evidence.false_reject_rate,
             certificate=evidence.certificate,
@@ -132,6 +144,25 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
     return Certificates(
         tasks, tuple(overlaps(router, answers, certified, names if of is None else of))
     )
+
+
+def _shared(records: Mapping[str, TaskRecord]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """By task its labels that others have too, but for those that are declared to mean the same."""
+    meanings = Meanings({name: record.same_labels for name, record in records.items()})
+    holders: dict[str, list[str]] = {}
+    for name, record in records.items():
+        for label in record.classes:
+            if meanings.of(name, label)[0] is not None:
+                holders.setdefault(label, []).append(name)
+    return {
+        name: {
+            label: others
+            for label in record.classes
+            if (others := tuple(other for other in holders.get(label, ()) if other != name))
+            and name in holders[label]
+        }
+        for name, record in records.items()
+    }
 
 
 def inspected(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 from cfedge.errors import DataError, TaskError
 from cfedge.inputs.text.data import check_text, folded
@@ -28,17 +28,16 @@ TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 LABEL_LENGTH = 200
 
 
-def check_task(name: str, classes: Sequence[str], others: Mapping[str, Iterable[str]]) -> None:
-    """Refuse a task that cannot be taught beside `others`, their classes by name.
+def check_task(name: str, classes: Sequence[str]) -> None:
+    """Refuse a task that cannot be taught.
 
     Raises
     ------
     TaskError
-        The name is malformed, a label cannot be one, or a label belongs to another task.
+        The name is malformed, or a label cannot be one.
     """
     check_name(name)
     check_classes(name, classes)
-    _check_apart(name, classes, others)
 
 
 def check_name(name: str) -> None:
@@ -94,25 +93,6 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
             raise TaskError(
                 f"task {name!r}: expected labels that differ by more than case and spaces,"
                 f" found {alike!r} and {label!r}; make them one"
-            )
-
-
-def _check_apart(name: str, classes: Iterable[str], others: Mapping[str, Iterable[str]]) -> None:
-    """Refuse a task with a label of another one, but for case and spaces: an answer names a label,
-    and two tasks would share it.
-    """
-    mine = {folded(label): label for label in sorted(classes, reverse=True)}
-    for other, theirs in others.items():
-        shared = sorted((mine[folded(label)], label) for label in theirs if folded(label) in mine)
-        if shared:
-            label, alike = shared[0]
-            found = (
-                f"{label!r} in task {other!r} too"
-                if label == alike
-                else f"{label!r} where task {other!r} has {alike!r}"
-            )
-            raise TaskError(
-                f"task {name!r}: expected labels that no other task has, found {found}; rename it"
             )
 
 

@@ -69,7 +69,8 @@ class TaskRecord:
     `settings` are those it was learned with, the method decided. `transfer` is the share of each
     earlier task, and of what is new (``new``), in the adapter's update; `kept_energy` what folding
     them into one pair kept of a target module's update, at least; `repeated` how many held-out
-    inputs are, but for case and spaces, among those learned from.
+    inputs are, but for case and spaces, among those learned from; `same_labels` names those of its
+    labels that mean what another task's do (`cfedge.train.meanings`).
     """
 
     name: str
@@ -81,6 +82,7 @@ class TaskRecord:
     transfer: dict[str, float] = dataclasses.field(default_factory=dict)
     kept_energy: float = 1.0
     repeated: int = 0
+    same_labels: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""

@@ -8,7 +8,7 @@ a[T-1, i], forgetting mean_{i < T-1} (max_j a[j, i] - a[T-1, i]), backward trans
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from cfedge.errors import UsageError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.train.examples import Examples
+from cfedge.train.meanings import Meanings
 
 __all__ = [
     "OpenSet",
@@ -114,16 +115,20 @@ class Scores:
 
 
 def evaluate(
-    engine: Engine, data: Mapping[str, Examples], out_of_domain: Sequence[str] = ()
+    engine: Engine,
+    data: Mapping[str, Examples],
+    out_of_domain: Sequence[str] = (),
+    meanings: Meanings | None = None,
 ) -> Scores:
     """Answer every test example with the task unknown, and again with the task given; and texts of
-    no task, if any.
+    no task, if any. Labels that mean the same by `meanings` count as one.
     """
     return score(
         {name: examples.labels for name, examples in data.items()},
         {name: engine.predict(examples.inputs) for name, examples in data.items()},
         {name: engine.predict(examples.inputs, task=name) for name, examples in data.items()},
         engine.predict(out_of_domain),
+        meanings=meanings,
     )
 
 
@@ -132,9 +137,11 @@ def score(
     answers: Mapping[str, Sequence[Prediction]],
     known: Mapping[str, Sequence[Prediction]],
     out_of_domain: Sequence[Prediction] = (),
+    *,
+    meanings: Meanings | None = None,
 ) -> Scores:
     """Score answers given by task name: true labels, free answers, and answers with the task given;
-    and answers to out_of_domain.
+    and answers to out_of_domain. Labels that mean the same by `meanings` count as one.
 
     Raises
     ------
@@ -146,7 +153,11 @@ def score(
         raise UsageError(
             f"score: expected test examples of {empty}, found none; give some or leave the task out"
         )
-    rows = [_task_scores(name, truth, answers[name], known[name]) for name, truth in labels.items()]
+    same = (meanings or Meanings({})).same
+    rows = [
+        _task_scores(name, truth, answers[name], known[name], same)
+        for name, truth in labels.items()
+    ]
     weights = np.array([row.examples for row in rows], np.float64)
     pooled = {
         key: float(np.average([getattr(row, key) for row in rows], weights=weights))
@@ -170,14 +181,18 @@ def score(
 
 
 def _task_scores(
-    name: str, labels: Sequence[str], free: Sequence[Prediction], given: Sequence[Prediction]
+    name: str,
+    labels: Sequence[str],
+    free: Sequence[Prediction],
+    given: Sequence[Prediction],
+    same: Callable[[str, str, str, str], bool],
 ) -> TaskScores:
     """Score one task's answers, and those with the task given."""
     return TaskScores(
         task=name,
         examples=len(labels),
         accuracy=_share(
-            (one.task, one.label) == (name, label) for one, label in zip(free, labels, strict=True)
+            same(one.task, one.label, name, label) for one, label in zip(free, labels, strict=True)
         ),
         task_identification=_share(one.task == name for one in free),
         known=_share(one.label == label for one, label in zip(given, labels, strict=True)),

@@ -8,7 +8,7 @@ studies). How a task is learned is elsewhere: `cfedge.train.learner` (with torch
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cfedge.errors import CfedgeError
@@ -16,6 +16,7 @@ from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.head import few_examples, train_head
 from cfedge.train.learned_task import LearnedTask
+from cfedge.train.meanings import declared
 from cfedge.train.prepared_task import store
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import Workspace
@@ -67,6 +68,7 @@ def learn(
     examples: Examples,
     held_out: Examples | None = None,
     *,
+    same_labels: Iterable[str] = (),
     settings: Settings | None = None,
     replace: bool = False,
     progress: Progress | None = None,
@@ -83,6 +85,9 @@ def learn(
         To learn from.
     held_out
         For certificate, threshold and parity; None: `Settings.held_out` of `examples`.
+    same_labels
+        Of its labels, those that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``
+        (`cfedge.train.meanings`).
     replace
         Learn a task of this name anew.
 
@@ -98,7 +103,10 @@ def learn(
     """
     workspace.check_new(name, examples.classes, replace=replace)
     chosen = decided(settings or Settings(), LabelledData(examples, held_out))
+    others = {other: workspace.record(other).classes for other in workspace.tasks if other != name}
+    same = declared(name, examples.classes, same_labels, others)
     task = _train(workspace, name, LabelledData(examples, held_out), chosen, progress or Quiet())
+    task = dataclasses.replace(task, record=dataclasses.replace(task.record, same_labels=same))
     store(workspace, task, replace=replace)
     return task
 

@@ -55,6 +55,7 @@ from cfedge.train.learned_task import (
     TaskRecord,
     parsed_adapter,
 )
+from cfedge.train.meanings import Meanings
 from cfedge.train.workspace_index import BACKBONE_FILES, Index, file_name
 
 try:
@@ -202,6 +203,10 @@ class Workspace:
             )
         return task
 
+    def meanings(self) -> Meanings:
+        """Return which labels of its tasks mean the same."""
+        return Meanings({name: self.record(name).same_labels for name in self.tasks})
+
     def check_new(self, name: str, classes: tuple[str, ...], *, replace: bool) -> None:
         """Refuse a task that cannot be added, before anything is learned; errors as of
         `cfedge.train.labels.check_task`.
@@ -210,15 +215,13 @@ class Workspace:
 
     def check_several(self, tasks: Mapping[str, tuple[str, ...]], *, replace: bool) -> None:
         """Refuse tasks, classes by name, that cannot be added together; errors as of `check_new`."""
-        taken = {name: self.record(name).classes for name in self.tasks if name not in tasks}
         for name, classes in tasks.items():
             if name in self._index.tasks and not replace:
                 raise TaskError(
                     f"task {name!r}: expected a new name, found a task of that name; use --replace"
                     " to learn it anew"
                 )
-            check_task(name, classes, taken)
-            taken[name] = classes
+            check_task(name, classes)
 
     def put(self, task: LearnedTask, *, replace: bool = False) -> None:
         """Add a learned task, or put it in the place of one of the same name, in one step."""

@@ -613,11 +613,15 @@ def test_sizes_at_the_limits_are_accepted(size: int) -> None:
     assert parse(sealed(changed(("backbone", "tail", "size"), size))).backbone.tail.size == size
 
 
+def test_two_tasks_may_have_labels_of_the_same_name() -> None:
+    read = parse(sealed(changed(("tasks", 1, "classes"), ["open", "off"])))
+    assert [task.classes[-1] for task in read.tasks] == ["off", "off"]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
         (("tasks", 1, "name"), "lights", "task names: expected each once, found 'lights' twice"),
-        (("tasks", 1, "classes"), ["open", "off"], "labels: expected each once, found 'off' twice"),
         (
             ("tasks", 0, "classes"),
             ["on", "off", "on"],

@@ -210,29 +210,14 @@ def test_an_update_beside_a_removal_runs_and_is_reported() -> None:
     assert "removed at hq while lab updated it" in hq.view.conflicts[0].text
 
 
-def test_of_two_tasks_that_share_a_label_the_later_waits_and_is_reported() -> None:
+def test_two_tasks_that_share_a_label_both_run() -> None:
     hq, lab = sites("hq", "lab")
     first = hq.teach("music", classes=("play", "stop"))
-    lab.teach("films", classes=("play", "pause"))
-    lab.teach("films", "2", classes=("play", "pause"))
+    second = lab.teach("films", classes=("play", "pause"))
     hq.merge(lab)
     assert hq.view.tasks["music"] == first
-    assert "films" not in hq.view.tasks
-    assert kinds(hq.view) == [("label", "films")]
-    assert "label 'play' is in task 'music' too; it waits" in hq.view.conflicts[0].text
-
-
-def test_a_task_that_waits_holds_no_labels_against_others() -> None:
-    hq, lab = sites("hq", "lab")
-    hq.teach("music", classes=("play", "stop"))
-    (
-        lab.teach("a", classes=("x", "y")),
-        lab.teach("films", classes=("play", "pause")),
-        lab.teach("b", classes=("pause", "z")),
-    )
-    hq.merge(lab)
-    assert set(hq.view.tasks) == {"cards", "music", "a", "b"}
-    assert kinds(hq.view) == [("label", "films")]
+    assert hq.view.tasks["films"] == second
+    assert kinds(hq.view) == []
 
 
 # Erasing
@@ -387,11 +372,7 @@ def lost(entries: Collection[Entry], seen: View) -> list[Entry]:
         reported = {one.kind: one.text for one in seen.conflicts if one.task == entry.name}
         if entry.kind == "task":
             runs = seen.tasks.get(entry.name) == entry
-            told = (
-                "label" in reported
-                or "backbone" in reported
-                or entry.site in reported.get("concurrent", "")
-            )
+            told = "backbone" in reported or entry.site in reported.get("concurrent", "")
             if not runs and not told:
                 missing.append(entry)
         elif entry.kind == "removed":

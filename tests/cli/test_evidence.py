@@ -136,14 +136,12 @@ def test_several_tasks_are_refused_together_before_the_first_is_learned(
         folder / "bb.csv", [(text, f"{label}-b") for text, label in make_texts("colors", 6, 0)]
     )
     write_csv(
-        folder / "cc.csv", [(text, f"{label}-B") for text, label in make_texts("colors", 6, 1)]
+        folder / "CC.csv", [(text, f"{label}-B") for text, label in make_texts("colors", 6, 1)]
     )
     done = CliRunner().invoke(app, ["add", str(tiny_workspace), "--data", str(folder)])
     assert isinstance(done.exception, TaskError)
-    assert (
-        "task 'cc': expected labels that no other task has, found 'blue-B' where task 'bb' has"
-        " 'blue-b'" in str(done.exception)
-    )
+    assert "task name: expected lower-case letters" in str(done.exception)
+    assert "found 'CC'" in str(done.exception)
     assert [row["task"] for row in json.loads(run("list", tiny_workspace, "--json"))] == [
         "animals",
         "colors",
@@ -200,11 +198,46 @@ def test_what_makes_no_sense_for_one_task_or_for_several_is_refused(
             "found 'cuda:77'; use --device cpu",
         ),
         (
-            ("paint", "--data", twin(tmp_path / "loud.csv", "", 5)),
+            ("paint", "--data", data, "--same-label", "mauve"),
             TaskError,
-            "in task 'colors' too; rename it",
+            "expected a label of it to be the same as another task's, found 'mauve'",
+        ),
+        (
+            ("paint", "--data", data, "--same-label", "red-paint"),
+            TaskError,
+            "expected a label 'red-paint' in another task",
+        ),
+        (
+            ("--data", data, "--same-label", "red"),
+            UsageError,
+            "--same-label: expected the name of one task with it, found none",
         ),
     ):
         done = CliRunner().invoke(app, ["add", str(tiny_workspace), *map(str, arguments)])
         assert isinstance(done.exception, error)
         assert message in str(done.exception)
+
+
+def test_two_tasks_may_share_labels_and_add_says_so(tiny_workspace: Path, tmp_path: Path) -> None:
+    def answers(task: str, seed: int) -> Path:
+        rows = make_texts(task, 8, seed)
+        return write_csv(
+            tmp_path / f"{task}.csv",
+            [(text, str(int(label in ("red", "soup")))) for text, label in rows],
+        )
+
+    run("add", tiny_workspace, "warm", "--data", answers("colors", 5), "--head-only")
+    shown = run("add", tiny_workspace, "meal", "--data", answers("food", 5), "--head-only")
+    assert "meal: other tasks have labels of the same name, '0' (in warm), '1' (in warm)" in shown
+    row = json.loads(run("list", tiny_workspace, "--json"))[2]
+    assert row["task"] == "meal"
+    assert row["shared_labels"] == {"0": ["warm"], "1": ["warm"]}
+    shown = run(
+        "add", tiny_workspace, "meal", "--data", answers("food", 5), "--head-only", "--replace",
+        "--same-label", "1", "--same-label", "0",
+    )  # fmt: skip
+    assert "labels of the same name" not in shown
+    assert json.loads(run("list", tiny_workspace, "--json"))[2]["same_labels"] == {
+        "0": "0",
+        "1": "1",
+    }

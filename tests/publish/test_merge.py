@@ -200,22 +200,13 @@ def test_erased_files_are_deleted_where_the_tombstone_is_merged(hq: Path, lab: P
     assert set(seen(lab).tasks) == {"animals"}
 
 
-def test_one_label_in_two_tasks_is_reported_and_the_later_task_waits(
-    hq: Path, tmp_path: Path, bundle: Bundle
-) -> None:
+def test_one_label_in_two_tasks_is_no_conflict(hq: Path, tmp_path: Path, bundle: Bundle) -> None:
     other = tmp_path / "other"
     labels = next(task.classes for task in bundle.manifest.tasks if task.name == "colors")
     new_site(other, "other", only(cloned(bundle, "colors", "paint", ("cat", *labels[1:])), "paint"))
     done = merged(hq, other)
-    assert len(done.conflicts) == 1
-    assert "label 'cat' is in task" in done.conflicts[0]
-    assert "it waits: rename the label" in done.conflicts[0]
-    assert len(seen(hq).tasks) == 1
-    waiting = next(name for name in ("animals", "paint") if name not in seen(hq).tasks)
-    repository = Repository(hq / "repo")
-    assert all(
-        repository.holds(ref.sha256) for ref in seen(hq).standing[waiting][-1].files().values()
-    )
+    assert done.conflicts == ()
+    assert set(seen(hq).tasks) == {"animals", "paint"}
 
 
 def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(

@@ -431,14 +431,6 @@ def test_a_stream_that_cannot_be_learned_to_its_end_is_refused_before_anything_i
     monkeypatch.setattr("cfedge.study.compare.learn_many", None)
     stream = make_stream()
     colors = stream["colors"]
-    with pytest.raises(
-        TaskError,
-        match=(
-            r"task 'more': expected labels that no other task has, found 'blue' in task"
-            r" 'colors' too"
-        ),
-    ):
-        compare(base, {**stream, "more": colors})
     with pytest.raises(TaskError, match=r"task name: expected lower-case letters.*found 'Colors'"):
         compare(base, {**stream, "Colors": colors})
     strange = replace(colors, test=replace(colors.test, labels=("mauve", *colors.test.labels[1:])))
