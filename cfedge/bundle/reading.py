@@ -162,9 +162,9 @@ def check_task(task: Task) -> None:
     _at_most(f"labels of task {task.name!r}", len(task.classes), LIMITS.labels)
     _distinct("labels", list(task.classes))
     check_certificate(task.name, task.certificate)
-    if len(task.classes) < 2 or task.rank < 1 or not 0 < task.false_reject_rate < 1:
+    if not task.classes or task.rank < 1 or not 0 < task.false_reject_rate < 1:
         raise SchemaError(
-            f"task {task.name!r}: expected >= 2 classes, rank >= 1 and a rate in (0, 1), found"
+            f"task {task.name!r}: expected >= 1 class, rank >= 1 and a rate in (0, 1), found"
             f" {len(task.classes)}, {task.rank} and {task.false_reject_rate}; export the bundle"
             " again"
         )

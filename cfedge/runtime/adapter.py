@@ -98,11 +98,15 @@ class Adapter:
 
     def is_sure(self, trunk: Floats) -> NDArray[np.bool_]:
         """Whether the trunk's part, scores [..., C], decides alone: bool [...]."""
+        if trunk.shape[-1] == 1:
+            return np.ones(trunk.shape[:-1], bool)
         best = np.partition(trunk, -2, axis=-1)[..., -2:].astype(np.float64)
         return np.asarray(best[..., 1] - best[..., 0] >= self.exit_margin)
 
     def is_sure_of(self, trunk: list[float]) -> bool:
         """`is_sure` for one row, from a list: a few microseconds less on every call."""
+        if len(trunk) == 1:
+            return True
         *_, second, best = sorted(trunk)
         return best - second >= self.exit_margin
 

@@ -36,8 +36,10 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
     trunk, adapted
         Scores of both parts of the head, float32 [N, C].
     share
-        Of the examples, 0 to 1; 0: the tail is always run.
+        Of the examples, 0 to 1; 0: the tail is always run. A task of one class never runs it.
     """
+    if trunk.shape[1] == 1:  # there is no other label: the lookup alone decides
+        return _exit(np.float32(0), np.float32(0))
     if not share or len(trunk) < EXIT_LEAST:
         return no_exit()
     ordered = np.sort(trunk, axis=1)

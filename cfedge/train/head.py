@@ -22,7 +22,7 @@ from cfedge.lookup import Lookup
 from cfedge.progress import Progress
 from cfedge.train.examples import Examples
 from cfedge.train.learned_task import LearnedTask
-from cfedge.train.prepared_task import prepare_task
+from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
 from cfedge.train.signature import whole
 from cfedge.train.workspace import Workspace
@@ -81,13 +81,7 @@ def train_head(
         threads=settings.threads or 1,
         progress=progress,
     )
-    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=False)
-    trunk, tail = (closed_form(features, prepared.targets) for features in prepared.features)
-    seen = prepared.evidence.features
-    scores = share * (seen.trunk @ trunk[0] + trunk[1]) + seen.tail @ tail[0] + tail[1]
-    factor = _temperature(scores, prepared.evidence.classes)
-    arrays = {"trunk.weight": trunk[0] * share * factor, "trunk.bias": trunk[1] * share * factor}
-    arrays |= {"head.weight": tail[0] * factor, "head.bias": tail[1] * factor}
+    arrays = _head(prepared)
     for slot in workspace.backbone.slots:
         arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
         arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
@@ -97,6 +91,31 @@ def train_head(
         settings=dataclasses.replace(settings, method="closed-form"),
         packages=("cfedge", "numpy", "onnxruntime"),
     )
+
+
+def _head(prepared: PreparedTask) -> dict[str, Floats]:
+    """Return both parts of the head; of a task of one class they are zero, as the lookup alone
+    decides.
+    """
+    if len(prepared.classes) == 1:
+        width, views = prepared.features.tail.shape[1], prepared.features.trunk.shape[1]
+        return {
+            "trunk.weight": np.zeros((views, 1), np.float32),
+            "trunk.bias": np.zeros(1, np.float32),
+            "head.weight": np.zeros((width, 1), np.float32),
+            "head.bias": np.zeros(1, np.float32),
+        }
+    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=False)
+    trunk, tail = (closed_form(features, prepared.targets) for features in prepared.features)
+    seen = prepared.evidence.features
+    scores = share * (seen.trunk @ trunk[0] + trunk[1]) + seen.tail @ tail[0] + tail[1]
+    factor = _temperature(scores, prepared.evidence.classes)
+    return {
+        "trunk.weight": trunk[0] * share * factor,
+        "trunk.bias": trunk[1] * share * factor,
+        "head.weight": tail[0] * factor,
+        "head.bias": tail[1] * factor,
+    }
 
 
 def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -68,11 +68,8 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
     TaskError
         Naming the task and the label.
     """
-    if len(classes) < 2:
-        raise TaskError(
-            f"task {name!r}: expected at least 2 classes, found {len(classes)}"
-            f" ({', '.join(classes)}); add another label"
-        )
+    if not classes:
+        raise TaskError(f"task {name!r}: expected at least 1 class, found none; add a label")
     seen: dict[str, str] = {}
     for label in classes:
         if any("\ud800" <= letter <= "\udfff" for letter in label):

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cfedge.errors import CfedgeError
+from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.head import few_examples, train_head
@@ -53,8 +53,22 @@ class Taught:
 
 def decided(settings: Settings, data: LabelledData) -> Settings:
     """Return the settings with ``auto`` decided: a closed form where the examples are few, unless
-    earlier tasks' units are to be reused.
+    earlier tasks' units are to be reused; and for a task of one class, which has nothing to adapt
+    for: the lookup alone decides.
+
+    Raises
+    ------
+    UsageError
+        An adapter is asked for, and there is one class.
     """
+    if len(data.train.classes) == 1:
+        if settings.method == "adapter":
+            raise UsageError(
+                "--train: expected a task of at least 2 classes, found 1"
+                f" ({data.train.classes[0]!r}); a task of one class has no adapter: leave --train"
+                " out"
+            )
+        return dataclasses.replace(settings, method="closed-form", reuse=False)
     if settings.method != "auto":
         return settings
     share = settings.held_out if data.held_out is None else None

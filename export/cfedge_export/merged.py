@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from cfedge.errors import ParityError, StorageError
+from cfedge.errors import ParityError, StorageError, TaskError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter, load_adapter
@@ -140,13 +140,17 @@ def export_merged(
     Raises
     ------
     TaskError
-        There is no such task.
+        There is no such task, or it has one class: there is nothing to score.
     ParityError
         Its scores are not the engine's, or the gate is missed; nothing was written.
     StorageError
         The disk refused, or `target` exists and `replace` is false; nothing was written.
     """
-    workspace.record(name)  # refuses a task that is not there
+    if len(workspace.record(name).classes) == 1:
+        raise TaskError(
+            f"task {name!r}: expected at least 2 classes to score, found 1; a file that finds the"
+            " task too is what cfedge export writes without --merged"
+        )
     if target.is_dir() or (target.exists() and not replace):
         raise StorageError(
             f"{target}: expected a new name for the file, found something there; choose another or"

@@ -596,7 +596,7 @@ ATTACKS: dict[str, Attack] = {
     "a number of 2**60": Attack(put("backbone.width", 2**60), SchemaError, "backbone.width: expected at most"),
     "no rank": Attack(put("tasks.0.rank", 0), SchemaError, "task 'animals': expected .* rank >= 1"),
     "a negative rank": Attack(put("tasks.0.rank", -2), SchemaError, "task 'animals': expected .* rank >= 1"),
-    "no classes": Attack(put("tasks.0.classes", []), SchemaError, "task 'animals': expected >= 2 classes"),
+    "no classes": Attack(put("tasks.0.classes", []), SchemaError, "task 'animals': expected >= 1 class"),
     "a class twice": Attack(put("tasks.0.classes", ["cat", "dog", "cat"]), SchemaError, "labels: expected each once, found 'cat' twice"),
     "a task twice": Attack(put("tasks.0.name", "colors"), SchemaError, "task names: expected each once, found 'colors' twice"),
     "a task without a name": Attack(put("tasks.0.name", ""), SchemaError, "task names: expected 1..200 characters"),

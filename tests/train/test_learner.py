@@ -223,8 +223,8 @@ def test_a_damaged_cache_is_computed_anew(
     [
         (
             [("broth", "soup")] * 4 + [("ladle", "soup")],
-            TaskError,
-            "expected at least 2 classes, found 1",
+            UsageError,
+            "--train: expected a task of at least 2 classes, found 1",
         ),
         (
             [("broth", "soup"), ("icing", "cake"), ("bowl", "soup")],

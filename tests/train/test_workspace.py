@@ -314,12 +314,10 @@ def test_a_good_name_is_accepted(folder: Path, name: str) -> None:
     assert name in Workspace(folder).tasks
 
 
-@pytest.mark.parametrize("classes", [(), ("one",)])
-def test_fewer_than_two_classes_are_refused(folder: Path, classes: tuple[str, ...]) -> None:
-    message = refusal(
-        lambda: Workspace(folder).check_new("doors", classes, replace=False), TaskError
-    )
-    assert f"task 'doors': expected at least 2 classes, found {len(classes)}" in message
+def test_one_class_is_enough_and_none_is_refused(folder: Path) -> None:
+    Workspace(folder).check_new("doors", ("one",), replace=False)
+    message = refusal(lambda: Workspace(folder).check_new("doors", (), replace=False), TaskError)
+    assert "task 'doors': expected at least 1 class, found none" in message
 
 
 def test_a_label_of_more_than_200_characters_is_refused(folder: Path) -> None:
