@@ -27,6 +27,7 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.log import Index
+from cfedge.inputs.text.spec import Text
 from cfedge.margins import Margins
 from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
@@ -77,7 +78,10 @@ class Catalogue:
         slots = tuple(
             Slot(f"l{block}.{part}", 384, 1152) for block in (4, 5) for part in ("qkv", "fc1")
         )
-        backbone = Backbone("minilm-l6", "0" * 64, "int8-row", 6, 4, 384, 256, slots, **refs)
+        backbone = Backbone(
+            "minilm-l6", "0" * 64, "int8-row", 6, 4, 384, (None, 384), (384,) * 3, slots,
+            refs["trunk"], refs["tail"], Text("text", 256, refs["tokenizer"]),
+        )  # fmt: skip
         self.base = backbone.digest
         self.entries = [Entry("backbone", backbone.name, self.keys.site, 1, (), backbone)]
         self.index: Index | None = None

@@ -29,6 +29,7 @@ from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, 
 from cfedge.bundle.reading import parse
 from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
+from cfedge.inputs.text.spec import Text
 from cfedge.lookup import VIEWS, ClusterStatistics, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.margins import Margins
@@ -54,11 +55,12 @@ def manifest() -> bytes:
         3,
         2,
         WIDTH,
-        16,
+        (None, WIDTH),
+        (WIDTH,) * VIEWS,
         (Slot("l2.o", 8, 8), Slot("l2.fc1", 8, 16)),
         file,
         file,
-        file,
+        Text("text", 16, file),
     )
     certificate = Certificate(12, 1, 0.34, 0.05, 2, "doors", 1)
     lights = Task("lights", ("on", "off"), 2, 2.5, 0.05, certificate, file, file, file)

@@ -9,6 +9,7 @@ import typer
 
 from cfedge.cli import (
     answer,
+    bench,
     demo,
     evidence,
     export,
@@ -65,7 +66,20 @@ def _root(
             say(line)
 
 
-for group in (init, workshop, export, evidence, answer, serve, sync, publish, study, demo, machine):
+for group in (
+    init,
+    workshop,
+    export,
+    evidence,
+    answer,
+    bench,
+    serve,
+    sync,
+    publish,
+    study,
+    demo,
+    machine,
+):
     group.register(app)
 
 

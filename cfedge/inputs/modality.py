@@ -104,8 +104,13 @@ class Modality(Protocol):
         """
         ...
 
-    def parse(self, value: object, where: str) -> Input:
-        """Read a JSON value of a request or of a line.
+    def parse(self, value: object, where: str, *, local: bool = False) -> Input:
+        """Read a JSON value.
+
+        Parameters
+        ----------
+        local
+            It comes from whoever runs this program, who may name files, rather than from a client.
 
         Raises
         ------
@@ -116,13 +121,13 @@ class Modality(Protocol):
         """
         ...
 
-    def word(self, value: str, where: str) -> Input:
-        """Read a word of the command line, or a line that is no JSON.
+    def words(self, value: str, where: str) -> list[Input]:
+        """Return the inputs that a word of the command line, or a line that is no JSON, is or names.
 
         Raises
         ------
         InputError
-            It names no input.
+            It names none.
         """
         ...
 

@@ -173,7 +173,7 @@ def test_answers_stream_before_the_input_ends(tiny_bundle: Path) -> None:
         (b"caf\xe9", "expected UTF-8, found byte 0xe9 at 3"),
         (b"{broken", "expected a JSON object"),
         (b'{"label": "x"}', "found no text"),
-        (b'{"text": 3}', "found int"),
+        (b'{"text": 3}', "found a number"),
         (b'{"text": ""}', "found an empty one"),
         (b'{"text": "\\ud800"}', "lone surrogate"),
     ],
@@ -189,6 +189,19 @@ def test_a_bad_line_gets_an_error_in_its_place_and_the_rest_is_answered(
     assert rows[2]["task"]
     assert message in rows[1]["error"]
     assert rows[1]["line"] == 2
+
+
+def test_a_line_that_begins_with_a_brace_is_an_input_where_it_is_said_to_be(
+    tiny_bundle: Path,
+) -> None:
+    line = b"{crimson} please"
+    refused = _run("predict", tiny_bundle, "--json", content=line)
+    assert refused.returncode == 10
+    assert "use --text" in json.loads(refused.stdout)["error"]
+    taken = _run("predict", tiny_bundle, "--json", "--text", content=line)
+    assert taken.returncode == 0, taken.stderr
+    alone = json.loads(_run("predict", tiny_bundle, "--json", line.decode()).stdout)
+    assert json.loads(taken.stdout) | {"ms": 0} == alone | {"ms": 0}
 
 
 def test_every_refusal_is_one_line_with_its_exit_code(
@@ -388,7 +401,7 @@ def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) 
     assert "posterior" not in alone[0]
     assert "% by the stream" in _run("predict", tiny_bundle, "--session", *texts).stdout.decode()
     shown = _run("predict", "--help").stdout.decode()
-    assert "assumes that all texts are of one task" in " ".join(shown.split())
+    assert "assumes that all inputs are of one task" in " ".join(shown.split())
 
 
 def test_what_a_session_cannot_be_combined_with_is_refused(
@@ -402,7 +415,7 @@ def test_what_a_session_cannot_be_combined_with_is_refused(
     _refused(
         ["predict", tiny_bundle, "--session", "--monitor", tmp_path / "c", "a"],
         2,
-        "expected no --monitor beside it",
+        "--monitor: expected no --session beside it",
     )
     _refused(
         ["predict", tiny_bundle, "--task", "colors", "--monitor", tmp_path / "c", "a"],

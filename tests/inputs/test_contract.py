@@ -246,7 +246,8 @@ def test_json_values_are_inputs_and_others_are_refused_where_they_stand(
 def test_a_word_of_the_command_line_is_an_input(
     case: Case, modality: Modality, tmp_path: Path
 ) -> None:
-    found = modality.prepare(modality.word(case.word(tmp_path), "argument 1"))
+    (value,) = modality.words(case.word(tmp_path), "argument 1")
+    found = modality.prepare(value)
     for name, array in modality.prepare(case.inputs[0]).feeds.items():
         np.testing.assert_array_equal(found.feeds[name], array)
 

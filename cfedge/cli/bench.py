@@ -1,0 +1,67 @@
+"""bench: what answering takes on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from cfedge.cli.answer import ADAPTER_MEMORY, BUNDLE, JSON, adapter_limit
+from cfedge.cli.blas import one_blas_thread
+from cfedge.cli.show import print_json, print_table, size
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("bench", epilog="Example: cfedge bench bundle --json")(bench)
+
+
+def bench(
+    bundle: BUNDLE,
+    runs: Annotated[int, typer.Option(min=10, help="Timed calls with one input each.")] = 200,
+    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
+    profile: Annotated[
+        str | None, typer.Option(help="A board of devices/; sets the threads.")
+    ] = None,
+    adapter_memory: ADAPTER_MEMORY = None,
+    json: JSON = False,
+) -> None:
+    """Time the engine on this machine: cold start, latency, memory, sizes."""
+    one_blas_thread()
+    from cfedge.bench import measure
+    from cfedge.device import load_profile
+
+    threads = load_profile(profile).threads.value if profile else threads
+    found = measure(bundle, runs=runs, threads=threads, adapter_bytes=adapter_limit(adapter_memory))
+    if json:
+        print_json(dataclasses.asdict(found))
+        return
+    latency, cold, adapters = found.latency_ms, found.cold_start_ms, found.adapters
+    print_table(
+        f"{bundle}: {found.tasks} tasks, {found.threads} thread, {found.machine.cpu}",
+        ("what", "value", "n"),
+        [
+            (
+                "one input, p50 / p90 / p99",
+                f"{latency.p50:.2f} / {latency.p90:.2f} / {latency.p99:.2f} ms",
+                latency.n,
+            ),
+            (
+                "process start to first answer, p50 / p90 / p99",
+                f"{cold.p50:.0f} / {cold.p90:.0f} / {cold.p99:.0f} ms",
+                cold.n,
+            ),
+            ("peak memory", size(found.peak_rss_bytes), 1),
+            (f"adapters in memory, {size(adapters.kept_bytes)}", adapters.kept, 1),
+            (
+                "uses that found theirs there",
+                f"{adapters.hits / (adapters.hits + adapters.misses):.1%}",
+                adapters.hits + adapters.misses,
+            ),
+            ("backbone", size(found.backbone_bytes), 1),
+            *((f"task {name}", size(value), 1) for name, value in found.task_bytes.items()),
+        ],
+    )

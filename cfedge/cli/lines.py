@@ -1,0 +1,76 @@
+"""What ``predict`` is asked: words of the command line, or lines of standard input -> items to answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import BinaryIO, NamedTuple
+
+from cfedge.errors import InputError, UsageError
+from cfedge.inputs.modality import Input, Modality
+
+__all__ = ["Item", "argument_items", "line_items"]
+
+
+class Item(NamedTuple):
+    """One word or line: its number, from 1; how errors call it; and its inputs, read when asked for
+    by the bundle's kind.
+    """
+
+    number: int
+    where: str
+    inputs: Callable[[Modality], list[Input]]
+
+
+def argument_items(words: Iterable[str]) -> Iterator[Item]:
+    """Return an item for each word of the command line."""
+    for number, word in enumerate(words, start=1):
+        where = f"argument {number}"
+        yield Item(number, where, partial(_words, word=word, where=where))
+
+
+def line_items(stream: BinaryIO, *, plain: bool = False) -> Iterator[Item]:
+    """Return an item for each line of a stream, as they come.
+
+    Parameters
+    ----------
+    plain
+        No line is JSON, also where it begins with a brace.
+    """
+    number = 0
+    while line := stream.readline():
+        number += 1
+        where = f"line {number}"
+        content = line.rstrip(b"\r\n")
+        yield Item(number, where, partial(_inputs, line=content, where=where, plain=plain))
+
+
+def _words(modality: Modality, word: str, where: str) -> list[Input]:
+    return modality.words(word, where)
+
+
+def _inputs(modality: Modality, line: bytes, where: str, *, plain: bool) -> list[Input]:
+    try:
+        content = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{where}: expected UTF-8, found byte 0x{line[error.start]:02x} at {error.start};"
+            " save it as UTF-8"
+        ) from error
+    if plain or not content.lstrip().startswith("{"):
+        return modality.words(content, where)
+    try:
+        row = json.loads(content)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(
+            f"{where}: expected a JSON object, found {error}; where a line begins with {{ and is"
+            " none, use --text"
+        ) from error
+    noun = modality.noun
+    if noun not in row:
+        raise InputError(f'{where}: expected {{"{noun}": ...}}, found no {noun}')
+    try:
+        return [modality.parse(row[noun], where, local=True)]
+    except UsageError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,146 @@
+"""A run of inputs, answered one after the other: what stands behind ``cfedge predict``.
+
+An engine answers, a session may keep evidence from input to input, and a monitor may count. What
+cannot go together is refused here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cfedge.errors import UsageError
+from cfedge.inputs.modality import Input
+from cfedge.runtime.drift import Monitor
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.stream import SWITCH, Session
+
+__all__ = ["Answers"]
+
+#: Inputs after which the monitor's counts are written.
+_SAVED = 100
+
+
+class Answers:
+    """Answers inputs in their order.
+
+    Parameters
+    ----------
+    engine
+        That answers.
+    task
+        Of all inputs, where it is known.
+    session
+        The inputs are one stream whose task seldom changes (`cfedge.runtime.stream`).
+    switch
+        Of the session; None: its default.
+    monitor
+        File of the monitor's counts (`cfedge.runtime.drift`); None: nothing is counted.
+
+    Attributes
+    ----------
+    modality
+        What prepares the inputs.
+
+    Raises
+    ------
+    UsageError
+        These cannot go together.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        task: str | None = None,
+        session: bool = False,
+        switch: float | None = None,
+        monitor: Path | None = None,
+    ) -> None:
+        _check(task=task, session=session, switch=switch, monitor=monitor)
+        self.modality = engine.modality
+        self._engine, self._task, self._file = engine, task, monitor
+        self._stream = (
+            Session(engine, switch=SWITCH if switch is None else switch) if session else None
+        )
+        self._counts = Monitor.load(monitor, engine.manifest) if monitor else None
+        self._unsaved = 0
+
+    @classmethod
+    def open(
+        cls,
+        bundle: Path,
+        *,
+        threads: int = 1,
+        adapter_bytes: int | None = None,
+        task: str | None = None,
+        session: bool = False,
+        switch: float | None = None,
+        monitor: Path | None = None,
+    ) -> Answers:
+        """Open a bundle or store, once it is known that the rest goes together.
+
+        Raises
+        ------
+        CfedgeError
+            See the class and `Engine.open`.
+        """
+        _check(task=task, session=session, switch=switch, monitor=monitor)
+        engine = Engine.open(bundle, threads=threads, adapter_bytes=adapter_bytes)
+        return cls(engine, task=task, session=session, switch=switch, monitor=monitor)
+
+    def __call__(self, value: Input) -> tuple[dict[str, object], list[str]]:
+        """Answer the next input: the answer as JSON types, and the monitor's alarms, one line each.
+
+        With a session the answer has the task's probability in the stream as ``posterior`` and no
+        upper bound, since certificates are about single inputs.
+
+        Raises
+        ------
+        InputError
+            It cannot be answered; what is kept stays as it was.
+        """
+        if self._stream is None:
+            (answer,) = self._engine.predict([value], task=self._task)
+            evidence = self._engine.evidence(answer)
+        else:
+            answer = self._stream.predict(value)
+            evidence = self._engine.evidence(answer) | {
+                "upper_bound": None,
+                "posterior": self._stream.posterior[answer.task],
+                "switch": self._stream.switch,
+            }
+        if self._counts is None:
+            return evidence, []
+        alarms = [alarm.text for alarm in self._counts.see([answer])]
+        self._unsaved += 1
+        if self._unsaved >= _SAVED:
+            self.save()
+        return evidence, alarms
+
+    def save(self) -> None:
+        """Write the monitor's counts, where there is one.
+
+        Raises
+        ------
+        StorageError
+            The disk refused.
+        """
+        if self._counts is not None and self._file is not None:
+            self._counts.save(self._file)
+            self._unsaved = 0
+
+
+def _check(*, task: str | None, session: bool, switch: float | None, monitor: Path | None) -> None:
+    if session and task is not None:
+        raise UsageError(
+            "--session: expected no --task beside it, found one; the stream finds it: leave one"
+            " of them out"
+        )
+    if monitor is not None and (session or task is not None):
+        beside = "--session" if session else "--task"
+        raise UsageError(
+            f"--monitor: expected no {beside} beside it, found one; certificates are about"
+            " single inputs whose task is looked up: leave one of them out"
+        )
+    if switch is not None and not session:
+        raise UsageError("--switch: expected --session beside it, found none; add it")
