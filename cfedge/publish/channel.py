@@ -205,9 +205,9 @@ def _wanted(
 
 def _hint(repository: Repository, before: Entry, made: Bundle) -> None:
     """Make deltas for devices that have the channel's backbone, where they pay."""
-    backbone = made.manifest.backbone
+    files = made.manifest.backbone.files()
     for role, old in before.files().items():
-        new = getattr(backbone, role)
+        new = files.get(role, old)
         if new != old and (delta := make(repository.object(old), made[new])) is not None:
             repository.hint(old, new, delta)
 
