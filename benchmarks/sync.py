@@ -26,7 +26,7 @@ import record
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
 from cfedge.catalogue.entry import Entry, TaskAdded
-from cfedge.catalogue.log import Index
+from cfedge.catalogue.index import Index
 from cfedge.inputs.text.spec import Text
 from cfedge.margins import Margins
 from cfedge.publish.draft import appended
@@ -94,7 +94,13 @@ class Catalogue:
         before = self.entries if self.index else []
         added = new if self.index else self.entries
         self.index, blocks = appended(
-            self.index, "stable", before, added, margins=Margins(1.25, 0.5), now=self.time
+            self.index,
+            "stable",
+            before,
+            added,
+            site=self.keys.site,
+            margins=Margins(1.25, 0.5),
+            now=self.time,
         )
         self.entries = [*self.entries, *new]
         self.repository.commit(self.keys, self.index, {**objects, **blocks}, self.time)

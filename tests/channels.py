@@ -155,6 +155,7 @@ class Site:
             self.channel,
             before,
             [entry],
+            site=self.name,
             margins=Margins(1.0, 0.5),
             now=self.now,
             share=share,

@@ -34,6 +34,7 @@ from powercut import Disk, Model, Op, Tree, build, killing, refusing, tree
 from cfedge.bundle.manifest import serialize
 from cfedge.catalogue.view import manifest_of, view
 from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
+from cfedge.publish.rotation import rotate
 from cfedge.store import Store
 from cfedge.store.boot_attempts import MAX_STARTS
 from cfedge.sync.client import Plan, sync
@@ -441,7 +442,7 @@ def rotated(history: History) -> None:
     """The root's and the timestamp's keys change, twice, and a task comes."""
     _installed(history)
     for role in ("root", "timestamp"):
-        history.site.repository.rotate(history.site.keys, role, NOW)
+        rotate(history.site.repository, history.site.keys, [role], NOW)
     history.site.teach("music")
     history.sync(history.publish())
     history.sync(history.stages[-1], opens=False)

@@ -27,7 +27,7 @@ from tiny import cloned, new_site, relearned, written
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference
 from cfedge.catalogue.entry import Entry, TaskAdded
-from cfedge.catalogue.log import Rollout
+from cfedge.catalogue.index import Rollout
 from cfedge.catalogue.view import view
 from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
 from cfedge.publish.channel import publish, roll_out
@@ -322,7 +322,7 @@ def publish_bad(repo: Path, keys: Keys, bundle: Bundle, *, share: float) -> None
         )
         margins = index.margins
         after, blocks = appended(
-            index, "stable", log, [entry], margins=margins, now=NOW, share=share
+            index, "stable", log, [entry], site=keys.site, margins=margins, now=NOW, share=share
         )
         files = {
             ref.sha256: data if ref == task.golden else bundle.objects[ref.sha256]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cfedge.catalogue.entry import parse_entry
-from cfedge.catalogue.log import cut, parse_index
+from cfedge.catalogue.index import parse_index
+from cfedge.catalogue.log import cut
 
 PAGE = (Path(__file__).parent.parent / "docs" / "sync.md").read_text("utf-8")
 

@@ -1,132 +1,23 @@
-"""The log of a channel and the index that is signed for it. Pure.
+"""The log of a channel. Pure.
 
-The log is its entries' lines, one after another, only ever appended to. The index cuts it into
-blocks of 2^k entries, largest first, as the binary digits of its length say: 13 entries are blocks
-of 8, 4 and 1. So the index stays below some 20 lines, an appended entry changes few blocks, and
-whoever has a beginning of the log needs only the bytes that follow it: a block's digest is checked
-over what was there and what came.
+The log is its entries' lines, one after another, only ever appended to. The index
+(`cfedge.catalogue.index`) cuts it into blocks of 2^k entries, largest first, as the binary digits
+of its length say: 13 entries are blocks of 8, 4 and 1. So the index stays below some 20 lines, an
+appended entry changes few blocks, and whoever has a beginning of the log needs only the bytes that
+follow it: a block's digest is checked over what was there and what came.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from itertools import accumulate
 
-from cfedge.bundle.canonical import canonical_json, typed
-from cfedge.bundle.reading import check_margins
-from cfedge.catalogue.entry import ENTRY_BYTES, Entry, parse_entry
-from cfedge.errors import SchemaError, TamperedError
-from cfedge.margins import Margins
+from cfedge.catalogue.entry import Entry, parse_entry
+from cfedge.catalogue.index import Block, Index
+from cfedge.errors import TamperedError
 
-__all__ = [
-    "Block",
-    "INDEX_BYTES",
-    "Index",
-    "Rollout",
-    "cut",
-    "lines_of",
-    "parse_index",
-    "parse_log",
-    "present",
-    "utc",
-]
-
-#: Version of the catalogue's form that this program reads and writes.
-SCHEMA = 1
-INDEX_BYTES = 64 << 10
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
-
-
-@dataclass(frozen=True)
-class Block:
-    """2^k whole lines of the log: one content-addressed object."""
-
-    sha256: str
-    size: int
-    entries: int
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """A new state for some devices first: the others keep to the first `before` entries, with the
-    margins of then.
-
-    A device takes part where SHA-256(salt + device), read as a fraction of 2^256, is below `share`;
-    a new salt draws anew.
-    """
-
-    share: float
-    salt: str
-    before: int
-    margins: Margins
-
-    def includes(self, device: str) -> bool:
-        """Whether `device` takes part."""
-        draw = int.from_bytes(hashlib.sha256(f"{self.salt}{device}".encode()).digest(), "big")
-        return draw < self.share * 2**256
-
-
-@dataclass(frozen=True)
-class Index:
-    """The state of a channel: what is signed.
-
-    Attributes
-    ----------
-    channel
-        Its name, so that one channel's index cannot be served as another's.
-    published
-        UTC, ``YYYY-MM-DDTHH:MM:SSZ``: a time that has certainly passed, for devices without a
-        clock.
-    margins
-        See `cfedge.bundle.manifest.Manifest`.
-    blocks
-        Of the log, in order.
-    rollout
-        Where not all devices are to follow yet.
-    """
-
-    channel: str
-    published: str
-    margins: Margins
-    blocks: tuple[Block, ...]
-    rollout: Rollout | None
-    schema: int = SCHEMA
-
-    @property
-    def entries(self) -> int:
-        """Length of the log."""
-        return sum(block.entries for block in self.blocks)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the log."""
-        return sum(block.size for block in self.blocks)
-
-    @property
-    def time(self) -> datetime:
-        """`published`, as a time."""
-        return datetime.strptime(self.published, _TIME).replace(tzinfo=timezone.utc)
-
-    def entries_for(self, device: str) -> int:
-        """How many entries `device` is to follow."""
-        return (
-            self.entries
-            if self.rollout is None or self.rollout.includes(device)
-            else self.rollout.before
-        )
-
-    def margins_for(self, device: str) -> Margins:
-        """The margins that `device` is to answer by."""
-        source = self if self.rollout is None or self.rollout.includes(device) else self.rollout
-        return source.margins
-
-    def bytes(self) -> bytes:
-        """Its one form."""
-        return canonical_json(asdict(self))
+__all__ = ["cut", "lines_of", "parse_log", "present"]
 
 
 def cut(
@@ -219,81 +110,3 @@ def parse_log(log: bytes, index: Index, count: int | None = None) -> list[Entry]
         An entry breaks the format.
     """
     return [parse_entry(line) for line in lines_of(log, index)[:count]]
-
-
-def parse_index(data: bytes, channel: str) -> Index:
-    """Read an index, refusing all that `Index.bytes` would not write.
-
-    Raises
-    ------
-    SchemaError
-        Naming the field, the expected and the found value.
-    """
-    try:
-        content = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise SchemaError(
-            f"index of channel {channel!r}: expected canonical JSON, found {error}; publish it"
-            " again"
-        ) from error
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA or isinstance(schema, bool):
-        raise SchemaError(
-            f"index of channel {channel!r}: expected schema {SCHEMA}, found {schema!r:.80}; install"
-            " a newer cfedge"
-        )
-    index: Index = typed(Index, content, "index")
-    if index.channel != channel:
-        raise SchemaError(
-            f"index: expected channel {channel!r}, found {index.channel!r:.80}; the mirror mixed"
-            " channels up"
-        )
-    try:
-        index.time  # noqa: B018 - parsed to be checked
-    except ValueError as error:
-        raise SchemaError(
-            f"index.published: expected {_TIME}, found {index.published!r:.80}; publish it again"
-        ) from error
-    counts = [block.entries for block in index.blocks]
-    if any(count < 1 or count & (count - 1) for count in counts) or counts != sorted(
-        set(counts), reverse=True
-    ):
-        raise SchemaError(
-            f"index.blocks: expected falling powers of two, found {counts!s:.80}; publish it again"
-        )
-    for block in index.blocks:
-        digest = block.sha256
-        if (
-            len(digest) != 64
-            or set(digest) - set("0123456789abcdef")
-            or not 0 < block.size <= block.entries * (ENTRY_BYTES + 1)
-        ):
-            raise SchemaError(
-                f"index.blocks: expected a digest and a size, found {digest!r:.80} of {block.size};"
-                " publish it again"
-            )
-    if index.rollout is not None and not (
-        0 <= index.rollout.share <= 1 and 0 <= index.rollout.before <= index.entries
-    ):
-        raise SchemaError(
-            f"index.rollout: expected a share and a length, found {index.rollout!s:.200}; publish"
-            " it again"
-        )
-    for where, part in (("index", index), ("index.rollout", index.rollout)):
-        if part is not None:
-            check_margins(f"{where}.margins", part.margins, "publish it again")
-    try:
-        same = index.bytes() == data
-    except ValueError:
-        same = False
-    if not same:
-        raise SchemaError(
-            f"index of channel {channel!r}: expected canonical JSON, found another form; publish it"
-            " again"
-        )
-    return index
-
-
-def utc(time: datetime) -> str:
-    """As `Index.published`."""
-    return time.astimezone(timezone.utc).strftime(_TIME)

@@ -21,8 +21,8 @@ from typing import cast
 
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.catalogue.conflicts import Candidate, Conflict, meeting, running
-from cfedge.catalogue.entry import Entry, Measured, Removed, TaskAdded
-from cfedge.catalogue.log import Index
+from cfedge.catalogue.entry import Entry, Measured, TaskAdded
+from cfedge.catalogue.index import Index
 from cfedge.confidence import upper_bound
 from cfedge.errors import TaskError
 from cfedge.margins import Margins
@@ -46,8 +46,6 @@ class View:
         Every entry that no other replaces, of tasks and removals, by name.
     conflicts
         Sorted by task.
-    erased
-        SHA-256 of files that nobody may keep.
     """
 
     backbone: Entry | None
@@ -55,7 +53,6 @@ class View:
     measured: Mapping[str, Measured]
     standing: Mapping[str, tuple[Entry, ...]]
     conflicts: tuple[Conflict, ...]
-    erased: frozenset[str]
 
     def known(self, entry: Entry) -> Task:
         """Return the task of a task entry, with what was measured of it last."""
@@ -106,7 +103,6 @@ def view(entries: Iterable[Entry]) -> View:
         conflicts=tuple(
             sorted([*conflicts, *waiting], key=lambda one: (one.task, one.kind, one.text))
         ),
-        erased=_erased(known),
     )
 
 
@@ -171,33 +167,3 @@ def _standing(
         else:
             standing.setdefault(entry.name, []).append(entry)
     return backbone, standing, measured
-
-
-def _erased(known: Mapping[str, Entry]) -> frozenset[str]:
-    """SHA-256 of the files that only entries name which a removal with `erase` replaces, directly
-    or not.
-    """
-    gone: set[str] = set()
-    open_ends = [
-        digest
-        for entry in known.values()
-        if isinstance(entry.body, Removed) and entry.body.erase
-        for digest in entry.replaces
-    ]
-    while open_ends:
-        digest = open_ends.pop()
-        if digest in known and digest not in gone:
-            gone.add(digest)
-            open_ends += known[digest].replaces
-    gone |= {
-        digest
-        for digest, entry in known.items()
-        if isinstance(entry.body, Measured) and entry.body.of in gone
-    }
-    kept = {
-        ref.sha256
-        for digest, entry in known.items()
-        if digest not in gone
-        for ref in entry.files().values()
-    }
-    return frozenset(ref.sha256 for digest in gone for ref in known[digest].files().values()) - kept

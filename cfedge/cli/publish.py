@@ -76,7 +76,11 @@ def keys_rotate(
     folder: Annotated[Path, typer.Argument(metavar="KEYS")],
     repo: REPO,
     role: Annotated[
-        str, typer.Argument(metavar="ROLE", help="root, targets, snapshot or timestamp.")
+        str,
+        typer.Argument(
+            metavar="ROLE",
+            help="root, targets, snapshot or timestamp; or online: the three that publishing needs.",
+        ),
     ],
     json: JSON = False,
 ) -> None:
@@ -86,13 +90,15 @@ def keys_rotate(
     from cfedge.errors import UsageError
     from cfedge.publish.keys import ROLES
     from cfedge.publish.repository import Repository
+    from cfedge.publish.rotation import ONLINE, rotate
     from cfedge.sync.client import utc_now
 
-    if role not in ROLES:
-        raise UsageError(f"ROLE: expected one of {', '.join(ROLES)}, found {role!r}")
+    if role not in (*ROLES, "online"):
+        raise UsageError(f"ROLE: expected one of {', '.join(ROLES)} or online, found {role!r}")
     repository = Repository(repo)
     with repository.writing():
-        version = repository.rotate(_opened(folder), role, utc_now())
+        roles = ONLINE if role == "online" else [role]
+        version = rotate(repository, _opened(folder), roles, utc_now())
     if json:
         print_json({"role": role, "root_version": version})
     else:
@@ -239,19 +245,41 @@ def merge(
     other_channel: Annotated[
         str | None, typer.Option(help="The channel there, where it has another name.")
     ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK",
+            help="A task of this channel that the other site may change or remove; a pattern, again"
+            " for others.",
+        ),
+    ] = None,
+    erase: Annotated[
+        bool,
+        typer.Option("--erase", help="Delete files, here and on devices, that were erased there."),
+    ] = False,
     json: JSON = False,
 ) -> None:
-    """Take in what another site published; nothing of either is lost, and a report says where they
-    meet.
+    """Take in what another site published, and say where they meet.
+
+    A task of this channel that the other site would change or remove is named, and nothing is
+    done until --accept names it too.
     """
     from cfedge.publish.merge import merge as run
     from cfedge.sync.client import utc_now
     from cfedge.sync.transport import source_of
 
     done = run(
-        repo, _opened(keys), source_of([other]), read_root(root), channel=channel, other_channel=other_channel, now=utc_now(),
+        repo,
+        _opened(keys),
+        source_of([other]),
+        read_root(root),
+        channel=channel,
+        other_channel=other_channel,
+        accept=accept or (),
+        erase=erase,
+        now=utc_now(),
         progress=TerminalProgress(),
-    )  # fmt: skip
+    )
     if json:
         print_json(dataclasses.asdict(done))
         return
@@ -259,8 +287,8 @@ def merge(
         f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched"
         f" {size(done.fetched_bytes)}"
     )
-    for one in done.conflicts:
-        say(f"note: {one}")
+    for line in (*done.handed_over, *done.conflicts):
+        say(f"note: {line}")
     if done.overlaps:
         print_table(
             "tasks that may be taken for each other since",

@@ -12,7 +12,8 @@ from pathlib import Path
 from cfedge.bundle.files import Bundle, read
 from cfedge.bundle.graph import check_graphs
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.log import Index, utc
+from cfedge.catalogue.erased import erased_files
+from cfedge.catalogue.index import Index, utc
 from cfedge.catalogue.view import View, view
 from cfedge.errors import SyncError, TaskError, UsageError
 from cfedge.progress import Progress
@@ -158,7 +159,7 @@ def withdraw(
         index, blocks = draft.appended(new, now=now)
         repository.commit(keys, index, {**restated.made, **blocks}, now)
         after = view([*before.entries, *new])
-        repository.delete(after.erased)
+        repository.delete(erased_files([*before.entries, *new], keys.site))
     return _published(index, new, sum(map(len, restated.made.values())), after, after.tasks)
 
 

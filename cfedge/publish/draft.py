@@ -19,7 +19,8 @@ from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Manifest
 from cfedge.catalogue.conflicts import running
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.log import Index, Rollout, cut, utc
+from cfedge.catalogue.index import Index, Rollout, utc
+from cfedge.catalogue.log import cut
 from cfedge.catalogue.view import View, manifest_of, put_together, view
 from cfedge.errors import SyncError, UsageError
 from cfedge.margins import Margins
@@ -188,6 +189,7 @@ class Draft:
             self.channel.name,
             self.channel.entries,
             new,
+            site=self.site,
             margins=margins,
             now=now,
             share=share,
@@ -200,6 +202,7 @@ def appended(
     before: Sequence[Entry],
     new: Sequence[Entry],
     *,
+    site: str,
     margins: Margins,
     now: datetime,
     share: float = 1.0,
@@ -216,7 +219,7 @@ def appended(
         last = index.margins if index else margins
         begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), last)
         rollout = replace(begun, share=float(share))
-    return Index(channel, utc(now), margins, blocks, rollout), made
+    return Index(channel, site, utc(now), margins, blocks, rollout), made
 
 
 def check_share(share: float) -> None:

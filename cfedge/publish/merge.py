@@ -1,5 +1,6 @@
 """Take in what another site published: the union of two logs, its files, and a report of where they
-meet.
+meet. What would become of this channel's tasks at the other site's word is asked for first
+(`cfedge.publish.handover`).
 """
 
 from __future__ import annotations
@@ -12,50 +13,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, Task
-from cfedge.catalogue.entry import Entry
+from cfedge.catalogue.entry import Entry, Removed
+from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import View, manifest_of, view
-from cfedge.errors import IncompatibleError, TamperedError
+from cfedge.errors import IncompatibleError, SyncError, TamperedError
 from cfedge.progress import Progress, Quiet
+from cfedge.publish.diff import next_clock
 from cfedge.publish.draft import Channel, Draft
+from cfedge.publish.handover import Handover, check_accepted, handovers, tombstones
 from cfedge.publish.keys import Keys
+from cfedge.publish.overlaps import Overlap, overlaps_of
 from cfedge.publish.repository import Repository
 from cfedge.publish.restate_golden import Restated, restate_bundle
-from cfedge.sync.feed import Feed
-from cfedge.sync.fetch import Fetcher
+from cfedge.publish.there import There
 from cfedge.sync.transport import Source
-from cfedge.sync.trust import Trust
 
-__all__ = ["Merged", "Overlap", "merge"]
-
-#: Of a task's inputs, by the lookup's own model, that another one takes: less is not reported.
-OVERLAP_SHARE = 0.01
-#: Longest that fetching from the other site may take.
-DEADLINE_S = 3600.0
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Two tasks that the lookup may take for each other since the merge.
-
-    Attributes
-    ----------
-    task, rival
-        Inputs of `task` may go to `rival`.
-    share
-        Of its inputs, by the lookup's model: a union bound for Gaussian clusters, at most 1. No
-        measurement.
-    moved, inputs
-        Of the task's golden inputs, those that went to it and now go to another task.
-    """
-
-    task: str
-    rival: str
-    share: float
-    moved: int
-    inputs: int
+__all__ = ["Merged", "merge"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +41,8 @@ class Merged:
     ----------
     adopted
         Entries of the other site that were appended, as ``kind name``.
+    handed_over
+        What became of this channel's tasks at the other site's word, as it was accepted.
     measured
         Tasks whose golden answers were made anew, since they changed.
     fetched_bytes
@@ -75,12 +52,13 @@ class Merged:
     overlaps
         Pairs of tasks that may be taken for each other, of different sites.
     upper_bounds
-        By task the upper bound on picking another one, before (None: it was not here) and after. Errors
-        were counted at each site among its own tasks, so after is what the counts allow, until
-        somebody publishes what was measured among all.
+        By task the upper bound on picking another one, before (None: it was not here) and after.
+        Errors were counted at each site among its own tasks, so after is what the counts allow,
+        until somebody publishes what was measured among all.
     """
 
     adopted: tuple[str, ...]
+    handed_over: tuple[str, ...]
     measured: tuple[str, ...]
     fetched_bytes: int
     conflicts: tuple[str, ...]
@@ -96,6 +74,8 @@ def merge(
     *,
     channel: str = "stable",
     other_channel: str | None = None,
+    accept: Collection[str] = (),
+    erase: bool = False,
     now: datetime,
     wait: Callable[[float], None] = time.sleep,
     progress: Progress | None = None,
@@ -111,11 +91,17 @@ def merge(
         Where the other one is, and the root that says which keys sign it.
     channel, other_channel
         Here and there; the same where `other_channel` is None.
+    accept
+        Patterns (``fnmatch``) of this channel's tasks that the other site may change or remove.
+    erase
+        Delete files here, and on this channel's devices, that the other site erased at home.
     now
         Of this machine.
 
     Raises
     ------
+    TaskError
+        A task that `accept` does not name would change or go; every one is named.
     IncompatibleError
         The other site has another backbone.
     OfflineError, TamperedError, StaleError
@@ -124,17 +110,57 @@ def merge(
     repository = Repository(folder)
     with repository.writing(), tempfile.TemporaryDirectory() as temporary:
         before = Channel.existing(repository, channel)
-        scratch = Path(temporary)
-        Trust.begin(scratch / "trust", root)
-        fetcher = Fetcher(other, scratch / "partial", time.monotonic() + DEADLINE_S, wait=wait)
-        there = _followed(fetcher, scratch, other_channel or channel, now)
-        _check_backbone(before.seen, view(there.entries), other.name)
+        there = There.follow(other, root, Path(temporary), other_channel or channel, now, wait)
+        meeting = _Meeting.of(before, there, keys.site, erase=erase)
+        check_accepted(meeting.handed_over, accept)
+        return meeting.commit(repository, keys, now, progress or Quiet())
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    """Two logs, put together but not signed yet.
+
+    Attributes
+    ----------
+    draft
+        Of the channel here.
+    there
+        The other site's.
+    adopted
+        Its entries that are new here.
+    handed_over
+        What would become of this channel's tasks.
+    erasable
+        Removals with which other sites erased files that are still here.
+    """
+
+    draft: Draft
+    there: There
+    adopted: Sequence[Entry]
+    handed_over: Sequence[Handover]
+    erasable: Sequence[Entry]
+
+    @classmethod
+    def of(cls, before: Channel, there: There, site: str, *, erase: bool) -> _Meeting:
+        _check_backbone(before.seen, view(there.entries), there.name)
         known = {entry.digest for entry in before.entries}
         adopted = [entry for entry in there.entries if entry.digest not in known]
-        _check_clocks([*before.entries, *adopted], other.name)
-        draft = Draft.of_entries(adopted, before, keys.site)
-        seen = view([*before.entries, *adopted])
-        objects = _fetched(seen, repository, fetcher, scratch, progress or Quiet())
+        entries = [*before.entries, *adopted]
+        _check_clocks(entries, there.name)
+        seen = view(entries)
+        erasable = tombstones(seen, site)
+        given = [*adopted, *(_confirmed(erasable, entries, before, site) if erase else ())]
+        handed_over = handovers(before.seen, seen, adopted, site)
+        draft = Draft.of_entries(given, before, site)
+        return cls(draft, there, adopted, handed_over, [] if erase else erasable)
+
+    def commit(
+        self, repository: Repository, keys: Keys, now: datetime, progress: Progress
+    ) -> Merged:
+        draft, before = self.draft, self.draft.channel
+        entries = [*before.entries, *draft.given]
+        seen = view(entries)
+        objects = self.there.files(seen, repository, progress)
         restated = None
         if draft.manifest is not None:
             bundle = draft.bundle(repository, objects)
@@ -145,36 +171,48 @@ def merge(
         if new:
             index, blocks = draft.appended(new, now=now)
             repository.commit(keys, index, {**objects, **blocks}, now)
-        repository.delete(seen.erased)
-    had = manifest_of(before.seen, before.signed).tasks if before.seen.tasks else ()
-    return Merged(
-        adopted=tuple(f"{entry.kind} {entry.name}" for entry in adopted),
-        measured=tuple(entry.name for entry in new[len(adopted) :]),
-        fetched_bytes=fetcher.fetched_bytes,
-        conflicts=(
-            *(conflict.text for conflict in seen.conflicts),
-            *_waiting(there, other.name),
-        ),
-        overlaps=_overlaps({task.name for task in had}, restated) if restated else (),
-        upper_bounds=_upper_bounds(had, draft.manifest.tasks if draft.manifest else ()),
+        repository.delete(erased_files([*before.entries, *new], keys.site))
+        return self._report(seen, new, restated)
+
+    def _report(self, seen: View, new: Sequence[Entry], restated: Restated | None) -> Merged:
+        before, manifest = self.draft.channel, self.draft.manifest
+        had = manifest_of(before.seen, before.signed).tasks if before.seen.tasks else ()
+        return Merged(
+            adopted=tuple(f"{entry.kind} {entry.name}" for entry in self.adopted),
+            handed_over=tuple(f"task {one.task!r}: {one.text}" for one in self.handed_over),
+            measured=tuple(entry.name for entry in new[len(self.draft.given) :]),
+            fetched_bytes=self.there.fetched_bytes,
+            conflicts=(
+                *(conflict.text for conflict in seen.conflicts),
+                *map(_kept, self.erasable),
+                *self.there.notes,
+            ),
+            overlaps=overlaps_of({task.name for task in had}, restated) if restated else (),
+            upper_bounds=_upper_bounds(had, manifest.tasks if manifest else ()),
+        )
+
+
+def _confirmed(
+    erasable: Sequence[Entry], entries: Sequence[Entry], before: Channel, site: str
+) -> list[Entry]:
+    """Removals of this site in the place of others': only these erase files here."""
+    if erasable and before.signed.rollout is not None:
+        raise SyncError(
+            f"channel {before.name!r}: expected no rollout, found one, and devices outside of it"
+            " would still ask for erased files; finish it first with cfedge rollout"
+        )
+    clock = next_clock(entries)
+    return [
+        Entry("removed", gone.name, site, clock, (gone.digest,), Removed(erase=True))
+        for gone in erasable
+    ]
+
+
+def _kept(gone: Entry) -> str:
+    return (
+        f"task {gone.name!r}: erased at {gone.site}; here its files stay for devices that go back:"
+        " merge with --erase to delete them"
     )
-
-
-@dataclass(frozen=True)
-class _There:
-    """What the other site published: its entries but for `waiting` ones that are being rolled
-    out.
-    """
-
-    entries: Sequence[Entry]
-    waiting: int
-
-
-def _followed(fetcher: Fetcher, scratch: Path, channel: str, now: datetime) -> _There:
-    feed = Feed(scratch, channel)
-    index = feed.follow(fetcher, now)
-    ready = index.rollout.before if index.rollout else index.entries
-    return _There(feed.entries(index, ready, fetcher), index.entries - ready)
 
 
 def _upper_bounds(
@@ -182,15 +220,6 @@ def _upper_bounds(
 ) -> dict[str, tuple[float | None, float]]:
     was = {task.name: task.certificate.upper_bound for task in before}
     return {task.name: (was.get(task.name), task.certificate.upper_bound) for task in after}
-
-
-def _waiting(there: _There, name: str) -> list[str]:
-    if not there.waiting:
-        return []
-    return [
-        f"{name}: {there.waiting} of its {there.waiting + len(there.entries)} entries are being"
-        " rolled out there; they wait: merge again when that is done"
-    ]
 
 
 def _check_backbone(mine: View, theirs: View, name: str) -> None:
@@ -217,37 +246,3 @@ def _check_clocks(entries: list[Entry], name: str) -> None:
             f" found {ahead.clock} at {ahead.kind} {ahead.name!r} of site {ahead.site!r}; ask who"
             " publishes there"
         )
-
-
-def _fetched(
-    seen: View, repository: Repository, fetcher: Fetcher, scratch: Path, progress: Progress
-) -> dict[str, bytes]:
-    """Files of everything that stands, also of what waits or lost: it may be wanted again."""
-    wanted: dict[str, FileRef] = {}
-    for entry in [head for heads in seen.standing.values() for head in heads]:
-        files = dict(entry.files())
-        if entry.digest in seen.measured:
-            files[f"golden of task {entry.name!r}, measured"] = seen.measured[entry.digest].golden
-        wanted |= {
-            f"{role} ({entry.site})": ref
-            for role, ref in files.items()
-            if not repository.holds(ref.sha256)
-        }
-    objects: dict[str, bytes] = {}
-    with progress.track("fetching", sum(ref.size for ref in wanted.values())) as advance:
-        for role, ref in wanted.items():
-            if ref.sha256 not in objects:
-                fetcher.into(scratch / ref.sha256, role, ref, advance)
-                objects[ref.sha256] = (scratch / ref.sha256).read_bytes()
-    return objects
-
-
-def _overlaps(here: Collection[str], restated: Restated) -> tuple[Overlap, ...]:
-    """Pairs of tasks, `here` and not, that the lookup may take for each other; the surest first."""
-    found = []
-    for (name, rival), share in restated.confusions.items():
-        moved = restated.moved.get((name, rival), 0)
-        apart = (name in here) != (rival in here)
-        if moved or (apart and share >= OVERLAP_SHARE):
-            found.append(Overlap(name, rival, min(1.0, share), moved, restated.inputs[name]))
-    return tuple(sorted(found, key=lambda one: (-one.moved, -one.share, one.task, one.rival)))

@@ -2,12 +2,12 @@
 
 ::
 
-    REPO/metadata/   <n>.root.json, <n>.targets.json, <n>.snapshot.json, timestamp.json   (The Update Framework 1.0)
-    REPO/targets/    <sha256>.<channel>.json                                             indices (`cfedge.catalogue.log`)
-    REPO/objects/    <sha256>                                                            blocks of logs, and tasks' files
+    REPO/metadata/   <n>.root.json, <n>.targets.json, <n>.snapshot.json, timestamp.json
+    REPO/targets/    <sha256>.<channel>.json: indices (`cfedge.catalogue.index`)
+    REPO/objects/    <sha256>: blocks of logs, and tasks' files
 
-Everything but ``timestamp.json`` never changes once it is there and may be cached for ever. A
-change is written in the order objects, index, metadata, timestamp: until the last of them is
+Everything but ``timestamp.json`` never changes once it is there and may be cached for ever. Metadata are
+those of The Update Framework 1.0. A change is written in the order objects, index, metadata, timestamp: until the last of them is
 replaced, devices see the state before. New keys are first named beside the old ones, by a root of
 their own, so that at no time what is there is signed by keys that do not count.
 """
@@ -19,21 +19,24 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.log import Index, parse_index, parse_log
-from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
+from cfedge.catalogue.index import Index, parse_index
+from cfedge.catalogue.log import parse_log
+from cfedge.errors import DamagedError, StorageError, SyncError
+from cfedge.publish.checked import checked, make_empty, signed_targets
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.signing import Lifetimes, Signing, counting, newest
-from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
+from cfedge.storage import locked, read_plain, remove_leftovers, sync_folder, write_file
 from cfedge.sync.delta import path_of
 
 __all__ = ["Repository"]
+
+#: How much later than this machine's time a channel may be dated: clocks of publishers differ.
+MOST_AHEAD = timedelta(minutes=5)
 
 
 class Repository:
@@ -78,7 +81,7 @@ class Repository:
             folder.mkdir(parents=True, exist_ok=True)
             with locked(folder):
                 if not cls.exists(folder):
-                    _empty(folder)
+                    make_empty(folder)
                     signing = Signing(folder, keys, now, lifetimes or Lifetimes(), new=True)
                     with signing.edit_root() as root:
                         for role in ROLES:
@@ -116,30 +119,34 @@ class Repository:
         TamperedError
             What is in the folder is not what was signed.
         """
-        target = self._targets().targets.get(f"{channel}.json")
-        if target is None:
-            return None
-        path = self.folder / "targets" / f"{target.hashes['sha256']}.{channel}.json"
-        return parse_index(self._checked(path, target.hashes["sha256"]), channel)
+        return self.indices(only=channel).get(channel)
+
+    def indices(self, only: str | None = None) -> dict[str, Index]:
+        """Return the indices of all channels by name, or of one of them."""
+        found = {}
+        for path, target in signed_targets(self.folder).targets.items():
+            channel, digest = path.removesuffix(".json"), target.hashes["sha256"]
+            if only in (None, channel):
+                data = checked(self.folder / "targets" / f"{digest}.{channel}.json", digest)
+                found[channel] = parse_index(data, channel)
+        return found
 
     def entries(self, index: Index) -> list[Entry]:
         """Return the whole log of a channel."""
         log = b"".join(
-            self._checked(self.folder / "objects" / block.sha256, block.sha256)
-            for block in index.blocks
+            checked(self.folder / "objects" / block.sha256, block.sha256) for block in index.blocks
         )
         return parse_log(log, index)
 
     def object(self, ref: FileRef) -> bytes:
         """Return a file that an entry names."""
-        return self._checked(self.folder / "objects" / ref.sha256, ref.sha256)
+        return checked(self.folder / "objects" / ref.sha256, ref.sha256)
 
     def holds(self, sha256: str) -> bool:
         """Whether an object is here, whole."""
         try:
             return (
-                hashlib.sha256((self.folder / "objects" / sha256).read_bytes()).hexdigest()
-                == sha256
+                hashlib.sha256(read_plain(self.folder / "objects" / sha256)).hexdigest() == sha256
             )
         except OSError:
             return False
@@ -170,11 +177,13 @@ class Repository:
         Raises
         ------
         SyncError
-            The keys are not those of this repository; nothing was written.
+            The keys are not those of this repository, or a channel is dated later than `now`;
+            nothing was written.
         """
+        self._check_clock(now)
         data = index.bytes()
         digest = hashlib.sha256(data).hexdigest()
-        signing = self._signing(keys, now, lifetimes)
+        signing = self.signing(keys, now, lifetimes)
         with signing.edit_targets() as targets:
             targets.targets[f"{index.channel}.json"] = TargetFile(
                 len(data), {"sha256": digest}, f"{index.channel}.json"
@@ -200,11 +209,17 @@ class Repository:
 
         Targets too where half of their time is over; so is the root, where enough of its keys are
         here.
+
+        Raises
+        ------
+        SyncError
+            The keys are not those of this repository, or a channel is dated later than `now`.
         """
+        self._check_clock(now)
         lifetimes = lifetimes or Lifetimes()
-        signing = self._signing(keys, now, lifetimes)
+        signing = self.signing(keys, now, lifetimes)
         roles = ["snapshot", "timestamp"]
-        if self._targets().expires - now < timedelta(days=lifetimes.targets / 2):
+        if signed_targets(self.folder).expires - now < timedelta(days=lifetimes.targets / 2):
             roles.insert(0, "targets")
         root = signing.root()
         due = root.expires - now < timedelta(days=lifetimes.root / 2)
@@ -213,50 +228,19 @@ class Repository:
         signing.stage(roles)
         signing.write(roles)
 
-    def rotate(
-        self, keys: Keys, role: str, now: datetime, lifetimes: Lifetimes | None = None
-    ) -> int:
-        """Replace the keys of a role, and sign anew what they sign; return the new root's version.
-        Needs `writing` and the root keys.
-
-        Devices follow on their next sync; what was signed with the old keys is worthless then,
-        stolen or not. Keys of other roles that were lost are replaced too. Cut short at any point,
-        it leaves a repository that the old keys sign or the new ones, and can be done again.
-
-        Raises
-        ------
-        SyncError
-            Too few root keys are here; nothing was changed.
+    def _check_clock(self, now: datetime) -> None:
+        """Refuse to sign where a channel is dated later than now. Devices know that its time has
+        passed, so that to them all that is signed now would have expired: success would be said,
+        and the fleet locked out.
         """
-        signing = self._signing(keys, now, lifetimes)
-        before = signing.root()
-        here, needed = len(counting(keys, before, "root")), before.roles["root"].threshold
-        if here < needed:
-            raise SyncError(
-                f"{keys.folder}: expected {needed} of this repository's root keys (root-*.pem),"
-                f" which sign what keys count, found {here}; put them back from where they are kept"
-            )
-        roles = {role, *(one for one in ROLES if not counting(keys, before, one))}
-        made = {one: [signer.public_key for signer in keys.make(one)] for one in sorted(roles)}
-        if roles != {"root"}:
-            with signing.edit_root() as root:
-                for one in sorted(roles - {"root"}):
-                    for key in made[one]:
-                        root.add_key(key, one)
-            signing.write(("root",))
-        signing = Signing(self.folder, keys, now, lifetimes or Lifetimes())
-        with signing.edit_root() as root:
-            for one in sorted(roles):
-                for keyid in list(root.roles[one].keyids):
-                    if keyid not in {key.keyid for key in made[one]}:
-                        root.revoke_key(keyid, one)
-                for key in made[one]:
-                    root.add_key(key, one)
-        signing.stage(("targets", "snapshot", "timestamp"))
-        signing.write(("targets", "snapshot", "timestamp", "root"))
-        for one in sorted(roles):
-            keys.forget(one, {key.keyid for key in made[one]})
-        return int(signing.root().version)
+        for name, index in self.indices().items():
+            if index.time > now + MOST_AHEAD:
+                raise SyncError(
+                    f"{self.folder}: expected channel {name!r} to be dated before now, found"
+                    f" {index.published}; set this machine's clock, or, where the one that signed"
+                    " it was ahead, date it anew under new keys: cfedge keys rotate KEYS"
+                    f" {self.folder} online"
+                )
 
     def root_expires(self) -> datetime:
         """Return when devices no longer take the root: before that it must be signed anew, by
@@ -275,81 +259,7 @@ class Repository:
                 (self.folder / "objects" / name).unlink()
         sync_folder(self.folder / "objects")
 
-    def _targets(self) -> Targets:
-        """What is signed, every link of the chain checked: whoever can write to the folder must not
-        have it signed anew.
-        """
-        metadata = self.folder / "metadata"
-        try:
-            root = Metadata[Root].from_bytes(self.root()).signed
-            for role in ("timestamp", "snapshot", "targets"):
-                found: Metadata[Any] = Metadata.from_bytes(newest(metadata, role).read_bytes())
-                root.verify_delegate(role, found.signed_bytes, found.signatures)
-        except RepositoryError as error:
-            raise TamperedError(
-                f"{metadata}: expected what its keys sign, found {error}; restore the repository"
-                " from a mirror"
-            ) from error
-        except FileNotFoundError as error:
-            raise DamagedError(
-                f"{error.filename or metadata}: expected a file, found none; restore the repository"
-                " from a mirror"
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{metadata}: expected to read it, found {error.strerror}; check the disk"
-            ) from error
-        signed: Targets = found.signed
-        return signed
-
-    def _signing(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None) -> Signing:
-        self._targets()
+    def signing(self, keys: Keys, now: datetime, lifetimes: Lifetimes | None = None) -> Signing:
+        """Return what signs new versions of what is signed here, all of which was checked."""
+        signed_targets(self.folder)
         return Signing(self.folder, keys, now, lifetimes or Lifetimes())
-
-    def _checked(self, path: Path, sha256: str) -> bytes:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise DamagedError(
-                f"{path}: expected a file, found none; restore the repository from a mirror"
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{path}: expected to read it, found {error.strerror}; check the disk"
-            ) from error
-        found = hashlib.sha256(data).hexdigest()
-        if found != sha256:
-            raise TamperedError(
-                f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a"
-                " mirror"
-            )
-        return data
-
-
-def _empty(folder: Path) -> None:
-    """Make the folders of a new repository, where nothing is, or what was left of making it before.
-
-    Raises
-    ------
-    StorageError
-        `folder` holds something else.
-    """
-    parts = ("metadata", "targets", "objects")
-    odd = sorted({path.name for path in folder.iterdir()} - {"lock", *parts})
-    begun = [
-        path for part in parts if (folder / part).is_dir() for path in (folder / part).iterdir()
-    ]
-    odd += [
-        str(path)
-        for path in begun
-        if not path.match("metadata/1.*.json") and not path.match("metadata/.cfedge-tmp-*")
-    ]
-    if odd:
-        raise StorageError(
-            f"{folder}: expected an empty folder for the repository, found {odd[0]!r}; choose"
-            " another"
-        )
-    for part in parts:
-        (folder / part).mkdir(exist_ok=True)
-    for path in begun:
-        path.unlink()

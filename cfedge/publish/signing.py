@@ -22,7 +22,7 @@ from tuf.repository import Repository as Workflow
 
 from cfedge.errors import SyncError
 from cfedge.publish.keys import Keys
-from cfedge.storage import write_file
+from cfedge.storage import read_plain, write_file
 
 __all__ = ["Lifetimes", "Signing", "counting", "newest"]
 
@@ -67,7 +67,7 @@ class Signing(Workflow):
             signed = _KINDS[role]()
             signed.version = 0  # `close` counts on
             return Metadata(signed)
-        return Metadata.from_bytes(newest(self._folder, role).read_bytes())
+        return Metadata.from_bytes(read_plain(newest(self._folder, role)))
 
     def close(self, role: str, md: Metadata[Any]) -> None:
         """See `tuf.repository.Repository`."""
@@ -160,11 +160,11 @@ def newest(folder: Path, role: str) -> Path:
         if not versions:
             raise FileNotFoundError(folder)
         return folder / f"{max(versions)}.root.json"
-    timestamp = Metadata[Timestamp].from_bytes((folder / "timestamp.json").read_bytes()).signed
+    timestamp = Metadata[Timestamp].from_bytes(read_plain(folder / "timestamp.json")).signed
     snapshot = folder / f"{timestamp.snapshot_meta.version}.snapshot.json"
     if role == "snapshot":
         return snapshot
     version = (
-        Metadata[Snapshot].from_bytes(snapshot.read_bytes()).signed.meta["targets.json"].version
+        Metadata[Snapshot].from_bytes(read_plain(snapshot)).signed.meta["targets.json"].version
     )
     return folder / f"{version}.targets.json"

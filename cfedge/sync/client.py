@@ -20,7 +20,8 @@ from datetime import datetime, timezone
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.manifest import Manifest, serialize
-from cfedge.catalogue.log import Index
+from cfedge.catalogue.erased import erased_files
+from cfedge.catalogue.index import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import BundleError, TaskError
 from cfedge.progress import Progress, Quiet
@@ -125,11 +126,12 @@ def sync(
         report = Report(store, fetcher, freshness(store.folder / "trust", now(), index.time))
         if installed and not plan.retry and notes.done == f"{state} {installed.manifest}":
             return report.done()
-        seen = view(feed.entries(index, index.entries_for(store.device), fetcher))
+        entries = feed.entries(index, index.entries_for(store.device), fetcher)
+        seen, erased = view(entries), erased_files(entries, index.site)
         before = store.manifest(installed.generation) if installed else None
         facts = Facts(
             pinned=bool(installed and installed.pinned),
-            must_go=bool(before and _names(before) & seen.erased),
+            must_go=bool(before and _names(before) & erased),
             dry_run=plan.dry_run,
             retry=plan.retry,
         )
@@ -154,7 +156,7 @@ def sync(
                 notes.check_refused(digest)
             fetch(store, fetcher, manifest, missing, plan.budget_bytes, progress)
             _install(store, manifest, digest, notes, report, probing)
-        freed = collect(store, seen.erased)
+        freed = collect(store, erased)
         notes.note(f"{state} {digest}")
         return report.done(missing=missing, changed=step is Step.INSTALL, freed_bytes=freed)
 

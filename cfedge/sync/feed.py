@@ -12,7 +12,8 @@ from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.log import Index, lines_of, parse_index, parse_log, present
+from cfedge.catalogue.index import Index, parse_index
+from cfedge.catalogue.log import lines_of, parse_log, present
 from cfedge.errors import RolledBackError, SchemaError, StaleError, TamperedError
 from cfedge.storage import write_file
 from cfedge.sync.fetch import Fetcher

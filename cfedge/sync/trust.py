@@ -19,7 +19,7 @@ from pathlib import Path
 from tuf.api import exceptions
 from tuf.api.metadata import TargetFile
 
-from cfedge.catalogue.log import INDEX_BYTES, Index, parse_index
+from cfedge.catalogue.index import INDEX_BYTES, Index, parse_index
 from cfedge.errors import DamagedError, SyncError, TamperedError
 from cfedge.storage import read_plain, sync_folder
 from cfedge.sync.transport import Source

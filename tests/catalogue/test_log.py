@@ -18,17 +18,8 @@ from hypothesis import strategies as st
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, Removed
-from cfedge.catalogue.log import (
-    Block,
-    Index,
-    Rollout,
-    cut,
-    lines_of,
-    parse_index,
-    parse_log,
-    present,
-    utc,
-)
+from cfedge.catalogue.index import Block, Index, Rollout, parse_index, utc
+from cfedge.catalogue.log import cut, lines_of, parse_log, present
 from cfedge.errors import SchemaError, TamperedError
 from cfedge.margins import Margins
 
@@ -41,12 +32,12 @@ ROLLOUT = Rollout(0.25, "00ff", 8, Margins(1.5, 0.75))
 
 
 def index_of(lines: list[bytes], rollout: Rollout | None = None) -> Index:
-    return Index("stable", "2026-06-01T12:00:00Z", Margins(1.0, 0.5), cut(lines)[0], rollout)
+    return Index("stable", "hq", "2026-06-01T12:00:00Z", Margins(1.0, 0.5), cut(lines)[0], rollout)
 
 
 INDEX = index_of(LINES, ROLLOUT)
 #: What the index above is on the disk: devices in the field read this.
-GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","margins":{"second":1.0,"third":0.5},"published":"2026-06-01T12:00:00Z","rollout":{"before":8,"margins":{"second":1.5,"third":0.75},"salt":"00ff","share":0.25},"schema":1}'
+GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","margins":{"second":1.0,"third":0.5},"published":"2026-06-01T12:00:00Z","rollout":{"before":8,"margins":{"second":1.5,"third":0.75},"salt":"00ff","share":0.25},"schema":1,"site":"hq"}'
 
 logs = st.lists(
     st.binary(min_size=1, max_size=8).map(lambda line: line.replace(b"\n", b".")), max_size=40
@@ -257,6 +248,9 @@ ATTACKS: list[Any] = [
     (setting("rollout.before", 14), "index.rollout: expected a share and a length"),
     (setting("rollout.before", -1), "index.rollout: expected a share and a length"),
     (setting("rollout.margins.second", -0.5), "index.rollout.margins.second: expected >= 0, found -0.5"),
+    (setting("site", ""), "index.site: expected 1..200 characters, found 0"),
+    (setting("site", "x" * 201), "index.site: expected 1..200 characters, found 201"),
+    (setting("site", None), "index.site: expected str, found None"),
     (setting("rollout", []), "index.rollout: expected fields"),
     (setting("margins.second", -1.0), "index.margins.second: expected >= 0, found -1.0"),
     (setting("margins.third", -1.0), "index.margins.third: expected >= 0, found -1.0"),

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
-from cfedge.catalogue.log import Index
+from cfedge.catalogue.erased import erased_files
+from cfedge.catalogue.index import Index
 from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.confidence import upper_bound
 from cfedge.errors import TaskError
 from cfedge.margins import Margins
 
-INDEX = Index("stable", "2026-06-01T12:00:00Z", Margins(1.0, 0.5), (), None)
+INDEX = Index("stable", "hq", "2026-06-01T12:00:00Z", Margins(1.0, 0.5), (), None)
 TINY, OTHER = (backbone(name)[0] for name in ("tiny", "other"))
 
 
@@ -43,6 +44,10 @@ class Site:
     @property
     def view(self) -> View:
         return view(self.known.values())
+
+    @property
+    def erased(self) -> frozenset[str]:
+        return erased_files(self.known.values(), self.name)
 
     def append(self, kind: str, name: str, body: Body, replaces: Iterable[Entry] = ()) -> Entry:
         clock = max((one.clock for one in self.known.values()), default=0) + 1
@@ -104,7 +109,7 @@ def kinds(seen: View) -> list[tuple[str, str]]:
 
 
 def test_nothing_adds_up_to_nothing() -> None:
-    assert view([]) == View(None, {}, {}, {}, (), frozenset())
+    assert view([]) == View(None, {}, {}, {}, ())
 
 
 def test_an_update_takes_the_place_of_what_its_site_knew_and_is_no_conflict() -> None:
@@ -120,7 +125,7 @@ def test_a_removed_task_is_gone_and_comes_back_when_it_is_taught_again() -> None
     tombstone = hq.remove("cards")
     assert hq.view.tasks == {}
     assert hq.view.standing == {"cards": (tombstone,)}
-    assert hq.view.erased == frozenset()
+    assert hq.erased == frozenset()
     again = hq.teach("cards", "2")
     assert hq.view.tasks == {"cards": again}
     assert hq.view.conflicts == ()
@@ -234,13 +239,13 @@ def test_erasing_names_every_file_that_the_task_ever_had() -> None:
     second = hq.teach("cards", "2")
     hq.teach("music")
     hq.remove("cards", erase=True)
-    assert hq.view.erased == files(first, measured, second)
+    assert hq.erased == files(first, measured, second)
 
 
 def test_removing_without_erasing_keeps_the_files() -> None:
     (hq,) = sites("hq")
     hq.remove("cards")
-    assert hq.view.erased == frozenset()
+    assert hq.erased == frozenset()
 
 
 def test_a_file_that_something_else_has_too_is_not_erased() -> None:
@@ -252,7 +257,7 @@ def test_a_file_that_something_else_has_too_is_not_erased() -> None:
     )
     hq.remove("cards", erase=True)
     hq.merge(lab)
-    assert hq.view.erased == frozenset()
+    assert hq.erased == frozenset()
     assert list(hq.view.tasks) == ["copy"]
 
 
@@ -264,8 +269,8 @@ def test_an_update_that_the_erasing_did_not_know_keeps_its_files_and_those_of_be
     hq.remove("cards", erase=True)
     update = lab.teach("cards", "2")
     hq.merge(lab)
-    assert hq.view.erased == files(first)
-    assert not files(update) & hq.view.erased
+    assert hq.erased == files(first)
+    assert not files(update) & hq.erased
     assert kinds(hq.view) == [("removed", "cards")]
 
 
@@ -274,7 +279,7 @@ def test_what_was_erased_stays_so_when_the_task_is_taught_anew() -> None:
     first = hq.view.tasks["cards"]
     hq.remove("cards", erase=True)
     hq.teach("cards", "2")
-    assert hq.view.erased == files(first)
+    assert hq.erased == files(first)
 
 
 # The manifest

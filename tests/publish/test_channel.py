@@ -14,7 +14,8 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference
 from cfedge.bundle.manifest import Task
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.log import Index
+from cfedge.catalogue.erased import erased_files
+from cfedge.catalogue.index import Index
 from cfedge.catalogue.view import view
 from cfedge.errors import IncompatibleError, SyncError, TaskError, UsageError
 from cfedge.margins import Margins
@@ -307,7 +308,7 @@ def test_files_that_another_task_shares_are_not_erased(site: Site) -> None:
     twin = replace(red.body.task, name="twin", classes=("c", "d"))
     site.append("task", "twin", TaskAdded(twin, red.body.base), {})
     site.remove("red", erase=True)
-    assert view(site.entries()).erased == frozenset()
+    assert erased_files(site.entries(), "hq") == frozenset()
 
 
 def test_nothing_is_withdrawn_that_is_not_there_nor_the_last_task(shop: Workshop) -> None:
@@ -438,7 +439,7 @@ def test_a_rollout_keeps_its_salt_and_the_next_one_draws_anew(site: Site) -> Non
 
 
 def test_shares_are_drawn_evenly_and_anew_by_salt(site: Site) -> None:
-    from cfedge.catalogue.log import Rollout
+    from cfedge.catalogue.index import Rollout
 
     devices = [f"{number:032x}" for number in range(4000)]
     first, other = (

@@ -9,6 +9,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, reference
 from cfedge.bundle.manifest import Manifest, Task
 from cfedge.catalogue.entry import Entry, Measured, TaskAdded
+from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import view
 from cfedge.errors import TaskError
 from cfedge.publish.diff import next_clock, removal
@@ -162,6 +163,6 @@ def test_a_removal_takes_the_place_of_all_that_stands_and_is_above_every_clock()
     made = removal("red", view(log), erase=True, site="hq", clock=next_clock(log))
     assert made.clock == 8
     assert made.replaces == tuple(sorted((log[1].digest, log[2].digest)))
-    assert view([*log, made]).erased == {
+    assert erased_files([*log, made], "hq") == {
         ref.sha256 for one in log[1:] for ref in one.files().values()
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tiny import cloned, new_site, new_store, only, relearned, written
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read
 from cfedge.catalogue.entry import Entry, TaskAdded
+from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, OfflineError, TamperedError
 from cfedge.margins import Margins
@@ -51,13 +53,15 @@ def lab(tmp_path: Path, bundle: Bundle) -> Path:
     return tmp_path / "lab"
 
 
-def merged(here: Path, there: Path) -> Merged:
+def merged(here: Path, there: Path, accept: Collection[str] = (), *, erase: bool = False) -> Merged:
     root = Repository(there / "repo").root()
     return merge(
         here / "repo",
         Keys(here / "keys"),
         Folder(there / "repo"),
         root,
+        accept=accept,
+        erase=erase,
         now=NOW,
         wait=lambda seconds: None,
     )
@@ -135,7 +139,7 @@ def test_an_adopted_task_costs_a_device_that_has_it_no_object_bytes(
     store = new_store(hq, tmp_path / "store")
     synced(hq, store)
     again(lab, relearned(only(bundle, "colors"), "colors"))
-    merged(hq, lab)
+    merged(hq, lab, ["colors"])
     first = synced(hq, store)
     assert first.missing_bytes > 0
     other = new_store(lab, tmp_path / "other")
@@ -159,8 +163,9 @@ def test_updates_at_once_are_kept_and_reported_and_the_same_one_runs_at_both(
     merged(lab, hq)
     again(hq, relearned(bundle, "colors", 0.5))
     again(lab, relearned(bundle, "colors", 0.25))
-    here, there = merged(hq, lab), merged(lab, hq)
+    here, there = merged(hq, lab, ["colors"]), merged(lab, hq)
     assert here.conflicts == there.conflicts
+    assert here.handed_over == ("task 'colors': replaced by site 'lab'",)
     assert (
         "task 'colors': updated at once at hq and lab; lab's runs, nothing is lost"
         in here.conflicts[0]
@@ -171,7 +176,7 @@ def test_updates_at_once_are_kept_and_reported_and_the_same_one_runs_at_both(
         assert all(Repository(site / "repo").holds(name) for name in kept)
     again(hq, relearned(bundle, "colors", 0.5))  # decided
     assert seen(hq).conflicts == ()
-    assert merged(lab, hq).conflicts == ()
+    assert merged(lab, hq, ["colors"]).conflicts == ()
 
 
 def test_a_removal_loses_against_an_update_that_it_did_not_know(
@@ -182,19 +187,22 @@ def test_a_removal_loses_against_an_update_that_it_did_not_know(
     withdraw(hq / "repo", Keys(hq / "keys"), "colors", erase=True, now=NOW)
     again(lab, relearned(bundle, "colors"))
     here, there = merged(hq, lab), merged(lab, hq)
-    assert here.conflicts == there.conflicts
+    assert here.conflicts == there.conflicts[:1]
+    assert "task 'colors': erased at hq; here its files stay" in there.conflicts[1]
     assert "task 'colors': removed at hq while lab updated it; the update runs" in here.conflicts[0]
     assert set(seen(hq).tasks) == {"animals", "colors"}
 
 
-def test_erased_files_are_deleted_where_the_tombstone_is_merged(hq: Path, lab: Path) -> None:
+def test_erased_files_are_deleted_where_the_tombstone_is_merged_to_erase(
+    hq: Path, lab: Path
+) -> None:
     merged(hq, lab)
     merged(lab, hq)
     withdraw(hq / "repo", Keys(hq / "keys"), "colors", erase=True, now=NOW)
-    gone = seen(hq).erased
+    gone = erased_files(entries(hq), "hq")
     assert gone
     assert any(Repository(lab / "repo").holds(name) for name in gone)
-    merged(lab, hq)
+    merged(lab, hq, ["colors"], erase=True)
     for site in (hq, lab):
         assert not [name for name in gone if (site / "repo" / "objects" / name).exists()]
     assert set(seen(lab).tasks) == {"animals"}
@@ -230,7 +238,7 @@ def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
             TaskAdded(colors.manifest.tasks[0], body.digest),
         ),
     ]
-    after, blocks = appended(index, "stable", log, new, margins=Margins(), now=NOW)
+    after, blocks = appended(index, "stable", log, new, site="lab", margins=Margins(), now=NOW)
     with repository.writing():
         repository.commit(Keys(lab / "keys"), after, blocks, NOW)
     here = bundle.manifest.backbone
@@ -341,7 +349,7 @@ def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(
     index, log = repository.index("stable"), entries(hq)
     assert index is not None
     gone = removal("animals", view(log), erase=False, site="hq", clock=next_clock(log))
-    after, blocks = appended(index, "stable", log, [gone], margins=Margins(), now=NOW)
+    after, blocks = appended(index, "stable", log, [gone], site="lab", margins=Margins(), now=NOW)
     with repository.writing():
         repository.commit(Keys(hq / "keys"), after, blocks, NOW)
     done = merged(hq, lab)
@@ -357,7 +365,9 @@ def test_a_clock_ahead_of_any_history_is_refused_before_it_wins_every_meeting(
     assert index is not None
     log = repository.entries(index)
     forged = replace(log[-1], clock=2**53, replaces=(log[-1].digest,))
-    after, blocks = appended(index, "stable", log, [forged], margins=index.margins, now=NOW)
+    after, blocks = appended(
+        index, "stable", log, [forged], site="lab", margins=index.margins, now=NOW
+    )
     repository.commit(keys, after, blocks, NOW)
     before = entries(hq)
     with pytest.raises(

@@ -20,6 +20,7 @@ from cfedge.catalogue.view import view
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.repository import Repository
+from cfedge.publish.rotation import rotate
 from cfedge.publish.signing import Lifetimes
 from cfedge.storage import write_file
 from cfedge.store import Store
@@ -183,7 +184,7 @@ def test_keys_of_another_repository_sign_nothing_and_write_nothing(
         pytest.raises(SyncError, match=r"expected 1 of this repository's root keys"),
         site.repository.writing(),
     ):
-        site.repository.rotate(site.keys, "targets", NOW)
+        rotate(site.repository, site.keys, ["targets"], NOW)
     assert _tree(site.repo) == before
 
 
@@ -235,11 +236,11 @@ def test_publishing_needs_no_root_keys_and_rotating_says_that_they_are_missing(
         ),
         repository.writing(),
     ):
-        repository.rotate(keys, "timestamp", NOW)
+        rotate(repository, keys, ["timestamp"], NOW)
     assert (_tree(tmp_path / "keys"), _tree(tmp_path / "repo")) == before
     (away / "root-2.pem").rename(tmp_path / "keys" / "root-2.pem")
     with repository.writing():
-        assert repository.rotate(keys, "timestamp", NOW) == 3
+        assert rotate(repository, keys, ["timestamp"], NOW) == 3
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -257,7 +258,7 @@ def test_devices_follow_rotated_keys_and_old_keys_sign_nothing_any_more(
     thief = Keys(tmp_path / "stolen")
     index = site.repository.index("stable")
     assert index is not None
-    change = {"root": lambda: site.repository.rotate(thief, "timestamp", NOW)}.get(
+    change = {"root": lambda: rotate(site.repository, thief, ["timestamp"], NOW)}.get(
         role, lambda: site.repository.commit(thief, index, {}, NOW)
     )
     with site.repository.writing(), pytest.raises(SyncError):
@@ -303,7 +304,7 @@ def test_a_threshold_of_root_keys_is_kept_through_a_rotation(tmp_path: Path) -> 
     repository = Repository.create(tmp_path / "repo", keys, NOW)
     (tmp_path / "keys" / "root-1.pem").unlink()  # two of three are enough
     with repository.writing():
-        version = repository.rotate(keys, "root", NOW)
+        version = rotate(repository, keys, ["root"], NOW)
     root = Metadata.from_bytes(repository.root()).signed
     assert (root.version, root.roles["root"].threshold, len(root.roles["root"].keyids)) == (
         version,
@@ -450,13 +451,13 @@ def _changes(site: Site) -> list[Callable[[], object]]:
     return [
         lambda: site.repository.index("stable"),
         lambda: site.repository.renew(site.keys, NOW),
-        lambda: site.repository.rotate(site.keys, "timestamp", NOW),
+        lambda: rotate(site.repository, site.keys, ["timestamp"], NOW),
     ]
 
 
 def _rotated(site: Site, role: str) -> int:
     with site.repository.writing():
-        return site.repository.rotate(site.keys, role, NOW)
+        return rotate(site.repository, site.keys, [role], NOW)
 
 
 def _at(folder: Path, like: Site) -> Site:

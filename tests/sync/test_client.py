@@ -34,6 +34,7 @@ from cfedge.errors import (
     TamperedError,
     TaskError,
 )
+from cfedge.publish.rotation import rotate
 from cfedge.store import Store
 from cfedge.sync.client import Plan, sync
 from cfedge.sync.report import Synced
@@ -379,7 +380,7 @@ def test_a_device_that_was_offline_for_a_year_comes_back(store: Store, site: Sit
         site.now = NOW + timedelta(days=30 * month)
         with site.repository.writing():
             if month in (4, 8, 12):
-                site.repository.rotate(site.keys, "root", site.now)
+                rotate(site.repository, site.keys, ["root"], site.now)
         site.teach(f"task {month}")
     assert len(run(store, site.repo, site.now).added) == 13
 

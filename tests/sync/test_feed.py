@@ -22,6 +22,7 @@ from cfedge.errors import (
     StaleError,
     TamperedError,
 )
+from cfedge.publish.rotation import rotate
 from cfedge.store import Store
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
@@ -268,7 +269,7 @@ def _recover(site: Site, honest: dict[str, bytes]) -> None:
         (site.repo / "metadata" / name).write_bytes(data)
     with site.repository.writing():
         for role in ("targets", "snapshot", "timestamp"):
-            site.repository.rotate(site.keys, role, NOW)
+            rotate(site.repository, site.keys, [role], NOW)
 
 
 def test_the_log_of_another_channel_is_no_log(store: Store, site: Site) -> None:

@@ -26,6 +26,7 @@ from cfedge.errors import (
     SyncError,
     TamperedError,
 )
+from cfedge.publish.rotation import rotate
 from cfedge.store import Store
 from cfedge.sync.transport import Folder, Host
 from cfedge.sync.trust import Trust, freshness
@@ -227,10 +228,10 @@ def test_a_device_that_was_offline_for_a_year_comes_back(folder: Path, site: Sit
     refresh(folder, site)
     site.now = NOW + timedelta(days=180)
     with site.repository.writing():
-        site.repository.rotate(site.keys, "root", site.now)
+        rotate(site.repository, site.keys, ["root"], site.now)
     site.now = NOW + timedelta(days=400)
     with site.repository.writing():
-        site.repository.rotate(site.keys, "timestamp", site.now)
+        rotate(site.repository, site.keys, ["timestamp"], site.now)
     refresh(folder, site, site.now)
     assert freshness(folder, site.now, NOW) == "fresh"
 
@@ -419,7 +420,7 @@ def test_a_stolen_key_that_counted_versions_up_is_recovered_from_by_rotating_it(
     refused(folder, site, RolledBackError, "version")
     with site.repository.writing():
         for one in sorted({role, "timestamp"}):
-            site.repository.rotate(site.keys, one, NOW)
+            rotate(site.repository, site.keys, [one], NOW)
     refresh(folder, site)
     assert version(folder, role) < 100
     site.teach("blinds")
@@ -447,7 +448,7 @@ def test_fast_forward_beyond_a_rotation_of_another_key_stays_refused(
     refresh(folder, site)
     path_of(site, "timestamp").write_bytes(honest)
     with site.repository.writing():
-        site.repository.rotate(site.keys, "targets", NOW)
+        rotate(site.repository, site.keys, ["targets"], NOW)
     refused(folder, site, RolledBackError, "New timestamp version")
 
 
@@ -472,7 +473,7 @@ def test_three_hundred_root_rotations_behind_are_followed(folder: Path, site: Si
 def test_rotations_that_are_cut_short_go_on_from_where_they_were(folder: Path, site: Site) -> None:
     for _ in range(3):
         with site.repository.writing():
-            site.repository.rotate(site.keys, "timestamp", NOW)
+            rotate(site.repository, site.keys, ["timestamp"], NOW)
     with Static(site.repo) as server:
         server.faults["metadata/4.root.json"] = status(500)
         with pytest.raises(OfflineError):
@@ -635,7 +636,7 @@ def test_nothing_is_new_only_where_all_that_is_trusted_leads_to_the_index(
     index = refresh(folder, site).index("stable")[1]
     assert unchanged(index)
     with site.repository.writing():
-        site.repository.rotate(site.keys, "root", NOW)
+        rotate(site.repository, site.keys, ["root"], NOW)
     assert not unchanged(index)
 
 

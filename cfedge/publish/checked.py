@@ -1,0 +1,105 @@
+"""What lies in a repository's folder, and whether it is what was signed: nothing else is signed
+anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Root, Targets
+
+from cfedge.errors import DamagedError, StorageError, TamperedError
+from cfedge.publish.signing import newest
+from cfedge.storage import read_plain
+
+__all__ = ["checked", "make_empty", "signed_targets"]
+
+
+def signed_targets(folder: Path) -> Targets:
+    """Return what is signed in a repository, every link of the chain checked: whoever can write to
+    the folder must not have it signed anew.
+
+    Raises
+    ------
+    TamperedError, DamagedError, StorageError
+    """
+    metadata = folder / "metadata"
+    try:
+        root = Metadata[Root].from_bytes(read_plain(newest(metadata, "root"))).signed
+        for role in ("timestamp", "snapshot", "targets"):
+            found: Metadata[Any] = Metadata.from_bytes(read_plain(newest(metadata, role)))
+            root.verify_delegate(role, found.signed_bytes, found.signatures)
+    except RepositoryError as error:
+        raise TamperedError(
+            f"{metadata}: expected what its keys sign, found {error}; restore the repository"
+            " from a mirror"
+        ) from error
+    except FileNotFoundError as error:
+        raise DamagedError(
+            f"{error.filename or metadata}: expected a file, found none; restore the repository"
+            " from a mirror"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{metadata}: expected to read it, found {error.strerror}; check the disk"
+        ) from error
+    signed: Targets = found.signed
+    return signed
+
+
+def checked(path: Path, sha256: str) -> bytes:
+    """Return the bytes of a file, which must be those of this SHA-256.
+
+    Raises
+    ------
+    TamperedError, DamagedError, StorageError
+    """
+    try:
+        data = read_plain(path)
+    except FileNotFoundError as error:
+        raise DamagedError(
+            f"{path}: expected a file, found none; restore the repository from a mirror"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{path}: expected to read it, found {error.strerror}; check the disk"
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise TamperedError(
+            f"{path}: expected SHA-256 {sha256}, found {found}; restore the repository from a"
+            " mirror"
+        )
+    return data
+
+
+def make_empty(folder: Path) -> None:
+    """Make the folders of a new repository, where nothing is, or what was left of making it before.
+
+    Raises
+    ------
+    StorageError
+        `folder` holds something else.
+    """
+    parts = ("metadata", "targets", "objects")
+    odd = sorted({path.name for path in folder.iterdir()} - {"lock", *parts})
+    begun = [
+        path for part in parts if (folder / part).is_dir() for path in (folder / part).iterdir()
+    ]
+    odd += [
+        str(path)
+        for path in begun
+        if not path.match("metadata/1.*.json") and not path.match("metadata/.cfedge-tmp-*")
+    ]
+    if odd:
+        raise StorageError(
+            f"{folder}: expected an empty folder for the repository, found {odd[0]!r}; choose"
+            " another"
+        )
+    for part in parts:
+        (folder / part).mkdir(exist_ok=True)
+    for path in begun:
+        path.unlink()
