@@ -161,7 +161,7 @@ def test_keys_are_rotated_and_devices_follow(home: Path) -> None:
     assert "nothing new" in done("sync", "store", "--from", "repo").out
     refused(
         2,
-        "ROLE: expected one of root, snapshot, targets, timestamp, found 'nope'",
+        "ROLE: expected one of root, snapshot, targets, timestamp or online, found 'nope'",
         "keys",
         "rotate",
         "keys",
