@@ -10,6 +10,7 @@ Letters: B batch, D width of the tail, F width of the trunk.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
@@ -36,6 +37,9 @@ ROWS_MEET = frozenset({"int8-dynamic"})
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
+#: Tokens or pixels of one run: 32 texts of 128 tokens in one run take MiniLM's trunk 97 MB, 8 take
+#: 19 MB, and no longer.
+_POSITIONS = 1024
 #: Rows of one shape and task from which on a run of their own costs less than copying their slots
 #: (docs/decisions/0016-gathered.md).
 _OWN_RUN = 4
@@ -83,7 +87,8 @@ class Trunk:
             return Encoded(truncated, [states], [directions[0]])
         hidden: list[Floats] = [_NOTHING] * len(ready)
         features: list[Floats] = [_NOTHING] * len(ready)
-        for rows in _grouped([row.shape for row in ready], self._most):
+        positions = [max(array.size for array in row.feeds.values()) for row in ready]
+        for rows in _grouped([row.shape for row in ready], positions, self._most):
             feeds = {
                 name: np.concatenate([ready[row].feeds[name] for row in rows])
                 for name in ready[rows[0]].feeds
@@ -163,18 +168,19 @@ class Tail:
                 features[row] = one
         return features
 
-    def _runs(self, shapes: Sequence[Hashable], slots: Sequence[Slots]) -> list[list[int]]:
+    def _runs(self, shapes: Sequence[tuple[int, ...]], slots: Sequence[Slots]) -> list[list[int]]:
         """Rows of each run: of one shape, and of the same slots or of slots of the same shapes."""
         runs, few = [], []
-        for rows in _grouped(
-            [(shape, id(own)) for shape, own in zip(shapes, slots, strict=True)], self._most
-        ):
+        positions = [math.prod(shape[:-1]) for shape in shapes]
+        of_one_task = [(shape, id(own)) for shape, own in zip(shapes, slots, strict=True)]
+        for rows in _grouped(of_one_task, positions, self._most):
             if len(rows) < _OWN_RUN:
                 few += rows
             else:
                 runs.append(rows)
         keys = [(shapes[row], *[one.shape for one in slots[row].values()]) for row in few]
-        return runs + [[few[place] for place in places] for places in _grouped(keys, self._most)]
+        groups = _grouped(keys, [positions[row] for row in few], self._most)
+        return runs + [[few[place] for place in places] for places in groups]
 
     def _run(self, states: Floats, slots: Slots) -> Floats:
         try:
@@ -219,13 +225,13 @@ def _misshapen(what: str, rows: int, found: list[tuple[int, ...]]) -> Incompatib
     )
 
 
-def _grouped(keys: Sequence[Hashable], most: int) -> list[list[int]]:
-    """Positions with equal keys together, at most `most` in a group."""
+def _grouped(keys: Sequence[Hashable], positions: Sequence[int], most: int) -> list[list[int]]:
+    """Rows with equal keys together, at most `most` in a group, and of `_POSITIONS` in all."""
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for position, key in enumerate(keys):
-        groups[key].append(position)
-    return [
-        rows[start : start + most]
-        for rows in groups.values()
-        for start in range(0, len(rows), most)
-    ]
+    for row, key in enumerate(keys):
+        groups[key].append(row)
+    found = []
+    for rows in groups.values():
+        step = max(1, min(most, _POSITIONS // max(1, positions[rows[0]])))
+        found += [rows[start : start + step] for start in range(0, len(rows), step)]
+    return found

@@ -22,6 +22,8 @@ __all__ = ["RUNTIME_VERSION", "check_interface", "constants", "not_run", "open_s
 #: Of ONNX Runtime.
 RUNTIME_VERSION: str = onnxruntime.__version__
 
+#: What ONNX Runtime raises it writes on standard error too, in colours: an error is one line.
+_FATAL_ONLY = 4
 _PROVIDERS = ["CPUExecutionProvider"]
 #: Its CPU kernel is several times slower than the Add + LayerNormalization that it replaces.
 _DISABLED = ["SkipLayerNormFusion"]
@@ -54,7 +56,7 @@ def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.In
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.enable_mem_pattern = False  # inputs differ in length: a plan kept for every shape seen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options.log_severity_level = _FATAL_ONLY
     session = _open(model, what, options, _DISABLED)
     opened(session)
     return session
@@ -71,7 +73,7 @@ def constants(model: bytes, what: str) -> tuple[dict[str, object], dict[str, str
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = _FATAL_ONLY
     session = _open(model, what, options, [])
     if session.get_inputs():
         raise IncompatibleError(

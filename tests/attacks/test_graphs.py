@@ -4,6 +4,8 @@ what is asked, and operators that a bundle never needs.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -266,3 +268,33 @@ def varint(value: int) -> bytes:
         out.append(value & 127 | 128)
         value >>= 7
     return bytes([*out, value])
+
+
+def test_a_graph_that_does_not_load_or_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    unfit = graph([node("MatMul", "x kernel")])
+    running = graph([node("Gather", "table many")])
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from cfedge.runtime.session import constants, open_session\n"
+        "from cfedge.errors import CfedgeError\n"
+        "for call in (lambda: open_session(Path(sys.argv[1]).read_bytes(), 'trunk'),\n"
+        "             lambda: constants(Path(sys.argv[2]).read_bytes(), 'adapter')):\n"
+        "    try:\n        call()\n    except CfedgeError as error:\n"
+        "        print(error, file=sys.stderr)\n"
+    )
+    without = onnx.load_from_string(running)
+    del without.graph.input[:]
+    paths = [tmp_path / "unfit", tmp_path / "running"]
+    for path, data in zip(paths, (unfit, without.SerializeToString()), strict=True):
+        path.write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2, done.stderr
+    assert "trunk: expected a graph that ONNX Runtime" in lines[0]
+    assert "adapter: expected " in lines[1]
+    assert "\x1b" not in done.stderr

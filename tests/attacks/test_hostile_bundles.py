@@ -691,7 +691,7 @@ ATTACKS: dict[str, Attack] = {
     "a tokenizer of bytes": Attack(part("tokenizer", lambda data: b"\xff\xfe" + data), IncompatibleError, "tokenizer: expected a tokenizer.json, found"),
     "ids beyond the embedding": Attack(tokenizer(outnumbered), IncompatibleError, "trunk: expected to run, found"),
     "other ids": Attack(tokenizer(shuffled), IncompatibleError, "golden vectors of task '.*this machine computes differently"),
-    "a pattern that never ends": Attack(tokenizer(catastrophic), IncompatibleError, "no answer in|golden vectors", child_s=120),
+    "a pattern that never ends": Attack(tokenizer(catastrophic), IncompatibleError, "tokenizer: expected no regular expression"),
     # Arrays
     "an archive for arrays": Attack(part("signature", lambda data: b"PK\x03\x04" + data), IncompatibleError, "signature of task 'animals': expected safetensors"),
     "a pickle for arrays": Attack(part("signature", lambda data: b"\x80\x04cos\nsystem\n"), IncompatibleError, "signature of task 'animals': expected safetensors"),

@@ -22,6 +22,7 @@ from cfedge.errors import IncompatibleError, InputError, MissingExtraError, Usag
 from cfedge.inputs.modality import Array, Dumped, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 from cfedge.inputs.text.spec import Text
+from cfedge.inputs.text.tokenizer_parts import check_tokenizer
 from cfedge.inputs.text.wordpiece import PLAIN, read_wordpiece
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class TextInputs:
     Raises
     ------
     IncompatibleError
-        The package cannot read them.
+        The package cannot read them, or a part is none that is allowed.
     """
 
     tensors: Mapping[str, Tensor] = {"input_ids": ("int64", (None, None))}
@@ -64,6 +65,8 @@ class TextInputs:
 
     def __init__(self, tokenizer: bytes, max_tokens: int, *, passed: bool = False) -> None:
         self._bytes, self._max_tokens = tokenizer, max_tokens
+        if not passed:
+            check_tokenizer(tokenizer, max_tokens)
         words = read_wordpiece(tokenizer)
         #: Of texts that are tokenized word by word: so short that nothing is truncated and no word
         #: too long.
@@ -79,7 +82,8 @@ class TextInputs:
     def _tokenizer(self) -> Tokenizer:
         try:
             tokenizer: Tokenizer = _package().Tokenizer.from_str(self._bytes.decode("utf-8"))
-        except Exception as error:  # tokenizers raises plain Exception
+        except BaseException as error:  # tokenizers raises plain Exception, and panics
+            _not_stopped(error)
             raise IncompatibleError(
                 f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again"
             ) from error
@@ -119,6 +123,19 @@ class TextInputs:
                 f"input {position}: expected valid Unicode, found a lone surrogate; decode the"
                 " bytes with their right encoding first"
             ) from error
+        except BaseException as error:
+            if isinstance(error, Exception) and type(error) is not Exception:
+                raise
+            _not_stopped(error)
+            raise InputError(
+                f"input {position}: expected a text that can be tokenized, found"
+                f" {str(error)[:200]!r}; leave it out"
+            ) from error
+        if len(encoding.ids) > self._max_tokens:
+            raise IncompatibleError(
+                f"tokenizer: expected at most {self._max_tokens} tokens, found"
+                f" {len(encoding.ids)}; export the bundle again"
+            )
         return _prepared(encoding.ids, truncated=bool(encoding.overflowing))
 
     def largest(self, text: str) -> str:
@@ -174,6 +191,12 @@ class TextInputs:
     def name(self, text: str) -> str:
         """Return the text in quotes, as Python writes it."""
         return repr(str(text))
+
+
+def _not_stopped(error: BaseException) -> None:
+    """Let through what stops the program: a panic of Rust is no Exception either, but an error."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | MemoryError):
+        raise error
 
 
 def opened(spec: Text, files: Mapping[str, bytes], *, passed: bool = False) -> TextInputs:
