@@ -90,10 +90,14 @@ class Population:
         )
 
 
-def timed(run: object, argument: object) -> float:
+def timed(run: object, *arguments: object) -> float:
     start = time.perf_counter()
-    run(argument)  # type: ignore[operator]
+    run(*arguments)  # type: ignore[operator]
     return 1e6 * (time.perf_counter() - start)
+
+
+def look(lookup: Lookup, row: np.ndarray) -> None:
+    lookup.match(lookup.scored(row))
 
 
 def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) -> dict[str, float]:
@@ -106,20 +110,20 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
     runs, wake, plain_wake = [], [], []
     for row, text in zip(inputs, texts, strict=False):
         runs.append(timed(trunk, [text]))
-        wake.append(timed(lookup.one, row))
+        wake.append(timed(look, lookup, row))
     for row, text in zip(inputs[:300], texts, strict=False):
         trunk([text])
-        plain_wake.append(timed(exact.one, row))
+        plain_wake.append(timed(look, exact, row))
     loop, plain = [], []
     for row in inputs[:300]:
-        loop.append(timed(lookup.one, row))
+        loop.append(timed(look, lookup, row))
     for row in inputs[:300]:
-        plain.append(timed(exact.one, row))
+        plain.append(timed(look, exact, row))
     found, expected = lookup(inputs), exact(inputs)
     return {
         "tasks": tasks,
         "clusters": tasks * CLASSES,
-        "directions": len(lookup._basis),
+        "directions": lookup.directions,
         "trunk_us": float(np.median(runs)),
         "after_a_trunk_run_us": float(np.median(wake)),
         "in_a_loop_us": float(np.median(loop)),
@@ -127,7 +131,7 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
         "share_of_trunk_in_a_loop": float(np.median(loop) / np.median(runs)),
         "exact_after_a_trunk_run_us": float(np.median(plain_wake)),
         "exact_in_a_loop_us": float(np.median(plain)),
-        "through_the_table": lookup._rough is not None,
+        "through_the_table": lookup._table.rough is not None,
         "recall_of_the_exact_answer": float((found.task == expected.task).mean()),
         "same_as_exact_to_the_bit": all(
             getattr(found, name).tobytes() == getattr(expected, name).tobytes()

@@ -27,9 +27,10 @@ from latency import default_session, interleaved, ten_tasks
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, read, reference, write
-from cfedge.lookup import TaskSignature
+from cfedge.lookup import TaskSignature, decide
 from cfedge.lookup.packing import from_first
 from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
+from cfedge.margins import Margins
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
 from cfedge_export.schemes import SCHEMES
@@ -189,7 +190,7 @@ def endurance(folder: Path, seed: int) -> dict[str, float]:
     """Memory over ten thousand calls on a hundred tasks, of which a fifth is in memory, and the CPU
     time of an engine that nobody asks.
     """
-    engine = Engine(read(folder / "hundred", lean=True), adapter_bytes=ADAPTER_BYTES)
+    engine = Engine(read(folder / "hundred", keep_adapters=False), adapter_bytes=ADAPTER_BYTES)
     texts = [text for text, _ in record.clinc150()[0]["test"]]
     rng = np.random.default_rng(seed)
     memory = []
@@ -221,7 +222,9 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     adapter new, against the same one.
     """
     start = time.perf_counter()
-    engine = Engine(read(folder / "thousand", lean=True), adapter_bytes=ADAPTER_BYTES, passed=True)
+    engine = Engine(
+        read(folder / "thousand", keep_adapters=False), adapter_bytes=ADAPTER_BYTES, verified=True
+    )
     opened = time.perf_counter() - start
     rng = np.random.default_rng(seed)
     data = record.clinc150()[0]["test"]
@@ -230,15 +233,11 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     # the third.
     features = engine._encoder(texts[:400]).features
     router = engine.router
-    router.second = router.third = 0.0
-    margins = [router.look(row).margin for row in features]
-    router.second = float(np.quantile(margins, SECOND_STAGE_SHARE))
-    closer = [
-        router.look_again(row, None).margin
-        for row, margin in zip(features, margins, strict=True)
-        if margin < router.second
-    ]
-    router.third = float(np.quantile(closer, THIRD_STAGE_SHARE / SECOND_STAGE_SHARE))
+    begun = [router.begin(row) for row in features]
+    second = float(np.quantile([one.first.margin for one in begun], SECOND_STAGE_SHARE))
+    closer = [decide(router.refine(one)).margin for one in begun if one.first.margin < second]
+    third = float(np.quantile(closer, THIRD_STAGE_SHARE / SECOND_STAGE_SHARE))
+    router.margins = Margins(second, third)
     engine.warm_up()
     texts = texts[400:700]
     ids = [engine.modality.prepare(text).feeds["input_ids"] for text in texts]
@@ -342,9 +341,9 @@ def hot(folder: Path, seed: int) -> dict[str, float]:
                 tasks=(*whole.manifest.tasks, replace(task, golden=reference(golden))),
             )
             # As a sync leaves it: answered by a probe, whose mark this stands for.
-            from cfedge.runtime.golden import note_passed
+            from cfedge.runtime.verified import note_verified
 
-            note_passed(grown, 1)
+            note_verified(grown, 1)
             store.switch(store.add(grown))
             start = time.perf_counter()
             later = engine.latest()
@@ -402,7 +401,7 @@ from pathlib import Path
 from cfedge import Engine
 from cfedge.bundle.files import read
 start = time.perf_counter()
-engine = Engine(read(Path(sys.argv[1]), lean=True), adapter_bytes=int(sys.argv[2]), passed=True)
+engine = Engine(read(Path(sys.argv[1]), keep_adapters=False), adapter_bytes=int(sys.argv[2]), verified=True)
 opened = time.perf_counter() - start
 engine.warm_up()
 warm = time.perf_counter() - start - opened

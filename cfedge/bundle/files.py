@@ -116,12 +116,12 @@ def reference(data: bytes) -> FileRef:
     return FileRef(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def read(folder: Path, *, lean: bool = False) -> Bundle:
+def read(folder: Path, *, keep_adapters: bool = True) -> Bundle:
     """Read a bundle.
 
     Parameters
     ----------
-    lean
+    keep_adapters
         See `read_objects`.
 
     Raises
@@ -134,7 +134,7 @@ def read(folder: Path, *, lean: bool = False) -> Bundle:
         The disk refused.
     """
     manifest = read_manifest(folder)
-    objects = read_objects(folder / _OBJECTS, manifest, lean=lean)
+    objects = read_objects(folder / _OBJECTS, manifest, keep_adapters=keep_adapters)
     try:
         beside = sorted({path.name for path in folder.iterdir()} - {_MANIFEST, _OBJECTS})
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
@@ -177,16 +177,16 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_objects(
-    folder: Path, manifest: Manifest, skip: Collection[str] = (), *, lean: bool = False
+    folder: Path, manifest: Manifest, skip: Collection[str] = (), *, keep_adapters: bool = True
 ) -> Objects:
     """Read every file that `manifest` names from a folder of objects, but for the SHA-256 in
     `skip`.
 
     Parameters
     ----------
-    lean
-        Keep no files of tasks in memory: they are checked like the rest, and read and checked again
-        when they are asked for.
+    keep_adapters
+        Hold the files of tasks in memory. Otherwise they are checked like the rest, and read and
+        checked again when they are asked for.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def read_objects(
             for task in manifest.tasks
             for ref in (task.adapter, task.signature, task.golden)
         }
-        if lean
+        if not keep_adapters
         else set()
     )
     _keep_freed_memory(max((ref.size for _, ref in files.values()), default=0))

@@ -12,7 +12,7 @@ import typer
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from cfedge.train.certificate import Inspection
+    from cfedge.train.inspection import Inspection
     from cfedge.train.metrics import Scores
 
 __all__ = ["JSON", "WORKSPACE", "register"]

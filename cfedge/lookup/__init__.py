@@ -1,16 +1,20 @@
-"""Which task is an input of? Pure NumPy: what a task leaves (signature), scores (clusters), up to
-three stages (router), and how little an input looks like any task (ood_score).
+"""Which task is an input of? Pure NumPy: what a task leaves (signature), the directions in which
+tasks differ (lda), scores (lookup), up to three stages (router) that add to one evidence, and how
+little an input looks like any task (ood).
 """
 
 from __future__ import annotations
 
-from cfedge.lookup.clusters import Lookup, TaskMatch, TaskMatches
-from cfedge.lookup.ood import is_plainly_known, ood_score
+from cfedge.lookup.evidence import Evidence, decide
+from cfedge.lookup.lookup import Lookup
+from cfedge.lookup.match import TaskMatch, TaskMatches
+from cfedge.lookup.ood import ood_score
 from cfedge.lookup.router import Router
 from cfedge.lookup.signature import VIEWS, ClusterStatistics, Features, TaskSignature
 
 __all__ = [
     "ClusterStatistics",
+    "Evidence",
     "Features",
     "Lookup",
     "Router",
@@ -18,6 +22,6 @@ __all__ = [
     "TaskMatches",
     "TaskSignature",
     "VIEWS",
-    "is_plainly_known",
+    "decide",
     "ood_score",
 ]

@@ -13,20 +13,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEAD_WEIGHT", "is_plainly_known", "ood_score"]
+__all__ = ["HEAD_WEIGHT", "ood_score"]
 
-_Number = TypeVar("_Number", float, NDArray[np.float32])
+_Number = TypeVar("_Number", float, NDArray[np.float32], NDArray[np.float64])
 
 #: Nats a direction that a unit of the head's best score outweighs. A distance is a sum over
 #: directions, a score is one number.
 HEAD_WEIGHT = 0.1
-#: Of what the adapted head's best score usually is, what it is taken to be at least where the head
-#: is not asked: inputs of no task that pass for a class have half of it or more
-#: (docs/decisions/0026-early-exit.md).
-_LEAST_SHARE = 1 / 3
 
 
-def ood_score(distance: _Number, best: _Number, directions: int) -> _Number:
+def ood_score(distance: _Number, best: _Number | float, directions: int) -> _Number:
     """Return ``distance - HEAD_WEIGHT directions best``: high for inputs of no task.
 
     Parameters
@@ -40,10 +36,3 @@ def ood_score(distance: _Number, best: _Number, directions: int) -> _Number:
         That the distance is a sum over (`cfedge.lookup.Lookup.directions`).
     """
     return distance - HEAD_WEIGHT * directions * best
-
-
-def is_plainly_known(distance: float, usual: float, directions: int, threshold: float) -> bool:
-    """Whether the adapted head need not be asked: known even if its best score were a third of the
-    `usual` one.
-    """
-    return ood_score(distance, _LEAST_SHARE * usual, directions) <= threshold

@@ -5,8 +5,7 @@ still are, look deeper.
 - second: several clusters a class behind the trunk, in all views of the tokens, averaged with the
   first stage's scores;
 - third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for
-  the few inputs that need it
-  (docs/decisions/0003-lookup.md).
+  the few inputs that need it (docs/decisions/0003-lookup.md).
 
 The third stage also has a word in how distant an input is, the second has not
 (docs/decisions/0024-views.md).
@@ -16,7 +15,6 @@ Letters: B batch, D width, V views, T tasks.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
@@ -24,7 +22,10 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.clusters import Lookup, Table, TaskMatch, TaskMatches
+from cfedge.lookup.cluster_table import RoughTable
+from cfedge.lookup.evidence import Evidence, decide
+from cfedge.lookup.lookup import Lookup
+from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.signature import ClusterStatistics, Features, TaskSignature
 from cfedge.margins import Margins
 
@@ -36,29 +37,29 @@ Floats = NDArray[np.float32]
 #: a run of the encoder.
 CANDIDATES = 16
 #: Of held-out inputs, the third at least: the second stage costs them some products, the third one
-#: more run of the tail (docs/decisions/0003-lookup.md). The second's is the format's (docs/format.md):
-#: `cfedge.runtime.drift` and `stream` suppose it of every bundle.
+#: more run of the tail (docs/decisions/0003-lookup.md). The second's is the format's
+#: (docs/format.md): `cfedge.runtime.drift` and `stream` suppose it of every bundle.
 SECOND_STAGE_SHARE, THIRD_STAGE_SHARE = 0.3, 0.1
 
 
 class _Parts(Mapping[str, ClusterStatistics]):
-    """One look's signature of each task, made when it is asked for."""
+    """One stage's signature of each task, made when it is asked for."""
 
     def __init__(
         self,
-        stages: Mapping[str, TaskSignature],
+        signatures: Mapping[str, TaskSignature],
         part: Callable[[TaskSignature], ClusterStatistics],
     ) -> None:
-        self._stages, self._part = stages, part
+        self._signatures, self._part = signatures, part
 
     def __getitem__(self, name: str) -> ClusterStatistics:
-        return self._part(self._stages[name])
+        return self._part(self._signatures[name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._stages)
+        return iter(self._signatures)
 
     def __len__(self) -> int:
-        return len(self._stages)
+        return len(self._signatures)
 
 
 class Router:
@@ -66,31 +67,37 @@ class Router:
 
     Parameters
     ----------
-    tasks
-        By name; at least one. Each is asked for once a look, so they may be read when they are
-        asked for.
+    signatures
+        By task name; at least one. Each is asked for once a stage, so they may be read when they
+        are asked for.
     margins
         Below which an input gets a further stage; None: never.
     table
         Of the first stage, for many clusters; see `Lookup`.
+
+    Attributes
+    ----------
+    tasks
+        Names, sorted.
+    first
+        The first stage.
+    margins
+        As given.
     """
 
     def __init__(
         self,
-        tasks: Mapping[str, TaskSignature],
+        signatures: Mapping[str, TaskSignature],
         margins: Margins | None = None,
         *,
-        table: Table | None = None,
+        table: RoughTable | None = None,
     ) -> None:
-        self._stages = tasks
+        self._signatures = signatures
         self._made: dict[str, Lookup] = {}
         self._making = threading.Lock()
-        self.first = Lookup(_Parts(tasks, attrgetter("trunk")), table=table)
-        self.tasks, self.margins, self._width = (
-            self.first.tasks,
-            margins or Margins(),
-            self.first.width,
-        )
+        self.first = Lookup(_Parts(signatures, attrgetter("trunk")), table=table)
+        self.tasks, self._width = self.first.tasks, self.first.width
+        self.margins = margins or Margins()
 
     @property
     def fine(self) -> Lookup:
@@ -102,90 +109,89 @@ class Router:
         """Of the third stage, made likewise."""
         return self._further("tail")
 
-    def _further(self, look: str) -> Lookup:
-        """Make a look once, however many threads ask first: of a thousand tasks it takes seconds
+    def _further(self, stage: str) -> Lookup:
+        """Make a stage once, however many threads ask first: of a thousand tasks it takes seconds
         and hundreds of megabytes.
         """
-        if look not in self._made:
+        if stage not in self._made:
             with self._making:
-                if look not in self._made:
-                    self._made[look] = Lookup(_Parts(self._stages, attrgetter(look)))
-        return self._made[look]
+                if stage not in self._made:
+                    self._made[stage] = Lookup(_Parts(self._signatures, attrgetter(stage)))
+        return self._made[stage]
 
-    def look(self, trunk: Floats, position: int = 0) -> TaskMatch:
-        """Look one input up behind the trunk, float32 [V D], once or twice; for errors see
-        `Lookup.one`.
+    def begin(self, trunk: Floats, position: int = 0) -> Evidence:
+        """Take the first stage of one input, features float32 [V D] behind the trunk.
+
+        Raises
+        ------
+        InputError
+            They hold NaN or infinity; `position` names the input.
         """
-        one = self.first.one(trunk[: self._width], position)
-        return self.look_again(trunk, None, position) if one.margin < self.margins.second else one
+        scored = self.first.scored(trunk[: self._width], position)
+        return Evidence(1, trunk, position, scored, self.first.match(scored))
 
-    def given(self, trunk: Floats, task: int, position: int = 0) -> TaskMatch:
-        """Look one input up behind the trunk with its task given, once; see `Lookup.given`."""
-        return self.first.given(trunk[: self._width], task, position)
+    def identify(self, trunk: Floats, position: int = 0) -> Evidence:
+        """Take the first stage, and the second where the margin is thin; for errors see `begin`."""
+        evidence = self.begin(trunk, position)
+        thin = evidence.first.margin < self.margins.second
+        return self.refine(evidence) if thin else evidence
 
-    def is_open(self, found: TaskMatch) -> bool:
-        """Whether what `look` found needs a third stage: `look_again` with the tail's features."""
-        return found.stages == 2 and found.margin < self.margins.third
+    def needs_tail(self, evidence: Evidence) -> bool:
+        """Whether an identified input needs a third stage: `deepen` with the tail's features."""
+        return evidence.stages == 2 and decide(evidence).margin < self.margins.third
 
-    def __call__(self, features: Features) -> TaskMatches:
-        """Look B inputs up."""
-        found = []
-        for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
-            one = self.look(trunk, position)
-            found.append(self.look_again(trunk, tail, position) if self.is_open(one) else one)
-        return TaskMatches.stacked(found)
+    def refine(self, evidence: Evidence) -> Evidence:
+        """Add the second stage to the first."""
+        scored, position = evidence.scored, evidence.position
+        tasks, near = self.first.best_tasks(scored, CANDIDATES)
+        scores: Floats = near + self.fine.of_tasks(evidence.trunk, tasks, position)[0]
+        scores /= 2
+        distances: Floats = scored.square - 2 * near
+        return evidence._replace(stages=2, tasks=tasks, scores=scores, distances=distances)
 
-    def look_again(self, trunk: Floats, tail: Floats | None, position: int = 0) -> TaskMatch:
-        """Look one input up closer behind the trunk, float32 [V D], and behind the tail too where
-        those features, [D], are given.
+    def deepen(self, evidence: Evidence, tail: Floats) -> Evidence:
+        """Add the third stage to the first two, with features [D] behind the frozen tail.
+
+        A distance is then the mean of this and the first stage's, as if summed over as many
+        directions as that; for errors see `begin`.
         """
-        scores, among, distances = self._closer(trunk, tail, position)
-        best = int(scores.argmax())
-        score = float(scores[best])
-        scores[best] = -math.inf
-        second = int(scores.argmax())
-        margin = score - float(scores[second])
-        task, runner_up = (best, second) if among is None else (among[best], among[second])
-        return TaskMatch(
-            task, runner_up, score, margin, float(distances[best]), stages=2 if tail is None else 3
+        assert evidence.scores is not None
+        assert evidence.distances is not None
+        deep, square = self.tail.of_tasks(tail, evidence.tasks, evidence.position)
+        distances = evidence.distances + (square - 2 * deep) * (
+            self.first.directions / self.tail.directions
         )
+        distances /= 2
+        return evidence._replace(stages=3, scores=evidence.scores + deep, distances=distances)
 
-    def scores(self, trunk: Floats, tail: Floats | None, stages: int, position: int = 0) -> Floats:
-        """Return each task's score after so many stages, float32 [T], on the scale of one look: what
-        was added is averaged.
+    def given(self, evidence: Evidence, task: int) -> TaskMatch:
+        """Return what the first stage says with the task given."""
+        return self.first.match_given(evidence.scored, task)
+
+    def task_scores(self, evidence: Evidence) -> Floats:
+        """Return each task's score, float32 [T], on the scale of one stage: what was added is
+        averaged.
 
         Tasks that a further stage was not at stay behind all that it was at.
         """
-        scores = self.first.of_tasks(trunk[: self._width], position=position)[0]
-        if stages == 1:
-            return scores
-        closer, among, _ = self._closer(trunk, tail, position)
-        if tail is not None:
-            closer *= np.float32(0.5)
-        if among is None:
+        first = self.first.task_scores(evidence.scored)
+        if evidence.scores is None:
+            return first
+        closer = evidence.scores
+        if evidence.stages == 3:
+            closer = closer * np.float32(0.5)
+        if evidence.tasks is None:
             return closer
-        behind: Floats = np.minimum(scores, closer.min())
-        behind[among] = closer
+        behind: Floats = np.minimum(first, closer.min())
+        behind[evidence.tasks] = closer
         return behind
 
-    def _closer(
-        self, trunk: Floats, tail: Floats | None, position: int = 0
-    ) -> tuple[Floats, list[int] | None, Floats]:
-        """The scores of the second stage, or of the third; the tasks it is at, None for all; and the
-        distances to these.
-
-        After a third stage a distance is the mean of its and the first's, as if summed over as many
-        directions as that.
-        """
-        among, near, square = self.first.best_tasks(trunk[: self._width], CANDIDATES, position)
-        scores: Floats = near + self.fine.of_tasks(trunk, among, position)[0]
-        scores /= 2
-        distances: Floats = square - 2 * near
-        if tail is not None:
-            behind, behind_square = self.tail.of_tasks(tail, among, position)
-            scores += behind
-            distances += (behind_square - 2 * behind) * (
-                self.first.directions / self.tail.directions
-            )
-            distances /= 2
-        return scores, among, distances
+    def __call__(self, features: Features) -> TaskMatches:
+        """Look B inputs up, with as many stages as each needs."""
+        matches = []
+        for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
+            evidence = self.identify(trunk, position)
+            if self.needs_tail(evidence):
+                evidence = self.deepen(evidence, tail)
+            matches.append(decide(evidence))
+        return TaskMatches.stacked(matches)

@@ -16,6 +16,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference
 from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError
+from cfedge.lookup.bounds import confusions
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_inputs
@@ -124,12 +125,12 @@ def restate(
                 cast(list[Any], load_note(made.get(ref.sha256) or bundle[ref])["inputs"])
             )
             advance(1)
-    confusions = {
+    taken = {
         (name, rival): share
         for name in engine.tasks
-        for rival, share in engine.router.first.confusions(name).items()
+        for rival, share in confusions(engine.router.first, name).items()
     }
-    return Restated(golden, made, moved, inputs, confusions)
+    return Restated(golden, made, moved, inputs, taken)
 
 
 def _check(engine: Engine, bundle: Bundle, task: Task, ref: FileRef) -> None:

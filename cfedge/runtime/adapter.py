@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.errors import IncompatibleError
+from cfedge.runtime.early_exit import gaps, trunk_decides
 from cfedge.runtime.session import constants
 
 __all__ = ["Adapter", "NEVER", "load_adapter"]
@@ -96,29 +97,12 @@ class Adapter:
         scores += self.trunk_bias
         return scores
 
-    def is_sure(self, trunk: Floats) -> NDArray[np.bool_]:
-        """Whether the trunk's part, scores [..., C], decides alone: bool [...]."""
-        if trunk.shape[-1] == 1:
-            return np.ones(trunk.shape[:-1], bool)
-        best = np.partition(trunk, -2, axis=-1)[..., -2:].astype(np.float64)
-        return np.asarray(best[..., 1] - best[..., 0] >= self.exit_margin)
-
-    def is_sure_of(self, trunk: list[float]) -> bool:
-        """`is_sure` for one row, from a list: a few microseconds less on every call."""
-        if len(trunk) == 1:
-            return True
-        *_, second, best = sorted(trunk)
-        return best - second >= self.exit_margin
-
-    def scores(self, adapted: Floats, trunk: Floats, sure: bool | None = None) -> Floats:
+    def scores(self, adapted: Floats, trunk: Floats) -> Floats:
         """Return what the head answers with, float32 [..., C], from the scores of both parts: the
-        trunk's where `is_sure`, else the sum.
-
-        `sure` is what `is_sure_of` has said already of one row.
+        trunk's where it decides alone, else the sum.
         """
-        if sure is not None:
-            return trunk if sure else trunk + adapted
-        return np.where(self.is_sure(trunk)[..., None], trunk, trunk + adapted)
+        alone = trunk_decides(gaps(trunk), self.exit_margin)
+        return np.where(np.asarray(alone)[..., None], trunk, trunk + adapted)
 
 
 def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:

@@ -54,7 +54,7 @@ class Adapters:
     limit_bytes
         Of the arrays that are kept between calls, >= 0; None: no limit. What a call under way uses
         stays until it ends.
-    like
+    before
         Of an earlier engine on the same backbone: its counts go on.
 
     Raises
@@ -64,7 +64,7 @@ class Adapters:
     """
 
     def __init__(
-        self, backbone: Backbone, limit_bytes: int | None = None, like: Adapters | None = None
+        self, backbone: Backbone, limit_bytes: int | None = None, before: Adapters | None = None
     ) -> None:
         if limit_bytes is not None and limit_bytes < 0:
             raise UsageError(
@@ -76,8 +76,12 @@ class Adapters:
         self._sources: dict[str, Callable[[], bytes]] = {}
         self._kept: OrderedDict[str, Adapter] = OrderedDict()
         self._bytes = self._hits = self._misses = self._evictions = 0
-        if like is not None:
-            self._hits, self._misses, self._evictions = like._hits, like._misses, like._evictions
+        if before is not None:
+            self._hits, self._misses, self._evictions = (
+                before._hits,
+                before._misses,
+                before._evictions,
+            )
 
     def add(self, task: Task, source: Callable[[], bytes]) -> None:
         """Say where the adapter of `task` is read."""

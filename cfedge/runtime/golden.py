@@ -3,43 +3,27 @@ a machine.
 
 int8 results differ between CPU families by rounding, so features are compared by cosine and
 decisions by equality. A bundle is checked when it is first opened on a machine
-(`cfedge.runtime.verification`); that it passed is noted in the user's cache under everything that decides
-the arithmetic, and not checked again until one of these changes.
+(`cfedge.runtime.verification`).
 
 Letters: N vectors, D width.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
-from cfedge.bundle.manifest import Manifest
-from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import IncompatibleError
-from cfedge.inputs import versions
 from cfedge.inputs.modality import Input, Modality
-from cfedge.runtime.session import RUNTIME_VERSION
-from cfedge.version import __version__
+from cfedge.runtime.engine import Engine
 
 __all__ = [
-    "Answer",
-    "Answering",
     "MIN_COSINE",
     "check_golden",
     "golden_arrays",
     "golden_inputs",
-    "has_passed",
-    "note_passed",
 ]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU
@@ -48,33 +32,7 @@ __all__ = [
 MIN_COSINE = 0.98
 
 
-class Answer(Protocol):
-    """What is compared of a prediction."""
-
-    @property
-    def task(self) -> str:
-        """Its task."""
-
-    @property
-    def label(self) -> str:
-        """Its label."""
-
-
-class Answering(Protocol):
-    """What is checked: `cfedge.Engine`, which itself calls this module."""
-
-    @property
-    def modality(self) -> Modality:
-        """What prepares the inputs."""
-
-    def predict(self, inputs: Sequence[Input], *, task: str | None = None) -> Sequence[Answer]:
-        """Answer each input."""
-
-    def embeddings(self, inputs: Sequence[Input], task: str) -> NDArray[np.float32]:
-        """Return the tail's features [N, D] with the task known."""
-
-
-def golden_arrays(engine: Answering, task: str, inputs: Sequence[Input]) -> bytes:
+def golden_arrays(engine: Engine, task: str, inputs: Sequence[Input]) -> bytes:
     """Answer `inputs` and serialize: ``embeddings`` float16 [N, D] with the task known, the full
     answers, and the inputs as their kind dumps them.
     """
@@ -110,41 +68,8 @@ def golden_inputs(
     return modality.load(arrays, notes, what)[:most]
 
 
-def has_passed(manifest: Manifest, threads: int) -> bool:
-    """Whether this machine is noted to have passed the bundle's check."""
-    return _mark(manifest, threads)[0].is_file()
-
-
-def note_passed(manifest: Manifest, threads: int) -> None:
-    """Note that this machine passed; where nothing can be noted it is checked every time."""
-    path, content = _mark(manifest, threads)
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-def _mark(manifest: Manifest, threads: int) -> tuple[Path, bytes]:
-    cpu = this_cpu()
-    content = canonical_json({
-        "cfedge": __version__, "bundle": manifest.digest, "cpu": [cpu.machine, cpu.name, *cpu.flags],
-        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "threads": threads,
-        **versions(manifest.backbone.input.kind),
-    })  # fmt: skip
-    return _cache() / "passed" / hashlib.sha256(content).hexdigest(), content
-
-
-def _cache() -> Path:
-    """``$CFEDGE_CACHE``, or ``cfedge`` in the user's cache."""
-    own = os.environ.get("CFEDGE_CACHE")
-    return (
-        Path(own)
-        if own
-        else Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "cfedge"  # noqa: PTH111 - Path.home raises without a home
-    )
-
-
 def check_golden(
-    engine: Answering,
+    engine: Engine,
     bundle: Bundle,
     vectors: Mapping[str, int] | None = None,
     among: Collection[str] = (),

@@ -200,11 +200,13 @@ class Store:
         """
         return parse(_read(self._path(generation), LIMITS.manifest_bytes))
 
-    def bundle(self, generation: int, skip: Collection[str] = (), *, lean: bool = False) -> Bundle:
+    def bundle(
+        self, generation: int, skip: Collection[str] = (), *, keep_adapters: bool = True
+    ) -> Bundle:
         """Read a generation with every check, but for the objects whose SHA-256 is in `skip`: the
         reader has them.
 
-        For `lean` see `cfedge.bundle.files.read_objects`.
+        For `keep_adapters` see `cfedge.bundle.files.read_objects`.
 
         Raises
         ------
@@ -212,7 +214,9 @@ class Store:
             See `cfedge.bundle.files.read`.
         """
         manifest = self.manifest(generation)
-        return Bundle(manifest, read_objects(self.objects, manifest, skip, lean=lean))
+        return Bundle(
+            manifest, read_objects(self.objects, manifest, skip, keep_adapters=keep_adapters)
+        )
 
     def to_open(self) -> int:
         """Return the generation to open: the pointer's, or, where that failed too often, the newest
@@ -309,7 +313,7 @@ class Store:
                     f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge"
                     f" generations {self.folder}"
                 )
-            read_objects(self.objects, self.manifest(target), lean=True)
+            read_objects(self.objects, self.manifest(target), keep_adapters=False)
             return self.switch(target, pinned=True)
 
     def unpin(self) -> None:

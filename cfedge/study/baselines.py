@@ -24,7 +24,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
 from cfedge.lookup import ClusterStatistics, Lookup
-from cfedge.lookup.clusters import MIN_SPREAD, finite_rows
+from cfedge.lookup.finite import finite_rows
+from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.train.signature import signature, whole
 
 __all__ = ["RULES", "Rule", "Scorer", "Statistics"]

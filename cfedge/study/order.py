@@ -16,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import dump_arrays
-from cfedge.lookup import Features, Router, TaskMatches, is_plainly_known
+from cfedge.lookup import Features, Router, TaskMatches
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.early_exit import ends_early, gaps
 from cfedge.study.baselines import RULES, Mixture, Rule, Statistics
 from cfedge.study.results import Measured
 from cfedge.study.sequential import in_sequence
 from cfedge.study.stream import Splits
-from cfedge.train.certificate import certify, route
+from cfedge.train.certificate import certify
 from cfedge.train.examples import Examples
+from cfedge.train.margins import route
 from cfedge.train.metrics import backward_transfer, confusion, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.signature import learn_signature
@@ -269,15 +271,21 @@ class LearnedOrder:
             {name: self.workspace.held_out(name).top_scores for name in self.names},
             router.first.directions,
         )
-        early = 0
+        early = 0.0
         for index, name in enumerate(self.names):
-            adapter, threshold = self.adapters[name], evidence[name].threshold
-            rows = np.flatnonzero(found.task == index)
-            for row in rows[adapter.is_sure(adapter.trunk(self.test.trunk[rows]))]:
-                distance = float(found.distance[row])
-                early += is_plainly_known(
-                    distance, adapter.exit_best, router.first.directions, threshold
+            adapter, rows = self.adapters[name], np.flatnonzero(found.task == index)
+            early += float(
+                np.sum(
+                    ends_early(
+                        gaps(adapter.trunk(self.test.trunk[rows])),
+                        found.distance[rows].astype(np.float64),
+                        exit_margin=adapter.exit_margin,
+                        usual=adapter.exit_best,
+                        directions=router.first.directions,
+                        threshold=evidence[name].threshold,
+                    )
                 )
+            )
         return early / len(self.truth)
 
     def _time_looks(self) -> float:

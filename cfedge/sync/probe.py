@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cfedge.errors import BundleError, IncompatibleError
-from cfedge.runtime.engine import Engine
-from cfedge.runtime.golden import note_passed
-from cfedge.runtime.verification import verify, verify_here
+from cfedge.runtime.verification import verify
+from cfedge.runtime.verified import note_verified
+from cfedge.runtime.verify_here import verify_here
 from cfedge.store import Store
 
 __all__ = ["PROBE_VECTORS", "probe", "probe_here"]
@@ -38,7 +38,7 @@ def probe(store: Store, generation: int, new: Collection[str]) -> None:
             f"generation {generation}: expected to pass its golden vectors on this machine, found"
             f" {error}; what was installed before goes on"
         ) from error
-    note_passed(manifest, 1)
+    note_verified(manifest, 1)
 
 
 def probe_here(store: Store, generation: int, new: Collection[str]) -> None:
@@ -50,8 +50,8 @@ def probe_here(store: Store, generation: int, new: Collection[str]) -> None:
         See `verify_here`.
     """
     bundle = store.bundle(generation)
-    verify_here(bundle, Engine, vectors=_shares([task.name for task in bundle.manifest.tasks], new))
-    note_passed(bundle.manifest, 1)
+    verify_here(bundle, vectors=_shares([task.name for task in bundle.manifest.tasks], new))
+    note_verified(bundle.manifest, 1)
 
 
 def _shares(tasks: Collection[str], new: Collection[str]) -> dict[str, int]:

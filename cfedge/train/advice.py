@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from cfedge.train.certificate import FALSE_REJECT_RATE, Overlap
+from cfedge.train.certificate import FALSE_REJECT_RATE
 from cfedge.train.certificates import Certificates, TaskCertificate
 from cfedge.train.composition import KEPT_ENERGY
+from cfedge.train.overlaps import Overlap
 
 __all__ = ["advice"]
 

@@ -13,17 +13,12 @@ from typing import Any
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.progress import Progress
-from cfedge.train.certificate import (
-    Inspection,
-    Overlap,
-    certify,
-    inspect,
-    mixture_bounds,
-    overlaps,
-    route,
-)
+from cfedge.train.certificate import certify
+from cfedge.train.inspection import Inspection, inspect, mixture_bounds
 from cfedge.train.learned_task import TaskRecord
+from cfedge.train.margins import route
 from cfedge.train.meanings import Meanings
+from cfedge.train.overlaps import Overlap, overlaps
 from cfedge.train.workspace import Workspace
 
 __all__ = ["Certificates", "TaskCertificate", "certificates", "inspected"]

@@ -8,7 +8,7 @@ For mixtures p = sum_j w_j N(m_j, S_j) and p', and any a in [0, 1]::
 
 and the least over a (Chernoff 1952; a = 1/2 is Bhattacharyya's). It is a statement about the rule
 that compares likelihoods, not about the lookup that ships; for the lookup's one shared covariance
-see `cfedge.lookup.Lookup.confusions`.
+see `cfedge.lookup.bounds.confusions`.
 
 Letters: D width, C components, A exponents.
 """

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
-from cfedge.lookup.clusters import finite_rows
+from cfedge.lookup.finite import finite_rows
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.settings import CLUSTERS
 

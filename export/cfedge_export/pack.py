@@ -22,7 +22,8 @@ from cfedge.errors import StorageError, WorkspaceError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
-from cfedge.train.certificate import FALSE_REJECT_RATE, certify, route
+from cfedge.train.certificate import FALSE_REJECT_RATE, certify
+from cfedge.train.margins import route
 from cfedge.train.workspace import Workspace
 from cfedge.train.workspace_index import file_name
 from cfedge_export import parity

@@ -43,8 +43,8 @@ from cfedge.bundle.files import (
 from cfedge.bundle.reading import LIMITS as MANIFEST_LIMITS
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS
-from cfedge.runtime.verification import _MARK as MARK
-from cfedge.runtime.verification import LIMITS, Limits, verify, verify_here
+from cfedge.runtime.verification import LIMITS, MARK, Limits, verify
+from cfedge.runtime.verify_here import verify_here
 
 Change = Callable[[Path], None]
 
@@ -772,14 +772,14 @@ def check(caught: pytest.ExceptionInfo[BundleError], attack: Attack) -> None:
 
 def test_there_are_sixty_and_the_bundle_is_good_before(tiny_bundle: Path) -> None:
     assert len(ATTACKS) >= 60
-    verify_here(read(tiny_bundle), Engine)
+    verify_here(read(tiny_bundle))
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_hostile_bundle_is_refused_by_name(tiny_bundle: Path, name: str) -> None:
     attack = attacked(tiny_bundle, name)
     with pytest.raises(BundleError, match=attack.found) as caught:
-        verify_here(read(tiny_bundle), Engine)
+        verify_here(read(tiny_bundle))
     check(caught, attack)
 
 

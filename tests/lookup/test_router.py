@@ -20,12 +20,21 @@ from tiny import arrays_of
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
-from cfedge.lookup import VIEWS, ClusterStatistics, Features, Router, TaskMatch, TaskSignature
+from cfedge.lookup import (
+    VIEWS,
+    ClusterStatistics,
+    Features,
+    Router,
+    TaskMatch,
+    TaskSignature,
+    decide,
+)
 from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
+from cfedge.margins import Margins
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train import certificate
-from cfedge.train.certificate import route
+from cfedge.train import margins as margins_module
+from cfedge.train.margins import route
 from cfedge.train.settings import CLUSTERS
 from cfedge.train.signature import EXAMPLES_A_CLUSTER, learn_signature, signature
 from cfedge_export.adapters import adapter_onnx
@@ -112,12 +121,12 @@ def test_of_many_tasks_few_signatures_are_in_memory_at_once(
     stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
     counted = _Counted(stages["doors"], 40)
-    router = Router(counted, math.inf, math.inf)
+    router = Router(counted, Margins(math.inf, math.inf))
     assert counted.asked == 40
     assert set(router(inputs).stages) == {3}
     assert counted.asked == 3 * 40  # once a look
     assert counted.most <= 17
-    held = Router({name: counted[name] for name in counted}, math.inf, math.inf)
+    held = Router({name: counted[name] for name in counted}, Margins(math.inf, math.inf))
     assert held(inputs).score.tobytes() == router(inputs).score.tobytes()
 
 
@@ -125,7 +134,7 @@ def test_threads_that_ask_first_at_once_have_each_look_made_once(
     stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
     counted = _Counted(stages["doors"], 40)
-    router = Router(counted, math.inf, math.inf)
+    router = Router(counted, Margins(math.inf, math.inf))
     together = threading.Barrier(8)
 
     def ask() -> bytes:
@@ -140,14 +149,14 @@ def test_threads_that_ask_first_at_once_have_each_look_made_once(
 
 def test_a_quantile_of_all_leaves_the_largest_margin_alone_above() -> None:
     margins = [TaskMatch(0, 1, 0.0, float(one), 0.0) for one in (3, 1, 5, 2)]
-    assert certificate._quantile(margins, 1.0) == 5.0
-    assert certificate._quantile(margins, 0.5) == 2.0
+    assert margins_module._quantile(margins, 1.0) == 5.0
+    assert margins_module._quantile(margins, 0.5) == 2.0
 
 
 def test_without_a_margin_there_is_one_look(
     stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
-    router = Router(stages, third=math.inf)
+    router = Router(stages, Margins(third=math.inf))
     found, first = router(inputs), router.first(inputs.trunk[:, :10])
     for field in dataclasses.fields(found):
         assert np.array_equal(getattr(found, field.name), getattr(first, field.name))
@@ -158,7 +167,7 @@ def test_without_a_margin_there_is_one_look(
 def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
     stages: dict[str, TaskSignature], inputs: Features, third: float
 ) -> None:
-    router = Router(stages, math.inf, third)
+    router = Router(stages, Margins(math.inf, third))
     found = router(inputs)
     scores = (router.first.scores(inputs.trunk[:, :10]) + router.fine.scores(inputs.trunk)) / 2
     if third:
@@ -175,7 +184,7 @@ def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
 def test_the_distance_is_the_chosen_tasks_and_the_mean_of_first_and_third_look(
     stages: dict[str, TaskSignature], inputs: Features, third: float
 ) -> None:
-    router = Router(stages, math.inf, third)
+    router = Router(stages, Margins(math.inf, third))
     router.first.directions -= 2  # as if fewer were kept than behind the tail
     found = router(inputs)
     parts = [(router.first, inputs.trunk[:, :10]), (router.tail, inputs.tail)]
@@ -234,7 +243,7 @@ def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
         f"task {task:02}": learn_signature(pair(task, 120), classes)
         for task in range(CANDIDATES + 14)
     }
-    router = Router(tasks, math.inf, math.inf)
+    router = Router(tasks, Margins(math.inf, math.inf))
     inputs = Features(
         *(
             np.concatenate(one)
@@ -256,9 +265,9 @@ def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
 def test_only_thin_margins_are_looked_at_again(
     stages: dict[str, TaskSignature], inputs: Features
 ) -> None:
-    first, second = Router(stages)(inputs).margin, Router(stages, math.inf)(inputs).margin
+    first, second = Router(stages)(inputs).margin, Router(stages, Margins(math.inf))(inputs).margin
     thin, thinner = float(np.quantile(first, 0.5)), float(np.quantile(second, 0.25))
-    found = Router(stages, thin, thinner)(inputs)
+    found = Router(stages, Margins(thin, thinner))(inputs)
     assert np.array_equal(found.stages == 1, first >= thin)
     assert np.array_equal(found.stages == 3, (first < thin) & (second < thinner))
     assert set(found.stages) == {1, 2, 3}
@@ -269,7 +278,7 @@ def test_where_the_tail_tells_apart_what_the_trunk_does_not_a_third_look_finds_t
 ) -> None:
     truth = np.repeat(np.arange(3), 60)
     share = [
-        float((Router(stages, math.inf, margin)(inputs).task == truth).mean())
+        float((Router(stages, Margins(math.inf, margin))(inputs).task == truth).mean())
         for margin in (0.0, 1.0, math.inf)
     ]
     assert share[0] < 0.85 < 0.95 < share[2]
@@ -297,30 +306,30 @@ def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_fur
     assert (taken >= 2).sum() == THIN
     assert (taken == 3).sum() == LEAST
     alone, _ = route({"doors": clear["doors"]}, {"doors": hold_out(2.0)["doors"]})
-    assert alone.second == alone.third == 0.0
+    assert alone.margins == Margins()
 
 
 @pytest.mark.parametrize("unseen", [0, 5])
 def test_where_a_third_look_changes_answers_more_inputs_get_it(
     stages: dict[str, TaskSignature], monkeypatch: pytest.MonkeyPatch, unseen: int
 ) -> None:
-    monkeypatch.setattr(certificate, "UNSEEN_CHANGES", unseen / 300)
+    monkeypatch.setattr(margins_module, "UNSEEN_CHANGES", unseen / 300)
     router, found = route(stages, hold_out(0.3))
     taken = np.concatenate([one.stages for one in found.values()])
     assert (taken >= 2).sum() == THIN
     assert (taken == 3).sum() > LEAST
     rows = [row for pair in hold_out(0.3).values() for row in zip(*pair, strict=True)]
-    thin = [row for row in rows if router.first.one(row[0][:10]).margin < router.second]
+    thin = [row for row in rows if router.begin(row[0]).first.margin < router.margins.second]
     closer, deeper = (
-        [router.look_again(trunk, None) for trunk, _ in thin],
-        [router.look_again(*row) for row in thin],
+        [decide(router.refine(router.begin(trunk))) for trunk, _ in thin],
+        [decide(router.deepen(router.refine(router.begin(trunk)), tail)) for trunk, tail in thin],
     )
     changed = sorted(
         one.margin for one, other in zip(closer, deeper, strict=True) if one.task != other.task
     )
-    assert sum(margin >= router.third for margin in changed) == unseen
-    assert router.third > changed[-1 - unseen]
-    assert not any(changed[-1 - unseen] < one.margin < router.third for one in closer)
+    assert sum(margin >= router.margins.third for margin in changed) == unseen
+    assert router.margins.third > changed[-1 - unseen]
+    assert not any(changed[-1 - unseen] < one.margin < router.margins.third for one in closer)
 
 
 def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(
@@ -335,8 +344,7 @@ def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(
     )
     wrong = {name: Features(mixed.trunk[k::3], mixed.tail[k::3]) for k, name in enumerate(NAMES)}
     routers = [route(stages, held_out)[0] for held_out in (right, wrong)]
-    assert routers[0].second == routers[1].second
-    assert routers[0].third == routers[1].third
+    assert routers[0].margins == routers[1].margins
 
 
 def test_features_behind_the_tail_that_are_not_finite_are_refused(
@@ -345,7 +353,7 @@ def test_features_behind_the_tail_that_are_not_finite_are_refused(
     tail = inputs.tail.copy()
     tail[1, 0] = np.nan
     with pytest.raises(InputError, match="features of input 1: expected finite numbers"):
-        Router(stages, math.inf, math.inf)(Features(inputs.trunk, tail))
+        Router(stages, Margins(math.inf, math.inf))(Features(inputs.trunk, tail))
 
 
 @pytest.mark.parametrize(

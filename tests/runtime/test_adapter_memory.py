@@ -109,7 +109,7 @@ def test_an_adapter_that_had_to_go_is_not_held_elsewhere(three: Path) -> None:
 
 
 def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) -> None:
-    bundle = read(three, lean=True)
+    bundle = read(three, keep_adapters=False)
     Engine(bundle)
     apart = {
         ref.sha256
@@ -233,7 +233,7 @@ def test_a_task_of_another_rank_under_the_same_name_is_not_taken_over(tiny_bundl
     engine = Engine(bundle)
     tasks = tuple(replace(task, rank=task.rank + 1) for task in bundle.manifest.tasks)
     with pytest.raises(IncompatibleError, match=r"expected cfedge\.rank = 3, found 2"):
-        Engine(Bundle(replace(bundle.manifest, tasks=tasks), bundle.objects), like=engine)
+        Engine(Bundle(replace(bundle.manifest, tasks=tasks), bundle.objects), share_with=engine)
 
 
 def test_a_disk_that_refuses_is_named(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from cfedge.errors import DamagedError, UsageError
 from cfedge.lookup import TaskMatch
 from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.runtime.drift import BLOCK, Counter, Monitor, evidence_against
-from cfedge.train.certificate import _quantile
+from cfedge.train.margins import _quantile
 
 
 class Answer(NamedTuple):

@@ -232,23 +232,6 @@ def test_a_closed_form_head_ends_early_where_its_trunks_part_is_sure(
     assert 0 < sum(rows_run) < len(answers)
 
 
-def test_margins_are_compared_alike_one_by_one_and_together() -> None:
-    rng = np.random.default_rng(0)
-    trunk = rng.normal(size=(500, 7)).astype(np.float32)
-    ordered = np.sort(trunk, axis=1)
-    margins = ordered[:, -1].astype(np.float64) - ordered[:, -2]
-    empty = np.zeros((0, 0), np.float32)
-    for margin in margins[:50]:  # on the very edge
-        adapter = Adapter({}, empty, empty, empty, empty, float(margin), 0.0)
-        together = adapter.is_sure(trunk)
-        assert (
-            together.tolist()
-            == [bool(adapter.is_sure(row)) for row in trunk]
-            == (margins >= margin).tolist()
-        )
-        assert together.tolist() == [adapter.is_sure_of(row.tolist()) for row in trunk]
-
-
 def test_an_adapter_is_read_as_it_was_written(bundle: Bundle) -> None:
     engine = Engine(bundle)
     adapter = engine.adapters(engine.manifest.tasks[0])

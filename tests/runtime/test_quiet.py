@@ -124,13 +124,13 @@ def test_the_first_opening_writes_its_note_and_nothing_else(
     done = run(ANSWER, tiny_bundle, changes=False)
     assert (done.returncode, done.stdout.split()[1:]) == (0, ["True"]), done.stderr
     assert tree(tiny_bundle) == before
-    (note,) = (home / ".cache" / "cfedge" / "passed").iterdir()
+    (note,) = (home / ".cache" / "cfedge" / "verified").iterdir()
     assert set(tree(home)) == {
         "tmp",
         ".cache",
         ".cache/cfedge",
-        ".cache/cfedge/passed",
-        f".cache/cfedge/passed/{note.name}",
+        ".cache/cfedge/verified",
+        f".cache/cfedge/verified/{note.name}",
     }
 
 

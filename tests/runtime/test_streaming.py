@@ -15,6 +15,7 @@ from tiny import cloned
 from cfedge import Engine, Prediction, Session
 from cfedge.bundle.files import read
 from cfedge.errors import InputError, UsageError
+from cfedge.lookup import decide
 from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE
 from cfedge.margins import Margins
 from cfedge.runtime.stream import filtered, temperature
@@ -166,8 +167,11 @@ def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
     row = engine._encoder([TEXTS[0]]).features[0]
     tail = engine._encoder.frozen(engine._encoder([TEXTS[0]]).hidden)[0]
     for stages, deep in ((2, None), (3, tail)):
-        scores = engine.router.scores(row, deep, stages)
-        found = engine.router.look_again(row, deep)
+        evidence = engine.router.refine(engine.router.begin(row))
+        if deep is not None:
+            evidence = engine.router.deepen(evidence, deep)
+        assert evidence.stages == stages
+        scores, found = engine.router.task_scores(evidence), decide(evidence)
         assert scores.shape == (CANDIDATES + 2,)
         assert scores[found.task] == scores.max()
         among = np.sort(

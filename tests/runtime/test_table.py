@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
 from cfedge.lookup import ClusterStatistics, Lookup
-from cfedge.lookup import clusters as module
+from cfedge.lookup import cluster_table as module
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.runtime.table import Int8Table, _graph
 
@@ -103,7 +103,7 @@ def test_the_graph_is_one_that_the_onnx_package_reads() -> None:
 
 def assert_alike(exact: Lookup, rough: Lookup, inputs: Floats) -> None:
     """To the bit."""
-    assert rough._rough is not None
+    assert rough._table.rough is not None
     one, other = exact(inputs), rough(inputs)
     for field in dataclasses.fields(one):
         assert getattr(one, field.name).tobytes() == getattr(other, field.name).tobytes(), (
@@ -111,11 +111,10 @@ def assert_alike(exact: Lookup, rough: Lookup, inputs: Floats) -> None:
         )
     for row in inputs[:50]:
         for count in (2, 16):
-            (among, scores, square), (also, found, size) = (
-                exact.best_tasks(row, count),
-                rough.best_tasks(row, count),
+            (among, scores), (also, found) = (
+                lookup.best_tasks(lookup.scored(row), count) for lookup in (exact, rough)
             )
-            assert (among, scores.tobytes(), square) == (also, found.tobytes(), size)
+            assert (among, scores.tobytes()) == (also, found.tobytes())
 
 
 @pytest.mark.parametrize(
@@ -184,11 +183,11 @@ def test_a_hundredth_of_the_bound_would_lose_answers(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "ROUGH_FROM", 100)
     tasks, inputs = make_tasks(60, apart=0.3)
     exact, rough = Lookup(tasks), Lookup(tasks, table=sure)
-    assert sum(exact.one(row) != rough.one(row) for row in inputs) > 20
+    assert (exact(inputs).margin != rough(inputs).margin).sum() > 20
 
 
 def test_few_clusters_need_no_table() -> None:
-    assert Lookup(make_tasks(10, apart=1)[0], table=Int8Table)._rough is None
+    assert Lookup(make_tasks(10, apart=1)[0], table=Int8Table)._table.rough is None
 
 
 def test_an_input_that_is_not_finite_is_refused_through_the_table(

@@ -16,8 +16,8 @@ from cfedge.bundle.files import read
 from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, MachineError
 from cfedge.runtime import verification
-from cfedge.runtime.golden import has_passed, note_passed
 from cfedge.runtime.verification import Limits, verify, verify_once
+from cfedge.runtime.verified import is_verified, note_verified
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def test_a_bundle_is_proven_when_first_opened_and_again_where_the_machine_is_ano
         Engine.open(tiny_bundle, threads=threads)
     assert proven == [1, 2]
     other = this_cpu()._replace(flags=("made_up",))
-    monkeypatch.setattr("cfedge.runtime.golden.this_cpu", lambda: other)
+    monkeypatch.setattr("cfedge.runtime.verified.this_cpu", lambda: other)
     for _ in range(2):
         Engine.open(tiny_bundle)
     assert proven == [1, 2, 1]
-    assert len(list((cache / "passed").iterdir())) == 3
+    assert len(list((cache / "verified").iterdir())) == 3
 
 
 def test_opening_refuses_a_machine_that_answers_otherwise_every_time(
@@ -108,7 +108,7 @@ def test_a_bundle_that_takes_the_place_of_the_proven_one_is_proven_too(
         if len(proven) == 1:
             written(other, tiny_bundle)
 
-    monkeypatch.setattr("cfedge.runtime.engine.verify_once", swapped)
+    monkeypatch.setattr("cfedge.runtime.opening.verify_once", swapped)
     with pytest.raises(IncompatibleError, match="golden vectors of task 'animals'"):
         Engine.open(tiny_bundle)
     assert len(proven) == 2
@@ -143,7 +143,7 @@ def test_a_program_that_cannot_start_a_python_is_told_how_to_go_on(
         monkeypatch.setattr(sys, "executable", "" if kind == "none" else str(tmp_path / "none"))
     with pytest.raises(MachineError, match=r"expected .* in a child process, found"):
         Engine.open(tiny_bundle)
-    note_passed(read(tiny_bundle).manifest, 1)  # as `cfedge predict` of another process does
+    note_verified(read(tiny_bundle).manifest, 1)  # as `cfedge predict` of another process does
     assert Engine.open(tiny_bundle).tasks == ("animals", "colors")
 
 
@@ -163,10 +163,10 @@ def test_a_child_imports_what_its_parent_would_and_nothing_of_the_current_folder
         check=True,
         cwd=Path(verification.__file__).parents[2],
     )
-    assert len(list((cache / "passed").iterdir())) == 1
+    assert len(list((cache / "verified").iterdir())) == 1
 
 
 def test_threads_count_for_what_was_proven(tiny_bundle: Path, cache: Path) -> None:
     manifest = read(tiny_bundle).manifest
     verify_once(tiny_bundle, manifest, threads=2)
-    assert (has_passed(manifest, 1), has_passed(manifest, 2)) == (False, True)
+    assert (is_verified(manifest, 1), is_verified(manifest, 2)) == (False, True)

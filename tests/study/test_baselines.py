@@ -70,10 +70,15 @@ class Shipped:
                 for name, one in tasks.items()
             }
         )
+
+        def scores(row: int, trunk: Floats, tail: Floats) -> Floats:
+            evidence = router.refine(router.begin(trunk, row))
+            return router.task_scores(router.deepen(evidence, tail))
+
         return lambda features: np.stack(
             [
-                router.scores(views(features)[row], features[row], 3, row)
-                for row in range(len(features))
+                scores(row, *pair)
+                for row, pair in enumerate(zip(views(features), features, strict=True))
             ]
         )
 

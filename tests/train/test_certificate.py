@@ -5,7 +5,6 @@ rates are known.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 
@@ -19,21 +18,23 @@ from sklearn.preprocessing import normalize
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_bound, upper_bound
 from cfedge.errors import UsageError
-from cfedge.lookup import ClusterStatistics, Features, Lookup, Router, TaskMatch, TaskSignature
-from cfedge.lookup.clusters import shared_covariance
-from cfedge.lookup.ood import HEAD_WEIGHT
-from cfedge.train.certificate import (
-    ALPHA,
+from cfedge.lookup import (
+    ClusterStatistics,
     Evidence,
-    Overlap,
-    _status,
-    certify,
-    inspect,
-    mixture_bounds,
-    overlaps,
-    route,
+    Features,
+    Lookup,
+    Router,
+    TaskSignature,
+    decide,
 )
+from cfedge.lookup.bounds import separations
+from cfedge.lookup.lda import shared_covariance
+from cfedge.lookup.ood import HEAD_WEIGHT
+from cfedge.train.certificate import ALPHA, Certified, certify
 from cfedge.train.chernoff import Components, chernoff
+from cfedge.train.inspection import _status, inspect, mixture_bounds
+from cfedge.train.margins import route
+from cfedge.train.overlaps import Overlap, overlaps
 from cfedge.train.signature import learn_signature, signature, whole
 
 Floats = NDArray[np.float32]
@@ -48,7 +49,7 @@ def strict_numerics() -> Iterator[None]:
 
 def certified(
     signatures: dict[str, ClusterStatistics], held_out: dict[str, Floats], **choices: float
-) -> dict[str, Evidence]:
+) -> dict[str, Certified]:
     """Certify one look at the held-out features."""
     lookup = Lookup(signatures)
     best = {name: np.zeros(len(features), np.float32) for name, features in held_out.items()}
@@ -272,7 +273,7 @@ def test_a_new_rival_never_lowers_the_errors_or_the_limit() -> None:
         f"task {i}": (means[i] + rng.normal(size=(80, 6)) * 0.4).astype(np.float32)
         for i in range(6)
     }
-    before: dict[str, Evidence] = {}
+    before: dict[str, Certified] = {}
     for tasks in range(1, 7):
         names = list(signatures)[:tasks]
         after = certified(
@@ -407,7 +408,7 @@ def test_separations_are_mahalanobis_distances_under_the_shared_covariance() -> 
     level = np.trace(covariance) / 6
     shrunk = (1 - lookup.shrinkage) * covariance + (lookup.shrinkage + 1e-6) * level * np.eye(6)
     inverse = np.linalg.inv(shrunk)
-    for rival, found in lookup.separations("task 1").items():
+    for rival, found in separations(lookup, "task 1").items():
         expected = cdist(
             signatures["task 1"].means.astype(np.float64),
             signatures[rival].means.astype(np.float64),
@@ -415,7 +416,7 @@ def test_separations_are_mahalanobis_distances_under_the_shared_covariance() -> 
             VI=inverse,
         )
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert set(lookup.separations("task 1")) == {"task 0", "task 2"}
+    assert set(separations(lookup, "task 1")) == {"task 0", "task 2"}
 
 
 def test_for_two_gaussian_clusters_the_bound_is_the_error_of_the_lookup() -> None:
@@ -458,7 +459,7 @@ def test_an_unshrunk_covariance_of_few_examples_is_reported_violated() -> None:
 
 def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
     certificate = Certificate(
-        held_out=100, errors=10, limit=0.2, alpha=0.05, tasks=2, rival=None, rival_errors=0
+        held_out=100, errors=10, upper_bound=0.2, alpha=0.05, tasks=2, rival=None, rival_errors=0
     )
     low = lower_bound(10, 100, 0.025)
     assert [_status(certificate.errors, certificate, bound) for bound in (1.0, 0.1, 0.99 * 0.1, low * 0.99)] == [
@@ -505,7 +506,7 @@ def test_the_nearest_rival_is_the_one_with_the_nearest_cluster_and_a_single_task
 
 def overlapping(
     twins: Mapping[str, TaskSignature], held_out: Mapping[str, Features], of: list[str]
-) -> tuple[list[Overlap], dict[str, Evidence]]:
+) -> tuple[list[Overlap], dict[str, Certified]]:
     router, found = route(twins, held_out)
     evidence = certify(
         found, {name: np.zeros(len(pair.trunk), np.float32) for name, pair in held_out.items()}, 1
@@ -550,7 +551,7 @@ def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_bec
     assert one.held_out == 60
     assert one.taken > 10
     assert one.share > 0.25
-    assert one.limit == evidence["lights"].certificate.upper_bound > 0.3
+    assert one.upper_bound == evidence["lights"].certificate.upper_bound > 0.3
     assert (
         one.rival_upper_bound
         == evidence["lamps"].certificate.upper_bound
@@ -571,7 +572,7 @@ def test_an_old_task_that_a_new_ones_class_lies_on_is_named_where_the_new_one_ha
     )
     pairs, evidence = overlapping(twins, held_out, ["new"])
     assert [(one.task, one.rival) for one in pairs] == [("old", "new")]
-    assert pairs[0].limit == evidence["old"].certificate.upper_bound > 0.2
+    assert pairs[0].upper_bound == evidence["old"].certificate.upper_bound > 0.2
 
 
 # --- mixtures with covariances of their own
@@ -655,12 +656,12 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(
         held_out[f"task {task}"] = Features(x[1::2], x[1::2])
     taken: list[str] = []
 
-    def counted(name: str, look: Callable[..., TaskMatch]) -> Callable[..., TaskMatch]:
-        return lambda *inputs: taken.append(name) or look(*inputs)
+    def counted(name: str, stage: Callable[..., Evidence]) -> Callable[..., Evidence]:
+        return lambda *inputs: taken.append(name) or stage(*inputs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Lookup, "one", counted("first", Lookup.one))
-        patch.setattr(Router, "look_again", counted("further", Router.look_again))
+        for name in ("begin", "refine", "deepen"):
+            patch.setattr(Router, name, counted(name, getattr(Router, name)))
         router, found = route(stages, held_out)
     assert list(found) == list(held_out)
     set_by = 0  # the one input whose answer set the margin of the third stage is counted without it
@@ -680,9 +681,9 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(
             )
     assert set_by <= 1
     counts = np.concatenate([one.stages for one in found.values()])
-    assert taken.count("first") == len(counts) == 120
+    assert taken.count("begin") == len(counts) == 120
     assert (
-        taken.count("further") == 2 * (counts > 1).sum() > 36
+        taken.count("refine") == taken.count("deepen") == (counts > 1).sum() > 18
     )  # whether a third stage would say otherwise is asked of all that had a second
 
 
@@ -720,7 +721,13 @@ def test_nothing_held_out_is_untested() -> None:
         _status(
             0,
             Certificate(
-                held_out=0, errors=0, limit=1.0, alpha=0.05, tasks=1, rival=None, rival_errors=0
+                held_out=0,
+                errors=0,
+                upper_bound=1.0,
+                alpha=0.05,
+                tasks=1,
+                rival=None,
+                rival_errors=0,
             ),
             0.1,
         )
@@ -749,16 +756,20 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
         for task in range(3)
     }
     fresh = {f"task {task}": draw(task, 1500) for task in range(3)}
-    open_router = Router(stages, second=math.inf)
+    open_router = Router(stages)
     truth = np.repeat(np.arange(3), 1500)
     pool = [
         (trunk, tail)
         for pair in fresh.values()
         for trunk, tail in zip(pair.trunk, pair.tail, strict=True)
     ]
-    first = [open_router.first.one(trunk[:24]) for trunk, _ in pool]
-    second = [open_router.look_again(trunk, None) for trunk, _ in pool]
-    third = [open_router.look_again(trunk, tail) for trunk, tail in pool]
+    begun = [open_router.begin(trunk) for trunk, _ in pool]
+    refined = [open_router.refine(evidence) for evidence in begun]
+    first, second = ([decide(evidence) for evidence in some] for some in (begun, refined))
+    third = [
+        decide(open_router.deepen(evidence, tail))
+        for evidence, (_, tail) in zip(refined, pool, strict=True)
+    ]
     margins = [np.array([one.margin for one in some]) for some in (first, second)]
     wrong = [np.array([one.task for one in some]) != truth for some in (first, second, third)]
     assert wrong[2].mean() < wrong[1].mean() - 0.02  # the third stage is the better one
@@ -766,8 +777,8 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
     for _ in range(250):
         held_out = {name: draw(task, 30) for task, name in enumerate(stages)}
         router, found = route(stages, held_out)
-        seconds = margins[0] < router.second
-        thirds = seconds & (margins[1] < router.third)
+        seconds = margins[0] < router.margins.second
+        thirds = seconds & (margins[1] < router.margins.third)
         true = np.where(thirds, wrong[2], np.where(seconds, wrong[1], wrong[0])).mean()
         counted = np.mean([one.task != task for task, one in enumerate(found.values())])
         differences.append(counted - true)
@@ -805,6 +816,6 @@ def test_a_thousand_tasks_are_certified_and_inspected() -> None:
     assert all(np.isfinite([one.bound, one.separation]).all() for one in found.values())
     # The nearest of them all, found here at once.
     lookup = Lookup({name: one.trunk for name, one in stages.items()})
-    scores = lookup._whitened
+    scores = lookup.whitened
     apart = cdist(scores[14:16], np.delete(scores, [14, 15], axis=0))
     assert found["task 007"].separation == pytest.approx(float(apart.min()), rel=1e-5)

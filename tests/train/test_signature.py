@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
 from cfedge.lookup import VIEWS, ClusterStatistics, Features, Lookup
-from cfedge.lookup.clusters import SHRINKAGE_FACTOR
+from cfedge.lookup.lda import SHRINKAGE_FACTOR
 from cfedge.train.settings import CLUSTERS
 from cfedge.train.signature import FACTOR_RANK, clusters_of, learn_signature, signature
 

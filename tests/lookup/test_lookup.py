@@ -19,7 +19,8 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.lookup import ClusterStatistics, Lookup, TaskMatches
-from cfedge.lookup.clusters import RIDGE, SHRINKAGE_FACTOR, _upper_tail, shared_covariance
+from cfedge.lookup.bounds import confusions, separations, upper_tail
+from cfedge.lookup.lda import RIDGE, SHRINKAGE_FACTOR, shared_covariance
 from cfedge.lookup.packing import from_first, on_grid
 
 #: Float32 keeps 24 bits; D products of that size are summed. Relative to the largest term, not to a
@@ -293,11 +294,11 @@ def test_the_best_tasks_are_the_largest_scores_and_the_first_of_equal_ones() -> 
     for row in make_features(rng):
         every, square = lookup.of_tasks(row)
         for count in (1, 4, 16, 29):
-            among, scores, same_square = lookup.best_tasks(row, count)
+            among, scores = lookup.best_tasks(lookup.scored(row), count)
             assert among == sorted(np.argsort(-every, kind="stable")[:count].tolist())
             assert scores.tobytes() == every[among].tobytes()
-            assert square == same_square
-        assert lookup.best_tasks(row, 30)[0] is None
+        assert lookup.scored(row).square == square
+        assert lookup.best_tasks(lookup.scored(row), 30)[0] is None
 
 
 def test_a_given_task_is_scored_against_the_best_other_one() -> None:
@@ -306,7 +307,7 @@ def test_a_given_task_is_scored_against_the_best_other_one() -> None:
     for row in make_features(rng):
         every, square = lookup.of_tasks(row)
         for task in range(5):
-            found = lookup.given(row, task)
+            found = lookup.match_given(lookup.scored(row), task)
             rivals = np.where(np.arange(5) == task, -np.inf, every)
             assert (found.task, found.runner_up) == (task, int(rivals.argmax()))
             assert found.score == pytest.approx(float(every[task]), rel=1e-6)
@@ -316,13 +317,14 @@ def test_a_given_task_is_scored_against_the_best_other_one() -> None:
             assert found.distance == pytest.approx(
                 square - 2 * float(every[task]), rel=1e-5, abs=1e-5
             )
-    alone = Lookup({"only": make_signature(rng)}).given(row, 0)
+    only = Lookup({"only": make_signature(rng)})
+    alone = only.match_given(only.scored(row), 0)
     assert (alone.task, alone.runner_up, alone.margin) == (0, -1, np.inf)
     with (
         np.errstate(invalid="ignore"),
         pytest.raises(InputError, match="features of input 3: expected finite numbers"),
     ):
-        lookup.given(row * np.float32(np.nan), 2, 3)
+        lookup.scored(row * np.float32(np.nan), 3)
 
 
 def test_a_stranger_is_further_away_than_any_known_input() -> None:
@@ -368,7 +370,7 @@ def test_one_input_is_answered_as_in_a_batch() -> None:
     inputs = normalize(rng.normal(size=(9, 12)).astype(np.float32))
     together = lookup(inputs)
     for position, row in enumerate(inputs):
-        alone = lookup.one(row)
+        alone = lookup.match(lookup.scored(row))
         assert [np.float32(value) for value in alone] == [
             np.float32(getattr(together, field.name)[position]) for field in fields(TaskMatches)
         ]
@@ -451,9 +453,12 @@ def test_no_score_of_what_is_not_finite_leaves_the_lookup(wrong: float) -> None:
     inputs = rng.normal(size=(4, 6)).astype(np.float32)
     inputs[2, 1] = wrong
     ask: list[Callable[[], object]] = [
-        lambda: lookup.scores(inputs), lambda: lookup.cluster_scores(inputs), lambda: lookup.of_tasks(inputs[2], position=2),
-        lambda: lookup.of_tasks(inputs[2], [0, 2], 2), lambda: lookup.best_tasks(inputs[2], 2, 2), lambda: lookup.given(inputs[2], 1, 2),
-    ]  # fmt: skip
+        lambda: lookup(inputs),
+        lambda: lookup.cluster_scores(inputs),
+        lambda: lookup.scored(inputs[2], 2),
+        lambda: lookup.of_tasks(inputs[2], position=2),
+        lambda: lookup.of_tasks(inputs[2], [0, 2], 2),
+    ]
     for one in ask:
         with (
             np.errstate(invalid="ignore"),
@@ -470,20 +475,20 @@ def test_a_shrinkage_out_of_range_is_refused(shrinkage: float) -> None:
         Lookup({"a": plain(np.eye(2, 6), np.full(6, 0.5), count=9)}, shrinkage=shrinkage)
 
 
-def test_the_model_bound_sums_the_normal_distributions_upper_tail_over_rival_clusters() -> None:
+def test_the_model_bound_sums_the_normal_distributionsupper_tail_over_rival_clusters() -> None:
     rng = np.random.default_rng(21)
     tasks = {name: plain(rng.normal(size=(2, 6)) * 0.4, np.full(6, 0.5), count=9) for name in "abc"}
     tasks["far"] = plain(np.full((1, 6), 40.0), np.full(6, 0.5), count=9)
     lookup = Lookup(tasks, shrinkage=0.0, min_spread=0.0)
-    apart = lookup.separations("a")
-    for rival, share in lookup.confusions("a").items():
+    apart = separations(lookup, "a")
+    for rival, share in confusions(lookup, "a").items():
         assert share == pytest.approx(stats.norm.sf(apart[rival] / 2).sum(axis=1).mean(), rel=1e-9)
-    assert lookup.confusions("a", ["far", "a", "c"]) == {
-        rival: pytest.approx(lookup.confusions("a")[rival], rel=1e-9) for rival in ("c", "far")
+    assert confusions(lookup, "a", ["far", "a", "c"]) == {
+        rival: pytest.approx(confusions(lookup, "a")[rival], rel=1e-9) for rival in ("c", "far")
     }
-    assert lookup.confusions("a", ["a"]) == {}
+    assert confusions(lookup, "a", ["a"]) == {}
     x = np.array([0.0, 1.0, 5.9, 6.1, 8.0, 20.0, 50.0])
-    found, exact = _upper_tail(x), stats.norm.sf(x)
+    found, exact = upper_tail(x), stats.norm.sf(x)
     np.testing.assert_allclose(found[:3], exact[:3], rtol=1e-12)
     assert (found >= exact).all()
     assert (found[3:6] <= exact[3:6] * (1 + 1 / x[3:6] ** 2)).all()

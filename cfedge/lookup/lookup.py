@@ -1,0 +1,292 @@
+"""Score an input under every task: class clusters with one shared, shrunk covariance.
+
+All tasks' statistics live in one space: pooled features x of length 1. A task leaves a
+`ClusterStatistics`: counts and means of its clusters (one a class) and its pooled within-cluster
+scatter as low-rank factor + diagonal. Statistics of several tasks are sums, taken in the order of
+the tasks' names: the same tasks give the same lookup to the last bit, whatever the order in which
+they came.
+
+Scores, with S, S_0, U and v of `cfedge.lookup.lda`, P = U U' (the inverse of S in the directions
+that are kept), P_0 = U diag(1/v) U' and y = x - m_0::
+
+    score_c(x) = y' P (m_c - m_0) - (m_c - m_0)' P (m_c - m_0) / 2
+    distance(x) = min_c (x - m_c)' P (x - m_c) - y' P_0 y
+
+The task is that of the best cluster. `distance` is the relative Mahalanobis distance (Ren et al.
+2021, arXiv 2106.09022): the nearest cluster against one background Gaussian (m_0, S_0). Where v is
+near 1 both distances are the same. With w = 1 - 1/v, one product z = diag(w)^1/2 U' y serves all of
+it::
+
+    score_c = z' diag(1/w) z_c - z_c' diag(1/w) z_c / 2        distance = z' z - 2 max_c score_c
+
+Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must
+not depend on its batch.
+
+Letters: B batch, D width, C clusters, K kept directions, T tasks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import IncompatibleError, UsageError
+from cfedge.lookup.cluster_table import ClusterTable, RoughTable
+from cfedge.lookup.finite import finite, finite_rows
+from cfedge.lookup.lda import MIN_SPREAD, discriminants, pool
+from cfedge.lookup.match import TaskMatch, TaskMatches
+from cfedge.lookup.signature import ClusterStatistics
+
+__all__ = ["Lookup", "Scored"]
+
+Floats = NDArray[np.float32]
+
+
+class Scored(NamedTuple):
+    """One input under all clusters; made once, read by every question about it.
+
+    Attributes
+    ----------
+    z
+        float32 [K], the input in the kept directions.
+    square
+        z' z: a distance is square - 2 score.
+    clusters
+        float32, the scores of the clusters, and after them -inf for what fills the last block up;
+        each wrong by `error` at most.
+    error
+        None: they are exact.
+    """
+
+    z: Floats
+    square: float
+    clusters: Floats
+    error: float | None
+
+
+class Lookup:
+    """The scores of all tasks, ready to run.
+
+    Parameters
+    ----------
+    signatures
+        By task name; at least one, all of one width. Each is asked for once, and none but the
+        counts and means is kept meanwhile.
+    shrinkage
+        Of the shared covariance, in [0, 1]; None: computed from the signatures
+        (docs/decisions/0003-lookup.md).
+    min_spread
+        Of the directions that are kept. With 0 the scores are those of linear discriminant analysis
+        exactly.
+    table
+        Scores many clusters roughly first; those that its error bound leaves are scored exactly, so
+        that the answers are the same.
+
+    Attributes
+    ----------
+    tasks
+        Names, sorted.
+    counts
+        Of each task int64 [C], the examples of its clusters.
+    spans
+        Of each task, where its clusters are among all.
+    width
+        D, of an input.
+    directions
+        How many are kept.
+    shrinkage
+        Of the shared covariance.
+    """
+
+    def __init__(
+        self,
+        signatures: Mapping[str, ClusterStatistics],
+        *,
+        shrinkage: float | None = None,
+        min_spread: float = MIN_SPREAD,
+        table: RoughTable | None = None,
+    ) -> None:
+        if shrinkage is not None and not 0 <= shrinkage <= 1:
+            raise UsageError(f"lookup: expected a shrinkage in [0, 1], found {shrinkage}")
+        if not signatures:
+            raise IncompatibleError(
+                "lookup: expected at least one task, found none; add one with: cfedge add"
+            )
+        self.tasks: tuple[str, ...] = tuple(sorted(signatures))
+        pooled = pool(signatures[name] for name in self.tasks)
+        space = discriminants(pooled, shrinkage=shrinkage, min_spread=min_spread)
+        self.shrinkage = space.shrinkage
+        self.counts = pooled.counts
+        bounds = np.cumsum([0, *(len(counts) for counts in pooled.counts)]).tolist()
+        self.spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
+        self._starts = np.array(bounds[:-1])
+        self._task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
+        self._weight = np.sqrt(1.0 - 1.0 / space.spread)
+        self._basis = np.ascontiguousarray((space.basis * self._weight).T, np.float32)
+        self._center = (space.center @ space.basis * self._weight).astype(np.float32)
+        whitened = ((means - space.center) @ space.basis for means in pooled.means)
+        self._table = ClusterTable(whitened, self._weight, bounds[-1], table)
+        self.directions, self.width = self._basis.shape
+
+    def scored(self, row: Floats, position: int = 0) -> Scored:
+        """Score one unit-length vector float32 [D] under all clusters.
+
+        Raises
+        ------
+        InputError
+            It holds NaN or infinity; `position` names the input.
+        """
+        z = self._project(row)
+        square = finite(float(z.dot(z)), position)
+        if self._table.rough is None:
+            return Scored(z, square, self._table.exact(z), None)
+        return Scored(z, square, *self._table.rough(z))
+
+    def match(self, scored: Scored) -> TaskMatch:
+        """Return the two best tasks.
+
+        Through the rough table: the two best tasks score no less than the lower of any two tasks'
+        clusters, here the best roughly: the second of them is scored exactly, the first is far
+        better mostly. What is roughly below that by more than the error is out.
+        """
+        z, square, scores, error = scored
+        if error is None:
+            nearest = scores.argmax()
+            task: int = self._task_of.item(nearest)
+            best: float = scores.item(nearest)
+            if len(self.tasks) == 1:
+                return TaskMatch(task, -1, best, math.inf, square - 2.0 * best)
+            rival = self._best_outside(scores, task)
+            runner_up: int = self._task_of.item(rival)
+            return TaskMatch(task, runner_up, best, best - scores.item(rival), square - 2.0 * best)
+        likely = int(scores.argmax())
+        rival = self._best_outside(scores, self._task_of.item(likely))
+        least = min(
+            float(scores[likely]) - error,
+            float(self._table.clusters[rival].dot(z)) - float(self._table.offsets[rival]),
+        )
+        kept = (scores >= least - error).nonzero()[0]
+        exact, tasks = self._table.some(z, kept), self._task_of[kept]
+        first = int(exact.argmax())
+        task, best = int(tasks[first]), float(exact[first])
+        if len(self.tasks) == 1:
+            return TaskMatch(task, -1, best, math.inf, square - 2.0 * best)
+        exact[tasks == task] = -math.inf
+        second = int(exact.argmax())
+        margin = best - float(exact[second])
+        return TaskMatch(task, int(tasks[second]), best, margin, square - 2.0 * best)
+
+    def match_given(self, scored: Scored, task: int) -> TaskMatch:
+        """Return a match with the task given: its margin is negative where another task's score is
+        better.
+        """
+        scores = self.task_scores(scored)
+        score = float(scores[task])
+        distance = scored.square - 2.0 * score
+        if len(self.tasks) == 1:
+            return TaskMatch(task, -1, score, math.inf, distance)
+        scores[task] = -math.inf
+        rival = int(scores.argmax())
+        return TaskMatch(task, rival, score, score - float(scores[rival]), distance)
+
+    def task_scores(self, scored: Scored) -> Floats:
+        """Return the best cluster score of all tasks, float32 [T]."""
+        exact = scored.clusters if scored.error is None else self._table.exact(scored.z)
+        scores: Floats = np.maximum.reduceat(exact, self._starts)
+        return scores
+
+    def best_tasks(self, scored: Scored, count: int) -> tuple[list[int] | None, Floats]:
+        """Return the `count` tasks with the best scores, ascending (None: there are no more), and
+        their scores.
+        """
+        if scored.error is None or len(self.tasks) <= count:
+            scores = self.task_scores(scored)
+            if len(scores) <= count:
+                return None, scores
+            among = _largest(scores, count)
+            return among.tolist(), scores[among]
+        z, _, rough, error = scored
+        roughly = np.maximum.reduceat(rough, self._starts)
+        least = np.partition(roughly, -count)[-count] - error  # of the last of them, exactly
+        kept = (rough >= least - error).nonzero()[0]
+        tasks, starts = np.unique(self._task_of[kept], return_index=True)
+        scores = np.maximum.reduceat(self._table.some(z, kept), starts)
+        among = _largest(scores, count)
+        return tasks[among].tolist(), scores[among]
+
+    def of_tasks(
+        self, row: Floats, among: list[int] | None = None, position: int = 0
+    ) -> tuple[Floats, float]:
+        """Return the best cluster score of all tasks, float32 [T], or of those `among`, for one
+        vector [D], and z' z; for errors see `scored`.
+        """
+        if among is None:
+            scored = self.scored(row, position)
+            return self.task_scores(scored), scored.square
+        z = self._project(row)
+        square = finite(float(z.dot(z)), position)
+        spans = [self.spans[task] for task in among]
+        best = [
+            (self._table.clusters[span].dot(z) - self._table.offsets[span]).max() for span in spans
+        ]
+        return np.array(best, np.float32), square
+
+    def __call__(self, features: Floats) -> TaskMatches:
+        """Look unit-length features float32 [B, D] up; for errors see `scored`."""
+        rows = enumerate(features)
+        return TaskMatches.stacked([self.match(self.scored(row, at)) for at, row in rows])
+
+    def scores(self, features: Floats) -> Floats:
+        """Return the best cluster score of all tasks, float32 [B, T]; for errors see `scored`."""
+        scores = np.empty((len(features), len(self.tasks)), np.float32)
+        for position, row in enumerate(features):
+            scores[position] = self.task_scores(self.scored(row, position))
+        return scores
+
+    def cluster_scores(self, features: Floats) -> Floats:
+        """Return float32 [B, C], the scores of all tasks' clusters, concatenated."""
+        finite_rows(features)
+        scores = np.empty((len(features), len(self._table.offsets)), np.float32)
+        for position, row in enumerate(features):
+            scores[position] = self._table.exact(self._project(row))[: len(self._table.offsets)]
+        return scores
+
+    def linear(self) -> tuple[Floats, Floats]:
+        """Return W float32 [D, C] and b [C]: the cluster scores of features x are x W + b, up to
+        rounding.
+        """
+        weight = self._table.clusters.astype(np.float64) @ self._basis
+        bias = -(self._table.clusters.astype(np.float64) @ self._center) - self._table.offsets
+        return weight.T.astype(np.float32), bias.astype(np.float32)
+
+    @cached_property
+    def whitened(self) -> NDArray[np.float64]:
+        """The cluster means about the mean of all, float64 [C, K], in units of the covariance."""
+        return np.asarray(self._table.clusters * self._weight, np.float64)
+
+    def _best_outside(self, scores: Floats, task: int) -> int:
+        """Where the best score of another task's cluster is."""
+        span = self.spans[task]
+        own = scores[span].copy()
+        scores[span] = -math.inf
+        rival = int(scores.argmax())
+        scores[span] = own
+        return rival
+
+    def _project(self, row: Floats) -> Floats:
+        z: Floats = self._basis.dot(row)
+        z -= self._center
+        return z
+
+
+def _largest(scores: Floats, count: int) -> NDArray[np.intp]:
+    """Where the `count` largest are, ascending; of equal ones the first."""
+    least = np.partition(scores, -count)[-count]
+    above = np.flatnonzero(scores > least)
+    return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
