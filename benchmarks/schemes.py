@@ -19,7 +19,7 @@ from onnx import ModelProto, NodeProto
 
 from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
-from cfedge_export import quantize
+from cfedge_export import quantize, rounding
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.size_by_part import shipped_bytes
@@ -52,7 +52,7 @@ class _Blocks(quantize._Rewriter):
         name, block = node.input[1], self.block
         rows, columns = self.arrays[name].shape
         assert rows % block == 0
-        quantized, scale = quantize.quantize_columns(
+        quantized, scale = rounding.quantize_columns(
             self.arrays[name].T.reshape(columns, rows // block, block), axis=2
         )
         self.replaced.add(name)

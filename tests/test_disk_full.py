@@ -27,7 +27,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import export
-from cfedge_export.parity import Gate
+from cfedge_export.parity_gate import Gate
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of POSIX")
 

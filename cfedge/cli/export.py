@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,42 @@ from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
+if TYPE_CHECKING:
+    from cfedge.train.workspace import Workspace
+    from cfedge_export.merged import Merged
+    from cfedge_export.pack import Exported
+    from cfedge_export.parity import TaskParity
+    from cfedge_export.parity_gate import Gate
+
 __all__ = ["register"]
+
+OUT = Annotated[
+    Path, typer.Argument(metavar="OUT", help="The bundle's folder; with --merged the file.")
+]
+MERGED = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TASK",
+        help="Write one plain ONNX file instead: prepared inputs to the scores of this task.",
+    ),
+]
+DROP = Annotated[
+    float,
+    typer.Option(
+        "--drop",
+        "--max-drop",
+        help="Largest accuracy drop of a task against float32, in points.",
+    ),
+]
+MAX_ERROR_RATIO = Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")]
+STRICT = Annotated[
+    bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")
+]
+FALSE_REJECT = Annotated[
+    float | None,
+    typer.Option(help="Share of a task's own inputs that may be called unknown; otherwise 0.05."),
+]
+REPLACE = Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,41 +60,15 @@ def register(app: typer.Typer) -> None:
 
 def export(
     workspace: WORKSPACE,
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The bundle's folder; with --merged the file.")
-    ],
-    merged: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TASK",
-            help="Write one plain ONNX file instead: token ids to the scores of this task.",
-        ),
-    ] = None,
-    drop: Annotated[
-        float,
-        typer.Option(
-            "--drop",
-            "--max-drop",
-            help="Largest accuracy drop of a task against float32, in points.",
-        ),
-    ] = 1.0,
-    max_error_ratio: Annotated[
-        float, typer.Option(help="Largest int8 / float error ratio of a task.")
-    ] = 1.25,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")
-    ] = False,
-    false_reject: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of a task's own inputs that may be called unknown; otherwise 0.05."
-        ),
-    ] = None,
+    out: OUT,
+    merged: MERGED = None,
+    drop: DROP = 1.0,
+    max_error_ratio: MAX_ERROR_RATIO = 1.25,
+    strict: STRICT = False,
+    false_reject: FALSE_REJECT = None,
     ram: RAM = None,
     p90: P90 = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Put it in the place of what is there.")
-    ] = False,
+    replace: REPLACE = False,
     json: JSON = False,
 ) -> None:
     """Write a quantised bundle, if it answers as the float model does.
@@ -70,71 +79,93 @@ def export(
     """
     from cfedge.train.certificate import FALSE_REJECT_RATE
     from cfedge.train.workspace import Workspace
+    from cfedge_export.merged import export_merged
     from cfedge_export.pack import export as write
-    from cfedge_export.parity import Gate
-    from cfedge_export.sensitivity import float_layers
+    from cfedge_export.parity_gate import Gate
 
     check_alone("--merged", merged, {"--ram": ram, "--p90": p90, "--false-reject": false_reject})
     gate, budget = Gate(drop, max_error_ratio, strict), parse_budget(ram, p90)
     opened, shown = Workspace(workspace), TerminalProgress()
     if merged is not None:
-        from cfedge_export.merged import export_merged
-
         file = export_merged(opened, merged, out, gate=gate, replace=replace, progress=shown)
-        if json:
-            print_json(
-                {
-                    "file": str(out),
-                    "tokenizer": str(opened.folder / "backbone" / "tokenizer.json"),
-                    **dataclasses.asdict(file),
-                }
-            )
-            return
-        say(
-            f"{out}: {size(file.size_bytes)}, input_ids -> scores of {len(file.labels)} labels,"
-            f" within {file.difference:.1g} of the engine on {file.parity.examples} held-out texts;"
-            f" its tokenizer is {opened.folder / 'backbone' / 'tokenizer.json'}"
-        )
+        _show_merged(file, opened, out, json=json)
         return
-    rate = FALSE_REJECT_RATE if false_reject is None else false_reject
     done = write(
         opened,
         out,
         gate=gate,
         budget=budget,
-        false_reject_rate=rate,
+        false_reject_rate=FALSE_REJECT_RATE if false_reject is None else false_reject,
         replace=replace,
         progress=shown,
     )
-    whole = sum(len(data) for data in done.bundle.objects.values())
-    backbone = done.bundle.manifest.backbone
-    left = float_layers(done.bundle[backbone.trunk], done.bundle[backbone.tail])
     if json:
-        print_json({
-            "bundle": str(out), "bytes": whole, "parity": [dataclasses.asdict(one) for one in done.parity], "float_layers": left,
-            "budgets": dataclasses.asdict(done.fitted) if done.fitted else None,
-        })  # fmt: skip
+        print_json(_as_json(done, out))
+    else:
+        _show(done, out, gate)
+
+
+def _show_merged(file: Merged, workspace: Workspace, out: Path, *, json: bool) -> None:
+    backbone = workspace.folder / "backbone"
+    needed = {role: str(backbone / f"{role}.json") for role in workspace.backbone.input.files()}
+    if json:
+        print_json({"file": str(out), **needed, **dataclasses.asdict(file)})
         return
-    print_table(
-        f"{out}: {size(whole)}, parity on held-out examples",
-        ("task", "examples", "torch float", "ONNX float", "ONNX int8", "drop (points)", "error ratio", "agreement", "min cosine"),
-        [
-            (
-                one.task, one.examples, f"{one.accuracy_torch:.3f}", f"{one.accuracy_float:.3f}", f"{one.accuracy_int8:.3f}",
-                f"{one.drop:.2f} [{one.drop_interval[0]:.2f}, {one.drop_interval[1]:.2f}]",
-                _ratio(one.error_ratio, one.error_ratio_interval), f"{one.agreement:.3f}", f"{one.cosine_float_int8:.4f}",
-            )
-            for one in done.parity
-        ],
-    )  # fmt: skip
-    if left:
-        say(f"left in float32: {', '.join(left)}")
+    line = (
+        f"{out}: {size(file.size_bytes)}, {', '.join(file.inputs)} -> scores of"
+        f" {len(file.labels)} labels, within {file.difference:.1g} of the engine on"
+        f" {file.parity.examples} held-out inputs"
+    )
+    say("; ".join([line, *(f"its {role} is {path}" for role, path in needed.items())]))
+
+
+def _as_json(done: Exported, out: Path) -> dict[str, Any]:
+    return {
+        "bundle": str(out),
+        "bytes": done.size_bytes,
+        "parity": [dataclasses.asdict(task) for task in done.parity],
+        "float_layers": done.float_layers,
+        "budgets": dataclasses.asdict(done.fitted) if done.fitted else None,
+    }
+
+
+def _show(done: Exported, out: Path, gate: Gate) -> None:
+    columns = (
+        "task",
+        "examples",
+        "torch float",
+        "ONNX float",
+        "ONNX int8",
+        "drop (points)",
+        "error ratio",
+        "agreement",
+        "min cosine",
+    )
+    title = f"{out}: {size(done.size_bytes)}, parity on held-out examples"
+    print_table(title, columns, [_row(task) for task in done.parity])
+    if done.float_layers:
+        say(f"left in float32: {', '.join(done.float_layers)}")
     if done.fitted:
-        worst = max(done.parity, key=lambda one: one.drop)
+        worst = max(done.parity, key=lambda task: task.drop)
         say(
             f"{kept_to(done.fitted)}; largest drop {worst.drop:.2f} of {gate.max_drop:g} points"
             f" ({worst.task})"
         )
+
+
+def _row(task: TaskParity) -> tuple[object, ...]:
+    low, high = task.drop_interval
+    return (
+        task.task,
+        task.examples,
+        f"{task.accuracy_torch:.3f}",
+        f"{task.accuracy_float:.3f}",
+        f"{task.accuracy_int8:.3f}",
+        f"{task.drop:.2f} [{low:.2f}, {high:.2f}]",
+        _ratio(task.error_ratio, task.error_ratio_interval),
+        f"{task.agreement:.3f}",
+        f"{task.cosine_float_int8:.4f}",
+    )
 
 
 def _ratio(value: float | None, interval: tuple[float, float] | None) -> str:

@@ -15,7 +15,7 @@ from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
 if TYPE_CHECKING:
     from cfedge_export.new_workspace import NewWorkspace
-    from cfedge_export.parity import Gate
+    from cfedge_export.parity_gate import Gate
     from cfedge_export.schemes import Choice
     from cfedge_export.sensitivity import Sensitivity
 
@@ -155,7 +155,7 @@ def _names(listed: str | None) -> tuple[str, ...] | None:
 
 
 def _gate(drop: float | None, *, strict: bool) -> Gate | None:
-    from cfedge_export.parity import Gate
+    from cfedge_export.parity_gate import Gate
 
     if drop is None and not strict:
         return None

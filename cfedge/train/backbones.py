@@ -1,6 +1,6 @@
 """Where an encoder's weights come from, and that they are the ones meant.
 
-LocatedWeights in this order: a folder given by the user; the Hugging Face cache; the hub; an installed
+Looked for in this order: a folder given by the user; the Hugging Face cache; the hub; an installed
 package that carries the weights. Whatever the way, the SHA-256 of ``model.safetensors`` must be the
 pinned one.
 """

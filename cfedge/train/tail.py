@@ -26,8 +26,10 @@ __all__ = ["OPERATORS", "TorchTail"]
 _Attributes = Mapping[str, Any]
 _Operator = Callable[[list[Tensor], _Attributes], list[Tensor]]
 _TORCH_TYPES = {
-    onnx.TensorProto.FLOAT: torch.float32, onnx.TensorProto.INT32: torch.int32, onnx.TensorProto.INT64: torch.int64
-}  # fmt: skip
+    onnx.TensorProto.FLOAT: torch.float32,
+    onnx.TensorProto.INT32: torch.int32,
+    onnx.TensorProto.INT64: torch.int64,
+}
 
 
 class TorchTail:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from cfedge_export.names import OPSET
-from cfedge_export.quantize import quantize_columns
+from cfedge_export.rounding import quantize_columns
 
 __all__ = ["IR_VERSION", "adapter_onnx"]
 

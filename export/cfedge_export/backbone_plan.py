@@ -115,8 +115,8 @@ def _choose_scheme(
     rng: np.random.Generator,
     progress: Progress | None,
 ) -> tuple[Choice, dict[str, tuple[str, ...]], Sensitivity | None]:
-    """The scheme; those that may be tried, in order, each with the layers that it leaves in float32;
-    what a search for such layers found, where that was asked for.
+    """The scheme; those that may be tried, in order, each with the layers that it leaves in
+    float32; what a search for such layers found, where that was asked for.
     """
     feeds = source.feeds(inputs)
     if request.scheme == "auto" or (request.budget and request.scheme is None):

@@ -9,7 +9,7 @@ from cfedge.device import Profile
 from cfedge.errors import UsageError
 from cfedge_export import schemes, sensitivity
 from cfedge_export.budget import Budget
-from cfedge_export.parity import Gate
+from cfedge_export.parity_gate import Gate
 
 __all__ = ["BackboneRequest"]
 

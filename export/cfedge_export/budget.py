@@ -1,11 +1,11 @@
-"""Memory and time as budgets: configurations are tried in order of preference, each in a fresh process,
-until one keeps to both.
+"""Memory and time as budgets: configurations are tried in order of preference, each in a fresh
+process, until one keeps to both.
 
-A *configuration* is what may vary: scheme, depth of the cut, threads. What keeps to the budgets is measured
-once more, in another process, and counts only if it does so again. Memory is the scheme's: neither
-threads nor the cut take any of it away, so a scheme that takes too much is not tried again. Where
-nothing keeps to them, the budget that binds is named: memory if no configuration keeps to it, else the time
-of those that do.
+A *configuration* is what may vary: scheme, depth of the cut, threads. What keeps to the budgets is
+measured once more, in another process, and counts only if it does so again. Memory is the scheme's:
+neither threads nor the cut take any of it away, so a scheme that takes too much is not tried again.
+Where nothing keeps to them, the budget that binds is named: memory if no configuration keeps to it,
+else the time of those that do.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class BudgetFit:
-    """The configuration that keeps to the budgets, what it took when measured again, what gave way for it,
-    and all that was measured.
+    """The configuration that keeps to the budgets, what it took when measured again, what gave way
+    for it, and all that was measured.
     """
 
     configuration: Configuration
@@ -141,7 +141,7 @@ def _gave_way(chosen: Configuration, trials: list[Trial]) -> tuple[str, ...]:
 
 
 def _binding(trials: list[Trial], budget: Budget) -> str:
-    """The budget that no configuration keeps to: memory, else time among the configurations that keep to memory."""
+    """The budget that nothing keeps to: memory, else time among what keeps to memory."""
     worst: dict[Configuration, tuple[float, int]] = {}
     for one in trials:
         p90, ram = worst.get(one.configuration, (0.0, 0))
@@ -164,8 +164,8 @@ def _binding(trials: list[Trial], budget: Budget) -> str:
     configuration = min(fits, key=lambda one: fits[one])
     where = "" if len(fits) == len(worst) else " where ram is kept to"
     return (
-        f"p90: expected at most {budget.p90_ms:g} ms for a text{where}, found {fits[configuration]:.2f} ms"
-        f" at best ({configuration})"
+        f"p90: expected at most {budget.p90_ms:g} ms for an answer{where}, found"
+        f" {fits[configuration]:.2f} ms at best ({configuration})"
     )
 
 

@@ -29,7 +29,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.runtime.session import open_session
 from cfedge.storage import write_file
 from cfedge.train.workspace import Workspace
-from cfedge_export import parity
+from cfedge_export import parity, parity_gate
 from cfedge_export.adapters import IR_VERSION
 from cfedge_export.names import FEATURES, HIDDEN, OPSET
 from cfedge_export.pack import build
@@ -44,11 +44,12 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Merged:
-    """What was written: bytes, labels in the order of ``scores``, the largest difference to the
-    engine's scores, parity.
+    """What was written: bytes, inputs, labels in the order of ``scores``, the largest difference to
+    the engine's scores, parity.
     """
 
     size_bytes: int
+    inputs: tuple[str, ...]
     labels: tuple[str, ...]
     difference: float
     parity: parity.TaskParity
@@ -130,7 +131,7 @@ def export_merged(
     name: str,
     target: Path,
     *,
-    gate: parity.Gate | None = None,
+    gate: parity_gate.Gate | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Merged:
@@ -178,9 +179,10 @@ def export_merged(
             " onnxruntime"
         )
     found = parity.compare(workspace, engine, progress, only=name)
-    parity.check(found, gate)
+    parity_gate.check(found, gate)
     write_file(target, data)
-    return Merged(len(data), task.classes, difference, found[0])
+    inputs = tuple(value.name for value in model.graph.input)
+    return Merged(len(data), inputs, task.classes, difference, found[0])
 
 
 def _difference(

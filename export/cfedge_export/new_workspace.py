@@ -1,4 +1,4 @@
-"""``cfedge init``: a new workspace, one with another workshop's backbone, or a refused one again."""
+"""``cfedge init``: a new workspace, one with another's backbone, or a refused one anew."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["NewWorkspace", "new_workspace"]
 
 @dataclass(frozen=True)
 class NewWorkspace:
-    """What was made, what decided it (None: another workshop's backbone), and where its bytes are."""
+    """What was made, what decided it (None: another workshop's backbone), where its bytes are."""
 
     workspace: Workspace
     plan: Plan | None

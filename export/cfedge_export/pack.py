@@ -7,7 +7,9 @@ its own golden vectors, and only then written, whole or not at all.
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,18 +19,21 @@ import numpy as np
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, dump_arrays, reference, write
 from cfedge.bundle.graph import check_graphs
-from cfedge.bundle.manifest import Manifest, Task
+from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import StorageError, WorkspaceError
+from cfedge.inputs.modality import Input
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
-from cfedge.train.certificate import FALSE_REJECT_RATE, certify
+from cfedge.train.certificate import FALSE_REJECT_RATE, Evidence, certify
+from cfedge.train.learned_task import LearnedTask
 from cfedge.train.margins import route
 from cfedge.train.workspace import Workspace
 from cfedge.train.workspace_index import file_name
-from cfedge_export import parity
+from cfedge_export import parity, parity_gate
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.budget import Budget, BudgetFit
+from cfedge_export.sensitivity import float_layers
 from cfedge_export.threads import fit_threads
 
 __all__ = ["Exported", "GOLDEN_VECTORS", "build", "export"]
@@ -47,6 +52,17 @@ class Exported:
     bundle: Bundle
     parity: list[parity.TaskParity]
     fitted: BudgetFit | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(len(data) for data in self.bundle.objects.values())
+
+    @property
+    def float_layers(self) -> tuple[str, ...]:
+        """Layers that stay float32 whatever the scheme."""
+        backbone = self.bundle.manifest.backbone
+        return float_layers(self.bundle[backbone.trunk], self.bundle[backbone.tail])
 
 
 def build(
@@ -70,92 +86,107 @@ def build(
     UsageError
         The rate is not in (0, 1).
     """
+    learned = _checked(workspace)
+    backbone, objects = workspace.backbone, _Objects()
+    router, matches = route(
+        {name: task.signature for name, task in learned.items()},
+        {name: task.held_out.features for name, task in learned.items()},
+    )
+    best = {name: task.held_out.top_scores for name, task in learned.items()}
+    evidence = certify(matches, best, router.first.directions, false_reject_rate=false_reject_rate)
+    for role in backbone.files():
+        objects.keep(workspace.backbone_file(file_name(role)))
+    empty = objects.keep(dump_arrays({"none": np.zeros(1, np.float32)}))
+    entries = {
+        name: _entry(task, evidence[name], backbone, objects, golden=empty)
+        for name, task in learned.items()
+    }
+    whole = Manifest(
+        backbone,
+        tuple(entries.values()),
+        margins=router.margins,
+        versions={package: version(package) for package in _PACKAGES},
+    )
+    engine = Engine(Bundle(whole, objects.data))
+    with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
+        for name, task in learned.items():
+            clearest = _clearest(engine, name, task.held_out.inputs)
+            golden = objects.keep(golden_arrays(engine, name, clearest))
+            entries[name] = dataclasses.replace(entries[name], golden=golden)
+            advance(1)
+    del objects.data[empty.sha256]
+    return Bundle(dataclasses.replace(whole, tasks=tuple(entries.values())), objects.data)
+
+
+class _Objects:
+    """Files by their digest."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, bytes] = {}
+
+    def keep(self, data: bytes) -> FileRef:
+        ref = reference(data)
+        self.data[ref.sha256] = data
+        return ref
+
+
+def _checked(workspace: Workspace) -> dict[str, LearnedTask]:
+    """The tasks, of which there must be some, all learned on the workspace's backbone."""
     if not workspace.tasks:
         raise WorkspaceError(
             f"{workspace.folder}: expected at least one task, found none; add one with: cfedge add"
             f" {workspace.folder} NAME --data FILE"
         )
-    backbone = workspace.backbone
+    expected = workspace.backbone.digest
     learned = {name: workspace.task(name) for name in workspace.tasks}
     for name, task in learned.items():
-        if task.record.base != backbone.digest:
+        if task.record.base != expected:
             raise WorkspaceError(
-                f"task {name!r}: expected backbone {backbone.digest[:12]}, found"
+                f"task {name!r}: expected backbone {expected[:12]}, found"
                 f" {task.record.base[:12]}; learn it again with --replace"
             )
-    router, found = route(
-        {name: task.signature for name, task in learned.items()},
-        {name: task.held_out.features for name, task in learned.items()},
+    return learned
+
+
+def _entry(
+    task: LearnedTask, evidence: Evidence, backbone: Backbone, objects: _Objects, *, golden: FileRef
+) -> Task:
+    name, slots = task.record.name, [key for key in task.adapter if key.startswith("a.")]
+    return Task(
+        name=name,
+        classes=task.record.classes,
+        rank=task.adapter[slots[0]].shape[2],
+        threshold=evidence.threshold,
+        false_reject_rate=evidence.false_reject_rate,
+        certificate=evidence.certificate,
+        adapter=objects.keep(adapter_onnx(task.adapter, base=backbone.digest, task=name)),
+        signature=objects.keep(dump_arrays(task.signature.arrays())),
+        golden=golden,
     )
-    best = {name: task.held_out.top_scores for name, task in learned.items()}
-    evidence = certify(found, best, router.first.directions, false_reject_rate=false_reject_rate)
-    objects: dict[str, bytes] = {}
-
-    def keep(data: bytes) -> FileRef:
-        ref = reference(data)
-        objects[ref.sha256] = data
-        return ref
-
-    for role in backbone.files():
-        keep(workspace.backbone_file(file_name(role)))
-    empty = keep(dump_arrays({"none": np.zeros(1, np.float32)}))
-    entries = {
-        name: Task(
-            name=name,
-            classes=task.record.classes,
-            rank=next(
-                array.shape[2] for key, array in task.adapter.items() if key.startswith("a.")
-            ),
-            threshold=evidence[name].threshold,
-            false_reject_rate=evidence[name].false_reject_rate,
-            certificate=evidence[name].certificate,
-            adapter=keep(adapter_onnx(task.adapter, base=backbone.digest, task=name)),
-            signature=keep(dump_arrays(task.signature.arrays())),
-            golden=empty,
-        )
-        for name, task in learned.items()
-    }
-    versions = {package: version(package) for package in _PACKAGES}
-
-    def manifest() -> Manifest:
-        return Manifest(
-            backbone,
-            tuple(entries.values()),
-            margins=router.margins,
-            versions=versions,
-        )
-
-    engine = Engine(Bundle(manifest(), objects))
-    with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
-        for name, task in learned.items():
-            ref = keep(golden_arrays(engine, name, _clearest(engine, name, task.held_out.inputs)))
-            entries[name] = Task(**{**vars(entries[name]), "golden": ref})
-            advance(1)
-    del objects[empty.sha256]
-    return Bundle(manifest(), objects)
 
 
-def _clearest(engine: Engine, task: str, texts: tuple[str, ...]) -> list[str]:
-    """The texts with the widest margins, of task and of label: another CPU's rounding must not turn
-    a golden answer.
+def _clearest(engine: Engine, task: str, inputs: Sequence[Input]) -> list[Input]:
+    """The inputs with the widest margins, of task and of label: another CPU's rounding must not
+    turn a golden answer.
     """
-    free, given = engine.predict(texts), engine.predict(texts, task=task)
+    free, given = engine.predict(inputs), engine.predict(inputs, task=task)
     width = [
         min(
-            math.inf if one.margin is None else one.margin,
+            math.inf if answer.margin is None else answer.margin,
             math.log(known.probability / max(1 - known.probability, 1e-9)),
         )
-        for one, known in zip(free, given, strict=True)
+        for answer, known in zip(free, given, strict=True)
     ]
-    order = sorted(range(len(texts)), key=lambda row: (-width[row], texts[row]))
-    return [texts[row] for row in order[:GOLDEN_VECTORS]]
+    names = [engine.modality.name(value) for value in inputs]
+    order = sorted(range(len(inputs)), key=lambda row: (-width[row], names[row]))
+    return [inputs[row] for row in order[:GOLDEN_VECTORS]]
 
 
 def export(
     workspace: Workspace,
     target: Path,
     *,
-    gate: parity.Gate | None = None,
+    gate: parity_gate.Gate | None = None,
     budget: Budget | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
     replace: bool = False,
@@ -183,7 +214,7 @@ def export(
     bundle = build(workspace, progress, false_reject_rate=false_reject_rate)
     engine = Engine(bundle)
     results = parity.compare(workspace, engine, progress)
-    parity.check(results, gate)
+    parity_gate.check(results, gate)
     check_golden(engine, bundle)
     check_graphs(bundle)
     fitted = fit_threads(workspace, bundle, budget, progress) if budget else None

@@ -2,18 +2,14 @@
 
 Three paths answer the same texts with the task known: torch float, ONNX float (both on the float
 backbone with the float adapter) and ONNX int8 (everything as shipped). Compared are the tail's
-features (cosine), decisions (agreement) and accuracy. The gate looks at ONNX int8 against ONNX
-float: a task fails where accuracy drops by more than `max_drop` points or the error ratio is above
-`max_error_ratio`, beyond what chance explains: a paired sign test on the decisions that differ must
-find int8 worse at the 5 % level (docs/decisions/0001-parity-gate.md). `Gate.strict` judges the figures
-alone.
+features (cosine), decisions (agreement) and accuracy. What may ship is
+`cfedge_export.parity_gate`'s to say.
 
 Letters: N held-out examples, D width, C classes.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +17,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from cfedge.errors import ParityError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
@@ -29,46 +24,11 @@ from cfedge.runtime.engine import Engine
 from cfedge.train.learned_task import HeldOut
 from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import Workspace
+from cfedge_export.paired import bootstrap, sign_test
 
-__all__ = ["Candidates", "Gate", "TaskParity", "check", "compare"]
+__all__ = ["Candidates", "TaskParity", "compare"]
 
 Floats = NDArray[np.float32]
-
-#: torch and ONNX Runtime compute the same float32 graph: features differ by rounding only.
-TORCH_COSINE = 0.9999
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Largest accepted accuracy drop, in points (1 point = 0.01), and int8 / float error ratio;
-    `strict`: also by chance.
-
-    Raises
-    ------
-    UsageError
-        A limit is negative, not a number or beyond any use.
-    """
-
-    max_drop: float = 1.0
-    max_error_ratio: float = 1.25
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        for what, value, most in (
-            ("drop", self.max_drop, 100.0),
-            ("error ratio", self.max_error_ratio, 1e9),
-        ):
-            if (
-                not 0 <= value <= most
-            ):  # also where it is NaN, with which nothing would ever be refused
-                raise UsageError(
-                    f"{what}: expected a number from 0 to {most:g}, found {value}; 1 point and 1.25"
-                    " are the defaults"
-                )
-
-
-#: Level of the sign test.
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -196,7 +156,7 @@ def _task_parity(
     by_torch, by_onnx, trunk = features
     decisions = [_decide(by_torch, trunk, adapter), _decide(by_onnx, trunk, adapter), shipped[1]]
     torch_right, float_right, int8_right = (found == held_out.classes for found in decisions)
-    drop, ratio = _bootstrap(float_right, int8_right, np.random.default_rng(0))
+    drop, ratio = bootstrap(float_right, int8_right, np.random.default_rng(0))
     errors = int((~float_right).sum()), int((~int8_right).sum())
     lost, won = int((float_right & ~int8_right).sum()), int((~float_right & int8_right).sum())
     return TaskParity(
@@ -214,53 +174,8 @@ def _task_parity(
         error_ratio_interval=ratio,
         lost=lost,
         won=won,
-        p_value=_sign_test(lost, won),
+        p_value=sign_test(lost, won),
     )
-
-
-def check(results: list[TaskParity], gate: Gate | None = None) -> None:
-    """Pass or refuse.
-
-    Raises
-    ------
-    ParityError
-        Naming the first task that misses the gate and by how much.
-    """
-    gate = gate or Gate()
-    for one in results:
-        if one.cosine_torch_onnx < TORCH_COSINE:
-            raise ParityError(
-                f"task {one.task!r}: expected torch and ONNX float features to agree (cosine >="
-                f" {TORCH_COSINE}), found {one.cosine_torch_onnx:.5f}; nothing was exported: report"
-                " this with your versions of torch and onnxruntime"
-            )
-        if one.lost <= one.won or (one.p_value > SIGNIFICANT and not gate.strict):
-            continue
-        advice = (
-            "nothing was exported: relax the gate (--drop, --max-error-ratio), or make a workspace"
-            " anew with the layers that hurt left in float32 (cfedge init NEW --repair WS) and add"
-            " the tasks to it"
-        )
-        counted = (
-            f"on {one.examples} held-out examples ({one.lost} lost, {one.won} won, p ="
-            f" {one.p_value:.3f})"
-        )
-        if one.drop > gate.max_drop + 1e-9:
-            low, high = one.drop_interval
-            raise ParityError(
-                f"task {one.task!r}: expected an accuracy drop of at most {gate.max_drop:g} points,"
-                f" found {one.drop:.2f} [{low:.2f}, {high:.2f}] {counted}; {advice}"
-            )
-        if one.error_ratio is None or one.error_ratio > gate.max_error_ratio + 1e-9:
-            found = (
-                "errors where float made none"
-                if one.error_ratio is None
-                else f"{one.error_ratio:.2f}"
-            )
-            raise ParityError(
-                f"task {one.task!r}: expected an error ratio of at most {gate.max_error_ratio:g},"
-                f" found {found} {counted}; {advice}"
-            )
 
 
 def _decide(features: Floats, trunk: Floats, adapter: Adapter) -> NDArray[np.int64]:
@@ -270,29 +185,5 @@ def _decide(features: Floats, trunk: Floats, adapter: Adapter) -> NDArray[np.int
     return decisions
 
 
-def _sign_test(lost: int, won: int) -> float:
-    """P(at least `lost` of lost + won | each equally likely), exactly."""
-    trials = lost + won
-    return float(sum(math.comb(trials, count) for count in range(lost, trials + 1)) / 2**trials)
-
-
 def _cosine(one: Floats, other: Floats) -> float:
     return float((one * other).sum(axis=1).min())
-
-
-def _bootstrap(
-    float_right: NDArray[np.bool_],
-    int8_right: NDArray[np.bool_],
-    rng: np.random.Generator,
-    draws: int = 2000,
-) -> tuple[tuple[float, float], tuple[float, float] | None]:
-    """95 % intervals of the drop in points and of the error ratio, resampling examples in pairs."""
-    rows = rng.integers(0, len(float_right), (draws, len(float_right)))
-    float_errors, int8_errors = (~float_right[rows]).sum(axis=1), (~int8_right[rows]).sum(axis=1)
-    drops = 100 * (int8_errors - float_errors) / len(float_right)
-    low, high = np.quantile(drops, [0.025, 0.975])
-    some = float_errors > 0
-    if not some.any():
-        return (float(low), float(high)), None
-    ratios = np.quantile(int8_errors[some] / float_errors[some], [0.025, 0.975])
-    return (float(low), float(high)), (float(ratios[0]), float(ratios[1]))

@@ -34,48 +34,17 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from cfedge_export import ort_preset
+from cfedge_export.rounding import quantize_columns, unchanged
 
 __all__ = [
     "GELU_SHIFT",
     "dynamic",
-    "quantize_columns",
-    "rounded_weights",
     "rows",
-    "unchanged",
     "weights_only",
 ]
 
 #: -min GELU(x) = 0.16997..., rounded up.
 GELU_SHIFT = np.float32(0.17)
-
-
-def quantize_columns(
-    weight: NDArray[np.float32], axis: int = 0, *, largest: int = 127
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Quantise symmetrically to [-largest, largest] with one scale per slice, the maximum being
-    taken over `axis`.
-
-    Returns the int8 array and float32 scales (``axis`` removed). |weight - q * scale| <= scale / 2.
-    A slice of zeros (or of numbers too small to divide by) gets scale 1.
-    """
-    limit = np.abs(weight).max(axis=axis)
-    least = (
-        np.float32(largest) * np.finfo(np.float32).tiny
-    )  # below it the scale would be subnormal, a quotient could overflow
-    scale: NDArray[np.float32] = (np.where(limit > least, limit, float(largest)) / largest).astype(
-        np.float32
-    )
-    quantized = np.clip(np.rint(weight / np.expand_dims(scale, axis)), -largest, largest).astype(
-        np.int8
-    )
-    return quantized, scale
-
-
-def unchanged(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
-    """A copy."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def rows(model: ModelProto, *, keep: Collection[str] = (), largest: int = 127) -> ModelProto:
@@ -94,23 +63,6 @@ def dynamic(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
 def weights_only(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
     """Quantise weights by the column, for the file alone: what is computed is float32."""
     return _WeightsOnly(model, keep).run()
-
-
-def rounded_weights(
-    model: ModelProto, *, keep: Collection[str] = (), largest: int = 127
-) -> ModelProto:
-    """What training runs: weights replaced by their int8 value times its scale, all else float32."""
-    copy = unchanged(model)
-    weights = {
-        node.input[1]
-        for node in copy.graph.node
-        if node.op_type == "MatMul" and node.name not in keep
-    }
-    for tensor in copy.graph.initializer:
-        if tensor.name in weights:
-            quantized, scale = quantize_columns(numpy_helper.to_array(tensor), largest=largest)
-            tensor.CopyFrom(numpy_helper.from_array(quantized * scale, tensor.name))
-    return copy
 
 
 class _Rewriter:
@@ -150,7 +102,7 @@ class _Rewriter:
         return self.model
 
     def is_table(self, node: NodeProto) -> bool:
-        """Whether a node looks up rows by the numbers that the graph is given, such as token ids."""
+        """Whether a node looks up rows by numbers that the graph is given, such as ids."""
         given = [value.name for value in self.model.graph.input]
         return node.input[0] in self.arrays and node.input[1] in given
 

@@ -7,7 +7,7 @@ import numpy as np
 from cfedge.errors import ParityError, UsageError
 from cfedge.progress import Progress
 from cfedge.train.workspace import Workspace
-from cfedge_export import parity, scheme_selection, schemes, sensitivity
+from cfedge_export import parity, parity_gate, scheme_selection, schemes, sensitivity
 from cfedge_export.backbone_plan import Plan
 from cfedge_export.draft import draft, slotted_modules
 from cfedge_export.graph import layers
@@ -21,13 +21,12 @@ def repair(
     workspace: Workspace,
     source: Source,
     *,
-    gate: parity.Gate | None = None,
+    gate: parity_gate.Gate | None = None,
     progress: Progress | None = None,
 ) -> Plan:
-    """Leave layers in float32 until the tasks of a workspace pass the parity gate that refused
-    them.
+    """Leave layers in float32 until a workspace's tasks pass the parity gate that refused them.
 
-    Scheme and cut are the workspace's. Layers are ranked on the tasks' held-out inputs.
+    Layers are ranked on the tasks' held-out inputs; scheme and cut stay.
 
     Raises
     ------
@@ -38,7 +37,6 @@ def repair(
     """
     _check(workspace, source)
     backbone, rng = workspace.backbone, np.random.default_rng(0)
-    ship = schemes.find(backbone.scheme).ship
     candidates = parity.Candidates(workspace, progress)
 
     def check(left: tuple[str, ...]) -> None:
@@ -49,7 +47,9 @@ def repair(
             scheme=backbone.scheme,
             float_layers=left,
         )
-        parity.check(candidates.compare(made.files["trunk.onnx"], made.files["tail.onnx"]), gate)
+        parity_gate.check(
+            candidates.compare(made.files["trunk.onnx"], made.files["tail.onnx"]), gate
+        )
 
     def passes(left: tuple[str, ...]) -> bool:
         try:
@@ -58,11 +58,11 @@ def repair(
             return False
         return True
 
-    inputs = [value for name in workspace.tasks for value in workspace.held_out(name).inputs]
+    inputs = [each for name in workspace.tasks for each in workspace.held_out(name).inputs]
     found = sensitivity.search(
         source.deployed(),
         layers(source.architecture, source.encoder),
-        ship,
+        schemes.find(backbone.scheme).ship,
         source.feeds(scheme_selection.some_of(inputs, rng=rng)),
         rng=rng,
         passes=passes,

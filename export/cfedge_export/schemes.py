@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from cfedge.device import Profile
 from cfedge.errors import UsageError
-from cfedge_export import norms, quantize
+from cfedge_export import norms, quantize, rounding
 
 __all__ = [
     "Choice",
@@ -102,18 +102,34 @@ class Scheme:
 
 
 SCHEMES: dict[str, Scheme] = {
-    "float32": Scheme("as it was trained", quantize.unchanged, quantize.unchanged, 32, 32),
-    "int8-row": Scheme("activations scaled by the token", quantize.rows, quantize.rounded_weights, 8, 8),
+    "float32": Scheme("as it was trained", rounding.unchanged, rounding.unchanged, 32, 32),
+    "int8-row": Scheme(
+        "activations scaled by the token", quantize.rows, rounding.rounded_weights, 8, 8
+    ),
     "int8-row-7bit": Scheme(
         "int8-row with weights of 7 bits",
-        partial(quantize.rows, largest=63), partial(quantize.rounded_weights, largest=63), 7, 8,
+        partial(quantize.rows, largest=63),
+        partial(rounding.rounded_weights, largest=63),
+        7,
+        8,
     ),
     "int8-dynamic": Scheme(
-        "ONNX Runtime's own: activations scaled by the run", quantize.dynamic, quantize.rounded_weights, 8, 8,
-        batch_independent=False, padding_independent=False,
+        "ONNX Runtime's own: activations scaled by the run",
+        quantize.dynamic,
+        rounding.rounded_weights,
+        8,
+        8,
+        batch_independent=False,
+        padding_independent=False,
     ),
-    "int8-weight-only": Scheme("int8 in the file, float32 in memory", quantize.weights_only, quantize.rounded_weights, 8, 32),
-}  # fmt: skip
+    "int8-weight-only": Scheme(
+        "int8 in the file, float32 in memory",
+        quantize.weights_only,
+        rounding.rounded_weights,
+        8,
+        32,
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Which layers does quantising hurt? Each is quantised alone and compared with float32 by cosine;
 then the worst are left in float32, one more at a time, until what was asked for is reached.
 
-A layer is a table of embeddings (``words``) or a target module (``l<block>.<part>``). What is left is stated in the graphs' metadata, under `STATED`, as names
-separated by commas.
+A layer is a table of embeddings (``words``) or a target module (``l<block>.<part>``). What
+is left is stated in the graphs' metadata, under `STATED`, as names separated by commas.
 
 Letters: N inputs, D width.
 """

@@ -46,9 +46,12 @@ def fit_threads(
         folder = Path(scratch) / "bundle"
         write(bundle, folder)
         return fit(
-            configurations, lambda configuration: footprint.of_bundle(folder, threads=configuration.threads), budget,
-            advice=lambda trials: _advice(workspace, bundle, budget, trials[0].footprint), progress=progress,
-        )  # fmt: skip
+            configurations,
+            lambda configuration: footprint.of_bundle(folder, threads=configuration.threads),
+            budget,
+            advice=lambda trials: _advice(workspace, bundle, budget, trials[0].footprint),
+            progress=progress,
+        )
 
 
 def would_fit(

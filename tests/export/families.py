@@ -1,4 +1,4 @@
-"""A tiny encoder of random weights for each family, and what it is fed. A new family is a maker more."""
+"""A tiny encoder of random weights for each family, and what it is fed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Feeds = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Family:
-    """How to make a model's folder, what it reads, B inputs for its graph, and its own library's features of
-    these: float32 [B, D], not yet of length 1.
+    """How to make a model's folder, what it reads, B inputs for its graph, and its own library's
+    features of these: float32 [B, D], not yet of length 1.
     """
 
     make: Callable[[Path], None]

@@ -33,7 +33,8 @@ def test_every_value_comes_back_within_half_a_step_of_its_own_unit(
     assert set(found) == set(arrays)
     for name, axis in (("a.l2.qkv", 1), ("b.l2.qkv", 2), ("head.weight", 0)):
         step = np.abs(arrays[name]).max(axis=axis, keepdims=True) / 127
-        assert (np.abs(found[name] - arrays[name]) <= step * 0.5001 + 1e-12).all()  # type: ignore[operator]
+        error = np.abs(found[name] - arrays[name])
+        assert (error <= step * 0.5001 + 1e-12).all()  # type: ignore[operator]
     for name in ("head.bias", "exit.margin"):
         np.testing.assert_array_equal(found[name], arrays[name])
 

@@ -100,14 +100,14 @@ def test_threads_give_way_for_time_before_the_cut_does() -> None:
             None,
             1,
             (
-                r"^p90: expected at most 1 ms for a text, found 6\.00 ms at best \(int8-row, cut"
+                r"^p90: expected at most 1 ms for an answer, found 6\.00 ms at best \(int8-row, cut"
                 r" after block 5, 2 threads\); nothing"
             ),
         ),
         (
             120,
             1,
-            r"^p90: expected at most 1 ms for a text where ram is kept to, found 6\.00 ms at best",
+            r"^p90: expected at most 1 ms for an answer where ram is kept to, found 6\.00 ms at best",
         ),
     ],
 )
@@ -125,7 +125,7 @@ def test_time_binds_where_only_what_takes_too_much_memory_is_fast_enough() -> No
     with pytest.raises(
         BudgetError,
         match=(
-            r"^p90: expected at most 5 ms for a text where ram is kept to, found 9\.00 ms .*small"
+            r"^p90: expected at most 5 ms for an answer where ram is kept to, found 9\.00 ms .*small"
         ),
     ):
         fit(

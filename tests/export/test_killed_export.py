@@ -17,7 +17,7 @@ from test_storage import Disk, tree
 from cfedge.bundle.files import Bundle, read, write
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build, export
-from cfedge_export.parity import Gate
+from cfedge_export.parity_gate import Gate
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of POSIX")
 

@@ -21,6 +21,7 @@ from cfedge_export import merged
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.merged import TOLERANCE, export_merged, merge
 from cfedge_export.pack import build
+from cfedge_export.parity_gate import Gate
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
 
@@ -107,9 +108,7 @@ def test_every_scheme_merges(tiny_folder: Path, tmp_path: Path, scheme: str) -> 
         settings=Settings(rank=2, epochs=1, min_steps=30, threads=1),
     )
     assert (
-        export_merged(
-            workspace, "food", tmp_path / "food.onnx", gate=merged.parity.Gate(100, 100)
-        ).difference
+        export_merged(workspace, "food", tmp_path / "food.onnx", gate=Gate(100, 100)).difference
         <= TOLERANCE
     )
 

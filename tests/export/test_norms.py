@@ -125,7 +125,7 @@ def test_no_layer_norm_is_left_and_the_graph_is_valid() -> None:
 
 
 def test_each_norm_reads_its_own_length_where_the_first_input_is_a_picture() -> None:
-    """[B, 3, 2, 8] -> 5 tokens of width 16 beside 3 of width 16: neither length is the picture's."""
+    """[B, 3, 2, 8] -> 3 tokens, then 5, of width 16: the second is none of the picture's sizes."""
     rng = np.random.default_rng(0)
     arrays = {"scale": rng.normal(size=16), "bias": rng.normal(size=16)}
     shapes = {"as_three": [-1, 3, 16]}

@@ -14,8 +14,9 @@ from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, WorkspaceError
 from cfedge.train.examples import Examples
 from cfedge.train.workspace import Workspace
-from cfedge_export import parity
+from cfedge_export import parity, parity_gate
 from cfedge_export.pack import build, export
+from cfedge_export.paired import sign_test
 
 
 def test_a_bundle_holds_what_the_manifest_names_and_nothing_else(tiny_bundle: Path) -> None:
@@ -96,23 +97,23 @@ def _result(**changes: object) -> parity.TaskParity:
         "t", 300, 1.0, 0.999, 0.99, 0.98, 0.98, 0.98, 0.0, (-1.0, 1.0), 1.0, (0.5, 1.5), 0, 0, 1.0
     )
     changed = dataclasses.replace(whole, **changes)  # type: ignore[arg-type]
-    return dataclasses.replace(changed, p_value=parity._sign_test(changed.lost, changed.won))
+    return dataclasses.replace(changed, p_value=sign_test(changed.lost, changed.won))
 
 
 def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None:
-    parity.check([_result()])
-    parity.check([_result(drop=100 * 6 / 300 - 1, lost=6, error_ratio=1.2)])
+    parity_gate.check([_result()])
+    parity_gate.check([_result(drop=100 * 6 / 300 - 1, lost=6, error_ratio=1.2)])
     with pytest.raises(
         ParityError,
         match=r"accuracy drop of at most 1 points, found 2\.00 .* \(6 lost, 0 won, p = 0\.016\)",
     ):
-        parity.check([_result(drop=2.0, lost=6, error_ratio=1.2)])
+        parity_gate.check([_result(drop=2.0, lost=6, error_ratio=1.2)])
     with pytest.raises(ParityError, match=r"error ratio of at most 1\.25, found 1\.50"):
-        parity.check([_result(drop=0.9, lost=6, error_ratio=1.5)])
+        parity_gate.check([_result(drop=0.9, lost=6, error_ratio=1.5)])
     with pytest.raises(ParityError, match="found errors where float made none"):
-        parity.check([_result(drop=0.9, lost=6, error_ratio=None)])
+        parity_gate.check([_result(drop=0.9, lost=6, error_ratio=None)])
     with pytest.raises(ParityError, match="expected torch and ONNX float features to agree"):
-        parity.check([_result(cosine_torch_onnx=0.99)])
+        parity_gate.check([_result(cosine_torch_onnx=0.99)])
 
 
 @pytest.mark.parametrize(
@@ -120,29 +121,30 @@ def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None
     [(0, 0, 1.0), (1, 0, 0.5), (4, 0, 1 / 16), (5, 0, 1 / 32), (5, 1, 7 / 64), (2, 2, 11 / 16)],
 )
 def test_the_sign_test_is_exact(lost: int, won: int, p: float) -> None:
-    assert parity._sign_test(lost, won) == p
+    assert sign_test(lost, won) == p
 
 
 def test_what_chance_explains_passes_unless_the_gate_is_strict() -> None:
-    parity.check([_result(examples=40, drop=2.5, lost=1, error_ratio=None)])
-    parity.check([_result(drop=1.0, lost=4, won=1, error_ratio=1.5)])
+    parity_gate.check([_result(examples=40, drop=2.5, lost=1, error_ratio=None)])
+    parity_gate.check([_result(drop=1.0, lost=4, won=1, error_ratio=1.5)])
     for one in (
         _result(examples=40, drop=2.5, lost=1, error_ratio=None),
         _result(drop=1.0, lost=4, won=1, error_ratio=1.5),
     ):
         with pytest.raises(ParityError):
-            parity.check([one], parity.Gate(strict=True))
+            parity_gate.check([one], parity_gate.Gate(strict=True))
 
 
 def test_a_drop_of_exactly_the_limit_passes_a_strict_gate() -> None:
-    parity.check(
-        [_result(drop=100 * (0.98 - 0.97), lost=3, error_ratio=1.25)], parity.Gate(strict=True)
+    parity_gate.check(
+        [_result(drop=100 * (0.98 - 0.97), lost=3, error_ratio=1.25)], parity_gate.Gate(strict=True)
     )
 
 
 def test_a_looser_gate_lets_more_through() -> None:
-    parity.check(
-        [_result(drop=1.9, lost=6, error_ratio=1.9)], parity.Gate(max_drop=2.0, max_error_ratio=2.0)
+    parity_gate.check(
+        [_result(drop=1.9, lost=6, error_ratio=1.9)],
+        parity_gate.Gate(max_drop=2.0, max_error_ratio=2.0),
     )
 
 

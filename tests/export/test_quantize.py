@@ -18,7 +18,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from cfedge.runtime.session import open_session
 from cfedge_export import quantize
 from cfedge_export.names import OPSET
-from cfedge_export.quantize import GELU_SHIFT, quantize_columns
+from cfedge_export.quantize import GELU_SHIFT
+from cfedge_export.rounding import quantize_columns, rounded_weights
 
 
 def _product(weight: np.ndarray, *, gelu: bool = False) -> ModelProto:
@@ -26,9 +27,12 @@ def _product(weight: np.ndarray, *, gelu: bool = False) -> ModelProto:
     nodes = [helper.make_node("Gelu", ["x"], ["g"], domain="com.microsoft")] if gelu else []
     nodes.append(helper.make_node("MatMul", ["g" if gelu else "x", "w"], ["y"], name="product"))
     graph = helper.make_graph(
-        nodes, "one", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, weight.shape[0]])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, weight.shape[1]])], [numpy_helper.from_array(weight, "w")],
-    )  # fmt: skip
+        nodes,
+        "one",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, weight.shape[0]])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, weight.shape[1]])],
+        [numpy_helper.from_array(weight, "w")],
+    )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
@@ -142,7 +146,7 @@ def test_weights_alone_are_computed_as_the_float_product_of_the_rounded_weights(
 
 
 @pytest.mark.parametrize(
-    "ship", [quantize.rows, quantize.dynamic, quantize.weights_only, quantize.rounded_weights]
+    "ship", [quantize.rows, quantize.dynamic, quantize.weights_only, rounded_weights]
 )
 def test_a_product_that_is_kept_stays_float_to_the_last_bit(
     ship: Callable[..., ModelProto],

@@ -27,12 +27,12 @@ from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
 from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
-from cfedge_export import parity
+from cfedge_export import parity, parity_gate
 from cfedge_export.architectures import ARCHITECTURES
 from cfedge_export.graph import add_slots, cut
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
-from cfedge_export.quantize import quantize_columns
+from cfedge_export.rounding import quantize_columns
 from cfedge_export.schemes import DEFAULT, SCHEMES, by_rules, check_fit, find
 from cfedge_export.size_by_part import bytes_by_part, shipped_bytes
 from cfedge_export.source import Source, load_source
@@ -275,7 +275,7 @@ def test_a_task_is_learned_exported_and_answered(learned: object, name: str) -> 
         one.label == label for one, (_, label) in zip(engine.predict(texts), rows, strict=True)
     ]
     assert np.mean(right) > 0.55  # by chance 1/3 of 36
-    parity.check(parity.compare(workspace, engine))
+    parity_gate.check(parity.compare(workspace, engine))
 
 
 @pytest.mark.parametrize("name", SCHEMES)

@@ -19,7 +19,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
-from cfedge_export import parity
+from cfedge_export import parity, parity_gate
 from cfedge_export.backbone_request import BackboneRequest
 from cfedge_export.graph import layers
 from cfedge_export.make_backbone import make_backbone, same_backbone
@@ -236,7 +236,7 @@ def test_a_refused_workspace_is_repaired_by_leaving_just_that_layer(
     refused: Workspace, ruined: Source, tmp_path: Path
 ) -> None:
     with pytest.raises(ParityError, match=r"cfedge init NEW --repair WS"):
-        parity.check(parity.compare(refused, Engine(build(refused))))
+        parity_gate.check(parity.compare(refused, Engine(build(refused))))
     planned = repair(refused, ruined)
     assert planned.choice.float_layers == ("l1.fc1",)
     assert (planned.choice.scheme, planned.split) == ("int8-row", 2)
@@ -254,7 +254,7 @@ def test_a_refused_workspace_is_repaired_by_leaving_just_that_layer(
             task, record=dataclasses.replace(task.record, base=made.backbone.digest)
         )
     )
-    parity.check(parity.compare(made, Engine(build(made))))
+    parity_gate.check(parity.compare(made, Engine(build(made))))
 
 
 def test_what_need_not_or_cannot_be_repaired_is_refused(
@@ -268,7 +268,7 @@ def test_what_need_not_or_cannot_be_repaired_is_refused(
     with pytest.raises(
         UsageError, match="or give the limits that refused them"
     ):  # it is the gate that decides, not the cosine
-        repair(refused, ruined, gate=parity.Gate(max_drop=100, max_error_ratio=1e9))
+        repair(refused, ruined, gate=parity_gate.Gate(max_drop=100, max_error_ratio=1e9))
     with pytest.raises(UsageError, match=r"--repair: expected the weights .*, found 000"):
         repair(refused, dataclasses.replace(ruined, sha256="0" * 64))
     with pytest.raises(UsageError, match="--repair: expected a workspace with tasks, found none"):
