@@ -25,7 +25,7 @@ from cfedge.inputs.modality import Input
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
-from cfedge.train.certificate import FALSE_REJECT_RATE, Evidence, certify
+from cfedge.train.certificate import FALSE_REJECT_RATE, Certified, certify
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.margins import route
 from cfedge.train.workspace import Workspace
@@ -149,7 +149,12 @@ def _checked(workspace: Workspace) -> dict[str, LearnedTask]:
 
 
 def _entry(
-    task: LearnedTask, evidence: Evidence, backbone: Backbone, objects: _Objects, *, golden: FileRef
+    task: LearnedTask,
+    evidence: Certified,
+    backbone: Backbone,
+    objects: _Objects,
+    *,
+    golden: FileRef,
 ) -> Task:
     name, slots = task.record.name, [key for key in task.adapter if key.startswith("a.")]
     return Task(
