@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -46,7 +47,8 @@ def _command(path: str, command: click.Command) -> list[str]:
         for name, inner in command.commands.items():
             parts += _command(f"{path} {name}", inner)
         return parts
-    rows = [_row(option, command, path) for option in command.params if option.name != "help"]
+    params = sorted(command.params, key=lambda one: not isinstance(one, click.Argument))
+    rows = [_row(option, command, path) for option in params if option.name != "help"]
     return [*parts, "\n".join(["| option | what it is | default |", "|---|---|---|", *rows])]
 
 
@@ -61,12 +63,11 @@ def _row(option: click.Parameter, command: click.Command, path: str) -> str:
     record = option.get_help_record(ctx)
     assert record is not None, f"{path}: {option.name} has no help"
     name, text = record
-    text, _, extra = text.partition("  [")
-    default = next(
-        (part.removeprefix("default: ") for part in extra.rstrip("]").split("; ") if part.startswith("default: ")),
-        "required" if option.required else "",
-    )  # fmt: skip
-    return f"| `{name}` | {' '.join(text.split()).replace('|', chr(92) + '|')} | {default} |"
+    text, _, extra = text.removesuffix("]").partition("[")
+    default = re.search(r"default: \(?([^;)]*)", extra)
+    told = default[1] if default else "required" if option.required else ""
+    name, text = (" ".join(part.split()).replace("|", "\\|") for part in (name, text))
+    return f"| `{name}` | {text} | {told} |"
 
 
 def _prose(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -111,6 +113,16 @@ def test_every_command_in_a_document_is_there_with_its_options() -> None:
             for words in re.findall(r"^(?:\$ )?cfedge ([^\n#|<]*)", block, re.MULTILINE):
                 options = set(re.findall(r"(?<=\s)--[a-z0-9-]+", words)) - _options(words.split())
                 assert not options, f"{path.relative_to(ROOT)}: cfedge {words}has no {options}"
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "reference.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _options(words: list[str]) -> set[str]:

@@ -26,6 +26,8 @@ ALSO = {
 #: `serve` answers until it is stopped (tests/serve); this machine may be another than the doctor's
 #: example, which is its exit code 13.
 NOT_RUN, ALLOWED = {"serve"}, {"doctor": {0, 13}}
+#: Refused here, as there is nothing to repair.
+REFUSED = {"init again --repair ws": "pass with every layer quantised"}
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,9 @@ def test_its_commands_run(
         BEFORE.get(words[0], _nothing)(place, words)
         done = CliRunner().invoke(app, words, input=typed)
         told = f"{page.stem}: cfedge {command}\n{done.output}{done.exception!r}"
+        if command in REFUSED:
+            assert REFUSED[command] in str(done.exception), told
+            continue
         assert done.exit_code in ALLOWED.get(words[0], {0}), told
 
 

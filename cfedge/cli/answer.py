@@ -20,7 +20,7 @@ from cfedge.errors import InputError, UsageError
 BUNDLE = Annotated[
     Path,
     typer.Argument(
-        metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync."
+        metavar="BUNDLE", help="Folder that cfedge export wrote, or a store of cfedge sync."
     ),
 ]
 ADAPTER_MEMORY = Annotated[
@@ -28,8 +28,8 @@ ADAPTER_MEMORY = Annotated[
     typer.Option(
         metavar="SIZE",
         help=(
-            "Of adapters kept in memory, such as 16MB; others are read from the disk again when"
-            " needed. Without it: no limit."
+            "Memory for adapters, such as 16MB; others are read from the disk when"
+            " needed. No limit unless given."
         ),
     ),
 ]
@@ -58,13 +58,16 @@ def predict(
     ] = None,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[
-        str | None, typer.Option(help="A board of devices/; sets the threads.")
+        str | None, typer.Option(help="Board of devices/ that sets the threads.")
     ] = None,
     monitor: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Count unknown inputs and thin margins there; warn where inputs change.",
+            help=(
+                "File in which unknown inputs and thin margins are counted; a warning"
+                " says when inputs change."
+            ),
         ),
     ] = None,
     adapter_memory: ADAPTER_MEMORY = None,
@@ -73,8 +76,7 @@ def predict(
         typer.Option(
             "--session",
             help=(
-                "The inputs are one stream whose task seldom changes: keep evidence from input to"
-                " input."
+                "Keep evidence from input to input: they are one stream whose task seldom changes."
             ),
         ),
     ] = False,
@@ -82,8 +84,8 @@ def predict(
         float | None,
         typer.Option(
             help=(
-                "With --session: probability that the task changes before an input. Without it"
-                " 0.05."
+                "Probability that the task changes before an input, with --session; 0.05"
+                " unless given."
             )
         ),
     ] = None,
@@ -95,7 +97,7 @@ def predict(
     ] = False,
     json: JSON = False,
 ) -> None:
-    """Answer inputs: task, label, evidence, or unknown.
+    """Answer inputs: task and label, or unknown.
 
     From standard input each line is an input or a JSON object {"text": ...}, by the name of the
     bundle's kind of inputs; answers come in the same order, one a line, as they are made. A line
@@ -147,11 +149,14 @@ def _show_refusal(message: str, line: int, *, json: bool) -> None:
 def drift(
     bundle: BUNDLE,
     counts: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Written by cfedge predict --monitor.")
+        Path, typer.Argument(metavar="FILE", help="File that cfedge predict --monitor wrote.")
     ],
     json: JSON = False,
 ) -> None:
-    """Show what a monitor counted, against what the certificates promised."""
+    """Show whether inputs have changed.
+
+    What a monitor counted stands beside what the certificates promise.
+    """
     from cfedge.runtime.drift import ALPHA, Monitor
     from cfedge.store import bundle_at
 

@@ -24,12 +24,15 @@ def bench(
     runs: Annotated[int, typer.Option(min=10, help="Timed calls with one input each.")] = 200,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[
-        str | None, typer.Option(help="A board of devices/; sets the threads.")
+        str | None, typer.Option(help="Board of devices/ that sets the threads.")
     ] = None,
     adapter_memory: ADAPTER_MEMORY = None,
     json: JSON = False,
 ) -> None:
-    """Time the engine on this machine: cold start, latency, memory, sizes."""
+    """Measure time, memory and size here.
+
+    Cold start, latency, memory and sizes of a bundle on this machine.
+    """
     one_blas_thread()
     from cfedge.bench import measure
     from cfedge.device import load_profile

@@ -23,7 +23,8 @@ RAM = Annotated[
 P90 = Annotated[
     str | None,
     typer.Option(
-        metavar="TIME", help="Time that nine answers in ten keep to, one at a time, such as 20ms."
+        metavar="TIME",
+        help="Time that nine answers in ten must keep to, one at a time, such as 20ms.",
     ),
 ]
 

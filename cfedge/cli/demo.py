@@ -17,12 +17,12 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where workspace and bundle are left.")] = Path(
-        "demo-out"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder in which workspace and bundle are left.")
+    ] = Path("demo-out"),
     folder: Annotated[
         Path | None,
-        typer.Option(help="Where the backbone's weights are; otherwise they are found."),
+        typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
     ] = None,
     replace: Annotated[
         bool,
@@ -32,8 +32,10 @@ def demo(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Learn five tasks one after another, export to int8, answer without torch, and show the
-    figures.
+    """Run the whole way on five small tasks.
+
+    They are learned one after another, exported to int8, and answered in a process without torch;
+    tables show the figures.
     """
     import shutil
 

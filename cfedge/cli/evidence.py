@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JSON", "WORKSPACE", "register"]
 
-WORKSPACE = Annotated[Path, typer.Argument(metavar="WS", help="The workspace's folder.")]
+WORKSPACE = Annotated[Path, typer.Argument(metavar="WS", help="Folder of the workspace.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -31,8 +31,9 @@ def register(app: typer.Typer) -> None:
 
 
 def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
-    """Show the tasks and their certificates, with the thresholds of unknown inputs at the default
-    --false-reject of export.
+    """Show the tasks and their certificates.
+
+    The thresholds of unknown inputs are those of export's default --false-reject.
     """
     from cfedge.train.certificates import certificates
     from cfedge.train.workspace import Workspace
@@ -72,16 +73,18 @@ def inspect_tasks(
         typer.Option(
             "--mixtures",
             help=(
-                "Also bound the errors of comparing mixtures, each task with a covariance of its"
-                " own (slow)."
+                "Also bound the errors of comparing mixtures, where each task has its own"
+                " covariance (slow)."
             ),
         ),
     ] = False,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
-    """Show how often each task's inputs go to another task: measured, certified, and by the
-    lookup's own model.
+    """Show which tasks are taken for which.
+
+    For each task: how often the lookup picked another one, measured, certified, and by the lookup's
+    own model.
     """
     from cfedge.train.advice import advice
     from cfedge.train.certificates import certificates, inspected
@@ -148,16 +151,18 @@ def _bound(share: float) -> str:
 def evaluate(
     workspace: WORKSPACE,
     test: Annotated[
-        list[str], typer.Option(help="TASK=FILE: test examples of a task; repeat for each task.")
+        list[str], typer.Option(help="Test examples of a task, as TASK=FILE; repeat for each task.")
     ],
     unknown: Annotated[
-        Path | None, typer.Option(help="CSV or JSONL with a column text: inputs of no task.")
+        Path | None, typer.Option(help="CSV or JSONL file of inputs of no task, in a column text.")
     ] = None,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
-    """Measure accuracy, task identification and task-known accuracy on test data, per sample, through the
-    int8 runtime.
+    """Measure accuracy on test data.
+
+    Per sample, through the int8 runtime: task and label right, task identification, and accuracy
+    with the task known.
 
     With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 %
     detection, risk by coverage.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 OUT = Annotated[
-    Path, typer.Argument(metavar="OUT", help="The bundle's folder; with --merged the file.")
+    Path, typer.Argument(metavar="OUT", help="Folder of the bundle; with --merged the ONNX file.")
 ]
 MERGED = Annotated[
     str | None,
@@ -40,15 +40,19 @@ DROP = Annotated[
         help="Largest accuracy drop of a task against float32, in points.",
     ),
 ]
-MAX_ERROR_RATIO = Annotated[float, typer.Option(help="Largest int8 / float error ratio of a task.")]
+MAX_ERROR_RATIO = Annotated[
+    float, typer.Option(help="Largest ratio of a task's int8 errors to its float errors.")
+]
 STRICT = Annotated[
-    bool, typer.Option("--strict", help="Refuse also what chance explains on so few examples.")
+    bool, typer.Option("--strict", help="Also refuse what chance explains on so few examples.")
 ]
 FALSE_REJECT = Annotated[
     float | None,
-    typer.Option(help="Share of a task's own inputs that may be called unknown; otherwise 0.05."),
+    typer.Option(
+        help="Share of a task's own inputs that may be called unknown; 0.05 unless given."
+    ),
 ]
-REPLACE = Annotated[bool, typer.Option("--replace", help="Put it in the place of what is there.")]
+REPLACE = Annotated[bool, typer.Option("--replace", help="Replace what is at OUT.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +75,9 @@ def export(
     replace: REPLACE = False,
     json: JSON = False,
 ) -> None:
-    """Write a quantised bundle, if it answers as the float model does.
+    """Write the bundle that a device answers from.
+
+    It is quantised, and is refused where it does not answer as the float model does.
 
     With --ram or --p90 it is measured as a device would run it, and the fewest threads that keep to
     them are found: give them to predict --threads or Engine.open. Scheme and cut were chosen by

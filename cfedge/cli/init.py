@@ -22,24 +22,28 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 BACKBONE = Annotated[
-    str, typer.Option(help="minilm-l6, or local: a text encoder in --folder (BERT, XLM-R...).")
+    str,
+    typer.Option(
+        help="The encoder: minilm-l6, or local for a text encoder in --folder (BERT, XLM-R...)."
+    ),
 ]
 FOLDER = Annotated[
-    Path | None, typer.Option(help="Where the weights are; otherwise they are found.")
+    Path | None,
+    typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
 ]
 SPLIT = Annotated[
-    int | None, typer.Option(help="Blocks in the trunk; otherwise measured or the default.")
+    int | None, typer.Option(help="Number of blocks in the trunk; chosen unless given.")
 ]
 MEASURE = Annotated[
     Path | None,
     typer.Option(
-        help="Labelled inputs (CSV, JSONL, folder) to measure the split on, and --scheme auto."
+        help="Labelled inputs (CSV, JSONL, folder) to choose the cut and --scheme auto by."
     ),
 ]
 TARGET_MODULES = Annotated[
     str | None,
     typer.Option(
-        help="Modules of each block with a low-rank slot, such as qkv,fc1 of qkv,o,fc1,fc2.",
+        help="Target modules of each block, such as qkv,fc1 of qkv,o,fc1,fc2.",
         show_default="the backbone's",
     ),
 ]
@@ -47,20 +51,22 @@ SCHEME = Annotated[
     str | None,
     typer.Option(
         help=(
-            "Quantisation: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only, float32;"
-            " auto: measured here. [default: int8-row]"
+            "Quantisation scheme: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only"
+            " or float32; auto measures them here. [default: int8-row]"
         ),
         show_default=False,
     ),
 ]
 PROFILE = Annotated[
     str | None,
-    typer.Option(help="The board of devices/ that will answer: picks the scheme by rules."),
+    typer.Option(help="Board of devices/ that will answer: its rules pick the scheme."),
 ]
 SAME_BACKBONE = Annotated[
     Path | None,
     typer.Option(
-        help="A bundle or store: make its very backbone, to teach tasks that run beside its own."
+        help=(
+            "Bundle or store whose very backbone is made, to teach tasks that run beside its own."
+        )
     ),
 ]
 SENSITIVITY = Annotated[
@@ -68,8 +74,7 @@ SENSITIVITY = Annotated[
     typer.Option(
         metavar="COSINE",
         help=(
-            "Leave the layers that hurt most in float32 until this mean cosine with float32 is"
-            " reached."
+            "Mean cosine with float32 to reach, by leaving the layers that hurt most in float32."
         ),
     ),
 ]
@@ -78,18 +83,20 @@ REPAIR = Annotated[
     typer.Option(
         metavar="WS",
         help=(
-            "A workspace that export refused: its backbone, with layers in float32 until its"
-            " tasks pass."
+            "Workspace that export refused: make its backbone again, with layers in"
+            " float32 until its tasks pass."
         ),
     ),
 ]
 DROP = Annotated[
     float | None,
     typer.Option(
-        help="With --repair: the largest accuracy drop that export allowed.", show_default="1.0"
+        help="Largest accuracy drop that export allowed, with --repair.", show_default="1.0"
     ),
 ]
-STRICT = Annotated[bool, typer.Option("--strict", help="With --repair: as it was given to export.")]
+STRICT = Annotated[
+    bool, typer.Option("--strict", help="Judge as export --strict did, with --repair.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -115,7 +122,9 @@ def init(
     p90: P90 = None,
     json: JSON = False,
 ) -> None:
-    """Prepare a backbone once: export, cut, quantise, freeze.
+    """Prepare an encoder, once for a workspace.
+
+    It is exported, cut, quantised and frozen.
 
     With --ram or --p90 scheme, cut and threads are chosen by measuring them in processes of their
     own.

@@ -21,18 +21,22 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         bool | None,
         typer.Option(
             "--head-only/--train",
-            help="A closed-form head without an adapter; or always an adapter. Otherwise the former"
-            " where examples are few.",
+            help=(
+                "Learn a closed-form head alone, or always an adapter too; unless given,"
+                " examples decide: few of them get the head."
+            ),
         ),
     ),
     "held_out": (
         float,
-        typer.Option("--share", help="Share of each class that is held out, where none are given."),
+        typer.Option(
+            "--share", help="Share of each class that is held out, where --held-out gives none."
+        ),
     ),
     "rank": (int, typer.Option("--rank", help="Rank of the adapter.")),
     "epochs": (
         int,
-        typer.Option("--epochs", help="Passes over the data (small tasks take more)."),
+        typer.Option("--epochs", help="Passes over the training examples; small tasks take more."),
     ),
     "learning_rate": (float, typer.Option("--learning-rate", help="Peak learning rate.")),
     "reuse": (
@@ -74,8 +78,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         float,
         typer.Option(
             "--exit-share",
-            help="Share of the task's inputs that may be answered before the tail; 0: none. Where"
-            " few are held out none are.",
+            help=(
+                "Share of the task's inputs that may exit early, before the tail; 0 for"
+                " none. With fewer than 20 held-out examples none do."
+            ),
         ),
     ),
     "seed": (int, typer.Option("--seed", help="Seed of initial values, order and split.")),
@@ -85,7 +91,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "device": (
         str,
-        typer.Option("--device", help="Where adapters are trained: cpu, cuda, cuda:1..."),
+        typer.Option("--device", help="Device that adapters are trained on: cpu, cuda, cuda:1..."),
     ),
     "precision": (
         str,

@@ -30,15 +30,18 @@ def register(app: typer.Typer) -> None:
 def doctor(
     bundle: Annotated[
         Path | None,
-        typer.Argument(metavar="[BUNDLE]", help="Also open it and answer all its golden vectors."),
+        typer.Argument(
+            metavar="[BUNDLE]", help="Bundle to open too, and to answer all golden vectors of."
+        ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="A board of devices/ that this machine should be.")
+        str | None, typer.Option(help="Board of devices/ that this machine should be.")
     ] = None,
     json: JSON = False,
 ) -> None:
-    """Check this machine: what may crash is tried in a child process. The exit code is 13 where a
-    check fails.
+    """Check whether this machine is fit.
+
+    What may crash is tried in a child process. The exit code is 13 where a check fails.
     """
     from cfedge.doctor import examine, require_fit
 
@@ -65,12 +68,15 @@ def doctor(
 
 def devices(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Without it: all of them, one a line.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Name of the board; without it all are listed."),
     ] = None,
     json: JSON = False,
 ) -> None:
-    """List the boards that are known, or explain one: each figure with its source, and whether this
-    machine is one.
+    """List the boards that are known.
+
+    With a name that board is explained: each figure with its source, and whether this machine is
+    one.
     """
     from cfedge.device import contradictions, here, profiles
     from cfedge.errors import UsageError

@@ -17,17 +17,14 @@ if TYPE_CHECKING:
 
 REPO = Annotated[
     Path,
-    typer.Argument(metavar="REPO", help="The repository's folder; serve it with any static host."),
+    typer.Argument(metavar="REPO", help="Folder of the repository; any static host can serve it."),
 ]
-KEYS = Annotated[Path, typer.Option("--keys", help="The folder of cfedge keys init.")]
-CHANNEL = Annotated[str, typer.Option(help="The channel.")]
+KEYS = Annotated[Path, typer.Option("--keys", help="The folder that cfedge keys init made.")]
+CHANNEL = Annotated[str, typer.Option(help="Name of the channel.")]
 
 keys = typer.Typer(
     no_args_is_help=True,
-    help=(
-        "Make and rotate the keys that sign a repository. A passphrase is read from"
-        " CFEDGE_PASSPHRASE."
-    ),
+    help="Make and rotate the signing keys.\n\nA passphrase is read from CFEDGE_PASSPHRASE.",
 )
 
 
@@ -48,14 +45,16 @@ def register(app: typer.Typer) -> None:
 
 def keys_init(
     folder: Annotated[
-        Path, typer.Argument(metavar="KEYS", help="A new folder, never to be published.")
+        Path, typer.Argument(metavar="KEYS", help="New folder for the keys, never to be published.")
     ],
     site: Annotated[
         str | None,
-        typer.Option(help="Name of this site, in all that it publishes; otherwise drawn."),
+        typer.Option(
+            help="Name of this site in all that it publishes; drawn at random unless given."
+        ),
     ] = None,
-    root_keys: Annotated[int, typer.Option(help="Root keys to make.")] = 2,
-    root_threshold: Annotated[int, typer.Option(help="How many of them must sign.")] = 2,
+    root_keys: Annotated[int, typer.Option(help="Number of root keys to make.")] = 2,
+    root_threshold: Annotated[int, typer.Option(help="Number of root keys that must sign.")] = 2,
     json: JSON = False,
 ) -> None:
     """Make a site's keys."""
@@ -73,19 +72,25 @@ def keys_init(
 
 
 def keys_rotate(
-    folder: Annotated[Path, typer.Argument(metavar="KEYS")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="KEYS", help="Folder that cfedge keys init made.")
+    ],
     repo: REPO,
     role: Annotated[
         str,
         typer.Argument(
             metavar="ROLE",
-            help="root, targets, snapshot or timestamp; or online: the three that publishing needs.",
+            help=(
+                "Role whose keys are replaced: root, targets, snapshot or timestamp; or"
+                " online, the three that publishing needs."
+            ),
         ),
     ],
     json: JSON = False,
 ) -> None:
-    """Replace the keys of a role; devices follow on their next sync, and what the old ones sign is
-    worthless.
+    """Replace the keys of a role.
+
+    Devices follow on their next sync, and what the old keys sign is worthless.
     """
     from cfedge.errors import UsageError
     from cfedge.publish.keys import ROLES
@@ -106,7 +111,9 @@ def keys_rotate(
 
 
 def publish(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Written by cfedge export.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="Folder that cfedge export wrote.")
+    ],
     repo: REPO,
     keys: KEYS,
     channel: CHANNEL = "stable",
@@ -114,13 +121,14 @@ def publish(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Of the devices that follow at once; the others wait for cfedge rollout.",
+            help=("Share of the devices that follow at once; the others wait for cfedge rollout."),
         ),
     ] = 1.0,
     json: JSON = False,
 ) -> None:
-    """Sign a bundle's tasks into a channel; only what changed is added, and tasks of other sites
-    stay.
+    """Sign a bundle's tasks into a channel.
+
+    Only what changed is added, and tasks of other sites stay.
     """
     from cfedge.publish.channel import publish as run
     from cfedge.sync.client import utc_now
@@ -158,11 +166,11 @@ def publish(
 
 def withdraw(
     repo: REPO,
-    task: Annotated[str, typer.Argument(metavar="TASK")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")],
     keys: KEYS,
     channel: CHANNEL = "stable",
     erase: Annotated[
-        bool, typer.Option("--erase", help="Delete its files, here and on devices.")
+        bool, typer.Option("--erase", help="Delete the task's files, here and on devices.")
     ] = False,
     json: JSON = False,
 ) -> None:
@@ -183,13 +191,17 @@ def withdraw(
 def rollout(
     repo: REPO,
     share: Annotated[
-        float, typer.Argument(metavar="SHARE", help="Of the devices: 1 for all, 0 to take it back.")
+        float,
+        typer.Argument(metavar="SHARE", help="Share of the devices: 1 for all, 0 to take it back."),
     ],
     keys: KEYS,
     channel: CHANNEL = "stable",
     json: JSON = False,
 ) -> None:
-    """Let more devices follow what publish --rollout began, or take it back."""
+    """Let more devices follow, or take it back.
+
+    It goes on with what publish --rollout began.
+    """
     from cfedge.publish.channel import roll_out
     from cfedge.sync.client import utc_now
 
@@ -211,7 +223,10 @@ def rollout(
 
 
 def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
-    """Sign anew before the timestamp expires; run it daily."""
+    """Sign the timestamp anew; run it daily.
+
+    Devices refuse a repository whose timestamp has expired.
+    """
     from cfedge.publish.repository import Repository
     from cfedge.publish.signing import Lifetimes
     from cfedge.sync.client import utc_now
@@ -237,13 +252,13 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
 def merge(
     repo: REPO,
     other: Annotated[
-        str, typer.Argument(metavar="URL|FOLDER", help="The other site's repository.")
+        str, typer.Argument(metavar="URL|FOLDER", help="Repository of the other site.")
     ],
-    root: Annotated[Path, typer.Option(help="The other site's root, to trust.")],
+    root: Annotated[Path, typer.Option(help="File with the other site's root of trust.")],
     keys: KEYS,
     channel: CHANNEL = "stable",
     other_channel: Annotated[
-        str | None, typer.Option(help="The channel there, where it has another name.")
+        str | None, typer.Option(help="Name of the other site's channel, where it differs.")
     ] = None,
     accept: Annotated[
         list[str] | None,
@@ -259,10 +274,12 @@ def merge(
     ] = False,
     json: JSON = False,
 ) -> None:
-    """Take in what another site published, and say where they meet.
+    """Take in what another site published.
 
-    A task of this channel that the other site would change or remove is named, and nothing is
-    done until --accept names it too.
+    A report says where the two sites meet.
+
+    A task of this channel that the other site would change or remove is named, and nothing is done
+    until --accept names it too.
     """
     from cfedge.publish.merge import merge as run
     from cfedge.sync.client import utc_now

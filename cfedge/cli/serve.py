@@ -30,28 +30,36 @@ def serve(
     bundle: Annotated[
         Path,
         typer.Argument(
-            metavar="BUNDLE", help="A folder written by cfedge export, or a store of cfedge sync."
+            metavar="BUNDLE", help="Folder that cfedge export wrote, or a store of cfedge sync."
         ),
     ],
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on. There is no authentication: another machine needs a proxy."
+            help=(
+                "Address to listen on. There is no authentication: put a proxy before it"
+                " for other machines."
+            )
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 8080,
     threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
     profile: Annotated[
-        str | None, typer.Option(help="A board of devices/; sets the threads.")
+        str | None, typer.Option(help="Board of devices/ that sets the threads.")
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Requests answered at once. Without it: processors divided by threads."
+            min=1,
+            help=(
+                "Requests that are answered at once; processors divided by threads unless given."
+            ),
         ),
     ] = None,
     queue: Annotated[
-        int, typer.Option(min=0, help="Requests that may wait; one more gets 503.")
+        int, typer.Option(min=0, help="Requests that may wait; one more is answered with 503.")
     ] = 64,
     timeout: Annotated[
         float,
@@ -61,20 +69,26 @@ def serve(
     ] = 10.0,
     follow: Annotated[
         float,
-        typer.Option(min=0.1, help="Seconds between two looks for a store's newer generation."),
+        typer.Option(min=0.1, help="Seconds between checks for a store's newer generation."),
     ] = 5.0,
     monitor: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Count unknown inputs and thin margins there; warn where inputs change.",
+            help=(
+                "File in which unknown inputs and thin margins are counted; a warning"
+                " says when inputs change."
+            ),
         ),
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print where it listens as one JSON object.")
+        bool,
+        typer.Option("--json", help="Print the address that it listens on, as one JSON object."),
     ] = False,
 ) -> None:
-    """Answer over HTTP until SIGTERM or Ctrl-C; requests under way are answered first.
+    """Answer over HTTP.
+
+    It ends on SIGTERM or Ctrl-C; requests under way are answered first.
 
     POST /predict takes {"text": "..."} or {"inputs": [...]}, and "task" where it is known; the
     answers are those of predict --json. GET /health/live, /health/ready, /metrics (Prometheus). A

@@ -41,7 +41,7 @@ PLOT = Annotated[
     typer.Option(
         metavar="FILE",
         callback=_drawable,
-        help="Draw it there: a name that ends in .svg, .png or .pdf. Needs cfedge[plot].",
+        help="File of a picture: .svg, .png or .pdf. Needs cfedge[plot].",
     ),
 ]
 

@@ -30,12 +30,14 @@ def compare(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A folder of tasks; or a file with a column task; or any with --tasks.",
+            help=(
+                "Folder of tasks, or a file with a column task; with --tasks any labelled examples."
+            ),
         ),
     ],
     settings: Settings,
     tasks: Annotated[
-        int | None, typer.Option(help="Split the labels at random into so many tasks.")
+        int | None, typer.Option(help="Number of tasks into which the labels are split at random.")
     ] = None,
     orders: Annotated[
         int, typer.Option(help="Orders of the tasks, each with a seed of its own.")
@@ -43,11 +45,14 @@ def compare(
     unknown: Annotated[
         Path | None,
         typer.Option(
-            help="CSV or JSONL with a column text: inputs of no task; how well are they told apart?"
+            help=(
+                "CSV or JSONL file of inputs of no task, in a column text: how well are"
+                " they told apart?"
+            )
         ),
     ] = None,
     models: Annotated[
-        str | None, typer.Option(help="Which to measure, separated by commas; otherwise all.")
+        str | None, typer.Option(help="Models to measure, separated by commas; all unless given.")
     ] = None,
     joint: Annotated[
         bool, typer.Option("--joint", help="Also train one adapter on all classes together.")
@@ -56,30 +61,41 @@ def compare(
         bool,
         typer.Option(
             "--sequential",
-            help="Also train one adapter and one head task after task: what forgets.",
+            help="Also train one adapter and one head task after task, which forgets.",
         ),
     ] = False,
     jobs: Annotated[
-        int, typer.Option(help="Tasks that are learned at once, each in a process.")
+        int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
     ] = 1,
     backbone: Annotated[
-        str, typer.Option(help="minilm-l6, or local: any BERT-like encoder in --folder.")
+        str,
+        typer.Option(
+            help=(
+                "The encoder: minilm-l6, or local for a text encoder in --folder (BERT, XLM-R...)."
+            )
+        ),
     ] = "minilm-l6",
     folder: Annotated[
-        Path | None, typer.Option(help="Where the weights are; otherwise they are found.")
+        Path | None,
+        typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
     ] = None,
-    split: Annotated[int | None, typer.Option(help="Blocks in the trunk.")] = None,
+    split: Annotated[
+        int | None, typer.Option(help="Number of blocks in the trunk; chosen unless given.")
+    ] = None,
     target_modules: Annotated[
-        str, typer.Option(help="Target modules, which get a low-rank slot: of qkv,o,fc1,fc2.")
+        str, typer.Option(help="Target modules of each block, such as qkv,fc1 of qkv,o,fc1,fc2.")
     ] = "qkv,fc1",
     out: Annotated[
-        Path | None, typer.Option(help="Write everything measured, accuracy matrices too, as JSON.")
+        Path | None,
+        typer.Option(help="File that takes everything measured, accuracy matrices too, as JSON."),
     ] = None,
     plot: PLOT = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Learn the tasks one after another and compare ways to find an input's task; recommend the
-    simplest that is as good.
+    """Compare methods on your own data.
+
+    The tasks are learned one after another; the simplest method that is as good as the best is
+    recommended.
 
     Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality
     none, --l1 0 or --l2 0; --split; --rank; --target-modules; --clusters; --exit-share 0.

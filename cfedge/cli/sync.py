@@ -13,7 +13,7 @@ import typer
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
-STORE = Annotated[Path, typer.Argument(metavar="STORE", help="The device's folder.")]
+STORE = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -34,21 +34,25 @@ def sync(
         typer.Option(
             "--from",
             metavar="URL|FOLDER",
-            help="The repository; again for mirrors of it, asked in turn.",
+            help="The repository; repeat for mirrors of it, which are asked in turn.",
         ),
     ],
     root: Annotated[
-        Path | None, typer.Option(help="The root to trust; needed once, for a new store.")
+        Path | None, typer.Option(help="File with the root of trust; needed once, for a new store.")
     ] = None,
     channel: Annotated[
         str, typer.Option(help="The channel to follow; fixed when the store is made.")
     ] = "stable",
     tasks: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Only tasks whose name fits; may be repeated."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Pattern of the names of tasks to take, such as 'shop-*'; repeat for more.",
+        ),
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(min=1, metavar="BYTES", help="Most bytes of objects in the store.")
+        int | None,
+        typer.Option(min=1, metavar="BYTES", help="Largest total size of the store's files."),
     ] = None,
     deadline: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Longest time for one sync.")
@@ -56,19 +60,20 @@ def sync(
     jitter: Annotated[
         float,
         typer.Option(
-            min=0, metavar="SECONDS", help="Wait up to so long first, so that a fleet spreads."
+            min=0, metavar="SECONDS", help="Longest random wait at first, which spreads a fleet."
         ),
     ] = 0.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
     ] = False,
     retry: Annotated[
-        bool, typer.Option("--retry", help="Check everything, and try again what was refused.")
+        bool, typer.Option("--retry", help="Check everything again, and try what was refused.")
     ] = False,
     json: JSON = False,
 ) -> None:
-    """Fetch what is new and signed, try it, and let it answer. Whatever fails, what answered goes
-    on.
+    """Fetch what is new, try it, switch to it.
+
+    Only what is signed is taken. Whatever fails, what answered goes on.
     """
     one_blas_thread()
     from cfedge.errors import UsageError
@@ -126,7 +131,10 @@ def sync(
 
 
 def generations(store: STORE, json: JSON = False) -> None:
-    """List what a store can answer with, and which of it does."""
+    """List what a store can answer with.
+
+    The list says which generation answers.
+    """
     from cfedge.store import Store
     from cfedge.sync.client import utc_now
     from cfedge.sync.feed import Feed
@@ -182,14 +190,19 @@ def rollback(
     store: STORE,
     to: Annotated[
         int | None,
-        typer.Option(help="A generation of cfedge generations; otherwise the one before."),
+        typer.Option(
+            help="Number of the generation (cfedge generations); the one before unless given."
+        ),
     ] = None,
     unpin: Annotated[
         bool, typer.Option("--unpin", help="Let the next sync change the generation again.")
     ] = False,
     json: JSON = False,
 ) -> None:
-    """Go back to an earlier generation, and stay there until --unpin."""
+    """Go back to an earlier generation.
+
+    The store stays there until --unpin.
+    """
     from cfedge.store import Store
 
     opened = Store(store)

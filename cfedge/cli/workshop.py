@@ -38,36 +38,42 @@ def add(
         Path,
         typer.Option(
             help=(
-                "CSV or JSONL with text,label; a folder of splits; a datasets folder. Without TASK:"
-                " a folder of tasks, or a column task."
+                "The labelled examples: a CSV or JSONL file with text,label, a folder of"
+                " splits, or a datasets folder. Without TASK: a folder of tasks, or a file"
+                " with a column task."
             )
         ),
     ],
     settings: Settings,
     task: Annotated[
         str | None,
-        typer.Argument(metavar="[TASK]", help="Name of the task; left out: DATA holds several."),
+        typer.Argument(metavar="[TASK]", help="Name of the task; without it DATA holds several."),
     ] = None,
     held_out: Annotated[
-        Path | None, typer.Option(help="Held-out examples; otherwise a share of the data.")
+        Path | None,
+        typer.Option(
+            help="File of held-out (validation) examples; a share of the data unless given."
+        ),
     ] = None,
     same_label: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LABEL[=OTHER]",
-            help="A label of TASK that means the same as another task's; repeat for each.",
+            help="Label of TASK that means the same as another task's; repeat for each.",
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(help="Tasks that are learned at once, each in a process.")
+        int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
     ] = 1,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Learn tasks of these names anew.")
+        bool, typer.Option("--replace", help="Learn tasks anew that are there already.")
     ] = False,
     json: JSON = False,
 ) -> None:
-    """Learn one task, or several; of the others nothing is changed, and nothing read but labels
-    and, with --reuse, adapters.
+    """Learn a task, or several.
+
+    Of the other tasks nothing is changed, and nothing is read but labels and, with --reuse,
+    adapters.
     """
     from cfedge.train.certificates import certificates
     from cfedge.train.teach import Taught, learn, learn_tasks
@@ -166,7 +172,9 @@ def _learned(one: TaskCertificate, *, few: bool) -> str:
 
 
 def remove(
-    workspace: WORKSPACE, task: Annotated[str, typer.Argument(metavar="TASK")], json: JSON = False
+    workspace: WORKSPACE,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")],
+    json: JSON = False,
 ) -> None:
     """Remove a task; the others stay as they are."""
     from cfedge.train.workspace import Workspace

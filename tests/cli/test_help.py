@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -56,3 +57,39 @@ def test_a_shell_completes_commands(shell: str) -> None:
     ).stdout
     assert "export" in shown
     assert "predict" not in shown
+
+
+def _walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from _walk(inner, f"{path} {name}")
+
+
+EVERY = [pair for name, command in COMMANDS.items() for pair in _walk(command, name)]
+
+
+@pytest.mark.parametrize(("path", "command"), EVERY, ids=[path for path, _ in EVERY])
+def test_help_begins_with_a_sentence_that_a_list_holds_and_has_an_example(
+    path: str, command: click.Command
+) -> None:
+    first = (command.help or "").split("\n")[0]
+    assert 0 < len(first) <= 45, first
+    assert first[0].isupper()
+    assert first.endswith(".")
+    assert f"Example: cfedge {path}" in (command.epilog or "")
+
+
+#: With one of these a phrase begins that says nothing of what.
+NO_SUBJECT = {"as", "for", "in", "of", "otherwise", "to", "where", "which", "with", "without"}
+
+
+@pytest.mark.parametrize(("path", "command"), EVERY, ids=[path for path, _ in EVERY])
+def test_every_option_says_of_what(path: str, command: click.Command) -> None:
+    for option in command.params:
+        told = getattr(option, "help", None) or ""
+        first = told.split(" ")[0].strip(",:").lower()
+        assert len(told.split()) >= 2, f"{path} {option.name}: {told!r}"
+        assert told[0].isupper(), f"{path} {option.name}: {told!r}"
+        assert first not in NO_SUBJECT, f"{path} {option.name}: {told!r}"
+        assert told.endswith((".", "?", "]", ")")), f"{path} {option.name}: {told!r}"
