@@ -1,4 +1,4 @@
-"""What may reach a terminal. Names and texts come from elsewhere: an escape character in one moves
+"""What may reach a terminal. Names and inputs come from elsewhere: an escape character in one moves
 the cursor or clears the screen, a mark of writing direction shows a line in another order than it
 is in.
 
@@ -14,15 +14,18 @@ __all__ = ["escaped", "is_printable"]
 _JOINERS = "\u200c\u200d"
 
 
-def is_printable(text: str) -> bool:
-    """Whether `text` can be shown as it is."""
-    return text.isprintable() or all(one.isprintable() or one in _JOINERS for one in text)
+def is_printable(string: str) -> bool:
+    """Whether `string` can be shown as it is."""
+    return string.isprintable() or all(
+        letter.isprintable() or letter in _JOINERS for letter in string
+    )
 
 
-def escaped(text: str) -> str:
-    r"""Return `text` with all that is not printable as Python escapes it, such as ``\x1b``."""
-    if text.isprintable():
-        return text
+def escaped(string: str) -> str:
+    r"""Return `string` with all that is not printable as Python escapes it, such as ``\x1b``."""
+    if string.isprintable():
+        return string
     return "".join(
-        one if one.isprintable() or one in _JOINERS else ascii(one)[1:-1] for one in text
+        letter if letter.isprintable() or letter in _JOINERS else ascii(letter)[1:-1]
+        for letter in string
     )

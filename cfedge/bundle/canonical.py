@@ -34,10 +34,10 @@ _AGAIN = "export the bundle again"
 
 def canonical_json(value: object) -> bytes:
     """Serialize to the one accepted form."""
-    text = json.dumps(
+    document = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
-    return text.encode("utf-8")
+    return document.encode("utf-8")
 
 
 def read_json(data: bytes, what: str) -> Any:

@@ -180,7 +180,7 @@ def _explained(profile: Profile) -> list[tuple[str, Any, str]]:
     )
     rows.append(
         (
-            "one text, p50",
+            "one input, p50",
             _latency(profile),
             profile.latency_ms.source
             if profile.latency_ms

@@ -17,7 +17,7 @@ _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([A-Za-z]+)")
 
 
-def size_bytes(text: str, what: str) -> int:
+def size_bytes(quantity: str, what: str) -> int:
     """Parse a number of bytes: ``512MB`` (powers of 1000), ``0.5GiB`` (of 1024).
 
     Raises
@@ -25,10 +25,10 @@ def size_bytes(text: str, what: str) -> int:
     UsageError
         It is no number above 0 with a unit, or less than one byte.
     """
-    return math.floor(_quantity(text, what, _BYTES, 1, "512MB or 0.5GiB"))
+    return math.floor(_quantity(quantity, what, _BYTES, 1, "512MB or 0.5GiB"))
 
 
-def milliseconds(text: str, what: str) -> float:
+def milliseconds(quantity: str, what: str) -> float:
     """Parse a time: ``20ms``, ``0.5s``, ``900us``.
 
     Raises
@@ -36,18 +36,18 @@ def milliseconds(text: str, what: str) -> float:
     UsageError
         It is no number above 0 with a unit.
     """
-    return _quantity(text, what, _MILLISECONDS, 0, "20ms or 0.5s")
+    return _quantity(quantity, what, _MILLISECONDS, 0, "20ms or 0.5s")
 
 
 def _quantity(
-    text: str, what: str, units: dict[str, float] | dict[str, int], least: float, example: str
+    quantity: str, what: str, units: dict[str, float] | dict[str, int], least: float, example: str
 ) -> float:
-    found = _QUANTITY.fullmatch(text.strip())
+    found = _QUANTITY.fullmatch(quantity.strip())
     unit = units.get(found[2]) if found else None
     value = float(found[1]) * unit if found and unit is not None else math.nan
     if not (value > 0 and value >= least):
         raise UsageError(
             f"{what}: expected a number above 0 with one of the units {', '.join(units)}, found"
-            f" {text[:40]!r}; write it as {example}"
+            f" {quantity[:40]!r}; write it as {example}"
         )
     return value

@@ -58,7 +58,7 @@ def sysctl() -> str:
         return subprocess.run(
             ["/usr/sbin/sysctl", *names],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=10,
             check=False,

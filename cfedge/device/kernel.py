@@ -14,7 +14,7 @@ _MAX_CHARS = 4_000_000
 
 
 def read(path: Path) -> str | None:
-    """Return a file's text; None where it is absent or closed to us."""
+    """Return what a file holds; None where it is absent or closed to us."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(_MAX_CHARS)
@@ -22,27 +22,31 @@ def read(path: Path) -> str | None:
         return None
 
 
-def whole(text: str | None) -> int | None:
+def whole(content: str | None) -> int | None:
     """Return a whole number >= 0."""
-    return int(text) if text is not None and re.fullmatch(r"\s*[0-9]{1,20}\s*", text) else None
+    return (
+        int(content)
+        if content is not None and re.fullmatch(r"\s*[0-9]{1,20}\s*", content)
+        else None
+    )
 
 
-def kib(text: str | None) -> int | None:
+def kib(content: str | None) -> int | None:
     """Return the bytes of a number of KiB."""
-    value = whole(text)
+    value = whole(content)
     return None if value is None else value * 1024
 
 
-def number(text: str | None) -> float | None:
+def number(content: str | None) -> float | None:
     """Return a decimal number >= 0."""
     pattern = r"\s*[0-9]{1,12}(\.[0-9]{1,12})?\s*"
-    return float(text) if text is not None and re.fullmatch(pattern, text) else None
+    return float(content) if content is not None and re.fullmatch(pattern, content) else None
 
 
-def core_count(text: str | None) -> int | None:
+def core_count(content: str | None) -> int | None:
     """Count the cores of a list such as ``0-3,6``."""
     pattern = r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*"
-    if text is None or not re.fullmatch(pattern, text.strip()):
+    if content is None or not re.fullmatch(pattern, content.strip()):
         return None
-    spans = (part.partition("-") for part in text.strip().split(","))
+    spans = (part.partition("-") for part in content.strip().split(","))
     return sum(max(0, int(last or first) - int(first) + 1) for first, _, last in spans) or None

@@ -1,4 +1,4 @@
-"""What a Linux kernel says of this machine: text under ``/proc`` and ``/sys``, read into a `Board`.
+"""What a Linux kernel says of this machine: files under ``/proc`` and ``/sys``, read into a `Board`.
 
 Every file is optional, may be closed to us and may hold anything: what cannot be read or is absurd
 becomes None, never a guess. The root of the file system is an argument, so that a folder can stand
@@ -56,7 +56,7 @@ def _model(root: Path, entries: Sequence[dict[str, str]]) -> str | None:
         "sys/firmware/devicetree/base/model",
         "sys/class/dmi/id/product_name",
     ):
-        text = (read(root / name) or "").strip("\0 \n\t")
-        if text:
-            return text
+        name_of_board = (read(root / name) or "").strip("\0 \n\t")
+        if name_of_board:
+            return name_of_board
     return next((entry["Model"] for entry in entries if entry.get("Model")), None)

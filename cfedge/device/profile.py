@@ -61,7 +61,7 @@ class Profile:
     memory_budget_bytes
         What one engine's process may take.
     latency_ms
-        Median of one text; None: unmeasured.
+        Median of one input; None: unmeasured.
     """
 
     name: str

@@ -37,7 +37,7 @@ __all__ = ["parse_profile"]
 _SUPPORT = ("documented", "class", "generic", "community")
 
 
-def parse_profile(name: str, text: str) -> Profile:
+def parse_profile(name: str, toml: str) -> Profile:
     """Parse one TOML file.
 
     Raises
@@ -46,7 +46,7 @@ def parse_profile(name: str, text: str) -> Profile:
         A field is missing, unknown or of another kind; a figure has no source.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(text)
+        content: dict[str, Any] = tomllib.loads(toml)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"devices/{name}.toml: expected TOML, found {error}") from error
     top = _Section(name, "", content)
@@ -58,21 +58,21 @@ def parse_profile(name: str, text: str) -> Profile:
     assert latency is not None
     profile = Profile(
         name=name,
-        title=top.text("title"),
-        support=top.text("support", one_of=_SUPPORT),
-        machine=top.text("machine"),
-        system=top.text("system") if "system" in content else None,
-        model=top.text("model") if "model" in content else None,
-        note=top.text("note") if "note" in content else None,
-        cores=Figure(cores.whole("count"), cores.text("source")) if cores else None,
-        memory_mib=Figure(memory.wholes("sizes_mib"), memory.text("source")) if memory else None,
+        title=top.string("title"),
+        support=top.string("support", one_of=_SUPPORT),
+        machine=top.string("machine"),
+        system=top.string("system") if "system" in content else None,
+        model=top.string("model") if "model" in content else None,
+        note=top.string("note") if "note" in content else None,
+        cores=Figure(cores.whole("count"), cores.string("source")) if cores else None,
+        memory_mib=Figure(memory.wholes("sizes_mib"), memory.string("source")) if memory else None,
         flags=(
-            Figure(Flags(flags.flags("present"), flags.flags("absent")), flags.text("source"))
+            Figure(Flags(flags.flags("present"), flags.flags("absent")), flags.string("source"))
             if flags
             else None
         ),
-        threads=Figure(threads.whole("count"), threads.text("source")),
-        memory_budget_bytes=Figure(budget.whole("memory_mib") * 2**20, budget.text("source")),
+        threads=Figure(threads.whole("count"), threads.string("source")),
+        memory_budget_bytes=Figure(budget.whole("memory_mib") * 2**20, budget.string("source")),
         latency_ms=latency.latency(),
     )
     for section in (top, flags, cores, memory, threads, budget, latency):
@@ -91,10 +91,10 @@ class _Section:
         self._profile = profile
         self._left = dict(fields)
 
-    def text(self, field: str, *, one_of: tuple[str, ...] | None = None) -> str:
+    def string(self, field: str, *, one_of: tuple[str, ...] | None = None) -> str:
         value = self._left.pop(field, None)
         if not isinstance(value, str) or not value.strip() or (one_of and value not in one_of):
-            raise self._wrong(field, f"one of {', '.join(one_of)}" if one_of else "a text", value)
+            raise self._wrong(field, f"one of {', '.join(one_of)}" if one_of else "a string", value)
         return value
 
     def whole(self, field: str) -> int:
@@ -125,7 +125,7 @@ class _Section:
             return None
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
             raise self._wrong("p50_ms", '"unmeasured" or a number > 0', value)
-        return Figure(float(value), self.text("source"))
+        return Figure(float(value), self.string("source"))
 
     def section(self, field: str, *, optional: bool = False) -> _Section | None:
         value = self._left.pop(field, None)

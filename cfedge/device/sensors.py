@@ -65,8 +65,8 @@ def read_heat(root: Path) -> Heat:
             zones[bool(_PROCESSOR_ZONE.search(kind))].append(value / 1000)
     bits = None
     for path in sorted((root / "sys/devices/platform").glob("soc*/soc*:firmware/get_throttled")):
-        text = (read(path) or "").strip()
-        bits = int(text, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", text) else bits
+        reported = (read(path) or "").strip()
+        bits = int(reported, 16) if re.fullmatch(r"(0x)?[0-9a-fA-F]{1,8}", reported) else bits
     counts = [
         whole(read(path))
         for path in (root / "sys/devices/system/cpu").glob(

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 __all__ = ["Fault", "Limits", "version_of"]
 
 
-def version_of(text: str) -> tuple[int, ...]:
+def version_of(version: str) -> tuple[int, ...]:
     """Return the leading numbers of a version, (1, 28, 0) of "1.28.0rc1"; () of what has none."""
     numbers: list[int] = []
-    for part in text.split("."):
+    for part in version.split("."):
         digits = len(part) - len(part.lstrip("0123456789"))
         if not digits:
             break

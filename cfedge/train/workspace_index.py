@@ -90,8 +90,8 @@ def file_name(role: str, *, float32: bool = False) -> str:
 
 
 def _digests(files: dict[str, str]) -> dict[str, str]:
-    texts = all(isinstance(digest, str) for digest in files.values())
-    if set(files) != set(BACKBONE_FILES) or not texts:
+    are_digests = all(isinstance(digest, str) for digest in files.values())
+    if set(files) != set(BACKBONE_FILES) or not are_digests:
         raise ValueError(f"files {sorted(files)}")
     return files
 
