@@ -15,12 +15,11 @@ import pytest
 import tokenizers
 from bounded import bounded
 
-from cfedge import Engine
 from cfedge.bundle.files import read, read_manifest
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.inputs.text.device import TextInputs
 from cfedge.inputs.text.tokenizer_parts import LIMITS, check_tokenizer
-from cfedge.runtime.verification import verify_here
+from cfedge.runtime.verify_here import verify_here
 
 Fields = dict[str, Any]
 SLOW = r"^(([a-z ])+.)+[0-9]$"
@@ -218,7 +217,7 @@ def test_a_bundle_with_such_a_tokenizer_is_refused(tiny_bundle: Path) -> None:
 
     tokenizer(grow)(tiny_bundle)
     with bounded(), pytest.raises(IncompatibleError, match=r"tokenizer: .* no text longer"):
-        verify_here(read(tiny_bundle), Engine)
+        verify_here(read(tiny_bundle))
     assert read_manifest(tiny_bundle).tasks
 
 
