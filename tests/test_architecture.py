@@ -59,6 +59,7 @@ DEVICE_PACKAGES = {
     "onnxruntime",
     "tokenizers",
     "safetensors",
+    "click",
     "typer",
     "rich",
     "tomli",
