@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +99,8 @@ def add(
             progress=shown,
         )
         taught = Taught((task,), {})
-    _show(taught, certificates(opened, taught.learned).of(taught.learned), task, settings, json)
+    certified = certificates(opened, taught.learned).of(taught.learned)
+    _show(taught, certified, tasks, task, settings, json)
     taught.check()
 
 
@@ -135,7 +137,12 @@ def _tasks(
 
 
 def _show(
-    taught: Taught, certified: Certificates, task: str | None, settings: Settings, json: bool
+    taught: Taught,
+    certified: Certificates,
+    tasks: Mapping[str, LabelledData],
+    task: str | None,
+    settings: Settings,
+    json: bool,
 ) -> None:
     from cfedge.train.advice import advice
 
@@ -150,8 +157,15 @@ def _show(
         )
         return
     for one in certified.tasks.values():
-        say(_learned(one, few=settings.method == "auto" and one.method == "closed-form"))
-    for line in advice(certified):
+        say(
+            _learned(
+                one,
+                few=settings.method == "auto"
+                and one.method == "closed-form"
+                and len(one.labels) > 1,
+            )
+        )
+    for line in advice(certified, tasks):
         say(line)
 
 
@@ -164,10 +178,17 @@ def _learned(one: TaskCertificate, *, few: bool) -> str:
         if few
         else ""
     )
+    answers, count = one.answers, len(one.labels)
+    elsewhere = (
+        f", and at most {one.certificate.upper_bound:.1%} are another task's"
+        if one.certificate.tasks > 1
+        else ""
+    )
     return (
-        f"{one.task}: learned {how}{len(one.labels)} classes from {one.examples} examples;"
-        f" held out {one.certificate.held_out}: picks another task in {one.certificate.errors}, at"
-        f" most {one.certificate.upper_bound:.1%} of inputs with all tasks together"
+        f"{one.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
+        f" {one.examples} examples; of {answers.held_out} held out {answers.right} got the right"
+        f" task and label: at most {answers.wrong_upper_bound:.1%} of answers are wrong, with all"
+        f" tasks together{elsewhere}"
     )
 
 
