@@ -18,7 +18,7 @@ from cfedge.lookup import Router, TaskMatches, ood_score
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.answers import Answers, certified_answers
-from cfedge.train.certificate import Evidence, certify
+from cfedge.train.certificate import Certified, certify
 from cfedge.train.inspection import Inspection, inspect, mixture_bounds
 from cfedge.train.learned_task import HeldOut, TaskRecord
 from cfedge.train.margins import route
@@ -163,7 +163,7 @@ def _answers(
     name: str,
     held_out: HeldOut,
     matches: TaskMatches,
-    evidence: Evidence,
+    evidence: Certified,
     router: Router,
     meanings: Meanings,
 ) -> Answers:
