@@ -24,7 +24,6 @@ LAYERS = [
         "cfedge.bundle.manifest",
         "cfedge.bundle.reading",
         "cfedge.confidence",
-        "cfedge.doors",
     ),
     ("cfedge.bundle.files", "cfedge.bundle", "cfedge.catalogue"),
     ("cfedge.store",),
@@ -60,7 +59,6 @@ DEVICE_PACKAGES = {
     "onnxruntime",
     "tokenizers",
     "safetensors",
-    "click",
     "typer",
     "rich",
     "tomli",
@@ -68,7 +66,7 @@ DEVICE_PACKAGES = {
 }
 #: What one room of the device half may need beside them: its extra is named where it is missing.
 EXTRAS = {
-    "cfedge.doors": {"datasets"},
+    "cfedge.inputs": {"PIL"},
     "cfedge.storage": {"filelock"},
     "cfedge.sync": {"filelock", "tuf", "urllib3", "securesystemslib"},
     "cfedge.plot": {"matplotlib"},

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from cfedge.errors import InputError, UsageError
-
-if TYPE_CHECKING:
-    from cfedge.inputs.modality import Input, Modality
+from cfedge.inputs.modality import Input, Modality
 
 __all__ = ["Item", "argument_items", "line_items"]
 

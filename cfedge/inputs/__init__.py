@@ -1,4 +1,4 @@
-"""What an input is: one folder a kind. A new kind is a folder beside `text` and a line in `KINDS`.
+"""What an input is: one folder a kind. A new kind is a folder beside these and a line in `KINDS`.
 
 Nothing here imports a kind's packages until one of its inputs is opened.
 """
@@ -9,16 +9,22 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Protocol, TypeAlias, cast
 
+from cfedge.inputs.array.spec import Array
+from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Modality, Reader
 from cfedge.inputs.text.spec import Text
 
 __all__ = ["KINDS", "Spec", "of", "reader", "versions"]
 
 #: What the manifest holds: one dataclass a kind, told apart by its field ``kind``.
-Spec: TypeAlias = Text
+Spec: TypeAlias = Text | Image | Array
 
 #: The folder of each kind.
-KINDS: Mapping[str, str] = {"text": "cfedge.inputs.text"}
+KINDS: Mapping[str, str] = {
+    "text": "cfedge.inputs.text",
+    "image": "cfedge.inputs.image",
+    "array": "cfedge.inputs.array",
+}
 
 
 class _Device(Protocol):

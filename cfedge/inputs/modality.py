@@ -57,10 +57,13 @@ class Modality(Protocol):
         The trunk's inputs, by name.
     noun
         What one input is called: ``text``. Requests and files name it so.
+    golden_vectors
+        How many inputs of a task travel with it.
     """
 
     tensors: Mapping[str, Tensor]
     noun: str
+    golden_vectors: int
 
     def several(self, given: object) -> list[Input]:
         """Return what `Engine.predict` was given as a list of inputs; one alone is a list of one.
@@ -104,6 +107,12 @@ class Modality(Protocol):
         """
         ...
 
+    def remark(self, inputs: Sequence[Input], notes: Sequence[Any]) -> str:
+        """Return what may explain that loaded inputs are answered otherwise here: that they decode
+        to something else than where they were dumped. Empty where they do not.
+        """
+        ...
+
     def parse(self, value: object, where: str, *, local: bool = False) -> Input:
         """Read a JSON value.
 
@@ -143,9 +152,12 @@ class Reader(Protocol):
     ----------
     column
         Of a table that holds the inputs.
+    suffixes
+        Of files that hold one input each, where a folder may hold inputs; else empty.
     """
 
     column: str
+    suffixes: tuple[str, ...]
 
     def read(self, cell: object, folder: Path, where: str) -> Input:
         """Return the input that a cell holds or names; paths are relative to `folder`.

@@ -11,10 +11,13 @@ Letters: N vectors, D width.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
+from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.runtime.engine import Engine
@@ -32,18 +35,31 @@ __all__ = [
 MIN_COSINE = 0.98
 
 
-def golden_arrays(engine: Engine, task: str, inputs: Sequence[Input]) -> bytes:
-    """Answer `inputs` and serialize: ``embeddings`` float16 [N, D] with the task known, the full
-    answers, and the inputs as their kind dumps them.
+class _Vectors(NamedTuple):
+    """N inputs with their notes, the answers that they should get, and the features float32 [N, D]
+    that the workshop got with the task known.
     """
-    dumped = engine.modality.dump(inputs)
+
+    inputs: list[Input]
+    notes: list[Any]
+    labels: list[str]
+    tasks: list[str]
+    embeddings: NDArray[np.float32]
+
+
+def golden_arrays(engine: Engine, task: str, inputs: Sequence[Input]) -> bytes:
+    """Serialize `inputs` as their kind dumps them, and what these dumped inputs are answered:
+    ``embeddings`` float16 [N, D] with the task known, and the full answers.
+    """
+    arrays, notes = engine.modality.dump(inputs)
+    dumped = engine.modality.load(arrays, notes, f"golden vectors of task {task!r}")
     note = {
-        "inputs": dumped.notes,
-        "tasks": [answer.task for answer in engine.predict(inputs)],
-        "labels": [answer.label for answer in engine.predict(inputs, task=task)],
+        "inputs": notes,
+        "tasks": [answer.task for answer in engine.predict(dumped)],
+        "labels": [answer.label for answer in engine.predict(dumped, task=task)],
     }
-    embeddings = engine.embeddings(inputs, task).astype(np.float16)
-    return dump_arrays({"embeddings": embeddings, **dumped.arrays}, note)
+    embeddings = engine.embeddings(dumped, task).astype(np.float16)
+    return dump_arrays({"embeddings": embeddings, **arrays}, note)
 
 
 def golden_inputs(
@@ -56,16 +72,9 @@ def golden_inputs(
     IncompatibleError
         They are none of the kind.
     """
-    notes = load_note(data, what).get("inputs")
-    if not isinstance(notes, list):
-        raise IncompatibleError(
-            f"{what}: expected a list of inputs, found {type(notes).__name__}; export the bundle"
-            " again"
-        )
-    arrays = {
-        name: array for name, array in load_arrays(data, what).items() if name != "embeddings"
-    }
-    return modality.load(arrays, notes, what)[:most]
+    arrays = load_arrays(data, what)
+    arrays.pop("embeddings", None)
+    return modality.load(arrays, _listed(load_note(data, what), "inputs", what), what)[:most]
 
 
 def check_golden(
@@ -98,45 +107,69 @@ def check_golden(
     known = {*among, *(task.name for task in bundle.manifest.tasks)}
     for task in bundle.manifest.tasks:
         what = f"golden vectors of task {task.name!r}"
-        arrays = load_arrays(bundle[task.golden], what)
-        if "embeddings" not in arrays:
-            raise IncompatibleError(
-                f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle"
-                " again"
+        vectors_here = _read(engine.modality, bundle, task, what)
+        count = len(vectors_here.inputs) if vectors is None else vectors.get(task.name, 0)
+        if count:
+            smallest = min(
+                smallest, _check_task(engine, task.name, vectors_here, count, known, what)
             )
-        embeddings = arrays["embeddings"].astype(np.float32)
-        note = load_note(bundle[task.golden], what)
-        inputs = golden_inputs(engine.modality, bundle[task.golden], what)
-        labels, tasks = (_strings(note, key, what) for key in ("labels", "tasks"))
-        counts = {len(inputs), len(labels), len(tasks), len(embeddings)}
-        width = bundle.manifest.backbone.width
-        if len(counts) > 1 or not inputs or embeddings.shape != (len(inputs), width):
-            raise IncompatibleError(
-                f"{what}: expected as many inputs, labels, tasks and rows of embeddings [N,"
-                f" {width}], at least one, found {len(inputs)}, {len(labels)}, {len(tasks)} and"
-                f" {list(embeddings.shape)}; export the bundle again"
-            )
-        if vectors is not None:
-            inputs = inputs[: vectors.get(task.name, 0)]
-            embeddings = embeddings[: len(inputs)]
-        if not inputs:
-            continue
-        here = engine.embeddings(inputs, task.name)
-        cosines = (here * embeddings).sum(axis=1) / np.maximum(
-            np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny
-        )
-        smallest = min(smallest, float(cosines.min()))
-        answers, free = engine.predict(inputs, task=task.name), engine.predict(inputs)
-        for row, value in enumerate(inputs):
-            found = (answers[row].label, free[row].task if tasks[row] in known else tasks[row])
-            if not cosines[row] >= MIN_COSINE or found != (labels[row], tasks[row]):
-                raise IncompatibleError(
-                    f"{what}: expected {labels[row]!r} of task {tasks[row]!r} and cosine >="
-                    f" {MIN_COSINE} for vector {row} ({engine.modality.name(value)[:42]}), found {found[0]!r} of"
-                    f" {found[1]!r} and {cosines[row]:.4f}; this machine computes differently:"
-                    " export for it"
-                )
     return smallest
+
+
+def _read(modality: Modality, bundle: Bundle, task: Task, what: str) -> _Vectors:
+    data = bundle[task.golden]
+    arrays, note = load_arrays(data, what), load_note(data, what)
+    if "embeddings" not in arrays:
+        raise IncompatibleError(
+            f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle"
+            " again"
+        )
+    embeddings = arrays["embeddings"].astype(np.float32)
+    notes = _listed(note, "inputs", what)
+    inputs = golden_inputs(modality, data, what)
+    labels, tasks = (_strings(note, key, what) for key in ("labels", "tasks"))
+    counts = {len(inputs), len(labels), len(tasks), len(embeddings)}
+    width = bundle.manifest.backbone.width
+    if len(counts) > 1 or not inputs or embeddings.shape != (len(inputs), width):
+        raise IncompatibleError(
+            f"{what}: expected as many inputs, labels, tasks and rows of embeddings [N,"
+            f" {width}], at least one, found {len(inputs)}, {len(labels)}, {len(tasks)} and"
+            f" {list(embeddings.shape)}; export the bundle again"
+        )
+    return _Vectors(inputs, notes, labels, tasks, embeddings)
+
+
+def _check_task(
+    engine: Engine, name: str, vectors: _Vectors, count: int, known: Collection[str], what: str
+) -> float:
+    """Answer the first `count` vectors of a task and return the smallest cosine."""
+    inputs, embeddings = vectors.inputs[:count], vectors.embeddings[:count]
+    here = engine.embeddings(inputs, name)
+    cosines = (here * embeddings).sum(axis=1) / np.maximum(
+        np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny
+    )
+    given, free = engine.predict(inputs, task=name), engine.predict(inputs)
+    for row, value in enumerate(inputs):
+        label, task = vectors.labels[row], vectors.tasks[row]
+        answer = (given[row].label, free[row].task if task in known else task)
+        if not cosines[row] >= MIN_COSINE or answer != (label, task):
+            remark = engine.modality.remark(inputs, vectors.notes[:count])
+            raise IncompatibleError(
+                f"{what}: expected {label!r} of task {task!r} and cosine >= {MIN_COSINE} for vector"
+                f" {row} ({engine.modality.name(value)[:42]}), found {answer[0]!r} of {answer[1]!r}"
+                f" and {cosines[row]:.4f}{remark}; this machine computes differently: export for it"
+            )
+    return float(cosines.min())
+
+
+def _listed(note: Mapping[str, object], key: str, what: str) -> list[Any]:
+    value = note.get(key)
+    if not isinstance(value, list):
+        raise IncompatibleError(
+            f"{what}: expected a list as {key}, found {type(value).__name__}; export the bundle"
+            " again"
+        )
+    return value
 
 
 def _strings(note: dict[str, object], key: str, what: str) -> list[str]:

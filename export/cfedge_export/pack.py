@@ -36,10 +36,8 @@ from cfedge_export.budget import Budget, BudgetFit
 from cfedge_export.sensitivity import float_layers
 from cfedge_export.threads import fit_threads
 
-__all__ = ["Exported", "GOLDEN_VECTORS", "build", "export"]
+__all__ = ["Exported", "build", "export"]
 
-#: Held-out examples a task that travel with it, to check a device's arithmetic.
-GOLDEN_VECTORS = 16
 _PACKAGES = ("cfedge", "numpy", "onnx", "onnxruntime", "optimum", "torch", "transformers")
 
 
@@ -184,7 +182,7 @@ def _clearest(engine: Engine, task: str, inputs: Sequence[Input]) -> list[Input]
     ]
     names = [engine.modality.name(value) for value in inputs]
     order = sorted(range(len(inputs)), key=lambda row: (-width[row], names[row]))
-    return [inputs[row] for row in order[:GOLDEN_VECTORS]]
+    return [inputs[row] for row in order[: engine.modality.golden_vectors]]
 
 
 def export(

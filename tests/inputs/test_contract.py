@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from made import WORDS
 
@@ -18,6 +21,8 @@ from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note, reference
 from cfedge.errors import DataError, IncompatibleError, InputError, SchemaError, UsageError
 from cfedge.inputs import KINDS, Spec
+from cfedge.inputs.array.spec import Array
+from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Input, Modality
 from cfedge.inputs.text.spec import Text
 
@@ -101,8 +106,121 @@ def _text() -> Case:
     )
 
 
+def _picture(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
+    """A smooth picture, uint8 [height, width, 3]."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0:height, 0:width] / 9.0
+    waves = [
+        np.sin(rows * rng.uniform() + rng.uniform()) * np.cos(columns * rng.uniform())
+        for _ in range(3)
+    ]
+    return (127 + 120 * np.stack(waves, axis=2)).astype(np.uint8)
+
+
+def _file(pixels: np.ndarray, form: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, form)
+    return buffer.getvalue()
+
+
+def _written(folder: Path, name: str, data: bytes) -> str:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return name
+
+
+def _image() -> Case:
+    files = [_file(_picture(0)), _file(_picture(1, 64, 48), "JPEG"), _file(_picture(2, 12, 90))]
+    return Case(
+        spec=Image("image", 32, 48, "crop"),
+        files={},
+        inputs=files,
+        garbage=[
+            (None, "None"),
+            (float("nan"), "NaN"),
+            (3, "int"),
+            (b"", "an empty file"),
+            (b"<html><body>not found</body></html>", "an HTML page"),
+            ("no such file.jpg", "No such file"),
+            (files[0][:200], "input 7: expected a whole picture"),
+            (_picture(0).transpose(2, 0, 1), "move the colours last"),
+            (_picture(0)[:, :, 0], "repeat the grey"),
+            (np.full((4, 4, 3), np.nan), "float64"),
+            (np.zeros((0, 4, 3), np.uint8), "4 x 0 pixels"),
+        ],
+        beyond=[Image("image", 0, 32, "crop"), Image("image", 32, 1 << 20, "squash")],
+        values=[base64.b64encode(data).decode() for data in files],
+        odd_values=[
+            (3, UsageError),
+            (None, UsageError),
+            ("no base64!", UsageError),
+            ({"path": "a"}, UsageError),
+        ],
+        word=lambda folder: str(folder / _written(folder, "a.png", files[0])),
+        cells=lambda folder: [
+            _written(folder, f"pictures/{row}.png", data) for row, data in enumerate(files)
+        ],
+        odd_cells=["", None, 3, "none.png", "../a.png", "/etc/hostname", "a\x00b", "pictures"],
+        equal=lambda folder: (
+            _written(folder, "a.png", files[0]),
+            _written(folder, "b/a.bmp", _file(_picture(0), "BMP")),
+            _written(folder, "c.png", files[2]),
+        ),
+    )
+
+
+def _array() -> Case:
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=(3, 4)).astype(np.float32) for _ in range(3)]
+
+    def written(folder: Path, name: str, row: int) -> str:
+        buffer = io.BytesIO()
+        np.save(buffer, rows[row])
+        return _written(folder, name, buffer.getvalue())
+
+    return Case(
+        spec=Array("array", "float32", (3, 4)),
+        files={},
+        inputs=list(rows),
+        garbage=[
+            (None, "None"),
+            (float("nan"), "NaN"),
+            (b"", "bytes"),
+            (np.full((3, 4), np.nan, np.float32), "finite numbers"),
+            (np.full((3, 4), 1e300), "finite numbers"),
+            (rows[0].T, "found shape [4, 3]"),
+            (np.array([["a"] * 4] * 3), "<U1"),
+            (rows[0].astype(complex), "complex128"),
+            (np.array([[None] * 4] * 3), "object"),
+            ([[1, 2], [3]], "lists of one length"),
+            ("none.npy", "No such file"),
+        ],
+        beyond=[
+            Array("array", "float32", ()),
+            Array("array", "float32", (0, 3)),
+            Array("array", "uint8", (1 << 13, 1 << 13)),
+        ],
+        values=[row.tolist() for row in rows],
+        odd_values=[
+            (3, UsageError),
+            (None, UsageError),
+            ("a", UsageError),
+            ([["a"]], InputError),
+            ([[1, 2], [3]], InputError),
+        ],
+        word=lambda folder: str(folder / written(folder, "a.npy", 0)),
+        cells=lambda folder: [written(folder, f"{row}.npy", row) for row in range(3)],
+        odd_cells=["", None, 3, "none.npy", "../a.npy", "a\x00b"],
+        equal=lambda folder: (
+            written(folder, "a.npy", 0),
+            written(folder, "b/a.npy", 0),
+            written(folder, "c.npy", 1),
+        ),
+    )
+
+
 #: By kind.
-CASES: dict[str, Callable[[], Case]] = {"text": _text}
+CASES: dict[str, Callable[[], Case]] = {"text": _text, "image": _image, "array": _array}
 
 
 @pytest.fixture(params=KINDS)

@@ -13,6 +13,7 @@ class TextReader:
     """Reads texts: a `cfedge.inputs.modality.Reader`."""
 
     column = "text"
+    suffixes: tuple[str, ...] = ()
 
     def read(self, cell: object, folder: Path, where: str) -> str:
         """Return a cell's text.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from onnx import ModelProto
 
@@ -78,7 +78,7 @@ class Architecture(Protocol):
             A file is missing.
         """
 
-    def to_onnx(self, folder: Path, spec: Spec) -> ModelProto:
+    def to_onnx(self, folder: Path, spec: Any) -> ModelProto:
         """Export the encoder in `folder`, as it reads `spec`, to one float32 graph that ends in
         ``features``.
 

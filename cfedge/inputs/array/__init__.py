@@ -1,0 +1,1 @@
+"""Arrays of one dtype and shape, for encoders that users bring: sound, sensors, features."""

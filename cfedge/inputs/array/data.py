@@ -1,0 +1,46 @@
+"""Arrays in training data: a cell names a ``.npy`` file inside the table's folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from cfedge.errors import DataError, InputError
+from cfedge.inputs.array.device import read_npy
+from cfedge.inputs.files import inside
+from cfedge.inputs.modality import Input
+
+__all__ = ["ArrayReader", "reader"]
+
+
+class ArrayReader:
+    """Reads arrays: a `cfedge.inputs.modality.Reader`."""
+
+    column = "array"
+    suffixes = (".npy",)
+
+    def read(self, cell: object, folder: Path, where: str) -> Input:
+        """Return a cell's array.
+
+        Raises
+        ------
+        DataError
+            See `cfedge.inputs.files.inside`; or it is no ``.npy`` file without objects.
+        """
+        path = inside(cell, folder, "an array", where)
+        try:
+            return read_npy(path.read_bytes(), f"{where}: {str(cell)[:80]!r}")
+        except (InputError, OSError) as error:
+            raise DataError(str(error)) from error
+
+    def key(self, value: Input) -> str:
+        """Return the SHA-256 of the array's shape and values."""
+        array = np.ascontiguousarray(value)
+        return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
+
+
+def reader() -> ArrayReader:
+    """Return how arrays are read; see `cfedge.inputs.reader`."""
+    return ArrayReader()

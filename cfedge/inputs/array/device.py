@@ -1,0 +1,221 @@
+"""Arrays of one dtype and shape -> ``array`` [1, ...]. NumPy alone; files are ``.npy`` without pickle."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import IncompatibleError, InputError, UsageError
+from cfedge.inputs.array.spec import Array
+from cfedge.inputs.modality import Dumped, Input, Prepared, Tensor
+from cfedge.inputs.several import described, json_kind, listed
+
+__all__ = ["ArrayInputs", "opened", "read_npy", "versions"]
+
+Values = NDArray[Any]
+#: Of a ``.npy`` file's header.
+_HEADER = 4_096
+#: Element types as ONNX Runtime names them.
+_ELEMENTS = {"float32": "float", "float64": "double"}
+
+
+class ArrayInputs:
+    """Arrays for one backbone: a `cfedge.inputs.modality.Modality`."""
+
+    noun = "array"
+    golden_vectors = 4
+
+    def __init__(self, spec: Array) -> None:
+        self._dtype, self._shape = np.dtype(spec.dtype), spec.shape
+        element = _ELEMENTS.get(spec.dtype, spec.dtype)
+        self.tensors: Mapping[str, Tensor] = {"array": (element, (None, *spec.shape))}
+
+    def several(self, given: object) -> list[Input]:
+        """Return arrays as a list. An array of the backbone's own number of axes, or a path, is one;
+        an array of one axis more is a batch of them.
+        """
+        if isinstance(given, str | os.PathLike):
+            return [given]
+        if isinstance(given, np.ndarray) and given.dtype != object:
+            return [given] if given.ndim == len(self._shape) else list(given)
+        return listed(given, "array")
+
+    def prepare(self, value: Input, position: int = 0) -> Prepared:
+        """Check one array: ``array`` [1, ...] of the backbone's dtype and shape.
+
+        Lists of numbers are taken. Numbers become the backbone's dtype where that holds each of
+        them exactly, or is floating point.
+
+        Raises
+        ------
+        InputError
+            It is none, of another shape, not finite, or holds what the dtype does not.
+        """
+        where = f"input {position}"
+        if isinstance(value, str | os.PathLike):
+            value = _content(value, where)
+        if isinstance(value, list | tuple):
+            value = _from_list(value, where)
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+            stated = value.dtype if isinstance(value, np.ndarray) else described(value)
+            raise InputError(
+                f"{where}: expected an array {self._form()}, found {stated}; pass a NumPy array of"
+                " numbers"
+            )
+        if value.shape != self._shape:
+            raise InputError(
+                f"{where}: expected an array {self._form()}, found shape {list(value.shape)}; cut or"
+                " fill it to that"
+            )
+        return Prepared({"array": self._cast(value, where)[None]}, (), truncated=False)
+
+    def _cast(self, value: Values, where: str) -> Values:
+        with np.errstate(over="ignore", invalid="ignore"):
+            cast = np.ascontiguousarray(value, self._dtype)
+        if self._dtype.kind == "f":
+            odd = not np.isfinite(cast).all()
+        else:
+            odd = not np.array_equal(cast, value)
+        if odd:
+            raise InputError(
+                f"{where}: expected finite numbers that {self._dtype} holds, found others; clean or"
+                " scale it"
+            )
+        return cast
+
+    def _form(self) -> str:
+        return f"{self._dtype} {list(self._shape)}"
+
+    def largest(self, value: Input) -> Input:
+        """Return the array: all have one shape."""
+        return value
+
+    def warm_up(self) -> list[Input]:
+        """Return an array of zeros."""
+        return [np.zeros(self._shape, self._dtype)]
+
+    def dump(self, inputs: Sequence[Input]) -> Dumped:
+        """Return the arrays as the backbone reads them."""
+        rows = [self.prepare(value, row).feeds["array"][0] for row, value in enumerate(inputs)]
+        return Dumped(
+            {f"input.{row}": value for row, value in enumerate(rows)}, ["array"] * len(rows)
+        )
+
+    def load(self, arrays: Mapping[str, Values], notes: Sequence[Any], what: str) -> list[Input]:
+        """Return the arrays that `dump` was given.
+
+        Raises
+        ------
+        IncompatibleError
+            They are none.
+        """
+        names = [f"input.{row}" for row in range(len(notes))]
+        if (
+            set(arrays) != set(names)
+            or any(note != "array" for note in notes)
+            or any(array.shape != self._shape for array in arrays.values())
+        ):
+            raise IncompatibleError(
+                f"{what}: expected arrays {self._form()} as inputs, found others; export the bundle"
+                " again"
+            )
+        return [arrays[name] for name in names]
+
+    def remark(self, inputs: Sequence[Input], notes: Sequence[Any]) -> str:
+        """Nothing decodes an array."""
+        return ""
+
+    def parse(self, value: object, where: str, *, local: bool = False) -> Input:
+        """Read nested lists of numbers; who runs this program may also give ``{"path": ...}``.
+
+        Raises
+        ------
+        UsageError
+            It is none of these.
+        InputError
+            Its lists are not of one length.
+        """
+        if local and isinstance(value, dict) and set(value) == {"path"}:
+            return self.words(str(value["path"]), where)[0]
+        if not isinstance(value, list):
+            raise UsageError(f"{where}: expected an array of numbers, found {json_kind(value)}")
+        return _from_list(value, where)
+
+    def words(self, value: str, where: str) -> list[Input]:
+        """Return the array in a ``.npy`` file, or all of a folder's, by name."""
+        if not Path(value).is_dir():
+            return [Path(value)]
+        found = sorted(path for path in Path(value).iterdir() if path.suffix.lower() == ".npy")
+        if not found:
+            raise InputError(
+                f"{where}: expected .npy files in the folder, found none in {value!r}; name another"
+            )
+        return list(found)
+
+    def name(self, value: Input) -> str:
+        """Return the file's path, or what else it is."""
+        if isinstance(value, str | os.PathLike):
+            return repr(os.fspath(value))[:200]
+        return f"an array {list(np.shape(value))}"
+
+
+def opened(spec: Array, files: Mapping[str, bytes], *, passed: bool = False) -> ArrayInputs:
+    """Open a backbone's arrays; see `cfedge.inputs.of`."""
+    return ArrayInputs(spec)
+
+
+def versions() -> dict[str, str]:
+    """Return nothing: NumPy's version is stated anyway."""
+    return {}
+
+
+def read_npy(data: bytes, where: str) -> Values:
+    """Return the array in a ``.npy`` file's bytes, without pickle.
+
+    Raises
+    ------
+    InputError
+        It is none, or holds Python objects.
+    """
+    try:
+        array: Values = np.lib.format.read_array(
+            io.BytesIO(data), allow_pickle=False, max_header_size=_HEADER
+        )
+    except (
+        Exception
+    ) as error:  # ValueError, EOFError, SyntaxError, MemoryError: of a header that lies
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(
+            f"{where}: expected a .npy file of numbers, found: {reason}; save it with numpy.save"
+        ) from error
+    return array
+
+
+def _content(path: str | os.PathLike[str], where: str) -> Values:
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{where}: expected an array at {repr(os.fspath(path))[:200]}, found: {reason}; name a"
+            " .npy file"
+        ) from error
+    return read_npy(data, where)
+
+
+def _from_list(value: list[Any] | tuple[Any, ...], where: str) -> Values:
+    try:
+        array: Values = np.array(value)
+    except (ValueError, OverflowError) as error:
+        raise InputError(
+            f"{where}: expected lists of one length, found others; cut or fill them"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{where}: expected numbers, found {array.dtype}; pass numbers alone")
+    return array

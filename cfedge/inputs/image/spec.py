@@ -1,0 +1,45 @@
+"""What a picture is to a backbone: stands in the manifest as ``backbone.input``. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cfedge.bundle.fileref import FileRef
+from cfedge.errors import SchemaError
+
+__all__ = ["MOST_PIXELS", "Image"]
+
+#: Of a side of what the backbone sees.
+MOST_PIXELS = 4096
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture of `height` x `width` pixels in red, green and blue, 8 bits each.
+
+    `resize` says how a picture of another shape comes to it: ``squash`` takes all of it,
+    whatever its sides' ratio; ``crop`` its middle of the right ratio.
+    """
+
+    kind: Literal["image"]
+    height: int
+    width: int
+    resize: Literal["squash", "crop"]
+
+    def files(self) -> dict[str, FileRef]:
+        """Return its files by role: none."""
+        return {}
+
+    def check(self) -> None:
+        """Refuse fields out of bounds.
+
+        Raises
+        ------
+        SchemaError
+        """
+        if not (1 <= self.height <= MOST_PIXELS and 1 <= self.width <= MOST_PIXELS):
+            raise SchemaError(
+                f"manifest.backbone.input: expected sides of 1 to {MOST_PIXELS} pixels, found"
+                f" {self.height} x {self.width}; export the bundle again"
+            )
