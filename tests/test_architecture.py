@@ -24,6 +24,7 @@ LAYERS = [
         "cfedge.bundle.manifest",
         "cfedge.bundle.reading",
         "cfedge.confidence",
+        "cfedge.doors",
     ),
     ("cfedge.bundle.files", "cfedge.bundle", "cfedge.catalogue"),
     ("cfedge.store",),
@@ -59,6 +60,7 @@ DEVICE_PACKAGES = {
     "onnxruntime",
     "tokenizers",
     "safetensors",
+    "click",
     "typer",
     "rich",
     "tomli",
@@ -66,6 +68,7 @@ DEVICE_PACKAGES = {
 }
 #: What one room of the device half may need beside them: its extra is named where it is missing.
 EXTRAS = {
+    "cfedge.doors": {"datasets"},
     "cfedge.inputs": {"PIL"},
     "cfedge.storage": {"filelock"},
     "cfedge.sync": {"filelock", "tuf", "urllib3", "securesystemslib"},

@@ -12,6 +12,7 @@ import typer
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from cfedge.bundle.manifest import Certificate
     from cfedge.train.inspection import Inspection
     from cfedge.train.metrics import Scores
 
@@ -35,12 +36,13 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
 
     The thresholds of unknown inputs are those of export's default --false-reject.
     """
+    from cfedge.train.advice import nothing_learned
     from cfedge.train.certificates import certificates
     from cfedge.train.workspace import Workspace
 
-    rows = [one.record() for one in certificates(Workspace(workspace), of=()).tasks.values()]
+    certified = certificates(Workspace(workspace), of=())
     if json:
-        print_json(rows)
+        print_json([one.record() for one in certified.tasks.values()])
         return
     columns = (
         "task",
@@ -48,22 +50,27 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
         "examples",
         "as",
         "held out",
+        "right",
+        "wrong at most",
         "wrong task",
-        "upper bound",
+        "at most",
         "nearest rival",
         "unknown above",
     )
-    print_table(
-        f"{workspace}: {len(rows)} tasks",
-        columns,
-        [
-            (
-                row["task"], row["classes"], row["examples"], row["method"], row["held_out"], row["errors"], f"{row['upper_bound']:.1%}",
-                f"{row['rival']} ({row['rival_errors']})" if row["rival"] else "none", f"{row['threshold']:.1f}",
-            )
-            for row in rows
-        ],
-    )  # fmt: skip
+    print_table(f"{workspace}: {len(certified.tasks)} tasks", columns, [
+        (
+            one.task, len(one.labels), one.examples, one.method, one.answers.held_out,
+            one.answers.right, f"{one.answers.wrong_upper_bound:.1%}", one.certificate.errors,
+            f"{one.certificate.upper_bound:.1%}", _rival(one.certificate), f"{one.threshold:.1f}",
+        )
+        for one in certified.tasks.values()
+    ])  # fmt: skip
+    for line in nothing_learned(certified):
+        print(line)
+
+
+def _rival(certificate: Certificate) -> str:
+    return f"{certificate.rival} ({certificate.rival_errors})" if certificate.rival else "none"
 
 
 def inspect_tasks(

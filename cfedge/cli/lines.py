@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from cfedge.errors import InputError, UsageError
-from cfedge.inputs.modality import Input, Modality
+
+if TYPE_CHECKING:
+    from cfedge.inputs.modality import Input, Modality
 
 __all__ = ["Item", "argument_items", "line_items"]
 

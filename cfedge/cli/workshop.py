@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cfedge.cli.data import ENCODING, LABEL_COLUMN, TEXT_COLUMN, columns, tell
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.learning import with_settings
 from cfedge.cli.show import TerminalProgress, print_json, say
@@ -16,6 +18,7 @@ from cfedge.train.settings import Settings
 if TYPE_CHECKING:
     from cfedge.train.certificates import Certificates, TaskCertificate
     from cfedge.train.examples import LabelledData
+    from cfedge.train.rows import Columns
     from cfedge.train.teach import Taught
 
 
@@ -38,9 +41,9 @@ def add(
         Path,
         typer.Option(
             help=(
-                "The labelled examples: a CSV or JSONL file with text,label, a folder of"
-                " splits, or a datasets folder. Without TASK: a folder of tasks, or a file"
-                " with a column task."
+                "The labelled examples: a file (CSV, JSON, Parquet, Excel, Rasa, Label Studio,"
+                " ...), a folder of splits, or a datasets folder. Without TASK: a folder of tasks,"
+                " or a file with a column task."
             )
         ),
     ],
@@ -68,6 +71,9 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Learn tasks anew that are there already.")
     ] = False,
+    text_column: TEXT_COLUMN = "text",
+    label_column: LABEL_COLUMN = "label",
+    encoding: ENCODING = None,
     json: JSON = False,
 ) -> None:
     """Learn a task, or several.
@@ -79,7 +85,9 @@ def add(
     from cfedge.train.teach import Taught, learn, learn_tasks
     from cfedge.train.workspace import Workspace
 
-    tasks = _tasks(data, task, held_out, jobs, same_label or [])
+    _check_alone(task, held_out, same_label or [], jobs)
+    tasks = _tasks(data, task, held_out, columns(text_column, label_column), encoding)
+    tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
     opened = Workspace(workspace)
     shown = TerminalProgress("" if task is None else f"{task}: ")
     if task is None:
@@ -98,44 +106,49 @@ def add(
             progress=shown,
         )
         taught = Taught((task,), {})
-    _show(taught, certificates(opened, taught.learned).of(taught.learned), task, settings, json)
+    certified = certificates(opened, taught.learned).of(taught.learned)
+    _show(taught, certified, tasks, task, settings, json)
     taught.check()
 
 
+def _check_alone(task: str | None, held_out: Path | None, same_label: list[str], jobs: int) -> None:
+    """Refuse what only one task can have, and what only several can."""
+    from cfedge.errors import UsageError
+
+    for option, given in (("--held-out", held_out), ("--same-label", same_label)):
+        if task is None and given:
+            raise UsageError(
+                f"{option}: expected the name of one task with it, found none; add the tasks one by"
+                " one"
+            )
+    if task is not None and jobs != 1:
+        raise UsageError(
+            f"--jobs: expected several tasks (leave TASK out), found {jobs} jobs for task {task!r}"
+        )
+
+
 def _tasks(
-    data: Path, task: str | None, held_out: Path | None, jobs: int, same_label: list[str]
+    data: Path, task: str | None, held_out: Path | None, columns: Columns, encoding: str | None
 ) -> dict[str, LabelledData]:
     """Read what is to be learned: of one task, or of several where none is named."""
-    from cfedge.errors import UsageError
     from cfedge.train.data import load, load_file
     from cfedge.train.task_files import load_tasks
 
     if task is None:
-        if held_out:
-            raise UsageError(
-                "--held-out: expected the name of one task with it, found none; add the tasks one"
-                " by one"
-            )
-        if same_label:
-            raise UsageError(
-                "--same-label: expected the name of one task with it, found none; add the tasks one"
-                " by one"
-            )
-        return load_tasks(data)
-    if jobs != 1:
-        raise UsageError(
-            f"--jobs: expected several tasks (leave TASK out), found {jobs} jobs for task {task!r}"
-        )
-    loaded = load(data)
-    return {
-        task: dataclasses.replace(
-            loaded, held_out=load_file(held_out) if held_out else loaded.held_out
-        )
-    }
+        return load_tasks(data, columns, encoding)
+    loaded = load(data, columns, encoding)
+    if held_out:
+        loaded = dataclasses.replace(loaded, held_out=load_file(held_out, columns, encoding))
+    return {task: loaded}
 
 
 def _show(
-    taught: Taught, certified: Certificates, task: str | None, settings: Settings, json: bool
+    taught: Taught,
+    certified: Certificates,
+    tasks: Mapping[str, LabelledData],
+    task: str | None,
+    settings: Settings,
+    json: bool,
 ) -> None:
     from cfedge.train.advice import advice
 
@@ -150,8 +163,15 @@ def _show(
         )
         return
     for one in certified.tasks.values():
-        say(_learned(one, few=settings.method == "auto" and one.method == "closed-form"))
-    for line in advice(certified):
+        say(
+            _learned(
+                one,
+                few=settings.method == "auto"
+                and one.method == "closed-form"
+                and len(one.labels) > 1,
+            )
+        )
+    for line in advice(certified, tasks):
         say(line)
 
 
@@ -164,10 +184,17 @@ def _learned(one: TaskCertificate, *, few: bool) -> str:
         if few
         else ""
     )
+    answers, count = one.answers, len(one.labels)
+    elsewhere = (
+        f", and at most {one.certificate.upper_bound:.1%} are another task's"
+        if one.certificate.tasks > 1
+        else ""
+    )
     return (
-        f"{one.task}: learned {how}{len(one.labels)} classes from {one.examples} examples;"
-        f" held out {one.certificate.held_out}: picks another task in {one.certificate.errors}, at"
-        f" most {one.certificate.upper_bound:.1%} of inputs with all tasks together"
+        f"{one.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
+        f" {one.examples} examples; of {answers.held_out} held out {answers.right} got the right"
+        f" task and label: at most {answers.wrong_upper_bound:.1%} of answers are wrong, with all"
+        f" tasks together{elsewhere}"
     )
 
 

@@ -3,28 +3,103 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
+from cfedge.inputs.text.data import folded
 from cfedge.train.certificate import FALSE_REJECT_RATE
 from cfedge.train.certificates import Certificates, TaskCertificate
 from cfedge.train.composition import KEPT_ENERGY
+from cfedge.train.examples import LabelledData
 from cfedge.train.overlaps import Overlap
+from cfedge.train.reading import conflicting
 
-__all__ = ["advice"]
+__all__ = ["advice", "nothing_learned"]
 
 
-def advice(certified: Certificates) -> list[str]:
-    """Return one sentence for each thing that a figure alone does not tell: what folding lost, what
+def advice(certified: Certificates, data: Mapping[str, LabelledData] | None = None) -> list[str]:
+    """Return one sentence for each thing that a figure alone does not tell: what the encoder cannot
+    read, whether anything was learned at all, what folding lost, what
     few held-out inputs cannot show, which of them were learned from, labels that tasks share, tasks
-    that coincide.
+    that coincide. `data`, where it is at hand, lets them name the first text.
     """
     rows = list(certified.tasks.values())
     return [
+        *(line for row in rows for line in _unread(row)),
+        *(
+            line
+            for row in rows
+            if (line := _conflicting(row, None if data is None else data.get(row.task)))
+        ),
+        *(line for row in rows if (line := _nothing(row))),
         *(line for row in rows if (line := _folded(row))),
         *(line for row in rows if (line := _few(row))),
         *(line for row in rows if (line := _repeated(row))),
         *(line for row in rows if (line := _shared(row))),
         *(_coincides(pair) for pair in certified.overlaps),
     ]
+
+
+def nothing_learned(certified: Certificates) -> list[str]:
+    """Return one sentence for each task whose held-out results chance alone could explain."""
+    return [line for row in certified.tasks.values() if (line := _nothing(row))]
+
+
+def _nothing(row: TaskCertificate) -> str | None:
+    answers = row.answers
+    if not answers.learned_nothing:
+        return None
+    found = (
+        f"{row.task}: {answers.known} of {answers.held_out} held-out inputs got the right label, and"
+        f" always answering {answers.majority_label!r} would get {answers.majority}"
+    )
+    if answers.too_few:
+        return f"{found}: so few cannot show that it learned anything; hold out more"
+    return (
+        f"{found}: it may have learned nothing; check its labels, and whether the encoder knows the"
+        " language and reads far enough"
+    )
+
+
+def _unread(row: TaskCertificate) -> list[str]:
+    read, of = row.reading, f"of {row.reading.inputs} inputs"
+    lines = []
+    if read.unread:
+        lines.append(
+            f"{read.unread} {of} are mostly unknown to the encoder's tokenizer ([UNK]): it was made"
+            " for another language or script; take a backbone that reads it"
+        )
+    if read.spelled * 2 > read.inputs:
+        lines.append(
+            f"{read.spelled} {of} are read letter by letter: the encoder hardly knows their"
+            " language; take a backbone that reads it"
+        )
+    if read.truncated:
+        lines.append(
+            f"{read.truncated} {of} are longer than the encoder reads and are cut at their end; put"
+            " what matters first, or cut them up"
+        )
+    if read.alike:
+        lines.append(
+            f"{read.alike} {of} are the same as another one to the encoder, since they differ in"
+            " what it does not read"
+        )
+    return [f"{row.task}: {line}" for line in lines]
+
+
+def _conflicting(row: TaskCertificate, data: LabelledData | None) -> str | None:
+    if not row.reading.conflicting:
+        return None
+    first = ""
+    if data is not None and (rows := conflicting(data.train.inputs, data.train.labels)):
+        text = data.train.inputs[rows[0]]
+        labels = {data.train.labels[at] for at in rows if data.train.inputs[at] == text}
+        texts = len({folded(data.train.inputs[at]) for at in rows})
+        first = f", {texts} texts, the first {text!r:.80} ({', '.join(sorted(labels))})"
+    return (
+        f"{row.task}: {row.reading.conflicting} of {row.reading.inputs} inputs have the text of"
+        f" another one with another label{first}: they are never held out, so what is certified"
+        " holds for the others alone; keep one label of each text"
+    )
 
 
 def _folded(row: TaskCertificate) -> str | None:

@@ -26,7 +26,7 @@ def from_arrays(inputs: Iterable[object], labels: Iterable[object], source: str)
     inputs
         One text each. What is iterated once, such as a generator, is taken whole.
     labels
-        One label each: a text, an integer or a boolean.
+        One label each: a text, a number or a boolean.
     source
         How errors call them.
 

@@ -11,14 +11,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cfedge.bundle.manifest import Certificate
+from cfedge.lookup import Router, TaskMatches, ood_score
 from cfedge.progress import Progress
-from cfedge.train.certificate import certify
+from cfedge.runtime.adapter import Adapter
+from cfedge.train.answers import Answers, certified_answers
+from cfedge.train.certificate import Certified, certify
 from cfedge.train.inspection import Inspection, inspect, mixture_bounds
-from cfedge.train.learned_task import TaskRecord
+from cfedge.train.learned_task import HeldOut, TaskRecord
 from cfedge.train.margins import route
 from cfedge.train.meanings import Meanings
 from cfedge.train.overlaps import Overlap, overlaps
+from cfedge.train.reading import Reading
 from cfedge.train.workspace import Workspace
 
 __all__ = ["Certificates", "TaskCertificate", "certificates", "inspected"]
@@ -49,6 +55,10 @@ class TaskCertificate:
         the rate at which that calls the task's own inputs unknown.
     certificate
         How often another task is picked, with all tasks of the workspace together.
+    answers
+        How often the whole answer is right: task and label.
+    reading
+        What of its inputs the encoder cannot read.
     """
 
     task: str
@@ -63,12 +73,15 @@ class TaskCertificate:
     threshold: float
     false_reject_rate: float
     certificate: Certificate
+    answers: Answers
+    reading: Reading
 
     def record(self) -> dict[str, Any]:
         """Return it as one flat JSON object."""
         values = dataclasses.asdict(self)
         certificate = values.pop("certificate")
         labels = list(values.pop("labels"))
+        values["answers"]["learned_nothing"] = self.answers.learned_nothing
         return {
             "task": values.pop("task"),
             "classes": len(labels),
@@ -118,7 +131,7 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
         router.first.directions,
     )
     records = {name: workspace.record(name) for name in names}
-    shared = _shared(records)
+    shared, meanings = _shared(records), workspace.meanings()
     tasks = {}
     for name, record in records.items():
         evidence = certified[name]
@@ -135,10 +148,58 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
             threshold=evidence.threshold,
             false_reject_rate=evidence.false_reject_rate,
             certificate=evidence.certificate,
+            answers=_answers(
+                workspace, name, held_out[name], answers[name], evidence, router, meanings
+            ),
+            reading=record.reading,
         )
     return Certificates(
         tasks, tuple(overlaps(router, answers, certified, names if of is None else of))
     )
+
+
+def _answers(
+    workspace: Workspace,
+    name: str,
+    held_out: HeldOut,
+    matches: TaskMatches,
+    evidence: Certified,
+    router: Router,
+    meanings: Meanings,
+) -> Answers:
+    """Certify one task's whole answers. Where labels of several tasks mean the same, an input that
+    goes to another task is right if that one's head gives it such a label.
+    """
+    labels = workspace.record(name).classes
+    known = held_out.answers == held_out.classes
+    found = np.array(router.tasks)[matches.task]
+    right = known & (found == name)
+    if meanings.any:
+        for rival in sorted(set(found) - {name}):
+            rows = np.flatnonzero(found == rival)
+            theirs = _labels_of(workspace, rival, [held_out.inputs[row] for row in rows])
+            for row, label in zip(rows, theirs, strict=True):
+                right[row] = meanings.same(name, labels[held_out.classes[row]], rival, label)
+    score = ood_score(matches.distance, held_out.top_scores, router.first.directions)
+    return certified_answers(
+        labels,
+        held_out.classes,
+        known=known,
+        right=right,
+        unknown=(score > evidence.threshold) & (found == name),
+        alpha=evidence.certificate.alpha,
+        tasks=evidence.certificate.tasks,
+    )
+
+
+def _labels_of(workspace: Workspace, task: str, inputs: list[str]) -> list[str]:
+    """Return what a task's own head answers."""
+    encoder, adapter = workspace.encoder(), Adapter.from_arrays(workspace.adapter(task))
+    encoded = encoder(inputs)
+    adapted = adapter.adapted(np.stack(encoder.adapted(encoded.hidden, adapter.slots)))
+    scores = adapter.scores(adapted, adapter.trunk(np.stack(encoded.features)))
+    classes = workspace.record(task).classes
+    return [classes[index] for index in scores.argmax(axis=1)]
 
 
 def _shared(records: Mapping[str, TaskRecord]) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -1,135 +1,172 @@
-"""Labelled texts from a file or folder -> `LabelledData`. CSV, JSONL, or a Hugging Face
-``datasets`` folder.
+"""Labelled texts from a file or folder -> `LabelledData`. Every format of `cfedge.doors`.
 
-A folder holds ``train.csv`` (or ``.jsonl``), and optionally ``validation.*`` (held out) and
-``test.*``, or what ``datasets`` saved with ``save_to_disk``. Every file is parsed once. Several
-tasks in one file or folder are read by `cfedge.train.task_files`.
+A folder holds ``train.csv`` (or another format), and optionally ``validation.*`` (held out) and
+``test.*``; they may lie in ``data/`` and be in parts, as the Hugging Face Hub keeps them; or it is
+what ``datasets`` saved with ``save_to_disk``. Every file is parsed once. Several tasks in one file
+or folder are read by `cfedge.train.task_files`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from cfedge.doors import Reading, sheet, suffixes
+from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
+from cfedge.train.conflicts import with_conflicts
 from cfedge.train.examples import Examples, LabelledData
-from cfedge.train.rows import Columns, Row, Table, check_columns, examples_of, parsed
-from cfedge.train.saved_datasets import is_saved, load_saved
+from cfedge.train.rows import Columns, Table, examples_of, table_of
 
-__all__ = ["SUFFIXES", "load", "load_file", "load_inputs", "read_table", "split_files"]
+__all__ = [
+    "TEXT_AND_LABEL",
+    "load",
+    "load_file",
+    "load_inputs",
+    "read_file",
+    "read_tables",
+    "split_files",
+]
 
-SUFFIXES = (".csv", ".jsonl")
+TEXT_AND_LABEL = Columns()
+#: What the files of a split are called.
+_NAMES = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test",),
+}
+#: train-00000-of-00002.parquet
+_PART = re.compile(r"(?P<name>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})")
 
 
-def load(path: Path) -> LabelledData:
+def load(
+    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
+) -> LabelledData:
     """Load a file, or a folder of splits.
+
+    Parameters
+    ----------
+    columns
+        What the columns of texts and labels are called.
+    encoding
+        Of text files; None: it is found out.
 
     Raises
     ------
     DataError
         Naming the file, the row, what was expected and found.
+    MissingExtraError
+        What its format needs is not installed.
     """
     if not path.exists():
-        raise DataError(f"{path}: expected a CSV or JSONL file or a folder, found nothing")
+        raise DataError(f"{path}: expected a file or a folder of data, found nothing")
     if path.is_file():
-        return LabelledData(load_file(path))
-    if is_saved(path):
-        return load_saved(path)
-    files = split_files(path)
+        return LabelledData(load_file(path, columns, encoding))
+    tables = read_tables(path, columns, encoding)
+    loaded = {split: with_conflicts(examples_of(table), table) for split, table in tables.items()}
+    return LabelledData(loaded["train"], loaded.get("validation"), loaded.get("test"))
+
+
+def load_file(
+    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
+) -> Examples:
+    """Load one file of texts and labels; errors as of `load`."""
+    table = read_file([path], columns, encoding)
+    return with_conflicts(examples_of(table), table)
+
+
+def load_inputs(
+    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
+) -> tuple[str, ...]:
+    """Load the texts of one file, without labels; errors as of `load`."""
+    return read_file([path], columns._replace(label=None), encoding).texts
+
+
+def read_tables(folder: Path, columns: Columns, encoding: str | None = None) -> dict[str, Table]:
+    """Parse every split of a folder once; ``train`` is there. Errors as of `load`."""
+    if is_saved(folder):
+        return _saved(folder, columns)
+    files = split_files(folder)
     if "train" not in files:
         raise DataError(
-            f"{path}: expected train.csv, train.jsonl or a saved datasets folder, found "
-            f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}"
+            f"{folder}: expected train.csv (or another format) or a saved datasets folder, found "
+            f"{', '.join(sorted(entry.name for entry in folder.iterdir())[:5]) or 'nothing'}"
         )
-    splits = {name: load_file(file) for name, file in files.items()}
-    return LabelledData(splits["train"], splits.get("validation"), splits.get("test"))
+    return {split: read_file(parts, columns, encoding) for split, parts in files.items()}
 
 
-def load_file(path: Path) -> Examples:
-    """Load one CSV or JSONL file with the columns ``text`` and ``label``; errors as of `load`."""
-    return examples_of(read_table(path, Columns()))
+def read_file(parts: Sequence[Path], columns: Columns, encoding: str | None = None) -> Table:
+    """Parse a file, or the parts that it was cut into, once; errors as of `load`."""
+    tables = []
+    for path in parts:
+        reading = Reading(columns.wanted, encoding)
+        tables.append(table_of(sheet(path, reading), columns, str(path), reading))
+    if len(tables) == 1:
+        return tables[0]
+    return Table(
+        tuple(text for table in tables for text in table.texts),
+        tuple(label for table in tables for label in table.labels),
+        tuple(task for table in tables for task in table.tasks),
+        str(parts[0].parent),
+        [number for table in tables for number in table.numbers],
+        tables[0].unit,
+        tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+    )
 
 
-def load_inputs(path: Path) -> tuple[str, ...]:
-    """Load one CSV or JSONL file with the column ``text``, without labels; errors as of `load`."""
-    return read_table(path, Columns(label=None)).texts
-
-
-def read_table(path: Path, columns: Columns) -> Table:
-    """Parse one CSV or JSONL file once; errors as of `load`."""
-    if path.suffix not in SUFFIXES:
-        raise DataError(
-            f"{path}: expected one of {', '.join(SUFFIXES)}, found {path.suffix or 'no suffix'!r}"
-        )
-    try:
-        content = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected UTF-8, found byte 0x{error.object[error.start]:02x} at"
-            f" {error.start}; save it as UTF-8"
-        ) from error
-    except OSError as error:
-        raise DataError(f"could not read {path}: {error.strerror}; check the path") from error
-    rows = (_csv_rows if path.suffix == ".csv" else _json_rows)(content, path, columns)
-    return parsed(rows, columns, str(path))
-
-
-def split_files(folder: Path) -> dict[str, Path]:
+def split_files(folder: Path) -> dict[str, list[Path]]:
     """Return the files of a folder's splits, by ``train``, ``validation`` and ``test``: those that
-    are there.
+    are there, in the folder or in its folder ``data``.
 
     Raises
     ------
     DataError
-        There are two files of one split.
+        There are two files of one split, or a part of one is missing.
     """
-    files: dict[str, Path] = {}
-    for name in ("train", "validation", "test"):
-        found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
-        if len(found) > 1:
+    places = [place for place in (folder, folder / "data") if place.is_dir()]
+    entries = [
+        entry
+        for place in places
+        for entry in sorted(place.iterdir())
+        if entry.suffix.lower() in suffixes() and entry.is_file()
+    ]
+    found: dict[str, list[Path]] = {}
+    for split, names in _NAMES.items():
+        whole = [entry for entry in entries if entry.stem.lower() in names]
+        parts = [
+            entry
+            for entry in entries
+            if (part := _PART.fullmatch(entry.stem)) and part["name"].lower() in names
+        ]
+        if len(whole) + bool(parts) > 1:
+            first, second = [*whole, *parts][:2]
             raise DataError(
-                f"{folder}: expected one {name} file, found {found[0].name} and {found[1].name};"
-                " keep one"
+                f"{folder}: expected one {split} file, found {first.name} and {second.name}; keep"
+                " one"
             )
-        if found:
-            files[name] = found[0]
-    return files
+        _check_parts(folder, parts)
+        if whole or parts:
+            found[split] = whole or parts
+    return found
 
 
-def _csv_rows(content: str, path: Path, columns: Columns) -> Iterator[Row]:
-    reader = csv.DictReader(io.StringIO(content, newline=""), strict=True)
-    try:
-        header = list(reader.fieldnames or [])
-        check_columns(header, columns, str(path))
-        for row in reader:
-            if None in row:
-                raise DataError(
-                    f"{path}, line {reader.line_num}: expected {len(header)} columns, found"
-                    f" {len(header) + len(row[None])}; put texts that hold commas in double quotes"
-                )
-            yield Row(reader.line_num, *(name and row[name] for name in columns))
-    except csv.Error as error:
+def _check_parts(folder: Path, parts: Sequence[Path]) -> None:
+    matches = [match for part in parts if (match := _PART.fullmatch(part.stem))]
+    expected = int(matches[0]["parts"]) if matches else 0
+    if [int(match["part"]) for match in matches] != list(range(expected)):
         raise DataError(
-            f"{path}, line {reader.reader.line_num}: expected CSV, found {error}"
-        ) from error
+            f"{folder}: expected {expected} parts like {parts[0].name}, found {len(parts)};"
+            " download the others"
+        )
 
 
-def _json_rows(content: str, path: Path, columns: Columns) -> Iterator[Row]:
-    for number, line in enumerate(content.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{path}, line {number}: expected a JSON object, found {error}"
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{path}, line {number}: expected a JSON object, found {type(row).__name__}"
-            )
-        check_columns(list(row), columns, f"{path}, line {number}")
-        yield Row(number, *(name and row[name] for name in columns))
+def _saved(folder: Path, columns: Columns) -> dict[str, Table]:
+    found = splits(folder)
+    if "train" not in found:
+        raise DataError(f"{folder}: expected a split named train, found {', '.join(found)}")
+    return {
+        name: table_of(found[name], columns, f"{folder}:{name}", Reading(columns.wanted))
+        for name in _NAMES
+        if name in found
+    }

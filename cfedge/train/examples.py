@@ -8,7 +8,7 @@ Where they come from is elsewhere (`cfedge.train.data`), and so is what a label 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,11 +26,16 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs and their labels, as long as each other; `source` names them in errors."""
+    """Inputs and their labels, as long as each other; `source` names them in errors.
+
+    `notes` are what was assumed when they were read, for whoever asked; they are no part of the
+    examples.
+    """
 
     inputs: tuple[str, ...]
     labels: tuple[str, ...]
     source: str
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -46,6 +51,7 @@ class Examples:
             tuple(self.inputs[row] for row in rows),
             tuple(self.labels[row] for row in rows),
             self.source,
+            self.notes,
         )
 
 
@@ -56,6 +62,12 @@ class LabelledData:
     train: Examples
     held_out: Examples | None = None
     test: Examples | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed when they were read, each once."""
+        splits = (self.train, self.held_out, self.test)
+        return tuple(dict.fromkeys(note for split in splits if split for note in split.notes))
 
 
 def check_labels(examples: Examples, classes: Sequence[str]) -> None:

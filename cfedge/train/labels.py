@@ -5,7 +5,6 @@ Pure rules over names: whoever adds a task, or a data file, asks them before any
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Sequence
 
@@ -93,31 +92,38 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
             )
 
 
-def label_text(value: object, where: str) -> str:
-    """Return a label as text: a text without the spaces around it, an integer or a boolean as
-    Python writes it.
+def label_text(value: object, where: str, noun: str = "label") -> str:
+    """Return the label that a value stands for, whatever file, list or array it came from.
+
+    A text without the spaces around it; a number or a boolean as Python writes it, and so as a CSV
+    file has it: 0, False and 1.5 are ``0``, ``False`` and ``1.5``.
+
+    Parameters
+    ----------
+    where
+        Names it in errors.
+    noun
+        What it is in errors: the name of a row's task follows the same rule.
 
     Raises
     ------
     DataError
-        It is none: missing, a fraction, or several. `where` names it.
+        It is none: missing, several, or something else.
     """
     if isinstance(value, str):
-        return check_text(value, "label", where).strip()
+        return check_text(value, noun, where).strip()
+    if getattr(value, "shape", None) == ():
+        value = value.item()  # type: ignore[attr-defined] # NumPy's number, as Python's own
     if value is None or value != value:
-        raise DataError(f"{where}: expected a label, found {value!r}; fill it in or leave it out")
-    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
-        return str(bool(value))
-    try:
-        return str(operator.index(value))  # type: ignore[arg-type]
-    except TypeError:
-        pass
-    if isinstance(value, list | tuple | set | dict) or getattr(value, "shape", ()) != ():
+        raise DataError(f"{where}: expected a {noun}, found {value!r}; fill it in or leave it out")
+    if isinstance(value, list | tuple | set | frozenset) or getattr(value, "shape", ()) != ():
         raise DataError(
-            f"{where}: expected one label, found several, {str(value)!r:.80}; an input has one"
-            " label: keep one"
+            f"{where}: expected one {noun}, found several, {str(value)!r:.80}; an input has one"
+            f" {noun}: keep one"
         )
+    if isinstance(value, bool | int | float):
+        return str(value)
     raise DataError(
-        f"{where}: expected a text, an integer or a boolean, found {type(value).__name__}"
+        f"{where}: expected a text, a number or a boolean, found {type(value).__name__}"
         f" {value!r:.80}; write it as text"
     )

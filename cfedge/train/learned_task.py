@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note
 from cfedge.lookup import Features, TaskSignature
+from cfedge.train.reading import Reading
 from cfedge.train.settings import Settings
 
 __all__ = ["HeldOut", "LearnedTask", "TASK_FILES", "TaskRecord", "parsed_adapter"]
@@ -30,19 +31,21 @@ TASK_FILES = ("task.json", "adapter.safetensors", "signature.safetensors", "held
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Evidence: N inputs, their classes int64 [N], the frozen features, and the top score that the
-    adapted head gives each of them, float32 [N].
+    """Evidence: N inputs, their classes int64 [N], the frozen features, the class that the task's
+    own head answers int64 [N], and the top score that its adapted part gives, float32 [N].
     """
 
     inputs: tuple[str, ...]
     classes: NDArray[np.int64]
     features: Features
+    answers: NDArray[np.int64]
     top_scores: Floats
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""
         arrays = {
             "classes": self.classes,
+            "answers": self.answers,
             "top_scores": self.top_scores,
             **self.features._asdict(),
         }
@@ -58,8 +61,10 @@ class HeldOut:
         trunk, tail, top_scores = (
             arrays[name].astype(np.float32, copy=False) for name in ("trunk", "tail", "top_scores")
         )
-        classes = arrays["classes"].astype(np.int64, copy=False)
-        return cls(tuple(inputs), classes, Features(trunk, tail), top_scores)
+        classes, answers = (
+            arrays[name].astype(np.int64, copy=False) for name in ("classes", "answers")
+        )
+        return cls(tuple(inputs), classes, Features(trunk, tail), answers, top_scores)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class TaskRecord:
     earlier task, and of what is new (``new``), in the adapter's update; `kept_energy` what folding
     them into one pair kept of a target module's update, at least; `repeated` how many held-out
     inputs are, but for case and spaces, among those learned from; `same_labels` names those of its
-    labels that mean what another task's do (`cfedge.train.meanings`).
+    labels that mean what another task's do (`cfedge.train.meanings`); `reading` counts what of the
+    inputs the encoder cannot read.
     """
 
     name: str
@@ -83,6 +89,7 @@ class TaskRecord:
     kept_energy: float = 1.0
     repeated: int = 0
     same_labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    reading: Reading = dataclasses.field(default_factory=Reading)
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""

@@ -30,6 +30,7 @@ from cfedge.storage import write_file
 from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.examples import Examples, check_labels, repeated, split_held_out
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
+from cfedge.train.reading import Reading, reading
 from cfedge.train.settings import Settings
 from cfedge.train.signature import learn_signature
 from cfedge.train.workspace import Workspace
@@ -57,6 +58,8 @@ class PreparedTask:
         What the adapted tail is run on, once learned, to know the held-out examples' scores.
     repeated
         Held-out texts that are, but for case and spaces, also learned from.
+    reading
+        What of all inputs the encoder cannot read.
     """
 
     name: str
@@ -68,6 +71,7 @@ class PreparedTask:
     encoder: Encoder
     held_out_hidden: list[Floats]
     repeated: int
+    reading: Reading
 
     def learned(
         self,
@@ -92,14 +96,20 @@ class PreparedTask:
             transfer=dict(transfer or {}),
             kept_energy=kept_energy,
             repeated=self.repeated,
+            reading=self.reading,
         )
         whole = Adapter.from_arrays({**adapter, **no_exit()})
         hidden = [states[None] for states in self.held_out_hidden]
         adapted = np.stack(
             [whole.adapted(row) for row in self.encoder.adapted(hidden, whole.slots)]
         )
-        ends = choose_exit(whole.trunk(self.evidence.features.trunk), adapted, settings.exit_share)
-        held_out = dataclasses.replace(self.evidence, top_scores=adapted.max(axis=1))
+        trunk = whole.trunk(self.evidence.features.trunk)
+        ends = choose_exit(trunk, adapted, settings.exit_share)
+        held_out = dataclasses.replace(
+            self.evidence,
+            answers=whole.scores(adapted, trunk).argmax(axis=1).astype(np.int64),
+            top_scores=adapted.max(axis=1),
+        )
         return LearnedTask(
             record,
             {**adapter, **ends},
@@ -156,9 +166,16 @@ def prepare_task(
         held_out.inputs,
         _targets(held_out, classes),
         held_out_features,
+        np.zeros(len(held_out), np.int64),
         np.zeros(len(held_out), np.float32),
     )
     count = len(repeated(examples, held_out))
+    read = reading(
+        encoder.modality,
+        (*examples.inputs, *held_out.inputs),
+        (*examples.labels, *held_out.labels),
+        np.concatenate([features.trunk, held_out_features.trunk]),
+    )
     return PreparedTask(
         name,
         classes,
@@ -169,6 +186,7 @@ def prepare_task(
         encoder,
         held_out_hidden,
         count,
+        read,
     )
 
 

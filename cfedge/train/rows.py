@@ -1,48 +1,28 @@
-"""Rows of a table of labelled texts -> `Examples`: which columns are asked for, and what a cell may
-hold.
+"""Rows of a sheet -> a `Table` of texts and labels, or the faults in it, each with its line.
 
-A row knows its line, so that whatever is wrong with it is named by line. Which kind of file the
-rows come from is elsewhere (`cfedge.train.data`, `cfedge.train.saved_datasets`).
+All rows are looked at before anything is refused, so that one message says how often. Which kind of
+file the rows come from is elsewhere (`cfedge.doors`), and so is what a cell may hold
+(`cfedge.inputs.text.data`, `cfedge.train.labels`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from cfedge.doors.columns import Columns, chosen
+from cfedge.doors.reading import Reading, Record, Sheet
 from cfedge.errors import DataError
 from cfedge.inputs.text.data import check_text
 from cfedge.train.examples import Examples
+from cfedge.train.labels import label_text
 
-__all__ = ["Columns", "Row", "Table", "check_columns", "examples_of", "parsed"]
-
-
-class Columns(NamedTuple):
-    """The columns that are read: the input's, and the label's and the task's where they are asked
-    for.
-    """
-
-    text: str = "text"
-    label: str | None = "label"
-    task: str | None = None
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """Names of those that are asked for."""
-        return tuple(name for name in self if name is not None)
-
-
-class Row(NamedTuple):
-    """One row's cells, as the file holds them, and its line."""
-
-    line: int
-    text: object
-    label: object = None
-    task: object = None
+__all__ = ["Columns", "Table", "examples_of", "looked_at", "places", "table_of"]
 
 
 class Table(NamedTuple):
-    """What one parse of a file gives: of each row its input, its label and its task.
+    """What one parse of a file gives: of each row its input, its label, its task and its number.
 
     `labels` and `tasks` are empty where they were not asked for.
     """
@@ -51,63 +31,107 @@ class Table(NamedTuple):
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
     source: str
+    numbers: Sequence[int] = ()
+    unit: str = "line"
+    notes: tuple[str, ...] = ()
 
 
-def check_columns(found: Sequence[str], columns: Columns, where: str) -> None:
-    """Refuse a table that lacks a column, or has it twice.
+def looked_at(
+    sheet: Sheet, columns: Columns, source: str, reading: Reading
+) -> tuple[Table, dict[str, Sequence[int]]]:
+    """Look at every row.
 
-    Raises
-    ------
-    DataError
-        Naming the column, and the columns that are there.
-    """
-    twice = [name for name in columns.wanted if found.count(name) > 1]
-    if twice:
-        raise DataError(
-            f"{where}: expected one column {twice[0]}, found {found.count(twice[0])}; remove or"
-            " rename the others"
-        )
-    missing = [name for name in columns.wanted if name not in found]
-    if missing == [columns.task]:
-        raise DataError(
-            f"{where}: expected a column {columns.task}, found {', '.join(found) or 'none'}; add"
-            " it or split by --tasks N"
-        )
-    if missing:
-        raise DataError(
-            f"{where}: expected the columns {' and '.join(columns.wanted)}, found"
-            f" {', '.join(found) or 'none'}; missing: {', '.join(missing)}"
-        )
-
-
-def parsed(rows: Iterable[Row], columns: Columns, source: str) -> Table:
-    """Check every cell that is asked for.
+    Returns
+    -------
+    tuple
+        The rows that are right; and of the others their numbers, by what is wrong with them and
+        what to do.
 
     Raises
     ------
     DataError
-        Naming the line and what is wrong with the cell; or there are no rows.
+        A column is missing, or the file cannot be read to its end.
     """
-    kept: list[tuple[str, ...]] = []
-    for row in rows:
-        cells = [("text", row.text)]
-        if columns.label is not None:
-            cells.append(("label", row.label))
-        if columns.task is not None:
-            cells.append(("task", row.task))
-        kept.append(tuple(_cell(name, value, source, row.line) for name, value in cells))
-    if not kept:
-        raise DataError(f"{source}: expected examples, found none")
-    texts, *others = (tuple(column) for column in zip(*kept, strict=True))
+    try:
+        return _looked_at(sheet, columns, source, reading)
+    finally:
+        sheet.close()
+
+
+def _looked_at(
+    sheet: Sheet, columns: Columns, source: str, reading: Reading
+) -> tuple[Table, dict[str, Sequence[int]]]:
+    header = None if sheet.header is None else chosen(sheet.header, columns, source, reading)
+    kept: list[list[str]] = [[] for _ in columns.wanted]
+    numbers = array("q")
+    faults: dict[str, array[int]] = {}
+    known: dict[str, str] = {}  # labels are few: each is kept once
+    for record in sheet.rows:
+        try:
+            if record.fault:
+                raise DataError(f": {record.fault}")
+            if sheet.header is None and (
+                header is None or any(name not in record.cells for name in header.wanted)
+            ):
+                header = chosen(list(record.cells), columns, "", reading)
+            assert header is not None
+            cells = _cells(record, header)
+        except DataError as error:
+            faults.setdefault(str(error).removeprefix(": "), array("q")).append(record.number)
+            continue
+        kept[0].append(cells[0])
+        for column, cell in zip(kept[1:], cells[1:], strict=True):
+            column.append(known.setdefault(cell, cell))
+        numbers.append(record.number)
+    texts, *others = (tuple(column) for column in kept)
     labels = others.pop(0) if columns.label is not None else ()
-    return Table(texts, labels, others[0] if others else (), source)
+    tasks = others[0] if others else ()
+    table = Table(texts, labels, tasks, source, numbers, sheet.unit, tuple(reading.notes))
+    return table, dict(faults)
+
+
+def table_of(sheet: Sheet, columns: Columns, source: str, reading: Reading) -> Table:
+    """Return a sheet whose every row is right.
+
+    Raises
+    ------
+    DataError
+        Naming what is wrong, and in which rows; or there are no rows. See `looked_at` too.
+    """
+    table, faults = looked_at(sheet, columns, source, reading)
+    if faults:
+        found, numbers = next(iter(faults.items()))
+        more = (
+            f" (one of {len(faults)} kinds of faults; cfedge check {source} lists them all)"
+            if len(faults) > 1
+            else ""
+        )
+        raise DataError(f"{source}, {places(numbers, table.unit)}: {found}{more}")
+    if not table.texts:
+        raise DataError(f"{source}: expected examples, found none; add rows below the header")
+    return table
 
 
 def examples_of(table: Table) -> Examples:
     """Return a table's inputs and labels."""
-    return Examples(table.texts, table.labels, table.source)
+    return Examples(table.texts, table.labels, table.source, table.notes)
 
 
-def _cell(name: str, value: object, source: str, line: int) -> str:
-    cell = check_text(value, name, f"{source}, line {line}")
-    return cell if name == "text" else cell.strip()
+def places(numbers: Sequence[int], unit: str, most: int = 5) -> str:
+    """Return how a sentence names rows: ``line 3``; ``lines 3, 5 and 8``; with how many more."""
+    if len(numbers) == 1:
+        return f"{unit} {numbers[0]}"
+    units = "entries" if unit == "entry" else f"{unit}s"
+    if len(numbers) > most:
+        shown = ", ".join(map(str, numbers[:most]))
+        return f"{units} {shown} and {len(numbers) - most:,} more"
+    return f"{units} {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+def _cells(record: Record, header: Columns) -> list[str]:
+    cells = [check_text(record.cells.get(header.text), "text", "")]
+    if header.label is not None:
+        cells.append(label_text(record.cells.get(header.label), ""))
+    if header.task is not None:
+        cells.append(label_text(record.cells.get(header.task), "", "task"))
+    return cells

@@ -9,16 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cfedge.doors import suffixes
+from cfedge.doors.saved_datasets import is_saved
 from cfedge.errors import DataError, UsageError
-from cfedge.train.data import SUFFIXES, load, read_table, split_files
+from cfedge.train.conflicts import with_conflicts
+from cfedge.train.data import TEXT_AND_LABEL, load, read_file, split_files
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.rows import Columns, examples_of
-from cfedge.train.saved_datasets import is_saved
 
 __all__ = ["grouped", "load_tasks"]
 
+#: Files beside those of tasks.
+_NO_TASKS = (".", "readme", "license", "requirements")
 
-def load_tasks(path: Path) -> dict[str, LabelledData]:
+
+def load_tasks(
+    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
+) -> dict[str, LabelledData]:
     """Load several tasks, with the splits that are given.
 
     Parameters
@@ -26,6 +33,8 @@ def load_tasks(path: Path) -> dict[str, LabelledData]:
     path
         A folder with one folder or file a task; or a file (or a folder with train, validation,
         test) whose rows have a column ``task``.
+    columns, encoding
+        See `cfedge.train.data.load`.
 
     Raises
     ------
@@ -33,16 +42,18 @@ def load_tasks(path: Path) -> dict[str, LabelledData]:
         Naming the file, what was expected and found.
     """
     if not path.exists():
-        raise DataError(f"{path}: expected a CSV or JSONL file or a folder, found nothing")
+        raise DataError(f"{path}: expected a file or a folder of data, found nothing")
     if is_saved(path):
         raise UsageError(
             f"{path}: expected --tasks N with a saved datasets folder, found none; or save one"
             " folder a task"
         )
     if path.is_file():
-        return _by_column({"train": path})
+        return _by_column({"train": [path]}, columns, encoding)
     files = split_files(path)
-    return _by_column(files) if "train" in files else _by_name(path)
+    if "train" in files:
+        return _by_column(files, columns, encoding)
+    return {name: load(entry, columns, encoding) for name, entry in _by_name(path).items()}
 
 
 def grouped(
@@ -86,11 +97,14 @@ def grouped(
     return tasks
 
 
-def _by_name(path: Path) -> dict[str, LabelledData]:
+def _by_name(path: Path) -> dict[str, Path]:
+    """Return the folder or file of each task."""
     found: dict[str, Path] = {}
-    for entry in sorted(
-        entry for entry in path.iterdir() if entry.is_dir() or entry.suffix in SUFFIXES
-    ):
+    for entry in sorted(path.iterdir()):
+        if not entry.is_dir() and entry.suffix.lower() not in suffixes():
+            continue
+        if entry.name.lower().startswith(_NO_TASKS):
+            continue
         if (other := found.setdefault(entry.stem, entry)) != entry:
             raise DataError(
                 f"{path}: expected one folder or file of task {entry.stem!r}, found {other.name} and"
@@ -98,15 +112,18 @@ def _by_name(path: Path) -> dict[str, LabelledData]:
             )
     if not found:
         raise DataError(
-            f"{path}: expected a folder or a CSV or JSONL file for each task, found "
+            f"{path}: expected a folder or a file of data for each task, found "
             f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}"
         )
-    return {name: load(entry) for name, entry in found.items()}
+    return found
 
 
-def _by_column(files: Mapping[str, Path]) -> dict[str, LabelledData]:
-    tables = {split: read_table(file, Columns(task="task")) for split, file in files.items()}
+def _by_column(
+    files: Mapping[str, Sequence[Path]], columns: Columns, encoding: str | None
+) -> dict[str, LabelledData]:
+    wanted = columns._replace(task="task")
+    tables = {split: read_file(parts, wanted, encoding) for split, parts in files.items()}
     return grouped(
-        {split: examples_of(table) for split, table in tables.items()},
+        {split: with_conflicts(examples_of(table), table) for split, table in tables.items()},
         {split: table.tasks for split, table in tables.items()},
     )

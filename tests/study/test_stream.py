@@ -91,7 +91,7 @@ def test_what_is_no_stream_is_named(tmp_path: Path) -> None:
     plain = write_csv(tmp_path / "plain.csv", make_texts("colors", 9, 0))
     with pytest.raises(
         DataError,
-        match=r"plain.csv: expected a column task, found text, label; add it or split by --tasks",
+        match=r"plain.csv: expected a column 'task', found 'text', 'label'; add it or split by --tasks",
     ):
         load_stream(plain)
     lonely = tmp_path / "lonely"
@@ -99,7 +99,7 @@ def test_what_is_no_stream_is_named(tmp_path: Path) -> None:
     write_csv(lonely / "colors.csv", make_texts("colors", 9, 0))
     with pytest.raises(DataError, match="lonely: expected at least 2 tasks, found 1"):
         load_stream(lonely)
-    with pytest.raises(DataError, match="expected a CSV or JSONL file or a folder, found nothing"):
+    with pytest.raises(DataError, match="expected a file or a folder of data, found nothing"):
         load_stream(tmp_path / "missing.csv")
 
 
@@ -116,7 +116,7 @@ def test_a_task_without_test_examples_where_others_have_some_is_named(tmp_path: 
 def test_a_folder_without_tasks_and_one_task_given_twice_are_refused(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("not a task", encoding="utf-8")
     with pytest.raises(
-        DataError, match=r"expected a folder or a CSV or JSONL file for each task, found README$"
+        DataError, match=r"expected a folder or a file of data for each task, found README$"
     ):
         load_tasks(tmp_path)
     (tmp_path / "food").mkdir()

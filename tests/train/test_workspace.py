@@ -83,7 +83,13 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         record,
         adapter,
         stages,
-        HeldOut(("gr\u00fcn", "a\nb"), np.array([0, 1], np.int64), features, best),
+        HeldOut(
+            ("gr\u00fcn", "a\nb"),
+            np.array([0, 1], np.int64),
+            features,
+            np.array([0, 0], np.int64),
+            best,
+        ),
     )
 
 

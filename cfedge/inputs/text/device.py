@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from cfedge.inputs.text.wordpiece import PLAIN, read_wordpiece
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["CHARACTERS", "TextInputs", "opened", "versions"]
+__all__ = ["CHARACTERS", "Coverage", "TextInputs", "opened", "versions"]
 
 #: Of one text in a request: far more than an encoder reads.
 CHARACTERS = 8_000
@@ -36,6 +37,25 @@ CHARACTERS = 8_000
 _WORDS = re.compile(r"[a-z0-9]+|['.,?!-]").findall
 #: One or two megabytes.
 _WORDS_KEPT = 4096
+
+
+class Coverage(NamedTuple):
+    """How much of a text an encoder can read.
+
+    Attributes
+    ----------
+    truncated
+        It is longer than the encoder reads: the rest is ignored.
+    unknown
+        Share of its tokens that stand for what the tokenizer does not know.
+    letters_a_token
+        Of a text in a language that the tokenizer was made for some four; near one, it is spelled
+        letter by letter.
+    """
+
+    truncated: bool
+    unknown: float
+    letters_a_token: float
 
 
 class TextInputs:
@@ -138,6 +158,27 @@ class TextInputs:
                 f" {len(encoding.ids)}; export the bundle again"
             )
         return _prepared(encoding.ids, truncated=bool(encoding.overflowing))
+
+    def coverage(self, text: str) -> Coverage:
+        """Return how much of a text the encoder can read."""
+        encoding = self._tokenizer.encode(text)
+        pairs = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+        ids = [piece for piece, special in pairs if not special]
+        letters = sum(not character.isspace() for character in text)
+        return Coverage(
+            truncated=bool(encoding.overflowing),
+            unknown=ids.count(self._unknown) / len(ids) if ids else 1.0,
+            letters_a_token=letters
+            / max(1, len(ids) + sum(len(o.ids) for o in encoding.overflowing)),
+        )
+
+    @cached_property
+    def _unknown(self) -> int | None:
+        """The id that stands for what the tokenizer does not know."""
+        model = json.loads(self._bytes)["model"]
+        token = model.get("unk_token")
+        found = model.get("unk_id") if token is None else self._tokenizer.token_to_id(token)
+        return found if isinstance(found, int) else None
 
     def largest(self, text: str) -> str:
         """Return a text of as many tokens as the backbone reads, or more."""

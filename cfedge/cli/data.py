@@ -1,0 +1,41 @@
+"""The options of every command that reads data, and how what was assumed of them is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cfedge.cli.show import say
+
+if TYPE_CHECKING:
+    from cfedge.train.rows import Columns
+
+__all__ = ["ENCODING", "LABEL_COLUMN", "TEXT_COLUMN", "columns", "tell"]
+
+TEXT_COLUMN = Annotated[
+    str, typer.Option(metavar="NAME", help="The column of the data that holds the texts.")
+]
+LABEL_COLUMN = Annotated[
+    str, typer.Option(metavar="NAME", help="The column of the data that holds the labels.")
+]
+ENCODING = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The encoding of text files, such as cp1252; otherwise found out."
+    ),
+]
+
+
+def columns(text: str, label: str) -> Columns:
+    """Return which columns are read."""
+    from cfedge.train.rows import Columns
+
+    return Columns(text, label)
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print what was assumed of data, on standard error."""
+    for note in notes:
+        say(f"note: {note}", error=True)

@@ -1,0 +1,84 @@
+"""Files of labelled data as people have them: one table of doors, one file a format.
+
+A door gives the rows of a file as they stand there, with their places; what a text and a label may
+be is for whoever reads the rows (`cfedge.train.rows`). Nothing is guessed silently: what a door
+assumes goes into `Reading.notes`. A new format is a file beside these and a line in `DOORS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, Protocol, cast
+
+from cfedge.doors.reading import Reading, Record, Sheet
+from cfedge.errors import DataError
+
+__all__ = ["DOORS", "Door", "Reading", "Record", "Sheet", "sheet", "suffixes"]
+
+
+class Door(NamedTuple):
+    """A format: the suffixes of its files, in lower case, and the module that reads them."""
+
+    suffixes: tuple[str, ...]
+    module: str
+
+
+#: By the name of the format. What a door needs beside the standard library is an extra.
+DOORS: Mapping[str, Door] = {
+    "CSV": Door((".csv", ".tsv", ".tab"), "cfedge.doors.delimited"),
+    "JSON": Door((".jsonl", ".ndjson", ".json"), "cfedge.doors.json_rows"),
+    "Parquet": Door((".parquet",), "cfedge.doors.parquet"),
+    "Excel": Door((".xlsx", ".xlsm"), "cfedge.doors.excel"),
+    "Rasa NLU": Door((".yml", ".yaml"), "cfedge.doors.rasa"),
+    "fastText": Door((".txt", ".ft"), "cfedge.doors.fasttext"),
+    "spaCy": Door((".spacy",), "cfedge.doors.spacy_docs"),
+}
+
+#: What people also have, and what to do with it.
+_ELSEWHERE = {
+    ".xls": "save it as .xlsx",
+    ".ods": "save it as .xlsx or CSV",
+    ".gz": "unpack it",
+    ".zip": "unpack it",
+    ".bz2": "unpack it",
+    ".md": "convert it to Rasa's YAML, or to a CSV file with the columns text and label",
+}
+
+
+class _Module(Protocol):
+    def sheet(self, path: Path, reading: Reading) -> Sheet: ...
+
+
+def suffixes() -> tuple[str, ...]:
+    """Return every suffix that is read, in lower case."""
+    return tuple(suffix for door in DOORS.values() for suffix in door.suffixes)
+
+
+def sheet(path: Path, reading: Reading) -> Sheet:
+    """Open a file of rows.
+
+    Parameters
+    ----------
+    path
+        Its suffix, in upper or lower case, says which door it is.
+    reading
+        What is asked of it; what was assumed is noted there.
+
+    Raises
+    ------
+    DataError
+        The file is not what its suffix says, or no door takes it; also while its rows are taken.
+    MissingExtraError
+        What its door needs is not installed.
+    """
+    suffix = path.suffix.lower()
+    for door in DOORS.values():
+        if suffix in door.suffixes:
+            return cast(_Module, import_module(door.module)).sheet(path, reading)
+    step = _ELSEWHERE.get(suffix, "save it as CSV with the columns text and label")
+    raise DataError(
+        f"{path}: expected one of {', '.join(suffixes())}, found {path.suffix or 'no suffix'!r};"
+        f" {step}"
+    )

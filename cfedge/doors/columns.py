@@ -1,0 +1,93 @@
+"""Which column of a file is the text, the label, the task: the one of that name, or the one whose
+name is that but for case and spaces, which is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from cfedge.doors.reading import Reading
+from cfedge.errors import DataError
+
+__all__ = ["Columns", "chosen", "quoted", "same"]
+
+
+class Columns(NamedTuple):
+    """The columns that are read: the input's, and the label's and the task's where they are asked
+    for.
+    """
+
+    text: str = "text"
+    label: str | None = "label"
+    task: str | None = None
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of those that are asked for."""
+        return tuple(name for name in self if name is not None)
+
+
+def same(name: str) -> str:
+    """Return a column's name without what nobody means."""
+    return " ".join(name.replace("\ufeff", "").casefold().split())
+
+
+def quoted(names: Iterable[str], most: int = 12) -> str:
+    """Return names in quotes, so that a space in one is seen."""
+    shown = [repr(name) for name in names]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more if shown else "none"
+
+
+def chosen(header: Sequence[str], columns: Columns, where: str, reading: Reading) -> Columns:
+    """Return the columns under the names that they have in `header`.
+
+    Raises
+    ------
+    DataError
+        One is missing, or there twice; what is there is named, and how to say which one is meant.
+    """
+    names = [name for name in header if isinstance(name, str)]
+    found = {name: _found(names, name, where, reading) for name in columns.wanted}
+    missing = [name for name in columns.wanted if found[name] is None]
+    if missing == [columns.task]:
+        raise DataError(
+            f"{where}: expected a column {columns.task!r}, found {quoted(names)}; add it or split"
+            " by --tasks N"
+        )
+    if missing:
+        raise DataError(
+            f"{where}: expected the columns {' and '.join(map(repr, columns.wanted))}, found"
+            f" {quoted(names)}; {_step(names, columns, missing, found)}"
+        )
+    return Columns(*(None if name is None else found[name] for name in columns))  # type: ignore[arg-type]
+
+
+def _found(names: Sequence[str], name: str, where: str, reading: Reading) -> str | None:
+    alike = [name] * names.count(name) or [one for one in names if same(one) == same(name)]
+    if len(alike) > 1:
+        raise DataError(
+            f"{where}: expected one column {name!r}, found {quoted(alike)}; remove or rename the"
+            " others"
+        )
+    if alike and alike[0] != name:
+        reading.note(f"column {alike[0]!r} was read as {name!r}")
+    return alike[0] if alike else None
+
+
+def _step(
+    names: Sequence[str],
+    columns: Columns,
+    missing: Sequence[str],
+    found: dict[str, str | None],
+) -> str:
+    options = {columns.text: "--text-column", columns.label: "--label-column"}
+    rest = [name for name in names if name and name not in found.values()]
+    named = rest[0] if len(rest) == len(missing) == 1 else "NAME"
+    if " " in named:
+        named = f"'{named}'"
+    said = " and ".join(f"{options[name]} {named}" for name in missing if name in options)
+    if not names or not said:
+        return f"add {' and '.join(missing)}"
+    return f"say which is meant with {said}"

@@ -1,0 +1,126 @@
+"""Rows of text with a separator: CSV as spreadsheets, databases and people write it, and TSV.
+
+The separator is the one under which the header has the columns that are asked for: a comma, a
+semicolon, a tab or a bar; or what a first line ``sep=;`` says.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from cfedge.doors.columns import same
+from cfedge.doors.encoding import opened
+from cfedge.doors.reading import LIMITS, Reading, Record, Sheet
+from cfedge.errors import DataError
+
+__all__ = ["sheet"]
+
+_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def sheet(path: Path, reading: Reading) -> Sheet:
+    """Open a file; empty rows are left out.
+
+    Raises
+    ------
+    DataError
+        There is no header, or a quote is never closed.
+    """
+    csv.field_size_limit(LIMITS.cell_characters)
+    file = opened(path, reading)
+    try:
+        lines = _Lines(path, file, _separator(path, file, reading))
+        header = next(lines, (0, []))[1]
+        if not header:
+            raise DataError(
+                f"{path}: expected a header with the columns"
+                f" {' and '.join(map(repr, reading.columns))}, found none; add it as the first line"
+            )
+    except BaseException:
+        file.close()
+        raise
+    return Sheet(tuple(header), _rows(lines, header, reading), close=file.close)
+
+
+class _Lines(Iterator[tuple[int, list[str]]]):
+    """The rows that are not empty, each with the number of its last line."""
+
+    def __init__(self, path: Path, file: io.TextIOWrapper, separator: str) -> None:
+        self.path, self.file, self.separator = path, file, separator
+        self.before = 1 if file.tell() else 0  # the line sep=
+        self.empty: list[int] = []
+        self._reader = csv.reader(file, delimiter=separator, strict=True)
+
+    @property
+    def line(self) -> int:
+        return self._reader.line_num + self.before
+
+    def __next__(self) -> tuple[int, list[str]]:
+        while True:
+            try:
+                row = next(self._reader)
+            except csv.Error as error:
+                raise DataError(
+                    f"{self.path}, line {self.line}: expected CSV, found {error}; put cells that"
+                    " hold quotes or line breaks in double quotes"
+                ) from error
+            if any(cell.strip() for cell in row):
+                return self.line, row
+            if row:
+                self.empty.append(self.line)
+
+
+def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record]:
+    for line, row in lines:
+        while len(row) > len(header) and not row[-1].strip():
+            row.pop()  # a spreadsheet ends lines with separators
+        if len(row) > len(header):
+            fault = (
+                f"expected {len(header)} columns, found {len(row)}; put texts that hold"
+                f" {_NAMES[lines.separator]} in double quotes"
+            )
+            yield Record(line, {}, fault)
+        else:
+            yield Record(line, dict(zip(header, row, strict=False)))
+    if lines.empty:
+        count = len(lines.empty)
+        rows = "1 empty row was" if count == 1 else f"{count} empty rows were"
+        reading.note(f"{rows} left out of {lines.path.name} (the first in line {lines.empty[0]})")
+
+
+def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> str:
+    """Return the separator; the file is then where the header begins."""
+    first = file.readline(LIMITS.cell_characters)
+    said = first.strip().strip('"').lower()
+    if said.startswith("sep=") and len(said) == 5:
+        if said[4] not in _NAMES:
+            raise DataError(
+                f"{path}, line 1: expected one of {', '.join(map(repr, _NAMES))} as separator,"
+                f" found {said[4]!r}; save it with commas"
+            )
+        return said[4]
+    if first.strip() == "sep=":  # a tab, which strip takes
+        return "\t"
+    file.seek(0)
+    if path.suffix.lower() != ".csv":
+        return "\t"
+    wanted = {same(name) for name in reading.columns}
+    best = max(_NAMES, key=lambda separator: _fit(first, separator, wanted))
+    if best != ",":
+        reading.note(f"{path.name} was read as separated by {_NAMES[best]}")
+    return best
+
+
+def _fit(header: str, separator: str, wanted: set[str]) -> tuple[int, int]:
+    """Return how many of the columns a separator gives, and how many there are; of equals the first
+    is taken, which is the comma.
+    """
+    try:
+        cells = next(csv.reader(io.StringIO(header), delimiter=separator), [])
+    except csv.Error:
+        return 0, 0
+    found = len({same(cell) for cell in cells} & wanted)
+    return found, len(cells) if found < len(wanted) else 0

@@ -1,0 +1,141 @@
+"""Which encoding a text file has: said by its first bytes, by its bytes being UTF-8, or guessed and
+told.
+
+Windows-1252, which a spreadsheet saves in Western Europe and America, is the only one that is
+guessed, and only where few letters would come of it: a text of another script would come out as
+garbage.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from pathlib import Path
+
+from cfedge.doors.reading import Reading, unreadable
+from cfedge.errors import DataError
+
+__all__ = ["opened", "whole"]
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_PIECE = 1 << 20
+#: Bytes that Windows-1252 leaves undefined.
+_UNDEFINED = b"\x81\x8d\x8f\x90\x9d"
+#: Of the bytes above 127 among all: some 5 % in French, half and more in Greek or Russian.
+_MOST_LETTERS = 0.15
+
+
+def opened(path: Path, reading: Reading) -> io.TextIOWrapper:
+    """Open a text file in the encoding that it has; line ends stay as they are.
+
+    Raises
+    ------
+    DataError
+        No encoding is plain; the line is named. Or the disk refused.
+    """
+    try:
+        return path.open(encoding=_encoding(path, reading), newline="")
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def whole(path: Path, reading: Reading) -> str:
+    """Return all of a text file; errors as of `opened`."""
+    with opened(path, reading) as file:
+        return file.read()
+
+
+def _encoding(path: Path, reading: Reading) -> str:
+    if reading.encoding is not None:
+        return _told(path, reading.encoding)
+    with path.open("rb") as file:
+        start = file.read(4)
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            _check(path, name, "save it again as UTF-8")
+            if name != "utf-8-sig":
+                reading.note(f"{path.name} was read as {name.upper()}, as its first bytes say")
+            return name
+    if start[1:2] == b"\0" or start[:1] == b"\0":
+        name = "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
+        if _fault(path, name) is None:
+            reading.note(
+                f"{path.name} was read as {name.upper()}, which its zero bytes look like; say"
+                " --encoding where it is another"
+            )
+            return name
+    wrong = _fault(path, "utf-8")
+    return "utf-8" if wrong is None else _guessed(path, wrong, reading)
+
+
+def _told(path: Path, name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise DataError(
+            f"--encoding: expected the name of an encoding, such as utf-8 or cp1252, found {name!r}"
+        ) from error
+    _check(path, name, "say another --encoding or save it as UTF-8")
+    return name
+
+
+def _check(path: Path, name: str, step: str) -> None:
+    wrong = _fault(path, name)
+    if wrong is not None:
+        raise DataError(
+            f"{path}, line {_line(path, wrong)}: expected {name.upper()}, found bytes that are"
+            f" none; {step}"
+        )
+
+
+def _fault(path: Path, name: str) -> int | None:
+    """Return where a file stops being of an encoding; None where all of it is."""
+    decoder = codecs.getincrementaldecoder(name)()
+    position = 0
+    with path.open("rb") as file:
+        while True:
+            piece = file.read(_PIECE)
+            try:
+                decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                return position + error.start - (len(error.object) - len(piece))
+            if not piece:
+                return None
+            position += len(piece)
+
+
+def _line(path: Path, position: int) -> int:
+    count, left = 1, position
+    with path.open("rb") as file:
+        while left > 0 and (piece := file.read(min(left, _PIECE))):
+            count += piece.count(b"\n")
+            left -= len(piece)
+    return count
+
+
+def _guessed(path: Path, wrong: int, reading: Reading) -> str:
+    line = _line(path, wrong)
+    total = high = undefined = 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            total += len(piece)
+            high += sum(piece.count(bytes([value])) for value in range(0x80, 0x100))
+            undefined += sum(piece.count(bytes([value])) for value in _UNDEFINED)
+        file.seek(wrong)
+        found = file.read(1)[0]
+    if undefined or high > _MOST_LETTERS * total:
+        raise DataError(
+            f"{path}, line {line}: expected UTF-8, found byte 0x{found:02x}; save it as UTF-8, or"
+            " say which encoding it has with --encoding (cp1251, gb18030, shift_jis, ...)"
+        )
+    reading.note(
+        f"{path.name} was read as Windows-1252 (cp1252): it is not UTF-8 (byte 0x{found:02x} in"
+        f" line {line}); say --encoding where it is another"
+    )
+    return "cp1252"

@@ -1,0 +1,158 @@
+"""Rows in JSON: one object a line, or one array of objects, or one object of columns.
+
+What annotation tools write is known by its fields (`SHAPES`); a row that is none of theirs is its
+own cells.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from cfedge.doors import argilla, label_studio, prodigy
+from cfedge.doors.encoding import opened
+from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, check_size
+from cfedge.errors import DataError
+
+__all__ = ["sheet"]
+
+
+class _Shape(Protocol):
+    """What an annotation tool's rows look like; None instead of cells leaves a row out."""
+
+    NAME: str
+
+    def recognises(self, row: Mapping[str, Any]) -> bool: ...
+
+    def cells(self, row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | None: ...
+
+
+SHAPES: tuple[_Shape, ...] = (label_studio, argilla, prodigy)
+
+
+class _Line(NamedTuple):
+    """A value with its number, or why there is none."""
+
+    number: int
+    value: Any
+    fault: str = ""
+
+
+def sheet(path: Path, reading: Reading) -> Sheet:
+    """Open a file.
+
+    Raises
+    ------
+    DataError
+        It is no JSON, or neither objects nor an array of them.
+    """
+    file = opened(path, reading)
+    try:
+        first, second = [*islice((line for line in file if line.strip()), 2), "", ""][:2]
+        file.seek(0)
+        if _is_lines(path, first, second):
+            return Sheet(None, _rows(_lines(file), path, reading), close=file.close)
+        check_size(path, LIMITS.json_bytes, "write one object a line (JSONL), which has no limit")
+        whole = file.read()
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return Sheet(None, _rows(_entries(path, whole), path, reading), "entry")
+
+
+def _is_lines(path: Path, first: str, second: str) -> bool:
+    """Whether the lines that are not empty are values of their own, and no arrays."""
+    if first.lstrip().startswith("["):
+        return False
+    if path.suffix.lower() != ".json":
+        return True
+    try:
+        return isinstance(json.loads(first), dict) and bool(second)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _lines(file: io.TextIOWrapper) -> Iterator[_Line]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield _Line(number, json.loads(line))
+        except (ValueError, RecursionError) as error:
+            yield _Line(number, None, f"expected a JSON object, found {error}")
+
+
+def _entries(path: Path, whole: str) -> Iterator[_Line]:
+    try:
+        value = json.loads(whole)
+    except (ValueError, RecursionError) as error:
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise DataError(
+            f"{path}{line}: expected a JSON array of objects, found {error}; save it again"
+        ) from error
+    if isinstance(value, dict) and isinstance(value.get("rasa_nlu_data"), dict):
+        value = value["rasa_nlu_data"].get("common_examples")
+        if isinstance(value, list):
+            value = [_rasa(row) for row in value]
+    elif isinstance(value, dict) and isinstance(value.get("data"), list):
+        value = value["data"]
+    elif isinstance(value, dict) and _is_columns(value):
+        names = list(value)
+        value = [
+            dict(zip(names, cells, strict=True))
+            for cells in zip(*map(_cells, value.values()), strict=True)
+        ]
+    if not isinstance(value, list):
+        raise DataError(
+            f"{path}: expected a JSON array of objects with a text and a label, found"
+            f" {type(value).__name__}; write one object a row"
+        )
+    return (_Line(number, row) for number, row in enumerate(value, start=1))
+
+
+def _is_columns(value: Mapping[str, Any]) -> bool:
+    """Whether an object holds columns of one length: lists, or objects by row, as pandas writes
+    them.
+    """
+    lengths = {len(cells) if isinstance(cells, list | dict) else -1 for cells in value.values()}
+    return len(value) > 1 and len(lengths) == 1 and lengths != {-1} and lengths != {0}
+
+
+def _cells(column: list[Any] | dict[str, Any]) -> list[Any]:
+    return list(column.values()) if isinstance(column, dict) else column
+
+
+def _rasa(row: Any) -> Any:
+    return {"text": row.get("text"), "label": row.get("intent")} if isinstance(row, dict) else row
+
+
+def _rows(lines: Iterator[_Line], path: Path, reading: Reading) -> Iterator[Record]:
+    left_out = 0
+    first = next(lines, None)
+    shape = None
+    if first is not None and isinstance(first.value, dict):
+        shape = next((one for one in SHAPES if one.recognises(first.value)), None)
+    if shape is not None:
+        reading.note(f"{path.name} was read as an export of {shape.NAME}")
+    for line in chain([first] if first is not None else [], lines):
+        if line.fault:
+            yield Record(line.number, {}, f"{line.fault}; write the row again")
+        elif not isinstance(line.value, dict):
+            kind = type(line.value).__name__
+            yield Record(
+                line.number, {}, f"expected a JSON object, found {kind}; write the row again"
+            )
+        elif shape is None or not shape.recognises(line.value):
+            yield Record(line.number, line.value)
+        elif (cells := shape.cells(line.value, reading.columns)) is not None:
+            yield Record(line.number, cells)
+        else:
+            left_out += 1
+    if left_out and shape is not None:
+        rows = "1 row" if left_out == 1 else f"{left_out} rows"
+        reading.note(f"{rows} of {path.name} that {shape.NAME} calls rejected or skipped left out")

@@ -1,0 +1,126 @@
+"""How often is the whole answer right, task and label? From held-out examples, with confidence
+bounds, per class where there are enough, and against always answering the commonest class. Pure.
+
+Letters: N held-out examples of a task, T tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.confidence import lower_bound, upper_bound
+
+__all__ = ["Answers", "ClassAnswers", "certified_answers"]
+
+
+@dataclass(frozen=True)
+class ClassAnswers:
+    """One class's held-out examples: how many there are, how many got the right task and label, and
+    how many were called unknown.
+    """
+
+    held_out: int
+    right: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One task's whole answers on its held-out examples, with all tasks of the workspace together.
+
+    Attributes
+    ----------
+    held_out
+        Examples.
+    right
+        Of them, those whose task and label were right.
+    known
+        Those whose label was right with the task given.
+    wrong_upper_bound
+        Clopper and Pearson's upper confidence bound on the rate of wrong answers: the bounds of all
+        tasks hold together with probability >= 1 - alpha.
+    wrong_lower_bound
+        Their lower bound, of the same confidence.
+    majority
+        Examples of the commonest class: what always answering it would get right.
+    majority_label
+        That class.
+    classes
+        By label.
+    """
+
+    held_out: int
+    right: int
+    known: int
+    wrong_upper_bound: float
+    wrong_lower_bound: float
+    majority: int
+    majority_label: str
+    classes: dict[str, ClassAnswers]
+
+    @property
+    def learned_nothing(self) -> bool:
+        """Whether chance alone could explain the labels that were right with the task given: the
+        lower confidence bound of their share is not above the commonest class's.
+        """
+        if len(self.classes) < 2:
+            return False
+        share = 1 - upper_bound(self.held_out - self.known, self.held_out, 0.05)
+        return share <= self.majority / self.held_out
+
+    @property
+    def too_few(self) -> bool:
+        """Whether no result on so few examples could show that anything was learned."""
+        if len(self.classes) < 2:
+            return False
+        return 1 - upper_bound(0, self.held_out, 0.05) <= self.majority / self.held_out
+
+
+def certified_answers(
+    labels: Sequence[str],
+    truth: NDArray[np.int64],
+    *,
+    known: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    unknown: NDArray[np.bool_],
+    alpha: float,
+    tasks: int,
+) -> Answers:
+    """Count a task's whole answers and bound the rate of wrong ones.
+
+    Parameters
+    ----------
+    labels
+        Of the task's classes.
+    truth
+        Class of each held-out example, int64 [N], N >= 1.
+    known, right, unknown
+        Of each, bool [N]: the label was right with the task given; task and label were; it was
+        called unknown.
+    alpha, tasks
+        Each bound is at alpha / tasks.
+    """
+    held_out, wrong = len(truth), int((~right).sum())
+    counts = np.bincount(truth, minlength=len(labels))
+    commonest = int(counts.argmax())
+    return Answers(
+        held_out=held_out,
+        right=held_out - wrong,
+        known=int(known.sum()),
+        wrong_upper_bound=upper_bound(wrong, held_out, alpha / tasks),
+        wrong_lower_bound=lower_bound(wrong, held_out, alpha / tasks),
+        majority=int(counts[commonest]),
+        majority_label=labels[commonest],
+        classes={
+            label: ClassAnswers(
+                int(counts[index]),
+                int(right[truth == index].sum()),
+                int(unknown[truth == index].sum()),
+            )
+            for index, label in enumerate(labels)
+        },
+    )

@@ -1,0 +1,92 @@
+"""What of a task's inputs the encoder cannot read: counted when the task is learned, since no
+accuracy tells why it is low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.inputs.modality import Modality
+from cfedge.inputs.text.data import folded
+from cfedge.inputs.text.device import TextInputs
+
+__all__ = ["Reading", "conflicting", "reading"]
+
+#: Letters a token below which a text is spelled rather than read, and letters that it takes to say
+#: so.
+_SPELLED, _LETTERS = 1.5, 5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Counts of a task's inputs, learned from and held out together.
+
+    Attributes
+    ----------
+    inputs
+        All of them.
+    truncated
+        Longer than the encoder reads: the rest is ignored.
+    unread
+        Half of their tokens or more are unknown to the tokenizer.
+    spelled
+        Read letter by letter: the tokenizer hardly knows their script or language.
+    alike
+        Different inputs that are one to the encoder, since they differ in what it does not read.
+    conflicting
+        With the same content as another input that has another label.
+    """
+
+    inputs: int = 0
+    truncated: int = 0
+    unread: int = 0
+    spelled: int = 0
+    alike: int = 0
+    conflicting: int = 0
+
+
+def reading(
+    modality: Modality,
+    inputs: Sequence[str],
+    labels: Sequence[str],
+    features: NDArray[np.float32],
+) -> Reading:
+    """Count what of the inputs cannot be read.
+
+    Parameters
+    ----------
+    features
+        Of the trunk, float32 [N, D], row by row the same for inputs that are one to the encoder.
+    """
+    truncated = unread = spelled = 0
+    if isinstance(modality, TextInputs):
+        for text in inputs:
+            seen = modality.coverage(text)
+            truncated += seen.truncated
+            unread += seen.unknown >= 0.5
+            spelled += (
+                seen.unknown < 0.5 and seen.letters_a_token < _SPELLED and len(text) >= _LETTERS
+            )
+    contents: dict[bytes, set[str]] = {}
+    for text, row in zip(inputs, features, strict=True):
+        contents.setdefault(row.tobytes(), set()).add(folded(text))
+    return Reading(
+        inputs=len(inputs),
+        truncated=truncated,
+        unread=unread,
+        spelled=spelled,
+        alike=sum(len(contents[row.tobytes()]) > 1 for row in features),
+        conflicting=len(conflicting(inputs, labels)),
+    )
+
+
+def conflicting(inputs: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Return the rows whose input has another label elsewhere too."""
+    labels_of: dict[str, set[str]] = {}
+    for text, label in zip(inputs, labels, strict=True):
+        labels_of.setdefault(folded(text), set()).add(label)
+    return [row for row, text in enumerate(inputs) if len(labels_of[folded(text)]) > 1]

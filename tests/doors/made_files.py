@@ -1,0 +1,183 @@
+"""One small data set in every format that people have, written by what writes it elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+ROWS = [
+    ("it is cold", "heat"),
+    ("brr, it's freezing", "heat"),
+    ('open the "red" door', "door"),
+    ("öffne die Tür", "door"),
+]
+
+
+def table(separator: str) -> str:
+    def cell(text: str) -> str:
+        return '"' + text.replace('"', '""') + '"' if set(text) & {separator, '"'} else text
+
+    lines = [("text", "label"), *ROWS]
+    return "".join(f"{cell(text)}{separator}{cell(label)}\n" for text, label in lines)
+
+
+def objects() -> list[dict[str, str]]:
+    return [{"text": text, "label": label} for text, label in ROWS]
+
+
+def json_lines(rows: list[dict[str, object]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def label_studio() -> str:
+    return json.dumps(
+        [
+            {
+                "id": number,
+                "data": {"text": text},
+                "annotations": [
+                    {"was_cancelled": False, "result": [
+                        {"type": "choices", "value": {"choices": [label]}}
+                    ]}
+                ],
+            }
+            for number, (text, label) in enumerate(ROWS)
+        ]
+    )  # fmt: skip
+
+
+def argilla() -> str:
+    return json.dumps(
+        [
+            {
+                "id": str(number), "fields": {"text": text}, "metadata": {},
+                "suggestions": {"label": {"value": "other", "score": 0.3, "agent": "model"}},
+                "responses": {"label": [{"value": label, "user_id": "u1"}]},
+            }
+            for number, (text, label) in enumerate(ROWS)
+        ]
+    )  # fmt: skip
+
+
+def rasa() -> str:
+    intents: dict[str, list[str]] = {}
+    for text, label in ROWS:
+        intents.setdefault(label, []).append(text)
+    blocks = "".join(
+        f"- intent: {label}\n  examples: |\n" + "".join(f"    - {text}\n" for text in texts)
+        for label, texts in intents.items()
+    )
+    return f'version: "3.1"\nnlu:\n{blocks}- synonym: door\n  examples: |\n    - doors\n'
+
+
+def rasa_json() -> str:
+    examples = [{"text": text, "intent": label, "entities": []} for text, label in ROWS]
+    return json.dumps({"rasa_nlu_data": {"common_examples": examples}})
+
+
+def parquet(path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet as pq
+
+    columns = {"id": range(len(ROWS)), "text": [text for text, _ in ROWS]}
+    pq.write_table(pyarrow.table({**columns, "label": [label for _, label in ROWS]}), path)
+
+
+def class_parquet(path: Path) -> None:
+    """As ``datasets`` pushes it to the Hub: classes as numbers, their names in the metadata."""
+    import datasets
+
+    names = sorted({label for _, label in ROWS})
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
+    )
+    rows = {"text": [text for text, _ in ROWS], "label": [label for _, label in ROWS]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(path))
+
+
+def excel(path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["text", "label", None])
+    for row in ROWS:
+        book.active.append([*row, None])
+    book.save(path)
+
+
+def written(text: str, encoding: str = "utf-8") -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(text.encode(encoding)) and None
+
+
+#: How to write each, by the name of the file. What they all hold is `ROWS`.
+FILES: dict[str, Callable[[Path], None]] = {
+    "commas.csv": written(table(",")),
+    "semicolons.csv": written(table(";")),
+    "bars.csv": written(table("|")),
+    "tabs.csv": written(table("\t")),
+    "tabs.tsv": written(table("\t")),
+    "UPPER.CSV": written(table(",")),
+    "said.csv": written("sep=;\r\n" + table(";").replace("\n", "\r\n")),
+    "said-tab.csv": written("sep=\t\r\n" + table("\t")),
+    "mark.csv": written(table(","), "utf-8-sig"),
+    "utf-16.csv": written(table("\t"), "utf-16"),
+    "utf-16-unmarked.csv": written(table("\t"), "utf-16-le"),
+    "windows.csv": written(table(";"), "cp1252"),
+    "headers.csv": written(table(",").replace("text,label", "Text , LABEL")),
+    "trailing.csv": written(table(",").replace("\n", ",,\n") + ",,,\n,,,\n"),
+    "lines.jsonl": written(json_lines(objects())),
+    "lines.ndjson": written(json_lines(objects())),
+    "lines.json": written(json_lines(objects())),
+    "array.json": written(json.dumps(objects(), indent=1)),
+    "array.jsonl": written(json.dumps(objects())),
+    "columns.json": written(
+        json.dumps({"text": [text for text, _ in ROWS], "label": [label for _, label in ROWS]})
+    ),
+    "data.json": written(json.dumps({"version": 1, "data": objects()})),
+    "label-studio.json": written(label_studio()),
+    "label-studio-min.json": written(
+        json.dumps([{"text": text, "label": {"choices": [label]}} for text, label in ROWS])
+    ),
+    "argilla.json": written(argilla()),
+    "rasa.yml": written(rasa()),
+    "rasa.json": written(rasa_json()),
+    "fasttext.txt": written("".join(f"__label__{label} {text}\n" for text, label in ROWS)),
+    "spacy.jsonl": written(
+        json_lines(
+            [
+                {"text": text, "cats": {name: float(name == label) for name in ("heat", "door")}}
+                for text, label in ROWS
+            ]
+        )
+    ),
+    "prodigy.jsonl": written(
+        json_lines(
+            [
+                {"text": text, "accept": [label], "answer": "accept"} for text, label in ROWS
+            ]
+            + [{"text": "asdf", "accept": ["heat"], "answer": "reject"}]
+        )
+    ),
+    "plain.parquet": parquet,
+    "classes.parquet": class_parquet,
+    "book.xlsx": excel,
+}  # fmt: skip
+
+#: What must be told of each that is not plain: a part of its note.
+TOLD = {
+    "semicolons.csv": "separated by semicolons",
+    "bars.csv": "separated by bars",
+    "tabs.csv": "separated by tabs",
+    "utf-16.csv": "as UTF-16",
+    "utf-16-unmarked.csv": "say --encoding",
+    "windows.csv": "Windows-1252",
+    "headers.csv": "column ' LABEL' was read as 'label'",
+    "trailing.csv": "2 empty rows were left out",
+    "label-studio.json": "Label Studio",
+    "label-studio-min.json": "Label Studio",
+    "argilla.json": "Argilla",
+    "rasa.yml": "Rasa",
+    "spacy.jsonl": "spaCy",
+    "prodigy.jsonl": "1 row of prodigy.jsonl",
+}
