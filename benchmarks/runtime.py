@@ -102,7 +102,7 @@ def class_means(stages: TaskSignature) -> np.ndarray:
     """Of all views behind the trunk, float64 [C, V D]."""
     weighted = stages.fine.means.astype(np.float64) * stages.fine.counts[:, None]
     sums = np.zeros((len(stages.tail.counts), weighted.shape[1]))
-    np.add.at(sums, stages.owners, weighted)
+    np.add.at(sums, stages.cluster_classes, weighted)
     return sums / stages.tail.counts[:, None]
 
 
@@ -125,7 +125,9 @@ def thousand_tasks(bundle: Bundle) -> Bundle:
         if number >= len(stages):
             real = stages[number % len(stages)]
             classes = len(real.tail.counts)
-            moved = (clouds["trunk"].draw(classes, rng) - means[number % len(stages)])[real.owners]
+            moved = (clouds["trunk"].draw(classes, rng) - means[number % len(stages)])[
+                real.cluster_classes
+            ]
             fine = replace(real.fine, means=from_first(real.fine.means + moved))
             tail = replace(real.tail, means=from_first(clouds["tail"].draw(classes, rng)))
             data = dump_arrays(replace(real, fine=fine, tail=tail).arrays())

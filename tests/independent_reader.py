@@ -116,10 +116,14 @@ def unpacked(signature: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def first_look(signature: dict[str, np.ndarray], width: int) -> dict[str, np.ndarray]:
     """The class statistics of the first view that follow from the clusters'."""
-    counts, means, owners = signature["counts"], signature["means"][:, :width], signature["owners"]
-    classes = [owners == one for one in range(owners.max() + 1)]
+    counts, means, cluster_classes = (
+        signature["counts"],
+        signature["means"][:, :width],
+        signature["cluster_classes"],
+    )
+    classes = [cluster_classes == one for one in range(cluster_classes.max() + 1)]
     centres = np.stack([np.average(means[own], axis=0, weights=counts[own]) for own in classes])
-    steps = np.sqrt(counts)[:, None] * (means - centres[owners])
+    steps = np.sqrt(counts)[:, None] * (means - centres[cluster_classes])
     return {
         "counts": np.array([counts[own].sum() for own in classes]), "means": centres, "diagonal": signature["diagonal"][:width],
         "factor": np.concatenate([signature["factor"][:, :width], steps]), "quartic": signature["class_quartic"],

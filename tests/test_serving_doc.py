@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,6 @@ def test_the_program_runs_and_refuses_what_does_not_fit(tiny_bundle: Path) -> No
         return found
 
     found = asyncio.run(run())
-    expected = [one._replace(ms=0) for one in Engine.open(tiny_bundle).predict(texts)]
-    assert [[one._replace(ms=0) for one in answer] for answer in found[:2]] == [expected] * 2
+    expected = [replace(one, ms=0) for one in Engine.open(tiny_bundle).predict(texts)]
+    assert [[replace(one, ms=0) for one in answer] for answer in found[:2]] == [expected] * 2
     assert [str(error) for error in found[2:]] == ["too much to do"] * 2

@@ -170,7 +170,7 @@ class TaskSignature:
     ----------
     fine
         Behind the trunk, all views, several clusters a class: for the second stage.
-    owners
+    cluster_classes
         int64 [C], the class of each of `fine`'s clusters, ascending from 0 without a gap.
     quartic
         Of the first view's residuals to the class means behind the trunk, for the first stage's
@@ -180,7 +180,7 @@ class TaskSignature:
     """
 
     fine: ClusterStatistics
-    owners: NDArray[np.int64]
+    cluster_classes: NDArray[np.int64]
     quartic: float
     tail: ClusterStatistics
 
@@ -193,22 +193,24 @@ class TaskSignature:
         means plus sum_j n_j (m_j - m) (m_j - m)'. It is three times the size of all the rest, and
         made anew each time.
         """
-        counts = np.bincount(self.owners, self.fine.counts).astype(np.int64)
+        counts = np.bincount(self.cluster_classes, self.fine.counts).astype(np.int64)
         width = self.tail.means.shape[1]
         fine = self.fine.means[:, :width].astype(np.float64)
-        first = np.flatnonzero(np.diff(self.owners, prepend=-1))  # cluster of each class
+        first = np.flatnonzero(np.diff(self.cluster_classes, prepend=-1))  # cluster of each class
         means = np.add.reduceat(fine * self.fine.counts[:, None], first)
         means /= counts[:, None]
-        between = np.sqrt(self.fine.counts)[:, None] * (fine - means[self.owners])
+        between = np.sqrt(self.fine.counts)[:, None] * (fine - means[self.cluster_classes])
         factor = self.fine.factor[:, :width].astype(np.float64)
-        factor = np.concatenate([factor, between[np.bincount(self.owners)[self.owners] > 1]])
+        factor = np.concatenate(
+            [factor, between[np.bincount(self.cluster_classes)[self.cluster_classes] > 1]]
+        )
         return ClusterStatistics(counts, means, factor, self.fine.diagonal[:width], self.quartic)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
         stored = {f"trunk.{name}": array for name, array in self.fine.arrays().items()}
         stored |= {
-            "trunk.owners": self.owners,
+            "trunk.cluster_classes": self.cluster_classes,
             "trunk.class_quartic": np.array([self.quartic], np.float64),
         }
         return stored | {f"tail.{name}": array for name, array in self.tail.arrays().items()}
@@ -222,7 +224,7 @@ class TaskSignature:
         Raises
         ------
         IncompatibleError
-            See `ClusterStatistics.from_arrays`; or owners and counts do not fit each other.
+            See `ClusterStatistics.from_arrays`; or cluster_classes and counts do not fit each other.
         """
         parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
         for name, array in arrays.items():
@@ -233,25 +235,27 @@ class TaskSignature:
                     " again"
                 )
             parts[look][own] = array
-        owners, quartic = (
-            parts["trunk"].pop(name, np.zeros(0)) for name in ("owners", "class_quartic")
+        cluster_classes, quartic = (
+            parts["trunk"].pop(name, np.zeros(0)) for name in ("cluster_classes", "class_quartic")
         )
         fine = ClusterStatistics.from_arrays(
             parts["trunk"], f"trunk's part of the {what}", VIEWS * width
         )
         tail = ClusterStatistics.from_arrays(parts["tail"], f"tail's part of the {what}", width)
         classes = len(tail.counts)
-        owned = owners.dtype == np.int64 and owners.shape == fine.counts.shape
+        owned = cluster_classes.dtype == np.int64 and cluster_classes.shape == fine.counts.shape
         if not (
             owned
-            and np.array_equal(owners, np.sort(owners))
-            and owners[0] == 0
-            and owners[-1] == classes - 1
-            and (np.diff(owners) <= 1).all()
-            and np.array_equal(np.bincount(owners.astype(np.int64), fine.counts), tail.counts)
+            and np.array_equal(cluster_classes, np.sort(cluster_classes))
+            and cluster_classes[0] == 0
+            and cluster_classes[-1] == classes - 1
+            and (np.diff(cluster_classes) <= 1).all()
+            and np.array_equal(
+                np.bincount(cluster_classes.astype(np.int64), fine.counts), tail.counts
+            )
         ):
             raise IncompatibleError(
-                f"{what}: expected owners int64 of the trunk's clusters, ascending over the"
+                f"{what}: expected cluster_classes int64 of the trunk's clusters, ascending over the"
                 f" {classes} classes, and equal counts of trunk and tail, found others; learn the"
                 " task again"
             )
@@ -264,4 +268,4 @@ class TaskSignature:
                 f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task"
                 " again"
             )
-        return cls(fine, owners.astype(np.int64, copy=False), float(quartic[0]), tail)
+        return cls(fine, cluster_classes.astype(np.int64, copy=False), float(quartic[0]), tail)

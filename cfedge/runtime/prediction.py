@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import exp, isfinite
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from cfedge.lookup import Router, TaskMatch, ood_score
 __all__ = ["Head", "Prediction", "predicted"]
 
 
-class Prediction(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Prediction:
     """One answer.
 
     Attributes
@@ -67,7 +69,7 @@ class Prediction(NamedTuple):
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields as JSON types."""
-        return self._asdict()
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Head(NamedTuple):

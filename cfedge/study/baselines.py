@@ -26,7 +26,7 @@ from sklearn.mixture import BayesianGaussianMixture
 from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.lookup.finite import finite_rows
 from cfedge.lookup.lda import MIN_SPREAD
-from cfedge.train.signature import signature, whole
+from cfedge.train.signature import exact_statistics, signature
 
 __all__ = ["RULES", "Rule", "Scorer", "Statistics"]
 
@@ -111,7 +111,7 @@ class Discriminants(ClassClusters):
         """Return counts, means [C, D], the triangular root [D, D] of the scatter, or fewer rows,
         and the sum of |r|^4.
         """
-        exact = whole(features, classes)
+        exact = exact_statistics(features, classes)
         root: NDArray[np.float64] = np.asarray(np.linalg.qr(exact.factor, mode="r"))
         return {
             "counts": exact.counts,

@@ -24,7 +24,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
-from cfedge.train.signature import whole
+from cfedge.train.signature import exact_statistics
 from cfedge.train.workspace import Workspace
 
 __all__ = ["FEW", "closed_form", "few_examples", "train_head", "trunk_share"]
@@ -122,7 +122,7 @@ def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, F
     """Return the discriminants' weight float32 [V D, C] and bias [C] for features float32 [N, V D]
     of classes int64 [N].
     """
-    return Lookup({"": whole(features, classes)}, min_spread=0.0).linear()
+    return Lookup({"": exact_statistics(features, classes)}, min_spread=0.0).linear()
 
 
 def _temperature(scores: Floats, classes: NDArray[np.int64]) -> np.float32:

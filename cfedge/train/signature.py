@@ -22,7 +22,7 @@ __all__ = [
     "clusters_of",
     "learn_signature",
     "signature",
-    "whole",
+    "exact_statistics",
 ]
 
 #: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/0003-lookup.md).
@@ -55,19 +55,19 @@ def learn_signature(
     finite_rows(features.trunk)
     x = features.trunk.astype(np.float64)
     position = np.empty(len(classes), np.int64)
-    owners: list[int] = []
+    cluster_classes: list[int] = []
     quartic = 0.0
     for one in range(int(classes.max()) + 1):
         rows = np.flatnonzero(classes == one)
         wanted = min(clusters, max(1, len(rows) // EXAMPLES_A_CLUSTER))
         found = clusters_of(x[rows], wanted, np.random.default_rng(one))
-        position[rows] = len(owners) + found
-        owners += [one] * (int(found.max()) + 1)
+        position[rows] = len(cluster_classes) + found
+        cluster_classes += [one] * (int(found.max()) + 1)
         mean_view = x[rows, : features.tail.shape[1]]
         quartic += float((((mean_view - mean_view.mean(axis=0)) ** 2).sum(axis=1) ** 2).sum())
     return TaskSignature(
         fine=signature(features.trunk, position),
-        owners=np.array(owners, np.int64),
+        cluster_classes=np.array(cluster_classes, np.int64),
         quartic=quartic,
         tail=signature(features.tail, classes, rank=TAIL_RANK),
     )
@@ -114,7 +114,9 @@ def clusters_of(
     return np.unique(best, return_inverse=True)[1].astype(np.int64)
 
 
-def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> ClusterStatistics:
+def exact_statistics(
+    features: NDArray[np.float32], classes: NDArray[np.int64]
+) -> ClusterStatistics:
     """Summarise features without loss: the factor's rows are the residuals themselves.
 
     Parameters
@@ -148,7 +150,7 @@ def whole(features: NDArray[np.float32], classes: NDArray[np.int64]) -> ClusterS
 def signature(
     features: NDArray[np.float32], classes: NDArray[np.int64], rank: int = FACTOR_RANK
 ) -> ClusterStatistics:
-    """Summarise features in a signature that travels; parameters and errors as of `whole`.
+    """Summarise features in a signature that travels; parameters and errors as of `exact_statistics`.
 
     Parameters
     ----------
@@ -161,7 +163,7 @@ def signature(
         `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues,
         `diagonal` the rest of its diagonal, so that the diagonal is kept up to rounding.
     """
-    exact = whole(features, classes)
+    exact = exact_statistics(features, classes)
     scatter = exact.factor.T @ exact.factor
     values, vectors = np.linalg.eigh(scatter)
     kept = min(rank, int((values > values[-1] * 1e-10).sum()) if values[-1] > 0 else 0)

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -368,22 +369,30 @@ def test_features_behind_the_tail_that_are_not_finite_are_refused(
             lambda arrays: arrays.update({"tail.counts": arrays["tail.counts"] + 1}),
             "and equal counts of trunk and tail",
         ),
-        (lambda arrays: arrays.pop("trunk.owners"), "expected owners int64"),
+        (lambda arrays: arrays.pop("trunk.cluster_classes"), "expected cluster_classes int64"),
         (
-            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][::-1].copy()}),
-            "expected owners int64",
+            lambda arrays: arrays.update(
+                {"trunk.cluster_classes": arrays["trunk.cluster_classes"][::-1].copy()}
+            ),
+            "expected cluster_classes int64",
         ),
         (
-            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"] * 2}),
-            "expected owners int64",
+            lambda arrays: arrays.update(
+                {"trunk.cluster_classes": arrays["trunk.cluster_classes"] * 2}
+            ),
+            "expected cluster_classes int64",
         ),
         (
-            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"].astype(np.int32)}),
-            "expected owners int64",
+            lambda arrays: arrays.update(
+                {"trunk.cluster_classes": arrays["trunk.cluster_classes"].astype(np.int32)}
+            ),
+            "expected cluster_classes int64",
         ),
         (
-            lambda arrays: arrays.update({"trunk.owners": arrays["trunk.owners"][:-1].copy()}),
-            "expected owners int64",
+            lambda arrays: arrays.update(
+                {"trunk.cluster_classes": arrays["trunk.cluster_classes"][:-1].copy()}
+            ),
+            "expected cluster_classes int64",
         ),
         (lambda arrays: arrays.pop("trunk.class_quartic"), "expected class_quartic float64"),
         (
@@ -423,8 +432,8 @@ def looking_again(tiny_bundle: Path) -> Engine:
 def test_the_engine_looks_again_and_its_answers_do_not_depend_on_the_batch(
     tiny_bundle: Path, looking_again: Engine
 ) -> None:
-    together = [one._replace(ms=0) for one in looking_again.predict(TEXTS)]
-    assert together == [looking_again.predict([text])[0]._replace(ms=0) for text in TEXTS]
+    together = [replace(one, ms=0) for one in looking_again.predict(TEXTS)]
+    assert together == [replace(looking_again.predict([text])[0], ms=0) for text in TEXTS]
     assert {one.stages for one in together} == {1, 2, 3}
     bundle = read(tiny_bundle)
     backbone = bundle.manifest.backbone

@@ -118,7 +118,7 @@ def test_a_first_publication_can_be_synced_and_answers_as_the_bundle(
     assert (done.changed, done.added, done.conflicts) == (True, ("animals", "colors"), ())
     texts = ["crimson please", "my puppy", "the very now"]
     here, there = Engine.open(store.folder).predict(texts), Engine.open(shop.path).predict(texts)
-    assert [one._replace(ms=0) for one in here] == [one._replace(ms=0) for one in there]
+    assert [replace(one, ms=0) for one in here] == [replace(one, ms=0) for one in there]
 
 
 def test_nothing_new_is_only_signed_anew(shop: Workshop) -> None:

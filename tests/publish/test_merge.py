@@ -108,7 +108,7 @@ def test_merging_both_ways_gives_the_same_view_and_engines_that_answer_alike(
         assert synced(site, store).added == ("animals", "colors")
     texts = ["crimson please", "my puppy"]
     here, there = (Engine.open(store.folder).predict(texts) for store in stores)
-    assert [one._replace(ms=0) for one in here] == [one._replace(ms=0) for one in there]
+    assert [replace(one, ms=0) for one in here] == [replace(one, ms=0) for one in there]
 
 
 def test_the_other_sites_entries_keep_their_order_site_and_clock(hq: Path, lab: Path) -> None:

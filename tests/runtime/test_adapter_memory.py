@@ -45,7 +45,7 @@ def opened(path: Path, adapter_bytes: int | None = None) -> Engine:
 
 
 def answers(engine: Engine, task: str | None = None) -> list[Prediction]:
-    return [one._replace(ms=0) for one in engine.predict(TEXTS, task=task)]
+    return [replace(one, ms=0) for one in engine.predict(TEXTS, task=task)]
 
 
 def adapter_file(path: Path, name: str) -> Path:
@@ -96,7 +96,7 @@ def test_answers_do_not_depend_on_how_many_adapters_are_kept(three: Path, count:
     for name in (None, *whole.tasks, None):
         assert answers(small, name) == answers(whole, name)
         assert small.adapters.stats.kept <= count
-    assert [one._replace(ms=0) for text in TEXTS for one in small.predict([text])] == answers(whole)
+    assert [replace(one, ms=0) for text in TEXTS for one in small.predict([text])] == answers(whole)
 
 
 def test_an_adapter_that_had_to_go_is_not_held_elsewhere(three: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def test_most_unseen_texts_are_answered_right(engine: Engine) -> None:
 def test_a_mixed_batch_answers_as_one_by_one_to_the_last_bit(
     engine: Engine, mixed: list[str]
 ) -> None:
-    together = [one._replace(ms=0) for one in engine.predict(mixed)]
-    alone = [engine.predict([text])[0]._replace(ms=0) for text in mixed]
+    together = [replace(one, ms=0) for one in engine.predict(mixed)]
+    alone = [replace(engine.predict([text])[0], ms=0) for text in mixed]
     assert len({one.task for one in together}) == 2
     assert together == alone
 
@@ -383,6 +384,6 @@ def test_warming_up_makes_what_the_first_inputs_would_wait_for_and_changes_no_an
     assert warm.router._made.keys() == {"fine", "tail"}
     assert not cold.router._made
     texts = ["crimson please", "puppy nest", "the of"]
-    assert [one._replace(ms=0) for one in warm.predict(texts)] == [
-        one._replace(ms=0) for one in cold.predict(texts)
+    assert [replace(one, ms=0) for one in warm.predict(texts)] == [
+        replace(one, ms=0) for one in cold.predict(texts)
     ]

@@ -127,7 +127,7 @@ def test_the_batch_moves_no_bit(bundle: Bundle) -> None:
     together = engine.predict(TEXTS)
     assert len({one.early_exit for one in together}) == 2
     alone = [engine.predict([text])[0] for text in TEXTS]
-    assert [one._replace(ms=0) for one in together] == [one._replace(ms=0) for one in alone]
+    assert [replace(one, ms=0) for one in together] == [replace(one, ms=0) for one in alone]
 
 
 def test_a_task_added_moves_no_label_and_no_probability_of_another(bundle: Bundle) -> None:

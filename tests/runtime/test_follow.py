@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def fleet(
 
 
 def answers(engine: Engine, texts: list[str] = TEXTS, task: str | None = None) -> list[Prediction]:
-    return [one._replace(ms=0) for one in engine.predict(texts, task=task)]
+    return [replace(one, ms=0) for one in engine.predict(texts, task=task)]
 
 
 def test_an_engine_opens_what_the_pointer_names(fleet: Fleet) -> None:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doe
 #: what each came to.
 _PROGRAM = """
 import json, os, sys, threading, time
+from dataclasses import replace
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read
 from pathlib import Path
@@ -28,7 +29,7 @@ if mode == "memory":
     engine = Engine(Bundle(bundle.manifest, dict(bundle.objects)), threads=threads)
 else:
     engine = Engine.open(path, threads=threads, adapter_bytes=limit)
-right = [one._replace(ms=0) for one in engine.predict(texts)]
+right = [replace(one, ms=0) for one in engine.predict(texts)]
 
 def busy():
     while True:
@@ -41,7 +42,7 @@ def child():
     if mode == "unused":
         sys.exit(0)
     found = []
-    asking = [threading.Thread(target=lambda: found.append([one._replace(ms=0) for one in engine.predict(texts)])) for _ in range(3)]
+    asking = [threading.Thread(target=lambda: found.append([replace(one, ms=0) for one in engine.predict(texts)])) for _ in range(3)]
     for one in asking:
         one.start()
     for one in asking:
@@ -54,7 +55,7 @@ def child():
         sys.exit(0)
     grandchild = os.fork() if mode == "deep" else 1
     if grandchild == 0:
-        found.append([one._replace(ms=0) for one in engine.predict(texts)])
+        found.append([replace(one, ms=0) for one in engine.predict(texts)])
     elif mode == "deep":
         os.waitpid(grandchild, 0)
     sys.exit(0 if all(one == right for one in found) and len(found) >= 3 else 1)
@@ -66,7 +67,7 @@ for _ in range(children):
     if pid == 0:
         child()
     ended.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-print("ended", ended, "parent", right == [one._replace(ms=0) for one in engine.predict(texts)], flush=True)
+print("ended", ended, "parent", right == [replace(one, ms=0) for one in engine.predict(texts)], flush=True)
 os._exit(0)
 """
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def _install(store: Store, bundle: Bundle) -> Manifest:
 def _right(bundle: Bundle) -> dict[tuple[str, str | None], Prediction]:
     engine = Engine(bundle)
     return {
-        (text, task): engine.predict([text], task=task)[0]._replace(ms=0)
+        (text, task): replace(engine.predict([text], task=task)[0], ms=0)
         for text in TEXTS
         for task in (None, *engine.tasks)
     }
@@ -65,7 +66,7 @@ def test_no_answer_is_mixed_up_while_adapters_are_evicted_and_engines_swapped(
                 one = holder[0]
                 texts = rng.choices(TEXTS, k=rng.choice((1, 1, 2, 4)))
                 task = rng.choice((None, *one.tasks))
-                found = [answer._replace(ms=0) for answer in one.predict(texts, task=task)]
+                found = [replace(answer, ms=0) for answer in one.predict(texts, task=task)]
                 expected = right[one.manifest.digest]
                 met.add(one.manifest.digest)
                 if found != [expected[text, task] for text in texts]:

@@ -30,7 +30,7 @@ def engine(tiny_bundle: Path) -> Engine:
 
 
 def timeless(one: Prediction) -> Prediction:
-    return one._replace(ms=0)
+    return replace(one, ms=0)
 
 
 def test_the_filter_is_the_sum_over_all_paths_of_the_chain() -> None:

@@ -35,7 +35,7 @@ from cfedge.train.chernoff import Components, chernoff
 from cfedge.train.inspection import _status, inspect, mixture_bounds
 from cfedge.train.margins import route
 from cfedge.train.overlaps import Overlap, overlaps
-from cfedge.train.signature import learn_signature, signature, whole
+from cfedge.train.signature import exact_statistics, learn_signature, signature
 
 Floats = NDArray[np.float32]
 
@@ -430,7 +430,8 @@ def test_for_two_gaussian_clusters_the_bound_is_the_error_of_the_lookup() -> Non
 
     many = 40_000
     signatures = {
-        f"task {task}": whole(draw(task, many), np.zeros(many, np.int64)) for task in (0, 1)
+        f"task {task}": exact_statistics(draw(task, many), np.zeros(many, np.int64))
+        for task in (0, 1)
     }
     held_out = {f"task {task}": draw(task, many) for task in (0, 1)}
     for one in inspect(signatures, held_out).values():

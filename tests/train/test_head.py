@@ -23,7 +23,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.head import FEW, _temperature, closed_form, few_examples, trunk_share
 from cfedge.train.prepared_task import _features
 from cfedge.train.settings import Settings
-from cfedge.train.signature import learn_signature, signature, whole
+from cfedge.train.signature import exact_statistics, learn_signature, signature
 from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export.pack import build
@@ -123,7 +123,7 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     targets = np.array([learned.record.classes.index(label) for label in food(30).labels])
     parts = []
     for own, inputs in zip(train, seen, strict=True):
-        lookup = Lookup({"": whole(own, targets)}, min_spread=0.0)
+        lookup = Lookup({"": exact_statistics(own, targets)}, min_spread=0.0)
         center = own - np.stack([own[targets == one].mean(axis=0) for one in (0, 1)])[targets]
         covariance = (1 - lookup.shrinkage) * center.T @ center / len(own)
         covariance += (
@@ -188,7 +188,10 @@ def test_clusters_and_early_exits_are_chosen_for_a_closed_form_head_too(
             )
         assert exit_code.value.code == 0
         task = Workspace(tiny_workspace).task("food")
-        found[options] = (len(task.signature.owners), bool(task.adapter["exit.margin"][0] == NEVER))
+        found[options] = (
+            len(task.signature.cluster_classes),
+            bool(task.adapter["exit.margin"][0] == NEVER),
+        )
     assert list(found.values()) == [(4, False), (2, True)]
 
 
@@ -283,5 +286,5 @@ def test_five_thousand_classes_of_one_to_three_examples_are_told_apart() -> None
     inputs = normalize(means).astype(np.float32)
     assert ((inputs @ weight + bias).argmax(axis=1) == np.arange(5000)).mean() > 0.95
     stages = learn_signature(Features(features, features), classes)
-    assert len(stages.owners) == 5000
+    assert len(stages.cluster_classes) == 5000
     assert all(np.isfinite(array.astype(np.float64)).all() for array in stages.arrays().values())

@@ -277,5 +277,5 @@ def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_three(
     stages = learn_signature(
         Features(np.tile(features, VIEWS), features), np.arange(2 * examples) % 2
     )
-    assert stages.owners.tolist() == [0] * clusters + [1] * clusters
+    assert stages.cluster_classes.tolist() == [0] * clusters + [1] * clusters
     assert stages.tail.counts.tolist() == [examples, examples]

@@ -73,9 +73,9 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
             factor=on_grid(rng.normal(size=(2, width))), diagonal=np.ones(width, np.float32), quartic=1.25,
         )  # fmt: skip
 
-    owners = np.repeat(np.arange(len(classes)), 2)
+    cluster_classes = np.repeat(np.arange(len(classes)), 2)
     stages = TaskSignature(
-        signature(2 * len(classes), 3, 12), owners, 1.5, signature(len(classes), 6, 4)
+        signature(2 * len(classes), 3, 12), cluster_classes, 1.5, signature(len(classes), 6, 4)
     )
     features = Features(*(rng.normal(size=(2, width)).astype(np.float32) for width in (12, 4)))
     best = np.array([1.5, -2], np.float32)
