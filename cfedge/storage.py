@@ -23,6 +23,7 @@ from pathlib import Path
 from cfedge.errors import MissingExtraError, StorageError
 
 __all__ = [
+    "NotPlainError",
     "locked",
     "new_folder",
     "open_plain",
@@ -35,6 +36,10 @@ __all__ = [
 _TEMPORARY = ".cfedge-tmp-"
 
 
+class NotPlainError(OSError):
+    """What lies under a file's name is a folder, a FIFO, a device or the like."""
+
+
 def open_plain(path: Path) -> BufferedReader:
     """Open a file to read, if it is a plain one.
 
@@ -43,17 +48,19 @@ def open_plain(path: Path) -> BufferedReader:
 
     Raises
     ------
+    NotPlainError
+        It is no plain file.
     OSError
-        The system refused, or it is no plain file.
+        The system refused.
     """
     flags = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
     handle = os.open(path, sum((getattr(os, name, 0) for name in flags), os.O_RDONLY))
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            raise NotPlainError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+            raise NotPlainError(errno.EINVAL, "it is no plain file", str(path))
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)

@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.bundle.reading import LIMITS, parse
 from cfedge.errors import DamagedError, IncompatibleError, SchemaError, StorageError
-from cfedge.storage import new_folder, write_file
+from cfedge.storage import NotPlainError, new_folder, read_plain, write_file
 
 __all__ = [
     "Bundle",
@@ -313,12 +312,11 @@ def _header(data: bytes, what: str) -> dict[str, Any]:
 
 def _bytes(path: Path, role: str, limit: int) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its writer
-            raise DamagedError(
-                f"{path} ({role}): expected a file, found a folder or device; get the bundle again"
-            )
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        data = read_plain(path, limit + 1)
+    except NotPlainError as error:
+        raise DamagedError(
+            f"{path} ({role}): expected a file, found a folder or device; get the bundle again"
+        ) from error
     except OSError as error:
         if error.errno in _NOTHING_THERE:
             raise DamagedError(

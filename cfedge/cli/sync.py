@@ -155,6 +155,7 @@ def generations(store: STORE, json: JSON = False) -> None:
                 "pinned": bool(pointer and pointer.pinned and number == pointer.generation),
                 "opened": not opened.boot_attempts.pending(number),
                 "failed": opened.boot_attempts.failed(number),
+                "vouched": opened.vouchers.count(number),
                 "tasks": [task.name for task in manifest.tasks],
                 "bytes": sum({ref.sha256: ref.size for ref in manifest.files().values()}.values()),
             }
@@ -224,15 +225,17 @@ def _state(row: dict[str, Any]) -> str:
     words = ["answers" if row["answers"] else "kept"]
     words += ["pinned"] if row["pinned"] else []
     words += [] if row["opened"] else ["not opened yet"]
+    words += [] if row["vouched"] else ["signed by keys that no longer count"]
     return ", ".join(words)
 
 
 def read_root(path: Path) -> bytes:
     """Return the bytes of a root that is to be trusted."""
     from cfedge.errors import UsageError
+    from cfedge.storage import read_plain
 
     try:
-        return path.read_bytes()
+        return read_plain(path, 512 << 10)
     except OSError as error:
         raise UsageError(
             f"--root: expected a file, found {error.strerror} ({path}); get it from who publishes"

@@ -23,7 +23,7 @@ from securesystemslib.signer import CryptoSigner
 
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
-from cfedge.storage import new_folder, write_file
+from cfedge.storage import new_folder, read_plain, write_file
 
 __all__ = ["Keys", "ROLES"]
 
@@ -62,7 +62,7 @@ class Keys:
         self._passphrase = passphrase
         path = folder / "keys.json"
         try:
-            self._record: _Record = typed(_Record, json.loads(path.read_bytes()), "keys.json")
+            self._record: _Record = typed(_Record, json.loads(read_plain(path)), "keys.json")
         except FileNotFoundError as error:
             raise DamagedError(
                 f"{folder}: expected keys, found none; make them with: cfedge keys init {folder}"
@@ -171,7 +171,7 @@ class Keys:
 
     def _load(self, path: Path) -> Ed25519PrivateKey:
         try:
-            data = path.read_bytes()
+            data = read_plain(path)
         except OSError as error:
             raise DamagedError(
                 f"{path}: expected a private key, found {error.strerror}; restore it, or rotate"

@@ -250,7 +250,7 @@ class Repository:
 
     def root(self) -> bytes:
         """Return the newest root: what a device must have to trust this repository."""
-        return newest(self.folder / "metadata", "root").read_bytes()
+        return read_plain(newest(self.folder / "metadata", "root"))
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects for good; needs `writing`."""

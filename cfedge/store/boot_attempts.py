@@ -27,6 +27,8 @@ __all__ = ["BootAttempts", "MAX_STARTS"]
 MAX_STARTS = 3
 #: Longest wait for another process that is opening the same generation.
 EXCLUSIVE_S = 60.0
+#: A FIFO in the counter's place is not waited for.
+_WRITE = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0)
 
 
 class BootAttempts:
@@ -51,7 +53,7 @@ class BootAttempts:
         """Count a start, before anything else is done with `generation`."""
         with contextlib.suppress(OSError):  # a read-only disk
             if self.pending(generation):
-                handle = os.open(self._path(generation), os.O_WRONLY | os.O_APPEND)
+                handle = os.open(self._path(generation), _WRITE | os.O_APPEND)
                 try:
                     os.write(handle, b".")
                     os.fsync(handle)
@@ -69,7 +71,7 @@ class BootAttempts:
         """
         handle = None
         with contextlib.suppress(OSError):
-            handle = os.open(self._path(generation), os.O_WRONLY)
+            handle = os.open(self._path(generation), _WRITE)
         try:
             waited_s = 0.0
             while handle is not None and fcntl is not None and waited_s < EXCLUSIVE_S:

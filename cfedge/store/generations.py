@@ -3,11 +3,15 @@
 ::
 
     STORE/store.json              its channel and the device's name; written once
-    STORE/current                 the pointer: a generation, its digest, whether it is pinned; replaced in one step
+    STORE/current                 the pointer: a generation, its digest, whether it is pinned;
+                                  replaced in one step
     STORE/generations/<n>.json    a manifest as in a bundle (docs/format.md)
     STORE/objects/<sha256>        the files of all generations
-    STORE/boot_attempts/<n>              starts of a generation that has not opened yet (`cfedge.store.boot_attempts`)
-    STORE/trust, log, partial     of `cfedge.sync`: signed metadata, the catalogue, downloads that were cut
+    STORE/boot_attempts/<n>       starts of a generation that has not opened yet
+                                  (`cfedge.store.boot_attempts`)
+    STORE/vouched/<n>             the keys that signed it (`cfedge.store.vouchers`)
+    STORE/trust, log, partial     of `cfedge.sync`: signed metadata, the catalogue, downloads that
+                                  were cut
 
 Rules: everything that a generation names is on the disk before the generation is, and the
 generation before the pointer. One writer at a time, by a lock; readers take none, and read what the
@@ -19,46 +23,37 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import Bundle, read, read_objects
 from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.bundle.reading import LIMITS, parse
-from cfedge.errors import DamagedError, SchemaError, StorageError
+from cfedge.errors import DamagedError, SchemaError, StorageError, TamperedError
 from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
 from cfedge.store.boot_attempts import MAX_STARTS, BootAttempts
+from cfedge.store.records import Facts, Pointer, make_folders, read_record, record_of
+from cfedge.store.vouchers import Vouchers
 
-__all__ = ["KEPT", "Pointer", "Store", "bundle_at"]
+__all__ = ["KEPT", "Store", "bundle_at"]
 
 SCHEMA = 1
 #: Generations that stay on the disk: the one that answers and the one to go back to.
 KEPT = 2
 #: Folders that are written to, by the store and by `cfedge.sync`.
-_PARTS = (".", "objects", "generations", "boot_attempts", "trust", "trust/root_history", "log")
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """Which generation answers; while `pinned`, no sync changes that."""
-
-    generation: int
-    manifest: str
-    pinned: bool
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What a store is, written once."""
-
-    channel: str
-    device: str
-    schema: int
+_PARTS = (
+    ".",
+    "objects",
+    "generations",
+    "boot_attempts",
+    "vouched",
+    "trust",
+    "trust/root_history",
+    "log",
+)
 
 
 class Store:
@@ -74,6 +69,8 @@ class Store:
         A random name, for rollouts to some devices first.
     boot_attempts
         Starts of generations that have not opened yet.
+    vouchers
+        The keys that signed them.
 
     Raises
     ------
@@ -83,7 +80,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        facts = _parsed(folder / "store.json", _Facts)
+        facts = record_of(folder / "store.json", Facts)
         if facts.schema != SCHEMA:
             raise SchemaError(
                 f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a"
@@ -91,6 +88,7 @@ class Store:
             )
         self.channel, self.device = facts.channel, facts.device
         self.boot_attempts = BootAttempts(folder / "boot_attempts")
+        self.vouchers = Vouchers(folder)
         self.objects = folder / "objects"
 
     @staticmethod
@@ -120,32 +118,10 @@ class Store:
                     f" {found.channel!r}; use another folder"
                 )
             return found
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            beside = {path.name for path in folder.iterdir()} - {
-                "lock",
-                "objects",
-                "generations",
-                "boot_attempts",
-            }
-            if any(not name.startswith(".cfedge-tmp-") for name in beside):
-                raise StorageError(
-                    f"{folder}: expected an empty folder for the store, found {min(beside)!r};"
-                    " choose another"
-                )
-            for name in ("objects", "generations", "boot_attempts"):
-                (folder / name).mkdir(exist_ok=True)
-            sync_folder(folder)
-            with contextlib.suppress(PermissionError):  # a parent that is not ours to read
-                sync_folder(folder.parent)
-        except OSError as error:
-            raise StorageError(
-                f"{folder}: expected to make a store, found {error.strerror or error}; choose"
-                " another folder"
-            ) from error
+        make_folders(folder)
         write_file(
             folder / "store.json",
-            canonical_json(asdict(_Facts(channel, secrets.token_hex(16), SCHEMA))),
+            canonical_json(asdict(Facts(channel, secrets.token_hex(16), SCHEMA))),
         )
         return cls(folder)
 
@@ -176,7 +152,7 @@ class Store:
     def pointer(self) -> Pointer | None:
         """Return the pointer, None where no generation was installed yet."""
         path = self.folder / "current"
-        return _parsed(path, Pointer) if path.exists() else None
+        return record_of(path, Pointer) if path.exists() else None
 
     def generations(self) -> list[int]:
         """Return the numbers of the generations on the disk, ascending."""
@@ -198,7 +174,7 @@ class Store:
         ------
         DamagedError, SchemaError
         """
-        return parse(_read(self._path(generation), LIMITS.manifest_bytes))
+        return parse(read_record(self._path(generation), LIMITS.manifest_bytes))
 
     def bundle(
         self, generation: int, skip: Collection[str] = (), *, keep_adapters: bool = True
@@ -245,26 +221,30 @@ class Store:
         return before
 
     def before(self, generation: int) -> int | None:
-        """Return the newest generation before `generation` that has opened, None where there is
-        none.
+        """Return the newest generation before `generation` that has opened and that today's keys
+        vouch for, None where there is none.
         """
         return max(
             (
                 one
                 for one in self.generations()
-                if one < generation and not self.boot_attempts.pending(one)
+                if one < generation
+                and not self.boot_attempts.pending(one)
+                and self.vouchers.count(one)
             ),
             default=None,
         )
 
-    def add(self, manifest: Manifest) -> int:
-        """Write a generation whose objects are all here; return its number. Needs `writing`.
+    def add(self, manifest: Manifest, keys: Collection[str] = ()) -> int:
+        """Write a generation whose objects are all here, and which `keys` signed; return its number.
+        Needs `writing`.
 
         The pointer stays, and the generation must first open before it counts as one to go back to
         (`cfedge.store.boot_attempts`).
         """
         number = max([*self.generations(), 0]) + 1
         self.boot_attempts.expect(number)
+        self.vouchers.note(number, keys)
         write_file(self._path(number), serialize(manifest))
         return number
 
@@ -286,18 +266,23 @@ class Store:
 
     def switch(self, generation: int, *, pinned: bool = False) -> Pointer:
         """Let `generation` answer, in one step. Needs `writing`."""
-        digest = hashlib.sha256(_read(self._path(generation), LIMITS.manifest_bytes)).hexdigest()
+        digest = hashlib.sha256(
+            read_record(self._path(generation), LIMITS.manifest_bytes)
+        ).hexdigest()
         pointer = Pointer(generation, digest, pinned)
         write_file(self.folder / "current", canonical_json(asdict(pointer)))
         return pointer
 
     def rollback(self, generation: int | None = None) -> Pointer:
-        """Go back to `generation`, otherwise to the one before; it stays until `unpin`.
+        """Go back to `generation`, otherwise to the one before; it stays until `unpin`, or until
+        keys that signed it no longer count.
 
         Raises
         ------
         DamagedError
             There is no such generation.
+        TamperedError
+            Today's keys do not vouch for it.
         """
         with self.writing():
             pointer = self.pointer()
@@ -311,6 +296,12 @@ class Store:
                 wanted = "an earlier one" if target is None else str(target)
                 raise DamagedError(
                     f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge"
+                    f" generations {self.folder}"
+                )
+            if not self.vouchers.count(target):
+                raise TamperedError(
+                    f"{self.folder}: expected a generation that today's keys vouch for, found"
+                    f" generation {target}, signed by keys that no longer count; see: cfedge"
                     f" generations {self.folder}"
                 )
             read_objects(self.objects, self.manifest(target), keep_adapters=False)
@@ -339,26 +330,3 @@ def bundle_at(folder: Path) -> Bundle:
         store = Store(folder)
         return store.bundle(store.to_open())
     return read(folder)
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
-    except FileNotFoundError as error:
-        raise DamagedError(f"{path}: expected a file, found none; sync again") from error
-    except OSError as error:
-        raise StorageError(
-            f"{path}: expected to read it, found {error.strerror}; check the disk"
-        ) from error
-
-
-def _parsed(path: Path, kind: Any) -> Any:
-    data = _read(path, 64 << 10)
-    try:
-        return typed(kind, json.loads(data.decode("utf-8")), path.name)
-    except (ValueError, RecursionError, SchemaError) as error:
-        raise DamagedError(
-            f"{path}: expected what cfedge wrote, found {error}; sync again; where that does not"
-            " help, sync into a new folder"
-        ) from error

@@ -27,7 +27,7 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
     Parameters
     ----------
     store
-        Its pointer's generation always stays.
+        Its pointer's generation always stays; others go where today's keys do not vouch for them.
     erased
         SHA-256 of files that nobody may keep: an older generation that names one goes too.
     keep
@@ -44,7 +44,12 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
     kept, needed, begun = 0, set(keep), set(keep)
     for number in sorted(store.generations(), key=lambda one: (one != pointer.generation, -one)):
         files = _files(store, number)
-        sound = files is not None and not files & gone and not store.boot_attempts.pending(number)
+        sound = (
+            files is not None
+            and not files & gone
+            and not store.boot_attempts.pending(number)
+            and store.vouchers.count(number)
+        )
         stays = number == pointer.generation or (kept < KEPT and sound)
         if stays:
             kept += 1
@@ -55,6 +60,7 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
     store.boot_attempts.keep(
         store.generations()
     )  # not before: one that comes back after a power cut has yet to open
+    store.vouchers.keep(store.generations())
     freed = 0
     for folder, wanted in ((store.objects, needed), (store.folder / "partial", begun)):
         for path in _listed(folder):
@@ -73,6 +79,7 @@ def clear(store: Store) -> None:
         _unlink(store.folder / "generations" / f"{number}.json")
     sync_folder(store.folder / "generations")
     store.boot_attempts.keep([])
+    store.vouchers.keep([])
     for folder in (store.objects, store.folder / "partial"):
         for path in _listed(folder):
             _unlink(path)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from cfedge.bundle.canonical import canonical_json
+from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.index import Index
@@ -35,7 +36,7 @@ from cfedge.sync.probe import probe
 from cfedge.sync.report import Report, Synced
 from cfedge.sync.steps import Facts, Step, next_step
 from cfedge.sync.transport import Source
-from cfedge.sync.trust import freshness
+from cfedge.sync.trust import freshness, signers_of
 
 __all__ = ["Plan", "sync", "utc_now"]
 
@@ -111,85 +112,77 @@ def sync(
         No task is wanted. Where what answered was erased, the store is empty then: a task's files
         go with the task, also where a rollback pinned them.
     """
-    plan, progress = plan or Plan(), progress or Quiet()
+    plan = plan or Plan()
     with store.writing():
         fetcher = Fetcher(
             source, store.folder / "partial", time.monotonic() + plan.deadline_s, wait=wait
         )
-        feed = Feed(store.folder, store.channel)
-        index = feed.follow(fetcher, now(), verify=plan.retry)
-        notes = Notes(store.folder / "log")
-        installed = installed_in(store)
-        state = hashlib.sha256(
-            canonical_json([hashlib.sha256(index.bytes()).hexdigest(), *plan.wanted])
-        ).hexdigest()
-        report = Report(store, fetcher, freshness(store.folder / "trust", now(), index.time))
-        if installed and not plan.retry and notes.done == f"{state} {installed.manifest}":
-            return report.done()
-        entries = feed.entries(index, index.entries_for(store.device), fetcher)
-        seen, erased = view(entries), erased_files(entries, index.site)
+        return _Sync(store, fetcher, plan, now(), probing, progress or Quiet()).run()
+
+
+class _Sync:
+    """One sync, under the store's lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        fetcher: Fetcher,
+        plan: Plan,
+        now: datetime,
+        probing: Callable[[Store, int, Collection[str]], None],
+        progress: Progress,
+    ) -> None:
+        self._store, self._fetcher, self._plan = store, fetcher, plan
+        self._probing, self._progress = probing, progress
+        self._trust = store.folder / "trust"
+        self._feed = Feed(store.folder, store.channel)
+        self._index = self._feed.follow(fetcher, now, verify=plan.retry)
+        self._notes = Notes(store.folder / "log")
+        self._report = Report(store, fetcher, freshness(self._trust, now, self._index.time))
+        self._installed = installed_in(store)
+
+    def run(self) -> Synced:
+        store, plan, installed = self._store, self._plan, self._installed
+        digests = [hashlib.sha256(self._index.bytes()).hexdigest(), *plan.wanted]
+        state = hashlib.sha256(canonical_json(digests)).hexdigest()
+        vouched = installed is None or store.vouchers.count(installed.generation)
+        settled = installed and self._notes.done == f"{state} {installed.manifest}"
+        if settled and vouched and not plan.retry:
+            return self._report.done()
+        count = self._index.entries_for(store.device)
+        entries = self._feed.entries(self._index, count, self._fetcher)
+        seen, erased = view(entries), erased_files(entries, self._index.site)
         before = store.manifest(installed.generation) if installed else None
         facts = Facts(
             pinned=bool(installed and installed.pinned),
+            vouched=vouched,
             must_go=bool(before and _names(before) & erased),
             dry_run=plan.dry_run,
             retry=plan.retry,
         )
         try:
-            manifest = _wanted(seen, index, store.device, plan)
+            manifest = _wanted(seen, self._index, store.device, plan)
         except TaskError:
             if next_step(replace(facts, wanted=False)) is Step.CLEAR:
                 clear(store)  # nothing is left to run, and what ran may not stay
             raise
         digest = hashlib.sha256(serialize(manifest)).hexdigest()
-        report.see(before, manifest, seen)
+        self._report.see(before, manifest, seen)
         missing = missing_of(store, manifest)
         is_here = bool(installed and installed.manifest == digest and not missing)
         step = next_step(replace(facts, is_here=is_here))
-        if step is Step.REPORT:
-            return report.done(missing=missing)
-        if step is Step.REPAIR and before is not None:
-            fetch(store, fetcher, before, missing_of(store, before), plan.budget_bytes, progress)
-            return report.done(missing=missing)
+        if step in (Step.REPORT, Step.REPAIR):
+            if step is Step.REPAIR and before is not None:
+                self._fetch(before, missing_of(store, before))
+            return self._report.done(missing=missing)
         if step is Step.INSTALL:
-            if not plan.retry:
-                notes.check_refused(digest)
-            fetch(store, fetcher, manifest, missing, plan.budget_bytes, progress)
-            _install(store, manifest, digest, notes, report, probing)
-        freed = collect(store, erased)
-        notes.note(f"{state} {digest}")
-        return report.done(missing=missing, changed=step is Step.INSTALL, freed_bytes=freed)
+            self._install(manifest, digest, missing)
+        return self._tidy(erased, f"{state} {digest}", missing, changed=step is Step.INSTALL)
 
+    def _fetch(self, manifest: Manifest, missing: dict[str, FileRef]) -> None:
+        budget_bytes = self._plan.budget_bytes
+        fetch(self._store, self._fetcher, manifest, missing, budget_bytes, self._progress)
 
-def _wanted(seen: View, index: Index, device: str, plan: Plan) -> Manifest:
-    """The manifest of what this device is to run."""
-    index = replace(index, margins=index.margins_for(device))
-    return manifest_of(
-        seen,
-        index,
-        lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in plan.wanted),
-    )
-
-
-def _install(
-    store: Store,
-    manifest: Manifest,
-    digest: str,
-    notes: Notes,
-    report: Report,
-    probing: Callable[[Store, int, Collection[str]], None],
-) -> None:
-    """Try a manifest whose files are all here, and let it answer."""
-    generation = store.add(manifest)
-    try:
-        probing(store, generation, {*report.added, *report.updated})
-    except BundleError as error:
-        notes.refuse(digest, str(error))
-        store.drop(generation)
-        raise
-    store.switch(generation)
-
-
-def _names(manifest: Manifest) -> set[str]:
+    def _names(manifest: Manifest) -> set[str]:
     """SHA-256 of a manifest's files."""
     return {ref.sha256 for ref in manifest.files().values()}

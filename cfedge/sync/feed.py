@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.index import Index, parse_index
+from cfedge.catalogue.index import INDEX_BYTES, Index, parse_index
 from cfedge.catalogue.log import lines_of, parse_log, present
 from cfedge.errors import RolledBackError, SchemaError, StaleError, TamperedError
-from cfedge.storage import write_file
+from cfedge.storage import NotPlainError, read_plain, write_file
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.trust import Trust
 
@@ -41,7 +41,7 @@ class Feed:
     def last(self) -> Index | None:
         """Return the index that was followed last; None where there is none or it is damaged."""
         try:
-            return parse_index((self._log / "index.json").read_bytes(), self._channel)
+            return parse_index(read_plain(self._log / "index.json", INDEX_BYTES + 1), self._channel)
         except (OSError, SchemaError):
             return None
 
@@ -109,8 +109,8 @@ class Feed:
 
     def _bytes(self) -> bytes:
         try:
-            return (self._log / "entries").read_bytes()
-        except FileNotFoundError:
+            return read_plain(self._log / "entries")
+        except (FileNotFoundError, NotPlainError):
             return b""
 
 

@@ -8,7 +8,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import BundleError, NoSpaceError, StorageError
 from cfedge.progress import Progress
-from cfedge.storage import sync_folder
+from cfedge.storage import NotPlainError, sync_folder
 from cfedge.store import Pointer, Store
 from cfedge.store.space import check_room, collect
 from cfedge.sync.fetch import Fetcher
@@ -48,6 +48,9 @@ def missing_of(store: Store, manifest: Manifest) -> dict[str, FileRef]:
             if not whole:
                 path.unlink()
         except FileNotFoundError:
+            whole = False
+        except NotPlainError:
+            path.unlink()
             whole = False
         except OSError as error:
             raise StorageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 from cfedge.bundle.fileref import FileRef
@@ -76,6 +77,16 @@ class Report:
         self.updated = tuple(sorted(changed))
         self._removed = tuple(sorted(old.keys() - new.keys()))
         self._conflicts = tuple(one.text for one in seen.conflicts)
+
+    def lose(self, generations: Collection[int], installed: Pointer | None) -> None:
+        """Say which generations are lost, since the keys that signed them no longer count."""
+        for number in generations:
+            pinned = installed and installed.pinned and installed.generation == number
+            was = "was pinned by a rollback, and is" if pinned else "is"
+            self._conflicts += (
+                f"generation {number} {was} signed by keys that no longer count: it is deleted, and"
+                " nothing goes back to it",
+            )
 
     def done(
         self,

@@ -37,9 +37,10 @@ class Facts:
         Whether what is published is installed, whole, and answers.
     pinned
         Whether a rollback holds what answers.
+    vouched
+        Whether today's keys vouch for what answers: else no pin holds it.
     must_go
-        Whether what answers may not go on: files of it were erased, or nobody who counts vouches
-        for it.
+        Whether what answers may not go on: files of it were erased.
     dry_run, retry
         See `cfedge.sync.client.Plan`.
     """
@@ -47,6 +48,7 @@ class Facts:
     wanted: bool = True
     is_here: bool = False
     pinned: bool = False
+    vouched: bool = True
     must_go: bool = False
     dry_run: bool = False
     retry: bool = False
@@ -60,6 +62,6 @@ def next_step(facts: Facts) -> Step:
         return Step.REPORT
     if facts.is_here:
         return Step.TIDY
-    if facts.pinned and not facts.must_go:
+    if facts.pinned and facts.vouched and not facts.must_go:
         return Step.REPAIR if facts.retry else Step.REPORT
     return Step.INSTALL

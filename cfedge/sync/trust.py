@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tuf.api import exceptions
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from cfedge.catalogue.index import INDEX_BYTES, Index, parse_index
 from cfedge.errors import DamagedError, SyncError, TamperedError
@@ -32,7 +32,7 @@ from cfedge.sync.tuf_updater import (
     trusting,
 )
 
-__all__ = ["Trust", "freshness"]
+__all__ = ["Trust", "freshness", "signers_of"]
 
 
 class Trust:
@@ -189,6 +189,25 @@ class Trust:
         if hashlib.sha256(cached).hexdigest() != target.hashes.get("sha256"):
             cached = self.fetch(target, INDEX_BYTES)
         return parse_index(cached, channel), cached
+
+
+def signers_of(folder: Path) -> tuple[str, ...]:
+    """Return the keys that signed the targets that are trusted, of those that the root names.
+
+    Raises
+    ------
+    DamagedError
+        What is trusted cannot be read.
+    """
+    try:
+        root = Metadata[Root].from_bytes(read_plain(folder / "root.json")).signed
+        targets = Metadata[Targets].from_bytes(read_plain(folder / "targets.json"))
+        found = root.get_verification_result("targets", targets.signed_bytes, targets.signatures)
+    except (OSError, exceptions.RepositoryError) as error:
+        raise DamagedError(
+            f"{folder}: expected what is trusted, found {error}; sync again"
+        ) from error
+    return tuple(sorted(found.signed))
 
 
 def freshness(folder: Path, now: datetime, floor: datetime | None) -> str:

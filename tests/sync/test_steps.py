@@ -25,11 +25,12 @@ def test_a_dry_run_changes_nothing() -> None:
     assert found == {Step.REPORT, Step.FAIL}
 
 
-def test_a_pin_holds_unless_what_it_holds_must_go() -> None:
+def test_a_pin_holds_unless_what_it_holds_must_go_or_nobody_vouches_for_it() -> None:
     pinned = [one for one in ALL if one.pinned and not one.is_here and one.wanted]
-    changing = [one for one in pinned if not one.dry_run]
-    assert {next_step(one) for one in changing if not one.must_go} == {Step.REPORT, Step.REPAIR}
-    assert {next_step(one) for one in changing if one.must_go} == {Step.INSTALL}
+    held = [one for one in pinned if not one.dry_run and one.vouched and not one.must_go]
+    free = [one for one in pinned if not one.dry_run and (one.must_go or not one.vouched)]
+    assert {next_step(one) for one in held} == {Step.REPORT, Step.REPAIR}
+    assert {next_step(one) for one in free} == {Step.INSTALL}
 
 
 def test_what_is_pinned_is_repaired_when_asked_to_try_again() -> None:
