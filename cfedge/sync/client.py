@@ -183,6 +183,52 @@ class _Sync:
         budget_bytes = self._plan.budget_bytes
         fetch(self._store, self._fetcher, manifest, missing, budget_bytes, self._progress)
 
-    def _names(manifest: Manifest) -> set[str]:
+    def _install(self, manifest: Manifest, digest: str, missing: dict[str, FileRef]) -> None:
+        """Fetch a manifest's files, try it, and let it answer."""
+        store, report = self._store, self._report
+        if not self._plan.retry:
+            self._notes.check_refused(digest)
+        self._fetch(manifest, missing)
+        generation = store.add(manifest, signers_of(self._trust))
+        try:
+            self._probing(store, generation, {*report.added, *report.updated})
+        except BundleError as error:
+            self._notes.refuse(digest, str(error))
+            store.drop(generation)
+            raise
+        store.switch(generation)
+
+    def _tidy(
+        self,
+        erased: Collection[str],
+        state: str,
+        missing: dict[str, FileRef],
+        *,
+        changed: bool,
+    ) -> Synced:
+        """What is published answers: note whose word that is, and delete what nobody needs."""
+        store, pointer = self._store, self._store.pointer()
+        if pointer is not None:
+            store.vouchers.note(pointer.generation, signers_of(self._trust))
+        self._report.lose(
+            [number for number in store.generations() if not store.vouchers.count(number)],
+            self._installed,
+        )
+        freed = collect(store, erased)
+        self._notes.note(state)
+        return self._report.done(missing=missing, changed=changed, freed_bytes=freed)
+
+
+def _wanted(seen: View, index: Index, device: str, plan: Plan) -> Manifest:
+    """The manifest of what this device is to run."""
+    index = replace(index, margins=index.margins_for(device))
+    return manifest_of(
+        seen,
+        index,
+        lambda name: any(fnmatch.fnmatchcase(name, pattern) for pattern in plan.wanted),
+    )
+
+
+def _names(manifest: Manifest) -> set[str]:
     """SHA-256 of a manifest's files."""
     return {ref.sha256 for ref in manifest.files().values()}
