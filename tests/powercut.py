@@ -241,7 +241,8 @@ class Disk:
 
     def _os_open(self, path: Any, flags: int, *rest: Any, **more: Any) -> int:
         below = self._below(path)
-        if below is None:
+        # What is not there is only looked for: that is no step.
+        if below is None or (self.model.find(below) is None and not flags & os.O_CREAT):
             handle = int(self._real["open"](path, flags, *rest, **more))
             self._handles.pop(handle, None)
             return handle

@@ -16,9 +16,11 @@ import contextlib
 import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from cfedge.bundle.canonical import canonical_json
-from cfedge.storage import read_plain, sync_folder, write_file
+from cfedge.errors import StorageError
+from cfedge.storage import NotPlainError, read_plain, sync_folder, write_file
 
 __all__ = ["Vouchers"]
 
@@ -50,19 +52,33 @@ class Vouchers:
     def count(self, generation: int) -> bool:
         """Whether enough of the keys that signed it count now; in a store that trusts no root, no
         key ever stopped to.
+
+        Raises
+        ------
+        StorageError
+            The disk does not say.
         """
         try:
-            root = json.loads(read_plain(self._root, _MOST_BYTES))
-        except FileNotFoundError:
-            return True
-        except (OSError, ValueError, RecursionError):
-            return False
-        try:
+            root = self._read(self._root)
+            if root is None:
+                return True
             role = root["signed"]["roles"]["targets"]
-            noted = json.loads(read_plain(self._path(generation), _MOST_BYTES))
+            noted = self._read(self._path(generation))
             return len(set(noted) & set(role["keyids"])) >= int(role["threshold"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (NotPlainError, ValueError, KeyError, TypeError, RecursionError):
             return False
+        except OSError as error:
+            raise StorageError(
+                f"could not read whose word generation {generation} is: {error.strerror or error};"
+                " check the disk"
+            ) from error
+
+    def _read(self, path: Path) -> Any:
+        """The JSON in a file, None where there is none."""
+        try:
+            return json.loads(read_plain(path, _MOST_BYTES))
+        except FileNotFoundError:
+            return None
 
     def keep(self, generations: Collection[int]) -> None:
         """Delete the notes about all others."""

@@ -353,14 +353,14 @@ def test_a_file_that_the_disk_does_not_give_is_named(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
 ) -> None:
     refused = bundle / name if name == "manifest.json" else object_of(bundle, name)
-    real = Path.open
+    real = os.open
 
-    def open_(path: Path, *rest: Any, **more: Any) -> Any:
+    def open_(path: Any, *rest: Any, **more: Any) -> Any:
         if path == refused:
             raise OSError(code, os.strerror(code), str(path))
         return real(path, *rest, **more)
 
-    monkeypatch.setattr(Path, "open", open_)
+    monkeypatch.setattr(os, "open", open_)
     message = refusal(bundle, StorageError)
     assert str(refused) in message
     assert os.strerror(code) in message
@@ -373,7 +373,11 @@ def test_a_disk_that_fails_in_the_middle_of_a_file_is_named(
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(Path, "open", lambda *rest, **more: Broken())
+    def broken(handle: int, *rest: Any) -> Broken:
+        os.close(handle)
+        return Broken()
+
+    monkeypatch.setattr(os, "fdopen", broken)
     assert os.strerror(errno.EIO) in refusal(bundle, StorageError)
 
 

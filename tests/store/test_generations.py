@@ -203,7 +203,7 @@ def test_what_a_killed_writer_renamed_is_on_the_disk_before_it_is_relied_on(stor
     with Disk(store.folder) as disk, store.writing():
         pass
     synced = [op.path for op in disk.ops if op.kind == "sync"]
-    assert synced == ["", "objects", "generations", "boot_attempts"]
+    assert synced == ["", "objects", "generations", "boot_attempts", "vouched"]
 
 
 def test_an_error_of_the_disk_while_writing_is_told_in_one_line(store: Store) -> None:
@@ -353,6 +353,8 @@ def test_a_generation_is_on_the_disk_before_the_pointer_names_it_and_is_on_trial
     assert plain == [
         "boot_attempts/1",
         "boot_attempts",
+        "vouched/1",
+        "vouched",
         "generations/1.json",
         "generations",
         "current",

@@ -161,6 +161,8 @@ def test_generations_are_gone_for_good_before_their_files_are(store: Store) -> N
     assert kinds == [
         ("unlink", "generations"),
         ("sync", "generations"),
+        ("unlink", "vouched"),
+        ("sync", "vouched"),
         *[("unlink", "objects")] * 3,
         ("sync", "objects"),
     ]

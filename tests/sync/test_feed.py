@@ -170,7 +170,8 @@ def test_a_task_with_a_malicious_name_writes_nothing_outside_the_store(
         assert "\n" not in str(error)  # noqa: PT017 - it may be taken or refused
     assert set(tmp_path.iterdir()) == before
     assert {path.name for path in store.folder.iterdir()} <= {
-        "store.json", "objects", "generations", "boot_attempts", "trust", "log", "partial", "lock",
+        "store.json", "objects", "generations", "boot_attempts", "vouched", "trust", "log",
+        "partial", "lock",
     }  # fmt: skip
 
 
