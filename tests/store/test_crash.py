@@ -44,6 +44,8 @@ CAUGHT: dict[str, str] = {
     "folder partial": "killed early",
     "folder boot_attempts": "killed early",
     "folder trust": "first",
+    "file vouched/*": "updates",
+    "folder vouched": "updates",
 }
 #: What may be left unsynced in these histories without harm, and why; synced all the same, so that
 #: what was fetched is kept.
