@@ -127,11 +127,14 @@ def _member(members: tuple[Any, ...], value: Any, where: str) -> Any:
     if len(others) == 1:
         return typed(others[0], value, where)
     tags = {tag: member for member in others for tag in typing.get_args(_hints(member)["kind"])}
-    tag = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or "kind" not in value:
+        stated = sorted(value) if isinstance(value, dict) else type(value).__name__
+        raise _odd(where, "fields with a kind", f"{stated!s:.300}")
+    tag = value["kind"]
     if not isinstance(tag, str) or tag not in tags:
         raise SchemaError(
-            f"{where}: expected a kind of {sorted(tags)}, found"
-            f" {quoted(value if tag is None else tag)}; install a newer cfedge"
+            f"{where}.kind: expected one of {', '.join(sorted(tags))}, found {quoted(tag)}; install"
+            " a newer cfedge"
         )
     return typed(tags[tag], value, where)
 

@@ -652,7 +652,7 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
         (
             ("backbone", "input", "kind"),
             "smell",
-            "manifest.backbone.input.kind: expected 'text', found 'smell'",
+            "manifest.backbone.input.kind: expected one of array, image, text, found 'smell'",
         ),
         (
             ("backbone", "input", "max_tokens"),

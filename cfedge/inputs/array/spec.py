@@ -9,7 +9,7 @@ from typing import Literal
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
 
-__all__ = ["MOST_VALUES", "Array"]
+__all__ = ["Array", "MOST_VALUES"]
 
 #: Of one array.
 MOST_VALUES = 1 << 24

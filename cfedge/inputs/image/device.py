@@ -27,7 +27,7 @@ from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Array, Dumped, Input, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 
-__all__ = ["SUFFIXES", "ImageInputs", "opened", "versions"]
+__all__ = ["ImageInputs", "SUFFIXES", "opened", "versions"]
 
 Pixels = NDArray[np.uint8]
 #: Of the files that a folder's pictures are looked for among.

@@ -8,7 +8,7 @@ from typing import Literal
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
 
-__all__ = ["MOST_PIXELS", "Image"]
+__all__ = ["Image", "MOST_PIXELS"]
 
 #: Of a side of what the backbone sees.
 MOST_PIXELS = 4096
