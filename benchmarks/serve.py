@@ -37,7 +37,7 @@ async def client(port: int, texts: list[str], until: float, times: list[float]) 
     while time.perf_counter() < until:
         body = json.dumps({"text": texts[row % len(texts)]}).encode()
         head = (
-            "POST /predict HTTP/1.1\r\nhost: here\r\ncontent-type:"
+            "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type:"
             f" application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         start = time.perf_counter()

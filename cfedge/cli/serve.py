@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cfedge.cli.blas import one_blas_thread
+from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, say
+
+if TYPE_CHECKING:
+    from cfedge.runtime.engine import Engine
 
 __all__ = ["register"]
 
@@ -81,6 +85,26 @@ def serve(
             ),
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=(
+                "Name of this server that requests may carry as their host, beside addresses and"
+                " localhost; may be given several times."
+            ),
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help=(
+                "Memory that answers may take beyond what the server has when it begins, such as"
+                " 500MB; what the bundle was verified with unless given."
+            ),
+        ),
+    ] = None,
     json: Annotated[
         bool,
         typer.Option("--json", help="Print the address that it listens on, as one JSON object."),
@@ -100,6 +124,7 @@ def serve(
     from cfedge.runtime.engine import Engine
     from cfedge.serve.app import Service
     from cfedge.serve.limits import Limits
+    from cfedge.serve.memory import limit_memory, room_for
     from cfedge.serve.server import Server, is_local, listen
 
     threads = load_profile(profile).threads.value if profile else threads
@@ -107,7 +132,16 @@ def serve(
     workers = workers or max(1, usable_cores() // threads)
     limits = Limits(queue=queue, answer_s=timeout, follow_s=follow)
     engine.warm_up()
-    service = Service(engine, workers=workers, limits=limits, report=_report, monitor=monitor)
+    service = Service(
+        engine,
+        workers=workers,
+        limits=limits,
+        report=_report,
+        monitor=monitor,
+        hosts=allow_host or (),
+    )
+    room = None if memory is None else size_bytes(memory, "--memory")
+    limit_memory(room_for(_file_bytes(engine), workers) if room is None else room)
     with listen(host, port) as bound:
         address, taken = bound.getsockname()[:2]
         url = f"http://[{address}]:{taken}" if ":" in address else f"http://{address}:{taken}"
@@ -129,6 +163,10 @@ def serve(
                 )
 
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
+
+
+def _file_bytes(engine: Engine) -> int:
+    return sum({ref.sha256: ref.size for ref in engine.manifest.files().values()}.values())
 
 
 def _report(line: str) -> None:

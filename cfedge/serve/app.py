@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +27,7 @@ from cfedge.errors import CfedgeError, InputError, TaskError, UsageError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.serve.follower import Follower
+from cfedge.serve.gate import refusal
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
 from cfedge.serve.pool import Full, Pool
@@ -57,6 +58,8 @@ class Service:
         Gets what a person should read, one line each.
     monitor
         File of the monitor's counts, or None.
+    hosts
+        Names of this server that are answered; addresses and ``localhost`` always are.
 
     Attributes
     ----------
@@ -74,8 +77,9 @@ class Service:
         limits: Limits,
         report: Callable[[str], None],
         monitor: Path | None = None,
+        hosts: Collection[str] = (),
     ) -> None:
-        self._limits = limits
+        self._limits, self._hosts = limits, frozenset(name.lower() for name in hosts)
         self._pool = Pool(workers, limits.queue)
         self.meters = Meters(self._pool)
         self.meters.gauge(
@@ -96,7 +100,7 @@ class Service:
         }  # fmt: skip
         app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
         app.router.redirect_slashes = False
-        self.app: ASGIApp = self._measured(app)
+        self.app: ASGIApp = self._measured(self._gated(app))
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
@@ -159,8 +163,15 @@ class Service:
 
     def _worked(self, engine: Engine, body: bytes) -> tuple[Asked, list[Prediction]]:
         """A worker's part: a large body of JSON would hold the event loop up too."""
-        asked = read_request(body, engine.modality, self._limits)
-        return asked, engine.predict(asked.inputs, task=asked.task)
+        try:
+            asked = read_request(body, engine.modality, self._limits)
+            return asked, engine.predict(asked.inputs, task=asked.task)
+        except MemoryError as error:
+            raise self._busy("memory: expected room for the answer, found none") from error
+        except BaseException as error:
+            if isinstance(error, Exception):
+                raise
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a panic of Rust
 
     def _answer(self, engine: Engine, asked: Asked, predictions: list[Prediction]) -> Response:
         self.meters.answered(predictions)
@@ -233,6 +244,21 @@ class Service:
             },
             404,
         )
+
+    def _gated(self, app: ASGIApp) -> ASGIApp:
+        """Refuse by the head, with the connection closed: whatever stands behind it is not read."""
+
+        async def gated(scope: Scope, receive: Receive, send: Send) -> None:
+            found = None
+            if scope["type"] == "http":
+                found = refusal(scope, hosts=self._hosts, head_bytes=self._limits.head_bytes)
+            if found is None:
+                await app(scope, receive, send)
+                return
+            answer = _json({"error": found.text}, found.status, {"connection": "close"})
+            await answer(scope, receive, send)
+
+        return gated
 
     def _measured(self, app: ASGIApp) -> ASGIApp:
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:

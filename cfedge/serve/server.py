@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import math
 import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import ClassVar
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -129,6 +131,23 @@ class _Connection(H11Protocol):
         if len(self.connections) > self.most:
             self._drop("full")
         self._enter("head")
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; as everything else, in JSON."""
+        body = json.dumps({"error": f"request: expected HTTP/1.1, found: {msg}"}).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            if (data := self.conn.send(event)) is not None:
+                self.transport.write(data)
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()

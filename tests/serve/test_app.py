@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from clients import JSON, ask, connect, get, head, metric, reply, until
-from conftest import Served
 from made import make_texts
+from served import Served
 
 from cfedge import Engine, Prediction
 
@@ -159,7 +159,7 @@ def test_what_is_not_there_is_said_to_be_so(served: Served) -> None:
         .startswith("path: expected one of /predict, /health/live")
     )
     odd = ask(served.url, path="/docs", method="GET", headers={"host": "[::1"})
-    assert odd.status == 404
+    assert odd.status == 421
     wrong = get(served.url, "/predict")
     assert (wrong.status, wrong.headers["allow"], wrong.body) == (
         405,

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from channels import NOW
 from clients import ask, connect, crowd, get, head, is_closed, metric, reply, until
-from conftest import Child, Served
+from conftest import Child
 from made import make_texts
+from served import Served
 from tiny import cloned, new_store, relearned, written
 
 from cfedge import Engine
@@ -116,7 +117,7 @@ def test_a_connection_that_is_used_stays_open_for_longer_than_one_request_may_ta
     served = serve(tiny_bundle, head_s=2, body_s=0.1, answer_s=0.9, idle_s=2)
     with connect(served.url) as open_:
         for _ in range(10):
-            open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n")
+            open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert reply(open_).status == 200
             time.sleep(0.3)
     assert metric(served.url, SLOW) == 0
@@ -126,7 +127,7 @@ def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged(
     served: Served,
 ) -> None:
     with connect(served.url) as open_:
-        open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n")
+        open_.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert reply(open_).status == 200
         (there,) = [one for one in _others(served) if one.client[1] == open_.getsockname()[1]]
         assert there.transport.get_extra_info("socket").getsockopt(
@@ -144,7 +145,7 @@ def test_a_client_that_does_not_read_is_cut_off(
     with where:
         try:
             while True:  # more answers than the buffers of both sides hold; none is read
-                where.sendall(b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n" * 100)
+                where.sendall(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n" * 100)
         except OSError:
             pass
         until(lambda: not _others(served))

@@ -68,7 +68,7 @@ def connect(url: str) -> socket.socket:
 
 def head(length: int | None = None, *more: str) -> bytes:
     """The head of a request to ``/predict``."""
-    lines = ["POST /predict HTTP/1.1", "host: test", "content-type: application/json", *more]
+    lines = ["POST /predict HTTP/1.1", "host: localhost", "content-type: application/json", *more]
     if length is not None:
         lines.append(f"content-length: {length}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
