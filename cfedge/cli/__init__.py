@@ -10,6 +10,7 @@ import typer
 from cfedge.cli import (
     answer,
     bench,
+    check,
     demo,
     evidence,
     export,
@@ -68,6 +69,7 @@ def _root(
 
 for group in (
     init,
+    check,
     workshop,
     export,
     evidence,

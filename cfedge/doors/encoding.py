@@ -79,7 +79,8 @@ def _told(path: Path, name: str) -> str:
         codecs.lookup(name)
     except LookupError as error:
         raise DataError(
-            f"--encoding: expected the name of an encoding, such as utf-8 or cp1252, found {name!r}"
+            f"--encoding: expected the name of an encoding, such as utf-8 or cp1252, found {name!r};"
+            " choose another"
         ) from error
     _check(path, name, "say another --encoding or save it as UTF-8")
     return name

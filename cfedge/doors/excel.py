@@ -28,17 +28,22 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     """
     openpyxl = needed("openpyxl", path)
     _check_unpacked(path)
+    file = path.open("rb")  # openpyxl leaves its own open where it fails
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        rows = _filled(path, book, reading)
+        first = next(rows, None)
+    except DataError:
+        file.close()
+        raise
     except Exception as error:  # openpyxl checks nothing itself: KeyError, ValueError, ParseError
+        file.close()
         raise _refused(path, error) from error
-    rows = _filled(path, book, reading)
-    first = next(rows, None)
     if first is None:
-        book.close()
+        file.close()
         raise DataError(f"{path}: expected a sheet with a header and rows, found none; add them")
     header = tuple("" if cell is None else str(cell) for cell in first[1])
-    return Sheet(header, _rows(rows, header), "row", book.close)
+    return Sheet(header, _rows(rows, header), "row", file.close)
 
 
 def _check_unpacked(path: Path) -> None:

@@ -6,6 +6,7 @@ Pure rules over names: whoever adds a task, or a data file, asks them before any
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from cfedge.errors import DataError, TaskError
@@ -20,6 +21,7 @@ __all__ = [
     "check_name",
     "check_task",
     "label_text",
+    "look",
 ]
 
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -85,11 +87,23 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
                 f"task {name!r}: expected labels of at most {LABEL_LENGTH} characters, found"
                 f" {len(label)} ({label[:40]!r}...)"
             )
-        if (alike := seen.setdefault(folded(label), label)) != label:
+        if (alike := seen.setdefault(look(label), label)) != label:
             raise TaskError(
                 f"task {name!r}: expected labels that differ by more than case and spaces,"
                 f" found {alike!r} and {label!r}; make them one"
             )
+
+
+def look(label: str) -> str:
+    """Return what people see of a label: without case, spaces, marks that show nothing, and the
+    different ways to write one letter.
+    """
+    visible = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKC", label)
+        if unicodedata.category(letter) != "Cf"
+    )
+    return folded(visible)
 
 
 def label_text(value: object, where: str, noun: str = "label") -> str:

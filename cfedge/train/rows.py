@@ -37,7 +37,7 @@ class Table(NamedTuple):
 
 
 def looked_at(
-    sheet: Sheet, columns: Columns, source: str, reading: Reading
+    sheet: Sheet, columns: Columns, reading: Reading, source: str
 ) -> tuple[Table, dict[str, Sequence[int]]]:
     """Look at every row.
 
@@ -98,7 +98,7 @@ def table_of(sheet: Sheet, columns: Columns, source: str, reading: Reading) -> T
     DataError
         Naming what is wrong, and in which rows; or there are no rows. See `looked_at` too.
     """
-    table, faults = looked_at(sheet, columns, source, reading)
+    table, faults = looked_at(sheet, columns, reading, source)
     if faults:
         found, numbers = next(iter(faults.items()))
         more = (

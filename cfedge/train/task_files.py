@@ -17,7 +17,7 @@ from cfedge.train.data import TEXT_AND_LABEL, load, read_file, split_files
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.rows import Columns, examples_of
 
-__all__ = ["grouped", "load_tasks"]
+__all__ = ["grouped", "load_tasks", "task_files"]
 
 #: Files beside those of tasks.
 _NO_TASKS = (".", "readme", "license", "requirements")
@@ -53,7 +53,7 @@ def load_tasks(
     files = split_files(path)
     if "train" in files:
         return _by_column(files, columns, encoding)
-    return {name: load(entry, columns, encoding) for name, entry in _by_name(path).items()}
+    return {name: load(entry, columns, encoding) for name, entry in task_files(path).items()}
 
 
 def grouped(
@@ -97,8 +97,14 @@ def grouped(
     return tasks
 
 
-def _by_name(path: Path) -> dict[str, Path]:
-    """Return the folder or file of each task."""
+def task_files(path: Path) -> dict[str, Path]:
+    """Return the folder or file of each task.
+
+    Raises
+    ------
+    DataError
+        There is none, or two of one task.
+    """
     found: dict[str, Path] = {}
     for entry in sorted(path.iterdir()):
         if not entry.is_dir() and entry.suffix.lower() not in suffixes():

@@ -1,0 +1,59 @@
+"""check: the command that looks at data before anything is learned of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfedge.cli.data import ENCODING, LABEL_COLUMN, TEXT_COLUMN, columns, tell
+from cfedge.cli.evidence import JSON
+from cfedge.cli.show import print_json, say
+from cfedge.errors import DataError
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("check", epilog="Example: cfedge check lighting.csv")(check)
+
+
+def check(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="A file of labelled examples, or a folder of splits or tasks."
+        ),
+    ],
+    text_column: TEXT_COLUMN = "text",
+    label_column: LABEL_COLUMN = "label",
+    encoding: ENCODING = None,
+    json: JSON = False,
+) -> None:
+    """List every fault of data, with its lines.
+
+    Nothing is learned and nothing is changed. The exit code is 3 where there is a fault.
+    """
+    from cfedge.train.data_check import check as look_at
+
+    found = look_at(data, columns(text_column, label_column), encoding)
+    if json:
+        faults = [{"where": one.where, "found": one.found} for one in found.faults]
+        print_json(
+            {"rows": found.rows, "classes": dict(found.classes), "faults": faults,
+             "notes": list(found.notes)}
+        )  # fmt: skip
+        if found.faults:
+            raise typer.Exit(DataError.exit_code)
+        return
+    tell(found.notes)
+    for one in found.faults:
+        say(str(one))
+    counts = ", ".join(f"{name} {count}" for name, count in list(found.classes.items())[:10])
+    more = f" and {len(found.classes) - 10} more" if len(found.classes) > 10 else ""
+    say(f"{data}: {found.rows} rows of {len(found.classes)} classes ({counts}{more})")
+    if found.faults:
+        kinds = "1 fault" if len(found.faults) == 1 else f"{len(found.faults)} faults"
+        raise DataError(f"{data}: expected data without faults, found {kinds}; see the lines above")

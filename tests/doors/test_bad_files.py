@@ -1,0 +1,257 @@
+"""Files that are made to hurt, or were made by mistake: each is refused by name, at a bounded cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import openpyxl
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from cfedge.doors import reading
+from cfedge.errors import DataError, MissingExtraError
+from cfedge.train.data import TEXT_AND_LABEL, load, load_file
+from cfedge.train.rows import Columns
+
+
+def refusal(path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None) -> str:
+    with pytest.raises(DataError) as caught:
+        load(path, columns, encoding)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "; " in message
+    return message
+
+
+def text_file(content: str | bytes) -> Callable[[Path], object]:
+    data = content.encode() if isinstance(content, str) else content
+    return lambda path: path.write_bytes(data)
+
+
+def workbook(*rows: list[object]) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+
+    return make
+
+
+def bomb(path: Path) -> None:
+    """A workbook whose sheet is a gigabyte of zeros once it is unpacked."""
+    workbook(["text", "label"], ["a", "x"])(path)
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/worksheets/sheet2.xml", "w", force_zip64=True) as member,
+    ):
+        for _ in range(1024):
+            member.write(bytes(1 << 20))
+
+
+def far_row(path: Path) -> None:
+    """A workbook that says a row is number two billion."""
+    plain = path.with_suffix(".plain.xlsx")
+    workbook(["text", "label"], ["a", "x"], ["b", "y"])(plain)
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name.endswith("sheet1.xml"):
+                data = data.replace(b'r="3"', b'r="2000000000"').replace(
+                    b'r="A3"', b'r="A2000000000"'
+                )
+                data = data.replace(b'r="B3"', b'r="B2000000000"')
+            new.writestr(name, data)
+
+
+def columns_file(**columns: object) -> Callable[[Path], None]:
+    return lambda path: parquet.write_table(pyarrow.table(columns), path)
+
+
+LAUGHS = "".join(
+    f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10) if at else 'x'}]\n" for at in range(12)
+)
+ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "a zip bomb": ("x.xlsx", bomb, "expected a workbook of at most 134,217,728 bytes once it is"),
+    "no archive": ("x.xlsx", text_file("PK\x03\x04"), "expected an Excel workbook"),
+    "an archive of something else": (
+        "x.xlsx",
+        lambda path: zipfile.ZipFile(path, "w").close(),
+        "expected an Excel workbook",
+    ),
+    "an empty workbook": ("x.xlsx", workbook(), "expected a sheet with a header and rows"),
+    "a number for a text": (
+        "x.xlsx",
+        workbook(["text", "label"], [12, "x"]),
+        "row 2: expected a text, found 12",
+    ),
+    "other columns": (
+        "x.xlsx",
+        workbook(["frage", "antwort"], ["a", "x"]),
+        "found 'frage', 'antwort'; say which is meant with --text-column NAME and --label-column",
+    ),
+    "a billion laughs": ("x.yml", text_file(LAUGHS + "nlu: *a11\n"), "line 1: expected plain values"),
+    "an anchor": (
+        "x.yml",
+        text_file("nlu:\n- intent: &one heat\n  examples: |\n    - a\n"),
+        "line 2: expected plain values, found a YAML anchor or alias 'one'",
+    ),
+    "a tag": ("x.yml", text_file("nlu: !!python/object/apply:os.system [ls]\n"), "expected "),
+    "YAML of something else": ("x.yml", text_file("on: push\n"), "with a list 'nlu', found none"),
+    "broken YAML": ("x.yml", text_file("nlu: [\n- a: b: c"), "expected YAML, found"),
+    "deep YAML": ("x.yml", text_file("nlu: " + "[" * 50_000), "expected YAML"),
+    "an intent without examples": (
+        "x.yml",
+        text_file("nlu:\n- intent: heat\n- intent: door\n  examples: |\n    - a\n"),
+        "line 2: expected examples of the intent",
+    ),
+    "no parquet": ("x.parquet", text_file("PAR1PAR1"), "expected Parquet, found"),
+    "parquet of another schema": (
+        "x.parquet",
+        columns_file(sentence=["a"], label=["x"]),
+        "found 'sentence', 'label'; say which is meant with --text-column sentence",
+    ),
+    "lists of labels in parquet": (
+        "x.parquet",
+        columns_file(text=["a", "b"], label=[["x"], ["x", "y"]]),
+        "row 1: expected one label, found several",
+    ),
+    "missing labels in parquet": (
+        "x.parquet",
+        columns_file(text=["a", "b", "c"], label=[1.0, None, float("nan")]),
+        "row 2: expected a label, found None",
+    ),
+    "texts that are bytes": (
+        "x.parquet",
+        columns_file(text=[b"a"], label=["x"]),
+        "row 1: expected a text, found b'a'",
+    ),
+    "deep JSON": ("x.json", text_file("[" * 100_000), "expected a JSON array of objects"),
+    "JSON of something else": ("x.json", text_file('{"a": {"b": 1}}'), "expected a JSON array"),
+    "a JSON array cut short": ("x.json", text_file('[{"text": "a",'), "line 1: expected a JSON"),
+    "a text file of something else": ("x.txt", text_file("hello\n"), "expected lines of fastText"),
+    "several fastText labels": (
+        "x.txt",
+        text_file("__label__a __label__b cold\n"),
+        "line 1: expected one label, found several",
+    ),
+    "a separator that is none": ("x.csv", text_file("sep=x\na,b\n"), "line 1: expected one of ','"),
+    "two columns of one name": (
+        "x.csv",
+        text_file("Text,TEXT,label\na,b,x\n"),
+        "expected one column 'text', found 'Text', 'TEXT'",
+    ),
+    "a cell of two megabytes": (
+        "x.csv",
+        text_file("text,label\n" + "a" * (2 << 20) + ",x\n"),
+        "expected CSV, found field larger than field limit",
+    ),
+    "a quote that never ends": ("x.csv", text_file('text,label\n"a,x\nb,y\n'), "expected CSV, found"),
+    "UTF-16 cut short": ("x.csv", text_file(b"\xff\xfet\x00e\x00x"), "expected UTF-16, found bytes"),
+    "another alphabet": (
+        "x.csv",
+        text_file("text,label\nочень холодно здесь,тепло\n".encode("cp1251")),
+        "line 2: expected UTF-8, found byte 0xee; save it as UTF-8, or say which encoding it has",
+    ),
+    "an old workbook": ("x.xls", text_file("x"), "found '.xls'; save it as .xlsx"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_bad_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    file, make, expected = ATTACKS[name]
+    make(tmp_path / file)
+    message = refusal(tmp_path / file)
+    assert message.startswith(str(tmp_path / file))
+    assert expected in message
+    assert len(message) < 600
+
+
+def test_a_row_beyond_the_last_that_there_can_be_is_not_waited_for(tmp_path: Path) -> None:
+    far_row(tmp_path / "x.xlsx")
+    assert load_file(tmp_path / "x.xlsx").inputs == ("a",)
+
+
+def test_a_format_that_is_read_as_one_piece_has_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = replace(reading.LIMITS, json_bytes=100, yaml_bytes=100)
+    monkeypatch.setattr("cfedge.doors.json_rows.LIMITS", small)
+    monkeypatch.setattr("cfedge.doors.rasa.LIMITS", small)
+    rows = [{"text": f"text {at}", "label": "x"} for at in range(9)]
+    (tmp_path / "x.json").write_text(json.dumps(rows), "utf-8")
+    assert "write one object a line (JSONL), which has no limit" in refusal(tmp_path / "x.json")
+    (tmp_path / "x.yml").write_text("nlu:\n" + "- intent: heat\n" * 9, "utf-8")
+    assert "expected at most 100 bytes, found 140" in refusal(tmp_path / "x.yml")
+
+
+def test_an_encoding_that_is_told_is_used_and_one_that_is_wrong_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes("text,label\nочень холодно,тепло\n".encode("cp1251"))
+    assert load(path, encoding="cp1251").train.labels == ("тепло",)
+    assert "line 2: expected UTF-8, found bytes that are none" in refusal(path, encoding="utf-8")
+    assert "expected the name of an encoding" in refusal(path, encoding="klingon")
+
+
+def test_other_columns_are_read_where_they_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,Satz,Absicht\n1,kalt,heizen\n", "utf-8")
+    found = load(path, Columns("satz", "Absicht")).train
+    assert (found.inputs, found.labels) == (("kalt",), ("heizen",))
+    assert found.notes == ("column 'Satz' was read as 'satz'",)
+
+
+def test_faults_of_a_kind_stand_in_one_message_with_their_lines(tmp_path: Path) -> None:
+    rows = [f"text {at},{'' if at % 3 == 0 else 'x'}" for at in range(30)]
+    (tmp_path / "x.csv").write_text("text,label\n" + "\n".join(rows) + "\n,y\n", "utf-8")
+    message = refusal(tmp_path / "x.csv")
+    assert "lines 2, 5, 8, 11, 14 and 5 more: expected a label, found ''" in message
+    assert "one of 2 kinds of faults; cfedge check" in message
+
+
+def test_what_is_not_installed_is_named_with_its_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['openpyxl'] = None\nfrom pathlib import Path\n"
+        "from cfedge.train.data import load\nload(Path(sys.argv[1]))"
+    )
+    (tmp_path / "x.xlsx").write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.xlsx")], capture_output=True, text=True
+    )
+    assert MissingExtraError.__name__ in done.stderr
+    assert "openpyxl is not installed; pip install 'cfedge[data]', or save it as CSV" in done.stderr
+
+
+_PEAK = """
+import resource, sys
+from pathlib import Path
+import cfedge.doors.delimited
+from cfedge.train.data import load_file
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = load_file(Path(sys.argv[1]))
+print(len(found), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory otherwise")
+def test_many_rows_take_some_300_bytes_each_and_are_read_one_by_one(tmp_path: Path) -> None:
+    count = 100_000
+    path = tmp_path / "x.csv"
+    with path.open("w", encoding="utf-8") as file:
+        file.write("text,label\n")
+        for at in range(count):
+            file.write(f"this is text number {at} of very many,class {at % 100}\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, str(path)], capture_output=True, text=True, check=True
+    )
+    rows, peak = map(int, done.stdout.split())
+    assert rows == count
+    assert peak < 400 * count

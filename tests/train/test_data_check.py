@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cfedge.cli import app
+from cfedge.errors import DataError, TaskError
+from cfedge.train.data import load
+from cfedge.train.data_check import check
+from cfedge.train.labels import check_classes
+
+GOOD = "text,label\nit is cold,heat\nvery cold,heat\nopen it,door\nshut it,door\n"
+
+
+def written(path: Path, content: str) -> Path:
+    path.write_text(content, "utf-8")
+    return path
+
+
+def test_good_data_have_no_fault(tmp_path: Path) -> None:
+    found = check(written(tmp_path / "x.csv", GOOD))
+    assert (found.rows, found.classes, found.faults) == (4, {"door": 2, "heat": 2}, ())
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ("It is  COLD,door\n", "lines 2 and 6: expected one label of the text 'it is cold', found"),
+        ("a,Heat\nb,Heat\n", "expected labels that look different, found 'heat' (2 rows) and 'Heat'"),
+        ("a,he\u200bat\nb,he\u200bat\n", "lines 6 and 7: expected labels that look different, found"),
+        ("a,\uff48eat\nb,\uff48eat\n", "found 'heat' (2 rows) and '\\uff48eat' (2 rows); make them"),
+        ("nan,heat\n", "line 6: expected a text, found 'nan', which programs write"),
+        ("a,None\nb,None\n", "lines 6 and 7: expected a label, found 'None', which programs write"),
+        ("a,heat;door\nb,heat;door\n", "found 'heat;door', which is 'heat' and 'door'; an input has"),
+        ("a,rare\n", "line 6: expected at least 2 different texts of label 'rare'"),
+        (",heat\n,door\n", "lines 6 and 7: expected a text, found ''; fill it in or remove the row"),
+        ("a,heat,b\n", "line 6: expected 2 columns, found 3; put texts that hold commas in double"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_its_lines_and_what_to_do(
+    tmp_path: Path, rows: str, expected: str
+) -> None:
+    path = written(tmp_path / "x.csv", GOOD + rows)
+    (fault,) = check(path).faults
+    assert expected in str(fault)
+    assert str(fault).startswith(f"{path}, line")
+    assert "; " in fault.found
+
+
+def test_all_faults_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
+    written(tmp_path / "train.csv", GOOD + "nan,heat\n,door\nit is cold,door\n")
+    written(tmp_path / "test.jsonl", '{"text": "a", "label": "x"}\n{"text": 3}\n[]\n')
+    written(tmp_path / "validation.csv", "a;b\n1;2\n")
+    found = [str(fault) for fault in check(tmp_path).faults]
+    assert len(found) == 7
+    assert [line for line in found if "validation.csv: expected the columns" in line]
+    assert sum("train.csv, line" in line for line in found) == 3
+    assert sum("test.jsonl, line" in line for line in found) == 3
+
+
+def test_a_folder_of_tasks_is_looked_at_task_by_task(tmp_path: Path) -> None:
+    written(tmp_path / "README.md", "two tasks")
+    written(tmp_path / "one.csv", GOOD)
+    written(tmp_path / "two.csv", GOOD + "a,\n")
+    found = check(tmp_path)
+    assert found.rows == 8
+    (fault,) = found.faults
+    assert "two.csv, line 6: expected a label" in str(fault)
+    with pytest.raises(DataError, match="found nothing; check the path"):
+        check(tmp_path / "three.csv")
+
+
+def test_the_command_lists_the_faults_and_ends_with_the_code_of_data(tmp_path: Path) -> None:
+    bad = written(tmp_path / "bad.csv", GOOD.replace(",", ";") + "nan;heat\n")
+    done = CliRunner().invoke(app, ["check", str(bad)])
+    assert isinstance(done.exception, DataError)
+    assert "bad.csv, line 6: expected a text, found 'nan'" in done.stdout
+    assert "note: bad.csv was read as separated by semicolons" in done.stderr
+    done = CliRunner().invoke(app, ["check", str(bad), "--json"])
+    assert done.exit_code == DataError.exit_code
+    found = json.loads(done.stdout)
+    assert found["rows"] == 5
+    assert [one["where"] for one in found["faults"]] == [f"{bad}, line 6"]
+    done = CliRunner().invoke(app, ["check", str(written(tmp_path / "good.csv", GOOD))])
+    assert done.exit_code == 0
+    assert "4 rows of 2 classes (door 2, heat 2)" in done.stdout
+
+
+def test_texts_of_several_labels_are_learned_and_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", GOOD + "IT is cold,door\nvery cold,door\n")
+    (note,) = load(path).notes
+    assert note.startswith(
+        "2 texts carry several labels; the first is 'it is cold' ('heat' and 'door', lines 2 and 6)"
+    )
+    assert "never held out" in note
+
+
+@pytest.mark.parametrize("other", ["\uff48eat", "he\u0301", "HEAT", " heat  "])
+def test_labels_that_look_alike_are_not_two_classes(other: str) -> None:
+    first = "h\u00e9" if other == "he\u0301" else "heat"
+    with pytest.raises(TaskError, match="differ by more than"):
+        check_classes("x", [first, other])
