@@ -123,6 +123,8 @@ class Catalogue:
             number + 1,
             "task-000000",
             errors // 2,
+            errors,
+            float(self.rng.uniform(0, 0.1)),
         )
         made = Task(name, classes, 8, float(self.rng.normal(100, 10)), 0.05, certificate, **refs)
         entry = Entry("task", name, self.keys.site, number + 2, (), TaskAdded(made, self.base))

@@ -62,7 +62,15 @@ def task(
     }
     refs = {part: reference(data) for part, data in files.items()}
     certificate = Certificate(
-        held_out=100, errors=2, upper_bound=0.1, alpha=0.05, tasks=1, rival=None, rival_errors=0
+        held_out=100,
+        errors=2,
+        upper_bound=0.1,
+        alpha=0.05,
+        tasks=1,
+        rival=None,
+        rival_errors=0,
+        wrong=3,
+        wrong_upper_bound=0.12,
     )
     made = Task(
         name,

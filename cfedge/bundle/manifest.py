@@ -93,12 +93,13 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Certificate:
-    """How often the lookup picks another task, measured on held-out examples against all `tasks` of
-    the bundle.
+    """How often the lookup picks another task, and how often the whole answer is wrong, measured on
+    held-out examples against all `tasks` of the bundle.
 
     `upper_bound` is Clopper and Pearson's upper confidence bound, BetaInv(1 - alpha/tasks; errors +
     1, held_out - errors): all tasks' bounds hold together with probability >= 1 - alpha. `rival`
-    took `rival_errors` of the errors.
+    took `rival_errors` of the errors. `wrong` are the examples whose task or label was not right, and
+    `wrong_upper_bound` bounds their rate in the same way.
     """
 
     held_out: int
@@ -108,6 +109,8 @@ class Certificate:
     tasks: int
     rival: str | None
     rival_errors: int
+    wrong: int
+    wrong_upper_bound: float
 
 
 @dataclass(frozen=True)

@@ -179,13 +179,18 @@ def check_certificate(task: str, one: Certificate) -> None:
     """
     if not (
         0 <= one.rival_errors <= one.errors <= one.held_out
+        and 0 <= one.wrong <= one.held_out
         and 0 <= one.upper_bound <= 1
+        and 0 <= one.wrong_upper_bound <= 1
         and 0 < one.alpha < 1
         and one.tasks >= 1
     ):
+        found = ", ".join(
+            f"{key} {value}" for key, value in dataclasses.asdict(one).items() if key != "rival"
+        )
         raise SchemaError(
-            f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, shares in"
-            f" [0, 1] and tasks >= 1, found {dataclasses.asdict(one)}; export the bundle again"
+            f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, wrong <="
+            f" held_out, shares in [0, 1], tasks >= 1, found {found}; export the bundle again"
         )
 
 

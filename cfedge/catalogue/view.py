@@ -143,8 +143,14 @@ def put_together(backbone: Backbone, tasks: Collection[Task], margins: Margins) 
 
 def _limited(task: Task, tasks: int) -> Task:
     certificate = task.certificate
-    bound = upper_bound(certificate.errors, certificate.held_out, certificate.alpha / tasks)
-    return replace(task, certificate=replace(certificate, tasks=tasks, upper_bound=bound))
+    bound, wrong = (
+        upper_bound(count, certificate.held_out, certificate.alpha / tasks)
+        for count in (certificate.errors, certificate.wrong)
+    )
+    return replace(
+        task,
+        certificate=replace(certificate, tasks=tasks, upper_bound=bound, wrong_upper_bound=wrong),
+    )
 
 
 def _standing(

@@ -164,10 +164,11 @@ def _differs(before: Task, task: Task) -> bool:
     return moved or counted or before.golden != task.golden
 
 
-def _counts(certificate: Certificate) -> tuple[int, int, float, str | None, int]:
+def _counts(certificate: Certificate) -> tuple[int, int, int, float, str | None, int]:
     return (
         certificate.held_out,
         certificate.errors,
+        certificate.wrong,
         certificate.alpha,
         certificate.rival,
         certificate.rival_errors,

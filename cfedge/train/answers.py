@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_bound, upper_bound
 
 __all__ = ["Answers", "ClassAnswers", "certified_answers"]
@@ -40,11 +41,9 @@ class Answers:
         Of them, those whose task and label were right.
     known
         Those whose label was right with the task given.
-    wrong_upper_bound
-        Clopper and Pearson's upper confidence bound on the rate of wrong answers: the bounds of all
-        tasks hold together with probability >= 1 - alpha.
-    wrong_lower_bound
-        Their lower bound, of the same confidence.
+    wrong_upper_bound, wrong_lower_bound
+        Clopper and Pearson's confidence bounds on the rate of wrong answers: the upper bounds of all
+        tasks hold together with probability >= 1 - alpha, and so do the lower ones.
     majority
         Examples of the commonest class: what always answering it would get right.
     majority_label
@@ -87,8 +86,7 @@ def certified_answers(
     known: NDArray[np.bool_],
     right: NDArray[np.bool_],
     unknown: NDArray[np.bool_],
-    alpha: float,
-    tasks: int,
+    certificate: Certificate,
 ) -> Answers:
     """Count a task's whole answers and bound the rate of wrong ones.
 
@@ -101,18 +99,19 @@ def certified_answers(
     known, right, unknown
         Of each, bool [N]: the label was right with the task given; task and label were; it was
         called unknown.
-    alpha, tasks
-        Each bound is at alpha / tasks.
+    certificate
+        The task's, which counted and bounded the wrong ones.
     """
-    held_out, wrong = len(truth), int((~right).sum())
+    held_out, wrong = len(truth), certificate.wrong
+    assert wrong == int((~right).sum())
     counts = np.bincount(truth, minlength=len(labels))
     commonest = int(counts.argmax())
     return Answers(
         held_out=held_out,
         right=held_out - wrong,
         known=int(known.sum()),
-        wrong_upper_bound=upper_bound(wrong, held_out, alpha / tasks),
-        wrong_lower_bound=lower_bound(wrong, held_out, alpha / tasks),
+        wrong_upper_bound=certificate.wrong_upper_bound,
+        wrong_lower_bound=lower_bound(wrong, held_out, certificate.alpha / certificate.tasks),
         majority=int(counts[commonest]),
         majority_label=labels[commonest],
         classes={

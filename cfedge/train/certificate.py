@@ -50,6 +50,7 @@ def certify(
     *,
     alpha: float = ALPHA,
     false_reject_rate: float = FALSE_REJECT_RATE,
+    right: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> dict[str, Certified]:
     """Certify every task against all of them.
 
@@ -68,6 +69,9 @@ def certify(
         - rate))-th smallest `ood_score` (split conformal), at most the largest, of the held-out
         examples that the lookup gives to this task: those are the ones to which the engine applies
         it. Of N so few that this is the largest, 1 / (N + 1) is the rate that holds.
+    right
+        By task, whether the whole answer to each of them is right (`cfedge.train.answers`), bool
+        [N]; None: where the task is.
 
     Raises
     ------
@@ -88,6 +92,7 @@ def certify(
             min(rivals.items(), key=lambda item: (-item[1], item[0])) if rivals else (None, 0)
         )
         examples = len(own.task)
+        failed = own.task != position if right is None else ~right[name]
         certificate = Certificate(
             held_out=examples,
             errors=len(wrong),
@@ -96,6 +101,8 @@ def certify(
             tasks=len(tasks),
             rival=rival,
             rival_errors=rival_errors,
+            wrong=int(failed.sum()),
+            wrong_upper_bound=upper_bound(int(failed.sum()), examples, alpha / len(tasks)),
         )
         strange = ood_score(own.distance, best[name], directions)
         routed = strange[own.task == position]

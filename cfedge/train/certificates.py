@@ -11,20 +11,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from cfedge.bundle.manifest import Certificate
-from cfedge.lookup import Router, TaskMatches, ood_score
+from cfedge.lookup import ood_score
 from cfedge.progress import Progress
-from cfedge.runtime.adapter import Adapter
 from cfedge.train.answers import Answers, certified_answers
-from cfedge.train.certificate import Certified, certify
+from cfedge.train.certificate import certify
 from cfedge.train.inspection import Inspection, inspect, mixture_bounds
-from cfedge.train.learned_task import HeldOut, TaskRecord
+from cfedge.train.learned_task import TaskRecord
 from cfedge.train.margins import route
 from cfedge.train.meanings import Meanings
 from cfedge.train.overlaps import Overlap, overlaps
 from cfedge.train.reading import Reading
+from cfedge.train.right_answers import right_answers
 from cfedge.train.workspace import Workspace
 
 __all__ = ["Certificates", "TaskCertificate", "certificates", "inspected"]
@@ -125,16 +123,15 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
         {name: workspace.signature(name) for name in names},
         {name: evidence.features for name, evidence in held_out.items()},
     )
-    certified = certify(
-        answers,
-        {name: evidence.top_scores for name, evidence in held_out.items()},
-        router.first.directions,
-    )
+    top_scores = {name: evidence.top_scores for name, evidence in held_out.items()}
+    right = right_answers(workspace, answers, router)
+    certified = certify(answers, top_scores, router.first.directions, right=right)
     records = {name: workspace.record(name) for name in names}
-    shared, meanings = _shared(records), workspace.meanings()
-    tasks = {}
+    shared, tasks = _shared(records), {}
     for name, record in records.items():
-        evidence = certified[name]
+        evidence, seen = certified[name], held_out[name]
+        score = ood_score(answers[name].distance, top_scores[name], router.first.directions)
+        routed = answers[name].task == names.index(name)
         tasks[name] = TaskCertificate(
             task=name,
             labels=record.classes,
@@ -148,58 +145,19 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
             threshold=evidence.threshold,
             false_reject_rate=evidence.false_reject_rate,
             certificate=evidence.certificate,
-            answers=_answers(
-                workspace, name, held_out[name], answers[name], evidence, router, meanings
+            answers=certified_answers(
+                record.classes,
+                seen.classes,
+                known=seen.answers == seen.classes,
+                right=right[name],
+                unknown=(score > evidence.threshold) & routed,
+                certificate=evidence.certificate,
             ),
             reading=record.reading,
         )
     return Certificates(
         tasks, tuple(overlaps(router, answers, certified, names if of is None else of))
     )
-
-
-def _answers(
-    workspace: Workspace,
-    name: str,
-    held_out: HeldOut,
-    matches: TaskMatches,
-    evidence: Certified,
-    router: Router,
-    meanings: Meanings,
-) -> Answers:
-    """Certify one task's whole answers. Where labels of several tasks mean the same, an input that
-    goes to another task is right if that one's head gives it such a label.
-    """
-    labels = workspace.record(name).classes
-    known = held_out.answers == held_out.classes
-    found = np.array(router.tasks)[matches.task]
-    right = known & (found == name)
-    if meanings.any:
-        for rival in sorted(set(found) - {name}):
-            rows = np.flatnonzero(found == rival)
-            theirs = _labels_of(workspace, rival, [held_out.inputs[row] for row in rows])
-            for row, label in zip(rows, theirs, strict=True):
-                right[row] = meanings.same(name, labels[held_out.classes[row]], rival, label)
-    score = ood_score(matches.distance, held_out.top_scores, router.first.directions)
-    return certified_answers(
-        labels,
-        held_out.classes,
-        known=known,
-        right=right,
-        unknown=(score > evidence.threshold) & (found == name),
-        alpha=evidence.certificate.alpha,
-        tasks=evidence.certificate.tasks,
-    )
-
-
-def _labels_of(workspace: Workspace, task: str, inputs: list[str]) -> list[str]:
-    """Return what a task's own head answers."""
-    encoder, adapter = workspace.encoder(), Adapter.from_arrays(workspace.adapter(task))
-    encoded = encoder(inputs)
-    adapted = adapter.adapted(np.stack(encoder.adapted(encoded.hidden, adapter.slots)))
-    scores = adapter.scores(adapted, adapter.trunk(np.stack(encoded.features)))
-    classes = workspace.record(task).classes
-    return [classes[index] for index in scores.argmax(axis=1)]
 
 
 def _shared(records: Mapping[str, TaskRecord]) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -28,6 +28,7 @@ from cfedge.runtime.golden import check_golden, golden_arrays
 from cfedge.train.certificate import FALSE_REJECT_RATE, Certified, certify
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.margins import route
+from cfedge.train.right_answers import right_answers
 from cfedge.train.workspace import Workspace
 from cfedge.train.workspace_index import file_name
 from cfedge_export import parity, parity_gate
@@ -91,7 +92,13 @@ def build(
         {name: task.held_out.features for name, task in learned.items()},
     )
     best = {name: task.held_out.top_scores for name, task in learned.items()}
-    evidence = certify(matches, best, router.first.directions, false_reject_rate=false_reject_rate)
+    evidence = certify(
+        matches,
+        best,
+        router.first.directions,
+        false_reject_rate=false_reject_rate,
+        right=right_answers(workspace, matches, router),
+    )
     for role in backbone.files():
         objects.keep(workspace.backbone_file(file_name(role)))
     empty = objects.keep(dump_arrays({"none": np.zeros(1, np.float32)}))

@@ -47,7 +47,15 @@ def small(version: str = "1") -> Bundle:
         slots=(Slot("l2.qkv", 4, 12),), trunk=refs["trunk"], tail=refs["tail"], input=Text("text", 16, refs["tokenizer"]),
     )  # fmt: skip
     certificate = Certificate(
-        held_out=12, errors=1, upper_bound=0.34, alpha=0.05, tasks=1, rival=None, rival_errors=0
+        held_out=12,
+        errors=1,
+        upper_bound=0.34,
+        alpha=0.05,
+        tasks=1,
+        rival=None,
+        rival_errors=0,
+        wrong=2,
+        wrong_upper_bound=0.4,
     )
     task = Task(
         "lights", ("on", "off"), 8, 2.5, 0.05, certificate,

@@ -36,7 +36,15 @@ def ref(digit: str) -> FileRef:
 
 def task(name: str, classes: tuple[str, ...]) -> Task:
     certificate = Certificate(
-        held_out=12, errors=1, upper_bound=0.34, alpha=0.05, tasks=2, rival=None, rival_errors=0
+        held_out=12,
+        errors=1,
+        upper_bound=0.34,
+        alpha=0.05,
+        tasks=2,
+        rival=None,
+        rival_errors=0,
+        wrong=2,
+        wrong_upper_bound=0.4,
     )
     return Task(name, classes, 8, 2.5, 0.05, certificate, ref("1"), ref("2"), ref("3"))
 
@@ -57,14 +65,14 @@ GOLDEN = (
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
     '"lookup":"class-clusters","margins":{"second":0.0,"third":0.0},"schema":1,'
-    '"sha256":"e15a383e0d3275b6b70457c39d09ed29468c39c30b37641bd13f875c2bb4d90f",'
+    '"sha256":"44f3c492c495773cce8eee23c62730aa9dda09f219b592ea89454e6f3d61844c",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34},'
+    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34,"wrong":2,"wrong_upper_bound":0.4},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"lights","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5},'
     '{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34},'
+    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34,"wrong":2,"wrong_upper_bound":0.4},'
     '"classes":["open","zu\u00df"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"doors","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5}],'
@@ -190,9 +198,9 @@ backbones = st.builds(
 )  # fmt: skip
 certificates = st.builds(
     lambda rival_errors, more, right, **rest: Certificate(
-        held_out=rival_errors + more + right, errors=rival_errors + more, rival_errors=rival_errors, **rest
+        held_out=rival_errors + more + right, errors=rival_errors + more, rival_errors=rival_errors, wrong=more, **rest
     ),
-    counts, counts, counts, upper_bound=shares, alpha=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    counts, counts, counts, upper_bound=shares, wrong_upper_bound=shares, alpha=st.floats(0, 1, exclude_min=True, exclude_max=True),
     tasks=st.integers(1, 10**6), rival=st.none() | texts,
 )  # fmt: skip
 
@@ -686,6 +694,13 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
             "certificate of task 'lights': expected rival_errors <= errors <= held_out",
         ),
         (("tasks", 0, "certificate", "upper_bound"), 1.5, "certificate of task 'lights': expected"),
+        (("tasks", 0, "certificate", "wrong"), 13, "certificate of task 'lights': expected"),
+        (("tasks", 0, "certificate", "wrong"), -1, "certificate of task 'lights': expected"),
+        (
+            ("tasks", 0, "certificate", "wrong_upper_bound"),
+            1.5,
+            "certificate of task 'lights': expected",
+        ),
         (("tasks", 0, "certificate", "alpha"), 0.0, "certificate of task 'lights': expected"),
         (("tasks", 0, "certificate", "tasks"), 0, "certificate of task 'lights': expected"),
         (("margins", "second"), -0.5, "manifest.margins.second: expected >= 0, found -0.5"),

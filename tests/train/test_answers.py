@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made import make_texts
 
+from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import upper_bound
 from cfedge.train.advice import advice, nothing_learned
 from cfedge.train.answers import Answers, certified_answers
@@ -22,11 +23,19 @@ from cfedge.train.workspace import Workspace
 CLOSED = Settings(method="closed-form")
 
 
+def certificate(right: np.ndarray, alpha: float) -> Certificate:
+    wrong, held_out = int((~right).sum()), len(right)
+    return Certificate(
+        held_out=held_out, errors=0, upper_bound=0.0, alpha=0.05, tasks=1, rival=None, rival_errors=0, wrong=wrong,
+        wrong_upper_bound=upper_bound(wrong, held_out, alpha),
+    )  # fmt: skip
+
+
 def answers(truth: list[int], known: list[int], *, routed: list[int] | None = None) -> Answers:
     right = np.array(known, bool)
     found = np.ones(len(truth), bool) if routed is None else np.array(routed, bool)
     return certified_answers(
-        ("a", "b"), np.array(truth), known=right, right=right & found, unknown=~found, alpha=0.05, tasks=2
+        ("a", "b"), np.array(truth), known=right, right=right & found, unknown=~found, certificate=certificate(right & found, 0.025)
     )  # fmt: skip
 
 
@@ -54,7 +63,7 @@ def test_the_bound_is_wrong_in_at_most_one_draw_of_twenty() -> None:
         for _ in range(400):
             right = rng.random(held_out) >= rate
             one = certified_answers(
-                ("a", "b"), np.zeros(held_out, np.int64), known=right, right=right, unknown=~right, alpha=0.05, tasks=1
+                ("a", "b"), np.zeros(held_out, np.int64), known=right, right=right, unknown=~right, certificate=certificate(right, 0.05)
             )  # fmt: skip
             wrong += one.wrong_upper_bound < rate
         assert wrong / 400 <= 0.05

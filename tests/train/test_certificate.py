@@ -460,7 +460,15 @@ def test_an_unshrunk_covariance_of_few_examples_is_reported_violated() -> None:
 
 def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
     certificate = Certificate(
-        held_out=100, errors=10, upper_bound=0.2, alpha=0.05, tasks=2, rival=None, rival_errors=0
+        held_out=100,
+        errors=10,
+        upper_bound=0.2,
+        alpha=0.05,
+        tasks=2,
+        rival=None,
+        rival_errors=0,
+        wrong=10,
+        wrong_upper_bound=0.2,
     )
     low = lower_bound(10, 100, 0.025)
     assert [_status(certificate.errors, certificate, bound) for bound in (1.0, 0.1, 0.99 * 0.1, low * 0.99)] == [
@@ -729,6 +737,8 @@ def test_nothing_held_out_is_untested() -> None:
                 tasks=1,
                 rival=None,
                 rival_errors=0,
+                wrong=0,
+                wrong_upper_bound=1.0,
             ),
             0.1,
         )
