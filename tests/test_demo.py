@@ -13,6 +13,8 @@ import pytest
 
 from cfedge.demo import TASKS, data_folder, out_of_domain
 
+SPLITS = ("train", "validation", "test")
+
 
 def _rows(task: str, split: str) -> list[dict[str, str]]:
     with (data_folder() / task / f"{split}.csv").open(encoding="utf-8", newline="") as file:
@@ -25,21 +27,17 @@ def _plain(text: str) -> str:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_task_has_enough_intents_and_utterances(task: str) -> None:
-    counts = {
-        split: Counter(row["label"] for row in _rows(task, split)) for split in ("train", "test")
-    }
+    counts = {split: Counter(row["label"] for row in _rows(task, split)) for split in SPLITS}
     assert 5 <= len(counts["train"]) <= 6
-    assert set(counts["train"]) == set(counts["test"])
+    assert set(counts["train"]) == set(counts["validation"]) == set(counts["test"])
     assert min(counts["train"].values()) >= 30
+    assert min(counts["validation"].values()) >= 20
     assert min(counts["test"].values()) >= 12
 
 
 def test_no_utterance_occurs_twice_and_no_label_in_two_tasks() -> None:
     texts = [
-        _plain(row["text"])
-        for task in TASKS
-        for split in ("train", "test")
-        for row in _rows(task, split)
+        _plain(row["text"]) for task in TASKS for split in SPLITS for row in _rows(task, split)
     ]
     texts += [_plain(text) for text, _ in out_of_domain()]
     assert [text for text, count in Counter(texts).items() if count > 1] == []
@@ -47,7 +45,7 @@ def test_no_utterance_occurs_twice_and_no_label_in_two_tasks() -> None:
     assert len(labels) == len(set(labels))
 
 
-def test_half_of_the_strangers_are_near_misses() -> None:
+def test_half_of_what_is_of_no_task_are_near_misses() -> None:
     kinds = Counter(kind for _, kind in out_of_domain())
     assert kinds["near"] >= 40
     assert kinds["far"] >= 40
@@ -102,5 +100,8 @@ def test_the_demo_learns_exports_and_answers_without_torch(tmp_path: Path) -> No
     assert found["backbone_bytes"] < 24_500_000
     matrix = found["accuracy_matrix"]
     assert all(matrix[row][column] == 0 for row in range(5) for column in range(row + 1, 5))
-    assert found["live"][2]["unknown"]
+    assert all(row["examples"] == 216 and row["held_out"] == 120 for row in found["tasks"])
+    assert all(row["upper_bound"] < 0.2 for row in found["tasks"])
+    assert found["unknown_by_kind"].keys() == {"near", "far"}
+    assert [answer["unknown"] for answer in found["live"][:3]] == [False] * 3
     assert (tmp_path / "out" / "bundle" / "manifest.json").is_file()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
+
+if TYPE_CHECKING:
+    from cfedge.demo.result import DemoResult
 
 
 def register(app: typer.Typer) -> None:
@@ -54,44 +57,68 @@ def demo(
     if json:
         print_json(dataclasses.asdict(found))
         return
+    _show(found, out)
+
+
+def _show(found: DemoResult, out: Path) -> None:
+    """Print what was measured, the answers to a few inputs, and where to go from there."""
+    learned, held_out = found.tasks[0].examples, found.tasks[0].held_out
     print_table(
-        "five tasks learned one after another, without old data (test examples, per sample)",
-        ("task", "accuracy float", "accuracy int8", "task_identification", "held-out wrong task", "upper bound (95 %, all tasks)", "added"),
+        f"five tasks, one after another, without old data: {learned} examples each, {held_out} held out",
+        (
+            "task", "right, when learned", "right, now", "in float32", "right task", "held out, wrong task",
+            "at most (95 %, all tasks)", "adds",
+        ),
         [
             (
-                row.task, f"{row.accuracy_float:.3f}", f"{row.accuracy_int8:.3f}", f"{row.task_identification:.3f}",
-                f"{row.held_out_errors} of {row.held_out}", f"{row.upper_bound:.1%}", size(row.added_bytes),
+                row.task, f"{row.accuracy_when_learned:.1%}", f"{row.accuracy_int8:.1%}", f"{row.accuracy_float:.1%}",
+                f"{row.task_identification:.1%}", f"{row.held_out_errors} of {row.held_out}", f"{row.upper_bound:.1%}",
+                size(row.added_bytes),
             )
             for row in found.tasks
         ],
     )  # fmt: skip
     print_table(
-        "all together, int8, in a process without torch",
+        "all together, int8, answered in a process without torch",
         ("what", "value"),
         [
-            ("last accuracy (task and label right)", f"{found.last_accuracy:.3f}"),
-            ("task identification", f"{found.task_identification:.3f}"),
-            ("accuracy with the task known", f"{found.known:.3f}"),
-            ("forgetting", f"{found.forgetting:.3f}"),
-            ("unknown inputs, AUROC", f"{found.unknown_auroc:.3f}"),
-            ("unknown inputs called unknown", f"{found.unknown_detected:.3f}"),
-            ("known inputs called unknown", f"{found.false_rejects:.3f}"),
-            ("ms per input (median)", f"{found.ms_per_input:.2f}"),
-            ("backbone", size(found.backbone_bytes)),
-            ("one task (mean)", size(int(found.task_bytes))),
+            ("last accuracy: task and label right", f"{found.last_accuracy:.1%}"),
+            ("right task", f"{found.task_identification:.1%}"),
+            ("right label where the task is given", f"{found.known:.1%}"),
+            ("forgetting: what later tasks took, mean", f"{found.forgetting:.1%}"),
+            *(
+                (f"inputs of no task ({kind} to the tasks), called unknown", f"{share:.0%}")
+                for kind, share in _kinds(found)
+            ),
+            ("inputs of the tasks, called unknown", f"{found.false_rejects:.1%}"),
+            ("known against unknown, AUROC", f"{found.unknown_auroc:.3f}"),
+            ("an answer, median", f"{found.ms_per_input:.2f} ms"),
+            ("encoder, shared by all tasks", size(found.backbone_bytes)),
+            ("a task, mean", size(int(found.task_bytes))),
         ],
     )
-    for one in found.live:
-        verdict = (
-            f"unknown: {one['reason']}"
-            if one["unknown"]
-            else f"{one['task']} / {one['label']} ({one['probability']:.0%})"
-        )
-        say(f'"{one["text"]}"')
-        say(f"  -> {verdict}")
-        say(
-            f"     margin {one['margin']:.1f} over {one['runner_up']}, distance"
-            f" {one['distance']:.1f}"
-        )
+    for answer in found.live:
+        _show_answer(answer)
     say("")
-    say(f'bundle: {out / "bundle"}; ask it yourself: cfedge predict {out / "bundle"} "your text"')
+    say(f"what is taken for what:  cfedge inspect {out / 'workspace'}")
+    say(f'ask it yourself:         cfedge predict {out / "bundle"} "your text"')
+    say(f"bundle:                  {out / 'bundle'}")
+
+
+def _kinds(found: DemoResult) -> list[tuple[str, float]]:
+    words = {"near": "close", "far": "foreign"}
+    return [(words[kind], share) for kind, share in found.unknown_by_kind.items()]
+
+
+def _show_answer(answer: dict[str, Any]) -> None:
+    verdict = (
+        f"unknown: {answer['reason']}"
+        if answer["unknown"]
+        else f"{answer['task']} / {answer['label']} ({answer['probability']:.0%})"
+    )
+    say(f'"{answer["text"]}"')
+    say(f"  -> {verdict}")
+    say(
+        f"     margin {answer['margin']:.1f} over {answer['runner_up']}, out-of-distribution score"
+        f" {answer['ood_score']:.1f}"
+    )

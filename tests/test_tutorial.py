@@ -1,0 +1,50 @@
+"""The tutorial runs as a newcomer would run it, with the real encoder."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+#: What it should answer to what the page asks.
+RIGHT = {
+    "we need more olive oil": "kitchen/shopping",
+    "snails ate my salad": "garden/pests",
+    "play something for dinner": "music/play",
+}
+
+
+@pytest.mark.slow
+def test_a_newcomer_gets_right_answers_from_files_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'export'}")
+    blocks = re.findall(r"```(csv|console|python)\n(.*?)```", PAGE, re.DOTALL)
+    names = iter(re.findall(r"as\s+`(\w+\.csv)`", PAGE))
+    printed = ""
+    for kind, block in blocks:
+        if kind == "csv":
+            (tmp_path / next(names)).write_text(block, encoding="utf-8")
+        elif kind == "python":
+            printed += _ran(["-c", block], tmp_path)
+        for command in re.findall(r"^\$ cfedge (.*)$", block, re.MULTILINE):
+            code = ["-c", "from cfedge.cli import main; main()", *shlex.split(command)]
+            printed += _ran(code, tmp_path)
+    for asked, answer in RIGHT.items():
+        told = re.findall(rf"'{asked}': (\S+)", printed)
+        assert told, printed
+        assert set(told) == {answer}
+    assert "kitchen recipe\ngarden planting" in printed
+
+
+def _ran(arguments: list[str], folder: Path) -> str:
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{arguments}\n{done.stderr}"
+    return done.stdout
