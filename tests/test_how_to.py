@@ -68,6 +68,23 @@ def _ten_labels() -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", ["answer", "teach"])
+def test_its_python_runs(
+    page: str, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = shutil.copytree(desk, tmp_path / "desk")
+    monkeypatch.chdir(place)
+    if page == "answer":
+        _need_bundle(place)
+    text = (PAGES[0].parent / f"{page}.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        tiny = '.create("ws", "local", weights="my-encoder")'
+        exec(block.replace('.create("ws")', tiny), {})
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_its_commands_run(
     page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
