@@ -172,7 +172,7 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise StorageError(
-            f"{folder}: expected to write here, found {error.strerror or error}; check the disk"
+            f"could not write in {folder}: {error.strerror or error}; check the disk"
         ) from error
     try:
         yield
@@ -215,8 +215,8 @@ def _swap(new: Path, target: Path) -> None:
                 os.replace(aside, target)
             except OSError as error:
                 raise StorageError(
-                    f"{target}: expected to move it back, found {error.strerror or error}; it is"
-                    f" whole in {aside}: move it back"
+                    f"could not move {target} back: {error.strerror or error}; it is whole in"
+                    f" {aside}: move it back"
                 ) from error
         shutil.rmtree(aside.parent, ignore_errors=True)
 
@@ -259,12 +259,12 @@ def sync_folder(folder: Path) -> None:
 def _refused(path: Path, size_bytes: int | None, error: OSError) -> StorageError:
     import shutil
 
-    wanted = f"to write {size_bytes} bytes" if size_bytes is not None else "to write"
+    wanted = f"write {size_bytes} bytes to {path}" if size_bytes is not None else f"write {path}"
     try:
         free = f"{shutil.disk_usage(path.parent).free} bytes are free"
     except OSError:
         free = "the folder cannot be read"
     return StorageError(
-        f"{path}: expected {wanted}, found {error.strerror or error} ({free}); nothing was changed:"
-        " make room or choose another place"
+        f"could not {wanted}: {error.strerror or error} ({free}); nothing was changed: make room or"
+        " choose another place"
     )

@@ -139,8 +139,7 @@ def read(folder: Path, *, keep_adapters: bool = True) -> Bundle:
         extra = sorted({path.name for path in (folder / _OBJECTS).iterdir()} - objects.keys())
     except OSError as error:
         raise StorageError(
-            f"{error.filename or folder}: expected to list it, found {error.strerror}; check the"
-            " disk"
+            f"could not list {error.filename or folder}: {error.strerror}; check the disk"
         ) from error
     if beside:
         raise DamagedError(
@@ -323,7 +322,7 @@ def _bytes(path: Path, role: str, limit: int) -> bytes:
                 f"{path} ({role}): expected a file, found none; get the bundle again"
             ) from error
         raise StorageError(
-            f"{path} ({role}): expected to read it, found {error.strerror}; check the disk"
+            f"could not read {path} ({role}): {error.strerror}; check the disk"
         ) from error
     return data
 

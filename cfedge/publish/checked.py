@@ -44,7 +44,7 @@ def signed_targets(folder: Path) -> Targets:
         ) from error
     except OSError as error:
         raise StorageError(
-            f"{metadata}: expected to read it, found {error.strerror}; check the disk"
+            f"could not read {metadata}: {error.strerror}; check the disk"
         ) from error
     signed: Targets = found.signed
     return signed
@@ -64,9 +64,7 @@ def checked(path: Path, sha256: str) -> bytes:
             f"{path}: expected a file, found none; restore the repository from a mirror"
         ) from error
     except OSError as error:
-        raise StorageError(
-            f"{path}: expected to read it, found {error.strerror}; check the disk"
-        ) from error
+        raise StorageError(f"could not read {path}: {error.strerror}; check the disk") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise TamperedError(

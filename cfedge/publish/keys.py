@@ -69,7 +69,7 @@ class Keys:
             ) from error
         except OSError as error:
             raise StorageError(
-                f"{path}: expected to read it, found {error.strerror}; check the disk"
+                f"could not read {path}: {error.strerror}; check the disk"
             ) from error
         except (ValueError, SchemaError) as error:
             raise DamagedError(
@@ -183,7 +183,7 @@ class Keys:
             )
         except (ValueError, TypeError) as error:
             raise DamagedError(
-                f"{path}: expected to open it, found {str(error).splitlines()[0]:.80}; give its"
+                f"could not open {path}: {str(error).splitlines()[0]:.80}; give its"
                 " passphrase in CFEDGE_PASSPHRASE"
             ) from error
         if not isinstance(key, Ed25519PrivateKey):

@@ -92,7 +92,7 @@ class Repository:
                     signing.write(("root", "targets", "snapshot", "timestamp"))
         except OSError as error:
             raise StorageError(
-                f"{folder}: expected to make a repository, found {error.strerror or error}; choose"
+                f"could not make a repository in {folder}: {error.strerror or error}; choose"
                 " another folder"
             ) from error
         return cls(folder)

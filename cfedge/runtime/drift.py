@@ -175,7 +175,7 @@ class Monitor:
             return monitor
         except OSError as error:
             raise StorageError(
-                f"{path}: expected to read it, found {error.strerror}; check the disk"
+                f"could not read {path}: {error.strerror}; check the disk"
             ) from error
         except (ValueError, RecursionError, SchemaError) as error:
             raise DamagedError(

@@ -129,9 +129,7 @@ def check_interface(
 
 def not_run(what: str, error: Exception) -> IncompatibleError:
     """Say that ONNX Runtime gave up in the middle of a graph."""
-    return IncompatibleError(
-        f"{what}: expected to run, found: {_reason(error)}; export the bundle again"
-    )
+    return IncompatibleError(f"could not run {what}: {_reason(error)}; export the bundle again")
 
 
 def _shape(sizes: Sequence[int | str | None]) -> str:

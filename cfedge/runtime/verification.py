@@ -129,8 +129,8 @@ def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, 
         raise stopped(folder, f"no answer in {limit_s:g} s") from error
     except OSError as error:
         raise MachineError(
-            f"{folder}: expected to try it in a child process, found {error.strerror or error};"
-            " make room and try again"
+            f"could not try {folder} in a child process: {error.strerror or error}; make room"
+            " and try again"
         ) from error
     said = [line.removeprefix(MARK) for line in done.stdout.splitlines() if line.startswith(MARK)]
     if done.returncode < 0:
@@ -144,8 +144,8 @@ def _child(folder: Path, asked: dict[str, object], limit_s: float) -> dict[str, 
 def stopped(folder: Path, found: str) -> IncompatibleError:
     """Return the refusal of a bundle whose child did not come to an end, with what became of it."""
     return IncompatibleError(
-        f"{folder}: expected to open and to answer its golden vectors in a child process, found"
-        f" {found}; get the bundle again"
+        f"could not answer the golden vectors of {folder} in a child process: {found}; get"
+        " the bundle again"
     )
 
 

@@ -51,7 +51,7 @@ def verify_here(
         engine.predict([engine.modality.largest(value)])
     except InputError as error:
         raise IncompatibleError(
-            f"golden vectors: expected to be answered, found {error}; export the bundle again"
+            f"could not answer the golden vectors: {error}; export the bundle again"
         ) from error
 
 

@@ -44,8 +44,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:  # the latter of a name that none can be
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"{host}:{port}: expected to listen there, found: {reason}; take another --host or"
-            " --port"
+            f"could not listen on {host}:{port}: {reason}; take another --host or --port"
         ) from error
 
 

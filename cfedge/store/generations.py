@@ -145,8 +145,7 @@ class Store:
                 yield
             except OSError as error:
                 raise StorageError(
-                    f"{self.folder}: expected to write here, found {error.strerror or error}; check"
-                    " the disk"
+                    f"could not write in {self.folder}: {error.strerror or error}; check the disk"
                 ) from error
 
     def pointer(self) -> Pointer | None:
@@ -164,7 +163,7 @@ class Store:
             )
         except OSError as error:
             raise StorageError(
-                f"{self.folder}: expected to list it, found {error.strerror}; check the disk"
+                f"could not list {self.folder}: {error.strerror}; check the disk"
             ) from error
 
     def manifest(self, generation: int) -> Manifest:
@@ -257,8 +256,7 @@ class Store:
             sync_folder(self.folder / "generations")
         except OSError as error:
             raise StorageError(
-                f"{self._path(generation)}: expected to delete it, found {error.strerror}; check"
-                " the disk"
+                f"could not delete {self._path(generation)}: {error.strerror}; check the disk"
             ) from error
         self.boot_attempts.forget(
             generation

@@ -59,8 +59,7 @@ def make_folders(folder: Path) -> None:
             sync_folder(folder.parent)
     except OSError as error:
         raise StorageError(
-            f"{folder}: expected to make a store, found {error.strerror or error}; choose"
-            " another folder"
+            f"could not make a store in {folder}: {error.strerror or error}; choose another folder"
         ) from error
 
 
@@ -81,9 +80,7 @@ def read_record(path: Path, limit: int) -> bytes:
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: expected a file, found none; sync again") from error
     except OSError as error:
-        raise StorageError(
-            f"{path}: expected to read it, found {error.strerror}; check the disk"
-        ) from error
+        raise StorageError(f"could not read {path}: {error.strerror}; check the disk") from error
 
 
 def record_of(path: Path, kind: Any) -> Any:

@@ -136,7 +136,5 @@ def _unlink(path: Path) -> int:
         size = path.stat().st_size
         os.unlink(path)
     except OSError as error:
-        raise StorageError(
-            f"{path}: expected to delete it, found {error.strerror}; check the disk"
-        ) from error
+        raise StorageError(f"could not delete {path}: {error.strerror}; check the disk") from error
     return size

@@ -92,8 +92,7 @@ class Fetcher:
             os.replace(part, target)
         except OSError as error:
             raise StorageError(
-                f"{target} ({role}): expected to write it, found {error.strerror or error}; check"
-                " the disk"
+                f"could not write {target} ({role}): {error.strerror or error}; check the disk"
             ) from error
 
     def bytes_from(self, ref: FileRef, role: str, begun: bytes) -> bytes:

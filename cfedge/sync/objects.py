@@ -54,7 +54,7 @@ def missing_of(store: Store, manifest: Manifest) -> dict[str, FileRef]:
             whole = False
         except OSError as error:
             raise StorageError(
-                f"{path} ({role}): expected to read it, found {error.strerror}; check the disk"
+                f"could not read {path} ({role}): {error.strerror}; check the disk"
             ) from error
         if not whole:
             missing[role] = ref

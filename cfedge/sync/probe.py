@@ -35,8 +35,8 @@ def probe(store: Store, generation: int, new: Collection[str]) -> None:
         verify(store.folder, manifest, generation=generation, vectors=_shares(names, new))
     except BundleError as error:
         raise IncompatibleError(
-            f"generation {generation}: expected to pass its golden vectors on this machine, found"
-            f" {error}; what was installed before goes on"
+            f"could not switch to generation {generation}: {error}; what was installed before"
+            " goes on"
         ) from error
     note_verified(manifest, 1)
 

@@ -160,8 +160,8 @@ class translated:  # noqa: N801 - used as a function
         where = self._where
         if isinstance(error, OSError):
             raise StorageError(
-                f"{error.filename}: expected to keep what is trusted there, found {error.strerror};"
-                " check the disk"
+                f"could not keep what is trusted in {error.filename}: {error.strerror}; check"
+                " the disk"
             ) from error
         if isinstance(error, exceptions.ExpiredMetadataError):
             raise StaleError(

@@ -163,8 +163,7 @@ class Workspace:
             path.mkdir(exist_ok=True)
         except OSError as error:
             raise StorageError(
-                f"{path}: expected to make it, found {error.strerror}; make room or check the"
-                " rights"
+                f"could not make {path}: {error.strerror}; make room or check the rights"
             ) from error
         return path
 
@@ -272,8 +271,7 @@ class Workspace:
             ) from error
         except OSError as error:
             raise WorkspaceError(
-                f"{self.folder}: expected to write there, found {error.strerror}; check the disk"
-                " and rights"
+                f"could not write in {self.folder}: {error.strerror}; check the disk and rights"
             ) from error
         try:
             self._index = Workspace(self.folder)._index

@@ -639,7 +639,7 @@ ATTACKS: dict[str, Attack] = {
     "no view": Attack(put("backbone.views", []), SchemaError, "1 to 8 sizes of hidden states and of views"),
     "inputs of a kind that is not": Attack(put("backbone.input.kind", "smell"), SchemaError, "backbone.input.*'smell'"),
     "a backbone of an earlier cfedge": Attack(put("backbone.max_tokens", 32), SchemaError, "manifest.backbone: expected fields"),
-    "more tokens than positions": Attack(with_backbone(input=lambda one: replace(one.input, max_tokens=4096)), IncompatibleError, "trunk: expected to run, found"),
+    "more tokens than positions": Attack(with_backbone(input=lambda one: replace(one.input, max_tokens=4096)), IncompatibleError, "could not run trunk: "),
     "a rank of 2**40": Attack(put("tasks.0.rank", 2**40), IncompatibleError, r"adapter of task 'animals': expected cfedge\.rank"),
     # Graphs: what is in them
     "external data": Attack(graph("adapter", external), IncompatibleError, "adapter of task 'animals': .* found external data"),
@@ -676,7 +676,7 @@ ATTACKS: dict[str, Attack] = {
     "an output left out": Attack(graph("trunk", without_output("features")), IncompatibleError, "trunk: expected 2 outputs, found a difference at 'features'"),
     "features of another shape": Attack(graph("tail", filled("features", 1, 32, 1)), IncompatibleError, "tail: expected output features float"),
     "a tail that never varies": Attack(graph("tail", filled("features", 1, 32)), IncompatibleError, r"tail: expected results of the backbone's shapes for 5 rows, found \[1, 32\]"),
-    "NaN in the trunk": Attack(graph("trunk", spoiled_weights), IncompatibleError, "golden vectors: expected to be answered, found features of input 0: expected finite numbers"),
+    "NaN in the trunk": Attack(graph("trunk", spoiled_weights), IncompatibleError, "could not answer the golden vectors: features of input 0: expected finite numbers"),
     "NaN in the tail": Attack(graph("tail", spoiled_weights), IncompatibleError, "golden vectors.*(cosine|finite)"),
     "other weights in the trunk": Attack(graph("trunk", other_weights), IncompatibleError, "golden vectors of task '.*this machine computes differently"),
     # Graphs that take too much
@@ -689,7 +689,7 @@ ATTACKS: dict[str, Attack] = {
     "a tokenizer that is none": Attack(part("tokenizer", lambda data: b"{"), IncompatibleError, "tokenizer: expected a tokenizer.json, found"),
     "a tokenizer without a model": Attack(tokenizer(lambda fields: fields.pop("model")), IncompatibleError, "tokenizer: expected a tokenizer.json, found"),
     "a tokenizer of bytes": Attack(part("tokenizer", lambda data: b"\xff\xfe" + data), IncompatibleError, "tokenizer: expected a tokenizer.json, found"),
-    "ids beyond the embedding": Attack(tokenizer(outnumbered), IncompatibleError, "trunk: expected to run, found"),
+    "ids beyond the embedding": Attack(tokenizer(outnumbered), IncompatibleError, "could not run trunk: "),
     "other ids": Attack(tokenizer(shuffled), IncompatibleError, "golden vectors of task '.*this machine computes differently"),
     "a pattern that never ends": Attack(tokenizer(catastrophic), IncompatibleError, "tokenizer: expected no regular expression"),
     # Arrays
@@ -734,7 +734,7 @@ ATTACKS: dict[str, Attack] = {
     "embeddings of whole numbers": Attack(golden(lambda found, note: found.update(embeddings=found["embeddings"].astype(np.int8))), IncompatibleError, "golden vectors of task 'animals': expected"),
     "no golden vectors": Attack(golden(lambda found, note: (note.update(inputs=[], labels=[], tasks=[]), found.update(embeddings=found["embeddings"][:0]))), IncompatibleError, "golden vectors of task 'animals': expected .* at least one"),
     "texts that are none": Attack(golden(lambda found, note: note.update(inputs=[3] * len(note["inputs"]))), IncompatibleError, "golden vectors of task 'animals': expected texts as inputs, found others"),
-    "an empty text": Attack(golden(lambda found, note: note["inputs"].__setitem__(0, "")), IncompatibleError, "golden vectors: expected to be answered, found input 0"),
+    "an empty text": Attack(golden(lambda found, note: note["inputs"].__setitem__(0, "")), IncompatibleError, "could not answer the golden vectors: input 0"),
     "a note that is no JSON": Attack(part("golden", lambda data: safetensors.numpy.save(safetensors.numpy.load(data), {"cfedge": "{"})), IncompatibleError, "golden vectors of task 'animals': expected a note in JSON"),
     "a note that is a list": Attack(part("golden", lambda data: safetensors.numpy.save(safetensors.numpy.load(data), {"cfedge": "[]"})), IncompatibleError, "golden vectors of task 'animals': expected a JSON object as note"),
 }  # fmt: skip

@@ -140,7 +140,7 @@ def test_a_passphrase_is_asked_for_where_the_keys_need_it(
     monkeypatch.setenv("CFEDGE_PASSPHRASE", "wrong")
     refused(
         7,
-        r"\.pem: expected to open it.*CFEDGE_PASSPHRASE",
+        r"could not open .*\.pem: .*CFEDGE_PASSPHRASE",
         "renew",
         tmp_path / "repo",
         "--keys",

@@ -96,9 +96,7 @@ def test_a_wrong_or_missing_passphrase_is_reported_with_where_to_give_it(
     tmp_path: Path, passphrase: str | None
 ) -> None:
     Keys.create(tmp_path / "keys", passphrase="open sesame")
-    with pytest.raises(
-        DamagedError, match=r"targets-1\.pem: expected to open it, found .*CFEDGE_PASSPHRASE"
-    ):
+    with pytest.raises(DamagedError, match=r"could not open .*targets-1\.pem: .*CFEDGE_PASSPHRASE"):
         Keys(tmp_path / "keys", passphrase).signers("targets")
 
 
@@ -109,7 +107,7 @@ def test_a_file_that_is_no_ed25519_key_is_reported(tmp_path: Path) -> None:
     keys = Keys.create(tmp_path / "keys")
     path = tmp_path / "keys" / "targets-1.pem"
     path.write_bytes(b"no key")
-    with pytest.raises(DamagedError, match=r"targets-1\.pem: expected to open it"):
+    with pytest.raises(DamagedError, match=r"could not open .*targets-1\.pem: "):
         keys.signers("targets")
     path.write_bytes(
         generate_private_key(SECP256R1()).private_bytes(

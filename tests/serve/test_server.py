@@ -418,11 +418,11 @@ def test_a_port_that_is_taken_is_named(served: Served) -> None:
     port = int(served.url.rpartition(":")[2])
     with pytest.raises(
         UsageError,
-        match=rf"127\.0\.0\.1:{port}: expected to listen there, found: .*; take another --host",
+        match=rf"could not listen on 127\.0\.0\.1:{port}: .*; take another --host",
     ):
         listen("127.0.0.1", port)
     for host in ("no.such.host.invalid", "x" * 70):
-        with pytest.raises(UsageError, match=f"{host}:1: expected to listen there"):
+        with pytest.raises(UsageError, match=f"could not listen on {host}:1: "):
             listen(host, 1)
 
 

@@ -115,7 +115,7 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(
 def test_a_file_in_the_place_of_the_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("precious")
     assert not Store.exists(tmp_path / "store")
-    with pytest.raises(StorageError, match="expected to make a store, found"):
+    with pytest.raises(StorageError, match="could not make a store in "):
         Store.create(tmp_path / "store", "stable")
 
 
@@ -210,7 +210,7 @@ def test_an_error_of_the_disk_while_writing_is_told_in_one_line(store: Store) ->
     with (
         pytest.raises(
             StorageError,
-            match=r"store: expected to write here, found No space left on device; check the disk",
+            match=r"could not write in .*store: No space left on device; check the disk",
         ),
         store.writing(),
     ):
@@ -320,9 +320,7 @@ def test_a_generation_that_does_not_answer_can_be_dropped_once(store: Store) -> 
     number = install(store, "music", opened=False, switch=False)
     with store.writing():
         store.drop(number)
-        with pytest.raises(
-            StorageError, match=r"2.json: expected to delete it, found No such file"
-        ):
+        with pytest.raises(StorageError, match=r"could not delete .*2.json: No such file"):
             store.drop(number)
     assert store.generations() == [1]
     assert not store.boot_attempts.pending(number)

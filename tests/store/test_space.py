@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_deleted_is_named(store: Store) -> None:
 
     with (
         Disk(store.folder, on_step=on_step),
-        pytest.raises(StorageError, match=r"a{64}: expected to delete it, found Read-only"),
+        pytest.raises(StorageError, match=r"could not delete .*a{64}: Read-only"),
     ):
         collect(store)
 
