@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import click
 import typer
 
 from cfedge.cli import app
+from cfedge.confidence import upper_bound
 from cfedge.version import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -121,6 +123,22 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_concepts_says_in_words_is_so() -> None:
+    text = " ".join((ROOT / "docs" / "concepts.md").read_text("utf-8").split())
+    results = ROOT / "benchmarks" / "results" / "clinc150.json"
+    measured = json.loads(results.read_text("utf-8"))["summary"]
+    assert "On CLINC150 seven answers in ten do" in text
+    assert 0.65 <= measured["early_exits"]["mean"] < 0.75
+    assert "on CLINC150, over ten tasks, it is below one per cent" in text
+    assert measured["forgetting"]["mean"] < 0.01
+    assert "less than 200 kB for fifteen labels" in text
+    assert measured["task_bytes_max"] < 200_000
+    assert "No error among 42 examples supports a bound of some ten per cent" in text
+    assert 0.09 < upper_bound(0, 42, 0.05 / 5) < 0.11
+    assert "among 300, one of some one and a half (five tasks)" in text
+    assert 0.0145 < upper_bound(0, 300, 0.05 / 5) < 0.0155
 
 
 def _options(words: list[str]) -> set[str]:
