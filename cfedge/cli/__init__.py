@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +23,7 @@ from cfedge.cli import (
 )
 from cfedge.cli.panels import FIRST_STEPS, Panels
 from cfedge.cli.show import say
+from cfedge.cli.streams import prepare
 from cfedge.errors import CfedgeError, MissingExtraError
 from cfedge.version import __version__
 
@@ -87,6 +87,7 @@ for group in (
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; a deliberate error becomes one line and its exit code."""
+    prepare()
     try:
         return app(args=arguments, prog_name="cfedge", standalone_mode=True)
     except CfedgeError as error:
@@ -97,6 +98,3 @@ def main(arguments: list[str] | None = None) -> Any:
             raise
         say(f"cfedge: this command needs {error.name}: pip install 'cfedge[export]'", error=True)
         raise SystemExit(MissingExtraError.exit_code) from error
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None

@@ -5,7 +5,6 @@ inputs' kind.
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.lines import argument_items, line_items
 from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, print_table, say
+from cfedge.cli.streams import standard_input
 from cfedge.errors import InputError, UsageError
 
 BUNDLE = Annotated[
@@ -119,7 +119,7 @@ def predict(
         adapter_bytes=adapter_limit(adapter_memory), task=task, session=session, switch=switch, monitor=monitor,
     )  # fmt: skip
     refused = 0
-    for item in argument_items(inputs) if inputs else line_items(sys.stdin.buffer, plain=text):
+    for item in argument_items(inputs) if inputs else line_items(standard_input(), plain=text):
         try:
             for value in item.inputs(answers.modality):
                 answer, alarms = answers(value)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from cfedge.cli.streams import lines
 from cfedge.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def line_items(stream: BinaryIO, *, plain: bool = False) -> Iterator[Item]:
     plain
         No line is JSON, also where it begins with a brace.
     """
-    number = 0
-    while line := stream.readline():
-        number += 1
+    for number, line in enumerate(lines(stream), start=1):
         where = f"line {number}"
         content = line.rstrip(b"\r\n")
         yield Item(number, where, partial(_inputs, line=content, where=where, plain=plain))

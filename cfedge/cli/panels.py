@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from typer.core import TyperGroup
+
+from cfedge.cli.streams import guarded
 
 __all__ = ["FIRST_STEPS", "PANELS", "Panels"]
 
@@ -35,7 +39,19 @@ All commands: cfedge --help. What one does: cfedge add --help.
 
 
 class Panels(TyperGroup):
-    """A group whose help lists its commands by role."""
+    """A group whose help lists its commands by role, and whose output may have no reader or no
+    room: click would end with 1 where the reader is gone.
+    """
+
+    def make_context(self, *rest: Any, **more: Any) -> click.Context:
+        """Parse the arguments, and print the help that they may ask for."""
+        with guarded():
+            return super().make_context(*rest, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with guarded():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of their panels; what is in none comes last."""

@@ -22,6 +22,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from cfedge.cli.streams import is_utf8
 from cfedge.printable import escaped, is_printable
 
 __all__ = ["PLOT", "TerminalProgress", "print_json", "print_table", "say", "size"]
@@ -59,10 +60,16 @@ def say(line: str, *, error: bool = False) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON document on one line and flush it."""
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    line = json.dumps(value, ensure_ascii=not is_utf8(), allow_nan=False)
     if not is_printable(line):  # as any JSON reader reads it back; in strings alone can they stand
         line = "".join(one if is_printable(one) else json.dumps(one)[1:-1] for one in line)
     print(line, flush=True)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `cfedge.cli.streams`: rich would end with 1."""
+        raise BrokenPipeError
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -79,7 +86,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         )
     for row in rows:
         table.add_row(*(Text("-" if value is None else escaped(str(value))) for value in row))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    _Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def size(value: int) -> str:

@@ -1,0 +1,137 @@
+"""The command at a Unix shell: pipes that close, disks that are full, letters of other encodings."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cfedge.cli.streams import lines
+from cfedge.errors import InputError, StorageError, UsageError
+
+CFEDGE = [sys.executable, "-c", "from cfedge.cli import main; main()"]
+UTF8, ASCII = {"PYTHONIOENCODING": "utf-8"}, {"PYTHONIOENCODING": "ascii"}
+
+
+def run(
+    *arguments: object, given: bytes = b"", out: Any = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*CFEDGE, *map(str, arguments)], input=given, stdout=out, stderr=subprocess.PIPE,
+        env={**os.environ, **environment}, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "one\ntwo\n".encode("utf-8-sig"),
+        "one\ntwo".encode("utf-8-sig"),
+        "one\ntwo\n".encode("utf-16"),
+        "one\ntwo".encode("utf-16"),
+        b"\xfe\xff" + "one\ntwo\n".encode("utf-16-be"),
+        b"one\ntwo\n",
+    ],
+)
+def test_lines_are_read_whatever_mark_they_begin_with(given: bytes) -> None:
+    assert [line.rstrip(b"\n") for line in lines(io.BytesIO(given))] == [b"one", b"two"]
+
+
+def test_letters_whose_bytes_look_like_line_ends_do_not_end_lines() -> None:
+    given = "\u0a0a\u0d0a\u200a\nzwei\n".encode("utf-16")
+    assert [line.decode() for line in lines(io.BytesIO(given))] == [
+        "\u0a0a\u0d0a\u200a\n",
+        "zwei\n",
+    ]
+
+
+def test_nothing_and_a_mark_alone_are_no_lines() -> None:
+    for given in (b"", b"\xef\xbb\xbf", b"\xff\xfe"):
+        assert list(lines(io.BytesIO(given))) == []
+    with pytest.raises(InputError, match="line 1: expected UTF-16, as the first bytes say"):
+        list(lines(io.BytesIO(b"\xff\xfea")))
+
+
+def test_marked_lines_are_answered(tiny_bundle: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-16"):
+        done = run("predict", tiny_bundle, "--json", given="crimson\nkitten\n".encode(encoding))
+        assert done.returncode == 0, done.stderr
+        assert [json.loads(line)["task"] for line in done.stdout.splitlines()] == [
+            "colors",
+            "animals",
+        ]
+
+
+@pytest.mark.parametrize("command", [["--help"], ["add", "--help"], ["devices"]])
+def test_a_reader_that_is_gone_ends_the_command_with_success(command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run(*command, out=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_reader_that_has_had_enough_ends_predict_with_success(tiny_bundle: Path) -> None:
+    process = subprocess.Popen(
+        [*CFEDGE, "predict", str(tiny_bundle)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(b"crimson\n")
+    process.stdin.flush()
+    assert b"crimson" in process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(b"crimson\n" * 10)
+    process.stdin.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("command", ["predict", "help", "list"])
+def test_a_full_disk_is_said_in_one_line_with_the_code_of_the_disk(
+    tiny_bundle: Path, tiny_workspace: Path, command: str
+) -> None:
+    arguments: list[object] = {
+        "predict": ["predict", tiny_bundle, "crimson"],
+        "help": ["--help"],
+        "list": ["list", tiny_workspace],
+    }[command]
+    with Path("/dev/full").open("wb") as full:
+        done = run(*arguments, out=full)
+    assert done.returncode == StorageError.exit_code
+    assert done.stderr.decode().splitlines() == [
+        "cfedge: could not write to standard output: No space left on device; make room and run it"
+        " again"
+    ]
+
+
+def test_a_closed_standard_input_is_said_in_one_line(tiny_bundle: Path) -> None:
+    code = f"import os, sys; os.close(0); os.execv(sys.executable, {CFEDGE!r} + sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", str(tiny_bundle)], capture_output=True, check=False
+    )
+    assert done.returncode == UsageError.exit_code
+    assert b"standard input: expected lines, found it closed" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_letters_that_the_terminal_cannot_show_are_escaped(tiny_bundle: Path) -> None:
+    given = "crimson ä \N{CAT}\n".encode()
+    done = run("predict", tiny_bundle, given=given, **ASCII)
+    assert done.returncode == 0, done.stderr
+    assert rb"'crimson \xe4 \U0001f408'" in done.stdout
+    done = run("predict", tiny_bundle, given=given, **UTF8)
+    assert "'crimson ä \N{CAT}'".encode() in done.stdout
+    for environment in (ASCII, UTF8):
+        done = run("predict", tiny_bundle, "--json", given=b"\xff\n", **environment)
+        assert "error" in json.loads(done.stdout)
