@@ -77,8 +77,8 @@ def tiny_bundle(_tiny_bundle: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def _tiny_site(_tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from channels import NOW
+    from here import publish
 
-    from cfedge.publish.channel import publish
     from cfedge.publish.keys import Keys
 
     site = tmp_path_factory.mktemp("site") / "site"

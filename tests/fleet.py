@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from channels import NOW
+from here import publish
 from made import make_texts
 from tiny import cloned, new_site, relearned, written
 
@@ -30,7 +31,7 @@ from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.index import Rollout
 from cfedge.catalogue.view import view
 from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
-from cfedge.publish.channel import publish, roll_out
+from cfedge.publish.channel import roll_out
 from cfedge.publish.diff import next_clock
 from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys

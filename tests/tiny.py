@@ -11,11 +11,12 @@ from typing import cast
 
 import numpy as np
 from channels import NOW
+from here import publish
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference, write
 from cfedge.bundle.manifest import Task
-from cfedge.publish.channel import Published, publish
+from cfedge.publish.channel import Published
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.runtime.adapter import Adapter, load_adapter

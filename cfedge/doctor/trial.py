@@ -88,14 +88,22 @@ def _int8() -> dict[str, object]:
 
 
 def _bundle(path: Path) -> dict[str, object]:
+    from cfedge.bundle.files import read_manifest
     from cfedge.bundle.graph import check_graphs
     from cfedge.device import peak_rss_bytes
+    from cfedge.runtime.child import LIMITS, limit_process
     from cfedge.runtime.engine import Engine
     from cfedge.runtime.golden import check_golden
-    from cfedge.store import bundle_at
+    from cfedge.runtime.verify_here import answer_largest
+    from cfedge.store import Store, bundle_at
 
+    store = Store(path) if Store.exists(path) else None
+    manifest = store.manifest(store.to_open()) if store else read_manifest(path)
+    limit_process(LIMITS.time_s(manifest), LIMITS.memory_bytes(manifest))
     bundle = bundle_at(path)
     _say({"read": "bundle", "onnxruntime": bundle.manifest.versions.get("onnxruntime")})
     check_graphs(bundle)
-    cosine = check_golden(Engine(bundle), bundle)
+    engine = Engine(bundle)
+    cosine = check_golden(engine, bundle)
+    answer_largest(engine, bundle)
     return {"tasks": len(bundle.manifest.tasks), "cosine": cosine, "peak_bytes": peak_rss_bytes()}

@@ -4,13 +4,12 @@ or none.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from cfedge.bundle.files import Bundle, read
-from cfedge.bundle.graph import check_graphs
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.index import Index, utc
@@ -21,7 +20,9 @@ from cfedge.publish.diff import next_clock, removal
 from cfedge.publish.draft import Channel, Draft, check_share
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
-from cfedge.publish.restate_golden import check_alone, restate_bundle
+from cfedge.publish.restate_child import restate_in_child
+from cfedge.publish.restate_golden import Restated
+from cfedge.runtime.verification import verify
 from cfedge.sync.delta import make
 
 __all__ = ["Published", "publish", "roll_out", "withdraw"]
@@ -65,6 +66,7 @@ def publish(
     rollout: float = 1.0,
     now: datetime,
     progress: Progress | None = None,
+    restating: Callable[..., Restated] = restate_in_child,
 ) -> Published:
     """Bring a channel to the tasks of a bundle; tasks that only the channel has stay.
 
@@ -84,6 +86,8 @@ def publish(
         Metadata expire from here on.
     progress
         Of the golden vectors' check.
+    restating
+        How the bundle is opened; otherwise in a child process under limits.
 
     Raises
     ------
@@ -94,7 +98,6 @@ def publish(
     _check_channel(channel)
     check_share(rollout)
     given = read(bundle)
-    check_graphs(given)
     golden = {task.name: task.golden for task in given.manifest.tasks}
     repository = (
         Repository(folder) if Repository.exists(folder) else Repository.create(folder, keys, now)
@@ -105,9 +108,9 @@ def publish(
         if draft.is_as_signed and _is_rolled_out(before.signed, rollout):
             repository.renew(keys, now)
             return _published(before.signed, [], 0, before.seen, golden)
-        restated = restate_bundle(draft.bundle(repository, given.objects), golden, progress)
+        restated = restating(draft.bundle(repository, given.objects), golden, progress)
         if restated.names & golden.keys():  # by other sites' tasks, or is the bundle at fault?
-            check_alone(given)
+            verify(bundle, given.manifest)
         new = draft.entries(restated)
         objects = _wanted(new, {**given.objects, **restated.made}, repository)
         index, blocks = draft.appended(new, now=now, share=rollout)
@@ -126,6 +129,7 @@ def withdraw(
     channel: str = "stable",
     erase: bool = False,
     now: datetime,
+    restating: Callable[..., Restated] = restate_in_child,
 ) -> Published:
     """Remove a task from a channel; with `erase` its files are deleted here, and by devices on
     their next sync.
@@ -154,7 +158,7 @@ def withdraw(
                 f"task {task!r}: expected another task to go on with, found none: devices would"
                 " keep it; publish one first"
             )
-        restated = restate_bundle(draft.bundle(repository, {}))
+        restated = restating(draft.bundle(repository, {}))
         new = draft.entries(restated)
         index, blocks = draft.appended(new, now=now)
         repository.commit(keys, index, {**restated.made, **blocks}, now)

@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.catalogue.entry import Entry, Removed
 from cfedge.catalogue.erased import erased_files
@@ -26,7 +25,8 @@ from cfedge.publish.handover import Handover, check_accepted, handovers, tombsto
 from cfedge.publish.keys import Keys
 from cfedge.publish.overlaps import Overlap, overlaps_of
 from cfedge.publish.repository import Repository
-from cfedge.publish.restate_golden import Restated, restate_bundle
+from cfedge.publish.restate_child import restate_in_child
+from cfedge.publish.restate_golden import Restated
 from cfedge.publish.there import There
 from cfedge.sync.transport import Source
 
@@ -79,6 +79,7 @@ def merge(
     now: datetime,
     wait: Callable[[float], None] = time.sleep,
     progress: Progress | None = None,
+    restating: Callable[..., Restated] = restate_in_child,
 ) -> Merged:
     """Append what `other` published and this repository does not know; what is being rolled out
     there waits.
@@ -97,6 +98,8 @@ def merge(
         Delete files here, and on this channel's devices, that the other site erased at home.
     now
         Of this machine.
+    restating
+        How what will be is opened; otherwise in a child process under limits.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def merge(
         there = There.follow(other, root, Path(temporary), other_channel or channel, now, wait)
         meeting = _Meeting.of(before, there, keys.site, erase=erase)
         check_accepted(meeting.handed_over, accept)
-        return meeting.commit(repository, keys, now, progress or Quiet())
+        return meeting.commit(repository, keys, now, progress or Quiet(), restating)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,12 @@ class _Meeting:
         return cls(draft, there, adopted, handed_over, [] if erase else erasable)
 
     def commit(
-        self, repository: Repository, keys: Keys, now: datetime, progress: Progress
+        self,
+        repository: Repository,
+        keys: Keys,
+        now: datetime,
+        progress: Progress,
+        restating: Callable[..., Restated],
     ) -> Merged:
         draft, before = self.draft, self.draft.channel
         entries = [*before.entries, *draft.given]
@@ -164,8 +172,7 @@ class _Meeting:
         restated = None
         if draft.manifest is not None:
             bundle = draft.bundle(repository, objects)
-            check_graphs(bundle)
-            restated = restate_bundle(bundle, progress=progress)
+            restated = restating(bundle, progress=progress)
             objects |= restated.made
         new = draft.entries(restated)
         if new:

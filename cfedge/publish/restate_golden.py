@@ -21,7 +21,7 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_inputs
 
-__all__ = ["Restated", "check_alone", "restate", "restate_bundle"]
+__all__ = ["Restated", "restate"]
 
 #: Vectors that are answered at most, dealt out among the tasks.
 VECTORS = 4096
@@ -56,26 +56,6 @@ class Restated:
     def names(self) -> frozenset[str]:
         """Tasks whose vectors were restated."""
         return frozenset(name for name, ref in self.golden.items() if ref.sha256 in self.made)
-
-
-def restate_bundle(
-    bundle: Bundle,
-    spare: Mapping[str, FileRef] | None = None,
-    progress: Progress | None = None,
-) -> Restated:
-    """Open `bundle`, whose graphs were checked, and `restate` its golden vectors."""
-    return restate(Engine(bundle), bundle, spare, progress)
-
-
-def check_alone(bundle: Bundle) -> None:
-    """Check the golden vectors of `bundle` among its own tasks.
-
-    Raises
-    ------
-    IncompatibleError
-        One does not hold: the bundle is at fault, and not what it meets in the channel.
-    """
-    check_golden(Engine(bundle), bundle)
 
 
 def restate(

@@ -8,7 +8,7 @@ import contextlib
 from pathlib import Path
 
 from cfedge.device import probe
-from cfedge.runtime.verification import LIMITS
+from cfedge.runtime.child import LIMITS
 
 __all__ = ["limit_memory", "room_for"]
 

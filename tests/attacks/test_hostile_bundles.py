@@ -43,7 +43,8 @@ from cfedge.bundle.files import (
 from cfedge.bundle.reading import LIMITS as MANIFEST_LIMITS
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS
-from cfedge.runtime.verification import LIMITS, MARK, Limits, verify
+from cfedge.runtime.child import LIMITS, MARK, Limits
+from cfedge.runtime.verification import verify
 from cfedge.runtime.verify_here import verify_here
 
 Change = Callable[[Path], None]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from bounded import bounded
 from channels import NOW, Site, no_probe, task
+from here import merge
 
 from cfedge.catalogue.entry import Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import view
@@ -20,7 +21,7 @@ from cfedge.errors import DamagedError, TamperedError, TaskError
 from cfedge.publish.diff import next_clock
 from cfedge.publish.draft import appended
 from cfedge.publish.handover import handovers
-from cfedge.publish.merge import Merged, merge
+from cfedge.publish.merge import Merged
 from cfedge.store import Store
 from cfedge.sync.client import sync
 from cfedge.sync.transport import Folder

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from channels import NOW, Site, no_probe
+from here import publish, withdraw
 from tiny import cloned, new_store, only, rebuilt, relearned, written
 
 from cfedge import Engine
@@ -19,7 +20,7 @@ from cfedge.catalogue.index import Index
 from cfedge.catalogue.view import view
 from cfedge.errors import IncompatibleError, SyncError, TaskError, UsageError
 from cfedge.margins import Margins
-from cfedge.publish.channel import Published, publish, roll_out, withdraw
+from cfedge.publish.channel import Published, roll_out
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from channels import NOW, no_probe
+from here import merge, publish, withdraw
 from tiny import cloned, new_site, new_store, only, relearned, written
 
 from cfedge import Engine
@@ -16,11 +17,11 @@ from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, OfflineError, TamperedError
 from cfedge.margins import Margins
-from cfedge.publish.channel import publish, roll_out, withdraw
+from cfedge.publish.channel import roll_out
 from cfedge.publish.diff import next_clock, removal
 from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
-from cfedge.publish.merge import Merged, merge
+from cfedge.publish.merge import Merged
 from cfedge.publish.repository import Repository
 from cfedge.store import Store
 from cfedge.sync.client import sync

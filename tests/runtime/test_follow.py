@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from channels import NOW
+from here import publish
 from made import make_texts
 from tiny import cloned, new_store, only, relearned, turned, written
 
@@ -21,7 +22,6 @@ from cfedge import Engine, Prediction
 from cfedge.bundle.files import Bundle, read
 from cfedge.bundle.manifest import serialize
 from cfedge.errors import DamagedError, IncompatibleError
-from cfedge.publish.channel import publish
 from cfedge.publish.keys import Keys
 from cfedge.store import Store
 from cfedge.sync.client import sync

@@ -16,7 +16,8 @@ from cfedge.bundle.files import read
 from cfedge.device.fingerprint import this_cpu
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, MachineError
 from cfedge.runtime import verification
-from cfedge.runtime.verification import Limits, verify, verify_once
+from cfedge.runtime.child import Limits
+from cfedge.runtime.verification import verify, verify_once
 from cfedge.runtime.verified import is_verified, note_verified
 
 

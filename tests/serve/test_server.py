@@ -19,6 +19,7 @@ import pytest
 from channels import NOW
 from clients import ask, connect, crowd, get, head, is_closed, metric, reply, until
 from conftest import Child
+from here import publish
 from made import make_texts
 from served import Served
 from tiny import cloned, new_store, relearned, written
@@ -26,7 +27,6 @@ from tiny import cloned, new_store, relearned, written
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read
 from cfedge.errors import UsageError
-from cfedge.publish.channel import publish
 from cfedge.publish.keys import Keys
 from cfedge.runtime.drift import Monitor
 from cfedge.serve.server import is_local, listen

@@ -396,8 +396,9 @@ def test_an_object_of_the_right_digest_in_the_wrong_role_is_refused_when_it_is_o
     """
     from dataclasses import replace
 
+    from here import publish
+
     from cfedge.catalogue.entry import TaskAdded
-    from cfedge.publish.channel import publish
     from cfedge.sync.probe import probe_here
 
     site = Site(tmp_path / "site")

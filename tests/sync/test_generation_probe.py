@@ -131,7 +131,7 @@ def test_golden_vectors_are_dealt_to_new_tasks_first() -> None:
 
 
 def test_a_real_bundle_is_synced_and_answers(tiny_bundle: Path, tmp_path: Path) -> None:
-    from cfedge.publish.channel import publish
+    from here import publish
 
     site = Site(tmp_path / "site")
     shutil.rmtree(site.repo)
