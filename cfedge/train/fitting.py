@@ -86,7 +86,8 @@ def fit(
     Parameters
     ----------
     hidden
-        float32 [S, D] of each of N examples, from the shipped trunk.
+        float32 of each of N examples, from the shipped trunk: [S, D] of several lengths S where the
+        tail reads a mask, else of one shape.
     targets
         int64 [N], columns of the head.
 
@@ -107,8 +108,7 @@ def fit(
     with progress.track("adapter", epochs * batches) as advance:
         for _ in range(epochs):
             for rows in _batches([len(states) for states in hidden], settings.batch, generator):
-                thinned = [_thinned(hidden[row], settings.token_dropout, generator) for row in rows]
-                states, mask = (one.to(tail.device) for one in _padded(thinned))
+                states, mask = _batch(tail, [hidden[row] for row in rows], settings, generator)
                 with half:
                     scores = head(tail(states, pairs.slots(), mask))
                 loss = functional.cross_entropy(scores.float(), labels[rows]) + pairs.penalty()
@@ -179,10 +179,32 @@ def _batches(lengths: list[int], size: int, generator: torch.Generator) -> list[
     return [batches[index] for index in torch.randperm(len(batches), generator=generator).tolist()]
 
 
+def _batch(
+    tail: TorchTail, rows: list[Floats], settings: Settings, generator: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
+    """Hidden states of a batch without the tokens that are left out, and the mask where the tail
+    reads one.
+    """
+    if tail.is_masked:
+        thinned = [_thinned(states, settings.token_dropout, generator) for states in rows]
+        states, mask = _padded(thinned)
+        return states.to(tail.device), mask.to(tail.device)
+    if tail.keep_tokens is not None:
+        rows = [_sampled(row, settings.token_dropout, tail.keep_tokens, generator) for row in rows]
+    return torch.from_numpy(np.stack(rows)).to(tail.device), None
+
+
 def _thinned(states: Floats, share: float, generator: torch.Generator) -> Floats:
     """Leave out a share of the tokens of hidden states [S, D]; two at least stay."""
     kept = (torch.rand(len(states), generator=generator) >= share).numpy()
     return states[kept] if kept.sum() >= 2 else states
+
+
+def _sampled(states: Floats, share: float, first: int, generator: torch.Generator) -> Floats:
+    """The `first` tokens and as many of the others of hidden states [S, D] in every example."""
+    others = len(states) - first
+    kept = torch.randperm(others, generator=generator)[: max(1, round((1 - share) * others))]
+    return np.concatenate([states[:first], states[first + np.sort(kept.numpy())]])
 
 
 def _padded(rows: list[Floats]) -> tuple[Tensor, Tensor]:

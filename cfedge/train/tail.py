@@ -21,7 +21,13 @@ from torch.nn import functional
 
 from cfedge.errors import BackboneError
 
-__all__ = ["OPERATORS", "TorchTail"]
+__all__ = ["KEEP_TOKENS", "MASK", "OPERATORS", "TorchTail"]
+
+#: The input that says which tokens of a padded batch count.
+MASK = "attention_mask"
+#: Key of the metadata: the first so many tokens are never left out while training; where it is not
+#: stated none are.
+KEEP_TOKENS = "cfedge.keep_tokens"
 
 _Attributes = Mapping[str, Any]
 _Operator = Callable[[list[Tensor], _Attributes], list[Tensor]]
@@ -41,6 +47,13 @@ class TorchTail:
         Float32 tail with slots, from `cfedge_export.graph`.
     device
         Where its weights live.
+
+    Attributes
+    ----------
+    is_masked
+        Whether inputs of several lengths are padded to one.
+    keep_tokens
+        Tokens that training never leaves out, the first so many; None: none may be left out.
 
     Raises
     ------
@@ -62,6 +75,9 @@ class TorchTail:
         }
         self._steps = [_step(node) for node in model.graph.node]
         self._output = model.graph.output[0].name
+        self.is_masked = MASK in [value.name for value in model.graph.input]
+        stated = [entry.value for entry in model.metadata_props if entry.key == KEEP_TOKENS]
+        self.keep_tokens = int(stated[0]) if stated else None
 
     def __call__(
         self, hidden: Tensor, slots: Mapping[str, Tensor], mask: Tensor | None = None
@@ -71,7 +87,7 @@ class TorchTail:
         Parameters
         ----------
         hidden
-            float32 [B, S, D], what the trunk put out.
+            float32 [B, S, D], or another shape behind B: what the trunk put out.
         slots
             ``a.<site>`` [1 or B, rows, R] and ``b.<site>`` [1 or B, R, columns] for every slot.
         mask
@@ -84,7 +100,7 @@ class TorchTail:
         """
         values = {**self._weights, **slots, "hidden": hidden}
         if mask is not None:
-            values["attention_mask"] = mask
+            values[MASK] = mask
         # Operators make some tensors anew: elsewhere than on the CPU they must be made on the
         # device.
         with contextlib.nullcontext() if self.device.type == "cpu" else self.device:
@@ -134,14 +150,46 @@ def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     return [total.to(x.dtype)]
 
 
+def _convolution(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+    x, weight, bias = inputs
+    top, left, bottom, right = attributes["pads"]
+    return [
+        functional.conv2d(
+            functional.pad(x, (left, right, top, bottom)),
+            weight,
+            bias,
+            stride=attributes["strides"],
+            groups=int(attributes["group"]),
+        )
+    ]
+
+
+def _padded(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+    """Zeros before and behind each axis: so many before of each, then so many behind."""
+    x, sizes = inputs[0], inputs[1].tolist()
+    pairs = [(sizes[axis], sizes[axis + x.ndim]) for axis in reversed(range(x.ndim))]
+    return [functional.pad(x, [size for pair in pairs for size in pair])]
+
+
+def _with_kept(x: Tensor, sizes: list[int]) -> list[int]:
+    """The sizes that a Reshape asks for, of which 0 keeps the one that is there."""
+    return [x.shape[axis] if size == 0 else size for axis, size in enumerate(sizes)]
+
+
 OPERATORS: dict[str, _Operator] = {
     "Add": lambda i, a: [i[0] + i[1]],
     "Cast": lambda i, a: [i[0].to(_TORCH_TYPES[a["to"]])],
+    "Clip": lambda i, a: [i[0].clamp(i[1], i[2])],
+    "Concat": lambda i, a: [torch.cat(i, dim=int(a["axis"]))],
     "ConstantOfShape": lambda i, a: [
         torch.full(i[0].tolist(), float(numpy_helper.to_array(a["value"])[0]))
     ],
+    "Conv": _convolution,
     "Div": lambda i, a: [i[0] / i[1]],
+    "Flatten": lambda i, a: [i[0].flatten(int(a.get("axis", 1)))],
     "Gelu": lambda i, a: [functional.gelu(i[0])],
+    "GlobalAveragePool": lambda i, a: [i[0].mean(dim=(2, 3), keepdim=True)],
+    "GlobalMaxPool": lambda i, a: [i[0].amax(dim=(2, 3), keepdim=True)],
     "LayerNormalization": _layer_norm,
     "LpNormalization": lambda i, a: [
         functional.normalize(i[0], p=float(a["p"]), dim=int(a["axis"]))
@@ -150,8 +198,11 @@ OPERATORS: dict[str, _Operator] = {
     "Mul": lambda i, a: [i[0] * i[1]],
     "MultiHeadAttention": _attention,
     "ReduceSum": _reduce_sum,
-    "Shape": lambda i, a: [torch.tensor(i[0].shape[a["start"] : a["end"]])],
+    "Pad": _padded,
+    "Reshape": lambda i, a: [i[0].reshape(_with_kept(i[0], i[1].tolist()))],
+    "Shape": lambda i, a: [torch.tensor(i[0].shape[a.get("start", 0) : a.get("end")])],
     "Split": lambda i, a: list(torch.split(i[0], i[1].tolist(), dim=int(a["axis"]))),
     "Squeeze": lambda i, a: [i[0].squeeze(int(i[1].item()))],
+    "Transpose": lambda i, a: [i[0].permute(*a["perm"])],
     "Unsqueeze": lambda i, a: [i[0].unsqueeze(int(i[1].item()))],
 }

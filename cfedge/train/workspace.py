@@ -56,7 +56,7 @@ from cfedge.train.learned_task import (
     parsed_adapter,
 )
 from cfedge.train.meanings import Meanings
-from cfedge.train.workspace_index import BACKBONE_FILES, Index, file_name
+from cfedge.train.workspace_index import Index, backbone_files, file_name
 
 try:
     import filelock
@@ -103,7 +103,7 @@ class Workspace:
         """Write a new workspace around a prepared backbone; `files` holds the files of
         ``backbone/``.
         """
-        assert set(files) == set(BACKBONE_FILES)
+        assert set(files) == backbone_files(backbone)
         with new_folder(folder) as temporary:
             (temporary / "backbone").mkdir()
             (temporary / "tasks").mkdir()

@@ -19,17 +19,11 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import SchemaError, WorkspaceError
 from cfedge.train.labels import TASK_NAME
 
-__all__ = ["BACKBONE_FILES", "Index", "file_name"]
+__all__ = ["Index", "backbone_files", "file_name"]
 
 SCHEMA = 2
-BACKBONE_FILES = (
-    "trunk.onnx",
-    "tail.onnx",
-    "tokenizer.json",
-    "train_tail.onnx",
-    "float_trunk.onnx",
-    "float_tail.onnx",
-)
+#: What the workshop keeps beside what ships.
+_WORKSHOP_FILES = ("train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
 _FOLDER = re.compile(rf"{TASK_NAME.pattern}-[0-9a-f]{{16}}")
 
 
@@ -70,9 +64,10 @@ class Index:
             stated = content.pop("sha256")
             if stated != _seal(content):
                 raise ValueError(f"SHA-256 {stated!r:.80} where its content has {_seal(content)}")
+            backbone = typed(Backbone, content["backbone"], "backbone")
             return cls(
-                typed(Backbone, content["backbone"], "backbone"),
-                _digests(dict(content["files"])),
+                backbone,
+                _digests(dict(content["files"]), backbone),
                 _folders(dict(content["tasks"])),
             )
         except (SchemaError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -89,9 +84,14 @@ def file_name(role: str, *, float32: bool = False) -> str:
     return f"{'float_' if float32 else ''}{role}.onnx"
 
 
-def _digests(files: dict[str, str]) -> dict[str, str]:
+def backbone_files(backbone: Backbone) -> set[str]:
+    """Return the names in ``backbone/``."""
+    return {*(file_name(role) for role in backbone.files()), *_WORKSHOP_FILES}
+
+
+def _digests(files: dict[str, str], backbone: Backbone) -> dict[str, str]:
     are_digests = all(isinstance(digest, str) for digest in files.values())
-    if set(files) != set(BACKBONE_FILES) or not are_digests:
+    if set(files) != backbone_files(backbone) or not are_digests:
         raise ValueError(f"files {sorted(files)}")
     return files
 

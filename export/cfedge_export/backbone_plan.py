@@ -127,7 +127,8 @@ def _choose_scheme(
         ranked = scheme_selection.order(measured)
         choice = scheme_selection.pick(measured, least)
         return choice, {scheme.scheme: scheme.float_layers for scheme in ranked}, None
-    choice, found = schemes.by_request(request.scheme, request.profile), None
+    names = source.architecture.schemes
+    choice, found = schemes.by_request(request.scheme, request.profile, names), None
     if request.sensitivity is not None:
         found = sensitivity.search(
             source.deployed(),

@@ -82,8 +82,8 @@ class BackboneRequest:
                 f"sensitivity: expected a mean cosine above 0 and below 1, found"
                 f" {self.sensitivity}; {sensitivity.MIN_COSINE} is usual"
             )
-        if self.scheme != "auto":
-            schemes.by_request(self.scheme, self.profile)  # refused before weights are looked for
+        if self.scheme not in (None, "auto"):  # refused before weights are looked for
+            schemes.check_request(str(self.scheme), self.profile)
 
     @property
     def is_measured(self) -> bool:

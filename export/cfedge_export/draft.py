@@ -10,18 +10,20 @@ from onnx import ModelProto
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import UsageError
+from cfedge.train.tail import KEEP_TOKENS
 from cfedge.train.workspace_index import file_name
+from cfedge_export import architectures
 from cfedge_export.adapters import IR_VERSION
+from cfedge_export.architectures import Architecture
 from cfedge_export.graph import add_slots, cut, layers
 from cfedge_export.schemes import find
 from cfedge_export.sensitivity import state
 from cfedge_export.source import Source
 
-__all__ = ["Draft", "check_target_modules", "draft", "slotted_modules"]
+__all__ = ["Draft", "check_target_modules", "draft", "family_of", "slotted_modules"]
 
-#: Keys of the metadata of what the workshop keeps: the encoder's family, and how many of the first
-#: tokens training never leaves out.
-MODEL_TYPE, KEEP_TOKENS = "cfedge.model_type", "cfedge.keep_tokens"
+#: Key of the metadata of the float32 graphs that the workshop keeps: the encoder's family.
+MODEL_TYPE = "cfedge.model_type"
 
 
 class Draft(NamedTuple):
@@ -84,6 +86,12 @@ def draft(
         input=source.input,
     )
     return Draft(record, files)
+
+
+def family_of(exact: ModelProto, where: object) -> Architecture:
+    """Return the family of a float32 graph that a workspace keeps; `where` names it in errors."""
+    stated = [entry.value for entry in exact.metadata_props if entry.key == MODEL_TYPE]
+    return architectures.find(stated[0] if stated else "", where)
 
 
 def slotted_modules(backbone: Backbone) -> tuple[str, ...]:

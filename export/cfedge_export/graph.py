@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
 from cfedge.errors import BackboneError
 from cfedge_export.architectures import Architecture, TargetModule
 from cfedge_export.architectures.transformer import FIRST_BLOCK
+from cfedge_export.calibration import ranges_of, state_ranges
 from cfedge_export.names import FEATURES, HIDDEN, MASK
 
 __all__ = ["add_slots", "cut", "layers"]
@@ -68,6 +70,8 @@ def cut(architecture: Architecture, model: ModelProto, split: int) -> tuple[Mode
         mask = helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
         tail.graph.input.append(mask)
     helper.set_model_props(tail, {FIRST_BLOCK: str(split)})
+    if ranges := ranges_of(model):  # of the trunk alone: adapters may leave them
+        state_ranges(trunk, {HIDDEN if name == joint else name: ranges[name] for name in ranges})
     for part in (trunk, tail):
         del part.graph.value_info[:]
         onnx.checker.check_model(part)
@@ -91,11 +95,14 @@ def add_slots(
         a, b, rank = f"a.{module.name}", f"b.{module.name}", f"r_{module.name}"
         out = node.output[0]
         node.output[0] = f"{out}.base"
-        branch = [
-            helper.make_node("MatMul", [node.input[0], a], [f"{a}.out"], name=f"{a}.MatMul"),
-            helper.make_node("MatMul", [f"{a}.out", b], [f"{b}.out"], name=f"{b}.MatMul"),
-            helper.make_node("Add", [f"{out}.base", f"{b}.out"], [out], name=f"{module.name}.slot"),
-        ]
+        branch = (
+            _branch(node.input[0], a, b)
+            if node.op_type == "MatMul"
+            else _over_channels(tail, node.input[0], f"{out}.base", a, b)
+        )
+        branch.append(
+            helper.make_node("Add", [f"{out}.base", f"{b}.out"], [out], name=f"{module.name}.slot")
+        )
         at = list(tail.graph.node).index(node) + 1
         for offset, extra in enumerate(branch):
             tail.graph.node.insert(at + offset, extra)
@@ -105,6 +112,44 @@ def add_slots(
         ])  # fmt: skip
     onnx.checker.check_model(tail)
     return chosen
+
+
+def _branch(x: str, a: str, b: str) -> list[NodeProto]:
+    """Nodes for (x A) B, x [B, S, rows]."""
+    return [
+        helper.make_node("MatMul", [x, a], [f"{a}.out"], name=f"{a}.MatMul"),
+        helper.make_node("MatMul", [f"{a}.out", b], [f"{b}.out"], name=f"{b}.MatMul"),
+    ]
+
+
+def _over_channels(model: ModelProto, x: str, y: str, a: str, b: str) -> list[NodeProto]:
+    """Nodes for B' (A' x), x [B, rows, H, W], in the shape of `y` [B, columns, H, W].
+
+    Products over the channels: as convolutions they would be slower, and could not take another
+    pair for each row of a batch. A unit of zeros is appended to every pair, since of rank 0 ONNX
+    Runtime's product forgets the batch.
+    """
+    if "slot.flat" not in [tensor.name for tensor in model.graph.initializer]:
+        sizes = {
+            "slot.flat": [0, 0, -1],
+            "slot.row": [0, 0, 0, 0, 1, 0],
+            "slot.column": [0] * 5 + [1],
+        }
+        model.graph.initializer.extend(
+            numpy_helper.from_array(np.array(value, np.int64), name)
+            for name, value in sizes.items()
+        )
+    return [
+        helper.make_node("Reshape", [x, "slot.flat"], [f"{a}.x"], name=f"{a}.x"),
+        helper.make_node("Transpose", [a], [f"{a}.t"], name=f"{a}.t", perm=[0, 2, 1]),
+        helper.make_node("Transpose", [b], [f"{b}.t"], name=f"{b}.t", perm=[0, 2, 1]),
+        helper.make_node("Pad", [f"{a}.t", "slot.row"], [f"{a}.one"], name=f"{a}.one"),
+        helper.make_node("Pad", [f"{b}.t", "slot.column"], [f"{b}.one"], name=f"{b}.one"),
+        helper.make_node("MatMul", [f"{a}.one", f"{a}.x"], [f"{a}.out"], name=f"{a}.MatMul"),
+        helper.make_node("MatMul", [f"{b}.one", f"{a}.out"], [f"{b}.y"], name=f"{b}.MatMul"),
+        helper.make_node("Shape", [y], [f"{b}.shape"], name=f"{b}.shape"),
+        helper.make_node("Reshape", [f"{b}.y", f"{b}.shape"], [f"{b}.out"], name=f"{b}.out"),
+    ]
 
 
 def _extract(model: ModelProto, inputs: list[str], outputs: list[str]) -> ModelProto:

@@ -14,7 +14,6 @@ from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples
 from cfedge.train.workspace import Workspace
 from cfedge_export.draft import draft, slotted_modules
-from cfedge_export.schemes import DEFAULT, find
 from cfedge_export.source import Source, load_source
 from cfedge_export.split_choice import choose_split
 
@@ -44,7 +43,7 @@ def make_backbone(
     split: int | None = None,
     sample: Examples | None = None,
     target_modules: Collection[str] | None = None,
-    scheme: str = DEFAULT,
+    scheme: str | None = None,
     float_layers: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Workspace:
@@ -65,7 +64,7 @@ def make_backbone(
     target_modules
         Those of each block that get a slot; None: the architecture's default.
     scheme
-        A key of `cfedge_export.schemes.SCHEMES`.
+        A key of `cfedge_export.schemes.SCHEMES`; None: the architecture's best.
     float_layers
         Left in float32 (`cfedge_export.sensitivity`), whatever the scheme.
 
@@ -74,14 +73,19 @@ def make_backbone(
     BackboneError, UsageError, StorageError
         Nothing was written.
     """
-    find(scheme)
     check_target(target)
     with (progress or Quiet()).track("backbone", 3) as advance:
         source = source or load_source(name, folder)
         advance(1)
         split = choose_split(source, sample) if split is None else split
-        wanted = source.architecture.default_parts if target_modules is None else target_modules
-        made = draft(source, split, target_modules=wanted, scheme=scheme, float_layers=float_layers)
+        family = source.architecture
+        made = draft(
+            source,
+            split,
+            target_modules=family.default_parts if target_modules is None else target_modules,
+            scheme=family.schemes[0] if scheme is None else scheme,
+            float_layers=float_layers,
+        )
         advance(1)
         workspace = Workspace.written(target, made.backbone, made.files)
         advance(1)

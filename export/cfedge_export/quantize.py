@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from cfedge_export import ort_preset
-from cfedge_export.rounding import quantize_columns, unchanged
+from cfedge_export.rounding import quantize_columns, rounded, unchanged
 
 __all__ = [
     "GELU_SHIFT",
@@ -70,6 +70,8 @@ class _Rewriter:
     makes of them.
     """
 
+    operators: tuple[str, ...] = ("MatMul",)
+
     def __init__(self, model: ModelProto, keep: Collection[str] = (), largest: int = 127) -> None:
         self.model = unchanged(model)
         self.keep = frozenset(keep)
@@ -83,7 +85,7 @@ class _Rewriter:
         for node in self.model.graph.node:
             if node.name in self.keep:
                 self.nodes.append(node)
-            elif node.op_type == "MatMul" and node.input[1] in self.arrays:
+            elif node.op_type in self.operators and node.input[1] in self.arrays:
                 self.product(node)
             elif node.op_type == "Gather" and self.is_table(node):
                 self.embedding(node)
@@ -219,6 +221,8 @@ class _Embeddings(_Rewriter):
 
 
 class _WeightsOnly(_Rewriter):
+    operators = ("MatMul", "Conv")
+
     def product(self, node: NodeProto) -> None:
         """Cast and Mul, which a session folds into the float weight.
 
@@ -226,7 +230,14 @@ class _WeightsOnly(_Rewriter):
         MatMulNBits of it, which quantises activations (github.com/microsoft/onnxruntime/pull/27769;
         docs/decisions/0015-schemes.md).
         """
-        name, _, _ = self.weight(node)
+        name = node.input[1]
+        quantized, scale = rounded(self.arrays[name], node.op_type, largest=self.largest)
+        self.replaced.add(name)
+        self.constant(f"{name}.q", quantized)
+        self.constant(f"{name}.scale", scale)
         as_float = self.emit("Cast", [f"{name}.q"], f"{name}.cast", to=1)
-        weight = self.emit("Mul", [as_float, f"{name}.scale"], f"{name}.float")
-        self.emit("MatMul", [node.input[0], weight], node.output[0])
+        self.emit("Mul", [as_float, f"{name}.scale"], f"{name}.float")
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.input[1] = f"{name}.float"
+        self.nodes.append(copy)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
-__all__ = ["quantize_columns", "rounded_weights", "unchanged"]
+__all__ = ["quantize_columns", "rounded", "rounded_weights", "unchanged"]
 
 
 def quantize_columns(
@@ -40,18 +40,33 @@ def unchanged(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
     return copy
 
 
+def rounded(
+    weight: NDArray[np.float32], operator: str, *, largest: int = 127
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Quantise the weight of a MatMul by the output column, of a Conv by the output channel.
+
+    Returns int8 and scales that broadcast to its shape.
+    """
+    if operator == "MatMul":
+        return quantize_columns(weight, largest=largest)
+    flat = weight.reshape(len(weight), -1)
+    quantized, scale = quantize_columns(flat, axis=1, largest=largest)
+    return quantized.reshape(weight.shape), scale.reshape(-1, *[1] * (weight.ndim - 1))
+
+
 def rounded_weights(
     model: ModelProto, *, keep: Collection[str] = (), largest: int = 127
 ) -> ModelProto:
     """Return what training runs: weights replaced by their int8 value times its scale."""
     copy = unchanged(model)
-    weights = {
-        node.input[1]
+    operators = {
+        node.input[1]: node.op_type
         for node in copy.graph.node
-        if node.op_type == "MatMul" and node.name not in keep
+        if node.op_type in ("MatMul", "Conv") and node.name not in keep
     }
     for tensor in copy.graph.initializer:
-        if tensor.name in weights:
-            quantized, scale = quantize_columns(numpy_helper.to_array(tensor), largest=largest)
+        if tensor.name in operators:
+            exact, operator = numpy_helper.to_array(tensor), operators[tensor.name]
+            quantized, scale = rounded(exact, operator, largest=largest)
             tensor.CopyFrom(numpy_helper.from_array(quantized * scale, tensor.name))
     return copy

@@ -62,7 +62,7 @@ def measure(
     at_least: float = MIN_COSINE,
     progress: Progress | None = None,
 ) -> tuple[Measured, ...]:
-    """Run every scheme of the whole encoder.
+    """Run every scheme that the encoder can take.
 
     Parameters
     ----------
@@ -75,12 +75,13 @@ def measure(
     """
     progress = progress or Quiet()
     whole, nodes = source.deployed(), layers(source.architecture, source.encoder)
-    reasons = {name: _excluded(name, board) for name in SCHEMES}
+    names = [name for name in SCHEMES if name in source.architecture.schemes]
+    reasons = {name: _excluded(name, board) for name in names}
     candidates: dict[str, _Candidate] = {}
-    with progress.track("schemes", len(SCHEMES)) as advance:
+    with progress.track("schemes", len(names)) as advance:
         exact = _Candidate.run(whole, feeds, "float32")
-        for name, scheme in SCHEMES.items():
-            candidates[name] = _Candidate.run(scheme.ship(whole), feeds, name)
+        for name in names:
+            candidates[name] = _Candidate.run(SCHEMES[name].ship(whole), feeds, name)
             advance(1)
     for name, candidate in candidates.items():
         enough = name == "float32" or candidate.cosines(exact).mean() >= at_least

@@ -10,7 +10,7 @@ it on the board (docs/decisions/0015-schemes.md).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from cfedge.device import Profile
 from cfedge.errors import UsageError
-from cfedge_export import norms, quantize, rounding
+from cfedge_export import norms, quantize, rounding, static
 
 __all__ = [
     "Choice",
@@ -31,6 +31,7 @@ __all__ = [
     "by_request",
     "by_rules",
     "check_fit",
+    "check_request",
     "find",
 ]
 
@@ -122,6 +123,9 @@ SCHEMES: dict[str, Scheme] = {
         batch_independent=False,
         padding_independent=False,
     ),
+    "int8-static": Scheme(
+        "convolutions with ranges measured before", static.static, rounding.rounded_weights, 8, 8
+    ),
     "int8-weight-only": Scheme(
         "int8 in the file, float32 in memory",
         quantize.weights_only,
@@ -175,36 +179,51 @@ def find(name: str) -> Scheme:
     return SCHEMES[name]
 
 
-def by_rules(profile: Profile) -> Choice:
-    """Pick for a board without measuring: the default where it is fit, its 7-bit form where not."""
+def by_rules(profile: Profile, names: Sequence[str]) -> Choice:
+    """Pick for a board without measuring: the first of `names` that is fit for it."""
     flags = profile.flags.value.present if profile.flags else None
-    reason = SCHEMES[DEFAULT].unfit(profile.machine, flags)
-    if reason is not None:
-        return Choice("int8-row-7bit", f"{profile.name} is {reason}")
+    reasons = {name: SCHEMES[name].unfit(profile.machine, flags) for name in names}
+    first = next(name for name in names if reasons[name] is None)
+    if first != names[0]:
+        return Choice(first, f"{profile.name} is {reasons[names[0]]}")
     if profile.machine in _X86:
         return Choice(
-            DEFAULT,
+            first,
             f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it"
             " adds in 32 bits",
         )
-    return Choice(DEFAULT, f"{profile.name} is {profile.machine}, which adds in 32 bits")
+    return Choice(first, f"{profile.name} is {profile.machine}, which adds in 32 bits")
 
 
-def by_request(name: str | None, profile: Profile | None) -> Choice:
+def by_request(name: str | None, profile: Profile | None, names: Sequence[str]) -> Choice:
     """Take the scheme that was asked for, if a board that was named computes it exactly; without
-    one, the board's or the default.
+    one, the board's or the first of `names`, the encoder's.
 
     Raises
     ------
     UsageError
     """
     if profile and name is None:
-        return by_rules(profile)
-    chosen = name or DEFAULT
-    find(chosen)
-    if profile:
-        check_fit(chosen, profile)
+        return by_rules(profile, names)
+    chosen = name or names[0]
+    check_request(chosen, profile)
+    if chosen not in names:
+        raise UsageError(
+            f"scheme: expected one of {', '.join(names)} for this encoder, found {chosen!r}"
+        )
     return Choice(chosen, "as it was asked for" if name else "")
+
+
+def check_request(name: str, profile: Profile | None) -> None:
+    """Refuse what is no scheme, or one that a board that was named computes wrongly.
+
+    Raises
+    ------
+    UsageError
+    """
+    find(name)
+    if profile:
+        check_fit(name, profile)
 
 
 def check_fit(name: str, profile: Profile) -> None:

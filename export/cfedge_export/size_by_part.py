@@ -8,8 +8,7 @@ import onnx
 from onnx import ModelProto
 
 from cfedge.train.workspace import Workspace
-from cfedge_export import architectures
-from cfedge_export.draft import MODEL_TYPE
+from cfedge_export.draft import family_of
 
 __all__ = ["REST", "bytes_by_part", "shipped_bytes"]
 
@@ -51,11 +50,7 @@ def shipped_bytes(workspace: Workspace) -> dict[str, int]:
             onnx.load_from_string(workspace.backbone_file(name))
             for name in (f"float_{role}.onnx", f"{role}.onnx")
         )
-        family = architectures.find(_model_type(exact), workspace.folder)
+        family = family_of(exact, workspace.folder)
         for group, size in bytes_by_part(shipped, family.groups(exact)).items():
             total[group] = total.get(group, 0) + size
     return {**total, **{role: ref.size for role, ref in workspace.backbone.input.files().items()}}
-
-
-def _model_type(exact: ModelProto) -> str:
-    return next((entry.value for entry in exact.metadata_props if entry.key == MODEL_TYPE), "")

@@ -18,7 +18,7 @@ from cfedge.inputs import Spec
 from cfedge.inputs.modality import Input
 from cfedge.train.backbones import BACKBONES
 from cfedge.train.backbones import find as find_weights
-from cfedge_export import architectures
+from cfedge_export import architectures, calibration
 from cfedge_export.architectures import Architecture
 from cfedge_export.names import IDS, MASK
 
@@ -103,9 +103,11 @@ def load_source(name: str, folder: Path | None = None) -> Source:
         There are none, or they are of a family that is not known.
     """
     found = find_weights(name, folder)
-    config = architectures.config_of(found.folder)
-    model_type = str(config["model_type"])
+    known = BACKBONES[name]
+    model_type = known.model_type or str(architectures.config_of(found.folder)["model_type"])
     family = architectures.find(model_type, found.folder)
-    spec, files = family.reads(found.folder, BACKBONES[name].max_tokens)
+    spec, files = family.reads(found.folder, known)
     encoder = family.to_onnx(found.folder, spec)
+    if ranges := calibration.table(found.sha256, encoder):
+        calibration.state_ranges(encoder, ranges)
     return Source(name, found.sha256, model_type, encoder, spec, files)

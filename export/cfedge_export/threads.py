@@ -21,6 +21,7 @@ from cfedge.footprint import Footprint
 from cfedge.progress import Progress
 from cfedge.train.workspace import Workspace
 from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
+from cfedge_export.draft import family_of
 from cfedge_export.schemes import SCHEMES
 
 __all__ = ["fit_threads", "would_fit"]
@@ -87,7 +88,8 @@ def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footpri
     files = {role: bundle[ref] for role, ref in backbone.files().items()}
     own = footprint.of_backbone(backbone, files, inputs)
     others = {}
-    for name, scheme in SCHEMES.items():
+    for name in family_of(floats["trunk"], workspace.folder).schemes:
+        scheme = SCHEMES[name]
         if (
             name != backbone.scheme
             and scheme.batch_independent

@@ -10,6 +10,7 @@ import numpy as np
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.inputs import Spec
+from cfedge.inputs.image.spec import Image
 from cfedge.inputs.text.spec import Text
 
 Feeds = dict[str, np.ndarray]
@@ -18,13 +19,15 @@ Feeds = dict[str, np.ndarray]
 @dataclass(frozen=True)
 class Family:
     """How to make a model's folder, what it reads, B inputs for its graph, and its own library's
-    features of these: float32 [B, D], not yet of length 1.
+    features of these: float32 [B, D], not yet of length 1, which the graph's are within
+    `rounding` of.
     """
 
     make: Callable[[Path], None]
     spec: Spec
     feeds: Callable[[np.random.Generator, int], Feeds]
     reference: Callable[[Path, Feeds], np.ndarray]
+    rounding: float = 2e-6
 
 
 def _text(rng: np.random.Generator, batch: int) -> Feeds:
@@ -67,6 +70,78 @@ _ROBERTA = {**_SIZES, "max_position_embeddings": 26, "pad_token_id": 1, "type_vo
 
 _TEXT = Text("text", 24, FileRef("0" * 64, 0))
 
+#: Of the tiny EfficientNet: channels behind the stem and behind each block.
+_CHANNELS = (8, 8, 12, 12, 8, 8, 12, 12, 12, 16, 16, 16, 24, 24, 24, 24, 20)
+_KERNELS = (3, 3, 3, 5, 5, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 3)
+_STEPS = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+
+
+def _efficientnet(folder: Path) -> None:
+    """Weights as the published file names them, each channel of a size of its own."""
+    import torch
+
+    torch.manual_seed(0)
+    state: dict[str, torch.Tensor] = {}
+
+    def convolution(name: str, norm: str, out: int, each: int, kernel: int) -> None:
+        fan = (each * kernel * kernel) ** 0.5
+        state[f"{name}.weight"] = torch.randn(out, each, kernel, kernel) * 1.5 / fan
+        state[f"{norm}.weight"] = 1 + 0.2 * torch.randn(out)
+        state[f"{norm}.bias"] = 0.5 + 0.2 * torch.randn(out)
+        state[f"{norm}.running_mean"] = 0.1 * torch.randn(out)
+        state[f"{norm}.running_var"] = 0.5 + torch.rand(out)
+
+    convolution("_conv_stem", "_bn0", _CHANNELS[0], 3, 3)
+    for block, kernel in enumerate(_KERNELS):
+        name, narrow = f"_blocks.{block}", _CHANNELS[block]
+        wide = narrow if block == 0 else 2 * narrow
+        if block:
+            convolution(f"{name}._expand_conv", f"{name}._bn0", wide, narrow, 1)
+        convolution(f"{name}._depthwise_conv", f"{name}._bn1", wide, 1, kernel)
+        convolution(f"{name}._project_conv", f"{name}._bn2", _CHANNELS[block + 1], wide, 1)
+    torch.save(state, folder / "tiny.pth")
+
+
+def _pixels(rng: np.random.Generator, batch: int) -> Feeds:
+    return {"pixels": rng.integers(0, 256, (batch, 3, 64, 64)).astype(np.uint8)}
+
+
+def _maps_pooled(folder: Path, feeds: Feeds) -> np.ndarray:
+    """The network in torch, layer by layer, norms by themselves."""
+    import torch
+    from torch.nn import functional
+
+    state = torch.load(folder / "tiny.pth", weights_only=True)
+
+    def layer(x: torch.Tensor, name: str, norm: str, step: int, *, clip: bool) -> torch.Tensor:
+        weight = state[f"{name}.weight"]
+        kernel, groups = weight.shape[2], x.shape[1] if weight.shape[1] == 1 else 1
+        pads = []
+        for size in (x.shape[3], x.shape[2]):
+            total = max((-(-size // step) - 1) * step + kernel - size, 0)
+            pads += [total // 2, total - total // 2]
+        x = functional.conv2d(functional.pad(x, pads), weight, stride=step, groups=groups)
+        parts = [state[f"{norm}.{part}"] for part in ("running_mean", "running_var")]
+        x = functional.batch_norm(
+            x, *parts, state[f"{norm}.weight"], state[f"{norm}.bias"], eps=1e-3
+        )
+        return functional.relu6(x) if clip else x
+
+    x = (torch.from_numpy(feeds["pixels"]).float() - 127) / 128
+    x = layer(x, "_conv_stem", "_bn0", 2, clip=True)
+    views = []
+    for block, step in enumerate(_STEPS):
+        name, source = f"_blocks.{block}", x
+        if block:
+            x = layer(x, f"{name}._expand_conv", f"{name}._bn0", 1, clip=True)
+        x = layer(x, f"{name}._depthwise_conv", f"{name}._bn1", step, clip=True)
+        x = layer(x, f"{name}._project_conv", f"{name}._bn2", 1, clip=False)
+        x = x + source if step == 1 and x.shape == source.shape and block else x
+        if block in (14, 15):
+            views += [x.mean(dim=(2, 3)), x.amax(dim=(2, 3))]
+    return np.concatenate([functional.normalize(view).numpy() for view in views], axis=1)
+
+
 FAMILIES: dict[str, Family] = {
     "bert": Family(
         _transformer("Bert", max_position_embeddings=24, **_SIZES), _TEXT, _text, _mean_of_tokens
@@ -79,6 +154,13 @@ FAMILIES: dict[str, Family] = {
         _TEXT,
         _text,
         _mean_of_tokens,
+    ),
+    "efficientnet-lite": Family(
+        _efficientnet,
+        Image("image", 64, 64, "squash"),
+        _pixels,
+        _maps_pooled,
+        rounding=1e-5,  # of 49 convolutions, whose norms are folded in
     ),
     "roberta": Family(_transformer("Roberta", **_ROBERTA), _TEXT, _text, _mean_of_tokens),
     "xlm-roberta": Family(_transformer("XLMRoberta", **_ROBERTA), _TEXT, _text, _mean_of_tokens),

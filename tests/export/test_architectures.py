@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from families import FAMILIES, Feeds
@@ -17,9 +18,10 @@ from cfedge.errors import BackboneError
 from cfedge.runtime.session import open_session
 from cfedge.train.tail import TorchTail
 from cfedge_export.architectures import ARCHITECTURES, Architecture, config_of, find
+from cfedge_export.calibration import measure_ranges, state_ranges
 from cfedge_export.graph import add_slots, cut, layers
 from cfedge_export.names import FEATURES, HIDDEN, MASK
-from cfedge_export.schemes import DEFAULT, SCHEMES
+from cfedge_export.schemes import SCHEMES
 
 NAMES = sorted(ARCHITECTURES)
 
@@ -48,6 +50,16 @@ def _run(model: ModelProto, feeds: Feeds, output: str = FEATURES) -> np.ndarray:
     known = {value.name for value in model.graph.input}
     given = {key: value for key, value in feeds.items() if key in known}
     return open_session(model.SerializeToString(), "test").run([output], given)[0]
+
+
+def _plainly(model: ModelProto, feeds: Feeds, output: str = FEATURES) -> np.ndarray:
+    """As the graph is written: no operators are fused."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    known = {value.name for value in model.graph.input}
+    given = {key: value for key, value in feeds.items() if key in known}
+    return np.asarray(session.run([output], given)[0])
 
 
 def _splits(family: Architecture, encoder: ModelProto) -> range:
@@ -82,22 +94,29 @@ def test_the_graph_answers_as_the_librarys_own_model(
     if MASK in feeds:
         feeds[MASK][1, 5:] = 0
         feeds[MASK][3, 1:] = 0
-    expected = _unit(FAMILIES[name].reference(folders(name), feeds).astype(np.float64))
-    np.testing.assert_allclose(_run(encoders(name), feeds), expected, atol=2e-6)
+    family = FAMILIES[name]
+    expected = _unit(family.reference(folders(name), feeds).astype(np.float64))
+    np.testing.assert_allclose(_run(encoders(name), feeds), expected, atol=family.rounding)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_trunk_and_tail_are_the_whole_at_every_cut_to_the_last_bit(
     encoders: object, name: str
 ) -> None:
+    """To the bit as the graphs are written; ONNX Runtime's fusions may sum convolutions in another
+    order at a cut.
+    """
     family, encoder = ARCHITECTURES[name], encoders(name)
     feeds = _feeds(name)
-    expected = _run(encoder, feeds)
+    expected, fused = _plainly(encoder, feeds), _run(encoder, feeds)
     assert len(_splits(family, encoder)) >= 2
     for split in _splits(family, encoder):
         trunk, tail = cut(family, encoder, split)
+        hidden = _plainly(trunk, feeds, HIDDEN)
+        assert np.array_equal(_plainly(tail, {**feeds, HIDDEN: hidden}), expected)
         hidden = _run(trunk, feeds, HIDDEN)
-        assert np.array_equal(_run(tail, {**feeds, HIDDEN: hidden}), expected)
+        found = _run(tail, {**feeds, HIDDEN: hidden})
+        np.testing.assert_allclose(found, fused, atol=FAMILIES[name].rounding)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -183,9 +202,12 @@ def test_slots_of_rank_zero_and_of_zeros_change_nothing(encoders: object, name: 
         slotted = cut(family, encoder, split)[1]
         modules = add_slots(family, slotted, family.parts)
         feeds = {**_feeds(name), HIDDEN: _run(trunk, _feeds(name), HIDDEN)}
-        expected = _run(plain, feeds)
+        expected, fused = _plainly(plain, feeds), _run(plain, feeds)
         for rank in (0, 2):
-            assert np.array_equal(_run(slotted, {**feeds, **_values(modules, rank, 0)}), expected)
+            nothing = {**feeds, **_values(modules, rank, 0)}
+            assert np.array_equal(_plainly(slotted, nothing), expected)
+            found = _run(slotted, nothing)
+            np.testing.assert_allclose(found, fused, atol=FAMILIES[name].rounding)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -220,8 +242,9 @@ def test_torch_runs_the_tail_alike_and_gradients_reach_every_slot(
     mask = torch.from_numpy(feeds[MASK]) if MASK in feeds else None
     features = TorchTail(tail)(torch.from_numpy(hidden), slots, mask)
     expected = _run(tail, {**feeds, HIDDEN: hidden, **values})
-    np.testing.assert_allclose(features.detach().numpy(), expected, atol=2e-6)
-    features[:, 0].sum().backward()
+    rounding = FAMILIES[name].rounding
+    np.testing.assert_allclose(features.detach().numpy(), expected, atol=rounding)
+    (features @ torch.linspace(-1, 1, features.shape[1])).sum().backward()
     assert all(
         slot.grad is not None and float(slot.grad.abs().max()) > 0 for slot in slots.values()
     )
@@ -229,10 +252,16 @@ def test_torch_runs_the_tail_alike_and_gradients_reach_every_slot(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_default_scheme_stays_close_to_float(encoders: object, name: str) -> None:
-    whole = ARCHITECTURES[name].deployed(encoders(name))
-    feeds = _feeds(name, batch=8)
-    cosines = (_run(SCHEMES[DEFAULT].ship(whole), feeds) * _run(whole, feeds)).sum(axis=1)
-    assert cosines.min() > 0.999
+    family = ARCHITECTURES[name]
+    whole, feeds = family.deployed(encoders(name)), _feeds(name, batch=8)
+    ranged = ModelProto()
+    ranged.CopyFrom(whole)
+    if family.schemes[0] == "int8-static":
+        state_ranges(ranged, measure_ranges(whole, [feeds]))
+    shipped = SCHEMES[family.schemes[0]].ship(ranged)
+    cosines = (_run(shipped, feeds) * _run(whole, feeds)).sum(axis=1)
+    assert cosines.min() > 0.99
+    assert shipped.ByteSize() < whole.ByteSize()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -37,10 +37,11 @@ from cfedge_export.schemes import DEFAULT, SCHEMES, by_rules, check_fit, find
 from cfedge_export.size_by_part import bytes_by_part, shipped_bytes
 from cfedge_export.source import Source, load_source
 
-CLAIM_BATCH = [name for name, scheme in SCHEMES.items() if scheme.batch_independent]
-CLAIM_PADDING = [name for name, scheme in SCHEMES.items() if scheme.padding_independent]
-INT8_ACTIVATIONS = [name for name, scheme in SCHEMES.items() if scheme.activation_bits == 8]
 BERT = ARCHITECTURES["bert"]
+TEXT_SCHEMES = [name for name in SCHEMES if name in BERT.schemes]
+CLAIM_BATCH = [name for name in TEXT_SCHEMES if SCHEMES[name].batch_independent]
+CLAIM_PADDING = [name for name in TEXT_SCHEMES if SCHEMES[name].padding_independent]
+INT8_ACTIVATIONS = [name for name in TEXT_SCHEMES if SCHEMES[name].activation_bits == 8]
 PARTS = ("word embeddings", "positions", "attention", "MLP", "rest", "tokenizer")
 #: Smallest mean cosine with float32 that the tiny encoder of random weights must reach.
 COSINE = {
@@ -98,7 +99,7 @@ def _products(model: ModelProto) -> list[onnx.NodeProto]:
     ]
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_a_weight_takes_as_many_bytes_as_the_scheme_has_bits(
     source: Source, shipped: object, name: str
 ) -> None:
@@ -117,7 +118,7 @@ def test_a_weight_takes_as_many_bytes_as_the_scheme_has_bits(
             assert len(stored[f"{weight}.scale"].raw_data) == 4 * exact[weight].dims[1]
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_answers_are_close_to_float(source: Source, shipped: object, name: str) -> None:
     ids = _ids(0, 32, 7)
     exact = _features(source.deployed(), ids)
@@ -160,7 +161,7 @@ def test_a_wild_neighbour_moves_no_bit_of_the_tail(source: Source, name: str) ->
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(SCHEMES) - set(CLAIM_BATCH)))
+@pytest.mark.parametrize("name", sorted(set(TEXT_SCHEMES) - set(CLAIM_BATCH)))
 def test_what_does_not_claim_independence_really_depends_on_the_batch(
     shipped: object, name: str
 ) -> None:
@@ -180,7 +181,7 @@ def _hidden(trunk: ModelProto, ids: np.ndarray, padding: int) -> np.ndarray:
     ]
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_padding_moves_a_bit_only_where_independence_is_not_claimed(
     source: Source, name: str
 ) -> None:
@@ -193,7 +194,7 @@ def test_padding_moves_a_bit_only_where_independence_is_not_claimed(
     assert any(moved) == (name not in CLAIM_PADDING)
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_slots_of_rank_zero_change_no_bit(source: Source, name: str) -> None:
     hidden = np.random.default_rng(1).normal(size=(1, 5, 32)).astype(np.float32)
     plain, slotted = cut(BERT, source.encoder, 1)[1], cut(BERT, source.encoder, 1)[1]
@@ -211,7 +212,7 @@ def test_slots_of_rank_zero_change_no_bit(source: Source, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_low_rank_branches_stay_float(source: Source, name: str) -> None:
     _, tail = cut(BERT, source.encoder, 2)
     add_slots(BERT, tail, ("qkv", "o"))
@@ -228,7 +229,7 @@ def test_low_rank_branches_stay_float(source: Source, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_what_training_sees_holds_the_shipped_weights(source: Source, name: str) -> None:
     _, tail = cut(BERT, source.encoder, 2)
     add_slots(BERT, tail, ("qkv",))
@@ -249,7 +250,7 @@ def test_what_training_sees_holds_the_shipped_weights(source: Source, name: str)
         np.testing.assert_array_equal(arrays[weight], exact)
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_gradients_reach_every_slot_of_what_training_sees(source: Source, name: str) -> None:
     _, tail = cut(BERT, source.encoder, 2)
     found = add_slots(BERT, tail, ("qkv", "o", "fc1", "fc2"))
@@ -265,7 +266,7 @@ def test_gradients_reach_every_slot_of_what_training_sees(source: Source, name: 
     assert all(slot.grad is not None and slot.grad.abs().sum() > 0 for slot in slots.values())
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_a_task_is_learned_exported_and_answered(learned: object, name: str) -> None:
     workspace, bundle = learned(name)
     engine = Engine(bundle)
@@ -278,7 +279,7 @@ def test_a_task_is_learned_exported_and_answered(learned: object, name: str) -> 
     parity_gate.check(parity.compare(workspace, engine))
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_the_format_takes_the_scheme(learned: object, name: str) -> None:
     _, bundle = learned(name)
     found = parse(serialize(bundle.manifest))
@@ -286,7 +287,7 @@ def test_the_format_takes_the_scheme(learned: object, name: str) -> None:
     assert found.backbone.scheme == name
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_the_engines_answers_do_not_depend_on_their_company_under_any_scheme(
     learned: object, name: str
 ) -> None:
@@ -299,10 +300,10 @@ def test_the_engines_answers_do_not_depend_on_their_company_under_any_scheme(
 
 
 def test_the_runtime_runs_rows_alone_of_just_the_schemes_that_need_it() -> None:
-    assert set(ROWS_MEET) == set(SCHEMES) - set(CLAIM_BATCH)
+    assert set(ROWS_MEET) == set(TEXT_SCHEMES) - set(CLAIM_BATCH)
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(
     shipped: object, name: str
 ) -> None:
@@ -334,7 +335,7 @@ def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(
             assert activations.op_type == "DynamicQuantizeLinear"
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 @pytest.mark.parametrize(
     ("machine", "flags", "pairs"),
     [
@@ -361,7 +362,7 @@ def test_where_pairs_are_added_in_16_bits_only_seven_bit_weights_or_float_activa
 @pytest.mark.parametrize("board", profiles())
 def test_the_rules_pick_what_is_fit_for_each_board_and_say_why(board: str) -> None:
     profile = profiles()[board]
-    choice = by_rules(profile)
+    choice = by_rules(profile, BERT.schemes)
     check_fit(choice.scheme, profile)
     assert choice.why.startswith(board)
     lacks_vnni = profile.machine == "x86_64" and board not in ("intel-n100", "x86-64-vnni")
@@ -382,7 +383,7 @@ def test_a_scheme_that_a_board_computes_wrongly_is_refused_by_name() -> None:
         find("int3")
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_bytes_by_part_sum_up_to_the_file(source: Source, shipped: object, name: str) -> None:
     found = bytes_by_part(shipped(name), BERT.groups(source.encoder))
     assert sum(found.values()) == shipped(name).ByteSize()
@@ -403,7 +404,7 @@ def test_bytes_by_part_sum_up_to_the_file(source: Source, shipped: object, name:
     assert found["positions"] == 24 * 32 * 4
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", TEXT_SCHEMES)
 def test_bytes_by_part_of_a_workspace_are_what_it_ships(learned: object, name: str) -> None:
     workspace, bundle = learned(name)
     found, backbone = shipped_bytes(workspace), bundle.manifest.backbone

@@ -20,6 +20,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import Workspace
 from cfedge_export import parity, parity_gate
+from cfedge_export.architectures.bert import BERT
 from cfedge_export.backbone_request import BackboneRequest
 from cfedge_export.graph import layers
 from cfedge_export.make_backbone import make_backbone, same_backbone
@@ -30,7 +31,8 @@ from cfedge_export.schemes import SCHEMES
 from cfedge_export.sensitivity import MIN_COSINE, STATED, Sensitivity, float_layers, search
 from cfedge_export.source import Feeds, Source, load_source
 
-QUANTISED = [name for name in SCHEMES if name != "float32"]
+TEXT_SCHEMES = [name for name in SCHEMES if name in BERT.schemes]
+QUANTISED = [name for name in TEXT_SCHEMES if name != "float32"]
 PARTS = ("qkv", "o", "fc1", "fc2")
 
 

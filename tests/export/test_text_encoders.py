@@ -10,14 +10,17 @@ import pytest
 from onnx import ModelProto
 
 from cfedge.runtime.session import open_session
+from cfedge.train.backbones import BackboneSource
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.graph import add_slots, cut
 from cfedge_export.schemes import SCHEMES
 
+TEXT_SCHEMES = [name for name in SCHEMES if name in BERT.schemes]
+
 
 @pytest.fixture(scope="module")
 def encoder(tiny_folder: Path) -> ModelProto:
-    return BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, 24)[0])
+    return BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, BackboneSource(max_tokens=24))[0])
 
 
 def _ids(rng: np.random.Generator, batch: int, tokens: int) -> dict[str, np.ndarray]:
@@ -31,7 +34,7 @@ def _run(model: ModelProto, feeds: dict[str, np.ndarray], output: str = "feature
     return open_session(model.SerializeToString(), "test").run([output], feeds)[0]
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", TEXT_SCHEMES)
 @pytest.mark.parametrize("split", [1, 2])
 def test_cutting_changes_no_bit(encoder: ModelProto, split: int, scheme: str) -> None:
     trunk, tail = (SCHEMES[scheme].ship(part) for part in cut(BERT, encoder, split))
@@ -80,7 +83,7 @@ def test_with_views_the_features_are_the_directions_of_mean_largest_and_smallest
 def test_positions_that_no_input_reaches_are_dropped_and_no_bit_changes(
     tiny_folder: Path, encoder: ModelProto
 ) -> None:
-    short = BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, 10)[0])
+    short = BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, BackboneSource(max_tokens=10))[0])
     rows = [
         tensor.dims[0]
         for tensor in short.graph.initializer

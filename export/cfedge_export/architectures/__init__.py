@@ -13,15 +13,16 @@ from cfedge.errors import BackboneError
 from cfedge_export.architectures.architecture import Architecture, TargetModule
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.architectures.distilbert import DISTILBERT
+from cfedge_export.architectures.efficientnet_lite import EFFICIENTNET_LITE
 from cfedge_export.architectures.roberta import ROBERTA
-from cfedge_export.architectures.text import TextEncoder
 
 __all__ = ["ARCHITECTURES", "Architecture", "TargetModule", "config_of", "find"]
 
-ARCHITECTURES: dict[str, TextEncoder] = {
+ARCHITECTURES: dict[str, Architecture] = {
     "bert": BERT,
     "camembert": ROBERTA,
     "distilbert": DISTILBERT,
+    "efficientnet-lite": EFFICIENTNET_LITE,
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
 }
@@ -48,7 +49,7 @@ def config_of(folder: Path) -> Mapping[str, Any]:
     return config
 
 
-def find(model_type: str, where: object) -> TextEncoder:
+def find(model_type: str, where: object) -> Architecture:
     """Return the family of that name; `where` names the model in errors.
 
     Raises

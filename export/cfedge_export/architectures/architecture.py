@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from onnx import ModelProto
 
 from cfedge.inputs import Spec
+from cfedge.train.backbones import BackboneSource
 
 __all__ = ["Architecture", "TargetModule"]
 
@@ -48,6 +49,8 @@ class Architecture(Protocol):
     parts, default_parts
         The target modules of one block, in order of execution, and those that get a low-rank slot
         where nothing else is asked for.
+    schemes
+        The quantisation schemes that it can take, the best first.
     token_axes
         Axes of the hidden states that hold tokens or places: pooling goes over them.
     keep_tokens
@@ -60,17 +63,19 @@ class Architecture(Protocol):
     @property
     def default_parts(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
+    def schemes(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
     def token_axes(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
     def keep_tokens(self) -> int | None: ...  # noqa: D102
 
-    def reads(self, folder: Path, longest: int) -> tuple[Spec, dict[str, bytes]]:
+    def reads(self, folder: Path, known: BackboneSource) -> tuple[Spec, dict[str, bytes]]:
         """Return what the encoder in `folder` reads, and the files that this needs, by role.
 
         Parameters
         ----------
-        longest
-            Tokens of an input that is split into tokens, at most.
+        known
+            What else is known of the backbone: the longest input, or the size of a picture.
 
         Raises
         ------

@@ -20,7 +20,9 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from cfedge.bundle.files import reference
 from cfedge.errors import BackboneError
+from cfedge.inputs import Spec
 from cfedge.inputs.text.spec import Text
+from cfedge.train.backbones import BackboneSource
 from cfedge_export.architectures import transformer
 from cfedge_export.architectures.architecture import TargetModule
 from cfedge_export.architectures.fusion import fused, pack_qkv, tidy
@@ -57,10 +59,17 @@ class TextEncoder:
     positions: Callable[[Mapping[str, Any]], int]
     parts: tuple[str, ...] = transformer.PARTS
     default_parts: tuple[str, ...] = ("qkv", "fc1")  # docs/decisions/0002-split-and-slots.md
+    schemes: tuple[str, ...] = (
+        "int8-row",
+        "int8-row-7bit",
+        "int8-dynamic",
+        "int8-weight-only",
+        "float32",
+    )
     token_axes: tuple[int, ...] = (1,)
     keep_tokens: int | None = 0
 
-    def reads(self, folder: Path, longest: int) -> tuple[Text, dict[str, bytes]]:
+    def reads(self, folder: Path, known: BackboneSource) -> tuple[Text, dict[str, bytes]]:
         """Texts of so many tokens, or as many as there are positions for."""
         path = folder / "tokenizer.json"
         if not path.is_file():
@@ -72,9 +81,11 @@ class TextEncoder:
 
         tokenizer = path.read_bytes()
         most = self.positions(AutoConfig.from_pretrained(folder).to_dict())
-        return Text("text", min(longest, most), reference(tokenizer)), {"tokenizer": tokenizer}
+        return Text("text", min(known.max_tokens, most), reference(tokenizer)), {
+            "tokenizer": tokenizer
+        }
 
-    def to_onnx(self, folder: Path, spec: Text) -> ModelProto:
+    def to_onnx(self, folder: Path, spec: Spec) -> ModelProto:
         """See `Architecture`."""
         from transformers import AutoConfig
 
@@ -92,6 +103,7 @@ class TextEncoder:
             pack_qkv(model, node)
         _pool(model, config.hidden_size)
         tidy(model)
+        assert isinstance(spec, Text)
         keep_positions(model, spec.max_tokens)
         return model
 
