@@ -33,6 +33,7 @@ from cfedge.train.data import load, load_file, load_inputs
 from cfedge.train.examples import Examples, LabelledData, check_labels
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
+from cfedge.train.update import MAX_DROP, update
 
 if TYPE_CHECKING:
     from cfedge.train.metrics import Scores
@@ -155,6 +156,38 @@ class Workspace(folders.Workspace):
             replace=replace,
             progress=progress,
         )
+        return certificates(self, of=()).tasks[name]
+
+    def update(
+        self,
+        name: str,
+        inputs: Iterable[object] | str | os.PathLike[str],
+        labels: Iterable[object] | None = None,
+        *,
+        held_out: Labelled | None = None,
+        max_drop: float = MAX_DROP,
+        progress: Progress | None = None,
+    ) -> TaskCertificate:
+        """Add examples, of known or new classes, to a task whose old data are gone.
+
+        Parameters
+        ----------
+        inputs, labels, held_out
+            As of `add`: what is new alone.
+        max_drop
+            Points of accuracy, the task known, that the old held-out examples may lose.
+
+        Raises
+        ------
+        TaskError, DataError
+            There is no such task, or the new version is worse: the old one stays.
+        """
+        data = _loaded(name, inputs, labels)
+        if held_out is not None:
+            data = dataclasses.replace(
+                data, held_out=_examples(f"task {name!r} held out", held_out)
+            )
+        update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
         return certificates(self, of=()).tasks[name]
 
     def certificates(self) -> Certificates:

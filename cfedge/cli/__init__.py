@@ -19,6 +19,7 @@ from cfedge.cli import (
     serve,
     study,
     sync,
+    tasks,
     workshop,
 )
 from cfedge.cli.panels import FIRST_STEPS, Panels
@@ -71,6 +72,7 @@ for group in (
     init,
     check,
     workshop,
+    tasks,
     export,
     evidence,
     answer,

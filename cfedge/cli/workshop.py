@@ -1,8 +1,10 @@
-"""add, remove: the commands that teach a workspace its tasks."""
+"""add: the command that teaches a workspace its tasks."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
     from cfedge.train.examples import LabelledData
     from cfedge.train.rows import Columns
     from cfedge.train.teach import Taught
+    from cfedge.train.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
+    """Add the command to `app`."""
     app.command(
         "add",
         epilog=(
@@ -31,7 +34,6 @@ def register(app: typer.Typer) -> None:
             " --jobs 2"
         ),
     )(add)
-    app.command("remove", epilog="Example: cfedge remove ws lighting")(remove)
 
 
 @with_settings()
@@ -71,6 +73,9 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Learn tasks anew that are there already.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Answer yes where --replace would lose something.")
+    ] = False,
     text_column: TEXT_COLUMN = "text",
     label_column: LABEL_COLUMN = "label",
     encoding: ENCODING = None,
@@ -89,6 +94,8 @@ def add(
     tasks = _tasks(data, task, held_out, columns(text_column, label_column), encoding)
     tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
     opened = Workspace(workspace)
+    if replace and not yes:
+        _check_lost(opened, tasks)
     shown = TerminalProgress("" if task is None else f"{task}: ")
     if task is None:
         taught = learn_tasks(
@@ -124,6 +131,25 @@ def _check_alone(task: str | None, held_out: Path | None, same_label: list[str],
     if task is not None and jobs != 1:
         raise UsageError(
             f"--jobs: expected several tasks (leave TASK out), found {jobs} jobs for task {task!r}"
+        )
+
+
+def _check_lost(workspace: Workspace, tasks: Mapping[str, LabelledData]) -> None:
+    """Ask before a task is learned anew of less than it was."""
+    from cfedge.errors import UsageError
+    from cfedge.train.edit import lost_by
+
+    for name in [one for one in tasks if one in workspace.tasks]:
+        parts = [tasks[name].train, tasks[name].held_out]
+        counts = Counter(label for part in parts if part is not None for label in part.labels)
+        lost = lost_by(workspace, name, counts)
+        if lost is None:
+            continue
+        if sys.stdin.isatty() and typer.confirm(f"task {name!r} would lose {lost}; go on?"):
+            continue
+        raise UsageError(
+            f"task {name!r}: expected --yes with --replace, as the task would lose {lost}; to add"
+            " examples or classes: cfedge update"
         )
 
 
@@ -196,19 +222,3 @@ def _learned(one: TaskCertificate, *, few: bool) -> str:
         f" task and label: at most {answers.wrong_upper_bound:.1%} of answers are wrong, with all"
         f" tasks together{elsewhere}"
     )
-
-
-def remove(
-    workspace: WORKSPACE,
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")],
-    json: JSON = False,
-) -> None:
-    """Remove a task; the others stay as they are."""
-    from cfedge.train.workspace import Workspace
-
-    opened = Workspace(workspace)
-    opened.remove(task)
-    if json:
-        print_json({"removed": task, "tasks": opened.tasks})
-    else:
-        say(f"{task}: removed; {len(opened.tasks)} tasks left")

@@ -14,20 +14,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup import Lookup
+from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.progress import Progress
 from cfedge.train.examples import Examples
-from cfedge.train.learned_task import LearnedTask
+from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics
+from cfedge.train.statistics import TaskStatistics, by_class
 from cfedge.train.workspace import Workspace
 
-__all__ = ["FEW", "closed_form", "few_examples", "train_head", "trunk_share"]
+__all__ = [
+    "FEW",
+    "closed_form",
+    "closed_form_head",
+    "no_slots",
+    "few_examples",
+    "train_head",
+    "trunk_share",
+]
 
 Floats = NDArray[np.float32]
 
@@ -97,24 +107,59 @@ def _head(prepared: PreparedTask) -> dict[str, Floats]:
     """Return both parts of the head; of a task of one class they are zero, as the lookup alone
     decides.
     """
-    if len(prepared.classes) == 1:
-        width, views = prepared.features.tail.shape[1], prepared.features.trunk.shape[1]
+    trunk, tail = (exact_statistics(one, prepared.targets) for one in prepared.features)
+    return _parts(trunk, tail, prepared.evidence, prepared.evidence.features.tail)
+
+
+def closed_form_head(
+    statistics: TaskStatistics, tail: ClusterStatistics, held_out: HeldOut, behind: Floats
+) -> dict[str, Floats]:
+    """Return both parts of a head in closed form, of exact statistics.
+
+    Parameters
+    ----------
+    statistics
+        Of the trunk's features.
+    tail
+        Of the tail's features that the head will read, by class.
+    held_out, behind
+        Examples that the temperature is chosen on, and their features behind that tail, float32
+        [N, D].
+    """
+    trunk = by_class(statistics.trunk, statistics.cluster_classes)
+    return _parts(trunk, tail, held_out, behind)
+
+
+def _parts(
+    trunk: ClusterStatistics, tail: ClusterStatistics, held_out: HeldOut, behind: Floats
+) -> dict[str, Floats]:
+    if len(tail.counts) == 1:
         return {
-            "trunk.weight": np.zeros((views, 1), np.float32),
+            "trunk.weight": np.zeros((trunk.means.shape[1], 1), np.float32),
             "trunk.bias": np.zeros(1, np.float32),
-            "head.weight": np.zeros((width, 1), np.float32),
+            "head.weight": np.zeros((tail.means.shape[1], 1), np.float32),
             "head.bias": np.zeros(1, np.float32),
         }
-    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=False)
-    trunk, tail = (closed_form(features, prepared.targets) for features in prepared.features)
-    seen = prepared.evidence.features
-    scores = share * (seen.trunk @ trunk[0] + trunk[1]) + seen.tail @ tail[0] + tail[1]
-    factor = _temperature(scores, prepared.evidence.classes)
+    share = trunk_share(int(trunk.counts.sum()), len(trunk.counts), adapter=False)
+    weight, bias = Lookup({"": trunk}, min_spread=0.0).linear()
+    own_weight, own_bias = Lookup({"": tail}, min_spread=0.0).linear()
+    scores = share * (held_out.features.trunk @ weight + bias) + behind @ own_weight + own_bias
+    factor = _temperature(scores, held_out.classes)
     return {
-        "trunk.weight": trunk[0] * share * factor,
-        "trunk.bias": trunk[1] * share * factor,
-        "head.weight": tail[0] * factor,
-        "head.bias": tail[1] * factor,
+        "trunk.weight": weight * share * factor,
+        "trunk.bias": bias * share * factor,
+        "head.weight": own_weight * factor,
+        "head.bias": own_bias * factor,
+    }
+
+
+def no_slots(slots: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return slots that change nothing, for the same target modules: rank 1, all zero."""
+    return {
+        name: np.zeros(
+            (1, array.shape[1], 1) if name.startswith("a.") else (1, 1, array.shape[2]), np.float32
+        )
+        for name, array in slots.items()
     }
 
 

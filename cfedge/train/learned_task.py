@@ -21,12 +21,19 @@ from cfedge.bundle.files import dump_arrays, load_arrays, load_note
 from cfedge.lookup import Features, TaskSignature
 from cfedge.train.reading import Reading
 from cfedge.train.settings import Settings
+from cfedge.train.statistics import TaskStatistics
 
 __all__ = ["HeldOut", "LearnedTask", "TASK_FILES", "TaskRecord", "parsed_adapter"]
 
 Floats = NDArray[np.float32]
 
-TASK_FILES = ("task.json", "adapter.safetensors", "signature.safetensors", "held_out.safetensors")
+TASK_FILES = (
+    "task.json",
+    "adapter.safetensors",
+    "signature.safetensors",
+    "statistics.safetensors",
+    "held_out.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class TaskRecord:
     them into one pair kept of a target module's update, at least; `repeated` how many held-out
     inputs are, but for case and spaces, among those learned from; `same_labels` names those of its
     labels that mean what another task's do (`cfedge.train.meanings`); `reading` counts what of the
-    inputs the encoder cannot read.
+    inputs the encoder cannot read; `updates` how often examples or classes were added.
     """
 
     name: str
@@ -90,6 +97,7 @@ class TaskRecord:
     repeated: int = 0
     same_labels: dict[str, str] = dataclasses.field(default_factory=dict)
     reading: Reading = dataclasses.field(default_factory=Reading)
+    updates: int = 0
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""
@@ -110,11 +118,14 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class LearnedTask:
-    """A task whole: record, adapter and head (float32, by name), signature, held-out evidence."""
+    """A task whole: record, adapter and head (float32, by name), signature, the exact statistics
+    that it was made from, held-out evidence.
+    """
 
     record: TaskRecord
     adapter: Mapping[str, Floats]
     signature: TaskSignature
+    statistics: TaskStatistics
     held_out: HeldOut
 
     def files(self) -> dict[str, bytes]:
@@ -123,6 +134,7 @@ class LearnedTask:
             "task.json": self.record.dumped(),
             "adapter.safetensors": dump_arrays(self.adapter),
             "signature.safetensors": dump_arrays(self.signature.arrays()),
+            "statistics.safetensors": self.statistics.dumped(),
             "held_out.safetensors": self.held_out.dumped(),
         }
 

@@ -32,10 +32,10 @@ from cfedge.train.examples import Examples, check_labels, repeated, split_held_o
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.reading import Reading, reading
 from cfedge.train.settings import Settings
-from cfedge.train.signature import learn_signature
+from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace import Workspace
 
-__all__ = ["PreparedTask", "empty_cache", "prepare_task", "store"]
+__all__ = ["PreparedTask", "empty_cache", "features_of", "prepare_task", "store"]
 
 Floats = NDArray[np.float32]
 
@@ -110,11 +110,15 @@ class PreparedTask:
             answers=whole.scores(adapted, trunk).argmax(axis=1).astype(np.int64),
             top_scores=adapted.max(axis=1),
         )
+        learned = [states[None] for states in self.hidden]
+        statistics = TaskStatistics.of(
+            self.features,
+            np.stack(self.encoder.adapted(learned, whole.slots)),
+            self.targets,
+            settings.clusters,
+        )
         return LearnedTask(
-            record,
-            {**adapter, **ends},
-            learn_signature(self.features, self.targets, settings.clusters),
-            held_out,
+            record, {**adapter, **ends}, statistics.signature(), statistics, held_out
         )
 
 
@@ -161,7 +165,7 @@ def prepare_task(
     hidden, features = _cached_features(
         encoder, workspace.backbone.digest, workspace.cache, examples.inputs, progress
     )
-    held_out_hidden, held_out_features = _features(encoder, held_out.inputs)
+    held_out_hidden, held_out_features = features_of(encoder, held_out.inputs)
     evidence = HeldOut(
         held_out.inputs,
         _targets(held_out, classes),
@@ -195,7 +199,7 @@ def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([position[label] for label in examples.labels], np.int64)
 
 
-def _features(encoder: Encoder, texts: Sequence[str]) -> tuple[list[Floats], Features]:
+def features_of(encoder: Encoder, texts: Sequence[str]) -> tuple[list[Floats], Features]:
     """Hidden states [S, D] of each text, and the features behind trunk and tail."""
     encoded = encoder(texts)
     return [states[0] for states in encoded.hidden], encoder.features(encoded)
@@ -223,7 +227,7 @@ def _cached_features(
     step = 64
     with progress.track("features of the frozen encoder", len(texts)) as advance:
         for start in range(0, len(texts), step):
-            states, features = _features(encoder, texts[start : start + step])
+            states, features = features_of(encoder, texts[start : start + step])
             hidden.extend(states)
             parts.append(features)
             advance(len(states))

@@ -4,6 +4,7 @@ accuracy tells why it is low.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,11 @@ class Reading:
     spelled: int = 0
     alike: int = 0
     conflicting: int = 0
+
+    def with_more(self, more: Reading) -> Reading:
+        """Return the counts of both, each counted apart."""
+        mine, theirs = dataclasses.astuple(self), dataclasses.astuple(more)
+        return Reading(*(one + two for one, two in zip(mine, theirs, strict=True)))
 
 
 def reading(

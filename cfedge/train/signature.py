@@ -19,7 +19,10 @@ __all__ = [
     "EXAMPLES_A_CLUSTER",
     "FACTOR_RANK",
     "TAIL_RANK",
+    "class_quartic",
     "clusters_of",
+    "clusters_of_classes",
+    "compressed",
     "learn_signature",
     "signature",
     "exact_statistics",
@@ -53,24 +56,41 @@ def learn_signature(
         A feature is NaN or infinite.
     """
     finite_rows(features.trunk)
-    x = features.trunk.astype(np.float64)
+    position, cluster_classes = clusters_of_classes(features.trunk, classes, clusters)
+    return TaskSignature(
+        fine=signature(features.trunk, position),
+        cluster_classes=cluster_classes,
+        quartic=class_quartic(features, classes),
+        tail=signature(features.tail, classes, rank=TAIL_RANK),
+    )
+
+
+def class_quartic(features: Features, classes: NDArray[np.int64]) -> float:
+    """Return the fourth moment of the trunk's first view about the classes' means."""
+    view = features.trunk[:, : features.tail.shape[1]].astype(np.float64)
+    quartic = 0.0
+    for one in range(int(classes.max()) + 1):
+        own = view[classes == one]
+        quartic += float((((own - own.mean(axis=0)) ** 2).sum(axis=1) ** 2).sum())
+    return quartic
+
+
+def clusters_of_classes(
+    features: Floats, classes: NDArray[np.int64], clusters: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the cluster of each row, int64 [N], and the class of each cluster: as many a class as
+    `EXAMPLES_A_CLUSTER` allows, at most `clusters`.
+    """
+    x = features.astype(np.float64)
     position = np.empty(len(classes), np.int64)
     cluster_classes: list[int] = []
-    quartic = 0.0
     for one in range(int(classes.max()) + 1):
         rows = np.flatnonzero(classes == one)
         wanted = min(clusters, max(1, len(rows) // EXAMPLES_A_CLUSTER))
         found = clusters_of(x[rows], wanted, np.random.default_rng(one))
         position[rows] = len(cluster_classes) + found
         cluster_classes += [one] * (int(found.max()) + 1)
-        mean_view = x[rows, : features.tail.shape[1]]
-        quartic += float((((mean_view - mean_view.mean(axis=0)) ** 2).sum(axis=1) ** 2).sum())
-    return TaskSignature(
-        fine=signature(features.trunk, position),
-        cluster_classes=np.array(cluster_classes, np.int64),
-        quartic=quartic,
-        tail=signature(features.tail, classes, rank=TAIL_RANK),
-    )
+    return position, np.array(cluster_classes, np.int64)
 
 
 def clusters_of(
@@ -163,7 +183,11 @@ def signature(
         `factor` holds the leading eigenvectors of the scatter times the roots of their eigenvalues,
         `diagonal` the rest of its diagonal, so that the diagonal is kept up to rounding.
     """
-    exact = exact_statistics(features, classes)
+    return compressed(exact_statistics(features, classes), rank)
+
+
+def compressed(exact: ClusterStatistics, rank: int = FACTOR_RANK) -> ClusterStatistics:
+    """Return what travels of exact statistics; see `signature`."""
     scatter = exact.factor.T @ exact.factor
     values, vectors = np.linalg.eigh(scatter)
     kept = min(rank, int((values > values[-1] * 1e-10).sum()) if values[-1] > 0 else 0)

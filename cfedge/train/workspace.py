@@ -6,7 +6,7 @@
     WS/backbone/                  trunk.onnx, tail.onnx, tokenizer.json (shipped); train_tail.onnx (what training
                                   sees: de-quantised weights); float_trunk.onnx, float_tail.onnx
                                   (for comparison)
-    WS/tasks/<name>-<digest>/     task.json, adapter.safetensors, signature.safetensors, held_out.safetensors
+    WS/tasks/<name>-<digest>/     task.json and the files of `cfedge.train.learned_task`
     WS/cache/                     trunk features of the task being learned
 
 A task's folder never changes. Its training data are not kept; its held-out texts are, as evidence
@@ -56,6 +56,7 @@ from cfedge.train.learned_task import (
     parsed_adapter,
 )
 from cfedge.train.meanings import Meanings
+from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace_index import Index, backbone_files, file_name
 
 try:
@@ -184,6 +185,10 @@ class Workspace:
             lambda data, what: TaskSignature.from_arrays(load_arrays(data, what), what, width),
         )
 
+    def statistics(self, name: str) -> TaskStatistics:
+        """Read a task's exact statistics."""
+        return self._loaded(name, "statistics.safetensors", TaskStatistics.parsed)
+
     def held_out(self, name: str) -> HeldOut:
         """Read a task's held-out evidence."""
         return self._loaded(name, "held_out.safetensors", HeldOut.parsed)
@@ -192,7 +197,11 @@ class Workspace:
         """Read a task whole and check its digest."""
         folder = self._folder(name)
         task = LearnedTask(
-            self.record(name), self.adapter(name), self.signature(name), self.held_out(name)
+            self.record(name),
+            self.adapter(name),
+            self.signature(name),
+            self.statistics(name),
+            self.held_out(name),
         )
         found = _digest({part: (folder / part).read_bytes() for part in TASK_FILES})
         if not folder.name.endswith(found):
@@ -217,13 +226,20 @@ class Workspace:
         for name, classes in tasks.items():
             if name in self._index.tasks and not replace:
                 raise TaskError(
-                    f"task {name!r}: expected a new name, found a task of that name; use --replace"
-                    " to learn it anew"
+                    f"task {name!r}: expected a new name, found a task of that name; add examples or"
+                    " classes to it with: cfedge update; use --replace to learn it anew"
                 )
             check_task(name, classes)
 
     def put(self, task: LearnedTask, *, replace: bool = False) -> None:
         """Add a learned task, or put it in the place of one of the same name, in one step."""
+        self._put(task, gone=None, replace=replace)
+
+    def move(self, name: str, task: LearnedTask) -> None:
+        """Put a task under its new name in the place of the task `name`, in one step."""
+        self._put(task, gone=name, replace=False)
+
+    def _put(self, task: LearnedTask, *, gone: str | None, replace: bool) -> None:
         record, parts = task.record, task.files()
         folder = f"{record.name}-{_digest(parts)}"
         with self.locked():
@@ -234,7 +250,8 @@ class Workspace:
                     for name, data in parts.items():
                         write_file(temporary / name, data)
             try:
-                self._point({**self._index.tasks, record.name: folder})
+                kept = {name: at for name, at in self._index.tasks.items() if name != gone}
+                self._point({**kept, record.name: folder})
             except CfedgeError:
                 if self._index.tasks.get(record.name) != folder:
                     shutil.rmtree(target, ignore_errors=True)

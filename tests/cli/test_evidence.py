@@ -241,3 +241,33 @@ def test_two_tasks_may_share_labels_and_add_says_so(tiny_workspace: Path, tmp_pa
         "0": "0",
         "1": "1",
     }
+
+
+def test_a_task_is_updated_renamed_and_shortened_and_replaced_only_when_asked(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
+    data, more = (
+        write_csv(tmp_path / f"{seed}.csv", make_texts("food", count, seed))
+        for seed, count in ((0, 24), (1, 12))
+    )
+    run("add", tiny_workspace, "food", "--data", data, "--head-only")
+    done = CliRunner().invoke(app, ["add", str(tiny_workspace), "food", "--data", str(more)])
+    assert "add examples or classes to it with: cfedge update" in str(done.exception)
+    done = CliRunner().invoke(
+        app, ["add", str(tiny_workspace), "food", "--data", str(more), "--replace"]
+    )
+    assert isinstance(done.exception, UsageError)
+    assert (
+        "expected --yes with --replace, as the task would lose what 24 of its 48 examples taught"
+        in str(done.exception)
+    )
+    shown = run("update", tiny_workspace, "food", "--data", more)
+    assert "food: 38 + 20 examples, no new class; of its 10 old held-out examples" in shown
+    row = json.loads(run("update", tiny_workspace, "food", "--data", more, "--json"))
+    assert (row["examples"], row["held_out"]) == (78, 18)
+    run("rename", tiny_workspace, "food", "meals")
+    run("rename", tiny_workspace, "meals", "broth", "--label", "soup")
+    assert "its class cake is removed; it has broth left" in run(
+        "remove", tiny_workspace, "meals", "--class", "cake"
+    )
+    run("add", tiny_workspace, "meals", "--data", more, "--head-only", "--replace", "--yes")

@@ -21,7 +21,7 @@ from cfedge.runtime.adapter import NEVER
 from cfedge.runtime.engine import Engine
 from cfedge.train.examples import Examples
 from cfedge.train.head import FEW, _temperature, closed_form, few_examples, trunk_share
-from cfedge.train.prepared_task import _features
+from cfedge.train.prepared_task import features_of
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics, learn_signature, signature
 from cfedge.train.teach import learn
@@ -119,7 +119,7 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     workspace = Workspace(tiny_workspace)
     learned = learn(workspace, "food", food(30), food(10), settings=Settings(method="closed-form"))
     encoder = workspace.encoder(threads=1)
-    train, seen = (_features(encoder, food(count).inputs)[1] for count in (30, 10))
+    train, seen = (features_of(encoder, food(count).inputs)[1] for count in (30, 10))
     targets = np.array([learned.record.classes.index(label) for label in food(30).labels])
     parts = []
     for own, inputs in zip(train, seen, strict=True):

@@ -131,10 +131,10 @@ def test_what_cannot_be_is_refused_before_anything_is_learned(
         match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits",
     ):
         learn_many(workspace, tasks(), settings=replace(QUICK, reuse=True), jobs=2)
-    with pytest.raises(TaskError, match="found a task of that name; use --replace"):
+    with pytest.raises(TaskError, match="found a task of that name; add examples"):
         learn_many(workspace, {"colors": drawn("colors", "-paint")}, settings=QUICK)
-    with pytest.raises(TaskError, match=r"task 'more': .* found 'cake' in task 'food' too"):
-        learn_many(workspace, {"food": drawn("food"), "more": drawn("food")}, settings=QUICK)
+    with pytest.raises(TaskError, match=r"task name: expected .* found 'More'"):
+        learn_many(workspace, {"food": drawn("food"), "More": drawn("food")}, settings=QUICK)
     assert workspace.tasks == ("animals", "colors")
 
 

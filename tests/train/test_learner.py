@@ -232,11 +232,6 @@ def test_a_damaged_cache_is_computed_anew(
             "at least 2 different texts of label 'cake'",
         ),
         (
-            [("a", "soup"), ("b", "soup"), ("c", "red"), ("d", "red")],
-            TaskError,
-            "found 'red' in task 'colors' too",
-        ),
-        (
             [("a", "x" * 300), ("b", "x" * 300), ("c", "y"), ("d", "y")],
             TaskError,
             "at most 200 characters",

@@ -1,0 +1,152 @@
+"""update, rename, remove: the commands that change tasks which were taught."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cfedge.cli.data import ENCODING, LABEL_COLUMN, TEXT_COLUMN, columns, tell
+from cfedge.cli.evidence import JSON, WORKSPACE
+from cfedge.cli.show import TerminalProgress, print_json, say
+
+if TYPE_CHECKING:
+    from cfedge.train.learned_task import LearnedTask
+
+__all__ = ["register"]
+
+TASK = Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command("update", epilog="Example: cfedge update ws lighting --data more.csv")(update)
+    app.command("rename", epilog="Example: cfedge rename ws lighting lights")(rename)
+    app.command("remove", epilog="Example: cfedge remove ws lighting")(remove)
+
+
+def update(
+    workspace: WORKSPACE,
+    task: TASK,
+    data: Annotated[
+        Path,
+        typer.Option(help="New examples alone, of known or new labels; what was learned stays."),
+    ],
+    held_out: Annotated[
+        Path | None, typer.Option(help="New held-out examples; otherwise a share of the data.")
+    ] = None,
+    max_drop: Annotated[
+        float,
+        typer.Option(
+            help="Points of accuracy that the task's old held-out examples may lose; otherwise the"
+            " old version stays.",
+        ),
+    ] = 1.0,
+    text_column: TEXT_COLUMN = "text",
+    label_column: LABEL_COLUMN = "label",
+    encoding: ENCODING = None,
+    json: JSON = False,
+) -> None:
+    """Add examples or classes to a task.
+
+    Its old data are not needed: what it keeps of them adds up with the new ones. The adapter stays,
+    and the head is made anew of all examples that there ever were.
+    """
+    from cfedge.train.advice import advice
+    from cfedge.train.certificates import certificates
+    from cfedge.train.data import load, load_file
+    from cfedge.train.update import update as teach_more
+    from cfedge.train.workspace import Workspace
+
+    opened, read = Workspace(workspace), columns(text_column, label_column)
+    loaded = load(data, read, encoding)
+    tell(loaded.notes)
+    before = opened.task(task)
+    new = teach_more(
+        opened,
+        task,
+        loaded.train,
+        load_file(held_out, read, encoding) if held_out else loaded.held_out,
+        max_drop=max_drop,
+        progress=TerminalProgress(f"{task}: "),
+    )
+    certified = certificates(opened, [task]).of([task])
+    if json:
+        pairs = [dataclasses.asdict(one) for one in certified.overlaps]
+        print_json({**certified.tasks[task].record(), "overlaps": pairs})
+        return
+    say(_updated(before, new))
+    for line in advice(certified, {task: loaded}):
+        say(line)
+
+
+def _updated(before: LearnedTask, new: LearnedTask) -> str:
+    old, now = before.held_out, new.held_out
+    count = len(old.inputs)
+    added = [label for label in new.record.classes if label not in before.record.classes]
+    classes = f"{len(added)} new classes ({', '.join(added)!s:.120})" if added else "no new class"
+    right = [int((one.answers == one.classes)[:count].sum()) for one in (old, now)]
+    return (
+        f"{new.record.name}: {before.record.examples} + {new.record.examples - before.record.examples}"
+        f" examples, {classes}; of its {count} old held-out examples {right[0]} got the right label"
+        f" before and {right[1]} do now, of all {len(now.inputs)}"
+        f" {int((now.answers == now.classes).sum())}"
+    )
+
+
+def rename(
+    workspace: WORKSPACE,
+    task: TASK,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name, or the label's.")],
+    label: Annotated[
+        str | None, typer.Option(help="Rename this label of the task instead of the task.")
+    ] = None,
+    json: JSON = False,
+) -> None:
+    """Rename a task, or with --label one of its labels."""
+    from cfedge.train.edit import rename as rename_task
+    from cfedge.train.edit import rename_label
+    from cfedge.train.workspace import Workspace
+
+    opened = Workspace(workspace)
+    if label is None:
+        rename_task(opened, task, new)
+    else:
+        rename_label(opened, task, label, new)
+    if json:
+        print_json({"task": task, "label": label, "new": new, "tasks": opened.tasks})
+    elif label is None:
+        say(f"{task}: is called {new} now")
+    else:
+        say(f"{task}: its label {label} is called {new} now")
+
+
+def remove(
+    workspace: WORKSPACE,
+    task: TASK,
+    label: Annotated[
+        str | None, typer.Option("--class", help="Remove this class alone.", metavar="LABEL")
+    ] = None,
+    json: JSON = False,
+) -> None:
+    """Remove a task, or one of its classes.
+
+    The other tasks stay as they are.
+    """
+    from cfedge.train.edit import remove_class
+    from cfedge.train.workspace import Workspace
+
+    opened = Workspace(workspace)
+    if label is None:
+        opened.remove(task)
+    else:
+        remove_class(opened, task, label)
+    if json:
+        print_json({"removed": task, "class": label, "tasks": opened.tasks})
+    elif label is None:
+        say(f"{task}: removed; {len(opened.tasks)} tasks left")
+    else:
+        left = ", ".join(opened.record(task).classes)
+        say(f"{task}: its class {label} is removed; it has {left} left")
