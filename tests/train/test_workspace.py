@@ -33,8 +33,9 @@ from cfedge.errors import (
 from cfedge.inputs.text.spec import Text
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
-from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
+from cfedge.train.learned_task import TASK_FILES, HeldOut, LearnedTask, TaskRecord
 from cfedge.train.settings import Settings
+from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace import Workspace
 
 FILES = {
@@ -53,7 +54,6 @@ BACKBONE = Backbone(
     slots=(Slot("l2.qkv", 4, 12), Slot("l2.o", 4, 4)), trunk=reference(FILES["trunk.onnx"]),
     tail=reference(FILES["tail.onnx"]), input=Text("text", 16, reference(FILES["tokenizer.json"])),
 )  # fmt: skip
-TASK_FILES = ("task.json", "adapter.safetensors", "signature.safetensors", "held_out.safetensors")
 
 
 def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
@@ -83,6 +83,13 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         record,
         adapter,
         stages,
+        TaskStatistics(
+            stages.fine,
+            cluster_classes,
+            1.5,
+            stages.tail,
+            dataclasses.replace(stages.tail, quartic=2.5),
+        ),
         HeldOut(
             ("gr\u00fcn", "a\nb"),
             np.array([0, 1], np.int64),
@@ -113,11 +120,13 @@ def check_equal(found: LearnedTask, expected: LearnedTask) -> None:
         for name, array in expected.signature.arrays().items()
     ]
     pairs += [(found.held_out.classes, expected.held_out.classes)]
+    pairs += [(found.held_out.answers, expected.held_out.answers)]
     pairs += list(zip(found.held_out.features, expected.held_out.features, strict=True))
     for one, other in pairs:
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
     assert found.held_out.inputs == expected.held_out.inputs
+    assert found.statistics.dumped() == expected.statistics.dumped()
 
 
 def task_folder(folder: Path, name: str) -> Path:
