@@ -33,8 +33,8 @@ __all__ = [
     "FEW",
     "closed_form",
     "closed_form_head",
-    "no_slots",
     "few_examples",
+    "no_slots",
     "train_head",
     "trunk_share",
 ]

@@ -23,9 +23,9 @@ __all__ = [
     "clusters_of",
     "clusters_of_classes",
     "compressed",
+    "exact_statistics",
     "learn_signature",
     "signature",
-    "exact_statistics",
 ]
 
 #: Rows of the scatter's factor behind the trunk and behind the tail (docs/decisions/0003-lookup.md).
