@@ -62,7 +62,7 @@ def manifest() -> bytes:
         file,
         Text("text", 16, file),
     )
-    certificate = Certificate(12, 1, 0.34, 0.05, 2, "doors", 1, 2, 0.4)
+    certificate = Certificate(12, 1, 0.39, 0.05, 2, "doors", 1, 2, 0.49)
     lights = Task("lights", ("on", "off"), 2, 2.5, 0.05, certificate, file, file, file)
     doors = Task("doors", ("open", "shut", "ajar"), 2, -2.5, 0.05, certificate, file, file, file)
     return serialize(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from cfedge.bundle.canonical import canonical_json, quoted, read_json, typed
 from cfedge.bundle.fileref import check_file
 from cfedge.bundle.manifest import LOOKUP, SCHEMA, Backbone, Certificate, Manifest, Task
+from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
 from cfedge.margins import Margins
 from cfedge.printable import is_printable
@@ -45,9 +46,12 @@ class Limits:
     name_characters: int = 200
     axes: int = 8  # of hidden states
     axis: int = 1 << 24  # sizes of hidden states, views and features
+    held_out: int = 1 << 17  # examples behind a certificate: its bound is computed again
 
 
 LIMITS = Limits()
+#: Of a bound that another program computed.
+_ROUNDING = 1e-9
 
 
 def parse(data: bytes) -> Manifest:
@@ -171,14 +175,15 @@ def check_task(task: Task) -> None:
 
 
 def check_certificate(task: str, one: Certificate) -> None:
-    """Refuse a certificate whose counts contradict each other.
+    """Refuse a certificate whose counts contradict each other, or whose bound is below what they
+    allow.
 
     Raises
     ------
     SchemaError
     """
     if not (
-        0 <= one.rival_errors <= one.errors <= one.held_out
+        0 <= one.rival_errors <= one.errors <= one.held_out <= LIMITS.held_out
         and 0 <= one.wrong <= one.held_out
         and 0 <= one.upper_bound <= 1
         and 0 <= one.wrong_upper_bound <= 1
@@ -192,6 +197,17 @@ def check_certificate(task: str, one: Certificate) -> None:
             f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, wrong <="
             f" held_out, shares in [0, 1], tasks >= 1, found {found}; export the bundle again"
         )
+    for count, bound, what in (
+        (one.errors, one.upper_bound, "errors"),
+        (one.wrong, one.wrong_upper_bound, "wrong answers"),
+    ):
+        least = upper_bound(count, one.held_out, one.alpha / one.tasks)
+        if bound < least * (1 - _ROUNDING):
+            raise SchemaError(
+                f"certificate of task {task!r}: expected an upper bound of at least {least:.6g}, as"
+                f" {count} {what} of {one.held_out} allow, found {bound:.6g}; export the bundle"
+                " again"
+            )
 
 
 def check_margins(where: str, margins: Margins, remedy: str) -> None:

@@ -20,7 +20,7 @@ from cfedge.errors import SchemaError
 from cfedge.inputs.text.spec import Text
 
 REF = FileRef("a" * 64, 5)
-CERTIFICATE = Certificate(12, 1, 0.34, 0.05, 2, None, 0, 2, 0.4)
+CERTIFICATE = Certificate(12, 1, 0.39, 0.05, 2, None, 0, 2, 0.49)
 
 
 def task(name: str, classes: list[str]) -> Task:

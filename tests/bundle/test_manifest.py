@@ -21,6 +21,7 @@ from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FILE_BYTES, FileRef
 from cfedge.bundle.manifest import SCHEMA, Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import LIMITS, parse
+from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS, Text
 from cfedge.margins import Margins
@@ -38,13 +39,13 @@ def task(name: str, classes: tuple[str, ...]) -> Task:
     certificate = Certificate(
         held_out=12,
         errors=1,
-        upper_bound=0.34,
+        upper_bound=0.39,
         alpha=0.05,
         tasks=2,
         rival=None,
         rival_errors=0,
         wrong=2,
-        wrong_upper_bound=0.4,
+        wrong_upper_bound=0.49,
     )
     return Task(name, classes, 8, 2.5, 0.05, certificate, ref("1"), ref("2"), ref("3"))
 
@@ -65,14 +66,14 @@ GOLDEN = (
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
     '"lookup":"class-clusters","margins":{"second":0.0,"third":0.0},"schema":1,'
-    '"sha256":"44f3c492c495773cce8eee23c62730aa9dda09f219b592ea89454e6f3d61844c",'
+    '"sha256":"db0eff3cececf0d81b10ecd5b7a31947bb9382be6919353d39845bdb763c2e24",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34,"wrong":2,"wrong_upper_bound":0.4},'
+    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"lights","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5},'
     '{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.34,"wrong":2,"wrong_upper_bound":0.4},'
+    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
     '"classes":["open","zu\u00df"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"doors","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5}],'
@@ -186,7 +187,7 @@ texts = st.text(min_size=1, max_size=12).filter(is_printable)
 sizes = st.integers(1, FILE_BYTES)
 axes = st.integers(1, LIMITS.axis)
 refs = st.builds(FileRef, st.text("0123456789abcdef", min_size=64, max_size=64), sizes)
-counts = st.integers(0, 10**6)
+counts = st.integers(0, 40_000)
 shares = st.floats(0, 1)
 slots = st.lists(
     st.builds(Slot, texts, sizes, sizes), unique_by=lambda slot: slot.name, max_size=3
@@ -196,12 +197,27 @@ backbones = st.builds(
     st.integers(1, 20), st.integers(1, 20), name=texts, source_sha256=texts, scheme=texts, width=axes, hidden=st.lists(st.none() | axes, min_size=1, max_size=8).map(tuple), views=st.lists(axes, min_size=1, max_size=8).map(tuple),
     slots=slots, trunk=refs, tail=refs, input=st.builds(Text, st.just("text"), st.integers(1, MOST_TOKENS), refs),
 )  # fmt: skip
+
+
+def _certificate(
+    rival_errors: int,
+    more: int,
+    right: int,
+    shares: tuple[float, float],
+    alpha: float,
+    tasks: int,
+    rival: str | None,
+) -> Certificate:
+    errors, held_out = rival_errors + more, rival_errors + more + right
+    least = [upper_bound(count, held_out, alpha / tasks) for count in (errors, more)]
+    return Certificate(
+        held_out, errors, max(shares[0], least[0]), alpha, tasks, rival, rival_errors, more, max(shares[1], least[1])
+    )  # fmt: skip
+
+
 certificates = st.builds(
-    lambda rival_errors, more, right, **rest: Certificate(
-        held_out=rival_errors + more + right, errors=rival_errors + more, rival_errors=rival_errors, wrong=more, **rest
-    ),
-    counts, counts, counts, upper_bound=shares, wrong_upper_bound=shares, alpha=st.floats(0, 1, exclude_min=True, exclude_max=True),
-    tasks=st.integers(1, 10**6), rival=st.none() | texts,
+    _certificate, counts, counts, counts, st.tuples(shares, shares), st.floats(0, 1, exclude_min=True, exclude_max=True),
+    st.integers(1, 10**6), st.none() | texts,
 )  # fmt: skip
 
 
@@ -315,9 +331,9 @@ def test_a_digest_with_line_breaks_does_not_break_the_message() -> None:
         ).encode(),
         GOLDEN + b"\n",
         b" " + GOLDEN,
-        GOLDEN.replace(b'"upper_bound":0.34', b'"upper_bound":0.340', 1),
-        GOLDEN.replace(b'"upper_bound":0.34', b'"upper_bound":34e-2', 1),
-        GOLDEN.replace(b'"upper_bound":0.34', b'"upper_bound":0.34000000000000001', 1),
+        GOLDEN.replace(b'"upper_bound":0.39', b'"upper_bound":0.390', 1),
+        GOLDEN.replace(b'"upper_bound":0.39', b'"upper_bound":39e-2', 1),
+        GOLDEN.replace(b'"upper_bound":0.39', b'"upper_bound":0.39000000000000001', 1),
         GOLDEN.replace(b'"errors":1', b'"errors": 1', 1),
         GOLDEN.replace(b'"on"', b'"\\u006fn"'),
         GOLDEN.replace(b'"rival_errors":0', b'"rival_errors":-0', 1),
@@ -434,7 +450,7 @@ def test_a_lone_surrogate_is_refused() -> None:
 NESTED = {
     "schema": '"schema":1',
     "rows": '"rows":4',
-    "upper_bound": '"upper_bound":0.34',
+    "upper_bound": '"upper_bound":0.39',
     "versions": '"versions":{"numpy":"2.0.0"}',
 }
 
