@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="TUF client under test")
     parser.add_argument("--metadata-dir", type=Path, required=True)
     parser.add_argument("--metadata-url", default="")
-    parser.add_argument("--target-name", default="")
+    parser.add_argument("--target-name", action="append", default=[])
     parser.add_argument("--target-base-url", default="")
     parser.add_argument("--target-dir", type=Path)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -76,7 +76,8 @@ def main(arguments: list[str]) -> int:
         trust = Trust(given.metadata_dir, Repository(given.metadata_url, given.target_base_url))
         trust.refresh(datetime.now(timezone.utc))
         if given.command == "download":
-            download(trust, given.target_name, given.target_dir)
+            for name in given.target_name:
+                download(trust, name, given.target_dir)
     except CfedgeError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

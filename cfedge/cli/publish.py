@@ -326,6 +326,15 @@ def merge(
 
 
 def _opened(folder: Path) -> Keys:
+    """The keys of a site; those that others can read are told of."""
     from cfedge.publish.keys import Keys
 
-    return Keys(folder, os.environ.get("CFEDGE_PASSPHRASE"))
+    opened = Keys(folder, os.environ.get("CFEDGE_PASSPHRASE"))
+    for path in opened.exposed:
+        say(
+            f"note: {path} can be read by others than its owner (mode"
+            f" {path.stat().st_mode & 0o777:03o}); run: chmod 600 {path}, and rotate the key if"
+            " somebody may have read it",
+            error=True,
+        )
+    return opened

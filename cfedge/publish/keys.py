@@ -12,7 +12,9 @@ nothing. Root keys can leave the machine (move the files away): they are needed 
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import stat
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -163,6 +165,20 @@ class Keys:
         for path in self._files(role):
             if CryptoSigner(self._load(path)).public_key.keyid not in keep:
                 path.unlink()
+
+    @property
+    def exposed(self) -> list[Path]:
+        """Private keys that others than their owner may read or write; none where the system has
+        no such modes.
+        """
+        if os.name == "nt":
+            return []
+        return [
+            path
+            for role in ROLES
+            for path in self._files(role)
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        ]
 
     def _files(self, role: str) -> list[Path]:
         return sorted(

@@ -218,6 +218,8 @@ def test_the_client_is_a_program_with_exit_codes(repo: Repository, tmp_path: Pat
         return subprocess.run(command, capture_output=True, check=False).returncode
 
     repo.add("file.txt", b"content")
+    repo.add("first.txt", b"1")
+    repo.add("second.txt", b"2")
     repo.publish("targets", "snapshot", "timestamp")
     with Static(repo.folder) as server:
         assert run("init", str(repo.folder / "metadata" / "1.root.json")) == 0
@@ -228,6 +230,10 @@ def test_the_client_is_a_program_with_exit_codes(repo: Repository, tmp_path: Pat
         assert run(*url, "--target-name", "file.txt", *where, "download") == 0
         assert (tmp_path / "file.txt").read_bytes() == b"content"
         assert run(*url, "--target-name", "none.txt", *where, "download") == 1
+        several = ("--target-name", "first.txt", "--target-name", "second.txt")
+        assert run(*url, *several, *where, "download") == 0
+        assert (tmp_path / "first.txt").read_bytes() == b"1"
+        assert (tmp_path / "second.txt").read_bytes() == b"2"
         assert run("init", str(tmp_path / "file.txt")) == 0, "what is trusted already stays so"
 
 
