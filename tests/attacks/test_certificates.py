@@ -22,6 +22,19 @@ TASK, _ = task("lights")
 BASE, _ = backbone()
 
 
+def claim(
+    held_out: int,
+    errors: int,
+    bound: float,
+    alpha: float,
+    tasks: int,
+    wrong: int | None = None,
+    wrong_bound: float = 1.0,
+) -> Certificate:
+    wrong = errors if wrong is None else wrong
+    return Certificate(held_out, errors, bound, alpha, tasks, None, 0, wrong, wrong_bound)
+
+
 def manifest(certificate: Certificate) -> bytes:
     return serialize(Manifest(BASE, (dataclasses.replace(TASK, certificate=certificate),)))
 
@@ -43,13 +56,15 @@ READERS = {
 }
 
 CLAIMS = {
-    "nothing of 4 errors of 42": Certificate(42, 4, 0.0, 0.05, 1, None, 0),
-    "the rate that was counted": Certificate(42, 4, 4 / 42, 0.05, 1, None, 0),
-    "one task's bound for ten": Certificate(42, 4, upper_bound(4, 42, 0.05), 0.05, 10, None, 0),
-    "nothing of no examples": Certificate(0, 0, 0.0, 0.05, 1, None, 0),
-    "no errors at all": Certificate(100, 0, 0.001, 0.05, 1, None, 0),
-    "a hair less": Certificate(42, 4, upper_bound(4, 42, 0.05) * (1 - 1e-6), 0.05, 1, None, 0),
-    "an alpha that is nothing": Certificate(42, 4, 0.5, 5e-324, 10**6, None, 0),
+    "nothing of 4 errors of 42": claim(42, 4, 0.0, 0.05, 1),
+    "the rate that was counted": claim(42, 4, 4 / 42, 0.05, 1),
+    "one task's bound for ten": claim(42, 4, upper_bound(4, 42, 0.05), 0.05, 10),
+    "nothing of no examples": claim(0, 0, 0.0, 0.05, 1),
+    "no errors at all": claim(100, 0, 0.001, 0.05, 1),
+    "a hair less": claim(42, 4, upper_bound(4, 42, 0.05) * (1 - 1e-6), 0.05, 1),
+    "no wrong answer of 9 of 42": claim(42, 4, 1.0, 0.05, 1, 9, 0.0),
+    "the rate of wrong answers": claim(42, 4, 1.0, 0.05, 1, 9, 9 / 42),
+    "an alpha that is nothing": claim(42, 4, 0.5, 5e-324, 10**6),
 }
 
 
@@ -67,7 +82,7 @@ def test_a_bound_below_what_the_counts_allow_is_refused(reader: str, claim: str)
 )
 def test_counts_that_take_for_ever_are_refused(reader: str, counts: tuple[int, int]) -> None:
     with bounded(), pytest.raises(SchemaError, match="certificate of task 'lights'"):
-        READERS[reader](Certificate(counts[0], counts[1], 1.0, 0.05, 1, None, 0))
+        READERS[reader](claim(counts[0], counts[1], 1.0, 0.05, 1))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +103,7 @@ def test_the_dearest_counts_are_checked_in_no_time(
 def test_what_the_counts_allow_is_taken(reader: str) -> None:
     for errors, held_out, tasks in ((4, 42, 1), (0, 1, 3), (42, 42, 1), (0, 0, 1)):
         bound = upper_bound(errors, held_out, 0.05 / tasks)
-        READERS[reader](Certificate(held_out, errors, bound, 0.05, tasks, None, 0))
+        READERS[reader](claim(held_out, errors, bound, 0.05, tasks))
 
 
 def test_a_channel_of_many_tasks_of_many_examples_is_put_together_in_no_time() -> None:
@@ -99,7 +114,7 @@ def test_a_channel_of_many_tasks_of_many_examples_is_put_together_in_no_time() -
             TASK,
             name=f"t{number}",
             classes=(f"{number} a", f"{number} b"),
-            certificate=Certificate(held_out, errors, 1.0, 0.05, 1, None, 0),
+            certificate=claim(held_out, errors, 1.0, 0.05, 1),
         )
         entries.append(Entry("task", made.name, "hq", 2, (), TaskAdded(made, BASE.digest)))
     index = Index("stable", "hq", utc(NOW), Margins(), (), None)
