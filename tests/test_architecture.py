@@ -73,7 +73,7 @@ EXTRAS = {
     "cfedge.storage": {"filelock"},
     "cfedge.sync": {"filelock", "tuf", "urllib3", "securesystemslib"},
     "cfedge.plot": {"matplotlib"},
-    "cfedge.serve": {"prometheus_client", "starlette", "uvicorn"},
+    "cfedge.serve": {"h11", "prometheus_client", "starlette", "uvicorn"},
     "cfedge.publish": {"cryptography", "filelock", "securesystemslib", "tuf"},
 }
 

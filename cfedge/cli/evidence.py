@@ -161,7 +161,7 @@ def evaluate(
         list[str], typer.Option(help="Test examples of a task, as TASK=FILE; repeat for each task.")
     ],
     unknown: Annotated[
-        Path | None, typer.Option(help="CSV or JSONL file of inputs of no task, in a column text.")
+        Path | None, typer.Option(help="A file of inputs of no task, in a column text.")
     ] = None,
     plot: PLOT = None,
     json: JSON = False,

@@ -45,10 +45,7 @@ def compare(
     unknown: Annotated[
         Path | None,
         typer.Option(
-            help=(
-                "CSV or JSONL file of inputs of no task, in a column text: how well are"
-                " they told apart?"
-            )
+            help=("A file of inputs of no task, in a column text: how well are they told apart?")
         ),
     ] = None,
     models: Annotated[

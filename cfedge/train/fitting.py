@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import Parameter, functional
 
+from cfedge.device import usable_cores
 from cfedge.errors import DataError, UsageError
 from cfedge.progress import Progress
 from cfedge.train.lora import LowRankPairs
@@ -159,7 +160,7 @@ def device_of(name: str) -> torch.device:
 def pinned(threads: int | None) -> Iterator[None]:
     """Run with so many torch threads and deterministic kernels; put both back."""
     before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(threads or min(before, usable_cores()))
     torch.use_deterministic_algorithms(True)
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cfedge.train  # noqa: F401 - before torch: how its threads wait
 from cfedge.errors import MissingExtraError
 
 try:

@@ -222,7 +222,7 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     _refused(
         ["add", tiny_workspace, "food", "--data", tmp_path / "no.csv"],
         3,
-        "no.csv: expected a CSV or JSONL file",
+        "no.csv: expected a file or a folder of data",
     )
     _refused(
         ["add", tiny_workspace, "food", "--data", one_class, "--train"],

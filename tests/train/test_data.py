@@ -608,3 +608,43 @@ def test_texts_that_are_also_learned_from_are_found_but_for_case_and_spaces() ->
     )
     assert repeated(train, others) == [0, 2, 4]
     assert repeated(others, others) == [0, 1, 2, 3, 4]
+
+
+# --- labels that are no texts
+# ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, 1], ("0", "1")),
+        ([False, True], ("False", "True")),
+        ([0.0, 2.5], ("0.0", "2.5")),
+        (["0", 1], ("0", "1")),
+    ],
+)
+def test_a_number_or_a_boolean_is_a_label_and_the_same_in_every_file(
+    labels: list[object], expected: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows = [{"text": f"text {at}", "label": label} for at, label in enumerate(labels)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    assert load_file(written(tmp_path / "a.jsonl", lines)).labels == expected
+    assert load_file(written(tmp_path / "a.json", json.dumps(rows))).labels == expected
+    table = "text,label\n" + "".join(f"{row['text']},{row['label']}\n" for row in rows)
+    assert load_file(written(tmp_path / "a.csv", table)).labels == expected
+    if len({type(label) for label in labels}) == 1:
+        columns = {"text": [row["text"] for row in rows], "label": labels}
+        assert load(saved(tmp_path / "rooms", {"": columns})).train.labels == expected
+
+
+def test_a_list_of_labels_is_refused_in_every_file(tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": [1, 2]}, {"text": "b", "label": [1]}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    assert (
+        "expected one label, found several, '[1, 2]'; an input has one label: keep one"
+        in refusal(written(tmp_path / "a.jsonl", lines))
+    )
+    columns = {"text": ["a", "b"], "label": [[1, 2], [1]]}
+    assert ":train, row 1: expected one label, found several" in refusal(
+        saved(tmp_path / "rooms", {"": columns})
+    )
