@@ -32,7 +32,11 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         found.append(settings)
         raise SeenError
 
-    for place in ("cfedge.train.teach.learn_tasks", "cfedge.study.fresh.compare_fresh"):
+    for place in (
+        "cfedge.train.teach.learn",
+        "cfedge.train.teach.learn_tasks",
+        "cfedge.study.fresh.compare_fresh",
+    ):
         monkeypatch.setattr(place, stop)
     return found
 
