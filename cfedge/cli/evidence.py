@@ -13,6 +13,7 @@ from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Certificate
+    from cfedge.train.certificates import Certificates
     from cfedge.train.inspection import Inspection
     from cfedge.train.metrics import Scores
 
@@ -85,6 +86,12 @@ def inspect_tasks(
             ),
         ),
     ] = False,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve", help="How many more examples? What fewer gave, and what twice as many may."
+        ),
+    ] = False,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
@@ -113,9 +120,39 @@ def inspect_tasks(
             row["overlaps"] = [dataclasses.asdict(pair) for pair in pairs]
         print_json(rows)
         return
+    if curve:
+        _print_curves(certified)
+        return
     _print_inspected(f"{workspace}", rows, models, mixtures=mixtures)
     for line in advice(certified):
         say(line)
+
+
+def _print_curves(certified: Certificates) -> None:
+    """Print each task's learning curve and what twice its examples may bring."""
+    import numpy as np
+
+    from cfedge.train.curve import outlook
+
+    rows = []
+    for one in certified.tasks.values():
+        held_out = one.answers.held_out
+        more = outlook(one.curve, held_out, np.random.default_rng(0))
+        said = "too few examples or classes to say"
+        if more is not None:
+            said = (
+                f"{1 - more.error:.1%} ({1 - more.high:.1%} to {1 - more.low:.1%}) of"
+                f" {more.examples} examples"
+            )
+        points = ", ".join(
+            f"{point.right / held_out:.1%} of {point.examples}" for point in one.curve
+        )
+        rows.append((one.task, held_out, points or None, said))
+    print_table(
+        "the right label with the task given, by a closed form behind the frozen encoder",
+        ("task", "held out", "after so many examples", "twice as many may bring"),
+        rows,
+    )
 
 
 def _print_inspected(

@@ -15,12 +15,15 @@ from cfedge.train.reading import conflicting
 
 __all__ = ["advice", "nothing_learned"]
 
+#: Held-out examples of a class below which nothing is said of it alone.
+WEAK_LEAST = 3
+
 
 def advice(certified: Certificates, data: Mapping[str, LabelledData] | None = None) -> list[str]:
     """Return one sentence for each thing that a figure alone does not tell: what the encoder cannot
-    read, whether anything was learned at all, what folding lost, what
-    few held-out inputs cannot show, which of them were learned from, labels that tasks share, tasks
-    that coincide. `data`, where it is at hand, lets them name the first text.
+    read, whether anything was learned at all, classes that are swallowed or rejected, what folding
+    lost, what few held-out inputs cannot show, which of them were learned from, labels that tasks
+    share, tasks that coincide. `data`, where it is at hand, lets them name the first text.
     """
     rows = list(certified.tasks.values())
     return [
@@ -31,6 +34,7 @@ def advice(certified: Certificates, data: Mapping[str, LabelledData] | None = No
             if (line := _conflicting(row, None if data is None else data.get(row.task)))
         ),
         *(line for row in rows if (line := _nothing(row))),
+        *(line for row in rows if (line := _weak(row))),
         *(line for row in rows if (line := _folded(row))),
         *(line for row in rows if (line := _few(row))),
         *(line for row in rows if (line := _repeated(row))),
@@ -99,6 +103,25 @@ def _conflicting(row: TaskCertificate, data: LabelledData | None) -> str | None:
         f"{row.task}: {row.reading.conflicting} of {row.reading.inputs} inputs have the text of"
         f" another one with another label{first}: they are never held out, so what is certified"
         " holds for the others alone; keep one label of each text"
+    )
+
+
+def _weak(row: TaskCertificate) -> str | None:
+    """Name the classes of which fewer than half of the held-out examples are answered and right,
+    where the task as a whole does better.
+    """
+    if row.answers.learned_nothing:
+        return None
+    weak = [
+        f"{label!r} ({one.right} of {one.held_out} right, {one.unknown} called unknown)"
+        for label, one in row.answers.classes.items()
+        if one.held_out >= WEAK_LEAST and (one.right - one.unknown) * 2 < one.held_out
+    ]
+    if not weak:
+        return None
+    return (
+        f"{row.task}: fewer than half of the held-out inputs of {', '.join(weak[:5])} get an answer"
+        " that is right; give these classes more examples, or more alike ones"
     )
 
 

@@ -16,6 +16,7 @@ from cfedge.lookup import ood_score
 from cfedge.progress import Progress
 from cfedge.train.answers import Answers, certified_answers
 from cfedge.train.certificate import certify
+from cfedge.train.curve import Point
 from cfedge.train.inspection import Inspection, inspect, mixture_bounds
 from cfedge.train.learned_task import TaskRecord
 from cfedge.train.margins import route
@@ -57,6 +58,8 @@ class TaskCertificate:
         How often the whole answer is right: task and label.
     reading
         What of its inputs the encoder cannot read.
+    curve
+        What fewer examples would have given (`cfedge.train.curve`).
     """
 
     task: str
@@ -73,6 +76,7 @@ class TaskCertificate:
     certificate: Certificate
     answers: Answers
     reading: Reading
+    curve: tuple[Point, ...]
 
     def record(self) -> dict[str, Any]:
         """Return it as one flat JSON object."""
@@ -154,6 +158,7 @@ def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Cer
                 certificate=evidence.certificate,
             ),
             reading=record.reading,
+            curve=record.curve,
         )
     return Certificates(
         tasks, tuple(overlaps(router, answers, certified, names if of is None else of))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note
 from cfedge.lookup import Features, TaskSignature
+from cfedge.train.curve import Point
 from cfedge.train.reading import Reading
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
@@ -83,7 +84,8 @@ class TaskRecord:
     them into one pair kept of a target module's update, at least; `repeated` how many held-out
     inputs are, but for case and spaces, among those learned from; `same_labels` names those of its
     labels that mean what another task's do (`cfedge.train.meanings`); `reading` counts what of the
-    inputs the encoder cannot read; `updates` how often examples or classes were added.
+    inputs the encoder cannot read; `updates` how often examples or classes were added;
+    `curve` what fewer examples would have given (`cfedge.train.curve`), of the first version.
     """
 
     name: str
@@ -98,6 +100,7 @@ class TaskRecord:
     same_labels: dict[str, str] = dataclasses.field(default_factory=dict)
     reading: Reading = dataclasses.field(default_factory=Reading)
     updates: int = 0
+    curve: tuple[Point, ...] = ()
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""

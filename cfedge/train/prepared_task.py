@@ -27,6 +27,7 @@ from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
+from cfedge.train.curve import curve
 from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.examples import Examples, check_labels, repeated, split_held_out
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
@@ -97,6 +98,13 @@ class PreparedTask:
             kept_energy=kept_energy,
             repeated=self.repeated,
             reading=self.reading,
+            curve=curve(
+                self.features.tail,
+                self.targets,
+                self.evidence.features.tail,
+                self.evidence.classes,
+                np.random.default_rng(settings.seed),
+            ),
         )
         whole = Adapter.from_arrays({**adapter, **no_exit()})
         hidden = [states[None] for states in self.held_out_hidden]

@@ -271,3 +271,11 @@ def test_a_task_is_updated_renamed_and_shortened_and_replaced_only_when_asked(
         "remove", tiny_workspace, "meals", "--class", "cake"
     )
     run("add", tiny_workspace, "meals", "--data", more, "--head-only", "--replace", "--yes")
+
+
+def test_inspect_says_what_more_examples_may_bring(tiny_workspace: Path) -> None:
+    shown = run("inspect", tiny_workspace, "--curve")
+    assert "twice as many may bring" in shown
+    row = json.loads(run("inspect", tiny_workspace, "--json"))[0]
+    assert [point["examples"] for point in row["curve"]][-1] == row["examples"]
+    assert f"of {2 * row['examples']} examples" in " ".join(shown.split())

@@ -142,3 +142,24 @@ def test_labels_that_mean_the_same_count_as_one(tiny_workspace: Path) -> None:
             found[name].answers.right
             > found[name].answers.held_out - found[name].certificate.errors
         )
+
+
+def test_a_class_that_is_swallowed_is_named(tiny_workspace: Path) -> None:
+    """Many examples of one class and few of another whose held-out ones are taken for it."""
+    workspace = Workspace(tiny_workspace)
+    soup = [row for row in make_texts("food", 60, 0) if row[1] == "soup"]
+    rare = [(text, "stew") for text, _ in soup[:4]]
+    cake = [row for row in make_texts("food", 60, 0) if row[1] == "cake"]
+    held = [(text, "stew") for text, _ in soup[4:8]] + soup[50:] + cake[50:]
+    learn(
+        workspace,
+        "food",
+        Examples(*zip(*soup[8:50], *cake[:42], *rare, strict=True), "food"),
+        Examples(*zip(*held, strict=True), "held"),
+        settings=CLOSED,
+    )
+    certified = certificates(workspace).of(["food"])
+    stew = certified.tasks["food"].answers.classes["stew"]
+    assert stew.held_out == 4
+    assert (stew.right - stew.unknown) * 2 < 4
+    assert any("'stew' (" in line and "more examples" in line for line in advice(certified))
