@@ -18,7 +18,7 @@ from cfedge.version import __version__
 ROOT = Path(__file__).parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
 #: Wrapped when their rooms have settled.
-UNWRAPPED = {"format.md", "sync.md", "serving.md"}
+UNWRAPPED = {"format.md", "serving.md"}
 #: Their words are those of their time.
 JOURNALS = {"history.md"}
 #: Words of before, and what the glossary calls the thing now.

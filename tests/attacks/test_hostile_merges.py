@@ -137,16 +137,6 @@ ATTACKS: dict[str, tuple[Callable[[Site], Entry], str]] = {
         lambda site: entry(site, Removed(erase=False), [standing(site)]),
         "task 'lights': withdrawn by site 'lab'",
     ),
-    "a label taken": (
-        lambda site: entry(
-            site,
-            other_task(site, name="thief", classes=("lights a", "x")),
-            name="thief",
-            by="a",
-            clock=1,
-        ),
-        r"task 'lights': it would wait \(task 'lights': label 'lights a' is in task 'thief' too",
-    ),
     "measured anew": (
         measured,
         "task 'lights': its threshold would go from 30 to 1e-06, measured by somebody else",
