@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -43,14 +45,29 @@ def _run(*arguments: object, content: bytes = b"") -> subprocess.CompletedProces
 
 
 def _refused(arguments: list[object], code: int, pattern: str, content: bytes = b"") -> str:
-    done = _run(*arguments, content=content)
-    error = done.stderr.decode()
-    assert done.returncode == code, error
+    """Run the command in this process, where it need not be imported anew for every refusal; that a
+    process says and returns the same is shown by the first of them below.
+    """
+    stderr, stdin = io.StringIO(), io.TextIOWrapper(io.BytesIO(content), "utf-8")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
+        patch.setattr(sys, "stdin", stdin)
+        with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+    return _one_line(caught.value.code, stderr.getvalue(), code, pattern)
+
+
+def _one_line(found: object, error: str, code: int, pattern: str) -> str:
+    assert found == code, error
     assert re.search(pattern, error), error
     last = error.strip().splitlines()[-1]
     assert last.startswith("cfedge: ")
     assert "Traceback" not in error
     return last
+
+
+def test_a_process_says_what_is_wrong_and_ends_with_its_code(tmp_path: Path) -> None:
+    done = _run("list", tmp_path / "none")
+    _one_line(done.returncode, done.stderr.decode(), 6, "expected a workspace")
 
 
 def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
@@ -229,7 +246,11 @@ def test_every_refusal_is_one_line_with_its_exit_code(
         2,
         "expected a task of at least 2 classes, found 1",
     )
-    _refused(["add", tiny_workspace, "food", "--data", no_label], 3, "missing: label")
+    _refused(
+        ["add", tiny_workspace, "food", "--data", no_label],
+        3,
+        "say which is meant with --label-column intent",
+    )
     _refused(
         ["add", tiny_workspace, "Bad Name", "--data", clash], 4, "task name: expected lower-case"
     )
