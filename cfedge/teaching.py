@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from cfedge.errors import UsageError
 from cfedge.progress import Progress
 from cfedge.train import workspace as folders
-from cfedge.train.arrays import from_arrays, texts_of
+from cfedge.train.arrays import from_arrays, inputs_of
 from cfedge.train.certificates import Certificates, TaskCertificate, certificates
 from cfedge.train.data import load, load_file, load_inputs
 from cfedge.train.examples import Examples, LabelledData, check_labels
@@ -141,10 +141,10 @@ class Workspace(folders.Workspace):
         TaskError, DataError, UsageError
             Before anything is computed; the workspace is unchanged.
         """
-        data = _loaded(name, inputs, labels)
+        data = _loaded(name, inputs, labels, self.kind)
         if held_out is not None:
             data = dataclasses.replace(
-                data, held_out=_examples(f"task {name!r} held out", held_out)
+                data, held_out=_examples(f"task {name!r} held out", held_out, self.kind)
             )
         learn(
             self,
@@ -182,10 +182,10 @@ class Workspace(folders.Workspace):
         TaskError, DataError
             There is no such task, or the new version is worse: the old one stays.
         """
-        data = _loaded(name, inputs, labels)
+        data = _loaded(name, inputs, labels, self.kind)
         if held_out is not None:
             data = dataclasses.replace(
-                data, held_out=_examples(f"task {name!r} held out", held_out)
+                data, held_out=_examples(f"task {name!r} held out", held_out, self.kind)
             )
         update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
         return certificates(self, of=()).tasks[name]
@@ -215,13 +215,16 @@ class Workspace(folders.Workspace):
         from cfedge.train.metrics import evaluate
         from cfedge_export.pack import build
 
-        data = {name: _examples(f"test of task {name!r}", given) for name, given in tests.items()}
+        data = {
+            name: _examples(f"test of task {name!r}", given, self.kind)
+            for name, given in tests.items()
+        }
         for name, examples in data.items():
             check_labels(examples, self.record(name).classes)
         outside = (
-            load_inputs(Path(unknown))
+            load_inputs(Path(unknown), kind=self.kind)
             if isinstance(unknown, str | os.PathLike)
-            else texts_of(unknown, "unknown")
+            else inputs_of(unknown, "unknown", self.kind)
         )
         return evaluate(Engine(build(self)), data, outside, self.meanings())
 
@@ -258,6 +261,7 @@ def _loaded(
     name: str,
     inputs: Iterable[object] | str | os.PathLike[str],
     labels: Iterable[object] | None,
+    kind: str,
 ) -> LabelledData:
     if labels is not None:
         if isinstance(inputs, os.PathLike):
@@ -265,22 +269,22 @@ def _loaded(
                 f"task {name!r}: expected inputs with their labels, or a path alone, found the path"
                 f" {os.fspath(inputs)!r} and labels; leave the labels out"
             )
-        return LabelledData(from_arrays(inputs, labels, f"task {name!r}"))
+        return LabelledData(from_arrays(inputs, labels, f"task {name!r}", kind))
     if isinstance(inputs, str | os.PathLike):
-        return load(Path(inputs))
+        return load(Path(inputs), kind=kind)
     raise UsageError(
         f"task {name!r}: expected labels with the inputs, found none; give one for each input, or"
         " the path of a file that holds both"
     )
 
 
-def _examples(what: str, given: Labelled) -> Examples:
+def _examples(what: str, given: Labelled, kind: str) -> Examples:
     if isinstance(given, Examples):
         return given
     if isinstance(given, str | os.PathLike):
-        return load_file(Path(given))
+        return load_file(Path(given), kind=kind)
     inputs, labels = given
-    return from_arrays(inputs, labels, what)
+    return from_arrays(inputs, labels, what, kind)
 
 
 def _chosen(settings: Settings | None, choices: Mapping[str, Any]) -> Settings:

@@ -213,7 +213,6 @@ def evaluate(
     """
     from cfedge.errors import UsageError
     from cfedge.teaching import Workspace
-    from cfedge.train.data import load_inputs
 
     files: dict[str, Path] = {}
     for pair in test:
@@ -226,8 +225,7 @@ def evaluate(
                 " into one"
             )
         files[name] = Path(file)
-    outside = load_inputs(unknown) if unknown else ()
-    scores = Workspace(workspace).evaluate(files, unknown=outside)
+    scores = Workspace(workspace).evaluate(files, unknown=unknown or ())
     if json:
         print_json(dataclasses.asdict(scores))
     else:

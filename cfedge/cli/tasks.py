@@ -61,14 +61,15 @@ def update(
     from cfedge.train.workspace import Workspace
 
     opened, read = Workspace(workspace), columns(text_column, label_column)
-    loaded = load(data, read, encoding)
+    kind = opened.kind
+    loaded = load(data, read, encoding, kind)
     tell(loaded.notes)
     before = opened.task(task)
     new = teach_more(
         opened,
         task,
         loaded.train,
-        load_file(held_out, read, encoding) if held_out else loaded.held_out,
+        load_file(held_out, read, encoding, kind) if held_out else loaded.held_out,
         max_drop=max_drop,
         progress=TerminalProgress(f"{task}: "),
     )

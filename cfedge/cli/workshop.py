@@ -91,9 +91,10 @@ def add(
     from cfedge.train.workspace import Workspace
 
     _check_alone(task, held_out, same_label or [], jobs)
-    tasks = _tasks(data, task, held_out, columns(text_column, label_column), encoding)
-    tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
     opened = Workspace(workspace)
+    named = columns(text_column, label_column)
+    tasks = _tasks(data, task, held_out, named, encoding, opened.kind)
+    tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
     if replace and not yes:
         _check_lost(opened, tasks)
     shown = TerminalProgress("" if task is None else f"{task}: ")
@@ -154,17 +155,22 @@ def _check_lost(workspace: Workspace, tasks: Mapping[str, LabelledData]) -> None
 
 
 def _tasks(
-    data: Path, task: str | None, held_out: Path | None, columns: Columns, encoding: str | None
+    data: Path,
+    task: str | None,
+    held_out: Path | None,
+    columns: Columns,
+    encoding: str | None,
+    kind: str,
 ) -> dict[str, LabelledData]:
     """Read what is to be learned: of one task, or of several where none is named."""
     from cfedge.train.data import load, load_file
     from cfedge.train.task_files import load_tasks
 
     if task is None:
-        return load_tasks(data, columns, encoding)
-    loaded = load(data, columns, encoding)
+        return load_tasks(data, columns, encoding, kind)
+    loaded = load(data, columns, encoding, kind)
     if held_out:
-        loaded = dataclasses.replace(loaded, held_out=load_file(held_out, columns, encoding))
+        loaded = dataclasses.replace(loaded, held_out=load_file(held_out, columns, encoding, kind))
     return {task: loaded}
 
 

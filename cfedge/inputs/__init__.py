@@ -11,10 +11,10 @@ from typing import Protocol, TypeAlias, cast
 
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.image.spec import Image
-from cfedge.inputs.modality import Modality, Reader
+from cfedge.inputs.modality import Modality, Reader, Stored
 from cfedge.inputs.text.spec import Text
 
-__all__ = ["KINDS", "Spec", "of", "reader", "versions"]
+__all__ = ["KINDS", "Spec", "of", "reader", "stored", "versions"]
 
 #: What the manifest holds: one dataclass a kind, told apart by its field ``kind``.
 Spec: TypeAlias = Text | Image | Array
@@ -31,6 +31,8 @@ class _Device(Protocol):
     """A kind's ``device.py``."""
 
     def opened(self, spec: Spec, files: Mapping[str, bytes], *, passed: bool) -> Modality: ...
+
+    def stored(self, spec: Spec) -> Stored: ...
 
     def versions(self) -> dict[str, str]: ...
 
@@ -63,6 +65,11 @@ def of(spec: Spec, files: Mapping[str, bytes], *, passed: bool = False) -> Modal
     return cast(_Device, import_module(f"{KINDS[spec.kind]}.device")).opened(
         spec, files, passed=passed
     )
+
+
+def stored(spec: Spec) -> Stored:
+    """Return how files hold inputs; nothing of the backbone is read."""
+    return cast(_Device, import_module(f"{KINDS[spec.kind]}.device")).stored(spec)
 
 
 def versions(kind: str) -> dict[str, str]:

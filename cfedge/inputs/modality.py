@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-__all__ = ["Dumped", "Input", "Modality", "Prepared", "Reader", "Tensor"]
+__all__ = ["Dumped", "Input", "Modality", "Prepared", "Reader", "Stored", "Tensor"]
 
 #: One input: a text, the path or the bytes of a picture, an array. Each kind checks what it gets.
 Input: TypeAlias = Any
@@ -48,7 +48,25 @@ class Dumped(NamedTuple):
     notes: list[Any]
 
 
-class Modality(Protocol):
+class Stored(Protocol):
+    """How files hold one kind of input. It needs nothing but the spec."""
+
+    def dump(self, inputs: Sequence[Input]) -> Dumped:
+        """Return inputs as files hold them: golden vectors and held-out evidence."""
+        ...
+
+    def load(self, arrays: Mapping[str, Array], notes: Sequence[Any], what: str) -> list[Input]:
+        """Return what `dump` was given.
+
+        Raises
+        ------
+        IncompatibleError
+            `what` holds something else.
+        """
+        ...
+
+
+class Modality(Stored, Protocol):
     """How a device treats one kind of input.
 
     Attributes
@@ -91,20 +109,6 @@ class Modality(Protocol):
 
     def warm_up(self) -> list[Input]:
         """Return inputs after which nothing waits to be read for the first time."""
-        ...
-
-    def dump(self, inputs: Sequence[Input]) -> Dumped:
-        """Return inputs as files hold them: golden vectors and held-out evidence."""
-        ...
-
-    def load(self, arrays: Mapping[str, Array], notes: Sequence[Any], what: str) -> list[Input]:
-        """Return what `dump` was given.
-
-        Raises
-        ------
-        IncompatibleError
-            `what` holds something else.
-        """
         ...
 
     def remark(self, inputs: Sequence[Input], notes: Sequence[Any]) -> str:
@@ -166,6 +170,16 @@ class Reader(Protocol):
         ------
         DataError
             It holds none; `where` names file and row.
+        """
+        ...
+
+    def check(self, value: object, where: str) -> Input:
+        """Return an input that is in memory.
+
+        Raises
+        ------
+        DataError
+            It is none.
         """
         ...
 

@@ -9,7 +9,7 @@ Letters: B batch, D width, C clusters, K factor rank.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -151,11 +151,8 @@ class ClusterStatistics:
 
 
 class Features(NamedTuple):
-    """Features of the same B inputs: from behind the trunk, float32 [B, 3 D], and from behind the
-    frozen tail, [B, D].
-
-    Behind the trunk `VIEWS` directions of length 1 side by side, the first of them the mean's;
-    behind the tail the mean's alone.
+    """Features of the same B inputs: from behind the trunk, float32 [B, F], views that are directions
+    of length 1, side by side; and from behind the frozen tail, one direction [B, D].
     """
 
     trunk: Floats
@@ -177,12 +174,15 @@ class TaskSignature:
         shrinkage.
     tail
         Behind the frozen tail, one cluster a class: for the third stage.
+    first_width
+        Of the trunk's first view; None: as wide as the tail's features.
     """
 
     fine: ClusterStatistics
     cluster_classes: NDArray[np.int64]
     quartic: float
     tail: ClusterStatistics
+    first_width: int | None = None
 
     @property
     def trunk(self) -> ClusterStatistics:
@@ -194,7 +194,7 @@ class TaskSignature:
         made anew each time.
         """
         counts = np.bincount(self.cluster_classes, self.fine.counts).astype(np.int64)
-        width = self.tail.means.shape[1]
+        width = self.first_width or self.tail.means.shape[1]
         fine = self.fine.means[:, :width].astype(np.float64)
         first = np.flatnonzero(np.diff(self.cluster_classes, prepend=-1))  # cluster of each class
         means = np.add.reduceat(fine * self.fine.counts[:, None], first)
@@ -217,15 +217,21 @@ class TaskSignature:
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[np.generic]], what: str, width: int
+        cls,
+        arrays: Mapping[str, NDArray[np.generic]],
+        what: str,
+        width: int,
+        views: Sequence[int] = (),
     ) -> TaskSignature:
-        """Check and wrap stored arrays of a backbone of `width`.
+        """Check and wrap stored arrays of a backbone whose tail's features are of `width`, and whose
+        trunk has `views` of these widths; without any, `VIEWS` of the tail's.
 
         Raises
         ------
         IncompatibleError
             See `ClusterStatistics.from_arrays`; or cluster_classes and counts do not fit each other.
         """
+        views = views or (width,) * VIEWS
         parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
         for name, array in arrays.items():
             look, _, own = name.partition(".")
@@ -239,7 +245,7 @@ class TaskSignature:
             parts["trunk"].pop(name, np.zeros(0)) for name in ("cluster_classes", "class_quartic")
         )
         fine = ClusterStatistics.from_arrays(
-            parts["trunk"], f"trunk's part of the {what}", VIEWS * width
+            parts["trunk"], f"trunk's part of the {what}", sum(views)
         )
         tail = ClusterStatistics.from_arrays(parts["tail"], f"tail's part of the {what}", width)
         classes = len(tail.counts)
@@ -268,4 +274,6 @@ class TaskSignature:
                 f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task"
                 " again"
             )
-        return cls(fine, cluster_classes.astype(np.int64, copy=False), float(quartic[0]), tail)
+        return cls(
+            fine, cluster_classes.astype(np.int64, copy=False), float(quartic[0]), tail, views[0]
+        )

@@ -122,7 +122,7 @@ class Engine:
         self._encoder = Encoder.of(files, backbone, threads=threads, passed=verified)
 
     def _make_router(self) -> None:
-        signatures = Signatures(self._tasks, self.manifest.backbone.width)
+        signatures = Signatures(self._tasks, self.manifest.backbone)
         self.router = Router(signatures, self.manifest.margins, table=Int8Table)
         in_order = [self._tasks[name].task for name in self.router.tasks]
         self._answering = Answering(self._encoder, self.router, self.adapters, in_order)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from cfedge.bundle.files import load_arrays
-from cfedge.bundle.manifest import Manifest, Task
+from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import IncompatibleError
 from cfedge.lookup import TaskSignature
 
@@ -31,17 +31,19 @@ class Signatures(Mapping[str, TaskSignature]):
     ----------
     opened
         By name.
-    width
-        Of the backbone.
+    backbone
+        That they fit.
     """
 
-    def __init__(self, opened: Mapping[str, OpenedTask], width: int) -> None:
-        self._opened, self._width = opened, width
+    def __init__(self, opened: Mapping[str, OpenedTask], backbone: Backbone) -> None:
+        self._opened, self._backbone = opened, backbone
 
     def __getitem__(self, name: str) -> TaskSignature:
         task, data = self._opened[name]
         what = f"signature of task {name!r}"
-        signature = TaskSignature.from_arrays(load_arrays(data, what), what, self._width)
+        signature = TaskSignature.from_arrays(
+            load_arrays(data, what), what, self._backbone.width, self._backbone.views
+        )
         if len(signature.tail.counts) != len(task.classes):
             raise IncompatibleError(
                 f"{what}: expected one of {len(task.classes)} classes, found"

@@ -200,7 +200,7 @@ class LearnedOrder:
         """A rule on the whole frozen encoder's features answers alone; on the trunk's first view it
         finds the task of an adapter.
         """
-        width = self.workspace.backbone.width
+        width = self.workspace.backbone.views[0]
         statistics: dict[str, Statistics] = {}
         seconds = []
         for name in self.names:
@@ -291,7 +291,11 @@ class LearnedOrder:
     def _time_looks(self) -> float:
         start = time.perf_counter()
         for name in self.names:
-            learn_signature(self.train[name], self._classes(name, self.stream[name].train))
+            learn_signature(
+                self.train[name],
+                self._classes(name, self.stream[name].train),
+                first_width=self.workspace.backbone.views[0],
+            )
         return (time.perf_counter() - start) / len(self.names)
 
     def joint(self, workspace: Workspace, settings: Settings) -> Measured:

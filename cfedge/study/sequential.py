@@ -17,7 +17,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from cfedge.lookup import VIEWS
 from cfedge.progress import Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.composition import pool
@@ -69,7 +68,7 @@ def in_sequence(
         known += new
         fed = {name: array.detach().cpu().numpy().copy() for name, array in pairs.slots().items()}
         trunk = {
-            "trunk.weight": np.zeros((VIEWS * backbone.width, known), np.float32),
+            "trunk.weight": np.zeros((sum(backbone.views), known), np.float32),
             "trunk.bias": np.zeros(known, np.float32),
         }
         yield Adapter.from_arrays({**fed, **head.arrays(), **trunk, **no_exit()})

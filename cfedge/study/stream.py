@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.errors import DataError, UsageError
-from cfedge.inputs.text.data import folded
 from cfedge.train.data import load
 from cfedge.train.examples import (
     Examples,
@@ -39,7 +38,9 @@ class Splits:
     test: Examples
 
 
-def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[str, Splits]:
+def load_stream(
+    path: Path, *, tasks: int | None = None, seed: int = 0, kind: str = "text"
+) -> dict[str, Splits]:
     """Load a stream.
 
     Parameters
@@ -51,6 +52,8 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
         ``task-1``...
     seed
         Of that split and of what is held out.
+    kind
+        Of the inputs: a key of `cfedge.inputs.KINDS`.
 
     Raises
     ------
@@ -58,7 +61,9 @@ def load_stream(path: Path, *, tasks: int | None = None, seed: int = 0) -> dict[
         Naming the file, what was expected and found.
     """
     rng = np.random.default_rng(seed)
-    named = load_tasks(path) if tasks is None else _split(load(path), tasks, rng)
+    named = (
+        load_tasks(path, kind=kind) if tasks is None else _split(load(path, kind=kind), tasks, rng)
+    )
     if len(named) < 2:
         raise DataError(
             f"{path}: expected at least 2 tasks, found {len(named)}; give a column task, folders,"
@@ -73,15 +78,14 @@ def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
         different = Counter(
             label
             for _, label in {
-                (folded(text), label)
-                for text, label in zip(train.inputs, train.labels, strict=True)
+                (key, label) for key, label in zip(train.keys, train.labels, strict=True)
             }
         )
-        label, texts = min(sorted(different.items()), key=lambda item: item[1])
-        if texts < 3:
+        label, count = min(sorted(different.items()), key=lambda item: item[1])
+        if count < 3:
             raise DataError(
-                f"{train.source}: expected at least 3 different texts of label {label!r} (one to"
-                f" learn, one held out, one to test), found {texts}; add examples, or give files"
+                f"{train.source}: expected at least 3 different {train.kind}s of label {label!r} (one to"
+                f" learn, one held out, one to test), found {count}; add examples, or give files"
                 " validation.csv and test.csv"
             )
     if test is None:

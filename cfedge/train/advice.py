@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cfedge.inputs.text.data import folded
 from cfedge.train.certificate import FALSE_REJECT_RATE
 from cfedge.train.certificates import Certificates, TaskCertificate
 from cfedge.train.composition import KEPT_ENERGY
@@ -94,15 +93,17 @@ def _conflicting(row: TaskCertificate, data: LabelledData | None) -> str | None:
     if not row.reading.conflicting:
         return None
     first = ""
-    if data is not None and (rows := conflicting(data.train.inputs, data.train.labels)):
-        text = data.train.inputs[rows[0]]
-        labels = {data.train.labels[at] for at in rows if data.train.inputs[at] == text}
-        texts = len({folded(data.train.inputs[at]) for at in rows})
-        first = f", {texts} texts, the first {text!r:.80} ({', '.join(sorted(labels))})"
+    if data is not None and (rows := conflicting(data.train.keys, data.train.labels)):
+        value = data.train.inputs[rows[0]]
+        labels = {
+            data.train.labels[at] for at in rows if data.train.keys[at] == data.train.keys[rows[0]]
+        }
+        count = len({data.train.keys[at] for at in rows})
+        first = f", {count} in all, the first {str(value)!r:.80} ({', '.join(sorted(labels))})"
     return (
-        f"{row.task}: {row.reading.conflicting} of {row.reading.inputs} inputs have the text of"
+        f"{row.task}: {row.reading.conflicting} of {row.reading.inputs} inputs have the content of"
         f" another one with another label{first}: they are never held out, so what is certified"
-        " holds for the others alone; keep one label of each text"
+        " holds for the others alone; keep one label of each"
     )
 
 

@@ -10,50 +10,57 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
+import numpy as np
+
 from cfedge.errors import DataError
-from cfedge.inputs.text.data import check_text
+from cfedge.inputs import reader
+from cfedge.inputs.modality import Input
 from cfedge.train.examples import Examples
 from cfedge.train.labels import label_text
 
-__all__ = ["from_arrays", "texts_of"]
+__all__ = ["from_arrays", "inputs_of"]
 
 
-def from_arrays(inputs: Iterable[object], labels: Iterable[object], source: str) -> Examples:
+def from_arrays(
+    inputs: Iterable[object], labels: Iterable[object], source: str, kind: str = "text"
+) -> Examples:
     """Check inputs and labels, as long as each other, and keep them.
 
     Parameters
     ----------
     inputs
-        One text each. What is iterated once, such as a generator, is taken whole.
+        One each. What is iterated once, such as a generator, is taken whole.
     labels
         One label each: a text, a number or a boolean.
     source
         How errors call them.
+    kind
+        Of the inputs: a key of `cfedge.inputs.KINDS`.
 
     Raises
     ------
     DataError
         They differ in length, there are none, or one of them is none: named with its position.
     """
-    texts = texts_of(inputs, source)
+    kept = inputs_of(inputs, source, kind)
     names = [
         label_text(value, f"{source}: labels[{position}]")
         for position, value in enumerate(_column(labels, f"{source}: labels"))
     ]
-    if len(texts) != len(names):
+    if len(kept) != len(names):
         raise DataError(
-            f"{source}: expected one label for each input, found {len(texts)} inputs and"
+            f"{source}: expected one label for each input, found {len(kept)} inputs and"
             f" {len(names)} labels; give as many of each"
         )
-    if not texts:
+    if not kept:
         raise DataError(f"{source}: expected examples, found none; give some")
-    return Examples(texts, tuple(names), source)
+    return Examples(kept, tuple(names), source, kind=kind)
 
 
-def texts_of(inputs: Iterable[object], source: str) -> tuple[str, ...]:
+def inputs_of(inputs: Iterable[object], source: str, kind: str = "text") -> tuple[Input, ...]:
     """Check inputs without labels; parameters and errors as of `from_arrays`."""
-    column = _column(inputs, f"{source}: inputs")
-    return tuple(_text(value, f"{source}: inputs[{at}]") for at, value in enumerate(column))
+    column, check = _column(inputs, f"{source}: inputs"), reader(kind).check
+    return tuple(check(value, f"{source}: inputs[{at}]") for at, value in enumerate(column))
 
 
 def _column(values: Iterable[object], where: str) -> list[object]:
@@ -65,7 +72,7 @@ def _column(values: Iterable[object], where: str) -> list[object]:
         raise DataError(
             f"{where}: expected a list of them, found a mapping; give one of its columns"
         )
-    if (axes := getattr(values, "ndim", 1)) != 1:
+    if (axes := getattr(values, "ndim", 1)) != 1 and not _are_arrays(values):
         raise DataError(
             f"{where}: expected one column, found {type(values).__name__} of {axes} dimensions;"
             " give one column"
@@ -78,28 +85,6 @@ def _column(values: Iterable[object], where: str) -> list[object]:
         ) from error
 
 
-def _text(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise DataError(f"{where}: expected a text, found {_kind(value)}; {_step(value)}")
-    return check_text(value, "text", where)
-
-
-def _kind(value: object) -> str:
-    """How an error calls what is no text."""
-    if value is None:
-        return "None"
-    if isinstance(value, PurePath):
-        return f"the path {str(value)!r:.80}"
-    if isinstance(value, float) and value != value:
-        return "NaN"
-    if (shape := getattr(value, "shape", ())) != ():
-        return f"an array of shape {tuple(shape)}"
-    return f"{type(value).__name__} {value!r:.80}"
-
-
-def _step(value: object) -> str:
-    if isinstance(value, PurePath):
-        return "this backbone reads texts: give what the file holds"
-    if getattr(value, "shape", ()) != ():
-        return "this backbone reads texts, one a row"
-    return "fill it in or leave it out"
+def _are_arrays(values: object) -> bool:
+    """Whether it is one NumPy array of several inputs that are arrays themselves."""
+    return isinstance(values, np.ndarray) and values.ndim > 1 and values.dtype.kind in "fiub"

@@ -198,7 +198,7 @@ def inspected(
     if not names:
         return {}
     signatures = {name: workspace.signature(name).trunk for name in names}
-    width = workspace.backbone.width
+    width = workspace.backbone.views[0]
     held_out = {name: workspace.held_out(name).features.trunk[:, :width] for name in names}
     bounds = mixture_bounds(signatures, progress) if mixtures else None
     return inspect(signatures, held_out, mixtures=bounds)

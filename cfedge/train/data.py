@@ -1,4 +1,4 @@
-"""Labelled texts from a file or folder -> `LabelledData`. Every format of `cfedge.doors`.
+"""Labelled inputs from a file or folder -> `LabelledData`. Every format of `cfedge.doors`.
 
 A folder holds ``train.csv`` (or another format), and optionally ``validation.*`` (held out) and
 ``test.*``; they may lie in ``data/`` and be in parts, as the Hugging Face Hub keeps them; or it is
@@ -15,6 +15,9 @@ from pathlib import Path
 from cfedge.doors import Reading, sheet, suffixes
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
+from cfedge.inputs import reader
+from cfedge.inputs.modality import Input
+from cfedge.train.class_folders import are_class_folders, load_class_folders
 from cfedge.train.conflicts import with_conflicts
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.rows import Columns, Table, examples_of, table_of
@@ -41,7 +44,10 @@ _PART = re.compile(r"(?P<name>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})")
 
 
 def load(
-    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
+    path: Path,
+    columns: Columns = TEXT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str = "text",
 ) -> LabelledData:
     """Load a file, or a folder of splits.
 
@@ -51,6 +57,10 @@ def load(
         What the columns of texts and labels are called.
     encoding
         Of text files; None: it is found out.
+    kind
+        Of the inputs: a key of `cfedge.inputs.KINDS`. Of kinds that stand in files of their own a
+        table's cells are paths inside its folder, and a folder or a ZIP file may hold one folder a
+        label instead (`cfedge.train.class_folders`).
 
     Raises
     ------
@@ -61,29 +71,41 @@ def load(
     """
     if not path.exists():
         raise DataError(f"{path}: expected a file or a folder of data, found nothing")
+    if are_class_folders(path, kind):
+        return load_class_folders(path, kind)
     if path.is_file():
-        return LabelledData(load_file(path, columns, encoding))
-    tables = read_tables(path, columns, encoding)
+        return LabelledData(load_file(path, columns, encoding, kind))
+    tables = read_tables(path, columns, encoding, kind)
     loaded = {split: with_conflicts(examples_of(table), table) for split, table in tables.items()}
     return LabelledData(loaded["train"], loaded.get("validation"), loaded.get("test"))
 
 
 def load_file(
-    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
+    path: Path,
+    columns: Columns = TEXT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str = "text",
 ) -> Examples:
     """Load one file of texts and labels; errors as of `load`."""
-    table = read_file([path], columns, encoding)
+    if path.exists() and are_class_folders(path, kind):
+        return load_class_folders(path, kind).train
+    table = read_file([path], columns, encoding, kind)
     return with_conflicts(examples_of(table), table)
 
 
 def load_inputs(
-    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
-) -> tuple[str, ...]:
+    path: Path,
+    columns: Columns = TEXT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str = "text",
+) -> tuple[Input, ...]:
     """Load the texts of one file, without labels; errors as of `load`."""
-    return read_file([path], columns._replace(label=None), encoding).texts
+    return read_file([path], columns._replace(label=None), encoding, kind).inputs
 
 
-def read_tables(folder: Path, columns: Columns, encoding: str | None = None) -> dict[str, Table]:
+def read_tables(
+    folder: Path, columns: Columns, encoding: str | None = None, kind: str = "text"
+) -> dict[str, Table]:
     """Parse every split of a folder once; ``train`` is there. Errors as of `load`."""
     if is_saved(folder):
         return _saved(folder, columns)
@@ -93,25 +115,30 @@ def read_tables(folder: Path, columns: Columns, encoding: str | None = None) -> 
             f"{folder}: expected train.csv (or another format) or a saved datasets folder, found "
             f"{', '.join(sorted(entry.name for entry in folder.iterdir())[:5]) or 'nothing'}"
         )
-    return {split: read_file(parts, columns, encoding) for split, parts in files.items()}
+    return {split: read_file(parts, columns, encoding, kind) for split, parts in files.items()}
 
 
-def read_file(parts: Sequence[Path], columns: Columns, encoding: str | None = None) -> Table:
+def read_file(
+    parts: Sequence[Path], columns: Columns, encoding: str | None = None, kind: str = "text"
+) -> Table:
     """Parse a file, or the parts that it was cut into, once; errors as of `load`."""
     tables = []
+    if columns.text == TEXT_AND_LABEL.text:
+        columns = columns._replace(text=reader(kind).column)
     for path in parts:
         reading = Reading(columns.wanted, encoding)
-        tables.append(table_of(sheet(path, reading), columns, str(path), reading))
+        tables.append(table_of(sheet(path, reading), columns, str(path), reading, kind))
     if len(tables) == 1:
         return tables[0]
     return Table(
-        tuple(text for table in tables for text in table.texts),
+        tuple(value for table in tables for value in table.inputs),
         tuple(label for table in tables for label in table.labels),
         tuple(task for table in tables for task in table.tasks),
         str(parts[0].parent),
         [number for table in tables for number in table.numbers],
         tables[0].unit,
         tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+        kind,
     )
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from cfedge.errors import DataError
+from cfedge.inputs import reader
+from cfedge.inputs.modality import Input
 from cfedge.inputs.text.data import folded
 
 __all__ = [
@@ -29,13 +32,14 @@ class Examples:
     """Inputs and their labels, as long as each other; `source` names them in errors.
 
     `notes` are what was assumed when they were read, for whoever asked; they are no part of the
-    examples.
+    examples. `kind` is the inputs': a key of `cfedge.inputs.KINDS`.
     """
 
-    inputs: tuple[str, ...]
+    inputs: tuple[Input, ...]
     labels: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = field(default=(), compare=False)
+    kind: str = "text"
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -45,14 +49,23 @@ class Examples:
         """The distinct labels, sorted."""
         return tuple(sorted(set(self.labels)))
 
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """What equal inputs have in common, of each (`cfedge.inputs.modality.Reader.key`)."""
+        return tuple(map(reader(self.kind).key, self.inputs))
+
     def take(self, rows: list[int]) -> Examples:
         """Return the examples at `rows`."""
-        return Examples(
+        taken = Examples(
             tuple(self.inputs[row] for row in rows),
             tuple(self.labels[row] for row in rows),
             self.source,
             self.notes,
+            self.kind,
         )
+        if "keys" in self.__dict__:
+            taken.__dict__["keys"] = tuple(self.keys[row] for row in rows)
+        return taken
 
 
 @dataclass(frozen=True)
@@ -91,16 +104,16 @@ def check_labels(examples: Examples, classes: Sequence[str]) -> None:
 
 
 def repeated(examples: Examples, others: Examples) -> list[int]:
-    """Return the rows of `others` whose text is, but for case and spaces, among `examples` too."""
-    known = {folded(text) for text in examples.inputs}
-    return [row for row, text in enumerate(others.inputs) if folded(text) in known]
+    """Return the rows of `others` whose input is, by its key, among `examples` too."""
+    known = set(examples.keys)
+    return [row for row, key in enumerate(others.keys) if key in known]
 
 
 def split_held_out(
     examples: Examples, fraction: float, rng: np.random.Generator
 ) -> tuple[Examples, Examples]:
-    """Split off a held-out part, class by class; texts that are equal but for case and spaces stay
-    on one side. A text of several labels is never held out.
+    """Split off a held-out part, class by class; inputs that are equal by their keys stay on one
+    side. An input of several labels is never held out.
 
     Parameters
     ----------
@@ -110,30 +123,28 @@ def split_held_out(
     Raises
     ------
     DataError
-        A class has fewer than two distinct texts, or none that is its alone.
+        A class has fewer than two distinct inputs, or none that is its alone.
     """
     labels_of: dict[str, set[str]] = {}
     by_class: dict[str, dict[str, list[int]]] = {}
-    for row, (text, label) in enumerate(
-        zip(map(folded, examples.inputs), examples.labels, strict=True)
-    ):
-        labels_of.setdefault(text, set()).add(label)
-        by_class.setdefault(label, {}).setdefault(text, []).append(row)
+    for row, (key, label) in enumerate(zip(examples.keys, examples.labels, strict=True)):
+        labels_of.setdefault(key, set()).add(label)
+        by_class.setdefault(label, {}).setdefault(key, []).append(row)
     kept: list[int] = []
     held_out: list[int] = []
     for label in sorted(by_class):
         groups = list(by_class[label].values())
-        free = [place for place, text in enumerate(by_class[label]) if len(labels_of[text]) == 1]
+        free = [place for place, key in enumerate(by_class[label]) if len(labels_of[key]) == 1]
         if len(groups) < 2:
             raise DataError(
-                f"{examples.source}: expected at least 2 different texts of label {label!r} (one to"
+                f"{examples.source}: expected at least 2 different {examples.kind}s of label {label!r} (one to"
                 f" learn, one held out), found {len(groups)}; add examples, or give held-out ones"
                 " (a file validation.csv; of one task --held-out)"
             )
         if not free:
             raise DataError(
-                f"{examples.source}: expected a text of label {label!r} alone, to be held out,"
-                f" found other labels too of all {len(groups)}; keep one label of each text"
+                f"{examples.source}: expected one {examples.kind} of label {label!r} alone, to be held out,"
+                f" found other labels too of all {len(groups)}; keep one label of each"
             )
         count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))
         chosen = set(rng.permutation(free)[:count].tolist())

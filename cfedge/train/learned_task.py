@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.files import dump_arrays, load_arrays, load_note
+from cfedge.inputs.modality import Input, Stored
 from cfedge.lookup import Features, TaskSignature
 from cfedge.train.curve import Point
 from cfedge.train.reading import Reading
@@ -43,29 +44,33 @@ class HeldOut:
     own head answers int64 [N], and the top score that its adapted part gives, float32 [N].
     """
 
-    inputs: tuple[str, ...]
+    inputs: tuple[Input, ...]
     classes: NDArray[np.int64]
     features: Features
     answers: NDArray[np.int64]
     top_scores: Floats
 
-    def dumped(self) -> bytes:
-        """Return the bytes of its file."""
+    def dumped(self, stored: Stored) -> bytes:
+        """Return the bytes of its file, with the inputs as their kind dumps them."""
+        dumped = stored.dump(self.inputs)
         arrays = {
+            **dumped.arrays,
             "classes": self.classes,
             "answers": self.answers,
             "top_scores": self.top_scores,
             **self.features._asdict(),
         }
-        return dump_arrays(arrays, {"inputs": self.inputs})
+        return dump_arrays(arrays, {"inputs": dumped.notes})
 
     @classmethod
-    def parsed(cls, data: bytes, what: str) -> HeldOut:
+    def parsed(cls, data: bytes, what: str, stored: Stored) -> HeldOut:
         """Read what `dumped` wrote; `what` names it in errors (TypeError, KeyError, ValueError)."""
         arrays = load_arrays(data, what)
-        inputs = load_note(data, what)["inputs"]
-        if not isinstance(inputs, list) or not all(isinstance(text, str) for text in inputs):
-            raise TypeError("inputs that are no list of texts")
+        notes = load_note(data, what)["inputs"]
+        if not isinstance(notes, list):
+            raise TypeError("inputs that are no list")
+        dumped = {name: array for name, array in arrays.items() if name.startswith("input.")}
+        inputs = stored.load(dumped, notes, what)
         trunk, tail, top_scores = (
             arrays[name].astype(np.float32, copy=False) for name in ("trunk", "tail", "top_scores")
         )
@@ -131,14 +136,14 @@ class LearnedTask:
     statistics: TaskStatistics
     held_out: HeldOut
 
-    def files(self) -> dict[str, bytes]:
-        """Return its files by name, as `TASK_FILES`."""
+    def files(self, stored: Stored) -> dict[str, bytes]:
+        """Return its files by name, as `TASK_FILES`; `stored` dumps the held-out inputs."""
         return {
             "task.json": self.record.dumped(),
             "adapter.safetensors": dump_arrays(self.adapter),
             "signature.safetensors": dump_arrays(self.signature.arrays()),
             "statistics.safetensors": self.statistics.dumped(),
-            "held_out.safetensors": self.held_out.dumped(),
+            "held_out.safetensors": self.held_out.dumped(stored),
         }
 
 

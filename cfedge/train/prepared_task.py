@@ -3,7 +3,7 @@ features, evidence; the record.
 
 NumPy and ONNX Runtime alone: a task can be added where there is no torch (`cfedge.train.head`).
 
-Letters: N examples, S sequence, D width, C classes.
+Letters: N examples, D width, C classes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import dump_arrays, load_arrays
 from cfedge.errors import CfedgeError
+from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
@@ -50,15 +51,15 @@ class PreparedTask:
     targets
         int64 [N], positions in `classes`.
     hidden
-        float32 [S, D] of each example, from the shipped trunk.
+        float32 [...] of each example, from the shipped trunk.
     features
         Of the examples, behind trunk and tail.
     evidence
-        Texts, classes and features of the held-out examples.
+        Inputs, classes and features of the held-out examples.
     encoder, held_out_hidden
         What the adapted tail is run on, once learned, to know the held-out examples' scores.
     repeated
-        Held-out texts that are, but for case and spaces, also learned from.
+        Held-out inputs that are, by their keys, also learned from.
     reading
         What of all inputs the encoder cannot read.
     """
@@ -124,6 +125,7 @@ class PreparedTask:
             np.stack(self.encoder.adapted(learned, whole.slots)),
             self.targets,
             settings.clusters,
+            workspace.backbone.views[0],
         )
         return LearnedTask(
             record, {**adapter, **ends}, statistics.signature(), statistics, held_out
@@ -171,7 +173,7 @@ def prepare_task(
     check_labels(held_out, classes)
     encoder = workspace.encoder(threads=threads)
     hidden, features = _cached_features(
-        encoder, workspace.backbone.digest, workspace.cache, examples.inputs, progress
+        encoder, workspace.backbone.digest, workspace.cache, examples, progress
     )
     held_out_hidden, held_out_features = features_of(encoder, held_out.inputs)
     evidence = HeldOut(
@@ -185,6 +187,7 @@ def prepare_task(
     read = reading(
         encoder.modality,
         (*examples.inputs, *held_out.inputs),
+        (*examples.keys, *held_out.keys),
         (*examples.labels, *held_out.labels),
         np.concatenate([features.trunk, held_out_features.trunk]),
     )
@@ -207,19 +210,21 @@ def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
     return np.array([position[label] for label in examples.labels], np.int64)
 
 
-def features_of(encoder: Encoder, texts: Sequence[str]) -> tuple[list[Floats], Features]:
-    """Hidden states [S, D] of each text, and the features behind trunk and tail."""
-    encoded = encoder(texts)
+def features_of(encoder: Encoder, inputs: Sequence[Input]) -> tuple[list[Floats], Features]:
+    """Hidden states [...] of each input, and the features behind trunk and tail."""
+    encoded = encoder(inputs)
     return [states[0] for states in encoded.hidden], encoder.features(encoded)
 
 
 def _cached_features(
-    encoder: Encoder, digest: str, cache: Path, texts: tuple[str, ...], progress: Progress
+    encoder: Encoder, digest: str, cache: Path, examples: Examples, progress: Progress
 ) -> tuple[list[Floats], Features]:
-    """Hidden states [S, D] of each text and features [N, D]: from the cache where an interrupted
+    """Hidden states [...] of each example and features [N, D]: from the cache where an interrupted
     run left them.
     """
-    key = hashlib.sha256(canonical_json([digest, texts])).hexdigest()
+    inputs = examples.inputs
+    told = inputs if examples.kind == "text" else examples.keys  # a text's key leaves out its case
+    key = hashlib.sha256(canonical_json([digest, told])).hexdigest()
     path = cache / f"{key}.safetensors"
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):
@@ -233,9 +238,9 @@ def _cached_features(
     hidden: list[Floats] = []
     parts: list[Features] = []
     step = 64
-    with progress.track("features of the frozen encoder", len(texts)) as advance:
-        for start in range(0, len(texts), step):
-            states, features = features_of(encoder, texts[start : start + step])
+    with progress.track("features of the frozen encoder", len(inputs)) as advance:
+        for start in range(0, len(inputs), step):
+            states, features = features_of(encoder, inputs[start : start + step])
             hidden.extend(states)
             parts.append(features)
             advance(len(states))

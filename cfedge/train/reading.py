@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.inputs.modality import Modality
-from cfedge.inputs.text.data import folded
+from cfedge.inputs.modality import Input, Modality
 from cfedge.inputs.text.device import TextInputs
 
 __all__ = ["Reading", "conflicting", "reading"]
@@ -57,7 +56,8 @@ class Reading:
 
 def reading(
     modality: Modality,
-    inputs: Sequence[str],
+    inputs: Sequence[Input],
+    keys: Sequence[str],
     labels: Sequence[str],
     features: NDArray[np.float32],
 ) -> Reading:
@@ -65,6 +65,8 @@ def reading(
 
     Parameters
     ----------
+    keys
+        What equal inputs have in common, of each.
     features
         Of the trunk, float32 [N, D], row by row the same for inputs that are one to the encoder.
     """
@@ -78,21 +80,21 @@ def reading(
                 seen.unknown < 0.5 and seen.letters_a_token < _SPELLED and len(text) >= _LETTERS
             )
     contents: dict[bytes, set[str]] = {}
-    for text, row in zip(inputs, features, strict=True):
-        contents.setdefault(row.tobytes(), set()).add(folded(text))
+    for key, row in zip(keys, features, strict=True):
+        contents.setdefault(row.tobytes(), set()).add(key)
     return Reading(
         inputs=len(inputs),
         truncated=truncated,
         unread=unread,
         spelled=spelled,
         alike=sum(len(contents[row.tobytes()]) > 1 for row in features),
-        conflicting=len(conflicting(inputs, labels)),
+        conflicting=len(conflicting(keys, labels)),
     )
 
 
-def conflicting(inputs: Sequence[str], labels: Sequence[str]) -> list[int]:
-    """Return the rows whose input has another label elsewhere too."""
+def conflicting(keys: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Return the rows whose input, known by its key, has another label elsewhere too."""
     labels_of: dict[str, set[str]] = {}
-    for text, label in zip(inputs, labels, strict=True):
-        labels_of.setdefault(folded(text), set()).add(label)
-    return [row for row, text in enumerate(inputs) if len(labels_of[folded(text)]) > 1]
+    for key, label in zip(keys, labels, strict=True):
+        labels_of.setdefault(key, set()).add(label)
+    return [row for row, key in enumerate(keys) if len(labels_of[key]) > 1]

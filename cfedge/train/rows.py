@@ -1,4 +1,4 @@
-"""Rows of a sheet -> a `Table` of texts and labels, or the faults in it, each with its line.
+"""Rows of a sheet -> a `Table` of inputs and labels, or the faults in it, each with its line.
 
 All rows are looked at before anything is refused, so that one message says how often. Which kind of
 file the rows come from is elsewhere (`cfedge.doors`), and so is what a cell may hold
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from cfedge.doors.columns import Columns, chosen
 from cfedge.doors.reading import Reading, Record, Sheet
 from cfedge.errors import DataError
-from cfedge.inputs.text.data import check_text
+from cfedge.inputs import reader
+from cfedge.inputs.modality import Input
 from cfedge.train.examples import Examples
 from cfedge.train.labels import label_text
 
@@ -27,17 +29,18 @@ class Table(NamedTuple):
     `labels` and `tasks` are empty where they were not asked for.
     """
 
-    texts: tuple[str, ...]
+    inputs: tuple[Input, ...]
     labels: tuple[str, ...]
     tasks: tuple[str, ...]
     source: str
     numbers: Sequence[int] = ()
     unit: str = "line"
     notes: tuple[str, ...] = ()
+    kind: str = "text"
 
 
 def looked_at(
-    sheet: Sheet, columns: Columns, reading: Reading, source: str
+    sheet: Sheet, columns: Columns, reading: Reading, source: str, kind: str = "text"
 ) -> tuple[Table, dict[str, Sequence[int]]]:
     """Look at every row.
 
@@ -53,16 +56,17 @@ def looked_at(
         A column is missing, or the file cannot be read to its end.
     """
     try:
-        return _looked_at(sheet, columns, source, reading)
+        return _looked_at(sheet, columns, source, reading, kind)
     finally:
         sheet.close()
 
 
 def _looked_at(
-    sheet: Sheet, columns: Columns, source: str, reading: Reading
+    sheet: Sheet, columns: Columns, source: str, reading: Reading, kind: str
 ) -> tuple[Table, dict[str, Sequence[int]]]:
+    read, folder = reader(kind).read, Path(source).parent
     header = None if sheet.header is None else chosen(sheet.header, columns, source, reading)
-    kept: list[list[str]] = [[] for _ in columns.wanted]
+    kept: list[list[Any]] = [[] for _ in columns.wanted]
     numbers = array("q")
     faults: dict[str, array[int]] = {}
     known: dict[str, str] = {}  # labels are few: each is kept once
@@ -75,7 +79,7 @@ def _looked_at(
             ):
                 header = chosen(list(record.cells), columns, "", reading)
             assert header is not None
-            cells = _cells(record, header)
+            cells = [read(record.cells.get(header.text), folder, ""), *_names(record, header)]
         except DataError as error:
             faults.setdefault(str(error).removeprefix(": "), array("q")).append(record.number)
             continue
@@ -83,14 +87,16 @@ def _looked_at(
         for column, cell in zip(kept[1:], cells[1:], strict=True):
             column.append(known.setdefault(cell, cell))
         numbers.append(record.number)
-    texts, *others = (tuple(column) for column in kept)
+    inputs, *others = (tuple(column) for column in kept)
     labels = others.pop(0) if columns.label is not None else ()
     tasks = others[0] if others else ()
-    table = Table(texts, labels, tasks, source, numbers, sheet.unit, tuple(reading.notes))
+    table = Table(inputs, labels, tasks, source, numbers, sheet.unit, tuple(reading.notes), kind)
     return table, dict(faults)
 
 
-def table_of(sheet: Sheet, columns: Columns, source: str, reading: Reading) -> Table:
+def table_of(
+    sheet: Sheet, columns: Columns, source: str, reading: Reading, kind: str = "text"
+) -> Table:
     """Return a sheet whose every row is right.
 
     Raises
@@ -98,7 +104,7 @@ def table_of(sheet: Sheet, columns: Columns, source: str, reading: Reading) -> T
     DataError
         Naming what is wrong, and in which rows; or there are no rows. See `looked_at` too.
     """
-    table, faults = looked_at(sheet, columns, reading, source)
+    table, faults = looked_at(sheet, columns, reading, source, kind)
     if faults:
         found, numbers = next(iter(faults.items()))
         more = (
@@ -107,14 +113,14 @@ def table_of(sheet: Sheet, columns: Columns, source: str, reading: Reading) -> T
             else ""
         )
         raise DataError(f"{source}, {places(numbers, table.unit)}: {found}{more}")
-    if not table.texts:
+    if not table.inputs:
         raise DataError(f"{source}: expected examples, found none; add rows below the header")
     return table
 
 
 def examples_of(table: Table) -> Examples:
     """Return a table's inputs and labels."""
-    return Examples(table.texts, table.labels, table.source, table.notes)
+    return Examples(table.inputs, table.labels, table.source, table.notes, table.kind)
 
 
 def places(numbers: Sequence[int], unit: str, most: int = 5) -> str:
@@ -128,10 +134,10 @@ def places(numbers: Sequence[int], unit: str, most: int = 5) -> str:
     return f"{units} {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
-def _cells(record: Record, header: Columns) -> list[str]:
-    cells = [check_text(record.cells.get(header.text), "text", "")]
+def _names(record: Record, header: Columns) -> list[str]:
+    names = []
     if header.label is not None:
-        cells.append(label_text(record.cells.get(header.label), ""))
+        names.append(label_text(record.cells.get(header.label), ""))
     if header.task is not None:
-        cells.append(label_text(record.cells.get(header.task), "", "task"))
-    return cells
+        names.append(label_text(record.cells.get(header.task), "", "task"))
+    return names

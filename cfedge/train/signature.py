@@ -37,7 +37,10 @@ Floats = NDArray[np.float32]
 
 
 def learn_signature(
-    features: Features, classes: NDArray[np.int64], clusters: int = CLUSTERS
+    features: Features,
+    classes: NDArray[np.int64],
+    clusters: int = CLUSTERS,
+    first_width: int | None = None,
 ) -> TaskSignature:
     """Summarise a task's features for all stages.
 
@@ -49,6 +52,8 @@ def learn_signature(
         int64 [N] in 0..C-1, each at least once.
     clusters
         A class, for the second stage, at most.
+    first_width
+        Of the trunk's first view; None: as wide as the tail's features.
 
     Raises
     ------
@@ -60,14 +65,17 @@ def learn_signature(
     return TaskSignature(
         fine=signature(features.trunk, position),
         cluster_classes=cluster_classes,
-        quartic=class_quartic(features, classes),
+        quartic=class_quartic(features, classes, first_width),
         tail=signature(features.tail, classes, rank=TAIL_RANK),
+        first_width=first_width,
     )
 
 
-def class_quartic(features: Features, classes: NDArray[np.int64]) -> float:
+def class_quartic(
+    features: Features, classes: NDArray[np.int64], first_width: int | None = None
+) -> float:
     """Return the fourth moment of the trunk's first view about the classes' means."""
-    view = features.trunk[:, : features.tail.shape[1]].astype(np.float64)
+    view = features.trunk[:, : first_width or features.tail.shape[1]].astype(np.float64)
     quartic = 0.0
     for one in range(int(classes.max()) + 1):
         own = view[classes == one]

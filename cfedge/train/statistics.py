@@ -47,6 +47,8 @@ class TaskStatistics:
         Fourth moment of the trunk's first view about the classes' means.
     tail, adapted
         Of the tail's features, by class: without an adapter, and with the task's own.
+    first_width
+        Of the trunk's first view.
     """
 
     trunk: ClusterStatistics
@@ -54,10 +56,16 @@ class TaskStatistics:
     quartic: float
     tail: ClusterStatistics
     adapted: ClusterStatistics
+    first_width: int
 
     @classmethod
     def of(
-        cls, features: Features, adapted: Floats, classes: NDArray[np.int64], clusters: int
+        cls,
+        features: Features,
+        adapted: Floats,
+        classes: NDArray[np.int64],
+        clusters: int,
+        first_width: int,
     ) -> TaskStatistics:
         """Summarise N examples without loss.
 
@@ -69,14 +77,17 @@ class TaskStatistics:
             int64 [N] in 0..C-1, each at least once.
         clusters
             A class, behind the trunk, at most.
+        first_width
+            Of the trunk's first view.
         """
         position, cluster_classes = clusters_of_classes(features.trunk, classes, clusters)
         return cls(
             trunk=exact_statistics(features.trunk, position),
             cluster_classes=cluster_classes,
-            quartic=class_quartic(features, classes),
+            quartic=class_quartic(features, classes, first_width),
             tail=exact_statistics(features.tail, classes),
             adapted=exact_statistics(adapted, classes),
+            first_width=first_width,
         )
 
     def signature(self) -> TaskSignature:
@@ -86,6 +97,7 @@ class TaskStatistics:
             cluster_classes=self.cluster_classes,
             quartic=self.quartic,
             tail=compressed(self.tail, TAIL_RANK),
+            first_width=self.first_width,
         )
 
     def with_more(self, more: TaskStatistics, classes: Sequence[int]) -> TaskStatistics:
@@ -105,6 +117,7 @@ class TaskStatistics:
             quartic=self.quartic + more.quartic,
             tail=added(self.tail, more.tail, own),
             adapted=added(self.adapted, more.adapted, own),
+            first_width=self.first_width,
         )
 
     def _clusters_of(
@@ -143,6 +156,7 @@ class TaskStatistics:
         arrays: dict[str, NDArray[np.generic]] = {
             "cluster_classes": self.cluster_classes,
             "quartic": np.array([self.quartic], np.float64),
+            "first_width": np.array([self.first_width], np.int64),
         }
         for space in _SPACES:
             one = _thin(getattr(self, space))
@@ -163,6 +177,7 @@ class TaskStatistics:
             float(arrays["quartic"][0]),
             tail,
             adapted,
+            int(arrays["first_width"][0]),
         )
 
 

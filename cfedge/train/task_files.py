@@ -24,7 +24,10 @@ _NO_TASKS = (".", "readme", "license", "requirements")
 
 
 def load_tasks(
-    path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None
+    path: Path,
+    columns: Columns = TEXT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str = "text",
 ) -> dict[str, LabelledData]:
     """Load several tasks, with the splits that are given.
 
@@ -33,7 +36,7 @@ def load_tasks(
     path
         A folder with one folder or file a task; or a file (or a folder with train, validation,
         test) whose rows have a column ``task``.
-    columns, encoding
+    columns, encoding, kind
         See `cfedge.train.data.load`.
 
     Raises
@@ -49,11 +52,11 @@ def load_tasks(
             " folder a task"
         )
     if path.is_file():
-        return _by_column({"train": [path]}, columns, encoding)
+        return _by_column({"train": [path]}, columns, encoding, kind)
     files = split_files(path)
     if "train" in files:
-        return _by_column(files, columns, encoding)
-    return {name: load(entry, columns, encoding) for name, entry in task_files(path).items()}
+        return _by_column(files, columns, encoding, kind)
+    return {name: load(entry, columns, encoding, kind) for name, entry in task_files(path).items()}
 
 
 def grouped(
@@ -125,10 +128,10 @@ def task_files(path: Path) -> dict[str, Path]:
 
 
 def _by_column(
-    files: Mapping[str, Sequence[Path]], columns: Columns, encoding: str | None
+    files: Mapping[str, Sequence[Path]], columns: Columns, encoding: str | None, kind: str
 ) -> dict[str, LabelledData]:
     wanted = columns._replace(task="task")
-    tables = {split: read_file(parts, wanted, encoding) for split, parts in files.items()}
+    tables = {split: read_file(parts, wanted, encoding, kind) for split, parts in files.items()}
     return grouped(
         {split: with_conflicts(examples_of(table), table) for split, table in tables.items()},
         {split: table.tasks for split, table in tables.items()},

@@ -136,10 +136,13 @@ class _New:
             reading=reading(
                 encoder.modality,
                 (*examples.inputs, *held_out.inputs),
+                (*examples.keys, *held_out.keys),
                 (*examples.labels, *held_out.labels),
                 np.concatenate([learned.trunk, fresh]),
             ),
-            repeated=len(repeated(examples, Examples(every, ("",) * len(every), ""))),
+            repeated=len(
+                repeated(examples, Examples(every, ("",) * len(every), "", kind=examples.kind))
+            ),
         )
 
 
@@ -150,7 +153,11 @@ def _learned(old: LearnedTask, new: _New, classes: Sequence[str]) -> LearnedTask
     known, more = np.unique(new.classes, return_inverse=True)
     statistics = old.statistics.with_more(
         TaskStatistics.of(
-            new.learned, new.adapted, more.astype(np.int64), old.record.settings.clusters
+            new.learned,
+            new.adapted,
+            more.astype(np.int64),
+            old.record.settings.clusters,
+            old.statistics.first_width,
         ),
         known.tolist(),
     )

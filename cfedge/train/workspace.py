@@ -31,6 +31,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+import cfedge.inputs
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import load_arrays
 from cfedge.bundle.manifest import Backbone
@@ -156,6 +157,11 @@ class Workspace:
         }
         return Encoder.of(files, self.backbone, threads=threads)
 
+    @property
+    def kind(self) -> str:
+        """What the backbone reads: a key of `cfedge.inputs.KINDS`."""
+        return self.backbone.input.kind
+
     @cached_property
     def cache(self) -> Path:
         """Folder for trunk features."""
@@ -178,11 +184,13 @@ class Workspace:
 
     def signature(self, name: str) -> TaskSignature:
         """Read a task's signatures, of all stages."""
-        width = self.backbone.width
+        views, width = self.backbone.views, self.backbone.width
         return self._loaded(
             name,
             "signature.safetensors",
-            lambda data, what: TaskSignature.from_arrays(load_arrays(data, what), what, width),
+            lambda data, what: TaskSignature.from_arrays(
+                load_arrays(data, what), what, width, views
+            ),
         )
 
     def statistics(self, name: str) -> TaskStatistics:
@@ -191,7 +199,12 @@ class Workspace:
 
     def held_out(self, name: str) -> HeldOut:
         """Read a task's held-out evidence."""
-        return self._loaded(name, "held_out.safetensors", HeldOut.parsed)
+        stored = cfedge.inputs.stored(self.backbone.input)
+        return self._loaded(
+            name,
+            "held_out.safetensors",
+            lambda data, what: HeldOut.parsed(data, what, stored),
+        )
 
     def task(self, name: str) -> LearnedTask:
         """Read a task whole and check its digest."""
@@ -240,7 +253,7 @@ class Workspace:
         self._put(task, gone=name, replace=False)
 
     def _put(self, task: LearnedTask, *, gone: str | None, replace: bool) -> None:
-        record, parts = task.record, task.files()
+        record, parts = task.record, task.files(cfedge.inputs.stored(self.backbone.input))
         folder = f"{record.name}-{_digest(parts)}"
         with self.locked():
             self.check_new(record.name, record.classes, replace=replace)

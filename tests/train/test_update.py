@@ -67,7 +67,7 @@ def test_clusters_of_a_class_together_are_the_class() -> None:
 
 def test_they_are_read_as_they_were_written_and_give_the_signature_that_examples_give() -> None:
     features, adapted, classes = drawn(90, 2)
-    one = TaskStatistics.of(features, adapted, classes, 2)
+    one = TaskStatistics.of(features, adapted, classes, 2, features.tail.shape[1])
     direct, through = learn_signature(features, classes, 2), one.signature()
     for name, array in direct.arrays().items():
         np.testing.assert_array_equal(through.arrays()[name], array)
@@ -83,8 +83,12 @@ def test_they_are_read_as_they_were_written_and_give_the_signature_that_examples
 def test_new_classes_have_clusters_of_their_own_and_known_ones_keep_theirs() -> None:
     features, adapted, classes = drawn(90, 3)
     old = classes < 2
-    one = TaskStatistics.of(*[Features(*(x[old] for x in features)), adapted[old], classes[old]], 1)
-    more = TaskStatistics.of(features, adapted, classes, 1)
+    one = TaskStatistics.of(
+        *[Features(*(x[old] for x in features)), adapted[old], classes[old]],
+        1,
+        features.tail.shape[1],
+    )
+    more = TaskStatistics.of(features, adapted, classes, 1, features.tail.shape[1])
     joint = one.with_more(more, [0, 1, 2])
     assert joint.cluster_classes.tolist() == [0, 1, 2]
     assert joint.tail.counts.tolist() == [60, 60, 30]

@@ -89,6 +89,7 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
             1.5,
             stages.tail,
             dataclasses.replace(stages.tail, quartic=2.5),
+            4,
         ),
         HeldOut(
             ("gr\u00fcn", "a\nb"),
@@ -673,7 +674,8 @@ def test_a_task_file_of_another_kind_is_named(folder: Path, name: str) -> None:
 def test_held_out_texts_that_are_no_list_of_texts_are_named(folder: Path, texts: object) -> None:
     path = task_folder(folder, "lights") / "held_out.safetensors"
     path.write_bytes(dump_arrays(load_arrays(path.read_bytes(), "x"), {"inputs": texts}))
-    assert str(path.parent) in refusal(lambda: Workspace(folder).held_out("lights"), DamagedError)
+    with pytest.raises((DamagedError, IncompatibleError), match="held_out"):
+        Workspace(folder).held_out("lights")
 
 
 @pytest.mark.parametrize("name", TASK_FILES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cfedge.errors import DataError, InputError
 from cfedge.inputs.array.device import read_npy
 from cfedge.inputs.files import inside
 from cfedge.inputs.modality import Input
+from cfedge.inputs.several import described
 
 __all__ = ["ArrayReader", "reader"]
 
@@ -34,6 +36,29 @@ class ArrayReader:
             return read_npy(path.read_bytes(), f"{where}: {str(cell)[:80]!r}")
         except (InputError, OSError) as error:
             raise DataError(str(error)) from error
+
+    def check(self, value: object, where: str) -> Input:
+        """Return an array that is in memory; lists of numbers and the bytes of a ``.npy`` become one.
+
+        Raises
+        ------
+        DataError
+            It is none.
+        """
+        if isinstance(value, bytes):
+            try:
+                value = read_npy(value, where)
+            except InputError as error:
+                raise DataError(str(error)) from error
+        if isinstance(value, list | tuple):
+            with contextlib.suppress(ValueError, OverflowError):
+                value = np.array(value)
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+            raise DataError(
+                f"{where}: expected an array of numbers, found {described(value)}; pass a NumPy"
+                " array"
+            )
+        return value
 
     def key(self, value: Input) -> str:
         """Return the SHA-256 of the array's shape and values."""

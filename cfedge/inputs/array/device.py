@@ -16,7 +16,7 @@ from cfedge.inputs.array.spec import Array
 from cfedge.inputs.modality import Dumped, Input, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 
-__all__ = ["ArrayInputs", "opened", "read_npy", "versions"]
+__all__ = ["ArrayInputs", "opened", "read_npy", "stored", "versions"]
 
 Values = NDArray[Any]
 #: Of a ``.npy`` file's header.
@@ -167,6 +167,11 @@ class ArrayInputs:
 
 def opened(spec: Array, files: Mapping[str, bytes], *, passed: bool = False) -> ArrayInputs:
     """Open a backbone's arrays; see `cfedge.inputs.of`."""
+    return ArrayInputs(spec)
+
+
+def stored(spec: Array) -> ArrayInputs:
+    """Return how files hold inputs; see `cfedge.inputs.stored`."""
     return ArrayInputs(spec)
 
 

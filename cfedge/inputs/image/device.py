@@ -27,7 +27,7 @@ from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Array, Dumped, Input, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 
-__all__ = ["ImageInputs", "SUFFIXES", "opened", "versions"]
+__all__ = ["ImageInputs", "SUFFIXES", "opened", "stored", "versions"]
 
 Pixels = NDArray[np.uint8]
 #: Of the files that a folder's pictures are looked for among.
@@ -237,6 +237,11 @@ class ImageInputs:
 
 def opened(spec: Image, files: Mapping[str, bytes], *, passed: bool = False) -> ImageInputs:
     """Open a backbone's pictures; see `cfedge.inputs.of`."""
+    return ImageInputs(spec)
+
+
+def stored(spec: Image) -> ImageInputs:
+    """Return how files hold inputs; see `cfedge.inputs.stored`."""
     return ImageInputs(spec)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cfedge.errors import DataError
 
@@ -24,6 +24,12 @@ class TextReader:
             It is empty, no text, or holds what no file can carry.
         """
         return check_text(cell, "text", where)
+
+    def check(self, value: object, where: str) -> str:
+        """Return a text that is in memory; errors as of `read`."""
+        if not isinstance(value, str):
+            raise DataError(f"{where}: expected a text, found {_kind(value)}; {_step(value)}")
+        return check_text(value, "text", where)
 
     def key(self, value: str) -> str:
         """Return the text without what nobody means."""
@@ -66,3 +72,24 @@ def check_text(value: object, noun: str, where: str) -> str:
     if "\x00" in value:
         raise DataError(f"{where}: expected a {noun} without NUL characters, found one; remove it")
     return str(value)
+
+
+def _kind(value: object) -> str:
+    """How an error calls what is no text."""
+    if value is None:
+        return "None"
+    if isinstance(value, PurePath):
+        return f"the path {str(value)!r:.80}"
+    if isinstance(value, float) and value != value:
+        return "NaN"
+    if (shape := getattr(value, "shape", ())) != ():
+        return f"an array of shape {tuple(shape)}"
+    return f"{type(value).__name__} {value!r:.80}"
+
+
+def _step(value: object) -> str:
+    if isinstance(value, PurePath):
+        return "this backbone reads texts: give what the file holds"
+    if getattr(value, "shape", ()) != ():
+        return "this backbone reads texts, one a row"
+    return "fill it in or leave it out"

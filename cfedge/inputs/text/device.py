@@ -29,7 +29,7 @@ from cfedge.inputs.text.wordpiece import PLAIN, read_wordpiece
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["CHARACTERS", "Coverage", "TextInputs", "opened", "versions"]
+__all__ = ["CHARACTERS", "Coverage", "StoredTexts", "TextInputs", "opened", "stored", "versions"]
 
 #: Of one text in a request: far more than an encoder reads.
 CHARACTERS = 8_000
@@ -58,7 +58,30 @@ class Coverage(NamedTuple):
     letters_a_token: float
 
 
-class TextInputs:
+class StoredTexts:
+    """Texts in files: a `cfedge.inputs.modality.Stored`."""
+
+    def dump(self, inputs: Sequence[str]) -> Dumped:
+        """Texts are their own notes."""
+        return Dumped({}, list(inputs))
+
+    def load(self, arrays: Mapping[str, Array], notes: Sequence[object], what: str) -> list[str]:
+        """Return the texts that `dump` was given.
+
+        Raises
+        ------
+        IncompatibleError
+            They are none.
+        """
+        texts = [text for text in notes if isinstance(text, str)]
+        if arrays or len(texts) != len(notes):
+            raise IncompatibleError(
+                f"{what}: expected texts as inputs, found others; export the bundle again"
+            )
+        return texts
+
+
+class TextInputs(StoredTexts):
     """Texts for one backbone: a `cfedge.inputs.modality.Modality` around its tokenizer.
 
     Of short plain texts each word is tokenized once and remembered, which gives the same ids in
@@ -188,25 +211,6 @@ class TextInputs:
         """Return a plain text, and one for which the whole tokenizer is read, some 20 ms."""
         return ["warm up", "w\u00e4rmer"]
 
-    def dump(self, inputs: Sequence[str]) -> Dumped:
-        """Texts are their own notes."""
-        return Dumped({}, list(inputs))
-
-    def load(self, arrays: Mapping[str, Array], notes: Sequence[object], what: str) -> list[str]:
-        """Return the texts that `dump` was given.
-
-        Raises
-        ------
-        IncompatibleError
-            They are none.
-        """
-        texts = [text for text in notes if isinstance(text, str)]
-        if arrays or len(texts) != len(notes):
-            raise IncompatibleError(
-                f"{what}: expected texts as inputs, found others; export the bundle again"
-            )
-        return texts
-
     def remark(self, inputs: Sequence[str], notes: Sequence[object]) -> str:
         """Nothing decodes a text."""
         return ""
@@ -252,6 +256,11 @@ def opened(spec: Text, files: Mapping[str, bytes], *, passed: bool = False) -> T
 
 def _prepared(ids: list[int], *, truncated: bool) -> Prepared:
     return Prepared({"input_ids": np.array([ids], np.int64)}, len(ids), truncated)
+
+
+def stored(spec: Text) -> StoredTexts:
+    """Return how files hold texts; see `cfedge.inputs.stored`."""
+    return StoredTexts()
 
 
 def versions() -> dict[str, str]:
