@@ -89,12 +89,12 @@ def check(path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = 
             where, _, found = str(error).partition(": ")
             faults.append(Fault(where, found))
             continue
-        rows += len(table.texts)
+        rows += len(table.inputs)
         classes.update(table.labels)
         notes |= dict.fromkeys(table.notes)
         faults += [_fault(table, numbers, found) for found, numbers in wrong.items()]
         faults += [_fault(table, numbers, found) for numbers, found in _doubtful(table)]
-        if not table.texts and not wrong:
+        if not table.inputs and not wrong:
             faults.append(Fault(source, "expected examples, found none; add rows"))
     return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes))
 
@@ -133,12 +133,12 @@ def _doubtful(table: Table) -> Iterator[tuple[Sequence[int], str]]:
         by_label.setdefault(label, []).append(row)
     yield from _labels_that_look_alike(table, by_label)
     yield from _several_in_a_cell(table, by_label)
-    missing = [row for row, text in enumerate(table.texts) if text.strip().casefold() in _MISSING]
+    missing = [row for row, text in enumerate(table.inputs) if text.strip().casefold() in _MISSING]
     if missing:
         yield (
             _numbers(table, missing),
             (
-                f"expected a text, found {table.texts[missing[0]]!r}, which programs write where there"
+                f"expected a text, found {table.inputs[missing[0]]!r}, which programs write where there"
                 " is none; fill it in or remove the row"
             ),
         )
@@ -151,7 +151,7 @@ def _doubtful(table: Table) -> Iterator[tuple[Sequence[int], str]]:
                     " it in or remove the row"
                 ),
             )
-        if len({folded(table.texts[row]) for row in rows[:50]}) < 2:
+        if len({folded(table.inputs[row]) for row in rows[:50]}) < 2:
             yield (
                 _numbers(table, rows),
                 (
@@ -167,7 +167,7 @@ def _of_several_labels(table: Table) -> Iterator[tuple[Sequence[int], str]]:
         yield (
             _numbers(table, rows),
             (
-                f"expected one label of the text {table.texts[rows[0]][:80]!r}, found {labels}; keep one"
+                f"expected one label of the text {table.inputs[rows[0]][:80]!r}, found {labels}; keep one"
             ),
         )
 
