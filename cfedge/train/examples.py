@@ -142,9 +142,11 @@ def split_held_out(
                 " (a file validation.csv; of one task --held-out)"
             )
         if not free:
+            article = "a" if examples.kind == "text" else "an"
             raise DataError(
-                f"{examples.source}: expected one {examples.kind} of label {label!r} alone, to be held out,"
-                f" found other labels too of all {len(groups)}; keep one label of each"
+                f"{examples.source}: expected {article} {examples.kind} of label {label!r} alone, to"
+                f" be held out, found other labels too of all {len(groups)}; keep one label of"
+                " each"
             )
         count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))
         chosen = set(rng.permutation(free)[:count].tolist())
