@@ -59,11 +59,13 @@ def from_arrays(
 
 def inputs_of(inputs: Iterable[object], source: str, kind: str = "text") -> tuple[Input, ...]:
     """Check inputs without labels; parameters and errors as of `from_arrays`."""
-    column, check = _column(inputs, f"{source}: inputs"), reader(kind).check
+    column = _column(inputs, f"{source}: inputs", stacked=kind != "text")
+    check = reader(kind).check
     return tuple(check(value, f"{source}: inputs[{at}]") for at, value in enumerate(column))
 
 
-def _column(values: Iterable[object], where: str) -> list[object]:
+def _column(values: Iterable[object], where: str, *, stacked: bool = False) -> list[object]:
+    """The members of a column; `stacked`: also those of one array of several arrays."""
     if isinstance(values, str | bytes | PurePath):
         raise DataError(
             f"{where}: expected a list of them, found one {type(values).__name__}; put it in a list"
@@ -72,7 +74,7 @@ def _column(values: Iterable[object], where: str) -> list[object]:
         raise DataError(
             f"{where}: expected a list of them, found a mapping; give one of its columns"
         )
-    if (axes := getattr(values, "ndim", 1)) != 1 and not _are_arrays(values):
+    if (axes := getattr(values, "ndim", 1)) != 1 and not (stacked and _are_numbers(values)):
         raise DataError(
             f"{where}: expected one column, found {type(values).__name__} of {axes} dimensions;"
             " give one column"
@@ -85,6 +87,6 @@ def _column(values: Iterable[object], where: str) -> list[object]:
         ) from error
 
 
-def _are_arrays(values: object) -> bool:
-    """Whether it is one NumPy array of several inputs that are arrays themselves."""
+def _are_numbers(values: object) -> bool:
+    """Whether it is an array of numbers of two axes or more: of several arrays."""
     return isinstance(values, np.ndarray) and values.ndim > 1 and values.dtype.kind in "fiub"
