@@ -45,6 +45,7 @@ from cfedge.errors import (
     UsageError,
     WorkspaceError,
 )
+from cfedge.inputs.modality import Stored
 from cfedge.lookup import TaskSignature
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import new_folder, remove_leftovers, write_file
@@ -158,6 +159,11 @@ class Workspace:
         return Encoder.of(files, self.backbone, threads=threads)
 
     @property
+    def stored(self) -> Stored:
+        """How files hold the backbone's inputs."""
+        return cfedge.inputs.stored(self.backbone.input)
+
+    @property
     def kind(self) -> str:
         """What the backbone reads: a key of `cfedge.inputs.KINDS`."""
         return self.backbone.input.kind
@@ -199,11 +205,10 @@ class Workspace:
 
     def held_out(self, name: str) -> HeldOut:
         """Read a task's held-out evidence."""
-        stored = cfedge.inputs.stored(self.backbone.input)
         return self._loaded(
             name,
             "held_out.safetensors",
-            lambda data, what: HeldOut.parsed(data, what, stored),
+            lambda data, what: HeldOut.parsed(data, what, self.stored),
         )
 
     def task(self, name: str) -> LearnedTask:
@@ -253,7 +258,7 @@ class Workspace:
         self._put(task, gone=name, replace=False)
 
     def _put(self, task: LearnedTask, *, gone: str | None, replace: bool) -> None:
-        record, parts = task.record, task.files(cfedge.inputs.stored(self.backbone.input))
+        record, parts = task.record, task.files(self.stored)
         folder = f"{record.name}-{_digest(parts)}"
         with self.locked():
             self.check_new(record.name, record.classes, replace=replace)

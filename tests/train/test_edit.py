@@ -70,11 +70,11 @@ def test_what_cannot_be_changed_is_named_and_nothing_is(
     tiny_workspace: Path, change: object, message: str
 ) -> None:
     workspace = Workspace(tiny_workspace)
-    before = {name: workspace.task(name).files() for name in workspace.tasks}
+    before = {name: workspace.task(name).files(workspace.stored) for name in workspace.tasks}
     with pytest.raises(TaskError, match=message):
         change(workspace)  # type: ignore[operator]
     again = Workspace(tiny_workspace)
-    assert {name: again.task(name).files() for name in again.tasks} == before
+    assert {name: again.task(name).files(again.stored) for name in again.tasks} == before
 
 
 def test_what_would_be_lost_is_named(tiny_workspace: Path) -> None:

@@ -37,11 +37,11 @@ def soup(count: int, seed: int = 0) -> Examples:
 
 def test_one_new_class_is_found_and_the_others_stay(tiny_workspace: Path, tmp_path: Path) -> None:
     workspace = Workspace(tiny_workspace)
-    before = {name: workspace.task(name).files() for name in workspace.tasks}
+    before = {name: workspace.task(name).files(workspace.stored) for name in workspace.tasks}
     learned = learn(workspace, "soup", soup(20))
     assert learned.record.classes == ("soup",)
     assert learned.record.settings.method == "closed-form"
-    assert {name: workspace.task(name).files() for name in before} == before
+    assert {name: workspace.task(name).files(workspace.stored) for name in before} == before
     certified = certificates(workspace).tasks["soup"]
     assert certified.certificate.held_out == 4
     assert certified.certificate.tasks == 3

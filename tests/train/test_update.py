@@ -102,13 +102,13 @@ def test_more_examples_are_added_when_the_old_ones_are_gone(
 ) -> None:
     workspace = Workspace(tiny_workspace)
     first = learn(workspace, "food", rows_of("food", 12, 0), settings=settings)
-    others = {name: workspace.task(name).files() for name in ("animals", "colors")}
+    others = {name: workspace.task(name).files(workspace.stored) for name in ("animals", "colors")}
     task = update(workspace, "food", rows_of("food", 12, 7))
     assert task.record.examples == 2 * first.record.examples
     assert task.record.updates == 1
     assert len(task.held_out.inputs) == 2 * len(first.held_out.inputs)
     assert task.statistics.tail.counts.sum() == task.record.examples
-    assert {name: workspace.task(name).files() for name in others} == others
+    assert {name: workspace.task(name).files(workspace.stored) for name in others} == others
     engine = Engine(build(Workspace(tiny_workspace)))
     test = rows_of("food", 10, 3)
     answers = engine.predict(test.inputs, task="food")
@@ -161,17 +161,17 @@ def test_one_example_of_a_known_class_is_learned_and_of_a_new_one_refused(
     task = update(workspace, "food", Examples(("a broth",), ("soup",), "new"))
     assert task.record.examples == first.record.examples + 1
     assert task.held_out.inputs == first.held_out.inputs
-    kept = workspace.task("food").files()
+    kept = workspace.task("food").files(workspace.stored)
     with pytest.raises(DataError, match="at least 2 different texts of label 'pie'"):
         update(workspace, "food", Examples(("a slice",), ("pie",), "new"))
-    assert workspace.task("food").files() == kept
+    assert workspace.task("food").files(workspace.stored) == kept
 
 
 def test_a_version_that_is_worse_is_not_taken(tiny_workspace: Path) -> None:
     workspace = Workspace(tiny_workspace)
     first = learn(workspace, "food", rows_of("food", 40, 0), settings=CLOSED)
     right = (first.held_out.answers == first.held_out.classes).sum()
-    kept = workspace.task("food").files()
+    kept = workspace.task("food").files(workspace.stored)
     turned = {"soup": "cake", "cake": "soup"}
     wrong = rows_of("food", 120, 1)
     wrong = Examples(wrong.inputs, tuple(turned[label] for label in wrong.labels), "new")
@@ -179,7 +179,7 @@ def test_a_version_that_is_worse_is_not_taken(tiny_workspace: Path) -> None:
         TaskError, match=rf"found {right} of 16 right before and .* the old version stays"
     ):
         update(workspace, "food", wrong)
-    assert workspace.task("food").files() == kept
+    assert workspace.task("food").files(workspace.stored) == kept
     update(workspace, "food", wrong, max_drop=100)
     with pytest.raises(TaskError, match="expected one of animals, colors, food"):
         update(workspace, "drink", wrong)
