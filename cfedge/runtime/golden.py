@@ -124,6 +124,11 @@ def _read(modality: Modality, bundle: Bundle, task: Task, what: str) -> _Vectors
             f"{what}: expected the array embeddings, found {sorted(arrays)}; export the bundle"
             " again"
         )
+    if arrays["embeddings"].dtype != np.float16:
+        raise IncompatibleError(
+            f"{what}: expected embeddings float16, found {arrays['embeddings'].dtype}; export the"
+            " bundle again"
+        )
     embeddings = arrays["embeddings"].astype(np.float32)
     notes = _listed(note, "inputs", what)
     inputs = golden_inputs(modality, data, what)

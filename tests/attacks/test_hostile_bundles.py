@@ -732,6 +732,8 @@ ATTACKS: dict[str, Attack] = {
     "embeddings of another width": Attack(golden(lambda found, note: found.update(embeddings=found["embeddings"][:, :31])), IncompatibleError, "golden vectors of task 'animals': expected as many"),
     "NaN in the embeddings": Attack(golden(lambda found, note: found.update(embeddings=np.full_like(found["embeddings"], np.nan))), IncompatibleError, "golden vectors of task 'animals': expected finite numbers in 'embeddings'"),
     "another array for the embeddings": Attack(golden(lambda found, note: found.update(x=found.pop("embeddings"))), IncompatibleError, "golden vectors of task 'animals': expected the array embeddings"),
+    "embeddings of float64": Attack(golden(lambda found, note: found.update(embeddings=found["embeddings"].astype(np.float64))), IncompatibleError, "golden vectors of task 'animals': expected embeddings float16, found float64"),
+    "embeddings of float32": Attack(golden(lambda found, note: found.update(embeddings=found["embeddings"].astype(np.float32))), IncompatibleError, "golden vectors of task 'animals': expected embeddings float16, found float32"),
     "embeddings of whole numbers": Attack(golden(lambda found, note: found.update(embeddings=found["embeddings"].astype(np.int8))), IncompatibleError, "golden vectors of task 'animals': expected"),
     "no golden vectors": Attack(golden(lambda found, note: (note.update(inputs=[], labels=[], tasks=[]), found.update(embeddings=found["embeddings"][:0]))), IncompatibleError, "golden vectors of task 'animals': expected .* at least one"),
     "texts that are none": Attack(golden(lambda found, note: note.update(inputs=[3] * len(note["inputs"]))), IncompatibleError, "golden vectors of task 'animals': expected texts as inputs, found others"),
