@@ -80,7 +80,8 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
     folder
         Where the backbone's weights are; None: found.
     """
-    from cfedge.train.metrics import forgetting, score, unknown_detection
+    from cfedge.train.metrics import forgetting, score
+    from cfedge.train.open_set import unknown_detection
     from cfedge_export.make_backbone import make_backbone
     from cfedge_export.pack import export
     from cfedge_export.reference import float_accuracy

@@ -22,7 +22,7 @@ from cfedge.study.results import MODELS, Measured, Study
 from cfedge.study.stream import Splits
 from cfedge.train.examples import LabelledData, check_labels, repeated
 from cfedge.train.jobs import learn_many
-from cfedge.train.metrics import OpenSet
+from cfedge.train.open_set import OpenSet
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import Workspace
 
@@ -85,19 +85,14 @@ def compare(
     options = options or Options()
     settings, progress = settings or Settings(), progress or Quiet()
     _check(base, stream, settings, options)
-    names, seed, orders = list(stream), settings.seed, options.orders
-    drawn = [
-        [names[index] for index in np.random.default_rng(seed + order).permutation(len(names))]
-        for order in range(orders)
-    ]
+    seed, orders = settings.seed, options.orders
+    drawn = [_drawn(stream, seed + order) for order in range(orders)]
     extras = [
         *([_joint] if options.joint else []),
         *([_sequential] if options.sequential else []),
     ]
     runs: dict[str, list[Measured]] = {}
-    forward: list[float] = []
-    seconds: list[float] = []
-    strange: list[OpenSet] = []
+    forward, seconds, strange = [], [], []
     for position, order in enumerate(drawn):
         chosen = replace(settings, seed=seed + position, method="adapter")
         title = f"order {position + 1} of {orders}, "
@@ -116,17 +111,7 @@ def compare(
                     strange.append(open_set(workspace))
                     advance(1)
             forward.append(run.forward_transfer(learned))
-    return Study(
-        {name: len(splits.train.classes) for name, splits in stream.items()},
-        {name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()},
-        sum(len(splits.test) for splits in stream.values()),
-        forward,
-        seconds,
-        strange,
-        drawn,
-        settings,
-        runs,
-    )
+    return _study(stream, drawn, settings, runs, forward, seconds, strange)
 
 
 @dataclass(frozen=True)
@@ -188,6 +173,37 @@ class _Run:
         )
         for name, error in failed.items():
             raise type(error)(f"task {name!r}: {error}") from error
+
+
+def _drawn(stream: Mapping[str, Splits], seed: int) -> list[str]:
+    """An order of the tasks, by chance."""
+    names = list(stream)
+    return [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
+
+
+def _study(
+    stream: Mapping[str, Splits],
+    orders: list[list[str]],
+    settings: Settings,
+    runs: dict[str, list[Measured]],
+    forward_transfer: list[float],
+    learn_seconds: list[float],
+    open_set: list[OpenSet],
+) -> Study:
+    """Put what was measured beside what it was measured on."""
+    return Study(
+        tasks={name: len(splits.train.classes) for name, splits in stream.items()},
+        duplicates={
+            name: len(repeated(splits.train, splits.test)) for name, splits in stream.items()
+        },
+        test_examples=sum(len(splits.test) for splits in stream.values()),
+        forward_transfer=forward_transfer,
+        learn_seconds=learn_seconds,
+        open_set=open_set,
+        orders=orders,
+        settings=settings,
+        runs=runs,
+    )
 
 
 def _joint(run: _Run, learned: LearnedOrder) -> Measured:

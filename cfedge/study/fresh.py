@@ -12,7 +12,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.study.compare import Options, compare
 from cfedge.study.results import Study
 from cfedge.study.stream import Splits
-from cfedge.train.metrics import OpenSet, open_set
+from cfedge.train.open_set import OpenSet, open_set
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import Workspace
 from cfedge_export.make_backbone import make_backbone

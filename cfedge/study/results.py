@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cfedge.train.metrics import OpenSet
+from cfedge.train.open_set import OpenSet
 from cfedge.train.settings import Settings
 
 __all__ = ["CEILINGS", "FLOORS", "MODELS", "Measured", "Study", "recommended", "summary"]

@@ -12,7 +12,7 @@ Letters: N held-out examples of a task, T tasks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,24 +86,8 @@ def certify(
     certified: dict[str, Certified] = {}
     for position, name in enumerate(tasks):
         own = found[name]
-        wrong = own.task[own.task != position]
-        rivals = Counter(tasks[index] for index in wrong)
-        rival, rival_errors = (
-            min(rivals.items(), key=lambda item: (-item[1], item[0])) if rivals else (None, 0)
-        )
-        examples = len(own.task)
         failed = own.task != position if right is None else ~right[name]
-        certificate = Certificate(
-            held_out=examples,
-            errors=len(wrong),
-            upper_bound=upper_bound(len(wrong), examples, alpha / len(tasks)),
-            alpha=alpha,
-            tasks=len(tasks),
-            rival=rival,
-            rival_errors=rival_errors,
-            wrong=int(failed.sum()),
-            wrong_upper_bound=upper_bound(int(failed.sum()), examples, alpha / len(tasks)),
-        )
+        certificate = _counted(tasks, position, own, int(failed.sum()), alpha)
         strange = ood_score(own.distance, best[name], directions)
         routed = strange[own.task == position]
         own_strange = routed if len(routed) else strange
@@ -112,3 +96,26 @@ def certify(
             certificate, conformal_threshold(own_strange, false_reject_rate), rate
         )
     return certified
+
+
+def _counted(
+    tasks: Sequence[str], position: int, own: TaskMatches, wrong: int, alpha: float
+) -> Certificate:
+    """Count where one task's held-out examples went, of which `wrong` got a wrong answer."""
+    elsewhere = own.task[own.task != position]
+    rivals = Counter(tasks[index] for index in elsewhere)
+    rival, rival_errors = (
+        min(rivals.items(), key=lambda item: (-item[1], item[0])) if rivals else (None, 0)
+    )
+    examples, errors = len(own.task), len(elsewhere)
+    return Certificate(
+        held_out=examples,
+        errors=errors,
+        upper_bound=upper_bound(errors, examples, alpha / len(tasks)),
+        alpha=alpha,
+        tasks=len(tasks),
+        rival=rival,
+        rival_errors=rival_errors,
+        wrong=wrong,
+        wrong_upper_bound=upper_bound(wrong, examples, alpha / len(tasks)),
+    )

@@ -7,34 +7,27 @@ a[T-1, i], forgetting mean_{i < T-1} (max_j a[j, i] - a[T-1, i]), backward trans
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from cfedge.errors import UsageError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.train.examples import Examples
 from cfedge.train.meanings import Meanings
+from cfedge.train.open_set import OpenSet, open_set
 
 __all__ = [
-    "OpenSet",
-    "RiskCoverage",
     "Scores",
     "TaskScores",
-    "Unknown",
     "backward_transfer",
     "confusion",
     "evaluate",
     "forgetting",
-    "open_set",
-    "risk_coverage",
     "score",
-    "unknown_detection",
 ]
 
 
@@ -52,42 +45,6 @@ class TaskScores:
     task_identification: float
     known: float
     called_unknown: float
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """Unknown detection: area under the ROC curve of `ood_score`, false-positive rate at 95 %
-    detection, and the shares called unknown at the thresholds that ship (`detected` of the unknown
-    inputs, `false_rejects` of the known ones).
-    """
-
-    auroc: float
-    fpr95: float
-    detected: float
-    false_rejects: float
-
-
-@dataclass(frozen=True)
-class RiskCoverage:
-    """Share of wrong answers among the most confident ones: `risk` [N] at `coverage` [N] = 1/N, 2/N
-    ... 1; `area` is its mean.
-
-    Answers of equal confidence share their mean risk: none of them can be kept without the others.
-    """
-
-    coverage: list[float]
-    risk: list[float]
-    area: float
-
-
-@dataclass(frozen=True)
-class OpenSet:
-    """How well inputs of no task are told apart, and what leaving the most distant answers out
-    would save.
-    """
-
-    detection: Unknown
-    risk_coverage: RiskCoverage
 
 
 @dataclass(frozen=True)
@@ -225,68 +182,6 @@ def confusion(truth: NDArray[np.int64], found: NDArray[np.int64], tasks: int) ->
         tasks, tasks
     )
     return counts
-
-
-def unknown_detection(known: Sequence[Prediction], out_of_domain: Sequence[Prediction]) -> Unknown:
-    """Compare answers to known inputs with answers to inputs of no task."""
-    inside, outside = (
-        np.array([one.ood_score for one in known]),
-        np.array([one.ood_score for one in out_of_domain]),
-    )
-    truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
-    return Unknown(
-        auroc=float(roc_auc_score(truth, np.concatenate([inside, outside]))),
-        fpr95=float(
-            (inside >= np.sort(outside)[len(outside) - math.ceil(0.95 * len(outside))]).mean()
-        ),
-        detected=_share(one.unknown for one in out_of_domain),
-        false_rejects=_share(one.unknown for one in known),
-    )
-
-
-def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCoverage:
-    """Keep answers from the most confident on (El-Yaniv and Wiener 2010): how wrong are those that
-    are kept?
-
-    Parameters
-    ----------
-    right
-        Whether each answer was; an answer to an input of no task is not.
-    confidence
-        Of each answer, for instance its negative ood_score.
-
-    Raises
-    ------
-    UsageError
-        There are no answers.
-    """
-    if not len(right):
-        raise UsageError("risk by coverage: expected at least one answer, found none")
-    order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
-    wrong = 1.0 - np.asarray(right, np.float64)[order]
-    _, group = np.unique(-np.asarray(confidence, np.float64)[order], return_inverse=True)
-    wrong = (np.bincount(group, wrong) / np.bincount(group))[group]
-    count = np.arange(1, len(wrong) + 1)
-    risk = np.cumsum(wrong) / count
-    return RiskCoverage((count / len(wrong)).tolist(), risk.tolist(), float(risk.mean()))
-
-
-def open_set(
-    labels: Mapping[str, Sequence[str]],
-    answers: Mapping[str, Sequence[Prediction]],
-    out_of_domain: Sequence[Prediction],
-) -> OpenSet:
-    """Score answers given by task name, with their true labels, together with answers to inputs of
-    no task.
-    """
-    inside = [one for name in labels for one in answers[name]]
-    truth = [(name, label) for name in labels for label in labels[name]]
-    right = [(one.task, one.label) == pair for one, pair in zip(inside, truth, strict=True)]
-    familiar = [-one.ood_score for one in [*inside, *out_of_domain]]
-    return OpenSet(
-        unknown_detection(inside, out_of_domain),
-        risk_coverage([*right, *(False for _ in out_of_domain)], familiar),
-    )
 
 
 def _share(values: object) -> float:

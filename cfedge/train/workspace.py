@@ -32,13 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cfedge.inputs
-from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import load_arrays
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import (
     CfedgeError,
     DamagedError,
-    MissingExtraError,
     SchemaError,
     StorageError,
     TaskError,
@@ -59,12 +57,8 @@ from cfedge.train.learned_task import (
 )
 from cfedge.train.meanings import Meanings
 from cfedge.train.statistics import TaskStatistics
+from cfedge.train.workspace_files import digest_of, exclusively, holds
 from cfedge.train.workspace_index import Index, backbone_files, file_name
-
-try:
-    import filelock
-except ImportError as error:
-    raise MissingExtraError("a workspace needs filelock: pip install 'cfedge[add]'") from error
 
 __all__ = ["Workspace"]
 
@@ -221,7 +215,7 @@ class Workspace:
             self.statistics(name),
             self.held_out(name),
         )
-        found = _digest({part: (folder / part).read_bytes() for part in TASK_FILES})
+        found = digest_of({part: (folder / part).read_bytes() for part in TASK_FILES})
         if not folder.name.endswith(found):
             raise DamagedError(
                 f"{folder}: expected the digest in its name, found {found}: a file was changed;"
@@ -259,11 +253,11 @@ class Workspace:
 
     def _put(self, task: LearnedTask, *, gone: str | None, replace: bool) -> None:
         record, parts = task.record, task.files(self.stored)
-        folder = f"{record.name}-{_digest(parts)}"
+        folder = f"{record.name}-{digest_of(parts)}"
         with self.locked():
             self.check_new(record.name, record.classes, replace=replace)
             target = self.folder / "tasks" / folder
-            if not _holds(target, parts):
+            if not holds(target, parts):
                 with new_folder(target, replace=True) as temporary:
                     for name, data in parts.items():
                         write_file(temporary / name, data)
@@ -296,23 +290,9 @@ class Workspace:
         WorkspaceError
             Another process holds it.
         """
-        lock = filelock.FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout as error:
-            raise WorkspaceError(
-                f"{self.folder}: expected it free for writing, found another cfedge at work; try"
-                " again when it ends"
-            ) from error
-        except OSError as error:
-            raise WorkspaceError(
-                f"could not write in {self.folder}: {error.strerror}; check the disk and rights"
-            ) from error
-        try:
+        with exclusively(self.folder):
             self._index = Workspace(self.folder)._index
             yield
-        finally:
-            lock.release()
 
     def _point(self, folders: dict[str, str]) -> None:
         """Make `folders` the tasks; then delete task folders that nothing points to."""
@@ -347,15 +327,3 @@ class Workspace:
                 f" {str(error).removesuffix('; export the bundle again')}; learn the task again with"
                 " --replace"
             ) from error
-
-
-def _digest(parts: Mapping[str, bytes]) -> str:
-    """What a task's folder ends with: 16 digits of the digest of its files."""
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in parts.items()}
-    return hashlib.sha256(canonical_json(digests)).hexdigest()[:16]
-
-
-def _holds(folder: Path, parts: Mapping[str, bytes]) -> bool:
-    with contextlib.suppress(OSError):
-        return all((folder / name).read_bytes() == data for name, data in parts.items())
-    return False

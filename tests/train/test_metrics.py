@@ -10,14 +10,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from cfedge.errors import UsageError
 from cfedge.runtime.prediction import Prediction
-from cfedge.train.metrics import (
-    backward_transfer,
-    confusion,
-    forgetting,
-    risk_coverage,
-    score,
-    unknown_detection,
-)
+from cfedge.train.metrics import backward_transfer, confusion, forgetting, score
+from cfedge.train.open_set import risk_coverage, unknown_detection
 
 
 def answer(
