@@ -130,6 +130,7 @@ def init(
     own.
     """
     from cfedge.device import known_profile
+    from cfedge.train.backbones import kind_of
     from cfedge.train.data import load
     from cfedge_export.backbone_request import BackboneRequest
     from cfedge_export.new_workspace import new_workspace
@@ -147,7 +148,7 @@ def init(
         repair=repair,
         gate=_gate(drop, strict=strict),
     )
-    sample = load(measure).train if measure else None
+    sample = load(measure, kind=kind_of(backbone)).train if measure else None
     made = new_workspace(
         workspace, request, inputs=_demo_texts, sample=sample, progress=TerminalProgress()
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cfedge.errors import BackboneError
 
-__all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find"]
+__all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find", "kind_of"]
 
 _FILES = [
     "config.json",
@@ -93,6 +93,11 @@ class LocatedWeights:
     folder: Path
     sha256: str
     way: str
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of inputs that a backbone reads, before its weights are looked for."""
+    return "image" if name in BACKBONES and BACKBONES[name].pixels else "text"
 
 
 def find(name: str, folder: Path | None = None) -> LocatedWeights:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cfedge.errors import UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.store import bundle_at
 from cfedge.train.examples import Examples
@@ -48,7 +49,7 @@ def new_workspace(
     target
         A folder that does not exist yet.
     inputs
-        To measure on, where there is no sample; called only where something is measured.
+        Texts to measure on, where there is no sample; called only where something is measured.
     sample
         Labelled examples to measure on, and to choose the split by.
 
@@ -82,6 +83,11 @@ def _new(
 ) -> tuple[Workspace, Plan]:
     some: Sequence[Any] = ()
     if request.is_measured:
+        if sample is None and source.input.kind != "text":
+            raise UsageError(
+                f"--measure: expected inputs of kind {source.input.kind} to measure on, found none;"
+                " name a folder of them"
+            )
         some = sample.inputs if sample else inputs()
     plan = backbone_plan.plan(source, request, some, sample=sample, progress=progress)
     return _planned(target, source, plan, request.target_modules, progress), plan

@@ -8,7 +8,7 @@ range ends at 6.
 
 A graph with low-rank slots is left in float32 with weights rounded to int8 (`weights_only`): what an
 adapter adds may leave the ranges, and a convolution whose sum with a float branch is taken before
-its activation cannot be one integer operator (docs/decisions/0030-static-int8.md).
+its activation cannot be one integer operator (docs/decisions/0033-pictures-in-int8.md).
 """
 
 from __future__ import annotations

@@ -12,13 +12,14 @@ import onnxruntime
 import pytest
 import torch
 from families import FAMILIES, Feeds
-from onnx import ModelProto
+from onnx import ModelProto, helper, numpy_helper
 
-from cfedge.errors import BackboneError
+from cfedge.errors import BackboneError, UsageError
 from cfedge.runtime.session import open_session
 from cfedge.train.tail import TorchTail
 from cfedge_export.architectures import ARCHITECTURES, Architecture, config_of, find
-from cfedge_export.calibration import measure_ranges, state_ranges
+from cfedge_export.architectures.transformer import residual_streams, target_modules
+from cfedge_export.calibration import measure_ranges, ranges_of, state_ranges, table
 from cfedge_export.graph import add_slots, cut, layers
 from cfedge_export.names import FEATURES, HIDDEN, MASK
 from cfedge_export.schemes import SCHEMES
@@ -286,3 +287,69 @@ def test_a_family_that_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="expected a Hugging Face model folder, found"):
         config_of(tmp_path)
+
+
+def test_the_cut_is_the_residual_stream_where_the_norm_comes_first() -> None:
+    """x -> norm -> q, k, v -> attention -> product -> + x: what carries everything on is x."""
+    weights = {"w": (16, 48), "o": (16, 16), "one": (16, 32), "two": (32, 16)}
+    sizes = {"scale": 16, "bias": 16, "qkv.bias": 48}
+    nodes = [
+        helper.make_node("LayerNormalization", ["x", "scale", "bias"], ["normed"], "norm"),
+        helper.make_node("MatMul", ["normed", "w"], ["packed"], "qkv"),
+        helper.make_node("Split", ["packed"], ["q", "k", "v"], "split", axis=-1, num_outputs=3),
+        helper.make_node(
+            "MultiHeadAttention", ["q", "k", "v", "qkv.bias"], ["mixed"], "attention",
+            domain="com.microsoft", num_heads=2,
+        ),
+        helper.make_node("MatMul", ["mixed", "o"], ["projected"], "out"),
+        helper.make_node("Add", ["projected", "x"], ["between"], "residual"),
+        helper.make_node("MatMul", ["between", "one"], ["wide"], "fc1"),
+        helper.make_node("MatMul", ["wide", "two"], ["y"], "fc2"),
+    ]  # fmt: skip
+    shapes = {**weights, **{name: (size,) for name, size in sizes.items()}}
+    constants = [
+        numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in shapes.items()
+    ]
+    values = [helper.make_tensor_value_info(name, 1, ["batch", "sequence", 16]) for name in "xy"]
+    graph = helper.make_graph(nodes, "block", values[:1], values[1:], constants)
+    model = helper.make_model(graph)
+    assert residual_streams(model) == ["x"]
+    assert [module.name for module in target_modules(model)] == [
+        "l0.qkv", "l0.o", "l0.fc1", "l0.fc2",
+    ]  # fmt: skip
+    after = next(node for node in model.graph.node if node.name == "residual")
+    after.input[1] = "normed"  # the norm before it is the block's own: what it puts out is added
+    assert residual_streams(model) == ["normed"]
+
+
+def test_ranges_are_those_of_these_weights_and_this_size_or_the_scheme_is_refused(
+    encoders: object,
+) -> None:
+    family, encoder = ARCHITECTURES["efficientnet-lite"], encoders("efficientnet-lite")
+    assert table("0" * 64, encoder) == {}
+    trunk = family.deployed(cut(family, encoder, 11)[0])
+    with pytest.raises(UsageError, match="int8-static: expected ranges of the activations"):
+        SCHEMES["int8-static"].ship(trunk)
+    ranged = ModelProto()
+    ranged.CopyFrom(encoder)
+    state_ranges(ranged, measure_ranges(encoder, [_feeds("efficientnet-lite")]))
+    trunk, tail = cut(family, ranged, 11)
+    add_slots(family, tail, family.parts)
+    shipped = SCHEMES["int8-static"].ship(trunk)
+    assert ranges_of(shipped) == {}  # they are in its nodes
+    assert "DequantizeLinear" in {node.op_type for node in shipped.graph.node}
+    assert "DequantizeLinear" not in {
+        node.op_type for node in SCHEMES["int8-static"].ship(tail).graph.node
+    }
+
+
+def test_int8_static_gives_a_picture_the_same_bits_in_any_company(encoders: object) -> None:
+    family, ranged = ARCHITECTURES["efficientnet-lite"], ModelProto()
+    ranged.CopyFrom(encoders("efficientnet-lite"))
+    feeds = _feeds("efficientnet-lite", batch=8)
+    state_ranges(ranged, measure_ranges(ranged, [feeds]))
+    shipped = SCHEMES["int8-static"].ship(cut(family, ranged, 11)[0])
+    together = _run(shipped, feeds)
+    for row in range(8):
+        alone = _run(shipped, {"pixels": feeds["pixels"][row : row + 1]})
+        assert np.array_equal(alone[0], together[row])

@@ -3,7 +3,7 @@ squeeze-and-excite (github.com/tensorflow/tpu, models/official/efficientnet/lite
 
 The graph is written from the weights, batch norms folded into the convolutions: no exporter stands
 between. The lookup reads the mean and the largest value of each channel of the last four stages:
-several stages together are worth more than depth (docs/decisions/0029-image-backbone.md). So a
+several stages together are worth more than depth (docs/decisions/0033-pictures-in-int8.md). So a
 trunk runs the whole frozen network, and hands on the map that enters the tail's first block; the
 last convolution and the classifier of ImageNet are left out.
 
