@@ -217,7 +217,7 @@ def _answer_without_torch(bundle: Path, asked: list[dict[str, str]]) -> list[Pre
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise CfedgeError(
-            f"demo: expected the device process to answer, found exit {done.returncode}: {last}"
+            f"could not answer {bundle} in a process without torch: {last}; run cfedge doctor"
         )
     return [Prediction(**json.loads(line)) for line in done.stdout.splitlines()]
 
