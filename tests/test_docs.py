@@ -17,8 +17,6 @@ from cfedge.version import __version__
 
 ROOT = Path(__file__).parent.parent
 DECISIONS = ROOT / "docs" / "decisions"
-#: Wrapped when their rooms have settled.
-UNWRAPPED = {"format.md", "serving.md"}
 #: Their words are those of their time.
 JOURNALS = {"history.md"}
 #: Words of before, and what the glossary calls the thing now.
@@ -71,8 +69,6 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 def test_prose_is_wrapped_at_100_columns() -> None:
     for path in _prose():
-        if path.name in UNWRAPPED:
-            continue
         code = False
         for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
             code ^= line.lstrip().startswith("```")
@@ -83,7 +79,7 @@ def test_prose_is_wrapped_at_100_columns() -> None:
 
 def test_documents_use_the_glossarys_words() -> None:
     for path in _prose():
-        if path.name in UNWRAPPED | JOURNALS:
+        if path.name in JOURNALS:
             continue
         text = " ".join(path.read_text("utf-8").split())
         for old, now in OLD_WORDS.items():
