@@ -24,7 +24,7 @@ __all__ = ["register"]
 BACKBONE = Annotated[
     str,
     typer.Option(
-        help="The encoder: minilm-l6, or local for a text encoder in --folder (BERT, XLM-R...)."
+        help="The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for texts' in --folder."
     ),
 ]
 FOLDER = Annotated[
@@ -43,7 +43,7 @@ MEASURE = Annotated[
 TARGET_MODULES = Annotated[
     str | None,
     typer.Option(
-        help="Target modules of each block, such as qkv,fc1 of qkv,o,fc1,fc2.",
+        help="Target modules of each block: of qkv,o,fc1,fc2; pictures: expand,project.",
         show_default="the backbone's",
     ),
 ]
@@ -52,7 +52,8 @@ SCHEME = Annotated[
     typer.Option(
         help=(
             "Quantisation scheme: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only"
-            " or float32; auto measures them here. [default: int8-row]"
+            " or float32, of pictures int8-static; auto measures them here."
+            " [default: int8-row, int8-static]"
         ),
         show_default=False,
     ),
