@@ -36,6 +36,47 @@ ADAPTER_MEMORY = Annotated[
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
 
+INPUTS = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[INPUT]...",
+        help="Texts, or files and folders of pictures. Without any: lines of standard input.",
+    ),
+]
+TASK = Annotated[str | None, typer.Option(help="The task of all inputs, where it is known.")]
+THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
+PROFILE = Annotated[str | None, typer.Option(help="Board of devices/ that sets the threads.")]
+MONITOR = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=(
+            "File in which unknown inputs and thin margins are counted; a warning"
+            " says when inputs change."
+        ),
+    ),
+]
+SESSION = Annotated[
+    bool,
+    typer.Option(
+        "--session",
+        help=("Keep evidence from input to input: they are one stream whose task seldom changes."),
+    ),
+]
+SWITCH = Annotated[
+    float | None,
+    typer.Option(
+        help=(
+            "Probability that the task changes before an input, with --session; 0.05 unless given."
+        )
+    ),
+]
+TEXT = Annotated[
+    bool,
+    typer.Option("--text", help="Lines are inputs as they stand, also those that begin with {."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("predict", epilog='Example: cfedge predict bundle "it is too dark in here"')(
@@ -46,55 +87,15 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     bundle: BUNDLE,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[INPUT]...",
-            help="Texts, or files and folders of pictures. Without any: lines of standard input.",
-        ),
-    ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="The task of all inputs, where it is known.")
-    ] = None,
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
-    profile: Annotated[
-        str | None, typer.Option(help="Board of devices/ that sets the threads.")
-    ] = None,
-    monitor: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=(
-                "File in which unknown inputs and thin margins are counted; a warning"
-                " says when inputs change."
-            ),
-        ),
-    ] = None,
+    inputs: INPUTS = None,
+    task: TASK = None,
+    threads: THREADS = 1,
+    profile: PROFILE = None,
+    monitor: MONITOR = None,
     adapter_memory: ADAPTER_MEMORY = None,
-    session: Annotated[
-        bool,
-        typer.Option(
-            "--session",
-            help=(
-                "Keep evidence from input to input: they are one stream whose task seldom changes."
-            ),
-        ),
-    ] = False,
-    switch: Annotated[
-        float | None,
-        typer.Option(
-            help=(
-                "Probability that the task changes before an input, with --session; 0.05"
-                " unless given."
-            )
-        ),
-    ] = None,
-    text: Annotated[
-        bool,
-        typer.Option(
-            "--text", help="Lines are inputs as they stand, also those that begin with {."
-        ),
-    ] = False,
+    session: SESSION = False,
+    switch: SWITCH = None,
+    text: TEXT = False,
     json: JSON = False,
 ) -> None:
     """Answer inputs: task and label, or unknown.

@@ -28,6 +28,25 @@ keys = typer.Typer(
 )
 
 
+OTHER = Annotated[str, typer.Argument(metavar="URL|FOLDER", help="Repository of the other site.")]
+ROOT = Annotated[Path, typer.Option(help="File with the other site's root of trust.")]
+OTHER_CHANNEL = Annotated[
+    str | None, typer.Option(help="Name of the other site's channel, where it differs.")
+]
+ACCEPT = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TASK",
+        help="A task of this channel that the other site may change or remove; a pattern, again"
+        " for others.",
+    ),
+]
+ERASE = Annotated[
+    bool,
+    typer.Option("--erase", help="Delete files, here and on devices, that were erased there."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.add_typer(keys, name="keys", epilog="Example: cfedge keys init keys --site workshop")
@@ -251,27 +270,13 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
 
 def merge(
     repo: REPO,
-    other: Annotated[
-        str, typer.Argument(metavar="URL|FOLDER", help="Repository of the other site.")
-    ],
-    root: Annotated[Path, typer.Option(help="File with the other site's root of trust.")],
+    other: OTHER,
+    root: ROOT,
     keys: KEYS,
     channel: CHANNEL = "stable",
-    other_channel: Annotated[
-        str | None, typer.Option(help="Name of the other site's channel, where it differs.")
-    ] = None,
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TASK",
-            help="A task of this channel that the other site may change or remove; a pattern, again"
-            " for others.",
-        ),
-    ] = None,
-    erase: Annotated[
-        bool,
-        typer.Option("--erase", help="Delete files, here and on devices, that were erased there."),
-    ] = False,
+    other_channel: OTHER_CHANNEL = None,
+    accept: ACCEPT = None,
+    erase: ERASE = False,
     json: JSON = False,
 ) -> None:
     """Take in what another site published.

@@ -14,9 +14,85 @@ from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, say
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from cfedge.runtime.engine import Engine
 
 __all__ = ["register"]
+
+_OPEN = "is reached from other machines, and nothing here asks who they are: put a proxy before it"
+
+
+BUNDLE = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BUNDLE", help="Folder that cfedge export wrote, or a store of cfedge sync."
+    ),
+]
+HOST = Annotated[
+    str,
+    typer.Option(
+        help=(
+            "Address to listen on. There is no authentication: put a proxy before it"
+            " for other machines."
+        )
+    ),
+]
+PORT = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
+PROFILE = Annotated[str | None, typer.Option(help="Board of devices/ that sets the threads.")]
+WORKERS = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=("Requests that are answered at once; processors divided by threads unless given."),
+    ),
+]
+QUEUE = Annotated[
+    int, typer.Option(min=0, help="Requests that may wait; one more is answered with 503.")
+]
+TIMEOUT = Annotated[
+    float,
+    typer.Option(min=0.1, help="Seconds from a request to its answer, waiting included; then 503."),
+]
+FOLLOW = Annotated[
+    float,
+    typer.Option(min=0.1, help="Seconds between checks for a store's newer generation."),
+]
+MONITOR = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=(
+            "File in which unknown inputs and thin margins are counted; a warning"
+            " says when inputs change."
+        ),
+    ),
+]
+ALLOW_HOST = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help=(
+            "Name of this server that requests may carry as their host, beside addresses and"
+            " localhost; may be given several times."
+        ),
+    ),
+]
+MEMORY = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help=(
+            "Memory that answers may take beyond what the server has when it begins, such as"
+            " 500MB; what the bundle was verified with unless given."
+        ),
+    ),
+]
+JSON = Annotated[
+    bool,
+    typer.Option("--json", help="Print the address that it listens on, as one JSON object."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,84 +107,19 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    bundle: Annotated[
-        Path,
-        typer.Argument(
-            metavar="BUNDLE", help="Folder that cfedge export wrote, or a store of cfedge sync."
-        ),
-    ],
-    host: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "Address to listen on. There is no authentication: put a proxy before it"
-                " for other machines."
-            )
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 8080,
-    threads: Annotated[int, typer.Option(help="Threads of ONNX Runtime.")] = 1,
-    profile: Annotated[
-        str | None, typer.Option(help="Board of devices/ that sets the threads.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help=(
-                "Requests that are answered at once; processors divided by threads unless given."
-            ),
-        ),
-    ] = None,
-    queue: Annotated[
-        int, typer.Option(min=0, help="Requests that may wait; one more is answered with 503.")
-    ] = 64,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.1, help="Seconds from a request to its answer, waiting included; then 503."
-        ),
-    ] = 10.0,
-    follow: Annotated[
-        float,
-        typer.Option(min=0.1, help="Seconds between checks for a store's newer generation."),
-    ] = 5.0,
-    monitor: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=(
-                "File in which unknown inputs and thin margins are counted; a warning"
-                " says when inputs change."
-            ),
-        ),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help=(
-                "Name of this server that requests may carry as their host, beside addresses and"
-                " localhost; may be given several times."
-            ),
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help=(
-                "Memory that answers may take beyond what the server has when it begins, such as"
-                " 500MB; what the bundle was verified with unless given."
-            ),
-        ),
-    ] = None,
-    json: Annotated[
-        bool,
-        typer.Option("--json", help="Print the address that it listens on, as one JSON object."),
-    ] = False,
+    bundle: BUNDLE,
+    host: HOST = "127.0.0.1",
+    port: PORT = 8080,
+    threads: THREADS = 1,
+    profile: PROFILE = None,
+    workers: WORKERS = None,
+    queue: QUEUE = 64,
+    timeout: TIMEOUT = 10.0,
+    follow: FOLLOW = 5.0,
+    monitor: MONITOR = None,
+    allow_host: ALLOW_HOST = None,
+    memory: MEMORY = None,
+    json: JSON = False,
 ) -> None:
     """Answer over HTTP.
 
@@ -130,8 +141,8 @@ def serve(
     threads = load_profile(profile).threads.value if profile else threads
     engine = Engine.open(bundle, threads=threads)
     workers = workers or max(1, usable_cores() // threads)
-    limits = Limits(queue=queue, answer_s=timeout, follow_s=follow)
     engine.warm_up()
+    limits = Limits(queue=queue, answer_s=timeout, follow_s=follow)
     service = Service(
         engine,
         workers=workers,
@@ -140,29 +151,28 @@ def serve(
         monitor=monitor,
         hosts=allow_host or (),
     )
-    room = None if memory is None else size_bytes(memory, "--memory")
-    limit_memory(room_for(_file_bytes(engine), workers) if room is None else room)
+    limit_memory(
+        size_bytes(memory, "--memory") if memory else room_for(_file_bytes(engine), workers)
+    )
     with listen(host, port) as bound:
-        address, taken = bound.getsockname()[:2]
-        url = f"http://[{address}]:{taken}" if ":" in address else f"http://{address}:{taken}"
+        url = _url(bound)
 
         def started() -> None:
             if not is_local(bound):
-                _report(
-                    f"{address} is reached from other machines, and nothing here asks who they are:"
-                    " put a proxy before it"
-                )
+                _report(f"{host} {_OPEN}")
             if json:
-                print_json(
-                    {"url": url, "pid": os.getpid(), "tasks": len(engine.tasks), "workers": workers}
-                )
+                tasks = len(engine.tasks)
+                print_json({"url": url, "pid": os.getpid(), "tasks": tasks, "workers": workers})
             else:
-                _report(
-                    f"{len(engine.tasks)} tasks of {bundle} at {url}, {workers} at once; stop with"
-                    " Ctrl-C"
-                )
+                what = f"{len(engine.tasks)} tasks of {bundle} at {url}"
+                _report(f"{what}, {workers} at once; stop with Ctrl-C")
 
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
+
+
+def _url(bound: socket) -> str:
+    address, port = bound.getsockname()[:2]
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
 
 def _file_bytes(engine: Engine) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,62 @@ if TYPE_CHECKING:
     from cfedge.study.results import Study
 
 
+DATA = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help=("Folder of tasks, or a file with a column task; with --tasks any labelled examples."),
+    ),
+]
+TASKS = Annotated[
+    int | None, typer.Option(help="Number of tasks into which the labels are split at random.")
+]
+ORDERS = Annotated[int, typer.Option(help="Orders of the tasks, each with a seed of its own.")]
+UNKNOWN = Annotated[
+    Path | None,
+    typer.Option(
+        help=("A file of inputs of no task, in a column text: how well are they told apart?")
+    ),
+]
+MODELS = Annotated[
+    str | None, typer.Option(help="Models to measure, separated by commas; all unless given.")
+]
+JOINT = Annotated[
+    bool, typer.Option("--joint", help="Also train one adapter on all classes together.")
+]
+SEQUENTIAL = Annotated[
+    bool,
+    typer.Option(
+        "--sequential",
+        help="Also train one adapter and one head task after task, which forgets.",
+    ),
+]
+JOBS = Annotated[
+    int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
+]
+BACKBONE = Annotated[
+    str,
+    typer.Option(
+        help=("The encoder: minilm-l6, or local for a text encoder in --folder (BERT, XLM-R...).")
+    ),
+]
+FOLDER = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
+]
+SPLIT = Annotated[
+    int | None, typer.Option(help="Number of blocks in the trunk; chosen unless given.")
+]
+TARGET_MODULES = Annotated[
+    str, typer.Option(help="Target modules of each block, such as qkv,fc1 of qkv,o,fc1,fc2.")
+]
+OUT = Annotated[
+    Path | None,
+    typer.Option(help="File that takes everything measured, accuracy matrices too, as JSON."),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command("compare", epilog="Example: cfedge compare intents.csv --tasks 5 --orders 3")(
@@ -26,68 +82,22 @@ def register(app: typer.Typer) -> None:
 
 @with_settings(without=("method", "held_out"))
 def compare(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help=(
-                "Folder of tasks, or a file with a column task; with --tasks any labelled examples."
-            ),
-        ),
-    ],
+    data: DATA,
     settings: Settings,
-    tasks: Annotated[
-        int | None, typer.Option(help="Number of tasks into which the labels are split at random.")
-    ] = None,
-    orders: Annotated[
-        int, typer.Option(help="Orders of the tasks, each with a seed of its own.")
-    ] = 3,
-    unknown: Annotated[
-        Path | None,
-        typer.Option(
-            help=("A file of inputs of no task, in a column text: how well are they told apart?")
-        ),
-    ] = None,
-    models: Annotated[
-        str | None, typer.Option(help="Models to measure, separated by commas; all unless given.")
-    ] = None,
-    joint: Annotated[
-        bool, typer.Option("--joint", help="Also train one adapter on all classes together.")
-    ] = False,
-    sequential: Annotated[
-        bool,
-        typer.Option(
-            "--sequential",
-            help="Also train one adapter and one head task after task, which forgets.",
-        ),
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
-    ] = 1,
-    backbone: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "The encoder: minilm-l6, or local for a text encoder in --folder (BERT, XLM-R...)."
-            )
-        ),
-    ] = "minilm-l6",
-    folder: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
-    ] = None,
-    split: Annotated[
-        int | None, typer.Option(help="Number of blocks in the trunk; chosen unless given.")
-    ] = None,
-    target_modules: Annotated[
-        str, typer.Option(help="Target modules of each block, such as qkv,fc1 of qkv,o,fc1,fc2.")
-    ] = "qkv,fc1",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File that takes everything measured, accuracy matrices too, as JSON."),
-    ] = None,
+    tasks: TASKS = None,
+    orders: ORDERS = 3,
+    unknown: UNKNOWN = None,
+    models: MODELS = None,
+    joint: JOINT = False,
+    sequential: SEQUENTIAL = False,
+    jobs: JOBS = 1,
+    backbone: BACKBONE = "minilm-l6",
+    folder: FOLDER = None,
+    split: SPLIT = None,
+    target_modules: TARGET_MODULES = "qkv,fc1",
+    out: OUT = None,
     plot: PLOT = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: JSON = False,
 ) -> None:
     """Compare methods on your own data.
 
@@ -121,11 +131,7 @@ def compare(
         progress=TerminalProgress(),
     )
     best = recommended(study)
-    record: dict[str, Any] = {
-        "recommended": best,
-        "summary": summary(study),
-        **dataclasses.asdict(study),
-    }
+    record = {"recommended": best, "summary": summary(study), **dataclasses.asdict(study)}
     if json:
         print_json(record)
     else:
@@ -133,10 +139,14 @@ def compare(
     if out is not None:
         write_file(out, jsonlib.dumps(record, indent=1).encode())
     if plot is not None:
-        from cfedge.plot.figure import save
-        from cfedge.plot.study import draw_study
+        _draw(study, plot)
 
-        save(draw_study(study), plot)
+
+def _draw(study: Study, path: Path) -> None:
+    from cfedge.plot.figure import save
+    from cfedge.plot.study import draw_study
+
+    save(draw_study(study), path)
 
 
 def _names(listed: str) -> tuple[str, ...]:

@@ -6,15 +6,56 @@ import dataclasses
 import random
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
+if TYPE_CHECKING:
+    from cfedge.sync.report import Synced
+
 STORE = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+ORIGIN = Annotated[
+    list[str],
+    typer.Option(
+        "--from",
+        metavar="URL|FOLDER",
+        help="The repository; repeat for mirrors of it, which are asked in turn.",
+    ),
+]
+ROOT = Annotated[
+    Path | None, typer.Option(help="File with the root of trust; needed once, for a new store.")
+]
+CHANNEL = Annotated[str, typer.Option(help="The channel to follow; fixed when the store is made.")]
+TASKS = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Pattern of the names of tasks to take, such as 'shop-*'; repeat for more.",
+    ),
+]
+BUDGET = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="BYTES", help="Largest total size of the store's files."),
+]
+DEADLINE = Annotated[
+    float, typer.Option(min=1, metavar="SECONDS", help="Longest time for one sync.")
+]
+JITTER = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="SECONDS", help="Longest random wait at first, which spreads a fleet."
+    ),
+]
+DRY_RUN = Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")]
+RETRY = Annotated[
+    bool, typer.Option("--retry", help="Check everything again, and try what was refused.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,46 +70,15 @@ def register(app: typer.Typer) -> None:
 
 def sync(
     store: STORE,
-    origin: Annotated[
-        list[str],
-        typer.Option(
-            "--from",
-            metavar="URL|FOLDER",
-            help="The repository; repeat for mirrors of it, which are asked in turn.",
-        ),
-    ],
-    root: Annotated[
-        Path | None, typer.Option(help="File with the root of trust; needed once, for a new store.")
-    ] = None,
-    channel: Annotated[
-        str, typer.Option(help="The channel to follow; fixed when the store is made.")
-    ] = "stable",
-    tasks: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="Pattern of the names of tasks to take, such as 'shop-*'; repeat for more.",
-        ),
-    ] = None,
-    budget: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="BYTES", help="Largest total size of the store's files."),
-    ] = None,
-    deadline: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Longest time for one sync.")
-    ] = 3600.0,
-    jitter: Annotated[
-        float,
-        typer.Option(
-            min=0, metavar="SECONDS", help="Longest random wait at first, which spreads a fleet."
-        ),
-    ] = 0.0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would change; change nothing.")
-    ] = False,
-    retry: Annotated[
-        bool, typer.Option("--retry", help="Check everything again, and try what was refused.")
-    ] = False,
+    origin: ORIGIN,
+    root: ROOT = None,
+    channel: CHANNEL = "stable",
+    tasks: TASKS = None,
+    budget: BUDGET = None,
+    deadline: DEADLINE = 3600.0,
+    jitter: JITTER = 0.0,
+    dry_run: DRY_RUN = False,
+    retry: RETRY = False,
     json: JSON = False,
 ) -> None:
     """Fetch what is new, try it, switch to it.
@@ -105,6 +115,10 @@ def sync(
     if json:
         print_json(dataclasses.asdict(done))
         return
+    _show(done, store, dry_run=dry_run)
+
+
+def _show(done: Synced, store: Path, *, dry_run: bool) -> None:
     parts = [
         f"{word} {', '.join(names)}"
         for word, names in (
@@ -126,8 +140,8 @@ def sync(
             f"{store}: generation {done.generation}: {what}; fetched {size(done.fetched_bytes)},"
             f" freed {size(done.freed_bytes)}, {done.freshness}"
         )
-    for one in done.conflicts:
-        say(f"note: {one}")
+    for conflict in done.conflicts:
+        say(f"note: {conflict}")
 
 
 def generations(store: STORE, json: JSON = False) -> None:
