@@ -46,6 +46,9 @@ _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MANIFEST, _OBJECTS = "manifest.json", "objects"
 #: Below 32 MiB, which is the most that it learns (4 MiB times the bytes of a long).
 _LARGEST_REUSED = 31 << 20
+#: Of the header of safetensors: its bytes, the arrays that it names, and the commas in it, of which
+#: notes have the most.
+_HEADER_BYTES, _ARRAYS, _VALUES = 32 << 20, 4096, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,7 @@ def load_arrays(data: bytes, what: str) -> dict[str, NDArray[np.generic]]:
     IncompatibleError
         Naming `what`.
     """
+    _check_header(data, what)
     try:
         arrays: dict[str, NDArray[np.generic]] = safetensors.numpy.load(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -288,6 +292,19 @@ def load_note(data: bytes, what: str = "note") -> dict[str, object]:
             f"{what}: expected a JSON object as note, found {type(note).__name__}; export it again"
         )
     return note
+
+
+def _check_header(data: bytes, what: str) -> None:
+    """Refuse a header that is dear to read, before anything reads it."""
+    size = int.from_bytes(data[:8], "little")
+    header = data[8 : 8 + min(size, _HEADER_BYTES)]
+    arrays, values = header.count(b'"dtype"'), header.count(b",")
+    if size > _HEADER_BYTES or arrays > _ARRAYS or values > _VALUES:
+        raise IncompatibleError(
+            f"{what}: expected safetensors with a header of at most {_HEADER_BYTES} bytes,"
+            f" {_ARRAYS} arrays and {_VALUES} values, found {size}, {arrays} and {values}; export it"
+            " again"
+        )
 
 
 def _header(data: bytes, what: str) -> dict[str, Any]:

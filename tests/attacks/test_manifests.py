@@ -13,10 +13,11 @@ from bounded import bounded
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.files import load_arrays
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import LIMITS, parse
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, TaskAdded, parse_entry
-from cfedge.errors import SchemaError
+from cfedge.errors import IncompatibleError, SchemaError
 from cfedge.inputs.text.spec import Text
 
 REF = FileRef("a" * 64, 5)
@@ -216,3 +217,33 @@ def test_an_entry_that_is_dear_to_read_is_refused_soon(name: str) -> None:
 def test_canonical_json_of_what_was_read_is_its_bytes() -> None:
     data = serialize(manifest())
     assert canonical_json(json.loads(data)) == data
+
+
+def arrays(header: bytes, size: int | None = None) -> bytes:
+    return (len(header) if size is None else size).to_bytes(8, "little") + header
+
+
+ARRAYS: dict[str, Callable[[], bytes]] = {
+    "a header of 90 MB": lambda: arrays(b"{" + b" " * 90_000_000 + b"}"),
+    "a header that is said to have 2**63 bytes": lambda: arrays(b"{}", 1 << 63),
+    "5,000 arrays of nothing": lambda: arrays(
+        json.dumps(
+            {str(n): {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(5_000)}
+        ).encode()
+    ),
+    "a note of five million values": lambda: arrays(
+        json.dumps({"__metadata__": {"cfedge": "[" + "1," * 5_000_000 + "1]"}}).encode()
+    ),
+    "a note of millions of texts": lambda: arrays(
+        json.dumps(
+            {"__metadata__": {"cfedge": '{"texts":[' + '"ab",' * 3_000_000 + '""]}'}}
+        ).encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_whose_header_is_dear_to_read_are_refused_soon(name: str) -> None:
+    data = ARRAYS[name]()
+    with bounded(), pytest.raises(IncompatibleError, match="arrays: expected safetensors"):
+        load_arrays(data, "arrays")
