@@ -1,31 +1,22 @@
-"""keys, publish, withdraw, rollout, renew, merge: the commands of who signs."""
+"""publish, withdraw, rollout, renew, merge: the commands of who signs."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cfedge.cli.keys import REPO, opened
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 from cfedge.cli.sync import JSON, read_root
 
 if TYPE_CHECKING:
-    from cfedge.publish.keys import Keys
+    from cfedge.publish.merge import Merged
 
-REPO = Annotated[
-    Path,
-    typer.Argument(metavar="REPO", help="Folder of the repository; any static host can serve it."),
-]
 KEYS = Annotated[Path, typer.Option("--keys", help="The folder that cfedge keys init made.")]
 CHANNEL = Annotated[str, typer.Option(help="Name of the channel.")]
-
-keys = typer.Typer(
-    no_args_is_help=True,
-    help="Make and rotate the signing keys.\n\nA passphrase is read from CFEDGE_PASSPHRASE.",
-)
 
 
 OTHER = Annotated[str, typer.Argument(metavar="URL|FOLDER", help="Repository of the other site.")]
@@ -49,9 +40,6 @@ ERASE = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    app.add_typer(keys, name="keys", epilog="Example: cfedge keys init keys --site workshop")
-    keys.command("init", epilog="Example: cfedge keys init keys --site workshop")(keys_init)
-    keys.command("rotate", epilog="Example: cfedge keys rotate keys repo timestamp")(keys_rotate)
     app.command("publish", epilog="Example: cfedge publish bundle repo --keys keys")(publish)
     app.command("withdraw", epilog="Example: cfedge withdraw repo lighting --keys keys")(withdraw)
     app.command("rollout", epilog="Example: cfedge rollout repo 0.5 --keys keys")(rollout)
@@ -60,73 +48,6 @@ def register(app: typer.Typer) -> None:
         "merge",
         epilog="Example: cfedge merge repo /media/stick/site-b --root site-b.root.json --keys keys",
     )(merge)
-
-
-def keys_init(
-    folder: Annotated[
-        Path, typer.Argument(metavar="KEYS", help="New folder for the keys, never to be published.")
-    ],
-    site: Annotated[
-        str | None,
-        typer.Option(
-            help="Name of this site in all that it publishes; drawn at random unless given."
-        ),
-    ] = None,
-    root_keys: Annotated[int, typer.Option(help="Number of root keys to make.")] = 2,
-    root_threshold: Annotated[int, typer.Option(help="Number of root keys that must sign.")] = 2,
-    json: JSON = False,
-) -> None:
-    """Make a site's keys."""
-    from cfedge.publish.keys import Keys
-
-    passphrase = os.environ.get("CFEDGE_PASSPHRASE")
-    made = Keys.create(
-        folder, site=site, root_keys=root_keys, root_threshold=root_threshold, passphrase=passphrase
-    )
-    if json:
-        print_json({"keys": str(folder), "site": made.site, "encrypted": bool(passphrase)})
-    else:
-        kept = "encrypted" if passphrase else "not encrypted: set CFEDGE_PASSPHRASE for that"
-        say(f"{folder}: keys of site {made.site}, {kept}; keep a copy of root-*.pem elsewhere")
-
-
-def keys_rotate(
-    folder: Annotated[
-        Path, typer.Argument(metavar="KEYS", help="Folder that cfedge keys init made.")
-    ],
-    repo: REPO,
-    role: Annotated[
-        str,
-        typer.Argument(
-            metavar="ROLE",
-            help=(
-                "Role whose keys are replaced: root, targets, snapshot or timestamp; or"
-                " online, the three that publishing needs."
-            ),
-        ),
-    ],
-    json: JSON = False,
-) -> None:
-    """Replace the keys of a role.
-
-    Devices follow on their next sync, and what the old keys sign is worthless.
-    """
-    from cfedge.errors import UsageError
-    from cfedge.publish.keys import ROLES
-    from cfedge.publish.repository import Repository
-    from cfedge.publish.rotation import ONLINE, rotate
-    from cfedge.sync.client import utc_now
-
-    if role not in (*ROLES, "online"):
-        raise UsageError(f"ROLE: expected one of {', '.join(ROLES)} or online, found {role!r}")
-    repository = Repository(repo)
-    with repository.writing():
-        roles = ONLINE if role == "online" else [role]
-        version = rotate(repository, _opened(folder), roles, utc_now())
-    if json:
-        print_json({"role": role, "root_version": version})
-    else:
-        say(f"{repo}: new keys of {role}; root {version} says so")
 
 
 def publish(
@@ -155,7 +76,7 @@ def publish(
     done = run(
         bundle,
         repo,
-        _opened(keys),
+        opened(keys),
         channel=channel,
         rollout=rollout,
         now=utc_now(),
@@ -197,7 +118,7 @@ def withdraw(
     from cfedge.publish.channel import withdraw as run
     from cfedge.sync.client import utc_now
 
-    done = run(repo, _opened(keys), task, channel=channel, erase=erase, now=utc_now())
+    done = run(repo, opened(keys), task, channel=channel, erase=erase, now=utc_now())
     if json:
         print_json(dataclasses.asdict(done))
     else:
@@ -224,7 +145,7 @@ def rollout(
     from cfedge.publish.channel import roll_out
     from cfedge.sync.client import utc_now
 
-    index = roll_out(repo, _opened(keys), share, channel=channel, now=utc_now())
+    index = roll_out(repo, opened(keys), share, channel=channel, now=utc_now())
     if json:
         print_json(
             {
@@ -252,7 +173,7 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
 
     repository = Repository(repo)
     with repository.writing():
-        repository.renew(_opened(keys), utc_now())
+        repository.renew(opened(keys), utc_now())
     root_days = (repository.root_expires() - utc_now()).days
     if json:
         print_json({"repository": str(repo), "days": Lifetimes().timestamp, "root_days": root_days})
@@ -292,7 +213,7 @@ def merge(
 
     done = run(
         repo,
-        _opened(keys),
+        opened(keys),
         source_of([other]),
         read_root(root),
         channel=channel,
@@ -305,6 +226,10 @@ def merge(
     if json:
         print_json(dataclasses.asdict(done))
         return
+    _show_merged(repo, done)
+
+
+def _show_merged(repo: Path, done: Merged) -> None:
     say(
         f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched"
         f" {size(done.fetched_bytes)}"
@@ -328,18 +253,3 @@ def merge(
             for name, (was, now) in done.upper_bounds.items()
         ],
     )
-
-
-def _opened(folder: Path) -> Keys:
-    """The keys of a site; those that others can read are told of."""
-    from cfedge.publish.keys import Keys
-
-    opened = Keys(folder, os.environ.get("CFEDGE_PASSPHRASE"))
-    for path in opened.exposed:
-        say(
-            f"note: {path} can be read by others than its owner (mode"
-            f" {path.stat().st_mode & 0o777:03o}); run: chmod 600 {path}, and rotate the key if"
-            " somebody may have read it",
-            error=True,
-        )
-    return opened

@@ -5,17 +5,23 @@ anew.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
 
-from cfedge.errors import DamagedError, StorageError, TamperedError
+from cfedge.catalogue.index import Index
+from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
 from cfedge.publish.signing import newest
 from cfedge.storage import read_plain
 
-__all__ = ["checked", "make_empty", "signed_targets"]
+__all__ = ["check_clock", "checked", "make_empty", "signed_targets"]
+
+#: How much later than this machine's time a channel may be dated: clocks of publishers differ.
+MOST_AHEAD = timedelta(minutes=5)
 
 
 def signed_targets(folder: Path) -> Targets:
@@ -101,3 +107,21 @@ def make_empty(folder: Path) -> None:
         (folder / part).mkdir(exist_ok=True)
     for path in begun:
         path.unlink()
+
+
+def check_clock(folder: Path, indices: Mapping[str, Index], now: datetime) -> None:
+    """Refuse to sign where a channel is dated later than now. Devices know that its time has
+    passed, so that to them all that is signed now would have expired: success would be said, and
+    the fleet locked out.
+
+    Raises
+    ------
+    SyncError
+    """
+    for name, index in indices.items():
+        if index.time > now + MOST_AHEAD:
+            raise SyncError(
+                f"{folder}: expected channel {name!r} to be dated before now, found"
+                f" {index.published}; set this machine's clock, or, where the one that signed it was"
+                f" ahead, date it anew under new keys: cfedge keys rotate KEYS {folder} online"
+            )

@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import cast
 
-from cfedge.bundle.manifest import Backbone, Task
+from cfedge.bundle.manifest import Task
 from cfedge.catalogue.entry import Entry, Removed
 from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import View, manifest_of, view
-from cfedge.errors import IncompatibleError, SyncError, TamperedError
+from cfedge.errors import SyncError
 from cfedge.progress import Progress, Quiet
 from cfedge.publish.diff import next_clock
 from cfedge.publish.draft import Channel, Draft
@@ -145,11 +144,11 @@ class _Meeting:
 
     @classmethod
     def of(cls, before: Channel, there: There, site: str, *, erase: bool) -> _Meeting:
-        _check_backbone(before.seen, view(there.entries), there.name)
+        there.check_backbone(before.seen)
         known = {entry.digest for entry in before.entries}
         adopted = [entry for entry in there.entries if entry.digest not in known]
         entries = [*before.entries, *adopted]
-        _check_clocks(entries, there.name)
+        there.check_clocks(entries)
         seen = view(entries)
         erasable = tombstones(seen, site)
         given = [*adopted, *(_confirmed(erasable, entries, before, site) if erase else ())]
@@ -227,29 +226,3 @@ def _upper_bounds(
 ) -> dict[str, tuple[float | None, float]]:
     was = {task.name: task.certificate.upper_bound for task in before}
     return {task.name: (was.get(task.name), task.certificate.upper_bound) for task in after}
-
-
-def _check_backbone(mine: View, theirs: View, name: str) -> None:
-    if mine.backbone is None or theirs.backbone is None:
-        return
-    here, there = cast(Backbone, mine.backbone.body), cast(Backbone, theirs.backbone.body)
-    if here.digest != there.digest:
-        tasks = ", ".join(theirs.tasks) or "none"
-        raise IncompatibleError(
-            f"{name}: expected backbone {here.name} ({here.digest[:12]}), as here, found"
-            f" {there.name} ({there.digest[:12]}); learn its tasks again on this backbone"
-            f" ({tasks}), or publish that one here"
-        )
-
-
-def _check_clocks(entries: list[Entry], name: str) -> None:
-    """Refuse a clock that no history of so many entries can have: whoever sets one ahead would win
-    every meeting to come.
-    """
-    ahead = max(entries, key=lambda entry: entry.clock, default=None)
-    if ahead is not None and ahead.clock > len(entries):
-        raise TamperedError(
-            f"{name}: expected clocks of at most {len(entries)}, as many as there are entries,"
-            f" found {ahead.clock} at {ahead.kind} {ahead.name!r} of site {ahead.site!r}; ask who"
-            " publishes there"
-        )

@@ -26,17 +26,14 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.index import Index, parse_index
 from cfedge.catalogue.log import parse_log
-from cfedge.errors import DamagedError, StorageError, SyncError
-from cfedge.publish.checked import checked, make_empty, signed_targets
+from cfedge.errors import DamagedError, StorageError
+from cfedge.publish.checked import check_clock, checked, make_empty, signed_targets
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.signing import Lifetimes, Signing, counting, newest
 from cfedge.storage import locked, read_plain, remove_leftovers, sync_folder, write_file
 from cfedge.sync.delta import path_of
 
 __all__ = ["Repository"]
-
-#: How much later than this machine's time a channel may be dated: clocks of publishers differ.
-MOST_AHEAD = timedelta(minutes=5)
 
 
 class Repository:
@@ -180,7 +177,7 @@ class Repository:
             The keys are not those of this repository, or a channel is dated later than `now`;
             nothing was written.
         """
-        self._check_clock(now)
+        check_clock(self.folder, self.indices(), now)
         data = index.bytes()
         digest = hashlib.sha256(data).hexdigest()
         signing = self.signing(keys, now, lifetimes)
@@ -215,7 +212,7 @@ class Repository:
         SyncError
             The keys are not those of this repository, or a channel is dated later than `now`.
         """
-        self._check_clock(now)
+        check_clock(self.folder, self.indices(), now)
         lifetimes = lifetimes or Lifetimes()
         signing = self.signing(keys, now, lifetimes)
         roles = ["snapshot", "timestamp"]
@@ -227,20 +224,6 @@ class Repository:
             roles.append("root")
         signing.stage(roles)
         signing.write(roles)
-
-    def _check_clock(self, now: datetime) -> None:
-        """Refuse to sign where a channel is dated later than now. Devices know that its time has
-        passed, so that to them all that is signed now would have expired: success would be said,
-        and the fleet locked out.
-        """
-        for name, index in self.indices().items():
-            if index.time > now + MOST_AHEAD:
-                raise SyncError(
-                    f"{self.folder}: expected channel {name!r} to be dated before now, found"
-                    f" {index.published}; set this machine's clock, or, where the one that signed"
-                    " it was ahead, date it anew under new keys: cfedge keys rotate KEYS"
-                    f" {self.folder} online"
-                )
 
     def root_expires(self) -> datetime:
         """Return when devices no longer take the root: before that it must be signed anew, by

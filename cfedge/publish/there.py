@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.manifest import Backbone
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.view import View
-from cfedge.errors import TamperedError
+from cfedge.catalogue.view import View, view
+from cfedge.errors import IncompatibleError, TamperedError
 from cfedge.progress import Progress
 from cfedge.publish.repository import Repository
 from cfedge.storage import read_plain
@@ -85,6 +87,41 @@ class There:
             f"{self.name}: {self.waiting} of its {self.waiting + len(self.entries)} entries are"
             " being rolled out there; they wait: merge again when that is done"
         ]
+
+    def check_backbone(self, here: View) -> None:
+        """Refuse tasks that were learned on another backbone than the one `here`.
+
+        Raises
+        ------
+        IncompatibleError
+        """
+        theirs = view(self.entries)
+        if here.backbone is None or theirs.backbone is None:
+            return
+        mine, other = cast(Backbone, here.backbone.body), cast(Backbone, theirs.backbone.body)
+        if mine.digest != other.digest:
+            tasks = ", ".join(theirs.tasks) or "none"
+            raise IncompatibleError(
+                f"{self.name}: expected backbone {mine.name} ({mine.digest[:12]}), as here, found"
+                f" {other.name} ({other.digest[:12]}); learn its tasks again on this backbone"
+                f" ({tasks}), or publish that one here"
+            )
+
+    def check_clocks(self, entries: Sequence[Entry]) -> None:
+        """Refuse a clock that no history of so many entries can have: whoever sets one ahead would
+        win every meeting to come.
+
+        Raises
+        ------
+        TamperedError
+        """
+        ahead = max(entries, key=lambda entry: entry.clock, default=None)
+        if ahead is not None and ahead.clock > len(entries):
+            raise TamperedError(
+                f"{self.name}: expected clocks of at most {len(entries)}, as many as there are"
+                f" entries, found {ahead.clock} at {ahead.kind} {ahead.name!r} of site"
+                f" {ahead.site!r}; ask who publishes there"
+            )
 
     def files(self, seen: View, repository: Repository, progress: Progress) -> dict[str, bytes]:
         """Fetch the files of everything that stands in `seen`, also of what waits or lost: it may

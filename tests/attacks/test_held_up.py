@@ -208,6 +208,16 @@ def test_no_peer_holds_a_sync_beyond_its_deadline(name: str, store: Store) -> No
         run(store, Host(f"http://{address}"))
 
 
+@pytest.mark.parametrize("name", ["endless_trailers", "continuing"])
+def test_what_holds_none_of_a_body_is_counted_where_there_is_no_deadline(name: str) -> None:
+    with (
+        peer(PEERS[name]) as address,
+        held(),
+        pytest.raises(OfflineError, match="more than 65536 bytes of headers or trailers"),
+    ):
+        b"".join(Host(f"http://{address}").read("x").pieces)
+
+
 @pytest.mark.parametrize("name", ["silent", "endless_trailers", "dripping_body"])
 def test_no_mirror_holds_a_sync_beyond_its_deadline(name: str, store: Store) -> None:
     with peer(PEERS[name]) as address, held(), pytest.raises(CfedgeError):
