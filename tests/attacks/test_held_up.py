@@ -350,6 +350,8 @@ def test_no_fifo_in_a_store_is_waited_for(store: Store, site: Site) -> None:
     assert {"current", "trust/root.json", "log/entries", "boot_attempts/1"} <= set(names)
     for name in names:
         path = store.folder / name
+        if not path.is_file():  # a sync that put something right went on to a later generation
+            continue
         data = path.read_bytes()
         fifo(path)
         with held():
