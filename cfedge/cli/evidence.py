@@ -67,7 +67,7 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
         for one in certified.tasks.values()
     ])  # fmt: skip
     for line in nothing_learned(certified):
-        print(line)
+        say(line)
 
 
 def _rival(certificate: Certificate) -> str:
