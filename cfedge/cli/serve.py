@@ -142,7 +142,9 @@ def serve(
     engine = Engine.open(bundle, threads=threads)
     workers = workers or max(1, usable_cores() // threads)
     engine.warm_up()
-    limits = Limits(queue=queue, answer_s=timeout, follow_s=follow)
+    limits = Limits(
+        body_bytes=engine.modality.body_bytes, queue=queue, answer_s=timeout, follow_s=follow
+    )
     service = Service(
         engine,
         workers=workers,

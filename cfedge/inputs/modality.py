@@ -77,11 +77,18 @@ class Modality(Stored, Protocol):
         What one input is called: ``text``. Requests and files name it so.
     golden_vectors
         How many inputs of a task travel with it.
+    media
+        What the media type of a request begins with whose body is one input: ``image/``. None where
+        only JSON is taken.
+    body_bytes
+        Of one request's body.
     """
 
     tensors: Mapping[str, Tensor]
     noun: str
     golden_vectors: int
+    media: str | None
+    body_bytes: int
 
     def several(self, given: object) -> list[Input]:
         """Return what `Engine.predict` was given as a list of inputs; one alone is a list of one.

@@ -121,11 +121,13 @@ class Service:
         await asyncio.get_running_loop().run_in_executor(self._aside, call)
 
     async def _predict(self, request: Request) -> Response:
-        if (
-            kind := request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        ) != "application/json":
+        engine = self._follower.engine
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        whole = engine.modality.media is not None and media.startswith(engine.modality.media)
+        if media != "application/json" and not whole:
+            more = f" or {engine.modality.media}*" if engine.modality.media else ""
             raise HTTPException(
-                415, f"content-type: expected application/json, found {kind[:80]!r}"
+                415, f"content-type: expected application/json{more}, found {media[:80]!r}"
             )
         if self._pool.is_full:
             raise Full
@@ -139,8 +141,7 @@ class Service:
                 f" {request.headers.get('content-length', 'some')} bytes coming too slowly"
             )
             raise HTTPException(408, text, {"connection": "close"}) from error
-        engine = self._follower.engine
-        work = self._pool.submit(lambda: self._worked(engine, body))
+        work = self._pool.submit(lambda: self._worked(engine, body, whole=whole))
         answering = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(
             request.receive()
@@ -161,10 +162,21 @@ class Service:
             answering.cancel()
             leaving.cancel()
 
-    def _worked(self, engine: Engine, body: bytes) -> tuple[Asked, list[Prediction]]:
-        """A worker's part: a large body of JSON would hold the event loop up too."""
+    def _worked(
+        self, engine: Engine, body: bytes, *, whole: bool
+    ) -> tuple[Asked, list[Prediction]]:
+        """A worker's part: a large body of JSON would hold the event loop up too.
+
+        Parameters
+        ----------
+        whole
+            The body is one input itself.
+        """
         try:
-            asked = read_request(body, engine.modality, self._limits)
+            if whole:
+                asked = Asked([body], None, single=True)
+            else:
+                asked = read_request(body, engine.modality, self._limits)
             return asked, engine.predict(asked.inputs, task=asked.task)
         except MemoryError as error:
             raise self._busy("memory: expected room for the answer, found none") from error

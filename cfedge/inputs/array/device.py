@@ -30,6 +30,8 @@ class ArrayInputs:
 
     noun = "array"
     golden_vectors = 4
+    media: str | None = None
+    body_bytes = 16 << 20
 
     def __init__(self, spec: Array) -> None:
         self._dtype, self._shape = np.dtype(spec.dtype), spec.shape

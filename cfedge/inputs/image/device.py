@@ -42,6 +42,8 @@ class ImageInputs:
 
     noun = "image"
     golden_vectors = 4
+    media: str | None = "image/"
+    body_bytes = 16 << 20
 
     def __init__(self, spec: Image) -> None:
         self._spec = spec

@@ -106,6 +106,8 @@ class TextInputs(StoredTexts):
     tensors: Mapping[str, Tensor] = {"input_ids": ("int64", (None, None))}
     noun = "text"
     golden_vectors = 16
+    media: str | None = None
+    body_bytes = 1 << 20
 
     def __init__(self, tokenizer: bytes, max_tokens: int, *, passed: bool = False) -> None:
         self._bytes, self._max_tokens = tokenizer, max_tokens

@@ -1,0 +1,150 @@
+"""Pictures from folders to answers: taught, exported, answered from files, frames, a command line and
+a server. With the real backbone, since a random one sees nothing in a picture.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from served import start
+
+from cfedge import Engine, Workspace
+from cfedge.errors import BackboneError, InputError, MissingExtraError
+
+pytestmark = pytest.mark.slow
+
+
+def digits(folder: Path) -> Path:
+    """scikit-learn's digits as pictures, one folder a label, two tasks."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    for task, labels in (("low", (0, 1, 2)), ("high", (7, 8, 9))):
+        for label in labels:
+            target = folder / task / f"n{label}"
+            target.mkdir(parents=True)
+            for number, row in enumerate(np.flatnonzero(data.target == label)[:30]):
+                pixels = (data.images[row] * 15.9).astype(np.uint8)
+                PIL.Image.fromarray(pixels).resize((64, 64)).save(target / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The pictures and a bundle that learned from them."""
+    root = tmp_path_factory.mktemp("images")
+    pictures = digits(root / "data")
+    try:
+        workspace = Workspace.create(root / "ws", "lite0")
+    except (BackboneError, MissingExtraError) as error:
+        pytest.skip(f"lite0's weights are not here: {error}")
+    for task in ("low", "high"):
+        workspace.add(task, pictures / task, method="closed-form")
+    workspace.export(root / "bundle")
+    return pictures, root / "bundle"
+
+
+def test_files_bytes_frames_and_opened_pictures_are_answered_alike(made: tuple[Path, Path]) -> None:
+    pictures, bundle = made
+    engine = Engine.open(bundle)
+    paths = [pictures / "low" / "n1" / "29.png", pictures / "high" / "n8" / "28.png"]
+    answers = engine.predict(paths)
+    assert [(one.task, one.label) for one in answers] == [("low", "n1"), ("high", "n8")]
+    opened = [PIL.Image.open(path) for path in paths]
+    frames = np.stack([np.asarray(one.convert("RGB")) for one in opened])
+    for others in ([path.read_bytes() for path in paths], opened, frames, map(str, paths)):
+        assert [
+            one._replace(ms=0) if hasattr(one, "_replace") else one.label
+            for one in engine.predict(others)
+        ] == [one._replace(ms=0) if hasattr(one, "_replace") else one.label for one in answers]
+    (unknown,) = engine.predict(np.zeros((48, 64, 3), np.uint8))
+    assert unknown.unknown
+    with pytest.raises(InputError, match="input 1: expected a frame uint8"):
+        engine.predict([frames[0], frames[0].astype(np.float32)])
+
+
+def test_a_task_keeps_to_its_size_and_carries_four_pictures(made: tuple[Path, Path]) -> None:
+    manifest = Engine.open(made[1]).manifest
+    assert manifest.backbone.input.kind == "image"
+    for task in manifest.tasks:
+        assert task.adapter.size + task.signature.size + task.golden.size < 150_000
+        assert task.golden.size < 40_000
+
+
+def test_the_command_line_answers_files_folders_and_lines(made: tuple[Path, Path]) -> None:
+    pictures, bundle = made
+    program = "from cfedge.cli import main; main()"
+    folder = pictures / "low" / "n1"
+    command = [sys.executable, "-c", program, "predict", str(bundle), "--json"]
+    done = subprocess.run([*command, str(folder)], capture_output=True, check=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == 30
+    assert sum(one["label"] == "n1" for one in answers) >= 27
+    lines = f"{folder / '00.png'}\n{json.dumps({'image': {'path': str(folder / '01.png')}})}\nnone.png\n"
+    done = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 10
+    assert [row.get("label") for row in rows] == ["n1", "n1", None]
+    assert "line 3: expected a picture at" in rows[2]["error"]
+
+
+def test_the_server_answers_pictures_as_bodies_and_in_json(made: tuple[Path, Path]) -> None:
+    import base64
+
+    from clients import ask
+
+    pictures, bundle = made
+    data = (pictures / "high" / "n8" / "28.png").read_bytes()
+    served = start(bundle, body_bytes=16 << 20)
+    try:
+        body = ask(served.url, data, headers={"content-type": "image/png"})
+        assert (body.status, body.body["label"]) == (200, "n8")
+        coded = base64.b64encode(data).decode()
+        asked = ask(served.url, {"inputs": [coded, coded]})
+        assert [one["label"] for one in asked.body["answers"]] == ["n8", "n8"]
+        path = {"image": {"path": str(pictures / "high" / "n8" / "28.png")}}
+        assert ask(served.url, path).status == 400
+        html = ask(served.url, b"<html>", headers={"content-type": "image/png"})
+        assert (html.status, "an HTML page" in html.body["error"]) == (422, True)
+        assert ask(served.url, data, headers={"content-type": "text/plain"}).status == 415
+    finally:
+        served.stop()
+
+
+def test_a_changed_decoder_is_told_from_changed_arithmetic(made: tuple[Path, Path]) -> None:
+    from dataclasses import replace
+
+    from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference
+    from cfedge.errors import IncompatibleError
+    from cfedge.runtime.golden import check_golden
+
+    bundle = read(made[1])
+    task = bundle.manifest.tasks[0]
+    arrays, note = load_arrays(bundle[task.golden]), load_note(bundle[task.golden])
+    notes = note["inputs"]
+    assert isinstance(notes, list)
+    note["inputs"] = [one | {"pixels": "0" * 64} for one in notes]
+    arrays["embeddings"] = -arrays["embeddings"]
+    data = dump_arrays(arrays, note)
+    tasks = (replace(task, golden=reference(data)), *bundle.manifest.tasks[1:])
+    other = Bundle(
+        replace(bundle.manifest, tasks=tasks), {**bundle.objects, reference(data).sha256: data}
+    )
+    with pytest.raises(IncompatibleError, match="picture 0 decodes to other pixels here"):
+        check_golden(Engine(other), other)
+
+
+def test_a_picture_that_was_damaged_on_its_way_is_named(made: tuple[Path, Path]) -> None:
+    pictures, bundle = made
+    with PIL.Image.open(pictures / "low" / "n1" / "00.png") as picture:
+        buffer = io.BytesIO()
+        picture.convert("RGB").resize((640, 480)).save(buffer, "JPEG")
+    with pytest.raises(InputError, match="input 0: expected a whole picture"):
+        Engine.open(bundle).predict([buffer.getvalue()[:5000]])
