@@ -127,7 +127,7 @@ def test_a_changed_decoder_is_told_from_changed_arithmetic(made: tuple[Path, Pat
 
     bundle = read(made[1])
     task = bundle.manifest.tasks[0]
-    arrays, note = load_arrays(bundle[task.golden]), load_note(bundle[task.golden])
+    arrays, note = load_arrays(bundle[task.golden], "golden"), load_note(bundle[task.golden])
     notes = note["inputs"]
     assert isinstance(notes, list)
     note["inputs"] = [one | {"pixels": "0" * 64} for one in notes]
