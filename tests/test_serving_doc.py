@@ -30,7 +30,7 @@ def test_every_limit_is_listed_with_its_value() -> None:
 
 
 def test_every_metric_is_listed() -> None:
-    kinds = re.findall(r"^# TYPE (\w+) (\w+)$", Meters(Pool(1, 1)).text().decode(), re.M)
+    kinds = re.findall(r"^# TYPE (\w+) (\w+)$", Meters(Pool(1, 1)).exposition().decode(), re.M)
     made = {
         name for name, _ in kinds if name.startswith("cfedge_") and not name.endswith("_created")
     }
