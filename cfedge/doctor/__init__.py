@@ -13,7 +13,8 @@ from pathlib import Path
 from cfedge.device.board import Board
 from cfedge.device.known_boards import profiles
 from cfedge.device.machine import here
-from cfedge.doctor.checks import Check, judge
+from cfedge.doctor.check import Check
+from cfedge.doctor.checks import judge
 from cfedge.doctor.child import Trial, try_out
 from cfedge.doctor.host import Host, read_host
 from cfedge.doctor.limits import Limits

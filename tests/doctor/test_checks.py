@@ -9,7 +9,8 @@ import pytest
 from boards.fake import FOLDER, NAMES, Fake, load
 
 from cfedge.device import profiles
-from cfedge.doctor.checks import Check, judge
+from cfedge.doctor.check import Check
+from cfedge.doctor.checks import judge
 from cfedge.doctor.child import Trial
 from cfedge.doctor.limits import Limits
 
