@@ -5,8 +5,10 @@ A loop that stops at its first failure hides the others; an item for each case b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import pytest
 
@@ -31,3 +33,30 @@ def every(cases: Iterable[tuple[str, Case]], check: Callable[[Case], None]) -> N
             wrong.append(f"{name}: {type(error).__name__}: {lines[0]}")
     if wrong or not count:
         raise AssertionError("\n".join([f"{len(wrong)} of {count} cases fail", *wrong]))
+
+
+def cases(
+    names: str | Sequence[str], values: Iterable[Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Do what ``pytest.mark.parametrize`` does, as one test that lists every case that fails.
+
+    For cases that are quick and leave nothing behind: fixtures are made once for all of them.
+    """
+    keys = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        def check(case: tuple[Any, dict[str, Any]]) -> None:
+            value, fixtures = case
+            chosen = dict(zip(keys, [value] if len(keys) == 1 else value, strict=True))
+            function(**chosen, **fixtures)
+
+        @functools.wraps(function)
+        def tried(**fixtures: Any) -> None:
+            every(((repr(value)[:80], (value, fixtures)) for value in values), check)
+
+        signature = inspect.signature(function)
+        rest = [one for name, one in signature.parameters.items() if name not in keys]
+        tried.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+        return tried
+
+    return decorate

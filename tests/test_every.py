@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from every import every
+from every import cases, every
 
 
 def test_every_case_that_fails_is_listed_by_its_name_and_none_is_a_failure_too() -> None:
@@ -21,3 +21,12 @@ def test_every_case_that_fails_is_listed_by_its_name_and_none_is_a_failure_too()
     ]
     with pytest.raises(AssertionError, match="0 of 0"):
         every([], check)
+
+
+def test_cases_are_tried_as_one_test_with_its_fixtures() -> None:
+    @cases("number, half", [(2, 1), (4, 2), (5, 3)])
+    def halves(number: int, half: int, fixture: str) -> None:
+        assert number == 2 * half, fixture
+
+    with pytest.raises(AssertionError, match=r"1 of 3 cases fail\n\(5, 3\): AssertionError: here"):
+        halves(fixture="here")

@@ -14,7 +14,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from every import every
+from every import cases, every
 from hypothesis import strategies as st
 
 from cfedge.bundle.canonical import canonical_json
@@ -276,7 +276,7 @@ def test_the_backbones_digest_depends_on_all_that_it_computes_with_and_not_on_it
         assert dataclasses.replace(SMALL.backbone, **{key: value}).digest != before
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@cases("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_not_finite_is_not_written(value: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         serialize(_with_threshold(value))
@@ -309,7 +309,7 @@ def test_a_changed_value_does_not_fit_the_digest() -> None:
     every_place(FIELDS, check)
 
 
-@pytest.mark.parametrize(
+@cases(
     "stated", ["0" * 64, STATED.upper(), STATED[:-1], STATED + "0", "", None, 0, [STATED], ABSENT]
 )
 def test_a_wrong_digest_is_refused(stated: Any) -> None:
@@ -365,7 +365,7 @@ def test_a_whole_number_in_the_place_of_a_float_is_refused() -> None:
     every_place([place for place in FIELDS if isinstance(place[1], float)], check)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("old", "new"),
     [
         ('"schema":1', '"schema":1,"schema":1'),
@@ -377,14 +377,14 @@ def test_a_key_given_twice_is_refused(old: str, new: str) -> None:
     assert "expected each key once" in refusal(sealed_text(old, new))
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@cases("number", ["NaN", "Infinity", "-Infinity"])
 def test_nan_and_infinity_are_refused(number: str) -> None:
     assert f"expected finite numbers, found {number}" in refusal(
         sealed_text('"threshold":2.5', f'"threshold":{number}')
     )
 
 
-@pytest.mark.parametrize("number", ["1e999", "-1e999"])
+@cases("number", ["1e999", "-1e999"])
 def test_a_number_too_large_for_a_float_is_refused(number: str) -> None:
     assert "manifest: expected canonical JSON" in refusal(
         sealed_text('"threshold":2.5', f'"threshold":{number}')
@@ -456,7 +456,7 @@ NESTED = {
 
 
 @pytest.mark.parametrize("depth", [1, 50, 100_000])
-@pytest.mark.parametrize("field", NESTED)
+@cases("field", NESTED)
 def test_deep_nesting_is_refused(field: str, depth: int) -> None:
     for opening, inner, closing in (("[", "", "]"), ('{"a":', "1", "}")):
         assert "manifest" in refusal(
@@ -464,14 +464,14 @@ def test_deep_nesting_is_refused(field: str, depth: int) -> None:
         )
 
 
-@pytest.mark.parametrize("field", ["rows", "upper_bound"])
+@cases("field", ["rows", "upper_bound"])
 def test_nesting_about_as_deep_as_the_interpreter_allows_is_refused(field: str) -> None:
     limit = sys.getrecursionlimit()
     for depth in range(limit - 150, limit + 10):
         refusal(sealed_text(NESTED[field], f'"{field}":' + '{"a":' * depth + "1" + "}" * depth))
 
 
-@pytest.mark.parametrize(
+@cases(
     "data", [b"", b"[]", b"1", b'"x"', b"null", b"true", b"{}", b"{", b"{}{}", b"PK\x03\x04", b"'"]
 )
 def test_what_is_not_a_json_object_of_this_format_is_refused(data: bytes) -> None:
@@ -489,20 +489,18 @@ def test_more_bytes_than_a_manifest_can_have_are_refused_unread() -> None:
 # Sealed, but not of this format
 
 
-@pytest.mark.parametrize("schema", [SCHEMA + 1, 99, 10**30])
+@cases("schema", [SCHEMA + 1, 99, 10**30])
 def test_a_newer_schema_is_refused_with_the_remedy(schema: int) -> None:
     body = {**changed(("schema",), schema), "field of the future": 1}
     assert f"expected schema <= 1, found {schema}; install a newer cfedge" in refusal(sealed(body))
 
 
-@pytest.mark.parametrize(
-    "schema", [0, -1, "1", "2", None, True, False, 1.0, 1.5, 2.0, [1], {}, ABSENT]
-)
+@cases("schema", [0, -1, "1", "2", None, True, False, 1.0, 1.5, 2.0, [1], {}, ABSENT])
 def test_what_is_not_a_schema_number_is_refused(schema: Any) -> None:
     assert "schema" in refusal(sealed(changed(("schema",), schema)))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "value"),
     [
         (("schema",), "x" * 10_000),
@@ -603,7 +601,7 @@ NO_DIGESTS = (
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("role", "path"),
     [
         ("trunk", ("backbone", "trunk")),
@@ -623,7 +621,7 @@ def test_a_file_that_is_not_named_by_a_sha256_is_refused(role: str, path: PATH) 
 
 
 @pytest.mark.parametrize("size", [0, -1, FILE_BYTES + 1])
-@pytest.mark.parametrize(
+@cases(
     ("role", "path"),
     [("tail", ("backbone", "tail")), ("golden of task 'doors'", ("tasks", 1, "golden"))],
 )
@@ -632,7 +630,7 @@ def test_an_empty_or_too_large_file_is_refused(role: str, path: PATH, size: int)
     assert message.startswith(f"{role}: expected 1..{FILE_BYTES} bytes, found {size}")
 
 
-@pytest.mark.parametrize("size", [1, FILE_BYTES])
+@cases("size", [1, FILE_BYTES])
 def test_sizes_at_the_limits_are_accepted(size: int) -> None:
     assert parse(sealed(changed(("backbone", "tail", "size"), size))).backbone.tail.size == size
 
@@ -642,7 +640,7 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
     assert [task.classes[-1] for task in read.tasks] == ["off", "off"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "value", "expected"),
     [
         (("tasks", 1, "name"), "lights", "task names: expected each once, found 'lights' twice"),
@@ -739,9 +737,7 @@ def test_a_value_out_of_its_range_is_refused(path: PATH, value: Any, expected: s
     assert len(message) < 300
 
 
-@pytest.mark.parametrize(
-    "path", [("tasks", 0, "name"), ("tasks", 0, "classes", 1), ("backbone", "slots", 0, "name")]
-)
+@cases("path", [("tasks", 0, "name"), ("tasks", 0, "classes", 1), ("backbone", "slots", 0, "name")])
 def test_a_name_of_200_characters_is_accepted(path: PATH) -> None:
     data = sealed(changed(path, "\u00df" * 200))
     assert serialize(parse(data)) == data
