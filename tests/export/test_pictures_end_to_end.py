@@ -1,0 +1,86 @@
+"""Pictures from the first to the last: a tiny network of random weights, two tasks of colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from families import FAMILIES
+from onnx import ModelProto
+
+from cfedge import Engine
+from cfedge.bundle.files import read
+from cfedge.bundle.graph import check_graphs
+from cfedge.train.examples import Examples
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
+from cfedge.train.workspace import Workspace
+from cfedge_export import parity
+from cfedge_export.architectures import ARCHITECTURES
+from cfedge_export.calibration import measure_ranges, state_ranges
+from cfedge_export.make_backbone import make_backbone
+from cfedge_export.pack import build, export
+from cfedge_export.parity_gate import TORCH_COSINE, Gate
+from cfedge_export.source import Source
+
+COLOURS = {
+    "warm": {"red": (220, 30, 30), "orange": (230, 140, 20)},
+    "cold": {"blue": (30, 40, 210), "green": (20, 180, 60)},
+}
+
+
+def _frames(task: str, count: int, seed: int) -> Examples:
+    rng = np.random.default_rng(seed)
+    frames, labels = [], []
+    for label, colour in COLOURS[task].items():
+        for _ in range(count):
+            noise = rng.normal(0, 12, (48, 40, 3))
+            frames.append(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
+            labels.append(label)
+    return Examples(tuple(frames), tuple(labels), "made", kind="image")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """One task by a closed form, one with an adapter."""
+    root = tmp_path_factory.mktemp("pictures")
+    family, made = ARCHITECTURES["efficientnet-lite"], FAMILIES["efficientnet-lite"]
+    made.make(root)
+    encoder: ModelProto = family.to_onnx(root, made.spec)
+    ranges = measure_ranges(encoder, [made.feeds(np.random.default_rng(0), 16)])
+    state_ranges(encoder, ranges)
+    source = Source("lite0", "0" * 64, "efficientnet-lite", encoder, made.spec, {})
+    opened = make_backbone(root / "ws", "lite0", source=source, split=11)
+    settings = Settings(rank=2, epochs=1, min_steps=300, batch=8, threads=1)
+    for task, method in (("warm", "closed-form"), ("cold", "adapter")):
+        chosen = Settings(**{**vars(settings), "method": method})
+        learn(opened, task, _frames(task, 20, seed=0), None, settings=chosen)
+    return opened
+
+
+def test_a_bundle_of_pictures_answers_frames_alone_and_together(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    done = export(workspace, tmp_path / "bundle", gate=Gate(100, 100))
+    backbone = done.bundle.manifest.backbone
+    assert (backbone.scheme, backbone.hidden[0]) == ("int8-static", 16)
+    assert sum(backbone.views) == 2 * (12 + 16 + 24 + 20)
+    check_graphs(read(tmp_path / "bundle"))
+    engine = Engine.open(tmp_path / "bundle")
+    right = []
+    for task in COLOURS:
+        test = _frames(task, 8, seed=1)
+        answers = engine.predict(list(test.inputs))
+        right += [
+            answer.task == task and answer.label == label
+            for answer, label in zip(answers, test.labels, strict=True)
+        ]
+        alone = engine.predict([test.inputs[0]])[0]
+        assert (alone.task, alone.label) == (answers[0].task, answers[0].label)
+    assert np.mean(right) > 0.9
+
+
+def test_torch_and_onnx_runtime_see_the_same_features_of_pictures(workspace: Workspace) -> None:
+    for task in parity.compare(workspace, Engine(build(workspace))):
+        assert task.cosine_torch_onnx > TORCH_COSINE
