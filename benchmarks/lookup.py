@@ -79,7 +79,7 @@ class Population:
             like = self.real[task % len(self.real)]
             own = means[task * CLASSES : (task + 1) * CLASSES].astype(np.float32)
             signatures[f"task-{task:05}"] = ClusterStatistics(
-                like.counts, own, like.factor, like.diagonal, like.quartic
+                like.counts, own, like.factor, like.diagonal, like.quartic, like.factor_classes
             )
         truth = rng.integers(0, tasks * CLASSES, INPUTS)
         inputs = means[truth] + rng.normal(size=(INPUTS, means.shape[1])) @ self.within.T

@@ -98,14 +98,6 @@ class Cloud:
         )
 
 
-def class_means(stages: TaskSignature) -> np.ndarray:
-    """Of all views behind the trunk, float64 [C, V D]."""
-    weighted = stages.fine.means.astype(np.float64) * stages.fine.counts[:, None]
-    sums = np.zeros((len(stages.tail.counts), weighted.shape[1]))
-    np.add.at(sums, stages.cluster_classes, weighted)
-    return sums / stages.tail.counts[:, None]
-
-
 def thousand_tasks(bundle: Bundle) -> Bundle:
     """The ten tasks, and 990 with their files but other places in the lookup's space."""
     many = renamed(bundle, 100)
@@ -114,9 +106,8 @@ def thousand_tasks(bundle: Bundle) -> Bundle:
         TaskSignature.from_arrays(load_arrays(bundle[task.signature], task.name), task.name, width)
         for task in bundle.manifest.tasks
     ]
-    means = [class_means(one) for one in stages]
     clouds = {
-        "trunk": Cloud(means),
+        "trunk": Cloud([one.trunk.means.astype(np.float64) for one in stages]),
         "tail": Cloud([one.tail.means.astype(np.float64) for one in stages]),
     }
     rng = np.random.default_rng(0)
@@ -125,12 +116,9 @@ def thousand_tasks(bundle: Bundle) -> Bundle:
         if number >= len(stages):
             real = stages[number % len(stages)]
             classes = len(real.tail.counts)
-            moved = (clouds["trunk"].draw(classes, rng) - means[number % len(stages)])[
-                real.cluster_classes
-            ]
-            fine = replace(real.fine, means=from_first(real.fine.means + moved))
+            trunk = replace(real.trunk, means=from_first(clouds["trunk"].draw(classes, rng)))
             tail = replace(real.tail, means=from_first(clouds["tail"].draw(classes, rng)))
-            data = dump_arrays(replace(real, fine=fine, tail=tail).arrays())
+            data = dump_arrays(replace(real, trunk=trunk, tail=tail).arrays())
             task = replace(task, signature=reference(data))
             objects[task.signature.sha256] = data
         tasks.append(task)

@@ -3,7 +3,7 @@ with the data's own splits.
 
 Writes ``results/study_<name>.json``; ablations are runs with other settings and a ``--name``:
 ``--reuse``, ``--reuse --orthogonality none``, ``--reuse --l1 0``, ``--reuse --l2 0``, ``--split
-3``, ``--rank 4``, ``--clusters 1``, ``--exit-share 0``.
+3``, ``--rank 4``, ``--class-rank 1``, ``--exit-share 0``.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def main() -> None:
         "--share", type=float, default=1.0, help="of the training examples of each class"
     )
     kinds = {
-        "orthogonality": str, "l1": float, "l2": float, "pool_limit": int, "max_rank": int, "rank": int, "clusters": int, "exit_share": float,
+        "orthogonality": str, "l1": float, "l2": float, "pool_limit": int, "max_rank": int, "rank": int, "class_rank": int, "exit_share": float,
         "device": str, "precision": str,
     }  # fmt: skip
     for name, kind in kinds.items():

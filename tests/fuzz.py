@@ -71,20 +71,20 @@ def manifest() -> bytes:
 
 
 def signature() -> bytes:
-    """Of three classes, the first of two clusters."""
+    """Of three classes."""
     rng = np.random.default_rng(0)
 
-    def half(clusters: int, width: int) -> ClusterStatistics:
-        counts = np.array([3, 4, 5, 6] if clusters == 4 else [7, 5, 6], np.int64)
-        means, factor = (
-            from_first(rng.normal(size=(clusters, width))),
-            on_grid(rng.normal(size=(2, width))),
+    def half() -> ClusterStatistics:
+        return ClusterStatistics(
+            np.array([7, 5, 6], np.int64),
+            from_first(rng.normal(size=(3, WIDTH))),
+            on_grid(rng.normal(size=(2, WIDTH))),
+            np.ones(WIDTH, np.float32),
+            3.5,
+            np.array([0, 2]),
         )
-        return ClusterStatistics(counts, means, factor, np.ones(width, np.float32), 3.5)
 
-    return dump_arrays(
-        TaskSignature(half(4, VIEWS * WIDTH), np.array([0, 0, 1, 2]), 2.5, half(3, WIDTH)).arrays()
-    )
+    return dump_arrays(TaskSignature(half(), half()).arrays())
 
 
 def golden() -> bytes:

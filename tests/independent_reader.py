@@ -114,22 +114,6 @@ def unpacked(signature: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {**signature, "means": rows["origin"] + rows["means"], "factor": rows["factor"]}
 
 
-def first_look(signature: dict[str, np.ndarray], width: int) -> dict[str, np.ndarray]:
-    """The class statistics of the first view that follow from the clusters'."""
-    counts, means, cluster_classes = (
-        signature["counts"],
-        signature["means"][:, :width],
-        signature["cluster_classes"],
-    )
-    classes = [cluster_classes == one for one in range(cluster_classes.max() + 1)]
-    centres = np.stack([np.average(means[own], axis=0, weights=counts[own]) for own in classes])
-    steps = np.sqrt(counts)[:, None] * (means - centres[cluster_classes])
-    return {
-        "counts": np.array([counts[own].sum() for own in classes]), "means": centres, "diagonal": signature["diagonal"][:width],
-        "factor": np.concatenate([signature["factor"][:, :width], steps]), "quartic": signature["class_quartic"],
-    }  # fmt: skip
-
-
 class Look:
     """Steps 1 to 3 and 5 of the section "Answering", over all tasks."""
 
@@ -174,6 +158,44 @@ class Look:
         return best, np.array([distances[self.owner == task].min() for task in tasks])
 
 
+class Shapes:
+    """Step 4: of every class the density with its own shape."""
+
+    def __init__(self, tasks: list[dict[str, np.ndarray]]) -> None:
+        self.owner = np.repeat(np.arange(len(tasks)), [len(task["counts"]) for task in tasks])
+        factors = [task["factor"].astype(np.float64) for task in tasks]
+        scatter = sum(
+            factor.T @ factor + np.diag(task["diagonal"].astype(np.float64))
+            for factor, task in zip(factors, tasks, strict=True)
+        )
+        s = scatter / sum(task["counts"].sum() for task in tasks)
+        width = len(s)
+        level = np.trace(s) / width
+        common = s + 0.3 * level * np.eye(width) if level > 0 else np.eye(width)
+        self.means = np.concatenate([task["means"] for task in tasks]).astype(np.float64)
+        self.inverses, self.logs = [], []
+        for factor, task in zip(factors, tasks, strict=True):
+            for place, count in enumerate(task["counts"]):
+                rows = factor[task["factor_classes"] == place]
+                sigma = 0.7 * common + 0.3 * rows.T @ rows / count
+                self.inverses.append(np.linalg.inv(sigma))
+                self.logs.append(np.linalg.slogdet(sigma)[1] - np.linalg.slogdet(0.7 * common)[1])
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        steps = x - self.means
+        squares = np.array(
+            [step @ inverse @ step for step, inverse in zip(steps, self.inverses, strict=True)]
+        )
+        return -(squares + self.logs) / 2
+
+    def tasks(self, g: np.ndarray) -> np.ndarray:
+        """The log-sum over each task's classes."""
+        parts = [g[self.owner == task] / 16 for task in range(self.owner.max() + 1)]
+        return 16 * np.array(
+            [part.max() + np.log(np.exp(part - part.max()).sum()) for part in parts]
+        )
+
+
 class Reader:
     def __init__(self, folder: Path) -> None:
         self.manifest, objects = read(folder)
@@ -216,19 +238,21 @@ class Reader:
             )
             expect(self.adapters[-1]["exit.best"][0] >= 0, "exit.best")
             arrays = safetensors.numpy.load(objects[task["signature"]["sha256"]])
-            fine, behind = (
-                unpacked(
-                    {
-                        name.removeprefix(look): array
-                        for name, array in arrays.items()
-                        if name.startswith(look)
-                    }
-                )
-                for look in ("trunk.", "tail.")
+            stages.append(
+                [
+                    unpacked(
+                        {
+                            name.removeprefix(look): array
+                            for name, array in arrays.items()
+                            if name.startswith(look)
+                        }
+                    )
+                    for look in ("trunk.", "tail.")
+                ]
             )
-            stages.append((first_look(fine, self.backbone["views"][0]), fine, behind))
-        self.first, self.second, self.third = (
-            Look([task[depth] for task in stages]) for depth in range(3)
+        (self.first, self.third), (self.near, self.deep) = (
+            [kind([task[depth] for task in stages]) for depth in range(2)]
+            for kind in (Look, Shapes)
         )
         self.nothing = {
             f"{side}.{slot['name']}": np.zeros((1, slot["rows"], 0) if side == "a" else (1, 0, slot["columns"]), np.float32)
@@ -246,14 +270,14 @@ class Reader:
             self.first.u.shape[1],
         )
         if self._thin(scores, "second"):
-            scores = np.full(len(first), -np.inf)
             near = order[:CANDIDATES]
-            scores[near] = (first[near] + self.second(features[0])[0][near]) / 2
+            g = self.near(features[0][: self.backbone["views"][0]])
+            scores = self._among(near, self.near.tasks(g))
             stages = 2
             if self._thin(scores, "third"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
-                deeper, distant = self.third(behind)
-                scores[near] += deeper[near]
+                scores = self._among(near, self.near.tasks(g + self.deep(behind)))
+                distant = self.third(behind)[1]
                 stages, distances = 3, (distances + distant * columns / self.third.u.shape[1]) / 2
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
@@ -273,6 +297,12 @@ class Reader:
             "probability": float(1 / np.exp(logits - logits[label]).sum()),
             "ood_score": ood_score, "early_exit": early, "unknown": bool(ood_score > task["threshold"]),
         }  # fmt: skip
+
+    def _among(self, near: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """The scores of the tasks `near`; no other is a candidate."""
+        among = np.full(len(scores), -np.inf)
+        among[near] = scores[near]
+        return among
 
     def _thin(self, scores: np.ndarray, stage: str) -> bool:
         best = np.sort(scores)[::-1]

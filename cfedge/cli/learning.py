@@ -70,9 +70,9 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option("--l1", help="Weight of the absolute values of the reuse scalars."),
     ),
     "l2": (float, typer.Option("--l2", help="Weight of the squares of the reuse scalars.")),
-    "clusters": (
+    "class_rank": (
         int,
-        typer.Option("--clusters", help="Clusters a class of the second stage, at most."),
+        typer.Option("--class-rank", help="Directions of a class's own shape, at most."),
     ),
     "exit_share": (
         float,

@@ -105,7 +105,7 @@ def compare(
     recommended.
 
     Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality
-    none, --l1 0 or --l2 0; --split; --rank; --target-modules; --clusters; --exit-share 0.
+    none, --l1 0 or --l2 0; --split; --rank; --target-modules; --class-rank; --exit-share 0.
     """
     from cfedge.storage import write_file
     from cfedge.study.compare import Options

@@ -39,9 +39,11 @@ class Evidence(NamedTuple):
         What the first stage says of the tasks.
     tasks
         Positions of the A tasks that the further stages were at, ascending; None: of all tasks.
+    classes
+        float32, the scores of these tasks' classes one after another: what the second stage says,
+        and after the third the sum of both; None after one stage.
     scores, distances
-        float32 [A], after all stages so far: what the first two say is averaged, what the third
-        says is added; None after one stage.
+        float32 [A], of these tasks, after all stages so far; None after one stage.
     """
 
     stages: int
@@ -50,6 +52,7 @@ class Evidence(NamedTuple):
     scored: Scored
     first: TaskMatch
     tasks: list[int] | None = None
+    classes: Floats | None = None
     scores: Floats | None = None
     distances: Floats | None = None
 

@@ -1,11 +1,12 @@
 """Up to three stages: where the two best tasks are close behind the trunk, look closer; where they
 still are, look deeper.
 
-- first: class clusters behind the trunk, in the first view (the mean) alone;
-- second: several clusters a class behind the trunk, in all views of the tokens, averaged with the
+- first: class means behind the trunk, with one covariance for all: linear, and cheap at a thousand
+  tasks;
+- second: each class's own shape behind the trunk (`cfedge.lookup.class_gaussians`), in place of the
   first stage's scores;
-- third: class clusters behind the frozen tail, added. It alone costs a run: one of the tail, for
-  the few inputs that need it (docs/decisions/0003-lookup.md).
+- third: the classes' own shapes behind the frozen tail, added class by class. It alone costs a run:
+  one of the tail, for the inputs that need it (docs/decisions/0033-class-gaussians.md).
 
 The third stage also has a word in how distant an input is, the second has not
 (docs/decisions/0024-views.md).
@@ -18,10 +19,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.class_gaussians import ClassGaussians, task_evidence
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Evidence, decide
 from cfedge.lookup.lookup import Lookup
@@ -33,7 +36,7 @@ __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE", "THIRD_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
 
-#: Tasks at which a further stage is taken: close clusters of thousands of tasks would cost more than
+#: Tasks at which a further stage is taken: the classes of thousands of tasks would cost more than
 #: a run of the encoder.
 CANDIDATES = 16
 #: Of held-out inputs, the third at least: the second stage costs them some products, the third one
@@ -93,31 +96,41 @@ class Router:
         table: RoughTable | None = None,
     ) -> None:
         self._signatures = signatures
-        self._made: dict[str, Lookup] = {}
+        self._made: dict[str, Any] = {}
         self._making = threading.Lock()
         self.first = Lookup(_Parts(signatures, attrgetter("trunk")), table=table)
         self.tasks, self._width = self.first.tasks, self.first.width
         self.margins = margins or Margins()
 
     @property
-    def fine(self) -> Lookup:
+    def near(self) -> ClassGaussians:
         """Of the second stage: made when the first input needs it, so that an engine opens sooner."""
-        return self._further("fine")
+        made: ClassGaussians = self._further("near", ClassGaussians, "trunk")
+        return made
+
+    @property
+    def deep(self) -> ClassGaussians:
+        """Of the third stage, made likewise."""
+        made: ClassGaussians = self._further("deep", ClassGaussians, "tail")
+        return made
 
     @property
     def tail(self) -> Lookup:
-        """Of the third stage, made likewise."""
-        return self._further("tail")
+        """Of the third stage's distances, made likewise."""
+        made: Lookup = self._further("tail", Lookup, "tail")
+        return made
 
-    def _further(self, stage: str) -> Lookup:
-        """Make a stage once, however many threads ask first: of a thousand tasks it takes seconds
-        and hundreds of megabytes.
+    def _further(
+        self, name: str, kind: Callable[[Mapping[str, ClusterStatistics]], Any], part: str
+    ) -> Any:
+        """Make a part of a stage once, however many threads ask first: of a thousand tasks it takes
+        seconds and hundreds of megabytes.
         """
-        if stage not in self._made:
+        if name not in self._made:
             with self._making:
-                if stage not in self._made:
-                    self._made[stage] = Lookup(_Parts(self._signatures, attrgetter(stage)))
-        return self._made[stage]
+                if name not in self._made:
+                    self._made[name] = kind(_Parts(self._signatures, attrgetter(part)))
+        return self._made[name]
 
     def begin(self, trunk: Floats, position: int = 0) -> Evidence:
         """Take the first stage of one input, features float32 [V D] behind the trunk.
@@ -142,12 +155,17 @@ class Router:
 
     def refine(self, evidence: Evidence) -> Evidence:
         """Add the second stage to the first."""
-        scored, position = evidence.scored, evidence.position
+        scored = evidence.scored
         tasks, near = self.first.best_tasks(scored, CANDIDATES)
-        scores: Floats = near + self.fine.of_tasks(evidence.trunk, tasks, position)[0]
-        scores /= 2
-        distances: Floats = scored.square - 2 * near
-        return evidence._replace(stages=2, tasks=tasks, scores=scores, distances=distances)
+        trunk = evidence.trunk[: self._width]
+        classes = self.near.scores(trunk, tasks, evidence.position)
+        return evidence._replace(
+            stages=2,
+            tasks=tasks,
+            classes=classes,
+            scores=task_evidence(classes, self.near.classes_of(tasks)),
+            distances=scored.square - 2 * near,
+        )
 
     def deepen(self, evidence: Evidence, tail: Floats) -> Evidence:
         """Add the third stage to the first two, with features [D] behind the frozen tail.
@@ -155,22 +173,28 @@ class Router:
         A distance is then the mean of this and the first stage's, as if summed over as many
         directions as that; for errors see `begin`.
         """
-        assert evidence.scores is not None
+        assert evidence.classes is not None
         assert evidence.distances is not None
-        deep, square = self.tail.of_tasks(tail, evidence.tasks, evidence.position)
-        distances = evidence.distances + (square - 2 * deep) * (
+        tasks, position = evidence.tasks, evidence.position
+        classes = evidence.classes + self.deep.scores(tail, tasks, position)
+        behind, square = self.tail.of_tasks(tail, tasks, position)
+        distances = evidence.distances + (square - 2 * behind) * (
             self.first.directions / self.tail.directions
         )
         distances /= 2
-        return evidence._replace(stages=3, scores=evidence.scores + deep, distances=distances)
+        return evidence._replace(
+            stages=3,
+            classes=classes,
+            scores=task_evidence(classes, self.deep.classes_of(tasks)),
+            distances=distances,
+        )
 
     def given(self, evidence: Evidence, task: int) -> TaskMatch:
         """Return what the first stage says with the task given."""
         return self.first.match_given(evidence.scored, task)
 
     def task_scores(self, evidence: Evidence) -> Floats:
-        """Return each task's score, float32 [T], on the scale of one stage: what was added is
-        averaged.
+        """Return each task's score, float32 [T], on the scale of one stage: two are averaged.
 
         Tasks that a further stage was not at stay behind all that it was at.
         """

@@ -50,7 +50,9 @@ class ClusterStatistics:
         `cfedge.lookup.packing.from_first`, so that they are stored exactly.
     factor
         float32 [K, D], `cfedge.lookup.packing.on_grid`, F with F' F + diag(diagonal) ~ the
-        within-cluster scatter sum_i r_i r_i'.
+        within-cluster scatter sum_i r_i r_i'; each row is of one cluster's scatter.
+    factor_classes
+        int64 [K], the cluster of each row of the factor, ascending.
     diagonal
         float32 [D], >= 0, what the factor leaves out of the scatter's diagonal.
     quartic
@@ -62,6 +64,7 @@ class ClusterStatistics:
     factor: NDArray[np.floating]
     diagonal: NDArray[np.float32]
     quartic: float
+    factor_classes: NDArray[np.int64]
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store."""
@@ -73,6 +76,7 @@ class ClusterStatistics:
         }
         return {
             "counts": self.counts,
+            "factor_classes": self.factor_classes,
             **{name: planes for name, (planes, _) in rows.items()},
             **{f"{name}_scale": steps for name, (_, steps) in rows.items()},
             "diagonal": self.diagonal,
@@ -104,6 +108,7 @@ class ClusterStatistics:
             "means_scale": ((clusters,), np.float32),
             "factor": (planes_shape(FACTOR_BITS, rank, width), np.uint8),
             "factor_scale": ((rank,), np.float32),
+            "factor_classes": ((rank,), np.int64),
             "diagonal": ((width,), np.float32),
             "quartic": ((1,), np.float64),
         }
@@ -134,6 +139,12 @@ class ClusterStatistics:
                 f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn"
                 " the task again"
             )
+        owner = arrays["factor_classes"].astype(np.int64, copy=False)
+        if (np.diff(owner) < 0).any() or (owner < 0).any() or (owner >= clusters).any():
+            raise IncompatibleError(
+                f"{what}: expected factor_classes ascending in 0..{clusters - 1}, found others;"
+                " learn the task again"
+            )
         rows = {
             name: unpacked(
                 arrays[name].astype(np.uint8, copy=False), arrays[f"{name}_scale"].astype(np.float32, copy=False), width,
@@ -145,6 +156,7 @@ class ClusterStatistics:
             counts=arrays["counts"].astype(np.int64, copy=False),
             means=rows["origin"] + rows["means"],
             factor=rows["factor"],
+            factor_classes=owner,
             diagonal=arrays["diagonal"].astype(np.float32, copy=False),
             quartic=float(arrays["quartic"][0]),
         )
@@ -161,59 +173,27 @@ class Features(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskSignature:
-    """What one task leaves for all stages.
+    """What one task leaves for all stages: one cluster a class, the same examples in both.
 
     Attributes
     ----------
-    fine
-        Behind the trunk, all views, several clusters a class: for the second stage.
-    cluster_classes
-        int64 [C], the class of each of `fine`'s clusters, ascending from 0 without a gap.
-    quartic
-        Of the first view's residuals to the class means behind the trunk, for the first stage's
-        shrinkage.
+    trunk
+        Behind the trunk, in the first view.
     tail
-        Behind the frozen tail, one cluster a class: for the third stage.
-    first_width
-        Of the trunk's first view; None: as wide as the tail's features.
+        Behind the frozen tail.
     """
 
-    fine: ClusterStatistics
-    cluster_classes: NDArray[np.int64]
-    quartic: float
+    trunk: ClusterStatistics
     tail: ClusterStatistics
-    first_width: int | None = None
-
-    @property
-    def trunk(self) -> ClusterStatistics:
-        """Behind the trunk, the first view alone, one cluster a class, for the first stage: means
-        and scatter follow from `fine`'s.
-
-        By the law of total variance the scatter about a class mean is that about its clusters'
-        means plus sum_j n_j (m_j - m) (m_j - m)'. It is three times the size of all the rest, and
-        made anew each time.
-        """
-        counts = np.bincount(self.cluster_classes, self.fine.counts).astype(np.int64)
-        width = self.first_width or self.tail.means.shape[1]
-        fine = self.fine.means[:, :width].astype(np.float64)
-        first = np.flatnonzero(np.diff(self.cluster_classes, prepend=-1))  # cluster of each class
-        means = np.add.reduceat(fine * self.fine.counts[:, None], first)
-        means /= counts[:, None]
-        between = np.sqrt(self.fine.counts)[:, None] * (fine - means[self.cluster_classes])
-        factor = self.fine.factor[:, :width].astype(np.float64)
-        factor = np.concatenate(
-            [factor, between[np.bincount(self.cluster_classes)[self.cluster_classes] > 1]]
-        )
-        return ClusterStatistics(counts, means, factor, self.fine.diagonal[:width], self.quartic)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the arrays to store: ``trunk.<name>`` and ``tail.<name>``."""
-        stored = {f"trunk.{name}": array for name, array in self.fine.arrays().items()}
-        stored |= {
-            "trunk.cluster_classes": self.cluster_classes,
-            "trunk.class_quartic": np.array([self.quartic], np.float64),
+        parts = {"trunk": self.trunk, "tail": self.tail}
+        return {
+            f"{part}.{name}": array
+            for part, statistics in parts.items()
+            for name, array in statistics.arrays().items()
         }
-        return stored | {f"tail.{name}": array for name, array in self.tail.arrays().items()}
 
     @classmethod
     def from_arrays(
@@ -224,56 +204,29 @@ class TaskSignature:
         views: Sequence[int] = (),
     ) -> TaskSignature:
         """Check and wrap stored arrays of a backbone whose tail's features are of `width`, and whose
-        trunk has `views` of these widths; without any, `VIEWS` of the tail's.
+        trunk has `views` of these widths; without any, the first is as wide as the tail's features.
 
         Raises
         ------
         IncompatibleError
-            See `ClusterStatistics.from_arrays`; or cluster_classes and counts do not fit each other.
+            See `ClusterStatistics.from_arrays`; or the two parts do not count the same examples.
         """
-        views = views or (width,) * VIEWS
         parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
         for name, array in arrays.items():
-            look, _, own = name.partition(".")
-            if look not in parts:
+            part, _, own = name.partition(".")
+            if part not in parts:
                 raise IncompatibleError(
                     f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task"
                     " again"
                 )
-            parts[look][own] = array
-        cluster_classes, quartic = (
-            parts["trunk"].pop(name, np.zeros(0)) for name in ("cluster_classes", "class_quartic")
+            parts[part][own] = array
+        trunk, tail = (
+            ClusterStatistics.from_arrays(parts[part], f"{part}'s part of the {what}", columns)
+            for part, columns in (("trunk", views[0] if views else width), ("tail", width))
         )
-        fine = ClusterStatistics.from_arrays(
-            parts["trunk"], f"trunk's part of the {what}", sum(views)
-        )
-        tail = ClusterStatistics.from_arrays(parts["tail"], f"tail's part of the {what}", width)
-        classes = len(tail.counts)
-        owned = cluster_classes.dtype == np.int64 and cluster_classes.shape == fine.counts.shape
-        if not (
-            owned
-            and np.array_equal(cluster_classes, np.sort(cluster_classes))
-            and cluster_classes[0] == 0
-            and cluster_classes[-1] == classes - 1
-            and (np.diff(cluster_classes) <= 1).all()
-            and np.array_equal(
-                np.bincount(cluster_classes.astype(np.int64), fine.counts), tail.counts
-            )
-        ):
+        if not np.array_equal(trunk.counts, tail.counts):
             raise IncompatibleError(
-                f"{what}: expected cluster_classes int64 of the trunk's clusters, ascending over the"
-                f" {classes} classes, and equal counts of trunk and tail, found others; learn the"
-                " task again"
+                f"{what}: expected equal counts of trunk and tail, found {trunk.counts!s:.80} and"
+                f" {tail.counts!s:.80}; learn the task again"
             )
-        if (
-            quartic.shape != (1,)
-            or quartic.dtype != np.float64
-            or not np.isfinite(quartic.astype(np.float64)).all()
-        ):
-            raise IncompatibleError(
-                f"{what}: expected class_quartic float64 (1,), finite, found other; learn the task"
-                " again"
-            )
-        return cls(
-            fine, cluster_classes.astype(np.int64, copy=False), float(quartic[0]), tail, views[0]
-        )
+        return cls(trunk, tail)

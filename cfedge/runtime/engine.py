@@ -256,7 +256,7 @@ class Engine:
         They are to inputs of the backbone's own kind that read all that inputs need.
         """
         if len(self.tasks) > 1:
-            _ = self.router.fine, self.router.tail
+            _ = self.router.near, self.router.deep, self.router.tail
         self.predict(self.modality.warm_up())
         self._encoder.tail.open()
 

@@ -125,7 +125,7 @@ class Discriminants(ClassClusters):
         wrapped = {
             name: ClusterStatistics(
                 one["counts"].astype(np.int64), one["means"].astype(np.float64), one["root"].astype(np.float64),
-                np.zeros(one["means"].shape[1], np.float32), float(one["quartic"][0]),
+                np.zeros(one["means"].shape[1], np.float32), float(one["quartic"][0]), np.zeros(len(one["root"]), np.int64),
             )
             for name, one in tasks.items()
         }  # fmt: skip

@@ -94,9 +94,8 @@ def remove_class(workspace: Workspace, name: str, label: str) -> None:
         examples=int(statistics.tail.counts.sum()),
         same_labels={one: other for one, other in task.record.same_labels.items() if one != label},
     )
-    workspace.put(
-        LearnedTask(record, arrays, statistics.signature(), statistics, held_out), replace=True
-    )
+    signature = statistics.signature(record.settings.class_rank)
+    workspace.put(LearnedTask(record, arrays, signature, statistics, held_out), replace=True)
 
 
 def lost_by(workspace: Workspace, name: str, counts: Mapping[str, int]) -> str | None:

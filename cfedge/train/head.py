@@ -26,7 +26,7 @@ from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics
-from cfedge.train.statistics import TaskStatistics, by_class
+from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace import Workspace
 
 __all__ = [
@@ -126,8 +126,7 @@ def closed_form_head(
         Examples that the temperature is chosen on, and their features behind that tail, float32
         [N, D].
     """
-    trunk = by_class(statistics.trunk, statistics.cluster_classes)
-    return _parts(trunk, tail, held_out, behind)
+    return _parts(statistics.trunk, tail, held_out, behind)
 
 
 def _parts(

@@ -124,11 +124,14 @@ class PreparedTask:
             self.features,
             np.stack(self.encoder.adapted(learned, whole.slots)),
             self.targets,
-            settings.clusters,
             workspace.backbone.views[0],
         )
         return LearnedTask(
-            record, {**adapter, **ends}, statistics.signature(), statistics, held_out
+            record,
+            {**adapter, **ends},
+            statistics.signature(settings.class_rank),
+            statistics,
+            held_out,
         )
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from cfedge.errors import UsageError
 
-__all__ = ["CLUSTERS", "EXIT_SHARE", "METHODS", "Settings"]
+__all__ = ["CLASS_RANK", "EXIT_SHARE", "METHODS", "Settings"]
 
 METHODS = ("auto", "adapter", "closed-form")
-#: Clusters a class of the lookup's second stage, at most.
-CLUSTERS = 3
+#: Directions of a class's own shape that the lookup keeps, at most
+#: (docs/decisions/0033-class-gaussians.md).
+CLASS_RANK = 12
 #: Of the held-out examples, those with the widest margins that may be answered before the tail; the
 #: rest is where both parts of a head are needed (docs/decisions/0026-early-exit.md).
 EXIT_SHARE = 0.85
@@ -58,8 +59,8 @@ class Settings:
         Of the new units to the pool: ``none``, ``penalty`` or ``projection`` (exact).
     penalty
         Weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
-    clusters
-        Clusters a class of the lookup's second stage, at most.
+    class_rank
+        Directions of a class's own shape that the lookup keeps, at most.
     exit_share
         Of the task's inputs, those that may be answered before the tail; 0: none
         (`cfedge.train.early_exit`).
@@ -93,7 +94,7 @@ class Settings:
     penalty: float = 0.006
     l1: float = 0.006
     l2: float = 0.006
-    clusters: int = CLUSTERS
+    class_rank: int = CLASS_RANK
     exit_share: float = EXIT_SHARE
     seed: int = 0
     threads: int | None = None
@@ -111,7 +112,15 @@ class Settings:
                 "--head-only: expected no --reuse with it, found both; a closed-form head has no"
                 " low-rank units to mix"
             )
-        for name in ("rank", "epochs", "batch", "min_steps", "pool_limit", "max_rank", "clusters"):
+        for name in (
+            "rank",
+            "epochs",
+            "batch",
+            "min_steps",
+            "pool_limit",
+            "max_rank",
+            "class_rank",
+        ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
         if not 0 < self.held_out < 1:

@@ -156,8 +156,7 @@ def _learned(old: LearnedTask, new: _New, classes: Sequence[str]) -> LearnedTask
             new.learned,
             new.adapted,
             more.astype(np.int64),
-            old.record.settings.clusters,
-            old.statistics.first_width,
+            old.statistics.near.means.shape[1],
         ),
         known.tolist(),
     )
@@ -181,7 +180,7 @@ def _learned(old: LearnedTask, new: _New, classes: Sequence[str]) -> LearnedTask
     return LearnedTask(
         record,
         {**made.arrays, **choose_exit(trunk, adapted, old.record.settings.exit_share)},
-        statistics.signature(),
+        statistics.signature(settings.class_rank),
         statistics,
         dataclasses.replace(
             new.evidence,

@@ -718,10 +718,11 @@ ATTACKS: dict[str, Attack] = {
     "a count of 0": Attack(array("tail.counts", first(0)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
     "a negative count": Attack(array("trunk.counts", first(-5)), IncompatibleError, "trunk's part of the signature of task 'animals': expected counts in 1.."),
     "counts whose sum overflows": Attack(array("tail.counts", lambda one: np.full_like(one, 2**62)), IncompatibleError, "tail's part of the signature of task 'animals': expected counts in 1.."),
-    "counts that differ between the stages": Attack(array("tail.counts", lambda one: one + 1), IncompatibleError, "signature of task 'animals': expected cluster_classes int64 .* and equal counts"),
-    "cluster_classes that descend": Attack(array("trunk.cluster_classes", lambda one: one[::-1].copy()), IncompatibleError, "signature of task 'animals': expected cluster_classes int64"),
-    "cluster_classes beyond the classes": Attack(array("trunk.cluster_classes", lambda one: one + 10**9), IncompatibleError, "signature of task 'animals': expected cluster_classes int64"),
-    "cluster_classes of another type": Attack(array("trunk.cluster_classes", lambda one: one.astype(np.int32)), IncompatibleError, "signature of task 'animals': expected cluster_classes int64"),
+    "counts that differ between the stages": Attack(array("tail.counts", lambda one: one + 1), IncompatibleError, "signature of task 'animals': expected equal counts of trunk and tail"),
+    "factor_classes that descend": Attack(array("trunk.factor_classes", lambda one: one[::-1].copy()), IncompatibleError, "signature of task 'animals': expected factor_classes ascending"),
+    "factor_classes beyond the classes": Attack(array("trunk.factor_classes", lambda one: one + 10**9), IncompatibleError, "signature of task 'animals': expected factor_classes ascending"),
+    "factor_classes below 0": Attack(array("tail.factor_classes", lambda one: one - 1), IncompatibleError, "signature of task 'animals': expected factor_classes ascending"),
+    "factor_classes of another type": Attack(array("trunk.factor_classes", lambda one: one.astype(np.int32)), IncompatibleError, "signature of task 'animals': expected factor_classes int64"),
     "a signature of other classes": Attack(lambda folder: part("signature", lambda data: fewer_classes(data))(folder), IncompatibleError, "signature of task 'animals': expected one of 3 classes, found 2"),
     # Golden vectors
     "another label expected": Attack(golden(lambda found, note: note.update(labels=[*note["labels"][1:], note["labels"][0]])), IncompatibleError, "golden vectors of task 'animals': expected .* for vector"),
@@ -746,16 +747,15 @@ ATTACKS: dict[str, Attack] = {
 def fewer_classes(data: bytes) -> bytes:
     """A signature in good order, of the first two of three classes."""
     found = dict(safetensors.numpy.load(data))
-    rows = {
-        "trunk": found["trunk.cluster_classes"] < 2,
-        "tail": np.arange(len(found["tail.counts"])) < 2,
-    }
-    for name in found:
-        look, _, own = name.partition(".")
-        if own == "means":
-            found[name] = found[name][:, rows[look]]
-        elif own in ("counts", "means_scale", "cluster_classes"):
-            found[name] = found[name][rows[look]]
+    for look in ("trunk", "tail"):
+        classes = np.arange(len(found[f"{look}.counts"])) < 2
+        rows = found[f"{look}.factor_classes"] < 2
+        for name in (f"{look}.counts", f"{look}.means_scale"):
+            found[name] = found[name][classes]
+        for name in (f"{look}.factor_classes", f"{look}.factor_scale"):
+            found[name] = found[name][rows]
+        found[f"{look}.means"] = found[f"{look}.means"][:, classes]
+        found[f"{look}.factor"] = found[f"{look}.factor"][:, rows]
     return dump_arrays(found)
 
 

@@ -60,6 +60,7 @@ class Clusters:
             factor=rows.astype(np.float32),
             diagonal=np.zeros(rows.shape[1], np.float32),
             quartic=float(((rows**2).sum(axis=1) ** 2).sum()),
+            factor_classes=self.classes[mine] - kept.start,
         )
 
     def tasks(self, size: int) -> dict[str, ClusterStatistics]:
@@ -98,6 +99,7 @@ def make_signature(
         factor=on_grid(rng.normal(size=(rank, width))),
         diagonal=rng.uniform(0.5, 1, width).astype(np.float32),
         quartic=50.0,
+        factor_classes=np.sort(np.arange(rank) % classes),
     )
 
 
@@ -508,6 +510,7 @@ def plain(
         factor=np.zeros((0, means.shape[1]), np.float32),
         diagonal=diagonal.astype(np.float32),
         quartic=quartic,
+        factor_classes=np.zeros(0, np.int64),
     )
 
 

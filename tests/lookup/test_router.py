@@ -23,21 +23,20 @@ from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.lookup import (
     VIEWS,
-    ClusterStatistics,
     Features,
     Router,
     TaskMatch,
     TaskSignature,
     decide,
 )
+from cfedge.lookup.class_gaussians import task_evidence
 from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
 from cfedge.margins import Margins
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train import margins as margins_module
 from cfedge.train.margins import route
-from cfedge.train.settings import CLUSTERS
-from cfedge.train.signature import EXAMPLES_A_CLUSTER, learn_signature, signature
+from cfedge.train.signature import learn_signature
 from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]
@@ -100,16 +99,16 @@ class _Counted(Mapping[str, TaskSignature]):
         self.asked, self.most = 0, 0
 
     def __getitem__(self, name: str) -> TaskSignature:
-        fine = dataclasses.replace(
-            self._stages.fine, means=self._stages.fine.means + np.float32(0.01 * int(name[-2:]))
+        trunk = dataclasses.replace(
+            self._stages.trunk, means=self._stages.trunk.means + np.float32(0.01 * int(name[-2:]))
         )
         tail = dataclasses.replace(self._stages.tail)
-        for kind, one in (("fine", fine), ("tail", tail)):
+        for kind, one in (("trunk", trunk), ("tail", tail)):
             self._there[kind] += 1
             weakref.finalize(one, self._there.subtract, [kind])
         self.asked += 1
         self.most = max(self.most, *self._there.values())
-        return dataclasses.replace(self._stages, fine=fine, tail=tail)
+        return TaskSignature(trunk, tail)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -125,7 +124,7 @@ def test_of_many_tasks_few_signatures_are_in_memory_at_once(
     router = Router(counted, Margins(math.inf, math.inf))
     assert counted.asked == 40
     assert set(router(inputs).stages) == {3}
-    assert counted.asked == 3 * 40  # once a look
+    assert counted.asked == 6 * 40  # once a lookup, and twice where classes have shapes
     assert counted.most <= 17
     held = Router({name: counted[name] for name in counted}, Margins(math.inf, math.inf))
     assert held(inputs).score.tobytes() == router(inputs).score.tobytes()
@@ -145,7 +144,7 @@ def test_threads_that_ask_first_at_once_have_each_look_made_once(
     with ThreadPoolExecutor(8) as pool:
         found = {one.result() for one in [pool.submit(ask) for _ in range(8)]}
     assert len(found) == 1
-    assert counted.asked == 3 * 40
+    assert counted.asked == 6 * 40
 
 
 def test_a_quantile_of_all_leaves_the_largest_margin_alone_above() -> None:
@@ -164,15 +163,24 @@ def test_without_a_margin_there_is_one_look(
     assert set(found.stages) == {1}
 
 
+def evidence_of(router: Router, inputs: Features, *, tail: bool) -> Floats:
+    """What the second stage says of all tasks, float32 [B, T], or the third."""
+    found = []
+    for row, behind in zip(inputs.trunk, inputs.tail, strict=True):
+        classes = router.near.scores(row[: router.first.width], None)
+        if tail:
+            classes = classes + router.deep.scores(behind, None)
+        found.append(task_evidence(classes, router.near.classes_of(None)))
+    return np.stack(found)
+
+
 @pytest.mark.parametrize("third", [0.0, math.inf])
-def test_a_second_look_averages_the_trunks_scores_and_a_third_adds_the_tails(
+def test_a_second_stage_scores_by_the_classes_shapes_and_a_third_adds_the_tails(
     stages: dict[str, TaskSignature], inputs: Features, third: float
 ) -> None:
     router = Router(stages, Margins(math.inf, third))
     found = router(inputs)
-    scores = (router.first.scores(inputs.trunk[:, :10]) + router.fine.scores(inputs.trunk)) / 2
-    if third:
-        scores += router.tail.scores(inputs.tail)
+    scores = evidence_of(router, inputs, tail=third > 0)
     ordered = np.sort(scores, axis=1)
     assert set(found.stages) == {3 if third else 2}
     assert np.array_equal(found.task, scores.argmax(axis=1))
@@ -199,29 +207,6 @@ def test_the_distance_is_the_chosen_tasks_and_the_mean_of_first_and_third_look(
         distances.append(np.array(own) * router.first.directions / lookup.directions)
     assert len({lookup.directions for lookup, _ in parts}) == len(parts)
     np.testing.assert_allclose(found.distance, np.mean(distances, axis=0), rtol=1e-4, atol=1e-4)
-
-
-def test_the_first_looks_statistics_follow_from_the_close_clusters(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("on_grid", "from_first"):  # but for rounding
-        monkeypatch.setattr(f"cfedge.train.signature.{name}", lambda rows: rows.astype(np.float32))
-    stages = make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0))
-    trunk, classes = draw_views(0, 200, 0.3), np.arange(200) % 2
-    for name, one in stages.items():
-        direct = signature(trunk[name][:, :10], classes)
-        assert len(one.fine.counts) == 2 * min(CLUSTERS, 100 // EXAMPLES_A_CLUSTER)
-        assert one.trunk.counts.tolist() == direct.counts.tolist()
-        np.testing.assert_allclose(one.trunk.means, direct.means.astype(np.float64), atol=1e-6)
-
-        def scatter(found: ClusterStatistics) -> NDArray[np.float64]:
-            factor = found.factor.astype(np.float64)
-            return factor.T @ factor + np.diag(found.diagonal.astype(np.float64))
-
-        np.testing.assert_allclose(
-            scatter(one.trunk), scatter(direct), atol=1e-5 * np.abs(scatter(direct)).max()
-        )
-        assert one.trunk.quartic == pytest.approx(direct.quartic, rel=1e-6)
 
 
 def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
@@ -252,9 +237,7 @@ def test_further_looks_are_at_the_tasks_that_the_first_one_likes_best() -> None:
         )
     )
     found = router(inputs)
-    scores = (
-        router.first.scores(inputs.trunk[:, :24]) + router.fine.scores(inputs.trunk)
-    ) / 2 + router.tail.scores(inputs.tail)
+    scores = evidence_of(router, inputs, tail=True)
     for row, trunk in enumerate(inputs.trunk):
         among = np.argsort(-router.first.of_tasks(trunk[:24])[0])[:CANDIDATES]
         ordered = sorted(among, key=lambda task: -scores[row, task])
@@ -367,37 +350,32 @@ def test_features_behind_the_tail_that_are_not_finite_are_refused(
         ),
         (
             lambda arrays: arrays.update({"tail.counts": arrays["tail.counts"] + 1}),
-            "and equal counts of trunk and tail",
+            "expected equal counts of trunk and tail",
         ),
-        (lambda arrays: arrays.pop("trunk.cluster_classes"), "expected cluster_classes int64"),
+        (lambda arrays: arrays.pop("trunk.factor_classes"), "expected arrays"),
         (
             lambda arrays: arrays.update(
-                {"trunk.cluster_classes": arrays["trunk.cluster_classes"][::-1].copy()}
+                {"trunk.factor_classes": arrays["trunk.factor_classes"][::-1].copy()}
             ),
-            "expected cluster_classes int64",
-        ),
-        (
-            lambda arrays: arrays.update(
-                {"trunk.cluster_classes": arrays["trunk.cluster_classes"] * 2}
-            ),
-            "expected cluster_classes int64",
+            "expected factor_classes ascending",
         ),
         (
             lambda arrays: arrays.update(
-                {"trunk.cluster_classes": arrays["trunk.cluster_classes"].astype(np.int32)}
+                {"trunk.factor_classes": arrays["trunk.factor_classes"] + 1}
             ),
-            "expected cluster_classes int64",
+            "expected factor_classes ascending in 0..1",
         ),
         (
             lambda arrays: arrays.update(
-                {"trunk.cluster_classes": arrays["trunk.cluster_classes"][:-1].copy()}
+                {"trunk.factor_classes": arrays["trunk.factor_classes"].astype(np.int32)}
             ),
-            "expected cluster_classes int64",
+            "expected factor_classes int64",
         ),
-        (lambda arrays: arrays.pop("trunk.class_quartic"), "expected class_quartic float64"),
         (
-            lambda arrays: arrays.update({"trunk.class_quartic": np.array([np.nan])}),
-            "expected class_quartic float64",
+            lambda arrays: arrays.update(
+                {"trunk.factor_classes": arrays["trunk.factor_classes"][:-1].copy()}
+            ),
+            "expected factor_classes int64",
         ),
     ],
 )

@@ -31,7 +31,7 @@ def make_tasks(count: int, *, apart: float) -> tuple[dict[str, ClusterStatistics
     tasks = {
         f"task {index:04}": ClusterStatistics(
             np.full(3, 20), from_first(means[3 * index : 3 * index + 3]), on_grid(rng.normal(size=(6, 24)) * 0.5),
-            np.full(24, 0.3, np.float32), 40.0,
+            np.full(24, 0.3, np.float32), 40.0, np.arange(6) // 2,
         )
         for index in range(count)
     }  # fmt: skip

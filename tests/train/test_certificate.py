@@ -763,8 +763,7 @@ def test_the_errors_of_what_ships_are_counted_without_bias_though_its_margins_we
         return Features(*(normalize(one).astype(np.float32) for one in (trunk, tail)))
 
     stages = {
-        f"task {task}": learn_signature(draw(task, 60), np.zeros(60, np.int64), 1)
-        for task in range(3)
+        f"task {task}": learn_signature(draw(task, 60), np.zeros(60, np.int64)) for task in range(3)
     }
     fresh = {f"task {task}": draw(task, 1500) for task in range(3)}
     open_router = Router(stages)

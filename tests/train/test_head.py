@@ -172,7 +172,7 @@ def test_clusters_and_early_exits_are_chosen_for_a_closed_form_head_too(
 ) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", 60, 0))
     found = {}
-    for options in ((), ("--clusters", "1", "--exit-share", "0")):
+    for options in ((), ("--class-rank", "1", "--exit-share", "0")):
         with pytest.raises(SystemExit) as exit_code:
             main(
                 [
@@ -189,10 +189,10 @@ def test_clusters_and_early_exits_are_chosen_for_a_closed_form_head_too(
         assert exit_code.value.code == 0
         task = Workspace(tiny_workspace).task("food")
         found[options] = (
-            len(task.signature.cluster_classes),
+            len(task.signature.trunk.factor_classes),
             bool(task.adapter["exit.margin"][0] == NEVER),
         )
-    assert list(found.values()) == [(4, False), (2, True)]
+    assert list(found.values()) == [(24, False), (2, True)]
 
 
 def test_few_means_the_median_class() -> None:
@@ -286,5 +286,5 @@ def test_five_thousand_classes_of_one_to_three_examples_are_told_apart() -> None
     inputs = normalize(means).astype(np.float32)
     assert ((inputs @ weight + bias).argmax(axis=1) == np.arange(5000)).mean() > 0.95
     stages = learn_signature(Features(features, features), classes)
-    assert len(stages.cluster_classes) == 5000
+    assert len(stages.trunk.counts) == 5000
     assert all(np.isfinite(array.astype(np.float64)).all() for array in stages.arrays().values())

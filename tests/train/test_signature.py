@@ -9,15 +9,14 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
-from cfedge.lookup import VIEWS, ClusterStatistics, Features, Lookup
+from cfedge.lookup import ClusterStatistics, Features, Lookup
 from cfedge.lookup.lda import SHRINKAGE_FACTOR
-from cfedge.train.settings import CLUSTERS
-from cfedge.train.signature import FACTOR_RANK, clusters_of, learn_signature, signature
+from cfedge.train.settings import CLASS_RANK
+from cfedge.train.signature import learn_signature, signature
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +104,7 @@ def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
     found = signature(*make_data(1, width=20, classes=4), rank=6)
     assert (found.counts.dtype, found.counts.shape) == (np.int64, (4,))
     assert (found.means.dtype, found.means.shape) == (np.float32, (4, 20))
-    assert (found.factor.dtype, found.factor.shape) == (np.float32, (6, 20))
+    assert (found.factor.dtype, found.factor.shape) == (np.float32, (24, 20))
     assert (found.diagonal.dtype, found.diagonal.shape) == (np.float32, (20,))
     again = ClusterStatistics.from_arrays(found.arrays(), "task heating", 20)
     assert again.quartic == found.quartic
@@ -113,7 +112,7 @@ def test_storage_is_narrow_and_has_the_stated_shapes() -> None:
     assert shapes == {
         "origin": (8, 1, 3),
         "means": (6, 4, 3),
-        "factor": (5, 6, 3),
+        "factor": (5, 24, 3),
     }  # bits, rows, eighths of the width
     assert again.means.tobytes() == found.means.tobytes()
     assert again.factor.tobytes() == found.factor.tobytes()
@@ -123,15 +122,17 @@ def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = make_data(2)
-    found = signature(*data)
-    assert found.factor.shape == (20, 20)
+    found = signature(*data, rank=20)
+    assert found.factor.shape == (4 * 20, 20)
     error = np.abs(rebuilt(found) - scatter_of(*data))
     assert (error <= rounding(found)).all()
     monkeypatch.setattr(
         "cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32)
     )  # but for rounding
     np.testing.assert_allclose(
-        rebuilt(signature(*data)), scatter_of(*data), atol=1e-5 * np.abs(scatter_of(*data)).max()
+        rebuilt(signature(*data, rank=20)),
+        scatter_of(*data),
+        atol=1e-5 * np.abs(scatter_of(*data)).max(),
     )
 
 
@@ -139,7 +140,7 @@ def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full(
 def test_the_diagonal_is_kept_whatever_the_rank(rank: int) -> None:
     data = make_data(3)
     found = signature(*data, rank=rank)
-    assert found.factor.shape == (rank, 20)
+    assert found.factor.shape == (4 * rank, 20)
     assert (found.diagonal >= 0).all()
     error = np.abs(np.diag(rebuilt(found)) - np.diag(scatter_of(*data)))
     assert (error <= np.diag(rounding(found)) + 1e-6).all()
@@ -151,30 +152,33 @@ def test_the_factor_takes_the_directions_of_largest_scatter(
     monkeypatch.setattr(
         "cfedge.train.signature.on_grid", lambda rows: rows.astype(np.float32)
     )  # but for rounding
-    data = make_data(4)
-    scatter = scatter_of(*data)
-    values = np.linalg.eigvalsh(scatter)[::-1]
+    features, classes = make_data(4)
     for rank in (1, 4, 10):
-        found = signature(*data, rank=rank)
-        lengths = (found.factor.astype(np.float64) ** 2).sum(axis=1)
-        np.testing.assert_allclose(lengths, values[:rank], rtol=1e-5)
-        # No factor of that rank leaves less of the scatter out (Eckart and Young).
-        left = np.linalg.norm(
-            scatter - found.factor.astype(np.float64).T @ found.factor.astype(np.float64)
-        )
-        assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=1e-5)
+        found = signature(features, classes, rank=rank)
+        for label in range(4):
+            own = classes == label
+            scatter = scatter_of(features[own], classes[own])
+            values = np.linalg.eigvalsh(scatter)[::-1]
+            factor = found.factor[found.factor_classes == label].astype(np.float64)
+            np.testing.assert_allclose((factor**2).sum(axis=1), values[:rank], rtol=1e-5)
+            # No factor of that rank leaves less of the scatter out (Eckart and Young).
+            left = np.linalg.norm(scatter - factor.T @ factor)
+            assert left == pytest.approx(np.sqrt((values[rank:] ** 2).sum()), rel=1e-5)
 
 
 def test_the_default_rank_is_a_limit() -> None:
-    found = signature(*make_data(5, examples=300, width=FACTOR_RANK + 30))
-    assert found.factor.shape == (FACTOR_RANK, FACTOR_RANK + 30)
+    found = signature(*make_data(5, examples=300, width=60))
+    classes = len(found.counts)
+    assert found.factor.shape == (CLASS_RANK * classes, 60)
+    assert found.factor_classes.tolist() == np.repeat(np.arange(classes), CLASS_RANK).tolist()
     assert (found.diagonal > 0).any()
 
 
-def test_the_factor_has_no_more_rows_than_the_scatter_has_dimensions() -> None:
-    # 10 examples of 4 classes leave 6 dimensions.
+def test_a_class_has_no_more_rows_than_its_scatter_has_dimensions() -> None:
+    # 10 examples of 4 classes: 3, 3, 2 and 2 of them, so 2, 2, 1 and 1 dimensions.
     data = make_data(6, examples=10)
     found = signature(*data)
+    assert found.factor_classes.tolist() == [0, 0, 1, 1, 2, 3]
     assert found.factor.shape == (6, 20)
     assert (np.abs(rebuilt(found) - scatter_of(*data)) <= rounding(found) + 1e-9).all()
 
@@ -229,7 +233,7 @@ def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say(
     data = make_data(12, examples=2000)
     expected = SHRINKAGE_FACTOR * ledoit_wolf_shrinkage(residuals_of(*data), assume_centered=True)
     assert 0 < expected < 1
-    assert Lookup({"a": signature(*data)}).shrinkage == pytest.approx(expected, rel=1e-3)
+    assert Lookup({"a": signature(*data, rank=20)}).shrinkage == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -240,42 +244,3 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float) -
         signature(features, classes)
     with pytest.raises(InputError, match="features of input 7: expected finite numbers"):
         learn_signature(Features(features, features), classes)
-
-
-@pytest.mark.parametrize("clusters", [2, 3, 5])
-def test_clusters_are_as_tight_as_scikit_learns(clusters: int) -> None:
-    rng = np.random.default_rng(clusters)
-    x = (
-        rng.normal(size=(clusters, 6))[np.arange(90) % clusters] * 2
-        + rng.normal(size=(90, 6)) * 0.6
-    )
-    found = clusters_of(x, clusters, np.random.default_rng(0))
-    inertia = sum(
-        float(((x[found == one] - x[found == one].mean(axis=0)) ** 2).sum())
-        for one in range(clusters)
-    )
-    reference = KMeans(clusters, n_init=20, random_state=0).fit(x)
-    assert inertia <= reference.inertia_ * 1.02
-    assert sorted(np.unique(found)) == list(range(clusters))
-    assert np.array_equal(found, clusters_of(x, clusters, np.random.default_rng(0)))
-
-
-def test_rows_that_coincide_make_no_more_clusters_than_there_are_points() -> None:
-    x = np.repeat(np.eye(2), 5, axis=0)
-    found = clusters_of(x, 5, np.random.default_rng(0))
-    assert set(found.tolist()) == {0, 1}
-    assert len(set(found[:5].tolist())) == len(set(found[5:].tolist())) == 1
-    assert clusters_of(x, 1, np.random.default_rng(0)).tolist() == [0] * 10
-
-
-@pytest.mark.parametrize(("examples", "clusters"), [(19, 1), (40, 2), (100, 3), (400, CLUSTERS)])
-def test_a_class_has_a_cluster_for_every_twenty_examples_up_to_three(
-    examples: int, clusters: int
-) -> None:
-    rng = np.random.default_rng(1)
-    features = normalize(rng.normal(size=(2 * examples, 12))).astype(np.float32)
-    stages = learn_signature(
-        Features(np.tile(features, VIEWS), features), np.arange(2 * examples) % 2
-    )
-    assert stages.cluster_classes.tolist() == [0] * clusters + [1] * clusters
-    assert stages.tail.counts.tolist() == [examples, examples]

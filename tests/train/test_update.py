@@ -14,7 +14,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics, learn_signature
-from cfedge.train.statistics import TaskStatistics, added, by_class
+from cfedge.train.statistics import TaskStatistics, added
 from cfedge.train.teach import learn
 from cfedge.train.update import update
 from cfedge.train.workspace import Workspace
@@ -54,25 +54,29 @@ def test_two_parts_added_are_the_whole() -> None:
         np.testing.assert_allclose(scatter(joint), scatter(whole), rtol=1e-9, atol=1e-9)
 
 
-def test_clusters_of_a_class_together_are_the_class() -> None:
+def test_the_classes_own_scatters_add_up_too() -> None:
     features, _, classes = drawn(90, 1)
-    position = classes * 2 + (np.arange(90) % 2)
-    owners = np.arange(6) // 2
-    joint = by_class(exact_statistics(features.trunk, position), owners)
-    whole = exact_statistics(features.trunk, classes)
-    assert joint.counts.tolist() == whole.counts.tolist()
-    np.testing.assert_allclose(joint.means, whole.means, atol=1e-12)
-    np.testing.assert_allclose(scatter(joint), scatter(whole), rtol=1e-9, atol=1e-9)
+    one, more = (
+        exact_statistics(features.tail[part], classes[part])
+        for part in (slice(None, 40), slice(40, None))
+    )
+    whole, joint = exact_statistics(features.tail, classes), added(one, more, [0, 1, 2])
+    for label in range(3):
+        own, both = (
+            each.factor[each.factor_classes == label].astype(np.float64) for each in (whole, joint)
+        )
+        assert len(both) <= 4
+        np.testing.assert_allclose(both.T @ both, own.T @ own, rtol=1e-9, atol=1e-9)
 
 
 def test_they_are_read_as_they_were_written_and_give_the_signature_that_examples_give() -> None:
     features, adapted, classes = drawn(90, 2)
-    one = TaskStatistics.of(features, adapted, classes, 2, features.tail.shape[1])
-    direct, through = learn_signature(features, classes, 2), one.signature()
+    one = TaskStatistics.of(features, adapted, classes, 4)
+    direct, through = learn_signature(features, classes, 2), one.signature(2)
     for name, array in direct.arrays().items():
         np.testing.assert_array_equal(through.arrays()[name], array)
     read = TaskStatistics.parsed(one.dumped(), "here")
-    for space in ("trunk", "tail", "adapted"):
+    for space in ("trunk", "near", "tail", "adapted"):
         np.testing.assert_array_equal(getattr(read, space).means, getattr(one, space).means)
         np.testing.assert_allclose(
             scatter(getattr(read, space)), scatter(getattr(one, space)), rtol=1e-4, atol=1e-4
@@ -80,19 +84,15 @@ def test_they_are_read_as_they_were_written_and_give_the_signature_that_examples
     assert read.dumped() == TaskStatistics.parsed(read.dumped(), "here").dumped()
 
 
-def test_new_classes_have_clusters_of_their_own_and_known_ones_keep_theirs() -> None:
+def test_new_classes_have_places_of_their_own_and_known_ones_keep_theirs() -> None:
     features, adapted, classes = drawn(90, 3)
     old = classes < 2
-    one = TaskStatistics.of(
-        *[Features(*(x[old] for x in features)), adapted[old], classes[old]],
-        1,
-        features.tail.shape[1],
-    )
-    more = TaskStatistics.of(features, adapted, classes, 1, features.tail.shape[1])
+    one = TaskStatistics.of(*[Features(*(x[old] for x in features)), adapted[old], classes[old]], 4)
+    more = TaskStatistics.of(features, adapted, classes, 4)
     joint = one.with_more(more, [0, 1, 2])
-    assert joint.cluster_classes.tolist() == [0, 1, 2]
     assert joint.tail.counts.tolist() == [60, 60, 30]
-    assert joint.without(0).cluster_classes.tolist() == [0, 1]
+    assert set(joint.without(0).near.factor_classes.tolist()) == {0, 1}
+    assert len(joint.without(0).tail.factor) < len(joint.tail.factor)
     assert joint.without(0).adapted.counts.tolist() == [60, 30]
 
 

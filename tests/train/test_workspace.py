@@ -67,16 +67,14 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         "exit.margin": np.array([1.5], np.float32), "exit.best": np.array([2.5], np.float32),
     }  # fmt: skip
 
-    def signature(clusters: int, examples: int, width: int) -> ClusterStatistics:
+    def signature(width: int = 4) -> ClusterStatistics:
         return ClusterStatistics(
-            counts=np.full(clusters, examples, np.int64), means=from_first(rng.normal(size=(clusters, width))),
+            counts=np.full(len(classes), 6, np.int64), means=from_first(rng.normal(size=(len(classes), width))),
             factor=on_grid(rng.normal(size=(2, width))), diagonal=np.ones(width, np.float32), quartic=1.25,
+            factor_classes=np.array([0, 1]),
         )  # fmt: skip
 
-    cluster_classes = np.repeat(np.arange(len(classes)), 2)
-    stages = TaskSignature(
-        signature(2 * len(classes), 3, 12), cluster_classes, 1.5, signature(len(classes), 6, 4)
-    )
+    stages = TaskSignature(signature(), signature())
     features = Features(*(rng.normal(size=(2, width)).astype(np.float32) for width in (12, 4)))
     best = np.array([1.5, -2], np.float32)
     return LearnedTask(
@@ -84,9 +82,8 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         adapter,
         stages,
         TaskStatistics(
-            stages.fine,
-            cluster_classes,
-            1.5,
+            signature(12),
+            stages.trunk,
             stages.tail,
             dataclasses.replace(stages.tail, quartic=2.5),
             4,
