@@ -86,7 +86,6 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
             stages.trunk,
             stages.tail,
             dataclasses.replace(stages.tail, quartic=2.5),
-            4,
         ),
         HeldOut(
             ("gr\u00fcn", "a\nb"),
