@@ -12,7 +12,7 @@ common::
     g_c(x) = x . u_c + b_c + 1/2 sum_i (x . v_ci - h_ci)^2
 
 (cf. LR-RGDA, arXiv 2602.00144, and FeCAM, arXiv 2309.14062). What tasks ship is added up; nothing is
-refitted (docs/decisions/0034-class-gaussians.md).
+refitted (docs/decisions/0036-class-gaussians.md).
 
 As log-likelihoods the g are over-confident: they add up features that are far from independent. The
 evidence for a task is the log-sum over its classes at the temperature `TEMPERATURE`, which is on

@@ -6,7 +6,7 @@ still are, look deeper.
 - second: each class's own shape behind the trunk (`cfedge.lookup.class_gaussians`), in place of the
   first stage's scores;
 - third: the classes' own shapes behind the frozen tail, added class by class. It alone costs a run:
-  one of the tail, for the inputs that need it (docs/decisions/0034-class-gaussians.md).
+  one of the tail, for the inputs that need it (docs/decisions/0036-class-gaussians.md).
 
 The third stage also has a word in how distant an input is, the second has not
 (docs/decisions/0024-views.md).

@@ -16,7 +16,7 @@ __all__ = ["CLASS_RANK", "EXIT_SHARE", "METHODS", "Settings"]
 
 METHODS = ("auto", "adapter", "closed-form")
 #: Directions of a class's own shape that the lookup keeps, at most
-#: (docs/decisions/0034-class-gaussians.md).
+#: (docs/decisions/0036-class-gaussians.md).
 CLASS_RANK = 12
 #: Of the held-out examples, those with the widest margins that may be answered before the tail; the
 #: rest is where both parts of a head are needed (docs/decisions/0026-early-exit.md).
