@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
 RIGHT = {
     "we need more olive oil": "kitchen/shopping",
     "snails ate my salad": "garden/pests",
-    "play something for dinner": "music/play",
+    "put on some jazz": "music/play",
 }
 
 
