@@ -58,12 +58,12 @@ def test_a_newcomers_first_commands_print_what_is_shown(
 
 
 def _console() -> list[tuple[str, str]]:
-    """README's commands, each with the lines that it shows of their output."""
+    """README's commands, each with what it shows of their output; … stands for the rest."""
     block = re.search(r"```console\n(.*?)```", README, re.DOTALL)
     assert block is not None
     parts = re.split(r"^\$ ", block[1], flags=re.MULTILINE)[1:]
     split = [part.partition("\n") for part in parts]
-    return [(command, shown.strip()) for command, _, shown in split]
+    return [(command, shown.strip().removesuffix("…")) for command, _, shown in split]
 
 
 def _python() -> tuple[str, str]:
