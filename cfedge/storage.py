@@ -6,6 +6,8 @@ interrupted or refused write leaves the old state and no temporary file; one tha
 the old or the new state, and a temporary one beside it. What is written, and where, is for the
 callers to say. What only writers need is imported where they need it: engines import this module
 too, and start sooner.
+
+A little longer than other files: what is read here is opened by the same care as what is written.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ Rules: everything that a generation names is on the disk before the generation i
 generation before the pointer. One writer at a time, by a lock; readers take none, and read what the
 pointer names when they begin; only for its first opening a generation is waited for, by turns
 (`cfedge.store.boot_attempts`).
+
+Longer than other files: what reads, writes and goes back shares these rules, and is read together.
 """
 
 from __future__ import annotations

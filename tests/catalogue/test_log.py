@@ -239,6 +239,8 @@ ATTACKS: list[Any] = [
     (setting("blocks.0.sha256", "../../root.json"), "expected a digest and a size, found '../../root.json'"),
     (setting("blocks.0.sha256", "A" * 64), "expected a digest and a size, found 'A{64}'"),
     (setting("blocks.0.sha256", "a" * 65), "expected a digest and a size, found 'a{65}'"),
+    (setting("blocks.0.entries", 1 << 17), "index.blocks: expected at most 65536 entries and 67108864 bytes"),
+    (setting("blocks.0.entries", 1 << 50), "index.blocks: expected at most 65536 entries"),
     (setting("blocks.0.size", 0), "expected a digest and a size, found .* of 0"),
     (setting("blocks.0.size", -1), "expected a digest and a size, found .* of -1"),
     (setting("blocks.2.size", ENTRY_BYTES + 2), f"expected a digest and a size, found .* of {ENTRY_BYTES + 2}"),
@@ -256,6 +258,13 @@ ATTACKS: list[Any] = [
     (setting("margins.third", -1.0), "index.margins.third: expected >= 0, found -1.0"),
     (setting("margins.third", None), "index.margins.third: expected float, found None"),
 ]  # fmt: skip
+
+
+def test_a_log_that_would_fill_the_memory_is_refused_before_it_is_fetched() -> None:
+    blocks = (Block("a" * 64, (64 << 20) + 1, 1 << 6),)
+    index = dataclasses.replace(INDEX, blocks=blocks, rollout=None)
+    with pytest.raises(SchemaError, match="expected at most 65536 entries and 67108864 bytes"):
+        parse_index(index.bytes(), "stable")
 
 
 @pytest.mark.parametrize(("change", "found"), ATTACKS, ids=[str(at) for at in range(len(ATTACKS))])
