@@ -112,10 +112,12 @@ def compare(
     from cfedge.study.fresh import Weights, compare_fresh
     from cfedge.study.results import MODELS, recommended, summary
     from cfedge.study.stream import load_stream
+    from cfedge.train.backbones import kind_of
     from cfedge.train.data import load_inputs
 
     _check_out(out)
-    stream = load_stream(data, tasks=tasks, seed=settings.seed)
+    kind = kind_of(backbone)
+    stream = load_stream(data, tasks=tasks, seed=settings.seed, kind=kind)
     study = compare_fresh(
         stream,
         Weights(backbone, folder, split, _names(target_modules)),
@@ -126,7 +128,7 @@ def compare(
             sequential=sequential,
             jobs=jobs,
         ),
-        unknown=load_inputs(unknown) if unknown else (),
+        unknown=load_inputs(unknown, kind=kind) if unknown else (),
         settings=settings,
         progress=TerminalProgress(),
     )

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.inputs.image.bicubic import resized
 from cfedge.inputs.image.decode import MOST_BYTES, MOST_PIXELS, decoded, package, pixels_of
+from cfedge.inputs.image.sources import content, encoded, frame, is_opened, middle, path_of
 from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Array, Dumped, Input, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
@@ -56,7 +57,7 @@ class ImageInputs:
 
         An array uint8 [N, H, W, 3] is N frames.
         """
-        if isinstance(given, str | os.PathLike | bytes) or _is_opened(given):
+        if isinstance(given, str | os.PathLike | bytes) or is_opened(given):
             return [given]
         if isinstance(given, np.ndarray) and given.ndim > 1:
             return [given] if given.ndim == 3 else list(given)
@@ -84,13 +85,13 @@ class ImageInputs:
                 f"{where}: expected a picture, found one of {width} x {height} pixels; leave it out"
             )
         if self._spec.resize == "crop":
-            pixels = _middle(pixels, self._spec.height, self._spec.width)
+            pixels = middle(pixels, self._spec.height, self._spec.width)
         return resized(pixels, self._spec.height, self._spec.width)
 
     def _pixels(self, value: Input, where: str) -> Pixels:
         if isinstance(value, np.ndarray):
-            return _frame(value, where)
-        if _is_opened(value):
+            return frame(value, where)
+        if is_opened(value):
             if value.size[0] * value.size[1] > MOST_PIXELS:
                 raise InputError(
                     f"{where}: expected at most {MOST_PIXELS // 10**6} million pixels, found"
@@ -98,7 +99,7 @@ class ImageInputs:
                 )
             return pixels_of(value, where)
         if isinstance(value, str | os.PathLike):
-            value = _content(value, where)
+            value = content(value, where)
         if not isinstance(value, bytes):
             raise InputError(
                 f"{where}: expected a picture (a path, a file's bytes, or a frame uint8 [H, W, 3]),"
@@ -112,10 +113,10 @@ class ImageInputs:
 
     def warm_up(self) -> list[Input]:
         """Return a frame, and where Pillow is installed a file for which it is imported."""
-        frame = np.zeros((self._spec.height, self._spec.width, 3), np.uint8)
+        black = np.zeros((self._spec.height, self._spec.width, 3), np.uint8)
         if importlib.util.find_spec("PIL") is None:
-            return [frame]
-        return [frame, _encoded(frame, "PNG")]
+            return [black]
+        return [black, encoded(black, "PNG")]
 
     def dump(self, inputs: Sequence[Input]) -> Dumped:
         """Return small files as they are, small frames too, and of the rest a JPEG of what the
@@ -134,12 +135,12 @@ class ImageInputs:
 
     def _kept(self, value: Input, where: str) -> bytes | Pixels:
         if isinstance(value, np.ndarray) and value.nbytes <= _SMALL:
-            return _frame(value, where)
+            return frame(value, where)
         if isinstance(value, str | os.PathLike):
-            value = _content(value, where)
+            value = content(value, where)
         if isinstance(value, bytes) and len(value) <= (_MADE if self._is_made(value) else _SMALL):
             return value
-        return _encoded(self._fitted(value, where), "JPEG", quality=90)
+        return encoded(self._fitted(value, where), "JPEG", quality=90)
 
     def _is_made(self, data: bytes) -> bool:
         """Whether it is a JPEG of what the backbone sees."""
@@ -198,7 +199,7 @@ class ImageInputs:
             It is too large.
         """
         if local and isinstance(value, dict) and set(value) == {"path"}:
-            return _path(value["path"], where)
+            return path_of(value["path"], where)
         if not isinstance(value, str):
             raise UsageError(f"{where}: expected a picture in base64, found {json_kind(value)}")
         if len(value) > MOST_BYTES * 4 // 3:
@@ -215,7 +216,7 @@ class ImageInputs:
     def words(self, value: str, where: str) -> list[Input]:
         """Return the picture at a path, or all pictures in a folder, by name."""
         if not Path(value).is_dir():
-            return [_path(value, where)]
+            return [path_of(value, where)]
         found = sorted(
             path
             for path in Path(value).iterdir()
@@ -253,68 +254,3 @@ def versions() -> dict[str, str]:
         return {"pillow": version("pillow")}
     except PackageNotFoundError:
         return {}
-
-
-def _is_opened(value: object) -> bool:
-    """Whether it is a picture that Pillow has opened; Pillow is not imported for that."""
-    return type(value).__module__.partition(".")[0] == "PIL"
-
-
-def _frame(array: Array, where: str) -> Pixels:
-    """Check a camera frame."""
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        remedy = "pass what the camera gives, 0 to 255"
-        if array.ndim == 3 and array.shape[0] == 3:
-            remedy = "move the colours last: frame.transpose(1, 2, 0)"
-        elif array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
-            remedy = "repeat the grey: np.repeat(frame.reshape(H, W, 1), 3, axis=2)"
-        raise InputError(
-            f"{where}: expected a frame uint8 [H, W, 3], found {array.dtype} {list(array.shape)};"
-            f" {remedy}"
-        )
-    if array.shape[0] * array.shape[1] > MOST_PIXELS:
-        raise InputError(
-            f"{where}: expected at most {MOST_PIXELS // 10**6} million pixels, found"
-            f" {array.shape[1]} x {array.shape[0]}; shrink it"
-        )
-    return array
-
-
-def _middle(pixels: Pixels, height: int, width: int) -> Pixels:
-    """The largest part in the middle whose sides are as `height` to `width`."""
-    tall, wide = pixels.shape[:2]
-    if wide * height > tall * width:
-        across = max(1, round(tall * width / height))
-        left = (wide - across) // 2
-        return pixels[:, left : left + across]
-    down = max(1, round(wide * height / width))
-    top = (tall - down) // 2
-    return pixels[top : top + down]
-
-
-def _path(value: object, where: str) -> Path:
-    if not isinstance(value, str) or not value or "\x00" in value:
-        raise InputError(
-            f"{where}: expected the path of a picture, found {str(value)[:40]!r}; name a file"
-        )
-    return Path(value)
-
-
-def _content(path: str | os.PathLike[str], where: str) -> bytes:
-    """Read a file under `MOST_BYTES`."""
-    name = repr(os.fspath(path))[:200]
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a str, with whatever is in it
-            data = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{where}: expected a picture at {name}, found: {reason}; name a file"
-        ) from error
-    return data
-
-
-def _encoded(pixels: Pixels, form: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    package().fromarray(pixels).save(buffer, form, **options)
-    return buffer.getvalue()

@@ -1,0 +1,106 @@
+"""Where a picture comes from: a camera's frame, a path, a file's bytes; and back to a file.
+
+Each is checked here before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import InputError
+from cfedge.inputs.image.decode import MOST_BYTES, MOST_PIXELS, package
+from cfedge.inputs.modality import Array
+
+__all__ = ["content", "encoded", "frame", "is_opened", "middle", "path_of"]
+
+Pixels = NDArray[np.uint8]
+
+
+def is_opened(value: object) -> bool:
+    """Whether it is a picture that Pillow has opened; Pillow is not imported for that."""
+    return type(value).__module__.partition(".")[0] == "PIL"
+
+
+def frame(array: Array, where: str) -> Pixels:
+    """Return a camera's frame, once it is known to be one.
+
+    Raises
+    ------
+    InputError
+        It is of another dtype or layout, or too large.
+    """
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        remedy = "pass what the camera gives, 0 to 255"
+        if array.ndim == 3 and array.shape[0] == 3:
+            remedy = "move the colours last: frame.transpose(1, 2, 0)"
+        elif array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
+            remedy = "repeat the grey: np.repeat(frame.reshape(H, W, 1), 3, axis=2)"
+        raise InputError(
+            f"{where}: expected a frame uint8 [H, W, 3], found {array.dtype} {list(array.shape)};"
+            f" {remedy}"
+        )
+    if array.shape[0] * array.shape[1] > MOST_PIXELS:
+        raise InputError(
+            f"{where}: expected at most {MOST_PIXELS // 10**6} million pixels, found"
+            f" {array.shape[1]} x {array.shape[0]}; shrink it"
+        )
+    return array
+
+
+def middle(pixels: Pixels, height: int, width: int) -> Pixels:
+    """The largest part in the middle whose sides are as `height` to `width`."""
+    tall, wide = pixels.shape[:2]
+    if wide * height > tall * width:
+        across = max(1, round(tall * width / height))
+        left = (wide - across) // 2
+        return pixels[:, left : left + across]
+    down = max(1, round(wide * height / width))
+    top = (tall - down) // 2
+    return pixels[top : top + down]
+
+
+def path_of(value: object, where: str) -> Path:
+    """Return the path that a word or a JSON value is.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    if not isinstance(value, str) or not value or "\x00" in value:
+        raise InputError(
+            f"{where}: expected the path of a picture, found {str(value)[:40]!r}; name a file"
+        )
+    return Path(value)
+
+
+def content(path: str | os.PathLike[str], where: str) -> bytes:
+    """Return a file's bytes, at most one more than `MOST_BYTES`.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    name = repr(os.fspath(path))[:200]
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a str, with whatever is in it
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{where}: expected a picture at {name}, found: {reason}; name a file"
+        ) from error
+    return data
+
+
+def encoded(pixels: Pixels, form: str, **options: int) -> bytes:
+    """Return the bytes of a file in the format `form`."""
+    buffer = io.BytesIO()
+    package().fromarray(pixels).save(buffer, form, **options)
+    return buffer.getvalue()
