@@ -106,7 +106,7 @@ def rename(
     ] = None,
     json: JSON = False,
 ) -> None:
-    """Rename a task, or with --label one of its labels."""
+    """Rename a task, or one of its labels."""
     from cfedge.train.edit import rename as rename_task
     from cfedge.train.edit import rename_label
     from cfedge.train.workspace import Workspace
