@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from bounded import bounded
+from every import cases
 from typer.testing import CliRunner
 
 from cfedge.cli import app
@@ -32,7 +33,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-@pytest.mark.parametrize(
+@cases(
     "place",
     [
         f"https://me:{SECRET}@host/edge",
@@ -79,7 +80,7 @@ def test_a_password_of_a_proxy_is_sent_to_it_and_not_printed(
     assert SECRET not in str(unreachable.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "plain"),
     [
         ("https://me:x@host/a", "https://...@host/a"),
@@ -97,7 +98,7 @@ def test_an_address_is_shown_without_who_asks(url: str, plain: str) -> None:
 # Redirects
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "target"),
     [
         ("https://host/x", "http://host/x"),
@@ -117,7 +118,7 @@ def test_a_redirect_gives_up_neither_encryption_nor_a_password(url: str, target:
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("url", "target", "there"),
     [
         ("https://host/x", "https://other/y", "https://other/y"),

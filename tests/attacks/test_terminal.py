@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from bounded import bounded
+from every import cases
 from test_manifests import manifest, task
 
 import cfedge.cli
@@ -75,7 +76,7 @@ def named(name: str) -> dict[str, Manifest]:
     }
 
 
-@pytest.mark.parametrize("name", ODD)
+@cases("name", ODD)
 def test_a_manifest_with_a_name_that_is_not_printable_is_refused(name: str) -> None:
     for place, whole in named(ODD[name]).items():
         data = serialize(whole)
@@ -89,7 +90,7 @@ def test_a_version_that_is_not_printable_is_refused() -> None:
         parse(serialize(manifest(versions={"numpy": "2\x1b[2J"})))
 
 
-@pytest.mark.parametrize("name", ODD)
+@cases("name", ODD)
 def test_an_entry_with_a_name_that_is_not_printable_is_refused(name: str) -> None:
     odd = ODD[name]
     body = TaskAdded(base="b" * 64, task=task("a", ["x", "y"]))
@@ -106,14 +107,14 @@ def test_an_entry_with_a_name_that_is_not_printable_is_refused(name: str) -> Non
         assert is_printable(str(caught.value))
 
 
-@pytest.mark.parametrize("name", ODD)
+@cases("name", ODD)
 def test_a_label_that_is_not_printable_is_not_learned(name: str) -> None:
     with bounded(), pytest.raises(TaskError, match="expected labels of printable") as caught:
-        check_task("other", (ODD[name], "y"), {})
+        check_task("other", (ODD[name], "y"))
     assert is_printable(str(caught.value))
 
 
-@pytest.mark.parametrize("name", ["می‌روم", "क्‍ष", "Straße", "日本語", "👩‍🔬", "naïve", "a b"])
+@cases("name", ["می‌روم", "क्‍ष", "Straße", "日本語", "👩‍🔬", "naïve", "a b"])
 def test_names_of_all_languages_are_taken(name: str) -> None:
     for whole in named(name).values():
         assert parse(serialize(whole)) == whole
@@ -144,7 +145,7 @@ def test_nothing_odd_is_shown_whatever_is_asked(
     assert is_printable(str(CfedgeError(odd)))
 
 
-@pytest.mark.parametrize("name", ODD)
+@cases("name", ODD)
 def test_json_is_one_line_that_reads_back(name: str) -> None:
     value: Any = {ODD[name]: [ODD[name], "\ud800"]}
     line = shown(lambda: print_json(value))
@@ -153,7 +154,7 @@ def test_json_is_one_line_that_reads_back(name: str) -> None:
     assert json.loads(line) == value
 
 
-@pytest.mark.parametrize("name", MARKUP)
+@cases("name", MARKUP)
 def test_a_table_shows_markup_as_it_is(name: str) -> None:
     text = MARKUP[name]
     out = shown(lambda: print_table(text, (f"column {text}",), [(f"cell {text}",)]))

@@ -22,6 +22,7 @@ import hypothesis
 import numpy as np
 import pytest
 import safetensors.numpy
+from every import cases
 from hypothesis import strategies as st
 from test_storage import Disk, tree
 
@@ -539,7 +540,7 @@ def one(dtype: str, shape: list[int], size: int) -> dict[str, object]:
     return {"a": {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}}
 
 
-@pytest.mark.parametrize(
+@cases(
     "data",
     [
         b"", b"x", b"\0" * 8, b"\xff" * 8, b"PK\x03\x04", b"\x80\x04]\x94.", b"\x93NUMPY" + b"\0" * 100,
@@ -552,7 +553,7 @@ def one(dtype: str, shape: list[int], size: int) -> dict[str, object]:
     ],
 )  # fmt: skip
 def test_what_is_not_safetensors_is_refused(data: bytes) -> None:
-    assert "expected safetensors, found " in array_refusal(data)
+    assert "expected safetensors" in array_refusal(data)
 
 
 def test_arrays_cut_at_any_length_or_longer_are_refused() -> None:
@@ -601,7 +602,7 @@ def test_random_changes_of_arrays_give_finite_arrays_or_incompatible_error(
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
-@pytest.mark.parametrize(
+@cases(
     "metadata", [{"cfedge": "[1"}, {"cfedge": "[" * 5000}, {"cfedge": "3"}, {"cfedge": "[]"}, None]
 )
 def test_a_note_that_is_not_a_json_object_is_refused(metadata: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from every import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from cfedge.cli.quantities import milliseconds, size_bytes
 from cfedge.errors import UsageError
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "value"),
     [
         ("512MB", 512_000_000), ("512 MB", 512_000_000), (" 1kB ", 1000), ("1KB", 1000), ("0.5GiB", 1 << 29), ("64MiB", 64 << 20),
@@ -23,9 +24,7 @@ def test_sizes_are_read_with_their_unit(text: str, value: int) -> None:
     assert size_bytes(text, "--ram") == value
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("20ms", 20.0), ("0.5s", 500.0), ("900us", 0.9), ("1.25 ms", 1.25)]
-)
+@cases(("text", "value"), [("20ms", 20.0), ("0.5s", 500.0), ("900us", 0.9), ("1.25 ms", 1.25)])
 def test_times_are_read_with_their_unit(text: str, value: float) -> None:
     assert milliseconds(text, "--p90") == pytest.approx(value, rel=1e-12)
 
@@ -37,7 +36,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@cases("text", HOSTILE)
 def test_what_is_no_quantity_is_refused_in_one_line_by_name(text: str) -> None:
     for parse in (size_bytes, milliseconds):
         with pytest.raises(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from boards.fake import NAMES, load
+from every import cases
 
 from cfedge.device import Board, contradictions, load_profile, profiles, read_board
 from cfedge.device.cpu import FLAGS
@@ -47,7 +48,7 @@ def test_the_known_profiles_are_the_files_in_order() -> None:
     assert list(profiles()) == [path.stem for path in DEVICES]
 
 
-@pytest.mark.parametrize("name", [path.stem for path in DEVICES])
+@cases("name", [path.stem for path in DEVICES])
 def test_a_profile_loads_on_its_machine_and_gives_a_source_for_each_figure(name: str) -> None:
     loaded = load_profile(name, _fitting(name))
     assert loaded == profiles()[name]
@@ -78,7 +79,7 @@ def test_a_documented_board_claims_what_its_maker_says() -> None:
         )
 
 
-@pytest.mark.parametrize("name", [path.stem for path in DEVICES])
+@cases("name", [path.stem for path in DEVICES])
 def test_a_profile_of_another_architecture_is_refused(name: str) -> None:
     expected = (
         f"profile {name}: expected a machine of type {profiles()[name].machine}, found riscv64;"
@@ -88,7 +89,7 @@ def test_a_profile_of_another_architecture_is_refused(name: str) -> None:
         load_profile(name, replace(_fitting(name), machine="riscv64"))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "change", "sentence"),
     [
         ("rpi-5", {"cores": 8}, "profile rpi-5: expected 4 cores, found 8"),
@@ -140,7 +141,7 @@ def test_a_fake_board_is_what_its_profile_says_and_no_other_board(
     assert {one for one in fitting if profiles()[one].support == "documented"} <= own
 
 
-@pytest.mark.parametrize("name", ["pi", "", "../devices/generic-arm64", "generic-arm64.toml"])
+@cases("name", ["pi", "", "../devices/generic-arm64", "generic-arm64.toml"])
 def test_an_unknown_profile_is_refused_listing_the_known(name: str) -> None:
     with pytest.raises(UsageError, match=r"^profile: expected one of ") as refusal:
         load_profile(name)
@@ -166,7 +167,7 @@ def test_the_format_in_full_is_read() -> None:
     assert one.memory_budget_bytes.value == 512 * 2**20
 
 
-@pytest.mark.parametrize(
+@cases(
     ("old", "new", "sentence"),
     [
         ('title = "T"', "", "expected a string as title, found nothing"),

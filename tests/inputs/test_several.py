@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from every import cases
 
 from cfedge.errors import InputError
 from cfedge.inputs.several import described, json_kind, listed
@@ -39,12 +40,12 @@ OTHERS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SEQUENCES)
+@cases("kind", SEQUENCES)
 def test_any_sequence_is_taken_in_its_order(kind: str) -> None:
     assert listed(SEQUENCES[kind](), "text") == ROWS
 
 
-@pytest.mark.parametrize("kind", OTHERS)
+@cases("kind", OTHERS)
 def test_what_is_no_sequence_is_refused_by_name(kind: str) -> None:
     value, found = OTHERS[kind]
     with pytest.raises(InputError) as refusal:
@@ -54,9 +55,7 @@ def test_what_is_no_sequence_is_refused_by_name(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "empty", [[], (), np.array([], dtype=object), pandas.Series([], dtype=str)]
-)
+@cases("empty", [[], (), np.array([], dtype=object), pandas.Series([], dtype=str)])
 def test_no_inputs_are_no_inputs(empty: Any) -> None:
     assert listed(empty, "text") == []
 

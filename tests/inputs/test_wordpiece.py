@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from every import cases
 
 from cfedge.inputs.text.wordpiece import Vocabulary, read_wordpiece
 
@@ -103,7 +104,7 @@ def test_a_vocabulary_that_cannot_be_searched_is_parsed(data: bytes) -> None:
     assert found.pieces("a") == [4]
 
 
-@pytest.mark.parametrize(
+@cases(
     "content",
     [
         made(model={"type": "BPE"}),
@@ -121,7 +122,7 @@ def test_another_form_is_for_the_package(content: dict[str, Any]) -> None:
     assert read_wordpiece(written(content)) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     "data",
     [
         b"",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
+from every import cases
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.covariance import ledoit_wolf_shrinkage
@@ -123,7 +124,7 @@ def assert_same_bits(one: TaskMatches, other: TaskMatches) -> None:
         assert left.tobytes() == right.tobytes(), field.name
 
 
-@pytest.mark.parametrize("pairs", [3, 10, 60, 400])
+@cases("pairs", [3, 10, 60, 400])
 def test_the_intensity_is_the_factor_times_ledoit_wolfs_of_the_residuals(pairs: int) -> None:
     clusters = make_clusters(
         np.random.default_rng(pairs), classes=4, pairs=pairs, width=15, distance=1
@@ -552,7 +553,7 @@ DEGENERATE = {
 }
 
 
-@pytest.mark.parametrize("case", DEGENERATE)
+@cases("case", DEGENERATE)
 def test_degenerate_data_give_finite_answers(case: str) -> None:
     rng = np.random.default_rng(13)
     inputs = np.concatenate(
@@ -612,7 +613,7 @@ def test_a_signature_without_a_factor_is_accepted() -> None:
     assert ClusterStatistics.from_arrays(arrays, "task heating", 12).factor.shape == (0, 12)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "array"),
     [
         ("counts", np.ones(3, np.int32)),
@@ -665,7 +666,7 @@ def test_an_array_that_does_not_fit_is_refused_by_name(
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
+@cases(
     "name",
     ["counts", "origin", "means", "means_scale", "factor", "factor_scale", "diagonal", "quartic"],
 )

@@ -10,6 +10,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from every import cases
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import cdist
@@ -76,7 +77,7 @@ def test_the_upper_bound_is_the_exact_one_sided_interval(examples: int, alpha: f
         assert upper_bound(errors, examples, alpha) == pytest.approx(interval.high, rel=1e-9)
 
 
-@pytest.mark.parametrize("examples", [1, 5, 59, 1000])
+@cases("examples", [1, 5, 59, 1000])
 def test_without_errors_the_limit_is_one_minus_the_root_of_alpha(examples: int) -> None:
     assert upper_bound(0, examples, 0.05) == pytest.approx(1 - 0.05 ** (1 / examples), rel=1e-9)
 
@@ -311,7 +312,7 @@ def test_one_held_out_example_is_enough() -> None:
 # ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     ("examples", "rate", "place"),
     [
         (19, 0.05, 19),
@@ -476,7 +477,7 @@ def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("examples", [1, 2, 10, 97])
+@cases("examples", [1, 2, 10, 97])
 def test_the_lower_bound_is_the_exact_one_sided_interval(examples: int) -> None:
     for errors in sorted({0, 1, examples // 3, examples}):
         interval = stats.binomtest(errors, examples, alternative="greater").proportion_ci(
@@ -716,7 +717,7 @@ def test_the_stated_rate_is_what_few_held_out_examples_allow(examples: int, plac
     assert np.mean(rejected) == pytest.approx(place, abs=0.025)
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
+@cases("rate", [0.0, 1.0, -0.1, float("nan")])
 def test_a_rate_that_is_no_share_is_refused(rate: float) -> None:
     signatures, points = make_points(2)
     with pytest.raises(

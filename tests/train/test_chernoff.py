@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from every import cases
 from scipy import integrate, stats
 
 from cfedge.train.chernoff import _EXPONENTS, Components, chernoff
@@ -59,7 +60,7 @@ def draw(mixture: list[Components], rng: np.random.Generator, count: int) -> np.
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("mean", "deviation", "weights"),
     [(2.0, 1.0, (1, 1)), (1.0, 3.0, (1, 1)), (0.0, 0.4, (1, 1)), (5.0, 0.5, (0.04, 0.25))],
 )
@@ -84,7 +85,7 @@ def test_for_two_gaussians_it_is_the_least_integral_over_the_exponents(
     )
 
 
-@pytest.mark.parametrize("seed", range(6))
+@cases("seed", range(6))
 def test_inputs_of_a_mixture_are_likelier_under_the_rival_at_most_as_often_as_it_says(
     seed: int,
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
+from every import cases
 
 from cfedge.errors import UsageError
 from cfedge.train.settings import Settings
 
 
-@pytest.mark.parametrize(
+@cases(
     ("changes", "found"),
     [
         ({"rank": 0}, "rank: expected >= 1, found 0"),
