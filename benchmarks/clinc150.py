@@ -99,9 +99,7 @@ def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> d
         },
         "adapter_bytes": max(task.adapter.size for task in tasks.values()),
         "signature_bytes": max(task.signature.size for task in tasks.values()),
-        "backbone_bytes": sum(
-            getattr(backbone, part).size for part in ("trunk", "tail", "tokenizer")
-        ),
+        "backbone_bytes": sum(ref.size for ref in backbone.files().values()),
         "upper_bounds": {
             row.task: {
                 "upper_bound": tasks[row.task].certificate.upper_bound,
