@@ -24,12 +24,12 @@ from cfedge.train.examples import Examples
 from cfedge.train.metrics import evaluate, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build, export
 
 
-def run_order(workspace: Workspace, order: list[str], seed: int, out: Path) -> dict[str, Any]:
+def run_order(workspace: WorkspaceFolder, order: list[str], seed: int, out: Path) -> dict[str, Any]:
     data, domains = record.clinc150()
     splits = {
         split: {
@@ -130,7 +130,7 @@ def main() -> None:
             ]
             copy, out = Path(scratch) / f"ws{seed}", Path(scratch) / f"bundle{seed}"
             shutil.copytree(base, copy)
-            runs.append(run_order(Workspace(copy), order, seed, out))
+            runs.append(run_order(WorkspaceFolder(copy), order, seed, out))
             if arguments.keep:
                 shutil.rmtree(arguments.keep, ignore_errors=True)
                 shutil.copytree(out, arguments.keep)

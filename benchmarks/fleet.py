@@ -22,7 +22,7 @@ from fleet import run
 from made import make_encoder, make_workspace
 
 from cfedge.bundle.files import read
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import export
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         os.environ["CFEDGE_CACHE"] = str(root / "cache")
         (root / "encoder").mkdir()
         workspace = make_workspace(make_encoder(root / "encoder"), root)
-        export(Workspace(workspace), root / "bundle")
+        export(WorkspaceFolder(workspace), root / "bundle")
         found = run(
             root / "fleet",
             read(root / "bundle"),

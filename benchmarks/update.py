@@ -20,7 +20,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.update import update
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 
@@ -40,7 +40,7 @@ def halves(whole: Examples) -> tuple[Examples, Examples]:
     return whole.take(sorted(one)), whole.take(rest)
 
 
-def accuracy(workspace: Workspace, test: Examples) -> float:
+def accuracy(workspace: WorkspaceFolder, test: Examples) -> float:
     answers = Engine(build(workspace)).predict(test.inputs, task="domain")
     pairs = zip(answers, test.labels, strict=True)
     return float(np.mean([answer.label == label for answer, label in pairs]))
@@ -64,8 +64,8 @@ def main() -> None:
                 settings = Settings(method=method, threads=1)
                 row: dict[str, object] = {"domain": domain, "method": method}
 
-                def fresh(name: str) -> Workspace:
-                    return Workspace(Path(shutil.copytree(base.folder, Path(scratch) / name)))
+                def fresh(name: str) -> WorkspaceFolder:
+                    return WorkspaceFolder(Path(shutil.copytree(base.folder, Path(scratch) / name)))
 
                 one, rest = halves(train)
                 for name, first, more in (

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 
 from cfedge.errors import UsageError
 from cfedge.progress import Progress
-from cfedge.train import workspace as folders
 from cfedge.train.arrays import from_arrays, inputs_of
 from cfedge.train.certificates import Certificates, TaskCertificate, certificates
 from cfedge.train.data import load, load_file, load_inputs
@@ -34,6 +33,7 @@ from cfedge.train.examples import Examples, LabelledData, check_labels
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.update import MAX_DROP, update
+from cfedge.train.workspace import WorkspaceFolder
 
 if TYPE_CHECKING:
     from cfedge.train.metrics import Scores
@@ -45,7 +45,7 @@ __all__ = ["Workspace"]
 Labelled = str | os.PathLike[str] | tuple[Iterable[object], Iterable[object]] | Examples
 
 
-class Workspace(folders.Workspace):
+class Workspace(WorkspaceFolder):
     """A folder with one frozen backbone and the tasks it was taught.
 
     Parameters

@@ -54,11 +54,11 @@ def _tiny_workspace(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def _tiny_bundle(_tiny_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
     from cfedge_export.pack import export
 
     target = tmp_path_factory.mktemp("bundle") / "bundle"
-    export(Workspace(_tiny_workspace), target)
+    export(WorkspaceFolder(_tiny_workspace), target)
     return target
 
 

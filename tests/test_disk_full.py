@@ -25,7 +25,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import export
 from cfedge_export.parity_gate import Gate
 
@@ -43,12 +43,12 @@ def renamed(task: LearnedTask, name: str) -> LearnedTask:
 
 
 def put_new(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.put(renamed(workspace.task("colors"), "paint"))
 
 
 def put_other(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     task = workspace.task("colors")
     workspace.put(
         dataclasses.replace(task, adapter={name: -array for name, array in task.adapter.items()}),
@@ -57,18 +57,18 @@ def put_other(folder: Path) -> None:
 
 
 def put_same(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.put(workspace.task("colors"), replace=True)
 
 
 def remove(folder: Path) -> None:
-    Workspace(folder).remove("colors")
+    WorkspaceFolder(folder).remove("colors")
 
 
 def learn_food(folder: Path) -> None:
     texts, labels = zip(*make_texts("food", 6, seed=1), strict=True)
     settings = Settings(rank=1, epochs=1, min_steps=1, threads=1)
-    learn(Workspace(folder), "food", Examples(texts, labels, "food"), settings=settings)
+    learn(WorkspaceFolder(folder), "food", Examples(texts, labels, "food"), settings=settings)
 
 
 CHANGES = {"put new": put_new, "put other": put_other, "put same": put_same, "remove": remove}
@@ -86,7 +86,7 @@ def temporary(root: Path) -> list[Path]:
 
 def kept(folder: Path) -> dict[str, bytes | None]:
     """The bytes of all that the workspace's index names, and of the index. The workspace opens."""
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     assert [workspace.task(name).record.name for name in workspace.tasks] == [*workspace.tasks]
     tasks = json.loads((folder / "workspace.json").read_bytes())["tasks"]
     return {
@@ -225,7 +225,7 @@ def test_the_lock_file_that_cannot_be_made_is_named(tiny_workspace: Path) -> Non
 
 
 def export_to(target: Path, source: Path, *, replace: bool = False) -> None:
-    export(Workspace(source), target, gate=NO_GATE, replace=replace)
+    export(WorkspaceFolder(source), target, gate=NO_GATE, replace=replace)
 
 
 def check_export(source: Path, target: Path, disk: Disk, *, replace: bool) -> None:
@@ -392,7 +392,7 @@ def test_removing_a_task_makes_room_on_a_real_full_disk(
         assert not temporary(small_disk)
 
     assert until_it_fits(small_disk, "pages", 1, lambda: remove(folder), check) >= 1
-    assert Workspace(folder).tasks == ("animals",)
+    assert WorkspaceFolder(folder).tasks == ("animals",)
 
 
 @pytest.mark.slow

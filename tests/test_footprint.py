@@ -10,7 +10,7 @@ import pytest
 from cfedge.bundle.files import read
 from cfedge.errors import CfedgeError
 from cfedge.footprint import child, golden, of_backbone, of_bundle
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_index import file_name
 
 
@@ -30,7 +30,7 @@ def test_a_bundle_is_measured_in_a_process_that_holds_nothing_of_the_parents(
 
 
 def test_a_backbone_is_measured_without_any_task(tiny_workspace: Path, tiny_bundle: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     files = {role: workspace.backbone_file(file_name(role)) for role in workspace.backbone.files()}
     found = of_backbone(workspace.backbone, files, golden(read(tiny_bundle))[1][:3], runs=10)
     assert found.latency_ms.n == 10

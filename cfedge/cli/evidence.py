@@ -39,9 +39,9 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
     """
     from cfedge.train.advice import nothing_learned
     from cfedge.train.certificates import certificates
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
-    certified = certificates(Workspace(workspace), of=())
+    certified = certificates(WorkspaceFolder(workspace), of=())
     if json:
         print_json([one.record() for one in certified.tasks.values()])
         return
@@ -102,9 +102,9 @@ def inspect_tasks(
     """
     from cfedge.train.advice import advice
     from cfedge.train.certificates import certificates, inspected
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
-    opened = Workspace(workspace)
+    opened = WorkspaceFolder(workspace)
     certified = certificates(opened)
     models = inspected(opened, mixtures=mixtures, progress=TerminalProgress())
     rows = [one.record() for one in certified.tasks.values()]

@@ -14,7 +14,7 @@ from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
 if TYPE_CHECKING:
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
     from cfedge_export.merged import Merged
     from cfedge_export.pack import Exported
     from cfedge_export.parity import TaskParity
@@ -84,14 +84,14 @@ def export(
     init.
     """
     from cfedge.train.certificate import FALSE_REJECT_RATE
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
     from cfedge_export.merged import export_merged
     from cfedge_export.pack import export as write
     from cfedge_export.parity_gate import Gate
 
     check_alone("--merged", merged, {"--ram": ram, "--p90": p90, "--false-reject": false_reject})
     gate, budget = Gate(drop, max_error_ratio, strict), parse_budget(ram, p90)
-    opened, shown = Workspace(workspace), TerminalProgress()
+    opened, shown = WorkspaceFolder(workspace), TerminalProgress()
     if merged is not None:
         file = export_merged(opened, merged, out, gate=gate, replace=replace, progress=shown)
         _show_merged(file, opened, out, json=json)
@@ -111,7 +111,7 @@ def export(
         _show(done, out, gate)
 
 
-def _show_merged(file: Merged, workspace: Workspace, out: Path, *, json: bool) -> None:
+def _show_merged(file: Merged, workspace: WorkspaceFolder, out: Path, *, json: bool) -> None:
     backbone = workspace.folder / "backbone"
     needed = {role: str(backbone / f"{role}.json") for role in workspace.backbone.input.files()}
     if json:

@@ -58,9 +58,9 @@ def update(
     from cfedge.train.certificates import certificates
     from cfedge.train.data import load, load_file
     from cfedge.train.update import update as teach_more
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
-    opened, read = Workspace(workspace), columns(text_column, label_column)
+    opened, read = WorkspaceFolder(workspace), columns(text_column, label_column)
     kind = opened.kind
     loaded = load(data, read, encoding, kind)
     tell(loaded.notes)
@@ -109,9 +109,9 @@ def rename(
     """Rename a task, or one of its labels."""
     from cfedge.train.edit import rename as rename_task
     from cfedge.train.edit import rename_label
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
-    opened = Workspace(workspace)
+    opened = WorkspaceFolder(workspace)
     if label is None:
         rename_task(opened, task, new)
     else:
@@ -137,9 +137,9 @@ def remove(
     The other tasks stay as they are.
     """
     from cfedge.train.edit import remove_class
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
-    opened = Workspace(workspace)
+    opened = WorkspaceFolder(workspace)
     if label is None:
         opened.remove(task)
     else:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cfedge.train.examples import LabelledData
     from cfedge.train.rows import Columns
     from cfedge.train.teach import Taught
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -88,10 +88,10 @@ def add(
     """
     from cfedge.train.certificates import certificates
     from cfedge.train.teach import Taught, learn, learn_tasks
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
     _check_alone(task, held_out, same_label or [], jobs)
-    opened = Workspace(workspace)
+    opened = WorkspaceFolder(workspace)
     named = columns(text_column, label_column)
     tasks = _tasks(data, task, held_out, named, encoding, opened.kind)
     tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
@@ -135,7 +135,7 @@ def _check_alone(task: str | None, held_out: Path | None, same_label: list[str],
         )
 
 
-def _check_lost(workspace: Workspace, tasks: Mapping[str, LabelledData]) -> None:
+def _check_lost(workspace: WorkspaceFolder, tasks: Mapping[str, LabelledData]) -> None:
     """Ask before a task is learned anew of less than it was."""
     from cfedge.errors import UsageError
     from cfedge.train.edit import lost_by

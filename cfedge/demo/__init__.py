@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cfedge.bundle.manifest import Task
     from cfedge.train.examples import Examples
     from cfedge.train.metrics import TaskScores
-    from cfedge.train.workspace import Workspace
+    from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["DemoResult", "LIVE", "TASKS", "data_folder", "out_of_domain", "run"]
 
@@ -121,7 +121,7 @@ def run(out: Path, *, folder: Path | None = None, progress: Progress | None = No
 
 
 def _learn_in_turn(
-    workspace: Workspace, progress: Progress
+    workspace: WorkspaceFolder, progress: Progress
 ) -> tuple[dict[str, Examples], NDArray[np.float64]]:
     """Learn one task after another; return their test examples, and the accuracy on each after
     each.

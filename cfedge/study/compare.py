@@ -24,7 +24,7 @@ from cfedge.train.examples import LabelledData, check_labels, repeated
 from cfedge.train.jobs import learn_many
 from cfedge.train.open_set import OpenSet
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Options", "compare"]
 
@@ -55,11 +55,11 @@ class Options:
 
 
 def compare(
-    base: Workspace,
+    base: WorkspaceFolder,
     stream: Mapping[str, Splits],
     options: Options | None = None,
     *,
-    open_set: Callable[[Workspace], OpenSet] | None = None,
+    open_set: Callable[[WorkspaceFolder], OpenSet] | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Study:
@@ -118,7 +118,7 @@ def compare(
 class _Run:
     """One order, about to be learned in copies of `base` under `scratch`."""
 
-    base: Workspace
+    base: WorkspaceFolder
     stream: Mapping[str, Splits]
     order: list[str]
     settings: Settings
@@ -127,7 +127,7 @@ class _Run:
     progress: Progress
     scratch: Path
 
-    def learned(self) -> tuple[Workspace, float]:
+    def learned(self) -> tuple[WorkspaceFolder, float]:
         """Return a workspace with all tasks, and the seconds that one took, the mean."""
         tasks = self._tasks(self.order)
         workspace = self.copy("learned")
@@ -145,9 +145,9 @@ class _Run:
         self._learn(alone, self._tasks(self.order[1:]), settings, f"{self.title}alone: ")
         return learned.forward_transfer(alone)
 
-    def copy(self, name: str) -> Workspace:
+    def copy(self, name: str) -> WorkspaceFolder:
         """Return a copy of the base, without tasks."""
-        return Workspace(Path(shutil.copytree(self.base.folder, self.scratch / name)))
+        return WorkspaceFolder(Path(shutil.copytree(self.base.folder, self.scratch / name)))
 
     def _tasks(self, names: Sequence[str]) -> dict[str, LabelledData]:
         return {
@@ -157,7 +157,7 @@ class _Run:
 
     def _learn(
         self,
-        workspace: Workspace,
+        workspace: WorkspaceFolder,
         tasks: Mapping[str, LabelledData],
         settings: Settings,
         title: str,
@@ -235,7 +235,7 @@ def _check_models(models: Sequence[str]) -> None:
 
 
 def _check(
-    base: Workspace, stream: Mapping[str, Splits], settings: Settings, options: Options
+    base: WorkspaceFolder, stream: Mapping[str, Splits], settings: Settings, options: Options
 ) -> None:
     """Refuse what would stop the study after hours of learning."""
     _check_models(options.models)

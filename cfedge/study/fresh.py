@@ -14,7 +14,7 @@ from cfedge.study.results import Study
 from cfedge.study.stream import Splits
 from cfedge.train.open_set import OpenSet, open_set
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 
@@ -68,10 +68,10 @@ def compare_fresh(
 
 def _open_set(
     stream: Mapping[str, Splits], unknown: Sequence[str]
-) -> Callable[[Workspace], OpenSet]:
+) -> Callable[[WorkspaceFolder], OpenSet]:
     """What measures inputs of no task on a learned workspace, through the runtime that ships."""
 
-    def measured(workspace: Workspace) -> OpenSet:
+    def measured(workspace: WorkspaceFolder) -> OpenSet:
         engine = Engine(build(workspace))
         return open_set(
             {name: splits.test.labels for name, splits in stream.items()},

@@ -31,7 +31,7 @@ from cfedge.train.metrics import backward_transfer, confusion, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.signature import learn_signature
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["LearnedOrder"]
 
@@ -45,7 +45,7 @@ class LearnedOrder:
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: WorkspaceFolder,
         stream: Mapping[str, Splits],
         order: list[str],
         progress: Progress,
@@ -102,7 +102,7 @@ class LearnedOrder:
                 found.append(self._rule(model, RULES[model.removesuffix(" frozen")], frozen=frozen))
         return found
 
-    def forward_transfer(self, alone: Workspace) -> float:
+    def forward_transfer(self, alone: WorkspaceFolder) -> float:
         """By how much the tasks but the first are more accurate, with the task given, than as they
         were learned in `alone`; the mean.
         """
@@ -298,7 +298,7 @@ class LearnedOrder:
             )
         return (time.perf_counter() - start) / len(self.names)
 
-    def joint(self, workspace: Workspace, settings: Settings) -> Measured:
+    def joint(self, workspace: WorkspaceFolder, settings: Settings) -> Measured:
         """Learn all classes as one task in `workspace`, which holds none: the ceiling that is not
         continual.
         """

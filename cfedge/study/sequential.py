@@ -25,7 +25,7 @@ from cfedge.train.fitting import Head, device_of, fit, pinned
 from cfedge.train.lora import LowRankPairs
 from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["in_sequence"]
 
@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 
 
 def in_sequence(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     tasks: Iterable[tuple[list[Floats], NDArray[np.int64]]],
     settings: Settings,
 ) -> Iterator[Adapter]:

@@ -24,7 +24,7 @@ from cfedge.train.meanings import Meanings
 from cfedge.train.overlaps import Overlap, overlaps
 from cfedge.train.reading import Reading
 from cfedge.train.right_answers import right_answers
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Certificates", "TaskCertificate", "certificates", "inspected"]
 
@@ -108,7 +108,7 @@ class Certificates:
         )
 
 
-def certificates(workspace: Workspace, of: Collection[str] | None = None) -> Certificates:
+def certificates(workspace: WorkspaceFolder, of: Collection[str] | None = None) -> Certificates:
     """Certify every task of a workspace against all of them.
 
     Nothing is read but what the workspace keeps of each task: its record, its statistics and its
@@ -185,7 +185,7 @@ def _shared(records: Mapping[str, TaskRecord]) -> dict[str, dict[str, tuple[str,
 
 
 def inspected(
-    workspace: Workspace, *, mixtures: bool = False, progress: Progress | None = None
+    workspace: WorkspaceFolder, *, mixtures: bool = False, progress: Progress | None = None
 ) -> dict[str, Inspection]:
     """Hold the first stage's own model of every task against the held-out evidence.
 

@@ -15,14 +15,14 @@ from cfedge.lookup import Features
 from cfedge.train.early_exit import choose_exit
 from cfedge.train.labels import check_classes, check_name
 from cfedge.train.learned_task import HeldOut, LearnedTask
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["lost_by", "remove_class", "rename", "rename_label"]
 
 Floats = NDArray[np.float32]
 
 
-def rename(workspace: Workspace, name: str, new: str) -> None:
+def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
     """Give a task another name; what it answers stays.
 
     Raises
@@ -42,7 +42,7 @@ def rename(workspace: Workspace, name: str, new: str) -> None:
     )
 
 
-def rename_label(workspace: Workspace, name: str, label: str, new: str) -> None:
+def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) -> None:
     """Give a label of a task another name.
 
     Raises
@@ -64,7 +64,7 @@ def rename_label(workspace: Workspace, name: str, label: str, new: str) -> None:
     workspace.put(dataclasses.replace(task, record=record), replace=True)
 
 
-def remove_class(workspace: Workspace, name: str, label: str) -> None:
+def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
     """Remove a class of a task: its clusters, its part of the head, its held-out examples. The rest
     of the head stays as it is.
 
@@ -98,7 +98,7 @@ def remove_class(workspace: Workspace, name: str, label: str) -> None:
     workspace.put(LearnedTask(record, arrays, signature, statistics, held_out), replace=True)
 
 
-def lost_by(workspace: Workspace, name: str, counts: Mapping[str, int]) -> str | None:
+def lost_by(workspace: WorkspaceFolder, name: str, counts: Mapping[str, int]) -> str | None:
     """Say what of a task is lost if it is learned anew of so many examples a class; None: nothing."""
     record = workspace.record(name)
     classes = [label for label in record.classes if label not in counts]

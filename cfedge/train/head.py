@@ -27,7 +27,7 @@ from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics
 from cfedge.train.statistics import TaskStatistics
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = [
     "FEW",
@@ -70,7 +70,7 @@ def few_examples(examples: Examples, held_out: float | None) -> bool:
 
 
 def train_head(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     name: str,
     examples: Examples,
     held_out: Examples | None,

@@ -25,7 +25,7 @@ from cfedge.train.learned_task import LearnedTask
 from cfedge.train.learner import train
 from cfedge.train.prepared_task import empty_cache
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["learn_many"]
 
@@ -34,7 +34,7 @@ _PARTS = 100
 
 
 def learn_many(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     tasks: Mapping[str, LabelledData],
     *,
     settings: Settings,
@@ -86,7 +86,7 @@ def learn_many(
 
 
 def _one_by_one(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     tasks: Mapping[str, LabelledData],
     settings: Settings,
     replace: bool,
@@ -109,7 +109,7 @@ def _one_by_one(
 
 
 def _at_once(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     tasks: Mapping[str, LabelledData],
     settings: Settings,
     jobs: int,
@@ -214,7 +214,7 @@ def _work(
     try:
         connection.send(
             train(
-                Workspace(folder),
+                WorkspaceFolder(folder),
                 name,
                 examples,
                 held_out,

@@ -25,7 +25,7 @@ from cfedge.train.head import closed_form, trunk_share
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.prepared_task import prepare_task
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 try:
     import onnx
@@ -46,7 +46,7 @@ Floats = NDArray[np.float32]
 
 
 def train(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     name: str,
     examples: Examples,
     held_out: Examples | None,
@@ -106,7 +106,7 @@ def train(
 
 
 def _train(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     pools: Mapping[str, SitePool],
     hidden: list[Floats],
     targets: NDArray[np.int64],

@@ -35,7 +35,7 @@ from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.reading import Reading, reading
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["PreparedTask", "empty_cache", "features_of", "prepare_task", "store"]
 
@@ -77,7 +77,7 @@ class PreparedTask:
 
     def learned(
         self,
-        workspace: Workspace,
+        workspace: WorkspaceFolder,
         adapter: Mapping[str, Floats],
         *,
         settings: Settings,
@@ -135,13 +135,13 @@ class PreparedTask:
         )
 
 
-def store(workspace: Workspace, task: LearnedTask, *, replace: bool) -> None:
+def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:
     """Add a learned task to the workspace, and empty its cache."""
     workspace.put(task, replace=replace)
     empty_cache(workspace)
 
 
-def empty_cache(workspace: Workspace) -> None:
+def empty_cache(workspace: WorkspaceFolder) -> None:
     """Delete the features that runs kept: what cannot be deleted now is deleted after the next
     task.
     """
@@ -151,7 +151,7 @@ def empty_cache(workspace: Workspace) -> None:
 
 
 def prepare_task(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     name: str,
     examples: Examples,
     held_out: Examples | None,

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from cfedge.lookup import Router, TaskMatches
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.early_exit import gaps, trunk_decides
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["right_answers"]
 
 
 def right_answers(
-    workspace: Workspace, matches: Mapping[str, TaskMatches], router: Router
+    workspace: WorkspaceFolder, matches: Mapping[str, TaskMatches], router: Router
 ) -> dict[str, NDArray[np.bool_]]:
     """Return, by task, whether each of its N held-out examples is answered rightly, bool [N].
 
@@ -48,7 +48,7 @@ def right_answers(
     return right
 
 
-def _labels_of(workspace: Workspace, task: str, inputs: list[str]) -> list[str]:
+def _labels_of(workspace: WorkspaceFolder, task: str, inputs: list[str]) -> list[str]:
     """Return what a task's own head answers."""
     encoder, adapter = workspace.encoder(), Adapter.from_arrays(workspace.adapter(task))
     encoded = encoder(inputs)

@@ -19,7 +19,7 @@ from cfedge.train.learned_task import LearnedTask
 from cfedge.train.meanings import declared
 from cfedge.train.prepared_task import store
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Taught", "decided", "learn", "learn_tasks"]
 
@@ -77,7 +77,7 @@ def decided(settings: Settings, data: LabelledData) -> Settings:
 
 
 def learn(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     name: str,
     examples: Examples,
     held_out: Examples | None = None,
@@ -126,7 +126,7 @@ def learn(
 
 
 def learn_tasks(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     tasks: Mapping[str, LabelledData],
     *,
     settings: Settings | None = None,
@@ -174,7 +174,11 @@ def learn_tasks(
 
 
 def _train(
-    workspace: Workspace, name: str, data: LabelledData, settings: Settings, progress: Progress
+    workspace: WorkspaceFolder,
+    name: str,
+    data: LabelledData,
+    settings: Settings,
+    progress: Progress,
 ) -> LearnedTask:
     train = train_head
     if settings.method == "adapter":

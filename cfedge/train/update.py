@@ -33,7 +33,7 @@ from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.prepared_task import features_of
 from cfedge.train.reading import Reading, reading
 from cfedge.train.statistics import TaskStatistics
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["MAX_DROP", "update"]
 
@@ -45,7 +45,7 @@ MAX_DROP = 1.0
 
 
 def update(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     name: str,
     examples: Examples,
     held_out: Examples | None = None,

@@ -60,19 +60,19 @@ from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace_files import digest_of, exclusively, holds
 from cfedge.train.workspace_index import Index, backbone_files, file_name
 
-__all__ = ["Workspace"]
+__all__ = ["WorkspaceFolder"]
 
 Floats = NDArray[np.float32]
 _Parsed = TypeVar("_Parsed")
 
 
-class Workspace:
-    """An opened workspace.
+class WorkspaceFolder:
+    """An opened workspace: its backbone and its tasks, read and written.
 
     Parameters
     ----------
     folder
-        Made by `Workspace.written`.
+        Made by `WorkspaceFolder.written`.
 
     Raises
     ------
@@ -96,7 +96,9 @@ class Workspace:
         self._index = Index.parsed(data, str(index))
 
     @classmethod
-    def written(cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]) -> Workspace:
+    def written(
+        cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]
+    ) -> WorkspaceFolder:
         """Write a new workspace around a prepared backbone; `files` holds the files of
         ``backbone/``.
         """
@@ -291,7 +293,7 @@ class Workspace:
             Another process holds it.
         """
         with exclusively(self.folder):
-            self._index = Workspace(self.folder)._index
+            self._index = WorkspaceFolder(self.folder)._index
             yield
 
     def _point(self, folders: dict[str, str]) -> None:

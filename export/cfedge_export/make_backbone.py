@@ -12,7 +12,7 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import BackboneError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.draft import draft, slotted_modules
 from cfedge_export.source import Source, load_source
 from cfedge_export.split_choice import choose_split
@@ -46,7 +46,7 @@ def make_backbone(
     scheme: str | None = None,
     float_layers: Collection[str] = (),
     progress: Progress | None = None,
-) -> Workspace:
+) -> WorkspaceFolder:
     """Make a workspace.
 
     Parameters
@@ -87,7 +87,7 @@ def make_backbone(
             float_layers=float_layers,
         )
         advance(1)
-        workspace = Workspace.written(target, made.backbone, made.files)
+        workspace = WorkspaceFolder.written(target, made.backbone, made.files)
         advance(1)
     return workspace
 
@@ -99,7 +99,7 @@ def same_backbone(
     *,
     float_layers: Collection[str] = (),
     progress: Progress | None = None,
-) -> Workspace:
+) -> WorkspaceFolder:
     """Make a workspace with the very backbone of another workshop, bit for bit, so that its tasks
     run beside those that were learned there.
 
@@ -133,6 +133,6 @@ def same_backbone(
                 f" {made.backbone.digest[:12]} from these weights and package versions; install the"
                 " versions of the other workshop, or copy its workspace"
             )
-        workspace = Workspace.written(target, made.backbone, made.files)
+        workspace = WorkspaceFolder.written(target, made.backbone, made.files)
         advance(1)
     return workspace

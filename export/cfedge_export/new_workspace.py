@@ -11,7 +11,7 @@ from cfedge.errors import UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.store import bundle_at
 from cfedge.train.examples import Examples
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import backbone_plan
 from cfedge_export.backbone_plan import Plan
 from cfedge_export.backbone_request import BackboneRequest
@@ -29,7 +29,7 @@ __all__ = ["NewWorkspace", "new_workspace"]
 class NewWorkspace:
     """What was made, what decided it (None: another workshop's backbone), where its bytes are."""
 
-    workspace: Workspace
+    workspace: WorkspaceFolder
     plan: Plan | None
     bytes_by_part: dict[str, int]
 
@@ -80,7 +80,7 @@ def _new(
     inputs: Callable[[], Sequence[Any]],
     sample: Examples | None,
     progress: Progress,
-) -> tuple[Workspace, Plan]:
+) -> tuple[WorkspaceFolder, Plan]:
     some: Sequence[Any] = ()
     if request.is_measured:
         if sample is None and source.input.kind != "text":
@@ -93,7 +93,7 @@ def _new(
     return _planned(target, source, plan, request.target_modules, progress), plan
 
 
-def _same(target: Path, source: Source, other: Path, progress: Progress) -> Workspace:
+def _same(target: Path, source: Source, other: Path, progress: Progress) -> WorkspaceFolder:
     bundle = bundle_at(other)
     record = bundle.manifest.backbone
     return same_backbone(
@@ -107,8 +107,8 @@ def _same(target: Path, source: Source, other: Path, progress: Progress) -> Work
 
 def _repaired(
     target: Path, request: BackboneRequest, refused: Path, source: Source, progress: Progress
-) -> tuple[Workspace, Plan]:
-    workspace = Workspace(refused)
+) -> tuple[WorkspaceFolder, Plan]:
+    workspace = WorkspaceFolder(refused)
     plan = repair(workspace, source, gate=request.gate, progress=progress)
     return _planned(target, source, plan, slotted_modules(workspace.backbone), progress), plan
 
@@ -119,7 +119,7 @@ def _planned(
     plan: Plan,
     modules: tuple[str, ...] | None,
     progress: Progress,
-) -> Workspace:
+) -> WorkspaceFolder:
     return make_backbone(
         target,
         source.name,

@@ -29,7 +29,7 @@ from cfedge.train.certificate import FALSE_REJECT_RATE, Certified, certify
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.margins import route
 from cfedge.train.right_answers import right_answers
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_index import file_name
 from cfedge_export import parity, parity_gate
 from cfedge_export.adapters import adapter_onnx
@@ -65,7 +65,7 @@ class Exported:
 
 
 def build(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     progress: Progress | None = None,
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
@@ -135,7 +135,7 @@ class _Objects:
         return ref
 
 
-def _checked(workspace: Workspace) -> dict[str, LearnedTask]:
+def _checked(workspace: WorkspaceFolder) -> dict[str, LearnedTask]:
     """The tasks, of which there must be some, all learned on the workspace's backbone."""
     if not workspace.tasks:
         raise WorkspaceError(
@@ -193,7 +193,7 @@ def _clearest(engine: Engine, task: str, inputs: Sequence[Input]) -> list[Input]
 
 
 def export(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     target: Path,
     *,
     gate: parity_gate.Gate | None = None,

@@ -23,7 +23,7 @@ from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.engine import Engine
 from cfedge.train.learned_task import HeldOut
 from cfedge.train.tail import TorchTail
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.paired import bootstrap, sign_test
 
 __all__ = ["Candidates", "TaskParity", "compare"]
@@ -62,7 +62,7 @@ class TaskParity:
 class _FloatPaths:
     """The workspace's float backbone in torch and in ONNX Runtime; loaded once."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: WorkspaceFolder) -> None:
         self.encoder = workspace.encoder(float32=True)
         tail = workspace.backbone_file("float_tail.onnx")
         self.torch_tail = TorchTail(onnx.load_from_string(tail))
@@ -79,7 +79,7 @@ class _FloatPaths:
 
 
 def compare(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     engine: Engine,
     progress: Progress | None = None,
     *,
@@ -112,7 +112,7 @@ class Candidates:
     `workspace`'s float graphs, under its tasks' adapters in float32. Its float paths are run once.
     """  # fmt: skip
 
-    def __init__(self, workspace: Workspace, progress: Progress | None = None) -> None:
+    def __init__(self, workspace: WorkspaceFolder, progress: Progress | None = None) -> None:
         paths = _FloatPaths(workspace)
         self._backbone, self._tokenizer = (
             workspace.backbone,

@@ -16,13 +16,13 @@ from cfedge.lookup import Router
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples import Examples
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["float_accuracy"]
 
 
 def float_accuracy(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     tests: Mapping[str, Examples],
     manifest: Manifest,
     progress: Progress | None = None,

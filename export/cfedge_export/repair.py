@@ -6,7 +6,7 @@ import numpy as np
 
 from cfedge.errors import ParityError, UsageError
 from cfedge.progress import Progress
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate, scheme_selection, schemes, sensitivity
 from cfedge_export.backbone_plan import Plan
 from cfedge_export.draft import draft, slotted_modules
@@ -18,7 +18,7 @@ __all__ = ["repair"]
 
 
 def repair(
-    workspace: Workspace,
+    workspace: WorkspaceFolder,
     source: Source,
     *,
     gate: parity_gate.Gate | None = None,
@@ -79,7 +79,7 @@ def repair(
     return Plan(Choice(backbone.scheme, why, (), found.layers), backbone.split, found)
 
 
-def _check(workspace: Workspace, source: Source) -> None:
+def _check(workspace: WorkspaceFolder, source: Source) -> None:
     """Refuse other weights than the workspace's, and a workspace without tasks."""
     expected = workspace.backbone.source_sha256
     if expected != source.sha256:

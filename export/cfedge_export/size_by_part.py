@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import onnx
 from onnx import ModelProto
 
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.draft import family_of
 
 __all__ = ["REST", "bytes_by_part", "shipped_bytes"]
@@ -42,7 +42,7 @@ def bytes_by_part(shipped: ModelProto, groups: Mapping[str, str]) -> dict[str, i
     return found
 
 
-def shipped_bytes(workspace: Workspace) -> dict[str, int]:
+def shipped_bytes(workspace: WorkspaceFolder) -> dict[str, int]:
     """Return the bytes of a workspace's trunk and tail by group, and of what its inputs need."""
     total: dict[str, int] = {}
     for role in ("trunk", "tail"):

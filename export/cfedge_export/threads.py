@@ -19,7 +19,7 @@ from cfedge.bundle.files import Bundle, write
 from cfedge.device import here, usable_cores
 from cfedge.footprint import Footprint
 from cfedge.progress import Progress
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
 from cfedge_export.draft import family_of
 from cfedge_export.schemes import SCHEMES
@@ -28,7 +28,7 @@ __all__ = ["fit_threads", "would_fit"]
 
 
 def fit_threads(
-    workspace: Workspace, bundle: Bundle, budget: Budget, progress: Progress | None = None
+    workspace: WorkspaceFolder, bundle: Bundle, budget: Budget, progress: Progress | None = None
 ) -> BudgetFit:
     """Choose the fewest threads with which engines on the bundle, each in its own process, keep to
     the budget.
@@ -78,7 +78,7 @@ def would_fit(
     ]
 
 
-def _advice(workspace: Workspace, bundle: Bundle, budget: Budget, whole: Footprint) -> str:
+def _advice(workspace: WorkspaceFolder, bundle: Bundle, budget: Budget, whole: Footprint) -> str:
     """Measure the other schemes' backbones, one thread, and say which would do."""
     backbone, inputs, board = bundle.manifest.backbone, footprint.golden(bundle)[1], here()
     floats = {

@@ -15,7 +15,7 @@ import pytest
 from test_storage import Disk, tree
 
 from cfedge.bundle.files import Bundle, read, write
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import build, export
 from cfedge_export.parity_gate import Gate
 
@@ -68,7 +68,7 @@ def killed(folder: Path, bundle: Bundle, number: int, *, replace: bool) -> int:
 def test_at_every_step_of_an_export_there_is_the_old_bundle_or_the_new_one(
     tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path, replace: bool
 ) -> None:
-    Workspace(tiny_workspace).remove("colors")
+    WorkspaceFolder(tiny_workspace).remove("colors")
     out = tmp_path / "out"
     if replace:
         shutil.copytree(tiny_bundle, out / "bundle")
@@ -81,7 +81,7 @@ def test_at_every_step_of_an_export_there_is_the_old_bundle_or_the_new_one(
 
     with Watched(out, look):
         export(
-            Workspace(tiny_workspace),
+            WorkspaceFolder(tiny_workspace),
             out / "bundle",
             gate=Gate(max_drop=100.0, max_error_ratio=1e9),
             replace=replace,
@@ -98,8 +98,8 @@ def test_at_every_step_of_an_export_there_is_the_old_bundle_or_the_new_one(
 def test_a_kill_at_any_step_leaves_the_old_bundle_or_the_new_one_and_the_next_export_succeeds(
     tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path, replace: bool
 ) -> None:
-    Workspace(tiny_workspace).remove("colors")
-    bundle = build(Workspace(tiny_workspace))
+    WorkspaceFolder(tiny_workspace).remove("colors")
+    bundle = build(WorkspaceFolder(tiny_workspace))
     old = read(tiny_bundle).manifest.digest if replace else None
     found: list[str | None] = []
     for number in range(1, 1000):

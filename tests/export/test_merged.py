@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, TaskError
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import merged
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.make_backbone import make_backbone
@@ -40,7 +40,7 @@ def _scores(path: Path, tokenizer: bytes, texts: list[str]) -> np.ndarray:
 
 
 def test_a_file_scores_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     done = export_merged(workspace, "colors", tmp_path / "colors.onnx")
     texts = [text for text, _ in make_texts("colors", 12, seed=6)]
     expected = Engine(build(workspace)).class_scores(texts, "colors")
@@ -61,7 +61,7 @@ def test_a_file_scores_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) 
 def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_does(
     tiny_workspace: Path, tmp_path: Path
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     task = workspace.task("colors")
     trunk = task.held_out.features.trunk @ task.adapter["trunk.weight"] + task.adapter["trunk.bias"]
     ordered = np.sort(trunk, axis=1)
@@ -84,7 +84,7 @@ def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_d
 
 
 def test_rows_of_one_length_may_share_a_run(tiny_workspace: Path, tmp_path: Path) -> None:
-    export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
+    export_merged(WorkspaceFolder(tiny_workspace), "colors", tmp_path / "colors.onnx")
     session = onnxruntime.InferenceSession(
         tmp_path / "colors.onnx", providers=["CPUExecutionProvider"]
     )
@@ -146,14 +146,14 @@ def test_a_graph_that_scores_otherwise_is_refused_and_not_written(
             r" 0.01"
         ),
     ):
-        export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
+        export_merged(WorkspaceFolder(tiny_workspace), "colors", tmp_path / "colors.onnx")
     assert not (tmp_path / "colors.onnx").exists()
 
 
 def test_what_is_there_is_kept_unless_replace_is_said_and_a_folder_always(
     tiny_workspace: Path, tmp_path: Path
 ) -> None:
-    workspace, file = Workspace(tiny_workspace), tmp_path / "colors.onnx"
+    workspace, file = WorkspaceFolder(tiny_workspace), tmp_path / "colors.onnx"
     file.write_bytes(b"mine")
     with pytest.raises(StorageError, match="expected a new name for the file"):
         export_merged(workspace, "colors", file)
@@ -166,13 +166,13 @@ def test_what_is_there_is_kept_unless_replace_is_said_and_a_folder_always(
 
 def test_a_task_that_is_not_there_is_refused_by_name(tiny_workspace: Path, tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="expected one of animals, colors, found 'nope'"):
-        export_merged(Workspace(tiny_workspace), "nope", tmp_path / "nope.onnx")
+        export_merged(WorkspaceFolder(tiny_workspace), "nope", tmp_path / "nope.onnx")
 
 
 def test_the_bundle_and_the_file_agree_on_the_backbone(
     tiny_workspace: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    export_merged(Workspace(tiny_workspace), "colors", tmp_path / "colors.onnx")
+    export_merged(WorkspaceFolder(tiny_workspace), "colors", tmp_path / "colors.onnx")
     stated = {
         entry.key: entry.value for entry in onnx.load(tmp_path / "colors.onnx").metadata_props
     }

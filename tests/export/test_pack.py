@@ -13,7 +13,7 @@ from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, WorkspaceError
 from cfedge.train.examples import Examples
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.pack import build, export
 from cfedge_export.paired import sign_test
@@ -34,13 +34,13 @@ def test_a_bundle_holds_what_the_manifest_names_and_nothing_else(tiny_bundle: Pa
 
 
 def test_building_twice_gives_the_same_bytes(tiny_workspace: Path) -> None:
-    first, second = (build(Workspace(tiny_workspace)) for _ in range(2))
+    first, second = (build(WorkspaceFolder(tiny_workspace)) for _ in range(2))
     assert first.manifest == second.manifest
     assert first.objects == second.objects
 
 
 def test_parity_holds_three_paths_together(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     for one in parity.compare(workspace, Engine(build(workspace))):
         assert one.cosine_torch_onnx > 0.99999
         assert one.cosine_float_int8 > 0.99
@@ -77,7 +77,7 @@ def test_a_missed_gate_is_an_error_and_no_output(
             r" exported"
         ),
     ):
-        export(Workspace(tiny_workspace), tmp_path / "out")
+        export(WorkspaceFolder(tiny_workspace), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".cfedge-tmp-*"))
 
@@ -88,7 +88,7 @@ def test_a_missed_gate_leaves_the_old_bundle(
     before = read(tiny_bundle)
     _sabotage(monkeypatch)
     with pytest.raises(ParityError):
-        export(Workspace(tiny_workspace), tiny_bundle, replace=True)
+        export(WorkspaceFolder(tiny_workspace), tiny_bundle, replace=True)
     assert read(tiny_bundle) == before
 
 
@@ -149,7 +149,7 @@ def test_a_looser_gate_lets_more_through() -> None:
 
 
 def test_a_workspace_without_tasks_exports_nothing(tiny_workspace: Path, tmp_path: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     for name in workspace.tasks:
         workspace.remove(name)
     with pytest.raises(WorkspaceError, match="expected at least one task, found none"):
@@ -160,8 +160,8 @@ def test_an_existing_target_is_kept_unless_replace_is_said(
     tiny_workspace: Path, tiny_bundle: Path
 ) -> None:
     with pytest.raises(StorageError, match="expected a new name for the bundle"):
-        export(Workspace(tiny_workspace), tiny_bundle)
-    export(Workspace(tiny_workspace), tiny_bundle, replace=True)
+        export(WorkspaceFolder(tiny_workspace), tiny_bundle)
+    export(WorkspaceFolder(tiny_workspace), tiny_bundle, replace=True)
     assert Engine.open(tiny_bundle).tasks == ("animals", "colors")
 
 
@@ -171,7 +171,7 @@ def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and
     from cfedge.train.settings import Settings
     from cfedge.train.teach import learn
 
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     texts = {task: [text for text, _ in make_texts(task, 6, seed=7)] for task in workspace.tasks}
     before = {task: Engine(build(workspace)).class_scores(texts[task], task) for task in texts}
     rows = make_texts("food", 12, seed=0)

@@ -15,7 +15,7 @@ from cfedge.bundle.graph import check_graphs
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity
 from cfedge_export.architectures import ARCHITECTURES
 from cfedge_export.calibration import measure_ranges, state_ranges
@@ -42,7 +42,7 @@ def _frames(task: str, count: int, seed: int) -> Examples:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> WorkspaceFolder:
     """One task by a closed form, one with an adapter."""
     root = tmp_path_factory.mktemp("pictures")
     family, made = ARCHITECTURES["efficientnet-lite"], FAMILIES["efficientnet-lite"]
@@ -60,7 +60,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def test_a_bundle_of_pictures_answers_frames_alone_and_together(
-    workspace: Workspace, tmp_path: Path
+    workspace: WorkspaceFolder, tmp_path: Path
 ) -> None:
     done = export(workspace, tmp_path / "bundle", gate=Gate(100, 100))
     backbone = done.bundle.manifest.backbone
@@ -81,6 +81,8 @@ def test_a_bundle_of_pictures_answers_frames_alone_and_together(
     assert np.mean(right) > 0.9
 
 
-def test_torch_and_onnx_runtime_see_the_same_features_of_pictures(workspace: Workspace) -> None:
+def test_torch_and_onnx_runtime_see_the_same_features_of_pictures(
+    workspace: WorkspaceFolder,
+) -> None:
     for task in parity.compare(workspace, Engine(build(workspace))):
         assert task.cosine_torch_onnx > TORCH_COSINE

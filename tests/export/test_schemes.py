@@ -26,7 +26,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.architectures import ARCHITECTURES
 from cfedge_export.graph import add_slots, cut
@@ -68,7 +68,7 @@ def shipped(source: Source) -> object:
 def learned(source: Source, tmp_path_factory: pytest.TempPathFactory) -> object:
     """A workspace of each scheme that learned one task, and its bundle."""
 
-    def make(name: str) -> tuple[Workspace, Bundle]:
+    def make(name: str) -> tuple[WorkspaceFolder, Bundle]:
         made = make_backbone(
             tmp_path_factory.mktemp(name) / "ws",
             "local",

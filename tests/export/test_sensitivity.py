@@ -18,7 +18,7 @@ from cfedge.runtime.session import open_session
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.backbone_request import BackboneRequest
@@ -155,7 +155,7 @@ def _nodes(source: Source) -> dict[str, onnx.NodeProto]:
 
 
 def test_where_nothing_is_left_nothing_is_stated(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     assert (
         float_layers(workspace.backbone_file("trunk.onnx"), workspace.backbone_file("tail.onnx"))
         == ()
@@ -211,7 +211,7 @@ def test_another_workshop_comes_to_the_same_backbone_only_with_the_same_layers(
 
 
 @pytest.fixture(scope="module")
-def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> WorkspaceFolder:
     """A workspace whose task misses the gate: learned on the float backbone, brought to the ruined
     one.
     """
@@ -235,7 +235,7 @@ def refused(ruined: Source, tmp_path_factory: pytest.TempPathFactory) -> Workspa
 
 
 def test_a_refused_workspace_is_repaired_by_leaving_just_that_layer(
-    refused: Workspace, ruined: Source, tmp_path: Path
+    refused: WorkspaceFolder, ruined: Source, tmp_path: Path
 ) -> None:
     with pytest.raises(ParityError, match=r"cfedge init NEW --repair WS"):
         parity_gate.check(parity.compare(refused, Engine(build(refused))))
@@ -260,13 +260,13 @@ def test_a_refused_workspace_is_repaired_by_leaving_just_that_layer(
 
 
 def test_what_need_not_or_cannot_be_repaired_is_refused(
-    refused: Workspace, sound: Source, ruined: Source, tiny_workspace: Path, tmp_path: Path
+    refused: WorkspaceFolder, sound: Source, ruined: Source, tiny_workspace: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(
         UsageError,
         match=r"--repair: expected tasks that the parity gate refuses, found that those of .* pass",
     ):
-        repair(Workspace(tiny_workspace), sound)
+        repair(WorkspaceFolder(tiny_workspace), sound)
     with pytest.raises(
         UsageError, match="or give the limits that refused them"
     ):  # it is the gate that decides, not the cosine

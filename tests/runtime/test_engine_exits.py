@@ -20,7 +20,7 @@ from cfedge.runtime import backbone
 from cfedge.runtime.adapter import NEVER, Adapter, load_adapter
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.pack import build
 
@@ -219,7 +219,7 @@ def test_a_closed_form_head_ends_early_where_its_trunks_part_is_sure(
 ) -> None:
     from cfedge.train.examples import Examples
 
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     rows = make_texts("food", 60, seed=0)
     examples = Examples(*zip(*rows, strict=True), "food")
     learn(workspace, "food", examples, settings=Settings(method="closed-form"))

@@ -37,7 +37,7 @@ from cfedge.train.metrics import confusion, evaluate
 from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 
@@ -62,14 +62,14 @@ def _few_random_features() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def base(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def base(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> WorkspaceFolder:
     return make_backbone(
         tmp_path_factory.mktemp("study") / "base", "local", folder=tiny_folder, split=2
     )
 
 
 @pytest.fixture(scope="module")
-def study(base: Workspace) -> Study:
+def study(base: WorkspaceFolder) -> Study:
     return compare(
         base, make_stream(), Options(orders=2, joint=True, sequential=True), settings=SETTINGS
     )
@@ -83,10 +83,10 @@ def test_every_model_and_ceiling_is_measured_in_every_order(study: Study) -> Non
 
 
 def test_the_shipped_model_measures_what_the_engine_answers(
-    base: Workspace, study: Study, tmp_path: Path
+    base: WorkspaceFolder, study: Study, tmp_path: Path
 ) -> None:
     stream, order = make_stream(), study.orders[0]
-    workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    workspace = WorkspaceFolder(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     for name in order:
         learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
     scores = evaluate(
@@ -163,15 +163,15 @@ def test_the_summary_is_mean_and_standard_error_over_orders(study: Study) -> Non
 
 
 def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(
-    base: Workspace, tmp_path: Path
+    base: WorkspaceFolder, tmp_path: Path
 ) -> None:
     stream, order = make_stream(), ["food", "colors", "animals"]
-    workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    workspace = WorkspaceFolder(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     for name in order:
         learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
     learned = LearnedOrder(workspace, stream, order, Quiet())
     assert learned.forward_transfer(workspace) == 0.0
-    alone = Workspace(Path(shutil.copytree(workspace.folder, tmp_path / "alone")))
+    alone = WorkspaceFolder(Path(shutil.copytree(workspace.folder, tmp_path / "alone")))
     for name in order:
         task = alone.task(name)
         adapter = {
@@ -184,11 +184,11 @@ def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(
 
 
 def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_space(
-    base: Workspace, tmp_path: Path
+    base: WorkspaceFolder, tmp_path: Path
 ) -> None:
     """Against scikit-learn's likelihood of features that torch's tail gives with each adapter."""
     stream, order = make_stream(), ["food", "colors", "animals"]
-    workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    workspace = WorkspaceFolder(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     for name in order:
         learn(workspace, name, stream[name].train, stream[name].held_out, settings=SETTINGS)
     learned = LearnedOrder(workspace, stream, order, Quiet())
@@ -238,7 +238,7 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
     )  # torch and the int8 tail agree but for rounding: two inputs of 64
 
 
-def test_several_jobs_measure_the_same(base: Workspace) -> None:
+def test_several_jobs_measure_the_same(base: WorkspaceFolder) -> None:
     one, two = (
         compare(
             base,
@@ -255,7 +255,7 @@ def test_several_jobs_measure_the_same(base: Workspace) -> None:
     assert one == two
 
 
-def test_seeds_go_on_from_the_first(base: Workspace, study: Study) -> None:
+def test_seeds_go_on_from_the_first(base: WorkspaceFolder, study: Study) -> None:
     later = compare(
         base,
         make_stream(),
@@ -266,11 +266,13 @@ def test_seeds_go_on_from_the_first(base: Workspace, study: Study) -> None:
     assert (later.settings.seed, study.settings.seed) == (1, 0)
 
 
-def test_bytes_and_seconds_are_told_apart(base: Workspace, study: Study, tmp_path: Path) -> None:
+def test_bytes_and_seconds_are_told_apart(
+    base: WorkspaceFolder, study: Study, tmp_path: Path
+) -> None:
     given, shipped, frozen = (
         study.runs[model][0] for model in ("task given", "cfedge", "LDA frozen")
     )
-    workspace = Workspace(Path(shutil.copytree(base.folder, tmp_path / "ws")))
+    workspace = WorkspaceFolder(Path(shutil.copytree(base.folder, tmp_path / "ws")))
     splits = make_stream()["colors"]
     signature = learn(
         workspace, "colors", splits.train, splits.held_out, settings=SETTINGS
@@ -287,7 +289,7 @@ def test_bytes_and_seconds_are_told_apart(base: Workspace, study: Study, tmp_pat
     assert min(run.seconds for model in ("joint", "sequential") for run in study.runs[model]) > 0
 
 
-def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Workspace) -> None:
+def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: WorkspaceFolder) -> None:
     settings = replace(SETTINGS, reuse=True, min_steps=8, pool_limit=8)
     assert (
         len(
@@ -304,7 +306,7 @@ def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Worksp
         compare(base, make_stream(), Options(orders=1, jobs=2), settings=settings)
 
 
-def test_test_texts_that_are_also_learned_from_are_counted_by_task(base: Workspace) -> None:
+def test_test_texts_that_are_also_learned_from_are_counted_by_task(base: WorkspaceFolder) -> None:
     stream = make_stream()
     colors = stream["colors"]
     texts = tuple(f"  {text.upper()} " for text in colors.train.inputs[:3]) + colors.test.inputs[3:]
@@ -410,7 +412,7 @@ def test_the_standard_error_is_that_of_the_orders_and_at_least_of_the_test_set()
     assert study_of(100, 0.9).standard_error("cfedge") == pytest.approx(0.03)
 
 
-def test_what_cannot_be_studied_is_refused(base: Workspace, tiny_workspace: Path) -> None:
+def test_what_cannot_be_studied_is_refused(base: WorkspaceFolder, tiny_workspace: Path) -> None:
     with pytest.raises(UsageError, match=r"--models: expected some of .*, found 'magic'"):
         compare(base, make_stream(), Options(models=("magic",)))
     with pytest.raises(UsageError, match=r"--models: expected some of .*, found none"):
@@ -422,11 +424,11 @@ def test_what_cannot_be_studied_is_refused(base: Workspace, tiny_workspace: Path
     with pytest.raises(UsageError, match="--orders: expected >= 1, found 0"):
         compare(base, make_stream(), Options(orders=0))
     with pytest.raises(UsageError, match="expected a workspace without tasks, found 2"):
-        compare(Workspace(tiny_workspace), make_stream())
+        compare(WorkspaceFolder(tiny_workspace), make_stream())
 
 
 def test_a_stream_that_cannot_be_learned_to_its_end_is_refused_before_anything_is(
-    base: Workspace, monkeypatch: pytest.MonkeyPatch
+    base: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cfedge.study.compare.learn_many", None)
     stream = make_stream()

@@ -18,7 +18,7 @@ from cfedge.train.certificates import certificates
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 CLOSED = Settings(method="closed-form")
 
@@ -88,7 +88,7 @@ def test_what_chance_explains_is_not_called_learned(
 
 
 def test_shuffled_labels_are_told_of_at_once_and_by_list(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     rows = make_texts("food", 40, 0)
     shuffled = np.random.default_rng(0).permutation([label for _, label in rows]).tolist()
     learn(workspace, "food", Examples(tuple(t for t, _ in rows), tuple(shuffled), "f"), settings=CLOSED)  # fmt: skip
@@ -103,7 +103,7 @@ def test_shuffled_labels_are_told_of_at_once_and_by_list(tiny_workspace: Path) -
 
 
 def test_what_the_encoder_cannot_read_is_counted_and_named(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     thai = ["\u0e40\u0e1b\u0e34\u0e14 broth", "\u0e40\u0e1b\u0e34\u0e14", "\u0e1b\u0e34\u0e14", "\u0e1a\u0e31\u0e0d"]  # fmt: skip
     long = [f"{'the ' * 30}{word}" for word in ("red", "green", "blue", "navy")]
     said = ["one red", "one green", "one blue", "one navy", "same text", "Same  text"]
@@ -131,7 +131,7 @@ def test_what_the_encoder_cannot_read_is_counted_and_named(tiny_workspace: Path)
 
 def test_labels_that_mean_the_same_count_as_one(tiny_workspace: Path) -> None:
     """Two shops with the same products: which shop's head answers does not matter."""
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     for name, seed, same in (("shop", 0, ()), ("other", 1, ("soup", "cake"))):
         rows = make_texts("food", 30, seed)
         learn(workspace, name, Examples(*zip(*rows, strict=True), name), settings=CLOSED, same_labels=same)  # fmt: skip
@@ -146,7 +146,7 @@ def test_labels_that_mean_the_same_count_as_one(tiny_workspace: Path) -> None:
 
 def test_a_class_that_is_swallowed_is_named(tiny_workspace: Path) -> None:
     """Many examples of one class and few of another whose held-out ones are taken for it."""
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     soup = [row for row in make_texts("food", 60, 0) if row[1] == "soup"]
     rare = [(text, "stew") for text, _ in soup[:4]]
     cake = [row for row in make_texts("food", 60, 0) if row[1] == "cake"]

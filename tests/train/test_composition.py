@@ -19,7 +19,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.lora import LowRankPairs
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 
 def shown(*arguments: object) -> str:
@@ -265,9 +265,9 @@ def test_a_pool_that_leaves_nothing_to_be_orthogonal_is_refused() -> None:
 
 
 @pytest.fixture
-def reusing(tiny_workspace: Path) -> Workspace:
+def reusing(tiny_workspace: Path) -> WorkspaceFolder:
     """The tiny workspace with the task food learned on top of animals and colors."""
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     examples = Examples(*zip(*make_texts("food", 12, seed=0), strict=True), "food")
     learn(
         workspace,
@@ -283,10 +283,10 @@ def test_no_task_is_called_as_what_no_other_task_had(tiny_workspace: Path) -> No
         TaskError,
         match="task name: expected another than 'new', which says what a task reuses of none",
     ):
-        Workspace(tiny_workspace).check_new("new", ("a", "b"), replace=False)
+        WorkspaceFolder(tiny_workspace).check_new("new", ("a", "b"), replace=False)
 
 
-def test_a_task_that_reuses_others_says_how_much_of_each_is_in_it(reusing: Workspace) -> None:
+def test_a_task_that_reuses_others_says_how_much_of_each_is_in_it(reusing: WorkspaceFolder) -> None:
     record = reusing.record("food")
     assert set(record.transfer) <= {"new", "animals", "colors"}
     assert sum(record.transfer.values()) == pytest.approx(1)
@@ -294,7 +294,7 @@ def test_a_task_that_reuses_others_says_how_much_of_each_is_in_it(reusing: Works
     assert 0.5 < record.kept_energy <= 1
 
 
-def test_inspect_shows_what_was_reused_and_what_folding_lost(reusing: Workspace) -> None:
+def test_inspect_shows_what_was_reused_and_what_folding_lost(reusing: WorkspaceFolder) -> None:
     (row,) = [
         row
         for row in json.loads(shown("inspect", reusing.folder, "--json"))
@@ -317,11 +317,11 @@ def test_inspect_shows_what_was_reused_and_what_folding_lost(reusing: Workspace)
     assert "animals: its adapter keeps" not in table
 
 
-def test_a_task_that_reuses_others_outlives_them(reusing: Workspace) -> None:
+def test_a_task_that_reuses_others_outlives_them(reusing: WorkspaceFolder) -> None:
     before = reusing.task("food")
     for name in ("animals", "colors"):
         reusing.remove(name)
-    after = Workspace(reusing.folder).task("food")
+    after = WorkspaceFolder(reusing.folder).task("food")
     assert all(np.array_equal(before.adapter[name], after.adapter[name]) for name in before.adapter)
     assert (
         max(array.shape[-1] for name, array in after.adapter.items() if name.startswith("a.")) == 2

@@ -11,24 +11,24 @@ from made import make_texts
 from cfedge.errors import TaskError
 from cfedge.runtime.engine import Engine
 from cfedge.train.edit import lost_by, remove_class, rename, rename_label
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import build
 
 TEXTS = [text for text, _ in make_texts("colors", 8, 3)]
 
 
 def test_a_renamed_task_answers_as_before(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     before = Engine(build(workspace)).predict(TEXTS)
     rename(workspace, "colors", "paint")
-    assert Workspace(tiny_workspace).tasks == ("animals", "paint")
+    assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "paint")
     after = Engine(build(workspace)).predict(TEXTS)
     called = {"colors": "paint", "animals": "animals"}
     assert [(called[a.task], a.label, a.score) for a in before] == [(b.task, b.label, b.score) for b in after]  # fmt: skip
 
 
 def test_a_renamed_label_keeps_its_place(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     rename_label(workspace, "colors", "green", "verdant")
     assert workspace.record("colors").classes == ("blue", "verdant", "red")
     found = {one.label for one in Engine(build(workspace)).predict(TEXTS, task="colors")}
@@ -36,7 +36,7 @@ def test_a_renamed_label_keeps_its_place(tiny_workspace: Path) -> None:
 
 
 def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     before = Engine(build(workspace)).class_scores(TEXTS, "colors")
     remove_class(workspace, "colors", "green")
     task = workspace.task("colors")
@@ -47,7 +47,7 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
     assert task.held_out.classes.max() == 1
     assert set(task.held_out.answers) <= {0, 1}
     assert task.record.examples == task.statistics.tail.counts.sum()
-    engine = Engine(build(Workspace(tiny_workspace)))
+    engine = Engine(build(WorkspaceFolder(tiny_workspace)))
     np.testing.assert_allclose(engine.class_scores(TEXTS, "colors"), before[:, [0, 2]], atol=0.3)
     assert "green" not in {one.label for one in engine.predict(TEXTS)}
     remove_class(workspace, "colors", "blue")
@@ -71,16 +71,16 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
 def test_what_cannot_be_changed_is_named_and_nothing_is(
     tiny_workspace: Path, change: object, message: str
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     before = {name: workspace.task(name).files(workspace.stored) for name in workspace.tasks}
     with pytest.raises(TaskError, match=message):
         change(workspace)  # type: ignore[operator]
-    again = Workspace(tiny_workspace)
+    again = WorkspaceFolder(tiny_workspace)
     assert {name: again.task(name).files(again.stored) for name in again.tasks} == before
 
 
 def test_what_would_be_lost_is_named(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     record = workspace.record("colors")
     whole = record.examples + len(workspace.held_out("colors").inputs)
     each = dict.fromkeys(record.classes, whole)

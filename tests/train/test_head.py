@@ -25,7 +25,7 @@ from cfedge.train.prepared_task import features_of
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics, learn_signature, signature
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import build
 
 _BARRED = """
@@ -92,7 +92,7 @@ def food(count: int) -> Examples:
 
 
 def test_a_task_with_a_closed_form_head_is_exported_and_answered(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     others = {name: workspace.task(name) for name in workspace.tasks}
     learned = learn(workspace, "food", food(20), settings=Settings(method="closed-form"))
     assert learned.record.settings.method == "closed-form"
@@ -116,7 +116,7 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     """Against scikit-learn's discriminants of the same features and shrinkage, where they are
     clear.
     """
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     learned = learn(workspace, "food", food(30), food(10), settings=Settings(method="closed-form"))
     encoder = workspace.encoder(threads=1)
     train, seen = (features_of(encoder, food(count).inputs)[1] for count in (30, 10))
@@ -187,7 +187,7 @@ def test_clusters_and_early_exits_are_chosen_for_a_closed_form_head_too(
                 ]
             )
         assert exit_code.value.code == 0
-        task = Workspace(tiny_workspace).task("food")
+        task = WorkspaceFolder(tiny_workspace).task("food")
         found[options] = (
             len(task.signature.trunk.factor_classes),
             bool(task.adapter["exit.margin"][0] == NEVER),
@@ -228,7 +228,7 @@ def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
         assert ("closed-form head (fewer than" in capsys.readouterr().out) is (
             method == "closed-form"
         )
-        assert Workspace(tiny_workspace).record("food").settings.method == method
+        assert WorkspaceFolder(tiny_workspace).record("food").settings.method == method
 
 
 def test_a_task_is_added_where_torch_and_its_kin_cannot_be_imported(
@@ -252,7 +252,7 @@ def test_a_task_is_added_where_torch_and_its_kin_cannot_be_imported(
     assert len(refused.stderr.strip().splitlines()) == 1
     done = subprocess.run([*command, "--head-only"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert Workspace(tiny_workspace).tasks == ("animals", "colors", "food")
+    assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors", "food")
 
 
 def test_a_command_of_the_workshop_says_what_to_install_on_a_device(tiny_workspace: Path) -> None:

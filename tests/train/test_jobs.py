@@ -25,7 +25,7 @@ from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.jobs import learn_many
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 QUICK = Settings(rank=2, epochs=1, min_steps=10, threads=1)
 
@@ -69,12 +69,14 @@ def test_tasks_that_are_learned_at_once_have_the_bytes_of_each_alone(
 ) -> None:
     alone = Path(shutil.copytree(tiny_workspace, tmp_path / "alone"))
     for name, data in reversed(tasks().items()):
-        learn(Workspace(alone), name, data.train, settings=QUICK)
+        learn(WorkspaceFolder(alone), name, data.train, settings=QUICK)
     for jobs in (1, 2):
         folder = Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}"))
         listener = Listener()
         assert (
-            learn_many(Workspace(folder), tasks(), settings=QUICK, jobs=jobs, progress=listener)
+            learn_many(
+                WorkspaceFolder(folder), tasks(), settings=QUICK, jobs=jobs, progress=listener
+            )
             == {}
         )
         assert contents(folder) == contents(alone)
@@ -87,14 +89,16 @@ def test_what_fails_fails_alone_by_name(tiny_workspace: Path, tmp_path: Path) ->
         train=Examples(("purr", "bark"), ("cat-pet", "dog-pet"), "pets.csv"),
     )
     for jobs in (1, 2):
-        workspace = Workspace(Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}")))
+        workspace = WorkspaceFolder(
+            Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}"))
+        )
         failed = learn_many(workspace, {**tasks(), "pets": bad}, settings=QUICK, jobs=jobs)
         assert list(failed) == ["pets"]
         assert isinstance(failed["pets"], DataError)
         assert "pets.csv: expected at least 2 different texts of label 'cat-pet'" in str(
             failed["pets"]
         )
-        assert Workspace(workspace.folder).tasks == ("animals", "colors", "food", "paint")
+        assert WorkspaceFolder(workspace.folder).tasks == ("animals", "colors", "food", "paint")
 
 
 def _killed(*arguments: object) -> None:
@@ -113,17 +117,17 @@ def test_a_process_that_was_killed_is_named_and_the_others_go_on(
             return honest(context, folder, name, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(at_once._Job, "begun", begun)
-    failed = learn_many(Workspace(tiny_workspace), tasks(), settings=QUICK, jobs=2)
+    failed = learn_many(WorkspaceFolder(tiny_workspace), tasks(), settings=QUICK, jobs=2)
     assert list(failed) == ["pets"]
     assert "ended with code -9" in str(failed["pets"])
-    assert Workspace(tiny_workspace).tasks == ("animals", "colors", "food", "paint")
+    assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors", "food", "paint")
 
 
 def test_what_cannot_be_is_refused_before_anything_is_learned(
     tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(at_once, "train", None)
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     with pytest.raises(UsageError, match="--jobs: expected >= 1, found 0"):
         learn_many(workspace, tasks(), settings=QUICK, jobs=0)
     with pytest.raises(
@@ -197,7 +201,7 @@ def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(
         assert [one for one in children if _runs(one)] == []
     finally:
         process.kill()
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     assert workspace.tasks == ("animals", "colors")
     for name in workspace.tasks:
         workspace.task(name)
@@ -237,13 +241,13 @@ def test_the_command_adds_every_task_of_a_folder_and_tells_what_failed(
     assert list(record["failed"]) == ["bad"]
     assert "task 'bad'" in told.splitlines()[-1]
     assert "3 of 4 tasks were added" in told.splitlines()[-1]
-    assert Workspace(tiny_workspace).tasks == ("animals", "colors", "food", "paint", "pets")
+    assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors", "food", "paint", "pets")
 
 
 def test_an_error_of_a_job_keeps_its_class(tiny_workspace: Path) -> None:
     two = {"food": drawn("food"), "pets": drawn("animals", "-pet")}
     failed = learn_many(
-        Workspace(tiny_workspace), two, settings=replace(QUICK, learning_rate=1e30), jobs=2
+        WorkspaceFolder(tiny_workspace), two, settings=replace(QUICK, learning_rate=1e30), jobs=2
     )
     assert {type(error) for error in failed.values()} == {DataError}
     assert all("expected a finite loss" in str(error) for error in failed.values())

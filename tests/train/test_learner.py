@@ -23,7 +23,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.head import trunk_share
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import build
 
 QUICK = Settings(method="adapter", rank=2, epochs=1, min_steps=4, threads=1)
@@ -49,7 +49,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
         copy = Path(shutil.copytree(tiny_workspace, tmp_path / name))
         learn(
-            Workspace(copy),
+            WorkspaceFolder(copy),
             "food",
             _food(),
             settings=Settings(rank=2, epochs=1, min_steps=4, threads=1, seed=seed),
@@ -65,7 +65,7 @@ def test_a_task_is_learned_without_the_data_of_any_other(
     """Earlier data files are gone (the fixture deletes them), and the others' kept evidence is gone
     here too.
     """
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     for path in tiny_workspace.glob("tasks/*/held_out.safetensors"):
         path.unlink()
     assert not list(tiny_workspace.rglob("*.csv"))
@@ -76,7 +76,7 @@ def test_a_task_is_learned_without_the_data_of_any_other(
 
 def test_learning_changes_no_byte_of_other_tasks(tiny_workspace: Path) -> None:
     before = _digest(tiny_workspace)
-    learn(Workspace(tiny_workspace), "food", _food(), settings=QUICK)
+    learn(WorkspaceFolder(tiny_workspace), "food", _food(), settings=QUICK)
     after = _digest(tiny_workspace)
     assert {name: after[name] for name in before if name != "workspace.json"} == {
         name: digest for name, digest in before.items() if name != "workspace.json"
@@ -85,7 +85,7 @@ def test_learning_changes_no_byte_of_other_tasks(tiny_workspace: Path) -> None:
 
 def test_training_data_are_not_kept(tiny_workspace: Path) -> None:
     rows = make_texts("food", 10, 0)
-    task = learn(Workspace(tiny_workspace), "food", _food(), settings=QUICK)
+    task = learn(WorkspaceFolder(tiny_workspace), "food", _food(), settings=QUICK)
     held_out = set(task.held_out.inputs)
     assert len(held_out) == 4
     trained = [text for text, _ in rows if text not in held_out]
@@ -95,7 +95,7 @@ def test_training_data_are_not_kept(tiny_workspace: Path) -> None:
 
 
 def test_answers_end_early_unless_the_settings_say_none(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     some = learn(workspace, "food", _food(60), settings=QUICK)
     assert len(some.held_out.inputs) >= EXIT_LEAST
     assert 0 < some.adapter["exit.margin"][0] < NEVER
@@ -114,7 +114,7 @@ def test_answers_end_early_unless_the_settings_say_none(tiny_workspace: Path) ->
 
 
 def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     short = learn(
         workspace,
         "food",
@@ -143,7 +143,7 @@ def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None
 
 
 def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     task = learn(workspace, "food", _food(24), settings=QUICK)
     assert task.held_out.top_scores.shape == (len(task.held_out.inputs),)
     features = Engine(build(workspace)).embeddings(task.held_out.inputs, "food")
@@ -163,7 +163,7 @@ def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspac
 
 
 def test_a_taken_name_is_refused_and_replaced_only_on_demand(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     learn(workspace, "food", _food(), settings=QUICK)
     first = workspace.adapter("food")["head.weight"]
     with pytest.raises(TaskError, match="use --replace"):
@@ -178,7 +178,7 @@ def test_an_interrupted_run_reuses_its_trunk_features(
 ) -> None:
     from cfedge.train import learner
 
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
 
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -205,7 +205,7 @@ def test_a_damaged_cache_is_computed_anew(
 ) -> None:
     import cfedge.train.learner as learner
 
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     clean = learn(workspace, "food", _food(), settings=QUICK)
     workspace.remove("food")
     with monkeypatch.context() as patch:
@@ -246,10 +246,10 @@ def test_a_task_that_cannot_be_learned_is_refused_before_anything_is_computed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = _digest(tiny_workspace)
-    monkeypatch.setattr(Workspace, "encoder", None)
+    monkeypatch.setattr(WorkspaceFolder, "encoder", None)
     with pytest.raises(error, match=message):
         learn(
-            Workspace(tiny_workspace),
+            WorkspaceFolder(tiny_workspace),
             "food",
             Examples(*zip(*rows, strict=True), "data.csv"),
             settings=QUICK,
@@ -260,7 +260,7 @@ def test_a_task_that_cannot_be_learned_is_refused_before_anything_is_computed(
 def test_held_out_labels_that_were_never_learned_are_refused(tiny_workspace: Path) -> None:
     with pytest.raises(DataError, match="found 'cat'"):
         learn(
-            Workspace(tiny_workspace),
+            WorkspaceFolder(tiny_workspace),
             "food",
             _food(),
             Examples(("purr",), ("cat",), "held.csv"),
@@ -280,7 +280,7 @@ def test_a_loss_that_is_not_finite_stops_learning(tiny_workspace: Path) -> None:
     before = _digest(tiny_workspace)
     with pytest.raises(DataError, match="expected a finite loss"):
         learn(
-            Workspace(tiny_workspace),
+            WorkspaceFolder(tiny_workspace),
             "food",
             _food(),
             settings=Settings(rank=2, epochs=1, min_steps=30, threads=1, learning_rate=1e30),
@@ -299,7 +299,7 @@ def test_a_loss_that_is_not_finite_stops_learning(tiny_workspace: Path) -> None:
 def test_classes_of_one_to_three_examples_are_learned_without_a_nan(
     tiny_workspace: Path, count: int, way: str
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     one = _food(count)
     if way == "adapter":
         task = learn(workspace, "food", one, _food(4, seed=7), settings=QUICK)
@@ -319,18 +319,18 @@ def test_texts_that_are_all_the_same_are_learned_without_a_nan(tiny_workspace: P
     """Constant features: no scatter at all, and twice the same mean."""
     same = Examples(("the broth now",) * 8, ("soup", "cake") * 4, "data.csv")
     for learned in (
-        learn(Workspace(tiny_workspace), "food", same, same, settings=QUICK),
-        learn(Workspace(tiny_workspace), "food", same, same, settings=CLOSED, replace=True),
+        learn(WorkspaceFolder(tiny_workspace), "food", same, same, settings=QUICK),
+        learn(WorkspaceFolder(tiny_workspace), "food", same, same, settings=CLOSED, replace=True),
     ):
         stored = {**learned.adapter, **learned.signature.arrays()}
         assert all(np.isfinite(array.astype(np.float64)).all() for array in stored.values())
         assert learned.record.repeated == 8
-    answers = Engine(build(Workspace(tiny_workspace))).predict(["the broth now", "a purr"])
+    answers = Engine(build(WorkspaceFolder(tiny_workspace))).predict(["the broth now", "a purr"])
     assert all(np.isfinite([one.probability, one.score, one.distance]).all() for one in answers)
 
 
 def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     assert (
         learn(workspace, "food", _food(), settings=QUICK).record.repeated == 0
     )  # a split of our own has none
@@ -345,7 +345,7 @@ def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: P
         learn(workspace, "food", train, leaked, settings=QUICK, replace=True).record.repeated
         == own + 5
     )
-    assert Workspace(tiny_workspace).record("food").repeated == own + 5
+    assert WorkspaceFolder(tiny_workspace).record("food").repeated == own + 5
 
 
 # --- device and precision
@@ -355,7 +355,7 @@ def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: P
 def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
     tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Workspace, "encoder", None)
+    monkeypatch.setattr(WorkspaceFolder, "encoder", None)
     for name in ("cuda:77", "nonsense", "meta"):
         with pytest.raises(
             UsageError,
@@ -363,12 +363,17 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
                 f"device: expected one that torch .* can use here, found '{name}'; use --device cpu"
             ),
         ):
-            learn(Workspace(tiny_workspace), "food", _food(), settings=replace(QUICK, device=name))
+            learn(
+                WorkspaceFolder(tiny_workspace),
+                "food",
+                _food(),
+                settings=replace(QUICK, device=name),
+            )
     with pytest.raises(UsageError, match="precision: expected float32 or bf16, found 'fp16'"):
         Settings(precision="fp16")
 
 
-def _probabilities(workspace: Workspace, settings: Settings) -> np.ndarray:
+def _probabilities(workspace: WorkspaceFolder, settings: Settings) -> np.ndarray:
     learn(workspace, "food", _food(30), settings=settings, replace=True)
     scores = Engine(build(workspace)).class_scores(_food(30, seed=5).inputs, "food")
     share = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -384,7 +389,7 @@ def _agree(found: np.ndarray, expected: np.ndarray) -> None:
 def test_bfloat16_learns_the_same_within_the_stated_tolerance_and_repeats(
     tiny_workspace: Path,
 ) -> None:
-    workspace, settings = Workspace(tiny_workspace), replace(QUICK, min_steps=120)
+    workspace, settings = WorkspaceFolder(tiny_workspace), replace(QUICK, min_steps=120)
     expected = _probabilities(workspace, settings)
     found = _probabilities(workspace, replace(settings, precision="bf16"))
     _agree(found, expected)
@@ -398,7 +403,7 @@ def test_bfloat16_learns_the_same_within_the_stated_tolerance_and_repeats(
 def test_a_gpu_learns_the_same_within_the_stated_tolerance(
     tiny_workspace: Path, precision: str
 ) -> None:
-    workspace, settings = Workspace(tiny_workspace), replace(QUICK, min_steps=120)
+    workspace, settings = WorkspaceFolder(tiny_workspace), replace(QUICK, min_steps=120)
     expected = _probabilities(workspace, settings)
     _agree(
         _probabilities(workspace, replace(settings, device="cuda", precision=precision)), expected

@@ -17,7 +17,7 @@ from cfedge.train.certificates import certificates
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.merged import export_merged
 from cfedge_export.pack import build, export
 
@@ -36,7 +36,7 @@ def soup(count: int, seed: int = 0) -> Examples:
 
 
 def test_one_new_class_is_found_and_the_others_stay(tiny_workspace: Path, tmp_path: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     before = {name: workspace.task(name).files(workspace.stored) for name in workspace.tasks}
     learned = learn(workspace, "soup", soup(20))
     assert learned.record.classes == ("soup",)
@@ -54,7 +54,7 @@ def test_one_new_class_is_found_and_the_others_stay(tiny_workspace: Path, tmp_pa
 
 
 def test_a_workspace_whose_only_task_has_one_class_answers(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     for name in workspace.tasks:
         workspace.remove(name)
     learn(workspace, "soup", soup(20))
@@ -69,7 +69,7 @@ def test_a_workspace_whose_only_task_has_one_class_answers(tiny_workspace: Path)
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_a_handful_of_examples_is_enough(tiny_workspace: Path, count: int) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     learned = learn(workspace, "soup", soup(count))
     assert learned.record.examples == count - 1
     assert Engine(build(workspace)).predict(["broth"])[0].task in workspace.tasks
@@ -78,7 +78,7 @@ def test_a_handful_of_examples_is_enough(tiny_workspace: Path, count: int) -> No
 def test_what_a_task_of_one_class_cannot_have_is_refused(
     tiny_workspace: Path, tmp_path: Path
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     with pytest.raises(UsageError, match="--train: expected a task of at least 2 classes, found 1"):
         learn(workspace, "soup", soup(20), settings=Settings(method="adapter"))
     assert workspace.tasks == ("animals", "colors")

@@ -15,11 +15,11 @@ from onnx import helper
 from cfedge.errors import BackboneError
 from cfedge.runtime.session import open_session
 from cfedge.train.tail import TorchTail
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 
 def _inputs(
-    workspace: Workspace, batch: int, ab: int, dtype: type = np.float32
+    workspace: WorkspaceFolder, batch: int, ab: int, dtype: type = np.float32
 ) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     feeds = {
@@ -38,7 +38,7 @@ def _inputs(
 def test_torch_equals_onnx_runtime_with_padding_where_the_graph_takes_it(
     tiny_workspace: Path, file: str, ab: int
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     model = workspace.backbone_file(file)
     feeds = _inputs(workspace, 3, ab)
     if file == "float_tail.onnx":
@@ -51,7 +51,7 @@ def test_torch_equals_onnx_runtime_with_padding_where_the_graph_takes_it(
 
 
 def test_gradients_reach_every_slot_and_equal_finite_differences(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
     feeds = {name: torch.from_numpy(array) for name, array in _inputs(workspace, 2, 1).items()}
     hidden, mask = feeds.pop("hidden"), feeds.pop("attention_mask")
@@ -71,7 +71,7 @@ def test_gradients_reach_every_slot_and_equal_finite_differences(tiny_workspace:
 
 
 def test_an_operator_that_cannot_be_trained_through_is_named(tiny_workspace: Path) -> None:
-    model = onnx.load_from_string(Workspace(tiny_workspace).backbone_file("float_tail.onnx"))
+    model = onnx.load_from_string(WorkspaceFolder(tiny_workspace).backbone_file("float_tail.onnx"))
     model.graph.node.append(helper.make_node("TopK", ["hidden", "k"], ["v", "i"]))
     with pytest.raises(BackboneError, match="cannot train through TopK"):
         TorchTail(model)

@@ -17,7 +17,7 @@ from cfedge.train.signature import exact_statistics, learn_signature
 from cfedge.train.statistics import TaskStatistics, added
 from cfedge.train.teach import learn
 from cfedge.train.update import update
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import build
 
 CLOSED = Settings(method="closed-form")
@@ -100,7 +100,7 @@ def test_new_classes_have_places_of_their_own_and_known_ones_keep_theirs() -> No
 def test_more_examples_are_added_when_the_old_ones_are_gone(
     tiny_workspace: Path, settings: Settings
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     first = learn(workspace, "food", rows_of("food", 12, 0), settings=settings)
     others = {name: workspace.task(name).files(workspace.stored) for name in ("animals", "colors")}
     task = update(workspace, "food", rows_of("food", 12, 7))
@@ -109,7 +109,7 @@ def test_more_examples_are_added_when_the_old_ones_are_gone(
     assert len(task.held_out.inputs) == 2 * len(first.held_out.inputs)
     assert task.statistics.tail.counts.sum() == task.record.examples
     assert {name: workspace.task(name).files(workspace.stored) for name in others} == others
-    engine = Engine(build(Workspace(tiny_workspace)))
+    engine = Engine(build(WorkspaceFolder(tiny_workspace)))
     test = rows_of("food", 10, 3)
     answers = engine.predict(test.inputs, task="food")
     assert np.mean([a.label == label for a, label in zip(answers, test.labels, strict=True)]) > 0.8
@@ -119,14 +119,14 @@ def test_more_examples_are_added_when_the_old_ones_are_gone(
 def test_a_new_class_is_added_when_the_old_ones_are_gone(
     tiny_workspace: Path, settings: Settings
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     workspace.remove("colors")
     learn(workspace, "paint", rows_of("colors", 40, 0, "red", "green"), settings=settings)
     task = update(workspace, "paint", rows_of("colors", 40, 1, "blue"))
     assert task.record.classes == ("green", "red", "blue")
     at_once = learn(workspace, "atonce", _both(), settings=CLOSED)
     test = rows_of("colors", 10, 3)
-    engine, found = Engine(build(Workspace(tiny_workspace))), {}
+    engine, found = Engine(build(WorkspaceFolder(tiny_workspace))), {}
     for name in ("paint", at_once.record.name):
         answers = engine.predict(test.inputs, task=name)
         pairs = zip(answers, test.labels, strict=True)
@@ -145,7 +145,7 @@ def _both() -> Examples:
 
 
 def test_a_task_of_one_class_grows(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     learn(workspace, "food", rows_of("food", 12, 0, "soup"))
     assert update(workspace, "food", rows_of("food", 4, 1, "soup")).record.classes == ("soup",)
     task = update(workspace, "food", rows_of("food", 12, 2, "cake"))
@@ -156,7 +156,7 @@ def test_a_task_of_one_class_grows(tiny_workspace: Path) -> None:
 def test_one_example_of_a_known_class_is_learned_and_of_a_new_one_refused(
     tiny_workspace: Path,
 ) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     first = learn(workspace, "food", rows_of("food", 12, 0), settings=CLOSED)
     task = update(workspace, "food", Examples(("a broth",), ("soup",), "new"))
     assert task.record.examples == first.record.examples + 1
@@ -168,7 +168,7 @@ def test_one_example_of_a_known_class_is_learned_and_of_a_new_one_refused(
 
 
 def test_a_version_that_is_worse_is_not_taken(tiny_workspace: Path) -> None:
-    workspace = Workspace(tiny_workspace)
+    workspace = WorkspaceFolder(tiny_workspace)
     first = learn(workspace, "food", rows_of("food", 40, 0), settings=CLOSED)
     right = (first.held_out.answers == first.held_out.classes).sum()
     kept = workspace.task("food").files(workspace.stored)

@@ -36,7 +36,7 @@ from cfedge.lookup.packing import from_first, on_grid
 from cfedge.train.learned_task import TASK_FILES, HeldOut, LearnedTask, TaskRecord
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
-from cfedge.train.workspace import Workspace
+from cfedge.train.workspace import WorkspaceFolder
 
 FILES = {
     name: f"bytes of {name}".encode()
@@ -104,7 +104,7 @@ DOORS = made("doors", ("open", "zu\u00df"), seed=2)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A workspace with the task lights."""
-    Workspace.written(tmp_path / "ws", BACKBONE, FILES).put(LIGHTS)
+    WorkspaceFolder.written(tmp_path / "ws", BACKBONE, FILES).put(LIGHTS)
     return tmp_path / "ws"
 
 
@@ -144,8 +144,8 @@ def refusal(call: Callable[[], object], kind: type[CfedgeError]) -> str:
 
 
 def test_a_new_workspace_holds_its_backbone_and_no_task(tmp_path: Path) -> None:
-    made_one = Workspace.written(tmp_path / "ws", BACKBONE, FILES)
-    for workspace in (made_one, Workspace(tmp_path / "ws")):
+    made_one = WorkspaceFolder.written(tmp_path / "ws", BACKBONE, FILES)
+    for workspace in (made_one, WorkspaceFolder(tmp_path / "ws")):
         assert workspace.backbone == BACKBONE
         assert workspace.tasks == ()
         assert {name: workspace.backbone_file(name) for name in FILES} == FILES
@@ -160,7 +160,7 @@ def test_a_new_workspace_holds_its_backbone_and_no_task(tmp_path: Path) -> None:
 def test_a_workspace_is_not_made_where_something_is(folder: Path) -> None:
     old = tree(folder)
     assert f"{folder}: expected a name that is free" in refusal(
-        lambda: Workspace.written(folder, BACKBONE, FILES), StorageError
+        lambda: WorkspaceFolder.written(folder, BACKBONE, FILES), StorageError
     )
     assert tree(folder) == old
 
@@ -174,22 +174,22 @@ def test_what_has_no_index_is_not_a_workspace(tmp_path: Path, kind: str) -> None
         target.mkdir()
     if kind == "folder in its place":
         (target / "workspace.json").mkdir()
-    message = refusal(lambda: Workspace(target), WorkspaceError)
+    message = refusal(lambda: WorkspaceFolder(target), WorkspaceError)
     assert f"{target}: expected a workspace, found none" in message
     assert f"cfedge init {target}" in message
 
 
 def test_a_name_that_is_too_long_is_no_workspace(tmp_path: Path) -> None:
-    refusal(lambda: Workspace(tmp_path / ("n" * 300)), WorkspaceError)
+    refusal(lambda: WorkspaceFolder(tmp_path / ("n" * 300)), WorkspaceError)
 
 
 # Put, remove, replace
 
 
 def test_a_task_is_read_as_it_was_put(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.put(DOORS)
-    for one in (workspace, Workspace(folder)):
+    for one in (workspace, WorkspaceFolder(folder)):
         assert one.tasks == ("doors", "lights")
         check_equal(one.task("doors"), DOORS)
         check_equal(one.task("lights"), LIGHTS)
@@ -200,7 +200,7 @@ def test_a_task_is_read_as_it_was_put(folder: Path) -> None:
 
 def test_putting_and_removing_a_task_changes_no_byte_of_another(folder: Path) -> None:
     before = tree(folder, ".lock")
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.put(DOORS)
     during = tree(folder, ".lock")
     assert {
@@ -213,22 +213,22 @@ def test_putting_and_removing_a_task_changes_no_byte_of_another(folder: Path) ->
 
 
 def test_the_order_in_which_tasks_come_leaves_no_trace(folder: Path, tmp_path: Path) -> None:
-    Workspace(folder).put(DOORS)
-    other = Workspace.written(tmp_path / "other", BACKBONE, FILES)
+    WorkspaceFolder(folder).put(DOORS)
+    other = WorkspaceFolder.written(tmp_path / "other", BACKBONE, FILES)
     other.put(DOORS)
     other.put(LIGHTS)
     assert tree(other.folder, ".lock") == tree(folder, ".lock")
 
 
 def test_the_last_task_can_be_removed(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.remove("lights")
-    assert workspace.tasks == Workspace(folder).tasks == ()
+    assert workspace.tasks == WorkspaceFolder(folder).tasks == ()
     assert list((folder / "tasks").iterdir()) == []
 
 
 def test_a_task_that_is_not_there_is_refused_with_those_that_are(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     old = tree(folder)
     for call in (
         workspace.remove,
@@ -244,7 +244,7 @@ def test_a_task_that_is_not_there_is_refused_with_those_that_are(folder: Path) -
 
 
 def test_a_name_that_is_taken_is_refused_without_replace(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     old = tree(folder)
     message = refusal(lambda: workspace.put(made("lights", ("a", "b"))), TaskError)
     assert "task 'lights': expected a new name" in message
@@ -253,33 +253,33 @@ def test_a_name_that_is_taken_is_refused_without_replace(folder: Path) -> None:
 
 
 def test_replace_puts_a_task_in_the_place_of_the_old_one(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.put(DOORS)
     old, new = task_folder(folder, "lights"), made("lights", ("off", "on", "dim"), seed=3)
     workspace.put(new, replace=True)
-    check_equal(Workspace(folder).task("lights"), new)
-    check_equal(Workspace(folder).task("doors"), DOORS)
+    check_equal(WorkspaceFolder(folder).task("lights"), new)
+    check_equal(WorkspaceFolder(folder).task("doors"), DOORS)
     assert not old.exists()
     assert len(list((folder / "tasks").iterdir())) == 2
 
 
 def test_replace_adds_a_task_where_there_was_none(folder: Path) -> None:
-    Workspace(folder).put(DOORS, replace=True)
-    assert Workspace(folder).tasks == ("doors", "lights")
+    WorkspaceFolder(folder).put(DOORS, replace=True)
+    assert WorkspaceFolder(folder).tasks == ("doors", "lights")
 
 
 def test_the_same_task_put_again_is_the_same_workspace(folder: Path) -> None:
     before = tree(folder, ".lock")
-    Workspace(folder).put(LIGHTS, replace=True)
+    WorkspaceFolder(folder).put(LIGHTS, replace=True)
     assert tree(folder, ".lock") == before
 
 
 def test_two_handles_see_each_others_tasks_when_they_write(folder: Path) -> None:
-    one, other = Workspace(folder), Workspace(folder)
+    one, other = WorkspaceFolder(folder), WorkspaceFolder(folder)
     one.put(DOORS)
     assert other.tasks == ("lights",)
     other.put(made("heat", ("warm", "cold")))
-    assert other.tasks == Workspace(folder).tasks == ("doors", "heat", "lights")
+    assert other.tasks == WorkspaceFolder(folder).tasks == ("doors", "heat", "lights")
     assert "found a task of that name" in refusal(
         lambda: one.put(made("heat", ("x", "y"))), TaskError
     )
@@ -289,7 +289,7 @@ def test_a_task_folder_that_nothing_points_to_is_deleted_by_the_next_write(folde
     orphans = [folder / "tasks" / name for name in ("heat-0123456789abcdef", ".cfedge-tmp-abc")]
     for orphan in orphans:
         shutil.copytree(task_folder(folder, "lights"), orphan)
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     assert workspace.tasks == ("lights",)
     assert all(orphan.exists() for orphan in orphans)
     workspace.put(DOORS)
@@ -308,7 +308,7 @@ def test_a_task_folder_that_nothing_points_to_is_deleted_by_the_next_write(folde
 )  # fmt: skip
 def test_a_malformed_name_is_refused(folder: Path, name: str) -> None:
     old = tree(folder, ".lock")
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     for call in (
         lambda: workspace.put(made(name, ("a", "b"))),
         lambda: workspace.check_new(name, ("a", "b"), replace=True),
@@ -322,18 +322,20 @@ def test_a_malformed_name_is_refused(folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "0", "n" * 64, "a-b_c-9"])
 def test_a_good_name_is_accepted(folder: Path, name: str) -> None:
-    Workspace(folder).put(made(name, ("a", "b")))
-    assert name in Workspace(folder).tasks
+    WorkspaceFolder(folder).put(made(name, ("a", "b")))
+    assert name in WorkspaceFolder(folder).tasks
 
 
 def test_one_class_is_enough_and_none_is_refused(folder: Path) -> None:
-    Workspace(folder).check_new("doors", ("one",), replace=False)
-    message = refusal(lambda: Workspace(folder).check_new("doors", (), replace=False), TaskError)
+    WorkspaceFolder(folder).check_new("doors", ("one",), replace=False)
+    message = refusal(
+        lambda: WorkspaceFolder(folder).check_new("doors", (), replace=False), TaskError
+    )
     assert "task 'doors': expected at least 1 class, found none" in message
 
 
 def test_a_label_of_more_than_200_characters_is_refused(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.check_new("doors", ("x" * 200, "b"), replace=False)
     message = refusal(
         lambda: workspace.check_new("doors", ("x" * 201, "b"), replace=False), TaskError
@@ -343,20 +345,23 @@ def test_a_label_of_more_than_200_characters_is_refused(folder: Path) -> None:
 
 
 def test_a_label_that_is_not_unicode_is_refused(folder: Path) -> None:
-    refusal(lambda: Workspace(folder).check_new("doors", ("\ud800", "b"), replace=False), TaskError)
+    refusal(
+        lambda: WorkspaceFolder(folder).check_new("doors", ("\ud800", "b"), replace=False),
+        TaskError,
+    )
 
 
 def test_a_label_of_another_task_is_taken(folder: Path) -> None:
-    Workspace(folder).put(made("doors", ("open", "off")))
-    assert Workspace(folder).record("doors").classes == ("open", "off")
-    Workspace(folder).check_several({"a": ("x", "y"), "b": ("x", "y")}, replace=False)
+    WorkspaceFolder(folder).put(made("doors", ("open", "off")))
+    assert WorkspaceFolder(folder).record("doors").classes == ("open", "off")
+    WorkspaceFolder(folder).check_several({"a": ("x", "y"), "b": ("x", "y")}, replace=False)
 
 
 @pytest.mark.parametrize("alike", ["ON", " on", "On  "])
 def test_labels_of_a_task_that_differ_only_by_case_or_spaces_are_refused(
     folder: Path, alike: str
 ) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     message = refusal(
         lambda: workspace.check_new("lights", ("on", "off", alike), replace=True), TaskError
     )
@@ -368,8 +373,8 @@ def test_labels_of_a_task_that_differ_only_by_case_or_spaces_are_refused(
 
 
 def test_a_replaced_task_may_keep_its_own_labels(folder: Path) -> None:
-    Workspace(folder).put(made("lights", ("on", "off", "dim")), replace=True)
-    assert Workspace(folder).record("lights").classes == ("on", "off", "dim")
+    WorkspaceFolder(folder).put(made("lights", ("on", "off", "dim")), replace=True)
+    assert WorkspaceFolder(folder).record("lights").classes == ("on", "off", "dim")
 
 
 # Busy
@@ -379,8 +384,8 @@ def test_a_workspace_held_by_another_process_is_refused_for_writing_and_can_be_r
     folder: Path,
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from cfedge.train.workspace import Workspace\n"
-        "with Workspace(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from cfedge.train.workspace import WorkspaceFolder\n"
+        "with WorkspaceFolder(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder)]
     old = tree(folder, ".lock")
@@ -389,7 +394,7 @@ def test_a_workspace_held_by_another_process_is_refused_for_writing_and_can_be_r
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        workspace = Workspace(folder)
+        workspace = WorkspaceFolder(folder)
         for call in (lambda: workspace.put(DOORS), lambda: workspace.remove("lights")):
             message = refusal(call, WorkspaceError)
             assert (
@@ -399,13 +404,13 @@ def test_a_workspace_held_by_another_process_is_refused_for_writing_and_can_be_r
         assert tree(folder, ".lock") == old
         process.communicate("")
     workspace.put(DOORS)
-    assert Workspace(folder).tasks == ("doors", "lights")
+    assert WorkspaceFolder(folder).tasks == ("doors", "lights")
 
 
 def test_a_process_that_was_killed_holds_nothing(folder: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from cfedge.train.workspace import Workspace\n"
-        "with Workspace(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
+        "import sys; from pathlib import Path; from cfedge.train.workspace import WorkspaceFolder\n"
+        "with WorkspaceFolder(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(folder)]
     with subprocess.Popen(
@@ -415,12 +420,12 @@ def test_a_process_that_was_killed_holds_nothing(folder: Path) -> None:
         assert process.stdout.readline() == "held\n"
         process.kill()
         process.wait()
-    Workspace(folder).put(DOORS)
-    assert Workspace(folder).tasks == ("doors", "lights")
+    WorkspaceFolder(folder).put(DOORS)
+    assert WorkspaceFolder(folder).tasks == ("doors", "lights")
 
 
 def test_the_workspace_is_free_again_after_an_error(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
 
     def stopped() -> None:
         with workspace.locked():
@@ -450,7 +455,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
 @pytest.mark.parametrize("schema", [0, 1, 99, "2", None, 1.5, [], "a\nb"])
 def test_another_schema_is_refused(folder: Path, schema: Any) -> None:
     path = rewritten(folder, lambda content: content.update(schema=schema))
-    message = refusal(lambda: Workspace(folder), WorkspaceError)
+    message = refusal(lambda: WorkspaceFolder(folder), WorkspaceError)
     assert f"{path}: expected schema 2, found {schema!r}: made by another cfedge" in message
     assert "make the workspace again with: cfedge init" in message
 
@@ -460,16 +465,16 @@ def test_every_flipped_byte_of_the_index_is_noticed(folder: Path) -> None:
     data = path.read_bytes()
     for at in range(len(data)):
         path.write_bytes(bytes([*data[:at], data[at] ^ 1 << at % 8, *data[at + 1 :]]))
-        assert str(path) in refusal(lambda: Workspace(folder), WorkspaceError)
+        assert str(path) in refusal(lambda: WorkspaceFolder(folder), WorkspaceError)
     path.write_bytes(data)
-    assert Workspace(folder).tasks == ("lights",)
+    assert WorkspaceFolder(folder).tasks == ("lights",)
 
 
 def test_what_a_killed_writer_left_is_deleted_by_the_next_write(folder: Path) -> None:
     (folder / ".cfedge-tmp-1").write_bytes(b"half")
     (folder / ".cfedge-tmp-2").mkdir()
     (folder / ".cfedge-tmp-2" / "file").write_bytes(b"half")
-    Workspace(folder).put(DOORS)
+    WorkspaceFolder(folder).put(DOORS)
     assert not list(folder.glob(".cfedge-tmp-*"))
 
 
@@ -479,7 +484,7 @@ def test_an_index_cut_at_any_length_is_named(folder: Path) -> None:
     for size in range(len(data)):
         path.write_bytes(data[:size])
         assert f"{path}: expected a workspace's index" in refusal(
-            lambda: Workspace(folder), WorkspaceError
+            lambda: WorkspaceFolder(folder), WorkspaceError
         )
 
 
@@ -489,13 +494,13 @@ def test_an_index_cut_at_any_length_is_named(folder: Path) -> None:
 def test_an_index_that_is_something_else_is_named(folder: Path, data: bytes) -> None:
     (folder / "workspace.json").write_bytes(data)
     assert f"{folder / 'workspace.json'}: expected" in refusal(
-        lambda: Workspace(folder), WorkspaceError
+        lambda: WorkspaceFolder(folder), WorkspaceError
     )
 
 
 def test_a_deeply_nested_index_is_named(folder: Path) -> None:
     (folder / "workspace.json").write_bytes(b"[" * 100_000)
-    refusal(lambda: Workspace(folder), WorkspaceError)
+    refusal(lambda: WorkspaceFolder(folder), WorkspaceError)
 
 
 def test_an_index_that_the_disk_does_not_give_is_named(
@@ -506,7 +511,7 @@ def test_an_index_that_the_disk_does_not_give_is_named(
 
     monkeypatch.setattr(Path, "read_bytes", refused)
     with pytest.raises((WorkspaceError, StorageError), match=r"workspace\.json"):
-        Workspace(folder)
+        WorkspaceFolder(folder)
 
 
 def without(*path: str) -> Callable[[dict[str, Any]], object]:
@@ -534,7 +539,7 @@ def without(*path: str) -> Callable[[dict[str, Any]], object]:
 def test_an_index_without_one_of_its_fields_is_named(folder: Path, path: tuple[str, ...]) -> None:
     index = rewritten(folder, without(*path))
     assert f"{index}: expected a workspace's index" in refusal(
-        lambda: Workspace(folder), WorkspaceError
+        lambda: WorkspaceFolder(folder), WorkspaceError
     )
 
 
@@ -563,14 +568,14 @@ def test_an_index_with_a_value_of_another_type_is_named(
 
     index = rewritten(folder, change)
     assert f"{index}: expected a workspace's index" in refusal(
-        lambda: Workspace(folder), WorkspaceError
+        lambda: WorkspaceFolder(folder), WorkspaceError
     )
 
 
 def test_an_index_without_a_files_digest_is_named(folder: Path) -> None:
     rewritten(folder, without("files", "tail.onnx"))
     assert "workspace.json" in refusal(
-        lambda: Workspace(folder).backbone_file("tail.onnx"), WorkspaceError
+        lambda: WorkspaceFolder(folder).backbone_file("tail.onnx"), WorkspaceError
     )
 
 
@@ -580,14 +585,14 @@ def test_a_changed_backbone_file_is_named_with_both_digests(folder: Path, name: 
     expected = reference(FILES[name]).sha256
     for data in (FILES[name][:-1], FILES[name] + b"\0", b"", FILES[name].swapcase()):
         path.write_bytes(data)
-        message = refusal(lambda: Workspace(folder).backbone_file(name), WorkspaceError)
+        message = refusal(lambda: WorkspaceFolder(folder).backbone_file(name), WorkspaceError)
         assert f"{path}: expected SHA-256 {expected}, found {reference(data).sha256}" in message
     path.write_bytes(FILES[name])
-    assert Workspace(folder).backbone_file(name) == FILES[name]
+    assert WorkspaceFolder(folder).backbone_file(name) == FILES[name]
 
 
 def test_every_flipped_byte_of_a_backbone_file_is_noticed(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     for name, data in FILES.items():
         for at in range(len(data)):
             for bit in range(8):
@@ -602,15 +607,15 @@ def test_every_flipped_byte_of_a_backbone_file_is_noticed(folder: Path) -> None:
 def test_a_missing_backbone_file_is_named(folder: Path, name: str) -> None:
     path = folder / "backbone" / name
     path.unlink()
-    message = refusal(lambda: Workspace(folder).backbone_file(name), WorkspaceError)
+    message = refusal(lambda: WorkspaceFolder(folder).backbone_file(name), WorkspaceError)
     assert f"{path}: expected the backbone's file, found No such file" in message
     path.mkdir()
-    assert str(path) in refusal(lambda: Workspace(folder).backbone_file(name), WorkspaceError)
+    assert str(path) in refusal(lambda: WorkspaceFolder(folder).backbone_file(name), WorkspaceError)
 
 
 def test_a_changed_digest_of_a_backbone_file_is_noticed(folder: Path) -> None:
     rewritten(folder, lambda content: content["files"].update({"tail.onnx": "0" * 64}))
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     message = refusal(lambda: workspace.backbone_file("tail.onnx"), WorkspaceError)
     assert str(folder / "backbone" / "tail.onnx") in message
     assert f"expected SHA-256 {'0' * 64}, found {reference(FILES['tail.onnx']).sha256}" in message
@@ -621,7 +626,7 @@ def test_a_changed_digest_of_a_backbone_file_is_noticed(folder: Path) -> None:
 def test_a_missing_task_file_is_named_with_the_remedy(folder: Path, name: str) -> None:
     path = task_folder(folder, "lights") / name
     path.unlink()
-    message = refusal(lambda: Workspace(folder).task("lights"), DamagedError)
+    message = refusal(lambda: WorkspaceFolder(folder).task("lights"), DamagedError)
     assert f"{path}: expected the task's file, found No such file" in message
     assert "learn the task again with --replace" in message
 
@@ -629,8 +634,8 @@ def test_a_missing_task_file_is_named_with_the_remedy(folder: Path, name: str) -
 def test_a_missing_task_folder_is_named(folder: Path) -> None:
     gone = task_folder(folder, "lights")
     shutil.rmtree(gone)
-    assert str(gone) in refusal(lambda: Workspace(folder).task("lights"), DamagedError)
-    workspace = Workspace(folder)
+    assert str(gone) in refusal(lambda: WorkspaceFolder(folder).task("lights"), DamagedError)
+    workspace = WorkspaceFolder(folder)
     workspace.put(LIGHTS, replace=True)
     check_equal(workspace.task("lights"), LIGHTS)
 
@@ -639,7 +644,7 @@ def test_a_missing_task_folder_is_named(folder: Path) -> None:
 def test_a_task_file_cut_at_any_length_is_named(folder: Path, name: str) -> None:
     path = task_folder(folder, "lights") / name
     data = path.read_bytes()
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     for size in range(len(data)):
         path.write_bytes(data[:size])
         with pytest.raises((DamagedError, IncompatibleError)) as caught:
@@ -650,7 +655,7 @@ def test_a_task_file_cut_at_any_length_is_named(folder: Path, name: str) -> None
 @pytest.mark.parametrize("name", TASK_FILES)
 def test_a_task_file_of_another_kind_is_named(folder: Path, name: str) -> None:
     inner = task_folder(folder, "lights")
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     contents = {
         "nothing": b"", "list": b"[]", "null": b"null", "object": b"{}", "bytes": b"\xff" * 64,
         "another": (inner / TASK_FILES[TASK_FILES.index(name) - 1]).read_bytes(),
@@ -671,14 +676,14 @@ def test_held_out_texts_that_are_no_list_of_texts_are_named(folder: Path, texts:
     path = task_folder(folder, "lights") / "held_out.safetensors"
     path.write_bytes(dump_arrays(load_arrays(path.read_bytes(), "x"), {"inputs": texts}))
     with pytest.raises((DamagedError, IncompatibleError), match="held_out"):
-        Workspace(folder).held_out("lights")
+        WorkspaceFolder(folder).held_out("lights")
 
 
 @pytest.mark.parametrize("name", TASK_FILES)
 def test_every_flipped_byte_of_a_task_file_is_noticed(folder: Path, name: str) -> None:
     path = task_folder(folder, "lights") / name
     data = path.read_bytes()
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     for at in range(len(data)):
         path.write_bytes(bytes([*data[:at], data[at] ^ 1 << at % 8, *data[at + 1 :]]))
         with pytest.raises((DamagedError, IncompatibleError)) as caught:
@@ -687,11 +692,11 @@ def test_every_flipped_byte_of_a_task_file_is_noticed(folder: Path, name: str) -
 
 
 def test_a_damaged_task_does_not_hinder_the_others(folder: Path) -> None:
-    workspace = Workspace(folder)
+    workspace = WorkspaceFolder(folder)
     workspace.put(DOORS)
     for name in TASK_FILES[1:]:
         (task_folder(folder, "lights") / name).write_bytes(b"")
-    check_equal(Workspace(folder).task("doors"), DOORS)
+    check_equal(WorkspaceFolder(folder).task("doors"), DOORS)
     workspace.remove("doors")
     workspace.remove("lights")
-    assert Workspace(folder).tasks == ()
+    assert WorkspaceFolder(folder).tasks == ()
