@@ -26,7 +26,8 @@ import record
 from latency import default_session, interleaved, ten_tasks
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, read, reference, write
+from cfedge.bundle.arrays import dump_arrays, load_arrays
+from cfedge.bundle.files import Bundle, read, reference, write
 from cfedge.lookup import TaskSignature, decide
 from cfedge.lookup.packing import from_first
 from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE

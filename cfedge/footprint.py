@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 import cfedge.inputs
-from cfedge.bundle.files import Bundle, dump_arrays
+from cfedge.bundle.arrays import dump_arrays
+from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError
 from cfedge.inputs.modality import Input, Modality
@@ -148,7 +149,7 @@ def of_backbone(
         (Path(scratch) / "backbone.json").write_text(
             json.dumps(dataclasses.asdict(backbone)), encoding="utf-8"
         )
-        modality = cfedge.inputs.of(backbone.input, files, passed=True)
+        modality = cfedge.inputs.of(backbone.input, files, verified=True)
         return _measured(_BACKBONE, Path(scratch), dumped(modality, inputs), runs, threads)
 
 
@@ -156,7 +157,7 @@ def golden(bundle: Bundle) -> tuple[Modality, list[Input]]:
     """Return the inputs of every task's golden vectors, and their kind."""
     backbone = bundle.manifest.backbone
     files = {role: bundle[ref] for role, ref in backbone.input.files().items()}
-    modality = cfedge.inputs.of(backbone.input, files, passed=True)
+    modality = cfedge.inputs.of(backbone.input, files, verified=True)
     inputs: list[Input] = []
     for task in bundle.manifest.tasks:
         what = f"golden vectors of task {task.name!r}"

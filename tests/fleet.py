@@ -26,7 +26,8 @@ from made import make_texts
 from tiny import cloned, new_site, relearned, written
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
+from cfedge.bundle.files import Bundle, reference
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.index import Rollout
 from cfedge.catalogue.view import view

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.canonical import canonical_json
-from cfedge.bundle.files import dump_arrays, load_arrays, load_note, reference
+from cfedge.bundle.files import reference
 from cfedge.bundle.graph import check_graph
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import parse

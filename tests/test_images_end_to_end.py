@@ -121,7 +121,8 @@ def test_the_server_answers_pictures_as_bodies_and_in_json(made: tuple[Path, Pat
 def test_a_changed_decoder_is_told_from_changed_arithmetic(made: tuple[Path, Path]) -> None:
     from dataclasses import replace
 
-    from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference
+    from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
+    from cfedge.bundle.files import Bundle, read, reference
     from cfedge.errors import IncompatibleError
     from cfedge.runtime.golden import check_golden
 

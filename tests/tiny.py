@@ -14,7 +14,8 @@ from channels import NOW
 from here import publish
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference, write
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
+from cfedge.bundle.files import Bundle, reference, write
 from cfedge.bundle.manifest import Task
 from cfedge.publish.channel import Published
 from cfedge.publish.keys import Keys

@@ -30,7 +30,7 @@ KINDS: Mapping[str, str] = {
 class _Device(Protocol):
     """A kind's ``device.py``."""
 
-    def opened(self, spec: Spec, files: Mapping[str, bytes], *, passed: bool) -> Modality: ...
+    def opened(self, spec: Spec, files: Mapping[str, bytes], *, verified: bool) -> Modality: ...
 
     def stored(self, spec: Spec) -> Stored: ...
 
@@ -43,7 +43,7 @@ class _Data(Protocol):
     def reader(self) -> Reader: ...
 
 
-def of(spec: Spec, files: Mapping[str, bytes], *, passed: bool = False) -> Modality:
+def of(spec: Spec, files: Mapping[str, bytes], *, verified: bool = False) -> Modality:
     """Open a backbone's inputs.
 
     Parameters
@@ -52,7 +52,7 @@ def of(spec: Spec, files: Mapping[str, bytes], *, passed: bool = False) -> Modal
         From the manifest.
     files
         By role, as of ``spec.files()``.
-    passed
+    verified
         This machine has read these files before: they are read again when they are first needed.
 
     Raises
@@ -63,7 +63,7 @@ def of(spec: Spec, files: Mapping[str, bytes], *, passed: bool = False) -> Modal
         A package is not installed.
     """
     return cast(_Device, import_module(f"{KINDS[spec.kind]}.device")).opened(
-        spec, files, passed=passed
+        spec, files, verified=verified
     )
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.fileref import FileRef
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, reference
+from cfedge.bundle.files import Bundle, reference
 from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError
 from cfedge.lookup.bounds import confusions

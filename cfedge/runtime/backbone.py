@@ -122,17 +122,17 @@ class Tail:
 
     Parameters
     ----------
-    passed
+    verified
         This machine has opened these bytes before: they are opened again when an answer first needs
         them, which most do not. Otherwise now.
     """
 
     def __init__(
-        self, model: bytes, backbone: Backbone, *, threads: int = 1, passed: bool = False
+        self, model: bytes, backbone: Backbone, *, threads: int = 1, verified: bool = False
     ) -> None:
         self._model, self._backbone, self._threads = model, backbone, threads
         self._most, self._width = _most(backbone), backbone.width
-        if not passed:
+        if not verified:
             self.open()
 
     def open(self) -> None:

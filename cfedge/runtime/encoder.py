@@ -47,7 +47,7 @@ class Encoder:
         backbone: Backbone,
         *,
         threads: int = 1,
-        passed: bool = False,
+        verified: bool = False,
     ) -> Encoder:
         """Open a backbone.
 
@@ -57,7 +57,7 @@ class Encoder:
             Its files by role, as of `Backbone.files`.
         threads
             Of ONNX Runtime.
-        passed
+        verified
             This machine has opened these bytes before: what most inputs do not need is opened when
             it is first needed. Otherwise all is opened now.
 
@@ -66,9 +66,9 @@ class Encoder:
         IncompatibleError
             A file does not fit the backbone's record.
         """
-        modality = cfedge.inputs.of(backbone.input, files, passed=passed)
+        modality = cfedge.inputs.of(backbone.input, files, verified=verified)
         trunk = Trunk(files["trunk"], modality, backbone, threads=threads)
-        tail = Tail(files["tail"], backbone, threads=threads, passed=passed)
+        tail = Tail(files["tail"], backbone, threads=threads, verified=verified)
         return cls(modality, trunk, tail, no_adapter(backbone))
 
     def __call__(self, inputs: Sequence[Input]) -> Encoded:

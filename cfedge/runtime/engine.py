@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.files import Bundle, Objects
+from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Task
+from cfedge.bundle.objects import Objects
 from cfedge.errors import IncompatibleError, TaskError, UsageError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Router, decide
@@ -119,7 +120,7 @@ class Engine:
     def _open_backbone(self, objects: Mapping[str, bytes], *, verified: bool) -> None:
         threads, _, backbone = self._settings
         files = {role: objects[ref.sha256] for role, ref in backbone.files().items()}
-        self._encoder = Encoder.of(files, backbone, threads=threads, passed=verified)
+        self._encoder = Encoder.of(files, backbone, threads=threads, verified=verified)
 
     def _make_router(self) -> None:
         signatures = Signatures(self._tasks, self.manifest.backbone)

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
+from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError
 from cfedge.inputs.modality import Input, Modality

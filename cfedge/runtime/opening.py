@@ -29,7 +29,7 @@ def of_folder(folder: Path, *, threads: int, keep_adapters: bool) -> Bundle:
     threads
         Of ONNX Runtime, in the child too.
     keep_adapters
-        Hold the files of tasks in memory; see `cfedge.bundle.files.read_objects`.
+        Hold the files of tasks in memory; see `cfedge.bundle.objects.read_objects`.
 
     Raises
     ------

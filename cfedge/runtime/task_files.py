@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from cfedge.bundle.files import load_arrays
+from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import IncompatibleError
 from cfedge.lookup import TaskSignature

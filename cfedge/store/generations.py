@@ -31,8 +31,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from cfedge.bundle.canonical import canonical_json
-from cfedge.bundle.files import Bundle, read, read_objects
+from cfedge.bundle.files import Bundle, read
 from cfedge.bundle.manifest import Manifest, serialize
+from cfedge.bundle.objects import read_objects
 from cfedge.bundle.reading import LIMITS, parse
 from cfedge.errors import DamagedError, SchemaError, StorageError, TamperedError
 from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
@@ -183,7 +184,7 @@ class Store:
         """Read a generation with every check, but for the objects whose SHA-256 is in `skip`: the
         reader has them.
 
-        For `keep_adapters` see `cfedge.bundle.files.read_objects`.
+        For `keep_adapters` see `cfedge.bundle.objects.read_objects`.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.files import dump_arrays
+from cfedge.bundle.arrays import dump_arrays
 from cfedge.lookup import Features, Router, TaskMatches
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.canonical import canonical_json, typed
-from cfedge.bundle.files import dump_arrays, load_arrays, load_note
 from cfedge.inputs.modality import Input, Stored
 from cfedge.lookup import Features, TaskSignature
 from cfedge.train.curve import Point

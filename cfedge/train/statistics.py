@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.files import dump_arrays, load_arrays
+from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.train.signature import compressed, exact_statistics
 

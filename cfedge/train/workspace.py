@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cfedge.inputs
-from cfedge.bundle.files import load_arrays
+from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import (
     CfedgeError,

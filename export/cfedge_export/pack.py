@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cfedge.bundle.arrays import dump_arrays
 from cfedge.bundle.fileref import FileRef
-from cfedge.bundle.files import Bundle, dump_arrays, reference, write
+from cfedge.bundle.files import Bundle, reference, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import StorageError, WorkspaceError

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from bounded import bounded
 
+from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FileRef
-from cfedge.bundle.files import load_arrays
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import LIMITS, parse
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, TaskAdded, parse_entry

@@ -188,7 +188,7 @@ def test_a_panic_is_an_error_of_the_input() -> None:
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split(
         tokenizers.Regex(r"(a+)+$"), "isolated"
     )
-    inputs = TextInputs(tokenizer.to_str().encode(), 24, passed=True)  # as noted long ago
+    inputs = TextInputs(tokenizer.to_str().encode(), 24, verified=True)  # as noted long ago
     with bounded(), pytest.raises(InputError, match=r"input 3: .* can be tokenized"):
         inputs.prepare("a" * 40 + "!", 3)
 

@@ -27,8 +27,9 @@ from hypothesis import strategies as st
 from test_storage import Disk, tree
 
 from cfedge.bundle import files
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.fileref import FileRef
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference, write
+from cfedge.bundle.files import Bundle, read, reference, write
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import LIMITS
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError, StorageError

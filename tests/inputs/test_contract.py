@@ -17,8 +17,9 @@ import pytest
 from made import WORDS
 
 import cfedge.inputs
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.canonical import canonical_json, typed
-from cfedge.bundle.files import dump_arrays, load_arrays, load_note, reference
+from cfedge.bundle.files import reference
 from cfedge.errors import DataError, IncompatibleError, InputError, SchemaError, UsageError
 from cfedge.inputs import KINDS, Spec
 from cfedge.inputs.array.spec import Array
@@ -275,7 +276,7 @@ def test_inputs_of_one_shape_can_share_a_run(case: Case, modality: Modality) -> 
 
 def test_preparing_depends_on_nothing_before_it(case: Case, modality: Modality) -> None:
     first = [modality.prepare(value, row) for row, value in enumerate(case.inputs)]
-    fresh = cfedge.inputs.of(case.spec, case.files, passed=True)
+    fresh = cfedge.inputs.of(case.spec, case.files, verified=True)
     for value, one in reversed(list(zip(case.inputs, first, strict=True))):
         other = fresh.prepare(value)
         assert other.shape == one.shape

@@ -92,7 +92,9 @@ def reference(tokenizer: Tokenizer, text: str) -> list[int]:
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @given(text=st.one_of(plain, st.text("aAlight on5'.?!-[]é\t", max_size=40)).filter(str.strip))
 def test_ids_are_those_of_the_tokenizer(kind: str, text: str, passed: bool) -> None:
-    tokens = TextInputs(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS, passed=passed).prepare(text)
+    tokens = TextInputs(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS, verified=passed).prepare(
+        text
+    )
     assert tokens.feeds["input_ids"].dtype == np.int64
     assert tokens.feeds["input_ids"][0].tolist() == reference(TOKENIZERS[kind], text)
 
@@ -155,7 +157,7 @@ def test_what_is_no_tokenizer_is_refused_when_it_is_opened(passed: bool) -> None
         IncompatibleError,
         match=r"^tokenizer: expected a tokenizer\.json, found .*; export the bundle again$",
     ):
-        TextInputs(b"{}", MAX_TOKENS, passed=passed)
+        TextInputs(b"{}", MAX_TOKENS, verified=passed)
 
 
 def test_a_vocabulary_that_is_damaged_is_refused_when_it_is_opened_or_where_another_passed_by_name_when_it_is_needed() -> (
@@ -164,7 +166,7 @@ def test_a_vocabulary_that_is_damaged_is_refused_when_it_is_opened_or_where_anot
     damaged = TOKENIZERS["bert"].to_str().encode().replace(b'"light":', b'"light";')
     with pytest.raises(IncompatibleError, match=r"^tokenizer: expected a tokenizer\.json, found"):
         TextInputs(damaged, MAX_TOKENS)
-    preprocess = TextInputs(damaged, MAX_TOKENS, passed=True)
+    preprocess = TextInputs(damaged, MAX_TOKENS, verified=True)
     assert (
         preprocess.prepare("turn on").feeds["input_ids"].tolist()
         == TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
@@ -180,7 +182,7 @@ _LAZY = """
 import sys
 from cfedge.inputs.text.device import TextInputs, versions
 print(versions()["tokenizers"])
-preprocess = TextInputs(sys.stdin.buffer.read(), 24, passed=True)
+preprocess = TextInputs(sys.stdin.buffer.read(), 24, verified=True)
 preprocess.prepare("Turn the lights on!")
 print("tokenizers" in sys.modules)
 preprocess.prepare("caf\u00e9")

@@ -12,7 +12,8 @@ from here import publish, withdraw
 from tiny import cloned, new_store, only, rebuilt, relearned, written
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
+from cfedge.bundle.files import Bundle, read, reference
 from cfedge.bundle.manifest import Task
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.erased import erased_files

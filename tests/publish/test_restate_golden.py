@@ -7,8 +7,9 @@ import pytest
 from tiny import cloned, only
 
 from cfedge import Engine
+from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.fileref import FileRef
-from cfedge.bundle.files import Bundle, dump_arrays, load_arrays, load_note, read, reference
+from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError
 from cfedge.publish.restate_golden import restate
 

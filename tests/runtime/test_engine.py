@@ -319,7 +319,7 @@ def test_an_adapter_with_inputs_is_refused(tiny_bundle: Path) -> None:
 
 
 def test_a_signature_of_another_width_is_refused(tiny_bundle: Path) -> None:
-    from cfedge.bundle.files import dump_arrays
+    from cfedge.bundle.arrays import dump_arrays
 
     other = ClusterStatistics(
         np.ones(2, np.int64),

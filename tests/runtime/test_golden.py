@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cfedge import Engine
-from cfedge.bundle.files import Bundle, dump_arrays, read, reference
+from cfedge.bundle.arrays import dump_arrays
+from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError
 from cfedge.runtime.golden import check_golden
 

@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.preprocessing import normalize
 
-from cfedge.bundle.files import dump_arrays
+from cfedge.bundle.arrays import dump_arrays
 from cfedge.cli import main
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Quiet

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from test_storage import tree
 
-from cfedge.bundle.files import dump_arrays, load_arrays, reference
+from cfedge.bundle.arrays import dump_arrays, load_arrays
+from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import (
     CfedgeError,

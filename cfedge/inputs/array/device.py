@@ -167,7 +167,7 @@ class ArrayInputs:
         return f"an array {list(np.shape(value))}"
 
 
-def opened(spec: Array, files: Mapping[str, bytes], *, passed: bool = False) -> ArrayInputs:
+def opened(spec: Array, files: Mapping[str, bytes], *, verified: bool = False) -> ArrayInputs:
     """Open a backbone's arrays; see `cfedge.inputs.of`."""
     return ArrayInputs(spec)
 

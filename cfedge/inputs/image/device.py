@@ -238,7 +238,7 @@ class ImageInputs:
         return f"a frame {list(getattr(value, 'shape', ()))}"
 
 
-def opened(spec: Image, files: Mapping[str, bytes], *, passed: bool = False) -> ImageInputs:
+def opened(spec: Image, files: Mapping[str, bytes], *, verified: bool = False) -> ImageInputs:
     """Open a backbone's pictures; see `cfedge.inputs.of`."""
     return ImageInputs(spec)
 

@@ -93,7 +93,7 @@ class TextInputs(StoredTexts):
         Bytes of a Hugging Face ``tokenizer.json``.
     max_tokens
         Longer texts are cut to this many tokens; `Prepared.truncated` says so.
-    passed
+    verified
         This machine has read these bytes with the package before: it reads them again for the first
         text that is not plain. Otherwise it does so now.
 
@@ -109,9 +109,9 @@ class TextInputs(StoredTexts):
     media: str | None = None
     body_bytes = 1 << 20
 
-    def __init__(self, tokenizer: bytes, max_tokens: int, *, passed: bool = False) -> None:
+    def __init__(self, tokenizer: bytes, max_tokens: int, *, verified: bool = False) -> None:
         self._bytes, self._max_tokens = tokenizer, max_tokens
-        if not passed:
+        if not verified:
             check_tokenizer(tokenizer, max_tokens)
         words = read_wordpiece(tokenizer)
         #: Of texts that are tokenized word by word: so short that nothing is truncated and no word
@@ -121,7 +121,7 @@ class TextInputs(StoredTexts):
             self._before, self._after = words.before, words.after
             self._short = min(words.longest, max_tokens - len(words.before) - len(words.after))
             self._pieces = lru_cache(_WORDS_KEPT)(words.pieces)
-        if words is None or not passed:
+        if words is None or not verified:
             _ = self._tokenizer
 
     @cached_property
@@ -251,9 +251,9 @@ def _not_stopped(error: BaseException) -> None:
         raise error
 
 
-def opened(spec: Text, files: Mapping[str, bytes], *, passed: bool = False) -> TextInputs:
+def opened(spec: Text, files: Mapping[str, bytes], *, verified: bool = False) -> TextInputs:
     """Open a backbone's texts; see `cfedge.inputs.of`."""
-    return TextInputs(files["tokenizer"], spec.max_tokens, passed=passed)
+    return TextInputs(files["tokenizer"], spec.max_tokens, verified=verified)
 
 
 def _prepared(ids: list[int], *, truncated: bool) -> Prepared:
