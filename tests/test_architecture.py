@@ -21,6 +21,8 @@ LAYERS = [
         "cfedge.storage",
         "cfedge.lookup",
         "cfedge.device",
+        "cfedge.bundle.consistency",
+        "cfedge.bundle.limits",
         "cfedge.bundle.manifest",
         "cfedge.bundle.reading",
         "cfedge.confidence",

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.bundle.objects import Objects, read_file, read_objects
-from cfedge.bundle.reading import LIMITS, parse
+from cfedge.bundle.reading import parse
 from cfedge.errors import DamagedError, SchemaError, StorageError
 from cfedge.storage import new_folder, write_file
 

@@ -1,6 +1,6 @@
 """What an ONNX file of a bundle may hold, checked on its bytes before ONNX Runtime sees them. Pure.
 
-Refused are files with parts that a bundle never needs (`cfedge.bundle.graph_reader`), operators
+Refused are files with parts that a bundle never needs (`cfedge.bundle.onnx_fields`), operators
 that are not listed, and sizes that follow from data (`cfedge.bundle.operators`). What is left is a
 finite list of operators that takes the most for the longest input; how much that is, is for
 `cfedge.runtime.verification`, whether its parts fit, for ONNX Runtime.

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cfedge.bundle.graph_reader import Graph, Node, refused
+from cfedge.bundle.graph_reader import Graph, Node
+from cfedge.bundle.onnx_fields import refused
 
 __all__ = ["ADAPTER", "ENCODER", "check_operators"]
 

@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import Any
 
 from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.consistency import check_backbone, check_certificate, check_task
 from cfedge.bundle.fileref import FileRef, check_file
 from cfedge.bundle.manifest import Backbone, Certificate, Task
-from cfedge.bundle.reading import check_backbone, check_certificate, check_task
 from cfedge.errors import SchemaError
 from cfedge.printable import is_printable
 

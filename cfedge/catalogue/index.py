@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from cfedge.bundle.canonical import canonical_json, typed
-from cfedge.bundle.reading import check_margins
+from cfedge.bundle.consistency import check_margins
 from cfedge.catalogue.entry import ENTRY_BYTES
 from cfedge.errors import SchemaError
 from cfedge.margins import Margins

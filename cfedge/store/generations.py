@@ -32,9 +32,10 @@ from pathlib import Path
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Manifest, serialize
 from cfedge.bundle.objects import read_objects
-from cfedge.bundle.reading import LIMITS, parse
+from cfedge.bundle.reading import parse
 from cfedge.errors import DamagedError, SchemaError, StorageError, TamperedError
 from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
 from cfedge.store.boot_attempts import MAX_STARTS, BootAttempts

@@ -9,8 +9,9 @@ import pytest
 from bounded import bounded
 from channels import NOW, backbone, task
 
+from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Certificate, Manifest, serialize
-from cfedge.bundle.reading import LIMITS, parse
+from cfedge.bundle.reading import parse
 from cfedge.catalogue.entry import Entry, Measured, TaskAdded, parse_entry
 from cfedge.catalogue.index import Index, utc
 from cfedge.catalogue.view import manifest_of, view

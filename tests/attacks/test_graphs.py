@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from cfedge.bundle.files import read
 from cfedge.bundle.graph import check_graph, check_graphs
-from cfedge.bundle.graph_reader import LIMITS
+from cfedge.bundle.onnx_fields import LIMITS
 from cfedge.bundle.operators import ADAPTER, ENCODER
 from cfedge.errors import IncompatibleError
 

@@ -32,7 +32,7 @@ from cfedge import Engine
 from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import Bundle, read, read_manifest, reference, write
-from cfedge.bundle.reading import LIMITS as MANIFEST_LIMITS
+from cfedge.bundle.limits import LIMITS as MANIFEST_LIMITS
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS
 from cfedge.runtime.child import LIMITS, MARK, Limits

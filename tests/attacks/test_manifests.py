@@ -14,8 +14,9 @@ from bounded import bounded
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
-from cfedge.bundle.reading import LIMITS, parse
+from cfedge.bundle.reading import parse
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, TaskAdded, parse_entry
 from cfedge.errors import IncompatibleError, SchemaError
 from cfedge.inputs.text.spec import Text

@@ -30,8 +30,8 @@ from cfedge.bundle import files
 from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, read, reference, write
+from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
-from cfedge.bundle.reading import LIMITS
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError, StorageError
 from cfedge.inputs.text.spec import Text
 

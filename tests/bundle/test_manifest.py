@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FILE_BYTES, FileRef
+from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import SCHEMA, Backbone, Certificate, Manifest, Slot, Task, serialize
-from cfedge.bundle.reading import LIMITS, parse
+from cfedge.bundle.reading import parse
 from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS, Text
