@@ -82,6 +82,9 @@ class Modality(Stored, Protocol):
         only JSON is taken.
     body_bytes
         Of one request's body.
+    json_schema
+        How a request's JSON writes one input, as JSON Schema. What JSON Schema cannot say of it is
+        for `prepare`.
     """
 
     tensors: Mapping[str, Tensor]
@@ -89,6 +92,7 @@ class Modality(Stored, Protocol):
     golden_vectors: int
     media: str | None
     body_bytes: int
+    json_schema: Mapping[str, object]
 
     def several(self, given: object) -> list[Input]:
         """Return what `Engine.predict` was given as a list of inputs; one alone is a list of one.

@@ -295,9 +295,9 @@ class Engine:
         """
         start = time.perf_counter()
         listed = self.modality.several(inputs)
+        given = None if task is None else self.tasks.index(self._named(task).name)
         if not listed:
             return []
-        given = None if task is None else self.tasks.index(self._named(task).name)
         encoded = self._encode(listed)
         if given is None:
             matches = [decide(evidence) for evidence in self._answering.identify(encoded)]

@@ -1,5 +1,5 @@
-"""The routes: ``/predict``, ``/health/live``, ``/health/ready``, ``/metrics``. Nothing of the disk
-can be asked for.
+"""The routes: ``/predict``, ``/health/live``, ``/health/ready``, ``/metrics``, ``/openapi.json``.
+Nothing of the disk can be asked for.
 
 The engine runs in the pool's threads; the event loop reads, refuses and sends. A body is read under
 a limit of bytes and time, and only where there is room in the queue.
@@ -30,6 +30,7 @@ from cfedge.serve.follower import Follower
 from cfedge.serve.gate import refusal
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
+from cfedge.serve.openapi import document
 from cfedge.serve.pool import Full, Pool
 from cfedge.serve.request import Asked, read_request
 
@@ -44,7 +45,7 @@ _GONE = 499
 
 
 class Service:
-    """One engine behind four routes.
+    """One engine behind five routes.
 
     Parameters
     ----------
@@ -93,6 +94,7 @@ class Service:
             Route("/health/live", self._live),
             Route("/health/ready", self._ready),
             Route("/metrics", self._metrics),
+            Route("/openapi.json", self._document),
         ]
         self._routes = [route.path for route in routes]
         handlers: dict[Any, Any] = {
@@ -235,6 +237,10 @@ class Service:
         if self._pool.is_full:
             return _json({"status": "full", **state}, 503)
         return _json({"status": "ready", **state})
+
+    async def _document(self, _: Request) -> Response:
+        modality = self._follower.engine.modality
+        return _json(document(modality, self._limits, self.meters.content_type))
 
     async def _metrics(self, _: Request) -> Response:
         return Response(self.meters.exposition(), media_type=self.meters.content_type)

@@ -264,6 +264,15 @@ def test_what_is_prepared_fits_the_stated_tensors(case: Case, modality: Modality
             )
 
 
+def test_the_json_schema_takes_what_can_be_answered(case: Case, modality: Modality) -> None:
+    validator = pytest.importorskip("jsonschema_rs", reason="comes with schemathesis")
+    schema = dict(modality.json_schema)
+    validator.meta.validate(schema)
+    assert all(validator.is_valid(schema, value) for value in case.values)
+    for value, _ in case.odd_values:
+        assert not validator.is_valid(schema, value), value
+
+
 def test_inputs_of_one_shape_can_share_a_run(case: Case, modality: Modality) -> None:
     by_shape: dict[Any, list[dict[str, Any]]] = {}
     for value in case.inputs:

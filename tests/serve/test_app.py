@@ -114,6 +114,11 @@ def test_health_and_metrics_tell_what_answers(
         ({"inputs": "crimson"}, 400, "inputs: expected an array, found a string"),
         ({"inputs": ["crimson", 2]}, 400, "input 1: expected a text, found a number"),
         ({"text": "crimson", "task": 1}, 400, "task: expected a name, found a number"),
+        (
+            {"inputs": [], "task": "none"},
+            422,
+            "task: expected one of animals, colors, found 'none'",
+        ),
         ({"text": ""}, 422, "input 0: expected a text, found an empty one"),
         ({"inputs": ["crimson", " \n"]}, 422, "input 1: expected a text, found white space only"),
         (b'{"text": "\\ud800"}', 422, "found a lone surrogate"),

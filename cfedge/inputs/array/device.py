@@ -37,6 +37,7 @@ class ArrayInputs:
         self._dtype, self._shape = np.dtype(spec.dtype), spec.shape
         element = _ELEMENTS.get(spec.dtype, spec.dtype)
         self.tensors: Mapping[str, Tensor] = {"array": (element, (None, *spec.shape))}
+        self.json_schema: Mapping[str, object] = _json_schema(self._dtype, spec.shape)
 
     def several(self, given: object) -> list[Input]:
         """Return arrays as a list. An array of the backbone's own number of axes, or a path, is one;
@@ -165,6 +166,19 @@ class ArrayInputs:
         if isinstance(value, str | os.PathLike):
             return repr(os.fspath(value))[:200]
         return f"an array {list(np.shape(value))}"
+
+
+def _json_schema(dtype: np.dtype[Any], shape: tuple[int, ...]) -> dict[str, object]:
+    schema: dict[str, object]
+    if dtype.kind == "f":
+        most = float(np.finfo(dtype).max)
+        schema = {"type": "number", "minimum": -most, "maximum": most}
+    else:
+        whole = np.iinfo(dtype)
+        schema = {"type": "integer", "minimum": int(whole.min), "maximum": int(whole.max)}
+    for size in reversed(shape):
+        schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
+    return schema
 
 
 def opened(spec: Array, files: Mapping[str, bytes], *, verified: bool = False) -> ArrayInputs:

@@ -45,6 +45,10 @@ class ImageInputs:
     golden_vectors = 4
     media: str | None = "image/"
     body_bytes = 16 << 20
+    json_schema: Mapping[str, object] = {
+        "type": "string", "contentEncoding": "base64", "pattern": "^[A-Za-z0-9+/]+={0,2}$",
+        "maxLength": MOST_BYTES * 4 // 3,
+    }  # fmt: skip
 
     def __init__(self, spec: Image) -> None:
         self._spec = spec

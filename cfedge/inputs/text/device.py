@@ -108,6 +108,10 @@ class TextInputs(StoredTexts):
     golden_vectors = 16
     media: str | None = None
     body_bytes = 1 << 20
+    #: The pattern: more than white space, of which Python knows some more than JSON Schema.
+    json_schema: Mapping[str, object] = {
+        "type": "string", "maxLength": CHARACTERS, "pattern": "[^\\s\\x1c-\\x1f\\x85]",
+    }  # fmt: skip
 
     def __init__(self, tokenizer: bytes, max_tokens: int, *, verified: bool = False) -> None:
         self._bytes, self._max_tokens = tokenizer, max_tokens

@@ -1,0 +1,91 @@
+"""The OpenAPI document is what the server does: Schemathesis asks it all kinds of things by the
+document, and takes no other status, header or body than it states.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clients import ask, get
+from served import Served
+
+from cfedge.inputs.image.device import ImageInputs
+from cfedge.inputs.image.spec import Image
+from cfedge.serve.limits import Limits
+from cfedge.serve.openapi import STATUSES, document
+
+DOC = (Path(__file__).parents[2] / "docs" / "serving.md").read_text("utf-8")
+#: Requests of a kind that Schemathesis makes of each operation, beside those that it lists.
+EXAMPLES = 10
+#: Statuses that no single path has.
+NOWHERE = {404}
+
+
+def _responses(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of each path."""
+    return {
+        path: {status: one for operation in operations.values() for status, one in operation["responses"].items()}
+        for path, operations in content["paths"].items()
+    }  # fmt: skip
+
+
+def test_it_names_every_path_that_is_answered(served: Served) -> None:
+    content = get(served.url, "/openapi.json").body
+    listed = ask(served.url, path="/none", method="GET", headers={}).body["error"]
+    assert re.findall(r"(/[\w/.]+)", listed)[:-1] == list(content["paths"])
+    for path, operations in content["paths"].items():
+        refused = ask(served.url, path=path, method="DELETE", headers={})
+        methods = {method.strip().lower() for method in refused.headers["allow"].split(",")}
+        assert (refused.status, methods - {"head"}) == (405, set(operations))
+
+
+def test_it_names_the_statuses_of_the_documentation(served: Served) -> None:
+    found = _responses(get(served.url, "/openapi.json").body)
+    errors = {int(status) for one in found.values() for status in one} - {200}
+    table = DOC.partition("| status | when |")[2].partition("**Limits**")[0]
+    listed = {
+        int(status)
+        for row in re.findall(r"^\| ([\d, ]+) \|", table, re.M)
+        for status in row.split(",")
+    }
+    assert listed == set(STATUSES) == errors | NOWHERE
+
+
+def test_it_says_how_pictures_are_sent() -> None:
+    modality = ImageInputs(Image("image", 32, 32, "squash"))
+    body = document(modality, Limits(), "text/plain")["paths"]["/predict"]["post"]["requestBody"]
+    assert set(body["content"]) == {"application/json", "image/*"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("schemathesis") is None,
+    reason="schemathesis is not installed: pip install 'cfedge[dev]'",
+)
+def test_schemathesis_finds_nothing_that_it_does_not_state(served: Served, tmp_path: Path) -> None:
+    content = get(served.url, "/openapi.json").body
+    body = content["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    for one in body["schema"]["oneOf"]:  # else nearly every task asked for would be none
+        one["properties"]["task"] = {"enum": [None, *served.engine.tasks]}
+    written = tmp_path / "openapi.json"
+    written.write_text(json.dumps(content), "utf-8")
+    command = [sys.executable, "-m", "schemathesis.cli", "run", str(written), "--url", served.url]
+    command += ["--generation-deterministic", "--max-examples", str(EXAMPLES), "--no-color"]
+    command += ["--continue-on-failure", "--max-time", "15", "--checks", "all"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    asked = re.search(r"^\s+(\d+) generated", done.stdout, re.M)
+    assert asked is not None
+    assert int(asked[1]) >= 50
+    assert not served.said
