@@ -2,10 +2,11 @@
 
 ::
 
-    WS/workspace.json             the backbone's record and the tasks' folders; written last, in one step
-    WS/backbone/                  trunk.onnx, tail.onnx, tokenizer.json (shipped); train_tail.onnx (what training
-                                  sees: de-quantised weights); float_trunk.onnx, float_tail.onnx
-                                  (for comparison)
+    WS/workspace.json             the backbone's record and the tasks' folders; written last, in
+                                  one step
+    WS/backbone/                  trunk.onnx, tail.onnx, tokenizer.json (shipped); train_tail.onnx
+                                  (what training sees: de-quantised weights); float_trunk.onnx,
+                                  float_tail.onnx (for comparison)
     WS/tasks/<name>-<digest>/     task.json and the files of `cfedge.train.learned_task`
     WS/cache/                     trunk features of the task being learned
 
@@ -21,49 +22,38 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 import cfedge.inputs
-from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
-from cfedge.errors import (
-    CfedgeError,
-    DamagedError,
-    SchemaError,
-    StorageError,
-    TaskError,
-    UsageError,
-    WorkspaceError,
-)
+from cfedge.errors import CfedgeError, StorageError, TaskError
 from cfedge.inputs.modality import Stored
 from cfedge.lookup import TaskSignature
 from cfedge.runtime.encoder import Encoder
-from cfedge.storage import new_folder, remove_leftovers, write_file
+from cfedge.storage import write_file
 from cfedge.train.labels import check_task
-from cfedge.train.learned_task import (
-    TASK_FILES,
-    HeldOut,
-    LearnedTask,
-    TaskRecord,
-    parsed_adapter,
-)
+from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.meanings import Meanings
 from cfedge.train.statistics import TaskStatistics
-from cfedge.train.workspace_files import digest_of, exclusively, holds
+from cfedge.train.stored_task import StoredTask
+from cfedge.train.workspace_files import (
+    checked_bytes,
+    digest_of,
+    exclusively,
+    index_bytes,
+    remove_unnamed,
+    write_new,
+    write_task,
+)
 from cfedge.train.workspace_index import Index, backbone_files, file_name
 
 __all__ = ["WorkspaceFolder"]
-
-Floats = NDArray[np.float32]
-_Parsed = TypeVar("_Parsed")
 
 
 class WorkspaceFolder:
@@ -82,18 +72,7 @@ class WorkspaceFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        index = folder / "workspace.json"
-        if not os.path.isfile(index):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise WorkspaceError(
-                f"{folder}: expected a workspace, found none; make one with: cfedge init {folder}"
-            )
-        try:
-            data = index.read_bytes()
-        except OSError as error:
-            raise StorageError(
-                f"could not read {index}: {error.strerror}; check the disk"
-            ) from error
-        self._index = Index.parsed(data, str(index))
+        self._index = Index.parsed(*index_bytes(folder))
 
     @classmethod
     def written(
@@ -103,13 +82,8 @@ class WorkspaceFolder:
         ``backbone/``.
         """
         assert set(files) == backbone_files(backbone)
-        with new_folder(folder) as temporary:
-            (temporary / "backbone").mkdir()
-            (temporary / "tasks").mkdir()
-            for name, data in files.items():
-                write_file(temporary / "backbone" / name, data)
-            digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-            write_file(temporary / "workspace.json", Index(backbone, digests, {}).dumped())
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        write_new(folder, Index(backbone, digests, {}).dumped(), files)
         return cls(folder)
 
     @property
@@ -130,21 +104,7 @@ class WorkspaceFolder:
         WorkspaceError
             It is missing or was changed.
         """
-        path = self.folder / "backbone" / name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise WorkspaceError(
-                f"{path}: expected the backbone's file, found {error.strerror}; make the workspace"
-                " again"
-            ) from error
-        found = hashlib.sha256(data).hexdigest()
-        if found != self._index.files[name]:
-            raise WorkspaceError(
-                f"{path}: expected SHA-256 {self._index.files[name]}, found {found}; make the workspace"
-                " again"
-            )
-        return data
+        return checked_bytes(self.folder / "backbone" / name, self._index.files[name])
 
     def encoder(self, *, threads: int = 1, float32: bool = False) -> Encoder:
         """Open the backbone: as it ships, or its float graphs."""
@@ -178,52 +138,27 @@ class WorkspaceFolder:
 
     def record(self, name: str) -> TaskRecord:
         """Read a task's record."""
-        return self._loaded(name, "task.json", TaskRecord.parsed)
+        return self._stored_task(name).record()
 
-    def adapter(self, name: str) -> dict[str, Floats]:
+    def adapter(self, name: str) -> dict[str, NDArray[np.float32]]:
         """Read a task's adapter and head."""
-        return self._loaded(name, "adapter.safetensors", parsed_adapter)
+        return self._stored_task(name).adapter()
 
     def signature(self, name: str) -> TaskSignature:
         """Read a task's signatures, of all stages."""
-        views, width = self.backbone.views, self.backbone.width
-        return self._loaded(
-            name,
-            "signature.safetensors",
-            lambda data, what: TaskSignature.from_arrays(
-                load_arrays(data, what), what, width, views
-            ),
-        )
+        return self._stored_task(name).signature()
 
     def statistics(self, name: str) -> TaskStatistics:
         """Read a task's exact statistics."""
-        return self._loaded(name, "statistics.safetensors", TaskStatistics.parsed)
+        return self._stored_task(name).statistics()
 
     def held_out(self, name: str) -> HeldOut:
         """Read a task's held-out evidence."""
-        return self._loaded(
-            name,
-            "held_out.safetensors",
-            lambda data, what: HeldOut.parsed(data, what, self.stored),
-        )
+        return self._stored_task(name).held_out()
 
     def task(self, name: str) -> LearnedTask:
         """Read a task whole and check its digest."""
-        folder = self._folder(name)
-        task = LearnedTask(
-            self.record(name),
-            self.adapter(name),
-            self.signature(name),
-            self.statistics(name),
-            self.held_out(name),
-        )
-        found = digest_of({part: (folder / part).read_bytes() for part in TASK_FILES})
-        if not folder.name.endswith(found):
-            raise DamagedError(
-                f"{folder}: expected the digest in its name, found {found}: a file was changed;"
-                " learn the task again with --replace"
-            )
-        return task
+        return self._stored_task(name).whole()
 
     def meanings(self) -> Meanings:
         """Return which labels of its tasks mean the same."""
@@ -236,12 +171,14 @@ class WorkspaceFolder:
         self.check_several({name: classes}, replace=replace)
 
     def check_several(self, tasks: Mapping[str, tuple[str, ...]], *, replace: bool) -> None:
-        """Refuse tasks, classes by name, that cannot be added together; errors as of `check_new`."""
+        """Refuse tasks, classes by name, that cannot be added together; errors as of
+        `check_new`.
+        """
         for name, classes in tasks.items():
             if name in self._index.tasks and not replace:
                 raise TaskError(
-                    f"task {name!r}: expected a new name, found a task of that name; add examples or"
-                    " classes to it with: cfedge update; use --replace to learn it anew"
+                    f"task {name!r}: expected a new name, found a task of that name; add"
+                    " examples or classes to it with: cfedge update; use --replace to learn it anew"
                 )
             check_task(name, classes)
 
@@ -259,10 +196,7 @@ class WorkspaceFolder:
         with self.locked():
             self.check_new(record.name, record.classes, replace=replace)
             target = self.folder / "tasks" / folder
-            if not holds(target, parts):
-                with new_folder(target, replace=True) as temporary:
-                    for name, data in parts.items():
-                        write_file(temporary / name, data)
+            write_task(target, parts)
             try:
                 kept = {name: at for name, at in self._index.tasks.items() if name != gone}
                 self._point({**kept, record.name: folder})
@@ -301,10 +235,7 @@ class WorkspaceFolder:
         index = dataclasses.replace(self._index, tasks=folders)
         write_file(self.folder / "workspace.json", index.dumped())
         self._index = index
-        remove_leftovers(self.folder)
-        for path in (self.folder / "tasks").iterdir():
-            if path.name not in folders.values():
-                shutil.rmtree(path, ignore_errors=True)
+        remove_unnamed(self.folder, set(folders.values()))
 
     def _folder(self, name: str) -> Path:
         if name not in self._index.tasks:
@@ -314,18 +245,5 @@ class WorkspaceFolder:
             )
         return self.folder / "tasks" / self._index.tasks[name]
 
-    def _loaded(self, name: str, file: str, parse: Callable[[bytes, str], _Parsed]) -> _Parsed:
-        path = self._folder(name) / file
-        try:
-            return parse(path.read_bytes(), str(path))
-        except OSError as error:
-            raise DamagedError(
-                f"{path}: expected the task's file, found {error.strerror}; learn the task again"
-                " with --replace"
-            ) from error
-        except (SchemaError, UsageError, ValueError, KeyError, TypeError) as error:
-            raise DamagedError(
-                f"{path}: expected the task's file, found"
-                f" {str(error).removesuffix('; export the bundle again')}; learn the task again with"
-                " --replace"
-            ) from error
+    def _stored_task(self, name: str) -> StoredTask:
+        return StoredTask(self._folder(name), self.backbone)

@@ -1,0 +1,106 @@
+"""One task's folder in a workspace, read: each of its files parsed, and its digest checked.
+
+Which folders are a workspace's tasks, and how they are written, is `cfedge.train.workspace`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cfedge.inputs
+from cfedge.bundle.arrays import load_arrays
+from cfedge.bundle.manifest import Backbone
+from cfedge.errors import DamagedError, SchemaError, UsageError
+from cfedge.lookup import TaskSignature
+from cfedge.train.learned_task import (
+    TASK_FILES,
+    HeldOut,
+    LearnedTask,
+    TaskRecord,
+    parsed_adapter,
+)
+from cfedge.train.statistics import TaskStatistics
+from cfedge.train.workspace_files import digest_of
+
+__all__ = ["StoredTask"]
+
+Floats = NDArray[np.float32]
+_Parsed = TypeVar("_Parsed")
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """A task's folder, and the backbone that the task was learned on. Each method reads one file.
+
+    Raises
+    ------
+    DamagedError
+        A file is missing, or is not what was written.
+    """
+
+    folder: Path
+    backbone: Backbone
+
+    def record(self) -> TaskRecord:
+        """Read the record."""
+        return self._loaded("task.json", TaskRecord.parsed)
+
+    def adapter(self) -> dict[str, Floats]:
+        """Read adapter and head, float32 by name."""
+        return self._loaded("adapter.safetensors", parsed_adapter)
+
+    def signature(self) -> TaskSignature:
+        """Read the signatures, of all stages."""
+        views, width = self.backbone.views, self.backbone.width
+        return self._loaded(
+            "signature.safetensors",
+            lambda data, what: TaskSignature.from_arrays(
+                load_arrays(data, what), what, width, views
+            ),
+        )
+
+    def statistics(self) -> TaskStatistics:
+        """Read the exact statistics."""
+        return self._loaded("statistics.safetensors", TaskStatistics.parsed)
+
+    def held_out(self) -> HeldOut:
+        """Read the held-out evidence."""
+        stored = cfedge.inputs.stored(self.backbone.input)
+        return self._loaded(
+            "held_out.safetensors", lambda data, what: HeldOut.parsed(data, what, stored)
+        )
+
+    def whole(self) -> LearnedTask:
+        """Read all files and check the digest in the folder's name."""
+        task = LearnedTask(
+            self.record(), self.adapter(), self.signature(), self.statistics(), self.held_out()
+        )
+        digest = digest_of({part: (self.folder / part).read_bytes() for part in TASK_FILES})
+        if not self.folder.name.endswith(digest):
+            raise DamagedError(
+                f"{self.folder}: expected the digest in its name, found {digest}: a file was"
+                " changed; learn the task again with --replace"
+            )
+        return task
+
+    def _loaded(self, file: str, parse: Callable[[bytes, str], _Parsed]) -> _Parsed:
+        path = self.folder / file
+        try:
+            return parse(path.read_bytes(), str(path))
+        except OSError as error:
+            raise DamagedError(
+                f"{path}: expected the task's file, found {error.strerror}; learn the task again"
+                " with --replace"
+            ) from error
+        except (SchemaError, UsageError, ValueError, KeyError, TypeError) as error:
+            reason = str(error).removesuffix("; export the bundle again")
+            raise DamagedError(
+                f"{path}: expected the task's file, found {reason}; learn the task again with"
+                " --replace"
+            ) from error
