@@ -18,7 +18,8 @@ import numpy as np
 import record
 import torch
 
-from cfedge.study.compare import Options, compare
+from cfedge.study.compare import compare
+from cfedge.study.options import Options
 from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
 from cfedge.train.examples import Examples, split_held_out

@@ -108,8 +108,8 @@ def compare(
     none, --l1 0 or --l2 0; --split; --rank; --target-modules; --class-rank; --exit-share 0.
     """
     from cfedge.storage import write_file
-    from cfedge.study.compare import Options
     from cfedge.study.fresh import Weights, compare_fresh
+    from cfedge.study.options import Options
     from cfedge.study.results import MODELS, recommended, summary
     from cfedge.study.stream import load_stream
     from cfedge.train.backbones import kind_of

@@ -15,43 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from cfedge.errors import UsageError
 from cfedge.progress import Progress, Quiet
+from cfedge.study.models import measure
+from cfedge.study.one_head import joint, sequential
+from cfedge.study.options import Options, check
 from cfedge.study.order import LearnedOrder
-from cfedge.study.results import MODELS, Measured, Study
+from cfedge.study.results import Measured, Study
 from cfedge.study.stream import Splits
-from cfedge.train.examples import LabelledData, check_labels, repeated
+from cfedge.train.examples import LabelledData, repeated
 from cfedge.train.jobs import learn_many
 from cfedge.train.open_set import OpenSet
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import WorkspaceFolder
 
-__all__ = ["Options", "compare"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a study measures.
-
-    Attributes
-    ----------
-    models
-        Names of `cfedge.study.results.MODELS`.
-    orders
-        In which the stream is learned.
-    joint
-        Also train one adapter on all classes together, with as many steps as all tasks have.
-    sequential
-        Also train one adapter and one head task after task.
-    jobs
-        Tasks of an order that are learned at once, each in a process of its own.
-    """
-
-    models: tuple[str, ...] = tuple(MODELS)
-    orders: int = 3
-    joint: bool = False
-    sequential: bool = False
-    jobs: int = 1
+__all__ = ["compare"]
 
 
 def compare(
@@ -84,7 +61,7 @@ def compare(
     """
     options = options or Options()
     settings, progress = settings or Settings(), progress or Quiet()
-    _check(base, stream, settings, options)
+    check(base, stream, settings, options)
     seed, orders = settings.seed, options.orders
     drawn = [_drawn(stream, seed + order) for order in range(orders)]
     extras = [
@@ -102,7 +79,7 @@ def compare(
             seconds.append(each)
             learned = LearnedOrder(workspace, stream, order, progress)
             for measured in (
-                *learned.measure(options.models),
+                *measure(learned, options.models),
                 *(extra(run, learned) for extra in extras),
             ):
                 runs.setdefault(measured.model, []).append(measured)
@@ -210,7 +187,7 @@ def _joint(run: _Run, learned: LearnedOrder) -> Measured:
     """One adapter on all classes together: the ceiling that is not continual."""
     settings = replace(run.settings, min_steps=run.settings.min_steps * len(run.order))
     with run.progress.track(f"{run.title}all classes together", 1) as advance:
-        measured = learned.joint(run.copy("joint"), settings)
+        measured = joint(learned, run.copy("joint"), settings)
         advance(1)
     return measured
 
@@ -218,53 +195,6 @@ def _joint(run: _Run, learned: LearnedOrder) -> Measured:
 def _sequential(run: _Run, learned: LearnedOrder) -> Measured:
     """One adapter and one head task after task: what forgets."""
     with run.progress.track(f"{run.title}one adapter task after task", 1) as advance:
-        measured = learned.sequential(replace(run.settings, reuse=False))
+        measured = sequential(learned, replace(run.settings, reuse=False))
         advance(1)
     return measured
-
-
-def _check_models(models: Sequence[str]) -> None:
-    unheard = sorted(set(models) - set(MODELS))
-    if unheard or not models:
-        raise UsageError(
-            f"--models: expected some of {', '.join(MODELS)}, found"
-            f" {repr(unheard[0]) if unheard else 'none'}"
-        )
-    if len(set(models)) < len(models):
-        raise UsageError(f"--models: expected each once, found {', '.join(models)}")
-
-
-def _check(
-    base: WorkspaceFolder, stream: Mapping[str, Splits], settings: Settings, options: Options
-) -> None:
-    """Refuse what would stop the study after hours of learning."""
-    _check_models(options.models)
-    orders, jobs = options.orders, options.jobs
-    if base.tasks:
-        raise UsageError(
-            f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a"
-            " new one"
-        )
-    if orders < 1:
-        raise UsageError(f"--orders: expected >= 1, found {orders}")
-    if jobs > 1 and settings.reuse:
-        raise UsageError(
-            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits"
-            " for them"
-        )
-    least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
-    if (
-        settings.reuse
-        and settings.orthogonality == "projection"
-        and settings.pool_limit + settings.rank > least
-    ):
-        raise UsageError(
-            f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank},"
-            f" found {settings.pool_limit}; lower it or use --orthogonality penalty"
-        )
-    base.check_several(
-        {name: splits.train.classes for name, splits in stream.items()}, replace=False
-    )
-    for splits in stream.values():
-        for part in (splits.held_out, splits.test):
-            check_labels(part, splits.train.classes)

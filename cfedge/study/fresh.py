@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
-from cfedge.study.compare import Options, compare
+from cfedge.study.compare import compare
+from cfedge.study.options import Options
 from cfedge.study.results import Study
 from cfedge.study.stream import Splits
 from cfedge.train.open_set import OpenSet, open_set
@@ -40,7 +41,8 @@ def compare_fresh(
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Study:
-    """Make a backbone and compare on it; parameters and errors as of `cfedge.study.compare.compare`.
+    """Make a backbone and compare on it; parameters and errors as of
+    `cfedge.study.compare.compare`.
 
     Parameters
     ----------

@@ -84,9 +84,9 @@ def _complete(data: LabelledData, rng: np.random.Generator) -> Splits:
         label, count = min(sorted(different.items()), key=lambda item: item[1])
         if count < 3:
             raise DataError(
-                f"{train.source}: expected at least 3 different {train.kind}s of label {label!r} (one to"
-                f" learn, one held out, one to test), found {count}; add examples, or give files"
-                " validation.csv and test.csv"
+                f"{train.source}: expected at least 3 different {train.kind}s of label {label!r}"
+                f" (one to learn, one held out, one to test), found {count}; add examples, or"
+                " give files validation.csv and test.csv"
             )
     if test is None:
         train, test = split_held_out(train, TEST_SHARE, rng)

@@ -16,15 +16,9 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
 from cfedge.lookup import Features, Router, TaskSignature
-from cfedge.study.baselines import (
-    RULES,
-    KMeansCentroids,
-    Mixture,
-    RandomFeatures,
-    Rule,
-    Scorer,
-    Statistics,
-)
+from cfedge.study.baselines import RULES, KMeansCentroids, Mixture
+from cfedge.study.random_features import RandomFeatures
+from cfedge.study.rule import Rule, Scorer, Statistics
 from cfedge.train.signature import learn_signature
 
 Floats = NDArray[np.float32]

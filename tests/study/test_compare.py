@@ -27,9 +27,12 @@ from cfedge.cli import main
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.progress import Quiet
 from cfedge.runtime.engine import Engine
-from cfedge.study.baselines import RULES, RandomFeatures
-from cfedge.study.compare import Options, compare
+from cfedge.study.baselines import RULES
+from cfedge.study.compare import compare
+from cfedge.study.models import measure
+from cfedge.study.options import Options
 from cfedge.study.order import LearnedOrder
+from cfedge.study.random_features import RandomFeatures
 from cfedge.study.results import MODELS, Measured, Study, recommended, summary
 from cfedge.study.stream import Splits
 from cfedge.train.examples import Examples
@@ -179,7 +182,7 @@ def test_forward_transfer_is_what_the_later_tasks_gained_over_learning_alone(
             for part, array in task.adapter.items()
         }
         alone.put(replace(task, adapter=adapter), replace=True)  # always the first label: 1 of 3
-    known = learned.measure([])[0].matrix[-1]
+    known = measure(learned, [])[0].matrix[-1]
     assert learned.forward_transfer(alone) == pytest.approx(np.mean(known[1:]) - 1 / 3)
 
 
@@ -232,7 +235,7 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
         likelihoods.append(plain.score_samples(adapted(name, texts)))
     found = np.stack(likelihoods, axis=1).argmax(axis=1)
     truth = np.repeat(np.arange(3), [len(stream[name].test) for name in names])
-    counts = np.array(learned.measure(["proteus"])[1].confusion)
+    counts = np.array(measure(learned, ["proteus"])[1].confusion)
     assert (
         np.abs(counts - confusion(truth, found, 3)).sum() <= 4
     )  # torch and the int8 tail agree but for rounding: two inputs of 64

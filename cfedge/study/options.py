@@ -1,0 +1,93 @@
+"""What a study measures, and what is refused before anything is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cfedge.errors import UsageError
+from cfedge.study.results import MODELS
+from cfedge.study.stream import Splits
+from cfedge.train.examples import check_labels
+from cfedge.train.settings import Settings
+from cfedge.train.workspace import WorkspaceFolder
+
+__all__ = ["Options", "check"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a study measures.
+
+    Attributes
+    ----------
+    models
+        Names of `cfedge.study.results.MODELS`.
+    orders
+        In which the stream is learned.
+    joint
+        Also train one adapter on all classes together, with as many steps as all tasks have.
+    sequential
+        Also train one adapter and one head task after task.
+    jobs
+        Tasks of an order that are learned at once, each in a process of its own.
+    """
+
+    models: tuple[str, ...] = tuple(MODELS)
+    orders: int = 3
+    joint: bool = False
+    sequential: bool = False
+    jobs: int = 1
+
+
+def _check_models(models: Sequence[str]) -> None:
+    unheard = sorted(set(models) - set(MODELS))
+    if unheard or not models:
+        raise UsageError(
+            f"--models: expected some of {', '.join(MODELS)}, found"
+            f" {repr(unheard[0]) if unheard else 'none'}"
+        )
+    if len(set(models)) < len(models):
+        raise UsageError(f"--models: expected each once, found {', '.join(models)}")
+
+
+def check(
+    base: WorkspaceFolder, stream: Mapping[str, Splits], settings: Settings, options: Options
+) -> None:
+    """Refuse what would stop the study after hours of learning.
+
+    Raises
+    ------
+    TaskError, DataError, UsageError
+        Before anything is learned.
+    """
+    _check_models(options.models)
+    orders, jobs = options.orders, options.jobs
+    if base.tasks:
+        raise UsageError(
+            f"{base.folder}: expected a workspace without tasks, found {len(base.tasks)}; make a"
+            " new one"
+        )
+    if orders < 1:
+        raise UsageError(f"--orders: expected >= 1, found {orders}")
+    if jobs > 1 and settings.reuse:
+        raise UsageError(
+            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits"
+            " for them"
+        )
+    least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
+    if (
+        settings.reuse
+        and settings.orthogonality == "projection"
+        and settings.pool_limit + settings.rank > least
+    ):
+        raise UsageError(
+            f"--pool-limit: expected at most {least - settings.rank} with rank {settings.rank},"
+            f" found {settings.pool_limit}; lower it or use --orthogonality penalty"
+        )
+    base.check_several(
+        {name: splits.train.classes for name, splits in stream.items()}, replace=False
+    )
+    for splits in stream.values():
+        for part in (splits.held_out, splits.test):
+            check_labels(part, splits.train.classes)
