@@ -18,20 +18,19 @@ needs none of it.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cfedge.errors import UsageError
 from cfedge.progress import Progress
-from cfedge.train.arrays import from_arrays, inputs_of
+from cfedge.train.arrays import inputs_of
 from cfedge.train.certificates import Certificates, TaskCertificate, certificates
-from cfedge.train.data import load, load_file, load_inputs
-from cfedge.train.examples import Examples, LabelledData, check_labels
+from cfedge.train.data import load_inputs
+from cfedge.train.examples import check_labels
+from cfedge.train.given_data import Labelled, given_examples, task_data
 from cfedge.train.settings import Settings
-from cfedge.train.teach import learn
+from cfedge.train.teach import learn, with_choices
 from cfedge.train.update import MAX_DROP, update
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
     from cfedge_export.pack import Exported
 
 __all__ = ["Workspace"]
-
-#: A file or folder, or inputs with their labels.
-Labelled = str | os.PathLike[str] | tuple[Iterable[object], Iterable[object]] | Examples
 
 
 class Workspace(WorkspaceFolder):
@@ -83,7 +79,8 @@ class Workspace(WorkspaceFolder):
         weights
             Folder of the weights; None: they are found.
         options
-            As of `cfedge_export.make_backbone.make_backbone`: ``split``, ``target_modules``, ``scheme``...
+            As of `cfedge_export.make_backbone.make_backbone`: ``split``, ``target_modules``,
+            ``scheme``...
 
         Raises
         ------
@@ -141,18 +138,14 @@ class Workspace(WorkspaceFolder):
         TaskError, DataError, UsageError
             Before anything is computed; the workspace is unchanged.
         """
-        data = _loaded(name, inputs, labels, self.kind)
-        if held_out is not None:
-            data = dataclasses.replace(
-                data, held_out=_examples(f"task {name!r} held out", held_out, self.kind)
-            )
+        data = task_data(name, inputs, labels, held_out, kind=self.kind)
         learn(
             self,
             name,
             data.train,
             data.held_out,
             same_labels=same_labels,
-            settings=_chosen(settings, choices),
+            settings=with_choices(settings, choices),
             replace=replace,
             progress=progress,
         )
@@ -182,11 +175,7 @@ class Workspace(WorkspaceFolder):
         TaskError, DataError
             There is no such task, or the new version is worse: the old one stays.
         """
-        data = _loaded(name, inputs, labels, self.kind)
-        if held_out is not None:
-            data = dataclasses.replace(
-                data, held_out=_examples(f"task {name!r} held out", held_out, self.kind)
-            )
+        data = task_data(name, inputs, labels, held_out, kind=self.kind)
         update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
         return certificates(self, of=()).tasks[name]
 
@@ -216,7 +205,7 @@ class Workspace(WorkspaceFolder):
         from cfedge_export.pack import build
 
         data = {
-            name: _examples(f"test of task {name!r}", given, self.kind)
+            name: given_examples(f"test of task {name!r}", given, self.kind)
             for name, given in tests.items()
         }
         for name, examples in data.items():
@@ -255,43 +244,3 @@ class Workspace(WorkspaceFolder):
         from cfedge_export.pack import export
 
         return export(self, Path(target), replace=replace, progress=progress, **options)
-
-
-def _loaded(
-    name: str,
-    inputs: Iterable[object] | str | os.PathLike[str],
-    labels: Iterable[object] | None,
-    kind: str,
-) -> LabelledData:
-    if labels is not None:
-        if isinstance(inputs, os.PathLike):
-            raise UsageError(
-                f"task {name!r}: expected inputs with their labels, or a path alone, found the path"
-                f" {os.fspath(inputs)!r} and labels; leave the labels out"
-            )
-        return LabelledData(from_arrays(inputs, labels, f"task {name!r}", kind))
-    if isinstance(inputs, str | os.PathLike):
-        return load(Path(inputs), kind=kind)
-    raise UsageError(
-        f"task {name!r}: expected labels with the inputs, found none; give one for each input, or"
-        " the path of a file that holds both"
-    )
-
-
-def _examples(what: str, given: Labelled, kind: str) -> Examples:
-    if isinstance(given, Examples):
-        return given
-    if isinstance(given, str | os.PathLike):
-        return load_file(Path(given), kind=kind)
-    inputs, labels = given
-    return from_arrays(inputs, labels, what, kind)
-
-
-def _chosen(settings: Settings | None, choices: Mapping[str, Any]) -> Settings:
-    known = [field.name for field in dataclasses.fields(Settings)]
-    if unheard := sorted(set(choices) - set(known)):
-        raise UsageError(
-            f"{unheard[0]}: expected a setting ({', '.join(known)}), found none of that name; see"
-            " cfedge.train.settings.Settings"
-        )
-    return dataclasses.replace(settings or Settings(), **choices)

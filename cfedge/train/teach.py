@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
@@ -21,7 +22,7 @@ from cfedge.train.prepared_task import store
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import WorkspaceFolder
 
-__all__ = ["Taught", "decided", "learn", "learn_tasks"]
+__all__ = ["Taught", "decided", "learn", "learn_tasks", "with_choices"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,23 @@ class Taught:
         raise type(first)(
             f"task {name!r}: {first}; {len(self.learned)} of {count} tasks were added{others}"
         ) from first
+
+
+def with_choices(settings: Settings | None, choices: Mapping[str, Any]) -> Settings:
+    """Return settings with single fields chosen anew; None: the defaults.
+
+    Raises
+    ------
+    UsageError
+        A choice is no setting, or has a value that cannot be.
+    """
+    known = [field.name for field in dataclasses.fields(Settings)]
+    if unheard := sorted(set(choices) - set(known)):
+        raise UsageError(
+            f"{unheard[0]}: expected a setting ({', '.join(known)}), found none of that name; see"
+            " cfedge.train.settings.Settings"
+        )
+    return dataclasses.replace(settings or Settings(), **choices)
 
 
 def decided(settings: Settings, data: LabelledData) -> Settings:

@@ -1,0 +1,81 @@
+"""Labelled data as a caller gives them: the path of a file or folder, or inputs with their labels.
+
+Reading files is `cfedge.train.data`'s, and checking values in memory `cfedge.train.arrays`'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from cfedge.errors import UsageError
+from cfedge.train.arrays import from_arrays
+from cfedge.train.data import load, load_file
+from cfedge.train.examples import Examples, LabelledData
+
+__all__ = ["Labelled", "given_examples", "task_data"]
+
+#: A file or folder, or inputs with their labels.
+Labelled = str | os.PathLike[str] | tuple[Iterable[object], Iterable[object]] | Examples
+
+
+def task_data(
+    name: str,
+    inputs: Iterable[object] | str | os.PathLike[str],
+    labels: Iterable[object] | None,
+    held_out: Labelled | None,
+    *,
+    kind: str,
+) -> LabelledData:
+    """Return a task's examples, and its held-out ones where they are given or lie beside them.
+
+    Parameters
+    ----------
+    inputs, labels
+        A path alone, or inputs with a label for each.
+    kind
+        What the backbone reads: a key of `cfedge.inputs.KINDS`.
+
+    Raises
+    ------
+    DataError, UsageError
+        They cannot be read, or labels are missing or too many.
+    """
+    data = _learned(name, inputs, labels, kind)
+    if held_out is None:
+        return data
+    held_out_examples = given_examples(f"task {name!r} held out", held_out, kind)
+    return dataclasses.replace(data, held_out=held_out_examples)
+
+
+def given_examples(what: str, given: Labelled, kind: str) -> Examples:
+    """Return examples from a path, or from inputs and labels; `what` names them in errors."""
+    if isinstance(given, Examples):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return load_file(Path(given), kind=kind)
+    inputs, labels = given
+    return from_arrays(inputs, labels, what, kind)
+
+
+def _learned(
+    name: str,
+    inputs: Iterable[object] | str | os.PathLike[str],
+    labels: Iterable[object] | None,
+    kind: str,
+) -> LabelledData:
+    if labels is not None:
+        if isinstance(inputs, os.PathLike):
+            raise UsageError(
+                f"task {name!r}: expected inputs with their labels, or a path alone, found the path"
+                f" {os.fspath(inputs)!r} and labels; leave the labels out"
+            )
+        return LabelledData(from_arrays(inputs, labels, f"task {name!r}", kind))
+    if isinstance(inputs, str | os.PathLike):
+        return load(Path(inputs), kind=kind)
+    raise UsageError(
+        f"task {name!r}: expected labels with the inputs, found none; give one for each input, or"
+        " the path of a file that holds both"
+    )
