@@ -38,22 +38,26 @@ def check(
     """
     from cfedge.train.data_check import check as look_at
 
-    found = look_at(data, columns(text_column, label_column), encoding)
+    report = look_at(data, columns(text_column, label_column), encoding)
     if json:
-        faults = [{"where": one.where, "found": one.found} for one in found.faults]
+        faults = [{"where": fault.where, "found": fault.found} for fault in report.faults]
         print_json(
-            {"rows": found.rows, "classes": dict(found.classes), "faults": faults,
-             "notes": list(found.notes)}
-        )  # fmt: skip
-        if found.faults:
+            {
+                "rows": report.rows,
+                "classes": dict(report.classes),
+                "faults": faults,
+                "notes": list(report.notes),
+            }
+        )
+        if report.faults:
             raise typer.Exit(DataError.exit_code)
         return
-    tell(found.notes)
-    for one in found.faults:
-        say(str(one))
-    counts = ", ".join(f"{name} {count}" for name, count in list(found.classes.items())[:10])
-    more = f" and {len(found.classes) - 10} more" if len(found.classes) > 10 else ""
-    say(f"{data}: {found.rows} rows of {len(found.classes)} classes ({counts}{more})")
-    if found.faults:
-        kinds = "1 fault" if len(found.faults) == 1 else f"{len(found.faults)} faults"
+    tell(report.notes)
+    for fault in report.faults:
+        say(str(fault))
+    counts = ", ".join(f"{name} {count}" for name, count in list(report.classes.items())[:10])
+    more = f" and {len(report.classes) - 10} more" if len(report.classes) > 10 else ""
+    say(f"{data}: {report.rows} rows of {len(report.classes)} classes ({counts}{more})")
+    if report.faults:
+        kinds = "1 fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
         raise DataError(f"{data}: expected data without faults, found {kinds}; see the lines above")

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.budgets import P90, RAM, kept_to
+from cfedge.cli.budgets import P90, RAM
 from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
-from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
+from cfedge.cli.init_report import record_of, show
+from cfedge.cli.show import TerminalProgress, print_json
 
 if TYPE_CHECKING:
-    from cfedge_export.new_workspace import NewWorkspace
     from cfedge_export.parity_gate import Gate
-    from cfedge_export.schemes import Choice
-    from cfedge_export.sensitivity import Sensitivity
 
 __all__ = ["register"]
 
 BACKBONE = Annotated[
     str,
     typer.Option(
-        help="The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for texts' in --folder."
+        help=(
+            "The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for texts' in --folder."
+        )
     ),
 ]
 FOLDER = Annotated[
@@ -154,9 +153,9 @@ def init(
         workspace, request, inputs=_demo_texts, sample=sample, progress=TerminalProgress()
     )
     if json:
-        print_json(_as_json(made))
+        print_json(record_of(made))
     else:
-        _show(made)
+        show(made)
 
 
 def _names(listed: str | None) -> tuple[str, ...] | None:
@@ -171,79 +170,6 @@ def _gate(drop: float | None, *, strict: bool) -> Gate | None:
     if drop is None and not strict:
         return None
     return Gate(strict=strict) if drop is None else Gate(drop, strict=strict)
-
-
-def _as_json(made: NewWorkspace) -> dict[str, Any]:
-    record, plan = made.workspace.backbone, made.plan
-    found = plan.sensitivity if plan else None
-    fitted = plan.fitted if plan else None
-    return {
-        "workspace": str(made.workspace.folder),
-        "backbone": dataclasses.asdict(record),
-        "digest": record.digest,
-        "bytes": sum(made.bytes_by_part.values()),
-        "bytes_by_part": made.bytes_by_part,
-        "scheme": dataclasses.asdict(plan.choice) if plan else None,
-        "sensitivity": dataclasses.asdict(found) if found else None,
-        "budgets": dataclasses.asdict(fitted) if fitted else None,
-    }
-
-
-def _show(made: NewWorkspace) -> None:
-    record, plan, parts = made.workspace.backbone, made.plan, made.bytes_by_part
-    if plan and plan.choice.measured:
-        _show_schemes(plan.choice)
-    say(
-        f"{made.workspace.folder}: {record.name} ({record.source_sha256[:12]}), {record.blocks}"
-        f" blocks cut before block {record.split}, {record.scheme}, {size(sum(parts.values()))} to"
-        f" ship: {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
-    )
-    if plan and plan.choice.why:
-        say(f"{plan.choice.scheme}: {plan.choice.why}")
-    if plan and plan.sensitivity:
-        say(_left(plan.sensitivity))
-    if plan and plan.fitted:
-        say(f"{kept_to(plan.fitted)}; without tasks: export measures again with --ram and --p90")
-
-
-def _show_schemes(choice: Choice) -> None:
-    columns = (
-        "scheme",
-        "MB",
-        "mean cosine",
-        "least",
-        "time / float32",
-        "left in float32",
-        "not picked, as it",
-    )
-    rows = [
-        (
-            scheme.scheme,
-            f"{scheme.size_bytes / 1e6:.1f}",
-            f"{scheme.mean_cosine:.4f}",
-            f"{scheme.least_cosine:.4f}",
-            f"{scheme.time_ratio:.2f}",
-            ", ".join(scheme.float_layers) or None,
-            scheme.reason,
-        )
-        for scheme in choice.measured
-    ]
-    print_table("schemes on this machine, one input at a time", columns, rows)
-
-
-def _left(found: Sensitivity) -> str:
-    worst = sorted(found.damage.items(), key=lambda item: -item[1])[:3]
-    harm = ", ".join(f"{name} {value:.2g}" for name, value in worst)
-    if not found.layers:
-        return (
-            f"no layer is left in float32: mean cosine {found.mean_cosine:.5f} with all quantised;"
-            f" most is lost by {harm}"
-        )
-    return (
-        f"left in float32: {', '.join(found.layers)}: mean cosine {found.mean_cosine_before:.5f} ->"
-        f" {found.mean_cosine:.5f}, {size(found.extra_bytes)} more, {found.time_ratio:.2f} of the"
-        f" time; most is lost by {harm}"
-    )
 
 
 def _demo_texts() -> tuple[str, ...]:

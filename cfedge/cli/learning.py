@@ -1,7 +1,7 @@
 """The options that say how tasks are learned: one table for every command that learns.
 
-Names, defaults and checks are `cfedge.train.settings.Settings`'; here each field gets its option and
-its help. `with_settings` puts the options in the place of a command's parameter ``settings``.
+Names, defaults and checks are `cfedge.train.settings.Settings`'; here each field gets its option
+and its help. `with_settings` puts the options in the place of a command's parameter ``settings``.
 """
 
 from __future__ import annotations
@@ -130,17 +130,17 @@ def with_settings(
             )
             for field in fields
         ]
-        own = inspect.signature(command, eval_str=True)
+        signature = inspect.signature(command, eval_str=True)
         kept = [
-            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for one in own.parameters.values()
-            if one.name != "settings"
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in signature.parameters.values()
+            if parameter.name != "settings"
         ]
         arguments = [*kept, *options]
         wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
-        wrapper.__annotations__ = {one.name: one.annotation for one in arguments}
+        wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in arguments}
         # typer asks inspect.signature, which looks for this attribute first
-        vars(wrapper)["__signature__"] = own.replace(parameters=arguments)
+        vars(wrapper)["__signature__"] = signature.replace(parameters=arguments)
         return wrapper
 
     return decorated

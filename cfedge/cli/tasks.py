@@ -88,12 +88,13 @@ def _updated(before: LearnedTask, new: LearnedTask) -> str:
     count = len(old.inputs)
     added = [label for label in new.record.classes if label not in before.record.classes]
     classes = f"{len(added)} new classes ({', '.join(added)!s:.120})" if added else "no new class"
-    right = [int((one.answers == one.classes)[:count].sum()) for one in (old, now)]
+    right = [int((evidence.answers == evidence.classes)[:count].sum()) for evidence in (old, now)]
     return (
-        f"{new.record.name}: {before.record.examples} + {new.record.examples - before.record.examples}"
-        f" examples, {classes}; of its {count} old held-out examples {right[0]} got the right label"
-        f" before and {right[1]} do now, of all {len(now.inputs)}"
-        f" {int((now.answers == now.classes).sum())}"
+        f"{new.record.name}: {before.record.examples} +"
+        f" {new.record.examples - before.record.examples} examples, {classes}; of its {count} old"
+        f" held-out examples {right[0]} got the right label before and"
+        f" {right[1]} do now, of all"
+        f" {len(now.inputs)} {int((now.answers == now.classes).sum())}"
     )
 
 

@@ -25,6 +25,42 @@ if TYPE_CHECKING:
     from cfedge.train.workspace import WorkspaceFolder
 
 
+DATA = Annotated[
+    Path,
+    typer.Option(
+        help=(
+            "The labelled examples: a file (CSV, JSON, Parquet, Excel, Rasa, Label Studio,"
+            " ...), a folder of splits, or a datasets folder. Without TASK: a folder of tasks,"
+            " or a file with a column task."
+        )
+    ),
+]
+TASK = Annotated[
+    str | None,
+    typer.Argument(metavar="[TASK]", help="Name of the task; without it DATA holds several."),
+]
+HELD_OUT = Annotated[
+    Path | None,
+    typer.Option(help="File of held-out (validation) examples; a share of the data unless given."),
+]
+SAME_LABEL = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LABEL[=OTHER]",
+        help="Label of TASK that means the same as another task's; repeat for each.",
+    ),
+]
+JOBS = Annotated[
+    int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
+]
+REPLACE = Annotated[
+    bool, typer.Option("--replace", help="Learn tasks anew that are there already.")
+]
+YES = Annotated[
+    bool, typer.Option("--yes", help="Answer yes where --replace would lose something.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command(
@@ -39,43 +75,14 @@ def register(app: typer.Typer) -> None:
 @with_settings()
 def add(
     workspace: WORKSPACE,
-    data: Annotated[
-        Path,
-        typer.Option(
-            help=(
-                "The labelled examples: a file (CSV, JSON, Parquet, Excel, Rasa, Label Studio,"
-                " ...), a folder of splits, or a datasets folder. Without TASK: a folder of tasks,"
-                " or a file with a column task."
-            )
-        ),
-    ],
+    data: DATA,
     settings: Settings,
-    task: Annotated[
-        str | None,
-        typer.Argument(metavar="[TASK]", help="Name of the task; without it DATA holds several."),
-    ] = None,
-    held_out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of held-out (validation) examples; a share of the data unless given."
-        ),
-    ] = None,
-    same_label: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LABEL[=OTHER]",
-            help="Label of TASK that means the same as another task's; repeat for each.",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
-    ] = 1,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Learn tasks anew that are there already.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Answer yes where --replace would lose something.")
-    ] = False,
+    task: TASK = None,
+    held_out: HELD_OUT = None,
+    same_label: SAME_LABEL = None,
+    jobs: JOBS = 1,
+    replace: REPLACE = False,
+    yes: YES = False,
     text_column: TEXT_COLUMN = "text",
     label_column: LABEL_COLUMN = "label",
     encoding: ENCODING = None,
@@ -140,7 +147,7 @@ def _check_lost(workspace: WorkspaceFolder, tasks: Mapping[str, LabelledData]) -
     from cfedge.errors import UsageError
     from cfedge.train.edit import lost_by
 
-    for name in [one for one in tasks if one in workspace.tasks]:
+    for name in [task for task in tasks if task in workspace.tasks]:
         parts = [tasks[name].train, tasks[name].held_out]
         counts = Counter(label for part in parts if part is not None for label in part.labels)
         lost = lost_by(workspace, name, counts)
@@ -185,8 +192,8 @@ def _show(
     from cfedge.train.advice import advice
 
     if json:
-        rows = [one.record() for one in certified.tasks.values()]
-        pairs = [dataclasses.asdict(one) for one in certified.overlaps]
+        rows = [row.record() for row in certified.tasks.values()]
+        pairs = [dataclasses.asdict(pair) for pair in certified.overlaps]
         failed = {name: str(error) for name, error in taught.failed.items()}
         print_json(
             {**rows[0], "overlaps": pairs}
@@ -194,20 +201,20 @@ def _show(
             else {"learned": rows, "overlaps": pairs, "failed": failed}
         )
         return
-    for one in certified.tasks.values():
+    for row in certified.tasks.values():
         say(
             _learned(
-                one,
+                row,
                 few=settings.method == "auto"
-                and one.method == "closed-form"
-                and len(one.labels) > 1,
+                and row.method == "closed-form"
+                and len(row.labels) > 1,
             )
         )
     for line in advice(certified, tasks):
         say(line)
 
 
-def _learned(one: TaskCertificate, *, few: bool) -> str:
+def _learned(row: TaskCertificate, *, few: bool) -> str:
     from cfedge.train.head import FEW
 
     how = (
@@ -216,15 +223,15 @@ def _learned(one: TaskCertificate, *, few: bool) -> str:
         if few
         else ""
     )
-    answers, count = one.answers, len(one.labels)
+    answers, count = row.answers, len(row.labels)
     elsewhere = (
-        f", and at most {one.certificate.upper_bound:.1%} are another task's"
-        if one.certificate.tasks > 1
+        f", and at most {row.certificate.upper_bound:.1%} are another task's"
+        if row.certificate.tasks > 1
         else ""
     )
     return (
-        f"{one.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
-        f" {one.examples} examples; of {answers.held_out} held out {answers.right} got the right"
+        f"{row.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
+        f" {row.examples} examples; of {answers.held_out} held out {answers.right} got the right"
         f" task and label: at most {answers.wrong_upper_bound:.1%} of answers are wrong, with all"
         f" tasks together{elsewhere}"
     )

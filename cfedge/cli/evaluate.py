@@ -1,0 +1,99 @@
+"""evaluate: how well a workspace answers test data."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cfedge.cli.evidence import JSON, WORKSPACE
+from cfedge.cli.show import PLOT, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from cfedge.train.metrics import Scores
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("evaluate", epilog="Example: cfedge evaluate ws --test lighting=lighting-test.csv")(
+        evaluate
+    )
+
+
+def evaluate(
+    workspace: WORKSPACE,
+    test: Annotated[
+        list[str], typer.Option(help="Test examples of a task, as TASK=FILE; repeat for each task.")
+    ],
+    unknown: Annotated[
+        Path | None, typer.Option(help="A file of inputs of no task, in a column text.")
+    ] = None,
+    plot: PLOT = None,
+    json: JSON = False,
+) -> None:
+    """Measure accuracy on test data.
+
+    Per sample, through the int8 runtime: task and label right, task identification, and accuracy
+    with the task known.
+
+    With --unknown also how well inputs of no task are told apart: AUROC, false positives at 95 %
+    detection, risk by coverage.
+    """
+    from cfedge.errors import UsageError
+    from cfedge.teaching import Workspace
+
+    files: dict[str, Path] = {}
+    for pair in test:
+        name, _, file = pair.partition("=")
+        if not file:
+            raise UsageError(f"--test: expected TASK=FILE, found {pair!r}")
+        if name in files:
+            raise UsageError(
+                f"--test: expected one file of task {name!r}, found another: {file}; put them"
+                " into one"
+            )
+        files[name] = Path(file)
+    scores = Workspace(workspace).evaluate(files, unknown=unknown or ())
+    if json:
+        print_json(dataclasses.asdict(scores))
+    else:
+        _print_scores(scores)
+    if plot is not None:
+        from cfedge.plot.figure import save
+        from cfedge.plot.scores import draw_scores
+
+        save(draw_scores(scores), plot)
+
+
+def _print_scores(scores: Scores) -> None:
+    print_table(
+        "per sample, int8 runtime",
+        ("task", "examples", "accuracy", "task_identification", "task known"),
+        [
+            (
+                task.task,
+                task.examples,
+                f"{task.accuracy:.3f}",
+                f"{task.task_identification:.3f}",
+                f"{task.known:.3f}",
+            )
+            for task in scores.tasks
+        ],
+    )
+    say(
+        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), task identification"
+        f" {scores.task_identification:.3f} (in the best two {scores.top2:.3f}), task known"
+        f" {scores.known:.3f}, second stages {scores.second_stages:.1%}, third"
+        f" {scores.third_stages:.1%}, early exits {scores.early_exits:.1%}"
+    )
+    if scores.unknown:
+        apart, curve = scores.unknown.detection, scores.unknown.risk_coverage
+        say(
+            f"inputs of no task: AUROC {apart.auroc:.3f}, false positives at 95 % detection"
+            f" {apart.fpr95:.1%}, called unknown {apart.detected:.1%} (of known inputs"
+            f" {apart.false_rejects:.1%}), mean risk over coverage {curve.area:.3f}"
+        )
