@@ -16,8 +16,8 @@ import numpy as np
 import record
 
 from cfedge.lookup import Features
+from cfedge.train.feature_cache import features_of
 from cfedge.train.margins import route
-from cfedge.train.prepared_task import features_of
 from cfedge.train.signature import learn_signature
 from cfedge_export.make_backbone import make_backbone
 

@@ -52,8 +52,8 @@ def _nothing(row: TaskCertificate) -> str | None:
     if not answers.learned_nothing:
         return None
     found = (
-        f"{row.task}: {answers.known} of {answers.held_out} held-out inputs got the right label, and"
-        f" always answering {answers.majority_label!r} would get {answers.majority}"
+        f"{row.task}: {answers.known} of {answers.held_out} held-out inputs got the right label,"
+        f" and always answering {answers.majority_label!r} would get {answers.majority}"
     )
     if answers.too_few:
         return f"{found}: so few cannot show that it learned anything; hold out more"

@@ -42,8 +42,8 @@ class Answers:
     known
         Those whose label was right with the task given.
     wrong_upper_bound, wrong_lower_bound
-        Clopper and Pearson's confidence bounds on the rate of wrong answers: the upper bounds of all
-        tasks hold together with probability >= 1 - alpha, and so do the lower ones.
+        Clopper and Pearson's confidence bounds on the rate of wrong answers: the upper bounds of
+        all tasks hold together with probability >= 1 - alpha, and so do the lower ones.
     majority
         Examples of the commonest class: what always answering it would get right.
     majority_label

@@ -1,5 +1,5 @@
-"""How often will the lookup pick another task, and above which out-of-distribution score is an input
-unknown? From held-out examples.
+"""How often will the lookup pick another task, and above which out-of-distribution score is an
+input unknown? From held-out examples.
 
 Certificates are computed for all tasks of the workspace together, from each task's held-out
 features (never used to learn) and the lookup that ships. They therefore hold for exactly this set

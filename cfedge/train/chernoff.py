@@ -3,8 +3,10 @@ mixture be the wrong one?
 
 For mixtures p = sum_j w_j N(m_j, S_j) and p', and any a in [0, 1]::
 
-    P_p(p'(x) >= p(x)) <= integral of p^(1-a) p'^a <= sum over j, j' of w_j^(1-a) w'_j'^a exp(-C_a(j, j'))
-    C_a = a (1-a) / 2 d' [a S + (1-a) S']^-1 d + 1/2 ln(|a S + (1-a) S'| / (|S|^a |S'|^(1-a))),   d = m - m'
+    P_p(p'(x) >= p(x)) <= integral of p^(1-a) p'^a
+                       <= sum over j, j' of w_j^(1-a) w'_j'^a exp(-C_a(j, j'))
+    C_a = a (1-a) / 2 d' [a S + (1-a) S']^-1 d
+          + 1/2 ln(|a S + (1-a) S'| / (|S|^a |S'|^(1-a))),   d = m - m'
 
 and the least over a (Chernoff 1952; a = 1/2 is Bhattacharyya's). It is a statement about the rule
 that compares likelihoods, not about the lookup that ships; for the lookup's one shared covariance

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -21,9 +22,15 @@ __all__ = ["are_class_folders", "load_class_folders"]
 
 #: What a folder of a split may be called.
 SPLITS = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
-    "dev": "validation", "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 #: Of a ZIP file, unpacked in memory: far above what a workshop learns from at once.
 UNPACKED_BYTES, MEMBER_BYTES = 2 << 30, 64 << 20
 
@@ -114,27 +121,27 @@ def _of_folder(path: Path, kind: str) -> Iterator[_File]:
     for entry in sorted(path.rglob("*")):
         inside = PurePosixPath(entry.relative_to(path).as_posix())
         if _is_input(entry.name, suffixes) and (entry.is_file() or entry.is_symlink()):
-            yield _File(inside, lambda cell=str(inside): read(cell, path, f"{path}"))  # type: ignore[misc]
+            yield _File(inside, partial(read, str(inside), path, f"{path}"))
 
 
 def _of_archive(path: Path, kind: str) -> Iterator[_File]:
     known = reader(kind)
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir()]
-            total = sum(one.file_size for one in members)
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            total = sum(member.file_size for member in members)
             if total > UNPACKED_BYTES:
                 raise DataError(
                     f"{path}: expected at most {UNPACKED_BYTES >> 20} MB unpacked, found"
                     f" {total >> 20} MB; unpack it"
                 )
-            for member in sorted(members, key=lambda one: one.filename):
+            for member in sorted(members, key=lambda member: member.filename):
                 inside = PurePosixPath(member.filename)
                 if not _is_input(inside.name, known.suffixes) or "__MACOSX" in inside.parts:
                     continue
                 data = _member(archive, member, path)
                 where = f"{path}: {member.filename!r:.120}"
-                yield _File(inside, lambda data=data, where=where: known.check(data, where))  # type: ignore[misc]
+                yield _File(inside, partial(known.check, data, where))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         raise DataError(
             f"{path}: expected a ZIP file, found: {error}; pack it again, without a password"

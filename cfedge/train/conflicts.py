@@ -12,7 +12,9 @@ __all__ = ["conflicts", "with_conflicts"]
 
 
 def conflicts(table: Table) -> dict[str, list[int]]:
-    """Return the positions of the rows of each input that has several labels, by the input's key."""
+    """Return the positions of the rows of each input that has several labels, by the input's
+    key.
+    """
     key_of = reader(table.kind).key
     first: dict[int, int] = {}
     found: dict[str, list[int]] = {}
@@ -33,8 +35,8 @@ def with_conflicts(examples: Examples, table: Table) -> Examples:
     labels = " and ".join(repr(label) for label in dict.fromkeys(table.labels[row] for row in rows))
     counted = f"1 {table.kind} carries" if len(found) == 1 else f"{len(found)} {table.kind}s carry"
     note = (
-        f"{counted} several labels; the first is {str(table.inputs[rows[0]])!r:.200} ({labels}, {table.unit}s"
-        f" {table.numbers[rows[0]]} and {table.numbers[rows[1]]}); they are learned from and never"
-        " held out, so what the held-out examples say is of the others alone"
+        f"{counted} several labels; the first is {str(table.inputs[rows[0]])!r:.200} ({labels},"
+        f" {table.unit}s {table.numbers[rows[0]]} and {table.numbers[rows[1]]}); they are"
+        " learned from and never held out, so what the held-out examples say is of the others alone"
     )
     return dataclasses.replace(examples, notes=(*examples.notes, note))

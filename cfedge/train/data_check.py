@@ -138,8 +138,8 @@ def _doubtful(table: Table) -> Iterator[tuple[Sequence[int], str]]:
         yield (
             _numbers(table, missing),
             (
-                f"expected a text, found {table.inputs[missing[0]]!r}, which programs write where there"
-                " is none; fill it in or remove the row"
+                f"expected a text, found {table.inputs[missing[0]]!r}, which programs write where"
+                " there is none; fill it in or remove the row"
             ),
         )
     for label, rows in by_label.items():
@@ -147,16 +147,16 @@ def _doubtful(table: Table) -> Iterator[tuple[Sequence[int], str]]:
             yield (
                 _numbers(table, rows),
                 (
-                    f"expected a label, found {label!r}, which programs write where there is none; fill"
-                    " it in or remove the row"
+                    f"expected a label, found {label!r}, which programs write where there is none;"
+                    " fill it in or remove the row"
                 ),
             )
         if len({folded(table.inputs[row]) for row in rows[:50]}) < 2:
             yield (
                 _numbers(table, rows),
                 (
-                    f"expected at least 2 different texts of label {label!r} (one to learn, one held"
-                    " out), found 1; add examples"
+                    f"expected at least 2 different texts of label {label!r} (one to learn, one"
+                    " held out), found 1; add examples"
                 ),
             )
 
@@ -167,7 +167,8 @@ def _of_several_labels(table: Table) -> Iterator[tuple[Sequence[int], str]]:
         yield (
             _numbers(table, rows),
             (
-                f"expected one label of the text {table.inputs[rows[0]][:80]!r}, found {labels}; keep one"
+                f"expected one label of the text {table.inputs[rows[0]][:80]!r}, found {labels};"
+                " keep one"
             ),
         )
 
@@ -181,7 +182,7 @@ def _labels_that_look_alike(
     for labels in alike.values():
         if len(labels) > 1:
             shown = " and ".join(f"{one!a} ({len(by_label[one])} rows)" for one in labels)
-            fewest = min(reversed(labels), key=lambda one: len(by_label[one]))
+            fewest = min(reversed(labels), key=lambda label: len(by_label[label]))
             yield (
                 _numbers(table, by_label[fewest]),
                 (f"expected labels that look different, found {shown}; make them one"),
@@ -197,8 +198,8 @@ def _several_in_a_cell(
             yield (
                 _numbers(table, rows),
                 (
-                    f"expected one label, found {label!r}, which is {' and '.join(map(repr, parts))};"
-                    " an input has one label: keep one"
+                    f"expected one label, found {label!r}, which is"
+                    f" {' and '.join(map(repr, parts))}; an input has one label: keep one"
                 ),
             )
 

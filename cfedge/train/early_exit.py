@@ -2,8 +2,8 @@
 examples, when it is learned.
 
 A label that the trunk's part gives by a wide margin is the label that the whole head gives: then
-the tail need not be run (docs/decisions/0026-early-exit.md). What is chosen here is the task's own and
-never chosen anew, so that other tasks do not move its answers.
+the tail need not be run (docs/decisions/0026-early-exit.md). What is chosen here is the task's own
+and never chosen anew, so that other tasks do not move its answers.
 
 Letters: N held-out examples, C classes.
 """

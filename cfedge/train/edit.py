@@ -84,8 +84,8 @@ def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
     kept = task.held_out.classes != place
     if not kept.any():
         raise TaskError(
-            f"task {name!r}: expected held-out examples of another class than {label!r}, found none;"
-            " learn it anew with --replace"
+            f"task {name!r}: expected held-out examples of another class than {label!r}, found"
+            " none; learn it anew with --replace"
         )
     arrays, held_out = _without(task, place, kept)
     record = dataclasses.replace(
@@ -99,7 +99,9 @@ def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
 
 
 def lost_by(workspace: WorkspaceFolder, name: str, counts: Mapping[str, int]) -> str | None:
-    """Say what of a task is lost if it is learned anew of so many examples a class; None: nothing."""
+    """Say what of a task is lost if it is learned anew of so many examples a class; None:
+    nothing.
+    """
     record = workspace.record(name)
     classes = [label for label in record.classes if label not in counts]
     held_out = len(workspace.held_out(name).inputs)

@@ -137,15 +137,15 @@ def split_held_out(
         free = [place for place, key in enumerate(by_class[label]) if len(labels_of[key]) == 1]
         if len(groups) < 2:
             raise DataError(
-                f"{examples.source}: expected at least 2 different {examples.kind}s of label {label!r} (one to"
-                f" learn, one held out), found {len(groups)}; add examples, or give held-out ones"
-                " (a file validation.csv; of one task --held-out)"
+                f"{examples.source}: expected at least 2 different {examples.kind}s of label"
+                f" {label!r} (one to learn, one held out), found {len(groups)}; add examples, or"
+                " give held-out ones (a file validation.csv; of one task --held-out)"
             )
         if not free:
             article = "a" if examples.kind == "text" else "an"
             raise DataError(
-                f"{examples.source}: expected {article} {examples.kind} of label {label!r} alone, to"
-                f" be held out, found other labels too of all {len(groups)}; keep one label of"
+                f"{examples.source}: expected {article} {examples.kind} of label {label!r} alone,"
+                f" to be held out, found other labels too of all {len(groups)}; keep one label of"
                 " each"
             )
         count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))

@@ -21,9 +21,9 @@ from cfedge.device import usable_cores
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.feature_cache import empty_cache
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.learner import train
-from cfedge.train.prepared_task import empty_cache
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -81,7 +81,7 @@ def learn_many(
         failed = _at_once(workspace, tasks, settings, jobs, replace, title, progress)
     else:
         failed = _one_by_one(workspace, tasks, settings, replace, title, progress)
-    empty_cache(workspace)
+    empty_cache(workspace.cache)
     return failed
 
 
@@ -227,7 +227,9 @@ def _work(
 
 
 class _Parts:
-    """Tells `_PARTS` of the training as it goes on; other stages are short and count for nothing."""
+    """Tells `_PARTS` of the training as it goes on; other stages are short and count for
+    nothing.
+    """
 
     def __init__(self, tell: Callable[[int], None]) -> None:
         self._tell, self.left = tell, _PARTS

@@ -23,7 +23,7 @@ from cfedge.train.composition import SitePool, pool
 from cfedge.train.examples import Examples
 from cfedge.train.head import closed_form, trunk_share
 from cfedge.train.learned_task import LearnedTask
-from cfedge.train.prepared_task import prepare_task
+from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -74,24 +74,22 @@ def train(
     device_of(settings.device)
     with pinned(settings.threads):
         prepared = prepare_task(
-            workspace, name, examples, held_out, share=settings.held_out, seed=settings.seed, threads=torch.get_num_threads(),
+            workspace,
+            name,
+            examples,
+            held_out,
+            share=settings.held_out,
+            seed=settings.seed,
+            threads=torch.get_num_threads(),
             progress=progress,
-        )  # fmt: skip
+        )
         earlier = (
             {other: workspace.adapter(other) for other in workspace.tasks if other != name}
             if settings.reuse
             else {}
         )
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
-        adapter, transfer, kept = _train(
-            workspace,
-            pools,
-            prepared.hidden,
-            prepared.targets,
-            len(prepared.classes),
-            settings,
-            progress,
-        )
+        adapter, transfer, kept = _train(workspace, pools, prepared, settings, progress)
     weight, bias = closed_form(prepared.features.trunk, prepared.targets)
     share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=True)
     adapter |= {"trunk.weight": share * weight, "trunk.bias": share * bias}
@@ -108,9 +106,7 @@ def train(
 def _train(
     workspace: WorkspaceFolder,
     pools: Mapping[str, SitePool],
-    hidden: list[Floats],
-    targets: NDArray[np.int64],
-    classes: int,
+    prepared: PreparedTask,
     settings: Settings,
     progress: Progress,
 ) -> tuple[dict[str, Floats], dict[str, float], float]:
@@ -121,8 +117,8 @@ def _train(
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")), device)
     generator = torch.Generator().manual_seed(settings.seed)
     pairs = LowRankPairs(workspace.backbone.slots, pools, settings, generator, device)
-    head = Head.drawn(workspace.backbone.width, classes, generator, device)
-    fit(tail, pairs, head, hidden, targets, settings, generator, progress)
+    head = Head.drawn(workspace.backbone.width, len(prepared.classes), generator, device)
+    fit(tail, pairs, head, prepared.hidden, prepared.targets, settings, generator, progress)
     arrays, folded = head.arrays(), pairs.folded()
     for site, one in folded.items():
         arrays |= {f"a.{site}": one.a, f"b.{site}": one.b}

@@ -17,8 +17,8 @@ __all__ = ["Meanings", "declared"]
 def declared(
     name: str, classes: Sequence[str], given: Iterable[str], others: Mapping[str, Iterable[str]]
 ) -> dict[str, str]:
-    """Read what a task says of its labels: ``LABEL``, or ``LABEL=OTHER`` where another task calls it
-    so.
+    """Read what a task says of its labels: ``LABEL``, or ``LABEL=OTHER`` where another task calls
+    it so.
 
     Parameters
     ----------

@@ -35,8 +35,8 @@ __all__ = [
 class TaskScores:
     """Shares in [0, 1] on one task's test examples.
 
-    `accuracy`: task and label right; `task_identification`: task right; `known`: label right with the task
-    given; `called_unknown`: answered with `unknown`.
+    `accuracy`: task and label right; `task_identification`: task right; `known`: label right
+    with the task given; `called_unknown`: answered with `unknown`.
     """
 
     task: str
@@ -49,13 +49,13 @@ class TaskScores:
 
 @dataclass(frozen=True)
 class Scores:
-    """All tasks: `accuracy`, `task_identification` and `known` over the pooled examples, `task_mean` the mean
-    over tasks; `top2` is the share whose task is the best or the second best; `confusion` [T, T +
-    1] counts inputs by true task (rows, as in `tasks`) and task found, the last column for tasks
-    that no examples were given of; `second_stages` is the share of answers that took two stages or
-    three, `third_stages` of those that took three and one more run of the frozen tail, `early_exits`
-    of those that took no run of the adapted one; `unknown` is None where no inputs of no task were
-    given.
+    """All tasks: `accuracy`, `task_identification` and `known` over the pooled examples,
+    `task_mean` the mean over tasks; `top2` is the share whose task is the best or the second best;
+    `confusion` [T, T + 1] counts inputs by true task (rows, as in `tasks`) and task found, the last
+    column for tasks that no examples were given of; `second_stages` is the share of answers that
+    took two stages or three, `third_stages` of those that took three and one more run of the frozen
+    tail, `early_exits` of those that took no run of the adapted one; `unknown` is None where no
+    inputs of no task were given.
     """
 
     tasks: list[TaskScores]

@@ -1,4 +1,6 @@
-"""How well inputs of no task are told apart, and what leaving the most distant answers out saves."""
+"""How well inputs of no task are told apart, and what leaving the most distant answers out
+saves.
+"""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from cfedge.train.certificate import Certified
 
 __all__ = ["OVERLAP_SHARE", "Overlap", "overlaps"]
 
-#: Of a task's inputs, by the first stage's own model or among the held-out ones, that a rival takes:
-#: less is not an overlap.
+#: Of a task's inputs, by the first stage's own model or among the held-out ones, that a rival
+#: takes: less is not an overlap.
 OVERLAP_SHARE = 0.1
 
 

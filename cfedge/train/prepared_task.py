@@ -8,36 +8,29 @@ Letters: N examples, D width, C classes.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.arrays import dump_arrays, load_arrays
-from cfedge.bundle.canonical import canonical_json
-from cfedge.errors import CfedgeError
-from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.storage import write_file
 from cfedge.train.curve import curve
 from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.examples import Examples, check_labels, repeated, split_held_out
+from cfedge.train.feature_cache import cached_features, empty_cache, features_of
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.reading import Reading, reading
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace import WorkspaceFolder
 
-__all__ = ["PreparedTask", "empty_cache", "features_of", "prepare_task", "store"]
+__all__ = ["PreparedTask", "prepare_task", "store"]
 
 Floats = NDArray[np.float32]
 
@@ -138,16 +131,7 @@ class PreparedTask:
 def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:
     """Add a learned task to the workspace, and empty its cache."""
     workspace.put(task, replace=replace)
-    empty_cache(workspace)
-
-
-def empty_cache(workspace: WorkspaceFolder) -> None:
-    """Delete the features that runs kept: what cannot be deleted now is deleted after the next
-    task.
-    """
-    with contextlib.suppress(OSError):
-        for path in workspace.cache.iterdir():
-            path.unlink()
+    empty_cache(workspace.cache)
 
 
 def prepare_task(
@@ -175,7 +159,7 @@ def prepare_task(
     classes = examples.classes
     check_labels(held_out, classes)
     encoder = workspace.encoder(threads=threads)
-    hidden, features = _cached_features(
+    hidden, features = cached_features(
         encoder, workspace.backbone.digest, workspace.cache, examples, progress
     )
     held_out_hidden, held_out_features = features_of(encoder, held_out.inputs)
@@ -211,46 +195,3 @@ def prepare_task(
 def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
     position = {label: index for index, label in enumerate(classes)}
     return np.array([position[label] for label in examples.labels], np.int64)
-
-
-def features_of(encoder: Encoder, inputs: Sequence[Input]) -> tuple[list[Floats], Features]:
-    """Hidden states [...] of each input, and the features behind trunk and tail."""
-    encoded = encoder(inputs)
-    return [states[0] for states in encoded.hidden], encoder.features(encoded)
-
-
-def _cached_features(
-    encoder: Encoder, digest: str, cache: Path, examples: Examples, progress: Progress
-) -> tuple[list[Floats], Features]:
-    """Hidden states [...] of each example and features [N, D]: from the cache where an interrupted
-    run left them.
-    """
-    inputs = examples.inputs
-    told = inputs if examples.kind == "text" else examples.keys  # a text's key leaves out its case
-    key = hashlib.sha256(canonical_json([digest, told])).hexdigest()
-    path = cache / f"{key}.safetensors"
-    if path.is_file():
-        with contextlib.suppress(CfedgeError, KeyError, OSError):
-            arrays = load_arrays(path.read_bytes(), str(path))
-            kept = {
-                name: arrays[name].astype(np.float32, copy=False)
-                for name in ("hidden", "trunk", "tail")
-            }
-            bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
-            return np.split(kept["hidden"], bounds), Features(kept["trunk"], kept["tail"])
-    hidden: list[Floats] = []
-    parts: list[Features] = []
-    step = 64
-    with progress.track("features of the frozen encoder", len(inputs)) as advance:
-        for start in range(0, len(inputs), step):
-            states, features = features_of(encoder, inputs[start : start + step])
-            hidden.extend(states)
-            parts.append(features)
-            advance(len(states))
-    features = Features(*(np.concatenate(one) for one in zip(*parts, strict=True)))
-    lengths = np.array([len(states) for states in hidden], np.int64)
-    write_file(
-        path,
-        dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}),
-    )
-    return hidden, features

@@ -1,5 +1,5 @@
-"""Which held-out examples of a workspace's tasks get the right answer, task and label, by the lookup
-and the heads that ship.
+"""Which held-out examples of a workspace's tasks get the right answer, task and label, by the
+lookup and the heads that ship.
 """
 
 from __future__ import annotations

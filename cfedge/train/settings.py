@@ -69,7 +69,8 @@ class Settings:
     seed
         Of initial values, order and split.
     threads
-        Torch threads; None: as many as the cores that this process may use. Part of what makes two runs equal to the byte.
+        Torch threads; None: as many as the cores that this process may use. Part of what makes two
+        runs equal to the byte.
     device
         Where the tail is trained: ``cpu``, ``cuda``, ``cuda:1``... Features come from the shipped
         int8 trunk on the CPU whatever it is.

@@ -1,8 +1,8 @@
 """A task's signature from its features: of each class a mean and the leading directions of its own
 scatter, and what these leave out as one diagonal.
 
-The full scatters would cost C D (D + 1) / 2 numbers (docs/decisions/0036-class-gaussians.md has what
-ranks lose). Letters: N examples, D width, C classes, K factor rows.
+The full scatters would cost C D (D + 1) / 2 numbers (docs/decisions/0036-class-gaussians.md has
+what ranks lose). Letters: N examples, D width, C classes, K factor rows.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ when the data are gone: sums, which add up.
 
 A signature that travels keeps the leading directions of each class's scatter alone; here all of it
 stays, class by class for what travels, and of all classes together for what heads are made of. Two
-parts of one data set, added, are the statistics of the whole up to rounding; only the fourth moment,
-which sets the shrinkage's intensity, is that of each part about its own means.
+parts of one data set, added, are the statistics of the whole up to rounding; only the fourth
+moment, which sets the shrinkage's intensity, is that of each part about its own means.
 
 Letters: N examples, D width, C classes.
 """

@@ -116,8 +116,8 @@ def task_files(path: Path) -> dict[str, Path]:
             continue
         if (other := found.setdefault(entry.stem, entry)) != entry:
             raise DataError(
-                f"{path}: expected one folder or file of task {entry.stem!r}, found {other.name} and"
-                f" {entry.name}; keep one"
+                f"{path}: expected one folder or file of task {entry.stem!r}, found {other.name}"
+                f" and {entry.name}; keep one"
             )
     if not found:
         raise DataError(

@@ -12,7 +12,6 @@ Letters: N examples, D width, C classes.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
@@ -21,17 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import TaskError
-from cfedge.lookup import Features
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.encoder import Encoder
 from cfedge.train.early_exit import choose_exit, no_exit
-from cfedge.train.examples import Examples, check_labels, repeated, split_held_out
+from cfedge.train.examples import Examples, check_labels
 from cfedge.train.head import closed_form_head, no_slots
 from cfedge.train.labels import check_classes
 from cfedge.train.learned_task import HeldOut, LearnedTask
-from cfedge.train.prepared_task import features_of
-from cfedge.train.reading import Reading, reading
+from cfedge.train.new_examples import NewExamples, split_new
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -77,76 +73,19 @@ def update(
     settings = old.record.settings
     if held_out is None:
         rng = np.random.default_rng(settings.seed)
-        examples, held_out = _split(examples, old.record.classes, settings.held_out, rng)
+        examples, held_out = split_new(examples, old.record.classes, settings.held_out, rng)
     classes = (*old.record.classes, *sorted(set(examples.classes) - set(old.record.classes)))
     check_classes(name, classes)
     check_labels(held_out, classes)
     encoder = workspace.encoder(threads=settings.threads or 1)
-    new = _New.encoded(encoder, examples, held_out, old, classes, progress or Quiet())
+    new = NewExamples.encoded(encoder, examples, held_out, old, classes, progress or Quiet())
     task = _learned(old, new, classes)
     _check_no_worse(name, old, task, max_drop)
     workspace.put(task, replace=True)
     return task
 
 
-@dataclasses.dataclass(frozen=True)
-class _New:
-    """New examples and all held-out ones, encoded: what a new version is made of."""
-
-    classes: NDArray[np.int64]
-    learned: Features
-    adapted: Floats
-    evidence: HeldOut
-    held_out_adapted: Floats
-    reading: Reading
-    repeated: int
-
-    @classmethod
-    def encoded(
-        cls,
-        encoder: Encoder,
-        examples: Examples,
-        held_out: Examples,
-        old: LearnedTask,
-        classes: Sequence[str],
-        progress: Progress,
-    ) -> _New:
-        """Encode the examples, and the held-out ones, old and new, also with the task's adapter."""
-        slots = Adapter.from_arrays(old.adapter).slots
-        place = {label: index for index, label in enumerate(classes)}
-        before, every = old.held_out, (*old.held_out.inputs, *held_out.inputs)
-        with progress.track("features of the frozen encoder", len(examples)) as advance:
-            hidden, learned = features_of(encoder, examples.inputs)
-            advance(len(examples))
-        held_hidden, behind = features_of(encoder, every)
-        fresh = behind.trunk[len(before.inputs) :]
-        truth = [*before.classes, *(place[label] for label in held_out.labels)]
-        return cls(
-            classes=np.array([place[label] for label in examples.labels], np.int64),
-            learned=learned,
-            adapted=np.stack(encoder.adapted([one[None] for one in hidden], slots)),
-            evidence=HeldOut(
-                every,
-                np.array(truth, np.int64),
-                behind,
-                np.zeros(len(every), np.int64),
-                np.zeros(len(every), np.float32),
-            ),
-            held_out_adapted=np.stack(encoder.adapted([one[None] for one in held_hidden], slots)),
-            reading=reading(
-                encoder.modality,
-                (*examples.inputs, *held_out.inputs),
-                (*examples.keys, *held_out.keys),
-                (*examples.labels, *held_out.labels),
-                np.concatenate([learned.trunk, fresh]),
-            ),
-            repeated=len(
-                repeated(examples, Examples(every, ("",) * len(every), "", kind=examples.kind))
-            ),
-        )
-
-
-def _learned(old: LearnedTask, new: _New, classes: Sequence[str]) -> LearnedTask:
+def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> LearnedTask:
     """Add the statistics up and make the head that answers more of the held-out examples: behind
     the adapted tail, or behind the frozen one.
     """
@@ -191,8 +130,8 @@ def _learned(old: LearnedTask, new: _New, classes: Sequence[str]) -> LearnedTask
 
 
 class _Version(NamedTuple):
-    """Slots and head, the held-out examples' features that the head reads, and whether these are the
-    frozen tail's.
+    """Slots and head, the held-out examples' features that the head reads, and whether these are
+    the frozen tail's.
     """
 
     arrays: dict[str, Floats]
@@ -206,7 +145,7 @@ class _Version(NamedTuple):
         return int((scores.argmax(axis=1) == evidence.classes).sum())
 
 
-def _best(old: LearnedTask, statistics: TaskStatistics, new: _New) -> _Version:
+def _best(old: LearnedTask, statistics: TaskStatistics, new: NewExamples) -> _Version:
     """Make a head behind the adapted tail and, where there is an adapter, one behind the frozen
     tail; return the version that answers more, the former of equals.
     """
@@ -217,7 +156,7 @@ def _best(old: LearnedTask, statistics: TaskStatistics, new: _New) -> _Version:
         tail = new.evidence.features.tail
         head = closed_form_head(statistics, statistics.tail, new.evidence, tail)
         versions.append(_Version({**no_slots(slots), **head}, tail, frozen=True))
-    return max(versions, key=lambda one: one.right(new.evidence))
+    return max(versions, key=lambda candidate: candidate.right(new.evidence))
 
 
 def _check_no_worse(name: str, old: LearnedTask, new: LearnedTask, max_drop: float) -> None:
@@ -232,20 +171,3 @@ def _check_no_worse(name: str, old: LearnedTask, new: LearnedTask, max_drop: flo
             f" {after.sum()} after; the old version stays: give more examples, or allow more with"
             " --max-drop"
         )
-
-
-def _split(
-    examples: Examples, known: Sequence[str], share: float, rng: np.random.Generator
-) -> tuple[Examples, Examples]:
-    """Hold a share of each class out; of a known class with fewer than two examples none."""
-    counts = Counter(examples.labels)
-    alone = {label for label in known if 0 < counts[label] < 2}
-    rest = [row for row, label in enumerate(examples.labels) if label not in alone]
-    if not rest:
-        return examples, examples.take([])
-    learned, held_out = split_held_out(examples.take(rest), share, rng)
-    single = examples.take([row for row, label in enumerate(examples.labels) if label in alone])
-    joint = Examples(
-        (*learned.inputs, *single.inputs), (*learned.labels, *single.labels), examples.source
-    )
-    return joint, held_out

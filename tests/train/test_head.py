@@ -20,8 +20,8 @@ from cfedge.lookup import Features, Lookup
 from cfedge.runtime.adapter import NEVER
 from cfedge.runtime.engine import Engine
 from cfedge.train.examples import Examples
+from cfedge.train.feature_cache import features_of
 from cfedge.train.head import FEW, _temperature, closed_form, few_examples, trunk_share
-from cfedge.train.prepared_task import features_of
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics, learn_signature, signature
 from cfedge.train.teach import learn
