@@ -75,7 +75,7 @@ def update(
     )
     certified = certificates(opened, [task]).of([task])
     if json:
-        pairs = [dataclasses.asdict(one) for one in certified.overlaps]
+        pairs = [dataclasses.asdict(pair) for pair in certified.overlaps]
         print_json({**certified.tasks[task].record(), "overlaps": pairs})
         return
     say(_updated(before, new))

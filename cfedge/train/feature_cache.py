@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.arrays import dump_arrays, load_arrays
+from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import CfedgeError
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features

@@ -45,7 +45,9 @@ class Taught:
         if not self.failed:
             return
         (name, first), *more = self.failed.items()
-        others = f" ({len(more)} more failed: {', '.join(one for one, _ in more)})" if more else ""
+        others = (
+            f" ({len(more)} more failed: {', '.join(other for other, _ in more)})" if more else ""
+        )
         count = len(self.learned) + len(self.failed)
         raise type(first)(
             f"task {name!r}: {first}; {len(self.learned)} of {count} tasks were added{others}"
