@@ -66,9 +66,9 @@ def test_an_option_of_compare_is_the_setting_of_its_name(
 ) -> None:
     loaded: list[int] = []
 
-    def load(path: Path, *, tasks: int | None, seed: int) -> dict[str, Splits]:
+    def load(path: Path, *, tasks: int | None, seed: int, kind: str) -> dict[str, Splits]:
         loaded.append(seed)
-        return load_stream(path, tasks=tasks, seed=seed)
+        return load_stream(path, tasks=tasks, seed=seed, kind=kind)
 
     monkeypatch.setattr("cfedge.study.stream.load_stream", load)
     data = write_csv(
