@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.lookup import Scored
 from cfedge.lookup.match import TaskMatch
+from cfedge.lookup.scored import Scored
 
 __all__ = ["Evidence", "decide"]
 

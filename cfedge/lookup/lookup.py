@@ -31,7 +31,6 @@ import itertools
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,33 +40,13 @@ from cfedge.lookup.cluster_table import ClusterTable, RoughTable
 from cfedge.lookup.finite import finite, finite_rows
 from cfedge.lookup.lda import MIN_SPREAD, discriminants, pool
 from cfedge.lookup.match import TaskMatch, TaskMatches
+from cfedge.lookup.projection import Projection
+from cfedge.lookup.scored import Scored, best_outside, largest
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["Lookup", "Scored"]
+__all__ = ["Lookup"]
 
 Floats = NDArray[np.float32]
-
-
-class Scored(NamedTuple):
-    """One input under all clusters; made once, read by every question about it.
-
-    Attributes
-    ----------
-    z
-        float32 [K], the input in the kept directions.
-    square
-        z' z: a distance is square - 2 score.
-    clusters
-        float32, the scores of the clusters, and after them -inf for what fills the last block up;
-        each wrong by `error` at most.
-    error
-        None: they are exact.
-    """
-
-    z: Floats
-    square: float
-    clusters: Floats
-    error: float | None
 
 
 class Lookup:
@@ -127,12 +106,10 @@ class Lookup:
         self.spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._starts = np.array(bounds[:-1])
         self._task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
-        self._weight = np.sqrt(1.0 - 1.0 / space.spread)
-        self._basis = np.ascontiguousarray((space.basis * self._weight).T, np.float32)
-        self._center = (space.center @ space.basis * self._weight).astype(np.float32)
+        self._project = Projection(space)
         whitened = ((means - space.center) @ space.basis for means in pooled.means)
-        self._table = ClusterTable(whitened, self._weight, bounds[-1], table)
-        self.directions, self.width = self._basis.shape
+        self._table = ClusterTable(whitened, self._project.weight, bounds[-1], table)
+        self.directions, self.width = self._project.basis.shape
 
     def scored(self, row: Floats, position: int = 0) -> Scored:
         """Score one unit-length vector float32 [D] under all clusters.
@@ -162,11 +139,11 @@ class Lookup:
             best: float = scores.item(nearest)
             if len(self.tasks) == 1:
                 return TaskMatch(task, -1, best, math.inf, square - 2.0 * best)
-            rival = self._best_outside(scores, task)
+            rival = best_outside(scores, self.spans[task])
             runner_up: int = self._task_of.item(rival)
             return TaskMatch(task, runner_up, best, best - scores.item(rival), square - 2.0 * best)
         likely = int(scores.argmax())
-        rival = self._best_outside(scores, self._task_of.item(likely))
+        rival = best_outside(scores, self.spans[self._task_of.item(likely)])
         least = min(
             float(scores[likely]) - error,
             float(self._table.clusters[rival].dot(z)) - float(self._table.offsets[rival]),
@@ -209,7 +186,7 @@ class Lookup:
             scores = self.task_scores(scored)
             if len(scores) <= count:
                 return None, scores
-            among = _largest(scores, count)
+            among = largest(scores, count)
             return among.tolist(), scores[among]
         z, _, rough, error = scored
         roughly = np.maximum.reduceat(rough, self._starts)
@@ -217,7 +194,7 @@ class Lookup:
         kept = (rough >= least - error).nonzero()[0]
         tasks, starts = np.unique(self._task_of[kept], return_index=True)
         scores = np.maximum.reduceat(self._table.some(z, kept), starts)
-        among = _largest(scores, count)
+        among = largest(scores, count)
         return tasks[among].tolist(), scores[among]
 
     def of_tasks(
@@ -261,32 +238,13 @@ class Lookup:
         """Return W float32 [D, C] and b [C]: the cluster scores of features x are x W + b, up to
         rounding.
         """
-        weight = self._table.clusters.astype(np.float64) @ self._basis
-        bias = -(self._table.clusters.astype(np.float64) @ self._center) - self._table.offsets
+        weight = self._table.clusters.astype(np.float64) @ self._project.basis
+        bias = (
+            -(self._table.clusters.astype(np.float64) @ self._project.center) - self._table.offsets
+        )
         return weight.T.astype(np.float32), bias.astype(np.float32)
 
     @cached_property
     def whitened(self) -> NDArray[np.float64]:
         """The cluster means about the mean of all, float64 [C, K], in units of the covariance."""
-        return np.asarray(self._table.clusters * self._weight, np.float64)
-
-    def _best_outside(self, scores: Floats, task: int) -> int:
-        """Where the best score of another task's cluster is."""
-        span = self.spans[task]
-        own = scores[span].copy()
-        scores[span] = -math.inf
-        rival = int(scores.argmax())
-        scores[span] = own
-        return rival
-
-    def _project(self, row: Floats) -> Floats:
-        z: Floats = self._basis.dot(row)
-        z -= self._center
-        return z
-
-
-def _largest(scores: Floats, count: int) -> NDArray[np.intp]:
-    """Where the `count` largest are, ascending; of equal ones the first."""
-    least = np.partition(scores, -count)[-count]
-    above = np.flatnonzero(scores > least)
-    return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
+        return np.asarray(self._table.clusters * self._project.weight, np.float64)

@@ -17,20 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError
-from cfedge.lookup.packing import (
-    FACTOR_BITS,
-    MEANS_BITS,
-    ORIGIN_BITS,
-    packed,
-    planes_shape,
-    unpacked,
-)
+from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, packed, unpacked
+from cfedge.lookup.stored_statistics import check_stored
 
 __all__ = ["ClusterStatistics", "Features", "TaskSignature", "VIEWS"]
 
 Floats = NDArray[np.float32]
-#: Examples of a cluster: sums over many tasks stay exact in float64.
-_MOST = 1 << 40
 
 #: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by
 #: side.
@@ -94,69 +86,21 @@ class ClusterStatistics:
         IncompatibleError
             Naming `what` and the array that does not fit.
         """
-        clusters = (
-            max(1, arrays["counts"].shape[0])
-            if "counts" in arrays and arrays["counts"].ndim == 1
-            else 1
-        )
-        rank = arrays["factor"].shape[1] if "factor" in arrays and arrays["factor"].ndim == 3 else 0
-        expected = {
-            "counts": ((clusters,), np.int64),
-            "origin": (planes_shape(ORIGIN_BITS, 1, width), np.uint8),
-            "origin_scale": ((1,), np.float32),
-            "means": (planes_shape(MEANS_BITS, clusters, width), np.uint8),
-            "means_scale": ((clusters,), np.float32),
-            "factor": (planes_shape(FACTOR_BITS, rank, width), np.uint8),
-            "factor_scale": ((rank,), np.float32),
-            "factor_classes": ((rank,), np.int64),
-            "diagonal": ((width,), np.float32),
-            "quartic": ((1,), np.float64),
-        }
-        if set(arrays) != set(expected):
-            raise IncompatibleError(
-                f"{what}: expected arrays {sorted(expected)}, found {sorted(arrays)}; learn the"
-                " task again"
-            )
-        for name, (shape, dtype) in expected.items():
-            array = arrays[name]
-            if array.shape != shape or array.dtype != dtype:
-                raise IncompatibleError(
-                    f"{what}: expected {name} {np.dtype(dtype).name} {shape}, found {array.dtype}"
-                    f" {array.shape}; learn the task again"
-                )
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise IncompatibleError(
-                    f"{what}: expected {name} of finite numbers, found NaN or infinity; learn the"
-                    " task again"
-                )
-        counts = arrays["counts"].astype(np.int64)
-        if (
-            (counts < 1).any()
-            or (counts > _MOST).any()
-            or (arrays["diagonal"].astype(np.float32) < 0).any()
-        ):
-            raise IncompatibleError(
-                f"{what}: expected counts in 1..{_MOST} and a diagonal >= 0, found others; learn"
-                " the task again"
-            )
-        owner = arrays["factor_classes"].astype(np.int64, copy=False)
-        if (np.diff(owner) < 0).any() or (owner < 0).any() or (owner >= clusters).any():
-            raise IncompatibleError(
-                f"{what}: expected factor_classes ascending in 0..{clusters - 1}, found others;"
-                " learn the task again"
-            )
+        check_stored(arrays, what, width)
         rows = {
             name: unpacked(
-                arrays[name].astype(np.uint8, copy=False), arrays[f"{name}_scale"].astype(np.float32, copy=False), width,
+                arrays[name].astype(np.uint8, copy=False),
+                arrays[f"{name}_scale"].astype(np.float32, copy=False),
+                width,
                 f"{what}: expected {name}",
             )
             for name in ("origin", "means", "factor")
-        }  # fmt: skip
+        }
         return cls(
             counts=arrays["counts"].astype(np.int64, copy=False),
             means=rows["origin"] + rows["means"],
             factor=rows["factor"],
-            factor_classes=owner,
+            factor_classes=arrays["factor_classes"].astype(np.int64, copy=False),
             diagonal=arrays["diagonal"].astype(np.float32, copy=False),
             quartic=float(arrays["quartic"][0]),
         )
@@ -213,13 +157,13 @@ class TaskSignature:
         """
         parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
         for name, array in arrays.items():
-            part, _, own = name.partition(".")
+            part, _, statistic = name.partition(".")
             if part not in parts:
                 raise IncompatibleError(
                     f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task"
                     " again"
                 )
-            parts[part][own] = array
+            parts[part][statistic] = array
         trunk, tail = (
             ClusterStatistics.from_arrays(parts[part], f"{part}'s part of the {what}", columns)
             for part, columns in (("trunk", views[0] if views else width), ("tail", width))

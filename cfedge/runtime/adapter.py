@@ -115,6 +115,24 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     """
     what = f"adapter of task {task.name!r}"
     outputs, metadata = constants(model, what)
+    _check_origin(metadata, what, task, backbone)
+    shapes = _shapes(task, backbone)
+    if set(outputs) != set(shapes):
+        odd = sorted(set(outputs) ^ set(shapes))
+        raise IncompatibleError(
+            f"{what}: expected {len(shapes)} outputs for the backbone's slots, found a difference"
+            f" at {odd[0]!r}; export it again"
+        )
+    arrays = {name: _checked(outputs[name], name, shapes[name], what) for name in shapes}
+    if arrays["exit.best"][0] < 0:
+        raise IncompatibleError(
+            f"{what}: expected exit.best >= 0, found {arrays['exit.best'][0]}; learn the task again"
+        )
+    return Adapter.from_arrays(arrays)
+
+
+def _check_origin(metadata: Mapping[str, str], what: str, task: Task, backbone: Backbone) -> None:
+    """Refuse an adapter that was made for another backbone, task or rank."""
     stated = {
         "cfedge.base": backbone.digest,
         "cfedge.task": task.name,
@@ -130,6 +148,10 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
             raise IncompatibleError(
                 f"{what}: expected {key} = {value}, found {metadata.get(key)}; {hint}"
             )
+
+
+def _shapes(task: Task, backbone: Backbone) -> dict[str, tuple[int, ...]]:
+    """The outputs of a task's adapter, by name."""
     shapes: dict[str, tuple[int, ...]] = {
         "head.weight": (backbone.width, len(task.classes)),
         "head.bias": (len(task.classes),),
@@ -141,34 +163,25 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
     for slot in backbone.slots:
         shapes[f"a.{slot.name}"] = (1, slot.rows, task.rank)
         shapes[f"b.{slot.name}"] = (1, task.rank, slot.columns)
-    if set(outputs) != set(shapes):
-        odd = sorted(set(outputs) ^ set(shapes))
-        raise IncompatibleError(
-            f"{what}: expected {len(shapes)} outputs for the backbone's slots, found a difference"
-            f" at {odd[0]!r}; export it again"
+    return shapes
+
+
+def _checked(array: object, name: str, shape: tuple[int, ...], what: str) -> Floats:
+    """An output as it is fed, once it is known to be finite and of its shape."""
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
+        kind = (
+            f"{array.dtype} {array.shape}"
+            if isinstance(array, np.ndarray)
+            else type(array).__name__
         )
-    arrays: dict[str, Floats] = {}
-    for name, shape in shapes.items():
-        array = outputs[name]
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.float32:
-            found = (
-                f"{array.dtype} {array.shape}"
-                if isinstance(array, np.ndarray)
-                else type(array).__name__
-            )
-            raise IncompatibleError(
-                f"{what}: expected {name} float32 {shape}, found {found}; export it again"
-            )
-        if not np.isfinite(array).all():
-            raise IncompatibleError(
-                f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task"
-                " again"
-            )
-        arrays[name] = (
-            np.asfortranarray(array) if name.endswith(".weight") else np.ascontiguousarray(array)
-        )  # faster from the left
-    if arrays["exit.best"][0] < 0:
         raise IncompatibleError(
-            f"{what}: expected exit.best >= 0, found {arrays['exit.best'][0]}; learn the task again"
+            f"{what}: expected {name} float32 {shape}, found {kind}; export it again"
         )
-    return Adapter.from_arrays(arrays)
+    if not np.isfinite(array).all():
+        raise IncompatibleError(
+            f"{what}: expected finite numbers in {name}, found NaN or infinity; learn the task"
+            " again"
+        )
+    return (
+        np.asfortranarray(array) if name.endswith(".weight") else np.ascontiguousarray(array)
+    )  # faster from the left

@@ -2,17 +2,13 @@
 an alarm with a stated error. Pure.
 
 Two things are counted: inputs that are called unknown, by task, and inputs whose margin is thin. Of
-inputs like the held-out ones a task calls at most the upper confidence bound unknown that follows from how its
-threshold was chosen; the share of thin margins is bounded likewise. An alarm is raised where the
-counts cannot be reconciled with these bounds.
+inputs like the held-out ones a task calls no more unknown than the upper confidence bound that
+follows from how its threshold was chosen; the share of thin margins is bounded likewise. An alarm is
+raised where the counts cannot be reconciled with these bounds.
 
-**False alarms.** Inputs are taken in blocks of `BLOCK`; within a block of n inputs with k hits, for
-a bound p0 and the rates p of a grid above it, E = mean over p of (p / p0)^k ((1 - p) / (1 - p0))^(n
-- k) is a supermartingale that begins at 1 wherever the true rate is at most p0. By Ville's
-inequality E ever reaches 1 / a with probability at most a. Block j of each of T + 1 counters may
-spend a = alpha / 2 / (T + 1) / (j (j + 1)), and the bounds themselves fail with probability alpha /
-2: whatever the number of inputs, and however often one stages, the probability of ever raising a
-false alarm is at most alpha.
+**False alarms.** Of T + 1 counters (`cfedge.runtime.drift_counter`) each may spend a = alpha / 2 /
+(T + 1), and the bounds themselves fail with probability alpha / 2: whatever the number of inputs,
+and however often one looks, the probability of ever raising a false alarm is at most alpha.
 
 Thin margins are held against the certificates only where all tasks were measured together: after a
 merge of two sites' tasks nobody has counted how many margins are thin, and no alarm is raised for
@@ -29,7 +25,6 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -38,18 +33,16 @@ from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
 from cfedge.lookup.router import SECOND_STAGE_SHARE
+from cfedge.runtime.drift_counter import Counter
 from cfedge.storage import write_file
 
-__all__ = ["ALPHA", "Alarm", "BLOCK", "Counter", "Monitor", "evidence_against"]
+__all__ = ["ALPHA", "Alarm", "Answer", "Monitor"]
 
 #: Probability of ever raising a false alarm.
 ALPHA = 0.01
-#: Inputs after which a counter begins anew, so that a long good past does not hide a change.
-BLOCK = 500
-_GRID = 16
 
 
-class Seen(Protocol):
+class Answer(Protocol):
     """What is counted of a prediction."""
 
     @property
@@ -63,47 +56,6 @@ class Seen(Protocol):
     @property
     def stages(self) -> int:
         """More than one where its margin was thin."""
-
-
-@dataclass
-class Counter:
-    """Hits among inputs, whose rate is at most `bound` while nothing changed.
-
-    Attributes
-    ----------
-    bound
-        p0, in (0, 1].
-    inputs, hits
-        Of all blocks.
-    block, block_inputs, block_hits
-        Of the block that is on, counted from 1.
-    alarmed
-        The number of inputs at the first alarm, None where there was none.
-    """
-
-    bound: float
-    inputs: int = 0
-    hits: int = 0
-    block: int = 1
-    block_inputs: int = 0
-    block_hits: int = 0
-    alarmed: int | None = None
-
-    def see(self, hit: bool, alpha: float) -> bool:
-        """Count one input; return whether this raises the first alarm of a counter that may spend
-        `alpha`.
-        """
-        if self.block_inputs == BLOCK:
-            self.block, self.block_inputs, self.block_hits = self.block + 1, 0, 0
-        self.inputs, self.hits = self.inputs + 1, self.hits + hit
-        self.block_inputs, self.block_hits = self.block_inputs + 1, self.block_hits + hit
-        spent = alpha / (self.block * (self.block + 1))
-        if self.alarmed is None and evidence_against(
-            self.bound, self.block_inputs, self.block_hits
-        ) >= -math.log(spent):
-            self.alarmed = self.inputs
-            return True
-        return False
 
 
 @dataclass(frozen=True)
@@ -153,7 +105,7 @@ class Monitor:
             alpha=alpha,
             thin=Counter(_bound(SECOND_STAGE_SHARE, held_out, each) if measured_together else 1.0),
             unknown={
-                task.name: Counter(_bound(task.false_reject_rate, _own(task.certificate), each))
+                task.name: Counter(_bound(task.false_reject_rate, _matched(task.certificate), each))
                 for task in tasks
             },
         )
@@ -194,18 +146,17 @@ class Monitor:
         """Write the counters, in one step."""
         write_file(path, canonical_json(asdict(self._state)))
 
-    def see(self, predictions: Iterable[Seen]) -> list[Alarm]:
+    def see(self, predictions: Iterable[Answer]) -> list[Alarm]:
         """Count answers; return the alarms that this raises."""
         state = self._state
         spend = state.alpha / 2 / (len(state.unknown) + 1)
         alarms = []
-        for one in predictions:
-            own = state.unknown[one.task]
-            if own.see(one.unknown, spend):
-                alarms.append(
-                    Alarm(one.task, _text(f"task {one.task!r}", "called unknown", own, state.alpha))
-                )
-            if state.thin.see(one.stages > 1, spend):
+        for answer in predictions:
+            counter = state.unknown[answer.task]
+            if counter.see(answer.unknown, spend):
+                text = _text(f"task {answer.task!r}", "called unknown", counter, state.alpha)
+                alarms.append(Alarm(answer.task, text))
+            if state.thin.see(answer.stages > 1, spend):
                 alarms.append(
                     Alarm(
                         "thin margins",
@@ -219,23 +170,7 @@ class Monitor:
         return {**self._state.unknown, "thin margins": self._state.thin}
 
 
-def evidence_against(bound: float, inputs: int, hits: int) -> float:
-    """Return log E of a block: the logarithm of a bet against a rate of at most `bound`."""
-    if bound >= 1 or not inputs:
-        return 0.0
-    logs = [hits * hit + (inputs - hits) * miss for hit, miss in _bets(bound)]
-    most = max(logs)
-    return most + math.log(math.fsum(math.exp(one - most) for one in logs) / _GRID)
-
-
-@lru_cache
-def _bets(bound: float) -> tuple[tuple[float, float], ...]:
-    """log(p / p0) and log((1 - p) / (1 - p0)) of the grid's rates."""
-    rates = [bound + (1 - bound) * step / (_GRID + 1) for step in range(1, _GRID + 1)]
-    return tuple((math.log(rate / bound), math.log((1 - rate) / (1 - bound))) for rate in rates)
-
-
-def _own(certificate: Certificate) -> int:
+def _matched(certificate: Certificate) -> int:
     """Held-out examples that its threshold was set with: those that the lookup gave to the task."""
     return max(1, certificate.held_out - certificate.errors)
 
@@ -244,7 +179,8 @@ def _bound(share: float, held_out: int, alpha: float) -> float:
     """Upper confidence bound of a rate whose threshold was set at `share` of `held_out` examples.
 
     The rate above the ceil((N + 1)(1 - share))-th smallest of N is distributed as Beta(N + 1 -
-    that, that) (split conformal), whose upper confidence bound is Clopper-Pearson's for as many exceedances.
+    that, that) (split conformal), whose upper confidence bound is Clopper-Pearson's for as many
+    exceedances.
     """
     place = min(math.ceil((held_out + 1) * (1 - share)), held_out)
     return upper_bound(held_out - place, held_out, alpha)

@@ -17,7 +17,8 @@ from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError, UsageError
 from cfedge.lookup import TaskMatch
 from cfedge.lookup.router import SECOND_STAGE_SHARE
-from cfedge.runtime.drift import BLOCK, Counter, Monitor, evidence_against
+from cfedge.runtime.drift import Monitor
+from cfedge.runtime.drift_counter import BLOCK, Counter, evidence_against
 from cfedge.train.margins import _quantile
 
 

@@ -118,7 +118,7 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
         adapter = engine.adapters(engine._tasks["colors"].task)
         best = adapter.adapted(engine.embeddings([text], "colors")[0]).max()
         assert one.ood_score == pytest.approx(
-            one.distance - HEAD_WEIGHT * len(engine.router.first._basis) * best, rel=1e-5
+            one.distance - HEAD_WEIGHT * engine.router.first.directions * best, rel=1e-5
         )
         assert one.unknown == (one.ood_score > thresholds["colors"])
         assert other.stages > 1 or (one.margin > 0) == (other.task == "colors")

@@ -1,0 +1,54 @@
+"""One input under all clusters: its scores, and the best among them.
+
+Letters: K kept directions, C clusters.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Scored", "best_outside", "largest"]
+
+Floats = NDArray[np.float32]
+
+
+class Scored(NamedTuple):
+    """One input under all clusters; made once, read by every question about it.
+
+    Attributes
+    ----------
+    z
+        float32 [K], the input in the kept directions.
+    square
+        z' z: a distance is square - 2 score.
+    clusters
+        float32, the scores of the clusters, and after them -inf for what fills the last block up;
+        each wrong by `error` at most.
+    error
+        None: they are exact.
+    """
+
+    z: Floats
+    square: float
+    clusters: Floats
+    error: float | None
+
+
+def best_outside(scores: Floats, span: slice) -> int:
+    """Return where the best score outside of a task's clusters is; `scores` is as it was then."""
+    inside = scores[span].copy()
+    scores[span] = -math.inf
+    rival = int(scores.argmax())
+    scores[span] = inside
+    return rival
+
+
+def largest(scores: Floats, count: int) -> NDArray[np.intp]:
+    """Return where the `count` largest are, ascending; of equal ones the first."""
+    least = np.partition(scores, -count)[-count]
+    above = np.flatnonzero(scores > least)
+    return np.sort(np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]]))
