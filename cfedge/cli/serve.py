@@ -135,7 +135,6 @@ def serve(
     from cfedge.runtime.engine import Engine
     from cfedge.serve.app import Service
     from cfedge.serve.limits import Limits
-    from cfedge.serve.memory import limit_memory, room_for
     from cfedge.serve.server import Server, is_local, listen
 
     threads = load_profile(profile).threads.value if profile else threads
@@ -153,23 +152,30 @@ def serve(
         monitor=monitor,
         hosts=allow_host or (),
     )
-    limit_memory(
-        size_bytes(memory, "--memory") if memory else room_for(_file_bytes(engine), workers)
-    )
+    _limit_memory(memory, engine, workers)
     with listen(host, port) as bound:
-        url = _url(bound)
 
         def started() -> None:
             if not is_local(bound):
                 _report(f"{host} {_OPEN}")
             if json:
-                tasks = len(engine.tasks)
-                print_json({"url": url, "pid": os.getpid(), "tasks": tasks, "workers": workers})
+                _print_address(bound, engine, workers)
             else:
-                what = f"{len(engine.tasks)} tasks of {bundle} at {url}"
+                what = f"{len(engine.tasks)} tasks of {bundle} at {_url(bound)}"
                 _report(f"{what}, {workers} at once; stop with Ctrl-C")
 
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
+
+
+def _limit_memory(given: str | None, engine: Engine, workers: int) -> None:
+    from cfedge.serve.memory import limit_memory, room_for
+
+    limit_memory(size_bytes(given, "--memory") if given else room_for(_file_bytes(engine), workers))
+
+
+def _print_address(bound: socket, engine: Engine, workers: int) -> None:
+    tasks = len(engine.tasks)
+    print_json({"url": _url(bound), "pid": os.getpid(), "tasks": tasks, "workers": workers})
 
 
 def _url(bound: socket) -> str:

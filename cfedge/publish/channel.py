@@ -99,9 +99,7 @@ def publish(
     check_share(rollout)
     given = read(bundle)
     golden = {task.name: task.golden for task in given.manifest.tasks}
-    repository = (
-        Repository(folder) if Repository.exists(folder) else Repository.create(folder, keys, now)
-    )
+    repository = _opened_or_made(folder, keys, now)
     with repository.writing():
         before = Channel.read(repository, channel)
         draft = Draft.of_bundle(given, before, keys.site)
@@ -191,6 +189,11 @@ def roll_out(
         after = replace(index, rollout=rollout, published=utc(now))
         repository.commit(keys, after, {}, now)
     return after
+
+
+def _opened_or_made(folder: Path, keys: Keys, now: datetime) -> Repository:
+    """The repository in `folder`; an empty one where there is none."""
+    return Repository(folder) if Repository.exists(folder) else Repository.create(folder, keys, now)
 
 
 def _is_rolled_out(index: Index, share: float) -> bool:

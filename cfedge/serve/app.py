@@ -8,8 +8,6 @@ a limit of bytes and time, and only where there is room in the queue.
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -21,27 +19,30 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from cfedge.errors import CfedgeError, InputError, TaskError, UsageError
+from cfedge.errors import CfedgeError
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
+from cfedge.serve.bodies import Bodies
 from cfedge.serve.follower import Follower
-from cfedge.serve.gate import refusal
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
+from cfedge.serve.middleware import gated, measured
 from cfedge.serve.openapi import document
 from cfedge.serve.pool import Full, Pool
 from cfedge.serve.request import Asked, read_request
+from cfedge.serve.responses import (
+    GONE,
+    broken,
+    busy,
+    error_response,
+    json_response,
+    no_method,
+    refused,
+)
 
 __all__ = ["Service"]
-
-#: Status by error; any other is 500.
-_STATUS: dict[type[CfedgeError], int] = {UsageError: 400, InputError: 422, TaskError: 422}
-#: Characters of an error: one that names every task may be long.
-_LONGEST = 1_000
-#: Nobody is there to be told: for the counters alone.
-_GONE = 499
 
 
 class Service:
@@ -80,15 +81,18 @@ class Service:
         monitor: Path | None = None,
         hosts: Collection[str] = (),
     ) -> None:
-        self._limits, self._hosts = limits, frozenset(name.lower() for name in hosts)
+        self._limits = limits
         self._pool = Pool(workers, limits.queue)
         self.meters = Meters(self._pool)
+        self._bodies = Bodies(limits)
         self.meters.gauge(
-            "cfedge_body_bytes", "Of bodies that are being read.", lambda: self._buffered
+            "cfedge_body_bytes",
+            "Of bodies that are being read.",
+            lambda: self._bodies.buffered_bytes,
         )
         self._follower = Follower(engine, self.meters, report, monitor)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="cfedge-aside")
-        self._monitored, self._buffered = monitor is not None, 0
+        self._monitored = monitor is not None
         routes = [
             Route("/predict", self._predict, methods=["POST"]),
             Route("/health/live", self._live),
@@ -98,11 +102,18 @@ class Service:
         ]
         self._routes = [route.path for route in routes]
         handlers: dict[Any, Any] = {
-            404: self._no_route, 405: _no_method, HTTPException: _refused, CfedgeError: _error, Full: self._full, Exception: _broken,
-        }  # fmt: skip
+            404: self._no_route,
+            405: no_method,
+            HTTPException: refused,
+            CfedgeError: error_response,
+            Full: self._full,
+            Exception: broken,
+        }
         app = Starlette(routes=routes, exception_handlers=handlers, lifespan=self._lifespan)
         app.router.redirect_slashes = False
-        self.app: ASGIApp = self._measured(self._gated(app))
+        names = frozenset(name.lower() for name in hosts)
+        inner = gated(app, hosts=names, head_bytes=limits.head_bytes)
+        self.app: ASGIApp = measured(inner, routes=self._routes, meters=self.meters)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
@@ -134,9 +145,9 @@ class Service:
         if self._pool.is_full:
             raise Full
         try:
-            body = await asyncio.wait_for(self._body(request), self._limits.body_s)
+            body = await asyncio.wait_for(self._bodies.read(request), self._limits.body_s)
         except ClientDisconnect:
-            return Response(status_code=_GONE)
+            return Response(status_code=GONE)
         except asyncio.TimeoutError as error:
             text = (
                 f"body: expected it within {self._limits.body_s:g} s, found"
@@ -157,7 +168,7 @@ class Service:
             if answering.done():
                 return self._answer(engine, *answering.result())
             if leaving.done():
-                return Response(status_code=_GONE)
+                return Response(status_code=GONE)
             raise self._busy(f"answer: expected within {self._limits.answer_s:g} s, found none")
         finally:
             work.cancel()  # now, where it has not begun
@@ -195,37 +206,11 @@ class Service:
             asyncio.get_running_loop().run_in_executor(
                 self._aside, self._follower.see, engine, predictions
             )
-        answers = [engine.evidence(one) for one in predictions]
-        return _json(answers[0] if asked.single else {"answers": answers})
-
-    async def _body(self, request: Request) -> bytes:
-        """Read the body, as far as it may be large; raise where it is larger, before it is here."""
-        limit = self._limits.body_bytes
-        too_large = HTTPException(
-            413, f"body: expected at most {limit} bytes, found more; ask in several requests"
-        )
-        if int(request.headers.get("content-length", "0")[:20]) > limit:
-            raise too_large
-        body = bytearray()
-        held = 0
-        try:
-            async for piece in request.stream():
-                if len(body) + len(piece) > limit:
-                    raise too_large
-                if self._buffered + len(piece) > self._limits.buffered_bytes:
-                    raise self._busy(
-                        f"bodies: expected at most {self._limits.buffered_bytes} bytes at once,"
-                        " found more"
-                    )
-                held += len(piece)
-                self._buffered += len(piece)
-                body += piece
-            return bytes(body)
-        finally:
-            self._buffered -= held
+        answers = [engine.evidence(prediction) for prediction in predictions]
+        return json_response(answers[0] if asked.single else {"answers": answers})
 
     async def _live(self, _: Request) -> Response:
-        return _json({"status": "live"})
+        return json_response({"status": "live"})
 
     async def _ready(self, _: Request) -> Response:
         engine = self._follower.engine
@@ -235,25 +220,24 @@ class Service:
             "tasks": len(engine.tasks),
         }
         if self._pool.is_full:
-            return _json({"status": "full", **state}, 503)
-        return _json({"status": "ready", **state})
+            return json_response({"status": "full", **state}, 503)
+        return json_response({"status": "ready", **state})
 
     async def _document(self, _: Request) -> Response:
         modality = self._follower.engine.modality
-        return _json(document(modality, self._limits, self.meters.content_type))
+        return json_response(document(modality, self._limits, self.meters.content_type))
 
     async def _metrics(self, _: Request) -> Response:
         return Response(self.meters.exposition(), media_type=self.meters.content_type)
 
     def _busy(self, text: str) -> HTTPException:
-        again = self._limits.retry_s
-        return HTTPException(503, f"{text}; try again in {again} s", {"retry-after": str(again)})
+        return busy(text, self._limits.retry_s)
 
     async def _full(self, request: Request, _: Exception) -> Response:
-        return await _refused(request, self._busy("queue: expected room, found it full"))
+        return await refused(request, self._busy("queue: expected room, found it full"))
 
     async def _no_route(self, request: Request, _: Exception) -> Response:
-        return _json(
+        return json_response(
             {
                 "error": (
                     f"path: expected one of {', '.join(self._routes)}, found"
@@ -262,68 +246,3 @@ class Service:
             },
             404,
         )
-
-    def _gated(self, app: ASGIApp) -> ASGIApp:
-        """Refuse by the head, with the connection closed: whatever stands behind it is not read."""
-
-        async def gated(scope: Scope, receive: Receive, send: Send) -> None:
-            found = None
-            if scope["type"] == "http":
-                found = refusal(scope, hosts=self._hosts, head_bytes=self._limits.head_bytes)
-            if found is None:
-                await app(scope, receive, send)
-                return
-            answer = _json({"error": found.text}, found.status, {"connection": "close"})
-            await answer(scope, receive, send)
-
-        return gated
-
-    def _measured(self, app: ASGIApp) -> ASGIApp:
-        async def measured(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
-                await app(scope, receive, send)
-                return
-            start, status = time.perf_counter(), _GONE
-
-            async def noted(message: Message) -> None:
-                nonlocal status
-                if message["type"] == "http.response.start":
-                    status = message["status"]
-                await send(message)
-
-            try:
-                await app(scope, receive, noted)
-            finally:
-                route = scope["path"] if scope["path"] in self._routes else "other"
-                self.meters.request(route, status, time.perf_counter() - start)
-
-        return measured
-
-
-def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    content = json.dumps(value, ensure_ascii=False, allow_nan=False).encode(
-        "utf-8", "backslashreplace"
-    )
-    return Response(content, status, headers, "application/json")
-
-
-async def _refused(_: Request, error: HTTPException) -> Response:
-    return _json({"error": error.detail}, error.status_code, dict(error.headers or {}))
-
-
-async def _no_method(request: Request, error: HTTPException) -> Response:
-    allowed = dict(error.headers or {})
-    return _json(
-        {"error": f"method: expected {allowed.get('Allow')}, found {request.method[:20]!r}"},
-        405,
-        allowed,
-    )
-
-
-async def _error(_: Request, error: CfedgeError) -> Response:
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return _json({"error": " ".join(str(error).split())[:_LONGEST]}, status)
-
-
-async def _broken(_: Request, __: Exception) -> Response:
-    return _json({"error": "the server failed: its log says why"}, 500)

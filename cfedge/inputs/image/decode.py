@@ -9,6 +9,7 @@ become red, green and blue. Of a large JPEG no more is decoded than twice what i
 from __future__ import annotations
 
 import io
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from cfedge.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["FORMATS", "MOST_BYTES", "MOST_PIXELS", "decoded", "package", "pixels_of"]
+__all__ = ["FORMATS", "MOST_BYTES", "MOST_PIXELS", "decoded", "package", "pixels_of", "versions"]
 
 Pixels = NDArray[np.uint8]
 #: Of a file, and of the picture in it: far above a camera's, far below what fills a board's memory.
@@ -60,6 +61,14 @@ def package() -> Any:
             " uint8 [H, W, 3], do not"
         ) from error
     return PIL.Image
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Pillow, where it is installed: frames need none."""
+    try:
+        return {"pillow": version("pillow")}
+    except PackageNotFoundError:
+        return {}
 
 
 def decoded(data: bytes, where: str, *, needed: int) -> Pixels:

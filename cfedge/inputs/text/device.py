@@ -6,30 +6,27 @@ Letters: S sequence.
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import json
-import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cfedge.errors import IncompatibleError, InputError, MissingExtraError, UsageError
-from cfedge.inputs.modality import Array, Dumped, Prepared, Tensor
+from cfedge.errors import IncompatibleError, InputError, UsageError
+from cfedge.inputs.modality import Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
+from cfedge.inputs.text.package import not_stopped, open_tokenizer, versions
 from cfedge.inputs.text.spec import Text
+from cfedge.inputs.text.stored import StoredTexts
 from cfedge.inputs.text.tokenizer_parts import check_tokenizer
 from cfedge.inputs.text.wordpiece import PLAIN, read_wordpiece
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["CHARACTERS", "Coverage", "StoredTexts", "TextInputs", "opened", "stored", "versions"]
+__all__ = ["CHARACTERS", "Coverage", "TextInputs", "opened", "stored", "versions"]
 
 #: Of one text in a request: far more than an encoder reads.
 CHARACTERS = 8_000
@@ -56,29 +53,6 @@ class Coverage(NamedTuple):
     truncated: bool
     unknown: float
     letters_a_token: float
-
-
-class StoredTexts:
-    """Texts in files: a `cfedge.inputs.modality.Stored`."""
-
-    def dump(self, inputs: Sequence[str]) -> Dumped:
-        """Texts are their own notes."""
-        return Dumped({}, list(inputs))
-
-    def load(self, arrays: Mapping[str, Array], notes: Sequence[object], what: str) -> list[str]:
-        """Return the texts that `dump` was given.
-
-        Raises
-        ------
-        IncompatibleError
-            They are none.
-        """
-        texts = [text for text in notes if isinstance(text, str)]
-        if arrays or len(texts) != len(notes):
-            raise IncompatibleError(
-                f"{what}: expected texts as inputs, found others; export the bundle again"
-            )
-        return texts
 
 
 class TextInputs(StoredTexts):
@@ -130,16 +104,7 @@ class TextInputs(StoredTexts):
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        try:
-            tokenizer: Tokenizer = _package().Tokenizer.from_str(self._bytes.decode("utf-8"))
-        except BaseException as error:  # tokenizers raises plain Exception, and panics
-            _not_stopped(error)
-            raise IncompatibleError(
-                f"tokenizer: expected a tokenizer.json, found {error}; export the bundle again"
-            ) from error
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(self._max_tokens)
-        return tokenizer
+        return open_tokenizer(self._bytes, self._max_tokens)
 
     def several(self, given: object) -> list[str]:
         """Return texts as a list; a string alone is one of them."""
@@ -176,7 +141,7 @@ class TextInputs(StoredTexts):
         except BaseException as error:
             if isinstance(error, Exception) and type(error) is not Exception:
                 raise
-            _not_stopped(error)
+            not_stopped(error)
             raise InputError(
                 f"input {position}: expected a text that can be tokenized, found"
                 f" {str(error)[:200]!r}; leave it out"
@@ -206,8 +171,8 @@ class TextInputs(StoredTexts):
         """The id that stands for what the tokenizer does not know."""
         model = json.loads(self._bytes)["model"]
         token = model.get("unk_token")
-        found = model.get("unk_id") if token is None else self._tokenizer.token_to_id(token)
-        return found if isinstance(found, int) else None
+        number = model.get("unk_id") if token is None else self._tokenizer.token_to_id(token)
+        return number if isinstance(number, int) else None
 
     def largest(self, text: str) -> str:
         """Return a text of as many tokens as the backbone reads, or more."""
@@ -249,12 +214,6 @@ class TextInputs(StoredTexts):
         return repr(str(text))
 
 
-def _not_stopped(error: BaseException) -> None:
-    """Let through what stops the program: a panic of Rust is no Exception either, but an error."""
-    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | MemoryError):
-        raise error
-
-
 def opened(spec: Text, files: Mapping[str, bytes], *, verified: bool = False) -> TextInputs:
     """Open a backbone's texts; see `cfedge.inputs.of`."""
     return TextInputs(files["tokenizer"], spec.max_tokens, verified=verified)
@@ -267,38 +226,3 @@ def _prepared(ids: list[int], *, truncated: bool) -> Prepared:
 def stored(spec: Text) -> StoredTexts:
     """Return how files hold texts; see `cfedge.inputs.stored`."""
     return StoredTexts()
-
-
-def versions() -> dict[str, str]:
-    """Return the version of the package tokenizers, which is not imported for that where its
-    installer left it beside.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed.
-    """
-    spec = None if "tokenizers" in sys.modules else importlib.util.find_spec("tokenizers")
-    if spec is not None and spec.origin is not None:
-        with contextlib.suppress(OSError):
-            names = os.listdir(Path(spec.origin).parent.parent)  # noqa: PTH208 - a tenth of Path.glob's time
-            found = [
-                name
-                for name in names
-                if name.startswith("tokenizers-") and name.endswith(".dist-info")
-            ]
-            if len(found) == 1:
-                version = found[0].removeprefix("tokenizers-").removesuffix(".dist-info")
-                return {"tokenizers": version}
-    return {"tokenizers": _package().__version__}
-
-
-def _package() -> Any:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise MissingExtraError(
-            "text input needs the package tokenizers: pip install 'cfedge[text]'"
-        ) from error
-    return tokenizers

@@ -1,0 +1,62 @@
+"""Bodies of requests, read under a limit on each and on all that are being read."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from cfedge.serve.limits import Limits
+from cfedge.serve.responses import busy
+
+__all__ = ["Bodies"]
+
+
+class Bodies:
+    """Reads bodies, for one event loop.
+
+    Parameters
+    ----------
+    limits
+        See there.
+
+    Attributes
+    ----------
+    buffered_bytes
+        Of all bodies that are being read now.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self.buffered_bytes = limits, 0
+
+    async def read(self, request: Request) -> bytes:
+        """Read the body, as far as it may be large; raise where it is larger, before it is here.
+
+        Raises
+        ------
+        HTTPException
+            413: it is larger. 503: all bodies together are.
+        """
+        limit = self._limits.body_bytes
+        too_large = HTTPException(
+            413, f"body: expected at most {limit} bytes, found more; ask in several requests"
+        )
+        if int(request.headers.get("content-length", "0")[:20]) > limit:
+            raise too_large
+        body = bytearray()
+        held = 0
+        try:
+            async for piece in request.stream():
+                if len(body) + len(piece) > limit:
+                    raise too_large
+                if self.buffered_bytes + len(piece) > self._limits.buffered_bytes:
+                    raise busy(
+                        f"bodies: expected at most {self._limits.buffered_bytes} bytes at once,"
+                        " found more",
+                        self._limits.retry_s,
+                    )
+                held += len(piece)
+                self.buffered_bytes += len(piece)
+                body += piece
+            return bytes(body)
+        finally:
+            self.buffered_bytes -= held
