@@ -62,7 +62,7 @@ def run_order(workspace: WorkspaceFolder, order: list[str], seed: int, out: Path
         engine = Engine(build(workspace))
         seen = {name: splits["test"][name] for name in order[: position + 1]}
         for name, examples in seen.items():
-            found = engine.class_scores(examples.inputs, name)
+            found = engine.opened.class_scores(examples.inputs, name)
             if not np.array_equal(first.setdefault(name, found), found):
                 changed.append(f"{name} after {task}")
         scores = evaluate(engine, seen)

@@ -222,7 +222,7 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     texts = [data[row][0] for row in rng.permutation(len(data))]
     # As an export sets them: of held-out inputs a share takes the second stage, and a share of these
     # the third.
-    features = engine._encoder(texts[:400]).features
+    features = engine.opened.encoder(texts[:400]).features
     router = engine.router
     begun = [router.begin(row) for row in features]
     second = float(np.quantile([one.first.margin for one in begun], SECOND_STAGE_SHARE))
@@ -278,9 +278,9 @@ def outside(folder: Path, seed: int) -> dict[str, float]:
         def __init__(self, session: Any) -> None:
             self.run = clocked(session.run)
 
-    engine._encoder.trunk._session = Clocked(engine._encoder.trunk._session)  # type: ignore[assignment]
-    engine._encoder.tail._session = Clocked(engine._encoder.tail._session)  # type: ignore[assignment]
-    engine._encoder.trunk._prepare = clocked(engine._encoder.trunk._prepare)  # type: ignore[assignment]
+    engine.opened.encoder.trunk._session = Clocked(engine.opened.encoder.trunk._session)  # type: ignore[assignment]
+    engine.opened.encoder.tail._session = Clocked(engine.opened.encoder.tail._session)  # type: ignore[assignment]
+    engine.opened.encoder.trunk._prepare = clocked(engine.opened.encoder.trunk._prepare)  # type: ignore[assignment]
     texts = [text for text, _ in record.clinc150()[0]["test"]][seed::5][:600]
     shares, times = [], []
     for text in texts:
@@ -302,7 +302,7 @@ def proteus(folder: Path, seed: int) -> dict[str, float]:
 
     def passes(row: int) -> None:
         for name in engine.tasks:
-            engine.class_scores([texts[row]], name)
+            engine.opened.class_scores([texts[row]], name)
 
     times = interleaved(
         {"engine": lambda row: engine.predict([texts[row]]), "passes": passes}, len(texts), seed

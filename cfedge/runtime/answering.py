@@ -49,13 +49,13 @@ class Answering(NamedTuple):
         InputError
             Features of a row are not finite.
         """
-        found = list(map(self.router.identify, encoded.features, itertools.count()))
-        thin = [row for row, evidence in enumerate(found) if self.router.needs_tail(evidence)]
+        identified = list(map(self.router.identify, encoded.features, itertools.count()))
+        thin = [row for row, evidence in enumerate(identified) if self.router.needs_tail(evidence)]
         if thin:
             tails = self.encoder.frozen([encoded.hidden[row] for row in thin])
             for row, tail in zip(thin, tails, strict=True):
-                found[row] = self.router.deepen(found[row], tail)
-        return found
+                identified[row] = self.router.deepen(identified[row], tail)
+        return identified
 
     def given(self, encoded: Encoded, task: int) -> list[TaskMatch]:
         """Return the match of each row with the task given: its first stage alone; for errors see
@@ -129,6 +129,6 @@ class Answering(NamedTuple):
         """
         if len(chosen) == 1:
             return [self.adapters(chosen[0])]
-        own = {task.name: task for task in chosen}
-        found = {name: self.adapters(task) for name, task in own.items()}
-        return [found[task.name] for task in chosen]
+        named = {task.name: task for task in chosen}
+        adapters = {name: self.adapters(task) for name, task in named.items()}
+        return [adapters[task.name] for task in chosen]

@@ -6,39 +6,25 @@ of the head is sure and the input plainly known, the tail is not run. Where the 
 stays thin, one more run of the tail, frozen. An answer does not depend on the batch it came in:
 inputs of one shape share a run of the trunk, inputs of one shape and task a run of the tail, and
 nothing is padded.
-
-Letters: B batch, D width, C classes.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cfedge.bundle.files import Bundle
-from cfedge.bundle.manifest import Backbone, Task
-from cfedge.bundle.objects import Objects
-from cfedge.errors import IncompatibleError, TaskError, UsageError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Router, decide
-from cfedge.runtime import fork, opening
-from cfedge.runtime.adapter import Adapter
+from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
-from cfedge.runtime.answering import Answering
-from cfedge.runtime.backbone import Encoded
-from cfedge.runtime.encoder import Encoder
+from cfedge.runtime.opened_bundle import OpenedBundle
 from cfedge.runtime.prediction import Prediction
-from cfedge.runtime.table import Int8Table
-from cfedge.runtime.task_files import OpenedTask, Signatures, has_same_files, shared_files
+from cfedge.runtime.task_files import shared_files
 from cfedge.store import Store
 
 __all__ = ["Engine"]
-
-Floats = NDArray[np.float32]
 
 
 class Engine:
@@ -63,14 +49,12 @@ class Engine:
     ----------
     manifest
         Of the bundle.
-    adapters
-        In memory, with counts: ``engine.adapters.stats``.
+    opened
+        The bundle's parts, and what answers with them where more is known than an input.
     generation
         Of the store that it was opened from, otherwise None.
     tasks
         Names of the tasks, sorted.
-    router
-        Chooses among them.
 
     Raises
     ------
@@ -87,74 +71,18 @@ class Engine:
         share_with: Engine | None = None,
         verified: bool = False,
     ) -> None:
+        self.opened = OpenedBundle(
+            bundle,
+            threads=threads,
+            adapter_bytes=adapter_bytes,
+            share_with=share_with.opened if share_with else None,
+            verified=verified,
+        )
         self.manifest = bundle.manifest
+        self.tasks: tuple[str, ...] = self.opened.router.tasks
         self.generation: int | None = None
         self._store: Store | None = None
         self._path: Path | None = None
-        backbone = self.manifest.backbone
-        if not self.manifest.tasks:
-            raise IncompatibleError(
-                "bundle: expected at least one task, found none; add one with cfedge add and export"
-                " again"
-            )
-        self._settings: tuple[int, int | None, Backbone] = (threads, adapter_bytes, backbone)
-        before = share_with if share_with and share_with._settings == self._settings else None
-        self._encoder: Encoder
-        self._depth: int
-        self._disk: Objects | None
-        if before is not None:
-            self._encoder, self._disk, self._depth = before._encoder, before._disk, before._depth
-        else:
-            self._open_backbone(bundle.objects, verified=verified)
-            self._depth = fork.depth
-            self._disk = bundle.objects.on_disk() if isinstance(bundle.objects, Objects) else None
-        self.adapters: Adapters = Adapters(
-            backbone, adapter_bytes, before.adapters if before else None
-        )
-        self._tasks: dict[str, OpenedTask] = {}
-        for task in self.manifest.tasks:
-            self._tasks[task.name] = self._opened(bundle, task, before, verified=verified)
-        self._make_router()
-        self.tasks: tuple[str, ...] = self.router.tasks
-
-    def _open_backbone(self, objects: Mapping[str, bytes], *, verified: bool) -> None:
-        threads, _, backbone = self._settings
-        files = {role: objects[ref.sha256] for role, ref in backbone.files().items()}
-        self._encoder = Encoder.of(files, backbone, threads=threads, verified=verified)
-
-    def _make_router(self) -> None:
-        signatures = Signatures(self._tasks, self.manifest.backbone)
-        self.router = Router(signatures, self.manifest.margins, table=Int8Table)
-        in_order = [self._tasks[name].task for name in self.router.tasks]
-        self._answering = Answering(self._encoder, self.router, self.adapters, in_order)
-
-    def _reopen(self) -> None:
-        """Open anew in a forked child, whose parent opened it."""
-        with fork.reopening:
-            if self._depth == fork.depth:
-                return
-            if self._disk is None:
-                raise UsageError(
-                    "engine: expected the process that made it from a bundle in memory, found a"
-                    " child forked from that; open it here from a folder"
-                )
-            self.adapters = self.adapters.copy()
-            self._open_backbone(self._disk, verified=True)  # in the parent
-            self._make_router()  # its table is a session too
-            self._depth = fork.depth
-
-    def _opened(
-        self, bundle: Bundle, task: Task, before: Engine | None, *, verified: bool
-    ) -> OpenedTask:
-        """Read a task's files, or take them over from an engine where they are the same."""
-        opened = None if before is None else before._tasks.get(task.name)
-        if before is not None and opened is not None and has_same_files(opened.task, task):
-            self.adapters.take_over(task, before.adapters)
-            return opened._replace(task=task)
-        self.adapters.add(task, bundle.source(task.adapter))
-        if not verified:
-            self.adapters(task)
-        return OpenedTask(task, bundle[task.signature])
 
     @classmethod
     def open(
@@ -209,9 +137,8 @@ class Engine:
         """
         if self._store is None or self._store.to_open() == self.generation:
             return self
-        if self._depth != fork.depth:
-            self._reopen()
-        return self._of_store(self._store, *self._settings[:2], self)
+        self.opened.reopen()
+        return self._of_store(self._store, *self.opened.settings[:2], self)
 
     @classmethod
     def _of_store(
@@ -241,14 +168,9 @@ class Engine:
         UsageError
             It was made from a bundle in memory.
         """
-        if self._path is None:
-            raise UsageError(
-                "engine: expected one of Engine.open to pickle, found one of a bundle in memory;"
-                " write the bundle to a folder and open that"
-            )
-        threads, adapter_bytes, _ = self._settings
-        path = str(self._path.absolute())
-        return _open_same, (path, self.manifest.digest, threads, adapter_bytes)
+        threads, adapter_bytes, _ = self.opened.settings
+        settings = {"threads": threads, "adapter_bytes": adapter_bytes}
+        return pickling.reduced(Engine.open, self._path, self.manifest.digest, settings)
 
     def warm_up(self) -> None:
         """Do now what the first inputs would wait for: the further stages' directions, some 100 ms
@@ -259,12 +181,22 @@ class Engine:
         if len(self.tasks) > 1:
             _ = self.router.near, self.router.deep, self.router.tail
         self.predict(self.modality.warm_up())
-        self._encoder.tail.open()
+        self.opened.encoder.tail.open()
+
+    @property
+    def adapters(self) -> Adapters:
+        """Those in memory, with counts: ``engine.adapters.stats``."""
+        return self.opened.adapters
+
+    @property
+    def router(self) -> Router:
+        """What chooses among the tasks."""
+        return self.opened.router
 
     @property
     def modality(self) -> Modality:
         """What prepares the inputs, by the backbone's kind of them."""
-        return self._encoder.modality
+        return self.opened.encoder.modality
 
     def predict(
         self, inputs: Input | Iterable[Input], *, task: str | None = None
@@ -295,86 +227,21 @@ class Engine:
         """
         start = time.perf_counter()
         listed = self.modality.several(inputs)
-        given = None if task is None else self.tasks.index(self._named(task).name)
+        opened = self.opened
+        given = None if task is None else self.tasks.index(opened.named(task).name)
         if not listed:
             return []
-        encoded = self._encode(listed)
+        encoded = opened.encode(listed)
+        answering = opened.answering
         if given is None:
-            matches = [decide(evidence) for evidence in self._answering.identify(encoded)]
+            matches = [decide(evidence) for evidence in answering.identify(encoded)]
         else:
-            matches = self._answering.given(encoded, given)
-        return self._answering.answers(encoded, matches, start)
-
-    def predict_by(self, value: Input, choose: Callable[[Floats, bool], int]) -> Prediction:
-        """Answer one input for the task that `choose` takes.
-
-        It gets each task's score (`Router.task_scores`), float32 [T] in the order of `tasks`, and
-        whether the input alone is unknown; it returns a position in `tasks`. Where that is the
-        lookup's own choice the answer is that of `predict`, else that of `predict` with the task
-        given, for one more run of the tail.
-
-        Raises
-        ------
-        InputError
-            See `predict`.
-        """
-        start = time.perf_counter()
-        encoded = self._encode([value])
-        (evidence,) = self._answering.identify(encoded)
-        match = decide(evidence)
-        (alone,) = self._answering.answers(encoded, [match], start)
-        task = choose(self.router.task_scores(evidence), alone.unknown)
-        if task == match.task:
-            return alone
-        given = self.router.given(evidence, task)
-        return self._answering.answers(encoded, [given], start)[0]
-
-    def _encode(self, inputs: Sequence[Input]) -> Encoded:
-        if self._depth != fork.depth:
-            self._reopen()
-        return self._encoder(inputs)
+            matches = answering.given(encoded, given)
+        return answering.answers(encoded, matches, start)
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
         """Return a prediction as JSON types, with its task's certified
         `upper_bound` and the digest of the `bundle` that answered.
         """
-        bound = self._named(prediction.task).certificate.upper_bound
+        bound = self.opened.named(prediction.task).certificate.upper_bound
         return {**prediction.as_dict(), "upper_bound": bound, "bundle": self.manifest.digest}
-
-    def embeddings(self, inputs: Sequence[Input], task: str) -> Floats:
-        """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
-        return np.stack(self._adapted(inputs, task)[2])
-
-    def class_scores(self, inputs: Sequence[Input], task: str) -> Floats:
-        """Return the scores that `predict` takes the label from, float32 [B, C], with the task
-        known.
-        """
-        adapter, encoded, behind = self._adapted(inputs, task)
-        return np.stack(
-            [
-                adapter.scores(adapter.adapted(row), adapter.trunk(trunk))
-                for row, trunk in zip(behind, encoded.features, strict=True)
-            ]
-        )
-
-    def _adapted(self, inputs: Sequence[Input], task: str) -> tuple[Adapter, Encoded, list[Floats]]:
-        one = self._named(task)
-        encoded = self._encode(inputs)
-        adapter = self.adapters(one)
-        return adapter, encoded, self._encoder.adapted(encoded.hidden, adapter.slots)
-
-    def _named(self, name: str) -> Task:
-        if name not in self._tasks:
-            raise TaskError(f"task: expected one of {', '.join(self.tasks)}, found {name!r}")
-        return self._tasks[name].task
-
-
-def _open_same(path: str, digest: str, threads: int, adapter_bytes: int | None) -> Engine:
-    """Open what a pickled engine was opened from."""
-    engine = Engine.open(path, threads=threads, adapter_bytes=adapter_bytes)
-    if engine.manifest.digest != digest:
-        raise IncompatibleError(
-            f"{path}: expected bundle {digest[:12]}, as when the engine was pickled, found"
-            f" {engine.manifest.digest[:12]}; pickle the engine again"
-        )
-    return engine

@@ -59,7 +59,7 @@ def golden_arrays(engine: Engine, task: str, inputs: Sequence[Input]) -> bytes:
         "tasks": [answer.task for answer in engine.predict(dumped)],
         "labels": [answer.label for answer in engine.predict(dumped, task=task)],
     }
-    embeddings = engine.embeddings(dumped, task).astype(np.float16)
+    embeddings = engine.opened.embeddings(dumped, task).astype(np.float16)
     return dump_arrays({"embeddings": embeddings, **arrays}, note)
 
 
@@ -150,7 +150,7 @@ def _check_task(
 ) -> float:
     """Answer the first `count` vectors of a task and return the smallest cosine."""
     inputs, embeddings = vectors.inputs[:count], vectors.embeddings[:count]
-    here = engine.embeddings(inputs, name)
+    here = engine.opened.embeddings(inputs, name)
     cosines = (here * embeddings).sum(axis=1) / np.maximum(
         np.linalg.norm(embeddings, axis=1), np.finfo(np.float32).tiny
     )

@@ -101,7 +101,7 @@ class Session:
                 after = own
             return int(own.argmax())
 
-        answer = self.engine.predict_by(value, choose)
+        answer = self.engine.opened.predict_by(value, choose)
         self._posterior = after
         return answer
 

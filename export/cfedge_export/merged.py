@@ -171,7 +171,7 @@ def export_merged(
     helper.set_model_props(model, {f"cfedge.{key}": value for key, value in stated.items()})
     data: bytes = model.SerializeToString(deterministic=True)
     texts = workspace.held_out(name).inputs
-    difference = _difference(data, engine.modality, texts, engine.class_scores(texts, name))
+    difference = _difference(data, engine.modality, texts, engine.opened.class_scores(texts, name))
     if not difference <= TOLERANCE:
         raise ParityError(
             f"task {name!r}: expected the merged graph to score within {TOLERANCE:g} of the engine,"

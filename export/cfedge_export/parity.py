@@ -99,8 +99,8 @@ def compare(
             )
             features = paths.features(held_out.inputs, adapter)
             shipped = (
-                engine.embeddings(held_out.inputs, name),
-                engine.class_scores(held_out.inputs, name).argmax(axis=1),
+                engine.opened.embeddings(held_out.inputs, name),
+                engine.opened.class_scores(held_out.inputs, name).argmax(axis=1),
             )
             results.append(_task_parity(name, held_out, adapter, features, shipped))
             advance(1)

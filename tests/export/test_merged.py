@@ -43,7 +43,7 @@ def test_a_file_scores_as_the_engine_does(tiny_workspace: Path, tmp_path: Path) 
     workspace = WorkspaceFolder(tiny_workspace)
     done = export_merged(workspace, "colors", tmp_path / "colors.onnx")
     texts = [text for text, _ in make_texts("colors", 12, seed=6)]
-    expected = Engine(build(workspace)).class_scores(texts, "colors")
+    expected = Engine(build(workspace)).opened.class_scores(texts, "colors")
     found = _scores(tmp_path / "colors.onnx", workspace.backbone_file("tokenizer.json"), texts)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
     assert done.difference <= TOLERANCE
@@ -74,7 +74,7 @@ def test_where_the_trunks_part_is_sure_a_file_scores_by_it_alone_as_the_engine_d
     )
     done = export_merged(workspace, "colors", tmp_path / "colors.onnx")
     texts = list(task.held_out.inputs)
-    expected = Engine(build(workspace)).class_scores(texts, "colors")
+    expected = Engine(build(workspace)).opened.class_scores(texts, "colors")
     found = _scores(tmp_path / "colors.onnx", workspace.backbone_file("tokenizer.json"), texts)
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
     np.testing.assert_allclose(

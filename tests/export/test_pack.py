@@ -173,7 +173,9 @@ def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and
 
     workspace = WorkspaceFolder(tiny_workspace)
     texts = {task: [text for text, _ in make_texts(task, 6, seed=7)] for task in workspace.tasks}
-    before = {task: Engine(build(workspace)).class_scores(texts[task], task) for task in texts}
+    before = {
+        task: Engine(build(workspace)).opened.class_scores(texts[task], task) for task in texts
+    }
     rows = make_texts("food", 12, seed=0)
     learn(
         workspace,
@@ -186,5 +188,5 @@ def test_old_answers_with_the_task_known_keep_every_bit_when_a_task_is_added_and
     workspace.remove("food")
     after = Engine(build(workspace))
     for task in texts:
-        assert np.array_equal(before[task], during.class_scores(texts[task], task))
-        assert np.array_equal(before[task], after.class_scores(texts[task], task))
+        assert np.array_equal(before[task], during.opened.class_scores(texts[task], task))
+        assert np.array_equal(before[task], after.opened.class_scores(texts[task], task))

@@ -293,9 +293,9 @@ def test_the_engines_answers_do_not_depend_on_their_company_under_any_scheme(
 ) -> None:
     engine = Engine(learned(name)[1])
     texts = [text for text, _ in make_texts("colors", 8, seed=4)]
-    together = engine.class_scores(texts, "colors")
+    together = engine.opened.class_scores(texts, "colors")
     assert np.array_equal(
-        together, np.concatenate([engine.class_scores([text], "colors") for text in texts])
+        together, np.concatenate([engine.opened.class_scores([text], "colors") for text in texts])
     )
 
 

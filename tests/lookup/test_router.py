@@ -447,5 +447,6 @@ def test_scaling_one_adapter_changes_no_task_no_margin_and_no_distance(
             other.stages,
         )
     assert not np.array_equal(
-        scaled.class_scores(TEXTS, task.name), looking_again.class_scores(TEXTS, task.name)
+        scaled.opened.class_scores(TEXTS, task.name),
+        looking_again.opened.class_scores(TEXTS, task.name),
     )

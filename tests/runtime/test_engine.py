@@ -93,7 +93,7 @@ def test_a_known_task_is_obeyed_and_its_scores_are_those_of_its_head(
     answers = engine.predict(mixed, task="colors")
     classes = next(task.classes for task in engine.manifest.tasks if task.name == "colors")
     assert {one.task for one in answers} == {"colors"}
-    scores = engine.class_scores(mixed, "colors")
+    scores = engine.opened.class_scores(mixed, "colors")
     assert [one.label for one in answers] == [classes[row] for row in scores.argmax(axis=1)]
     soft = np.exp(scores - scores.max(axis=1, keepdims=True))
     np.testing.assert_allclose(
@@ -109,14 +109,14 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
     free, given = engine.predict(mixed), engine.predict(mixed, task="colors")
     assert {one.task for one in free} == {"animals", "colors"}
     for text, one, other in zip(mixed, given, free, strict=True):
-        encoded = engine._encoder([text])
+        encoded = engine.opened.encoder([text])
         scores, square = engine.router.first.of_tasks(encoded.features[0][:32])
         assert one.score == pytest.approx(scores[position], rel=1e-5)
         assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
         assert one.distance == pytest.approx(square - 2 * scores[position], rel=1e-4)
         assert (one.runner_up, one.stages) == ("animals", 1)
-        adapter = engine.adapters(engine._tasks["colors"].task)
-        best = adapter.adapted(engine.embeddings([text], "colors")[0]).max()
+        adapter = engine.adapters(engine.opened.tasks["colors"].task)
+        best = adapter.adapted(engine.opened.embeddings([text], "colors")[0]).max()
         assert one.ood_score == pytest.approx(
             one.distance - HEAD_WEIGHT * engine.router.first.directions * best, rel=1e-5
         )
@@ -221,7 +221,7 @@ def test_features_that_are_not_finite_are_refused(
                 np.full((batch, 96), np.nan, np.float32),
             ]
 
-    monkeypatch.setattr(engine._encoder.trunk, "_session", Poisoned())
+    monkeypatch.setattr(engine.opened.encoder.trunk, "_session", Poisoned())
     with pytest.raises(InputError, match="features of input 0: expected finite numbers, found NaN"):
         engine.predict(["crimson"])
 
@@ -233,7 +233,7 @@ def test_scores_that_are_not_finite_are_refused(
         def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
             return [np.full((len(feeds["hidden"]), 32), np.nan, np.float32)]
 
-    monkeypatch.setattr(engine._encoder.tail, "_session", Poisoned())
+    monkeypatch.setattr(engine.opened.encoder.tail, "_session", Poisoned())
     with pytest.raises(InputError, match="scores of input 0: expected finite numbers"):
         engine.predict(["crimson"])
 

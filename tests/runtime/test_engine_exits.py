@@ -39,8 +39,8 @@ def _margin(bundle: Bundle, share: float) -> float:
     """What the trunk's part of the heads reaches for so many of the texts."""
     engine, found = Engine(bundle), []
     for name in engine.tasks:
-        adapter = engine.adapters(engine._tasks[name].task)
-        scores = np.sort(adapter.trunk(np.stack(engine._encoder(TEXTS).features)), axis=1)
+        adapter = engine.adapters(engine.opened.tasks[name].task)
+        scores = np.sort(adapter.trunk(np.stack(engine.opened.encoder(TEXTS).features)), axis=1)
         found += (scores[:, -1] - scores[:, -2]).tolist()
     return float(np.quantile(found, 1 - share))
 
@@ -53,9 +53,9 @@ def bundle(tiny_bundle: Path) -> Bundle:
 
 def _counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     rows: list[int] = []
-    tail = engine._encoder.tail
+    tail = engine.opened.encoder.tail
     monkeypatch.setattr(
-        engine._encoder,
+        engine.opened.encoder,
         "tail",
         lambda hidden, slots: rows.append(len(hidden)) or tail(hidden, slots),
     )  # type: ignore[func-returns-value]
@@ -83,8 +83,8 @@ def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
     for text, one in zip(TEXTS, engine.predict(TEXTS), strict=True):
         task = tasks[one.task]
         adapter = engine.adapters(task)
-        own = adapter.trunk(engine._encoder([text]).features[0])
-        adapted = adapter.adapted(engine.embeddings([text], one.task)[0])
+        own = adapter.trunk(engine.opened.encoder([text]).features[0])
+        adapted = adapter.adapted(engine.opened.embeddings([text], one.task)[0])
         sure = np.sort(own)[-1] - np.sort(own)[-2] >= adapter.exit_margin
         early = sure and one.distance - weight * adapter.exit_best / 3 <= task.threshold
         assert one.early_exit == early
@@ -137,13 +137,17 @@ def test_a_task_added_moves_no_label_and_no_probability_of_another(bundle: Bundl
         alone.predict(TEXTS, task="colors"), whole.predict(TEXTS, task="colors"), strict=True
     ):
         assert (one.label, one.probability) == (other.label, other.probability)
-    assert np.array_equal(alone.class_scores(TEXTS, "colors"), whole.class_scores(TEXTS, "colors"))
+    assert np.array_equal(
+        alone.opened.class_scores(TEXTS, "colors"), whole.opened.class_scores(TEXTS, "colors")
+    )
 
 
 def test_an_adapted_score_that_is_infinite_is_refused_also_where_the_trunk_is_sure(
     bundle: Bundle,
 ) -> None:
-    features = Engine(bundle).embeddings(TEXTS[:1], Engine(bundle).predict(TEXTS[:1])[0].task)[0]
+    features = Engine(bundle).opened.embeddings(
+        TEXTS[:1], Engine(bundle).predict(TEXTS[:1])[0].task
+    )[0]
 
     def overflowing(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         signs = np.repeat(np.sign(features)[:, None], len(arrays["head.bias"]), axis=1)

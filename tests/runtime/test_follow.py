@@ -90,10 +90,10 @@ def test_sessions_and_unchanged_tasks_are_shared_and_a_changed_one_is_read(fleet
     answers(engine, task="animals")
     fleet.bring(relearned(fleet.bundle, "colors"))
     newer = engine.latest()
-    assert newer._encoder is engine._encoder
-    assert newer._tasks["animals"].signature is engine._tasks["animals"].signature
+    assert newer.opened.encoder is engine.opened.encoder
+    assert newer.opened.tasks["animals"].signature is engine.opened.tasks["animals"].signature
     kept = {
-        name: [one.adapters(one._tasks[name].task) for one in (engine, newer)]
+        name: [one.adapters(one.opened.tasks[name].task) for one in (engine, newer)]
         for name in engine.tasks
     }
     assert kept["animals"][0] is kept["animals"][1]
@@ -108,7 +108,7 @@ def test_files_that_are_shared_are_not_read_again(fleet: Fleet) -> None:
         backbone.trunk,
         backbone.tail,
         backbone.input.tokenizer,
-        engine._tasks["animals"].task.adapter,
+        engine.opened.tasks["animals"].task.adapter,
     ):
         (fleet.store.objects / ref.sha256).write_bytes(b"broken since")
     assert engine.latest().tasks == ("animals", "colors", "paint")
@@ -122,7 +122,7 @@ def test_a_file_that_a_new_task_shares_with_an_old_one_is_read_for_it(fleet: Fle
         cloned(fleet.bundle, "colors", "paint")
     )  # with the signature of colors, byte by byte
     newer = engine.latest()
-    assert newer._tasks["paint"].task.signature == newer._tasks["colors"].task.signature
+    assert newer.opened.tasks["paint"].task.signature == newer.opened.tasks["colors"].task.signature
 
 
 def test_answers_of_untouched_tasks_are_bit_identical_before_and_after(fleet: Fleet) -> None:
@@ -133,7 +133,9 @@ def test_answers_of_untouched_tasks_are_bit_identical_before_and_after(fleet: Fl
     assert [(one.label, one.probability) for one in before] == [
         (one.label, one.probability) for one in after
     ]
-    assert (engine.embeddings(TEXTS, "animals") == newer.embeddings(TEXTS, "animals")).all()
+    assert (
+        engine.opened.embeddings(TEXTS, "animals") == newer.opened.embeddings(TEXTS, "animals")
+    ).all()
     assert answers(newer) == answers(
         Engine.open(fleet.store.folder)
     )  # and none depends on how it was opened

@@ -30,7 +30,7 @@ def test_every_task_carries_its_vectors(tiny_bundle: Path) -> None:
 def test_another_arithmetic_is_refused_by_vector(tiny_bundle: Path) -> None:
     bundle = read(tiny_bundle)
     engine = Engine(bundle)
-    slots = engine.adapters(engine._tasks["animals"].task).slots
+    slots = engine.adapters(engine.opened.tasks["animals"].task).slots
     for name in slots:
         slots[name] = np.flip(slots[name]) * 5
     with pytest.raises(

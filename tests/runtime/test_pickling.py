@@ -33,7 +33,7 @@ def test_another_process_opens_a_pickled_engine_and_answers_alike(tiny_bundle: P
 
 def test_its_settings_are_kept(tiny_bundle: Path) -> None:
     engine = pickle.loads(pickle.dumps(Engine.open(tiny_bundle, threads=2, adapter_bytes=0)))
-    assert engine._settings[:2] == (2, 0)
+    assert engine.opened.settings[:2] == (2, 0)
     assert engine.adapters.stats.limit_bytes == 0
 
 

@@ -127,7 +127,7 @@ def test_a_text_that_is_unknown_alone_leaves_the_stream_as_it_was(engine: Engine
     session = Session(engine)
     session.predict(TEXTS[0])
     before = session.posterior
-    for one in engine._tasks.values():
+    for one in engine.opened.tasks.values():
         object.__setattr__(one.task, "threshold", -1e9)
     assert session.predict(TEXTS[-1]).unknown
     assert session.posterior == before
@@ -139,7 +139,7 @@ def test_a_text_that_cannot_be_answered_leaves_the_stream_as_it_was(engine: Engi
     before = session.posterior
     with pytest.raises(InputError, match="an empty one"):
         session.predict("")
-    for one in engine._tasks.values():
+    for one in engine.opened.tasks.values():
         engine.adapters(one.task).bias.fill(np.nan)
     with pytest.raises(InputError, match="expected finite numbers"):
         session.predict(TEXTS[1])
@@ -164,8 +164,8 @@ def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
     for number in range(CANDIDATES):
         bundle = cloned(bundle, "colors", f"paint{number:02}")
     engine = Engine(bundle)
-    row = engine._encoder([TEXTS[0]]).features[0]
-    tail = engine._encoder.frozen(engine._encoder([TEXTS[0]]).hidden)[0]
+    row = engine.opened.encoder([TEXTS[0]]).features[0]
+    tail = engine.opened.encoder.frozen(engine.opened.encoder([TEXTS[0]]).hidden)[0]
     for stages, deep in ((2, None), (3, tail)):
         evidence = engine.router.refine(engine.router.begin(row))
         if deep is not None:

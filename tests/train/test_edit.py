@@ -37,7 +37,7 @@ def test_a_renamed_label_keeps_its_place(tiny_workspace: Path) -> None:
 
 def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Path) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
-    before = Engine(build(workspace)).class_scores(TEXTS, "colors")
+    before = Engine(build(workspace)).opened.class_scores(TEXTS, "colors")
     remove_class(workspace, "colors", "green")
     task = workspace.task("colors")
     assert task.record.classes == ("blue", "red")
@@ -48,7 +48,9 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
     assert set(task.held_out.answers) <= {0, 1}
     assert task.record.examples == task.statistics.tail.counts.sum()
     engine = Engine(build(WorkspaceFolder(tiny_workspace)))
-    np.testing.assert_allclose(engine.class_scores(TEXTS, "colors"), before[:, [0, 2]], atol=0.3)
+    np.testing.assert_allclose(
+        engine.opened.class_scores(TEXTS, "colors"), before[:, [0, 2]], atol=0.3
+    )
     assert "green" not in {one.label for one in engine.predict(TEXTS)}
     remove_class(workspace, "colors", "blue")
     assert Engine(build(workspace)).predict(["ruby"])[0].task in workspace.tasks

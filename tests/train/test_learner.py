@@ -136,7 +136,7 @@ def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None
             "trunk.bias": task.adapter["trunk.bias"] * 0,
         }
         workspace.put(dataclasses.replace(task, adapter=adapted), replace=True)
-        scores = Engine(build(workspace)).class_scores(task.held_out.inputs, "food")
+        scores = Engine(build(workspace)).opened.class_scores(task.held_out.inputs, "food")
         accuracy.append(float((scores.argmax(axis=1) == task.held_out.classes).mean()))
     assert accuracy[1] > accuracy[0]
     assert accuracy[1] >= 0.7
@@ -146,7 +146,7 @@ def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspac
     workspace = WorkspaceFolder(tiny_workspace)
     task = learn(workspace, "food", _food(24), settings=QUICK)
     assert task.held_out.top_scores.shape == (len(task.held_out.inputs),)
-    features = Engine(build(workspace)).embeddings(task.held_out.inputs, "food")
+    features = Engine(build(workspace)).opened.embeddings(task.held_out.inputs, "food")
     scores = features @ task.adapter["head.weight"] + task.adapter["head.bias"]
     np.testing.assert_allclose(
         task.held_out.top_scores, scores.max(axis=1), atol=0.2
@@ -375,7 +375,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_computed(
 
 def _probabilities(workspace: WorkspaceFolder, settings: Settings) -> np.ndarray:
     learn(workspace, "food", _food(30), settings=settings, replace=True)
-    scores = Engine(build(workspace)).class_scores(_food(30, seed=5).inputs, "food")
+    scores = Engine(build(workspace)).opened.class_scores(_food(30, seed=5).inputs, "food")
     share = np.exp(scores - scores.max(axis=1, keepdims=True))
     return share / share.sum(axis=1, keepdims=True)
 

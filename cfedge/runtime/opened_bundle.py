@@ -1,0 +1,212 @@
+"""A bundle, opened in this process: encoder, adapters, signatures, and the lookup among its tasks.
+
+It shares with an earlier one what is the same in both. In a forked child, where a session of ONNX
+Runtime would wait for threads that are not there, it is opened anew from the disk.
+
+Letters: B batch, D width, C classes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.files import Bundle
+from cfedge.bundle.manifest import Backbone, Task
+from cfedge.bundle.objects import Objects
+from cfedge.errors import IncompatibleError, TaskError, UsageError
+from cfedge.inputs.modality import Input
+from cfedge.lookup import Router, decide
+from cfedge.runtime import fork
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.adapters import Adapters
+from cfedge.runtime.answering import Answering
+from cfedge.runtime.backbone import Encoded
+from cfedge.runtime.encoder import Encoder
+from cfedge.runtime.prediction import Prediction
+from cfedge.runtime.table import Int8Table
+from cfedge.runtime.task_files import OpenedTask, Signatures, has_same_files
+
+__all__ = ["OpenedBundle"]
+
+Floats = NDArray[np.float32]
+
+
+class OpenedBundle:
+    """The parts of a bundle that answer.
+
+    Parameters
+    ----------
+    bundle, threads, adapter_bytes, share_with, verified
+        See `cfedge.runtime.engine.Engine`.
+
+    Attributes
+    ----------
+    manifest
+        Of the bundle.
+    settings
+        Threads, bytes of adapters and backbone: what two must have in common to share anything.
+    encoder, adapters, router, answering
+        Those of this process, once `encode` or `reopen` was called in it.
+    tasks
+        By name.
+
+    Raises
+    ------
+    IncompatibleError
+        A part does not fit the rest.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int,
+        adapter_bytes: int | None,
+        share_with: OpenedBundle | None,
+        verified: bool,
+    ) -> None:
+        self.manifest = bundle.manifest
+        backbone = self.manifest.backbone
+        if not self.manifest.tasks:
+            raise IncompatibleError(
+                "bundle: expected at least one task, found none; add one with cfedge add and export"
+                " again"
+            )
+        self.settings: tuple[int, int | None, Backbone] = (threads, adapter_bytes, backbone)
+        before = share_with if share_with and share_with.settings == self.settings else None
+        self.encoder: Encoder
+        self._depth: int
+        self._disk: Objects | None
+        if before is not None:
+            self.encoder, self._disk, self._depth = before.encoder, before._disk, before._depth
+        else:
+            self._open_backbone(bundle.objects, verified=verified)
+            self._depth = fork.depth
+            self._disk = bundle.objects.on_disk() if isinstance(bundle.objects, Objects) else None
+        self.adapters: Adapters = Adapters(
+            backbone, adapter_bytes, before.adapters if before else None
+        )
+        self.tasks: dict[str, OpenedTask] = {}
+        for task in self.manifest.tasks:
+            self.tasks[task.name] = self._open_task(bundle, task, before, verified=verified)
+        self._make_router()
+
+    def encode(self, inputs: Sequence[Input]) -> Encoded:
+        """Encode B inputs with the trunk, opened in this process.
+
+        Raises
+        ------
+        InputError
+            One cannot be encoded.
+        """
+        if self._depth != fork.depth:
+            self.reopen()
+        return self.encoder(inputs)
+
+    def named(self, name: str) -> Task:
+        """Return a task by name.
+
+        Raises
+        ------
+        TaskError
+            There is none.
+        """
+        if name not in self.tasks:
+            raise TaskError(f"task: expected one of {', '.join(self.router.tasks)}, found {name!r}")
+        return self.tasks[name].task
+
+    def predict_by(self, value: Input, choose: Callable[[Floats, bool], int]) -> Prediction:
+        """Answer one input for the task that `choose` takes.
+
+        It gets each task's score (`Router.task_scores`), float32 [T] in the order of `router.tasks`, and
+        whether the input alone is unknown; it returns a position there. Where that is the
+        lookup's own choice the answer is that of `Engine.predict`, else that with the task
+        given, for one more run of the tail.
+
+        Raises
+        ------
+        InputError
+            See `Engine.predict`.
+        """
+        start = time.perf_counter()
+        encoded = self.encode([value])
+        answering = self.answering
+        (evidence,) = answering.identify(encoded)
+        match = decide(evidence)
+        (alone,) = answering.answers(encoded, [match], start)
+        task = choose(self.router.task_scores(evidence), alone.unknown)
+        if task == match.task:
+            return alone
+        given = self.router.given(evidence, task)
+        return answering.answers(encoded, [given], start)[0]
+
+    def embeddings(self, inputs: Sequence[Input], task: str) -> Floats:
+        """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
+        return np.stack(self._adapted(inputs, task)[2])
+
+    def class_scores(self, inputs: Sequence[Input], task: str) -> Floats:
+        """Return the scores that `Engine.predict` takes the label from, float32 [B, C], with the task
+        known.
+        """
+        adapter, encoded, behind = self._adapted(inputs, task)
+        return np.stack(
+            [
+                adapter.scores(adapter.adapted(row), adapter.trunk(trunk))
+                for row, trunk in zip(behind, encoded.features, strict=True)
+            ]
+        )
+
+    def _adapted(self, inputs: Sequence[Input], name: str) -> tuple[Adapter, Encoded, list[Floats]]:
+        task = self.named(name)
+        encoded = self.encode(inputs)
+        adapter = self.adapters(task)
+        return adapter, encoded, self.encoder.adapted(encoded.hidden, adapter.slots)
+
+    def reopen(self) -> None:
+        """Open anew in a forked child, whose parent opened it; do nothing elsewhere.
+
+        Raises
+        ------
+        UsageError
+            It was made from a bundle in memory.
+        """
+        with fork.reopening:
+            if self._depth == fork.depth:
+                return
+            if self._disk is None:
+                raise UsageError(
+                    "engine: expected the process that made it from a bundle in memory, found a"
+                    " child forked from that; open it here from a folder"
+                )
+            self.adapters = self.adapters.copy()
+            self._open_backbone(self._disk, verified=True)  # in the parent
+            self._make_router()  # its table is a session too
+            self._depth = fork.depth
+
+    def _open_backbone(self, objects: Mapping[str, bytes], *, verified: bool) -> None:
+        threads, _, backbone = self.settings
+        files = {role: objects[ref.sha256] for role, ref in backbone.files().items()}
+        self.encoder = Encoder.of(files, backbone, threads=threads, verified=verified)
+
+    def _open_task(
+        self, bundle: Bundle, task: Task, before: OpenedBundle | None, *, verified: bool
+    ) -> OpenedTask:
+        """Read a task's files, or take them over from an earlier bundle where they are the same."""
+        opened = None if before is None else before.tasks.get(task.name)
+        if before is not None and opened is not None and has_same_files(opened.task, task):
+            self.adapters.take_over(task, before.adapters)
+            return opened._replace(task=task)
+        self.adapters.add(task, bundle.source(task.adapter))
+        if not verified:
+            self.adapters(task)
+        return OpenedTask(task, bundle[task.signature])
+
+    def _make_router(self) -> None:
+        signatures = Signatures(self.tasks, self.manifest.backbone)
+        self.router = Router(signatures, self.manifest.margins, table=Int8Table)
+        in_order = [self.tasks[name].task for name in self.router.tasks]
+        self.answering = Answering(self.encoder, self.router, self.adapters, in_order)
