@@ -71,7 +71,7 @@ class Engine:
         share_with: Engine | None = None,
         verified: bool = False,
     ) -> None:
-        self.opened = OpenedBundle(
+        self.opened: OpenedBundle = OpenedBundle(
             bundle,
             threads=threads,
             adapter_bytes=adapter_bytes,
