@@ -91,7 +91,8 @@ def _check_header(data: bytes, what: str) -> None:
     if size > _HEADER_BYTES or arrays > _ARRAYS or values > _VALUES:
         raise IncompatibleError(
             f"{what}: expected safetensors with a header of at most {_HEADER_BYTES} bytes,"
-            f" {_ARRAYS} arrays and {_VALUES} values, found {size}, {arrays} and {values}; export it"
+            f" {_ARRAYS} arrays and {_VALUES} values, found {size}, {arrays} and {values}; export"
+            " it"
             " again"
         )
 

@@ -1,4 +1,5 @@
-"""Canonical JSON, and a reader that builds typed values from it or says where it does not fit. Pure.
+"""Canonical JSON, and a reader that builds typed values from it or says where it does not fit.
+Pure.
 
 Rules: sorted keys, no spaces, UTF-8, no NaN, so one value has exactly one byte form. What is read
 has the fields of its dataclass and no others. Of a union of dataclasses the member is told by the

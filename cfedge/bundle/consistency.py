@@ -118,7 +118,8 @@ def check_certificate(task: str, certificate: Certificate) -> None:
         if bound < least * (1 - _ROUNDING):
             raise SchemaError(
                 f"certificate of task {task!r}: expected an upper bound of at least {least:.6g}, as"
-                f" {count} {what} of {certificate.held_out} allow, found {bound:.6g}; export the bundle"
+                f" {count} {what} of {certificate.held_out} allow, found {bound:.6g}; export the"
+                " bundle"
                 " again"
             )
 
@@ -168,7 +169,8 @@ def _distinct(what: str, names: list[str]) -> None:
             )
         if not is_printable(name):
             raise SchemaError(
-                f"{what}: expected printable characters, found {name!r:.80}; export the bundle again"
+                f"{what}: expected printable characters, found {name!r:.80}; export the bundle"
+                " again"
             )
     seen: set[str] = set()
     for name in names:

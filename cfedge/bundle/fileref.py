@@ -1,4 +1,6 @@
-"""A reference to a content-addressed file: what manifest, catalogue and inputs name files by. Pure."""
+"""A reference to a content-addressed file: what manifest, catalogue and inputs name files
+by. Pure.
+"""
 
 from __future__ import annotations
 

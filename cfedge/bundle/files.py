@@ -100,7 +100,8 @@ def read_manifest(folder: Path) -> Manifest:
     DamagedError, SchemaError, StorageError
         See `read`.
     """
-    if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+    # Path.is_file raises for a name that is too long
+    if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113
         raise DamagedError(
             f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge"
             f" export WS {folder}"

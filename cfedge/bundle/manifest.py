@@ -98,8 +98,8 @@ class Certificate:
 
     `upper_bound` is Clopper and Pearson's upper confidence bound, BetaInv(1 - alpha/tasks; errors +
     1, held_out - errors): all tasks' bounds hold together with probability >= 1 - alpha. `rival`
-    took `rival_errors` of the errors. `wrong` are the examples whose task or label was not right, and
-    `wrong_upper_bound` bounds their rate in the same way.
+    took `rival_errors` of the errors. `wrong` are the examples whose task or label was not right,
+    and `wrong_upper_bound` bounds their rate in the same way.
     """
 
     held_out: int

@@ -30,14 +30,16 @@ ADAPTER = frozenset({"DequantizeLinear", "Identity"})
 _PLAIN = frozenset(
     {
         "Abs", "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant",
-        "DequantizeLinear", "Div", "DynamicQuantizeLinear", "Elu", "Erf", "Exp", "Flatten", "Gather", "Gelu", "Gemm",
-        "GlobalAveragePool", "GlobalMaxPool", "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity",
-        "InstanceNormalization", "LayerNormalization", "LeakyRelu", "Log", "LpNormalization", "MatMul", "MatMulInteger", "Max",
-        "MaxPool", "Min", "Mul", "Neg", "Pow", "QLinearMatMul", "QuantizeLinear", "Reciprocal", "Relu", "Shape", "Sigmoid",
-        "Softmax", "Softplus", "Sqrt", "Sub", "Tanh", "Transpose", "Where",
-        "com.microsoft.BiasGelu", "com.microsoft.DynamicQuantizeMatMul", "com.microsoft.FastGelu",
-        "com.microsoft.FusedMatMul", "com.microsoft.Gelu", "com.microsoft.MatMulIntegerToFloat",
-        "com.microsoft.MatMulNBits", "com.microsoft.MultiHeadAttention", "com.microsoft.QuickGelu",
+        "DequantizeLinear", "Div", "DynamicQuantizeLinear", "Elu", "Erf", "Exp", "Flatten",
+        "Gather", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "GreaterOrEqual",
+        "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization",
+        "LayerNormalization", "LeakyRelu", "Log", "LpNormalization", "MatMul", "MatMulInteger",
+        "Max", "MaxPool", "Min", "Mul", "Neg", "Pow", "QLinearMatMul", "QuantizeLinear",
+        "Reciprocal", "Relu", "Shape", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Sub", "Tanh",
+        "Transpose", "Where", "com.microsoft.BiasGelu", "com.microsoft.DynamicQuantizeMatMul",
+        "com.microsoft.FastGelu", "com.microsoft.FusedMatMul", "com.microsoft.Gelu",
+        "com.microsoft.MatMulIntegerToFloat", "com.microsoft.MatMulNBits",
+        "com.microsoft.MultiHeadAttention", "com.microsoft.QuickGelu",
     }
 )  # fmt: skip
 

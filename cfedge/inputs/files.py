@@ -1,5 +1,5 @@
-"""Files that a table of training data names: inside its folder, whatever the table says. Pure paths,
-and the checks that touch the disk.
+"""Files that a table of training data names: inside its folder, whatever the table says. Pure
+paths, and the checks that touch the disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
     """
     if not isinstance(cell, str) or not cell.strip() or "\x00" in cell:
         raise DataError(
-            f"{where}: expected the path of {noun}, found {cell!r:.80}; fill it in or remove the row"
+            f"{where}: expected the path of {noun}, found {cell!r:.80}; fill it in or remove the"
+            " row"
         )
     try:
         path = (folder / cell.strip()).resolve()

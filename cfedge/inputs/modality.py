@@ -146,7 +146,8 @@ class Modality(Stored, Protocol):
         ...
 
     def words(self, value: str, where: str) -> list[Input]:
-        """Return the inputs that a word of the command line, or a line that is no JSON, is or names.
+        """Return the inputs that a word of the command line, or a line that is no JSON, is or
+        names.
 
         Raises
         ------

@@ -1,5 +1,5 @@
-"""How well does an input fit each class's own shape? Class Gaussians: one shared covariance, shrunk,
-and of each class a low-rank part of its own.
+"""How well does an input fit each class's own shape? Class Gaussians: one shared covariance,
+shrunk, and of each class a low-rank part of its own.
 
 With S the within-class covariance of all tasks, t = tr S / D, P = (S + tau t I)^-1, and F_c the
 factor of class c's scatter, its covariance is taken to be Sigma_c = (1 - a) (S + tau t I) + a F_c'
@@ -11,8 +11,8 @@ common::
     b_c  = - m_c' P m_c / (2 (1 - a)) - 1/2 sum_i log(1 + a s_i^2 / (1 - a))
     g_c(x) = x . u_c + b_c + 1/2 sum_i (x . v_ci - h_ci)^2
 
-(cf. LR-RGDA, arXiv 2602.00144, and FeCAM, arXiv 2309.14062). What tasks ship is added up; nothing is
-refitted (docs/decisions/0036-class-gaussians.md).
+(cf. LR-RGDA, arXiv 2602.00144, and FeCAM, arXiv 2309.14062). What tasks ship is added up; nothing
+is refitted (docs/decisions/0036-class-gaussians.md).
 
 As log-likelihoods the g are over-confident: they add up features that are far from independent. The
 evidence for a task is the log-sum over its classes at the temperature `TEMPERATURE`, which is on

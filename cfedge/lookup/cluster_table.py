@@ -1,8 +1,8 @@
 """All clusters' means, laid out so that scoring one input under them is one product.
 
-A product of float32 rounds a row otherwise where it is one of the rows left over after whole blocks;
-in whole blocks every cluster gets the same bits, whichever others are scored beside it. Many
-clusters may be scored roughly first, with a bound on the error.
+A product of float32 rounds a row otherwise where it is one of the rows left over after whole
+blocks; in whole blocks every cluster gets the same bits, whichever others are scored beside it.
+Many clusters may be scored roughly first, with a bound on the error.
 
 Letters: C clusters, K directions.
 """

@@ -104,7 +104,9 @@ class Router:
 
     @property
     def near(self) -> ClassGaussians:
-        """Of the second stage: made when the first input needs it, so that an engine opens sooner."""
+        """Of the second stage: made when the first input needs it, so that an engine opens
+        sooner.
+        """
         made: ClassGaussians = self._further("near", ClassGaussians, "trunk")
         return made
 

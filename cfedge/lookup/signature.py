@@ -107,8 +107,8 @@ class ClusterStatistics:
 
 
 class Features(NamedTuple):
-    """Features of the same B inputs: from behind the trunk, float32 [B, F], views that are directions
-    of length 1, side by side; and from behind the frozen tail, one direction [B, D].
+    """Features of the same B inputs: from behind the trunk, float32 [B, F], views that are
+    directions of length 1, side by side; and from behind the frozen tail, one direction [B, D].
     """
 
     trunk: Floats
@@ -147,8 +147,9 @@ class TaskSignature:
         width: int,
         views: Sequence[int] = (),
     ) -> TaskSignature:
-        """Check and wrap stored arrays of a backbone whose tail's features are of `width`, and whose
-        trunk has `views` of these widths; without any, the first is as wide as the tail's features.
+        """Check and wrap stored arrays of a backbone whose tail's features are of `width`, and
+        whose trunk has `views` of these widths; without any, the first is as wide as the tail's
+        features.
 
         Raises
         ------

@@ -122,6 +122,7 @@ def check_clock(folder: Path, indices: Mapping[str, Index], now: datetime) -> No
         if index.time > now + MOST_AHEAD:
             raise SyncError(
                 f"{folder}: expected channel {name!r} to be dated before now, found"
-                f" {index.published}; set this machine's clock, or, where the one that signed it was"
+                f" {index.published}; set this machine's clock, or, where the one that signed it"
+                " was"
                 f" ahead, date it anew under new keys: cfedge keys rotate KEYS {folder} online"
             )

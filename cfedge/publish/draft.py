@@ -72,7 +72,8 @@ class Channel:
         channel = cls.read(repository, name)
         if channel.index is None:
             raise SyncError(
-                f"{repository.folder}: expected channel {name!r}, found none; publish a bundle to it"
+                f"{repository.folder}: expected channel {name!r}, found none; publish a bundle to"
+                " it"
                 " first"
             )
         return channel
@@ -226,6 +227,7 @@ def check_share(share: float) -> None:
     """Refuse what is no part of the devices."""
     if not 0 <= share <= 1:
         raise UsageError(
-            f"share of the devices: expected 0..1, found {share}; give the part of the devices that are to"
+            f"share of the devices: expected 0..1, found {share}; give the part of the devices that"
+            " are to"
             " follow"
         )

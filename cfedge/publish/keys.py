@@ -2,7 +2,8 @@
 
 ::
 
-    KEYS/keys.json        the site's name, how many root keys there are, and how many must sign a root
+    KEYS/keys.json        the site's name, how many root keys there are, and how many must sign
+                          a root
     KEYS/<role>-<n>.pem   ed25519 private keys, PKCS 8, encrypted where a passphrase was given
 
 Which of the keys count is for the repository's root to say: a key file that it does not name signs

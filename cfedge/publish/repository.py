@@ -6,10 +6,11 @@
     REPO/targets/    <sha256>.<channel>.json: indices (`cfedge.catalogue.index`)
     REPO/objects/    <sha256>: blocks of logs, and tasks' files
 
-Everything but ``timestamp.json`` never changes once it is there and may be cached for ever. Metadata are
-those of The Update Framework 1.0. A change is written in the order objects, index, metadata, timestamp: until the last of them is
-replaced, devices see the state before. New keys are first named beside the old ones, by a root of
-their own, so that at no time what is there is signed by keys that do not count.
+Everything but ``timestamp.json`` never changes once it is there and may be cached for ever.
+Metadata are those of The Update Framework 1.0. A change is written in the order objects, index,
+metadata, timestamp: until the last of them is replaced, devices see the state before. New keys are
+first named beside the old ones, by a root of their own, so that at no time what is there is signed
+by keys that do not count.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Golden vectors of a channel whose tasks change: they are checked among all of its tasks, and
 restated where those moved them.
 
-Which task an input is taken for depends on what other tasks there are, so what holds at one site, or
-held last week, may not among these. What a task itself answers does not: features and labels must
-hold, or nothing is published.
+Which task an input is taken for depends on what other tasks there are, so what holds at one site,
+or held last week, may not among these. What a task itself answers does not: features and labels
+must hold, or nothing is published.
 """
 
 from __future__ import annotations

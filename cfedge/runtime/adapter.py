@@ -6,8 +6,8 @@ The file is a graph without inputs: int8 initialisers, DequantizeLinear, and out
 
 The head has a part that reads the trunk's features and one that reads the adapted tail's. Where the
 trunk's part is sure, its two best classes more than ``exit.margin`` apart, the label is its own:
-the tail need not be run (docs/decisions/0026-early-exit.md). All of that is the task's own and fixed
-when it is learned, so whatever other tasks come, its answers stay.
+the tail need not be run (docs/decisions/0026-early-exit.md). All of that is the task's own and
+fixed when it is learned, so whatever other tasks come, its answers stay.
 
 Letters: D width, V views, R rank, C classes.
 """

@@ -99,7 +99,9 @@ class Adapters:
         return made
 
     def take_over(self, task: Task, other: Adapters) -> None:
-        """Have what `other` has of `task`: the adapter where it is in memory, and where it is read."""
+        """Have what `other` has of `task`: the adapter where it is in memory, and where it
+        is read.
+        """
         with other._lock:
             source, adapter = other._sources.get(task.name), other._kept.get(task.name)
         with self._lock:

@@ -67,9 +67,14 @@ class Trunk:
         self._session = open_session(model, "trunk", threads=threads)
         self._hidden, self._features = backbone.hidden, sum(backbone.views)
         check_interface(
-            self._session, "trunk", inputs=modality.tensors,
-            outputs={"hidden": ("float", (None, *self._hidden)), "features": ("float", (None, self._features))},
-        )  # fmt: skip
+            self._session,
+            "trunk",
+            inputs=modality.tensors,
+            outputs={
+                "hidden": ("float", (None, *self._hidden)),
+                "features": ("float", (None, self._features)),
+            },
+        )
         self._most = _most(backbone)
 
     def __call__(self, inputs: Sequence[Input]) -> Encoded:

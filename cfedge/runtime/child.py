@@ -1,5 +1,5 @@
-"""Have a child process of this Python do what foreign bytes may make endless, greedy or deadly, under
-limits of time and memory.
+"""Have a child process of this Python do what foreign bytes may make endless, greedy or deadly,
+under limits of time and memory.
 
 Whatever builds an engine from bytes that were not verified here before does it in such a child
 (tests/test_architecture.py lists who may build one, and why).
@@ -32,8 +32,8 @@ class Limits:
     task_s: float = 10.0  # 16 vectors, three times each, on the slowest board
     #: Beyond what Python, NumPy and ONNX Runtime have once they are imported.
     room_bytes: int = 1 << 30
-    #: Of the bundle's files: read, decoded, packed for the CPU, in use; never more than the machine's
-    #: memory.
+    #: Of the bundle's files: read, decoded, packed for the CPU, in use; never more than the
+    #: machine's memory.
     copies: int = 8
 
     def time_s(self, manifest: Manifest) -> float:
@@ -114,8 +114,8 @@ def _said(module: str, folder: Path, asked: str, limit_s: float) -> dict[str, An
     command = [sys.executable, "-c", _PROGRAM.format(module=module), *sys.path]
     try:
         done = subprocess.run(
-            command, input=asked, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=limit_s,
-            check=False,
+            command, input=asked, capture_output=True, text=True, encoding="utf-8",
+            errors="replace", timeout=limit_s, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise _stopped(folder, f"no answer in {limit_s:g} s") from error

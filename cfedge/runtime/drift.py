@@ -3,8 +3,8 @@ an alarm with a stated error. Pure.
 
 Two things are counted: inputs that are called unknown, by task, and inputs whose margin is thin. Of
 inputs like the held-out ones a task calls no more unknown than the upper confidence bound that
-follows from how its threshold was chosen; the share of thin margins is bounded likewise. An alarm is
-raised where the counts cannot be reconciled with these bounds.
+follows from how its threshold was chosen; the share of thin margins is bounded likewise. An alarm
+is raised where the counts cannot be reconciled with these bounds.
 
 **False alarms.** Of T + 1 counters (`cfedge.runtime.drift_counter`) each may spend a = alpha / 2 /
 (T + 1), and the bounds themselves fail with probability alpha / 2: whatever the number of inputs,

@@ -1,10 +1,10 @@
 """Count hits among inputs, and bet against their rate being at most what it was bounded by. Pure.
 
-Inputs are taken in blocks of `BLOCK`; within a block of n inputs with k hits, for a bound p0 and the
-rates p of a grid above it, E = mean over p of (p / p0)^k ((1 - p) / (1 - p0))^(n - k) is a
+Inputs are taken in blocks of `BLOCK`; within a block of n inputs with k hits, for a bound p0 and
+the rates p of a grid above it, E = mean over p of (p / p0)^k ((1 - p) / (1 - p0))^(n - k) is a
 supermartingale that begins at 1 wherever the true rate is at most p0. By Ville's inequality E ever
-reaches 1 / a with probability at most a. Of a counter that may spend a in all, block j may spend
-a / (j (j + 1)).
+reaches 1 / a with probability at most a. Of a counter that may spend a in all, block j may spend a
+/ (j (j + 1)).
 """
 
 from __future__ import annotations

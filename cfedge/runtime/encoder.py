@@ -86,7 +86,9 @@ class Encoder:
         return self.tail(hidden, [self._frozen] * len(hidden))
 
     def adapted(self, hidden: Sequence[Floats], slots: Slots) -> list[Floats]:
-        """Return the tail's features [D] of each row's hidden states, all rows under one adapter."""
+        """Return the tail's features [D] of each row's hidden states, all rows under one
+        adapter.
+        """
         return self.tail(hidden, [slots] * len(hidden))
 
     def features(self, encoded: Encoded) -> Features:

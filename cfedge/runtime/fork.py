@@ -1,8 +1,8 @@
 """Forks: a child has its parent's memory, but none of its threads.
 
 A session that had threads of its own can then not be closed (that waits for them), and one that
-another thread was in at that moment may never answer (docs/decisions/0018-threads-and-forks.md). So a
-child neither uses nor closes a session of its parent's: who holds some compares `depth` with what
+another thread was in at that moment may never answer (docs/decisions/0018-threads-and-forks.md). So
+a child neither uses nor closes a session of its parent's: who holds some compares `depth` with what
 it was when they were opened.
 """
 

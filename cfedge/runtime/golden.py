@@ -31,8 +31,8 @@ __all__ = [
 ]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU
-#: families, and .990 between releases of ONNX Runtime that answer alike (docs/decisions/0012-doctor.md).
-#: Answers must be the same besides.
+#: families, and .990 between releases of ONNX Runtime that answer alike
+#: (docs/decisions/0012-doctor.md). Answers must be the same besides.
 MIN_COSINE = 0.98
 
 
@@ -96,8 +96,9 @@ def check_golden(
         How many to answer of each task, by name, 0 where it is not named; otherwise all of every
         task.
     among
-        Tasks of the engine, where they are more than those of `bundle`. An input that went to a task
-        that the engine has not, since the device asked for some of a channel's only, may go to any.
+        Tasks of the engine, where they are more than those of `bundle`. An input that went to a
+        task that the engine has not, since the device asked for some of a channel's only, may go to
+        any.
 
     Raises
     ------

@@ -122,10 +122,10 @@ class OpenedBundle:
     def predict_by(self, value: Input, choose: Callable[[Floats, bool], int]) -> Prediction:
         """Answer one input for the task that `choose` takes.
 
-        It gets each task's score (`Router.task_scores`), float32 [T] in the order of `router.tasks`, and
-        whether the input alone is unknown; it returns a position there. Where that is the
-        lookup's own choice the answer is that of `Engine.predict`, else that with the task
-        given, for one more run of the tail.
+        It gets each task's score (`Router.task_scores`), float32 [T] in the order of
+        `router.tasks`, and whether the input alone is unknown; it returns a position there. Where
+        that is the lookup's own choice the answer is that of `Engine.predict`, else that with the
+        task given, for one more run of the tail.
 
         Raises
         ------
@@ -149,8 +149,8 @@ class OpenedBundle:
         return np.stack(self._adapted(inputs, task)[2])
 
     def class_scores(self, inputs: Sequence[Input], task: str) -> Floats:
-        """Return the scores that `Engine.predict` takes the label from, float32 [B, C], with the task
-        known.
+        """Return the scores that `Engine.predict` takes the label from, float32 [B, C], with the
+        task known.
         """
         adapter, encoded, behind = self._adapted(inputs, task)
         return np.stack(

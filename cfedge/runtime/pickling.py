@@ -1,4 +1,6 @@
-"""An engine in a pickle: the path and the digest of its bundle, which another process opens anew."""
+"""An engine in a pickle: the path and the digest of its bundle, which another process opens
+anew.
+"""
 
 from __future__ import annotations
 

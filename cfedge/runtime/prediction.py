@@ -126,6 +126,7 @@ def predicted(
         )
     label = task.classes[scores.index(best)]
     return Prediction(
-        task=task.name, label=label, probability=probability, score=score, margin=apart, runner_up=runner_up, distance=distance,
-        ood_score=strange, early_exit=early, stages=stages, unknown=unknown, reason=reason, truncated=truncated, ms=ms,
+        task=task.name, label=label, probability=probability, score=score, margin=apart,
+        runner_up=runner_up, distance=distance, ood_score=strange, early_exit=early, stages=stages,
+        unknown=unknown, reason=reason, truncated=truncated, ms=ms,
     )  # fmt: skip

@@ -1,12 +1,13 @@
-"""A stream of inputs whose task seldom changes: evidence about the task is kept from one to the next.
+"""A stream of inputs whose task seldom changes: evidence about the task is kept from one to the
+next.
 
 **Assumption.** Before each input the stream's task is drawn anew, all tasks alike, with probability
-`switch`; otherwise it stays. Where inputs of several tasks come mixed this is false, and answers get
-worse than without it (docs/decisions/0017-streams.md).
+`switch`; otherwise it stays. Where inputs of several tasks come mixed this is false, and answers
+get worse than without it (docs/decisions/0017-streams.md).
 
-The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of an input after its
-stages (`Router.scores`), T tasks, h = `switch` and a temperature t, the posterior p of the chain's
-task is filtered forward::
+The tasks are the states of a hidden Markov chain. With s_k the lookup's scores of an input after
+its stages (`Router.scores`), T tasks, h = `switch` and a temperature t, the posterior p of the
+chain's task is filtered forward::
 
     prior_k = (1 - h) p_k + h / T        p_k = prior_k exp(s_k / t) / sum over tasks of the same
 
@@ -18,7 +19,8 @@ unknown is answered likewise, and leaves p as it was.
 from independent. t is the one at which they would be wrong as often as the lookup was on the
 held-out examples. Of these the share q = `SECOND_STAGE_SHARE` has a margin below the manifest's
 `margins.second`; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
-`margins.second`, and this is the certificates' share of errors where t is what `temperature` returns.
+`margins.second`, and this is the certificates' share of errors where t is what `temperature`
+returns.
 
 Letters: T tasks.
 """
@@ -84,8 +86,8 @@ class Session:
     def predict(self, value: Input) -> Prediction:
         """Answer the stream's next input.
 
-        Where the stream's task is not the one that the lookup finds for this input alone, the answer
-        is that of `Engine.predict` with the stream's task given.
+        Where the stream's task is not the one that the lookup finds for this input alone, the
+        answer is that of `Engine.predict` with the stream's task given.
 
         Raises
         ------

@@ -3,8 +3,8 @@ a bound on the error.
 
 Two nodes of ONNX Runtime, DynamicQuantizeLinear and MatMulIntegerToFloat, in a graph that is
 written here: a device has no onnx package. One scale serves all clusters, as a scale of its own for
-each takes the product twice as long (docs/decisions/0003-lookup.md). Weights have 7 bits, so that no
-kernel of any CPU saturates.
+each takes the product twice as long (docs/decisions/0003-lookup.md). Weights have 7 bits, so that
+no kernel of any CPU saturates.
 
 Letters: C clusters, K directions.
 """

@@ -50,7 +50,9 @@ def is_verified(manifest: Manifest, threads: int) -> bool:
 
 
 def note_verified(manifest: Manifest, threads: int) -> None:
-    """Note that this machine verified a bundle; where nothing can be noted it does so every time."""
+    """Note that this machine verified a bundle; where nothing can be noted it does so every
+    time.
+    """
     name, content = _mark(manifest, threads)
     folder = _folder()
     if folder is None:
@@ -68,19 +70,21 @@ def _mark(manifest: Manifest, threads: int) -> tuple[str, bytes]:
     """The note's name and content."""
     cpu = this_cpu()
     content = canonical_json({
-        "cfedge": __version__, "bundle": manifest.digest, "cpu": [cpu.machine, cpu.name, *cpu.flags],
-        "numpy": np.__version__, "onnxruntime": RUNTIME_VERSION, "threads": threads,
+        "cfedge": __version__, "bundle": manifest.digest,
+        "cpu": [cpu.machine, cpu.name, *cpu.flags], "numpy": np.__version__,
+        "onnxruntime": RUNTIME_VERSION, "threads": threads,
         **versions(manifest.backbone.input.kind),
     })  # fmt: skip
     return hashlib.sha256(content).hexdigest(), content
 
 
 def _folder() -> Path | None:
-    """Of the notes: in ``$CFEDGE_CACHE``, or in ``cfedge`` in the user's cache. None where that is no
-    absolute path: what lies in the current folder is anybody's.
+    """Of the notes: in ``$CFEDGE_CACHE``, or in ``cfedge`` in the user's cache. None where that is
+    no absolute path: what lies in the current folder is anybody's.
     """
     own = os.environ.get("CFEDGE_CACHE")
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - Path.home raises without a home
+    # Path.home raises without a home
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
     cache = Path(own) if own else Path(user) / "cfedge"
     return cache / "verified" if cache.is_absolute() else None
 

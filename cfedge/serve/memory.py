@@ -17,9 +17,9 @@ _THREAD_BYTES = 24 << 20
 
 
 def room_for(bundle_bytes: int, workers: int) -> int:
-    """Bytes that a server may take beyond what it has when it begins to answer: as much as the child
-    that verified the bundle, and what its workers have as threads, but no more than half of the
-    machine's memory.
+    """Bytes that a server may take beyond what it has when it begins to answer: as much as the
+    child that verified the bundle, and what its workers have as threads, but no more than half of
+    the machine's memory.
     """
     room = LIMITS.room_bytes + LIMITS.copies * bundle_bytes + workers * _THREAD_BYTES
     there = probe().memory_bytes

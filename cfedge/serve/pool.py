@@ -14,7 +14,8 @@ __all__ = ["Full", "Pool"]
 Result = TypeVar("Result")
 
 
-class Full(Exception):  # noqa: N818 - an answer rather than an error: the client is told to come again
+# an answer rather than an error: the client is told to come again
+class Full(Exception):  # noqa: N818
     """All workers are busy and all places before them are taken."""
 
 

@@ -78,11 +78,22 @@ class Server(uvicorn.Server):
 
         super().__init__(
             uvicorn.Config(
-                service.app, http=OfThis, ws="none", loop="asyncio", lifespan="on", interface="asgi3", log_config=None, log_level="error",
-                access_log=False, proxy_headers=False, server_header=False, timeout_keep_alive=math.ceil(limits.idle_s) + 60,
-                timeout_graceful_shutdown=math.ceil(limits.body_s + limits.answer_s), h11_max_incomplete_event_size=limits.head_bytes,
+                service.app,
+                http=OfThis,
+                ws="none",
+                loop="asyncio",
+                lifespan="on",
+                interface="asgi3",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=math.ceil(limits.idle_s) + 60,
+                timeout_graceful_shutdown=math.ceil(limits.body_s + limits.answer_s),
+                h11_max_incomplete_event_size=limits.head_bytes,
             )
-        )  # fmt: skip
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""

@@ -38,7 +38,8 @@ class ArrayReader:
             raise DataError(str(error)) from error
 
     def check(self, value: object, where: str) -> Input:
-        """Return an array that is in memory; lists of numbers and the bytes of a ``.npy`` become one.
+        """Return an array that is in memory; lists of numbers and the bytes of a ``.npy`` become
+        one.
 
         Raises
         ------

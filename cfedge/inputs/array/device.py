@@ -1,4 +1,6 @@
-"""Arrays of one dtype and shape -> ``array`` [1, ...]. NumPy alone; files are ``.npy`` without pickle."""
+"""Arrays of one dtype and shape -> ``array`` [1, ...]. NumPy alone; files are ``.npy`` without
+pickle.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,8 @@ class ArrayInputs:
         self.json_schema: Mapping[str, object] = _json_schema(self._dtype, spec.shape)
 
     def several(self, given: object) -> list[Input]:
-        """Return arrays as a list. An array of the backbone's own number of axes, or a path, is one;
-        an array of one axis more is a batch of them.
+        """Return arrays as a list. An array of the backbone's own number of axes, or a path, is
+        one; an array of one axis more is a batch of them.
         """
         if isinstance(given, str | os.PathLike):
             return [given]
@@ -73,7 +75,8 @@ class ArrayInputs:
             )
         if value.shape != self._shape:
             raise InputError(
-                f"{where}: expected an array {self._form()}, found shape {list(value.shape)}; cut or"
+                f"{where}: expected an array {self._form()}, found shape {list(value.shape)}; cut"
+                " or"
                 " fill it to that"
             )
         return Prepared({"array": self._cast(value, where)[None]}, (), truncated=False)

@@ -1,7 +1,7 @@
 """Antialiased bicubic resizing of 8-bit pictures, in whole numbers.
 
-A filter of the cubic with a = -1/2 is widened by the factor of shrinking; its weights are rounded to
-multiples of 2^-22; each row is resized, then each column, and both passes are rounded to 8 bits.
+A filter of the cubic with a = -1/2 is widened by the factor of shrinking; its weights are rounded
+to multiples of 2^-22; each row is resized, then each column, and both passes are rounded to 8 bits.
 One pass is Pillow's to the bit, so Pillow does it where it is installed. Both passes in one call
 are not the same: Pillow 13 chooses their order by the picture's shape, Pillow 11 does not.
 
@@ -65,7 +65,9 @@ def _columns(pixels: Pixels, length: int) -> Pixels:
 
 @lru_cache(16)
 def _taps(before: int, after: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """Positions intp [K, M] and weights int32 [K, M] of each new pixel; spare taps weigh nothing."""
+    """Positions intp [K, M] and weights int32 [K, M] of each new pixel; spare taps weigh
+    nothing.
+    """
     scale = before / after
     filter_scale = max(scale, 1.0)
     support = 2.0 * filter_scale

@@ -36,7 +36,8 @@ _OTHERS = (
 )
 #: Where an ISO file states its brand.
 _BRANDS = {
-    b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"avif": "AVIF", b"avis": "AVIF",
+    b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"avif": "AVIF",
+    b"avis": "AVIF",
 }  # fmt: skip
 #: How EXIF's orientation is undone, by name of ``PIL.Image.Transpose``.
 _TURNS = {

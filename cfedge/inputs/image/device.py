@@ -1,5 +1,5 @@
-"""Pictures -> ``pixels``, uint8 [1, 3, H, W]: from a path, a file's bytes, a camera frame or an opened
-picture. How the encoder scales them is inside its graph.
+"""Pictures -> ``pixels``, uint8 [1, 3, H, W]: from a path, a file's bytes, a camera frame or an
+opened picture. How the encoder scales them is inside its graph.
 
 Letters: H height, W width, of the picture or of what the backbone sees.
 """

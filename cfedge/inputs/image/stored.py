@@ -1,5 +1,5 @@
-"""Pictures in files: golden vectors and held-out evidence. Small ones travel as they are, and each with
-the digest of the pixels that it is to become.
+"""Pictures in files: golden vectors and held-out evidence. Small ones travel as they are, and each
+with the digest of the pixels that it is to become.
 """
 
 from __future__ import annotations

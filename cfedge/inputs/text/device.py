@@ -59,7 +59,8 @@ class TextInputs(StoredTexts):
     """Texts for one backbone: a `cfedge.inputs.modality.Modality` around its tokenizer.
 
     Of short plain texts each word is tokenized once and remembered, which gives the same ids in
-    half the time (docs/decisions/0007-latency.md); everything else goes through the package tokenizers.
+    half the time (docs/decisions/0007-latency.md); everything else goes through the package
+    tokenizers.
 
     Parameters
     ----------
