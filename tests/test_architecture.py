@@ -261,3 +261,8 @@ def test_the_workshop_says_what_to_install_where_it_is_missing() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'cfedge[train]', or add the task with --head-only" in done.stdout
     assert "pip install 'cfedge[export]'" in done.stdout
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
