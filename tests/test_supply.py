@@ -23,14 +23,17 @@ else:
 ROOT = Path(__file__).parent.parent
 #: The first version without faults that are known, in pyproject.toml with their numbers.
 FLOORS = {
+    "cryptography": "50.0",
     "filelock": "3.20.3",
     "h11": "0.16",
-    "onnx": "1.17",
-    "pillow": "11.3",
+    "onnx": "1.21",
+    "pillow": "12.3",
+    "pyarrow": "23.0.1",
     "scikit-learn": "1.5",
-    "starlette": "0.49.1",
-    "torch": "2.6",
-    "urllib3": "2.6.3",
+    "starlette": "1.3.1",
+    "torch": "2.10",
+    "tuf": "7.0.1",
+    "urllib3": "2.7",
 }
 #: What a wheel is made of.
 SOURCES = ("cfedge", "devices", "export", "LICENSE", "README.md", "pyproject.toml")
@@ -91,6 +94,15 @@ def test_the_lists_say_what_the_constraints_say() -> None:
     for pin in (_pin(text) for texts in LISTS.values() for text in texts):
         versions = stated.get(canonicalize_name(pin.name), {str(pin.specifier)})
         assert str(pin.specifier).removesuffix("+cpu") in versions, f"{pin}: run make lock"
+
+
+def test_what_transformers_would_load_code_with_is_not_installed() -> None:
+    """CVE-2026-4372: of a configuration that names an attention on the hub."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    lines += [line for texts in LISTS.values() for line in texts]
+    names = {re.split(r"[=\s]", line)[0] for line in lines} | {one.name for one in required()}
+    assert "kernels" not in names
+    assert "transformers" in names
 
 
 def test_the_lists_hold_what_the_demo_requires() -> None:

@@ -4,6 +4,7 @@ cut at every block, and slots change nothing until they are filled.
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -287,6 +288,26 @@ def test_a_family_that_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="expected a Hugging Face model folder, found"):
         config_of(tmp_path)
+
+
+def test_a_configuration_does_not_name_code_to_run(tmp_path: Path) -> None:
+    detector, ran = tmp_path / "detector", tmp_path / "ran"
+    detector.mkdir()
+    code = "from pathlib import Path\nfrom transformers import PretrainedConfig\n"
+    code += f"Path({str(ran)!r}).touch()\nclass Config(PretrainedConfig):\n    model_type = 'x'\n"
+    (detector / "code.py").write_text(code, "utf-8")
+    own = {"model_type": "x", "auto_map": {"AutoConfig": "code.Config"}}
+    (detector / "config.json").write_text(json.dumps(own), "utf-8")
+    named = {"model_type": "x", "_name_or_path": str(detector)}
+    hostile = {
+        "model_type": "lightglue",
+        "trust_remote_code": True,
+        "keypoint_detector_config": named,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(hostile), "utf-8")
+    with pytest.raises(BackboneError, match="found 'lightglue'"):
+        config_of(tmp_path)
+    assert not ran.exists()
 
 
 def test_the_cut_is_the_residual_stream_where_the_norm_comes_first() -> None:

@@ -31,14 +31,21 @@ ARCHITECTURES: dict[str, Architecture] = {
 def config_of(folder: Path) -> Mapping[str, Any]:
     """Return the ``config.json`` of a model's folder, with what the library fills in.
 
+    The library sees it only where its ``model_type`` is one of ours: other types of it may name code
+    to run (CVE-2026-5241).
+
     Raises
     ------
     BackboneError
-        There is none that it can read.
+        There is none that it can read, or of another type.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, PretrainedConfig
 
     try:
+        stated, _ = PretrainedConfig.get_config_dict(folder)
+        if "model_type" not in stated:  # which the library would guess from the folder's name
+            raise ValueError("no config.json that states its model_type")
+        find(str(stated["model_type"]), folder)
         config: dict[str, Any] = AutoConfig.from_pretrained(folder).to_dict()
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
