@@ -4,6 +4,7 @@
 # make test   the whole test suite, a process for each core
 # make soak   the long halves of the tests; writes benchmarks/results/{crash,fuzz,fleet,soak}.json (half an hour on 2 cores)
 # make release-check  as make check-static and make test; fails where a soak is older than what it covers
+# make sbom   what a device and a workshop install, with licences: sbom/*.json (minutes, after a change of dependencies)
 # make bench  the benchmarks that write benchmarks/results/*.json (an hour; needs ../shared/data or CFEDGE_DATA)
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Nothing but what is listed, of the listed bytes.
 LISTED := $(INSTALL) --require-hashes --no-deps --requirement
 
-.PHONY: install demo test check check-static soak release-check bench lock clean
+.PHONY: install demo test check check-static soak release-check bench lock sbom clean
 
 install: $(VENV)/.demo
 
@@ -69,6 +70,18 @@ $(VENV)/.dev: $(VENV)/.demo constraints.txt
 # After a change of pyproject.toml's dependencies or of constraints.txt; needs uv.
 lock:
 	$(PYTHON) requirements/lock.py
+
+# What a device installs, and this environment, with versions and licences, as CycloneDX JSON.
+SBOM := build/sbom
+LIST := $(SBOM)/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file
+sbom: $(VENV)/.dev
+	rm -rf $(SBOM)
+	$(PYTHON) -m venv $(SBOM)/tool
+	$(SBOM)/tool/bin/python -m pip --disable-pip-version-check install --quiet cyclonedx-bom==7.5.0
+	$(PYTHON) -m venv --without-pip $(SBOM)/device
+	$(SBOM)/tool/bin/python -m pip --disable-pip-version-check --python $(SBOM)/device/bin/python install --quiet --constraint constraints.txt '.[text,image,sync,serve]'
+	$(LIST) sbom/device.json $(SBOM)/device/bin/python
+	$(LIST) sbom/workshop.json $(BIN)/python
 
 clean:
 	rm -rf $(VENV) demo-out build dist
