@@ -26,7 +26,7 @@ from every import cases
 from hypothesis import strategies as st
 from test_storage import Disk, tree
 
-from cfedge.bundle import files
+from cfedge.bundle import files, objects
 from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, read, reference, write
@@ -155,7 +155,7 @@ def test_every_flipped_byte_of_every_file_of_a_real_bundle_is_noticed(tiny_bundl
     # Each file is read alone: that a bundle is read file by file is what the small one shows.
     readings: dict[Path, Callable[[], object]] = {
         tiny_bundle / "objects" / ref.sha256: partial(
-            files._object, tiny_bundle / "objects" / ref.sha256, role, ref
+            objects._object, tiny_bundle / "objects" / ref.sha256, role, ref
         )
         for role, ref in before.manifest.files().items()
     }
