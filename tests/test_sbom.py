@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
+from every import cases
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -51,7 +51,7 @@ def _here(one: Requirement) -> bool:
     return one.marker is None or one.marker.evaluate(PYTHON)
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@cases("name", EXTRAS)
 def test_every_dependency_stands_in_the_list_in_a_version_that_fits(name: str) -> None:
     listed = components(name)
     for one in required(EXTRAS[name]):
@@ -60,7 +60,7 @@ def test_every_dependency_stands_in_the_list_in_a_version_that_fits(name: str) -
         assert Version(found["version"]) in one.specifier, f"{one}: run make sbom"
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@cases("name", EXTRAS)
 def test_the_list_is_of_the_constraints(name: str) -> None:
     listed = components(name)
     text = (ROOT / "constraints.txt").read_text("utf-8")
@@ -71,7 +71,7 @@ def test_the_list_is_of_the_constraints(name: str) -> None:
             assert Version(found["version"]).public in one.specifier, f"{line}: run make sbom"
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@cases("name", EXTRAS)
 def test_every_component_states_version_licence_and_no_path_of_a_machine(name: str) -> None:
     for package, one in components(name).items():
         assert one["version"]

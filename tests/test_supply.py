@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from every import cases
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -45,7 +45,7 @@ def required() -> list[Requirement]:
     return [Requirement(one) for lines in (project["dependencies"], *extras) for one in lines]
 
 
-@pytest.mark.parametrize("name", FLOORS)
+@cases("name", FLOORS)
 def test_no_version_with_a_known_fault_is_accepted(name: str) -> None:
     found = [one for one in required() if one.name == name]
     assert found
@@ -77,7 +77,7 @@ def _pin(text: str) -> Requirement:
     return Requirement(text.partition("\\")[0])
 
 
-@pytest.mark.parametrize("name", LISTS)
+@cases("name", LISTS)
 def test_every_line_that_is_installed_is_one_version_with_hashes(name: str) -> None:
     for text in LISTS[name]:
         (one,) = _pin(text).specifier

@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 import pandas
 import pytest
+from every import cases
 from made import make_texts, write_csv
 
 import cfedge
@@ -68,7 +69,7 @@ def test_a_column_of_any_kind_is_taken(column: Callable[[list[str]], Iterable[ob
     assert {type(value) for value in (*taken.inputs, *taken.labels)} == {str}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("values", "names"),
     [
         ([0, 1, 1], ("0", "1", "1")),
@@ -82,7 +83,7 @@ def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -
     assert from_arrays(["one", "two", "three"], values, "here").labels == names
 
 
-@pytest.mark.parametrize(
+@cases(
     ("inputs", "labels", "message"),
     [
         (["a", "b"], ["x"], "expected one label for each input, found 2 inputs and 1 labels"),

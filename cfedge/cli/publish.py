@@ -1,41 +1,21 @@
-"""publish, withdraw, rollout, renew, merge: the commands of who signs."""
+"""publish, withdraw, rollout, renew: the commands of who signs a channel."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cfedge.cli.keys import REPO, opened
-from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
-from cfedge.cli.sync import JSON, read_root
+from cfedge.cli.show import TerminalProgress, print_json, say, size
+from cfedge.cli.sync import JSON
 
-if TYPE_CHECKING:
-    from cfedge.publish.merge import Merged
+__all__ = ["CHANNEL", "KEYS", "register"]
 
 KEYS = Annotated[Path, typer.Option("--keys", help="The folder that cfedge keys init made.")]
 CHANNEL = Annotated[str, typer.Option(help="Name of the channel.")]
-
-
-OTHER = Annotated[str, typer.Argument(metavar="URL|FOLDER", help="Repository of the other site.")]
-ROOT = Annotated[Path, typer.Option(help="File with the other site's root of trust.")]
-OTHER_CHANNEL = Annotated[
-    str | None, typer.Option(help="Name of the other site's channel, where it differs.")
-]
-ACCEPT = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="TASK",
-        help="A task of this channel that the other site may change or remove; a pattern, again"
-        " for others.",
-    ),
-]
-ERASE = Annotated[
-    bool,
-    typer.Option("--erase", help="Delete files, here and on devices, that were erased there."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,10 +24,6 @@ def register(app: typer.Typer) -> None:
     app.command("withdraw", epilog="Example: cfedge withdraw repo lighting --keys keys")(withdraw)
     app.command("rollout", epilog="Example: cfedge rollout repo 0.5 --keys keys")(rollout)
     app.command("renew", epilog="Example: cfedge renew repo --keys keys")(renew)
-    app.command(
-        "merge",
-        epilog="Example: cfedge merge repo /media/stick/site-b --root site-b.root.json --keys keys",
-    )(merge)
 
 
 def publish(
@@ -187,69 +163,3 @@ def renew(repo: REPO, keys: KEYS, json: JSON = False) -> None:
                 f"note: bring the root keys here before day {root_days} is over, and renew or"
                 " rotate: after it devices take nothing"
             )
-
-
-def merge(
-    repo: REPO,
-    other: OTHER,
-    root: ROOT,
-    keys: KEYS,
-    channel: CHANNEL = "stable",
-    other_channel: OTHER_CHANNEL = None,
-    accept: ACCEPT = None,
-    erase: ERASE = False,
-    json: JSON = False,
-) -> None:
-    """Take in what another site published.
-
-    A report says where the two sites meet.
-
-    A task of this channel that the other site would change or remove is named, and nothing is done
-    until --accept names it too.
-    """
-    from cfedge.publish.merge import merge as run
-    from cfedge.sync.client import utc_now
-    from cfedge.sync.transport import source_of
-
-    done = run(
-        repo,
-        opened(keys),
-        source_of([other]),
-        read_root(root),
-        channel=channel,
-        other_channel=other_channel,
-        accept=accept or (),
-        erase=erase,
-        now=utc_now(),
-        progress=TerminalProgress(),
-    )
-    if json:
-        print_json(dataclasses.asdict(done))
-        return
-    _show_merged(repo, done)
-
-
-def _show_merged(repo: Path, done: Merged) -> None:
-    say(
-        f"{repo}: adopted {', '.join(done.adopted) or 'nothing new'}; fetched"
-        f" {size(done.fetched_bytes)}"
-    )
-    for line in (*done.handed_over, *done.conflicts):
-        say(f"note: {line}")
-    if done.overlaps:
-        print_table(
-            "tasks that may be taken for each other since",
-            ("task", "taken for", "share by the model", "golden inputs that moved"),
-            [
-                (one.task, one.rival, f"{one.share:.1%}", f"{one.moved} of {one.inputs}")
-                for one in done.overlaps
-            ],
-        )
-    print_table(
-        "upper bound on picking another task (errors as counted at each site)",
-        ("task", "before", "after"),
-        [
-            (name, None if was is None else f"{was:.1%}", f"{now:.1%}")
-            for name, (was, now) in done.upper_bounds.items()
-        ],
-    )

@@ -117,9 +117,8 @@ def compare(
 
     _check_out(out)
     kind = kind_of(backbone)
-    stream = load_stream(data, tasks=tasks, seed=settings.seed, kind=kind)
     study = compare_fresh(
-        stream,
+        load_stream(data, tasks=tasks, seed=settings.seed, kind=kind),
         Weights(backbone, folder, split, _names(target_modules)),
         Options(
             models=tuple(MODELS) if models is None else _names(models),

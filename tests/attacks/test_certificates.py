@@ -8,6 +8,7 @@ import itertools
 import pytest
 from bounded import bounded
 from channels import NOW, backbone, task
+from every import cases
 
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Certificate, Manifest, serialize
@@ -86,7 +87,7 @@ def test_counts_that_take_for_ever_are_refused(reader: str, counts: tuple[int, i
         READERS[reader](claim(counts[0], counts[1], 1.0, 0.05, 1))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("held_out", "errors", "alpha"),
     [(LIMITS.held_out, LIMITS.held_out // 2, 0.05), (LIMITS.held_out, 0, 5e-324),
      (LIMITS.held_out, LIMITS.held_out - 1, 1 - 1e-16)],
@@ -100,7 +101,7 @@ def test_the_dearest_counts_are_checked_in_no_time(
             assert 0 <= bound <= 1
 
 
-@pytest.mark.parametrize("reader", READERS)
+@cases("reader", READERS)
 def test_what_the_counts_allow_is_taken(reader: str) -> None:
     for errors, held_out, tasks in ((4, 42, 1), (0, 1, 3), (42, 42, 1), (0, 0, 1)):
         bound = upper_bound(errors, held_out, 0.05 / tasks)

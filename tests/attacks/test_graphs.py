@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from bounded import bounded
+from every import cases
 from onnx import TensorProto, helper, numpy_helper
 
 from cfedge.bundle.files import read
@@ -115,7 +116,7 @@ def refused(model: bytes, found: str, allowed: frozenset[str] = ENCODER) -> None
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("way", FROM_DATA)
+@cases("way", FROM_DATA)
 def test_a_size_that_follows_from_data_is_refused(way: str) -> None:
     for operator, inputs in {**PLACES, **CONSTANT_PLACES}.items():
         refused(
@@ -124,14 +125,14 @@ def test_a_size_that_follows_from_data_is_refused(way: str) -> None:
         )
 
 
-@pytest.mark.parametrize("operator", CONSTANT_PLACES)
+@cases("operator", CONSTANT_PLACES)
 def test_a_size_where_results_would_shrink_is_refused(operator: str) -> None:
     inputs = " ".join("length" if one == "n" else one for one in CONSTANT_PLACES[operator].split())
     model = graph([*LENGTH, node(operator, inputs)])
     refused(model, f"found {operator} with a size that is no constant")
 
 
-@pytest.mark.parametrize("operator", PLACES)
+@cases("operator", PLACES)
 def test_a_length_is_a_size(operator: str) -> None:
     nodes = [*LENGTH, node("Concat", "length one many", "n", axis=0)]
     check_graph(graph([*nodes, node(operator, PLACES[operator])]), "trunk")
@@ -173,12 +174,12 @@ NOT_LISTED = {
 }
 
 
-@pytest.mark.parametrize("operator", NOT_LISTED)
+@cases("operator", NOT_LISTED)
 def test_an_operator_that_is_not_listed_is_refused(operator: str) -> None:
     refused(graph([node(operator, NOT_LISTED[operator])]), f"found the operator '{operator}'")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("domain", "operator", "found"),
     [
         ("com.microsoft", "RandomNormal", "com.microsoft.RandomNormal"),
@@ -198,7 +199,7 @@ def test_an_operator_of_another_domain_is_refused(domain: str, operator: str, fo
     refused(model, f"found the operator '{found}")
 
 
-@pytest.mark.parametrize("operator", sorted(ENCODER - ADAPTER))
+@cases("operator", sorted(ENCODER - ADAPTER))
 def test_an_adapter_only_copies_and_dequantises(operator: str) -> None:
     refused(graph([node(operator, "x")]), f"found the operator '{operator}'", ADAPTER)
 

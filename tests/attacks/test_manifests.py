@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bounded import bounded
+from every import cases
 
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.canonical import canonical_json
@@ -150,7 +151,7 @@ MANIFESTS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", MANIFESTS)
+@cases("name", MANIFESTS)
 def test_a_manifest_that_is_dear_to_read_is_refused_soon(name: str) -> None:
     make, found = MANIFESTS[name]
     data = make()
@@ -206,7 +207,7 @@ ENTRIES: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@cases("name", ENTRIES)
 def test_an_entry_that_is_dear_to_read_is_refused_soon(name: str) -> None:
     make, found = ENTRIES[name]
     line = make()
@@ -243,7 +244,7 @@ ARRAYS: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", ARRAYS)
+@cases("name", ARRAYS)
 def test_arrays_whose_header_is_dear_to_read_are_refused_soon(name: str) -> None:
     data = ARRAYS[name]()
     with bounded(), pytest.raises(IncompatibleError, match="arrays: expected safetensors"):

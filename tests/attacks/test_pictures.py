@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from bounded import bounded
+from every import cases
 
 from cfedge.errors import InputError
 from cfedge.inputs.array.device import ArrayInputs
@@ -123,7 +124,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@cases("name", PICTURES)
 def test_a_hostile_picture_is_refused_by_name(name: str) -> None:
     make, said = PICTURES[name]
     data = make()
@@ -152,7 +153,7 @@ def _exif(orientation: int) -> PIL.Image.Exif:
     return exif
 
 
-@pytest.mark.parametrize("name", CONVERTED)
+@cases("name", CONVERTED)
 def test_an_odd_picture_is_seen(name: str) -> None:
     assert MODALITY.prepare(CONVERTED[name]()).feeds["pixels"].shape == (1, 3, 32, 32)
 

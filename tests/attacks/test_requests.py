@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from bounded import bounded
 from clients import JSON, ask, connect, is_closed, reply
+from every import cases
 from served import Served, start
 
 from cfedge.runtime.backbone import _POSITIONS, _grouped
@@ -217,7 +218,7 @@ def test_the_room_of_a_server_is_that_of_the_child_and_half_of_the_machine_at_mo
     assert room_for(1 << 50, 1) < 1 << 50
 
 
-@pytest.mark.parametrize("tokens", [1, 7, 128, 256, 512, 65_536])
+@cases("tokens", [1, 7, 128, 256, 512, 65_536])
 def test_a_run_has_so_many_positions_at_most(tokens: int) -> None:
     groups = _grouped([tokens] * 32, [tokens] * 32, 32)
     assert sorted(row for rows in groups for row in rows) == list(range(32))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import tokenizers
 from bounded import bounded
+from every import cases
 
 from cfedge.bundle.files import read, read_manifest
 from cfedge.errors import IncompatibleError, InputError
@@ -134,7 +135,7 @@ def test_a_part_that_is_not_allowed_is_refused(name: str, tiny_bundle: Path) -> 
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize(
+@cases(
     "data",
     [b"", b"{", b"[]", b"3", b"null", b"\xff\xfe", b"[" * 100_000, b'{"model": 3}', b'{"model": null}',
      b'{"model": {}}', b'{"added_tokens": 3, "model": {"type": "Unigram"}}'],

@@ -492,7 +492,7 @@ def test_arrays_are_read_as_they_were_written() -> None:
         np.testing.assert_array_equal(found[name], array)
 
 
-@pytest.mark.parametrize("note", [None, {}, {"texts": ["zu\u00df", "\U0001f600", "\n"], "n": 1}])
+@cases("note", [None, {}, {"texts": ["zu\u00df", "\U0001f600", "\n"], "n": 1}])
 def test_a_note_is_read_as_it_was_written(note: dict[str, object] | None) -> None:
     assert load_note(dump_arrays({"a": np.zeros(1, np.float32)}, note)) == (note or {})
 

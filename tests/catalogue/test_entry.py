@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from channels import backbone, task
+from every import cases
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,14 +85,14 @@ def setting(path: str, value: object) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-@pytest.mark.parametrize("kind", GOLDEN)
+@cases("kind", GOLDEN)
 def test_an_entry_has_the_bytes_that_devices_in_the_field_know(kind: str) -> None:
     assert ENTRIES[kind].line == GOLDEN[kind]
     assert ENTRIES[kind].digest == DIGESTS[kind]
     assert parse_entry(GOLDEN[kind]) == ENTRIES[kind]
 
 
-@pytest.mark.parametrize("kind", GOLDEN)
+@cases("kind", GOLDEN)
 def test_an_entry_names_its_files_by_role(kind: str) -> None:
     roles = {
         "backbone": {

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
+from every import cases
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,7 +170,7 @@ def test_two_blocks_that_changed_places_are_refused() -> None:
         parse_log(second + first, INDEX)
 
 
-@pytest.mark.parametrize("data", [b"a\nb\nc\n", b"a\n", b"a\nb", b"a\nb\nc", b"\n\n\n", b"ab"])
+@cases("data", [b"a\nb\nc\n", b"a\n", b"a\nb", b"a\nb\nc", b"\n\n\n", b"ab"])
 def test_a_signed_block_of_another_number_of_lines_is_refused(data: bytes) -> None:
     index = dataclasses.replace(
         INDEX, blocks=(Block(hashlib.sha256(data).hexdigest(), len(data), 2),), rollout=None

@@ -12,6 +12,7 @@ from typing import cast
 
 import pytest
 from channels import backbone, content, task
+from every import cases
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -302,7 +303,7 @@ def test_the_manifest_of_some_tasks_computes_each_limit_for_as_many() -> None:
     assert (manifest.backbone, manifest.margins) == (TINY, Margins(1.0, 0.5))
 
 
-@pytest.mark.parametrize("case", ["nothing", "no backbone", "none wanted", "all wait"])
+@cases("case", ["nothing", "no backbone", "none wanted", "all wait"])
 def test_a_channel_without_a_task_to_run_is_refused_naming_what_waits(case: str) -> None:
     hq = Site("hq")
     if case != "nothing":

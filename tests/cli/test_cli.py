@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from every import cases
 from made import make_texts, write_csv
 from typer.testing import CliRunner
 
@@ -286,7 +287,7 @@ def test_exit_codes_in_the_help_are_those_of_the_errors() -> None:
     assert stated == tree(CfedgeError) | {0}
 
 
-@pytest.mark.parametrize(
+@cases(
     "command",
     [
         "init",

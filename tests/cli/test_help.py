@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import click
 import pytest
 import typer
+from every import cases
 from typer.testing import CliRunner
 
 from cfedge.cli import app
@@ -39,7 +40,7 @@ def test_asked_nothing_it_says_what_to_do_first() -> None:
     assert max(map(len, done.output.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@cases("shell", ["bash", "zsh", "fish"])
 def test_a_shell_completes_commands(shell: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-c", "from cfedge.cli import main; main()"],

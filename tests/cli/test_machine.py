@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from every import cases
 
 from cfedge.device import here, profiles
 
@@ -77,7 +77,7 @@ def test_doctor_survives_an_onnx_runtime_that_kills_whoever_imports_it(tmp_path:
     assert _run("--help", PYTHONPATH=str(tmp_path)).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["doctor", "devices"])
+@cases("command", ["doctor", "devices"])
 def test_neither_command_brings_what_may_be_broken_into_its_own_process(command: str) -> None:
     code = (
         "import sys; from cfedge.cli import main\ntry: main()\nexcept SystemExit:"
@@ -132,6 +132,6 @@ def test_an_unknown_device_is_refused() -> None:
     assert done.stderr.startswith("cfedge: profile: expected one of apple-m, ")
 
 
-@pytest.mark.parametrize("command", ["doctor", "devices"])
+@cases("command", ["doctor", "devices"])
 def test_help_has_an_example(command: str) -> None:
     assert f"Example: cfedge {command}" in _run(command, "--help").stdout

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from every import cases
 from tiny import cloned, only, relearned, written
 from typer.testing import CliRunner
 
@@ -532,7 +533,7 @@ def test_rolling_back_refuses_what_is_not_there(home: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     "command",
     [
         "keys init",

@@ -6,6 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from every import cases
 
 from cfedge.doctor.host import name_libc, read_host
 
@@ -25,7 +26,7 @@ def test_room_is_looked_for_where_a_bundle_will_be(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("confstr", "host_type", "system", "macos", "expected"),
     [
         ("glibc 2.36", "x86_64-pc-linux-gnu", "Linux", "", ("glibc", "2.36")),

@@ -3,14 +3,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
+from every import cases
 
 from cfedge.doctor.limits import Limits, version_of
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "numbers"), [("1.28.0", (1, 28, 0)), ("1.28.0rc1", (1, 28, 0)), ("3.15.0a1+local", (3, 15, 0)), ("2.36", (2, 36)), ("dev", ()), ("", ())]
 )  # fmt: skip
 def test_a_version_is_its_leading_numbers(text: str, numbers: tuple[int, ...]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from every import cases
 
 from cfedge.errors import BudgetError
 from cfedge.footprint import Footprint, Quantiles
@@ -84,7 +85,7 @@ def test_threads_give_way_for_time_before_the_cut_does() -> None:
     assert _fit(p90_ms=6.5).gave_way == ("split: 5 instead of 4", "threads: 2 instead of 1")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("ram_mb", "p90_ms", "message"),
     [
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import pytest
+from every import cases
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from cfedge.runtime.session import open_session
@@ -41,7 +41,7 @@ def _run(model: ModelProto, x: np.ndarray) -> np.ndarray:
     return np.asarray(open_session(model.SerializeToString(), "norms").run(None, {"x": x})[0])
 
 
-@pytest.mark.parametrize(("batch", "tokens", "width"), [(1, 1, 16), (1, 12, 384), (3, 5, 32)])
+@cases(("batch", "tokens", "width"), [(1, 1, 16), (1, 12, 384), (3, 5, 32)])
 def test_numbers_are_those_of_numpy_and_of_the_layer_norm(
     batch: int, tokens: int, width: int
 ) -> None:
@@ -83,7 +83,7 @@ def test_norms_of_rows_that_are_not_aligned_stay_as_they_are() -> None:
         )
 
 
-@pytest.mark.parametrize("width", [16, 48, 384])
+@cases("width", [16, 48, 384])
 def test_no_bit_depends_on_the_place_in_a_batch(width: int) -> None:
     model = by_instance(_model(width, 1e-12))
     x = np.random.default_rng(2).normal(size=(7, 3, width)).astype(np.float32)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every import cases
 from made import make_texts
 
 from cfedge import Engine
@@ -116,7 +117,7 @@ def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None
         parity_gate.check([_result(cosine_torch_onnx=0.99)])
 
 
-@pytest.mark.parametrize(
+@cases(
     ("lost", "won", "p"),
     [(0, 0, 1.0), (1, 0, 0.5), (4, 0, 1 / 16), (5, 0, 1 / 32), (5, 1, 7 / 64), (2, 2, 11 / 16)],
 )

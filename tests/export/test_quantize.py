@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
+from every import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -50,7 +50,7 @@ def test_weights_are_within_half_a_step(weight: np.ndarray) -> None:
     assert (np.abs(weight - quantized * scale) <= scale * 0.5 * (1 + 1e-5) + 1e-30).all()
 
 
-@pytest.mark.parametrize("value", [1e-45, 1e-40, 1.4e-36, 2e-36, 3e38])
+@cases("value", [1e-45, 1e-40, 1.4e-36, 2e-36, 3e38])
 def test_weights_of_any_size_quantise_without_a_warning(value: float) -> None:
     weight = np.full((3, 2), value, np.float32)
     quantized, scale = quantize_columns(weight)
@@ -87,7 +87,7 @@ def test_gelus_output_uses_all_eight_bits() -> None:
     assert shifted < 0.8 * plain
 
 
-@pytest.mark.parametrize("gelu", [False, True])
+@cases("gelu", [False, True])
 def test_a_row_of_zeros_gives_what_zeros_give(gelu: bool) -> None:
     weight = np.random.default_rng(2).normal(size=(16, 4)).astype(np.float32)
     rows = np.zeros((2, 16), np.float32)
@@ -145,9 +145,7 @@ def test_weights_alone_are_computed_as_the_float_product_of_the_rounded_weights(
     assert np.array_equal(_run(quantize.weights_only(_product(weight)), x=x), exact)
 
 
-@pytest.mark.parametrize(
-    "ship", [quantize.rows, quantize.dynamic, quantize.weights_only, rounded_weights]
-)
+@cases("ship", [quantize.rows, quantize.dynamic, quantize.weights_only, rounded_weights])
 def test_a_product_that_is_kept_stays_float_to_the_last_bit(
     ship: Callable[..., ModelProto],
 ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from every import cases
 from made import make_texts
 from onnx import ModelProto, numpy_helper
 
@@ -359,7 +360,7 @@ def test_where_pairs_are_added_in_16_bits_only_seven_bit_weights_or_float_activa
     assert (SCHEMES[name].unfit(machine, flags) is not None) == overflows
 
 
-@pytest.mark.parametrize("board", profiles())
+@cases("board", profiles())
 def test_the_rules_pick_what_is_fit_for_each_board_and_say_why(board: str) -> None:
     profile = profiles()[board]
     choice = by_rules(profile, BERT.schemes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from every import cases
 from made import make_texts
 from onnx import ModelProto, numpy_helper
 
@@ -192,7 +193,7 @@ def test_float32_may_be_picked_however_much_is_asked_for(sound: Source) -> None:
     assert [one.scheme for one in measured if one.reason is None] == ["float32"]
 
 
-@pytest.mark.parametrize("at_least", [0.0, 1.0, -0.5, 1.5, float("nan"), float("inf")])
+@cases("at_least", [0.0, 1.0, -0.5, 1.5, float("nan"), float("inf")])
 def test_a_cosine_that_cannot_be_asked_for_is_refused(at_least: float) -> None:
     with pytest.raises(UsageError, match="sensitivity: expected a mean cosine above 0 and below 1"):
         BackboneRequest(sensitivity=at_least)

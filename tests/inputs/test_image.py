@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+from every import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,7 +101,7 @@ CONVERTED: dict[str, tuple[bytes, tuple[int, int, int]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", CONVERTED)
+@cases("kind", CONVERTED)
 def test_every_form_becomes_red_green_and_blue(kind: str) -> None:
     data, colour = CONVERTED[kind]
     assert (seen(data) == np.array(colour, np.uint8)).all()
@@ -112,7 +113,7 @@ def test_colours_of_print_become_those_of_a_screen() -> None:
     assert cyan[0, 0, 1:].min() > 200
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+@cases("orientation", range(1, 9))
 def test_a_picture_is_turned_as_its_exif_says(orientation: int) -> None:
     pixels = np.zeros((16, 16, 3), np.uint8)
     pixels[:4, :8] = 255  # upper left

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from every import cases
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -99,7 +100,7 @@ def test_ids_are_those_of_the_tokenizer(kind: str, text: str, passed: bool) -> N
     assert tokens.feeds["input_ids"][0].tolist() == reference(TOKENIZERS[kind], text)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "apart"),
     [
         ("Turn the lights on!", True),
@@ -119,7 +120,7 @@ def test_words_of_short_plain_texts_are_tokenized_once(text: str, apart: bool) -
             preprocess.prepare(text)
 
 
-@pytest.mark.parametrize(
+@cases(
     "kind",
     [kind for kind in TOKENIZERS if kind not in ("bert", "only before", "a word as a frame")],
 )
@@ -145,13 +146,13 @@ def test_what_is_left_out_is_said() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "   ", " \t"])
+@cases("text", ["", "   ", " \t"])
 def test_nothing_to_read_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="input 3: expected a text"):
         TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS).prepare(text, 3)
 
 
-@pytest.mark.parametrize("passed", [False, True])
+@cases("passed", [False, True])
 def test_what_is_no_tokenizer_is_refused_when_it_is_opened(passed: bool) -> None:
     with pytest.raises(
         IncompatibleError,

@@ -60,7 +60,7 @@ def written(content: dict[str, Any], indent: int | None = None) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=indent, separators=separators).encode()
 
 
-@pytest.mark.parametrize("indent", [None, 2])
+@cases("indent", [None, 2])
 def test_a_piece_is_found_in_the_text_before_it_is_parsed_and_after(indent: int | None) -> None:
     found = read_wordpiece(written(made(), indent))
     assert found is not None
@@ -161,7 +161,7 @@ def test_a_prefix_that_may_be_written_in_two_ways_is_parsed(prefix: str, ascii_o
         assert found.pieces("cats") == [2, 3]
 
 
-@pytest.mark.parametrize("space", [" ", "\t", "\n"])
+@cases("space", [" ", "\t", "\n"])
 def test_space_before_a_colon_changes_nothing(space: str) -> None:
     data = written(made()).replace(b'"ab":', b'"ab"' + space.encode() + b":")
     found = read_wordpiece(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from every import cases
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
@@ -62,7 +63,7 @@ def densities(tasks: dict[str, ClusterStatistics], inputs: Floats) -> NDArray[np
     return np.stack(found, axis=1)
 
 
-@pytest.mark.parametrize("rank", [0, 3, WIDTH])
+@cases("rank", [0, 3, WIDTH])
 def test_scores_are_log_densities_but_for_what_all_classes_share(rank: int) -> None:
     tasks, inputs = tasks_of(rank=rank), draw(1, 6, 5)[0]
     gaussians = ClassGaussians(tasks)
@@ -112,7 +113,7 @@ def test_classes_that_differ_in_shape_alone_are_told_apart() -> None:
     assert np.mean(linear) < 0.8
 
 
-@pytest.mark.parametrize("case", ["one example a class", "the same examples", "one class"])
+@cases("case", ["one example a class", "the same examples", "one class"])
 def test_degenerate_classes_are_scored(case: str) -> None:
     features, _ = draw(4, 4, 1)
     if case == "one class":

@@ -226,7 +226,7 @@ def test_a_task_scores_as_its_best_cluster() -> None:
     )
 
 
-@pytest.mark.parametrize("pairs", [4, 40, 400])
+@cases("pairs", [4, 40, 400])
 def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgrounds(
     pairs: int,
 ) -> None:
@@ -252,7 +252,7 @@ def test_distance_is_the_nearest_clusters_mahalanobis_distance_minus_the_backgro
     )
 
 
-@pytest.mark.parametrize(("apart", "kept"), [((4, 1, 0.25, 0.125), 2), ((1, 0.5, 0.25, 0.125), 3)])
+@cases(("apart", "kept"), [((4, 1, 0.25, 0.125), 2), ((1, 0.5, 0.25, 0.125), 3)])
 def test_directions_in_which_clusters_hardly_differ_are_left_out(
     apart: tuple[float, ...], kept: int
 ) -> None:
@@ -353,7 +353,7 @@ def test_the_order_of_the_signatures_does_not_change_a_bit_of_the_answers() -> N
         assert_same_bits(again(inputs), first(inputs))
 
 
-@pytest.mark.parametrize("width", [7, 12, 384])
+@cases("width", [7, 12, 384])
 def test_an_answer_does_not_depend_on_its_batch(width: int) -> None:
     rng = np.random.default_rng(6)
     lookup = Lookup({name: make_signature(rng, width=width) for name in ("a", "b", "c")})
@@ -447,7 +447,7 @@ def test_features_that_are_not_finite_are_refused_naming_the_row(value: float, r
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@cases("wrong", [math.nan, math.inf])
 def test_no_score_of_what_is_not_finite_leaves_the_lookup(wrong: float) -> None:
     rng = np.random.default_rng(22)
     lookup = Lookup(
@@ -470,7 +470,7 @@ def test_no_score_of_what_is_not_finite_leaves_the_lookup(wrong: float) -> None:
             one()
 
 
-@pytest.mark.parametrize("shrinkage", [-0.1, 1.1, math.nan])
+@cases("shrinkage", [-0.1, 1.1, math.nan])
 def test_a_shrinkage_out_of_range_is_refused(shrinkage: float) -> None:
     with pytest.raises(
         UsageError, match=f"lookup: expected a shrinkage in \\[0, 1\\], found {shrinkage}"

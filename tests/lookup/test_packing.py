@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from every import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ def test_planes_are_two_complements_lowest_bit_first() -> None:
     assert steps.tolist() == [1.0]
 
 
-@pytest.mark.parametrize("bits", BITS)
+@cases("bits", BITS)
 def test_a_number_without_a_negative_and_bits_behind_the_last_are_refused(bits: int) -> None:
     planes, steps = packed(np.ones((2, 9)), bits)
     lowest, behind = planes.copy(), planes.copy()

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from every import cases
 from made import make_texts, write_csv
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
@@ -279,7 +280,7 @@ def test_a_plot_that_cannot_be_written_stops_a_command_before_it_measures(
     assert "--plot: expected a file that ends in" in str(done.exception)
 
 
-@pytest.mark.parametrize("command", ["inspect", "evaluate", "compare"])
+@cases("command", ["inspect", "evaluate", "compare"])
 def test_where_matplotlib_is_missing_a_command_says_what_to_install(command: str) -> None:
     more = ["--test", "a=b"] if command == "evaluate" else []
     arguments = [command, "nothing", *more, "--plot", "a.svg"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from channels import backbone, task
+from every import cases
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, reference
@@ -45,7 +46,7 @@ def test_the_same_again_is_nothing() -> None:
     assert _changes(_bundle(BLUE, RED), log) == []
 
 
-@pytest.mark.parametrize(
+@cases(
     "change",
     [
         {"classes": ("c", "d")},
@@ -64,7 +65,7 @@ def test_a_task_that_answers_otherwise_replaces_the_one_that_stands(
     ]
 
 
-@pytest.mark.parametrize(
+@cases(
     "change",
     [
         {"threshold": 31.0},

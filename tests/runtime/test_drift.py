@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from channels import backbone, task
+from every import cases
 
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError, UsageError
@@ -76,7 +77,7 @@ def test_thin_margins_of_tasks_that_were_not_measured_together_raise_no_alarm() 
     assert not Monitor(replace(apart, tasks=(one, *apart.tasks[1:]))).see(stream)
 
 
-@pytest.mark.parametrize("examples", [4, 20, 40, 100])
+@cases("examples", [4, 20, 40, 100])
 def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_supposes(
     examples: int,
 ) -> None:
@@ -97,7 +98,7 @@ def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_suppo
     assert np.mean(below) <= max(SECOND_STAGE_SHARE, 1 / (examples + 1)) + 0.01
 
 
-@pytest.mark.parametrize(("rate", "within"), [(0.5, 25), (0.25, 120)])
+@cases(("rate", "within"), [(0.5, 25), (0.25, 120)])
 def test_a_change_is_seen_soon_even_after_a_long_good_past(rate: float, within: int) -> None:
     rng = np.random.default_rng(2)
     seen = []
@@ -154,7 +155,7 @@ def test_a_file_that_is_no_counters_is_refused_by_name(tmp_path: Path, content: 
         Monitor.load(tmp_path / "drift.json", manifest())
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1.0, float("nan")])
+@cases("alpha", [0.0, 1.0, float("nan")])
 def test_an_impossible_error_probability_is_refused(alpha: float) -> None:
     with pytest.raises(UsageError, match=r"alpha: expected a probability in \(0, 1\)"):
         Monitor(manifest(), alpha=alpha)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
+from every import cases
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
@@ -41,7 +42,7 @@ def make_tasks(count: int, *, apart: float) -> tuple[dict[str, ClusterStatistics
     return tasks, inputs
 
 
-@pytest.mark.parametrize("seed", range(4))
+@cases("seed", range(4))
 def test_no_score_is_further_off_than_stated(seed: int) -> None:
     rng = np.random.default_rng(seed)
     clusters = (rng.normal(size=(700, 31)) * rng.uniform(0.01, 20, (700, 1))).astype(np.float32)
@@ -60,7 +61,7 @@ def test_no_score_is_further_off_than_stated(seed: int) -> None:
         )  # it says something
 
 
-@pytest.mark.parametrize("seed", range(4))
+@cases("seed", range(4))
 def test_a_query_along_what_rounding_left_of_a_cluster_comes_near_the_bound(seed: int) -> None:
     # So that its first term is needed: a query along the cluster that lost most.
     clusters = np.random.default_rng(seed).normal(size=(700, 31)).astype(np.float32)

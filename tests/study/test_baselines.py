@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
+from every import cases
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
@@ -183,7 +184,7 @@ def test_poor_data_give_finite_scores(
         assert np.isfinite(found(inputs)).all()
 
 
-@pytest.mark.parametrize("name", ["class-clusters", "nearest-mean", "epi", "random-features"])
+@cases("name", ["class-clusters", "nearest-mean", "epi", "random-features"])
 def test_where_columns_are_classes_the_best_one_is_the_class(name: str) -> None:
     rule = RandomFeatures(width=200) if name == "random-features" else RULES[name]
     tasks = {task: rule.statistics(*draw(task, 60, ord(task))) for task in NAMES}
@@ -203,7 +204,7 @@ def test_the_ridge_is_scikit_learns(inputs: Floats) -> None:
     )
 
 
-@pytest.mark.parametrize("examples", [30, 200])
+@cases("examples", [30, 200])
 def test_the_misses_of_every_strength_are_those_of_scikit_learns_ridge(examples: int) -> None:
     # With 50 features: fewer examples than features, and more.
     rng = np.random.default_rng(3)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from channels import NOW, Site, backbone, no_probe
+from every import cases
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import reference
@@ -29,7 +30,7 @@ def moved(old: bytes, share: float, rng: np.random.Generator) -> bytes:
     ).tobytes()
 
 
-@pytest.mark.parametrize("more", [-5000, 0, 5000])
+@cases("more", [-5000, 0, 5000])
 def test_weights_that_moved_a_little_come_back_byte_for_byte_from_a_small_delta(more: int) -> None:
     rng = np.random.default_rng(0)
     old = rng.normal(0, 30, 2 * MIN_BYTES).astype(np.int8).tobytes()
@@ -58,7 +59,7 @@ def test_a_delta_that_unpacks_to_more_than_the_file_is_given_up_early() -> None:
     assert apply(b"x" * 100, bomb, 100) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     "delta",
     [
         b"",

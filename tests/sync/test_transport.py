@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from every import cases
 from servers import Clock, Raw, Static, cut, endless, once, status
 
 from cfedge.errors import OfflineError, UsageError
@@ -190,7 +191,7 @@ def test_an_answer_of_two_lengths_is_offline() -> None:
         read(Host(server.url, pace=QUICK))
 
 
-@pytest.mark.parametrize("length", [b"-3", b"abc", b"2", b"", b"3"])
+@cases("length", [b"-3", b"abc", b"2", b"", b"3"])
 def test_a_content_length_that_is_wrong_gives_at_most_what_came(length: bytes) -> None:
     with Raw(answer(b"Content-Length: " + length)) as server, contextlib.suppress(OfflineError):
         assert b"abc".startswith(read(Host(server.url, pace=QUICK))[1])
@@ -410,15 +411,13 @@ def test_places_are_folders_and_urls(tmp_path: Path) -> None:
     assert isinstance(source_of(["https://127.0.0.1:1/x", str(tmp_path)]), Mirrors)
 
 
-@pytest.mark.parametrize(
-    "place", ["ftp://x/y", "http://", "http://[::1", "s3://bucket", "https:///path"]
-)
+@cases("place", ["ftp://x/y", "http://", "http://[::1", "s3://bucket", "https:///path"])
 def test_a_place_that_is_neither_is_a_usage_error(place: str) -> None:
     with pytest.raises(UsageError, match="--from: expected a folder or an http"):
         source_of([place])
 
 
-@pytest.mark.parametrize(
+@cases(
     "place",
     ["http://127.0.0.1:99999", "http://127.0.0.1:x", "http://a b/", "http://\x00/", "http://xn--/"],
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
+from every import cases
 from made import make_texts
 
 from cfedge.bundle.manifest import Certificate
@@ -69,7 +69,7 @@ def test_the_bound_is_wrong_in_at_most_one_draw_of_twenty() -> None:
         assert wrong / 400 <= 0.05
 
 
-@pytest.mark.parametrize(
+@cases(
     ("truth", "known", "nothing", "few"),
     [
         ([0, 1] * 10, [1] * 20, False, False),

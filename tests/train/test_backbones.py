@@ -14,6 +14,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from every import cases
 
 from cfedge.errors import BackboneError
 from cfedge.train.backbones import BACKBONES, BackboneSource, find
@@ -267,7 +268,7 @@ def test_local_without_a_folder_is_refused_asking_for_one(hub: Hub) -> None:
 # -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@cases("name", BACKBONES)
 def test_every_known_backbone_is_pinned_to_a_commit_and_a_digest(name: str) -> None:
     source = BACKBONES[name]
     if name == "local":

@@ -87,7 +87,7 @@ def test_59_examples_without_error_show_95_percent() -> None:
     assert upper_bound(0, 59, 0.05) < 0.05 < upper_bound(0, 58, 0.05)
 
 
-@pytest.mark.parametrize("examples", [0, 1, 40])
+@cases("examples", [0, 1, 40])
 def test_only_errors_or_no_examples_give_the_limit_one(examples: int) -> None:
     assert upper_bound(examples, examples, 0.05) == 1.0
 
@@ -349,7 +349,7 @@ def test_the_threshold_is_the_stated_distance_of_the_examples_that_the_lookup_gi
         assert one.false_reject_rate == max(rate, 1 / (examples + 1))
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.2])
+@cases("rate", [0.05, 0.2])
 def test_fresh_inputs_are_rejected_at_about_the_chosen_rate(rate: float) -> None:
     rng = np.random.default_rng(5)
     means = rng.normal(size=(3, 10)) * 2
@@ -697,7 +697,7 @@ def test_the_answers_of_route_are_the_routers_and_each_look_is_taken_once(
     )  # whether a third stage would say otherwise is asked of all that had a second
 
 
-@pytest.mark.parametrize(("examples", "place"), [(2, 1 / 3), (8, 1 / 9)])
+@cases(("examples", "place"), [(2, 1 / 3), (8, 1 / 9)])
 def test_the_stated_rate_is_what_few_held_out_examples_allow(examples: int, place: float) -> None:
     rng = np.random.default_rng(7)
     signatures = {

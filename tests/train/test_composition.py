@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from every import cases
 from made import make_texts
 from typer.testing import CliRunner
 
@@ -127,7 +128,7 @@ def test_a_first_task_has_an_empty_pool_and_an_untrained_task_gives_no_units() -
     assert pool({"zero": zero}, SLOTS, 4)["l0.qkv"].owners == ()
 
 
-@pytest.mark.parametrize("rank", [1, 3, 8])
+@cases("rank", [1, 3, 8])
 def test_folding_is_the_best_approximation_of_its_rank_and_says_what_it_kept(rank: int) -> None:
     reused = pool({"one": make_adapter(1), "two": make_adapter(2)}, SLOTS, 6)["l0.qkv"]
     rng = np.random.default_rng(3)
@@ -158,7 +159,7 @@ def test_folding_takes_the_least_rank_that_keeps_the_energy() -> None:
     assert (nothing.kept, float(np.abs(nothing.a).sum())) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("orthogonality", ["none", "penalty", "projection"])
+@cases("orthogonality", ["none", "penalty", "projection"])
 def test_what_the_tail_is_fed_is_the_reused_part_plus_the_new_one(orthogonality: str) -> None:
     pairs, pools = make_pairs(orthogonality)
     fed = pairs.slots()
@@ -239,7 +240,7 @@ def test_contributions_are_inner_products_with_the_whole_update_so_that_what_can
     }
 
 
-@pytest.mark.parametrize(
+@cases(
     "changes",
     [{"orthogonality": "some"}, {"l1": -1.0}, {"penalty": float("nan")}, {"pool_limit": 0}],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from every import cases
 
 from cfedge.train.curve import Point, curve, outlook
 
@@ -42,7 +42,7 @@ def test_the_interval_holds_what_twice_as_many_gave() -> None:
     assert hits >= 16
 
 
-@pytest.mark.parametrize("points", [(), (Point(8, 3),)])
+@cases("points", [(), (Point(8, 3),)])
 def test_fewer_than_two_points_say_nothing(points: tuple[Point, ...]) -> None:
     assert outlook(points, 10, np.random.default_rng(0)) is None
 

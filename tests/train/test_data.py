@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -442,7 +443,7 @@ def test_classes_are_distinct_and_sorted() -> None:
     )
 
 
-@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.25, 0.5, 0.99])
+@cases("fraction", [0.01, 0.1, 0.25, 0.5, 0.99])
 def test_the_held_out_part_has_its_share_of_each_class(fraction: float) -> None:
     sizes = {"heat": 40, "door": 20, "lift": 3, "lamp": 2}
     kept, held_out = split_held_out(make_examples(sizes), fraction, np.random.default_rng(1))
@@ -505,9 +506,7 @@ def test_a_class_whose_texts_all_have_other_labels_too_is_refused_saying_so() ->
         split_held_out(examples, 0.2, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize(
-    "texts", [("only one",), ("the same", "the same"), ("the same", "The  same")]
-)
+@cases("texts", [("only one",), ("the same", "the same"), ("the same", "The  same")])
 def test_a_class_with_one_text_is_refused_by_its_label(texts: tuple[str, ...]) -> None:
     examples = Examples((*texts, "a", "b"), ("lone",) * len(texts) + ("door", "door"), "rooms.csv")
     expected = (

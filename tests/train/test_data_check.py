@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from every import cases
 from typer.testing import CliRunner
 
 from cfedge.cli import app
@@ -98,7 +99,7 @@ def test_texts_of_several_labels_are_learned_and_told(tmp_path: Path) -> None:
     assert "never held out" in note
 
 
-@pytest.mark.parametrize("other", ["\uff48eat", "he\u0301", "HEAT", " heat  "])
+@cases("other", ["\uff48eat", "he\u0301", "HEAT", " heat  "])
 def test_labels_that_look_alike_are_not_two_classes(other: str) -> None:
     first = "h\u00e9" if other == "he\u0301" else "heat"
     with pytest.raises(TaskError, match="differ by more than"):

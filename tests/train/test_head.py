@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every import cases
 from made import make_texts, write_csv
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.preprocessing import normalize
@@ -157,7 +158,7 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("examples", "with_adapter", "with_tail"), [(2, 0.002, 0.2), (20, 0.02, 0.4), (400, 0.05, 2.0)]
 )
 def test_the_trunks_share_grows_with_the_examples_of_a_class(

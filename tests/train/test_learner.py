@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from every import cases
 from made import make_texts, write_csv
 
 from cfedge import Engine
@@ -268,9 +269,7 @@ def test_held_out_labels_that_were_never_learned_are_refused(tiny_workspace: Pat
         )
 
 
-@pytest.mark.parametrize(
-    "field", ["rank", "epochs", "batch", "min_steps", "learning_rate", "held_out"]
-)
+@cases("field", ["rank", "epochs", "batch", "min_steps", "learning_rate", "held_out"])
 def test_settings_that_mean_nothing_are_refused_by_name(field: str) -> None:
     with pytest.raises(UsageError, match=f"{field}: expected"):
         Settings(**{field: 0})  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from every import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -115,7 +116,7 @@ def test_pooled_shares_weigh_examples_and_the_task_mean_weighs_tasks() -> None:
     assert scores.known == pytest.approx(9 / 10)
 
 
-@pytest.mark.parametrize("short", ["free", "known"])
+@cases("short", ["free", "known"])
 def test_fewer_answers_than_labels_are_no_score(short: str) -> None:
     answers = {"free": [answer()] * 2, "known": [answer()] * 2}
     answers[short].pop()
@@ -190,7 +191,7 @@ def test_auroc_is_the_share_of_pairs_in_order_and_ties_count_half() -> None:
     assert unknown_detection(answers([1, 2, 4]), answers([3, 2])).auroc == pytest.approx(3.5 / 6)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("known", "out_of_domain", "auroc"),
     [([1, 2], [3, 4], 1.0), ([3, 4], [1, 2], 0.0), ([5, 5], [5], 0.5)],
 )
@@ -210,7 +211,7 @@ def test_fpr95_is_the_share_of_known_inputs_above_the_distance_that_finds_95_per
     assert found.fpr95 == pytest.approx(2 / 10)
 
 
-@pytest.mark.parametrize("out_of_domain", [21, 101, 401])
+@cases("out_of_domain", [21, 101, 401])
 def test_auroc_and_fpr95_are_scikit_learns(out_of_domain: int) -> None:
     rng = np.random.default_rng(out_of_domain)
     inside, outside = rng.normal(size=300), rng.normal(size=out_of_domain) + 1.5
@@ -231,7 +232,7 @@ def test_the_shares_at_the_shipped_threshold_are_those_of_the_answers() -> None:
     assert found.false_rejects == pytest.approx(1 / 4)
 
 
-@pytest.mark.parametrize("out_of_domain", [2, 10, 30, 50])
+@cases("out_of_domain", [2, 10, 30, 50])
 def test_fpr95_finds_at_least_95_percent_of_few_strangers(out_of_domain: int) -> None:
     # Known inputs lie between the out_of_domain, so that each step of the threshold shows.
     outside = [float(value) for value in range(out_of_domain)]

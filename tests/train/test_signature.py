@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from every import cases
 from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.preprocessing import normalize
@@ -136,7 +137,7 @@ def test_factor_and_diagonal_give_the_scatter_where_the_rank_is_full(
     )
 
 
-@pytest.mark.parametrize("rank", [0, 1, 3, 19])
+@cases("rank", [0, 1, 3, 19])
 def test_the_diagonal_is_kept_whatever_the_rank(rank: int) -> None:
     data = make_data(3)
     found = signature(*data, rank=rank)
@@ -236,7 +237,7 @@ def test_a_lookup_from_the_signature_shrinks_as_ledoit_and_wolf_say(
     assert Lookup({"a": signature(*data, rank=20)}).shrinkage == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@cases("value", [np.nan, np.inf, -np.inf])
 def test_features_that_are_not_finite_are_refused_naming_the_row(value: float) -> None:
     features, classes = make_data(0)
     features[7, 3] = value
