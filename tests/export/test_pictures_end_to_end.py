@@ -70,7 +70,7 @@ def test_a_bundle_of_pictures_answers_frames_alone_and_together(
     engine = Engine.open(tmp_path / "bundle")
     right = []
     for task in COLOURS:
-        test = _frames(task, 8, seed=1)
+        test = _frames(task, 40, seed=1)
         answers = engine.predict(list(test.inputs))
         right += [
             answer.task == task and answer.label == label

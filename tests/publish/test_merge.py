@@ -263,9 +263,9 @@ def test_texts_that_the_other_sites_task_takes_are_restated_reported_and_probed(
     device = new_store(lab, tmp_path / "store")
     synced(lab, device)
     done = merged(lab, other)
-    assert done.measured == ("colors",)
-    top = done.overlaps[0]
-    assert (top.task, top.rival) == ("colors", "azure")
+    assert "colors" in done.measured  # and azure where rounding gives one of its inputs to colors
+    top = next(pair for pair in done.overlaps if pair.task == "colors")
+    assert top.rival == "azure"
     assert 0 < top.moved <= top.inputs
     assert top.share > 0.5  # nothing tells them apart
     assert synced(lab, device).added == ("azure",)

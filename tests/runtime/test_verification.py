@@ -118,7 +118,7 @@ def test_a_bundle_that_takes_the_place_of_the_proven_one_is_proven_too(
 def test_a_child_has_so_much_time_and_no_more(tiny_bundle: Path, cache: Path) -> None:
     with pytest.raises(
         IncompatibleError,
-        match=r"in a child process, found no answer in 0\.01 s; get the bundle again$",
+        match=r"in a child process: no answer in 0\.01 s; get the bundle again$",
     ):
         verify(tiny_bundle, read(tiny_bundle).manifest, limits=Limits(start_s=0.01, task_s=0.0))
 
@@ -142,7 +142,7 @@ def test_a_program_that_cannot_start_a_python_is_told_how_to_go_on(
         monkeypatch.setattr(sys, "frozen", True, raising=False)
     else:
         monkeypatch.setattr(sys, "executable", "" if kind == "none" else str(tmp_path / "none"))
-    with pytest.raises(MachineError, match=r"expected .* in a child process, found"):
+    with pytest.raises(MachineError, match=r"in a child process(, found|: )"):
         Engine.open(tiny_bundle)
     note_verified(read(tiny_bundle).manifest, 1)  # as `cfedge predict` of another process does
     assert Engine.open(tiny_bundle).tasks == ("animals", "colors")

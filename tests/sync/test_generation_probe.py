@@ -17,7 +17,7 @@ from channels import NOW, Site
 from cfedge.bundle.files import read, reference
 from cfedge.bundle.manifest import serialize
 from cfedge.errors import BundleError, IncompatibleError, MachineError
-from cfedge.runtime import verification
+from cfedge.runtime import child
 from cfedge.runtime.engine import Engine
 from cfedge.store import Store
 from cfedge.sync.client import sync
@@ -109,7 +109,7 @@ def test_a_child_that_dies_hangs_or_says_nothing_is_a_sentence(
         with pytest.raises(IncompatibleError, match=found):
             probe(store, 1, set())
     replaced(tmp_path, monkeypatch, "exec sleep 30")
-    monkeypatch.setattr(verification, "LIMITS", verification.Limits(start_s=0.2, task_s=0.0))
+    monkeypatch.setattr(child, "LIMITS", child.Limits(start_s=0.2, task_s=0.0))
     with pytest.raises(IncompatibleError, match=r"no answer in 0\.2 s"):
         probe(store, 1, set())
 

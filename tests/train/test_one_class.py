@@ -46,7 +46,7 @@ def test_one_new_class_is_found_and_the_others_stay(tiny_workspace: Path, tmp_pa
     assert certified.certificate.held_out == 4
     assert certified.certificate.tasks == 3
     export(workspace, tmp_path / "bundle")
-    answers = Engine.open(tmp_path / "bundle").predict(soup(8, seed=3).inputs)
+    answers = Engine.open(tmp_path / "bundle").predict(soup(64, seed=3).inputs)
     assert np.mean([(one.task, one.label) == ("soup", "soup") for one in answers]) > 0.8
     assert {one.probability for one in answers if one.task == "soup"} == {1.0}
     given = Engine.open(tmp_path / "bundle").predict(["the tabby"], task="soup")[0]
