@@ -79,7 +79,8 @@ class Disk:
         rmtree, exchanged = shutil.rmtree, storage._exchanged
 
         def open_(path: Any, flags: int, *rest: Any, **more: Any) -> int:
-            inside = self._inside(path)
+            reads = flags & os.O_ACCMODE == os.O_RDONLY and not Path(path).is_dir()
+            inside = self._inside(path) and not reads  # what is only read is no step of a write
             if inside:
                 self.step("create" if flags & os.O_CREAT else "open folder")
             handle: int = real["open"](path, flags, *rest, **more)

@@ -28,17 +28,10 @@ class Watched(Disk):
     def __init__(self, root: Path, on_step: Callable[[int], None]) -> None:
         super().__init__(root)
         self._on_step = on_step
-        self._looking = False
 
     def step(self, call: str) -> None:
-        if self._looking:  # what looks opens files too
-            return
         super().step(call)
-        self._looking = True
-        try:
-            self._on_step(len(self.calls))
-        finally:
-            self._looking = False
+        self._on_step(len(self.calls))
 
 
 def digest(target: Path) -> str | None:
