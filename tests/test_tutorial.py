@@ -40,7 +40,7 @@ def test_a_newcomer_gets_right_answers_from_files_of_their_own(
         told = re.findall(rf"'{asked}': (\S+)", printed)
         assert told, printed
         assert set(told) == {answer}
-    assert "kitchen recipe\ngarden planting" in printed
+    assert "kitchen shopping\ngarden pests" in printed
 
 
 def _ran(arguments: list[str], folder: Path) -> str:
