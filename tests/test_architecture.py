@@ -14,7 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = [
-    ("cfedge.errors", "cfedge.margins", "cfedge.printable", "cfedge.progress", "cfedge.version"),
+    (
+        "cfedge.charts",
+        "cfedge.errors",
+        "cfedge.margins",
+        "cfedge.printable",
+        "cfedge.progress",
+        "cfedge.version",
+    ),
     ("cfedge.bundle.canonical", "cfedge.bundle.fileref"),
     ("cfedge.inputs",),
     (

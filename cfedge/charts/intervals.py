@@ -1,0 +1,104 @@
+"""Measured shares with their bounds, a row for each thing: a marker at what was measured, a bar up to
+the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cfedge.charts.frame import (
+    WIDTH,
+    Area,
+    drawing,
+    label,
+    legend,
+    marker,
+    text_width,
+    x_axis,
+)
+from cfedge.charts.markup import Markup, element, join
+from cfedge.charts.scale import Format, Scale, percent
+from cfedge.charts.style import SERIES
+
+__all__ = ["IntervalRow", "Span", "interval_chart"]
+
+#: Letters of a row's name and of its note that are shown.
+_NAME, _NOTE = 26, 34
+
+
+@dataclass(frozen=True)
+class Span:
+    """What was measured, and the interval that holds the true value: low <= value <= high."""
+
+    value: float
+    high: float
+    low: float = 0.0
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """A row: its name, a span for each series (None where there is none), and a note at the right."""
+
+    name: str
+    spans: tuple[Span | None, ...]
+    note: str = ""
+
+
+def interval_chart(
+    rows: Sequence[IntervalRow],
+    *,
+    title: str,
+    x_label: str,
+    series: Sequence[str] = (),
+    shown: Format = percent,
+) -> Markup:
+    """Draw every row's spans, in the order given, from the top.
+
+    Parameters
+    ----------
+    rows
+        At least one; all with as many spans as there are series.
+    series
+        Names of the spans, for the legend; none is drawn for a single series without a name.
+    """
+    left = 14 + text_width("x" * min(_NAME, max((len(row.name) for row in rows), default=1)))
+    notes = text_width("x" * min(_NOTE, max((len(row.note) for row in rows), default=0)))
+    head, top = legend(series, left, 16) if series else (Markup(""), 8.0)
+    count = max((len(row.spans) for row in rows), default=1)
+    step = 14.0 + 12 * count
+    area = Area(left, WIDTH - 16 - notes, top, top + step * max(1, len(rows)))
+    highest = max((span.high for row in rows for span in row.spans if span), default=0.0)
+    scale = Scale(0.0, max(highest * 1.04, 1e-9), area.left, area.right)
+    parts = [head, x_axis(scale, area, shown, x_label, ticks=5)]
+    for place, row in enumerate(rows):
+        middle = area.top + step * (place + 0.5)
+        parts.append(label(row.name, left - 8, middle + 4, anchor="end", letters=_NAME))
+        if row.note:
+            parts.append(label(row.note, area.right + 12, middle + 4, kind="tick", letters=_NOTE))
+        for which, span in enumerate(row.spans):
+            if span is not None:
+                y = middle + 12 * (which - (count - 1) / 2)
+                parts.append(_span(which, span, scale, y))
+    return drawing(*parts, title=title, height=area.bottom + 48)
+
+
+def _span(series: int, span: Span, scale: Scale, y: float) -> Markup:
+    start, end = scale(span.low), scale(span.high)
+    return join(
+        [
+            element(
+                "rect",
+                class_=f"span s{series % SERIES}",
+                x=start,
+                y=y - 3.5,
+                width=max(0.0, end - start),
+                height=7,
+                rx=2,
+            ),
+            element(
+                "line", class_=f"end s{series % SERIES}", x1=end, x2=end, y1=y - 5.5, y2=y + 5.5
+            ),
+            marker(series, scale(span.value), y),
+        ]
+    )

@@ -1,0 +1,111 @@
+"""A map: points in the plane, grouped, with the group's name at its middle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cfedge.charts.frame import WIDTH, drawing, label, legend, marker, text_width
+from cfedge.charts.markup import Markup, element, escape, join, shortened
+from cfedge.charts.scale import Scale
+
+__all__ = ["Point", "point_map"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point: where it lies, its group, its name, and how much it stands for (its area).
+
+    Attributes
+    ----------
+    ring
+        Whether it is drawn as a ring on top of all: an input among clusters.
+    """
+
+    x: float
+    y: float
+    group: str
+    name: str
+    weight: float = 1.0
+    ring: bool = False
+
+
+def point_map(
+    points: Sequence[Point],
+    groups: Sequence[str],
+    *,
+    title: str,
+    height: float = 480,
+    names: bool = True,
+) -> Markup:
+    """Draw points with equal units along both axes; their axes have no meaning and are not drawn.
+
+    Parameters
+    ----------
+    groups
+        In the order of colours and markers; every point's group, but for rings, is one of them.
+    names
+        Whether each group's name stands at the middle of its points.
+    """
+    head, top = legend(groups, 8, 16)
+    inner = height - top
+    x_low, x_high = _ends([point.x for point in points])
+    y_low, y_high = _ends([point.y for point in points])
+    unit = min((WIDTH - 40) / (x_high - x_low), (inner - 30) / (y_high - y_low))
+    half_x, half_y = unit * (x_high - x_low) / 2, unit * (y_high - y_low) / 2
+    across = Scale(x_low, x_high, WIDTH / 2 - half_x, WIDTH / 2 + half_x)
+    up = Scale(y_low, y_high, top + inner / 2 + half_y, top + inner / 2 - half_y)
+    heaviest = max((point.weight for point in points), default=1.0) or 1.0
+    parts = [
+        element("rect", class_="plane", x=1, y=top - 6, width=WIDTH - 2, height=inner + 4, rx=6),
+        head,
+    ]
+    for index, point in enumerate(points):
+        if not point.ring:
+            size = 2.5 + 4.0 * math.sqrt(max(0.0, point.weight) / heaviest)
+            shape = marker(groups.index(point.group), across(point.x), up(point.y), size)
+            parts.append(_named(shape, point, index))
+    if names:
+        parts.append(_names(points, groups, across, up))
+    for index, point in enumerate(points):
+        if point.ring:
+            ring = element("circle", class_="ring", cx=across(point.x), cy=up(point.y), r=9)
+            parts.append(_named(ring, point, index))
+    return drawing(*parts, title=title, height=height)
+
+
+def _named(shape: Markup, point: Point, index: int) -> Markup:
+    said = escape(f"{shortened(point.group, 80)}: {shortened(point.name, 200)}")
+    return element(
+        "g", element("title", said), shape, class_="point", data_group=point.group, data_index=index
+    )
+
+
+def _names(points: Sequence[Point], groups: Sequence[str], across: Scale, up: Scale) -> Markup:
+    """Put every group's name at the middle of its points, moved down where another stands."""
+    placed: list[tuple[float, float, float]] = []
+    parts = []
+    for group in groups:
+        own = [point for point in points if point.group == group and not point.ring]
+        if not own:
+            continue
+        x = across(sum(point.x for point in own) / len(own))
+        y = up(sum(point.y for point in own) / len(own))
+        width = text_width(shortened(group, 24)) + 8
+        x = min(max(x, width / 2 + 4), WIDTH - width / 2 - 4)
+        for _ in range(len(groups)):
+            if not any(
+                abs(x - other_x) < (width + other) / 2 and abs(y - other_y) < 16
+                for other_x, other_y, other in placed
+            ):
+                break
+            y += 16
+        placed.append((x, y, width))
+        parts.append(label(group, x, y + 4, anchor="middle", kind="name", letters=24))
+    return join(parts)
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
