@@ -5,6 +5,7 @@
 # make soak   the long halves of the tests; writes benchmarks/results/{crash,fuzz,fleet,soak}.json (half an hour on 2 cores)
 # make release-check  as make check-static and make test; fails where a soak is older than what it covers
 # make sbom   what a device and a workshop install, with licences: sbom/*.json (minutes, after a change of dependencies)
+# make axe    fetch axe-core with npm into build/, for the tests that look for barriers in pages
 # make bench  the benchmarks that write benchmarks/results/*.json (an hour; needs ../shared/data or CFEDGE_DATA)
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Nothing but what is listed, of the listed bytes.
 LISTED := $(INSTALL) --require-hashes --no-deps --requirement
 
-.PHONY: install demo test check check-static soak release-check bench lock sbom clean
+.PHONY: install demo test check check-static soak release-check axe bench lock sbom clean
 
 install: $(VENV)/.demo
 
@@ -36,6 +37,9 @@ soak: $(VENV)/.dev
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/soak.py
+
+axe:
+	$(PYTHON) tests/browser/axe.py
 
 check-static: $(VENV)/.dev
 	$(BIN)/ruff format --check .
