@@ -39,12 +39,14 @@ LAYERS = [
     ("cfedge.store",),
     ("cfedge.runtime",),
     ("cfedge", "cfedge.footprint"),
+    ("cfedge.kept",),
     ("cfedge.sync",),
     ("cfedge.publish",),
     ("cfedge.train",),
     ("cfedge_export", "cfedge.study"),
     ("cfedge.teaching",),
     ("cfedge.bench", "cfedge.demo", "cfedge.doctor", "cfedge.plot", "cfedge.serve"),
+    ("cfedge.console",),
     ("cfedge.cli",),
 ]
 WORKSHOP = ("cfedge.train", "cfedge.study", "cfedge.teaching", "cfedge_export")
@@ -78,7 +80,9 @@ DEVICE_PACKAGES = {
 #: What one room of the device half may need beside them: its extra is named where it is missing.
 EXTRAS = {
     "cfedge.doors": {"datasets"},
+    "cfedge.console": {"filelock", "starlette"},
     "cfedge.inputs": {"PIL"},
+    "cfedge.kept": {"cryptography"},
     "cfedge.storage": {"filelock"},
     "cfedge.sync": {"filelock", "tuf", "urllib3", "securesystemslib"},
     "cfedge.plot": {"matplotlib"},

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,10 @@ from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, print_table, say
 from cfedge.cli.streams import standard_input
 from cfedge.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from cfedge.kept.keeper import Keeper
+    from cfedge.runtime.engine import Engine
 
 BUNDLE = Annotated[
     Path,
@@ -71,6 +75,22 @@ SWITCH = Annotated[
         )
     ),
 ]
+KEEP = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help=(
+            "Folder in which inputs that were not known are kept, encrypted, for cfedge console."
+            " Nothing is kept unless given."
+        ),
+    ),
+]
+KEEP_SIZE = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="Size of what --keep holds, at most, such as 64MB (the default)."
+    ),
+]
 TEXT = Annotated[
     bool,
     typer.Option("--text", help="Lines are inputs as they stand, also those that begin with {."),
@@ -95,6 +115,8 @@ def predict(
     adapter_memory: ADAPTER_MEMORY = None,
     session: SESSION = False,
     switch: SWITCH = None,
+    keep: KEEP = None,
+    keep_size: KEEP_SIZE = None,
     text: TEXT = False,
     json: JSON = False,
 ) -> None:
@@ -119,6 +141,8 @@ def predict(
         bundle, threads=load_profile(profile).threads.value if profile else threads,
         adapter_bytes=adapter_limit(adapter_memory), task=task, session=session, switch=switch, monitor=monitor,
     )  # fmt: skip
+    keeper = opened_keeper(keep, keep_size, answers.engine)
+    answers.seen = keeper.see if keeper else None
     refused = 0
     for item in argument_items(inputs) if inputs else line_items(standard_input(), plain=text):
         try:
@@ -133,6 +157,8 @@ def predict(
             refused += 1
             _show_refusal(str(error).replace("input 0", item.where, 1), item.number, json=json)
     answers.save()
+    if keeper:
+        keeper.inputs.close()
     if refused:
         raise InputError(
             f"standard input: expected every line to be answerable, found {refused} that were not;"
@@ -184,6 +210,18 @@ def drift(
             for name, one in found.items()
         ],
     )  # fmt: skip
+
+
+def opened_keeper(keep: Path | None, keep_size: str | None, engine: Engine) -> Keeper | None:
+    """Return what keeps inputs in the folder of ``--keep``; None where it was not given."""
+    if keep is None:
+        if keep_size is not None:
+            raise UsageError("--keep-size: expected --keep beside it, found none; add it")
+        return None
+    from cfedge.kept.keeper import Keeper
+
+    size_of = None if keep_size is None else size_bytes(keep_size, "--keep-size")
+    return Keeper.open(keep, engine, lambda line: say(f"cfedge: {line}", error=True), size_of)
 
 
 def adapter_limit(adapter_memory: str | None) -> int | None:

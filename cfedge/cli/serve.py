@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cfedge.cli.answer import KEEP, KEEP_SIZE, opened_keeper
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, say
@@ -119,6 +120,8 @@ def serve(
     monitor: MONITOR = None,
     allow_host: ALLOW_HOST = None,
     memory: MEMORY = None,
+    keep: KEEP = None,
+    keep_size: KEEP_SIZE = None,
     json: JSON = False,
 ) -> None:
     """Answer over HTTP.
@@ -141,6 +144,7 @@ def serve(
     engine = Engine.open(bundle, threads=threads)
     workers = workers or max(1, usable_cores() // threads)
     engine.warm_up()
+    keeper = opened_keeper(keep, keep_size, engine)
     limits = Limits(
         body_bytes=engine.modality.body_bytes, queue=queue, answer_s=timeout, follow_s=follow
     )
@@ -151,6 +155,7 @@ def serve(
         report=_report,
         monitor=monitor,
         hosts=allow_host or (),
+        seen=keeper.see if keeper else None,
     )
     _limit_memory(memory, engine, workers)
     with listen(host, port) as bound:
@@ -165,6 +170,8 @@ def serve(
                 _report(f"{what}, {workers} at once; stop with Ctrl-C")
 
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
+    if keeper:
+        keeper.inputs.close()
 
 
 def _limit_memory(given: str | None, engine: Engine, workers: int) -> None:

@@ -6,15 +6,21 @@ cannot go together is refused here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from cfedge.errors import UsageError
 from cfedge.inputs.modality import Input
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.engine import Engine
+from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.stream import SWITCH, Session
 
-__all__ = ["Answers"]
+__all__ = ["Answers", "Seen"]
+
+#: Is told of inputs that an engine answered.
+Seen: TypeAlias = Callable[[Engine, Sequence[Input], Sequence[Prediction]], None]
 
 #: Inputs after which the monitor's counts are written.
 _SAVED = 100
@@ -40,6 +46,10 @@ class Answers:
     ----------
     modality
         What prepares the inputs.
+    engine
+        That answers.
+    seen
+        Is told of every input and its answer, where it is set.
 
     Raises
     ------
@@ -58,7 +68,8 @@ class Answers:
     ) -> None:
         _check(task=task, session=session, switch=switch, monitor=monitor)
         self.modality = engine.modality
-        self._engine, self._task, self._file = engine, task, monitor
+        self.engine, self._task, self._file = engine, task, monitor
+        self.seen: Seen | None = None
         self._stream = (
             Session(engine, switch=SWITCH if switch is None else switch) if session else None
         )
@@ -100,15 +111,17 @@ class Answers:
             It cannot be answered; what is kept stays as it was.
         """
         if self._stream is None:
-            (answer,) = self._engine.predict([value], task=self._task)
-            evidence = self._engine.evidence(answer)
+            (answer,) = self.engine.predict([value], task=self._task)
+            evidence = self.engine.evidence(answer)
         else:
             answer = self._stream.predict(value)
-            evidence = self._engine.evidence(answer) | {
+            evidence = self.engine.evidence(answer) | {
                 "upper_bound": None,
                 "posterior": self._stream.posterior[answer.task],
                 "switch": self._stream.switch,
             }
+        if self.seen is not None:
+            self.seen(self.engine, [value], [answer])
         if self._counts is None:
             return evidence, []
         alarms = [alarm.text for alarm in self._counts.see([answer])]

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from cfedge.errors import CfedgeError
+from cfedge.runtime.answers import Seen
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.serve.bodies import Bodies
@@ -62,6 +63,8 @@ class Service:
         File of the monitor's counts, or None.
     hosts
         Names of this server that are answered; addresses and ``localhost`` always are.
+    seen
+        Is told of inputs and their answers, beside the answering.
 
     Attributes
     ----------
@@ -80,6 +83,7 @@ class Service:
         report: Callable[[str], None],
         monitor: Path | None = None,
         hosts: Collection[str] = (),
+        seen: Seen | None = None,
     ) -> None:
         self._limits = limits
         self._pool = Pool(workers, limits.queue)
@@ -92,7 +96,7 @@ class Service:
         )
         self._follower = Follower(engine, self.meters, report, monitor)
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="cfedge-aside")
-        self._monitored = monitor is not None
+        self._monitored, self._seen = monitor is not None, seen
         routes = [
             Route("/predict", self._predict, methods=["POST"]),
             Route("/health/live", self._live),
@@ -205,6 +209,10 @@ class Service:
         ):  # certificates are about inputs whose task is looked up
             asyncio.get_running_loop().run_in_executor(
                 self._aside, self._follower.see, engine, predictions
+            )
+        if self._seen is not None:
+            asyncio.get_running_loop().run_in_executor(
+                self._aside, self._seen, engine, asked.inputs, predictions
             )
         answers = [engine.evidence(prediction) for prediction in predictions]
         return json_response(answers[0] if asked.single else {"answers": answers})

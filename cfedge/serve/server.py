@@ -14,18 +14,17 @@ import math
 import socket
 from collections.abc import Callable
 from types import FrameType
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import h11
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cfedge.errors import UsageError
-from cfedge.serve.app import Service
 from cfedge.serve.limits import Limits
-from cfedge.serve.meters import Meters
 
-__all__ = ["Server", "is_local", "listen"]
+__all__ = ["Dropped", "Server", "Service", "is_local", "listen"]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -51,6 +50,25 @@ def listen(host: str, port: int) -> socket.socket:
 def is_local(bound: socket.socket) -> bool:
     """Whether only this machine reaches it."""
     return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
+
+
+class Dropped(Protocol):
+    """Is told of connections that were closed on a client."""
+
+    def dropped(self, reason: str) -> None:
+        """Count one: ``slow`` or ``full``."""
+
+
+class Service(Protocol):
+    """What a server serves: `cfedge.serve.app.Service`, or a console."""
+
+    @property
+    def app(self) -> ASGIApp:
+        """For an ASGI server."""
+
+    @property
+    def meters(self) -> Dropped:
+        """Its counters."""
 
 
 class Server(uvicorn.Server):
@@ -128,7 +146,7 @@ class _Connection(H11Protocol):
     """
 
     limits: ClassVar[Limits]
-    meters: ClassVar[Meters]
+    meters: ClassVar[Dropped]
     most: ClassVar[int]
     _clock: asyncio.TimerHandle | None = None
     _state = ""
