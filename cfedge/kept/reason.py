@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["REASONS", "Answered", "reason_of"]
+__all__ = ["Answered", "REASONS", "reason_of"]
 
 #: Why an input is kept, the most telling first.
 REASONS = ("unknown", "thin margin", "unsure label")

@@ -122,9 +122,9 @@ def test_two_that_make_the_key_at_once_have_the_same(tmp_path: Path) -> None:
 def test_the_oldest_go_where_there_are_too_many_or_too_large_ones(tmp_path: Path) -> None:
     kept = opened(tmp_path, inputs=3)
     fill(kept, 5)
-    assert [
-        one.value for one in kept.read(kept.numbers(["waiting"], limit=9))
-    ] == [f"secret text {row}" for row in (4, 3, 2)]
+    assert [one.value for one in kept.read(kept.numbers(["waiting"], limit=9))] == [
+        f"secret text {row}" for row in (4, 3, 2)
+    ]
     small = opened(tmp_path / "small", size_bytes=2_000)
     for row in range(40):
         small.keep(f"text {row}", {})
