@@ -22,13 +22,22 @@ BACKBONE = Annotated[
     str,
     typer.Option(
         help=(
-            "The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for texts' in --folder."
+            "The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for texts' in --folder;"
+            " onnx for your own in --model."
         )
     ),
 ]
 FOLDER = Annotated[
     Path | None,
     typer.Option(help="Folder of the encoder's weights; they are looked for unless given."),
+]
+MODEL = Annotated[
+    Path | None,
+    typer.Option(help="ONNX file of your own encoder of arrays, with --backbone onnx."),
+]
+INPUT = Annotated[
+    str | None,
+    typer.Option("--input", help="Kind of inputs of your own encoder: array.", show_default=False),
 ]
 SPLIT = Annotated[
     int | None, typer.Option(help="Number of blocks in the trunk; chosen unless given.")
@@ -108,6 +117,8 @@ def init(
     workspace: WORKSPACE,
     backbone: BACKBONE = "minilm-l6",
     folder: FOLDER = None,
+    model: MODEL = None,
+    kind: INPUT = None,
     split: SPLIT = None,
     measure: MEASURE = None,
     target_modules: TARGET_MODULES = None,
@@ -138,6 +149,8 @@ def init(
     request = BackboneRequest(
         backbone=backbone,
         folder=folder,
+        model=model,
+        kind=kind,
         split=split,
         target_modules=_names(target_modules),
         scheme=scheme,

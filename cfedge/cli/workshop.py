@@ -18,6 +18,7 @@ from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
+    from cfedge.bundle.manifest import Backbone
     from cfedge.train.certificates import Certificates, TaskCertificate
     from cfedge.train.examples import LabelledData
     from cfedge.train.rows import Columns
@@ -122,7 +123,7 @@ def add(
         )
         taught = Taught((task,), {})
     certified = certificates(opened, taught.learned).of(taught.learned)
-    _show(taught, certified, tasks, task, settings, json)
+    _show(taught, certified, tasks, task, settings, opened.backbone, json)
     taught.check()
 
 
@@ -187,6 +188,7 @@ def _show(
     tasks: Mapping[str, LabelledData],
     task: str | None,
     settings: Settings,
+    backbone: Backbone,
     json: bool,
 ) -> None:
     from cfedge.train.advice import advice
@@ -202,27 +204,24 @@ def _show(
         )
         return
     for row in certified.tasks.values():
-        say(
-            _learned(
-                row,
-                few=settings.method == "auto"
-                and row.method == "closed-form"
-                and len(row.labels) > 1,
-            )
-        )
+        say(_learned(row, why=_why(row, settings, backbone)))
     for line in advice(certified, tasks):
         say(line)
 
 
-def _learned(row: TaskCertificate, *, few: bool) -> str:
+def _why(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str:
+    """Why a task has a head in closed form, where nobody asked for one; else nothing."""
     from cfedge.train.head import FEW
 
-    how = (
-        f"a closed-form head (fewer than {FEW} examples a class to learn from; --train for an"
-        " adapter), "
-        if few
-        else ""
-    )
+    if settings.method != "auto" or row.method != "closed-form" or len(row.labels) == 1:
+        return ""
+    if not backbone.slots:
+        return "this encoder takes no adapters"
+    return f"fewer than {FEW} examples a class to learn from; --train for an adapter"
+
+
+def _learned(row: TaskCertificate, *, why: str) -> str:
+    how = f"a closed-form head ({why}), " if why else ""
     answers, count = row.answers, len(row.labels)
     elsewhere = (
         f", and at most {row.certificate.upper_bound:.1%} are another task's"

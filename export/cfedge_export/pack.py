@@ -166,7 +166,7 @@ def _entry(
     return Task(
         name=name,
         classes=task.record.classes,
-        rank=task.adapter[slots[0]].shape[2],
+        rank=task.adapter[slots[0]].shape[2] if slots else 1,
         threshold=evidence.threshold,
         false_reject_rate=evidence.false_reject_rate,
         certificate=evidence.certificate,

@@ -24,6 +24,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.train.learned_task import HeldOut
 from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace_index import file_name
 from cfedge_export.paired import bootstrap, sign_test
 
 __all__ = ["Candidates", "TaskParity", "compare"]
@@ -114,10 +115,10 @@ class Candidates:
 
     def __init__(self, workspace: WorkspaceFolder, progress: Progress | None = None) -> None:
         paths = _FloatPaths(workspace)
-        self._backbone, self._tokenizer = (
-            workspace.backbone,
-            workspace.backbone_file("tokenizer.json"),
-        )
+        self._backbone = workspace.backbone
+        self._files = {
+            role: workspace.backbone_file(file_name(role)) for role in self._backbone.input.files()
+        }
         self._tasks = {
             name: (workspace.held_out(name), Adapter.from_arrays(workspace.adapter(name)))
             for name in workspace.tasks
@@ -130,7 +131,7 @@ class Candidates:
 
     def compare(self, trunk: bytes, tail: bytes) -> list[TaskParity]:
         """Compare the paths on every task with these graphs in the place of what ships."""
-        files = {"trunk": trunk, "tail": tail, "tokenizer": self._tokenizer}
+        files = {"trunk": trunk, "tail": tail, **self._files}
         encoder = Encoder.of(files, self._backbone)
         results = []
         for name, (held_out, adapter) in self._tasks.items():

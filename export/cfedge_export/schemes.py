@@ -66,6 +66,8 @@ class Scheme:
         runs each row alone.
     padding_independent
         So are the hidden states of its tokens, however much is padded behind them.
+    splits_norms
+        Layer norms ship as instance norms (`cfedge_export.norms`).
     """
 
     about: str
@@ -75,10 +77,12 @@ class Scheme:
     activation_bits: int
     batch_independent: bool = True
     padding_independent: bool = True
+    splits_norms: bool = True
 
     def ship(self, model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:
         """Return the graph that ships for a float32 one; nodes that `keep` names stay float32."""
-        return norms.by_instance(self.quantized(model, keep=keep))
+        made = self.quantized(model, keep=keep)
+        return norms.by_instance(made) if self.splits_norms else made
 
     def unfit(self, machine: str, flags: Collection[str] | None) -> str | None:
         """Say why it is not for a CPU: ``platform.machine()``, flags or None where they are not
@@ -132,6 +136,15 @@ SCHEMES: dict[str, Scheme] = {
         rounding.rounded_weights,
         8,
         32,
+    ),
+    "as-given": Scheme(
+        "the owner's own graph, one input a run",
+        rounding.unchanged,
+        rounding.unchanged,
+        32,
+        32,
+        batch_independent=False,
+        splits_norms=False,
     ),
 }
 

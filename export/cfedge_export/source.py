@@ -95,7 +95,7 @@ def load_source(name: str, folder: Path | None = None) -> Source:
     name
         A key of `cfedge.train.backbones.BACKBONES`.
     folder
-        Where the weights are; None: found.
+        Where the weights are, or the file of ``onnx``; None: found.
 
     Raises
     ------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
 
-__all__ = ["Array", "MOST_VALUES"]
+__all__ = ["Array", "DType", "MOST_VALUES"]
+
+DType: TypeAlias = Literal["float32", "float64", "int8", "int16", "int32", "int64", "uint8"]
 
 #: Of one array.
 MOST_VALUES = 1 << 24
@@ -20,7 +22,7 @@ class Array:
     """One array of `dtype` and `shape`, without the batch's axis."""
 
     kind: Literal["array"]
-    dtype: Literal["float32", "float64", "int8", "int16", "int32", "int64", "uint8"]
+    dtype: DType
     shape: tuple[int, ...]
 
     def files(self) -> dict[str, FileRef]:

@@ -14,6 +14,7 @@ from cfedge_export.architectures.architecture import Architecture, TargetModule
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.architectures.distilbert import DISTILBERT
 from cfedge_export.architectures.efficientnet_lite import EFFICIENTNET_LITE
+from cfedge_export.architectures.own import OWN_ENCODER
 from cfedge_export.architectures.roberta import ROBERTA
 
 __all__ = ["ARCHITECTURES", "Architecture", "TargetModule", "config_of", "find"]
@@ -26,6 +27,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
 }
+#: Families whose encoders are files of their owners: no ``config.json`` names them.
+_OWN: dict[str, Architecture] = {"onnx": OWN_ENCODER}
 
 
 def config_of(folder: Path) -> Mapping[str, Any]:
@@ -45,7 +48,7 @@ def config_of(folder: Path) -> Mapping[str, Any]:
         stated, _ = PretrainedConfig.get_config_dict(folder)
         if "model_type" not in stated:  # which the library would guess from the folder's name
             raise ValueError("no config.json that states its model_type")
-        find(str(stated["model_type"]), folder)
+        _known(str(stated["model_type"]), folder, ARCHITECTURES)
         config: dict[str, Any] = AutoConfig.from_pretrained(folder).to_dict()
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -64,9 +67,13 @@ def find(model_type: str, where: object) -> Architecture:
     BackboneError
         There is none.
     """
-    if model_type not in ARCHITECTURES:
+    return _known(model_type, where, ARCHITECTURES | _OWN)
+
+
+def _known(model_type: str, where: object, families: Mapping[str, Architecture]) -> Architecture:
+    if model_type not in families:
         raise BackboneError(
             f"{where}: expected a model type of {', '.join(ARCHITECTURES)}, found {model_type!r};"
             " use one of these encoders"
         )
-    return ARCHITECTURES[model_type]
+    return families[model_type]
