@@ -19,6 +19,7 @@ LAYERS = [
         "cfedge.errors",
         "cfedge.margins",
         "cfedge.printable",
+        "cfedge.spelling",
         "cfedge.progress",
         "cfedge.version",
     ),
@@ -162,6 +163,19 @@ def test_every_module_stands_in_a_layer_and_imports_point_down() -> None:
         and _layer(name if name in MODULES else name.rpartition(".")[0]) > _layer(module)
     ]
     assert upward == []
+
+
+def test_nothing_but_an_architecture_knows_a_kind_of_input() -> None:
+    rooms = ("cfedge.inputs", "cfedge_export.architectures")
+    kinds = tuple(f"cfedge.inputs.{kind}" for kind in ("text", "image", "array"))
+    knowing = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        if not f"{module}.".startswith(tuple(f"{room}." for room in rooms))
+        for name in sorted(_imports(path))
+        if f"{name}.".startswith(tuple(f"{kind}." for kind in kinds))
+    ]
+    assert knowing == []
 
 
 def test_the_device_half_names_no_heavy_package() -> None:

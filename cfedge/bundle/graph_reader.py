@@ -97,13 +97,13 @@ class _Reader:
 
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
             if number == 1:
-                node.inputs.append(self._messages.text(start, end, wire))
+                node.inputs.append(self._messages.string(start, end, wire))
             elif number == 2:
-                node.outputs.append(self._messages.text(start, end, wire))
+                node.outputs.append(self._messages.string(start, end, wire))
             elif number == 4:
-                node.operator = self._messages.text(start, end, wire)
+                node.operator = self._messages.string(start, end, wire)
             elif number == 7:
-                domain = self._messages.text(start, end, wire)
+                domain = self._messages.string(start, end, wire)
                 node.domain = "" if domain == "ai.onnx" else domain
             elif number == 5:
                 tensors.append(self._attribute(start, end, wire))
@@ -133,7 +133,7 @@ class _Reader:
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
             nonlocal name, others, sized
             if number == 8:
-                name = self._messages.text(start, end, wire)
+                name = self._messages.string(start, end, wire)
             elif number == 14 and (wire != VARINT or value):
                 raise refused(self._what, "external data")
             elif number == 2:
@@ -157,7 +157,7 @@ class _Reader:
         def take(number: int, wire: int, value: int, start: int, end: int) -> None:
             nonlocal name
             if number == 1:
-                name = self._messages.text(start, end, wire)
+                name = self._messages.string(start, end, wire)
 
         self._messages.walk(None, start, end, take, wire)
         return name

@@ -80,7 +80,7 @@ class Messages:
     def __init__(self, data: bytes, what: str) -> None:
         self._data, self._what, self.fields = data, what, 0
 
-    def text(self, start: int, end: int, wire: int) -> str:
+    def string(self, start: int, end: int, wire: int) -> str:
         """Return a field's text.
 
         Raises

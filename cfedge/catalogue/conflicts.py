@@ -27,13 +27,13 @@ class Conflict:
         updated at another) or ``backbone`` (learned on another one).
     task
         The task that it is about.
-    text
+    message
         One line: what is, what was done, the next step.
     """
 
     kind: str
     task: str
-    text: str
+    message: str
 
 
 @dataclass(frozen=True)

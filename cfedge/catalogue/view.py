@@ -101,7 +101,7 @@ def view(entries: Iterable[Entry]) -> View:
         measured=measured,
         standing={name: tuple(found) for name, found in sorted(standing.items())},
         conflicts=tuple(
-            sorted([*conflicts, *waiting], key=lambda one: (one.task, one.kind, one.text))
+            sorted([*conflicts, *waiting], key=lambda one: (one.task, one.kind, one.message))
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cfedge.cli.data import ENCODING, LABEL_COLUMN, TEXT_COLUMN, columns, tell
+from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
 from cfedge.cli.evidence import JSON
 from cfedge.cli.show import print_json, say
 from cfedge.errors import DataError
@@ -27,7 +27,7 @@ def check(
             metavar="DATA", help="A file of labelled examples, or a folder of splits or tasks."
         ),
     ],
-    text_column: TEXT_COLUMN = "text",
+    input_column: INPUT_COLUMN = INPUT,
     label_column: LABEL_COLUMN = "label",
     encoding: ENCODING = None,
     json: JSON = False,
@@ -38,7 +38,7 @@ def check(
     """
     from cfedge.train.data_check import check as look_at
 
-    report = look_at(data, columns(text_column, label_column), encoding)
+    report = look_at(data, columns(input_column, label_column), encoding)
     if json:
         faults = [{"where": fault.where, "found": fault.found} for fault in report.faults]
         print_json(

@@ -12,10 +12,18 @@ from cfedge.cli.show import say
 if TYPE_CHECKING:
     from cfedge.train.rows import Columns
 
-__all__ = ["ENCODING", "LABEL_COLUMN", "TEXT_COLUMN", "columns", "tell"]
+__all__ = ["ENCODING", "INPUT", "INPUT_COLUMN", "LABEL_COLUMN", "columns", "tell"]
 
-TEXT_COLUMN = Annotated[
-    str, typer.Option(metavar="NAME", help="The column of the data that holds the texts.")
+#: What the column of the inputs is called where nothing is said; pictures have a name of their own.
+INPUT = "text"
+INPUT_COLUMN = Annotated[
+    str,
+    typer.Option(
+        "--text-column",
+        "--input-column",
+        metavar="NAME",
+        help="The column of the data that holds the inputs: texts, or the paths of pictures.",
+    ),
 ]
 LABEL_COLUMN = Annotated[
     str, typer.Option(metavar="NAME", help="The column of the data that holds the labels.")
@@ -23,16 +31,16 @@ LABEL_COLUMN = Annotated[
 ENCODING = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="The encoding of text files, such as cp1252; otherwise found out."
+        metavar="NAME", help="The encoding of the files, such as cp1252; otherwise found out."
     ),
 ]
 
 
-def columns(text: str, label: str) -> Columns:
+def columns(inputs: str, label: str) -> Columns:
     """Return which columns are read."""
     from cfedge.train.rows import Columns
 
-    return Columns(text, label)
+    return Columns(inputs, label)
 
 
 def tell(notes: Iterable[str]) -> None:

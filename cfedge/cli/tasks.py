@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.data import ENCODING, LABEL_COLUMN, TEXT_COLUMN, columns, tell
+from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, say
 
@@ -44,7 +44,7 @@ def update(
             " old version stays.",
         ),
     ] = 1.0,
-    text_column: TEXT_COLUMN = "text",
+    input_column: INPUT_COLUMN = INPUT,
     label_column: LABEL_COLUMN = "label",
     encoding: ENCODING = None,
     json: JSON = False,
@@ -60,7 +60,7 @@ def update(
     from cfedge.train.update import update as teach_more
     from cfedge.train.workspace import WorkspaceFolder
 
-    opened, read = WorkspaceFolder(workspace), columns(text_column, label_column)
+    opened, read = WorkspaceFolder(workspace), columns(input_column, label_column)
     kind = opened.kind
     loaded = load(data, read, encoding, kind)
     tell(loaded.notes)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.data import ENCODING, LABEL_COLUMN, TEXT_COLUMN, columns, tell
+from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.learning import with_settings
 from cfedge.cli.show import TerminalProgress, print_json, say
@@ -84,7 +84,7 @@ def add(
     jobs: JOBS = 1,
     replace: REPLACE = False,
     yes: YES = False,
-    text_column: TEXT_COLUMN = "text",
+    input_column: INPUT_COLUMN = INPUT,
     label_column: LABEL_COLUMN = "label",
     encoding: ENCODING = None,
     json: JSON = False,
@@ -100,7 +100,7 @@ def add(
 
     _check_alone(task, held_out, same_label or [], jobs)
     opened = WorkspaceFolder(workspace)
-    named = columns(text_column, label_column)
+    named = columns(input_column, label_column)
     tasks = _tasks(data, task, held_out, named, encoding, opened.kind)
     tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
     if replace and not yes:

@@ -18,7 +18,7 @@ class Columns(NamedTuple):
     for.
     """
 
-    text: str = "text"
+    input: str = "text"
     label: str | None = "label"
     task: str | None = None
 
@@ -82,7 +82,7 @@ def _step(
     missing: Sequence[str],
     found: dict[str, str | None],
 ) -> str:
-    options = {columns.text: "--text-column", columns.label: "--label-column"}
+    options = {columns.input: "--text-column", columns.label: "--label-column"}
     rest = [name for name in names if name and name not in found.values()]
     named = rest[0] if len(rest) == len(missing) == 1 else "NAME"
     if " " in named:

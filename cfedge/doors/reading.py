@@ -89,10 +89,10 @@ class Reading:
     encoding: str | None = None
     notes: list[str] = field(default_factory=list)
 
-    def note(self, text: str) -> None:
+    def note(self, remark: str) -> None:
         """Keep a note, once."""
-        if text not in self.notes:
-            self.notes.append(text)
+        if remark not in self.notes:
+            self.notes.append(remark)
 
 
 def check_size(path: Path, most: int, step: str) -> None:

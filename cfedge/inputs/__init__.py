@@ -14,7 +14,7 @@ from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Modality, Reader, Stored
 from cfedge.inputs.text.spec import Text
 
-__all__ = ["KINDS", "Spec", "of", "reader", "stored", "versions"]
+__all__ = ["DEFAULT_KIND", "KINDS", "Spec", "of", "reader", "stored", "versions"]
 
 #: What the manifest holds: one dataclass a kind, told apart by its field ``kind``.
 Spec: TypeAlias = Text | Image | Array
@@ -25,6 +25,8 @@ KINDS: Mapping[str, str] = {
     "image": "cfedge.inputs.image",
     "array": "cfedge.inputs.array",
 }
+#: Of data of which nothing else is said.
+DEFAULT_KIND = next(iter(KINDS))
 
 
 class _Device(Protocol):

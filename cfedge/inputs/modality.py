@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-__all__ = ["Dumped", "Input", "Modality", "Prepared", "Reader", "Stored", "Tensor"]
+__all__ = ["Dumped", "Input", "Legibility", "Modality", "Prepared", "Reader", "Stored", "Tensor"]
 
 #: One input: a text, the path or the bytes of a picture, an array. Each kind checks what it gets.
 Input: TypeAlias = Any
@@ -39,6 +39,24 @@ class Prepared(NamedTuple):
     feeds: dict[str, Array]
     shape: Hashable
     truncated: bool
+
+
+class Legibility(NamedTuple):
+    """What of one input the encoder cannot read.
+
+    Attributes
+    ----------
+    truncated
+        It is longer than the encoder reads: the rest is ignored.
+    unread
+        At least half of it stands for what the encoder does not know.
+    spelled
+        It is read piece by piece, as what the encoder was not made for.
+    """
+
+    truncated: bool = False
+    unread: bool = False
+    spelled: bool = False
 
 
 class Dumped(NamedTuple):
@@ -112,6 +130,10 @@ class Modality(Stored, Protocol):
         InputError
             It is none; naming its position.
         """
+        ...
+
+    def legibility(self, value: Input) -> Legibility:
+        """Return what of an input that `prepare` takes the encoder cannot read."""
         ...
 
     def largest(self, value: Input) -> Input:

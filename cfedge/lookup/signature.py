@@ -24,7 +24,7 @@ __all__ = ["ClusterStatistics", "Features", "TaskSignature", "VIEWS"]
 
 Floats = NDArray[np.float32]
 
-#: Of the tokens behind the trunk: the directions of mean, largest and smallest values, side by
+#: Of the positions behind the trunk: the directions of mean, largest and smallest values, side by
 #: side.
 VIEWS = 3
 

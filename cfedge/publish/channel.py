@@ -233,7 +233,7 @@ def _published(
         added=tuple(f"{entry.kind} {entry.name}" for entry in new),
         object_bytes=object_bytes,
         only_here=tuple(name for name in seen.tasks if name not in given),
-        conflicts=tuple(conflict.text for conflict in seen.conflicts),
+        conflicts=tuple(conflict.message for conflict in seen.conflicts),
         share=index.rollout.share if index.rollout else 1.0,
     )
 

@@ -28,12 +28,12 @@ class Handover:
     ----------
     task
         Its name.
-    text
+    message
         What would become of it, and at whose word.
     """
 
     task: str
-    text: str
+    message: str
 
 
 def handovers(
@@ -60,10 +60,10 @@ def handovers(
                 f"a {entry.kind} entry in the name of this site, which does not know it"
             )
     for name, old in before.tasks.items():
-        text = _change(name, old, before, after, site)
-        if text:
-            found.setdefault(name, []).append(text)
-    return tuple(Handover(name, "; ".join(texts)) for name, texts in sorted(found.items()))
+        change = _change(name, old, before, after, site)
+        if change:
+            found.setdefault(name, []).append(change)
+    return tuple(Handover(name, "; ".join(changes)) for name, changes in sorted(found.items()))
 
 
 def check_accepted(changes: Iterable[Handover], accepted: Collection[str]) -> None:
@@ -80,7 +80,7 @@ def check_accepted(changes: Iterable[Handover], accepted: Collection[str]) -> No
         if not any(fnmatch.fnmatchcase(change.task, pattern) for pattern in accepted)
     ]
     if refused:
-        what = "; ".join(f"task {change.task!r}: {change.text}" for change in refused)
+        what = "; ".join(f"task {change.task!r}: {change.message}" for change in refused)
         flags = " ".join(f"--accept {change.task!r}" for change in refused)
         raise TaskError(
             f"could not merge without being asked to: {what}; nothing was changed; where this is"
@@ -118,7 +118,7 @@ def _change(name: str, old: Entry, before: View, after: View, site: str) -> str 
 
 def _loss(name: str, old: Entry, after: View, site: str) -> str | None:
     if after.head(name) is not None:
-        reasons = [one.text for one in after.conflicts if one.task == name]
+        reasons = [one.message for one in after.conflicts if one.task == name]
         return f"it would wait ({reasons[0] if reasons else 'it no longer runs'})"
     gone = max(after.standing.get(name, ()), key=lambda head: head.order, default=None)
     if gone is None:

@@ -185,11 +185,11 @@ class _Meeting:
         had = manifest_of(before.seen, before.signed).tasks if before.seen.tasks else ()
         return Merged(
             adopted=tuple(f"{entry.kind} {entry.name}" for entry in self.adopted),
-            handed_over=tuple(f"task {one.task!r}: {one.text}" for one in self.handed_over),
+            handed_over=tuple(f"task {one.task!r}: {one.message}" for one in self.handed_over),
             measured=tuple(entry.name for entry in new[len(self.draft.given) :]),
             fetched_bytes=self.there.fetched_bytes,
             conflicts=(
-                *(conflict.text for conflict in seen.conflicts),
+                *(conflict.message for conflict in seen.conflicts),
                 *map(_kept, self.erasable),
                 *self.there.notes,
             ),

@@ -124,7 +124,7 @@ class Answers:
             self.seen(self.engine, [value], [answer])
         if self._counts is None:
             return evidence, []
-        alarms = [alarm.text for alarm in self._counts.see([answer])]
+        alarms = [alarm.message for alarm in self._counts.see([answer])]
         self._unsaved += 1
         if self._unsaved >= _SAVED:
             self.save()

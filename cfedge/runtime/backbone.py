@@ -37,8 +37,8 @@ ROWS_MEET = frozenset({"as-given", "int8-dynamic"})
 
 #: Rows of one run: enough to fill the CPU, few enough to bound memory.
 _ROWS = 32
-#: Tokens or pixels of one run: 32 texts of 128 tokens in one run take MiniLM's trunk 97 MB, 8 take
-#: 19 MB, and no longer.
+#: Of one run: 32 inputs of 128 positions in one run take MiniLM's trunk 97 MB, 8 take 19 MB, and
+#: no longer.
 _POSITIONS = 1024
 #: Rows of one shape and task from which on a run of their own costs less than copying their slots
 #: (docs/decisions/0016-gathered.md).

@@ -66,12 +66,12 @@ class Alarm:
     ----------
     counter
         The task, or ``thin margins``.
-    text
+    message
         One line.
     """
 
     counter: str
-    text: str
+    message: str
 
 
 @dataclass
@@ -154,13 +154,13 @@ class Monitor:
         for answer in predictions:
             counter = state.unknown[answer.task]
             if counter.see(answer.unknown, spend):
-                text = _text(f"task {answer.task!r}", "called unknown", counter, state.alpha)
-                alarms.append(Alarm(answer.task, text))
+                message = _message(f"task {answer.task!r}", "called unknown", counter, state.alpha)
+                alarms.append(Alarm(answer.task, message))
             if state.thin.see(answer.stages > 1, spend):
                 alarms.append(
                     Alarm(
                         "thin margins",
-                        _text("all tasks", "with a thin margin", state.thin, state.alpha),
+                        _message("all tasks", "with a thin margin", state.thin, state.alpha),
                     )
                 )
         return alarms
@@ -186,7 +186,7 @@ def _bound(share: float, held_out: int, alpha: float) -> float:
     return upper_bound(held_out - place, held_out, alpha)
 
 
-def _text(where: str, what: str, counter: Counter, alpha: float) -> str:
+def _message(where: str, what: str, counter: Counter, alpha: float) -> str:
     return (
         f"{where}: expected at most {counter.bound:.1%} of inputs {what}, found"
         f" {counter.block_hits} of the last {counter.block_inputs}; the inputs changed (wrong with"

@@ -153,11 +153,11 @@ class Service:
         except ClientDisconnect:
             return Response(status_code=GONE)
         except asyncio.TimeoutError as error:
-            text = (
+            message = (
                 f"body: expected it within {self._limits.body_s:g} s, found"
                 f" {request.headers.get('content-length', 'some')} bytes coming too slowly"
             )
-            raise HTTPException(408, text, {"connection": "close"}) from error
+            raise HTTPException(408, message, {"connection": "close"}) from error
         work = self._pool.submit(lambda: self._worked(engine, body, whole=whole))
         answering = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(
@@ -238,8 +238,8 @@ class Service:
     async def _metrics(self, _: Request) -> Response:
         return Response(self.meters.exposition(), media_type=self.meters.content_type)
 
-    def _busy(self, text: str) -> HTTPException:
-        return busy(text, self._limits.retry_s)
+    def _busy(self, message: str) -> HTTPException:
+        return busy(message, self._limits.retry_s)
 
     async def _full(self, request: Request, _: Exception) -> Response:
         return await refused(request, self._busy("queue: expected room, found it full"))

@@ -80,7 +80,7 @@ class Follower:
             self._unsaved = True
             for alarm in self._counts.see(predictions):
                 self._meters.alarmed()
-                self._report(alarm.text)
+                self._report(alarm.message)
 
     def save(self) -> None:
         """Write the counts, where there are new ones; where the disk refuses, say so once."""

@@ -23,7 +23,7 @@ class Refusal(NamedTuple):
     """A status and what is wrong."""
 
     status: int
-    text: str
+    message: str
 
 
 def refusal(scope: Scope, *, hosts: Collection[str], head_bytes: int) -> Refusal | None:

@@ -24,7 +24,9 @@ def gated(app: ASGIApp, *, hosts: Collection[str], head_bytes: int) -> ASGIApp:
         if judgement is None:
             await app(scope, receive, send)
             return
-        answer = json_response({"error": judgement.text}, judgement.status, {"connection": "close"})
+        answer = json_response(
+            {"error": judgement.message}, judgement.status, {"connection": "close"}
+        )
         await answer(scope, receive, send)
 
     return judged

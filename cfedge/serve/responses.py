@@ -20,9 +20,9 @@ _LONGEST = 1_000
 GONE = 499
 
 
-def busy(text: str, retry_s: int) -> HTTPException:
+def busy(message: str, retry_s: int) -> HTTPException:
     """Return the refusal of a server that has no room now, with when to try again."""
-    return HTTPException(503, f"{text}; try again in {retry_s} s", {"retry-after": str(retry_s)})
+    return HTTPException(503, f"{message}; try again in {retry_s} s", {"retry-after": str(retry_s)})
 
 
 def json_response(

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.errors import DataError, UsageError
+from cfedge.inputs import DEFAULT_KIND
 from cfedge.train.data import load
 from cfedge.train.examples import (
     Examples,
@@ -39,7 +40,7 @@ class Splits:
 
 
 def load_stream(
-    path: Path, *, tasks: int | None = None, seed: int = 0, kind: str = "text"
+    path: Path, *, tasks: int | None = None, seed: int = 0, kind: str = DEFAULT_KIND
 ) -> dict[str, Splits]:
     """Load a stream.
 

@@ -76,7 +76,7 @@ class Report:
         self.added = tuple(sorted(new.keys() - old.keys()))
         self.updated = tuple(sorted(changed))
         self._removed = tuple(sorted(old.keys() - new.keys()))
-        self._conflicts = tuple(one.text for one in seen.conflicts)
+        self._conflicts = tuple(one.message for one in seen.conflicts)
 
     def lose(self, generations: Collection[int], installed: Pointer | None) -> None:
         """Say which generations are lost, since the keys that signed them no longer count."""

@@ -68,7 +68,7 @@ def _unread(row: TaskCertificate) -> list[str]:
     lines = []
     if read.unread:
         lines.append(
-            f"{read.unread} {of} are mostly unknown to the encoder's tokenizer ([UNK]): it was made"
+            f"{read.unread} {of} are mostly unknown to the encoder ([UNK]): it was made"
             " for another language or script; take a backbone that reads it"
         )
     if read.spelled * 2 > read.inputs:
@@ -149,8 +149,8 @@ def _repeated(row: TaskCertificate) -> str | None:
     if not row.repeated:
         return None
     return (
-        f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out texts are, but for case"
-        " and spaces, also learned from: the limit is too good by what they count for; hold out"
+        f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out inputs are also learned"
+        " from, but for what nobody means (case, spaces): the limit is too good by what they count for; hold out"
         " others"
     )
 

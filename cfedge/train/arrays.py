@@ -13,7 +13,7 @@ from pathlib import PurePath
 import numpy as np
 
 from cfedge.errors import DataError
-from cfedge.inputs import reader
+from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
 from cfedge.train.examples import Examples
 from cfedge.train.labels import label_text
@@ -22,7 +22,7 @@ __all__ = ["from_arrays", "inputs_of"]
 
 
 def from_arrays(
-    inputs: Iterable[object], labels: Iterable[object], source: str, kind: str = "text"
+    inputs: Iterable[object], labels: Iterable[object], source: str, kind: str = DEFAULT_KIND
 ) -> Examples:
     """Check inputs and labels, as long as each other, and keep them.
 
@@ -57,9 +57,9 @@ def from_arrays(
     return Examples(kept, tuple(names), source, kind=kind)
 
 
-def inputs_of(inputs: Iterable[object], source: str, kind: str = "text") -> tuple[Input, ...]:
+def inputs_of(inputs: Iterable[object], source: str, kind: str = DEFAULT_KIND) -> tuple[Input, ...]:
     """Check inputs without labels; parameters and errors as of `from_arrays`."""
-    column = _column(inputs, f"{source}: inputs", stacked=kind != "text")
+    column = _column(inputs, f"{source}: inputs", stacked=True)
     check = reader(kind).check
     return tuple(check(value, f"{source}: inputs[{at}]") for at, value in enumerate(column))
 

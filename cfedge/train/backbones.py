@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.errors import BackboneError
+from cfedge.inputs import DEFAULT_KIND
 
 __all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find", "kind_of"]
 
@@ -101,7 +102,7 @@ def kind_of(name: str) -> str:
     """Return the kind of inputs that a backbone reads, before its weights are looked for."""
     if name == "onnx":
         return "array"
-    return "image" if name in BACKBONES and BACKBONES[name].pixels else "text"
+    return "image" if name in BACKBONES and BACKBONES[name].pixels else DEFAULT_KIND
 
 
 def find(name: str, folder: Path | None = None) -> LocatedWeights:

@@ -15,7 +15,7 @@ from pathlib import Path
 from cfedge.doors import Reading, sheet, suffixes
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
-from cfedge.inputs import reader
+from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
 from cfedge.train.class_folders import are_class_folders, load_class_folders
 from cfedge.train.conflicts import with_conflicts
@@ -23,7 +23,7 @@ from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.rows import Columns, Table, examples_of, table_of
 
 __all__ = [
-    "TEXT_AND_LABEL",
+    "INPUT_AND_LABEL",
     "load",
     "load_file",
     "load_inputs",
@@ -32,7 +32,7 @@ __all__ = [
     "split_files",
 ]
 
-TEXT_AND_LABEL = Columns()
+INPUT_AND_LABEL = Columns()
 #: What the files of a split are called.
 _NAMES = {
     "train": ("train",),
@@ -45,9 +45,9 @@ _PART = re.compile(r"(?P<name>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})")
 
 def load(
     path: Path,
-    columns: Columns = TEXT_AND_LABEL,
+    columns: Columns = INPUT_AND_LABEL,
     encoding: str | None = None,
-    kind: str = "text",
+    kind: str = DEFAULT_KIND,
 ) -> LabelledData:
     """Load a file, or a folder of splits.
 
@@ -82,9 +82,9 @@ def load(
 
 def load_file(
     path: Path,
-    columns: Columns = TEXT_AND_LABEL,
+    columns: Columns = INPUT_AND_LABEL,
     encoding: str | None = None,
-    kind: str = "text",
+    kind: str = DEFAULT_KIND,
 ) -> Examples:
     """Load one file of texts and labels; errors as of `load`."""
     if path.exists() and are_class_folders(path, kind):
@@ -95,16 +95,16 @@ def load_file(
 
 def load_inputs(
     path: Path,
-    columns: Columns = TEXT_AND_LABEL,
+    columns: Columns = INPUT_AND_LABEL,
     encoding: str | None = None,
-    kind: str = "text",
+    kind: str = DEFAULT_KIND,
 ) -> tuple[Input, ...]:
     """Load the texts of one file, without labels; errors as of `load`."""
     return read_file([path], columns._replace(label=None), encoding, kind).inputs
 
 
 def read_tables(
-    folder: Path, columns: Columns, encoding: str | None = None, kind: str = "text"
+    folder: Path, columns: Columns, encoding: str | None = None, kind: str = DEFAULT_KIND
 ) -> dict[str, Table]:
     """Parse every split of a folder once; ``train`` is there. Errors as of `load`."""
     if is_saved(folder):
@@ -119,12 +119,12 @@ def read_tables(
 
 
 def read_file(
-    parts: Sequence[Path], columns: Columns, encoding: str | None = None, kind: str = "text"
+    parts: Sequence[Path], columns: Columns, encoding: str | None = None, kind: str = DEFAULT_KIND
 ) -> Table:
     """Parse a file, or the parts that it was cut into, once; errors as of `load`."""
     tables = []
-    if columns.text == TEXT_AND_LABEL.text:
-        columns = columns._replace(text=reader(kind).column)
+    if columns.input == INPUT_AND_LABEL.input:
+        columns = columns._replace(input=reader(kind).column)
     for path in parts:
         reading = Reading(columns.wanted, encoding)
         tables.append(table_of(sheet(path, reading), columns, str(path), reading, kind))

@@ -18,9 +18,9 @@ from cfedge.doors import Reading, sheet
 from cfedge.doors.reading import Sheet
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
-from cfedge.inputs.text.data import folded
+from cfedge.spelling import folded
 from cfedge.train.conflicts import conflicts
-from cfedge.train.data import TEXT_AND_LABEL, split_files
+from cfedge.train.data import INPUT_AND_LABEL, split_files
 from cfedge.train.labels import look
 from cfedge.train.rows import Columns, Table, looked_at, places
 from cfedge.train.task_files import task_files
@@ -66,7 +66,7 @@ class Checked:
     notes: tuple[str, ...]
 
 
-def check(path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None) -> Checked:
+def check(path: Path, columns: Columns = INPUT_AND_LABEL, encoding: str | None = None) -> Checked:
     """Look at a file, a folder of splits, or a folder of tasks.
 
     Raises

@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 
 from cfedge.errors import DataError
-from cfedge.inputs import reader
+from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
-from cfedge.inputs.text.data import folded
+from cfedge.spelling import folded
 
 __all__ = [
     "Examples",
@@ -39,7 +39,7 @@ class Examples:
     labels: tuple[str, ...]
     source: str
     notes: tuple[str, ...] = field(default=(), compare=False)
-    kind: str = "text"
+    kind: str = DEFAULT_KIND
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -142,7 +142,7 @@ def split_held_out(
                 " give held-out ones (a file validation.csv; of one task --held-out)"
             )
         if not free:
-            article = "a" if examples.kind == "text" else "an"
+            article = "an" if examples.kind[0] in "aeiou" else "a"
             raise DataError(
                 f"{examples.source}: expected {article} {examples.kind} of label {label!r} alone,"
                 f" to be held out, found other labels too of all {len(groups)}; keep one label of"

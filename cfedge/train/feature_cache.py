@@ -42,7 +42,11 @@ def cached_features(
     run left them.
     """
     inputs = examples.inputs
-    told = inputs if examples.kind == "text" else examples.keys  # a text's key leaves out its case
+    # A text's key leaves out its case, which some encoders read.
+    told = [
+        value if isinstance(value, str) else key
+        for value, key in zip(inputs, examples.keys, strict=True)
+    ]
     key = hashlib.sha256(canonical_json([digest, told])).hexdigest()
     path = cache / f"{key}.safetensors"
     if path.is_file():

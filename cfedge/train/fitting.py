@@ -2,7 +2,7 @@
 float32 or in bfloat16.
 
 What is random is drawn on the CPU whatever the device: the same seed gives the same initial values,
-batches and left-out tokens everywhere. Where hidden states come from, and what becomes of the
+batches and left-out positions everywhere. Where hidden states come from, and what becomes of the
 result, is for the callers.
 
 Letters: N examples, S sequence, D width, C classes.
@@ -183,26 +183,28 @@ def _batches(lengths: list[int], size: int, generator: torch.Generator) -> list[
 def _batch(
     tail: TorchTail, rows: list[Floats], settings: Settings, generator: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
-    """Hidden states of a batch without the tokens that are left out, and the mask where the tail
+    """Hidden states of a batch without the positions that are left out, and the mask where the tail
     reads one.
     """
     if tail.is_masked:
-        thinned = [_thinned(states, settings.token_dropout, generator) for states in rows]
+        thinned = [_thinned(states, settings.position_dropout, generator) for states in rows]
         states, mask = _padded(thinned)
         return states.to(tail.device), mask.to(tail.device)
-    if tail.keep_tokens is not None:
-        rows = [_sampled(row, settings.token_dropout, tail.keep_tokens, generator) for row in rows]
+    if tail.keep_positions is not None:
+        rows = [
+            _sampled(row, settings.position_dropout, tail.keep_positions, generator) for row in rows
+        ]
     return torch.from_numpy(np.stack(rows)).to(tail.device), None
 
 
 def _thinned(states: Floats, share: float, generator: torch.Generator) -> Floats:
-    """Leave out a share of the tokens of hidden states [S, D]; two at least stay."""
+    """Leave out a share of the positions of hidden states [S, D]; two at least stay."""
     kept = (torch.rand(len(states), generator=generator) >= share).numpy()
     return states[kept] if kept.sum() >= 2 else states
 
 
 def _sampled(states: Floats, share: float, first: int, generator: torch.Generator) -> Floats:
-    """The `first` tokens and as many of the others of hidden states [S, D] in every example."""
+    """The `first` positions and as many of the others of hidden states [S, D] in every example."""
     others = len(states) - first
     kept = torch.randperm(others, generator=generator)[: max(1, round((1 - share) * others))]
     return np.concatenate([states[:first], states[first + np.sort(kept.numpy())]])

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from cfedge.errors import DataError, TaskError
-from cfedge.inputs.text.data import check_text, folded
 from cfedge.printable import is_printable
+from cfedge.spelling import check_spelling, folded
 from cfedge.train.composition import NEW_UNITS
 
 __all__ = [
@@ -125,7 +125,7 @@ def label_text(value: object, where: str, noun: str = "label") -> str:
         It is none: missing, several, or something else.
     """
     if isinstance(value, str):
-        return check_text(value, noun, where).strip()
+        return check_spelling(value, noun, where).strip()
     if getattr(value, "shape", None) == ():
         value = value.item()  # type: ignore[attr-defined] # NumPy's number, as Python's own
     if value is None or value != value:

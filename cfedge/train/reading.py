@@ -12,13 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.inputs.modality import Input, Modality
-from cfedge.inputs.text.device import TextInputs
 
 __all__ = ["Reading", "conflicting", "reading"]
-
-#: Letters a token below which a text is spelled rather than read, and letters that it takes to say
-#: so.
-_SPELLED, _LETTERS = 1.5, 5
 
 
 @dataclass(frozen=True)
@@ -32,9 +27,9 @@ class Reading:
     truncated
         Longer than the encoder reads: the rest is ignored.
     unread
-        Half of their tokens or more are unknown to the tokenizer.
+        Half of them or more is unknown to the encoder.
     spelled
-        Read letter by letter: the tokenizer hardly knows their script or language.
+        Read piece by piece, as what the encoder was not made for.
     alike
         Different inputs that are one to the encoder, since they differ in what it does not read.
     conflicting
@@ -70,23 +65,15 @@ def reading(
     features
         Of the trunk, float32 [N, D], row by row the same for inputs that are one to the encoder.
     """
-    truncated = unread = spelled = 0
-    if isinstance(modality, TextInputs):
-        for text in inputs:
-            seen = modality.coverage(text)
-            truncated += seen.truncated
-            unread += seen.unknown >= 0.5
-            spelled += (
-                seen.unknown < 0.5 and seen.letters_a_token < _SPELLED and len(text) >= _LETTERS
-            )
+    seen = [modality.legibility(value) for value in inputs]
     contents: dict[bytes, set[str]] = {}
     for key, row in zip(keys, features, strict=True):
         contents.setdefault(row.tobytes(), set()).add(key)
     return Reading(
         inputs=len(inputs),
-        truncated=truncated,
-        unread=unread,
-        spelled=spelled,
+        truncated=sum(one.truncated for one in seen),
+        unread=sum(one.unread for one in seen),
+        spelled=sum(one.spelled for one in seen),
         alike=sum(len(contents[row.tobytes()]) > 1 for row in features),
         conflicting=len(conflicting(keys, labels)),
     )

@@ -2,7 +2,7 @@
 
 All rows are looked at before anything is refused, so that one message says how often. Which kind of
 file the rows come from is elsewhere (`cfedge.doors`), and so is what a cell may hold
-(`cfedge.inputs.text.data`, `cfedge.train.labels`).
+(`cfedge.inputs`, `cfedge.train.labels`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from cfedge.doors.columns import Columns, chosen
 from cfedge.doors.reading import Reading, Record, Sheet
 from cfedge.errors import DataError
-from cfedge.inputs import reader
+from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
 from cfedge.train.examples import Examples
 from cfedge.train.labels import label_text
@@ -36,11 +36,11 @@ class Table(NamedTuple):
     numbers: Sequence[int] = ()
     unit: str = "line"
     notes: tuple[str, ...] = ()
-    kind: str = "text"
+    kind: str = DEFAULT_KIND
 
 
 def looked_at(
-    sheet: Sheet, columns: Columns, reading: Reading, source: str, kind: str = "text"
+    sheet: Sheet, columns: Columns, reading: Reading, source: str, kind: str = DEFAULT_KIND
 ) -> tuple[Table, dict[str, Sequence[int]]]:
     """Look at every row.
 
@@ -79,7 +79,7 @@ def _looked_at(
             ):
                 header = chosen(list(record.cells), columns, "", reading)
             assert header is not None
-            cells = [read(record.cells.get(header.text), folder, ""), *_names(record, header)]
+            cells = [read(record.cells.get(header.input), folder, ""), *_names(record, header)]
         except DataError as error:
             faults.setdefault(str(error).removeprefix(": "), array("q")).append(record.number)
             continue
@@ -95,7 +95,7 @@ def _looked_at(
 
 
 def table_of(
-    sheet: Sheet, columns: Columns, source: str, reading: Reading, kind: str = "text"
+    sheet: Sheet, columns: Columns, source: str, reading: Reading, kind: str = DEFAULT_KIND
 ) -> Table:
     """Return a sheet whose every row is right.
 

@@ -44,8 +44,8 @@ class Settings:
         Peak of the one-cycle schedule (Adam).
     clip
         Largest gradient norm.
-    token_dropout
-        Share of each example's tokens left out of a step, drawn anew each time: hidden states know
+    position_dropout
+        Share of each example's positions left out of a step, drawn anew each time: hidden states know
         their position, so a text with gaps is another example of its class.
     held_out
         Share of each class kept for the certificate where no held-out data are given.
@@ -86,7 +86,7 @@ class Settings:
     batch: int = 32
     learning_rate: float = 3e-3
     clip: float = 1.0
-    token_dropout: float = 0.15
+    position_dropout: float = 0.15
     held_out: float = 0.2
     reuse: bool = False
     pool_limit: int = 32
@@ -126,9 +126,9 @@ class Settings:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")
         if not 0 < self.held_out < 1:
             raise UsageError(f"held_out: expected a share in (0, 1), found {self.held_out}")
-        if not 0 <= self.token_dropout < 1:
+        if not 0 <= self.position_dropout < 1:
             raise UsageError(
-                f"token_dropout: expected a share in [0, 1), found {self.token_dropout}"
+                f"position_dropout: expected a share in [0, 1), found {self.position_dropout}"
             )
         if not 0 <= self.exit_share < 1:
             raise UsageError(f"exit_share: expected a share in [0, 1), found {self.exit_share}")

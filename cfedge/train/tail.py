@@ -21,13 +21,13 @@ from torch.nn import functional
 
 from cfedge.errors import BackboneError
 
-__all__ = ["KEEP_TOKENS", "MASK", "OPERATORS", "TorchTail"]
+__all__ = ["KEEP_POSITIONS", "MASK", "OPERATORS", "TorchTail"]
 
-#: The input that says which tokens of a padded batch count.
+#: The input that says which positions of a padded batch count.
 MASK = "attention_mask"
-#: Key of the metadata: the first so many tokens are never left out while training; where it is not
+#: Key of the metadata: the first so many positions are never left out while training; where it is not
 #: stated none are.
-KEEP_TOKENS = "cfedge.keep_tokens"
+KEEP_POSITIONS = "cfedge.keep_positions"
 
 _Attributes = Mapping[str, Any]
 _Operator = Callable[[list[Tensor], _Attributes], list[Tensor]]
@@ -52,8 +52,8 @@ class TorchTail:
     ----------
     is_masked
         Whether inputs of several lengths are padded to one.
-    keep_tokens
-        Tokens that training never leaves out, the first so many; None: none may be left out.
+    keep_positions
+        Positions that training never leaves out, the first so many; None: none may be left out.
 
     Raises
     ------
@@ -76,8 +76,8 @@ class TorchTail:
         self._steps = [_step(node) for node in model.graph.node]
         self._output = model.graph.output[0].name
         self.is_masked = MASK in [value.name for value in model.graph.input]
-        stated = [entry.value for entry in model.metadata_props if entry.key == KEEP_TOKENS]
-        self.keep_tokens = int(stated[0]) if stated else None
+        stated = [entry.value for entry in model.metadata_props if entry.key == KEEP_POSITIONS]
+        self.keep_positions = int(stated[0]) if stated else None
 
     def __call__(
         self, hidden: Tensor, slots: Mapping[str, Tensor], mask: Tensor | None = None
@@ -120,21 +120,21 @@ def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     lengths int32 [B].
     """
     query, key, value, bias, *lengths = inputs
-    batch, tokens, width = query.shape
+    batch, positions, width = query.shape
     heads = int(attributes["num_heads"])
     heads_first = [
-        (part + offset).view(batch, tokens, heads, width // heads).transpose(1, 2)
+        (part + offset).view(batch, positions, heads, width // heads).transpose(1, 2)
         for part, offset in zip((query, key, value), bias.chunk(3), strict=True)
     ]
     visible = None
     if lengths:
-        visible = (torch.arange(tokens, device=query.device)[None, :] < lengths[0][:, None])[
+        visible = (torch.arange(positions, device=query.device)[None, :] < lengths[0][:, None])[
             :, None, None, :
         ]
     mixed = functional.scaled_dot_product_attention(
         heads_first[0], heads_first[1], heads_first[2], attn_mask=visible
     )
-    return [mixed.transpose(1, 2).reshape(batch, tokens, width)]
+    return [mixed.transpose(1, 2).reshape(batch, positions, width)]
 
 
 def _layer_norm(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:

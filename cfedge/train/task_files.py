@@ -12,8 +12,9 @@ from pathlib import Path
 from cfedge.doors import suffixes
 from cfedge.doors.saved_datasets import is_saved
 from cfedge.errors import DataError, UsageError
+from cfedge.inputs import DEFAULT_KIND
 from cfedge.train.conflicts import with_conflicts
-from cfedge.train.data import TEXT_AND_LABEL, load, read_file, split_files
+from cfedge.train.data import INPUT_AND_LABEL, load, read_file, split_files
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.rows import Columns, examples_of
 
@@ -25,9 +26,9 @@ _NO_TASKS = (".", "readme", "license", "requirements")
 
 def load_tasks(
     path: Path,
-    columns: Columns = TEXT_AND_LABEL,
+    columns: Columns = INPUT_AND_LABEL,
     encoding: str | None = None,
-    kind: str = "text",
+    kind: str = DEFAULT_KIND,
 ) -> dict[str, LabelledData]:
     """Load several tasks, with the splits that are given.
 

@@ -10,7 +10,7 @@ from onnx import ModelProto
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import UsageError
-from cfedge.train.tail import KEEP_TOKENS
+from cfedge.train.tail import KEEP_POSITIONS
 from cfedge.train.workspace_index import file_name
 from cfedge_export import architectures
 from cfedge_export.adapters import IR_VERSION
@@ -60,8 +60,8 @@ def draft(
     trunk, tail = cut(family, source.encoder, split)
     slots = add_slots(family, tail, target_modules)
     as_trained = quantised.train(tail, keep=keep)  # learning pads its batches, answering does not
-    if family.keep_tokens is not None:
-        as_trained.metadata_props.add(key=KEEP_TOKENS, value=str(family.keep_tokens))
+    if family.keep_positions is not None:
+        as_trained.metadata_props.add(key=KEEP_POSITIONS, value=str(family.keep_positions))
     files = {file_name(role): data for role, data in source.files.items()}
     files["train_tail.onnx"] = _bytes(as_trained)
     for name, part in (("trunk.onnx", trunk), ("tail.onnx", tail)):

@@ -61,7 +61,7 @@ def merge(trunk: ModelProto, tail: ModelProto, adapter: Adapter) -> ModelProto:
     Returns
     -------
     ModelProto
-        ``input_ids`` int64 [B, S], every token counting, -> ``scores`` float32 [B, C].
+        ``input_ids`` int64 [B, S], every position counting, -> ``scores`` float32 [B, C].
     """
     front = _prefixed(trunk, "trunk.")
     back = _prefixed(tail, "tail.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cfedge.errors import UsageError
+from cfedge.inputs import DEFAULT_KIND
 from cfedge.progress import Progress, Quiet
 from cfedge.store import bundle_at
 from cfedge.train.examples import Examples
@@ -49,7 +50,7 @@ def new_workspace(
     target
         A folder that does not exist yet.
     inputs
-        Texts to measure on, where there is no sample; called only where something is measured.
+        Inputs to measure on, where there is no sample; called only where something is measured.
     sample
         Labelled examples to measure on, and to choose the split by.
 
@@ -83,7 +84,7 @@ def _new(
 ) -> tuple[WorkspaceFolder, Plan]:
     some: Sequence[Any] = ()
     if request.is_measured:
-        if sample is None and source.input.kind != "text":
+        if sample is None and source.input.kind != DEFAULT_KIND:
             raise UsageError(
                 f"--measure: expected inputs of kind {source.input.kind} to measure on, found none;"
                 " name a folder of them"

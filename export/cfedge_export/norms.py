@@ -2,7 +2,7 @@
 fifth of the time.
 
 ONNX Runtime sums a layer norm's row number by number; its instance norm is vectorised. With a row
-[S, D] of S tokens as S channels of D places each token is normalised by itself, whatever the batch;
+[S, D] of S positions as S channels of D places each position is normalised by itself, whatever the batch;
 what was the layer norm's scale and bias are a product and a sum behind it
 (docs/decisions/0025-norms.md). It is done last, when all else about a graph is settled.
 
@@ -69,13 +69,13 @@ def _is_sequence(value: ValueInfoProto) -> bool:
 
 
 def _constants(sequence: str, prefix: str) -> list[NodeProto]:
-    """As many ones and zeros as `sequence` [B, S, ...] has tokens."""
+    """As many ones and zeros as `sequence` [B, S, ...] has positions."""
     one, zero = (numpy_helper.from_array(np.array([value], np.float32)) for value in (1, 0))
-    tokens, ones, zeros = f"{prefix}.tokens", f"{prefix}.ones", f"{prefix}.zeros"
+    positions, ones, zeros = f"{prefix}.positions", f"{prefix}.ones", f"{prefix}.zeros"
     return [
-        helper.make_node("Shape", [sequence], [tokens], tokens, start=1, end=2),
-        helper.make_node("ConstantOfShape", [tokens], [ones], ones, value=one),
-        helper.make_node("ConstantOfShape", [tokens], [zeros], zeros, value=zero),
+        helper.make_node("Shape", [sequence], [positions], positions, start=1, end=2),
+        helper.make_node("ConstantOfShape", [positions], [ones], ones, value=one),
+        helper.make_node("ConstantOfShape", [positions], [zeros], zeros, value=zero),
     ]
 
 

@@ -33,18 +33,18 @@ def masked_mean(hidden: str, prefix: str, output: str) -> list[NodeProto]:
     )
     return [
         helper.make_node("Cast", [MASK], [mask], name=mask, to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", [mask, "pool.token_axis"], [weights], name=weights),
+        helper.make_node("Unsqueeze", [mask, "pool.position_axis"], [weights], name=weights),
         helper.make_node("MatMul", [weights, hidden], [total], name=total),
-        helper.make_node("Squeeze", [total, "pool.token_axis"], [row], name=row),
+        helper.make_node("Squeeze", [total, "pool.position_axis"], [row], name=row),
         helper.make_node("LpNormalization", [row], [output], name=f"{prefix}.pool", axis=-1, p=2),
     ]
 
 
 def add_pooling_axis(model: ModelProto) -> None:
     """Add the small constant that `masked_mean` refers to."""
-    if "pool.token_axis" not in [tensor.name for tensor in model.graph.initializer]:
+    if "pool.position_axis" not in [tensor.name for tensor in model.graph.initializer]:
         model.graph.initializer.append(
-            numpy_helper.from_array(np.array([1], np.int64), "pool.token_axis")
+            numpy_helper.from_array(np.array([1], np.int64), "pool.position_axis")
         )
 
 
@@ -55,7 +55,7 @@ def pooled_states(model: ModelProto) -> str:
 
 
 def without_mask(model: ModelProto) -> ModelProto:
-    """A copy for runs without padding: every token counts, and the input ``attention_mask`` is
+    """A copy for runs without padding: every position counts, and the input ``attention_mask`` is
     gone.
     """
     bare = ModelProto()
@@ -66,7 +66,7 @@ def without_mask(model: ModelProto) -> ModelProto:
             node.input[4] = ""
     total = next(node for node in graph.node if node.name.endswith("pool.sum"))
     row = next(node for node in graph.node if node.name.endswith("pool.row"))
-    at, shape, ones = list(graph.node).index(total), f"{total.name}.tokens", f"{total.name}.ones"
+    at, shape, ones = list(graph.node).index(total), f"{total.name}.positions", f"{total.name}.ones"
     one = numpy_helper.from_array(np.ones(1, np.float32))
     pooled = [  # a vector of ones times [B, S, D] is [B, D], each row summed alone
         helper.make_node("Shape", [total.input[1]], [shape], name=shape, start=1, end=2),
@@ -87,7 +87,7 @@ def with_views(trunk: ModelProto) -> ModelProto:
     """A copy of a trunk without mask with wider ``features`` [B, 3 D]: three views of ``hidden``,
     each of length 1.
 
-    The directions of its mean, of its largest and of its smallest values over the tokens
+    The directions of its mean, of its largest and of its smallest values over the positions
     (docs/decisions/0024-views.md).
     """
     seen = ModelProto()
@@ -95,7 +95,7 @@ def with_views(trunk: ModelProto) -> ModelProto:
     graph = seen.graph
     mean = next(node for node in graph.node if FEATURES in node.output)
     mean.output[0] = f"{FEATURES}.mean"
-    axis, names = f"{FEATURES}.tokens", [f"{FEATURES}.mean"]
+    axis, names = f"{FEATURES}.positions", [f"{FEATURES}.mean"]
     graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axis))
     for view, reduce in (("max", "ReduceMax"), ("min", "ReduceMin")):
         extreme, direction = f"{FEATURES}.{view}.row", f"{FEATURES}.{view}"

@@ -1,9 +1,9 @@
 """Float32 encoder graph -> quantised graph with the same inputs and outputs. Which of them are
 schemes, and what each is fit for, is `cfedge_export.schemes`.
 
-- `rows`: activations get one symmetric scale per token (row), weights are int8 with one scale per
-  output column. A token's
-  result therefore depends on that token alone: neither on the batch nor on padding. The input of a
+- `rows`: activations get one symmetric scale per position (row), weights are int8 with one scale per
+  output column. A position's
+  result therefore depends on that position alone: neither on the batch nor on padding. The input of a
   block's second MLP product is GELU's output, bounded below by -0.17: it is shifted to be
   non-negative and uses all 8 bits, the constant shift going into a bias.
 - `dynamic`: ONNX Runtime's own, one scale and zero point for all activations of a run; weights as

@@ -65,7 +65,7 @@ class Scheme:
         A row's answer is the same to the bit whatever it shares a run with; otherwise the engine
         runs each row alone.
     padding_independent
-        So are the hidden states of its tokens, however much is padded behind them.
+        So are the hidden states of its positions, however much is padded behind them.
     splits_norms
         Layer norms ship as instance norms (`cfedge_export.norms`).
     """
@@ -109,7 +109,7 @@ class Scheme:
 SCHEMES: dict[str, Scheme] = {
     "float32": Scheme("as it was trained", rounding.unchanged, rounding.unchanged, 32, 32),
     "int8-row": Scheme(
-        "activations scaled by the token", quantize.rows, rounding.rounded_weights, 8, 8
+        "activations scaled by the position", quantize.rows, rounding.rounded_weights, 8, 8
     ),
     "int8-row-7bit": Scheme(
         "int8-row with weights of 7 bits",

@@ -82,7 +82,7 @@ class Source:
         return [modality.prepare(value, row).feeds for row, value in enumerate(values)]
 
     def mask(self, feeds: Feeds) -> Feeds:
-        """Return what the whole graph reads beside `feeds`: every token counts."""
+        """Return what the whole graph reads beside `feeds`: every position counts."""
         masked = MASK in [value.name for value in self.encoder.graph.input]
         return {MASK: np.ones_like(feeds[IDS])} if masked else {}
 

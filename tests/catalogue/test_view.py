@@ -166,7 +166,7 @@ def test_a_newer_backbone_lets_the_tasks_of_the_older_wait_until_they_are_learne
     assert kinds(hq.view) == [("backbone", "cards")]
     assert (
         f"learned on backbone {TINY.digest[:12]}, the channel has {OTHER.digest[:12]}"
-        in hq.view.conflicts[0].text
+        in hq.view.conflicts[0].message
     )
     hq.teach("cards", "2", base=OTHER)
     assert list(hq.view.tasks) == ["cards"]
@@ -190,7 +190,7 @@ def test_of_two_updates_at_once_the_greatest_runs_and_the_other_is_kept_and_repo
     assert hq.view.tasks == {"cards": theirs}
     assert hq.view.standing == {"cards": (ours, theirs)}
     assert kinds(hq.view) == [("concurrent", "cards")]
-    assert hq.view.conflicts[0].text.startswith(
+    assert hq.view.conflicts[0].message.startswith(
         "task 'cards': updated at once at hq and lab; lab's runs, nothing is lost"
     )
 
@@ -213,7 +213,7 @@ def test_an_update_beside_a_removal_runs_and_is_reported() -> None:
     hq.merge(lab)
     assert hq.view.tasks == {"cards": update}
     assert kinds(hq.view) == [("removed", "cards")]
-    assert "removed at hq while lab updated it" in hq.view.conflicts[0].text
+    assert "removed at hq while lab updated it" in hq.view.conflicts[0].message
 
 
 def test_two_tasks_that_share_a_label_both_run() -> None:
@@ -375,7 +375,7 @@ def lost(entries: Collection[Entry], seen: View) -> list[Entry]:
     for entry in entries:
         if entry.digest in replaced:
             continue
-        reported = {one.kind: one.text for one in seen.conflicts if one.task == entry.name}
+        reported = {one.kind: one.message for one in seen.conflicts if one.task == entry.name}
         if entry.kind == "task":
             runs = seen.tasks.get(entry.name) == entry
             told = "backbone" in reported or entry.site in reported.get("concurrent", "")

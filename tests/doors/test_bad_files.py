@@ -17,11 +17,11 @@ from pyarrow import parquet
 
 from cfedge.doors import reading
 from cfedge.errors import DataError, MissingExtraError
-from cfedge.train.data import TEXT_AND_LABEL, load, load_file
+from cfedge.train.data import INPUT_AND_LABEL, load, load_file
 from cfedge.train.rows import Columns
 
 
-def refusal(path: Path, columns: Columns = TEXT_AND_LABEL, encoding: str | None = None) -> str:
+def refusal(path: Path, columns: Columns = INPUT_AND_LABEL, encoding: str | None = None) -> str:
     with pytest.raises(DataError) as caught:
         load(path, columns, encoding)
     message = str(caught.value)

@@ -117,8 +117,8 @@ def test_an_alarm_is_raised_once_and_names_task_counts_and_the_next_step() -> No
     monitor = Monitor(manifest())
     (alarm,) = monitor.see([Answer("heating", unknown=True)] * 100)
     assert alarm.counter == "heating"
-    assert "task 'heating': expected at most" in alarm.text
-    assert "learn a task of them" in alarm.text
+    assert "task 'heating': expected at most" in alarm.message
+    assert "learn a task of them" in alarm.message
     assert not monitor.see([Answer("heating", unknown=True)] * 100)
 
 

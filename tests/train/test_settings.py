@@ -17,7 +17,7 @@ from cfedge.train.settings import Settings
         ({"rank": 0}, "rank: expected >= 1, found 0"),
         ({"class_rank": 0}, "class_rank: expected >= 1, found 0"),
         ({"held_out": 1.0}, r"held_out: expected a share in \(0, 1\), found 1.0"),
-        ({"token_dropout": 1.0}, r"token_dropout: expected a share in \[0, 1\), found 1.0"),
+        ({"position_dropout": 1.0}, r"position_dropout: expected a share in \[0, 1\), found 1.0"),
         ({"exit_share": 1.0}, r"exit_share: expected a share in \[0, 1\), found 1.0"),
         ({"exit_share": -0.1}, r"exit_share: expected a share in \[0, 1\), found -0.1"),
         ({"exit_share": math.nan}, r"exit_share: expected a share in \[0, 1\), found nan"),

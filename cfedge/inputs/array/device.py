@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.inputs.array.spec import Array
-from cfedge.inputs.modality import Dumped, Input, Prepared, Tensor
+from cfedge.inputs.modality import Dumped, Input, Legibility, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 
 __all__ = ["ArrayInputs", "opened", "read_npy", "stored", "versions"]
@@ -97,6 +97,10 @@ class ArrayInputs:
 
     def _form(self) -> str:
         return f"{self._dtype} {list(self._shape)}"
+
+    def legibility(self, value: Input) -> Legibility:
+        """All of an array is read."""
+        return Legibility()
 
     def largest(self, value: Input) -> Input:
         """Return the array: all have one shape."""

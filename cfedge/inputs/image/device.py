@@ -21,7 +21,7 @@ from cfedge.inputs.image.fitted import fitted
 from cfedge.inputs.image.sources import encoded, is_opened, path_of
 from cfedge.inputs.image.spec import Image
 from cfedge.inputs.image.stored import StoredImages
-from cfedge.inputs.modality import Input, Prepared, Tensor
+from cfedge.inputs.modality import Input, Legibility, Prepared, Tensor
 from cfedge.inputs.several import json_kind, listed
 
 __all__ = ["ImageInputs", "SUFFIXES", "opened", "stored", "versions"]
@@ -73,6 +73,10 @@ class ImageInputs(StoredImages):
             fitted(value, self._spec, f"input {position}").transpose(2, 0, 1)
         )
         return Prepared({"pixels": pixels[None]}, (), truncated=False)
+
+    def legibility(self, value: Input) -> Legibility:
+        """All of a picture is read, as large as the encoder sees it."""
+        return Legibility()
 
     def largest(self, value: Input) -> Input:
         """Return the picture: the backbone sees all of them in one size."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path, PurePath
 
 from cfedge.errors import DataError
+from cfedge.spelling import check_spelling, folded
 
-__all__ = ["TextReader", "check_text", "folded", "reader"]
+__all__ = ["TextReader", "reader"]
 
 
 class TextReader:
@@ -23,13 +24,13 @@ class TextReader:
         DataError
             It is empty, no text, or holds what no file can carry.
         """
-        return check_text(cell, "text", where)
+        return check_spelling(cell, "text", where)
 
     def check(self, value: object, where: str) -> str:
         """Return a text that is in memory; errors as of `read`."""
         if not isinstance(value, str):
             raise DataError(f"{where}: expected a text, found {_kind(value)}; {_step(value)}")
-        return check_text(value, "text", where)
+        return check_spelling(value, "text", where)
 
     def key(self, value: str) -> str:
         """Return the text without what nobody means."""
@@ -39,39 +40,6 @@ class TextReader:
 def reader() -> TextReader:
     """Return how texts are read; see `cfedge.inputs.reader`."""
     return TextReader()
-
-
-def folded(text: str) -> str:
-    """Return a text or label without what nobody means: case, and how many spaces there are."""
-    return " ".join(text.casefold().split())
-
-
-def check_text(value: object, noun: str, where: str) -> str:
-    """Return the text in a cell, or refuse it.
-
-    Parameters
-    ----------
-    noun
-        What the cell should hold: ``text`` or ``label``.
-    where
-        File and row, for errors.
-
-    Raises
-    ------
-    DataError
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(
-            f"{where}: expected a {noun}, found {value!r}; fill it in or remove the row"
-        )
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError(
-            f"{where}: expected a {noun} in Unicode, found half a surrogate pair in {value!a};"
-            " remove it"
-        )
-    if "\x00" in value:
-        raise DataError(f"{where}: expected a {noun} without NUL characters, found one; remove it")
-    return str(value)
 
 
 def _kind(value: object) -> str:

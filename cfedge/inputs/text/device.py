@@ -10,12 +10,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
-from cfedge.inputs.modality import Prepared, Tensor
+from cfedge.inputs.modality import Legibility, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 from cfedge.inputs.text.package import not_stopped, open_tokenizer, versions
 from cfedge.inputs.text.spec import Text
@@ -26,7 +26,7 @@ from cfedge.inputs.text.wordpiece import PLAIN, read_wordpiece
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["CHARACTERS", "Coverage", "TextInputs", "opened", "stored", "versions"]
+__all__ = ["CHARACTERS", "TextInputs", "opened", "stored", "versions"]
 
 #: Of one text in a request: far more than an encoder reads.
 CHARACTERS = 8_000
@@ -34,25 +34,9 @@ CHARACTERS = 8_000
 _WORDS = re.compile(r"[a-z0-9]+|['.,?!-]").findall
 #: One or two megabytes.
 _WORDS_KEPT = 4096
-
-
-class Coverage(NamedTuple):
-    """How much of a text an encoder can read.
-
-    Attributes
-    ----------
-    truncated
-        It is longer than the encoder reads: the rest is ignored.
-    unknown
-        Share of its tokens that stand for what the tokenizer does not know.
-    letters_a_token
-        Of a text in a language that the tokenizer was made for some four; near one, it is spelled
-        letter by letter.
-    """
-
-    truncated: bool
-    unknown: float
-    letters_a_token: float
+#: Letters a token below which a text is spelled rather than read (of a language that the tokenizer
+#: was made for a token has some four), and letters that it takes to say so.
+_SPELLED, _LETTERS = 1.5, 5
 
 
 class TextInputs(StoredTexts):
@@ -154,17 +138,18 @@ class TextInputs(StoredTexts):
             )
         return _prepared(encoding.ids, truncated=bool(encoding.overflowing))
 
-    def coverage(self, text: str) -> Coverage:
-        """Return how much of a text the encoder can read."""
+    def legibility(self, text: str) -> Legibility:
+        """Return what of a text the encoder cannot read."""
         encoding = self._tokenizer.encode(text)
         pairs = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
         ids = [piece for piece, special in pairs if not special]
         letters = sum(not character.isspace() for character in text)
-        return Coverage(
+        tokens = max(1, len(ids) + sum(len(part.ids) for part in encoding.overflowing))
+        unread = 2 * ids.count(self._unknown) >= len(ids)
+        return Legibility(
             truncated=bool(encoding.overflowing),
-            unknown=ids.count(self._unknown) / len(ids) if ids else 1.0,
-            letters_a_token=letters
-            / max(1, len(ids) + sum(len(o.ids) for o in encoding.overflowing)),
+            unread=unread,
+            spelled=not unread and letters / tokens < _SPELLED and len(text) >= _LETTERS,
         )
 
     @cached_property

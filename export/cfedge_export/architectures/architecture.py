@@ -53,7 +53,7 @@ class Architecture(Protocol):
         The quantisation schemes that it can take, the best first.
     token_axes
         Axes of the hidden states that hold tokens or places: pooling goes over them.
-    keep_tokens
+    keep_positions
         While training a share of the tokens may be left out, but never the first so many; None:
         no token may be left out.
     """
@@ -67,7 +67,7 @@ class Architecture(Protocol):
     @property
     def token_axes(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
-    def keep_tokens(self) -> int | None: ...  # noqa: D102
+    def keep_positions(self) -> int | None: ...  # noqa: D102
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Spec, dict[str, bytes]]:
         """Return what the encoder in `folder` reads, and the files that this needs, by role.

@@ -49,7 +49,7 @@ class EfficientNetLite:
     default_parts: tuple[str, ...] = ("expand", "project")
     schemes: tuple[str, ...] = ("int8-static", "int8-weight-only", "float32")
     token_axes: tuple[int, ...] = (2, 3)
-    keep_tokens: int | None = None
+    keep_positions: int | None = None
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Image, dict[str, bytes]]:
         """Pictures of the size that the backbone is known by; nothing else is needed."""

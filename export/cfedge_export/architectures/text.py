@@ -67,7 +67,7 @@ class TextEncoder:
         "float32",
     )
     token_axes: tuple[int, ...] = (1,)
-    keep_tokens: int | None = 0
+    keep_positions: int | None = 0
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Text, dict[str, bytes]]:
         """Texts of so many tokens, or as many as there are positions for."""
