@@ -39,7 +39,7 @@ class OwnEncoder:
     default_parts: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("as-given",)
     token_axes: tuple[int, ...] = ()
-    keep_tokens: int | None = None
+    keep_positions: int | None = None
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Array, dict[str, bytes]]:
         """One array of the dtype and shape that the file states; `folder` is that file."""
