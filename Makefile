@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Nothing but what is listed, of the listed bytes.
 LISTED := $(INSTALL) --require-hashes --no-deps --requirement
 
-.PHONY: install demo test check check-static soak release-check axe bench lock sbom clean
+.PHONY: install demo test check check-static soak release-check axe bench lock sbom sbom-check clean
 
 install: $(VENV)/.demo
 
@@ -75,17 +75,25 @@ $(VENV)/.dev: $(VENV)/.demo constraints.txt
 lock:
 	$(PYTHON) requirements/lock.py
 
-# What a device installs, and this environment, with versions and licences, as CycloneDX JSON.
+# What a device installs, and this environment, with versions and licences, as CycloneDX JSON: built, and held against
+# what is committed (sbom-check), or committed anew (sbom).
 SBOM := build/sbom
 LIST := $(SBOM)/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file
-sbom: $(VENV)/.dev
+.PHONY: sbom-built
+sbom-built: $(VENV)/.dev
 	rm -rf $(SBOM)
 	$(PYTHON) -m venv $(SBOM)/tool
 	$(SBOM)/tool/bin/python -m pip --disable-pip-version-check install --quiet cyclonedx-bom==7.5.0
 	$(PYTHON) -m venv --without-pip $(SBOM)/device
 	$(SBOM)/tool/bin/python -m pip --disable-pip-version-check --python $(SBOM)/device/bin/python install --quiet --constraint constraints.txt '.[text,image,sync,serve]'
-	$(LIST) sbom/device.json $(SBOM)/device/bin/python
-	$(LIST) sbom/workshop.json $(BIN)/python
+	$(LIST) $(SBOM)/device.json $(SBOM)/device/bin/python
+	$(LIST) $(SBOM)/workshop.json $(BIN)/python
+
+sbom: sbom-built
+	cp $(SBOM)/device.json $(SBOM)/workshop.json sbom/
+
+sbom-check: sbom-built
+	$(BIN)/python sbom/check.py $(SBOM)
 
 clean:
 	rm -rf $(VENV) demo-out build dist
