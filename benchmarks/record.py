@@ -1,6 +1,10 @@
 """What every benchmark writes beside its figures: machine, versions, threads, commit; and where
 results and data are.
 
+On a machine without the repository's history, and without the packages that make a backbone,
+``CFEDGE_COMMIT`` names the commit and ``CFEDGE_BACKBONES`` a folder with an empty workspace by the
+name of each backbone.
+
 A soak (``make soak``) also writes a digest of every file that it covers, so that `changed` can say
 whether its result still speaks of the code that is here: without git, and through a rebase.
 """
@@ -11,14 +15,17 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cfedge.device import probe
+from cfedge.train.workspace import WorkspaceFolder
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -84,7 +91,7 @@ def write(name: str, figures: dict[str, object], *, threads: int) -> Path:
     record = {
         "benchmark": name,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": os.environ.get("CFEDGE_COMMIT") or _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(
             _git(
                 "status",
@@ -107,6 +114,17 @@ def write(name: str, figures: dict[str, object], *, threads: int) -> Path:
     path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(f"written: {path}")
     return path
+
+
+def backbone(folder: Path, name: str, **options: Any) -> WorkspaceFolder:
+    """Return a new workspace with a backbone: made, or copied from ``CFEDGE_BACKBONES``."""
+    made = os.environ.get("CFEDGE_BACKBONES")
+    if made and not any(options.values()):
+        shutil.copytree(Path(made) / name, folder)
+        return WorkspaceFolder(folder)
+    from cfedge_export.make_backbone import make_backbone
+
+    return make_backbone(folder, name, **options)
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
