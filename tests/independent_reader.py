@@ -25,7 +25,7 @@ MEMBERS = {
     "input": "kind max_tokens tokenizer",
     "task": "name classes rank threshold false_reject_rate certificate adapter signature golden",
 }
-CANDIDATES = 16  # tasks at which a further stage is taken
+CANDIDATES = 24  # classes at which a further stage is taken
 
 
 class RefusedError(Exception):
@@ -149,13 +149,14 @@ class Look:
         self.shrunk = np.zeros(kept.sum()) if same else 1 / (1 + spread[kept])
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The best score of each task, and the distance to its nearest cluster."""
+        """The score of each cluster, and the distance to it."""
         y = (x - self.centre) @ self.u
         scores = self.steps @ y - (self.steps**2).sum(axis=1) / 2
-        distances = ((y - self.steps) ** 2).sum(axis=1) - (y**2 * self.shrunk).sum()
-        tasks = range(self.owner.max() + 1)
-        best = np.array([scores[self.owner == task].max() for task in tasks])
-        return best, np.array([distances[self.owner == task].min() for task in tasks])
+        return scores, ((y - self.steps) ** 2).sum(axis=1) - (y**2 * self.shrunk).sum()
+
+    def tasks(self, values: np.ndarray, best: Any) -> np.ndarray:
+        """The best of each task's clusters."""
+        return np.array([best(values[self.owner == one]) for one in range(self.owner.max() + 1)])
 
 
 class Shapes:
@@ -189,11 +190,12 @@ class Shapes:
         return -(squares + self.logs) / 2
 
     def tasks(self, g: np.ndarray) -> np.ndarray:
-        """The log-sum over each task's classes."""
+        """The log-sum over each task's candidates; the others have -inf."""
         parts = [g[self.owner == task] / 16 for task in range(self.owner.max() + 1)]
-        return 16 * np.array(
-            [part.max() + np.log(np.exp(part - part.max()).sum()) for part in parts]
-        )
+        tops = [max(part.max(), -1e300) for part in parts]
+        with np.errstate(divide="ignore", under="ignore"):
+            sums = [np.exp(part - top).sum() for part, top in zip(parts, tops, strict=True)]
+            return 16 * (np.array(tops) + np.log(sums))
 
 
 class Reader:
@@ -262,22 +264,17 @@ class Reader:
     def answer(self, text: str) -> dict[str, Any]:
         ids = np.array([self.tokenizer.encode(text).ids], np.int64)
         hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
-        first, distances = self.first(features[0][: self.backbone["views"][0]])
-        order, scores, stages, columns = (
-            np.argsort(-first, kind="stable"),
-            first,
-            1,
-            self.first.u.shape[1],
-        )
+        first, apart = self.first(features[0][: self.backbone["views"][0]])
+        scores, distances = self.first.tasks(first, np.max), self.first.tasks(apart, np.min)
+        stages, columns = 1, self.first.u.shape[1]
         if self._thin(scores, "second"):
-            near = order[:CANDIDATES]
-            g = self.near(features[0][: self.backbone["views"][0]])
-            scores = self._among(near, self.near.tasks(g))
-            stages = 2
+            near = self._candidates(first, scores)
+            g = self._among(near, self.near(features[0][: self.backbone["views"][0]]))
+            scores, stages = self.near.tasks(g), 2
             if self._thin(scores, "third"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
-                scores = self._among(near, self.near.tasks(g + self.deep(behind)))
-                distant = self.third(behind)[1]
+                scores = self.near.tasks(g + self.deep(behind))
+                distant = self.third.tasks(-self._among(near, -self.third(behind)[1]), np.min)
                 stages, distances = 3, (distances + distant * columns / self.third.u.shape[1]) / 2
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
@@ -298,8 +295,14 @@ class Reader:
             "ood_score": ood_score, "early_exit": early, "unknown": bool(ood_score > task["threshold"]),
         }  # fmt: skip
 
+    def _candidates(self, clusters: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+        """The classes at which further stages are taken: the best, and the runner-up's best."""
+        owner, runner_up = self.first.owner, np.argsort(-tasks, kind="stable")[1]
+        own = np.where(owner == runner_up, clusters, -np.inf).argmax()
+        return np.unique([*np.argsort(-clusters, kind="stable")[:CANDIDATES], own])
+
     def _among(self, near: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """The scores of the tasks `near`; no other is a candidate."""
+        """The scores of the classes `near`; no other is a candidate."""
         among = np.full(len(scores), -np.inf)
         among[near] = scores[near]
         return among

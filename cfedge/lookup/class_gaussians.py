@@ -1,15 +1,14 @@
 """How well does an input fit each class's own shape? Class Gaussians: one shared covariance,
-shrunk, and of each class a low-rank part of its own.
+shrunk, and of each class a low-rank part of its own. Pure.
 
 With S the within-class covariance of all tasks, t = tr S / D, P = (S + tau t I)^-1, and F_c the
 factor of class c's scatter, its covariance is taken to be Sigma_c = (1 - a) (S + tau t I) + a F_c'
-F_c / n_c. Of A_c = F_c P^1/2 / sqrt(n_c) let A_c A_c' = U diag(s^2) U', V = diag(1/s) U' A_c and
-gamma_i = a s_i^2 / (1 - a + a s_i^2). Then the log-density is, but for what all classes have in
-common::
+F_c / n_c. With the Cholesky factor N N' = (1 - a) I + (a / n_c) F_c P F_c', of as many rows as F_c
+has, the log-density is, but for what all classes have in common (Woodbury)::
 
-    v_ci = sqrt(gamma_i / (1 - a)) P^1/2 V_i        h_ci = v_ci . m_c        u_c = P m_c / (1 - a)
-    b_c  = - m_c' P m_c / (2 (1 - a)) - 1/2 sum_i log(1 + a s_i^2 / (1 - a))
-    g_c(x) = x . u_c + b_c + 1/2 sum_i (x . v_ci - h_ci)^2
+    V_c = (a / ((1 - a) n_c))^1/2 N^-1 F_c P        h_c = V_c m_c        u_c = P m_c / (1 - a)
+    b_c  = - m_c' P m_c / (2 (1 - a)) - log |N| + R / 2 log(1 - a)
+    g_c(x) = x . u_c + b_c + 1/2 |V_c x - h_c|^2
 
 (cf. LR-RGDA, arXiv 2602.00144, and FeCAM, arXiv 2309.14062). What tasks ship is added up; nothing
 is refitted (docs/decisions/0036-class-gaussians.md).
@@ -18,25 +17,21 @@ As log-likelihoods the g are over-confident: they add up features that are far f
 evidence for a task is the log-sum over its classes at the temperature `TEMPERATURE`, which is on
 the scale of one g.
 
-Inputs are scored one by one, as in `cfedge.lookup.lookup`.
-
-Letters: D width, C classes, K factor rows, T tasks.
+Letters: D width, C classes, R factor rows.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.finite import finite
-from cfedge.lookup.lda import pool
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["ClassGaussians", "OWN_SHAPE", "SHRINKAGE", "TEMPERATURE", "task_evidence"]
+__all__ = ["ClassShape", "OWN_SHAPE", "SHRINKAGE", "TEMPERATURE", "precision", "task_evidence"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -48,139 +43,59 @@ SHRINKAGE, OWN_SHAPE = 0.3, 0.3
 TEMPERATURE = 16.0
 
 
-class _Classes(NamedTuple):
-    """Classes ready to score: u [C, D] and b [C]; and of all rows of their shapes v [K, D] and h
-    [K], and the class [K] of each row, ascending.
+class ClassShape(NamedTuple):
+    """One class, ready to score: V [R, D], h [R], u [D] and b."""
+
+    directions: Doubles
+    centers: Doubles
+    linear: Doubles
+    offset: float
+
+    @classmethod
+    def of(cls, statistics: ClusterStatistics, place: int, shared: Doubles) -> ClassShape:
+        """Make the class at `place` of its task ready; `shared` is P [D, D]."""
+        start, stop = np.searchsorted(statistics.factor_classes, [place, place + 1]).tolist()
+        rows = statistics.factor[start:stop].astype(np.float64)
+        mean = statistics.means[place].astype(np.float64)
+        own = OWN_SHAPE / float(statistics.counts[place])
+        projected = rows @ shared
+        inner = own * (projected @ rows.T)
+        inner[np.diag_indices(len(rows))] += 1 - OWN_SHAPE
+        lower = np.linalg.cholesky(inner)
+        directions = math.sqrt(own / (1 - OWN_SHAPE)) * np.linalg.solve(lower, projected)
+        linear = shared @ mean / (1 - OWN_SHAPE)
+        spread = float(np.log(lower.diagonal()).sum())
+        offset = 0.5 * len(rows) * math.log(1 - OWN_SHAPE) - spread - 0.5 * float(mean @ linear)
+        return cls(directions, directions @ mean, linear, offset)
+
+
+def precision(within: Doubles) -> Doubles:
+    """Return P, symmetric float64 [D, D], of the within-class covariance; the identity where all
+    examples of each class are the same.
     """
-
-    linear: Floats
-    offsets: Floats
-    directions: Floats
-    centers: Floats
-    owners: NDArray[np.intp]
-
-    def scores(self, row: Floats) -> Floats:
-        """G of each, float32 [C]."""
-        g: Floats = self.linear.dot(row)
-        g += self.offsets
-        apart = self.directions.dot(row)
-        apart -= self.centers
-        apart *= apart
-        g += np.bincount(self.owners, apart, len(g)) / 2
-        return g
-
-
-class ClassGaussians:
-    """The classes of all tasks, ready to score.
-
-    Parameters
-    ----------
-    signatures
-        By task name; at least one, all of one width. Each is asked for twice.
-
-    Attributes
-    ----------
-    tasks
-        Names, sorted.
-    """
-
-    def __init__(self, signatures: Mapping[str, ClusterStatistics]) -> None:
-        self.tasks: tuple[str, ...] = tuple(sorted(signatures))
-        pooled = pool(signatures[name] for name in self.tasks)
-        root = _whitening(pooled.scatter / pooled.examples)
-        bounds = np.cumsum([0, *(len(counts) for counts in pooled.counts)]).tolist()
-        self._spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
-        parts = [_of_task(signatures[name], root) for name in self.tasks]
-        self._all = _Classes(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-        self._all.owners[:] += np.repeat(bounds[:-1], [len(part.owners) for part in parts])
-        rows = np.searchsorted(self._all.owners, bounds).tolist()
-        self._rows = [slice(start, stop) for start, stop in itertools.pairwise(rows)]
-
-    def classes_of(self, tasks: Sequence[int] | None) -> list[int]:
-        """Return how many classes each of some tasks has, or all."""
-        chosen = range(len(self.tasks)) if tasks is None else tasks
-        return [self._spans[task].stop - self._spans[task].start for task in chosen]
-
-    def scores(self, row: Floats, tasks: Sequence[int] | None, position: int = 0) -> Floats:
-        """Return g of the classes of some tasks one after another, or of all, float32 [C], for one
-        unit-length vector [D].
-
-        Raises
-        ------
-        InputError
-            It holds NaN or infinity; `position` names the input.
-        """
-        if tasks is None:
-            scores = self._all.scores(row)
-        else:
-            scores = np.concatenate([self._of(task).scores(row) for task in tasks])
-        finite(float(scores.sum()), position)
-        return scores
-
-    def _of(self, task: int) -> _Classes:
-        """One task's part of all classes."""
-        span, rows = self._spans[task], self._rows[task]
-        return _Classes(
-            self._all.linear[span],
-            self._all.offsets[span],
-            self._all.directions[rows],
-            self._all.centers[rows],
-            self._all.owners[rows] - span.start,
-        )
-
-
-def task_evidence(scores: Floats, classes: Sequence[int]) -> Floats:
-    """Return the evidence for each task, float32 [T], from the scores [C] of their classes: the
-    log-sum at `TEMPERATURE`.
-
-    Parameters
-    ----------
-    classes
-        How many each task has, in the order of the scores.
-    """
-    starts = np.cumsum([0, *classes[:-1]])
-    tempered = scores.astype(np.float64) / TEMPERATURE
-    most = np.maximum.reduceat(tempered, starts)
-    with np.errstate(under="ignore"):
-        shares = np.add.reduceat(np.exp(tempered - np.repeat(most, classes)), starts)
-    return np.asarray((most + np.log(shares)) * TEMPERATURE, np.float32)
-
-
-def _whitening(covariance: Doubles) -> Doubles:
-    """P^1/2, symmetric [D, D]; the identity where all examples of each class are the same."""
-    width = len(covariance)
-    level = float(np.trace(covariance)) / width
+    width = len(within)
+    level = float(np.trace(within)) / width
     if level <= 0:
         return np.eye(width)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors / np.sqrt(np.maximum(values, 0.0) + SHRINKAGE * level)
-    return np.asarray(root @ vectors.T)
+    inverse = np.linalg.inv(within + SHRINKAGE * level * np.eye(width))
+    return np.asarray((inverse + inverse.T) / 2)
 
 
-def _of_task(statistics: ClusterStatistics, root: Doubles) -> _Classes:
-    """One task's classes, of statistics and P^1/2."""
-    means = statistics.means.astype(np.float64)
-    white = means @ root
-    offsets = -(white**2).sum(axis=1) / (2 * (1 - OWN_SHAPE))
-    directions, centers, owners = [np.zeros((0, len(root)))], [np.zeros(0)], [np.zeros(0, np.intp)]
-    places = np.arange(len(means) + 1)
-    bounds = np.searchsorted(statistics.factor_classes, places).tolist()
-    for place, count in enumerate(statistics.counts.tolist()):
-        rows = statistics.factor[bounds[place] : bounds[place + 1]].astype(np.float64)
-        shape = rows @ root / np.sqrt(count)
-        squares, turn = np.linalg.eigh(shape @ shape.T)
-        kept = squares > squares.max(initial=0.0) * 1e-10
-        squares, turn = squares[kept], turn[:, kept]
-        offsets[place] -= 0.5 * np.log1p(OWN_SHAPE * squares / (1 - OWN_SHAPE)).sum()
-        gamma = OWN_SHAPE * squares / (1 - OWN_SHAPE + OWN_SHAPE * squares)
-        weight = np.sqrt(gamma / ((1 - OWN_SHAPE) * squares))
-        directions.append(weight[:, None] * (turn.T @ shape) @ root)
-        centers.append(directions[-1] @ means[place])
-        owners.append(np.full(len(squares), place, np.intp))
-    return _Classes(
-        (white @ root / (1 - OWN_SHAPE)).astype(np.float32),
-        offsets.astype(np.float32),
-        np.concatenate(directions).astype(np.float32),
-        np.concatenate(centers).astype(np.float32),
-        np.concatenate(owners),
-    )
+def task_evidence(scores: Sequence[float], tasks: Sequence[int]) -> dict[int, float]:
+    """Return the evidence for each task: the log-sum over its classes at `TEMPERATURE`.
+
+    Plain numbers: of two dozen classes NumPy's steps would take longer than their arithmetic.
+
+    Parameters
+    ----------
+    scores, tasks
+        Of each class its g, and its task; tasks ascend.
+    """
+    most: dict[int, float] = {}
+    for task, score in zip(tasks, scores, strict=True):
+        if task not in most or score > most[task]:
+            most[task] = score
+    sums = dict.fromkeys(most, 0.0)
+    for task, score in zip(tasks, scores, strict=True):
+        sums[task] += math.exp((score - most[task]) / TEMPERATURE)
+    return {task: most[task] + TEMPERATURE * math.log(total) for task, total in sums.items()}

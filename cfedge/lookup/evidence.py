@@ -3,12 +3,11 @@
 Each stage adds to the evidence of those before it; nothing is computed twice. What follows is pure
 and cheap.
 
-Letters: T tasks, A tasks that a further stage was at.
+Letters: N classes that a further stage was at.
 """
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +16,32 @@ from numpy.typing import NDArray
 from cfedge.lookup.match import TaskMatch
 from cfedge.lookup.scored import Scored
 
-__all__ = ["Evidence", "decide"]
+__all__ = ["Closer", "Evidence", "decide"]
 
 Floats = NDArray[np.float32]
+
+
+class Closer(NamedTuple):
+    """What further stages say.
+
+    Attributes
+    ----------
+    kept
+        Positions of the N classes that they were at, ascending.
+    owners
+        The task of each.
+    classes
+        float32 [N], the classes' scores: what the second stage says, and after the third the sum of
+        both.
+    scores, distances
+        By task, ascending, after all stages so far.
+    """
+
+    kept: NDArray[np.intp]
+    owners: list[int]
+    classes: Floats
+    scores: dict[int, float]
+    distances: dict[int, float]
 
 
 class Evidence(NamedTuple):
@@ -37,13 +59,8 @@ class Evidence(NamedTuple):
         What the first stage says of all clusters.
     first
         What the first stage says of the tasks.
-    tasks
-        Positions of the A tasks that the further stages were at, ascending; None: of all tasks.
-    classes
-        float32, the scores of these tasks' classes one after another: what the second stage says,
-        and after the third the sum of both; None after one stage.
-    scores, distances
-        float32 [A], of these tasks, after all stages so far; None after one stage.
+    closer
+        What further stages say of some; None after one stage.
     """
 
     stages: int
@@ -51,22 +68,15 @@ class Evidence(NamedTuple):
     position: int
     scored: Scored
     first: TaskMatch
-    tasks: list[int] | None = None
-    classes: Floats | None = None
-    scores: Floats | None = None
-    distances: Floats | None = None
+    closer: Closer | None = None
 
 
 def decide(evidence: Evidence) -> TaskMatch:
-    """Return the two tasks that the evidence says most for."""
-    tasks, scores, distances = evidence.tasks, evidence.scores, evidence.distances
-    if scores is None or distances is None:
+    """Return the two tasks that the evidence says most for; of equal ones the first."""
+    if evidence.closer is None:
         return evidence.first
-    best = int(scores.argmax())
-    score = float(scores[best])
-    others = scores.copy()
-    others[best] = -math.inf
-    rival = int(others.argmax())
-    task, runner_up = (best, rival) if tasks is None else (tasks[best], tasks[rival])
-    margin = score - float(others[rival])
-    return TaskMatch(task, runner_up, score, margin, float(distances[best]), evidence.stages)
+    _, _, _, scores, distances = evidence.closer
+    best = max(scores, key=scores.__getitem__)
+    rival = max((task for task in scores if task != best), key=scores.__getitem__)
+    margin = scores[best] - scores[rival]
+    return TaskMatch(best, rival, scores[best], margin, distances[best], evidence.stages)

@@ -54,7 +54,7 @@ _AT_ONCE = 16
 
 class Pooled(NamedTuple):
     """Sums over tasks: each task's counts, the means [C, D] of up to `_AT_ONCE` tasks at a time,
-    and what `shared_covariance` needs.
+    what `shared_covariance` needs, and the most rows that one cluster's factor has.
     """
 
     counts: list[NDArray[np.int64]]
@@ -62,6 +62,7 @@ class Pooled(NamedTuple):
     scatter: NDArray[np.float64]
     examples: float
     quartic: float
+    factor_rows: int
 
 
 def pool(signatures: Iterable[ClusterStatistics]) -> Pooled:
@@ -69,7 +70,7 @@ def pool(signatures: Iterable[ClusterStatistics]) -> Pooled:
     counts: list[NDArray[np.int64]] = []
     means: list[NDArray[np.floating]] = []
     scatter = np.zeros((0, 0))
-    examples, quartic = 0.0, 0.0
+    examples, quartic, factor_rows = 0.0, 0.0, 0
     rest = iter(signatures)
     while some := list(itertools.islice(rest, _AT_ONCE)):
         width = some[0].means.shape[1]
@@ -83,8 +84,9 @@ def pool(signatures: Iterable[ClusterStatistics]) -> Pooled:
             scatter[np.diag_indices(width)] += one.diagonal
             examples += float(one.counts.sum())
             quartic += one.quartic
+            factor_rows = max(factor_rows, int(np.bincount(one.factor_classes, minlength=1).max()))
         some.clear()  # before others are made
-    return Pooled(counts, means, scatter, examples, quartic)
+    return Pooled(counts, means, scatter, examples, quartic, factor_rows)
 
 
 def shared_covariance(

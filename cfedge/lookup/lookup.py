@@ -81,6 +81,12 @@ class Lookup:
         How many are kept.
     shrinkage
         Of the shared covariance.
+    task_of
+        int64 [C], the task of each cluster.
+    within
+        float64 [D, D], the shared covariance before it is shrunk.
+    factor_rows
+        The most that one cluster's factor has.
     """
 
     def __init__(
@@ -102,10 +108,12 @@ class Lookup:
         space = discriminants(pooled, shrinkage=shrinkage, min_spread=min_spread)
         self.shrinkage = space.shrinkage
         self.counts = pooled.counts
+        self.within = pooled.scatter / pooled.examples
+        self.factor_rows = pooled.factor_rows
         bounds = np.cumsum([0, *(len(counts) for counts in pooled.counts)]).tolist()
         self.spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._starts = np.array(bounds[:-1])
-        self._task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
+        self.task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
         self._project = Projection(space)
         whitened = ((means - space.center) @ space.basis for means in pooled.means)
         self._table = ClusterTable(whitened, self._project.weight, bounds[-1], table)
@@ -135,21 +143,21 @@ class Lookup:
         z, square, scores, error = scored
         if error is None:
             nearest = scores.argmax()
-            task: int = self._task_of.item(nearest)
+            task: int = self.task_of.item(nearest)
             best: float = scores.item(nearest)
             if len(self.tasks) == 1:
                 return TaskMatch(task, -1, best, math.inf, square - 2.0 * best)
             rival = best_outside(scores, self.spans[task])
-            runner_up: int = self._task_of.item(rival)
+            runner_up: int = self.task_of.item(rival)
             return TaskMatch(task, runner_up, best, best - scores.item(rival), square - 2.0 * best)
         likely = int(scores.argmax())
-        rival = best_outside(scores, self.spans[self._task_of.item(likely)])
+        rival = best_outside(scores, self.spans[self.task_of.item(likely)])
         least = min(
             float(scores[likely]) - error,
             float(self._table.clusters[rival].dot(z)) - float(self._table.offsets[rival]),
         )
         kept = (scores >= least - error).nonzero()[0]
-        exact, tasks = self._table.some(z, kept), self._task_of[kept]
+        exact, tasks = self._table.some(z, kept), self.task_of[kept]
         first = int(exact.argmax())
         task, best = int(tasks[first]), float(exact[first])
         if len(self.tasks) == 1:
@@ -178,41 +186,49 @@ class Lookup:
         scores: Floats = np.maximum.reduceat(exact, self._starts)
         return scores
 
-    def best_tasks(self, scored: Scored, count: int) -> tuple[list[int] | None, Floats]:
-        """Return the `count` tasks with the best scores, ascending (None: there are no more), and
-        their scores.
-        """
-        if scored.error is None or len(self.tasks) <= count:
-            scores = self.task_scores(scored)
-            if len(scores) <= count:
-                return None, scores
-            among = largest(scores, count)
-            return among.tolist(), scores[among]
-        z, _, rough, error = scored
-        roughly = np.maximum.reduceat(rough, self._starts)
-        least = np.partition(roughly, -count)[-count] - error  # of the last of them, exactly
-        kept = (rough >= least - error).nonzero()[0]
-        tasks, starts = np.unique(self._task_of[kept], return_index=True)
-        scores = np.maximum.reduceat(self._table.some(z, kept), starts)
-        among = largest(scores, count)
-        return tasks[among].tolist(), scores[among]
+    def best_clusters(
+        self, scored: Scored, count: int, runner_up: int = -1
+    ) -> tuple[NDArray[np.intp], Floats]:
+        """Return the `count` clusters with the best scores, ascending (all, where there are no
+        more), and their scores.
 
-    def of_tasks(
-        self, row: Floats, among: list[int] | None = None, position: int = 0
-    ) -> tuple[Floats, float]:
-        """Return the best cluster score of all tasks, float32 [T], or of those `among`, for one
-        vector [D], and z' z; for errors see `scored`.
+        Parameters
+        ----------
+        runner_up
+            A task of which one cluster at least is to be among them: its best takes the place of
+            none.
         """
-        if among is None:
-            scored = self.scored(row, position)
-            return self.task_scores(scored), scored.square
+        kept, scores = self._best(scored, min(count, len(self.task_of)))
+        if runner_up < 0 or (self.task_of[kept] == runner_up).any():
+            return kept, scores
+        span = self.spans[runner_up]
+        own = np.arange(span.start, span.stop)
+        exact = self._table.some(scored.z, own)
+        best = int(exact.argmax())
+        at = int(np.searchsorted(kept, own[best]))
+        return np.insert(kept, at, own[best]), np.insert(scores, at, exact[best])
+
+    def _best(self, scored: Scored, count: int) -> tuple[NDArray[np.intp], Floats]:
+        z, _, rough, error = scored
+        if error is None:
+            scores = rough[: len(self.task_of)]
+            kept = np.arange(count) if count == len(scores) else largest(scores, count)
+            return kept, scores[kept]
+        least = np.partition(rough, -count)[-count] - error  # of the last of them, exactly
+        likely = (rough >= least - error).nonzero()[0]
+        exact = self._table.some(z, likely)
+        among = largest(exact, count)
+        return likely[among], exact[among]
+
+    def of_clusters(
+        self, row: Floats, kept: NDArray[np.intp], position: int = 0
+    ) -> tuple[Floats, float]:
+        """Return the scores of the clusters `kept` for one vector [D], and z' z; for errors see
+        `scored`.
+        """
         z = self._project(row)
         square = finite(float(z.dot(z)), position)
-        spans = [self.spans[task] for task in among]
-        best = [
-            (self._table.clusters[span].dot(z) - self._table.offsets[span]).max() for span in spans
-        ]
-        return np.array(best, np.float32), square
+        return self._table.some(z, kept), square
 
     def __call__(self, features: Floats) -> TaskMatches:
         """Look unit-length features float32 [B, D] up; for errors see `scored`."""

@@ -5,7 +5,7 @@ still are, look deeper.
   tasks;
 - second: each class's own shape behind the trunk (`cfedge.lookup.class_gaussians`), in place of the
   first stage's scores;
-- third: the classes' own shapes behind the frozen tail, added class by class. It alone costs a run:
+- third: the same classes' own shapes behind the frozen tail, added class by class. It alone costs a run:
   one of the tail, for the inputs that need it (docs/decisions/0036-class-gaussians.md).
 
 The third stage also has a word in how distant an input is, the second has not
@@ -19,14 +19,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import ClassGaussians, task_evidence
+from cfedge.lookup.class_gaussians import task_evidence
+from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
-from cfedge.lookup.evidence import Evidence, decide
+from cfedge.lookup.evidence import Closer, Evidence, decide
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.signature import ClusterStatistics, Features, TaskSignature
@@ -35,10 +36,12 @@ from cfedge.margins import Margins
 __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE", "THIRD_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
+_Made = TypeVar("_Made", ClassTable, Lookup)
 
-#: Tasks at which a further stage is taken: the classes of thousands of tasks would cost more than
-#: a run of the encoder.
-CANDIDATES = 16
+#: Classes at which a further stage is taken, those that the first likes best: to read the shapes of
+#: all of ten tasks takes three times as long, and the answers are as good
+#: (docs/decisions/0040-cost-of-an-answer.md).
+CANDIDATES = 24
 #: Of held-out inputs, the third at least: the second stage costs them some products, the third one
 #: more run of the tail (docs/decisions/0003-lookup.md). The second's is the format's
 #: (docs/format.md): `cfedge.runtime.drift` and `stream` suppose it of every bundle.
@@ -66,13 +69,13 @@ class _Parts(Mapping[str, ClusterStatistics]):
 
 
 class Router:
-    """All stages; the further ones are at the `CANDIDATES` tasks that the first one likes best.
+    """All stages; the further ones are at the `CANDIDATES` classes that the first one likes best.
 
     Parameters
     ----------
     signatures
-        By task name; at least one. Each is asked for once a stage, so they may be read when they
-        are asked for.
+        By task name; at least one. They may be read when they are asked for: each stage asks for
+        all of them once, and for a task's again when its classes are needed and not in memory.
     margins
         Below which an input gets a further stage; None: never.
     table
@@ -103,36 +106,40 @@ class Router:
         self.margins = margins or Margins()
 
     @property
-    def near(self) -> ClassGaussians:
+    def near(self) -> ClassTable:
         """Of the second stage: made when the first input needs it, so that an engine opens
         sooner.
         """
-        made: ClassGaussians = self._further("near", ClassGaussians, "trunk")
-        return made
-
-    @property
-    def deep(self) -> ClassGaussians:
-        """Of the third stage, made likewise."""
-        made: ClassGaussians = self._further("deep", ClassGaussians, "tail")
-        return made
+        return self._once("near", lambda: ClassTable(self._of("trunk"), self.first))
 
     @property
     def tail(self) -> Lookup:
         """Of the third stage's distances, made likewise."""
-        made: Lookup = self._further("tail", Lookup, "tail")
-        return made
+        return self._once("tail", lambda: Lookup(self._of("tail")))
 
-    def _further(
-        self, name: str, kind: Callable[[Mapping[str, ClusterStatistics]], Any], part: str
-    ) -> Any:
-        """Make a part of a stage once, however many threads ask first: of a thousand tasks it takes
-        seconds and hundreds of megabytes.
-        """
+    @property
+    def deep(self) -> ClassTable:
+        """Of the third stage, made likewise."""
+        behind = self.tail
+        return self._once("deep", lambda: ClassTable(self._of("tail"), behind))
+
+    def warm_up(self) -> None:
+        """Make now what further stages would make when an input first needs them."""
+        if len(self.tasks) > 1:
+            self.near.warm_up()
+            self.deep.warm_up()
+
+    def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
+        return _Parts(self._signatures, attrgetter(part))
+
+    def _once(self, name: str, make: Callable[[], _Made]) -> _Made:
+        """Make a part of a stage once, however many threads ask first."""
         if name not in self._made:
             with self._making:
                 if name not in self._made:
-                    self._made[name] = kind(_Parts(self._signatures, attrgetter(part)))
-        return self._made[name]
+                    self._made[name] = make()
+        made: _Made = self._made[name]
+        return made
 
     def begin(self, trunk: Floats, position: int = 0) -> Evidence:
         """Take the first stage of one input, features float32 [V D] behind the trunk.
@@ -156,18 +163,14 @@ class Router:
         return evidence.stages == 2 and decide(evidence).margin < self.margins.third
 
     def refine(self, evidence: Evidence) -> Evidence:
-        """Add the second stage to the first."""
-        scored = evidence.scored
-        tasks, near = self.first.best_tasks(scored, CANDIDATES)
-        trunk = evidence.trunk[: self._width]
-        classes = self.near.scores(trunk, tasks, evidence.position)
-        return evidence._replace(
-            stages=2,
-            tasks=tasks,
-            classes=classes,
-            scores=task_evidence(classes, self.near.classes_of(tasks)),
-            distances=scored.square - 2 * near,
-        )
+        """Add the second stage to the first; for errors see `begin`."""
+        scored, first = evidence.scored, evidence.first
+        kept, best = self.first.best_clusters(scored, CANDIDATES, first.runner_up)
+        owners: list[int] = self.first.task_of[kept].tolist()
+        classes = self.near.scores(evidence.trunk[: self._width], kept, evidence.position)
+        distances = _nearest(scored.square, best, owners)
+        scores = task_evidence(classes.tolist(), owners)
+        return evidence._replace(stages=2, closer=Closer(kept, owners, classes, scores, distances))
 
     def deepen(self, evidence: Evidence, tail: Floats) -> Evidence:
         """Add the third stage to the first two, with features [D] behind the frozen tail.
@@ -175,21 +178,15 @@ class Router:
         A distance is then the mean of this and the first stage's, as if summed over as many
         directions as that; for errors see `begin`.
         """
-        assert evidence.classes is not None
-        assert evidence.distances is not None
-        tasks, position = evidence.tasks, evidence.position
-        classes = evidence.classes + self.deep.scores(tail, tasks, position)
-        behind, square = self.tail.of_tasks(tail, tasks, position)
-        distances = evidence.distances + (square - 2 * behind) * (
-            self.first.directions / self.tail.directions
-        )
-        distances /= 2
-        return evidence._replace(
-            stages=3,
-            classes=classes,
-            scores=task_evidence(classes, self.deep.classes_of(tasks)),
-            distances=distances,
-        )
+        assert evidence.closer is not None
+        kept, owners, classes, _, distances = evidence.closer
+        classes = classes + self.deep.scores(tail, kept, evidence.position)
+        behind, square = self.tail.of_clusters(tail, kept, evidence.position)
+        wide = self.first.directions / self.tail.directions
+        deep = _nearest(square, behind, owners)
+        distances = {task: (distances[task] + wide * far) / 2 for task, far in deep.items()}
+        scores = task_evidence(classes.tolist(), owners)
+        return evidence._replace(stages=3, closer=Closer(kept, owners, classes, scores, distances))
 
     def given(self, evidence: Evidence, task: int) -> TaskMatch:
         """Return what the first stage says with the task given."""
@@ -201,15 +198,13 @@ class Router:
         Tasks that a further stage was not at stay behind all that it was at.
         """
         first = self.first.task_scores(evidence.scored)
-        if evidence.scores is None:
+        if evidence.closer is None:
             return first
-        closer = evidence.scores
-        if evidence.stages == 3:
-            closer = closer * np.float32(0.5)
-        if evidence.tasks is None:
-            return closer
+        tasks = list(evidence.closer.scores)
+        scores = np.array(list(evidence.closer.scores.values()), np.float32)
+        closer = scores / np.float32(evidence.stages - 1)
         behind: Floats = np.minimum(first, closer.min())
-        behind[evidence.tasks] = closer
+        behind[tasks] = closer
         return behind
 
     def __call__(self, features: Features) -> TaskMatches:
@@ -221,3 +216,12 @@ class Router:
                 evidence = self.deepen(evidence, tail)
             matches.append(decide(evidence))
         return TaskMatches.stacked(matches)
+
+
+def _nearest(square: float, scores: Floats, owners: list[int]) -> dict[int, float]:
+    """By task, the distance to the nearest of its clusters among those of these scores."""
+    best: dict[int, float] = {}
+    for task, score in zip(owners, scores.tolist(), strict=True):
+        if task not in best or score > best[task]:
+            best[task] = score
+    return {task: square - 2 * score for task, score in best.items()}

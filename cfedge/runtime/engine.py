@@ -178,8 +178,7 @@ class Engine:
 
         They are to inputs of the backbone's own kind that read all that inputs need.
         """
-        if len(self.tasks) > 1:
-            _ = self.router.near, self.router.deep, self.router.tail
+        self.router.warm_up()
         self.predict(self.modality.warm_up())
         self.opened.encoder.tail.open()
 

@@ -279,36 +279,46 @@ def test_directions_in_which_clusters_hardly_differ_are_left_out(
     )
 
 
-def test_chosen_tasks_are_scored_as_all_are() -> None:
+def test_chosen_clusters_are_scored_as_all_are() -> None:
     rng = np.random.default_rng(13)
     lookup = Lookup({f"task {task}": make_signature(rng) for task in range(9)})
     for row in make_features(rng):
-        (every, square), (some, same_square) = lookup.of_tasks(row), lookup.of_tasks(row, [1, 4, 5])
-        np.testing.assert_allclose(some, every[[1, 4, 5]], rtol=1e-5)
-        assert square == same_square
+        scored, kept = lookup.scored(row), np.array([1, 4, 5, 11])
+        some, square = lookup.of_clusters(row, kept)
+        assert some.tobytes() == scored.clusters[kept].tobytes()
+        assert square == scored.square
 
 
-def test_the_best_tasks_are_the_largest_scores_and_the_first_of_equal_ones() -> None:
+def test_the_best_clusters_are_the_largest_scores_and_the_first_of_equal_ones() -> None:
     rng = np.random.default_rng(15)
     twin = make_signature(rng)
     lookup = Lookup(
         {f"task {task:02}": make_signature(rng) if task % 3 else twin for task in range(30)}
     )
+    total = len(lookup.task_of)
     for row in make_features(rng):
-        every, square = lookup.of_tasks(row)
-        for count in (1, 4, 16, 29):
-            among, scores = lookup.best_tasks(lookup.scored(row), count)
-            assert among == sorted(np.argsort(-every, kind="stable")[:count].tolist())
-            assert scores.tobytes() == every[among].tobytes()
-        assert lookup.scored(row).square == square
-        assert lookup.best_tasks(lookup.scored(row), 30)[0] is None
+        every = lookup.of_clusters(row, np.arange(total))[0]
+        scored = lookup.scored(row)
+        for count in (1, 4, 16, 29, total, total + 5):
+            kept, scores = lookup.best_clusters(scored, count)
+            assert kept.tolist() == sorted(np.argsort(-every, kind="stable")[:count].tolist())
+            assert scores.tobytes() == every[kept].tobytes()
+        for task in range(30):
+            kept, scores = lookup.best_clusters(scored, 4, task)
+            assert task in lookup.task_of[kept]
+            assert (np.diff(kept) > 0).all()
+            assert len(kept) <= 5
+            assert scores.tobytes() == every[kept].tobytes()
+            span = lookup.spans[task]
+            assert span.start + int(every[span].argmax()) in kept
 
 
 def test_a_given_task_is_scored_against_the_best_other_one() -> None:
     rng = np.random.default_rng(14)
     lookup = Lookup({f"task {task}": make_signature(rng) for task in range(5)})
     for row in make_features(rng):
-        every, square = lookup.of_tasks(row)
+        scored = lookup.scored(row)
+        every, square = lookup.task_scores(scored), scored.square
         for task in range(5):
             found = lookup.match_given(lookup.scored(row), task)
             rivals = np.where(np.arange(5) == task, -np.inf, every)
@@ -459,8 +469,7 @@ def test_no_score_of_what_is_not_finite_leaves_the_lookup(wrong: float) -> None:
         lambda: lookup(inputs),
         lambda: lookup.cluster_scores(inputs),
         lambda: lookup.scored(inputs[2], 2),
-        lambda: lookup.of_tasks(inputs[2], position=2),
-        lambda: lookup.of_tasks(inputs[2], [0, 2], 2),
+        lambda: lookup.of_clusters(inputs[2], np.array([0, 2]), 2),
     ]
     for one in ask:
         with (

@@ -110,7 +110,9 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
     assert {one.task for one in free} == {"animals", "colors"}
     for text, one, other in zip(mixed, given, free, strict=True):
         encoded = engine.opened.encoder([text])
-        scores, square = engine.router.first.of_tasks(encoded.features[0][:32])
+        first = engine.router.first
+        scored = first.scored(encoded.features[0][:32])
+        scores, square = first.task_scores(scored), scored.square
         assert one.score == pytest.approx(scores[position], rel=1e-5)
         assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
         assert one.distance == pytest.approx(square - 2 * scores[position], rel=1e-4)

@@ -112,10 +112,12 @@ def assert_alike(exact: Lookup, rough: Lookup, inputs: Floats) -> None:
         )
     for row in inputs[:50]:
         for count in (2, 16):
-            (among, scores), (also, found) = (
-                lookup.best_tasks(lookup.scored(row), count) for lookup in (exact, rough)
-            )
-            assert (among, scores.tobytes()) == (also, found.tobytes())
+            for runner_up in (-1, 3):
+                (kept, scores), (also, found) = (
+                    lookup.best_clusters(lookup.scored(row), count, runner_up)
+                    for lookup in (exact, rough)
+                )
+                assert (kept.tobytes(), scores.tobytes()) == (also.tobytes(), found.tobytes())
 
 
 @pytest.mark.parametrize(
