@@ -23,7 +23,8 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             "--head-only/--train",
             help=(
                 "Learn a closed-form head alone, or always an adapter too; unless given,"
-                " examples decide: few of them get the head."
+                " examples decide: few of them get the head, and on pictures an adapter must be"
+                " better than it."
             ),
         ),
     ),

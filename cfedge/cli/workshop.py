@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cfedge.train.examples import LabelledData
     from cfedge.train.rows import Columns
     from cfedge.train.teach import Taught
+    from cfedge.train.trial import Trial
     from cfedge.train.workspace import WorkspaceFolder
 
 
@@ -217,11 +218,22 @@ def _why(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str:
         return ""
     if not backbone.slots:
         return "this encoder takes no adapters"
+    if row.trial is not None:
+        return f"{_gain(row.trial)}, not more than the standard error; --train for an adapter"
     return f"fewer than {FEW} examples a class to learn from; --train for an adapter"
+
+
+def _gain(trial: Trial) -> str:
+    return (
+        f"of {trial.examples} examples set aside an adapter gets {trial.adapter} right, the closed"
+        f" form {trial.closed_form}, standard error {trial.standard_error:.1f}"
+    )
 
 
 def _learned(row: TaskCertificate, *, why: str) -> str:
     how = f"a closed-form head ({why}), " if why else ""
+    if row.trial is not None and row.method == "adapter":
+        how = f"an adapter ({_gain(row.trial)}), "
     answers, count = row.answers, len(row.labels)
     elsewhere = (
         f", and at most {row.certificate.upper_bound:.1%} are another task's"

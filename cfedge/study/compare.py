@@ -71,7 +71,8 @@ def compare(
     runs: dict[str, list[Measured]] = {}
     forward, seconds, strange = [], [], []
     for position, order in enumerate(drawn):
-        chosen = replace(settings, seed=seed + position, method="adapter")
+        method = "adapter" if base.kind == "text" else "auto"
+        chosen = replace(settings, seed=seed + position, method=method)
         title = f"order {position + 1} of {orders}, "
         with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
             run = _Run(base, stream, order, chosen, options.jobs, title, progress, Path(scratch))

@@ -24,6 +24,7 @@ from cfedge.train.meanings import Meanings
 from cfedge.train.overlaps import Overlap, overlaps
 from cfedge.train.reading import Reading
 from cfedge.train.right_answers import right_answers
+from cfedge.train.trial import Trial
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Certificates", "TaskCertificate", "certificates", "inspected"]
@@ -60,6 +61,9 @@ class TaskCertificate:
         What of its inputs the encoder cannot read.
     curve
         What fewer examples would have given (`cfedge.train.curve`).
+    trial
+        What an adapter gained over the closed form, where it had to prove itself
+        (`cfedge.train.trial`).
     """
 
     task: str
@@ -77,6 +81,7 @@ class TaskCertificate:
     answers: Answers
     reading: Reading
     curve: tuple[Point, ...]
+    trial: Trial | None
 
     def record(self) -> dict[str, Any]:
         """Return it as one flat JSON object."""
@@ -159,6 +164,7 @@ def certificates(workspace: WorkspaceFolder, of: Collection[str] | None = None) 
             ),
             reading=record.reading,
             curve=record.curve,
+            trial=record.trial,
         )
     return Certificates(
         tasks, tuple(overlaps(router, answers, certified, names if of is None else of))

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.manifest import Backbone
 from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.progress import Progress
 from cfedge.train.examples import Examples
@@ -27,16 +28,19 @@ from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics
 from cfedge.train.statistics import TaskStatistics
+from cfedge.train.trial import Trial
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = [
     "FEW",
     "closed_form",
+    "closed_form_arrays",
     "closed_form_head",
     "few_examples",
     "no_slots",
     "train_head",
     "trunk_share",
+    "with_closed_form",
 ]
 
 Floats = NDArray[np.float32]
@@ -91,16 +95,34 @@ def train_head(
         threads=settings.threads or 1,
         progress=progress,
     )
-    arrays = _head(prepared)
-    for slot in workspace.backbone.slots:
-        arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
-        arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
+    return with_closed_form(workspace, prepared, settings)
+
+
+def with_closed_form(
+    workspace: WorkspaceFolder,
+    prepared: PreparedTask,
+    settings: Settings,
+    trial: Trial | None = None,
+) -> LearnedTask:
+    """Return a task that is ready to be learned with its head in closed form; `trial` says what an
+    adapter would have gained.
+    """
     return prepared.learned(
         workspace,
-        arrays,
+        closed_form_arrays(workspace.backbone, prepared),
         settings=dataclasses.replace(settings, method="closed-form"),
         packages=("cfedge", "numpy", "onnxruntime"),
+        trial=trial,
     )
+
+
+def closed_form_arrays(backbone: Backbone, prepared: PreparedTask) -> dict[str, Floats]:
+    """Return both parts of the head, and slots that change nothing."""
+    arrays = _head(prepared)
+    for slot in backbone.slots:
+        arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
+        arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
+    return arrays
 
 
 def _head(prepared: PreparedTask) -> dict[str, Floats]:

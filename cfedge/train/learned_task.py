@@ -24,6 +24,7 @@ from cfedge.train.curve import Point
 from cfedge.train.reading import Reading
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
+from cfedge.train.trial import Trial
 
 __all__ = ["HeldOut", "LearnedTask", "TASK_FILES", "TaskRecord", "parsed_adapter"]
 
@@ -90,7 +91,8 @@ class TaskRecord:
     inputs are, but for case and spaces, among those learned from; `same_labels` names those of its
     labels that mean what another task's do (`cfedge.train.meanings`); `reading` counts what of the
     inputs the encoder cannot read; `updates` how often examples or classes were added;
-    `curve` what fewer examples would have given (`cfedge.train.curve`), of the first version.
+    `curve` what fewer examples would have given (`cfedge.train.curve`), of the first version;
+    `trial` what an adapter gained over the closed form, where it had to prove itself.
     """
 
     name: str
@@ -106,6 +108,7 @@ class TaskRecord:
     reading: Reading = dataclasses.field(default_factory=Reading)
     updates: int = 0
     curve: tuple[Point, ...] = ()
+    trial: Trial | None = None
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""

@@ -21,10 +21,17 @@ from cfedge.errors import MissingExtraError
 from cfedge.progress import Progress
 from cfedge.train.composition import SitePool, pool
 from cfedge.train.examples import Examples
-from cfedge.train.head import closed_form, trunk_share
+from cfedge.train.head import (
+    closed_form,
+    closed_form_arrays,
+    train_head,
+    trunk_share,
+    with_closed_form,
+)
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
+from cfedge.train.trial import Trial, is_tried, set_aside
 from cfedge.train.workspace import WorkspaceFolder
 
 try:
@@ -55,7 +62,8 @@ def train(
     progress: Progress,
 ) -> LearnedTask:
     """Learn a task with an adapter and return it; the workspace is read, and features are kept in
-    its cache.
+    its cache. Where the adapter has to prove itself (`cfedge.train.trial`) and does not, and where
+    the backbone has no slots, the task has a head in closed form.
 
     Parameters
     ----------
@@ -71,6 +79,8 @@ def train(
     TaskError, DataError
         Before anything is computed.
     """
+    if not workspace.backbone.slots:
+        return train_head(workspace, name, examples, held_out, settings=settings, progress=progress)
     device_of(settings.device)
     with pinned(settings.threads):
         prepared = prepare_task(
@@ -89,10 +99,12 @@ def train(
             else {}
         )
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
+        trial = None
+        if is_tried(settings, workspace.backbone):
+            trial = _trial(workspace, pools, prepared, settings, progress)
+            if not trial.adapter_pays:
+                return with_closed_form(workspace, prepared, settings, trial)
         adapter, transfer, kept = _train(workspace, pools, prepared, settings, progress)
-    weight, bias = closed_form(prepared.features.trunk, prepared.targets)
-    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=True)
-    adapter |= {"trunk.weight": share * weight, "trunk.bias": share * bias}
     return prepared.learned(
         workspace,
         adapter,
@@ -100,7 +112,25 @@ def train(
         packages=("cfedge", "numpy", "onnxruntime", "torch"),
         transfer=transfer,
         kept_energy=kept,
+        trial=trial,
     )
+
+
+def _trial(
+    workspace: WorkspaceFolder,
+    pools: Mapping[str, SitePool],
+    prepared: PreparedTask,
+    settings: Settings,
+    progress: Progress,
+) -> Trial:
+    """Hold an adapter against the closed form on examples that neither was learned from."""
+    rng = np.random.default_rng(settings.seed)
+    rows, aside = set_aside(prepared.keys, prepared.targets, settings.held_out, rng)
+    if not aside:
+        return Trial(0, 0, 0, 0.0)
+    part = prepared.part(rows, aside)
+    adapter = _train(workspace, pools, part, settings, progress)[0]
+    return Trial.of(part.right(closed_form_arrays(workspace.backbone, part)), part.right(adapter))
 
 
 def _train(
@@ -110,8 +140,8 @@ def _train(
     settings: Settings,
     progress: Progress,
 ) -> tuple[dict[str, Floats], dict[str, float], float]:
-    """Train slots and head; return them by name, float32, what came from whom, and the energy kept
-    in folding.
+    """Train slots and head; return them by name, float32, with the head's part in closed form, what
+    came from whom, and the energy kept in folding.
     """
     device = device_of(settings.device)
     tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")), device)
@@ -122,4 +152,7 @@ def _train(
     arrays, folded = head.arrays(), pairs.folded()
     for site, one in folded.items():
         arrays |= {f"a.{site}": one.a, f"b.{site}": one.b}
+    weight, bias = closed_form(prepared.features.trunk, prepared.targets)
+    share = trunk_share(len(prepared.targets), len(prepared.classes), adapter=True)
+    arrays |= {"trunk.weight": share * weight, "trunk.bias": share * bias}
     return arrays, pairs.transfer(), min(one.kept for one in folded.values())

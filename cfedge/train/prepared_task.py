@@ -16,6 +16,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
@@ -28,6 +29,7 @@ from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.reading import Reading, reading
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
+from cfedge.train.trial import Trial
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["PreparedTask", "prepare_task", "store"]
@@ -41,6 +43,8 @@ class PreparedTask:
 
     Attributes
     ----------
+    inputs, keys
+        The examples, and their keys (`cfedge.train.examples.Examples.keys`).
     targets
         int64 [N], positions in `classes`.
     hidden
@@ -59,6 +63,8 @@ class PreparedTask:
 
     name: str
     classes: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    keys: tuple[str, ...]
     targets: NDArray[np.int64]
     hidden: list[Floats]
     features: Features
@@ -67,6 +73,40 @@ class PreparedTask:
     held_out_hidden: list[Floats]
     repeated: int
     reading: Reading
+
+    def part(self, rows: Sequence[int], aside: Sequence[int]) -> PreparedTask:
+        """Return the same task learned from the examples `rows` alone, with those `aside` as its
+        evidence.
+        """
+        inputs = self.inputs
+        evidence = HeldOut(
+            tuple(inputs[row] for row in aside),
+            self.targets[list(aside)],
+            Features(*(views[list(aside)] for views in self.features)),
+            np.zeros(len(aside), np.int64),
+            np.zeros(len(aside), np.float32),
+        )
+        return dataclasses.replace(
+            self,
+            inputs=tuple(inputs[row] for row in rows),
+            keys=tuple(self.keys[row] for row in rows),
+            targets=self.targets[list(rows)],
+            hidden=[self.hidden[row] for row in rows],
+            features=Features(*(views[list(rows)] for views in self.features)),
+            evidence=evidence,
+            held_out_hidden=[self.hidden[row] for row in aside],
+        )
+
+    def right(self, adapter: Mapping[str, Floats]) -> NDArray[np.bool_]:
+        """Return which of the held-out examples slots and head answer right, without early
+        exits.
+        """
+        whole = Adapter.from_arrays({**adapter, **no_exit()})
+        hidden = [states[None] for states in self.held_out_hidden]
+        adapted = np.stack(self.encoder.adapted(hidden, whole.slots))
+        scores = whole.scores(whole.adapted(adapted), whole.trunk(self.evidence.features.trunk))
+        right: NDArray[np.bool_] = scores.argmax(axis=1) == self.evidence.classes
+        return right
 
     def learned(
         self,
@@ -77,6 +117,7 @@ class PreparedTask:
         packages: Sequence[str],
         transfer: Mapping[str, float] | None = None,
         kept_energy: float = 1.0,
+        trial: Trial | None = None,
     ) -> LearnedTask:
         """Return the task as the workspace keeps it; `adapter` is slots and head, and `settings`
         say the method that was decided on.
@@ -92,6 +133,7 @@ class PreparedTask:
             kept_energy=kept_energy,
             repeated=self.repeated,
             reading=self.reading,
+            trial=trial,
             curve=curve(
                 self.features.tail,
                 self.targets,
@@ -181,6 +223,8 @@ def prepare_task(
     return PreparedTask(
         name,
         classes,
+        examples.inputs,
+        examples.keys,
         _targets(examples, classes),
         hidden,
         features,

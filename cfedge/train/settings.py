@@ -14,7 +14,7 @@ from cfedge.errors import UsageError
 
 __all__ = ["CLASS_RANK", "EXIT_SHARE", "METHODS", "Settings"]
 
-METHODS = ("auto", "adapter", "closed-form")
+METHODS = ("auto", "adapter", "closed-form", "trial")
 #: Directions of a class's own shape that the lookup keeps, at most
 #: (docs/decisions/0036-class-gaussians.md).
 CLASS_RANK = 12
@@ -32,8 +32,9 @@ class Settings:
     ----------
     method
         ``adapter``: train one; ``closed-form``: a head alone, without torch
-        (`cfedge.train.head`); ``auto``: the latter where examples are few
-        (`cfedge.train.teach.decided`).
+        (`cfedge.train.head`); ``trial``: train an adapter, and keep it where it is better by more
+        than one standard error (`cfedge.train.trial`); ``auto``: a closed form where examples are
+        few, a trial on pictures, else an adapter (`cfedge.train.teach.decided`).
     rank
         Of every low-rank pair.
     epochs, min_steps

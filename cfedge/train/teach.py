@@ -21,6 +21,7 @@ from cfedge.train.learned_task import LearnedTask
 from cfedge.train.meanings import declared
 from cfedge.train.prepared_task import store
 from cfedge.train.settings import Settings
+from cfedge.train.trial import is_tried
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Taught", "decided", "learn", "learn_tasks", "with_choices"]
@@ -75,7 +76,8 @@ def with_choices(settings: Settings | None, choices: Mapping[str, Any]) -> Setti
 def decided(settings: Settings, data: LabelledData, backbone: Backbone) -> Settings:
     """Return the settings with ``auto`` decided: a closed form where the examples are few, unless
     earlier tasks' units are to be reused; and for a task of one class, which has nothing to adapt
-    for: the lookup alone decides. On a backbone without slots nothing else is possible.
+    for: the lookup alone decides. On a backbone without slots nothing else is possible; on pictures
+    an adapter is tried first.
 
     Raises
     ------
@@ -100,8 +102,10 @@ def decided(settings: Settings, data: LabelledData, backbone: Backbone) -> Setti
     if settings.method != "auto":
         return settings
     share = settings.held_out if data.held_out is None else None
-    closed = not settings.reuse and few_examples(data.train, share)
-    return dataclasses.replace(settings, method="closed-form" if closed else "adapter")
+    if not settings.reuse and few_examples(data.train, share):
+        return dataclasses.replace(settings, method="closed-form")
+    tried = is_tried(settings, backbone)
+    return dataclasses.replace(settings, method="trial" if tried else "adapter")
 
 
 def learn(
@@ -184,7 +188,7 @@ def learn_tasks(
     failed: dict[str, CfedgeError] = {}
     adapters: dict[str, LabelledData] = {}
     for name, data in tasks.items():
-        if chosen[name].method == "adapter":
+        if chosen[name].method != "closed-form":
             adapters[name] = data
             continue
         try:
@@ -209,6 +213,6 @@ def _train(
     progress: Progress,
 ) -> LearnedTask:
     train = train_head
-    if settings.method == "adapter":
+    if settings.method != "closed-form":
         from cfedge.train.learner import train  # torch: only where an adapter is trained
     return train(workspace, name, data.train, data.held_out, settings=settings, progress=progress)

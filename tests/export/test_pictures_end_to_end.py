@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import ModelProto
 from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.bundle.graph import check_graphs
+from cfedge.train.certificates import certificates
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
@@ -86,3 +88,18 @@ def test_torch_and_onnx_runtime_see_the_same_features_of_pictures(
 ) -> None:
     for task in parity.compare(workspace, Engine(build(workspace))):
         assert task.cosine_torch_onnx > TORCH_COSINE
+
+
+def test_on_pictures_an_adapter_has_to_prove_itself_and_add_says_what_it_gained(
+    workspace: WorkspaceFolder, tmp_path: Path
+) -> None:
+    other = WorkspaceFolder(shutil.copytree(workspace.folder, tmp_path / "ws"))
+    settings = Settings(rank=2, epochs=1, min_steps=20, batch=8, threads=1)
+    tried = learn(other, "shades", _frames("warm", 20, seed=2), None, settings=settings).record
+    assert tried.trial is not None
+    assert tried.trial.examples == 6  # a fifth of the 32 that are not held out
+    kept = "adapter" if tried.trial.adapter_pays else "closed-form"
+    assert tried.settings.method == kept
+    assert other.record("shades").trial == tried.trial
+    assert certificates(other).tasks["shades"].record()["trial"]["examples"] == 6
+    assert workspace.record("cold").trial is None  # which was asked for
