@@ -61,7 +61,7 @@ def _rule(learned: LearnedOrder, model: str, rule: Rule, *, frozen: bool) -> Mea
     statistics: dict[str, Statistics] = {}
     seconds = []
     for name in learned.names:
-        classes = learned.classes_of(name, learned.stream[name].train)
+        classes = learned.classes_of(name, learned.counted(name))
         start = time.perf_counter()
         statistics[name] = rule.statistics(
             learned.train[name].tail if frozen else learned.train[name].trunk[:, :width], classes
@@ -99,13 +99,16 @@ def _rule(learned: LearnedOrder, model: str, rule: Rule, *, frozen: bool) -> Mea
 def _cfedge(learned: LearnedOrder) -> Measured:
     signatures = {name: learned.workspace.signature(name) for name in learned.names}
     held_out = {name: learned.workspace.held_out(name).features for name in learned.names}
+    folds = {name: learned.workspace.folds(name) for name in learned.names}
     steps = []
     stages = np.zeros(0, np.int64)
     for count in range(1, len(learned.order) + 1):
         seen = learned.positions(count)
         names = [learned.names[index] for index in seen]
         router, answers = route(
-            {name: signatures[name] for name in names}, {name: held_out[name] for name in names}
+            {name: signatures[name] for name in names},
+            {name: held_out[name] for name in names},
+            {name: folds[name] for name in names},
         )
         matches = router(learned.test)
         stages, second = matches.stages, np.array(seen)[matches.runner_up]
@@ -164,7 +167,7 @@ def _signature_seconds(learned: LearnedOrder) -> float:
     for name in learned.names:
         learn_signature(
             learned.train[name],
-            learned.classes_of(name, learned.stream[name].train),
+            learned.classes_of(name, learned.counted(name)),
             first_width=learned.workspace.backbone.views[0],
         )
     return (time.perf_counter() - start) / len(learned.names)
@@ -180,7 +183,7 @@ def _proteus(learned: LearnedOrder) -> Measured:
     for name in learned.names:
         start = time.perf_counter()
         statistics[name] = rule.statistics(
-            learned.train_adapted[name], learned.classes_of(name, learned.stream[name].train)
+            learned.train_adapted[name], learned.classes_of(name, learned.counted(name))
         )
         seconds.append(time.perf_counter() - start)
     scores = np.stack(

@@ -71,7 +71,7 @@ class LearnedOrder:
             self.train: dict[str, Features] = {}
             self.train_adapted: dict[str, Floats] = {}
             for name in self.names:
-                encoded = self.encoder(stream[name].train.inputs)
+                encoded = self.encoder(self.counted(name).inputs)
                 self.train[name] = self.encoder.features(encoded)
                 self.train_adapted[name] = np.stack(
                     self.encoder.adapted(encoded.hidden, self.adapters[name].slots)
@@ -102,6 +102,13 @@ class LearnedOrder:
         """Classes int64 [B] of examples of the task `name`, as positions in its record."""
         position = {label: index for index, label in enumerate(self.workspace.record(name).classes)}
         return np.array([position[label] for label in examples.labels], np.int64)
+
+    def counted(self, name: str) -> Examples:
+        """Return the examples of a task that count in statistics, those of every rule: all but the
+        test ones.
+        """
+        splits = self.stream[name]
+        return splits.train.joined(splits.held_out)
 
     def positions(self, count: int) -> list[int]:
         """Positions, by name, of the first `count` tasks learned."""

@@ -131,6 +131,7 @@ def certificates(workspace: WorkspaceFolder, of: Collection[str] | None = None) 
     router, answers = route(
         {name: workspace.signature(name) for name in names},
         {name: evidence.features for name, evidence in held_out.items()},
+        {name: workspace.folds(name) for name in names},
     )
     top_scores = {name: evidence.top_scores for name, evidence in held_out.items()}
     right = right_answers(workspace, answers, router)
@@ -206,5 +207,6 @@ def inspected(
     signatures = {name: workspace.signature(name).trunk for name in names}
     width = workspace.backbone.views[0]
     held_out = {name: workspace.held_out(name).features.trunk[:, :width] for name in names}
+    folds = {name: workspace.folds(name) for name in names}
     bounds = mixture_bounds(signatures, progress) if mixtures else None
-    return inspect(signatures, held_out, mixtures=bounds)
+    return inspect(signatures, held_out, folds, mixtures=bounds)

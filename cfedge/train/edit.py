@@ -94,8 +94,7 @@ def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
         examples=int(statistics.tail.counts.sum()),
         same_labels={one: other for one, other in task.record.same_labels.items() if one != label},
     )
-    signature = statistics.signature(record.settings.class_rank)
-    workspace.put(LearnedTask(record, arrays, signature, statistics, held_out), replace=True)
+    workspace.put(LearnedTask.made(record, arrays, statistics, held_out), replace=True)
 
 
 def lost_by(workspace: WorkspaceFolder, name: str, counts: Mapping[str, int]) -> str | None:

@@ -67,6 +67,16 @@ class Examples:
             taken.__dict__["keys"] = tuple(self.keys[row] for row in rows)
         return taken
 
+    def joined(self, more: Examples) -> Examples:
+        """Return these and more of the same kind behind them."""
+        return Examples(
+            (*self.inputs, *more.inputs),
+            (*self.labels, *more.labels),
+            self.source,
+            self.notes,
+            self.kind,
+        )
+
 
 @dataclass(frozen=True)
 class LabelledData:

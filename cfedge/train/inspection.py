@@ -9,7 +9,8 @@ Letters: N held-out examples of a task, T tasks, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import lower_bound
-from cfedge.lookup import ClusterStatistics, Lookup
+from cfedge.lookup import ClusterStatistics, Lookup, TaskMatch, TaskMatches
 from cfedge.lookup.bounds import confusions, separations
 from cfedge.lookup.lda import shared_covariance
 from cfedge.progress import Progress, Quiet
 from cfedge.train.certificate import ALPHA, certify
 from cfedge.train.chernoff import Components, chernoff, log_likelihood
+from cfedge.train.folds import Folds
 
 __all__ = ["Inspection", "inspect", "mixture_bounds"]
 
@@ -68,6 +70,7 @@ class Inspection:
 def inspect(
     signatures: Mapping[str, ClusterStatistics],
     held_out: Mapping[str, Floats],
+    folds: Mapping[str, Folds] | None = None,
     *,
     alpha: float = ALPHA,
     shrinkage: float | None = None,
@@ -81,6 +84,8 @@ def inspect(
         Of the trunk's features, by task.
     held_out
         Their first view, float32 [N, D], by task.
+    folds
+        See `cfedge.train.margins.route`.
     alpha
         See `certify`.
     shrinkage
@@ -89,14 +94,17 @@ def inspect(
         What `mixture_bounds` found, to be held against the errors of the likelier mixture.
     """
     lookup = Lookup(signatures, shrinkage=shrinkage)
-    found = {name: lookup(held_out[name]) for name in lookup.tasks}
+    judged = _judged(signatures, held_out, folds)
+    found = _found(judged, lookup.tasks, shrinkage)
     evidence = certify(
         found,
         {name: one.distance * 0 for name, one in found.items()},
         lookup.directions,
         alpha=alpha,
     )
-    likelier = _mixture_errors(signatures, held_out) if mixtures else {}
+    likelier: Counter[str] = Counter()
+    for statistics, inputs in judged if mixtures else ():
+        likelier.update(_mixture_errors(statistics, inputs))
     inspected: dict[str, Inspection] = {}
     for name in lookup.tasks:
         apart = separations(lookup, name)
@@ -114,13 +122,49 @@ def inspect(
             if nearest
             else 0,
             status=_status(certificate.errors, certificate, bound),
-            mixture_errors=likelier.get(name),
+            mixture_errors=likelier[name] if mixtures else None,
             mixture_bound=mixtures[name] if mixtures else None,
             mixture_status=_status(likelier[name], certificate, mixtures[name])
             if mixtures
             else None,
         )
     return inspected
+
+
+#: Signatures by task, and by task the held-out inputs that they are not made of.
+_Judged = tuple[Mapping[str, ClusterStatistics], Mapping[str, Floats]]
+
+
+def _judged(
+    signatures: Mapping[str, ClusterStatistics],
+    held_out: Mapping[str, Floats],
+    folds: Mapping[str, Folds] | None,
+) -> list[_Judged]:
+    """The held-out inputs in parts, each beside the signatures of all tasks without it."""
+    if folds is None:
+        return [(signatures, held_out)]
+    judged: list[_Judged] = []
+    for part in range(max(len(one.without) for one in folds.values())):
+        without = {name: folds[name].but(part) for name in signatures}
+        judged.append(
+            (
+                {name: one.trunk if one else signatures[name] for name, one in without.items()},
+                {name: held_out[name][folds[name].of == part] for name in signatures},
+            )
+        )
+    return judged
+
+
+def _found(
+    judged: list[_Judged], tasks: Sequence[str], shrinkage: float | None
+) -> dict[str, TaskMatches]:
+    """What the first stage makes of each task's held-out inputs, part by part."""
+    matches: dict[str, list[TaskMatch]] = {name: [] for name in tasks}
+    for statistics, inputs in judged:
+        lookup = Lookup(statistics, shrinkage=shrinkage)
+        for name in tasks:
+            matches[name] += [lookup.match(lookup.scored(row)) for row in inputs[name]]
+    return {name: TaskMatches.stacked(found) for name, found in matches.items()}
 
 
 def mixture_bounds(

@@ -21,6 +21,7 @@ from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.inputs.modality import Input, Stored
 from cfedge.lookup import Features, TaskSignature
 from cfedge.train.curve import Point
+from cfedge.train.folds import Folds, dealt
 from cfedge.train.reading import Reading
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
@@ -36,6 +37,7 @@ TASK_FILES = (
     "signature.safetensors",
     "statistics.safetensors",
     "held_out.safetensors",
+    "folds.safetensors",
 )
 
 
@@ -129,8 +131,9 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class LearnedTask:
-    """A task whole: record, adapter and head (float32, by name), signature, the exact statistics
-    that it was made from, held-out evidence.
+    """A task whole: record, adapter and head (float32, by name), the signature of all its examples,
+    the exact statistics of those that it was learned from, held-out evidence, and the signatures
+    that the parts of this are judged by (`cfedge.train.folds`).
     """
 
     record: TaskRecord
@@ -138,6 +141,28 @@ class LearnedTask:
     signature: TaskSignature
     statistics: TaskStatistics
     held_out: HeldOut
+    folds: Folds
+
+    @classmethod
+    def made(
+        cls,
+        record: TaskRecord,
+        adapter: Mapping[str, Floats],
+        statistics: TaskStatistics,
+        held_out: HeldOut,
+    ) -> LearnedTask:
+        """Make the signatures of a task: of all examples, and of all but each part of the held-out
+        ones.
+        """
+        rank, features, classes = record.settings.class_rank, held_out.features, held_out.classes
+        parts = dealt(features, classes)
+        without = []
+        for part in range(int(parts.max()) + 1):
+            rows = parts != part
+            others = Features(features.trunk[rows], features.tail[rows])
+            without.append(statistics.signature(rank, others, classes[rows]))
+        whole = statistics.signature(rank, features, classes)
+        return cls(record, adapter, whole, statistics, held_out, Folds(parts, tuple(without)))
 
     def files(self, stored: Stored) -> dict[str, bytes]:
         """Return its files by name, as `TASK_FILES`; `stored` dumps the held-out inputs."""
@@ -147,6 +172,7 @@ class LearnedTask:
             "signature.safetensors": dump_arrays(self.signature.arrays()),
             "statistics.safetensors": self.statistics.dumped(),
             "held_out.safetensors": self.held_out.dumped(stored),
+            "folds.safetensors": self.folds.dumped(),
         }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
 from cfedge.margins import Margins
 from cfedge.runtime.table import Int8Table
 from cfedge.train.conformal import conformal_threshold
+from cfedge.train.folds import Folds
 
 __all__ = ["UNSEEN_CHANGES", "route"]
 
@@ -29,41 +30,93 @@ UNSEEN_CHANGES = 0.002
 
 
 def route(
-    signatures: Mapping[str, TaskSignature], held_out: Mapping[str, Features]
+    signatures: Mapping[str, TaskSignature],
+    held_out: Mapping[str, Features],
+    folds: Mapping[str, Folds] | None = None,
 ) -> tuple[Router, dict[str, TaskMatches]]:
-    """Return the router that ships, and what it makes of each task's held-out inputs.
+    """Return the router that ships, and what is made of each task's held-out inputs: by the lookup
+    of signatures that they are not in, with the margins of the one that ships.
 
     Where the margin of the third stage is that of one input, that one alone is answered by its
     second: a third that it gets by setting the margin says nothing of inputs to come. No stage is
     taken twice.
+
+    Parameters
+    ----------
+    signatures
+        That ship, by task; they are asked for when they are needed.
+    held_out
+        Features of the N held-out inputs, by task.
+    folds
+        By task, in which parts its held-out inputs count in its signature; None: they do not.
     """
     router = Router(signatures, table=Int8Table)
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
-    found = [router.begin(trunk) for trunk, _ in rows]
+    parts = _parts(rows, held_out, folds)
+    judges = {
+        part: Router(_Without(signatures, folds, part), table=Int8Table) if folds else router
+        for part in sorted(set(parts))
+    }
+    found = [judges[part].begin(trunk) for part, (trunk, _) in zip(parts, rows, strict=True)]
+    #: A distance is a sum over directions, and each lookup keeps its own.
+    scale = [router.first.directions / judges[part].first.directions for part in parts]
     if len(router.tasks) > 1:
         second = _quantile([evidence.first for evidence in found], SECOND_STAGE_SHARE)
         thin = [row for row, evidence in enumerate(found) if evidence.first.margin < second]
-        closer = [router.refine(found[row]) for row in thin]
-        deeper = [
-            router.deepen(evidence, rows[row][1])
-            for row, evidence in zip(thin, closer, strict=True)
-        ]
+        closer, deeper = {}, {}
+        for part in sorted(judges):
+            judge = judges.pop(part)  # its further stages go with it
+            for row in (row for row in thin if parts[row] == part):
+                closer[row] = judge.refine(found[row])
+                deeper[row] = judge.deepen(closer[row], rows[row][1])
         third, setter = 0.0, None
         if thin:
             third, setter = _third(
-                [decide(evidence) for evidence in closer],
-                [decide(evidence) for evidence in deeper],
+                [decide(closer[row]) for row in thin],
+                [decide(deeper[row]) for row in thin],
                 len(rows),
             )
         router.margins = Margins(second, third)
         for place, row in enumerate(thin):
-            needed = place != setter and router.needs_tail(closer[place])
-            found[row] = deeper[place] if needed else closer[place]
-    answers = iter([decide(evidence) for evidence in found])
+            needed = place != setter and router.needs_tail(closer[row])
+            found[row] = deeper[row] if needed else closer[row]
+    answers = iter(
+        [
+            match._replace(distance=match.distance * times)
+            for match, times in zip(map(decide, found), scale, strict=True)
+        ]
+    )
     return router, {
         name: TaskMatches.stacked(list(itertools.islice(answers, len(pair.trunk))))
         for name, pair in held_out.items()
     }
+
+
+class _Without(Mapping[str, TaskSignature]):
+    """All tasks' signatures without one part of their held-out inputs, made when asked for."""
+
+    def __init__(
+        self, whole: Mapping[str, TaskSignature], folds: Mapping[str, Folds], part: int
+    ) -> None:
+        self._whole, self._folds, self._part = whole, folds, part
+
+    def __getitem__(self, name: str) -> TaskSignature:
+        return self._folds[name].but(self._part) or self._whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+
+def _parts(
+    rows: Sequence[object], held_out: Mapping[str, Features], folds: Mapping[str, Folds] | None
+) -> list[int]:
+    """The part of each held-out input of all tasks one after another."""
+    if folds is None:
+        return [0] * len(rows)
+    return [part for name in held_out for part in folds[name].of.tolist()]
 
 
 def _third(

@@ -161,13 +161,7 @@ class PreparedTask:
             self.targets,
             workspace.backbone.views[0],
         )
-        return LearnedTask(
-            record,
-            {**adapter, **ends},
-            statistics.signature(settings.class_rank),
-            statistics,
-            held_out,
-        )
+        return LearnedTask.made(record, {**adapter, **ends}, statistics, held_out)
 
 
 def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:

@@ -73,9 +73,24 @@ class TaskStatistics:
             adapted=exact_statistics(adapted, classes),
         )
 
-    def signature(self, rank: int) -> TaskSignature:
-        """Return what travels of it, of each class at most `rank` directions."""
-        return TaskSignature(compressed(self.near, rank), compressed(self.tail, rank))
+    def signature(
+        self, rank: int, more: Features | None = None, classes: NDArray[np.int64] | None = None
+    ) -> TaskSignature:
+        """Return what travels of it, of each class at most `rank` directions.
+
+        Parameters
+        ----------
+        more, classes
+            Further examples that count in it, and their classes int64 [N] in 0..C-1; the statistics
+            stay as they are.
+        """
+        near, tail = self.near, self.tail
+        if more is not None and classes is not None and len(classes):
+            known, places = np.unique(classes, return_inverse=True)
+            width, labels = near.means.shape[1], places.astype(np.int64)
+            near = added(near, exact_statistics(more.trunk[:, :width], labels), known)
+            tail = added(tail, exact_statistics(more.tail, labels), known)
+        return TaskSignature(compressed(near, rank), compressed(tail, rank))
 
     def with_more(self, more: TaskStatistics, classes: Sequence[int]) -> TaskStatistics:
         """Return the statistics of both data sets together.

@@ -18,6 +18,7 @@ from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import DamagedError, SchemaError, UsageError
 from cfedge.lookup import TaskSignature
+from cfedge.train.folds import Folds
 from cfedge.train.learned_task import (
     TASK_FILES,
     HeldOut,
@@ -76,10 +77,22 @@ class StoredTask:
             "held_out.safetensors", lambda data, what: HeldOut.parsed(data, what, stored)
         )
 
+    def folds(self) -> Folds:
+        """Read the signatures that the parts of the held-out evidence are judged by."""
+        views, width = self.backbone.views, self.backbone.width
+        return self._loaded(
+            "folds.safetensors", lambda data, what: Folds.parsed(data, what, width, views)
+        )
+
     def whole(self) -> LearnedTask:
         """Read all files and check the digest in the folder's name."""
         task = LearnedTask(
-            self.record(), self.adapter(), self.signature(), self.statistics(), self.held_out()
+            self.record(),
+            self.adapter(),
+            self.signature(),
+            self.statistics(),
+            self.held_out(),
+            self.folds(),
         )
         digest = digest_of({part: (self.folder / part).read_bytes() for part in TASK_FILES})
         if not self.folder.name.endswith(digest):

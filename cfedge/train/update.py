@@ -116,10 +116,9 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
         repeated=old.record.repeated + new.repeated,
         reading=old.record.reading.with_more(new.reading),
     )
-    return LearnedTask(
+    return LearnedTask.made(
         record,
         {**made.arrays, **choose_exit(trunk, adapted, old.record.settings.exit_share)},
-        statistics.signature(settings.class_rank),
         statistics,
         dataclasses.replace(
             new.evidence,

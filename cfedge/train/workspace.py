@@ -37,6 +37,7 @@ from cfedge.inputs.modality import Stored
 from cfedge.lookup import TaskSignature
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
+from cfedge.train.folds import Folds
 from cfedge.train.labels import check_task
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.meanings import Meanings
@@ -155,6 +156,10 @@ class WorkspaceFolder:
     def held_out(self, name: str) -> HeldOut:
         """Read a task's held-out evidence."""
         return self._stored_task(name).held_out()
+
+    def folds(self, name: str) -> Folds:
+        """Read the signatures that the parts of a task's held-out evidence are judged by."""
+        return self._stored_task(name).folds()
 
     def task(self, name: str) -> LearnedTask:
         """Read a task whole and check its digest."""

@@ -91,6 +91,7 @@ def build(
     router, matches = route(
         {name: task.signature for name, task in learned.items()},
         {name: task.held_out.features for name, task in learned.items()},
+        {name: task.folds for name, task in learned.items()},
     )
     best = {name: task.held_out.top_scores for name, task in learned.items()}
     evidence = certify(

@@ -34,6 +34,7 @@ from cfedge.errors import (
 from cfedge.inputs.text.spec import Text
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
 from cfedge.lookup.packing import from_first, on_grid
+from cfedge.train.folds import Folds
 from cfedge.train.learned_task import TASK_FILES, HeldOut, LearnedTask, TaskRecord
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
@@ -95,6 +96,7 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
             np.array([0, 0], np.int64),
             best,
         ),
+        Folds(np.array([0, 0]), (TaskSignature(signature(), signature()),)),
     )
 
 
@@ -118,6 +120,9 @@ def check_equal(found: LearnedTask, expected: LearnedTask) -> None:
         for name, array in expected.signature.arrays().items()
     ]
     pairs += [(found.held_out.classes, expected.held_out.classes)]
+    pairs += [(found.folds.of, expected.folds.of)]
+    for one, other in zip(found.folds.without, expected.folds.without, strict=True):
+        pairs += [(one.arrays()[name], array) for name, array in other.arrays().items()]
     pairs += [(found.held_out.answers, expected.held_out.answers)]
     pairs += list(zip(found.held_out.features, expected.held_out.features, strict=True))
     for one, other in pairs:
