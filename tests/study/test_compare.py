@@ -218,7 +218,7 @@ def test_the_published_rule_is_the_likeliest_mixture_each_in_its_own_adapters_sp
     texts = [text for name in names for text in stream[name].test.inputs]
     likelihoods = []
     for name in names:
-        train = adapted(name, stream[name].train.inputs)
+        train = adapted(name, learned.counted(name).inputs)
         mixture = BayesianGaussianMixture(
             n_components=min(8, len(train) // 4, max(2, len(stream[name].train.classes))), reg_covar=1e-4, max_iter=20,
             random_state=0, init_params="k-means++",
