@@ -94,7 +94,7 @@ def main() -> None:
                             [at for at, own in enumerate(test.labels) if own in first.classes]
                         ),
                     )
-                    task = update(workspace, "domain", more, later, max_drop=100)
+                    task = update(workspace, "domain", more, later, max_drop=100).task
                     row[f"{name}, updated"] = accuracy(workspace, test)
                     row[f"{name}, method"] = task.record.settings.method
                     shutil.rmtree(workspace.folder)

@@ -174,13 +174,15 @@ class Shapes:
         level = np.trace(s) / width
         common = s + 0.3 * level * np.eye(width) if level > 0 else np.eye(width)
         self.means = np.concatenate([task["means"] for task in tasks]).astype(np.float64)
+        doubt = np.trace(np.linalg.solve(common, s))  # of a mean of one example
         self.inverses, self.logs = [], []
         for factor, task in zip(factors, tasks, strict=True):
             for place, count in enumerate(task["counts"]):
                 rows = factor[task["factor_classes"] == place]
                 sigma = 0.7 * common + 0.3 * rows.T @ rows / count
                 self.inverses.append(np.linalg.inv(sigma))
-                self.logs.append(np.linalg.slogdet(sigma)[1] - np.linalg.slogdet(0.7 * common)[1])
+                shape = np.linalg.slogdet(sigma)[1] - np.linalg.slogdet(0.7 * common)[1]
+                self.logs.append(shape - doubt / count / 0.7)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         steps = x - self.means
@@ -190,12 +192,15 @@ class Shapes:
         return -(squares + self.logs) / 2
 
     def tasks(self, g: np.ndarray) -> np.ndarray:
-        """The log-sum over each task's candidates; the others have -inf."""
+        """The log-sum over each task's candidates, less half of what their number adds to it; the
+        others have -inf.
+        """
         parts = [g[self.owner == task] / 16 for task in range(self.owner.max() + 1)]
         tops = [max(part.max(), -1e300) for part in parts]
         with np.errstate(divide="ignore", under="ignore"):
             sums = [np.exp(part - top).sum() for part, top in zip(parts, tops, strict=True)]
-            return 16 * (np.array(tops) + np.log(sums))
+            counts = [max(1, np.isfinite(part).sum()) for part in parts]
+            return 16 * (np.array(tops) + np.log(sums) - np.log(counts) / 2)
 
 
 class Reader:

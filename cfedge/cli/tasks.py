@@ -13,7 +13,7 @@ from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, say
 
 if TYPE_CHECKING:
-    from cfedge.train.learned_task import LearnedTask
+    from cfedge.train.update import Updated
 
 __all__ = ["register"]
 
@@ -64,7 +64,6 @@ def update(
     kind = opened.kind
     loaded = load(data, read, encoding, kind)
     tell(loaded.notes)
-    before = opened.task(task)
     new = teach_more(
         opened,
         task,
@@ -78,23 +77,21 @@ def update(
         pairs = [dataclasses.asdict(pair) for pair in certified.overlaps]
         print_json({**certified.tasks[task].record(), "overlaps": pairs})
         return
-    say(_updated(before, new))
+    say(_updated(task, new))
     for line in advice(certified, {task: loaded}):
         say(line)
 
 
-def _updated(before: LearnedTask, new: LearnedTask) -> str:
-    old, now = before.held_out, new.held_out
-    count = len(old.inputs)
-    added = [label for label in new.record.classes if label not in before.record.classes]
-    classes = f"{len(added)} new classes ({', '.join(added)!s:.120})" if added else "no new class"
-    right = [int((evidence.answers == evidence.classes)[:count].sum()) for evidence in (old, now)]
+def _updated(name: str, new: Updated) -> str:
+    classes = f"{len(new.added)} new classes" if len(new.added) > 1 else "1 new class"
+    added = f"{classes} ({', '.join(new.added)!s:.120})" if new.added else "no new class"
+    held_out = new.task.held_out
+    right = int((held_out.answers == held_out.classes).sum())
     return (
-        f"{new.record.name}: {before.record.examples} +"
-        f" {new.record.examples - before.record.examples} examples, {classes}; of its {count} old"
-        f" held-out examples {right[0]} got the right label before and"
-        f" {right[1]} do now, of all"
-        f" {len(now.inputs)} {int((now.answers == now.classes).sum())}"
+        f"{name}: learned {new.examples} more examples, {added}; it now stands on"
+        f" {new.task.record.examples}. With the task given, the old version answered"
+        f" {new.right_before} of its {new.old_held_out} old held-out examples rightly and the new"
+        f" one {new.right_now}; of all {len(held_out.inputs)}, old and new, it answers {right}"
     )
 
 

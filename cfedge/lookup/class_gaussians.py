@@ -7,15 +7,20 @@ F_c / n_c. With the Cholesky factor N N' = (1 - a) I + (a / n_c) F_c P F_c', of 
 has, the log-density is, but for what all classes have in common (Woodbury)::
 
     V_c = (a / ((1 - a) n_c))^1/2 N^-1 F_c P        h_c = V_c m_c        u_c = P m_c / (1 - a)
-    b_c  = - m_c' P m_c / (2 (1 - a)) - log |N| + R / 2 log(1 - a)
+    b_c  = - (m_c' P m_c - tr(P S) / n_c) / (2 (1 - a)) - log |N| + R / 2 log(1 - a)
     g_c(x) = x . u_c + b_c + 1/2 |V_c x - h_c|^2
 
 (cf. LR-RGDA, arXiv 2602.00144, and FeCAM, arXiv 2309.14062). What tasks ship is added up; nothing
 is refitted (docs/decisions/0036-class-gaussians.md).
 
+A mean of n_c examples is wrong by a draw of S / n_c, which makes m_c' P m_c too large by tr(P S) /
+n_c in the mean: that is given back, or a class of twenty examples would lose to those of a hundred
+(docs/decisions/0044-one-class.md).
+
 As log-likelihoods the g are over-confident: they add up features that are far from independent. The
-evidence for a task is the log-sum over its classes at the temperature `TEMPERATURE`, which is on
-the scale of one g.
+evidence for a task is the log-sum over its classes that are scored, at the temperature
+`TEMPERATURE`, which is on the scale of one g, less `BREADTH` of what so many equal ones would add:
+a sum alone favours a task of many classes, a mean one of few.
 
 Letters: D width, C classes, R factor rows.
 """
@@ -31,7 +36,15 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["ClassShape", "OWN_SHAPE", "SHRINKAGE", "TEMPERATURE", "precision", "task_evidence"]
+__all__ = [
+    "BREADTH",
+    "ClassShape",
+    "OWN_SHAPE",
+    "SHRINKAGE",
+    "Shared",
+    "TEMPERATURE",
+    "task_evidence",
+]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -41,6 +54,30 @@ Doubles = NDArray[np.float64]
 SHRINKAGE, OWN_SHAPE = 0.3, 0.3
 #: Of the evidence, in nats.
 TEMPERATURE = 16.0
+#: Half way between every class being as likely beforehand (0) and every task (1).
+BREADTH = 0.5
+
+
+class Shared(NamedTuple):
+    """What all classes have in common: P, symmetric float64 [D, D], and tr(P S), by how much a mean
+    of one example lengthens m' P m.
+    """
+
+    precision: Doubles
+    doubt: float
+
+    @classmethod
+    def of(cls, within: Doubles) -> Shared:
+        """Return it of the within-class covariance S; P is the identity where all examples of each
+        class are the same.
+        """
+        width = len(within)
+        level = float(np.trace(within)) / width
+        if level <= 0:
+            return cls(np.eye(width), 0.0)
+        inverse = np.linalg.inv(within + SHRINKAGE * level * np.eye(width))
+        inverse = (inverse + inverse.T) / 2
+        return cls(inverse, float(np.vdot(inverse, within)))
 
 
 class ClassShape(NamedTuple):
@@ -52,37 +89,28 @@ class ClassShape(NamedTuple):
     offset: float
 
     @classmethod
-    def of(cls, statistics: ClusterStatistics, place: int, shared: Doubles) -> ClassShape:
-        """Make the class at `place` of its task ready; `shared` is P [D, D]."""
+    def of(cls, statistics: ClusterStatistics, place: int, shared: Shared) -> ClassShape:
+        """Make the class at `place` of its task ready."""
         start, stop = np.searchsorted(statistics.factor_classes, [place, place + 1]).tolist()
         rows = statistics.factor[start:stop].astype(np.float64)
         mean = statistics.means[place].astype(np.float64)
-        own = OWN_SHAPE / float(statistics.counts[place])
-        projected = rows @ shared
+        count = float(statistics.counts[place])
+        own = OWN_SHAPE / count
+        projected = rows @ shared.precision
         inner = own * (projected @ rows.T)
         inner[np.diag_indices(len(rows))] += 1 - OWN_SHAPE
         lower = np.linalg.cholesky(inner)
         directions = math.sqrt(own / (1 - OWN_SHAPE)) * np.linalg.solve(lower, projected)
-        linear = shared @ mean / (1 - OWN_SHAPE)
+        linear = shared.precision @ mean / (1 - OWN_SHAPE)
         spread = float(np.log(lower.diagonal()).sum())
         offset = 0.5 * len(rows) * math.log(1 - OWN_SHAPE) - spread - 0.5 * float(mean @ linear)
+        offset += shared.doubt / (2 * (1 - OWN_SHAPE) * count)
         return cls(directions, directions @ mean, linear, offset)
 
 
-def precision(within: Doubles) -> Doubles:
-    """Return P, symmetric float64 [D, D], of the within-class covariance; the identity where all
-    examples of each class are the same.
-    """
-    width = len(within)
-    level = float(np.trace(within)) / width
-    if level <= 0:
-        return np.eye(width)
-    inverse = np.linalg.inv(within + SHRINKAGE * level * np.eye(width))
-    return np.asarray((inverse + inverse.T) / 2)
-
-
 def task_evidence(scores: Sequence[float], tasks: Sequence[int]) -> dict[int, float]:
-    """Return the evidence for each task: the log-sum over its classes at `TEMPERATURE`.
+    """Return the evidence for each task: the log-sum over its classes at `TEMPERATURE`, less
+    `BREADTH` of what so many equal classes would add.
 
     Plain numbers: of two dozen classes NumPy's steps would take longer than their arithmetic.
 
@@ -95,7 +123,11 @@ def task_evidence(scores: Sequence[float], tasks: Sequence[int]) -> dict[int, fl
     for task, score in zip(tasks, scores, strict=True):
         if task not in most or score > most[task]:
             most[task] = score
-    sums = dict.fromkeys(most, 0.0)
+    sums, counts = dict.fromkeys(most, 0.0), dict.fromkeys(most, 0)
     for task, score in zip(tasks, scores, strict=True):
         sums[task] += math.exp((score - most[task]) / TEMPERATURE)
-    return {task: most[task] + TEMPERATURE * math.log(total) for task, total in sums.items()}
+        counts[task] += 1
+    return {
+        task: most[task] + TEMPERATURE * (math.log(total) - BREADTH * math.log(counts[task]))
+        for task, total in sums.items()
+    }

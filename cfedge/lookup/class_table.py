@@ -20,7 +20,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import ClassShape, precision
+from cfedge.lookup.class_gaussians import ClassShape, Shared
 from cfedge.lookup.finite import finite
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import ClusterStatistics
@@ -59,7 +59,7 @@ class ClassTable:
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans
         self._task_of = lookup.task_of
-        self._shared = precision(lookup.within)
+        self._shared = Shared.of(lookup.within)
         count, rows, width = len(self._task_of), lookup.factor_rows, lookup.width
         size = rows * width + 4 * (width + 2 * rows + 1)
         places = min(count, max(_LEAST, kept_bytes // size))

@@ -24,6 +24,7 @@ __all__ = [
     "check_labels",
     "repeated",
     "split_held_out",
+    "unambiguous",
 ]
 
 
@@ -117,6 +118,28 @@ def repeated(examples: Examples, others: Examples) -> list[int]:
     """Return the rows of `others` whose input is, by its key, among `examples` too."""
     known = set(examples.keys)
     return [row for row, key in enumerate(others.keys) if key in known]
+
+
+def unambiguous(examples: Examples, held_out: Examples) -> list[int]:
+    """Return the rows of `held_out` whose input has one label alone, there and among `examples`: a
+    text of two labels proves nothing of either, and must not count.
+
+    Raises
+    ------
+    DataError
+        Every held-out input has several labels.
+    """
+    labels_of: dict[str, set[str]] = {}
+    for part in (examples, held_out):
+        for key, label in zip(part.keys, part.labels, strict=True):
+            labels_of.setdefault(key, set()).add(label)
+    rows = [row for row, key in enumerate(held_out.keys) if len(labels_of[key]) == 1]
+    if len(held_out) and not rows:
+        raise DataError(
+            f"{held_out.source}: expected held-out {held_out.kind}s of one label each, found that"
+            f" all {len(held_out)} have another label elsewhere in the data; keep one label of each"
+        )
+    return rows
 
 
 def split_held_out(

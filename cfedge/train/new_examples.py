@@ -7,6 +7,7 @@ Letters: N examples.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.errors import DataError
 from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.examples import Examples, repeated, split_held_out
+from cfedge.train.examples import Examples, repeated, split_held_out, unambiguous
 from cfedge.train.feature_cache import features_of
 from cfedge.train.learned_task import HeldOut, LearnedTask
-from cfedge.train.reading import Reading, reading
+from cfedge.train.reading import Reading, conflicting, reading
 
 __all__ = ["NewExamples", "split_new"]
 
@@ -47,7 +49,11 @@ def split_new(
 
 @dataclass(frozen=True)
 class NewExamples:
-    """New examples and all held-out ones, encoded: what a new version is made of."""
+    """New examples and all held-out ones, encoded: what a new version is made of.
+
+    `still` are the rows of the old held-out examples that come first among all, int64: those whose
+    input did not get another label.
+    """
 
     classes: NDArray[np.int64]
     learned: Features
@@ -56,6 +62,7 @@ class NewExamples:
     held_out_adapted: Floats
     reading: Reading
     repeated: int
+    still: NDArray[np.int64]
 
     @classmethod
     def encoded(
@@ -70,35 +77,69 @@ class NewExamples:
         """Encode the examples, and the held-out ones, old and new, also with the task's adapter."""
         slots = Adapter.from_arrays(old.adapter).slots
         place = {label: index for index, label in enumerate(classes)}
-        before, every = old.held_out, (*old.held_out.inputs, *held_out.inputs)
+        every, rows = _evidence(examples, held_out, old)
+        kept = every.take(rows)
+        _check_evidence(kept, old, classes, examples.source)
         with progress.track("features of the frozen encoder", len(examples)) as advance:
             hidden, learned = features_of(encoder, examples.inputs)
             advance(len(examples))
-        held_hidden, behind = features_of(encoder, every)
-        fresh = behind.trunk[len(before.inputs) :]
-        truth = [*before.classes, *(place[label] for label in held_out.labels)]
+        held_hidden, behind = features_of(encoder, kept.inputs)
+        before = sum(row < len(old.held_out.inputs) for row in rows)
+        read = reading(
+            encoder.modality,
+            (*examples.inputs, *kept.inputs[before:]),
+            (*examples.keys, *kept.keys[before:]),
+            (*examples.labels, *kept.labels[before:]),
+            np.concatenate([learned.trunk, behind.trunk[before:]]),
+        )
+        both = conflicting((*examples.keys, *every.keys), (*examples.labels, *every.labels))
         return cls(
             classes=np.array([place[label] for label in examples.labels], np.int64),
             learned=learned,
             adapted=np.stack(encoder.adapted([states[None] for states in hidden], slots)),
             evidence=HeldOut(
-                every,
-                np.array(truth, np.int64),
+                kept.inputs,
+                np.array([place[label] for label in kept.labels], np.int64),
                 behind,
-                np.zeros(len(every), np.int64),
-                np.zeros(len(every), np.float32),
+                np.zeros(len(kept), np.int64),
+                np.zeros(len(kept), np.float32),
             ),
             held_out_adapted=np.stack(
                 encoder.adapted([states[None] for states in held_hidden], slots)
             ),
-            reading=reading(
-                encoder.modality,
-                (*examples.inputs, *held_out.inputs),
-                (*examples.keys, *held_out.keys),
-                (*examples.labels, *held_out.labels),
-                np.concatenate([learned.trunk, fresh]),
-            ),
-            repeated=len(
-                repeated(examples, Examples(every, ("",) * len(every), "", kind=examples.kind))
-            ),
+            reading=dataclasses.replace(read, conflicting=len(both)),
+            repeated=len(repeated(examples, kept)),
+            still=np.array(rows[:before], np.int64),
+        )
+
+
+def _evidence(
+    examples: Examples, held_out: Examples, old: LearnedTask
+) -> tuple[Examples, list[int]]:
+    """Return all held-out examples, the old ones first, and the rows of them that still prove
+    something: their input has no other label, now that the new ones are there.
+    """
+    before = old.held_out
+    labels = tuple(old.record.classes[place] for place in before.classes)
+    every = Examples(
+        (*before.inputs, *held_out.inputs),
+        (*labels, *held_out.labels),
+        held_out.source,
+        kind=examples.kind,
+    )
+    return every, unambiguous(examples, every)
+
+
+def _check_evidence(kept: Examples, old: LearnedTask, classes: Sequence[str], source: str) -> None:
+    """Refuse new examples with which a class would have no held-out example, and had one before or
+    is new.
+    """
+    had = {old.record.classes[place] for place in old.held_out.classes}
+    asked = [label for label in classes if label in had or label not in old.record.classes]
+    bare = [label for label in asked if label not in kept.labels]
+    if bare:
+        raise DataError(
+            f"{source}: expected a held-out example of every label that is new or had one, found"
+            f" none of {bare[0]!r}{f' and {len(bare) - 1} more' if bare[1:] else ''}, so that nothing"
+            " could be certified of it; hold some out with --held-out, and give no text two labels"
         )

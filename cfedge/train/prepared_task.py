@@ -23,7 +23,13 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.curve import curve
 from cfedge.train.early_exit import choose_exit, no_exit
-from cfedge.train.examples import Examples, check_labels, repeated, split_held_out
+from cfedge.train.examples import (
+    Examples,
+    check_labels,
+    repeated,
+    split_held_out,
+    unambiguous,
+)
 from cfedge.train.feature_cache import cached_features, empty_cache, features_of
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.reading import Reading, reading
@@ -181,7 +187,8 @@ def prepare_task(
     threads: int,
     progress: Progress,
 ) -> PreparedTask:
-    """Split where no held-out examples are given, check the labels, and encode everything once.
+    """Split where no held-out examples are given, check the labels, and encode everything once. An
+    input of several labels is no evidence, whoever held it out.
 
     Parameters
     ----------
@@ -198,21 +205,22 @@ def prepare_task(
     hidden, features = cached_features(
         encoder, workspace.backbone.digest, workspace.cache, examples, progress
     )
-    held_out_hidden, held_out_features = features_of(encoder, held_out.inputs)
-    evidence = HeldOut(
-        held_out.inputs,
-        _targets(held_out, classes),
-        held_out_features,
-        np.zeros(len(held_out), np.int64),
-        np.zeros(len(held_out), np.float32),
-    )
-    count = len(repeated(examples, held_out))
+    hidden_of, features_held_out = features_of(encoder, held_out.inputs)
     read = reading(
         encoder.modality,
         (*examples.inputs, *held_out.inputs),
         (*examples.keys, *held_out.keys),
         (*examples.labels, *held_out.labels),
-        np.concatenate([features.trunk, held_out_features.trunk]),
+        np.concatenate([features.trunk, features_held_out.trunk]),
+    )
+    kept = unambiguous(examples, held_out)
+    held_out = held_out.take(kept)
+    evidence = HeldOut(
+        held_out.inputs,
+        _targets(held_out, classes),
+        Features(*(part[kept] for part in features_held_out)),
+        np.zeros(len(kept), np.int64),
+        np.zeros(len(kept), np.float32),
     )
     return PreparedTask(
         name,
@@ -224,8 +232,8 @@ def prepare_task(
         features,
         evidence,
         encoder,
-        held_out_hidden,
-        count,
+        [hidden_of[row] for row in kept],
+        len(repeated(examples, held_out)),
         read,
     )
 

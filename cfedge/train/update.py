@@ -31,13 +31,37 @@ from cfedge.train.new_examples import NewExamples, split_new
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace import WorkspaceFolder
 
-__all__ = ["MAX_DROP", "update"]
+__all__ = ["MAX_DROP", "Updated", "update"]
 
 Floats = NDArray[np.float32]
 
 #: Points of accuracy on the old held-out examples, the task known, that an update may cost, if it
 #: costs more than one example.
 MAX_DROP = 1.0
+
+
+class Updated(NamedTuple):
+    """What an update did.
+
+    Attributes
+    ----------
+    task
+        The new version, as stored.
+    added
+        Its new classes.
+    examples
+        New ones that were learned from.
+    old_held_out, right_before, right_now
+        Held-out examples that the old version had and that still have one label; of them those
+        whose label the old version and the new one answer, with the task given.
+    """
+
+    task: LearnedTask
+    added: tuple[str, ...]
+    examples: int
+    old_held_out: int
+    right_before: int
+    right_now: int
 
 
 def update(
@@ -48,7 +72,7 @@ def update(
     *,
     max_drop: float = MAX_DROP,
     progress: Progress | None = None,
-) -> LearnedTask:
+) -> Updated:
     """Add examples, of known or new classes, to a task.
 
     Parameters
@@ -67,7 +91,8 @@ def update(
         There is no such task, or the new version answers the old held-out examples worse; the
         workspace is unchanged.
     DataError
-        A new class has too few examples to hold any out.
+        A class would have no held-out example: a new one has too few, or texts of the old ones came
+        again with another label.
     """
     old = workspace.task(name)
     settings = old.record.settings
@@ -80,9 +105,17 @@ def update(
     encoder = workspace.encoder(threads=settings.threads or 1)
     new = NewExamples.encoded(encoder, examples, held_out, old, classes, progress or Quiet())
     task = _learned(old, new, classes)
-    _check_no_worse(name, old, task, max_drop)
+    updated = Updated(
+        task,
+        added=tuple(classes[len(old.record.classes) :]),
+        examples=len(examples),
+        old_held_out=len(new.still),
+        right_before=int((old.held_out.answers == old.held_out.classes)[new.still].sum()),
+        right_now=int((task.held_out.answers == task.held_out.classes)[: len(new.still)].sum()),
+    )
+    _check_no_worse(name, updated, max_drop)
     workspace.put(task, replace=True)
-    return task
+    return updated
 
 
 def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> LearnedTask:
@@ -158,15 +191,13 @@ def _best(old: LearnedTask, statistics: TaskStatistics, new: NewExamples) -> _Ve
     return max(versions, key=lambda candidate: candidate.right(new.evidence))
 
 
-def _check_no_worse(name: str, old: LearnedTask, new: LearnedTask, max_drop: float) -> None:
+def _check_no_worse(name: str, new: Updated, max_drop: float) -> None:
     """Refuse a version that answers the old held-out examples worse."""
-    before = old.held_out.answers == old.held_out.classes
-    after = (new.held_out.answers == new.held_out.classes)[: len(before)]
-    lost = int(before.sum()) - int(after.sum())
-    if lost > 1 and 100 * lost / len(before) > max_drop:
+    lost = new.right_before - new.right_now
+    if lost > 1 and 100 * lost / new.old_held_out > max_drop:
         raise TaskError(
             f"task {name!r}: expected an update that costs its old held-out examples at most"
-            f" {max_drop:g} points, found {before.sum()} of {len(before)} right before and"
-            f" {after.sum()} after; the old version stays: give more examples, or allow more with"
+            f" {max_drop:g} points, found {new.right_before} of {new.old_held_out} right before and"
+            f" {new.right_now} after; the old version stays: give more examples, or allow more with"
             " --max-drop"
         )

@@ -11,11 +11,12 @@ from sklearn.preprocessing import normalize
 
 from cfedge.lookup import ClusterStatistics
 from cfedge.lookup.class_gaussians import (
+    BREADTH,
     OWN_SHAPE,
     SHRINKAGE,
     TEMPERATURE,
     ClassShape,
-    precision,
+    Shared,
     task_evidence,
 )
 from cfedge.lookup.lookup import Lookup
@@ -46,25 +47,28 @@ def tasks_of(seed: int = 0, rank: int = 3) -> dict[str, ClusterStatistics]:
 
 
 def densities(tasks: dict[str, ClusterStatistics], inputs: Floats) -> NDArray[np.float64]:
-    """Log-densities [B, C] of the Gaussians that the module's docstring defines."""
+    """Log-densities [B, C] of the Gaussians that the module's docstring defines, and what a mean of
+    few examples is given back.
+    """
     parts = [tasks[name] for name in sorted(tasks)]
     scatter = sum(
         one.factor.astype(np.float64).T @ one.factor + np.diag(one.diagonal) for one in parts
     )
-    shared = scatter / sum(one.counts.sum() for one in parts)
-    shared = shared + SHRINKAGE * np.trace(shared) / WIDTH * np.eye(WIDTH)
-    found = []
+    bare = scatter / sum(one.counts.sum() for one in parts)
+    shared = bare + SHRINKAGE * np.trace(bare) / WIDTH * np.eye(WIDTH)
+    found, whitened = [], np.trace(np.linalg.solve(shared, bare))
     for one in parts:
         for place, (count, mean) in enumerate(zip(one.counts, one.means, strict=True)):
             rows = one.factor[one.factor_classes == place].astype(np.float64)
             covariance = (1 - OWN_SHAPE) * shared + OWN_SHAPE * rows.T @ rows / count
-            found.append(multivariate_normal(mean.astype(np.float64), covariance).logpdf(inputs))
+            density = multivariate_normal(mean.astype(np.float64), covariance).logpdf(inputs)
+            found.append(density + whitened / count / (2 * (1 - OWN_SHAPE)))
     return np.stack(found, axis=1)
 
 
 def scores(tasks: dict[str, ClusterStatistics], inputs: Floats) -> NDArray[np.float64]:
     """G [B, C] of all classes, by the module's formulas."""
-    shared = precision(Lookup(tasks).within)
+    shared = Shared.of(Lookup(tasks).within)
     found = []
     for name in sorted(tasks):
         for place in range(len(tasks[name].counts)):
@@ -81,14 +85,37 @@ def test_scores_are_log_densities_but_for_what_all_classes_share(rank: int) -> N
     np.testing.assert_allclose(left, left[:, :1] + np.zeros(6), atol=1e-4)
 
 
-def test_the_evidence_is_the_log_sum_over_a_tasks_classes() -> None:
+def test_a_class_of_few_examples_keeps_up_with_one_of_many() -> None:
+    """In the mean over draws, what a class says of its own inputs does not depend on how many
+    examples its mean was made of.
+    """
+    rng = np.random.default_rng(0)
+    apart = []
+    for _ in range(300):
+        rows = rng.normal(size=(404, WIDTH)).astype(np.float32)
+        labels = np.zeros(400, np.int64)
+        tasks = {"a": signature(rows[:400], labels, 0), "b": signature(rows[400:], labels[:4], 0)}
+        many, few = scores(tasks, rng.normal(size=(1, WIDTH)).astype(np.float32))[0]
+        apart.append(many - few)
+    assert abs(np.mean(apart)) < 3 * np.std(apart) / np.sqrt(len(apart))
+
+
+def test_the_evidence_is_the_log_sum_over_a_tasks_classes_less_half_of_what_their_number_adds() -> (
+    None
+):
     rng = np.random.default_rng(0)
     found = task_evidence(scores := (rng.normal(size=9) * 100).tolist(), [0] * 4 + [3] + [7] * 4)
     parts = np.split(np.array(scores), [4, 5])
-    expected = [TEMPERATURE * logsumexp(part / TEMPERATURE) for part in parts]
+    expected = [
+        TEMPERATURE * (logsumexp(part / TEMPERATURE) - BREADTH * np.log(len(part)))
+        for part in parts
+    ]
     assert list(found) == [0, 3, 7]
     np.testing.assert_allclose(list(found.values()), expected, rtol=1e-12)
-    assert task_evidence([-1e6, 1e6, 0.0], [0, 0, 1]) == {0: 1e6, 1: 0.0}
+    assert task_evidence([-1e6, 1e6, 0.0], [0, 0, 1]) == {
+        0: 1e6 - TEMPERATURE * BREADTH * np.log(2),
+        1: 0.0,
+    }
 
 
 def test_classes_that_differ_in_shape_alone_are_told_apart() -> None:

@@ -12,7 +12,7 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import InputError
 from cfedge.lookup import ClusterStatistics, Lookup
-from cfedge.lookup.class_gaussians import ClassShape, precision
+from cfedge.lookup.class_gaussians import ClassShape, Shared
 from cfedge.lookup.class_table import ClassTable
 from cfedge.train.signature import signature
 
@@ -56,7 +56,7 @@ def table(tasks: dict[str, ClusterStatistics], kept_bytes: int = 1 << 20) -> Cla
 def test_scores_are_the_shapes_but_for_rounding_of_the_stated_size(
     tasks: dict[str, ClusterStatistics],
 ) -> None:
-    made, shared = table(tasks), precision(Lookup(tasks).within)
+    made, shared = table(tasks), Shared.of(Lookup(tasks).within)
     rng = np.random.default_rng(2)
     for row in inputs(20):
         chosen = np.sort(rng.choice(TASKS * CLASSES, 24, replace=False))

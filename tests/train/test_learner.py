@@ -315,8 +315,11 @@ def test_classes_of_one_to_three_examples_are_learned_without_a_nan(
 
 
 def test_texts_that_are_all_the_same_are_learned_without_a_nan(tiny_workspace: Path) -> None:
-    """Constant features: no scatter at all, and twice the same mean."""
-    same = Examples(("the broth now",) * 8, ("soup", "cake") * 4, "data.csv")
+    """Constant features: no scatter at all, and twice the same mean. The last word is unknown to the
+    tokenizer, so that the texts are one to the encoder.
+    """
+    texts = tuple(f"the broth now {place}" for place in range(8))
+    same = Examples(texts, ("soup", "cake") * 4, "data.csv")
     for learned in (
         learn(WorkspaceFolder(tiny_workspace), "food", same, same, settings=QUICK),
         learn(WorkspaceFolder(tiny_workspace), "food", same, same, settings=CLOSED, replace=True),
@@ -324,8 +327,24 @@ def test_texts_that_are_all_the_same_are_learned_without_a_nan(tiny_workspace: P
         stored = {**learned.adapter, **learned.signature.arrays()}
         assert all(np.isfinite(array.astype(np.float64)).all() for array in stored.values())
         assert learned.record.repeated == 8
-    answers = Engine(build(WorkspaceFolder(tiny_workspace))).predict(["the broth now", "a purr"])
+    answers = Engine(build(WorkspaceFolder(tiny_workspace))).predict(["the broth now 3", "a purr"])
     assert all(np.isfinite([one.probability, one.score, one.distance]).all() for one in answers)
+
+
+def test_held_out_texts_with_another_label_elsewhere_are_no_evidence(tiny_workspace: Path) -> None:
+    workspace, train, held_out = WorkspaceFolder(tiny_workspace), _food(), _food(6, seed=9)
+    clean = learn(workspace, "food", train, held_out, settings=CLOSED)
+    turned = {"soup": "cake", "cake": "soup"}
+    flattering = Examples(
+        (*held_out.inputs, train.inputs[0].upper(), "a bowl of icing", "a bowl  of icing"),
+        (*held_out.labels, turned[train.labels[0]], "soup", "cake"),
+        "held.csv",
+    )
+    kept = learn(workspace, "food", train, flattering, settings=CLOSED, replace=True)
+    assert kept.held_out.inputs == clean.held_out.inputs
+    assert kept.record.reading.conflicting == clean.record.reading.conflicting + 4
+    with pytest.raises(DataError, match="expected held-out texts of one label each"):
+        learn(workspace, "food", train, flattering.take([len(held_out)]), replace=True)
 
 
 def test_held_out_texts_that_are_also_learned_from_are_counted(tiny_workspace: Path) -> None:

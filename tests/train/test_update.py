@@ -103,7 +103,7 @@ def test_more_examples_are_added_when_the_old_ones_are_gone(
     workspace = WorkspaceFolder(tiny_workspace)
     first = learn(workspace, "food", rows_of("food", 12, 0), settings=settings)
     others = {name: workspace.task(name).files(workspace.stored) for name in ("animals", "colors")}
-    task = update(workspace, "food", rows_of("food", 12, 7))
+    task = update(workspace, "food", rows_of("food", 12, 7)).task
     assert task.record.examples == 2 * first.record.examples
     assert task.record.updates == 1
     assert len(task.held_out.inputs) == 2 * len(first.held_out.inputs)
@@ -122,7 +122,7 @@ def test_a_new_class_is_added_when_the_old_ones_are_gone(
     workspace = WorkspaceFolder(tiny_workspace)
     workspace.remove("colors")
     learn(workspace, "paint", rows_of("colors", 40, 0, "red", "green"), settings=settings)
-    task = update(workspace, "paint", rows_of("colors", 40, 1, "blue"))
+    task = update(workspace, "paint", rows_of("colors", 40, 1, "blue")).task
     assert task.record.classes == ("green", "red", "blue")
     at_once = learn(workspace, "atonce", _both(), settings=CLOSED)
     test = rows_of("colors", 10, 3)
@@ -147,8 +147,8 @@ def _both() -> Examples:
 def test_a_task_of_one_class_grows(tiny_workspace: Path) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
     learn(workspace, "food", rows_of("food", 12, 0, "soup"))
-    assert update(workspace, "food", rows_of("food", 4, 1, "soup")).record.classes == ("soup",)
-    task = update(workspace, "food", rows_of("food", 12, 2, "cake"))
+    assert update(workspace, "food", rows_of("food", 4, 1, "soup")).task.record.classes == ("soup",)
+    task = update(workspace, "food", rows_of("food", 12, 2, "cake")).task
     assert task.record.classes == ("soup", "cake")
     assert (task.held_out.answers == task.held_out.classes).mean() > 0.7
 
@@ -158,7 +158,7 @@ def test_one_example_of_a_known_class_is_learned_and_of_a_new_one_refused(
 ) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
     first = learn(workspace, "food", rows_of("food", 12, 0), settings=CLOSED)
-    task = update(workspace, "food", Examples(("a broth",), ("soup",), "new"))
+    task = update(workspace, "food", Examples(("a broth",), ("soup",), "new")).task
     assert task.record.examples == first.record.examples + 1
     assert task.held_out.inputs == first.held_out.inputs
     kept = workspace.task("food").files(workspace.stored)
@@ -183,3 +183,43 @@ def test_a_version_that_is_worse_is_not_taken(tiny_workspace: Path) -> None:
     update(workspace, "food", wrong, max_drop=100)
     with pytest.raises(TaskError, match="expected one of animals, colors, food"):
         update(workspace, "drink", wrong)
+
+
+def test_a_held_out_text_that_comes_again_with_another_label_is_no_evidence_any_more(
+    tiny_workspace: Path,
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    first = learn(workspace, "food", rows_of("food", 40, 0), settings=CLOSED)
+    turned = {"soup": "cake", "cake": "soup"}
+    text, place = first.held_out.inputs[3], int(first.held_out.classes[3])
+    more = rows_of("food", 40, 1)
+    more = Examples(
+        (*more.inputs, text.upper()), (*more.labels, turned[first.record.classes[place]]), "new"
+    )
+    updated = update(workspace, "food", more)
+    assert text in first.held_out.inputs
+    assert text not in updated.task.held_out.inputs
+    assert updated.old_held_out == len(first.held_out.inputs) - 1
+    before = np.delete(first.held_out.answers == first.held_out.classes, 3)
+    assert updated.right_before == before.sum()
+    assert updated.task.record.reading.conflicting == first.record.reading.conflicting + 2
+
+
+def test_an_update_that_would_leave_a_class_without_evidence_is_refused(
+    tiny_workspace: Path,
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    first = learn(workspace, "food", rows_of("food", 12, 0), settings=CLOSED)
+    kept = workspace.task("food").files(workspace.stored)
+    soups = first.held_out.classes == first.record.classes.index("soup")
+    texts = tuple(text for text, soup in zip(first.held_out.inputs, soups, strict=True) if soup)
+    cakes = Examples(texts, ("cake",) * len(texts), "new")
+    bare = Examples(("a slice", "a crust"), ("pie", "pie"), "new")
+    refused = (
+        ("soup", cakes, rows_of("food", 4, 2, "cake")),
+        ("pie", bare, rows_of("food", 4, 2, "cake")),
+    )
+    for label, examples, held_out in refused:
+        with pytest.raises(DataError, match=f"found none of {label!r}, so that nothing could be"):
+            update(workspace, "food", examples, held_out, max_drop=100)
+    assert workspace.task("food").files(workspace.stored) == kept
