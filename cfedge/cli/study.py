@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.learning import with_settings
+from cfedge.cli.places import JOBS, ON
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say, size
 from cfedge.train.settings import Settings
 
@@ -46,9 +47,6 @@ SEQUENTIAL = Annotated[
         "--sequential",
         help="Also train one adapter and one head task after task, which forgets.",
     ),
-]
-JOBS = Annotated[
-    int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
 ]
 BACKBONE = Annotated[
     str,
@@ -91,6 +89,7 @@ def compare(
     joint: JOINT = False,
     sequential: SEQUENTIAL = False,
     jobs: JOBS = 1,
+    on: ON = None,
     backbone: BACKBONE = "minilm-l6",
     folder: FOLDER = None,
     split: SPLIT = None,
@@ -126,6 +125,7 @@ def compare(
             joint=joint,
             sequential=sequential,
             jobs=jobs,
+            on=on,
         ),
         unknown=load_inputs(unknown, kind=kind) if unknown else (),
         settings=settings,

@@ -14,6 +14,7 @@ import typer
 from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.learning import with_settings
+from cfedge.cli.places import JOBS, ON
 from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.train.settings import Settings
 
@@ -52,9 +53,6 @@ SAME_LABEL = Annotated[
         help="Label of TASK that means the same as another task's; repeat for each.",
     ),
 ]
-JOBS = Annotated[
-    int, typer.Option(help="Tasks that are learned at once, each in a process of its own.")
-]
 REPLACE = Annotated[
     bool, typer.Option("--replace", help="Learn tasks anew that are there already.")
 ]
@@ -83,6 +81,7 @@ def add(
     held_out: HELD_OUT = None,
     same_label: SAME_LABEL = None,
     jobs: JOBS = 1,
+    on: ON = None,
     replace: REPLACE = False,
     yes: YES = False,
     input_column: INPUT_COLUMN = INPUT,
@@ -96,10 +95,11 @@ def add(
     adapters.
     """
     from cfedge.train.certificates import certificates
+    from cfedge.train.jobs.place import chosen_place
     from cfedge.train.teach import Taught, learn, learn_tasks
     from cfedge.train.workspace import WorkspaceFolder
 
-    _check_alone(task, held_out, same_label or [], jobs)
+    _check_alone(task, held_out, same_label or [], jobs, on)
     opened = WorkspaceFolder(workspace)
     named = columns(input_column, label_column)
     tasks = _tasks(data, task, held_out, named, encoding, opened.kind)
@@ -108,9 +108,13 @@ def add(
         _check_lost(opened, tasks)
     shown = TerminalProgress("" if task is None else f"{task}: ")
     if task is None:
-        taught = learn_tasks(
-            opened, tasks, settings=settings, jobs=jobs, replace=replace, progress=shown
-        )
+        with chosen_place(
+            jobs=jobs, on=on, inputs=opened.kind, torch=settings.method != "closed-form"
+        ) as place:
+            taught = learn_tasks(
+                opened, tasks, settings=settings, place=place, replace=replace, progress=shown
+            )
+        tell(taught.notes)
     else:
         learn(
             opened,
@@ -128,7 +132,13 @@ def add(
     taught.check()
 
 
-def _check_alone(task: str | None, held_out: Path | None, same_label: list[str], jobs: int) -> None:
+def _check_alone(
+    task: str | None,
+    held_out: Path | None,
+    same_label: list[str],
+    jobs: int,
+    on: str | None,
+) -> None:
     """Refuse what only one task can have, and what only several can."""
     from cfedge.errors import UsageError
 
@@ -142,6 +152,8 @@ def _check_alone(task: str | None, held_out: Path | None, same_label: list[str],
         raise UsageError(
             f"--jobs: expected several tasks (leave TASK out), found {jobs} jobs for task {task!r}"
         )
+    if task is not None and on is not None:
+        raise UsageError(f"--on: expected several tasks (leave TASK out), found task {task!r}")
 
 
 def _check_lost(workspace: WorkspaceFolder, tasks: Mapping[str, LabelledData]) -> None:

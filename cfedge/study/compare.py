@@ -23,7 +23,8 @@ from cfedge.study.order import LearnedOrder
 from cfedge.study.results import Measured, Study
 from cfedge.study.stream import Splits
 from cfedge.train.examples import LabelledData, repeated
-from cfedge.train.jobs import learn_many
+from cfedge.train.jobs.learning import learn_many
+from cfedge.train.jobs.place import Place, chosen_place
 from cfedge.train.open_set import OpenSet
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import WorkspaceFolder
@@ -74,8 +75,11 @@ def compare(
         method = "adapter" if base.kind == "text" else "auto"
         chosen = replace(settings, seed=seed + position, method=method)
         title = f"order {position + 1} of {orders}, "
-        with tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch:
-            run = _Run(base, stream, order, chosen, options.jobs, title, progress, Path(scratch))
+        with (
+            tempfile.TemporaryDirectory(prefix="cfedge-study-") as scratch,
+            chosen_place(jobs=options.jobs, on=options.on, inputs=base.kind) as place,
+        ):
+            run = _Run(base, stream, order, chosen, place, title, progress, Path(scratch))
             workspace, each = run.learned()
             seconds.append(each)
             learned = LearnedOrder(workspace, stream, order, progress)
@@ -100,7 +104,7 @@ class _Run:
     stream: Mapping[str, Splits]
     order: list[str]
     settings: Settings
-    jobs: int
+    place: Place
     title: str
     progress: Progress
     scratch: Path
@@ -112,7 +116,7 @@ class _Run:
         start = time.perf_counter()
         self._learn(workspace, tasks, self.settings, self.title)
         seconds = time.perf_counter() - start
-        return workspace, seconds * min(self.jobs, len(tasks)) / len(tasks)
+        return workspace, seconds * min(self.place.at_once, len(tasks)) / len(tasks)
 
     def forward_transfer(self, learned: LearnedOrder) -> float:
         """By how much reuse made later tasks better than learned alone; 0 without reuse."""
@@ -141,15 +145,15 @@ class _Run:
         title: str,
     ) -> None:
         """Learn all tasks, or stop with the first error."""
-        failed = learn_many(
+        outcome = learn_many(
             workspace,
             tasks,
-            settings=settings,
-            jobs=self.jobs,
+            settings=dict.fromkeys(tasks, settings),
+            place=self.place,
             title=title,
             progress=self.progress,
         )
-        for name, error in failed.items():
+        for name, error in outcome.failed.items():
             raise type(error)(f"task {name!r}: {error}") from error
 
 

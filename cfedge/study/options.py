@@ -30,7 +30,9 @@ class Options:
     sequential
         Also train one adapter and one head task after task.
     jobs
-        Tasks of an order that are learned at once, each in a process of its own.
+        Processes on this machine that learn the tasks of an order.
+    on
+        The cluster that learns them instead (`cfedge.train.jobs.place.chosen_place`).
     """
 
     models: tuple[str, ...] = tuple(MODELS)
@@ -38,6 +40,7 @@ class Options:
     joint: bool = False
     sequential: bool = False
     jobs: int = 1
+    on: str | None = None
 
 
 def _check_models(models: Sequence[str]) -> None:
@@ -70,10 +73,10 @@ def check(
         )
     if orders < 1:
         raise UsageError(f"--orders: expected >= 1, found {orders}")
-    if jobs > 1 and settings.reuse:
+    if settings.reuse and (jobs > 1 or options.on):
         raise UsageError(
-            f"--jobs: expected 1 with --reuse, found {jobs}; a task that reuses others' units waits"
-            " for them"
+            f"--jobs: expected 1, and no --on, with --reuse, found {options.on or jobs}; a task that"
+            " reuses others' units waits for them"
         )
     least = min(min(slot.rows, slot.columns) for slot in base.backbone.slots)
     if (

@@ -37,8 +37,8 @@ def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
             f"task name: expected one that no task has, found {new!r}; choose another, or remove"
             " that task first"
         )
-    workspace.move(
-        name, dataclasses.replace(task, record=dataclasses.replace(task.record, name=new))
+    workspace.put(
+        dataclasses.replace(task, record=dataclasses.replace(task.record, name=new)), gone=name
     )
 
 

@@ -36,11 +36,13 @@ def features_of(encoder: Encoder, inputs: Sequence[Input]) -> tuple[list[Floats]
 
 
 def cached_features(
-    encoder: Encoder, digest: str, cache: Path, examples: Examples, progress: Progress
+    encoder: Encoder, digest: str, cache: Path | None, examples: Examples, progress: Progress
 ) -> tuple[list[Floats], Features]:
-    """Hidden states [...] of each example and features [N, D]: from the cache where an interrupted
-    run left them.
+    """Hidden states [...] of each example and features [N, D]: from the cache, if there is one,
+    where an interrupted run left them.
     """
+    if cache is None:
+        return _encoded(encoder, examples.inputs, progress)
     inputs = examples.inputs
     # A text's key leaves out its case, which some encoders read.
     told = [
@@ -58,6 +60,18 @@ def cached_features(
             }
             bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
             return np.split(kept["hidden"], bounds), Features(kept["trunk"], kept["tail"])
+    hidden, features = _encoded(encoder, inputs, progress)
+    lengths = np.array([len(states) for states in hidden], np.int64)
+    write_file(
+        path,
+        dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}),
+    )
+    return hidden, features
+
+
+def _encoded(
+    encoder: Encoder, inputs: Sequence[Input], progress: Progress
+) -> tuple[list[Floats], Features]:
     hidden: list[Floats] = []
     parts: list[Features] = []
     step = 64
@@ -67,13 +81,7 @@ def cached_features(
             hidden.extend(states)
             parts.append(features)
             advance(len(states))
-    features = Features(*(np.concatenate(views) for views in zip(*parts, strict=True)))
-    lengths = np.array([len(states) for states in hidden], np.int64)
-    write_file(
-        path,
-        dump_arrays({"hidden": np.concatenate(hidden), "lengths": lengths, **features._asdict()}),
-    )
-    return hidden, features
+    return hidden, Features(*(np.concatenate(views) for views in zip(*parts, strict=True)))
 
 
 def empty_cache(cache: Path) -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Backbone
 from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.progress import Progress
+from cfedge.train.backbone_source import BackboneSource
 from cfedge.train.examples import Examples
 from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.prepared_task import PreparedTask, prepare_task
@@ -29,7 +30,6 @@ from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.trial import Trial
-from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = [
     "FEW",
@@ -74,7 +74,7 @@ def few_examples(examples: Examples, held_out: float | None) -> bool:
 
 
 def train_head(
-    workspace: WorkspaceFolder,
+    workspace: BackboneSource,
     name: str,
     examples: Examples,
     held_out: Examples | None,
@@ -99,7 +99,7 @@ def train_head(
 
 
 def with_closed_form(
-    workspace: WorkspaceFolder,
+    workspace: BackboneSource,
     prepared: PreparedTask,
     settings: Settings,
     trial: Trial | None = None,

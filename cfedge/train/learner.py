@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import MissingExtraError
 from cfedge.progress import Progress
+from cfedge.train.backbone_source import BackboneSource
 from cfedge.train.composition import SitePool, pool
 from cfedge.train.examples import Examples
 from cfedge.train.head import (
@@ -32,7 +33,6 @@ from cfedge.train.learned_task import LearnedTask
 from cfedge.train.prepared_task import PreparedTask, prepare_task
 from cfedge.train.settings import Settings
 from cfedge.train.trial import Trial, is_tried, set_aside
-from cfedge.train.workspace import WorkspaceFolder
 
 try:
     import onnx
@@ -53,7 +53,7 @@ Floats = NDArray[np.float32]
 
 
 def train(
-    workspace: WorkspaceFolder,
+    workspace: BackboneSource,
     name: str,
     examples: Examples,
     held_out: Examples | None,
@@ -117,7 +117,7 @@ def train(
 
 
 def _trial(
-    workspace: WorkspaceFolder,
+    workspace: BackboneSource,
     pools: Mapping[str, SitePool],
     prepared: PreparedTask,
     settings: Settings,
@@ -134,7 +134,7 @@ def _trial(
 
 
 def _train(
-    workspace: WorkspaceFolder,
+    workspace: BackboneSource,
     pools: Mapping[str, SitePool],
     prepared: PreparedTask,
     settings: Settings,

@@ -21,6 +21,7 @@ from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
+from cfedge.train.backbone_source import BackboneSource
 from cfedge.train.curve import curve
 from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.examples import (
@@ -116,7 +117,7 @@ class PreparedTask:
 
     def learned(
         self,
-        workspace: WorkspaceFolder,
+        workspace: BackboneSource,
         adapter: Mapping[str, Floats],
         *,
         settings: Settings,
@@ -170,14 +171,14 @@ class PreparedTask:
         return LearnedTask.made(record, {**adapter, **ends}, statistics, held_out)
 
 
-def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:
+def store(workspace: BackboneSource, task: LearnedTask, *, replace: bool) -> None:
     """Add a learned task to the workspace, and empty its cache."""
     workspace.put(task, replace=replace)
     empty_cache(workspace.cache)
 
 
 def prepare_task(
-    workspace: WorkspaceFolder,
+    workspace: BackboneSource,
     name: str,
     examples: Examples,
     held_out: Examples | None,

@@ -5,7 +5,7 @@ Which folders are a workspace's tasks, and how they are written, is `cfedge.trai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import cfedge.inputs
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
-from cfedge.errors import DamagedError, SchemaError, UsageError
+from cfedge.errors import DamagedError, IncompatibleError, SchemaError, UsageError
 from cfedge.lookup import TaskSignature
 from cfedge.train.folds import Folds
 from cfedge.train.learned_task import (
@@ -29,7 +29,7 @@ from cfedge.train.learned_task import (
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace_files import digest_of
 
-__all__ = ["StoredTask"]
+__all__ = ["StoredTask", "parsed_task"]
 
 Floats = NDArray[np.float32]
 _Parsed = TypeVar("_Parsed")
@@ -117,3 +117,37 @@ class StoredTask:
                 f"{path}: expected the task's file, found {reason}; learn the task again with"
                 " --replace"
             ) from error
+
+
+def parsed_task(files: Mapping[str, bytes], backbone: Backbone, what: str) -> LearnedTask:
+    """Read a task's files that came from elsewhere.
+
+    Parameters
+    ----------
+    files
+        By name, as of `LearnedTask.files`.
+    what
+        Names them in errors.
+
+    Raises
+    ------
+    DamagedError
+        They are not a task's.
+    """
+    try:
+        arrays = load_arrays(files["signature.safetensors"], what)
+        return LearnedTask(
+            TaskRecord.parsed(files["task.json"], what),
+            parsed_adapter(files["adapter.safetensors"], what),
+            TaskSignature.from_arrays(arrays, what, backbone.width, backbone.views),
+            TaskStatistics.parsed(files["statistics.safetensors"], what),
+            HeldOut.parsed(
+                files["held_out.safetensors"], what, cfedge.inputs.stored(backbone.input)
+            ),
+        )
+    except (SchemaError, UsageError, IncompatibleError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).removesuffix("; export the bundle again")
+        raise DamagedError(
+            f"{what}: expected a task's files, found {type(error).__name__}: {reason}; learn it"
+            " again"
+        ) from error

@@ -16,9 +16,12 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples import Examples, LabelledData
-from cfedge.train.head import few_examples, train_head
+from cfedge.train.head import few_examples
+from cfedge.train.jobs.learning import learn_many
+from cfedge.train.jobs.place import Place
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.meanings import declared
+from cfedge.train.method import train_task
 from cfedge.train.prepared_task import store
 from cfedge.train.settings import Settings
 from cfedge.train.trial import is_tried
@@ -29,12 +32,13 @@ __all__ = ["Taught", "decided", "learn", "learn_tasks", "with_choices"]
 
 @dataclass(frozen=True)
 class Taught:
-    """What became of several tasks: those that were learned, in order, and what stopped the
-    others.
+    """What became of several tasks: those that were learned, in order, what stopped the others, and
+    what people should know of how it went.
     """
 
     learned: tuple[str, ...]
     failed: Mapping[str, CfedgeError]
+    notes: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise the first error, naming its task and how many were learned all the same.
@@ -151,7 +155,9 @@ def learn(
     chosen = decided(settings or Settings(), LabelledData(examples, held_out), workspace.backbone)
     others = {other: workspace.record(other).classes for other in workspace.tasks if other != name}
     same = declared(name, examples.classes, same_labels, others)
-    task = _train(workspace, name, LabelledData(examples, held_out), chosen, progress or Quiet())
+    task = train_task(
+        workspace, name, LabelledData(examples, held_out), chosen, progress or Quiet()
+    )
     task = dataclasses.replace(task, record=dataclasses.replace(task.record, same_labels=same))
     store(workspace, task, replace=replace)
     return task
@@ -162,57 +168,29 @@ def learn_tasks(
     tasks: Mapping[str, LabelledData],
     *,
     settings: Settings | None = None,
-    jobs: int = 1,
+    place: Place | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Taught:
     """Learn several tasks and add each to the workspace when it is done; one that fails leaves the
-    others alone.
+    others alone. A task that is there already, learned of the same data in the same way, stays.
 
     Parameters
     ----------
     tasks
         By name.
-    jobs
-        Adapters that are trained at once, each in a process of its own.
+    place
+        Where they are learned (`cfedge.train.jobs.place.chosen_place`); None: in this process.
 
     Raises
     ------
     UsageError, TaskError
         Before anything is learned.
     """
-    settings, progress = settings or Settings(), progress or Quiet()
-    classes = {name: data.train.classes for name, data in tasks.items()}
-    workspace.check_several(classes, replace=replace)
+    settings = settings or Settings()
     chosen = {name: decided(settings, data, workspace.backbone) for name, data in tasks.items()}
-    failed: dict[str, CfedgeError] = {}
-    adapters: dict[str, LabelledData] = {}
-    for name, data in tasks.items():
-        if chosen[name].method != "closed-form":
-            adapters[name] = data
-            continue
-        try:
-            task = _train(workspace, name, data, chosen[name], progress)
-            store(workspace, task, replace=replace)
-        except CfedgeError as error:
-            failed[name] = error
-    if adapters:
-        from cfedge.train.jobs import learn_many
-
-        failed |= learn_many(
-            workspace, adapters, settings=settings, jobs=jobs, replace=replace, progress=progress
-        )
-    return Taught(tuple(name for name in tasks if name not in failed), failed)
-
-
-def _train(
-    workspace: WorkspaceFolder,
-    name: str,
-    data: LabelledData,
-    settings: Settings,
-    progress: Progress,
-) -> LearnedTask:
-    train = train_head
-    if settings.method != "closed-form":
-        from cfedge.train.learner import train  # torch: only where an adapter is trained
-    return train(workspace, name, data.train, data.held_out, settings=settings, progress=progress)
+    outcome = learn_many(
+        workspace, tasks, settings=chosen, place=place, replace=replace, progress=progress
+    )
+    learned = tuple(name for name in tasks if name not in outcome.failed)
+    return Taught(learned, outcome.failed, tuple(outcome.notes))

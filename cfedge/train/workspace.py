@@ -9,6 +9,7 @@
                                   float_tail.onnx (for comparison)
     WS/tasks/<name>-<digest>/     task.json and the files of `cfedge.train.learned_task`
     WS/cache/                     trunk features of the task being learned
+    WS/jobs/                      which tasks are of which job (`cfedge.train.jobs.marks`)
 
 A task's folder never changes. Its training data are not kept; its held-out texts are, as evidence
 for the certificate, the parity check and the golden vectors, and no training reads them. What the
@@ -23,7 +24,7 @@ import contextlib
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -107,6 +108,10 @@ class WorkspaceFolder:
         """
         return checked_bytes(self.folder / "backbone" / name, self._index.files[name])
 
+    def backbone_digest(self, name: str) -> str:
+        """Return the SHA-256 of one of the backbone's files."""
+        return self._index.files[name]
+
     def encoder(self, *, threads: int = 1, float32: bool = False) -> Encoder:
         """Open the backbone: as it ships, or its float graphs."""
         files = {
@@ -187,18 +192,30 @@ class WorkspaceFolder:
                 )
             check_task(name, classes)
 
-    def put(self, task: LearnedTask, *, replace: bool = False) -> None:
-        """Add a learned task, or put it in the place of one of the same name, in one step."""
-        self._put(task, gone=None, replace=replace)
+    def put(
+        self,
+        task: LearnedTask,
+        *,
+        replace: bool = False,
+        gone: str | None = None,
+        wait_s: float = 0.0,
+        unless: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Add a learned task, or put it in the place of one of the same name or of the task `gone`,
+        in one step.
 
-    def move(self, name: str, task: LearnedTask) -> None:
-        """Put a task under its new name in the place of the task `name`, in one step."""
-        self._put(task, gone=name, replace=False)
-
-    def _put(self, task: LearnedTask, *, gone: str | None, replace: bool) -> None:
+        Parameters
+        ----------
+        wait_s
+            For another process that holds the workspace.
+        unless
+            Asked once the workspace is held: where it says so, nothing is written.
+        """
         record, parts = task.record, task.files(self.stored)
         folder = f"{record.name}-{digest_of(parts)}"
-        with self.locked():
+        with self.locked(wait_s):
+            if unless():
+                return
             self.check_new(record.name, record.classes, replace=replace)
             target = self.folder / "tasks" / folder
             write_task(target, parts)
@@ -218,20 +235,20 @@ class WorkspaceFolder:
         TaskError
             There is no such task.
         """
-        self._folder(name)
+        self.task_folder(name)
         with self.locked():
             self._point({key: folder for key, folder in self._index.tasks.items() if key != name})
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the workspace for writing; the index is read anew.
+    def locked(self, wait_s: float = 0.0) -> Iterator[None]:
+        """Hold the workspace for writing, or wait so long for it; the index is read anew.
 
         Raises
         ------
         WorkspaceError
             Another process holds it.
         """
-        with exclusively(self.folder):
+        with exclusively(self.folder, wait_s):
             self._index = WorkspaceFolder(self.folder)._index
             yield
 
@@ -242,7 +259,14 @@ class WorkspaceFolder:
         self._index = index
         remove_unnamed(self.folder, set(folders.values()))
 
-    def _folder(self, name: str) -> Path:
+    def task_folder(self, name: str) -> Path:
+        """Return a task's folder.
+
+        Raises
+        ------
+        TaskError
+            There is no such task.
+        """
         if name not in self._index.tasks:
             raise TaskError(
                 f"task: expected one of {', '.join(self.tasks) or 'none yet'}, found {name!r}; see:"
@@ -251,4 +275,4 @@ class WorkspaceFolder:
         return self.folder / "tasks" / self._index.tasks[name]
 
     def _stored_task(self, name: str) -> StoredTask:
-        return StoredTask(self._folder(name), self.backbone)
+        return StoredTask(self.task_folder(name), self.backbone)

@@ -87,8 +87,8 @@ def checked_bytes(path: Path, sha256: str) -> bytes:
 
 
 @contextlib.contextmanager
-def exclusively(folder: Path) -> Iterator[None]:
-    """Hold a folder for writing.
+def exclusively(folder: Path, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold a folder for writing; another process that holds it is waited for so long.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def exclusively(folder: Path) -> Iterator[None]:
     """
     lock = filelock.FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait_s)
     except filelock.Timeout as error:
         raise WorkspaceError(
             f"{folder}: expected it free for writing, found another cfedge at work; try again when"

@@ -20,9 +20,10 @@ import pytest
 from made import make_texts, write_csv
 
 from cfedge.errors import CfedgeError, DataError, TaskError, UsageError
-from cfedge.train import jobs as at_once
 from cfedge.train.examples import Examples, LabelledData
-from cfedge.train.jobs import learn_many
+from cfedge.train.jobs.learning import learn_many
+from cfedge.train.jobs.place import chosen_place
+from cfedge.train.jobs.running import Outcome
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
@@ -60,8 +61,17 @@ class Listener:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock" and path.parent.name != "jobs"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def several(
+    folder: Path, data: dict[str, LabelledData], *, jobs: int, settings: Settings = QUICK, **more
+) -> Outcome:
+    """Learn tasks with adapters, as `add` and `compare` do."""
+    chosen = dict.fromkeys(data, replace(settings, method="adapter"))
+    with chosen_place(jobs=jobs) as place:
+        return learn_many(WorkspaceFolder(folder), data, settings=chosen, place=place, **more)
 
 
 def test_tasks_that_are_learned_at_once_have_the_bytes_of_each_alone(
@@ -73,12 +83,7 @@ def test_tasks_that_are_learned_at_once_have_the_bytes_of_each_alone(
     for jobs in (1, 2):
         folder = Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}"))
         listener = Listener()
-        assert (
-            learn_many(
-                WorkspaceFolder(folder), tasks(), settings=QUICK, jobs=jobs, progress=listener
-            )
-            == {}
-        )
+        assert several(folder, tasks(), jobs=jobs, progress=listener).failed == {}
         assert contents(folder) == contents(alone)
         assert listener.done == listener.total == 300
 
@@ -89,57 +94,14 @@ def test_what_fails_fails_alone_by_name(tiny_workspace: Path, tmp_path: Path) ->
         train=Examples(("purr", "bark"), ("cat-pet", "dog-pet"), "pets.csv"),
     )
     for jobs in (1, 2):
-        workspace = WorkspaceFolder(
-            Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}"))
-        )
-        failed = learn_many(workspace, {**tasks(), "pets": bad}, settings=QUICK, jobs=jobs)
+        folder = Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}"))
+        failed = several(folder, {**tasks(), "pets": bad}, jobs=jobs).failed
         assert list(failed) == ["pets"]
         assert isinstance(failed["pets"], DataError)
         assert "pets.csv: expected at least 2 different texts of label 'cat-pet'" in str(
             failed["pets"]
         )
-        assert WorkspaceFolder(workspace.folder).tasks == ("animals", "colors", "food", "paint")
-
-
-def _killed(*arguments: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_process_that_was_killed_is_named_and_the_others_go_on(
-    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    honest = at_once._Job.begun
-
-    def begun(context: object, folder: Path, name: str, *more: object) -> at_once._Job:
-        with monkeypatch.context() as patch:
-            if name == "pets":
-                patch.setattr(at_once, "_work", _killed)
-            return honest(context, folder, name, *more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(at_once._Job, "begun", begun)
-    failed = learn_many(WorkspaceFolder(tiny_workspace), tasks(), settings=QUICK, jobs=2)
-    assert list(failed) == ["pets"]
-    assert "ended with code -9" in str(failed["pets"])
-    assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors", "food", "paint")
-
-
-def test_what_cannot_be_is_refused_before_anything_is_learned(
-    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(at_once, "train", None)
-    workspace = WorkspaceFolder(tiny_workspace)
-    with pytest.raises(UsageError, match="--jobs: expected >= 1, found 0"):
-        learn_many(workspace, tasks(), settings=QUICK, jobs=0)
-    with pytest.raises(
-        UsageError,
-        match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits",
-    ):
-        learn_many(workspace, tasks(), settings=replace(QUICK, reuse=True), jobs=2)
-    with pytest.raises(TaskError, match="found a task of that name; add examples"):
-        learn_many(workspace, {"colors": drawn("colors", "-paint")}, settings=QUICK)
-    with pytest.raises(TaskError, match=r"task name: expected .* found 'More'"):
-        learn_many(workspace, {"food": drawn("food"), "More": drawn("food")}, settings=QUICK)
-    assert workspace.tasks == ("animals", "colors")
+        assert WorkspaceFolder(folder).tasks == ("animals", "colors", "food", "paint")
 
 
 def _add(workspace: Path, data: Path, *more: str) -> subprocess.Popen[str]:
@@ -246,9 +208,7 @@ def test_the_command_adds_every_task_of_a_folder_and_tells_what_failed(
 
 def test_an_error_of_a_job_keeps_its_class(tiny_workspace: Path) -> None:
     two = {"food": drawn("food"), "pets": drawn("animals", "-pet")}
-    failed = learn_many(
-        WorkspaceFolder(tiny_workspace), two, settings=replace(QUICK, learning_rate=1e30), jobs=2
-    )
+    settings = replace(QUICK, learning_rate=1e30)
+    failed = several(tiny_workspace, two, jobs=2, settings=settings).failed
     assert {type(error) for error in failed.values()} == {DataError}
     assert all("expected a finite loss" in str(error) for error in failed.values())
-    assert all(isinstance(error, CfedgeError) for error in failed.values())

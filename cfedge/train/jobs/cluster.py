@@ -1,0 +1,170 @@
+"""A cluster of Dask as a place. Its own machinery is used: a worker's plugin checks the worker's
+versions and offers one unit of a resource, each job takes one, and lost workers' jobs are begun
+again by the scheduler.
+
+Whoever reaches a scheduler can run code on its workers, as Dask's messages are pickled: a cluster
+that others reach is one with TLS and certificates (``dask+tls://``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cfedge.errors import CfedgeError, MissingExtraError, OfflineError, StorageError
+from cfedge.train.jobs.job import digest_of_bytes
+from cfedge.train.jobs.place import Address, Place
+from cfedge.train.jobs.versions import differences, versions_here
+
+try:
+    import dask
+    from distributed import Client, Worker, WorkerPlugin
+    from distributed.security import Security
+except ImportError as error:
+    raise MissingExtraError(
+        f"a cluster needs {error.name}: pip install 'cfedge[cluster]', there too"
+    ) from error
+
+__all__ = ["connected"]
+
+_CONNECT_S = 10.0
+#: So long no worker may be fit before the jobs that are left are given up.
+_NO_WORKER_S = 30.0
+
+
+@contextlib.contextmanager
+def connected(address: Address, *, inputs: str, torch: bool) -> Iterator[Place]:
+    """Connect to a scheduler; on leaving, jobs that are still at work are cancelled.
+
+    Parameters
+    ----------
+    inputs, torch
+        What a worker must be able to do: see `cfedge.train.jobs.versions.versions_here`.
+
+    Raises
+    ------
+    OfflineError
+        Nobody answers there, or TLS was refused.
+    StorageError
+        A TLS file cannot be read.
+    CfedgeError
+        No worker is fit: each is named with what it lacks.
+    """
+    wanted = versions_here(inputs, torch=torch)
+    unit = f"cfedge-{digest_of_bytes(repr(sorted(wanted.items())).encode())[:12]}"
+    client = _client(address)
+    try:
+        plugin = _Fit(unit, inputs, torch, wanted)
+        with contextlib.suppress(Exception):  # of one worker: it is named below
+            client.register_plugin(plugin, name=unit)
+        odd = _odd(client, inputs, torch=torch, wanted=wanted)
+        fit = _fit(client, unit)
+        if not fit:
+            raise CfedgeError(
+                f"{address.url}: expected a worker that can do these jobs, found"
+                f" {'; '.join(odd) or 'none'}"
+            )
+        health = _Health(client, unit)
+        executor = client.get_executor(resources={unit: 1}, pure=False)
+        yield Place(executor, fit, 1, trouble=health, notes=tuple(odd))
+    finally:
+        with contextlib.suppress(Exception):  # it may be gone
+            client.close(timeout=5)
+
+
+def _client(address: Address) -> Any:
+    security = None
+    if address.url.startswith("tls://"):
+        security = _security(address.tls)
+    try:
+        # the backbone is sent once to each worker: nothing to warn of
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})
+        return Client(  # type: ignore[no-untyped-call]
+            address.url,
+            timeout=_CONNECT_S,
+            security=security,
+            set_as_default=False,
+            name="cfedge",
+        )
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        why = str(error.__cause__ or error).splitlines()[0][:200]
+        raise OfflineError(
+            f"could not reach a scheduler at {address.url}: {type(error).__name__}: {why}; start"
+            " one with: dask scheduler"
+        ) from error
+
+
+def _security(tls: Mapping[str, str]) -> Any:
+    """TLS files that the address names, or those of Dask's own configuration."""
+    for path in tls.values():
+        try:
+            with open(path, "rb"):  # noqa: PTH123 - a str, with whatever is in it
+                pass
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StorageError(
+                f"could not read the TLS file {path!r}: {reason}; name it in --on"
+            ) from error
+    names = {"ca": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
+    files = {names[key]: path for key, path in tls.items()}
+    return Security(require_encryption=True, **files)  # type: ignore[no-untyped-call]
+
+
+class _Fit(WorkerPlugin):
+    """Offers one unit of a resource on workers that have the coordinator's versions: one job at a
+    time is done there, and none where it could not be.
+    """
+
+    idempotent = True
+
+    def __init__(self, unit: str, inputs: str, torch: bool, wanted: Mapping[str, str]) -> None:
+        self.name = unit
+        self._inputs, self._torch, self._wanted = inputs, torch, dict(wanted)
+
+    async def setup(self, worker: Worker) -> None:
+        """Look at the worker."""
+        if not differences(self._wanted, versions_here(self._inputs, torch=self._torch)):
+            await worker.set_resources(**{self.name: 1})
+
+
+def _odd(client: Any, inputs: str, *, torch: bool, wanted: Mapping[str, str]) -> list[str]:
+    """What each worker that is not fit lacks."""
+    found = client.run(versions_here, inputs, torch=torch, on_error="return")
+    odd = []
+    for worker, versions in found.items():
+        if not isinstance(versions, dict):
+            why = f"{type(versions).__name__}: {versions}; install cfedge there"
+        elif difference := differences(wanted, versions):
+            why = f"{difference}; install these versions there"
+        else:
+            continue
+        odd.append(f"worker {worker}: {why}")
+    return odd
+
+
+def _fit(client: Any, unit: str) -> int:
+    """How many workers offer the resource."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return sum(bool(worker["resources"].get(unit)) for worker in workers)
+
+
+class _Health:
+    """Says why nothing goes on: the scheduler is gone, or no worker is fit for a while."""
+
+    def __init__(self, client: Any, unit: str) -> None:
+        self._client, self._unit = client, unit
+        self._seen = time.monotonic()
+
+    def __call__(self) -> str:
+        if self._client.status != "running":
+            return f"the scheduler is gone ({self._client.status})"
+        try:
+            if _fit(self._client, self._unit):
+                self._seen = time.monotonic()
+        except Exception as error:  # of the engine: the connection
+            return f"the scheduler does not answer ({type(error).__name__})"
+        if time.monotonic() - self._seen > _NO_WORKER_S:
+            return f"no worker was fit for {_NO_WORKER_S:.0f} s"
+        return ""

@@ -1,0 +1,50 @@
+"""A task that a machine of another class learned: does it answer here as it did there?
+
+Machines of one class give the same bits. Between classes int8 products and sums differ a little, so
+the task is asked about its held-out examples again (docs/decisions/0020-training-device.md states
+the same share for another training device).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cfedge.errors import ParityError
+from cfedge.runtime.adapter import Adapter
+from cfedge.train.early_exit import no_exit
+from cfedge.train.feature_cache import features_of
+from cfedge.train.learned_task import LearnedTask
+from cfedge.train.workspace import WorkspaceFolder
+
+__all__ = ["LEAST_SAME", "check_parity"]
+
+#: Of the held-out examples, those that must get the answer that they got where it was learned.
+LEAST_SAME = 0.95
+
+
+def check_parity(task: LearnedTask, workspace: WorkspaceFolder, worker: str) -> None:
+    """Ask a task about its held-out examples on this machine.
+
+    Parameters
+    ----------
+    worker
+        That learned it, for errors.
+
+    Raises
+    ------
+    ParityError
+        It answers fewer than `LEAST_SAME` of them as it did there.
+    """
+    held_out, encoder = task.held_out, workspace.encoder()
+    hidden, features = features_of(encoder, held_out.inputs)
+    adapter = Adapter.from_arrays({**task.adapter, **no_exit()})
+    rows = encoder.adapted([states[None] for states in hidden], adapter.slots)
+    behind = np.stack([adapter.adapted(row) for row in rows])
+    answers = adapter.scores(behind, adapter.trunk(features.trunk)).argmax(axis=1)
+    same = float((answers == held_out.answers).mean()) if len(answers) else 1.0
+    if same < LEAST_SAME:
+        raise ParityError(
+            f"task {task.record.name!r}: expected at least {LEAST_SAME:.0%} of its held-out"
+            f" examples to be answered here as on worker {worker}, a machine of another class, found"
+            f" {same:.0%}; learn it on machines like this one"
+        )
