@@ -304,7 +304,7 @@ def test_with_reuse_the_study_tells_what_it_gains_and_takes_no_jobs(base: Worksp
     )
     with pytest.raises(
         UsageError,
-        match=r"--jobs: expected 1 with --reuse, found 2; a task that reuses others' units waits",
+        match=r"--jobs: expected 1, and no --on, with --reuse, found 2; a task that reuses others' units waits",
     ):
         compare(base, make_stream(), Options(orders=1, jobs=2), settings=settings)
 

@@ -15,7 +15,7 @@ from cfedge.errors import StorageError
 from cfedge.storage import write_file
 from cfedge.train.jobs.job import digest_of_bytes
 
-__all__ = ["MOST_BYTES", "Contents"]
+__all__ = ["Contents", "MOST_BYTES"]
 
 #: On the disk, in all: some ten backbones. The oldest go first.
 MOST_BYTES = 1 << 30

@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made import make_texts, write_csv
 
-from cfedge.errors import CfedgeError, DataError, TaskError, UsageError
+from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.jobs import learning
 from cfedge.train.jobs.learning import learn_many
 from cfedge.train.jobs.place import chosen_place
 from cfedge.train.jobs.running import Outcome
@@ -61,12 +63,21 @@ class Listener:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock" and path.parent.name != "jobs"]
+    files = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock" and path.parent.name != "jobs"
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def several(
-    folder: Path, data: dict[str, LabelledData], *, jobs: int, settings: Settings = QUICK, **more
+    folder: Path,
+    data: dict[str, LabelledData],
+    *,
+    jobs: int,
+    settings: Settings = QUICK,
+    **more: Any,
 ) -> Outcome:
     """Learn tasks with adapters, as `add` and `compare` do."""
     chosen = dict.fromkeys(data, replace(settings, method="adapter"))
@@ -102,6 +113,65 @@ def test_what_fails_fails_alone_by_name(tiny_workspace: Path, tmp_path: Path) ->
             failed["pets"]
         )
         assert WorkspaceFolder(folder).tasks == ("animals", "colors", "food", "paint")
+
+
+def test_what_cannot_be_is_refused_before_anything_is_learned(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "train_task", None)
+    for words, data, settings in (
+        (
+            "--jobs: expected 1, and no --on, with --reuse, found another place",
+            tasks(),
+            replace(QUICK, reuse=True),
+        ),
+        ("found a task of that name; add examples", {"colors": drawn("colors", "-paint")}, QUICK),
+        (
+            r"task name: expected .* found 'More'",
+            {"food": drawn("food"), "More": drawn("food")},
+            QUICK,
+        ),
+    ):
+        with pytest.raises((UsageError, TaskError), match=words):
+            several(tiny_workspace, data, jobs=2, settings=settings)
+    with pytest.raises(UsageError, match="--jobs: expected >= 1, found 0"):
+        several(tiny_workspace, tasks(), jobs=0)
+    assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors")
+
+
+def test_a_run_that_was_interrupted_goes_on_where_it_was(
+    tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And idempotent: what is there of the same job is not learned again; of other data it is
+    refused as ever.
+    """
+    workspace, learned = WorkspaceFolder(tiny_workspace), []
+    honest = learning.train_task
+
+    def interrupted(source: object, name: str, *more: object) -> object:
+        learned.append(name)
+        if len(learned) == 2:
+            raise KeyboardInterrupt
+        return honest(source, name, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(learning, "train_task", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        several(tiny_workspace, tasks(), jobs=1)
+    before = contents(tiny_workspace / "tasks")
+    outcome = several(tiny_workspace, tasks(), jobs=1)
+    assert outcome.failed == {}
+    assert learned == ["food", "pets", "pets", "paint"]
+    assert list(outcome.notes) == ["task 'food' was there, learned of the same data"]
+    assert before.items() <= contents(tiny_workspace / "tasks").items()
+    other = {"food": drawn("food", count=9)}
+    with pytest.raises(TaskError, match="found a task of that name"):
+        several(tiny_workspace, other, jobs=1)
+    folder = workspace.folder / "tasks"
+    (food,) = folder.glob("food-*")
+    (food / "task.json").write_bytes(b"{}")  # damaged: it is learned anew
+    monkeypatch.setattr(learning, "train_task", honest)
+    assert several(tiny_workspace, {"food": drawn("food")}, jobs=1, replace=True).failed == {}
+    assert WorkspaceFolder(tiny_workspace).task("food").record.name == "food"
 
 
 def _add(workspace: Path, data: Path, *more: str) -> subprocess.Popen[str]:
