@@ -171,7 +171,7 @@ class PreparedTask:
         return LearnedTask.made(record, {**adapter, **ends}, statistics, held_out)
 
 
-def store(workspace: BackboneSource, task: LearnedTask, *, replace: bool) -> None:
+def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:
     """Add a learned task to the workspace, and empty its cache."""
     workspace.put(task, replace=replace)
     empty_cache(workspace.cache)

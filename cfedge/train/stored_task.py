@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import cfedge.inputs
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
-from cfedge.errors import DamagedError, IncompatibleError, SchemaError, UsageError
+from cfedge.errors import DamagedError, SchemaError, UsageError
 from cfedge.lookup import TaskSignature
 from cfedge.train.folds import Folds
 from cfedge.train.learned_task import (
@@ -29,7 +29,7 @@ from cfedge.train.learned_task import (
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace_files import digest_of
 
-__all__ = ["StoredTask", "parsed_task"]
+__all__ = ["StoredTask"]
 
 Floats = NDArray[np.float32]
 _Parsed = TypeVar("_Parsed")
@@ -37,7 +37,8 @@ _Parsed = TypeVar("_Parsed")
 
 @dataclass(frozen=True)
 class StoredTask:
-    """A task's folder, and the backbone that the task was learned on. Each method reads one file.
+    """A task's folder, and the backbone that the task was learned on. Each method reads one file:
+    of the folder, or where there is none yet of those that were `sent`.
 
     Raises
     ------
@@ -47,6 +48,7 @@ class StoredTask:
 
     folder: Path
     backbone: Backbone
+    sent: Mapping[str, bytes] | None = None
 
     def record(self) -> TaskRecord:
         """Read the record."""
@@ -84,9 +86,9 @@ class StoredTask:
             "folds.safetensors", lambda data, what: Folds.parsed(data, what, width, views)
         )
 
-    def whole(self) -> LearnedTask:
-        """Read all files and check the digest in the folder's name."""
-        task = LearnedTask(
+    def parsed(self) -> LearnedTask:
+        """Read all files."""
+        return LearnedTask(
             self.record(),
             self.adapter(),
             self.signature(),
@@ -94,6 +96,10 @@ class StoredTask:
             self.held_out(),
             self.folds(),
         )
+
+    def whole(self) -> LearnedTask:
+        """Read all files and check the digest in the folder's name."""
+        task = self.parsed()
         digest = digest_of({part: (self.folder / part).read_bytes() for part in TASK_FILES})
         if not self.folder.name.endswith(digest):
             raise DamagedError(
@@ -105,7 +111,8 @@ class StoredTask:
     def _loaded(self, file: str, parse: Callable[[bytes, str], _Parsed]) -> _Parsed:
         path = self.folder / file
         try:
-            return parse(path.read_bytes(), str(path))
+            data = path.read_bytes() if self.sent is None else self.sent[file]
+            return parse(data, str(path))
         except OSError as error:
             raise DamagedError(
                 f"{path}: expected the task's file, found {error.strerror}; learn the task again"
@@ -117,37 +124,3 @@ class StoredTask:
                 f"{path}: expected the task's file, found {reason}; learn the task again with"
                 " --replace"
             ) from error
-
-
-def parsed_task(files: Mapping[str, bytes], backbone: Backbone, what: str) -> LearnedTask:
-    """Read a task's files that came from elsewhere.
-
-    Parameters
-    ----------
-    files
-        By name, as of `LearnedTask.files`.
-    what
-        Names them in errors.
-
-    Raises
-    ------
-    DamagedError
-        They are not a task's.
-    """
-    try:
-        arrays = load_arrays(files["signature.safetensors"], what)
-        return LearnedTask(
-            TaskRecord.parsed(files["task.json"], what),
-            parsed_adapter(files["adapter.safetensors"], what),
-            TaskSignature.from_arrays(arrays, what, backbone.width, backbone.views),
-            TaskStatistics.parsed(files["statistics.safetensors"], what),
-            HeldOut.parsed(
-                files["held_out.safetensors"], what, cfedge.inputs.stored(backbone.input)
-            ),
-        )
-    except (SchemaError, UsageError, IncompatibleError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).removesuffix("; export the bundle again")
-        raise DamagedError(
-            f"{what}: expected a task's files, found {type(error).__name__}: {reason}; learn it"
-            " again"
-        ) from error

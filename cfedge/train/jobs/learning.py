@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import cfedge.inputs
 from cfedge.bundle.canonical import typed
@@ -32,7 +33,7 @@ from cfedge.train.jobs.versions import machine_class
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.method import train_task
 from cfedge.train.settings import Settings
-from cfedge.train.stored_task import parsed_task
+from cfedge.train.stored_task import StoredTask
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_files import digest_of
 
@@ -150,7 +151,8 @@ class _Stored:
     def __call__(self, job: Job, answer: Answer) -> None:
         """Take what a worker gave."""
         assert answer.files is not None
-        task = parsed_task(answer.files, self.workspace.backbone, f"task {job.name!r}")
+        backbone = self.workspace.backbone
+        task = StoredTask(Path(f"task {job.name} of a worker"), backbone, answer.files).parsed()
         record = task.record
         if (record.name, record.base) != (job.name, self.workspace.backbone.digest):
             raise CfedgeError(
