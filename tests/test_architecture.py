@@ -81,7 +81,7 @@ DEVICE_PACKAGES = {
 #: What one room of the device half may need beside them: its extra is named where it is missing.
 EXTRAS = {
     "cfedge.doors": {"datasets"},
-    "cfedge.console": {"filelock", "starlette"},
+    "cfedge.console": {"cryptography", "filelock", "starlette", "uvicorn"},
     "cfedge.inputs": {"PIL"},
     "cfedge.kept": {"cryptography"},
     "cfedge.storage": {"filelock"},

@@ -164,7 +164,7 @@ def _row(task: TaskParity) -> tuple[object, ...]:
     return (
         task.task,
         task.examples,
-        f"{task.accuracy_torch:.3f}",
+        None if task.accuracy_torch is None else f"{task.accuracy_torch:.3f}",
         f"{task.accuracy_float:.3f}",
         f"{task.accuracy_int8:.3f}",
         f"{task.drop:.2f} [{low:.2f}, {high:.2f}]",

@@ -14,7 +14,7 @@ __all__ = ["FIRST_STEPS", "PANELS", "Panels"]
 #: Every command stands in one panel, in the order in which somebody comes to need it.
 PANELS: dict[str, tuple[str, ...]] = {
     "Teach": ("demo", "init", "check", "add", "update", "rename", "remove", "compare"),
-    "Look": ("list", "inspect", "evaluate", "drift"),
+    "Look": ("console", "list", "inspect", "evaluate", "drift"),
     "Deploy": ("export", "predict", "serve", "sync", "generations", "rollback"),
     "Publish": ("keys", "publish", "rollout", "withdraw", "renew", "merge"),
     "Machine": ("doctor", "devices", "bench"),

@@ -7,11 +7,12 @@ its own golden vectors, and only then written, whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ def build(
         backbone,
         tuple(entries.values()),
         margins=router.margins,
-        versions={package: version(package) for package in _PACKAGES},
+        versions=_versions(),
     )
     engine = Engine(Bundle(whole, objects.data))
     with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
@@ -123,6 +124,17 @@ def build(
             advance(1)
     del objects.data[empty.sha256]
     return Bundle(dataclasses.replace(whole, tasks=tuple(entries.values())), objects.data)
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that had a part in it, as far as they are installed: a closed form needs no
+    torch.
+    """
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 class _Objects:

@@ -10,11 +10,12 @@ Letters: N held-out examples, D width, C classes.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import torch
 from numpy.typing import NDArray
 
 from cfedge.progress import Progress, Quiet
@@ -22,10 +23,12 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.engine import Engine
 from cfedge.train.learned_task import HeldOut
-from cfedge.train.tail import TorchTail
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_index import file_name
 from cfedge_export.paired import bootstrap, sign_test
+
+if TYPE_CHECKING:
+    from cfedge.train.tail import TorchTail
 
 __all__ = ["Candidates", "TaskParity", "compare"]
 
@@ -40,15 +43,16 @@ class TaskParity:
     share of equal decisions, ONNX int8 against ONNX float; `drop` in points with the 95 % interval
     `drop_interval` (paired bootstrap, seeded); `error_ratio` is int8 / float errors (None: float
     made none) with its interval; `lost` and `won` count the examples that only float and only int8
-    got right, and `p_value` is the one-sided sign test of "int8 loses no more than it wins".
+    got right, and `p_value` is the one-sided sign test of "int8 loses no more than it wins". Where torch
+    is not installed, what it would have said is None.
     """
 
     task: str
     examples: int
-    cosine_torch_onnx: float
+    cosine_torch_onnx: float | None
     cosine_float_int8: float
     agreement: float
-    accuracy_torch: float
+    accuracy_torch: float | None
     accuracy_float: float
     accuracy_int8: float
     drop: float
@@ -65,18 +69,34 @@ class _FloatPaths:
 
     def __init__(self, workspace: WorkspaceFolder) -> None:
         self.encoder = workspace.encoder(float32=True)
-        tail = workspace.backbone_file("float_tail.onnx")
-        self.torch_tail = TorchTail(onnx.load_from_string(tail))
+        self.torch_tail: TorchTail | None = None
+        if importlib.util.find_spec("torch") is not None:
+            from cfedge.train.tail import TorchTail
 
-    def features(self, texts: tuple[str, ...], adapter: Adapter) -> tuple[Floats, Floats, Floats]:
-        """float32 [N, D] from torch and from ONNX Runtime, and the trunk's [N, 3 D]."""
+            tail = workspace.backbone_file("float_tail.onnx")
+            self.torch_tail = TorchTail(onnx.load_from_string(tail))
+
+    def features(
+        self, texts: tuple[str, ...], adapter: Adapter
+    ) -> tuple[Floats | None, Floats, Floats]:
+        """float32 [N, D] from torch (None: it is not installed) and from ONNX Runtime, and the
+        trunk's [N, 3 D].
+        """
         encoded = self.encoder(texts)
         hidden = encoded.hidden
         by_onnx = np.stack(self.encoder.adapted(hidden, adapter.slots))
+        by_torch = None if self.torch_tail is None else self._by_torch(hidden, adapter)
+        return by_torch, by_onnx, np.stack(encoded.features)
+
+    def _by_torch(self, hidden: list[Floats], adapter: Adapter) -> Floats:
+        import torch
+
+        assert self.torch_tail is not None
         slots = {name: torch.from_numpy(array) for name, array in adapter.slots.items()}
         with torch.inference_mode():
-            by_torch = [self.torch_tail(torch.from_numpy(one), slots)[0].numpy() for one in hidden]
-        return np.stack(by_torch), by_onnx, np.stack(encoded.features)
+            return np.stack(
+                [self.torch_tail(torch.from_numpy(one), slots)[0].numpy() for one in hidden]
+            )
 
 
 def compare(
@@ -148,25 +168,28 @@ def _task_parity(
     name: str,
     held_out: HeldOut,
     adapter: Adapter,
-    features: tuple[Floats, Floats, Floats],
+    features: tuple[Floats | None, Floats, Floats],
     shipped: tuple[Floats, NDArray[np.int64]],
 ) -> TaskParity:
     """Compare torch's and ONNX Runtime's float features, given with the trunk's, with the features
     and decisions of what ships.
     """
     by_torch, by_onnx, trunk = features
-    decisions = [_decide(by_torch, trunk, adapter), _decide(by_onnx, trunk, adapter), shipped[1]]
-    torch_right, float_right, int8_right = (found == held_out.classes for found in decisions)
+    decisions = [_decide(by_onnx, trunk, adapter), shipped[1]]
+    float_right, int8_right = (found == held_out.classes for found in decisions)
+    accuracy_torch = None
+    if by_torch is not None:
+        accuracy_torch = float((_decide(by_torch, trunk, adapter) == held_out.classes).mean())
     drop, ratio = bootstrap(float_right, int8_right, np.random.default_rng(0))
     errors = int((~float_right).sum()), int((~int8_right).sum())
     lost, won = int((float_right & ~int8_right).sum()), int((~float_right & int8_right).sum())
     return TaskParity(
         task=name,
         examples=len(held_out.inputs),
-        cosine_torch_onnx=_cosine(by_torch, by_onnx),
+        cosine_torch_onnx=None if by_torch is None else _cosine(by_torch, by_onnx),
         cosine_float_int8=_cosine(by_onnx, shipped[0]),
-        agreement=float((decisions[1] == decisions[2]).mean()),
-        accuracy_torch=float(torch_right.mean()),
+        agreement=float((decisions[0] == decisions[1]).mean()),
+        accuracy_torch=accuracy_torch,
         accuracy_float=float(float_right.mean()),
         accuracy_int8=float(int8_right.mean()),
         drop=100 * float(float_right.mean() - int8_right.mean()),

@@ -1,0 +1,117 @@
+"""console: a page on this machine to try, review and teach. Needs ``cfedge[console]``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfedge.cli.answer import KEEP, KEEP_SIZE, opened_keeper
+from cfedge.cli.blas import one_blas_thread
+from cfedge.cli.show import print_json, say
+
+__all__ = ["register"]
+
+ANSWERS = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BUNDLE|STORE",
+        help="Folder that cfedge export wrote, or a store of cfedge sync: what answers.",
+    ),
+]
+WORKSPACE = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[WS]", help="Workspace of the bundle's tasks; without it nothing is taught."
+    ),
+]
+PORT = Annotated[
+    int,
+    typer.Option(min=0, max=65535, help="Port of this machine to listen on; 0 takes a free one."),
+]
+MONITOR = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="File that predict or serve --monitor writes, to be watched."
+    ),
+]
+REPO = Annotated[
+    Path | None,
+    typer.Option("--repo", metavar="REPO", help="Repository to publish to; a store needs it."),
+]
+KEYS = Annotated[Path | None, typer.Option("--keys", help="The folder that cfedge keys init made.")]
+CHANNEL = Annotated[str, typer.Option(help="Name of the channel that is published to.")]
+ALLOW_HOST = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Name of this machine that requests may carry as their host; may be given several times.",
+    ),
+]
+THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print address and token as one JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("console", epilog="Example: cfedge console bundle ws --keep kept")(console)
+
+
+def console(
+    answers: ANSWERS,
+    workspace: WORKSPACE = None,
+    keep: KEEP = None,
+    keep_size: KEEP_SIZE = None,
+    monitor: MONITOR = None,
+    repo: REPO = None,
+    keys: KEYS = None,
+    channel: CHANNEL = "stable",
+    port: PORT = 8090,
+    allow_host: ALLOW_HOST = None,
+    threads: THREADS = 1,
+    json: JSON = False,
+) -> None:
+    """Try, review and teach in a browser.
+
+    The page is reached from this machine alone, with the link that is printed. What predict, serve
+    and console --keep met and did not know is shown in groups of alike inputs; what is selected is
+    taught in the background, and nothing begins to answer without a click. It ends on Ctrl-C; a job
+    that is at work goes on.
+    """
+    one_blas_thread()
+    from cfedge.console.activation import Place
+    from cfedge.console.app import Console
+    from cfedge.console.live import Live
+    from cfedge.serve.server import Server, listen
+
+    place = Place.checked(answers, workspace, repository=repo, keys=keys, channel=channel)
+    live = Live(answers, _report, threads=threads)
+    keeper = opened_keeper(keep, keep_size, live.engine)
+    with listen("127.0.0.1", port) as bound:
+        taken = int(bound.getsockname()[1])
+        made = Console(
+            place,
+            live,
+            report=_report,
+            keeper=keeper,
+            monitor=monitor,
+            hosts=allow_host or (),
+            port=taken,
+        )
+        url, token = f"http://127.0.0.1:{taken}", made.access.token
+
+        def started() -> None:
+            if json:
+                print_json({"url": url, "token": token, "pid": os.getpid()})
+            else:
+                say(f"open {url}/#{token}")
+                _report(f"whoever has this link acts as you; {answers} answers; stop with Ctrl-C")
+
+        asyncio.run(Server(made, made.limits, started).serve(sockets=[bound]))
+
+
+def _report(line: str) -> None:
+    say(f"cfedge: {line}", error=True)

@@ -1,0 +1,246 @@
+"""What is ready begins to answer, and goes back: each on a person's click, each in an order in which
+what answered goes on wherever it stops.
+
+A bundle's folder is replaced in one step. A store takes only what its channel's keys signed, so a
+change is published and synced: the store tries it and switches by its own rules. The workspace
+follows, and is put back where the switch fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from cfedge.console.copies import copy_folder
+from cfedge.console.job_child import WITHOUT
+from cfedge.console.jobs import Job, Jobs
+from cfedge.errors import CfedgeError, StorageError, TaskError, UsageError
+from cfedge.store import Store
+
+__all__ = ["Place", "activate", "bring", "index_of", "roll_back", "versions_of"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a console works on.
+
+    Attributes
+    ----------
+    answers
+        The bundle's folder, or the store.
+    workspace
+        Where tasks are taught; None: nothing is.
+    repository, keys
+        To publish; a store needs them.
+    channel
+        That is published to.
+    """
+
+    answers: Path
+    workspace: Path | None = None
+    repository: Path | None = None
+    keys: Path | None = None
+    channel: str = "stable"
+
+    @classmethod
+    def checked(
+        cls,
+        answers: Path,
+        workspace: Path | None,
+        *,
+        repository: Path | None,
+        keys: Path | None,
+        channel: str,
+    ) -> Place:
+        """Return a place whose parts go together.
+
+        Raises
+        ------
+        UsageError
+            A repository without keys, or keys without one.
+        WorkspaceError
+            There is no such workspace.
+        """
+        if (repository is None) != (keys is None):
+            raise UsageError("--repo, --keys: expected both or none, found one of them; add it")
+        if workspace is not None:
+            from cfedge.train.workspace_files import index_bytes
+
+            index_bytes(workspace)
+        return cls(answers, workspace, repository, keys, channel)
+
+    @property
+    def is_store(self) -> bool:
+        """Whether a store answers."""
+        return Store.exists(self.answers)
+
+    @property
+    def cannot_activate(self) -> str | None:
+        """Why nothing can begin to answer here; None: it can."""
+        if self.workspace is None:
+            return "no workspace: start the console with one, as in: cfedge console bundle ws"
+        if self.is_store and (self.repository is None or self.keys is None):
+            return (
+                "a store takes only what its channel's keys signed: start the console with --repo"
+                " and --keys"
+            )
+        return None
+
+
+def activate(place: Place, jobs: Jobs, name: str) -> None:
+    """Let a job that is ready answer.
+
+    Raises
+    ------
+    UsageError, TaskError
+        It is not ready, or the workspace changed since it was made from it.
+    CfedgeError
+        It could not be switched to; what answered goes on.
+    """
+    if (why := place.cannot_activate) is not None:
+        raise UsageError(f"could not switch it on: {why}")
+    assert place.workspace is not None
+    with _alone(jobs):
+        job = jobs.one(name)
+        if job.state != "ready":
+            raise UsageError(f"job: expected one that is ready, found one that is {job.state}")
+        folder = jobs.folder(name)
+        _check_base(place.workspace, str(job.result.get("base")), "teach it again")
+        if not (folder / "bundle").is_dir():
+            raise StorageError(f"{folder}: expected the bundle, found none; teach it again")
+        _keep_before(place, folder)
+        bring(place.workspace, folder / "ws")
+        try:
+            _switch(place, folder, job)
+        except BaseException:
+            bring(place.workspace, folder / "before" / "ws")
+            raise
+        jobs.decide(name, "answers")
+
+
+def roll_back(place: Place, jobs: Jobs, name: str) -> None:
+    """Let what answered before a job answer again.
+
+    Raises
+    ------
+    UsageError, TaskError
+        It does not answer, another began to answer after it, or the workspace changed since.
+    CfedgeError
+        It could not be switched back; what answers goes on.
+    """
+    with _alone(jobs):
+        last = next((job for job in jobs.all() if job.state == "answers"), None)
+        if last is None or last.name != name or place.workspace is None:
+            raise UsageError(
+                "go back: expected the change that began to answer last, found another; take back"
+                " later ones first"
+            )
+        folder = jobs.folder(name)
+        _check_base(place.workspace, index_of(folder / "ws"), "go back with cfedge rollback")
+        if place.is_store:
+            Store(place.answers).rollback()
+        else:
+            copy_folder(folder / "before" / "bundle", place.answers, replace=True)
+        bring(place.workspace, folder / "before" / "ws")
+        jobs.decide(name, "taken back")
+
+
+def index_of(workspace: Path) -> str:
+    """Return the digest of a workspace's index: which tasks it has, each in which version."""
+    from cfedge.train.workspace_files import index_bytes
+
+    return hashlib.sha256(index_bytes(workspace)[0]).hexdigest()
+
+
+def bring(workspace: Path, source: Path) -> None:
+    """Give a workspace the tasks of another one on the same backbone, each in its version.
+
+    Raises
+    ------
+    CfedgeError
+        The disk refused, or another process holds it.
+    """
+    from cfedge.train.workspace import WorkspaceFolder
+
+    target, wanted = WorkspaceFolder(workspace), WorkspaceFolder(source)
+    have, want = versions_of(workspace), versions_of(source)
+    for name in wanted.tasks:
+        if have.get(name) != want[name]:
+            target.put(wanted.task(name), replace=True)
+    for name in set(target.tasks) - set(wanted.tasks):
+        target.remove(name)
+
+
+def versions_of(workspace: Path) -> dict[str, str]:
+    """Return the folder of each of a workspace's tasks, named by its content."""
+    from cfedge.train.workspace_files import index_bytes
+    from cfedge.train.workspace_index import Index
+
+    return dict(Index.parsed(*index_bytes(workspace)).tasks)
+
+
+def _check_base(workspace: Path, expected: str, remedy: str) -> None:
+    if index_of(workspace) != expected:
+        raise TaskError(
+            f"{workspace}: expected its tasks as they were, found that they changed meanwhile;"
+            f" {remedy}"
+        )
+
+
+def _keep_before(place: Place, folder: Path) -> None:
+    before = folder / "before"
+    shutil.rmtree(before, ignore_errors=True)
+    assert place.workspace is not None
+    copy_folder(place.workspace, before / "ws", without=WITHOUT)
+    if not place.is_store:
+        copy_folder(place.answers, before / "bundle")
+
+
+def _switch(place: Place, folder: Path, job: Job) -> None:
+    if not place.is_store:
+        copy_folder(folder / "bundle", place.answers, replace=True)
+        return
+    assert place.repository is not None
+    assert place.keys is not None
+    from cfedge.publish.channel import publish, withdraw
+    from cfedge.publish.keys import Keys
+    from cfedge.sync.client import sync, utc_now
+    from cfedge.sync.transport import source_of
+
+    keys = Keys(place.keys, os.environ.get("CFEDGE_PASSPHRASE"))
+    store = Store(place.answers)
+    publish(folder / "bundle", place.repository, keys, channel=place.channel, now=utc_now())
+    change = job.request["change"]
+    if change["kind"] in ("rename", "remove"):
+        withdraw(place.repository, keys, change["task"], channel=place.channel, now=utc_now())
+    pointer = store.pointer()
+    if pointer is not None and pointer.pinned:
+        store.unpin()
+    sync(store, source_of([str(place.repository)]))
+
+
+@contextmanager
+def _alone(jobs: Jobs) -> Iterator[None]:
+    """Be the only console that switches."""
+    lock = filelock.FileLock(jobs.state / "switching.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise CfedgeError(
+            "switch: expected no other console at it, found one; wait, then look again"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"could not write in {jobs.state}: {error.strerror}; check the disk"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,200 @@
+"""The console over HTTP: its page, who may log in, and the routes of its five parts. Everything but
+the page itself needs a session; every change needs the session's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import asynccontextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cfedge.charts import style
+from cfedge.console import routes_review, routes_tasks, routes_teach, routes_try
+from cfedge.console.access import SECURE_HEADERS, Access, foreign
+from cfedge.console.activation import Place
+from cfedge.console.desk import Desk, whole_route
+from cfedge.console.jobs import Jobs
+from cfedge.console.live import Live
+from cfedge.errors import CfedgeError
+from cfedge.kept.keeper import Keeper
+from cfedge.serve.bodies import Bodies
+from cfedge.serve.limits import Limits
+from cfedge.serve.middleware import gated
+from cfedge.serve.responses import broken, error_response, json_response, no_method, refused
+
+__all__ = ["Console"]
+
+_PAGES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/console.js": ("console.js", "text/javascript; charset=utf-8"),
+    "/console.css": ("console.css", "text/css; charset=utf-8"),
+}
+#: After a wrong token, in seconds: nobody types faster, and guessing is hopeless anyway.
+_PAUSE_S = 0.3
+
+
+class _Untold:
+    """Connections that were closed on a client are nobody's business here."""
+
+    def dropped(self, reason: str) -> None:
+        """Do nothing."""
+
+
+class Console:
+    """One console.
+
+    Parameters
+    ----------
+    place
+        What it works on.
+    report
+        Gets what a person should read, one line each.
+    live
+        What answers.
+    keeper
+        Keeps inputs, or None.
+    monitor
+        File of another program's counts, or None.
+    hosts
+        Names of this machine that are answered; addresses and ``localhost`` always are.
+    port
+        That it will listen on.
+
+    Attributes
+    ----------
+    app
+        For an ASGI server.
+    access
+        Holds the token.
+    meters
+        Of `cfedge.serve.server.Server`.
+    """
+
+    meters = _Untold()
+
+    def __init__(
+        self,
+        place: Place,
+        live: Live,
+        *,
+        report: Callable[[str], None],
+        keeper: Keeper | None = None,
+        monitor: Path | None = None,
+        hosts: Collection[str] = (),
+        port: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        body_bytes = max(4 << 20, live.engine.modality.body_bytes)
+        limits = limits or Limits(body_bytes=body_bytes, idle_s=60.0)
+        self.access, self.limits = Access(), limits
+        jobs = None
+        if place.workspace is not None:
+            jobs = Jobs(place.workspace / "console", place.workspace)
+        self._report = report
+        self._desk = desk = Desk(
+            place, live, self.access, limits, Bodies(limits), jobs, keeper, monitor, port
+        )
+        listed = [
+            *(Route(path, _page(*page)) for path, page in _PAGES.items()),
+            Route("/charts.css", _charts),
+            Route("/api/login", self._log_in, methods=["POST"]),
+            whole_route(desk, "/api/word", _word),
+            *routes_try.routes(desk),
+            *routes_review.routes(desk),
+            *routes_teach.routes(desk),
+            *routes_tasks.routes(desk),
+        ]
+        handlers: dict[Any, Any] = {
+            404: _no_route,
+            405: no_method,
+            HTTPException: refused,
+            CfedgeError: error_response,
+            Exception: broken,
+        }
+        app = Starlette(routes=listed, exception_handlers=handlers, lifespan=self._lifespan)
+        app.router.redirect_slashes = False
+        names = frozenset(name.lower() for name in hosts)
+        inner = gated(app, hosts=names, head_bytes=limits.head_bytes)
+        self.app: ASGIApp = _with_headers(inner)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncGenerator[None, None]:
+        following = asyncio.create_task(self._follow())
+        yield
+        following.cancel()
+        if self._desk.keeper is not None:
+            await run_in_threadpool(self._desk.keeper.inputs.close)
+
+    async def _follow(self) -> None:
+        """Answer with what a sync, an export or another console put there."""
+        while True:
+            await asyncio.sleep(self.limits.follow_s)
+            await run_in_threadpool(self._desk.live.refresh)
+
+    async def _log_in(self, request: Request) -> Response:
+        if (why := foreign(request.headers)) is not None:
+            raise HTTPException(why.status, why.text)
+        body = await self._desk.bodies.read(request)
+        session = self.access.log_in(body.decode("utf-8", "replace").strip())
+        if session is None:
+            await asyncio.sleep(_PAUSE_S)
+            raise HTTPException(
+                401, "token: expected the one that the console printed, found another; copy it"
+            )
+        answer = json_response({"word": self.access.word(session)})
+        answer.set_cookie(self._desk.cookie, session, httponly=True, samesite="strict", path="/")
+        return answer
+
+
+async def _word(desk: Desk, request: Request) -> Response:
+    """Tell a page that was loaded anew its session's word; another site's page cannot read it."""
+    return json_response({"word": desk.access.word(request.cookies[desk.cookie])})
+
+
+def _page(name: str, media: str) -> Callable[[Request], Response]:
+    def sent(_: Request) -> Response:
+        return Response(_static(name), media_type=media)
+
+    return sent
+
+
+@functools.cache
+def _static(name: str) -> bytes:
+    return resources.files("cfedge.console").joinpath("static", name).read_bytes()
+
+
+def _charts(_: Request) -> Response:
+    return Response(style(), media_type="text/css; charset=utf-8")
+
+
+async def _no_route(request: Request, _: Exception) -> Response:
+    return json_response(
+        {"error": f"path: expected one of the console's, found {request.scope['path'][:80]!r}"}, 404
+    )
+
+
+def _with_headers(app: ASGIApp) -> ASGIApp:
+    """Say with every answer what a browser may do with it."""
+    extra = [(name.encode(), value.encode()) for name, value in SECURE_HEADERS.items()]
+
+    async def sent(scope: Scope, receive: Receive, send: Send) -> None:
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *extra]
+            await send(message)
+
+        await app(scope, receive, noted)
+
+    return sent

@@ -1,0 +1,267 @@
+"""Changes that are made ready in processes of their own, and what is known of them: on the disk, so
+that a closed browser or an ended console loses none.
+
+::
+
+    STATE/busy.lock               held by the process that works: one at a time
+    STATE/jobs/<id>/request.json  what was asked for
+    STATE/jobs/<id>/progress.json stage, steps and time left; written while it works
+    STATE/jobs/<id>/result.json   what became of it: before and after, or why not
+    STATE/jobs/<id>/decided.json  that a person let it answer, took it back, or dropped it
+    STATE/jobs/<id>/ws, bundle    the workspace and the bundle with the change made
+    STATE/jobs/<id>/before        those of before, from the moment that it answers
+
+The process holds ``alive.lock`` of its job for its life: what is neither held nor has a result died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from cfedge.bundle.arrays import dump_arrays
+from cfedge.console.change import Change, in_words
+from cfedge.errors import StorageError, TaskError, UsageError
+from cfedge.inputs.modality import Input, Stored
+from cfedge.storage import new_folder, write_file
+
+__all__ = ["Job", "Jobs", "Labelled"]
+
+#: Jobs whose record stays; older ones that do not answer go when a new one begins.
+_KEPT = 20
+#: After which a process that has not begun is taken for dead, in seconds.
+_BEGIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples for a change: inputs, a label for each, and the numbers that they are kept under."""
+
+    inputs: tuple[Input, ...]
+    labels: tuple[str, ...]
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One change and what became of it.
+
+    Attributes
+    ----------
+    state
+        ``working``, ``ready``, ``failed``, ``answers``, ``taken back`` or ``dropped``.
+    request, progress, result
+        What its files say; empty where there is none.
+    """
+
+    name: str
+    state: str
+    request: dict[str, Any]
+    progress: dict[str, Any]
+    result: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return asdict(self)
+
+
+class Jobs:
+    """The jobs of one state folder.
+
+    Parameters
+    ----------
+    state
+        Made where there is none.
+    workspace
+        Whose copies are changed.
+    """
+
+    def __init__(self, state: Path, workspace: Path) -> None:
+        self.state, self._workspace, self._folder = state, workspace, state / "jobs"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"could not make {self._folder}: {error.strerror}; check the disk and rights"
+            ) from error
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def begin(self, change: Change, examples: Labelled | None, stored: Stored) -> Job:
+        """Begin to make a change ready.
+
+        Raises
+        ------
+        TaskError
+            Another one is being made ready.
+        StorageError
+            The disk refused; nothing was begun.
+        """
+        self._tidy()
+        if any(job.state == "working" for job in self.all()):
+            raise TaskError(
+                "teach: expected nothing else that is being taught, found a job at work; wait for"
+                " it, or drop it"
+            )
+        name = f"{int(time.time() * 1000):013d}-{secrets.token_hex(4)}"
+        count = len(examples.labels) if examples else 0
+        request = {
+            "change": asdict(change),
+            "heading": in_words(change, count),
+            "begun": time.time(),
+            "examples": count,
+            "numbers": list(examples.numbers) if examples else [],
+        }
+        with new_folder(self._folder / name) as temporary:
+            write_file(temporary / "request.json", json.dumps(request).encode())
+        self._start(self._folder / name, _dumped(examples, stored))
+        return self.one(name)
+
+    def _start(self, folder: Path, content: bytes) -> None:
+        """Start the process; the examples go through its standard input, so that no disk has them."""
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        try:
+            log = (folder / "log.txt").open("wb")
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "cfedge.console.job_child",
+                    str(folder),
+                    str(self._workspace),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **threads, "HF_HUB_OFFLINE": "1"},
+                start_new_session=True,  # Ctrl-C ends the console, not what it teaches
+            )
+            log.close()
+        except OSError as error:
+            raise StorageError(
+                f"could not begin to teach: {error.strerror or error}; free memory or processes"
+            ) from error
+        self._processes.append(process)
+        assert process.stdin is not None
+        try:
+            process.stdin.write(content)
+            process.stdin.close()
+        except OSError:
+            pass  # it ended already: its job says so
+
+    def all(self) -> list[Job]:
+        """Return the jobs, the newest first."""
+        self._processes = [one for one in self._processes if one.poll() is None]
+        try:
+            names = sorted((path.name for path in self._folder.iterdir()), reverse=True)
+        except OSError as error:
+            raise StorageError(
+                f"could not list {self._folder}: {error.strerror}; check the disk"
+            ) from error
+        return [self.one(name) for name in names if not name.startswith(".")]
+
+    def one(self, name: str) -> Job:
+        """Return a job.
+
+        Raises
+        ------
+        UsageError
+            There is none of that name.
+        """
+        folder = self.folder(name)
+        request = _read(folder / "request.json")
+        if not request:
+            raise UsageError(f"job: expected one of the console's, found {name[:40]!r}; look again")
+        result, progress = _read(folder / "result.json"), _read(folder / "progress.json")
+        decided = _read(folder / "decided.json").get("state")
+        if decided is None and not result and not self._is_alive(folder, request, progress):
+            result = {"error": _died(folder)}
+        state = decided or ("failed" if "error" in result else "ready" if result else "working")
+        return Job(name, str(state), request, progress, result)
+
+    def folder(self, name: str) -> Path:
+        """Return a job's folder."""
+        if not name or set(name) - set("0123456789abcdef-"):
+            raise UsageError(f"job: expected one of the console's, found {name[:40]!r}; look again")
+        return self._folder / name
+
+    def decide(self, name: str, state: str) -> None:
+        """Note what a person decided."""
+        note = {"state": state, "at": time.time()}
+        write_file(self.folder(name) / "decided.json", json.dumps(note).encode())
+
+    def drop(self, name: str) -> None:
+        """Stop a job that works, or forget what it made ready.
+
+        Raises
+        ------
+        UsageError
+            It answers.
+        """
+        job = self.one(name)
+        if job.state == "answers":
+            raise UsageError("job: expected one that does not answer, found one that does; go back")
+        self.decide(name, "dropped")
+        for part in ("ws", "bundle", "before"):
+            shutil.rmtree(self.folder(name) / part, ignore_errors=True)
+
+    def _is_alive(
+        self, folder: Path, request: Mapping[str, Any], progress: Mapping[str, Any]
+    ) -> bool:
+        lock = filelock.FileLock(folder / "alive.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            return True
+        except OSError:
+            return False
+        lock.release()
+        begun = float(request.get("begun", 0.0))
+        return not progress and time.time() - begun < _BEGIN_S and bool(self._processes)
+
+    def _tidy(self) -> None:
+        """Forget what is old and does not answer."""
+        for job in self.all()[_KEPT:]:
+            if job.state in ("failed", "dropped", "taken back", "ready"):
+                shutil.rmtree(self.folder(job.name), ignore_errors=True)
+
+
+def _dumped(examples: Labelled | None, stored: Stored) -> bytes:
+    if examples is None:
+        return b""
+    dumped = stored.dump(examples.inputs)
+    note = {"inputs": dumped.notes, "labels": list(examples.labels)}
+    return dump_arrays(dumped.arrays, note)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _died(folder: Path) -> str:
+    """Say why a process left no result, as far as can be known."""
+    lines: Sequence[str] = []
+    try:
+        lines = (folder / "log.txt").read_text("utf-8", "replace").strip().splitlines()
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        free = -1
+    said = f"; it said: {lines[-1][:300]}" if lines else ""
+    return (
+        "could not finish: its process ended without a result, perhaps for want of memory or disk"
+        f" ({free} bytes are free){said}; nothing was changed: make room and teach again"
+    )
