@@ -90,7 +90,7 @@ class Live:
         with self._counting:
             if engine.manifest.digest != self.engine.manifest.digest:
                 return []
-            return [alarm.text for alarm in self.monitor.see(predictions)]
+            return [alarm.message for alarm in self.monitor.see(predictions)]
 
     def features(self, inputs: Sequence[tuple[int, Input]]) -> Floats:
         """Return the frozen features, float32 [N, D], of kept inputs, each with its number; zeros

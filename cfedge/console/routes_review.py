@@ -169,10 +169,7 @@ async def _picture(desk: Desk, request: Request) -> Response:
 
 def _png(desk: Desk, number: int) -> bytes:
     found = desk.the_keeper().inputs.read([number])
-    spec = desk.live.engine.manifest.backbone.input
-    if not found or spec.kind != "image":
+    data = desk.live.engine.modality.picture(found[0].value) if found else None
+    if data is None:
         raise HTTPException(404, "picture: expected a kept one, found none")
-    from cfedge.inputs.image.fitted import fitted
-    from cfedge.inputs.image.sources import encoded
-
-    return encoded(fitted(found[0].value, spec, "picture"), "PNG")
+    return data

@@ -182,6 +182,16 @@ class Modality(Stored, Protocol):
         """Return how tables and errors call an input."""
         ...
 
+    def picture(self, value: Input) -> bytes | None:
+        """Return a PNG of what the backbone sees of an input; None where nothing can be seen.
+
+        Raises
+        ------
+        InputError
+            It is none of its kind.
+        """
+        ...
+
 
 class Reader(Protocol):
     """How the workshop reads one kind of input from data.

@@ -174,6 +174,10 @@ class ArrayInputs:
             return repr(os.fspath(value))[:200]
         return f"an array {list(np.shape(value))}"
 
+    def picture(self, value: Input) -> None:
+        """Return nothing: what an array shows is not known."""
+        return
+
 
 def _json_schema(dtype: np.dtype[Any], shape: tuple[int, ...]) -> dict[str, object]:
     schema: dict[str, object]

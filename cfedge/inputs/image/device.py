@@ -138,6 +138,10 @@ class ImageInputs(StoredImages):
             return f"a picture of {len(value)} bytes"
         return f"a frame {list(getattr(value, 'shape', ()))}"
 
+    def picture(self, value: Input) -> bytes:
+        """Return a PNG of what the backbone sees of a picture, decoded and encoded anew."""
+        return encoded(fitted(value, self._spec, "picture"), "PNG")
+
 
 def opened(spec: Image, files: Mapping[str, bytes], *, verified: bool = False) -> ImageInputs:
     """Open a backbone's pictures; see `cfedge.inputs.of`."""

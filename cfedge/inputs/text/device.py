@@ -199,6 +199,10 @@ class TextInputs(StoredTexts):
         """Return the text in quotes, as Python writes it."""
         return repr(str(text))
 
+    def picture(self, text: str) -> None:
+        """Return nothing: a text is read."""
+        return
+
 
 def opened(spec: Text, files: Mapping[str, bytes], *, verified: bool = False) -> TextInputs:
     """Open a backbone's texts; see `cfedge.inputs.of`."""
