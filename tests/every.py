@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -40,7 +42,8 @@ def cases(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Do what ``pytest.mark.parametrize`` does, as one test that lists every case that fails.
 
-    For cases that are quick and leave nothing behind: fixtures are made once for all of them.
+    For cases that are quick and leave nothing behind: fixtures are made once for all of them, but
+    ``tmp_path``, of which each has a folder of its own, and ``monkeypatch``, undone after each.
     """
     keys = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
 
@@ -48,7 +51,14 @@ def cases(
         def check(case: tuple[Any, dict[str, Any]]) -> None:
             value, fixtures = case
             chosen = dict(zip(keys, [value] if len(keys) == 1 else value, strict=True))
-            function(**chosen, **fixtures)
+            if "tmp_path" in fixtures:
+                folder = Path(tempfile.mkdtemp(dir=fixtures["tmp_path"]))
+                fixtures = {**fixtures, "tmp_path": folder}
+            if "monkeypatch" in fixtures:
+                with pytest.MonkeyPatch.context() as undone:
+                    function(**chosen, **{**fixtures, "monkeypatch": undone})
+            else:
+                function(**chosen, **fixtures)
 
         @functools.wraps(function)
         def tried(**fixtures: Any) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from every import cases
 
 from cfedge.demo import TASKS, data_folder, out_of_domain
 
@@ -25,7 +26,7 @@ def _plain(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-@pytest.mark.parametrize("task", TASKS)
+@cases("task", TASKS)
 def test_each_task_has_enough_intents_and_utterances(task: str) -> None:
     counts = {split: Counter(row["label"] for row in _rows(task, split)) for split in SPLITS}
     assert 5 <= len(counts["train"]) <= 6

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from every import cases, every
 
@@ -30,3 +33,21 @@ def test_cases_are_tried_as_one_test_with_its_fixtures() -> None:
 
     with pytest.raises(AssertionError, match=r"1 of 3 cases fail\n\(5, 3\): AssertionError: here"):
         halves(fixture="here")
+
+
+def test_every_case_has_a_folder_of_its_own_and_what_it_patches_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    @cases("number", [1, 2])
+    def tried(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert "CFEDGE_CASE" not in os.environ
+        monkeypatch.setenv("CFEDGE_CASE", str(number))
+        assert not list(tmp_path.iterdir())
+        (tmp_path / "left").touch()
+        seen.append(tmp_path)
+
+    tried(tmp_path=tmp_path, monkeypatch=monkeypatch)
+    assert len(set(seen)) == 2
+    assert "CFEDGE_CASE" not in os.environ

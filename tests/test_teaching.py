@@ -48,7 +48,7 @@ def test_a_notebook_teaches_certifies_evaluates_and_exports(
     assert (answer.task, answer.label) == ("food", LABELS[0])
 
 
-@pytest.mark.parametrize(
+@cases(
     "column",
     [
         list,
@@ -60,7 +60,6 @@ def test_a_notebook_teaches_certifies_evaluates_and_exports(
         lambda values: datasets.Dataset.from_dict({"it": values})["it"],
         lambda values: (value for value in values),
     ],
-    ids=["list", "tuple", "iterator", "array", "objects", "pandas", "datasets", "generator"],
 )
 def test_a_column_of_any_kind_is_taken(column: Callable[[list[str]], Iterable[object]]) -> None:
     taken = from_arrays(column(TEXTS), column(LABELS), "here")

@@ -202,10 +202,13 @@ class Reader(Protocol):
         Of a table that holds the inputs.
     suffixes
         Of files that hold one input each, where a folder may hold inputs; else empty.
+    stacks
+        Whether one array of numbers may hold several inputs, one along its first axis.
     """
 
     column: str
     suffixes: tuple[str, ...]
+    stacks: bool
 
     def read(self, cell: object, folder: Path, where: str) -> Input:
         """Return the input that a cell holds or names; paths are relative to `folder`.

@@ -59,7 +59,7 @@ def from_arrays(
 
 def inputs_of(inputs: Iterable[object], source: str, kind: str = DEFAULT_KIND) -> tuple[Input, ...]:
     """Check inputs without labels; parameters and errors as of `from_arrays`."""
-    column = _column(inputs, f"{source}: inputs", stacked=True)
+    column = _column(inputs, f"{source}: inputs", stacked=reader(kind).stacks)
     check = reader(kind).check
     return tuple(check(value, f"{source}: inputs[{at}]") for at, value in enumerate(column))
 

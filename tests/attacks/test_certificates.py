@@ -70,7 +70,7 @@ CLAIMS = {
 }
 
 
-@pytest.mark.parametrize(("reader", "claim"), list(itertools.product(READERS, CLAIMS)), ids=str)
+@cases(("reader", "claim"), list(itertools.product(READERS, CLAIMS)))
 def test_a_bound_below_what_the_counts_allow_is_refused(reader: str, claim: str) -> None:
     with bounded(), pytest.raises(SchemaError, match="certificate of task 'lights': expected"):
         READERS[reader](CLAIMS[claim])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fuzz
 import pytest
+from every import cases
 
 from cfedge.errors import SchemaError
 
@@ -44,7 +45,7 @@ def test_what_is_read_before_it_is_changed_is_accepted() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     "error",
     [ValueError("x"), MemoryError(), RecursionError("deep"), SchemaError("two\nlines; go on")],
 )

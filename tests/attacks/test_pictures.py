@@ -173,7 +173,7 @@ def _loop(folder: Path) -> Path:
     return folder / "loop.jpg"
 
 
-@pytest.mark.parametrize("name", FILES)
+@cases("name", FILES)
 def test_a_path_that_names_no_picture_is_refused(name: str, tmp_path: Path) -> None:
     make, said = FILES[name]
     with pytest.raises(InputError, match=f"^input 0: expected a picture at .*{said}"):
@@ -211,7 +211,7 @@ NPY: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", NPY)
+@cases("name", NPY)
 def test_a_hostile_array_file_is_refused_by_name(name: str, tmp_path: Path) -> None:
     make, said = NPY[name]
     (tmp_path / "a.npy").write_bytes(make())

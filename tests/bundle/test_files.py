@@ -230,9 +230,7 @@ def test_a_bundle_without_its_objects_is_refused(bundle: Path) -> None:
     assert "expected a file, found none" in refusal(bundle)
 
 
-@pytest.mark.parametrize(
-    "kind", ["missing", "empty folder", "file", "folder in its place", "broken link"]
-)
+@cases("kind", ["missing", "empty folder", "file", "folder in its place", "broken link"])
 def test_what_has_no_manifest_is_not_a_bundle(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "bundle"
     if kind == "file":

@@ -200,11 +200,7 @@ ATTACKS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("kind", "change", "found"),
-    ATTACKS,
-    ids=[f"{at}-{kind}" for at, (kind, _, _) in enumerate(ATTACKS)],
-)
+@cases(("kind", "change", "found"), ATTACKS)
 def test_a_line_that_this_program_would_not_write_is_refused_naming_the_field(
     kind: str, change: Callable[[dict[str, Any]], object], found: str
 ) -> None:

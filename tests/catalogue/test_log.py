@@ -268,7 +268,7 @@ def test_a_log_that_would_fill_the_memory_is_refused_before_it_is_fetched() -> N
         parse_index(index.bytes(), "stable")
 
 
-@pytest.mark.parametrize(("change", "found"), ATTACKS, ids=[str(at) for at in range(len(ATTACKS))])
+@cases(("change", "found"), ATTACKS)
 def test_an_index_that_this_program_would_not_write_is_refused_naming_the_field(
     change: Callable[[dict[str, Any]], object], found: str
 ) -> None:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 
 import click
-import pytest
 import typer
 from every import cases
 from typer.testing import CliRunner
@@ -70,7 +69,7 @@ def _walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Comman
 EVERY = [pair for name, command in COMMANDS.items() for pair in _walk(command, name)]
 
 
-@pytest.mark.parametrize(("path", "command"), EVERY, ids=[path for path, _ in EVERY])
+@cases(("path", "command"), EVERY)
 def test_help_begins_with_a_sentence_that_a_list_holds_and_has_an_example(
     path: str, command: click.Command
 ) -> None:
@@ -85,7 +84,7 @@ def test_help_begins_with_a_sentence_that_a_list_holds_and_has_an_example(
 NO_SUBJECT = {"as", "for", "in", "of", "otherwise", "to", "where", "which", "with", "without"}
 
 
-@pytest.mark.parametrize(("path", "command"), EVERY, ids=[path for path, _ in EVERY])
+@cases(("path", "command"), EVERY)
 def test_every_option_says_of_what(path: str, command: click.Command) -> None:
     for option in command.params:
         told = getattr(option, "help", None) or ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from every import cases
 
 from cfedge.cli.streams import lines
 from cfedge.errors import InputError, StorageError, UsageError
@@ -28,7 +29,7 @@ def run(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@cases(
     "given",
     [
         "one\ntwo\n".encode("utf-8-sig"),

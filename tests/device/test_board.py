@@ -3,8 +3,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
 from boards.fake import NAMES, unpack
+from every import cases
 
 from cfedge.device import Board, read_board
 from cfedge.device.cpu import FLAGS
@@ -27,7 +27,7 @@ def test_where_nothing_can_be_read_nothing_is_claimed(tmp_path: Path) -> None:
     assert read_board("aarch64", "Linux", root=tmp_path / "missing") == nothing
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_damaged_files_never_raise_and_never_make_a_figure_absurd(
     name: str, tmp_path: Path
 ) -> None:
@@ -103,7 +103,7 @@ def test_cores_that_are_switched_off_are_counted(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("millidegrees", "celsius"),
     [("51125", 51.125), ("0", None), ("-40000", None), ("999999", None), ("hot", None), ("", None)],
 )
@@ -128,7 +128,7 @@ def test_the_hottest_zone_of_the_processor_counts_and_a_power_chips_constant_doe
     assert board.heat.celsius == 53
 
 
-@pytest.mark.parametrize(
+@cases(
     ("bits", "now", "before"),
     [
         ("0", (), ()), ("50005", ("under-voltage", "throttled"), ("under-voltage", "throttled")), ("0x80008", ("soft temperature limit",),) * 1 + (("soft temperature limit",),),
@@ -145,7 +145,7 @@ def test_the_firmwares_bits_become_words(
     assert (heat.now, heat.before) == (now, before)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("files", "limit", "cores"),
     [
         ({"proc__self__cgroup": "0::/a/b", "sys__fs__cgroup__a__memory.max": "1000", "sys__fs__cgroup__a__b__memory.max": "2000"}, 1000, None),

@@ -130,7 +130,7 @@ def test_memory_may_be_less_than_sold_by_what_the_kernel_keeps_and_no_more() -> 
         assert (contradictions(one, board) == ()) is fits
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_a_fake_board_is_what_its_profile_says_and_no_other_board(
     name: str, tmp_path: Path
 ) -> None:

@@ -5,8 +5,8 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import pytest
 from boards.fake import FOLDER, NAMES, Fake, load
+from every import cases
 
 from cfedge.device import profiles
 from cfedge.doctor.check import Check
@@ -31,7 +31,7 @@ def _judge(fake: Fake, *, limits: Limits = LIMITS) -> dict[str, Check]:
     return {check.name: check for check in found}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_a_board_is_judged_as_its_snapshot_says(name: str, tmp_path: Path) -> None:
     fake = load(name, tmp_path)
     found = {
@@ -44,7 +44,7 @@ def test_a_board_is_judged_as_its_snapshot_says(name: str, tmp_path: Path) -> No
     assert json.loads(json.dumps(found)) == json.loads(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_whatever_is_not_ok_says_what_to_do_and_all_is_one_line(name: str, tmp_path: Path) -> None:
     for check in _judge(load(name, tmp_path)).values():
         assert check.status in ("ok", "warn", "fail")
@@ -79,7 +79,7 @@ BROUGHT_OUT = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_a_board_fails_and_warns_where_it_was_made_to(name: str, tmp_path: Path) -> None:
     checks = _judge(load(name, tmp_path)).values()
     fails, warns = BROUGHT_OUT[name]
@@ -117,7 +117,7 @@ def test_a_system_without_wheels_only_warns_where_a_build_runs(tmp_path: Path) -
     assert _judge(replace(riscv, trial=fake.trial))["machine"].status == "fail"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("python", "status"),
     [("3.9.18", "fail"), ("3.10.0", "ok"), ("3.14.2", "ok"), ("3.15.0a1", "warn"), ("4.0", "warn")],
 )
@@ -128,7 +128,7 @@ def test_python_is_compared_with_the_wheels_there_are(
     assert _judge(replace(fake, host=replace(fake.host, python=python)))["python"].status == status
 
 
-@pytest.mark.parametrize(
+@cases(
     ("version", "status"),
     [
         ("1.19.2", "fail"),
@@ -150,9 +150,7 @@ def test_onnx_runtime_is_compared_with_the_range_tried(
     assert _judge(replace(fake, host=host, trial=trial))["onnxruntime"].status == status
 
 
-@pytest.mark.parametrize(
-    ("libc", "status"), [("2.26", "fail"), ("2.27", "ok"), ("2.28", "ok"), ("2.41", "ok")]
-)
+@cases(("libc", "status"), [("2.26", "fail"), ("2.27", "ok"), ("2.28", "ok"), ("2.41", "ok")])
 def test_glibc_is_compared_with_the_tags_of_the_wheels(
     libc: str, status: str, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from every import cases
 
 from cfedge.doctor.child import Trial, read_trial, try_out
 from cfedge.doctor.trial import MARK, STAGES
@@ -36,7 +37,7 @@ def test_on_a_sound_machine_every_stage_ends_well() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-@pytest.mark.parametrize(
+@cases(
     ("signal", "meaning"),
     [
         ("SIGILL", "an illegal instruction"),
@@ -80,7 +81,7 @@ def test_a_package_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.Mon
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("code", "how"),
     [
         ("raise ImportError('libonnx.so: cannot\\nopen')", "ImportError: libonnx.so: cannot open"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import openpyxl
 import pyarrow
 import pytest
+from every import cases
 from pyarrow import parquet
 
 from cfedge.doors import reading
@@ -164,7 +165,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@cases("name", ATTACKS)
 def test_a_bad_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
     file, make, expected = ATTACKS[name]
     make(tmp_path / file)

@@ -7,8 +7,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
-from every import every
+from every import cases, every
 from made_files import FILES, ROWS, TOLD
 
 from cfedge.doors import DOORS, suffixes
@@ -16,7 +15,7 @@ from cfedge.errors import DataError
 from cfedge.train.data import load_file
 
 
-@pytest.mark.parametrize("name", FILES)
+@cases("name", FILES)
 def test_a_file_that_people_have_is_read(tmp_path: Path, name: str) -> None:
     FILES[name](tmp_path / name)
     found = load_file(tmp_path / name)
@@ -32,7 +31,7 @@ def test_every_door_is_tried_and_every_suffix_is_of_one() -> None:
     assert len(suffixes()) == len(set(suffixes()))
 
 
-@pytest.mark.parametrize("name", FILES)
+@cases("name", FILES)
 def test_whatever_the_bytes_a_file_is_read_or_refused_in_one_line(
     tmp_path: Path, name: str
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
+from every import cases
 from made_files import ROWS, table
 from pyarrow import parquet
 
@@ -39,7 +40,7 @@ def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["dev.tsv", "val.csv", "Valid.CSV", "validation.csv"])
+@cases("name", ["dev.tsv", "val.csv", "Valid.CSV", "validation.csv"])
 def test_held_out_examples_go_by_the_names_that_people_give_them(tmp_path: Path, name: str) -> None:
     separator = "\t" if name.endswith("tsv") else ","
     (tmp_path / "train.csv").write_text(table(","), "utf-8")

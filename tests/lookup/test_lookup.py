@@ -143,10 +143,7 @@ def test_the_intensity_is_below_one_where_examples_are_many_and_one_where_they_a
     assert Lookup(few.tasks(2)).shrinkage == 1.0
 
 
-@pytest.mark.parametrize(
-    ("classes", "distance"), [(6, 0.1), (6, 0.6), (6, 4.0), (18, 1.5)],
-    ids=["mixed up", "overlapping", "separated", "more tasks than are held at once"],
-)  # fmt: skip
+@cases(('classes', 'distance'), [(6, 0.1), (6, 0.6), (6, 4.0), (18, 1.5)])  # fmt: skip
 def test_scores_are_those_of_scikit_learns_linear_discriminant_analysis(
     classes: int, distance: float
 ) -> None:

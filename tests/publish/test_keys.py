@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from every import cases
 
 from cfedge.errors import DamagedError, StorageError, UsageError
 from cfedge.publish.keys import ROLES, Keys
@@ -41,7 +42,7 @@ def test_only_the_owner_can_read_keys_old_and_new(tmp_path: Path) -> None:
     assert _modes(tmp_path / "keys") == {0o600}
 
 
-@pytest.mark.parametrize(("keys", "threshold"), [(0, 0), (1, 2), (2, 0), (17, 1)])
+@cases(("keys", "threshold"), [(0, 0), (1, 2), (2, 0), (17, 1)])
 def test_a_threshold_that_the_keys_cannot_reach_is_refused(
     tmp_path: Path, keys: int, threshold: int
 ) -> None:
@@ -71,9 +72,7 @@ def test_no_keys_are_reported_with_how_to_make_them(tmp_path: Path) -> None:
         Keys(tmp_path / "none")
 
 
-@pytest.mark.parametrize(
-    "record", [b"", b"[]", b"{}", b'{"root_keys":"2","root_threshold":1,"site":"x"}', b"\xff"]
-)
+@cases("record", [b"", b"[]", b"{}", b'{"root_keys":"2","root_threshold":1,"site":"x"}', b"\xff"])
 def test_a_damaged_record_is_reported(tmp_path: Path, record: bytes) -> None:
     Keys.create(tmp_path / "keys")
     (tmp_path / "keys" / "keys.json").write_bytes(record)

@@ -145,7 +145,7 @@ def test_counts_go_on_from_their_file_and_begin_anew_with_another_bundle(tmp_pat
     assert Monitor.load(tmp_path / "none.json", manifest()).counters()["lights"].inputs == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"alpha":1}', b"\xff", b"[" * 100_000])
+@cases("content", [b"", b"[]", b'{"alpha":1}', b"\xff", b"[" * 100_000])
 def test_a_file_that_is_no_counters_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "drift.json").write_bytes(content)
     with pytest.raises(

@@ -24,6 +24,7 @@ from crashes import (
     states,
     sync_labels,
 )
+from every import cases
 from powercut import Model, Op, tree
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of POSIX")
@@ -116,7 +117,7 @@ def test_a_folder_whose_name_is_lost_takes_what_is_in_it_along() -> None:
     assert sorted(map(len, model.cuts(random.Random(0)))) == [0, 2]
 
 
-@pytest.mark.parametrize("name", HISTORIES)
+@cases("name", HISTORIES)
 def test_the_recording_misses_nothing(name: str) -> None:
     history = recorded(name)
     assert history.now().tree() == tree(history.root)
@@ -141,7 +142,7 @@ def check_states(history: History, *, count: int | None = None, most: int = 4) -
     return len(chosen)
 
 
-@pytest.mark.parametrize("name", HISTORIES)
+@cases("name", HISTORIES)
 def test_a_power_cut_leaves_a_store_that_works(name: str) -> None:
     assert check_states(recorded(name), count=16) == 16
 
@@ -171,18 +172,18 @@ def test_every_fsync_is_known_to_be_needed_or_not() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("label", "name"), sorted(CAUGHT.items()), ids=sorted(CAUGHT))
+@cases(("label", "name"), sorted(CAUGHT.items()))
 def test_an_fsync_that_is_left_out_breaks_something(label: str, name: str) -> None:
     assert is_caught(recorded(name), label, most=8)
 
 
-@pytest.mark.parametrize("label", sorted(REDUNDANT))
+@cases("label", sorted(REDUNDANT))
 def test_an_fsync_that_is_called_redundant_is(label: str) -> None:
     assert not is_caught(recorded("updates"), label, most=4, count=16)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", range(4, 130, 21))
+@cases("at", range(4, 130, 21))
 def test_what_a_sync_relied_on_after_a_kill_is_not_taken_back_by_a_power_cut(at: int) -> None:
     check_states(recorded("killed", at), count=16, most=2)
 

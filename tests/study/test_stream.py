@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from every import cases
 from made import make_texts, write_csv
 
 from cfedge.errors import DataError, UsageError
@@ -77,7 +78,7 @@ def test_labels_are_split_at_random_into_tasks_of_equal_size(tmp_path: Path) -> 
     assert {label for group in groups[0] for label in group} == {label for _, label in rows}
 
 
-@pytest.mark.parametrize("tasks", [1, 4, 0, -2])
+@cases("tasks", [1, 4, 0, -2])
 def test_a_number_of_tasks_that_leaves_one_class_is_refused(tmp_path: Path, tasks: int) -> None:
     path = write_csv(
         tmp_path / "all.csv",

@@ -155,7 +155,7 @@ def answer(*headers: bytes, body: bytes = b"abc") -> bytes:
     return b"\r\n".join([b"HTTP/1.1 200 OK", *headers, b"Connection: close", b"", body])
 
 
-@pytest.mark.parametrize(
+@cases(
     "raw",
     [
         b"",
@@ -175,7 +175,6 @@ def answer(*headers: bytes, body: bytes = b"abc") -> bytes:
         answer(b"Transfer-Encoding: chunked", body=b"3\r\nabc\r\n"),
         b"\xff\xfe\x00\x00" * 100,
     ],
-    ids=lambda raw: repr(raw[:40]),
 )
 def test_an_answer_that_is_no_http_is_offline(raw: bytes) -> None:
     with Raw(raw) as server, pytest.raises(OfflineError) as caught:
@@ -333,7 +332,7 @@ def test_no_proxy_is_asked_for_hosts_that_are_named(
         assert read(Host(server.url)) == (0, DATA)
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[::1", "http://a:b", "ftp://x"])
+@cases("proxy", ["socks5://127.0.0.1:1", "http://[::1", "http://a:b", "ftp://x"])
 def test_a_proxy_that_none_can_be_is_named(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     with pytest.raises((UsageError, OfflineError)):

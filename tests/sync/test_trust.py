@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from channels import NOW, Site
+from every import cases
 from forge import forge, lead, path_of, sign_target, stranger
 from servers import Static, endless, other, status
 from tuf.api.metadata import Metadata, MetaFile
@@ -88,7 +89,7 @@ def test_the_devices_root_is_not_replaced_by_another(
     assert (folder / "root.json").read_bytes() == mine
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"\xff", b"[" * 100_000])
+@cases("damage", [b"", b"{}", b"\xff", b"[" * 100_000])
 def test_a_root_that_is_none_is_not_begun_with(damage: bytes, tmp_path: Path) -> None:
     with pytest.raises(TamperedError):
         Trust.begin(tmp_path / "trust", damage)

@@ -37,7 +37,7 @@ def refusal(path: Path) -> str:
 # --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     "content",
     [
         "text,label\nit is cold,heat\nopen the door,door\n",
@@ -49,17 +49,6 @@ def refusal(path: Path) -> str:
         "id,text,label,note\n1,it is cold,heat,\n2,open the door,door,loud\n",
         "text,label\n\nit is cold,heat\n\n\nopen the door,door\n\n",
         "text,label\nit is cold, heat \nopen the door,door\t\n",
-    ],
-    ids=[
-        "plain",
-        "no last newline",
-        "CRLF",
-        "BOM",
-        "quoted",
-        "swapped",
-        "more columns",
-        "blank lines",
-        "padded labels",
     ],
 )
 def test_a_csv_file_is_read(content: str, tmp_path: Path) -> None:
@@ -122,7 +111,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "rooms.csv") == ": expected a file or a folder of data, found nothing"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "found"),
     [
         ("rooms.doc", "'.doc'; save it as CSV"),
@@ -140,7 +129,7 @@ def test_a_file_of_another_kind_is_refused_naming_its_suffix(
     assert f", found {found}" in message
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "content", "expected"),
     [
         ("a.csv", "", ": expected a header with the columns 'text' and 'label', found none"),
@@ -185,7 +174,7 @@ def test_missing_columns_and_rows_are_refused_naming_what_is_there(
     assert refusal(written(tmp_path / name, content)).startswith(expected)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("content", "expected"),
     [
         ("text,label\nit is cold,heat\n,door\n", ", line 3: expected a text, found ''"),
@@ -203,7 +192,7 @@ def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(
     assert refusal(written(tmp_path / "a.csv", content)).startswith(f"{expected}; fill it in or ")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("row", "expected"),
     [
         ({"text": "", "label": "x"}, "expected a text, found ''"),
@@ -220,7 +209,7 @@ def test_a_json_value_that_is_no_text_is_refused_naming_its_line(
     assert refusal(written(tmp_path / "a.jsonl", content)).startswith(f", line 3: {expected}")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "found"),
     [
         ('{"text": "a", "label": "x"', "Expecting ',' delimiter"),
@@ -238,7 +227,7 @@ def test_a_broken_json_line_is_refused_naming_its_line(
     assert message.startswith(f", line 2: expected a JSON object, found {found}")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "content"),
     [
         ("a.csv", "text,label\nit is\x00 cold,heat\n"),
@@ -613,7 +602,7 @@ def test_texts_that_are_also_learned_from_are_found_but_for_case_and_spaces() ->
 # ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     ("labels", "expected"),
     [
         ([0, 1], ("0", "1")),

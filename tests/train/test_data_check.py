@@ -26,7 +26,7 @@ def test_good_data_have_no_fault(tmp_path: Path) -> None:
     assert (found.rows, found.classes, found.faults) == (4, {"door": 2, "heat": 2}, ())
 
 
-@pytest.mark.parametrize(
+@cases(
     ("rows", "expected"),
     [
         ("It is  COLD,door\n", "lines 2 and 6: expected one label of the text 'it is cold', found"),

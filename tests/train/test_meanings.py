@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from every import cases
 
 from cfedge.errors import TaskError
 from cfedge.train.meanings import Meanings, declared
@@ -32,7 +33,7 @@ def test_a_declaration_is_read() -> None:
     assert declared("till", ("a=b",), ["a=b"], {"x": ("a=b",)}) == {"a=b": "a=b"}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("given", "message"),
     [
         ("mauve", "expected a label of it to be the same as another task's, found 'mauve'"),

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every import cases
 from test_storage import tree
 
 from cfedge.bundle.arrays import dump_arrays, load_arrays
@@ -171,7 +172,7 @@ def test_a_workspace_is_not_made_where_something_is(folder: Path) -> None:
     assert tree(folder) == old
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty folder", "file", "folder in its place"])
+@cases("kind", ["missing", "empty folder", "file", "folder in its place"])
 def test_what_has_no_index_is_not_a_workspace(tmp_path: Path, kind: str) -> None:
     target = tmp_path / "ws"
     if kind == "file":

@@ -22,6 +22,7 @@ class ArrayReader:
 
     column = "array"
     suffixes = (".npy",)
+    stacks = True
 
     def read(self, cell: object, folder: Path, where: str) -> Input:
         """Return a cell's array.

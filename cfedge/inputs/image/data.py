@@ -22,6 +22,7 @@ class ImageReader:
 
     column = "image"
     suffixes = SUFFIXES
+    stacks = True
 
     def __init__(self) -> None:
         self._small = ImageInputs(Image("image", _SIDE, _SIDE, "squash"))

@@ -15,6 +15,7 @@ class TextReader:
 
     column = "text"
     suffixes: tuple[str, ...] = ()
+    stacks = False
 
     def read(self, cell: object, folder: Path, where: str) -> str:
         """Return a cell's text.
