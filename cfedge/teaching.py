@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.arrays import inputs_of
 from cfedge.train.certificates import Certificates, TaskCertificate, certificates
@@ -179,9 +180,9 @@ class Workspace(WorkspaceFolder):
         update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
         return certificates(self, of=()).tasks[name]
 
-    def certificates(self) -> Certificates:
+    def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
         """Certify every task against all of them: `cfedge.train.certificates.certificates`."""
-        return certificates(self)
+        return certificates(self, tail_share=tail_share)
 
     def evaluate(
         self, tests: Mapping[str, Labelled], *, unknown: Iterable[object] | Path | str = ()
@@ -234,7 +235,8 @@ class Workspace(WorkspaceFolder):
         replace
             Put it in the place of what is there.
         options
-            As of `cfedge_export.pack.export`: ``gate``, ``budget``, ``false_reject_rate``.
+            As of `cfedge_export.pack.export`: ``gate``, ``budget``, ``false_reject_rate``,
+            ``tail_share``.
 
         Raises
         ------

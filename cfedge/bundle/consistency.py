@@ -125,7 +125,8 @@ def check_certificate(task: str, certificate: Certificate) -> None:
 
 
 def check_margins(where: str, margins: Margins, remedy: str) -> None:
-    """Refuse margins that are negative or not a number, naming the field and the `remedy`.
+    """Refuse margins that are negative or not a number, and a share above 1, naming the field and
+    the `remedy`.
 
     Raises
     ------
@@ -134,6 +135,10 @@ def check_margins(where: str, margins: Margins, remedy: str) -> None:
     for name, margin in dataclasses.asdict(margins).items():
         if not margin >= 0:
             raise SchemaError(f"{where}.{name}: expected >= 0, found {margin}; {remedy}")
+    if margins.tail_share > 1:
+        raise SchemaError(
+            f"{where}.tail_share: expected <= 1, found {margins.tail_share}; {remedy}"
+        )
 
 
 def check_manifest(manifest: Manifest) -> None:

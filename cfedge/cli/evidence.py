@@ -99,6 +99,13 @@ def inspect_tasks(
             "--curve", help="How many more examples? What fewer gave, and what twice as many may."
         ),
     ] = False,
+    tail_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest share of inputs run through the frozen tail, as of export; 0.15 unless"
+            " given."
+        ),
+    ] = None,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
@@ -107,12 +114,14 @@ def inspect_tasks(
     For each task: how often the lookup picked another one, measured, certified, and by the lookup's
     own model.
     """
+    from cfedge.margins import TAIL_SHARE
     from cfedge.train.advice import advice
     from cfedge.train.certificates import certificates, inspected
     from cfedge.train.workspace import WorkspaceFolder
 
     opened = WorkspaceFolder(workspace)
-    certified = certificates(opened)
+    share = TAIL_SHARE if tail_share is None else tail_share
+    certified = certificates(opened, tail_share=share)
     models = inspected(opened, mixtures=mixtures, progress=TerminalProgress())
     rows = [task.record() for task in certified.tasks.values()]
     if plot is not None:
@@ -131,8 +140,22 @@ def inspect_tasks(
         _print_curves(certified)
         return
     _print_inspected(f"{workspace}", rows, models, mixtures=mixtures)
+    say(_looks(rows, share))
     for line in advice(certified):
         say(line)
+
+
+def _looks(rows: Sequence[Mapping[str, Any]], share: float) -> str:
+    """How many held-out inputs were looked at again, and how many behind the frozen tail."""
+    total = sum(row["held_out"] for row in rows) or 1
+    closer, tails = (
+        sum(row[name] * row["held_out"] for row in rows) / total
+        for name in ("closer_share", "tail_share")
+    )
+    return (
+        f"of the held-out inputs {closer:.0%} were looked at again, and for {tails:.0%} the frozen"
+        f" tail was run, which may be for {share:.0%} (--tail-share)"
+    )
 
 
 def _print_curves(certified: Certificates) -> None:

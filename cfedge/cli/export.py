@@ -52,6 +52,12 @@ FALSE_REJECT = Annotated[
         help="Share of a task's own inputs that may be called unknown; 0.05 unless given."
     ),
 ]
+TAIL_SHARE = Annotated[
+    float | None,
+    typer.Option(
+        help="Largest share of inputs that may be run through the frozen tail; 0.15 unless given."
+    ),
+]
 REPLACE = Annotated[bool, typer.Option("--replace", help="Replace what is at OUT.")]
 
 
@@ -70,6 +76,7 @@ def export(
     max_error_ratio: MAX_ERROR_RATIO = 1.25,
     strict: STRICT = False,
     false_reject: FALSE_REJECT = None,
+    tail_share: TAIL_SHARE = None,
     ram: RAM = None,
     p90: P90 = None,
     replace: REPLACE = False,
@@ -83,13 +90,15 @@ def export(
     them are found: give them to predict --threads or Engine.open. Scheme and cut were chosen by
     init.
     """
+    from cfedge import margins
     from cfedge.train.certificate import FALSE_REJECT_RATE
     from cfedge.train.workspace import WorkspaceFolder
     from cfedge_export.merged import export_merged
     from cfedge_export.pack import export as write
     from cfedge_export.parity_gate import Gate
 
-    check_alone("--merged", merged, {"--ram": ram, "--p90": p90, "--false-reject": false_reject})
+    others = {"--ram": ram, "--p90": p90, "--false-reject": false_reject}
+    check_alone("--merged", merged, {**others, "--tail-share": tail_share})
     gate, budget = Gate(drop, max_error_ratio, strict), parse_budget(ram, p90)
     opened, shown = WorkspaceFolder(workspace), TerminalProgress()
     if merged is not None:
@@ -102,6 +111,7 @@ def export(
         gate=gate,
         budget=budget,
         false_reject_rate=FALSE_REJECT_RATE if false_reject is None else false_reject,
+        tail_share=margins.TAIL_SHARE if tail_share is None else tail_share,
         replace=replace,
         progress=shown,
     )

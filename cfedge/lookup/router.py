@@ -33,7 +33,7 @@ from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.signature import ClusterStatistics, Features, TaskSignature
 from cfedge.margins import Margins
 
-__all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE", "THIRD_STAGE_SHARE"]
+__all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
 _Made = TypeVar("_Made", ClassTable, Lookup)
@@ -42,10 +42,10 @@ _Made = TypeVar("_Made", ClassTable, Lookup)
 #: all of ten tasks takes three times as long, and the answers are as good
 #: (docs/decisions/0040-cost-of-an-answer.md).
 CANDIDATES = 24
-#: Of held-out inputs, the third at least: the second stage costs them some products, the third one
-#: more run of the tail (docs/decisions/0003-lookup.md). The second's is the format's
-#: (docs/format.md): `cfedge.runtime.drift` and `stream` suppose it of every bundle.
-SECOND_STAGE_SHARE, THIRD_STAGE_SHARE = 0.3, 0.1
+#: Of held-out inputs, those that get a second stage: it costs them some products
+#: (docs/decisions/0003-lookup.md). It is the format's (docs/format.md): `cfedge.runtime.drift` and
+#: `stream` suppose it of every bundle.
+SECOND_STAGE_SHARE = 0.3
 
 
 class _Parts(Mapping[str, ClusterStatistics]):

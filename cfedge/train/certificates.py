@@ -13,6 +13,7 @@ from typing import Any
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.lookup import ood_score
+from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.answers import Answers, certified_answers
 from cfedge.train.certificate import certify
@@ -57,6 +58,9 @@ class TaskCertificate:
         How often another task is picked, with all tasks of the workspace together.
     answers
         How often the whole answer is right: task and label.
+    closer_share, tail_share
+        Of its held-out inputs, those that were looked at again, and those for which the frozen tail
+        was run.
     reading
         What of its inputs the encoder cannot read.
     curve
@@ -79,6 +83,8 @@ class TaskCertificate:
     false_reject_rate: float
     certificate: Certificate
     answers: Answers
+    closer_share: float
+    tail_share: float
     reading: Reading
     curve: tuple[Point, ...]
     trial: Trial | None
@@ -113,7 +119,12 @@ class Certificates:
         )
 
 
-def certificates(workspace: WorkspaceFolder, of: Collection[str] | None = None) -> Certificates:
+def certificates(
+    workspace: WorkspaceFolder,
+    of: Collection[str] | None = None,
+    *,
+    tail_share: float = TAIL_SHARE,
+) -> Certificates:
     """Certify every task of a workspace against all of them.
 
     Nothing is read but what the workspace keeps of each task: its record, its statistics and its
@@ -123,6 +134,8 @@ def certificates(workspace: WorkspaceFolder, of: Collection[str] | None = None) 
     ----------
     of
         Tasks whose overlaps with others are looked for; None: all.
+    tail_share
+        See `cfedge.train.margins.route`.
     """
     names = workspace.tasks
     if not names:
@@ -132,6 +145,7 @@ def certificates(workspace: WorkspaceFolder, of: Collection[str] | None = None) 
         {name: workspace.signature(name) for name in names},
         {name: evidence.features for name, evidence in held_out.items()},
         {name: workspace.folds(name) for name in names},
+        tail_share=tail_share,
     )
     top_scores = {name: evidence.top_scores for name, evidence in held_out.items()}
     right = right_answers(workspace, answers, router)
@@ -163,6 +177,8 @@ def certificates(workspace: WorkspaceFolder, of: Collection[str] | None = None) 
                 unknown=(score > evidence.threshold) & routed,
                 certificate=evidence.certificate,
             ),
+            closer_share=float((answers[name].stages > 1).mean()),
+            tail_share=float((answers[name].stages > 2).mean()),
             reading=record.reading,
             curve=record.curve,
             trial=record.trial,

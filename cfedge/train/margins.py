@@ -1,10 +1,10 @@
 """Below which margins does the lookup that ships look closer? From held-out inputs, without their
 labels.
 
-Those with the thinnest margins get a second stage, and of them a third: `THIRD_STAGE_SHARE` of all,
-and so many more that all but `UNSEEN_CHANGES` of all get one where it says another task than the
-second. That asks for no labels, so what the labels then count (`cfedge.train.certificate`) is not
-chosen by them.
+Those with the thinnest margins get a second stage, and of them a third: so many that all but
+`UNSEEN_CHANGES` of all get one where it says another task than the second, but no more than a
+stated share of all, since a third stage runs the frozen tail. That asks for no labels, so what the
+labels then count (`cfedge.train.certificate`) is not chosen by them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from cfedge.errors import UsageError
 from cfedge.lookup import Features, Router, TaskMatch, TaskMatches, TaskSignature, decide
-from cfedge.lookup.router import SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
-from cfedge.margins import Margins
+from cfedge.lookup.router import SECOND_STAGE_SHARE
+from cfedge.margins import TAIL_SHARE, Margins
 from cfedge.runtime.table import Int8Table
 from cfedge.train.conformal import conformal_threshold
 from cfedge.train.folds import Folds
@@ -33,6 +34,8 @@ def route(
     signatures: Mapping[str, TaskSignature],
     held_out: Mapping[str, Features],
     folds: Mapping[str, Folds] | None = None,
+    *,
+    tail_share: float = TAIL_SHARE,
 ) -> tuple[Router, dict[str, TaskMatches]]:
     """Return the router that ships, and what is made of each task's held-out inputs: by the lookup
     of signatures that they are not in, with the margins of the one that ships.
@@ -49,7 +52,16 @@ def route(
         Features of the N held-out inputs, by task.
     folds
         By task, in which parts its held-out inputs count in its signature; None: they do not.
+    tail_share
+        Of all held-out inputs, those that may get a third stage.
+
+    Raises
+    ------
+    UsageError
+        The share is not in [0, 1].
     """
+    if not 0 <= tail_share <= 1:
+        raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
     router = Router(signatures, table=Int8Table)
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
     parts = _parts(rows, held_out, folds)
@@ -75,8 +87,9 @@ def route(
                 [decide(closer[row]) for row in thin],
                 [decide(deeper[row]) for row in thin],
                 len(rows),
+                tail_share,
             )
-        router.margins = Margins(second, third)
+        router.margins = Margins(second, third, tail_share)
         for place, row in enumerate(thin):
             needed = place != setter and router.needs_tail(closer[row])
             found[row] = deeper[row] if needed else closer[row]
@@ -120,12 +133,13 @@ def _parts(
 
 
 def _third(
-    closer: list[TaskMatch], deeper: list[TaskMatch], held_out: int
+    closer: list[TaskMatch], deeper: list[TaskMatch], held_out: int, tail_share: float
 ) -> tuple[float, int | None]:
     """The margin of the second stage below which a third is taken, from what both say of the same
     inputs, of `held_out` in all; and which of them it is just above, if its answer is why.
     """
-    least = _quantile(closer, min(1.0, THIRD_STAGE_SHARE * held_out / len(closer)))
+    allowed = int(tail_share * held_out)
+    most = _quantile(closer, tail_share * held_out / len(closer)) if allowed else 0.0
     pairs = zip(closer, deeper, strict=True)
     changed = sorted(
         (match.margin, place)
@@ -133,11 +147,13 @@ def _third(
         if match.task != other.task
     )
     unseen = int(UNSEEN_CHANGES * held_out)
-    if len(changed) > unseen:
-        margin, setter = changed[-1 - unseen]
-        if margin >= least:
-            return math.nextafter(margin, math.inf), setter
-    return least, None
+    if len(changed) <= unseen:
+        return 0.0, None
+    margin, setter = changed[-1 - unseen]
+    needed = math.nextafter(margin, math.inf)
+    if allowed >= len(closer) or needed <= most:
+        return needed, setter
+    return most, None
 
 
 def _quantile(matches: list[TaskMatch], share: float) -> float:

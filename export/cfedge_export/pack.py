@@ -24,6 +24,7 @@ from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import StorageError, WorkspaceError
 from cfedge.inputs.modality import Input
+from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
@@ -71,6 +72,7 @@ def build(
     progress: Progress | None = None,
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
+    tail_share: float = TAIL_SHARE,
 ) -> Bundle:
     """Build the bundle in memory; no gate is applied.
 
@@ -79,13 +81,16 @@ def build(
     false_reject_rate
         Share of each task's own inputs that may be called unknown; see
         `cfedge.train.certificate.certify`.
+    tail_share
+        Of held-out inputs, those that may be run through the frozen tail; see
+        `cfedge.train.margins.route`.
 
     Raises
     ------
     WorkspaceError
         There is no task yet, or a task belongs to another backbone.
     UsageError
-        The rate is not in (0, 1).
+        The rate is not in (0, 1), or the share not in [0, 1].
     """
     learned = _checked(workspace)
     backbone, objects = workspace.backbone, _Objects()
@@ -93,6 +98,7 @@ def build(
         {name: task.signature for name, task in learned.items()},
         {name: task.held_out.features for name, task in learned.items()},
         {name: task.folds for name, task in learned.items()},
+        tail_share=tail_share,
     )
     best = {name: task.held_out.top_scores for name, task in learned.items()}
     evidence = certify(
@@ -213,6 +219,7 @@ def export(
     gate: parity_gate.Gate | None = None,
     budget: Budget | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
+    tail_share: float = TAIL_SHARE,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
@@ -235,7 +242,7 @@ def export(
             f"{target}: expected a new name for the bundle, found something there; choose another"
             " or use --replace"
         )
-    bundle = build(workspace, progress, false_reject_rate=false_reject_rate)
+    bundle = build(workspace, progress, false_reject_rate=false_reject_rate, tail_share=tail_share)
     engine = Engine(bundle)
     results = parity.compare(workspace, engine, progress)
     parity_gate.check(results, gate)

@@ -66,8 +66,8 @@ GOLDEN = (
     '{"columns":4,"name":"l2.o","rows":4}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000",'
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
-    '"lookup":"class-clusters","margins":{"second":0.0,"third":0.0},"schema":1,'
-    '"sha256":"db0eff3cececf0d81b10ecd5b7a31947bb9382be6919353d39845bdb763c2e24",'
+    '"lookup":"class-clusters","margins":{"second":0.0,"tail_share":1.0,"third":0.0},"schema":1,'
+    '"sha256":"0910c241cca52b45e97b672e6db81b25413648d621ae1fb72d19eaa0472d3c0b",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
@@ -704,6 +704,7 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
         (("tasks", 0, "certificate", "alpha"), 0.0, "certificate of task 'lights': expected"),
         (("tasks", 0, "certificate", "tasks"), 0, "certificate of task 'lights': expected"),
         (("margins", "second"), -0.5, "manifest.margins.second: expected >= 0, found -0.5"),
+        (("margins", "tail_share"), 1.5, "manifest.margins.tail_share: expected <= 1, found 1.5"),
         (("margins", "third"), -0.5, "manifest.margins.third: expected >= 0, found -0.5"),
         (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
         (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),

@@ -14,23 +14,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every import cases
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 from tiny import arrays_of
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
-from cfedge.errors import IncompatibleError, InputError
+from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.lookup import (
     VIEWS,
     Features,
     Router,
     TaskMatch,
+    TaskMatches,
     TaskSignature,
     decide,
 )
 from cfedge.lookup.class_gaussians import task_evidence
-from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE, THIRD_STAGE_SHARE
+from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE
 from cfedge.margins import Margins
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
@@ -296,23 +298,42 @@ def hold_out(apart: float) -> dict[str, Features]:
     return {name: Features(trunk[name], tail[name]) for name in NAMES}
 
 
-#: Order statistics: of N margins N - ceil((N + 1)(1 - share)) are below.
+#: Order statistic: of N margins N - ceil((N + 1)(1 - share)) are below.
 THIN = 300 - math.ceil(301 * (1 - SECOND_STAGE_SHARE))
-LEAST = THIN - math.ceil((THIN + 1) * (1 - THIRD_STAGE_SHARE * 300 / THIN))
 
 
-def test_the_margins_that_ship_leave_the_stated_shares_of_held_out_inputs_to_further_looks() -> (
-    None
-):
-    clear = make_looks(
-        draw_views(0, 200, 2.0), draw(1, 200, 2.0)
-    )  # a third stage changes no answer
-    _, found = route(clear, hold_out(2.0))
-    taken = np.concatenate([one.stages for one in found.values()])
-    assert (taken >= 2).sum() == THIN
-    assert (taken == 3).sum() == LEAST
-    alone, _ = route({"doors": clear["doors"]}, {"doors": hold_out(2.0)["doors"]})
+def taken(found: dict[str, TaskMatches]) -> NDArray[np.int64]:
+    return np.concatenate([one.stages for one in found.values()])
+
+
+def test_inputs_whose_answer_a_third_look_would_not_change_get_none() -> None:
+    clear = make_looks(draw_views(0, 200, 6.0), draw(1, 200, 6.0))
+    router, found = route(clear, hold_out(6.0))
+    assert (taken(found) >= 2).sum() == THIN
+    assert (taken(found) == 3).sum() == 0
+    assert router.margins.third == 0
+    alone, _ = route({"doors": clear["doors"]}, {"doors": hold_out(6.0)["doors"]})
     assert alone.margins == Margins()
+
+
+@cases("tail_share", [0.0, 0.003, 0.02, 0.05, 0.1, 1.0])
+def test_no_more_held_out_inputs_than_the_stated_share_are_run_through_the_frozen_tail(
+    tail_share: float,
+) -> None:
+    looks = make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0))
+    whole = (taken(route(looks, hold_out(0.3), tail_share=1.0)[1]) == 3).sum()
+    router, found = route(looks, hold_out(0.3), tail_share=tail_share)
+    run = int((taken(found) == 3).sum())
+    assert router.margins.tail_share == tail_share
+    assert run <= tail_share * 300
+    assert run >= min(whole, int(tail_share * 300) - 1)
+
+
+@cases("tail_share", [-0.1, 1.1, math.nan])
+def test_a_share_of_tails_that_is_none_is_refused(tail_share: float) -> None:
+    looks = make_looks(draw_views(0, 20, 0.3), draw(1, 20, 2.0))
+    with pytest.raises(UsageError, match=r"tail share: expected a share in \[0, 1\], found"):
+        route(looks, hold_out(0.3), tail_share=tail_share)
 
 
 @pytest.mark.parametrize("unseen", [0, 5])
@@ -320,10 +341,9 @@ def test_where_a_third_look_changes_answers_more_inputs_get_it(
     stages: dict[str, TaskSignature], monkeypatch: pytest.MonkeyPatch, unseen: int
 ) -> None:
     monkeypatch.setattr(margins_module, "UNSEEN_CHANGES", unseen / 300)
-    router, found = route(stages, hold_out(0.3))
-    taken = np.concatenate([one.stages for one in found.values()])
-    assert (taken >= 2).sum() == THIN
-    assert (taken == 3).sum() > LEAST
+    router, found = route(stages, hold_out(0.3), tail_share=1.0)
+    assert (taken(found) >= 2).sum() == THIN
+    assert (taken(found) == 3).sum() > 30
     rows = [row for pair in hold_out(0.3).values() for row in zip(*pair, strict=True)]
     thin = [row for row in rows if router.begin(row[0]).first.margin < router.margins.second]
     closer, deeper = (
