@@ -55,6 +55,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/lookup.py
 	$(BIN)/python benchmarks/runtime.py
 	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/images.py --jobs 2
+	$(BIN)/python benchmarks/image_latency.py
 	$(BIN)/python benchmarks/sync.py
 	$(BIN)/python benchmarks/readme.py
 
