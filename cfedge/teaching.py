@@ -19,7 +19,7 @@ needs none of it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ from cfedge.train.certificates import Certificates, TaskCertificate, certificate
 from cfedge.train.data import load_inputs
 from cfedge.train.examples import check_labels
 from cfedge.train.given_data import Labelled, given_examples, task_data
+from cfedge.train.joining import Joined, join
+from cfedge.train.learned_task import LearnedTask
+from cfedge.train.parts import split
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn, with_choices
 from cfedge.train.update import MAX_DROP, update
@@ -179,6 +182,16 @@ class Workspace(WorkspaceFolder):
         data = task_data(name, inputs, labels, held_out, kind=self.kind)
         update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
         return certificates(self, of=()).tasks[name]
+
+    def join(self, name: str, other: str, new: str | None = None, **options: Any) -> Joined:
+        """Make one task of two: `cfedge.train.joining.join`, with its options and errors."""
+        return join(self, name, other, name if new is None else new, **options)
+
+    def split(
+        self, name: str, new: str, labels: Collection[str]
+    ) -> tuple[LearnedTask, LearnedTask]:
+        """Give classes of a task to a new one: `cfedge.train.parts.split`, with its errors."""
+        return split(self, name, new, labels)
 
     def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
         """Certify every task against all of them: `cfedge.train.certificates.certificates`."""

@@ -13,7 +13,18 @@ __all__ = ["FIRST_STEPS", "PANELS", "Panels"]
 
 #: Every command stands in one panel, in the order in which somebody comes to need it.
 PANELS: dict[str, tuple[str, ...]] = {
-    "Teach": ("demo", "init", "check", "add", "update", "rename", "remove", "compare"),
+    "Teach": (
+        "demo",
+        "init",
+        "check",
+        "add",
+        "update",
+        "rename",
+        "join",
+        "split",
+        "remove",
+        "compare",
+    ),
     "Look": ("console", "list", "inspect", "evaluate", "drift"),
     "Deploy": ("export", "predict", "serve", "sync", "generations", "rollback"),
     "Publish": ("keys", "publish", "rollout", "withdraw", "renew", "merge"),

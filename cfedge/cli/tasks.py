@@ -1,4 +1,4 @@
-"""update, rename, remove: the commands that change tasks which were taught."""
+"""update, rename, join, split, remove: the commands that change tasks which were taught."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command("update", epilog="Example: cfedge update ws lighting --data more.csv")(update)
     app.command("rename", epilog="Example: cfedge rename ws lighting lights")(rename)
+    app.command("join", epilog="Example: cfedge join ws lights lamps --as lighting")(join)
+    app.command(
+        "split", epilog="Example: cfedge split ws office printing --class print --class scan"
+    )(split)
     app.command("remove", epilog="Example: cfedge remove ws lighting")(remove)
 
 
@@ -120,6 +124,77 @@ def rename(
         say(f"{task}: is called {new} now")
     else:
         say(f"{task}: its label {label} is called {new} now")
+
+
+def join(
+    workspace: WORKSPACE,
+    task: TASK,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The task to join it with.")],
+    called: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="What the one task is called; otherwise TASK."),
+    ] = None,
+    same_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL", help="Label of both that means the same; repeat it for each."
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float,
+        typer.Option(
+            help="Points of held-out examples with the right task and label that may be lost;"
+            " otherwise both tasks stay."
+        ),
+    ] = 1.0,
+    json: JSON = False,
+) -> None:
+    """Make one task of two, without their data.
+
+    Worth it where their inputs are taken for each other's. The one is answered by a closed-form
+    head: two tasks have two adapters.
+    """
+    from cfedge.train.joining import join as join_tasks
+    from cfedge.train.workspace import WorkspaceFolder
+
+    opened, name = WorkspaceFolder(workspace), task if called is None else called
+    done = join_tasks(opened, task, other, name, same_labels=same_label or (), max_drop=max_drop)
+    held_out, classes = len(done.task.held_out.inputs), done.task.record.classes
+    if json:
+        found = {"held_out": held_out, "right_before": done.right_before, "right": done.right_now}
+        print_json({"task": name, "labels": classes, **found, "tasks": opened.tasks})
+        return
+    say(
+        f"{name}: is {task} and {other} in one now, {len(classes)} classes; of {held_out} held-out"
+        f" examples {done.right_before} got the right task and label before and {done.right_now} do"
+        " now"
+    )
+
+
+def split(
+    workspace: WORKSPACE,
+    task: TASK,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Name of the task that is new.")],
+    label: Annotated[
+        list[str],
+        typer.Option("--class", metavar="LABEL", help="Class that goes to NEW; repeat for each."),
+    ],
+    json: JSON = False,
+) -> None:
+    """Give some classes of a task to a new one.
+
+    Nothing is learned: both keep the adapter and the head that the task had.
+    """
+    from cfedge.train.parts import split as split_task
+    from cfedge.train.workspace import WorkspaceFolder
+
+    opened = WorkspaceFolder(workspace)
+    parts = split_task(opened, task, new, label)
+    if json:
+        print_json({part.record.name: part.record.classes for part in parts})
+        return
+    for part in parts:
+        say(f"{part.record.name}: has {', '.join(part.record.classes)!s:.200} now")
 
 
 def remove(

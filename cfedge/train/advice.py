@@ -171,7 +171,9 @@ def _shared(row: TaskCertificate) -> str | None:
 
 def _coincides(pair: Overlap) -> str:
     return (
-        f"{pair.task} coincides with {pair.rival}: {pair.taken} of {pair.held_out} held-out inputs"
-        f" go there, by the lookup's model {pair.share:.0%} may; upper bounds are now"
-        f" {pair.upper_bound:.1%} ({pair.task}) and {pair.rival_upper_bound:.1%} ({pair.rival})"
+        f"{pair.task} overlaps with {pair.rival}: {pair.taken} of its {pair.held_out} held-out"
+        f" inputs were taken for {pair.rival}'s, and of inputs to come {pair.share:.0%} may be, by"
+        f" the lookup's model. At most {pair.upper_bound:.1%} of {pair.task}'s inputs and"
+        f" {pair.rival_upper_bound:.1%} of {pair.rival}'s get another task. Where the two are one"
+        " thing, cfedge join makes them one task"
     )

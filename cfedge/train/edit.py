@@ -7,19 +7,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cfedge.errors import TaskError
-from cfedge.lookup import Features
-from cfedge.train.early_exit import choose_exit
 from cfedge.train.labels import check_classes, check_name
-from cfedge.train.learned_task import HeldOut, LearnedTask
+from cfedge.train.learned_task import LearnedTask
+from cfedge.train.parts import part_of
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["lost_by", "remove_class", "rename", "rename_label"]
-
-Floats = NDArray[np.float32]
 
 
 def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
@@ -37,9 +31,8 @@ def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
             f"task name: expected one that no task has, found {new!r}; choose another, or remove"
             " that task first"
         )
-    workspace.put(
-        dataclasses.replace(task, record=dataclasses.replace(task.record, name=new)), gone=name
-    )
+    renamed = dataclasses.replace(task, record=dataclasses.replace(task.record, name=new))
+    workspace.exchange([renamed], {name})
 
 
 def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) -> None:
@@ -71,7 +64,7 @@ def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
     Raises
     ------
     TaskError
-        The task has no such label, or no other one.
+        The task has no such label, no other one, or no held-out example of another.
     """
     task = workspace.task(name)
     place = _place(task, label)
@@ -79,22 +72,8 @@ def remove_class(workspace: WorkspaceFolder, name: str, label: str) -> None:
         raise TaskError(
             f"task {name!r}: expected another class beside {label!r}, found none; remove the task"
         )
-    classes = tuple(one for one in task.record.classes if one != label)
-    statistics = task.statistics.without(place)
-    kept = task.held_out.classes != place
-    if not kept.any():
-        raise TaskError(
-            f"task {name!r}: expected held-out examples of another class than {label!r}, found"
-            " none; learn it anew with --replace"
-        )
-    arrays, held_out = _without(task, place, kept)
-    record = dataclasses.replace(
-        task.record,
-        classes=classes,
-        examples=int(statistics.tail.counts.sum()),
-        same_labels={one: other for one, other in task.record.same_labels.items() if one != label},
-    )
-    workspace.put(LearnedTask.made(record, arrays, statistics, held_out), replace=True)
+    stay = [one for one in range(len(task.record.classes)) if one != place]
+    workspace.put(part_of(task, stay, name, workspace.encoder()), replace=True)
 
 
 def lost_by(workspace: WorkspaceFolder, name: str, counts: Mapping[str, int]) -> str | None:
@@ -121,30 +100,3 @@ def _place(task: LearnedTask, label: str) -> int:
             f" ({', '.join(task.record.classes)!s:.200}), found {label!r}"
         )
     return task.record.classes.index(label)
-
-
-def _without(
-    task: LearnedTask, place: int, kept: NDArray[np.bool_]
-) -> tuple[dict[str, Floats], HeldOut]:
-    """Return adapter and head without a class, and the held-out examples that are `kept`."""
-    arrays = dict(task.adapter)
-    for part in ("head.weight", "head.bias", "trunk.weight", "trunk.bias"):
-        arrays[part] = np.delete(arrays[part], place, axis=-1)
-    before = task.held_out
-    features = Features(before.features.trunk[kept], before.features.tail[kept])
-    classes = before.classes[kept]
-    answers = before.answers[kept]
-    # an example that was taken for the class that goes has the second best label now: of the
-    # trunk's part, as the adapted features are not kept
-    trunk = features.trunk @ arrays["trunk.weight"] + arrays["trunk.bias"]
-    moved = np.where(answers == place, trunk.argmax(axis=1), answers - (answers > place))
-    if arrays["trunk.bias"].shape[0] == 1:
-        arrays |= choose_exit(trunk, trunk)
-    held_out = HeldOut(
-        tuple(text for text, keep in zip(before.inputs, kept, strict=True) if keep),
-        classes - (classes > place),
-        features,
-        moved.astype(np.int64),
-        before.top_scores[kept],
-    )
-    return arrays, held_out

@@ -108,13 +108,15 @@ class TaskStatistics:
             adapted=_together(added(self.adapted, more.adapted, classes)),
         )
 
-    def without(self, label: int) -> TaskStatistics:
-        """Return them without a class; what it gave to the scatter of all together stays."""
+    def taken(self, places: Sequence[int]) -> TaskStatistics:
+        """Return them of some classes alone, by their places, ascending. The scatter of all classes
+        together is theirs by their share of the examples.
+        """
         return TaskStatistics(
-            trunk=_together(_without(self.trunk, label)),
-            near=_dropped(self.near, label),
-            tail=_dropped(self.tail, label),
-            adapted=_together(_without(self.adapted, label)),
+            trunk=_together(_share_of(self.trunk, places)),
+            near=_own(self.near, places),
+            tail=_own(self.tail, places),
+            adapted=_together(_share_of(self.adapted, places)),
         )
 
     def dumped(self) -> bytes:
@@ -196,18 +198,25 @@ def _together(one: ClusterStatistics) -> ClusterStatistics:
     return replace(one, factor=factor, factor_classes=np.zeros(len(factor), np.int64))
 
 
-def _without(one: ClusterStatistics, label: int) -> ClusterStatistics:
+def _share_of(one: ClusterStatistics, places: Sequence[int]) -> ClusterStatistics:
+    """Of some classes: the scatter of all together, as much of it as these have of the examples."""
+    counts = one.counts[list(places)]
+    share = float(counts.sum()) / float(one.counts.sum())
     return replace(
-        one, counts=np.delete(one.counts, label), means=np.delete(one.means, label, axis=0)
+        one,
+        counts=counts,
+        means=one.means[list(places)],
+        factor=one.factor * np.sqrt(share),
+        quartic=one.quartic * share,
     )
 
 
-def _dropped(one: ClusterStatistics, label: int) -> ClusterStatistics:
-    """Without a class and its own scatter."""
-    kept = one.factor_classes != label
-    classes = one.factor_classes[kept]
-    rest = _without(one, label)
-    return replace(rest, factor=one.factor[kept], factor_classes=classes - (classes > label))
+def _own(one: ClusterStatistics, places: Sequence[int]) -> ClusterStatistics:
+    """Of some classes, each with its own scatter."""
+    rows = np.isin(one.factor_classes, places)
+    shared = _share_of(one, places)
+    classes = np.searchsorted(places, one.factor_classes[rows]).astype(np.int64)
+    return replace(shared, factor=one.factor[rows], factor_classes=classes)
 
 
 def _read(arrays: Mapping[str, NDArray[np.generic]], space: str) -> ClusterStatistics:

@@ -24,7 +24,7 @@ import contextlib
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -175,15 +175,11 @@ class WorkspaceFolder:
         return Meanings({name: self.record(name).same_labels for name in self.tasks})
 
     def check_new(self, name: str, classes: tuple[str, ...], *, replace: bool) -> None:
-        """Refuse a task that cannot be added, before anything is learned; errors as of
-        `cfedge.train.labels.check_task`.
-        """
+        """Refuse a task that cannot be added; errors as of `cfedge.train.labels.check_task`."""
         self.check_several({name: classes}, replace=replace)
 
     def check_several(self, tasks: Mapping[str, tuple[str, ...]], *, replace: bool) -> None:
-        """Refuse tasks, classes by name, that cannot be added together; errors as of
-        `check_new`.
-        """
+        """Refuse tasks, classes by name, that cannot be added; errors as of `check_new`."""
         for name, classes in tasks.items():
             if name in self._index.tasks and not replace:
                 raise TaskError(
@@ -197,12 +193,10 @@ class WorkspaceFolder:
         task: LearnedTask,
         *,
         replace: bool = False,
-        gone: str | None = None,
         wait_s: float = 0.0,
         unless: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Add a learned task, or put it in the place of one of the same name or of the task `gone`,
-        in one step.
+        """Add a learned task, or put it in the place of one of the same name, in one step.
 
         Parameters
         ----------
@@ -211,33 +205,41 @@ class WorkspaceFolder:
         unless
             Asked once the workspace is held: where it says so, nothing is written.
         """
-        record, parts = task.record, task.files(self.stored)
-        folder = f"{record.name}-{digest_of(parts)}"
+        self.exchange([task], replace=replace, wait_s=wait_s, unless=unless)
+
+    def exchange(
+        self,
+        tasks: Sequence[LearnedTask],
+        gone: Collection[str] = (),
+        *,
+        replace: bool = False,
+        wait_s: float = 0.0,
+        unless: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Put tasks in the place of those that are `gone`, in one step; as `put`."""
+        files = {task.record.name: task.files(self.stored) for task in tasks}
+        folders = {name: f"{name}-{digest_of(parts)}" for name, parts in files.items()}
         with self.locked(wait_s):
             if unless():
                 return
-            self.check_new(record.name, record.classes, replace=replace)
-            target = self.folder / "tasks" / folder
-            write_task(target, parts)
+            kept = {name: at for name, at in self._index.tasks.items() if name not in gone}
+            for task in tasks:
+                name = task.record.name
+                self.check_new(name, task.record.classes, replace=replace or name not in kept)
             try:
-                kept = {name: at for name, at in self._index.tasks.items() if name != gone}
-                self._point({**kept, record.name: folder})
+                for name, parts in files.items():
+                    write_task(self.folder / "tasks" / folders[name], parts)
+                self._point({**kept, **folders})
             except CfedgeError:
-                if self._index.tasks.get(record.name) != folder:
-                    shutil.rmtree(target, ignore_errors=True)
+                for name, folder in folders.items():
+                    if self._index.tasks.get(name) != folder:
+                        shutil.rmtree(self.folder / "tasks" / folder, ignore_errors=True)
                 raise
 
     def remove(self, name: str) -> None:
-        """Remove a task; nothing of the others changes.
-
-        Raises
-        ------
-        TaskError
-            There is no such task.
-        """
+        """Remove a task, or raise TaskError; nothing of the others changes."""
         self.task_folder(name)
-        with self.locked():
-            self._point({key: folder for key, folder in self._index.tasks.items() if key != name})
+        self.exchange((), {name})
 
     @contextlib.contextmanager
     def locked(self, wait_s: float = 0.0) -> Iterator[None]:

@@ -45,16 +45,16 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
     )
     rows = {row["task"]: row for row in json.loads(run("inspect", tiny_workspace, "--json"))}
     line = next(
-        line for line in shown.splitlines() if line.startswith("paint coincides with colors: ")
+        line for line in shown.splitlines() if line.startswith("paint overlaps with colors: ")
     )
     assert (
-        f"upper bounds are now {rows['paint']['upper_bound']:.1%} (paint) and {rows['colors']['upper_bound']:.1%}"
-        " (colors)" in line
+        f"At most {rows['paint']['upper_bound']:.1%} of paint's inputs and"
+        f" {rows['colors']['upper_bound']:.1%} of colors's get another task" in line
     )
     assert rows["colors"]["upper_bound"] > before["colors"]
     assert rows["paint"]["overlaps"][0]["rival"] == "colors"
     assert rows["colors"]["overlaps"][0]["rival"] == "paint"
-    assert "colors coincides with paint: " in run("inspect", tiny_workspace)
+    assert "colors overlaps with paint: " in run("inspect", tiny_workspace)
 
 
 def test_held_out_texts_that_were_learned_from_are_told_of(
@@ -62,7 +62,7 @@ def test_held_out_texts_that_were_learned_from_are_told_of(
 ) -> None:
     data = write_csv(tmp_path / "food.csv", make_texts("food", 10, 0))
     shown = run("add", tiny_workspace, "food", "--data", data, "--held-out", data, "--head-only")
-    assert "food: 20 of 20 held-out texts are, but for case and spaces, also learned from" in shown
+    assert "food: 20 of 20 held-out inputs are learned from too" in shown
     rows = {
         row["task"]: row["repeated"] for row in json.loads(run("list", tiny_workspace, "--json"))
     }
@@ -262,7 +262,8 @@ def test_a_task_is_updated_renamed_and_shortened_and_replaced_only_when_asked(
         in str(done.exception)
     )
     shown = run("update", tiny_workspace, "food", "--data", more)
-    assert "food: 38 + 20 examples, no new class; of its 10 old held-out examples" in shown
+    assert "food: learned 20 more examples, no new class; it now stands on 58." in shown
+    assert "of its 10 old held-out examples rightly" in shown
     row = json.loads(run("update", tiny_workspace, "food", "--data", more, "--json"))
     assert (row["examples"], row["held_out"]) == (78, 18)
     run("rename", tiny_workspace, "food", "meals")

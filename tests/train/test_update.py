@@ -91,9 +91,9 @@ def test_new_classes_have_places_of_their_own_and_known_ones_keep_theirs() -> No
     more = TaskStatistics.of(features, adapted, classes, 4)
     joint = one.with_more(more, [0, 1, 2])
     assert joint.tail.counts.tolist() == [60, 60, 30]
-    assert set(joint.without(0).near.factor_classes.tolist()) == {0, 1}
-    assert len(joint.without(0).tail.factor) < len(joint.tail.factor)
-    assert joint.without(0).adapted.counts.tolist() == [60, 30]
+    assert set(joint.taken([1, 2]).near.factor_classes.tolist()) == {0, 1}
+    assert len(joint.taken([1, 2]).tail.factor) < len(joint.tail.factor)
+    assert joint.taken([1, 2]).adapted.counts.tolist() == [60, 30]
 
 
 @pytest.mark.parametrize("settings", [CLOSED, QUICK], ids=["closed form", "adapter"])

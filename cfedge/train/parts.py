@@ -1,0 +1,115 @@
+"""Make two tasks of one without its data: `split`; and a task of some of its classes: `part_of`.
+
+Statistics come apart by class and held-out examples are kept with their features, so nothing is
+learned. A part keeps the adapter and its columns of the head: with the task given it chooses among
+its own classes as before. Two tasks are made one by `cfedge.train.joining`.
+
+Letters: N held-out examples, C classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from cfedge.errors import TaskError
+from cfedge.lookup import Features
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.encoder import Encoder
+from cfedge.train.early_exit import choose_exit, no_exit
+from cfedge.train.feature_cache import features_of
+from cfedge.train.learned_task import HeldOut, LearnedTask
+from cfedge.train.workspace import WorkspaceFolder
+
+__all__ = ["part_of", "split"]
+
+
+def split(
+    workspace: WorkspaceFolder, name: str, new: str, labels: Collection[str]
+) -> tuple[LearnedTask, LearnedTask]:
+    """Give some classes of a task to a new one; both have the adapter and the head of before.
+
+    Parameters
+    ----------
+    new
+        The new task's name.
+    labels
+        The classes that it takes with it.
+
+    Returns
+    -------
+    tuple of LearnedTask
+        What stays, and what is new.
+
+    Raises
+    ------
+    TaskError
+        The task has no such class, none would stay, a part has no held-out example, or the name is
+        taken; the workspace is unchanged.
+    """
+    task = workspace.task(name)
+    workspace.check_new(new, tuple(labels), replace=False)
+    classes = task.record.classes
+    if unheard := sorted(set(labels) - set(classes)):
+        raise TaskError(
+            f"task {name!r}: expected one of its labels ({', '.join(classes)!s:.200}), found"
+            f" {unheard[0]!r}"
+        )
+    if set(labels) == set(classes):
+        raise TaskError(
+            f"task {name!r}: expected a class that stays in it, found that all leave; rename it"
+            f" with: cfedge rename {name} {new}"
+        )
+    leave = [place for place, label in enumerate(classes) if label in set(labels)]
+    stay = [place for place in range(len(classes)) if place not in leave]
+    encoder = workspace.encoder()
+    parts = part_of(task, stay, name, encoder), part_of(task, leave, new, encoder)
+    workspace.exchange(parts, gone={name})
+    return parts
+
+
+def part_of(task: LearnedTask, places: Sequence[int], name: str, encoder: Encoder) -> LearnedTask:
+    """Return a task of some classes of another, by their places, ascending: their clusters, their
+    columns of the head, their held-out examples.
+
+    Raises
+    ------
+    TaskError
+        None of these classes has a held-out example.
+    """
+    classes = tuple(task.record.classes[place] for place in places)
+    kept = np.flatnonzero(np.isin(task.held_out.classes, places))
+    if not len(kept):
+        raise TaskError(
+            f"task {name!r}: expected held-out examples of its classes ({', '.join(classes)!s:.120}),"
+            " found none, so that nothing could be certified; learn it anew"
+        )
+    arrays = dict(task.adapter)
+    for part in ("head.weight", "head.bias", "trunk.weight", "trunk.bias"):
+        arrays[part] = np.take(arrays[part], places, axis=-1)
+    before, whole = task.held_out, Adapter.from_arrays({**arrays, **no_exit()})
+    inputs = tuple(before.inputs[row] for row in kept)
+    hidden = [states[None] for states in features_of(encoder, inputs)[0]]
+    adapted = np.stack([whole.adapted(row) for row in encoder.adapted(hidden, whole.slots)])
+    features = Features(*(one[kept] for one in before.features))
+    trunk = whole.trunk(features.trunk)
+    share = task.record.settings.exit_share
+    arrays |= choose_exit(trunk, adapted, share)
+    statistics = task.statistics.taken(places)
+    record = dataclasses.replace(
+        task.record,
+        name=name,
+        classes=classes,
+        examples=int(statistics.tail.counts.sum()),
+        same_labels={one: to for one, to in task.record.same_labels.items() if one in classes},
+    )
+    held_out = HeldOut(
+        inputs,
+        np.searchsorted(places, before.classes[kept]).astype(np.int64),
+        features,
+        (trunk + adapted).argmax(axis=1).astype(np.int64),
+        adapted.max(axis=1),
+    )
+    return LearnedTask.made(record, arrays, statistics, held_out)
