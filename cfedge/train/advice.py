@@ -149,9 +149,8 @@ def _repeated(row: TaskCertificate) -> str | None:
     if not row.repeated:
         return None
     return (
-        f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out inputs are also learned"
-        " from, but for what nobody means (case, spaces): the limit is too good by what they count for; hold out"
-        " others"
+        f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out inputs are learned from too"
+        " (but for case and spaces), so that its limits look better than they are; hold out others"
     )
 
 
