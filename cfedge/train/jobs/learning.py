@@ -85,13 +85,21 @@ def learn_many(
         )
     marks = Marks(workspace)
     jobs = TaskJobs(workspace, tasks, _with_threads(settings, place))
-    there = {name for name in tasks if name in workspace.tasks and marks.holds(jobs.job(name))}
+    unread = jobs.unread()
+    there = {
+        name
+        for name in tasks
+        if name in workspace.tasks
+        and not (name in unread or settings[name].reuse)  # which reads other tasks too
+        and marks.holds(jobs.job(name))
+    }
     classes = {name: data.train.classes for name, data in tasks.items() if name not in there}
     workspace.check_several(classes, replace=replace)
     kind = "at once" if place.executor is not None else "one after another"
     with progress.track(f"{title}{len(tasks)} tasks, {kind}", _PARTS * len(tasks)) as advance:
         advance(_PARTS * len(there))
-        left = [name for name in tasks if name not in there]
+        advance(_PARTS * len(unread))
+        left = [name for name in tasks if name not in there and name not in unread]
         stored = _Stored(workspace, marks, replace)
         if place.executor is None:
             outcome = _here(workspace, jobs, left, stored, advance)
@@ -104,6 +112,7 @@ def learn_many(
                 ended=lambda: advance(_PARTS),
             )
     outcome.notes |= {f"task {name!r} was there, learned of the same data": None for name in there}
+    outcome.failed |= unread
     outcome.failed = {name: outcome.failed[name] for name in tasks if name in outcome.failed}
     empty_cache(workspace.cache)
     marks.prune()

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from cfedge.bundle.canonical import canonical_json
+from cfedge.errors import CfedgeError
 from cfedge.train.examples import LabelledData
 from cfedge.train.jobs.job import Job, digest_of_bytes
 from cfedge.train.jobs.labelled import dumped_examples
@@ -30,6 +31,7 @@ class TaskJobs:
         settings: Mapping[str, Settings],
     ) -> None:
         self.workspace, self.tasks, self.settings = workspace, tasks, settings
+        self._known: dict[str, Job] = {}
         self._record = canonical_json(dataclasses.asdict(workspace.backbone))
         roles = sorted(map(file_name, workspace.backbone.files()))
         self._files = {False: (*roles,), True: (*roles, "train_tail.onnx")}
@@ -37,6 +39,16 @@ class TaskJobs:
             torch: versions_here(workspace.kind, torch=torch)
             for torch in {one.method != "closed-form" for one in settings.values()}
         }
+
+    def unread(self) -> dict[str, CfedgeError]:
+        """Return what cannot be sent, by task: a file that is gone."""
+        failed: dict[str, CfedgeError] = {}
+        for name in self.tasks:
+            try:
+                self._known[name] = self._job(name, self._own(name))
+            except CfedgeError as error:
+                failed[name] = error
+        return failed
 
     def shared(self) -> Shared:
         """What every job reads: the backbone's record and files."""
@@ -54,8 +66,8 @@ class TaskJobs:
         return Order(self._job(name, own), {digest_of_bytes(data): data for data in own.values()})
 
     def job(self, name: str) -> Job:
-        """Return a task's job."""
-        return self._job(name, self._own(name))
+        """Return a task's job, as it was when `unread` looked."""
+        return self._known[name]
 
     def _own(self, name: str) -> dict[str, bytes]:
         data = self.tasks[name]
@@ -71,9 +83,6 @@ class TaskJobs:
         contents["backbone"] = digest_of_bytes(self._record)
         for file in self._files[adapter]:
             contents[f"backbone/{file}"] = self.workspace.backbone_digest(file)
-        if settings.reuse:  # earlier tasks' units
-            for other in self.workspace.tasks:
-                contents[f"task/{other}"] = digest_of_bytes(self.workspace.record(other).dumped())
         arguments: dict[str, Any] = {
             "inputs": self.workspace.kind,
             "settings": dataclasses.asdict(settings),
