@@ -20,21 +20,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
-from cfedge.train.arrays import inputs_of
 from cfedge.train.certificates import Certificates, TaskCertificate, certificates
-from cfedge.train.data import load_inputs
-from cfedge.train.examples import check_labels
-from cfedge.train.given_data import Labelled, given_examples, task_data
+from cfedge.train.given_data import Labelled, task_data, tasks_data
+from cfedge.train.jobs.place import chosen_place
 from cfedge.train.joining import Joined, join
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.parts import split
 from cfedge.train.settings import Settings
-from cfedge.train.teach import learn, with_choices
+from cfedge.train.teach import Taught, learn, learn_tasks, with_choices
 from cfedge.train.update import MAX_DROP, update
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -107,6 +106,7 @@ class Workspace(WorkspaceFolder):
         same_labels: Iterable[str] = (),
         settings: Settings | None = None,
         replace: bool = False,
+        executor: Executor | None = None,
         progress: Progress | None = None,
         **choices: Any,
     ) -> TaskCertificate:
@@ -131,6 +131,8 @@ class Workspace(WorkspaceFolder):
             ``rank``, ``threads``...).
         replace
             Learn a task of this name anew.
+        executor
+            Any `concurrent.futures.Executor` that learns it; None: this process.
 
         Returns
         -------
@@ -143,17 +145,72 @@ class Workspace(WorkspaceFolder):
             Before anything is computed; the workspace is unchanged.
         """
         data = task_data(name, inputs, labels, held_out, kind=self.kind)
-        learn(
-            self,
-            name,
-            data.train,
-            data.held_out,
-            same_labels=same_labels,
-            settings=with_choices(settings, choices),
-            replace=replace,
-            progress=progress,
-        )
+        with chosen_place(executor=executor) as place:
+            learn(
+                self,
+                name,
+                data.train,
+                data.held_out,
+                same_labels=same_labels,
+                settings=with_choices(settings, choices),
+                place=place,
+                replace=replace,
+                progress=progress,
+            )
         return certificates(self, of=()).tasks[name]
+
+    def add_tasks(
+        self,
+        tasks: Mapping[str, Labelled] | str | os.PathLike[str],
+        *,
+        settings: Settings | None = None,
+        replace: bool = False,
+        jobs: int = 1,
+        on: str | None = None,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+        **choices: Any,
+    ) -> Taught:
+        """Learn several tasks, each added when it is done; one that fails leaves the others alone.
+        Called again after an interruption it goes on where it was.
+
+        Parameters
+        ----------
+        tasks
+            By name, paths or inputs and labels; or the path of a folder of tasks, or of a file with
+            a column ``task``.
+        jobs
+            Processes on this machine that share the work.
+        on
+            A cluster that does it: ``dask://HOST:8786``, or ``dask+tls://...``.
+        executor
+            Any `concurrent.futures.Executor` that does it: the caller's, who also ends it.
+        settings, replace, choices
+            As of `add`.
+
+        Returns
+        -------
+        Taught
+            What was learned, what stopped the others, and what to know of the workers;
+            ``check()`` raises the first error.
+
+        Raises
+        ------
+        TaskError, DataError, UsageError
+            Before anything is learned.
+        """
+        data = tasks_data(tasks, kind=self.kind)
+        chosen = with_choices(settings, choices)
+        with chosen_place(
+            jobs=jobs,
+            on=on,
+            executor=executor,
+            inputs=self.kind,
+            torch=chosen.method != "closed-form",
+        ) as place:
+            return learn_tasks(
+                self, data, settings=chosen, place=place, replace=replace, progress=progress
+            )
 
     def update(
         self,
@@ -198,7 +255,14 @@ class Workspace(WorkspaceFolder):
         return certificates(self, tail_share=tail_share)
 
     def evaluate(
-        self, tests: Mapping[str, Labelled], *, unknown: Iterable[object] | Path | str = ()
+        self,
+        tests: Mapping[str, Labelled],
+        *,
+        unknown: Iterable[object] | Path | str = (),
+        jobs: int = 1,
+        on: str | None = None,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
     ) -> Scores:
         """Measure on test data, per sample, through the int8 runtime that ships.
 
@@ -208,28 +272,20 @@ class Workspace(WorkspaceFolder):
             By task: a path, or inputs and labels.
         unknown
             Inputs of no task, or the path of a file of them: how well are they told apart?
+        jobs, on, executor
+            Who answers, if not this process alone: as of `add_tasks`.
 
         Raises
         ------
         TaskError, DataError, UsageError
             A task is not there, or one of its labels was never learned.
         """
-        from cfedge.runtime.engine import Engine
-        from cfedge.train.metrics import evaluate
-        from cfedge_export.pack import build
+        from cfedge_export.evaluation import evaluated
 
-        data = {
-            name: given_examples(f"test of task {name!r}", given, self.kind)
-            for name, given in tests.items()
-        }
-        for name, examples in data.items():
-            check_labels(examples, self.record(name).classes)
-        outside = (
-            load_inputs(Path(unknown), kind=self.kind)
-            if isinstance(unknown, str | os.PathLike)
-            else inputs_of(unknown, "unknown", self.kind)
-        )
-        return evaluate(Engine(build(self)), data, outside, self.meanings())
+        with chosen_place(
+            jobs=jobs, on=on, executor=executor, inputs=self.kind, torch=False
+        ) as place:
+            return evaluated(self, tests, unknown, place, progress)
 
     def export(
         self,

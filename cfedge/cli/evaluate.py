@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.evidence import JSON, WORKSPACE
-from cfedge.cli.show import PLOT, print_json, print_table, say
+from cfedge.cli.places import JOBS, ON
+from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
     from cfedge.train.metrics import Scores
@@ -32,6 +33,8 @@ def evaluate(
     unknown: Annotated[
         Path | None, typer.Option(help="A file of inputs of no task, in a column text.")
     ] = None,
+    jobs: JOBS = 1,
+    on: ON = None,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
@@ -57,7 +60,9 @@ def evaluate(
                 " into one"
             )
         files[name] = Path(file)
-    scores = Workspace(workspace).evaluate(files, unknown=unknown or ())
+    scores = Workspace(workspace).evaluate(
+        files, unknown=unknown or (), jobs=jobs, on=on, progress=TerminalProgress()
+    )
     if json:
         print_json(dataclasses.asdict(scores))
     else:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cfedge.errors import UsageError
 from cfedge.train.arrays import from_arrays
 from cfedge.train.data import load, load_file
 from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.task_files import load_tasks
 
-__all__ = ["Labelled", "given_examples", "task_data"]
+__all__ = ["Labelled", "given_examples", "task_data", "tasks_data"]
 
 #: A file or folder, or inputs with their labels.
 Labelled = str | os.PathLike[str] | tuple[Iterable[object], Iterable[object]] | Examples
@@ -48,6 +49,27 @@ def task_data(
         return data
     held_out_examples = given_examples(f"task {name!r} held out", held_out, kind)
     return dataclasses.replace(data, held_out=held_out_examples)
+
+
+def tasks_data(
+    tasks: Mapping[str, Labelled] | str | os.PathLike[str], *, kind: str
+) -> dict[str, LabelledData]:
+    """Return several tasks' examples: by name, or from the path of a folder of tasks or of a file
+    with a column ``task``.
+
+    Raises
+    ------
+    DataError, UsageError
+        They cannot be read, or labels are missing or too many.
+    """
+    if isinstance(tasks, str | os.PathLike):
+        return load_tasks(Path(tasks), kind=kind)
+    return {
+        name: load(Path(given), kind=kind)
+        if isinstance(given, str | os.PathLike)
+        else LabelledData(given_examples(f"task {name!r}", given, kind))
+        for name, given in tasks.items()
+    }
 
 
 def given_examples(what: str, given: Labelled, kind: str) -> Examples:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import UsageError
-from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.train.examples import Examples
 from cfedge.train.meanings import Meanings
 from cfedge.train.open_set import OpenSet, open_set
 
 __all__ = [
+    "Predicts",
     "Scores",
     "TaskScores",
     "backward_transfer",
@@ -71,8 +72,16 @@ class Scores:
     unknown: OpenSet | None = None
 
 
+class Predicts(Protocol):
+    """What answers: an `Engine`, or what others answered (`cfedge.train.jobs.answering`)."""
+
+    def predict(self, inputs: Sequence[Any], *, task: str | None = None) -> list[Prediction]:
+        """Answer each input."""
+        ...
+
+
 def evaluate(
-    engine: Engine,
+    engine: Predicts,
     data: Mapping[str, Examples],
     out_of_domain: Sequence[str] = (),
     meanings: Meanings | None = None,

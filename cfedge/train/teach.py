@@ -120,6 +120,7 @@ def learn(
     *,
     same_labels: Iterable[str] = (),
     settings: Settings | None = None,
+    place: Place | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> LearnedTask:
@@ -138,6 +139,8 @@ def learn(
     same_labels
         Of its labels, those that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``
         (`cfedge.train.meanings`).
+    place
+        Where it is learned; None: in this process.
     replace
         Learn a task of this name anew.
 
@@ -155,9 +158,21 @@ def learn(
     chosen = decided(settings or Settings(), LabelledData(examples, held_out), workspace.backbone)
     others = {other: workspace.record(other).classes for other in workspace.tasks if other != name}
     same = declared(name, examples.classes, same_labels, others)
-    task = train_task(
-        workspace, name, LabelledData(examples, held_out), chosen, progress or Quiet()
-    )
+    data = LabelledData(examples, held_out)
+    if place is not None and place.executor is not None:
+        learn_tasks(
+            workspace,
+            {name: data},
+            settings=chosen,
+            place=place,
+            replace=replace,
+            progress=progress,
+        ).check()
+        task, replace = workspace.task(name), True
+        if task.record.same_labels == same:
+            return task
+    else:
+        task = train_task(workspace, name, data, chosen, progress or Quiet())
     task = dataclasses.replace(task, record=dataclasses.replace(task.record, same_labels=same))
     store(workspace, task, replace=replace)
     return task

@@ -1,0 +1,65 @@
+"""Measure a workspace on test data: its bundle answers, here or in another place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cfedge.progress import Progress
+from cfedge.runtime.engine import Engine
+from cfedge.train.arrays import inputs_of
+from cfedge.train.data import load_inputs
+from cfedge.train.examples import check_labels
+from cfedge.train.given_data import Labelled, given_examples
+from cfedge.train.jobs.answering import Answered, Question
+from cfedge.train.jobs.place import Place
+from cfedge.train.metrics import Scores, evaluate
+from cfedge.train.workspace import WorkspaceFolder
+from cfedge_export.pack import build
+
+__all__ = ["evaluated"]
+
+
+def evaluated(
+    workspace: WorkspaceFolder,
+    tests: Mapping[str, Labelled],
+    unknown: Iterable[object] | Path | str,
+    place: Place,
+    progress: Progress | None = None,
+) -> Scores:
+    """Measure per sample, through the int8 runtime that ships.
+
+    Parameters
+    ----------
+    tests
+        By task: a path, or inputs and labels.
+    unknown
+        Inputs of no task, or the path of a file of them.
+    place
+        Where they are answered.
+
+    Raises
+    ------
+    TaskError, DataError, UsageError
+        A task is not there, or one of its labels was never learned.
+    """
+    kind = workspace.kind
+    data = {
+        name: given_examples(f"test of task {name!r}", given, kind) for name, given in tests.items()
+    }
+    for name, examples in data.items():
+        check_labels(examples, workspace.record(name).classes)
+    outside = (
+        load_inputs(Path(unknown), kind=kind)
+        if isinstance(unknown, str | os.PathLike)
+        else inputs_of(unknown, "unknown", kind)
+    )
+    bundle = build(workspace)
+    if place.executor is None:
+        return evaluate(Engine(bundle), data, outside, workspace.meanings())
+    questions = {f"inputs of task {name!r}": Question(one.inputs) for name, one in data.items()}
+    questions |= {f"task {name!r}": Question(one.inputs, name) for name, one in data.items()}
+    questions["inputs of no task"] = Question(tuple(outside))
+    answered = Answered(bundle, questions, place, progress)
+    return evaluate(answered, data, outside, workspace.meanings())
