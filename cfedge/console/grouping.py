@@ -50,7 +50,7 @@ def groups(features: Floats, alike: float = ALIKE) -> list[list[int]]:
 
 
 def _typical_first(members: NDArray[np.int64], likeness: Floats) -> list[int]:
-    mean = likeness[np.ix_(members, members)].mean(axis=1)
+    mean = likeness[np.ix_(members, members)].mean(axis=1).round(4)  # equals come in their order
     order: list[int] = members[np.lexsort((members, -mean))].tolist()
     return order
 

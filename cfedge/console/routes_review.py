@@ -45,7 +45,7 @@ def _review(desk: Desk, given: Given) -> dict[str, Any]:
         return {
             "labelled": _by_label(inputs.read(inputs.numbers(["labelled"], limit=_MARKS)), desk)
         }
-    alike = given.number("alike", ALIKE, least=0.05, most=1.5)
+    alike = given.number("alike", ALIKE, least=0.001, most=1.5)
     offset = int(given.number("offset", 0, least=0, most=1e9))
     waiting = inputs.read(inputs.numbers(["waiting"], limit=_WINDOW, offset=offset))
     features = desk.live.features([(one.number, one.value) for one in waiting]) if waiting else None
