@@ -16,6 +16,7 @@ from made import make_texts
 
 from cfedge.console.activation import Place
 from cfedge.console.app import Console
+from cfedge.console.jobs import Jobs
 from cfedge.console.live import Live
 from cfedge.kept.keeper import Keeper
 from cfedge.serve.server import Server, listen
@@ -39,6 +40,10 @@ class Opened:
     @property
     def link(self) -> str:
         return f"{self.url}/#{self.console.access.token}"
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.console.desk.the_jobs()
 
     def log_in(self) -> Opened:
         answer = self.ask("/api/login", self.console.access.token.encode())

@@ -78,6 +78,8 @@ class Console:
         For an ASGI server.
     access
         Holds the token.
+    desk
+        Everything that it has.
     meters
         Of `cfedge.serve.server.Server`.
     """
@@ -103,7 +105,7 @@ class Console:
         if place.workspace is not None:
             jobs = Jobs(place.workspace / "console", place.workspace)
         self._report = report
-        self._desk = desk = Desk(
+        self.desk = desk = Desk(
             place, live, self.access, limits, Bodies(limits), jobs, keeper, monitor, port
         )
         listed = [
@@ -134,19 +136,19 @@ class Console:
         following = asyncio.create_task(self._follow())
         yield
         following.cancel()
-        if self._desk.keeper is not None:
-            await run_in_threadpool(self._desk.keeper.inputs.close)
+        if self.desk.keeper is not None:
+            await run_in_threadpool(self.desk.keeper.inputs.close)
 
     async def _follow(self) -> None:
         """Answer with what a sync, an export or another console put there."""
         while True:
             await asyncio.sleep(self.limits.follow_s)
-            await run_in_threadpool(self._desk.live.refresh)
+            await run_in_threadpool(self.desk.live.refresh)
 
     async def _log_in(self, request: Request) -> Response:
         if (why := foreign(request.headers)) is not None:
             raise HTTPException(why.status, why.text)
-        body = await self._desk.bodies.read(request)
+        body = await self.desk.bodies.read(request)
         session = self.access.log_in(body.decode("utf-8", "replace").strip())
         if session is None:
             await asyncio.sleep(_PAUSE_S)
@@ -154,7 +156,7 @@ class Console:
                 401, "token: expected the one that the console printed, found another; copy it"
             )
         answer = json_response({"word": self.access.word(session)})
-        answer.set_cookie(self._desk.cookie, session, httponly=True, samesite="strict", path="/")
+        answer.set_cookie(self.desk.cookie, session, httponly=True, samesite="strict", path="/")
         return answer
 
 

@@ -95,7 +95,8 @@ class Jobs:
             raise StorageError(
                 f"could not make {self._folder}: {error.strerror}; check the disk and rights"
             ) from error
-        self._processes: list[subprocess.Popen[bytes]] = []
+        #: Those that this console began, by the name of their job.
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def begin(self, change: Change, examples: Labelled | None, stored: Stored) -> Job:
         """Begin to make a change ready.
@@ -151,7 +152,7 @@ class Jobs:
             raise StorageError(
                 f"could not begin to teach: {error.strerror or error}; free memory or processes"
             ) from error
-        self._processes.append(process)
+        self.processes[folder.name] = process
         assert process.stdin is not None
         try:
             process.stdin.write(content)
@@ -161,7 +162,6 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Return the jobs, the newest first."""
-        self._processes = [one for one in self._processes if one.poll() is None]
         try:
             names = sorted((path.name for path in self._folder.iterdir()), reverse=True)
         except OSError as error:
@@ -226,8 +226,10 @@ class Jobs:
         except OSError:
             return False
         lock.release()
+        if (process := self.processes.get(folder.name)) is not None and process.poll() is not None:
+            return False
         begun = float(request.get("begun", 0.0))
-        return not progress and time.time() - begun < _BEGIN_S and bool(self._processes)
+        return not progress and time.time() - begun < _BEGIN_S
 
     def _tidy(self) -> None:
         """Forget what is old and does not answer."""
