@@ -77,10 +77,14 @@ class Opened:
         assert answer.status == 200, answer.body
         return answer.body
 
-    def stop(self) -> None:
+    def stop(self, *, wait: bool = True) -> None:
+        """Stop it; with `wait` also for the jobs that it began."""
         self.server.should_exit = True
         self.thread.join(30)
         assert not self.thread.is_alive()
+        if wait and self.console.desk.jobs is not None:
+            for process in self.jobs.processes.values():
+                process.wait(120)
 
 
 def start(

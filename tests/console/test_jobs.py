@@ -110,14 +110,13 @@ def test_a_job_goes_on_while_the_browser_and_the_console_are_gone(
     name = first.good("/api/teach", {"change": change, "numbers": numbers})["name"]
     busy = first.ask("/api/teach", {"change": {"kind": "remove", "task": "animals"}})
     assert "found a job at work" in busy.body["error"]
-    first.stop()
+    first.stop(wait=False)
     second = opened(tiny_bundle, tiny_workspace, tmp_path / "kept")
     job = done(second, name)
     assert job["state"] == "ready", job["result"]
     row = next(one for one in job["result"]["rows"] if one["task"] == "colors")
     assert (row["before"]["classes"], row["after"]["classes"]) == (3, 5)
-    (process,) = first.jobs.processes.values()
-    process.wait()
+    first.stop()
     assert second.good(f"/api/jobs/{name}/drop", {})["state"] == "dropped"
     assert not (tiny_workspace / "console" / "jobs" / name / "ws").exists()
 
