@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 
-#: But for one with an encoder of its own, which tests/test_own_encoder_page.py runs.
+#: But for those that need more than an encoder: tests/test_own_encoder_page.py and
+#: tests/test_deploy_page.py run them.
 PAGES = [
     page
     for page in sorted((Path(__file__).parent.parent / "docs" / "how-to").glob("*.md"))
-    if page.stem != "own-encoder"
+    if page.stem not in ("own-encoder", "deploy")
 ]
 #: What the pages call the tasks of the tiny encoder.
 NAMES = {"billing": "colors", "travel": "animals", "lighting": "food"}
