@@ -33,7 +33,7 @@ print(engine.predict(inputs)[0].label, flush=True)
 @dataclass(frozen=True)
 class Bench:
     """One bundle on one machine; times in milliseconds, sizes in bytes; `adapters` after the timed
-    calls.
+    calls, and `times_ms` of each of them.
     """
 
     machine: Machine
@@ -45,6 +45,7 @@ class Bench:
     adapters: AdapterStats
     backbone_bytes: int
     task_bytes: dict[str, int]
+    times_ms: tuple[float, ...] = ()
 
 
 def measure(
@@ -94,4 +95,5 @@ def measure(
             task.name: task.adapter.size + task.signature.size + task.golden.size
             for task in bundle.manifest.tasks
         },
+        times_ms=warm.times_ms,
     )

@@ -94,12 +94,15 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class Footprint:
-    """One process that answers one input at a time with so many threads of ONNX Runtime."""
+    """One process that answers one input at a time with so many threads of ONNX Runtime; `times_ms`
+    of each timed answer, in their order.
+    """
 
     threads: int
     latency_ms: Quantiles
     peak_rss_bytes: int
     adapters: AdapterStats | None = None
+    times_ms: tuple[float, ...] = ()
 
 
 def of_bundle(
@@ -223,4 +226,5 @@ def _measured(
             " from outside"
         )
     adapters = None if found["adapters"] is None else AdapterStats(**found["adapters"])
-    return Footprint(threads, quantiles(found["ms"]), found["rss"], adapters)
+    times = tuple(round(float(one), 4) for one in found["ms"])
+    return Footprint(threads, quantiles(found["ms"]), found["rss"], adapters, times)

@@ -46,7 +46,14 @@ LAYERS = [
     ("cfedge.train",),
     ("cfedge_export", "cfedge.study"),
     ("cfedge.teaching",),
-    ("cfedge.bench", "cfedge.demo", "cfedge.doctor", "cfedge.plot", "cfedge.serve"),
+    (
+        "cfedge.bench",
+        "cfedge.demo",
+        "cfedge.doctor",
+        "cfedge.plot",
+        "cfedge.report",
+        "cfedge.serve",
+    ),
     ("cfedge.console",),
     ("cfedge.cli",),
 ]

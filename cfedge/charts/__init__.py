@@ -19,9 +19,9 @@ True
 - `figure` puts a chart, its caption and the table behind it together; the SVG is one image with a
   name for screen readers, and the table says the same in words.
 - A line chart, and a bar chart with a cursor, carry where their plot lies as ``data-x0``,
-  ``data-x1`` (values) and ``data-left``, ``data-right`` (pixels of the view box), so that a script
-  can move their ``line.cursor``.
-- In a map, every point is a ``<g class="point" data-group=... data-index=...>``.
+  ``data-x1`` (values), ``data-left``, ``data-right`` (pixels of the view box) and ``data-log`` (1:
+  equal ratios are equally long), so that a script can move their ``line.cursor``.
+- In a map, every point is a ``<g class="point" data-index=...>``, with ``data-group`` where groups are named.
 - Text is escaped by `escape` and `element` alone; other markup is joined with `join`. mypy tells
   `Markup` from `str`: what is not escaped does not pass.
 """
@@ -30,7 +30,7 @@ from cfedge.charts.bars import bar_chart
 from cfedge.charts.figure import figure, table
 from cfedge.charts.intervals import IntervalRow, Span, interval_chart
 from cfedge.charts.lines import Mark, Series, line_chart
-from cfedge.charts.markup import Markup, element, escape, join
+from cfedge.charts.markup import Markup, element, escape, join, shortened
 from cfedge.charts.matrix import matrix
 from cfedge.charts.points import Point, point_map
 from cfedge.charts.scale import milliseconds, number, percent
@@ -55,6 +55,7 @@ __all__ = [
     "number",
     "percent",
     "point_map",
+    "shortened",
     "style",
     "table",
 ]

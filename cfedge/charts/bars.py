@@ -74,7 +74,7 @@ def bar_chart(
         parts.append(element("line", class_="cursor", x1=x, x2=x, y1=area.top, y2=area.bottom))
     return drawing(
         *parts, title=title, height=height,
-        data_x0=repr(float(edges[0])), data_x1=repr(float(edges[-1])), data_left=area.left, data_right=area.right,
+        data_x0=repr(float(edges[0])), data_x1=repr(float(edges[-1])), data_left=area.left, data_right=area.right, data_log=int(logarithmic_x),
     )  # fmt: skip
 
 

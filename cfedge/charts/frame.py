@@ -28,7 +28,7 @@ __all__ = [
 #: Of a chart, in pixels of its view box.
 WIDTH = 720.0
 #: Of a letter of the labels, on average.
-_LETTER = 7.0
+_LETTER = 7.3
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def legend(
     parts, x = [], left
     for series, name in enumerate(names):
         shown = shortened(name, 40)
-        width = 26 + text_width(shown)
+        width = 30 + text_width(shown)
         if x > left and x + width > right:
             x, y = left, y + 19
         parts.append(marker(series, x + 6, y - 4))

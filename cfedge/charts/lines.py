@@ -87,7 +87,7 @@ def line_chart(
         parts.append(element("line", class_="cursor", x1=x, x2=x, y1=area.top - 6, y2=area.bottom))
     return drawing(
         *parts, title=title, height=top + height,
-        data_x0=repr(float(x_low)), data_x1=repr(float(x_high)), data_left=area.left, data_right=area.right,
+        data_x0=repr(float(x_low)), data_x1=repr(float(x_high)), data_left=area.left, data_right=area.right, data_log=int(logarithmic_x),
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def join(parts: Iterable[Markup]) -> Markup:
     return Markup("".join(parts))
 
 
-def element(name: str, *inside: Markup, **attributes: str | float | bool | None) -> Markup:
+def element(name: str, /, *inside: Markup, **attributes: str | float | bool | None) -> Markup:
     """Return one element.
 
     Parameters

@@ -76,7 +76,7 @@ def _cell(
 ) -> Markup:
     right = row < len(columns) and column < len(rows) and rows[row] == columns[column]
     if not count:
-        return element("td", class_="nothing" + (" right" if right else ""))
+        return element("td", class_="right" if right else None)
     shade = min(_SHADES - 1, int(_SHADES * (count / total) ** 0.5)) if total else 0
     kind = f"{'right' if right else 'wrong'} q{shade}"
     inside = escape(str(count))

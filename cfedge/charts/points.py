@@ -12,6 +12,9 @@ from cfedge.charts.scale import Scale
 
 __all__ = ["Point", "point_map"]
 
+#: Groups up to which their names are drawn.
+_NAMED = 24
+
 
 @dataclass(frozen=True)
 class Point:
@@ -46,9 +49,11 @@ def point_map(
     groups
         In the order of colours and markers; every point's group, but for rings, is one of them.
     names
-        Whether each group's name stands at the middle of its points.
+        Whether each group's name stands over its points. Of more than 24 groups neither names nor a
+        legend are drawn: every point tells its own in its tooltip.
     """
-    head, top = legend(groups, 8, 16)
+    few = len(groups) <= _NAMED
+    head, top = legend(groups, 8, 16) if few else (Markup(""), 10.0)
     inner = height - top
     x_low, x_high = _ends([point.x for point in points])
     y_low, y_high = _ends([point.y for point in points])
@@ -65,33 +70,36 @@ def point_map(
         if not point.ring:
             size = 2.5 + 4.0 * math.sqrt(max(0.0, point.weight) / heaviest)
             shape = marker(groups.index(point.group), across(point.x), up(point.y), size)
-            parts.append(_named(shape, point, index))
-    if names:
+            parts.append(_named(shape, point, index, few=few))
+    if names and few:
         parts.append(_names(points, groups, across, up))
     for index, point in enumerate(points):
         if point.ring:
             ring = element("circle", class_="ring", cx=across(point.x), cy=up(point.y), r=9)
-            parts.append(_named(ring, point, index))
+            parts.append(_named(ring, point, index, few=few))
     return drawing(*parts, title=title, height=height)
 
 
-def _named(shape: Markup, point: Point, index: int) -> Markup:
+def _named(shape: Markup, point: Point, index: int, *, few: bool) -> Markup:
     said = escape(f"{shortened(point.group, 80)}: {shortened(point.name, 200)}")
+    group = point.group if few else None
     return element(
-        "g", element("title", said), shape, class_="point", data_group=point.group, data_index=index
+        "g", element("title", said), shape, class_="point", data_group=group, data_index=index
     )
 
 
 def _names(points: Sequence[Point], groups: Sequence[str], across: Scale, up: Scale) -> Markup:
-    """Put every group's name at the middle of its points, moved down where another stands."""
+    """Put every group's name over the point that lies nearest to all others of it, moved down where
+    another stands.
+    """
     placed: list[tuple[float, float, float]] = []
     parts = []
     for group in groups:
         own = [point for point in points if point.group == group and not point.ring]
         if not own:
             continue
-        x = across(sum(point.x for point in own) / len(own))
-        y = up(sum(point.y for point in own) / len(own))
+        middle = _medoid(own)
+        x, y = across(middle.x), up(middle.y) - 13
         width = text_width(shortened(group, 24)) + 8
         x = min(max(x, width / 2 + 4), WIDTH - width / 2 - 4)
         for _ in range(len(groups)):
@@ -104,6 +112,14 @@ def _names(points: Sequence[Point], groups: Sequence[str], across: Scale, up: Sc
         placed.append((x, y, width))
         parts.append(label(group, x, y + 4, anchor="middle", kind="name", letters=24))
     return join(parts)
+
+
+def _medoid(points: Sequence[Point]) -> Point:
+    some = points[:: max(1, len(points) // 60)]
+    return min(
+        points,
+        key=lambda one: sum(math.hypot(one.x - other.x, one.y - other.y) for other in some),
+    )
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:

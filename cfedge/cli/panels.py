@@ -25,7 +25,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "remove",
         "compare",
     ),
-    "Look": ("console", "list", "inspect", "evaluate", "drift"),
+    "Look": ("console", "report", "list", "inspect", "evaluate", "drift"),
     "Deploy": ("export", "predict", "serve", "sync", "generations", "rollback"),
     "Publish": ("keys", "publish", "rollout", "withdraw", "renew", "merge"),
     "Machine": ("doctor", "devices", "bench"),

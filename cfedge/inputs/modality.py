@@ -83,6 +83,18 @@ class Stored(Protocol):
         """
         ...
 
+    def thumbnail(self, value: Input) -> bytes | None:
+        """Return a small JPEG of what the backbone sees of an input; None where nothing can be seen.
+
+        Raises
+        ------
+        InputError
+            It is none of its kind.
+        MissingExtraError
+            Pillow is not installed.
+        """
+        ...
+
 
 class Modality(Stored, Protocol):
     """How a device treats one kind of input.

@@ -36,7 +36,7 @@ from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.runtime.drift_counter import Counter
 from cfedge.storage import write_file
 
-__all__ = ["ALPHA", "Alarm", "Answer", "Monitor"]
+__all__ = ["ALPHA", "Alarm", "Answer", "Monitor", "Saved", "saved_counters"]
 
 #: Probability of ever raising a false alarm.
 ALPHA = 0.01
@@ -122,18 +122,9 @@ class Monitor:
         """
         monitor = cls(manifest, alpha=alpha)
         try:
-            state: _State = typed(_State, json.loads(path.read_bytes()), path.name)
+            state = _read(path)
         except FileNotFoundError:
             return monitor
-        except OSError as error:
-            raise StorageError(
-                f"could not read {path}: {error.strerror}; check the disk"
-            ) from error
-        except (ValueError, RecursionError, SchemaError) as error:
-            raise DamagedError(
-                f"{path}: expected counters that cfedge wrote, found {error}; delete the file to"
-                " begin anew"
-            ) from error
         if (state.bundle, state.alpha, set(state.unknown)) == (
             manifest.digest,
             alpha,
@@ -168,6 +159,51 @@ class Monitor:
     def counters(self) -> dict[str, Counter]:
         """Return the counters of unknown inputs by task, and that of thin margins."""
         return {**self._state.unknown, "thin margins": self._state.thin}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a file of `Monitor.save` holds: the digest of the bundle's manifest, the probability of
+    ever raising a false alarm, and the counters as `Monitor.counters` returns them.
+    """
+
+    bundle: str
+    alpha: float
+    counters: dict[str, Counter]
+
+
+def saved_counters(path: Path) -> Saved:
+    """Read a file of `Monitor.save`, of whatever bundle.
+
+    Raises
+    ------
+    DamagedError
+        It is no such file.
+    StorageError
+        It cannot be read.
+    """
+    try:
+        state = _read(path)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"could not read {path}: {error.strerror}; count with: cfedge predict --monitor"
+        ) from error
+    return Saved(state.bundle, state.alpha, {**state.unknown, "thin margins": state.thin})
+
+
+def _read(path: Path) -> _State:
+    try:
+        state: _State = typed(_State, json.loads(path.read_bytes()), path.name)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StorageError(f"could not read {path}: {error.strerror}; check the disk") from error
+    except (ValueError, RecursionError, SchemaError) as error:
+        raise DamagedError(
+            f"{path}: expected counters that cfedge wrote, found {error}; delete the file to"
+            " begin anew"
+        ) from error
+    return state
 
 
 def _matched(certificate: Certificate) -> int:

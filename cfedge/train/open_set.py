@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from cfedge.errors import UsageError
 from cfedge.runtime.prediction import Prediction
+from cfedge.train.risk_coverage import RiskCoverage, risk_coverage
 
 __all__ = ["OpenSet", "RiskCoverage", "Unknown", "open_set", "risk_coverage", "unknown_detection"]
 
@@ -28,19 +28,6 @@ class Unknown:
     fpr95: float
     detected: float
     false_rejects: float
-
-
-@dataclass(frozen=True)
-class RiskCoverage:
-    """Share of wrong answers among the most confident ones: `risk` [N] at `coverage` [N] = 1/N, 2/N
-    ... 1; `area` is its mean.
-
-    Answers of equal confidence share their mean risk: none of them can be kept without the others.
-    """
-
-    coverage: list[float]
-    risk: list[float]
-    area: float
 
 
 @dataclass(frozen=True)
@@ -68,33 +55,6 @@ def unknown_detection(known: Sequence[Prediction], out_of_domain: Sequence[Predi
         detected=_share(one.unknown for one in out_of_domain),
         false_rejects=_share(one.unknown for one in known),
     )
-
-
-def risk_coverage(right: Sequence[bool], confidence: Sequence[float]) -> RiskCoverage:
-    """Keep answers from the most confident on (El-Yaniv and Wiener 2010): how wrong are those that
-    are kept?
-
-    Parameters
-    ----------
-    right
-        Whether each answer was; an answer to an input of no task is not.
-    confidence
-        Of each answer, for instance its negative ood_score.
-
-    Raises
-    ------
-    UsageError
-        There are no answers.
-    """
-    if not len(right):
-        raise UsageError("risk by coverage: expected at least one answer, found none")
-    order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
-    wrong = 1.0 - np.asarray(right, np.float64)[order]
-    _, group = np.unique(-np.asarray(confidence, np.float64)[order], return_inverse=True)
-    wrong = (np.bincount(group, wrong) / np.bincount(group))[group]
-    count = np.arange(1, len(wrong) + 1)
-    risk = np.cumsum(wrong) / count
-    return RiskCoverage((count / len(wrong)).tolist(), risk.tolist(), float(risk.mean()))
 
 
 def open_set(

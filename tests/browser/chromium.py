@@ -195,7 +195,7 @@ class Browser:
 
     def foreign_requests(self) -> list[str]:
         """Return those addresses that are neither on this machine nor in the page itself."""
-        near = ("file", "data", "blob", "about", "chrome", "devtools")
+        near = ("file", "data", "blob", "about", "chrome", "chrome-untrusted", "devtools")
         return [
             one
             for one in self.requests()

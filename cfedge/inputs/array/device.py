@@ -178,6 +178,8 @@ class ArrayInputs:
         """Return nothing: what an array shows is not known."""
         return
 
+    thumbnail = picture
+
 
 def _json_schema(dtype: np.dtype[Any], shape: tuple[int, ...]) -> dict[str, object]:
     schema: dict[str, object]

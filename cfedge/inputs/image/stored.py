@@ -26,6 +26,8 @@ Pixels = NDArray[np.uint8]
 #: Bytes up to which a golden picture travels as it is; a larger one is made anew at what the
 #: backbone sees.
 _SMALL, _MADE = 10_000, 64_000
+#: Pixels along the longer side of a thumbnail, and its quality.
+_SIDE, _QUALITY = 64, 72
 
 
 class StoredImages:
@@ -110,3 +112,9 @@ class StoredImages:
         if not odd:
             return ""
         return f"; picture {odd[0]} decodes to other pixels here, with {versions()}"
+
+    def thumbnail(self, value: Input) -> bytes:
+        """Return a JPEG of what the backbone sees of a picture, made small."""
+        picture = package().fromarray(fitted(value, self._spec, "picture"))
+        picture.thumbnail((_SIDE, _SIDE))
+        return encoded(np.asarray(picture), "JPEG", quality=_QUALITY)

@@ -1,0 +1,69 @@
+"""report: one file that shows what a workspace, a bundle or a store is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cfedge.cli.blas import one_blas_thread
+from cfedge.cli.show import TerminalProgress, say, size
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("report", epilog="Example: cfedge report ws --out report.html")(report)
+
+
+def report(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="WS|BUNDLE|STORE", help="Folder of a workspace, bundle or store."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="HTML file to write; an earlier report is replaced."),
+    ] = Path("report.html"),
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the same data as JSON."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="An earlier report, HTML or JSON: say what changed."),
+    ] = None,
+    unknown: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A file of inputs of no task, in a column text; for a workspace."
+        ),
+    ] = None,
+    bench: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What cfedge bench --json printed.")
+    ] = None,
+    parity: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What cfedge export --json printed.")
+    ] = None,
+    monitor: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What cfedge predict --monitor wrote.")
+    ] = None,
+) -> None:
+    """Write one page that shows it all.
+
+    The page opens in any browser, from the disk and without a network: tasks, certificates, what is
+    taken for what, thresholds of unknown inputs, and a map of the classes.
+
+    The report of a workspace shows held-out inputs. That of a bundle or store shows nothing that
+    the bundle does not hold.
+    """
+    one_blas_thread()
+    from cfedge.report.files import write_report
+
+    written = write_report(
+        folder, out, json=json, against=against, unknown=unknown, bench=bench, parity=parity, monitor=monitor,
+        progress=TerminalProgress(),
+    )  # fmt: skip
+    say(f"{out}: {size(written)}; open it in a browser")

@@ -1,0 +1,101 @@
+"""From folders and files to a report on the disk: whole or not at all, and never over something else."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+from pathlib import Path
+
+from cfedge.errors import StorageError, UsageError
+from cfedge.inputs.modality import Input
+from cfedge.progress import Progress
+from cfedge.report import contents_of, with_measured
+from cfedge.report.changes import changes, record
+from cfedge.report.contents import dumped, is_report, read_old
+from cfedge.report.page import page
+from cfedge.storage import write_file
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    folder: Path,
+    out: Path,
+    *,
+    json: Path | None = None,
+    against: Path | None = None,
+    unknown: Path | None = None,
+    bench: Path | None = None,
+    parity: Path | None = None,
+    monitor: Path | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write the report of a workspace, a bundle or a store, and return the bytes of the page.
+
+    Parameters
+    ----------
+    folder
+        See `cfedge.report.contents_of`.
+    out, json
+        Files of the page and of its data; what is there is replaced if it is a report too.
+    against
+        An earlier report, of either form.
+    unknown
+        A file of inputs of no task; for a workspace alone.
+    bench, parity, monitor
+        See `cfedge.report.with_measured`.
+
+    Raises
+    ------
+    UsageError
+        A file is not what it should be, or another file lies where one is to be written.
+    CfedgeError
+        See `cfedge.report.contents_of`.
+    """
+    for path in filter(None, (out, json)):
+        _check_free(path)
+    old = read_old(against) if against is not None else None
+    made = contents_of(folder, unknown=_inputs(folder, unknown), progress=progress)
+    made = with_measured(made, bench=bench, parity=parity, monitor=monitor)
+    found = changes(old, made) if old is not None else None
+    data = page(made, found)
+    if json is not None:
+        told = {"changes": None if found is None else record(found)}
+        value = {**told, **json_format.loads(dumped(made))}
+        write_file(
+            json, json_format.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")
+        )
+    write_file(out, data)
+    return len(data)
+
+
+def _inputs(folder: Path, unknown: Path | None) -> list[Input]:
+    if unknown is None:
+        return []
+    if not os.path.isfile(folder / "workspace.json"):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        raise UsageError(
+            f"--unknown: expected a workspace, found {folder}, which is none; a bundle's report shows"
+            " what the bundle holds: leave it out"
+        )
+    from cfedge.train.data import load_inputs
+    from cfedge.train.workspace import WorkspaceFolder
+
+    return list(load_inputs(unknown, kind=WorkspaceFolder(folder).kind))
+
+
+def _check_free(path: Path) -> None:
+    """Refuse, before anything is computed, to write over what is no report, or where no folder is."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: expected a folder {path.parent}, found none; make it first")
+    if path.is_dir():
+        raise UsageError(f"{path}: expected a file to write, found a folder; name a file in it")
+    if not path.exists():
+        return
+    try:
+        known = is_report(path)
+    except OSError as error:
+        raise StorageError(f"could not read {path}: {error.strerror}; name another file") from error
+    if not known:
+        raise UsageError(
+            f"{path}: expected no file or an earlier report, found another file; name another one"
+        )

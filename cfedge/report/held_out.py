@@ -1,0 +1,168 @@
+"""What became of a workspace's held-out inputs: each with the task and the label that it got, with
+all tasks together, by the heads that ship and a lookup that it is not in (`cfedge.train.folds`).
+
+Where an input went to another task, that task's head is asked, so the input is encoded again. The
+same is done for inputs that are held back from their own task (`HeldOut.without_own`): what the
+others make of them is what they would make of inputs of no task.
+
+Letters: N held-out inputs of a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.inputs.modality import Input
+from cfedge.lookup import Router, TaskMatches, ood_score
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.encoder import Encoder
+from cfedge.train.learned_task import HeldOut
+from cfedge.train.margins import route
+from cfedge.train.right_answers import right_answers
+from cfedge.train.workspace import WorkspaceFolder
+
+__all__ = ["Answered", "HeldOutAnswers"]
+
+#: Inputs that are encoded at once.
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Inputs with their answers.
+
+    Attributes
+    ----------
+    task
+        Position of the task found, int64 [N].
+    label
+        Class of that task, int64 [N].
+    score
+        Out-of-distribution score, float64 [N].
+    """
+
+    task: NDArray[np.int64]
+    label: NDArray[np.int64]
+    score: NDArray[np.float64]
+
+
+class HeldOutAnswers:
+    """The held-out inputs of all tasks, answered.
+
+    Attributes
+    ----------
+    tasks
+        Names, sorted: positions elsewhere are in this order.
+    evidence
+        By task, what the workspace keeps.
+    matches, right
+        By task, what the lookup makes of it, and whether task and label are right, bool [N].
+    """
+
+    def __init__(self, workspace: WorkspaceFolder) -> None:
+        self._workspace = workspace
+        self._adapters: dict[str, Adapter] = {}
+        self._encoder: Encoder | None = None
+        self.tasks = workspace.tasks
+        self.evidence: dict[str, HeldOut] = {name: workspace.held_out(name) for name in self.tasks}
+        self.router: Router
+        self.matches: dict[str, TaskMatches]
+        self.router, self.matches = route(
+            {name: workspace.signature(name) for name in self.tasks},
+            {name: one.features for name, one in self.evidence.items()},
+            {name: workspace.folds(name) for name in self.tasks},
+        )
+        self.right = right_answers(workspace, self.matches, self.router)
+
+    @property
+    def directions(self) -> int:
+        """Of the lookup's first stage: what a distance is summed over."""
+        return int(self.router.first.directions)
+
+    def answered(self, name: str) -> Answered:
+        """Return the answers to one task's held-out inputs."""
+        seen, found = self.evidence[name], self.matches[name]
+        label, best = seen.answers.copy(), seen.top_scores.astype(np.float64)
+        elsewhere = np.flatnonzero(found.task != self.tasks.index(name))
+        if len(elsewhere):
+            inputs = [seen.inputs[row] for row in elsewhere]
+            label[elsewhere], best[elsewhere] = self._asked(inputs, found.task[elsewhere])
+        score = ood_score(found.distance.astype(np.float64), best, self.directions)
+        return Answered(found.task, label, score)
+
+    def without_own(self, name: str, most: int) -> Answered:
+        """Return what the other tasks make of at most `most` held-out inputs of one task.
+
+        The lookup's covariance still knows the task; nothing else does.
+        """
+        seen, own = self.evidence[name], self.tasks.index(name)
+        step = max(1, -(-len(seen.inputs) // most))
+        rows = range(0, len(seen.inputs), step)
+        tasks, distances = np.zeros(len(rows), np.int64), np.zeros(len(rows))
+        for place, row in enumerate(rows):
+            tasks[place], distances[place] = self._next_best(seen, row, own)
+        label, best = self._asked([seen.inputs[row] for row in rows], tasks)
+        return Answered(tasks, label, ood_score(distances, best, self.directions))
+
+    def of(self, inputs: Sequence[Input]) -> Answered:
+        """Answer other inputs."""
+        task, label, score = [], [], []
+        for start in range(0, len(inputs), _BATCH):
+            some = list(inputs[start : start + _BATCH])
+            encoded = self.encoder(some)
+            found = self.router(self.encoder.features(encoded))
+            labels, best = self._asked(some, found.task)
+            task.append(found.task)
+            label.append(labels)
+            score.append(ood_score(found.distance.astype(np.float64), best, self.directions))
+        return Answered(np.concatenate(task), np.concatenate(label), np.concatenate(score))
+
+    @property
+    def encoder(self) -> Encoder:
+        """The backbone as it ships, opened when it is first needed."""
+        if self._encoder is None:
+            self._encoder = self._workspace.encoder()
+        return self._encoder
+
+    def _next_best(self, seen: HeldOut, row: int, own: int) -> tuple[int, float]:
+        """Return the best task but one, and the distance to it, in as many stages as the input
+        gets.
+        """
+        evidence = self.router.identify(seen.features.trunk[row])
+        if self.router.needs_tail(evidence):
+            evidence = self.router.deepen(evidence, seen.features.tail[row])
+        scores = self.router.task_scores(evidence).astype(np.float64)
+        scores[own] = -np.inf
+        best = int(scores.argmax())
+        closer = evidence.closer
+        if evidence.stages == 3 and closer is not None and best in closer.distances:
+            return best, float(closer.distances[best])
+        return best, float(self.router.given(evidence, best).distance)
+
+    def _asked(
+        self, inputs: Sequence[Input], tasks: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ask for each input the head of the task at this position: the class that it answers, and
+        the best score of its adapted part.
+        """
+        labels, best = np.zeros(len(inputs), np.int64), np.zeros(len(inputs))
+        for position in np.unique(tasks):
+            adapter = self._adapter(self.tasks[position])
+            rows = np.flatnonzero(tasks == position)
+            for start in range(0, len(rows), _BATCH):
+                some = rows[start : start + _BATCH]
+                encoded = self.encoder([inputs[row] for row in some])
+                behind = np.stack(self.encoder.adapted(encoded.hidden, adapter.slots))
+                adapted = adapter.adapted(behind)
+                scores = adapter.scores(adapted, adapter.trunk(np.stack(encoded.features)))
+                labels[some], best[some] = scores.argmax(axis=1), adapted.max(axis=1)
+        return labels, best
+
+    def _adapter(self, name: str) -> Adapter:
+        if name not in self._adapters:
+            self._adapters[name] = Adapter.from_arrays(self._workspace.adapter(name))
+        return self._adapters[name]

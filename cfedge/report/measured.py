@@ -1,0 +1,134 @@
+"""What other commands wrote, read for a report: ``bench --json``, ``export --json``, ``--monitor``.
+
+A file comes from elsewhere, so each value is checked: a number must be one, and finite.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from cfedge.errors import StorageError, UsageError
+from cfedge.report.contents import Bench, Counted, Drift, Parity
+from cfedge.runtime.drift import saved_counters
+
+__all__ = ["read_bench", "read_drift", "read_parity"]
+
+#: Bytes of a file, and values of a list.
+_MOST_BYTES, _MOST_VALUES = 8_000_000, 20_000
+
+
+def read_bench(path: Path) -> Bench:
+    """Read what ``cfedge bench --json`` printed.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    StorageError
+        It cannot be read.
+    """
+    what = "what cfedge bench --json prints"
+    value = _read(path, what)
+    try:
+        machine, latency = value["machine"], value["latency_ms"]
+        return Bench(
+            machine=_words(machine["machine"]),
+            cpu=_words(machine["cpu"]),
+            cores=int(_number(machine["cores"])),
+            threads=int(_number(value["threads"])),
+            p50=_number(latency["p50"]),
+            p90=_number(latency["p90"]),
+            p99=_number(latency["p99"]),
+            cold_p50=_number(value["cold_start_ms"]["p50"]),
+            peak_rss_bytes=int(_number(value["peak_rss_bytes"])),
+            times=tuple(_number(one) for one in value.get("times_ms", ())[:_MOST_VALUES]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _odd(path, what, error) from error
+
+
+def read_parity(path: Path) -> tuple[Parity, ...]:
+    """Read what ``cfedge export --json`` printed; for errors see `read_bench`."""
+    what = "what cfedge export --json prints"
+    value = _read(path, what)
+    try:
+        return tuple(
+            Parity(
+                task=_words(one["task"]),
+                examples=int(_number(one["examples"])),
+                accuracy_float=_share(one["accuracy_float"]),
+                accuracy_shipped=_share(one["accuracy_int8"]),
+                drop=_number(one["drop"]),
+                low=_number(one["drop_interval"][0]),
+                high=_number(one["drop_interval"][1]),
+                agreement=_share(one["agreement"]),
+            )
+            for one in value["parity"][:_MOST_VALUES]
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise _odd(path, what, error) from error
+
+
+def read_drift(path: Path, digest: str | None) -> Drift:
+    """Read the counters of ``cfedge predict --monitor``.
+
+    Parameters
+    ----------
+    digest
+        Of the bundle that is reported on; None: of a workspace, which has none.
+
+    Raises
+    ------
+    DamagedError, StorageError
+        See `cfedge.runtime.drift.saved_counters`.
+    """
+    found = saved_counters(path)
+    return Drift(
+        alpha=found.alpha,
+        same_bundle=None if digest is None else found.bundle == digest,
+        counters=tuple(
+            Counted(name, one.inputs, one.hits, one.bound, one.alarmed)
+            for name, one in found.counters.items()
+        ),
+    )
+
+
+def _read(path: Path, what: str) -> Any:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise StorageError(f"could not read {path}: {error.strerror}; check the path") from error
+    try:
+        if len(data) > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES / 1e6:.0f} MB")
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _odd(path, what, error) from error
+
+
+def _odd(path: Path, what: str, error: Exception) -> UsageError:
+    found = f"none: {type(error).__name__} {error}"[:120]
+    return UsageError(f"{path}: expected {what}, found {found}; write that into a file")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} where a number belongs"[:80])
+    return float(value)
+
+
+def _share(value: object) -> float:
+    share = _number(value)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{share} where a share from 0 to 1 belongs")
+    return share
+
+
+def _words(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} where words belong"[:80])
+    return value[:200]

@@ -1,0 +1,83 @@
+"""What is certified: per task, how often the answer was wrong on held-out inputs, and its bound."""
+
+from __future__ import annotations
+
+from cfedge.charts import IntervalRow, Span, figure, interval_chart, percent, table
+from cfedge.report.contents import Contents, Task
+from cfedge.report.sections.section import Section, note, paragraph, section
+
+__all__ = ["certificates"]
+
+#: Tasks that are drawn, and that stand in the table; the data hold them all.
+_DRAWN, _TOLD = 60, 300
+
+
+def certificates(contents: Contents) -> Section:
+    """Return the certificates as a chart with their limits, the highest first."""
+    ordered = sorted(
+        contents.tasks, key=lambda task: (-task.certificate.wrong_upper_bound, task.name)
+    )
+    rows = [_row(task) for task in ordered[:_DRAWN]]
+    alpha = ordered[0].certificate.alpha
+    together = all(task.certificate.tasks == len(ordered) for task in ordered)
+    chart = interval_chart(
+        rows,
+        title="Wrong answers and wrong tasks by task, measured and bounded; the table holds the values",
+        x_label="share of a task's inputs",
+        series=("another task answered", "task or label wrong"),
+    )
+    behind = table(
+        ["task", "held out", "another task", "at most", "wrong answers", "at most", "most often taken by"],
+        [_values(task) for task in ordered[:_TOLD]],
+        caption="Certificates: counts on held-out inputs, and upper confidence bounds",
+        numbers=[1, 2, 3, 4, 5],
+    )  # fmt: skip
+    parts = [
+        paragraph(
+            "A marker shows what share of the held-out inputs got a wrong answer. The bar ends at the"
+            f" upper confidence bound: with probability {1 - alpha:.0%} the true rates of all"
+            " tasks lie below their bounds, for inputs like the held-out ones."
+        ),
+        figure(
+            chart,
+            caption="The task with the highest bound stands on top. More held-out inputs make a bar"
+            " shorter; better answers move the marker to the left.",
+            behind=behind,
+        ),
+    ]
+    if not together:
+        parts.append(
+            note(
+                "Some tasks were not measured together with all the others here, as after a merge:"
+                " their bounds hold for the tasks that they were measured with."
+            )
+        )
+    if len(ordered) > _DRAWN:
+        parts.append(
+            note(
+                f"{len(ordered) - _DRAWN} tasks with lower bounds are not drawn; the table holds the"
+                f" first {_TOLD}."
+            )
+        )
+    return section("certificates", "What is certified", *parts)
+
+
+def _row(task: Task) -> IntervalRow:
+    seen = task.certificate
+    count = max(1, seen.held_out)
+    said = f"{seen.wrong} of {seen.held_out} wrong"
+    if seen.rival is not None:
+        said += f", {seen.rival_errors} to {seen.rival}"
+    spans = (
+        Span(seen.errors / count, seen.upper_bound),
+        Span(seen.wrong / count, seen.wrong_upper_bound),
+    )
+    return IntervalRow(task.name, spans, said)
+
+
+def _values(task: Task) -> list[str | float]:
+    seen = task.certificate
+    return [
+        task.name, seen.held_out, seen.errors, percent(seen.upper_bound), seen.wrong, percent(seen.wrong_upper_bound),
+        f"{seen.rival} ({seen.rival_errors})" if seen.rival else "none",
+    ]  # fmt: skip

@@ -1,0 +1,116 @@
+"""What is taken for what: tables of tasks and of classes whose cells open the inputs behind them."""
+
+from __future__ import annotations
+
+from cfedge.charts import Markup, element, escape, matrix
+from cfedge.report.contents import ClassConfusion, Confusion, Contents
+from cfedge.report.sections.section import Section, note, paragraph, section
+
+__all__ = ["mistakes"]
+
+
+def mistakes(contents: Contents) -> Section:
+    """Return the confusion of tasks, and of each task's classes."""
+    found = contents.confusion
+    if found is None:
+        return section("mistakes", "What is taken for what", *_of_bundle(contents))
+    keys = {one.cell for one in found.cells}
+    parts = [
+        paragraph(
+            "Rows are what an input is, columns what it was taken for, with all tasks together. A"
+            " count that is underlined shows its inputs when it is clicked. They are held-out inputs:"
+            " no head was learned from them, and each is looked up as if it had never been seen."
+        ),
+        matrix(
+            found.tasks,
+            found.tasks,
+            found.counts,
+            caption="Tasks: held-out inputs by true task and task found",
+            corner="task, found as",
+            key=lambda row, column: _key(f"t:{row}:{column}", keys),
+        ),
+        _panel("t"),
+    ]
+    if found.left_out:
+        parts.append(
+            note(f"{found.left_out} tasks with fewer wrong answers are left out of this table.")
+        )
+    parts.append(element("h3", escape("Within the tasks")))
+    parts += [
+        _classes(number, table, keys, first=number == _worst(found))
+        for number, table in enumerate(found.classes)
+    ]
+    missing = len(contents.tasks) - len(found.classes)
+    if missing:
+        parts.append(
+            note(f"{missing} tasks with fewer wrong answers have no table for want of room.")
+        )
+    return section("mistakes", "What is taken for what", *parts)
+
+
+def _of_bundle(contents: Contents) -> list[Markup]:
+    taken = [task for task in contents.tasks if task.certificate.rival is not None]
+    said = "; ".join(
+        f"{task.name}: {task.certificate.errors} of {task.certificate.held_out}, of these"
+        f" {task.certificate.rival_errors} to {task.certificate.rival}"
+        for task in taken[:40]
+    )
+    return [
+        paragraph(f"Held-out inputs that went to another task: {said or 'none'}."),
+        note(
+            "A bundle holds counts and no held-out inputs. The report of its workspace shows which"
+            " inputs they are: cfedge report WS."
+        ),
+    ]
+
+
+def _worst(found: Confusion) -> int:
+    """The table that stands open at first."""
+    wrong = [_wrong(table) for table in found.classes]
+    return wrong.index(max(wrong)) if wrong else -1
+
+
+def _wrong(table: ClassConfusion) -> int:
+    right = sum(
+        count
+        for row, line in zip(table.rows, table.counts, strict=True)
+        for column, count in zip(table.columns, line, strict=True)
+        if row == column
+    )
+    return sum(sum(line) for line in table.counts) - right
+
+
+def _classes(number: int, table: ClassConfusion, keys: set[str], *, first: bool) -> Markup:
+    wrong = _wrong(table)
+    answers = "1 wrong answer" if wrong == 1 else f"{wrong} wrong answers"
+    inside = [
+        matrix(
+            table.rows,
+            table.columns,
+            table.counts,
+            caption=f"Classes of {table.task}: true class and answer; the last columns are other tasks",
+            corner="class, answered as",
+            key=lambda row, column: _key(f"c:{number}:{row}:{column}", keys),
+        ),
+        _panel(f"c{number}"),
+    ]
+    if table.left_out:
+        inside.append(note(f"{table.left_out} classes with fewer wrong answers are left out."))
+    summary = element("summary", escape(f"{table.task}: {answers}"))
+    return element("details", summary, *inside, open=first, class_="task")
+
+
+def _key(key: str, keys: set[str]) -> str | None:
+    return key if key in keys else None
+
+
+def _panel(name: str) -> Markup:
+    return element(
+        "div",
+        id=f"inputs-{name}",
+        class_="inputs",
+        role="region",
+        aria_live="polite",
+        aria_label="Inputs of the chosen cell",
+        hidden=True,
+    )

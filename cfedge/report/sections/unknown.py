@@ -1,0 +1,195 @@
+"""What is unknown: at each threshold, what is caught and what is rejected; and risk over coverage."""
+
+from __future__ import annotations
+
+from cfedge.charts import Mark, Markup, Series, element, escape, figure, line_chart, percent, table
+from cfedge.report.contents import Contents, Thresholds
+from cfedge.report.sections.section import Section, note, paragraph, section
+
+__all__ = ["unknown"]
+
+_DEFAULT = 0.05
+
+
+def unknown(contents: Contents) -> Section:
+    """Return the curves with their slider; of a bundle, the thresholds that it ships."""
+    found = contents.thresholds
+    if found is None:
+        return section("unknown", "What counts as unknown", *_of_bundle(contents))
+    parts = [paragraph(_said(found)), _control(found), _thresholds_figure(found), _by_task(found)]
+    parts.append(element("h3", escape("Risk over coverage")))
+    parts.append(_risk_figure(found))
+    return section("unknown", "What counts as unknown", *parts)
+
+
+def _of_bundle(contents: Contents) -> list[Markup]:
+    rows = [
+        [task.name, f"{task.threshold:.1f}", percent(task.false_reject_rate)]
+        for task in contents.tasks
+    ]
+    return [
+        paragraph(
+            "An input whose out-of-distribution score lies above its task's threshold is called"
+            " unknown. Of a task's own inputs at most the stated share is, in the mean."
+        ),
+        table(
+            ["task", "unknown above", "own inputs rejected, at most"],
+            rows,
+            caption="Thresholds of this bundle",
+            numbers=[1, 2],
+        ),
+        note(
+            "The report of its workspace shows what other thresholds would give: cfedge report WS."
+        ),
+    ]
+
+
+def _said(found: Thresholds) -> str:
+    if not found.unknown:
+        return (
+            "A task's threshold is set so that a chosen share of its own inputs lies above it. With one"
+            " task, and no inputs of no task given (--unknown FILE), nothing says how many unknown"
+            " inputs that catches."
+        )
+    source = (
+        f"{found.unknown:,} inputs of no task were given."
+        if found.source == "given"
+        else f"No unknown inputs were given, so {found.unknown:,} held-out inputs were answered by"
+        " all tasks but their own: they stand for inputs of no task."
+    )
+    auroc = (
+        f" The score tells them from known ones with AUROC {found.auroc:.3f}."
+        if found.auroc
+        else ""
+    )
+    return (
+        f"{source}{auroc} A stricter threshold catches more of them, and rejects more of the tasks' own"
+        " inputs. Move the slider to see what each choice gives."
+    )
+
+
+def _control(found: Thresholds) -> Markup:
+    at = found.rates.index(_DEFAULT)
+    slider = element(
+        "input",
+        type="range",
+        id="rate",
+        min=0,
+        max=len(found.rates) - 1,
+        step=1,
+        value=at,
+        aria_describedby="rate-said",
+    )
+    label = element(
+        "label",
+        escape("Share of a task's own inputs that may be called unknown: "),
+        element("code", escape(f"--false-reject {_DEFAULT:g}"), id="rate-shown"),
+        for_="rate",
+    )
+    words = element(
+        "p",
+        element("span", _figure(percent(found.caught[at]), "caught")),
+        escape(" of unknown inputs are caught; "),
+        element("span", _figure(percent(found.rejected[at]), "rejected")),
+        escape(" of own inputs are rejected; of the answers that stay "),
+        element("span", _figure(percent(found.wrong[at]), "wrong")),
+        escape(" are wrong."),
+        id="rate-said",
+        aria_live="polite",
+    )
+    return element("div", label, slider, words, class_="control")
+
+
+def _figure(value: str, name: str) -> Markup:
+    return element("strong", escape(value), id=f"rate-{name}")
+
+
+def _thresholds_figure(found: Thresholds) -> Markup:
+    lines = [Series("own inputs rejected", found.rates, found.rejected)]
+    if found.unknown:
+        lines.insert(0, Series("unknown inputs caught", found.rates, found.caught))
+    lines.append(Series("answers that stay and are wrong", found.rates, found.wrong))
+    chart = line_chart(
+        lines,
+        title="Caught, rejected and wrong inputs by the chosen share; the table holds the values",
+        x_label="share of own inputs that may be called unknown (--false-reject)",
+        y_label="share of inputs",
+        x_format=percent,
+        y_format=percent,
+        y_range=(0.0, 1.0),
+        x_marks=[Mark(_DEFAULT, "default")],
+        cursor=_DEFAULT,
+        logarithmic_x=True,
+    )
+    behind = table(
+        ["--false-reject", "unknown caught", "own rejected", "wrong of those that stay"],
+        [
+            [f"{rate:g}", percent(caught), percent(rejected), percent(wrong)]
+            for rate, caught, rejected, wrong in zip(
+                found.rates, found.caught, found.rejected, found.wrong, strict=True
+            )
+        ],
+        caption="What each choice gives, with all tasks together",
+        numbers=[0, 1, 2, 3],
+    )
+    few = min((one.known for one in found.tasks), default=0)
+    caption = (
+        "The line in red stands where the slider is. Own inputs are rejected at about the chosen rate,"
+        f" by construction. Of {few} held-out inputs, as the task with the fewest has, no smaller rate"
+        f" than {percent(1 / (few + 1))} can be kept."
+    )
+    return element("div", figure(chart, caption=caption, behind=behind), id="rate-chart")
+
+
+def _by_task(found: Thresholds) -> Markup:
+    at = found.rates.index(_DEFAULT)
+    rows = [
+        [
+            one.task, f"{one.threshold[at]:.1f}", f"{one.rejected[at]} of {one.known}",
+            f"{one.caught[at]} of {one.unknown}" if one.unknown else "none came",
+        ]
+        for one in found.tasks
+    ]  # fmt: skip
+    inside = table(
+        ["task", "unknown above", "own rejected", "unknown caught, of those that came"],
+        rows,
+        caption="By task, at the slider's place",
+        numbers=[1, 2, 3],
+    )
+    return element(
+        "details", element("summary", escape("By task")), element("div", inside, id="rate-tasks")
+    )
+
+
+def _risk_figure(found: Thresholds) -> Markup:
+    lines = [Series("known inputs alone", found.coverage, found.risk)]
+    if found.risk_with_unknown:
+        lines.append(
+            Series("with the unknown inputs among them", found.coverage, found.risk_with_unknown)
+        )
+    chart = line_chart(
+        lines,
+        title="Share of wrong answers among the most familiar; the table holds the values",
+        x_label="share of the answers that are kept, the most familiar first",
+        y_label="of these, wrong",
+        x_format=percent,
+        y_format=percent,
+        x_range=(0.0, 1.0),
+    )
+    heads = ["answers kept", "wrong, known alone"]
+    if found.risk_with_unknown:
+        heads.append("wrong, with unknown inputs")
+    columns = [found.coverage, found.risk, *([found.risk_with_unknown] if len(heads) > 2 else [])]
+    behind = table(
+        heads,
+        [[percent(value) for value in row] for row in zip(*columns, strict=True)],
+        caption="Risk by coverage",
+        numbers=[0, 1, 2],
+    )
+    return figure(
+        chart,
+        caption="Answers are ordered by their out-of-distribution score. An unknown input that is"
+        " answered counts as wrong. A line that rises to the right says that the answers left out first"
+        " are the wrong ones.",
+        behind=behind,
+    )

@@ -1,0 +1,126 @@
+"""A workspace's report against what the workspace says by other ways: certificates, and its engine."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import make_texts
+
+from cfedge.errors import WorkspaceError
+from cfedge.report.contents import Contents, dumped, parsed
+from cfedge.report.held_out import HeldOutAnswers
+from cfedge.report.of_workspace import of_workspace
+from cfedge.report.thresholds import RATES
+from cfedge.runtime.engine import Engine
+from cfedge.train.certificates import certificates
+from cfedge.train.workspace import WorkspaceFolder
+from cfedge_export.pack import build
+
+
+@pytest.fixture(scope="module")
+def workspace(_tiny_workspace: Path) -> WorkspaceFolder:
+    return WorkspaceFolder(_tiny_workspace)
+
+
+@pytest.fixture(scope="module")
+def report(_tiny_workspace: Path) -> Contents:
+    return of_workspace(_tiny_workspace)
+
+
+@pytest.fixture(scope="module")
+def engine(workspace: WorkspaceFolder) -> Engine:
+    return Engine(build(workspace))
+
+
+def test_the_report_says_what_the_certificates_say(
+    workspace: WorkspaceFolder, report: Contents
+) -> None:
+    wanted = certificates(workspace).tasks
+    assert [task.name for task in report.tasks] == list(wanted)
+    for task in report.tasks:
+        one = wanted[task.name]
+        assert task.certificate == one.certificate
+        assert (task.threshold, task.false_reject_rate) == (one.threshold, one.false_reject_rate)
+        assert (task.classes, task.examples, task.method) == (one.labels, one.examples, one.method)
+
+
+def test_held_out_inputs_are_answered_as_the_engine_answers_them(
+    workspace: WorkspaceFolder, engine: Engine
+) -> None:
+    answers = HeldOutAnswers(workspace)
+    for name in answers.tasks:
+        found = answers.answered(name)
+        inputs = list(answers.evidence[name].inputs)
+        for row, prediction in enumerate(engine.predict(inputs)):
+            task = answers.tasks[found.task[row]]
+            label = workspace.record(task).classes[found.label[row]]
+            assert (task, label) == (prediction.task, prediction.label)
+            if not prediction.early_exit:
+                assert found.score[row] == pytest.approx(prediction.ood_score, rel=0.02, abs=0.3)
+
+
+def test_counts_of_the_confusion_are_the_engines(
+    report: Contents, engine: Engine, workspace: WorkspaceFolder
+) -> None:
+    assert report.confusion is not None
+    for row, name in enumerate(report.confusion.tasks):
+        answers = engine.predict(list(workspace.held_out(name).inputs))
+        counts = [sum(one.task == other for one in answers) for other in report.confusion.tasks]
+        assert list(report.confusion.counts[row]) == counts
+
+
+def test_without_its_own_task_an_input_goes_to_another(workspace: WorkspaceFolder) -> None:
+    answers = HeldOutAnswers(workspace)
+    for place, name in enumerate(answers.tasks):
+        found = answers.without_own(name, 5)
+        assert 1 <= len(found.task) <= 5
+        assert place not in found.task
+        assert np.isfinite(found.score).all()
+        others = answers.answered(name)
+        # What is not its own task's is farther from it than what is.
+        assert np.median(found.score) > np.median(others.score)
+
+
+def test_unknown_inputs_that_are_given_are_answered_as_the_engine_answers_them(
+    workspace: WorkspaceFolder, engine: Engine, tmp_path: Path
+) -> None:
+    texts = [text for text, _ in make_texts("food", 10, seed=5)]
+    found = HeldOutAnswers(workspace).of(texts)
+    predictions = engine.predict(texts)
+    names = workspace.tasks
+    assert [names[task] for task in found.task] == [one.task for one in predictions]
+    report = of_workspace(workspace.folder, unknown=texts)
+    assert report.thresholds is not None
+    assert (report.thresholds.source, report.thresholds.unknown) == ("given", len(texts))
+    caught = np.mean([one.unknown for one in predictions if not one.early_exit] or [0])
+    share = report.thresholds.caught[RATES.index(0.05)]
+    assert abs(share - caught) < 0.35
+
+
+def test_the_report_is_the_same_each_time_and_reads_back(
+    report: Contents, workspace: WorkspaceFolder
+) -> None:
+    assert of_workspace(workspace.folder) == report
+    assert parsed(dumped(report), "report") == report
+
+
+def test_one_task_alone_has_a_report_without_unknown_inputs(
+    tiny_workspace: Path, report: Contents
+) -> None:
+    opened = WorkspaceFolder(tiny_workspace)
+    opened.remove("colors")
+    alone = of_workspace(tiny_workspace)
+    assert alone.thresholds is not None
+    assert (alone.thresholds.unknown, len(alone.tasks)) == (0, 1)
+    assert dataclasses.replace(alone).clusters.faithfulness is not None
+
+
+def test_a_workspace_without_tasks_has_none(tiny_workspace: Path) -> None:
+    opened = WorkspaceFolder(tiny_workspace)
+    for name in opened.tasks:
+        opened.remove(name)
+    with pytest.raises(WorkspaceError, match="expected a workspace with a task, found none in it"):
+        of_workspace(tiny_workspace)
