@@ -135,7 +135,7 @@ def _task(
         classes=record.classes,
         method=record.settings.method,
         examples=examples,
-        size_bytes=workspace.task_bytes(name),
+        size_bytes=sum(path.stat().st_size for path in workspace.task_folder(name).iterdir()),
         threshold=certified.threshold,
         false_reject_rate=certified.false_reject_rate,
         certificate=certified.certificate,

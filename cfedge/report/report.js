@@ -43,7 +43,8 @@
     const list = make("ol");
     if (examples.some((one) => one.picture !== null)) list.className = "pictures";
     list.append(...examples.map(shown));
-    panel.replaceChildren(make("h4", button.getAttribute("aria-label")), list);
+    const level = panel.id === "inputs-t" ? "h3" : "h4";
+    panel.replaceChildren(make(level, button.getAttribute("aria-label")), list);
     if (cell.more) panel.append(make("p", cell.more + " more are not in this file."));
   };
   document.querySelectorAll("[data-cell]").forEach((button) => {

@@ -170,11 +170,6 @@ class WorkspaceFolder:
         """Read a task whole and check its digest."""
         return self._stored_task(name).whole()
 
-    def task_bytes(self, name: str) -> int:
-        """Return the bytes of a task's files, as they are kept here."""
-        folder = self._folder(name)
-        return sum(path.stat().st_size for path in folder.iterdir())
-
     def meanings(self) -> Meanings:
         """Return which labels of its tasks mean the same."""
         return Meanings({name: self.record(name).same_labels for name in self.tasks})

@@ -50,7 +50,12 @@ def changed(found: Sequence[Change] | None) -> Section | None:
         "What changed",
         paragraph(said),
         element(
-            "div", inside, class_="scroll", tabindex=0, role="region", aria_label="What changed"
+            "div",
+            inside,
+            class_="scroll",
+            tabindex=0,
+            role="region",
+            aria_label="Changes, before and now",
         ),
     )
 
@@ -96,7 +101,7 @@ def golden(contents: Contents) -> Section | None:
                 class_="scroll",
                 tabindex=0,
                 role="region",
-                aria_label="Golden vectors",
+                aria_label="Golden vectors with their answers",
             ),
         ),
     )
