@@ -107,7 +107,7 @@ def _tasks(contents: Contents) -> Markup:
         "task",
         "classes",
         *(("learned from", "as") if learned else ()),
-        "size",
+        "kept here" if learned else "size",
         "held out",
         "right",
     ]
