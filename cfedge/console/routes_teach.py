@@ -28,7 +28,10 @@ _SWITCHING = threading.Lock()
 
 def has_torch() -> bool:
     """Whether an adapter can be trained here."""
-    return importlib.util.find_spec("torch") is not None
+    try:
+        return importlib.util.find_spec("torch") is not None
+    except ImportError:
+        return False
 
 
 def routes(desk: Desk) -> list[Route]:

@@ -20,14 +20,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from cfedge.errors import BackboneError
+from cfedge.train.graph_keys import KEEP_POSITIONS
 
-__all__ = ["KEEP_POSITIONS", "MASK", "OPERATORS", "TorchTail"]
+__all__ = ["MASK", "OPERATORS", "TorchTail"]
 
 #: The input that says which positions of a padded batch count.
 MASK = "attention_mask"
-#: Key of the metadata: the first so many positions are never left out while training; where it is not
-#: stated none are.
-KEEP_POSITIONS = "cfedge.keep_positions"
 
 _Attributes = Mapping[str, Any]
 _Operator = Callable[[list[Tensor], _Attributes], list[Tensor]]

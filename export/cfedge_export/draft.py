@@ -10,7 +10,7 @@ from onnx import ModelProto
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import UsageError
-from cfedge.train.tail import KEEP_POSITIONS
+from cfedge.train.graph_keys import KEEP_POSITIONS
 from cfedge.train.workspace_index import file_name
 from cfedge_export import architectures
 from cfedge_export.adapters import IR_VERSION

@@ -10,7 +10,7 @@ Letters: N held-out examples, D width, C classes.
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ class _FloatPaths:
     def __init__(self, workspace: WorkspaceFolder) -> None:
         self.encoder = workspace.encoder(float32=True)
         self.torch_tail: TorchTail | None = None
-        if importlib.util.find_spec("torch") is not None:
+        with contextlib.suppress(ModuleNotFoundError):
             from cfedge.train.tail import TorchTail
 
             tail = workspace.backbone_file("float_tail.onnx")
