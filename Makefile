@@ -5,6 +5,7 @@
 # make soak   the long halves of the tests; writes benchmarks/results/{crash,fuzz,fleet,soak}.json (half an hour on 2 cores)
 # make release-check  as make check-static and make test; fails where a soak is older than what it covers
 # make site   the documents as a site, into build/site; make site-serve to read it while writing
+# make notebooks  run docs/notebooks again, and keep what they print and draw
 # make sbom   what a device and a workshop install, with licences: sbom/*.json (minutes, after a change of dependencies)
 # make axe    fetch axe-core with npm into build/, for the tests that look for barriers in pages
 # make bench  the benchmarks that write benchmarks/results/*.json (an hour; needs ../shared/data or CFEDGE_DATA)
@@ -17,7 +18,7 @@ INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Nothing but what is listed, of the listed bytes.
 LISTED := $(INSTALL) --require-hashes --no-deps --requirement
 
-.PHONY: install demo test check check-static soak release-check axe bench lock site site-serve sbom sbom-check clean
+.PHONY: install demo test check check-static soak release-check axe bench lock site site-serve notebooks sbom sbom-check clean
 
 install: $(VENV)/.demo
 
@@ -77,6 +78,9 @@ $(VENV)/.dev: $(VENV)/.demo constraints.txt
 # The variable keeps an advertisement for a successor out of the output.
 site: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+notebooks: $(VENV)/.dev
+	$(BIN)/python docs/notebooks/make.py
 
 site-serve: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve

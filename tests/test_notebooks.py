@@ -1,0 +1,64 @@
+"""The notebooks run from top to bottom, and what stands in them is what their sources say."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from every import every
+
+FOLDER = Path(__file__).parent.parent / "docs" / "notebooks"
+NAMES = ("pictures", "text")
+
+
+def _maker() -> ModuleType:
+    for package in ("jupytext", "nbclient", "ipykernel", "matplotlib"):
+        pytest.importorskip(package, reason="no notebooks here: pip install 'cfedge[docs,plot]'")
+    spec = importlib.util.spec_from_file_location("notebook_maker", FOLDER / "make.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _code(book: Any) -> list[str]:
+    return [cell.source for cell in book.cells if cell.cell_type == "code"]
+
+
+def test_every_notebook_holds_its_source_and_what_it_printed_and_drew() -> None:
+    maker = _maker()
+    assert [path.stem for path in maker.SOURCES] == list(NAMES)
+
+    def holds(source: Path) -> None:
+        written = maker.nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+        assert _code(written) == _code(maker.jupytext.read(source)), "run make notebooks"
+        outputs = [output for cell in written.cells for output in cell.get("outputs", [])]
+        assert not [one for one in outputs if one.output_type == "error"]
+        assert any("image/png" in one.get("data", {}) for one in outputs)
+        assert any("right" in one.get("text", "") for one in outputs)
+
+    every(((path.name, path) for path in maker.SOURCES), holds)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the kernel's, which is a process of its own
+def test_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = FOLDER.parents[1]
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'export'}")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    maker = _maker()
+
+    def runs(source: Path) -> None:
+        book = maker.run(source)
+        printed = "".join(
+            output.get("text", "") for cell in book.cells for output in cell.get("outputs", [])
+        )
+        assert {"text": "lighting light_", "pictures": "of new digits are read right"}[
+            source.stem
+        ] in printed
+
+    every(((path.name, path) for path in maker.SOURCES), runs)
