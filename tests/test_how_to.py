@@ -51,6 +51,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     write_csv(desk / "test.csv", make_texts("colors", 8, seed=1))
     write_csv(desk / "intents.csv", _ten_labels())
+    (desk / "unknown.csv").write_text("text\nbroth please\nan icing\n", encoding="utf-8")
     (desk / "inputs.txt").write_text("the red one\nmy kitten\n", encoding="utf-8")
     made, encoder = str(desk / "made-ws"), str(desk / "my-encoder")
     _do("init", made, "--backbone", "local", "--folder", encoder)
@@ -104,6 +105,7 @@ def test_its_commands_run(
     if page.stem != "export":
         _need_bundle(place)
     for command in commands:
+        command, _, target = command.partition(" > ")
         words, typed = _words(command, place)
         if words[0] in NOT_RUN:
             continue
@@ -114,6 +116,8 @@ def test_its_commands_run(
             assert REFUSED[command] in str(done.exception), told
             continue
         assert done.exit_code in ALLOWED.get(words[0], {0}), told
+        if target:
+            (place / target).write_text(done.stdout, encoding="utf-8")
 
 
 def _commands(page: Path) -> list[str]:

@@ -386,6 +386,16 @@ def test_inputs_have_names_of_one_line(case: Case, modality: Modality) -> None:
         assert "\n" not in modality.name(value)
 
 
+def test_a_thumbnail_is_a_small_jpeg_of_what_is_seen(case: Case, modality: Modality) -> None:
+    for value in case.inputs:
+        data = cfedge.inputs.stored(case.spec).thumbnail(value)
+        assert (data is None) == (modality.picture(value) is None)
+        if data is not None:
+            with PIL.Image.open(io.BytesIO(data)) as picture:
+                assert (picture.format, max(picture.size) <= 64) == ("JPEG", True)
+            assert len(data) < 4000
+
+
 def test_cells_of_a_table_are_inputs(case: Case, modality: Modality, tmp_path: Path) -> None:
     reader = cfedge.inputs.reader(case.spec.kind)
     assert reader.column == modality.noun == case.spec.kind
