@@ -161,7 +161,7 @@ def init(
         repair=repair,
         gate=_gate(drop, strict=strict),
     )
-    sample = load(measure, kind=kind_of(backbone)).train if measure else None
+    sample = load(measure, kind=kind_of(backbone, folder)).train if measure else None
     made = new_workspace(
         workspace, request, inputs=_demo_texts, sample=sample, progress=TerminalProgress()
     )

@@ -115,7 +115,7 @@ def compare(
     from cfedge.train.data import load_inputs
 
     _check_out(out)
-    kind = kind_of(backbone)
+    kind = kind_of(backbone, folder)
     study = compare_fresh(
         load_stream(data, tasks=tasks, seed=settings.seed, kind=kind),
         Weights(backbone, folder, split, _names(target_modules)),

@@ -7,9 +7,11 @@ pinned one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from cfedge.inputs import DEFAULT_KIND
 
 __all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find", "kind_of"]
 
+#: The families of ``config.json`` that read pictures.
+_PICTURES = ("deit", "dinov2", "siglip", "siglip_vision_model", "vit")
 _FILES = [
     "config.json",
     "model.safetensors",
@@ -98,8 +102,14 @@ class LocatedWeights:
     way: str
 
 
-def kind_of(name: str) -> str:
-    """Return the kind of inputs that a backbone reads, before its weights are looked for."""
+def kind_of(name: str, folder: Path | None = None) -> str:
+    """Return the kind of inputs that a backbone reads, before its weights are looked for; of
+    ``local`` as the ``config.json`` in `folder` says.
+    """
+    if name == "local" and folder is not None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stated = json.loads((folder / "config.json").read_text("utf-8")).get("model_type")
+            return "image" if stated in _PICTURES else "text"
     if name == "onnx":
         return "array"
     return "image" if name in BACKBONES and BACKBONES[name].pixels else DEFAULT_KIND

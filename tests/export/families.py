@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,11 +143,103 @@ def _maps_pooled(folder: Path, feeds: Feeds) -> np.ndarray:
     return np.concatenate([functional.normalize(view).numpy() for view in views], axis=1)
 
 
+_VISION = {**_SIZES, "image_size": 32, "patch_size": 8, "initializer_range": 0.15}
+_MEAN, _DEVIATION = (0.48, 0.46, 0.41), (0.23, 0.25, 0.27)
+
+
+def _vision(name: str, side: int = 32, **settings: object) -> Callable[[Path], None]:
+    """A tiny vision transformer, whose norms and scales are not those of a fresh model."""
+
+    def make(folder: Path) -> None:
+        import torch
+        import transformers
+
+        torch.manual_seed(0)
+        config = getattr(transformers, f"{name}Config")(
+            attn_implementation="eager", **{**_VISION, **settings}
+        )
+        model = getattr(transformers, f"{name}Model")(config).eval()
+        for parameter in model.parameters():
+            parameter.data += 0.1 * torch.randn(parameter.shape)
+        model.save_pretrained(folder)
+        processor = {
+            "image_mean": _MEAN,
+            "image_std": _DEVIATION,
+            "size": {"height": side, "width": side},
+        }
+        (folder / "preprocessor_config.json").write_text(json.dumps(processor), "utf-8")
+
+    return make
+
+
+def _small_pixels(side: int = 32) -> Callable[[np.random.Generator, int], Feeds]:
+    return lambda rng, batch: {
+        "pixels": rng.integers(0, 256, (batch, 3, side, side)).astype(np.uint8)
+    }
+
+
+def _states(folder: Path, feeds: Feeds) -> np.ndarray:
+    import torch
+    from transformers import AutoModel
+
+    model = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    mean, deviation = (torch.tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
+    pixels = (torch.from_numpy(feeds["pixels"]).float() / 255 - mean) / deviation
+    options = {"interpolate_pos_encoding": True} if pixels.shape[-1] != 32 else {}
+    with torch.inference_mode():
+        return np.asarray(model(pixel_values=pixels, **options).last_hidden_state)
+
+
+def _class_token(folder: Path, feeds: Feeds) -> np.ndarray:
+    return _states(folder, feeds)[:, 0]
+
+
+def _mean_of_patches(folder: Path, feeds: Feeds) -> np.ndarray:
+    return _states(folder, feeds).mean(axis=1)
+
+
+def _whole_siglip(folder: Path) -> None:
+    """The model of texts and pictures, of which the tower is a part."""
+    import torch
+    from transformers import SiglipConfig, SiglipModel
+
+    torch.manual_seed(0)
+    text = {**_SIZES, "vocab_size": 40, "projection_size": 32}
+    config = SiglipConfig(
+        text_config=text, vision_config={**_VISION, "hidden_act": "gelu_pytorch_tanh"}
+    )
+    SiglipModel(config).eval().save_pretrained(folder)
+    processor = {"image_mean": _MEAN, "image_std": _DEVIATION, "size": {"height": 32, "width": 32}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor), "utf-8")
+
+
+def _tower(folder: Path, feeds: Feeds) -> np.ndarray:
+    import torch
+    from transformers import SiglipModel
+
+    model = SiglipModel.from_pretrained(folder, attn_implementation="eager").eval()
+    mean, deviation = (torch.tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
+    pixels = (torch.from_numpy(feeds["pixels"]).float() / 255 - mean) / deviation
+    with torch.inference_mode():
+        states = model.vision_model(pixel_values=pixels).last_hidden_state
+    return np.asarray(states.mean(1))
+
+
+_PICTURE = Image("image", 32, 32, "squash")
+
 FAMILIES: dict[str, Family] = {
     "bert": Family(
         _transformer("Bert", max_position_embeddings=24, **_SIZES), _TEXT, _text, _mean_of_tokens
     ),
     "camembert": Family(_transformer("Camembert", **_ROBERTA), _TEXT, _text, _mean_of_tokens),
+    "deit": Family(_vision("DeiT"), _PICTURE, _small_pixels(), _class_token, rounding=5e-6),
+    "dinov2": Family(
+        _vision("Dinov2", side=48, mlp_ratio=2),
+        Image("image", 48, 48, "squash"),
+        _small_pixels(48),
+        _class_token,
+        rounding=5e-6,
+    ),
     "distilbert": Family(
         _transformer(
             "DistilBert", dim=32, n_layers=3, n_heads=4, hidden_dim=64, max_position_embeddings=24
@@ -163,5 +256,10 @@ FAMILIES: dict[str, Family] = {
         rounding=1e-5,  # of 49 convolutions, whose norms are folded in
     ),
     "roberta": Family(_transformer("Roberta", **_ROBERTA), _TEXT, _text, _mean_of_tokens),
+    "siglip": Family(_whole_siglip, _PICTURE, _small_pixels(), _tower, rounding=5e-6),
+    "siglip_vision_model": Family(
+        _vision("SiglipVision"), _PICTURE, _small_pixels(), _mean_of_patches, rounding=5e-6
+    ),
+    "vit": Family(_vision("ViT"), _PICTURE, _small_pixels(), _class_token, rounding=5e-6),
     "xlm-roberta": Family(_transformer("XLMRoberta", **_ROBERTA), _TEXT, _text, _mean_of_tokens),
 }

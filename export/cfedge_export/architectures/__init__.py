@@ -12,19 +12,28 @@ from typing import Any
 from cfedge.errors import BackboneError
 from cfedge_export.architectures.architecture import Architecture, TargetModule
 from cfedge_export.architectures.bert import BERT
+from cfedge_export.architectures.deit import DEIT
+from cfedge_export.architectures.dinov2 import DINOV2
 from cfedge_export.architectures.distilbert import DISTILBERT
 from cfedge_export.architectures.efficientnet_lite import EFFICIENTNET_LITE
 from cfedge_export.architectures.own import OWN_ENCODER
 from cfedge_export.architectures.roberta import ROBERTA
+from cfedge_export.architectures.siglip import SIGLIP
+from cfedge_export.architectures.vit import VIT
 
 __all__ = ["ARCHITECTURES", "Architecture", "TargetModule", "config_of", "find"]
 
 ARCHITECTURES: dict[str, Architecture] = {
     "bert": BERT,
     "camembert": ROBERTA,
+    "deit": DEIT,
+    "dinov2": DINOV2,
     "distilbert": DISTILBERT,
     "efficientnet-lite": EFFICIENTNET_LITE,
     "roberta": ROBERTA,
+    "siglip": SIGLIP,
+    "siglip_vision_model": SIGLIP,
+    "vit": VIT,
     "xlm-roberta": ROBERTA,
 }
 #: Families whose encoders are files of their owners: no ``config.json`` names them.
