@@ -145,10 +145,8 @@ class VisionEncoder:
         """The directions of mean, largest and smallest."""
         tokens, width = _table(model)
         ones, axis = f"{prefix}.ones", f"{prefix}.axis"
-        constants = {ones: np.ones(tokens, np.float32), axis: np.array([1], np.int64)}
-        model.graph.initializer.extend(
-            numpy_helper.from_array(value, name) for name, value in constants.items()
-        )
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(tokens, np.float32), ones))
+        model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axis))
         names: list[str] = []
         for view, op, given in (
             ("mean", "MatMul", [ones, states[0]]),
@@ -156,8 +154,10 @@ class VisionEncoder:
             ("min", "ReduceMin", [states[0], axis]),
         ):
             row, direction = f"{prefix}.{view}.row", f"{prefix}.{view}"
-            keep = {} if op == "MatMul" else {"keepdims": 0}
-            model.graph.node.append(helper.make_node(op, given, [row], row, **keep))
+            node = helper.make_node(op, given, [row], row)
+            if op != "MatMul":
+                node.attribute.append(helper.make_attribute("keepdims", 0))
+            model.graph.node.append(node)
             model.graph.node.append(
                 helper.make_node("LpNormalization", [row], [direction], direction, axis=-1, p=2)
             )
