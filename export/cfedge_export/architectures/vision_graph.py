@@ -22,7 +22,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from cfedge.errors import BackboneError
 from cfedge_export.names import FEATURES, OPSET
 
-__all__ = ["ACTIVATIONS", "Layout", "VisionWriter", "Sizes"]
+__all__ = ["ACTIVATIONS", "Layout", "Sizes", "VisionWriter"]
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
