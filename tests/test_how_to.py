@@ -31,7 +31,7 @@ ALSO = {
 }
 #: `serve` answers until it is stopped (tests/serve); this machine may be another than the doctor's
 #: example, which is its exit code 13.
-NOT_RUN, ALLOWED = {"serve"}, {"doctor": {0, 13}}
+NOT_RUN, ALLOWED = {"serve", "console"}, {"doctor": {0, 13}}
 #: Refused here, as there is nothing to repair.
 REFUSED = {"init again --repair ws": "pass with every layer quantised"}
 
