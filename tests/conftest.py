@@ -38,8 +38,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A cache of the session's own, for child processes too."""
+    """A cache and a key of the session's own, for child processes too."""
     os.environ["CFEDGE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["CFEDGE_KEEP_KEY"] = str(tmp_path_factory.mktemp("key") / "keep.key")
 
 
 @pytest.fixture(scope="session")

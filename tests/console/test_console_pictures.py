@@ -1,0 +1,85 @@
+"""The console over pictures: tried, kept, shown, and a bomb among them. With the real encoder."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import desks
+import pytest
+from test_images_end_to_end import digits
+
+from cfedge import Workspace
+from cfedge.errors import BackboneError, MissingExtraError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[desks.Opened, Path]]:
+    root = tmp_path_factory.mktemp("pictures")
+    pictures = digits(root / "data")
+    try:
+        workspace = Workspace.create(root / "ws", "lite0")
+    except (BackboneError, MissingExtraError) as error:
+        pytest.skip(f"lite0's weights are not here: {error}")
+    for task in ("low", "high"):
+        workspace.add(task, pictures / task, method="closed-form")
+    workspace.export(root / "bundle")
+    one = desks.start(root / "bundle", root / "ws", root / "kept")
+    yield one, pictures
+    one.stop()
+
+
+def bomb() -> bytes:
+    """A PNG of a few kilobytes that says it has 40,000 x 40,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        whole = kind + data
+        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    body = zlib.compress(b"\0" * 4_000_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def test_pictures_are_answered_kept_grouped_and_shown(
+    console: tuple[desks.Opened, Path],
+) -> None:
+    desk, pictures = console
+    state = desk.good("/api/state")
+    assert (state["kind"], state["media"]) == ("image", "image/")
+    data = (pictures / "low" / "n1" / "29.png").read_bytes()
+    found = desk.ask("/api/try", data, headers={"content-type": "image/png"})
+    assert found.body["answers"][0]["label"] == "n1"
+    assert found.body["map"].startswith("<svg")
+    same = desk.good("/api/try", {"image": base64.b64encode(data).decode()})
+    assert same["answers"][0]["label"] == "n1"
+    assert desk.keeper is not None
+    paths = sorted((pictures / "high").rglob("*.png"))[:12]
+    desk.keeper.inputs.keep_several(
+        [(path.read_bytes(), {"kept": "unknown", "task": "low"}) for path in paths]
+    )
+    review = desk.good("/api/review")
+    numbers = [one for group in review["groups"] for one in group["numbers"]]
+    assert len(numbers) >= 12
+    assert review["groups"][0]["inputs"][0]["picture"]
+    assert review["groups"][0]["suggested"] == ""
+    shown = desk.ask(f"/api/kept/{numbers[0]}/picture")
+    assert shown.headers["content-type"] == "image/png"
+    assert shown.body.startswith(b"\x89PNG")
+    assert desk.ask("/api/kept/999999/picture").status == 404
+
+
+def test_a_bomb_and_what_is_no_picture_are_refused(console: tuple[desks.Opened, Path]) -> None:
+    desk, _ = console
+    for data in (bomb(), b"", b"<svg onload=alert(1)>", b"\x89PNG\r\n\x1a\n" + b"\0" * 99):
+        answer = desk.ask("/api/try", data, headers={"content-type": "image/png"})
+        assert answer.status == 422, answer.body
+        assert "\n" not in answer.body["error"]
+    assert (
+        desk.ask("/api/try", b"x" * (17 << 20), headers={"content-type": "image/png"}).status == 413
+    )
