@@ -28,9 +28,13 @@ def check_spelling(value: object, noun: str, where: str) -> str:
     ------
     DataError
     """
-    if not isinstance(value, str) or not value.strip():
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        found = "nothing" if value is None else repr(value)
+        raise DataError(f"{where}: expected a {noun}, found {found}; fill it in or remove the row")
+    if not isinstance(value, str):
         raise DataError(
-            f"{where}: expected a {noun}, found {value!r}; fill it in or remove the row"
+            f"{where}: expected a {noun}, found {type(value).__name__} {value!r:.80}; write it as"
+            " text"
         )
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise DataError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns
 from cfedge.cli.evidence import JSON
 from cfedge.cli.show import print_json, say
 from cfedge.errors import DataError
+
+if TYPE_CHECKING:
+    from cfedge.train.data_check import Fault
 
 __all__ = ["register"]
 
@@ -55,9 +59,16 @@ def check(
     tell(report.notes)
     for fault in report.faults:
         say(str(fault))
-    counts = ", ".join(f"{name} {count}" for name, count in list(report.classes.items())[:10])
+    if not report.rows:
+        _end(data, report.faults)
+        return
+    counts = ", ".join(f"{name[:40]} {count}" for name, count in list(report.classes.items())[:10])
     more = f" and {len(report.classes) - 10} more" if len(report.classes) > 10 else ""
     say(f"{data}: {report.rows} rows of {len(report.classes)} classes ({counts}{more})")
-    if report.faults:
-        kinds = "1 fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
+    _end(data, report.faults)
+
+
+def _end(data: Path, faults: Sequence[Fault]) -> None:
+    if faults:
+        kinds = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise DataError(f"{data}: expected data without faults, found {kinds}; see the lines above")

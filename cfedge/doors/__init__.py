@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
-from cfedge.doors.reading import Reading, Record, Sheet
+from cfedge.doors.disguises import FIRST_BYTES, disguised
+from cfedge.doors.reading import Reading, Record, Sheet, unreadable
 from cfedge.errors import DataError
 
 __all__ = ["DOORS", "Door", "Reading", "Record", "Sheet", "sheet", "suffixes"]
@@ -74,6 +75,8 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         What its door needs is not installed.
     """
     suffix = path.suffix.lower()
+    if suffix in suffixes():
+        _check_disguise(path, suffix)
     for door in DOORS.values():
         if suffix in door.suffixes:
             return cast(_Module, import_module(door.module)).sheet(path, reading)
@@ -82,3 +85,15 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         f"{path}: expected one of {', '.join(suffixes())}, found {path.suffix or 'no suffix'!r};"
         f" {step}"
     )
+
+
+def _check_disguise(path: Path, suffix: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = disguised(file.read(FIRST_BYTES), suffix)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if found is not None:
+        raise DataError(
+            f"{path}: expected {suffix}, as its name says, found {found[0]}; {found[1]}"
+        )

@@ -13,6 +13,15 @@ from cfedge.errors import DataError
 __all__ = ["Columns", "chosen", "quoted", "same"]
 
 
+_AROUND = " \t'\"\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
+#: What texts and labels are called elsewhere: named as a suggestion, never taken unasked.
+_INPUTS = ("sentence", "utterance", "query", "content", "message", "question", "input", "body",
+           "review", "tweet", "comment", "phrase", "prompt", "document", "texts", "file",
+           "path")  # fmt: skip
+_LABELS = ("intent", "category", "class", "tag", "sentiment", "target", "topic", "labels", "y",
+           "choice", "output", "type")  # fmt: skip
+
+
 class Columns(NamedTuple):
     """The columns that are read: the input's, and the label's and the task's where they are asked
     for.
@@ -29,8 +38,8 @@ class Columns(NamedTuple):
 
 
 def same(name: str) -> str:
-    """Return a column's name without what nobody means."""
-    return " ".join(name.replace("\ufeff", "").casefold().split())
+    """Return a column's name without what nobody means: case, spaces, quotes around it."""
+    return " ".join(name.replace("\ufeff", "").strip(_AROUND).casefold().split())
 
 
 def quoted(names: Iterable[str], most: int = 12) -> str:
@@ -59,7 +68,7 @@ def chosen(header: Sequence[str], columns: Columns, where: str, reading: Reading
     if missing:
         raise DataError(
             f"{where}: expected the columns {' and '.join(map(repr, columns.wanted))}, found"
-            f" {quoted(names)}; {_step(names, columns, missing, found)}"
+            f" {quoted(names)}; {_step(names, columns, missing, found, in_file=bool(where))}"
         )
     return Columns(*(None if name is None else found[name] for name in columns))  # type: ignore[arg-type]
 
@@ -81,13 +90,26 @@ def _step(
     columns: Columns,
     missing: Sequence[str],
     found: dict[str, str | None],
+    *,
+    in_file: bool,
 ) -> str:
-    options = {columns.input: "--text-column", columns.label: "--label-column"}
-    rest = [name for name in names if name and name not in found.values()]
-    named = rest[0] if len(rest) == len(missing) == 1 else "NAME"
-    if " " in named:
-        named = f"'{named}'"
-    said = " and ".join(f"{options[name]} {named}" for name in missing if name in options)
-    if not names or not said:
+    if not names:
         return f"add {' and '.join(missing)}"
-    return f"say which is meant with {said}"
+    if len(names) == 1 and all(same(name) in same(names[0]) for name in missing):
+        return "it is separated by something else: save it with commas"
+    options = {
+        columns.input: ("--text-column", _INPUTS),
+        columns.label: ("--label-column", _LABELS),
+    }
+    rest = [name for name in names if name and name not in found.values()]
+    steps = []
+    for name in (name for name in missing if name in options):
+        option, known = options[name]
+        likely = [one for one in rest if same(one) in known]
+        meant = likely[0] if likely else rest[0] if len(rest) == len(missing) == 1 else "NAME"
+        steps.append(f"{option} '{meant}'" if " " in meant else f"{option} {meant}")
+    if not steps:
+        return f"add {' and '.join(missing)}"
+    guessed = len(missing) < 2 or not all(step.endswith("NAME") for step in steps)
+    header = "" if guessed or not in_file else ", or add a first line that names the columns"
+    return f"say which is meant with {' and '.join(steps)}{header}"

@@ -63,8 +63,9 @@ class _Lines(Iterator[tuple[int, list[str]]]):
             try:
                 row = next(self._reader)
             except csv.Error as error:
+                found = "a quote that is never closed" if "end of data" in str(error) else error
                 raise DataError(
-                    f"{self.path}, line {self.line}: expected CSV, found {error}; put cells that"
+                    f"{self.path}, line {self.line}: expected CSV, found {found}; put cells that"
                     " hold quotes or line breaks in double quotes"
                 ) from error
             if any(cell.strip() for cell in row):
@@ -105,18 +106,18 @@ def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> str:
     if first.strip() == "sep=":  # a tab, which strip takes
         return "\t"
     file.seek(0)
-    if path.suffix.lower() != ".csv":
-        return "\t"
     wanted = {same(name) for name in reading.columns}
-    best = max(_NAMES, key=lambda separator: _fit(first, separator, wanted))
-    if best != ",":
+    usual = "," if path.suffix.lower() == ".csv" else "\t"
+    order = sorted(_NAMES, key=lambda separator: separator != usual)
+    best = max(order, key=lambda separator: _fit(first, separator, wanted))
+    if best != usual:
         reading.note(f"{path.name} was read as separated by {_NAMES[best]}")
     return best
 
 
 def _fit(header: str, separator: str, wanted: set[str]) -> tuple[int, int]:
     """Return how many of the columns a separator gives, and how many there are; of equals the first
-    is taken, which is the comma.
+    is taken, which is what the suffix says.
     """
     try:
         cells = next(csv.reader(io.StringIO(header), delimiter=separator), [])

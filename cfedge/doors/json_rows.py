@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from cfedge.doors import argilla, label_studio, prodigy
+from cfedge.doors.columns import same
 from cfedge.doors.encoding import opened
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, check_size
 from cfedge.errors import DataError
@@ -62,7 +63,7 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         file.close()
         raise
     file.close()
-    return Sheet(None, _rows(_entries(path, whole), path, reading), "entry")
+    return Sheet(None, _rows(_entries(path, whole, reading), path, reading), "entry")
 
 
 def _is_lines(path: Path, first: str, second: str) -> bool:
@@ -82,18 +83,18 @@ def _lines(file: io.TextIOWrapper) -> Iterator[_Line]:
         if not line.strip():
             continue
         try:
-            yield _Line(number, json.loads(line))
+            yield _Line(number, json.loads(line.rstrip("\r\n")))
         except (ValueError, RecursionError) as error:
-            yield _Line(number, None, f"expected a JSON object, found {error}")
+            yield _Line(number, None, f"expected a JSON object, found {_place(error)}")
 
 
-def _entries(path: Path, whole: str) -> Iterator[_Line]:
+def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
     try:
         value = json.loads(whole)
     except (ValueError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(
-            f"{path}{line}: expected a JSON array of objects, found {error}; save it again"
+            f"{path}{line}: expected a JSON array of objects, found {_place(error)}; save it again"
         ) from error
     if isinstance(value, dict) and isinstance(value.get("rasa_nlu_data"), dict):
         value = value["rasa_nlu_data"].get("common_examples")
@@ -101,6 +102,11 @@ def _entries(path: Path, whole: str) -> Iterator[_Line]:
             value = [_rasa(row) for row in value]
     elif isinstance(value, dict) and isinstance(value.get("data"), list):
         value = value["data"]
+    elif isinstance(value, dict) and isinstance(value.get("intents"), list):
+        value = _intents(value["intents"])
+    elif isinstance(value, dict) and _are_lists_of_texts(value, reading):
+        reading.note(f"{path.name} was read as one list of texts for each label")
+        value = [{"text": text, "label": label} for label, texts in value.items() for text in texts]
     elif isinstance(value, dict) and _is_columns(value):
         names = list(value)
         value = [
@@ -115,6 +121,17 @@ def _entries(path: Path, whole: str) -> Iterator[_Line]:
     return (_Line(number, row) for number, row in enumerate(value, start=1))
 
 
+def _place(error: Exception) -> str:
+    """Say what stands where in a line that is no JSON."""
+    if not isinstance(error, json.JSONDecodeError):
+        return f"{type(error).__name__} {str(error)!r:.80}"
+    rest = error.doc[error.pos : error.pos + 20].split("\n")[0]
+    if not rest:
+        return f"its end in column {error.colno}, where something is missing"
+    hint = " (JSON has double quotes)" if rest.startswith("'") else ""
+    return f"{rest!r} in column {error.colno}, which is no JSON{hint}"
+
+
 def _is_columns(value: Mapping[str, Any]) -> bool:
     """Whether an object holds columns of one length: lists, or objects by row, as pandas writes
     them.
@@ -125,6 +142,31 @@ def _is_columns(value: Mapping[str, Any]) -> bool:
 
 def _cells(column: list[Any] | dict[str, Any]) -> list[Any]:
     return list(column.values()) if isinstance(column, dict) else column
+
+
+def _are_lists_of_texts(value: Mapping[str, Any], reading: Reading) -> bool:
+    """Whether an object holds a list of texts for each label, and no columns that are asked for."""
+    named = {same(name) for name in value} & {same(name) for name in reading.columns}
+    return (
+        len(value) > 1
+        and not named
+        and all(isinstance(texts, list) and texts for texts in value.values())
+        and all(isinstance(text, str) for texts in value.values() for text in texts)
+    )
+
+
+def _intents(intents: list[Any]) -> list[Any]:
+    """Rows of the form that tutorials of chat robots use: a tag with its patterns."""
+    rows: list[Any] = []
+    for intent in intents:
+        if not isinstance(intent, dict):
+            rows.append(intent)
+            continue
+        label = intent.get("tag", intent.get("intent", intent.get("name")))
+        texts = intent.get("patterns", intent.get("examples", intent.get("utterances")))
+        each = texts if isinstance(texts, list) else [texts]
+        rows += [{"text": text, "label": label} for text in each]
+    return rows
 
 
 def _rasa(row: Any) -> Any:

@@ -20,6 +20,7 @@ __all__ = [
     "check_classes",
     "check_name",
     "check_task",
+    "label_fault",
     "label_text",
     "look",
 ]
@@ -73,25 +74,27 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
         raise TaskError(f"task {name!r}: expected at least 1 class, found none; add a label")
     seen: dict[str, str] = {}
     for label in classes:
-        if any("\ud800" <= letter <= "\udfff" for letter in label):
-            raise TaskError(
-                f"task {name!r}: expected labels in Unicode, found {label[:40]!r}; rename it"
-            )
-        if not is_printable(label):
-            raise TaskError(
-                f"task {name!r}: expected labels of printable characters, found {label[:40]!r};"
-                " rename it"
-            )
-        if len(label) > LABEL_LENGTH:
-            raise TaskError(
-                f"task {name!r}: expected labels of at most {LABEL_LENGTH} characters, found"
-                f" {len(label)} ({label[:40]!r}...)"
-            )
+        if (fault := label_fault(label)) is not None:
+            raise TaskError(f"task {name!r}: {fault}")
         if (alike := seen.setdefault(look(label), label)) != label:
             raise TaskError(
                 f"task {name!r}: expected labels that differ by more than case and spaces,"
                 f" found {alike!r} and {label!r}; make them one"
             )
+
+
+def label_fault(label: str) -> str | None:
+    """Say why a task cannot have a label, and what to do; None: it can."""
+    if any("\ud800" <= letter <= "\udfff" for letter in label):
+        return f"expected labels in Unicode, found {label[:40]!r}; rename it"
+    if not is_printable(label):
+        return f"expected labels of printable characters, found {label[:40]!r}; rename it"
+    if len(label) > LABEL_LENGTH:
+        return (
+            f"expected labels of at most {LABEL_LENGTH} characters, found {len(label)}"
+            f" ({label[:40]!r}...); shorten it"
+        )
+    return None
 
 
 def look(label: str) -> str:
@@ -129,11 +132,12 @@ def label_text(value: object, where: str, noun: str = "label") -> str:
     if getattr(value, "shape", None) == ():
         value = value.item()  # type: ignore[attr-defined] # NumPy's number, as Python's own
     if value is None or value != value:
-        raise DataError(f"{where}: expected a {noun}, found {value!r}; fill it in or leave it out")
+        nothing = "nothing" if value is None else "NaN"
+        raise DataError(f"{where}: expected a {noun}, found {nothing}; fill it in or leave it out")
     if isinstance(value, list | tuple | set | frozenset) or getattr(value, "shape", ()) != ():
         raise DataError(
             f"{where}: expected one {noun}, found several, {str(value)!r:.80}; an input has one"
-            f" {noun}: keep one"
+            f" {noun}: keep one, or make each a task of its own with the labels yes and no"
         )
     if isinstance(value, bool | int | float):
         return str(value)

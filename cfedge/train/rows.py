@@ -68,7 +68,7 @@ def _looked_at(
     header = None if sheet.header is None else chosen(sheet.header, columns, source, reading)
     kept: list[list[Any]] = [[] for _ in columns.wanted]
     numbers = array("q")
-    faults: dict[str, array[int]] = {}
+    faults: dict[str, _Kind] = {}
     known: dict[str, str] = {}  # labels are few: each is kept once
     for record in sheet.rows:
         try:
@@ -81,7 +81,8 @@ def _looked_at(
             assert header is not None
             cells = [read(record.cells.get(header.input), folder, ""), *_names(record, header)]
         except DataError as error:
-            faults.setdefault(str(error).removeprefix(": "), array("q")).append(record.number)
+            found = str(error).removeprefix(": ")
+            faults.setdefault(_kind(found), _Kind(found, array("q"), [])).add(found, record.number)
             continue
         kept[0].append(cells[0])
         for column, cell in zip(kept[1:], cells[1:], strict=True):
@@ -91,7 +92,34 @@ def _looked_at(
     labels = others.pop(0) if columns.label is not None else ()
     tasks = others[0] if others else ()
     table = Table(inputs, labels, tasks, source, numbers, sheet.unit, tuple(reading.notes), kind)
-    return table, dict(faults)
+    return table, {fault.text(): fault.numbers for fault in faults.values()}
+
+
+class _Kind(NamedTuple):
+    """Faults that differ in nothing but the value: the first, the rows, and whether others differ."""
+
+    first: str
+    numbers: array[int]
+    others: list[str]
+
+    def add(self, found: str, number: int) -> None:
+        """Count one more."""
+        self.numbers.append(number)
+        if found != self.first and not self.others:
+            self.others.append(found)
+
+    def text(self) -> str:
+        """Return what is wrong with all of them."""
+        if not self.others:
+            return self.first
+        found, step, rest = self.first.rpartition("; ")
+        return f"{found} in the first of them{step}{rest}"
+
+
+def _kind(fault: str) -> str:
+    """Return a fault without the value that was found: what was expected, and the next step."""
+    expected, _, rest = fault.partition(", found")
+    return f"{expected};{rest.rpartition('; ')[2]}" if rest else fault
 
 
 def table_of(

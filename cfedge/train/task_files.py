@@ -123,7 +123,8 @@ def task_files(path: Path) -> dict[str, Path]:
     if not found:
         raise DataError(
             f"{path}: expected a folder or a file of data for each task, found "
-            f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}"
+            f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}; put a CSV"
+            " file with the columns text and label there"
         )
     return found
 

@@ -26,6 +26,10 @@ def objects() -> list[dict[str, str]]:
     return [{"text": text, "label": label} for text, label in ROWS]
 
 
+def by_label() -> dict[str, list[str]]:
+    return {one: [text for text, label in ROWS if label == one] for one in ("heat", "door")}
+
+
 def json_lines(rows: list[dict[str, object]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
@@ -134,6 +138,12 @@ FILES: dict[str, Callable[[Path], None]] = {
     "columns.json": written(
         json.dumps({"text": [text for text, _ in ROWS], "label": [label for _, label in ROWS]})
     ),
+    "texts-of-labels.json": written(json.dumps(by_label())),
+    "intents.json": written(
+        json.dumps({"intents": [{"tag": one, "patterns": texts} for one, texts in by_label().items()]})
+    ),
+    "commas.tsv": written(table(",")),
+    "quoted-header.csv": written(table(",").replace("text,label", "\u201ctext\u201d,'label'")),
     "data.json": written(json.dumps({"version": 1, "data": objects()})),
     "label-studio.json": written(label_studio()),
     "label-studio-min.json": written(
@@ -167,6 +177,9 @@ FILES: dict[str, Callable[[Path], None]] = {
 #: What must be told of each that is not plain: a part of its note.
 TOLD = {
     "semicolons.csv": "separated by semicolons",
+    "commas.tsv": "separated by commas",
+    "quoted-header.csv": "was read as 'text'",
+    "texts-of-labels.json": "one list of texts for each label",
     "bars.csv": "separated by bars",
     "tabs.csv": "separated by tabs",
     "utf-16.csv": "as UTF-16",

@@ -91,7 +91,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a number for a text": (
         "x.xlsx",
         workbook(["text", "label"], [12, "x"]),
-        "row 2: expected a text, found 12",
+        "row 2: expected a text, found int 12; write it as text",
     ),
     "other columns": (
         "x.xlsx",
@@ -122,17 +122,17 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "lists of labels in parquet": (
         "x.parquet",
         columns_file(text=["a", "b"], label=[["x"], ["x", "y"]]),
-        "row 1: expected one label, found several",
+        "rows 1 and 2: expected one label, found several",
     ),
     "missing labels in parquet": (
         "x.parquet",
         columns_file(text=["a", "b", "c"], label=[1.0, None, float("nan")]),
-        "row 2: expected a label, found None",
+        "rows 2 and 3: expected a label, found nothing in the first of them; fill it in",
     ),
     "texts that are bytes": (
         "x.parquet",
         columns_file(text=[b"a"], label=["x"]),
-        "row 1: expected a text, found b'a'",
+        "row 1: expected a text, found bytes b'a'; write it as text",
     ),
     "deep JSON": ("x.json", text_file("[" * 100_000), "expected a JSON array of objects"),
     "JSON of something else": ("x.json", text_file('{"a": {"b": 1}}'), "expected a JSON array"),
@@ -154,7 +154,53 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         text_file("text,label\n" + "a" * (2 << 20) + ",x\n"),
         "expected CSV, found field larger than field limit",
     ),
-    "a quote that never ends": ("x.csv", text_file('text,label\n"a,x\nb,y\n'), "expected CSV, found"),
+    "a quote that never ends": (
+        "x.csv",
+        text_file('text,label\n"a,x\nb,y\n'),
+        "line 3: expected CSV, found a quote that is never closed; put cells",
+    ),
+    "no header": (
+        "x.csv",
+        text_file("close my account,close\npay it,pay\n"),
+        "--label-column NAME, or add a first line that names the columns",
+    ),
+    "columns of other names": (
+        "x.csv",
+        text_file("id,Utterance,my intent,Intent\n1,a,b,c\n"),
+        "say which is meant with --text-column Utterance and --label-column Intent",
+    ),
+    "columns of other names in parquet": (
+        "x.parquet",
+        columns_file(sentence=["a"], category=["x"], id=[1]),
+        "say which is meant with --text-column sentence and --label-column category",
+    ),
+    "words between spaces": (
+        "x.tsv",
+        text_file("text    label\nclose it   close\n"),
+        "found 'text    label'; it is separated by something else: save it with commas",
+    ),
+    "single quotes for JSON": (
+        "x.jsonl",
+        text_file("{'text': 'a', 'label': 'b'}\n"),
+        "in column 2, which is no JSON (JSON has double quotes); write the row again",
+    ),
+    "a login page": (
+        "x.csv",
+        text_file("\n<!DOCTYPE html>\n<html>"),
+        "found a web page, such as a site shows before somebody logs in; open the address",
+    ),
+    "a workbook called CSV": ("x.csv", text_file(b"PK\x03\x04abc"), "name it .xlsx if Excel wrote"),
+    "an old workbook called xlsx": (
+        "x.xlsx",
+        text_file(b"\xd0\xcf\x11\xe0abc"),
+        "expected .xlsx, as its name says, found an old Excel workbook; save it as",
+    ),
+    "a packed file called JSON": ("x.json", text_file(b"\x1f\x8babc"), "a gzip archive; unpack it"),
+    "a pointer to a file": (
+        "x.parquet",
+        text_file("version https://git-lfs.github.com/spec/v1\n"),
+        "found a pointer of Git LFS to a file that is not here; fetch it with: git lfs pull",
+    ),
     "UTF-16 cut short": ("x.csv", text_file(b"\xff\xfet\x00e\x00x"), "expected UTF-16, found bytes"),
     "another alphabet": (
         "x.csv",

@@ -181,8 +181,11 @@ def test_missing_columns_and_rows_are_refused_naming_what_is_there(
         ("text,label\n  ,door\n", ", line 2: expected a text, found '  '"),
         ("text,label\nit is cold,\n", ", line 2: expected a label, found ''"),
         ("text,label\nit is cold, \t\n", ", line 2: expected a label, found ' \\t'"),
-        ("text,label\nit is cold,heat\nopen the door\n", ", line 3: expected a label, found None"),
-        ("label,text\nheat\n", ", line 2: expected a text, found None"),
+        (
+            "text,label\nit is cold,heat\nopen the door\n",
+            ", line 3: expected a label, found nothing",
+        ),
+        ("label,text\nheat\n", ", line 2: expected a text, found nothing"),
         ('text,label\n"two\nlines",heat\n,door\n', ", line 4: expected a text, found ''"),
     ],
 )
@@ -196,9 +199,9 @@ def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(
     ("row", "expected"),
     [
         ({"text": "", "label": "x"}, "expected a text, found ''"),
-        ({"text": None, "label": "x"}, "expected a text, found None"),
-        ({"text": ["a"], "label": "x"}, "expected a text, found ['a']"),
-        ({"text": 3, "label": "x"}, "expected a text, found 3"),
+        ({"text": None, "label": "x"}, "expected a text, found nothing"),
+        ({"text": ["a"], "label": "x"}, "expected a text, found list ['a']; write it as text"),
+        ({"text": 3, "label": "x"}, "expected a text, found int 3; write it as text"),
         ({"text": "a", "label": " "}, "expected a label, found ' '"),
     ],
 )
@@ -212,12 +215,12 @@ def test_a_json_value_that_is_no_text_is_refused_naming_its_line(
 @cases(
     ("line", "found"),
     [
-        ('{"text": "a", "label": "x"', "Expecting ',' delimiter"),
-        ("text,label", "Expecting value"),
+        ('{"text": "a", "label": "x"', "its end in column 27, where something is missing"),
+        ("text,label", "'text,label' in column 1, which is no JSON"),
         ('["a", "x"]', "list"),
         ('"a"', "str"),
         ("null", "NoneType"),
-        ('{"text": "a", "label": "x"} {}', "Extra data"),
+        ('{"text": "a", "label": "x"} {}', "'{}' in column 29, which is no JSON"),
     ],
 )
 def test_a_broken_json_line_is_refused_naming_its_line(
@@ -243,7 +246,7 @@ def test_nul_characters_are_refused(name: str, content: str, tmp_path: Path) -> 
 def test_an_open_quote_is_refused(tmp_path: Path) -> None:
     # Read leniently, it would take the rest of the file as one text.
     content = 'text,label\n"it is cold,heat\nopen the door,door\nmore,door\n'
-    assert "expected CSV, found unexpected end of data" in refusal(
+    assert "expected CSV, found a quote that is never closed" in refusal(
         written(tmp_path / "a.csv", content)
     )
 
@@ -552,7 +555,7 @@ def test_a_missing_label_of_a_saved_dataset_is_refused_naming_its_row(
     labels: list[object], names: list[str] | None, tmp_path: Path
 ) -> None:
     path = saved(tmp_path / "rooms", {"": {"text": ["a", "b"], "label": labels}}, names=names)
-    assert refusal(path).startswith(":train, row 2: expected a label, found None")
+    assert refusal(path).startswith(":train, row 2: expected a label, found nothing")
 
 
 def test_splits_of_other_names_are_left_alone(tmp_path: Path) -> None:
@@ -629,10 +632,10 @@ def test_a_list_of_labels_is_refused_in_every_file(tmp_path: Path) -> None:
     rows = [{"text": "a", "label": [1, 2]}, {"text": "b", "label": [1]}]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     assert (
-        "expected one label, found several, '[1, 2]'; an input has one label: keep one"
+        "expected one label, found several, '[1, 2]' in the first of them; an input has one label:"
         in refusal(written(tmp_path / "a.jsonl", lines))
     )
     columns = {"text": ["a", "b"], "label": [[1, 2], [1]]}
-    assert ":train, row 1: expected one label, found several" in refusal(
+    assert ":train, rows 1 and 2: expected one label, found several" in refusal(
         saved(tmp_path / "rooms", {"": columns})
     )
