@@ -9,7 +9,7 @@ this.
     live.py                 the engine that answers, and what it answers now
     grouping.py, words.py   kept inputs by likeness, and what a group may be called
     change.py, before_after.py   what can be changed, and what that changes
-    jobs.py, job_child.py   a change that is made ready in a process of its own
+    job.py, jobs.py, job_child.py   a change that is made ready in a process of its own
     activation.py           what is ready begins to answer, or goes back
     static/                 one page, one script, one stylesheet
 

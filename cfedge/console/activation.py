@@ -19,8 +19,9 @@ from pathlib import Path
 import filelock
 
 from cfedge.console.copies import copy_folder
+from cfedge.console.job import Job
 from cfedge.console.job_child import WITHOUT
-from cfedge.console.jobs import Job, Jobs
+from cfedge.console.jobs import Jobs
 from cfedge.errors import CfedgeError, StorageError, TaskError, UsageError
 from cfedge.store import Store
 

@@ -43,6 +43,8 @@ _PAGES = {
 }
 #: After a wrong token, in seconds: nobody types faster, and guessing is hopeless anyway.
 _PAUSE_S = 0.3
+#: To publish, sync and open what is switched on, on a slow board.
+_ANSWER_S = 300.0
 
 
 class _Untold:
@@ -99,7 +101,7 @@ class Console:
         limits: Limits | None = None,
     ) -> None:
         body_bytes = max(4 << 20, live.engine.modality.body_bytes)
-        limits = limits or Limits(body_bytes=body_bytes, idle_s=60.0)
+        limits = limits or Limits(body_bytes=body_bytes, idle_s=60.0, answer_s=_ANSWER_S)
         self.access, self.limits = Access(), limits
         jobs = None
         if place.workspace is not None:

@@ -24,7 +24,7 @@ from cfedge.bundle.arrays import load_arrays, load_note
 from cfedge.console.before_after import Figures, compared, is_worse, rows_as_json
 from cfedge.console.change import Change, apply, parse
 from cfedge.console.copies import copy_folder
-from cfedge.errors import CfedgeError
+from cfedge.errors import CfedgeError, TaskError
 from cfedge.storage import write_file
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class FileProgress:
         yield advance
 
     def _write(self, title: str, done: int, total: int, left: float | None) -> None:
+        if (self._path.parent / "decided.json").exists():
+            raise TaskError("teach: expected somebody to wait for it, found that it was dropped")
         note = {"stage": title, "done": done, "total": total, "left_s": left, "at": time.time()}
         with contextlib.suppress(CfedgeError):  # a full disk is the result's to say
             write_file(self._path, json.dumps(note).encode())

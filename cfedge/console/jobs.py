@@ -16,6 +16,7 @@ The process holds ``alive.lock`` of its job for its life: what is neither held n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -23,57 +24,27 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from cfedge.bundle.arrays import dump_arrays
 from cfedge.console.change import Change, in_words
+from cfedge.console.job import Job, Labelled, dumped, read_note, why_died
 from cfedge.errors import StorageError, TaskError, UsageError
-from cfedge.inputs.modality import Input, Stored
+from cfedge.inputs.modality import Stored
 from cfedge.storage import new_folder, write_file
 
-__all__ = ["Job", "Jobs", "Labelled"]
+__all__ = ["Jobs"]
 
 #: Jobs whose record stays; older ones that do not answer go when a new one begins.
 _KEPT = 20
 #: After which a process that has not begun is taken for dead, in seconds.
 _BEGIN_S = 30.0
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Examples for a change: inputs, a label for each, and the numbers that they are kept under."""
-
-    inputs: tuple[Input, ...]
-    labels: tuple[str, ...]
-    numbers: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One change and what became of it.
-
-    Attributes
-    ----------
-    state
-        ``working``, ``ready``, ``failed``, ``answers``, ``taken back`` or ``dropped``.
-    request, progress, result
-        What its files say; empty where there is none.
-    """
-
-    name: str
-    state: str
-    request: dict[str, Any]
-    progress: dict[str, Any]
-    result: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        return asdict(self)
+#: That a process which is stopped is waited for.
+_END_S = 10.0
 
 
 class Jobs:
@@ -125,7 +96,7 @@ class Jobs:
         }
         with new_folder(self._folder / name) as temporary:
             write_file(temporary / "request.json", json.dumps(request).encode())
-        self._start(self._folder / name, _dumped(examples, stored))
+        self._start(self._folder / name, dumped(examples, stored))
         return self.one(name)
 
     def _start(self, folder: Path, content: bytes) -> None:
@@ -179,13 +150,13 @@ class Jobs:
             There is none of that name.
         """
         folder = self.folder(name)
-        request = _read(folder / "request.json")
+        request = read_note(folder / "request.json")
         if not request:
             raise UsageError(f"job: expected one of the console's, found {name[:40]!r}; look again")
-        result, progress = _read(folder / "result.json"), _read(folder / "progress.json")
-        decided = _read(folder / "decided.json").get("state")
+        result, progress = read_note(folder / "result.json"), read_note(folder / "progress.json")
+        decided = read_note(folder / "decided.json").get("state")
         if decided is None and not result and not self._is_alive(folder, request, progress):
-            result = {"error": _died(folder)}
+            result = {"error": why_died(folder)}
         state = decided or ("failed" if "error" in result else "ready" if result else "working")
         return Job(name, str(state), request, progress, result)
 
@@ -211,7 +182,11 @@ class Jobs:
         job = self.one(name)
         if job.state == "answers":
             raise UsageError("job: expected one that does not answer, found one that does; go back")
-        self.decide(name, "dropped")
+        self.decide(name, "dropped")  # which ends a process that another console began, too
+        if (process := self.processes.get(name)) is not None and process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
         for part in ("ws", "bundle", "before"):
             shutil.rmtree(self.folder(name) / part, ignore_errors=True)
 
@@ -236,34 +211,3 @@ class Jobs:
         for job in self.all()[_KEPT:]:
             if job.state in ("failed", "dropped", "taken back", "ready"):
                 shutil.rmtree(self.folder(job.name), ignore_errors=True)
-
-
-def _dumped(examples: Labelled | None, stored: Stored) -> bytes:
-    if examples is None:
-        return b""
-    dumped = stored.dump(examples.inputs)
-    note = {"inputs": dumped.notes, "labels": list(examples.labels)}
-    return dump_arrays(dumped.arrays, note)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _died(folder: Path) -> str:
-    """Say why a process left no result, as far as can be known."""
-    lines: Sequence[str] = []
-    try:
-        lines = (folder / "log.txt").read_text("utf-8", "replace").strip().splitlines()
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        free = -1
-    said = f"; it said: {lines[-1][:300]}" if lines else ""
-    return (
-        "could not finish: its process ended without a result, perhaps for want of memory or disk"
-        f" ({free} bytes are free){said}; nothing was changed: make room and teach again"
-    )

@@ -14,7 +14,7 @@ import cfedge.inputs
 from cfedge.console.activation import activate, roll_back
 from cfedge.console.change import Change, parse
 from cfedge.console.desk import Desk, Given, route
-from cfedge.console.jobs import Labelled
+from cfedge.console.job import Labelled
 from cfedge.errors import StorageError, TaskError, UsageError
 from cfedge.kept.records import Marked
 

@@ -296,6 +296,23 @@ def test_what_another_program_exports_answers_soon_and_what_does_not_open_change
     assert console.good("/api/try", {"text": "red"})["answers"][0]["task"] == "colors"
 
 
+def test_a_bundle_that_switches_during_review_loses_no_decision(console: desks.Opened) -> None:
+    from tiny import only
+
+    from cfedge.bundle.files import read
+
+    numbers = keep_food(console)
+    assert console.good("/api/review")["counts"]["waiting"] == 48
+    label(console, {"soup": numbers["soup"][:5]})
+    bundle = console.place.answers
+    write(only(read(bundle), "colors"), bundle, replace=True)
+    assert list(console.good("/api/state")["tasks"]) == ["colors"]
+    label(console, {"cake": numbers["cake"][:5]})
+    found = console.good("/api/review")
+    assert [len(one["numbers"]) for one in found["labelled"]] == [5, 5]
+    assert found["counts"]["waiting"] == 38
+
+
 def test_a_full_disk_while_keeping_stops_no_answer(console: desks.Opened) -> None:
     assert console.keeper is not None
     with console.keeper.inputs._database.reading() as database:

@@ -214,6 +214,19 @@ def test_a_full_disk_while_it_teaches_costs_the_job_alone(jobs: Jobs, tiny_works
     assert files(tiny_workspace) == before
 
 
+@pytest.mark.slow
+def test_a_job_that_is_dropped_ends_whoever_began_it(jobs: Jobs, tiny_workspace: Path) -> None:
+    for dropping in (jobs, Jobs(jobs.state, tiny_workspace)):  # its own, and another console's
+        job = jobs.begin(Change("remove", "colors"), None, StoredTexts())
+        until(lambda name=job.name: jobs.one(name).progress)
+        dropping.drop(job.name)
+        assert jobs.one(job.name).state == "dropped"
+        jobs.processes[job.name].wait(60)
+        until(lambda name=job.name: not jobs.one(name).result or "error" in jobs.one(name).result)
+        with pytest.raises(UsageError, match="found one that is dropped"):
+            activate(Place(tiny_workspace, tiny_workspace), jobs, job.name)
+
+
 def _ready(jobs: Jobs, workspace: Path, bundle: Path) -> str:
     """A job as its process leaves it: the tasks with another name of one, and any bundle."""
     folder = jobs.state / "jobs" / "1-a"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from cfedge import Engine
 from cfedge.cli import app
+from cfedge.errors import MissingExtraError
 from cfedge.kept.keeper import Keeper
 from cfedge.kept.reason import reason_of
 
@@ -70,6 +73,22 @@ def test_nothing_is_kept_unless_it_is_asked_for(
     assert set(tmp_path.rglob("*")) == before
     done = CliRunner().invoke(app, ["predict", str(tiny_bundle), "zz", "--keep-size", "1MB"])
     assert "expected --keep beside it" in str(done.exception)
+
+
+def test_where_it_could_not_be_encrypted_nothing_is_kept(
+    tiny_bundle: Path, tmp_path: Path, key: Path
+) -> None:
+    code = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "from cfedge.cli import main; main(sys.argv[1:])"
+    )
+    words = ["predict", str(tiny_bundle), "zz yy", "--keep", str(tmp_path / "kept")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == MissingExtraError.exit_code
+    assert "nothing is kept in clear: pip install 'cfedge[keep]'" in done.stderr
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_disk_that_refuses_stops_no_answer_and_is_said_once(
