@@ -45,6 +45,9 @@ class Objects(Mapping[str, bytes]):
     def __getitem__(self, sha256: str) -> bytes:
         return self.source(sha256)()
 
+    def __contains__(self, sha256: object) -> bool:
+        return sha256 in self._files  # the mapping's own would read the file
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
 

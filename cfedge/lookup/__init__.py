@@ -10,7 +10,13 @@ from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.ood import ood_score
 from cfedge.lookup.router import Router
-from cfedge.lookup.signature import VIEWS, ClusterStatistics, Features, TaskSignature
+from cfedge.lookup.signature import (
+    VIEWS,
+    ClusterStatistics,
+    Features,
+    StoredSignature,
+    TaskSignature,
+)
 
 __all__ = [
     "ClusterStatistics",
@@ -18,6 +24,7 @@ __all__ = [
     "Features",
     "Lookup",
     "Router",
+    "StoredSignature",
     "TaskMatch",
     "TaskMatches",
     "TaskSignature",

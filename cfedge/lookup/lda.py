@@ -78,8 +78,10 @@ def pool(signatures: Iterable[ClusterStatistics]) -> Pooled:
             scatter = np.zeros((width, width))
         counts += [one.counts for one in some]
         means.append(np.concatenate([one.means for one in some]))
-        factor = np.concatenate([one.factor for one in some]).astype(np.float64, copy=False)
-        scatter += factor.T @ factor
+        factor = np.concatenate([one.factor for one in some])
+        scatter += (
+            factor.T @ factor
+        )  # of whole multiples of powers of two: float32 rounds sums only
         for one in some:
             scatter[np.diag_indices(width)] += one.diagonal
             examples += float(one.counts.sum())

@@ -19,7 +19,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,21 @@ from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
-from cfedge.lookup.signature import ClusterStatistics, Features, TaskSignature
+from cfedge.lookup.signature import (
+    ClusterStatistics,
+    Features,
+    StoredSignature,
+    TaskSignature,
+)
 from cfedge.margins import Margins
 
 __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
 _Made = TypeVar("_Made", ClassTable, Lookup)
+_Signature: TypeAlias = TaskSignature | StoredSignature
+#: By task name.
+Signatures: TypeAlias = Mapping[str, TaskSignature] | Mapping[str, StoredSignature]
 
 #: Classes at which a further stage is taken, those that the first likes best: to read the shapes of
 #: all of ten tasks takes three times as long, and the answers are as good
@@ -53,8 +61,8 @@ class _Parts(Mapping[str, ClusterStatistics]):
 
     def __init__(
         self,
-        signatures: Mapping[str, TaskSignature],
-        part: Callable[[TaskSignature], ClusterStatistics],
+        signatures: Signatures,
+        part: Callable[[_Signature], ClusterStatistics],
     ) -> None:
         self._signatures, self._part = signatures, part
 
@@ -93,7 +101,7 @@ class Router:
 
     def __init__(
         self,
-        signatures: Mapping[str, TaskSignature],
+        signatures: Signatures,
         margins: Margins | None = None,
         *,
         table: RoughTable | None = None,

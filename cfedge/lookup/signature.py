@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from cfedge.errors import IncompatibleError
 from cfedge.lookup.packing import FACTOR_BITS, MEANS_BITS, ORIGIN_BITS, packed, unpacked
 from cfedge.lookup.stored_statistics import check_stored
 
-__all__ = ["ClusterStatistics", "Features", "TaskSignature", "VIEWS"]
+__all__ = ["ClusterStatistics", "Features", "StoredSignature", "TaskSignature", "VIEWS"]
 
 Floats = NDArray[np.float32]
 
@@ -156,22 +157,62 @@ class TaskSignature:
         IncompatibleError
             See `ClusterStatistics.from_arrays`; or the two parts do not count the same examples.
         """
-        parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
+        return StoredSignature(arrays, what, width, views).whole()
+
+
+class StoredSignature:
+    """A signature whose parts are unpacked, and checked, when they are first asked for: a stage of
+    the lookup needs one of them.
+
+    Parameters
+    ----------
+    arrays, what, width, views
+        As of `TaskSignature.from_arrays`.
+
+    Raises
+    ------
+    IncompatibleError
+        An array is of neither part.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, NDArray[np.generic]],
+        what: str,
+        width: int,
+        views: Sequence[int] = (),
+    ) -> None:
+        self._parts: dict[str, dict[str, NDArray[np.generic]]] = {"trunk": {}, "tail": {}}
+        self._what, self._widths = what, {"trunk": views[0] if views else width, "tail": width}
         for name, array in arrays.items():
             part, _, statistic = name.partition(".")
-            if part not in parts:
+            if part not in self._parts:
                 raise IncompatibleError(
                     f"{what}: expected arrays of trunk and tail, found {name!r}; learn the task"
                     " again"
                 )
-            parts[part][statistic] = array
-        trunk, tail = (
-            ClusterStatistics.from_arrays(parts[part], f"{part}'s part of the {what}", columns)
-            for part, columns in (("trunk", views[0] if views else width), ("tail", width))
-        )
+            self._parts[part][statistic] = array
+
+    @cached_property
+    def trunk(self) -> ClusterStatistics:
+        """As of `TaskSignature`; for errors see `ClusterStatistics.from_arrays`."""
+        return self._unpacked("trunk")
+
+    @cached_property
+    def tail(self) -> ClusterStatistics:
+        """As of `TaskSignature`; for errors see `ClusterStatistics.from_arrays`."""
+        return self._unpacked("tail")
+
+    def whole(self) -> TaskSignature:
+        """Unpack both parts; for errors see `TaskSignature.from_arrays`."""
+        trunk, tail = self.trunk, self.tail
         if not np.array_equal(trunk.counts, tail.counts):
             raise IncompatibleError(
-                f"{what}: expected equal counts of trunk and tail, found {trunk.counts!s:.80} and"
-                f" {tail.counts!s:.80}; learn the task again"
+                f"{self._what}: expected equal counts of trunk and tail, found"
+                f" {trunk.counts!s:.80} and {tail.counts!s:.80}; learn the task again"
             )
-        return cls(trunk, tail)
+        return TaskSignature(trunk, tail)
+
+    def _unpacked(self, part: str) -> ClusterStatistics:
+        what = f"{part}'s part of the {self._what}"
+        return ClusterStatistics.from_arrays(self._parts[part], what, self._widths[part])

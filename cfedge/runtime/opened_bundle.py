@@ -93,6 +93,10 @@ class OpenedBundle:
         self.tasks: dict[str, OpenedTask] = {}
         for task in self.manifest.tasks:
             self.tasks[task.name] = self._open_task(bundle, task, before, verified=verified)
+        if not verified:
+            signatures = Signatures(self.tasks, backbone)
+            for name in self.tasks:
+                signatures.check(name)
         self._make_router()
 
     def encode(self, inputs: Sequence[Input]) -> Encoded:
@@ -203,7 +207,7 @@ class OpenedBundle:
         self.adapters.add(task, bundle.source(task.adapter))
         if not verified:
             self.adapters(task)
-        return OpenedTask(task, bundle[task.signature])
+        return OpenedTask(task, bundle.source(task.signature))
 
     def _make_router(self) -> None:
         signatures = Signatures(self.tasks, self.manifest.backbone)

@@ -1,31 +1,34 @@
-"""The tasks that an engine has opened: what the manifest says of each, and its signature's bytes.
+"""The tasks that an engine has opened: what the manifest says of each, and where its signature is.
 
-Unpacked, signatures are five times as many bytes, so each stage of the lookup unpacks them for
-itself, one by one.
+Unpacked, signatures are five times as many bytes, so each stage of the lookup reads and unpacks
+them for itself, one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import IncompatibleError
-from cfedge.lookup import TaskSignature
+from cfedge.lookup import StoredSignature
 
 __all__ = ["OpenedTask", "Signatures", "has_same_files", "shared_files"]
 
 
 class OpenedTask(NamedTuple):
-    """A task and the bytes of its signature."""
+    """A task, and what gives the bytes of its signature: from memory, or from the disk with every
+    check where they were not kept.
+    """
 
     task: Task
-    signature: bytes
+    signature: Callable[[], bytes]
 
 
-class Signatures(Mapping[str, TaskSignature]):
-    """The signatures of tasks by name, each unpacked and checked when it is asked for.
+class Signatures(Mapping[str, StoredSignature]):
+    """The signatures of tasks by name, each read when it is asked for, and each part of it unpacked
+    and checked when that is.
 
     Parameters
     ----------
@@ -38,18 +41,26 @@ class Signatures(Mapping[str, TaskSignature]):
     def __init__(self, opened: Mapping[str, OpenedTask], backbone: Backbone) -> None:
         self._opened, self._backbone = opened, backbone
 
-    def __getitem__(self, name: str) -> TaskSignature:
-        task, data = self._opened[name]
+    def __getitem__(self, name: str) -> StoredSignature:
         what = f"signature of task {name!r}"
-        signature = TaskSignature.from_arrays(
-            load_arrays(data, what), what, self._backbone.width, self._backbone.views
-        )
-        if len(signature.tail.counts) != len(task.classes):
+        arrays = load_arrays(self._opened[name].signature(), what)
+        return StoredSignature(arrays, what, self._backbone.width, self._backbone.views)
+
+    def check(self, name: str) -> None:
+        """Unpack a signature whole.
+
+        Raises
+        ------
+        IncompatibleError
+            A part does not fit the backbone, the other part, or the task's classes.
+        """
+        what, task = f"signature of task {name!r}", self._opened[name].task
+        found = len(self[name].whole().tail.counts)
+        if found != len(task.classes):
             raise IncompatibleError(
-                f"{what}: expected one of {len(task.classes)} classes, found"
-                f" {len(signature.tail.counts)}; export the bundle again"
+                f"{what}: expected one of {len(task.classes)} classes, found {found}; export the"
+                " bundle again"
             )
-        return signature
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._opened)

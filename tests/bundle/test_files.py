@@ -96,6 +96,16 @@ def refusal(folder: Path, kind: type[Exception] = DamagedError) -> str:
 # Read
 
 
+def test_whether_a_file_is_named_is_told_without_reading_it(tiny_bundle: Path) -> None:
+    bundle = read(tiny_bundle, keep_adapters=False)
+    name = bundle.manifest.tasks[0].adapter.sha256
+    (tiny_bundle / "objects" / name).unlink()
+    assert name in bundle.objects
+    assert "0" * 64 not in bundle.objects
+    with pytest.raises(DamagedError):
+        bundle.objects[name]
+
+
 def test_a_bundle_is_read_as_it_was_written(bundle: Path) -> None:
     found = read(bundle)
     assert found == SMALL

@@ -26,6 +26,7 @@ from cfedge.lookup import (
     VIEWS,
     Features,
     Router,
+    StoredSignature,
     TaskMatch,
     TaskMatches,
     TaskSignature,
@@ -429,6 +430,18 @@ def test_stored_looks_that_do_not_fit_are_refused(
     change(arrays)  # type: ignore[operator]
     with pytest.raises(IncompatibleError, match=message):
         TaskSignature.from_arrays(arrays, "test", 10)
+
+
+def test_a_stored_signature_unpacks_the_part_that_is_asked_for_alone(
+    stages: dict[str, TaskSignature],
+) -> None:
+    arrays = stages["doors"].arrays()
+    arrays["tail.means_scale"] = arrays["tail.means_scale"] * 3  # no power of two
+    stored = StoredSignature(arrays, "test", 10)
+    assert np.array_equal(stored.trunk.means, stages["doors"].trunk.means)
+    for ask in (lambda: stored.tail, stored.whole):
+        with pytest.raises(IncompatibleError, match="tail's part of the test: expected means"):
+            ask()
 
 
 @pytest.fixture

@@ -110,7 +110,9 @@ def test_an_adapter_that_had_to_go_is_not_held_elsewhere(three: Path) -> None:
 
 def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) -> None:
     bundle = read(three, keep_adapters=False)
-    Engine(bundle)
+    engine = Engine(bundle)
+    for task in engine.opened.tasks.values():
+        assert task.signature() is not task.signature()
     apart = {
         ref.sha256
         for task in bundle.manifest.tasks
@@ -120,6 +122,18 @@ def test_no_file_of_a_task_is_held_where_their_memory_is_limited(three: Path) ->
         name for name in bundle.objects if bundle.objects[name] is not bundle.objects[name]
     } == apart
     assert dict(bundle.objects) == dict(read(three).objects)
+
+
+def test_a_signature_that_changed_under_an_open_engine_is_refused_when_a_stage_needs_it(
+    three: Path,
+) -> None:
+    engine = opened(three, room_for(three, 1))
+    (task,) = (one for one in engine.manifest.tasks if one.name == "colors")
+    path = three / "objects" / task.signature.sha256
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(DamagedError, match=r"signature of task .*: expected SHA-256"):
+        engine.router.warm_up()
 
 
 def test_a_file_that_changed_under_an_open_engine_is_refused_when_it_is_read_again(

@@ -1,0 +1,380 @@
+"""Thousands of tasks in one bundle, one thread: opening, memory, answers against the bare backbone,
+the first stage against the trunk, recall of the exact answer, adding one, syncing one.
+
+**The tasks.** CLINC150's ten domains and BANKING77 in seven parts, with closed-form heads, and
+mirror images of them: with U, S and m_0 of `cfedge.lookup.lda` for the 17 real tasks, a copy is
+mirrored in a random half F of the kept directions, x' = R (x - m_0) + m_0 with R = I - 2 S U_F
+U_F'. R keeps S and the covariance between classes as they are, and each task as hard in itself as
+it was, while tasks lie apart as strangers do. A copy's means are R's, its factors R's, its diagonal
+that of R diag R'; its adapter is the real one's under another name. Test inputs of a copy are the
+real task's, mirrored and made unit length again.
+
+**The exact answer** is of the same rule, without the int8 table of clusters and without classes
+rounded to 8 bits.
+
+    python benchmarks/thousands.py --tasks 1000 10000 --scratch /tmp/thousands
+
+keeps what it made under --scratch (3 GB) and takes it up again. ``--only recall`` and so on measure
+one thing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import numpy as np
+import onnx
+import record
+from latency import default_session, interleaved
+from numpy.typing import NDArray
+from study import banking77, clinc150
+
+from cfedge import Engine
+from cfedge.bundle.arrays import dump_arrays, load_arrays
+from cfedge.bundle.files import Bundle, read, reference, write
+from cfedge.bundle.manifest import Task
+from cfedge.lookup import ClusterStatistics, Lookup, TaskSignature, decide
+from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence
+from cfedge.lookup.lda import discriminants, pool
+from cfedge.lookup.packing import from_first, on_grid
+from cfedge.lookup.router import CANDIDATES
+from cfedge.runtime.task_files import Signatures
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
+from cfedge_export.make_backbone import make_backbone
+from cfedge_export.pack import build
+from cfedge_export.schemes import SCHEMES
+from cfedge_export.source import load_source
+
+ADAPTER_BYTES = 5_000_000
+INPUTS = 1000
+Doubles = NDArray[np.float64]
+
+
+class Mirrors:
+    """Of one stage: mirror images of statistics and of features."""
+
+    def __init__(self, real: list[ClusterStatistics]) -> None:
+        pooled = pool(real)
+        space = discriminants(pooled)
+        self._center, self._basis = space.center, space.basis
+        covariance = np.linalg.pinv(space.basis @ space.basis.T)
+        self._back = covariance @ space.basis
+
+    def _map(self, number: int) -> Doubles:
+        width, kept = self._basis.shape
+        chosen = np.random.default_rng([7, number]).permutation(kept)[: kept // 2]
+        mapped = np.eye(width) - 2 * self._back[:, chosen] @ self._basis[:, chosen].T
+        return np.asarray(mapped)
+
+    def statistics(self, one: ClusterStatistics, number: int) -> ClusterStatistics:
+        turn = self._map(number)
+        means = self._center + (one.means - self._center) @ turn.T
+        return replace(
+            one,
+            means=from_first(means.astype(np.float32)),
+            factor=on_grid(one.factor.astype(np.float64) @ turn.T),
+            diagonal=((turn**2) @ one.diagonal).astype(np.float32),
+        )
+
+    def features(self, row: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+        turned = self._center + self._map(number) @ (row - self._center)
+        return np.asarray(turned / np.linalg.norm(turned), np.float32)
+
+
+def real_tasks(folder: Path) -> Bundle:
+    """The 17 real tasks, learned once."""
+    if not (folder / "real" / "manifest.json").is_file():
+        workspace = make_backbone(folder / "ws", "minilm-l6")
+        for name, parts in {**clinc150(), **banking77()}.items():
+            settings = Settings(method="closed-form", threads=1)
+            learn(workspace, name, parts.train, parts.held_out, settings=settings)
+        write(build(workspace), folder / "real")
+        float_graph = load_source("minilm-l6").encoder
+        shipped = SCHEMES["int8-row"].ship(float_graph).SerializeToString()
+        (folder / "unsplit.onnx").write_bytes(shipped)
+    return read(folder / "real")
+
+
+def signatures_of(bundle: Bundle) -> list[TaskSignature]:
+    width, views = bundle.manifest.backbone.width, bundle.manifest.backbone.views
+    return [
+        TaskSignature.from_arrays(
+            load_arrays(bundle[task.signature], task.name), task.name, width, views
+        )
+        for task in bundle.manifest.tasks
+    ]
+
+
+def mirrors_of(bundle: Bundle) -> tuple[Mirrors, Mirrors]:
+    real = signatures_of(bundle)
+    return Mirrors([one.trunk for one in real]), Mirrors([one.tail for one in real])
+
+
+def many(bundle: Bundle, count: int, folder: Path) -> Path:
+    """Write a bundle of `count` tasks, the real ones and mirror images; number n is of real task n
+    mod 17.
+    """
+    target = folder / f"tasks-{count}"
+    if (target / "manifest.json").is_file():
+        return target
+    trunk, tail = mirrors_of(bundle)
+    real, signatures = bundle.manifest.tasks, signatures_of(bundle)
+    tasks, objects = list(real), dict(bundle.objects.items())
+    for number in range(len(real), count):
+        task, own = real[number % len(real)], signatures[number % len(real)]
+        mirrored = TaskSignature(
+            trunk.statistics(own.trunk, number), tail.statistics(own.tail, number)
+        )
+        made, files = _copy(bundle, task, f"{task.name}-{number}", mirrored)
+        tasks.append(made)
+        objects |= files
+    manifest = replace(bundle.manifest, tasks=tuple(tasks))
+    used = {ref.sha256: objects[ref.sha256] for ref in manifest.files().values()}
+    write(Bundle(manifest, used), target)
+    return target
+
+
+def _copy(
+    bundle: Bundle, task: Task, name: str, signature: TaskSignature
+) -> tuple[Task, dict[str, bytes]]:
+    model = onnx.load_from_string(bundle[task.adapter])
+    for one in model.metadata_props:
+        if one.key == "cfedge.task":
+            one.value = name
+    files = [model.SerializeToString(deterministic=True), dump_arrays(signature.arrays())]
+    adapter, packed = (reference(data) for data in files)
+    labels = tuple(f"{label} {name}" for label in task.classes)
+    made = replace(task, name=name, classes=labels, adapter=adapter, signature=packed)
+    return made, {adapter.sha256: files[0], packed.sha256: files[1]}
+
+
+def opened(folder: Path) -> Engine:
+    """As `Engine.open` on a machine that has verified the bundle before, with a limit on
+    adapters.
+    """
+    return Engine(read(folder, keep_adapters=False), adapter_bytes=ADAPTER_BYTES, verified=True)
+
+
+def test_inputs(bundle: Bundle, count: int) -> tuple[list[str], list[int]]:
+    """Test inputs of the real tasks, and the place of each one's task among them."""
+    names = [task.name for task in bundle.manifest.tasks]
+    rows = [
+        (text, names.index(name))
+        for name, parts in {**clinc150(), **banking77()}.items()
+        for text in parts.test.inputs
+    ]
+    chosen = np.random.default_rng(1).permutation(len(rows))[:count]
+    return [rows[at][0] for at in chosen], [rows[at][1] for at in chosen]
+
+
+_MEMORY = """
+import json, sys, time
+from pathlib import Path
+from cfedge import Engine
+from cfedge.bundle.files import read
+def status(name):
+    return 1024 * int(next(x for x in open("/proc/self/status") if x.startswith(name)).split()[1])
+start = time.perf_counter()
+bundle = read(Path(sys.argv[1]), keep_adapters=False)
+engine = Engine(bundle, adapter_bytes=int(sys.argv[2]), verified=True)
+found = {"open_seconds": time.perf_counter() - start, "open_cpu_seconds": time.process_time()}
+del bundle
+found["rss_opened_bytes"] = status("VmRSS")
+start = time.perf_counter()
+engine.warm_up()
+found["warm_up_seconds"] = time.perf_counter() - start
+for text in json.loads(Path(sys.argv[3]).read_text()):
+    engine.predict([text])
+found |= {"rss_after_answers_bytes": status("VmRSS"), "peak_bytes": status("VmHWM")}
+print(json.dumps(found))
+"""
+
+
+def memory(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
+    """Opening, and memory of a process of its own after `INPUTS` answers; medians of three."""
+    texts = folder / "texts.json"
+    texts.write_text(json.dumps(test_inputs(real, INPUTS)[0]))
+    command = [sys.executable, "-c", _MEMORY, str(at), str(ADAPTER_BYTES), str(texts)]
+    runs = []
+    for _ in range(3):
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    return {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
+
+
+def answering(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
+    """`Engine.predict` against the bare, unsplit backbone, interleaved; and the first stage against
+    the trunk.
+    """
+    engine = opened(at)
+    engine.warm_up()
+    texts, _ = test_inputs(real, 600)
+    for text in texts[:100]:
+        engine.predict([text])
+    texts = texts[100:]
+    ids = [engine.modality.prepare(text).feeds["input_ids"] for text in texts]
+    session = default_session((folder / "unsplit.onnx").read_bytes())
+    answers = []
+    times = interleaved(
+        {
+            "engine": lambda row: answers.append(engine.predict([texts[row]])[0]),
+            "bare": lambda row: session.run(
+                None, {"input_ids": ids[row], "attention_mask": np.ones_like(ids[row])}
+            ),
+        },
+        len(texts),
+        0,
+    )
+    quantiles = {name: np.quantile(values, [0.5, 0.9]) for name, values in times.items()}
+    trunk, first, first_loop, router = [], [], [], engine.router
+    rows = []
+    for text in texts:
+        start = time.perf_counter()
+        encoded = engine.opened.encoder([text])
+        between = time.perf_counter()
+        router.begin(encoded.features[0])
+        first.append(time.perf_counter() - between)
+        trunk.append(between - start)
+        rows.append(encoded.features[0])
+    for row in rows:
+        start = time.perf_counter()
+        router.begin(row)
+        first_loop.append(time.perf_counter() - start)
+    return {
+        "p50_ms": 1 * float(quantiles["engine"][0]),
+        "bare_p50_ms": float(quantiles["bare"][0]),
+        "p50_over_bare": float(quantiles["engine"][0] / quantiles["bare"][0]),
+        "p90_over_bare": float(quantiles["engine"][1] / quantiles["bare"][1]),
+        "second_stage_share": float(np.mean([one.stages > 1 for one in answers])),
+        "third_stage_share": float(np.mean([one.stages > 2 for one in answers])),
+        "early_exit_share": float(np.mean([one.early_exit for one in answers])),
+        "first_stage_us": 1e6 * float(np.median(first)),
+        "first_stage_in_a_loop_us": 1e6 * float(np.median(first_loop)),
+        "first_stage_of_trunk": float(np.median(first) / np.median(trunk)),
+        "first_stage_of_trunk_in_a_loop": float(np.median(first_loop) / np.median(trunk)),
+    }
+
+
+def recall(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
+    """How often the router's answer is the exact one, and how often each is right: test inputs of
+    tasks drawn at random from all.
+    """
+    engine = opened(at)
+    router = engine.router
+    texts, own = test_inputs(real, INPUTS)
+    encoded = engine.opened.encoder(texts)
+    features = engine.opened.encoder.features(encoded)
+    trunk, tail = mirrors_of(real)
+    tasks, rng = len(engine.manifest.tasks), np.random.default_rng(2)
+    width = engine.manifest.backbone.views[0]
+    inputs = []
+    for row, place in enumerate(own):
+        copies = -(-(tasks - place) // len(real.manifest.tasks))
+        number = place + len(real.manifest.tasks) * int(rng.integers(copies))
+        front, behind = features.trunk[row].copy(), features.tail[row]
+        if number >= len(real.manifest.tasks):
+            front[:width] = trunk.features(front[:width], number)
+            behind = tail.features(behind, number)
+        inputs.append((front, behind, engine.manifest.tasks[number].name))
+    found = []
+    for front, behind, _ in inputs:
+        evidence = router.identify(front)
+        found.append(router.deepen(evidence, behind) if router.needs_tail(evidence) else evidence)
+    exact = _exact(engine, inputs)
+    truth = [router.tasks.index(name) for _, _, name in inputs]
+    chosen = [decide(one).task for one in found]
+    return {
+        "inputs": len(inputs),
+        "recall_of_the_exact_answer": float(np.mean(np.equal(chosen, exact))),
+        "task_found": float(np.mean(np.equal(chosen, truth))),
+        "task_found_exactly": float(np.mean(np.equal(exact, truth))),
+        "second_stage_share": float(np.mean([one.stages > 1 for one in found])),
+        "third_stage_share": float(np.mean([one.stages > 2 for one in found])),
+    }
+
+
+def _exact(
+    engine: Engine, inputs: list[tuple[NDArray[np.float32], NDArray[np.float32], str]]
+) -> list[int]:
+    """The exact answers: no table, no rounding to 8 bits."""
+    router, margins = engine.router, engine.router.margins
+    signatures = Signatures(engine.opened.tasks, engine.manifest.backbone)
+    first = Lookup({name: signatures[name].trunk for name in router.tasks})
+    near = Shapes(signatures, "trunk", first)
+    deep = Shapes(signatures, "tail", router.tail)
+    answers = []
+    for front, behind, _ in inputs:
+        scored = first.scored(front[: first.width])
+        match = first.match(scored)
+        answers.append(match.task)
+        if match.margin >= margins.second:
+            continue
+        kept, _ = first.best_clusters(scored, CANDIDATES, match.runner_up)
+        owners, g = first.task_of[kept].tolist(), near(front[: first.width], kept)
+        scores = task_evidence(g.tolist(), owners)
+        best, rival = sorted(scores.values())[-1], sorted(scores.values())[-2]
+        if best - rival < margins.third:
+            scores = task_evidence((g + deep(behind, kept)).tolist(), owners)
+        answers[-1] = max(scores, key=scores.__getitem__)
+    return answers
+
+
+class Shapes:
+    """G of single classes in float64, each made once."""
+
+    def __init__(self, signatures: Signatures, part: str, lookup: Lookup) -> None:
+        self._signatures, self._part, self._lookup = signatures, part, lookup
+        self._shared = Shared.of(lookup.within)
+        self._made: dict[int, ClassShape] = {}
+
+    def __call__(self, row: NDArray[np.float32], kept: NDArray[np.intp]) -> Doubles:
+        found = []
+        for one in kept.tolist():
+            if one not in self._made:
+                task = int(self._lookup.task_of[one])
+                statistics = getattr(self._signatures[self._lookup.tasks[task]], self._part)
+                place = one - self._lookup.spans[task].start
+                self._made[one] = ClassShape.of(statistics, place, self._shared)
+            shape = self._made[one]
+            apart = shape.directions @ row - shape.centers
+            found.append(float(row @ shape.linear) + shape.offset + float(apart @ apart) / 2)
+        return np.array(found)
+
+
+MEASURES = {"memory": memory, "answering": answering, "recall": recall}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--scratch", type=Path, help="keep what is made here")
+    parser.add_argument("--only", nargs="+", choices=sorted(MEASURES), default=list(MEASURES))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.scratch or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        real = real_tasks(folder)
+        rows = []
+        for tasks in options.tasks:
+            at = many(real, tasks, folder)
+            row: dict[str, object] = {"tasks": tasks, "classes": len(real.manifest.tasks)}
+            for name in options.only:
+                row[name] = MEASURES[name](folder, at, real)
+                print(tasks, name, json.dumps(row[name]), flush=True)
+            rows.append(row)
+    record.write("thousands", {"rows": rows}, threads=1)
+
+
+if __name__ == "__main__":
+    main()
