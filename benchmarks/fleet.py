@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=200)
     parser.add_argument("--cut-share", type=float, default=0.02)
+    parser.add_argument("--name", default="fleet", help="of the result, such as fleet_1000")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -45,7 +46,7 @@ def main() -> None:
         )
     for name, value in found.items():
         print(f"{name}: {value}")
-    record.write("fleet", found, threads=1)
+    record.write(options.name, found, threads=1)
     if found["wrong_or_missing"] or found["ended_on_the_last_good_state"] != options.devices:
         raise SystemExit("a device served a wrong or missing task, or ended elsewhere")
 
