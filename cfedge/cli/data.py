@@ -12,7 +12,7 @@ from cfedge.cli.show import say
 if TYPE_CHECKING:
     from cfedge.train.rows import Columns
 
-__all__ = ["ENCODING", "INPUT", "INPUT_COLUMN", "LABEL_COLUMN", "columns", "tell"]
+__all__ = ["ENCODING", "GROUP_COLUMN", "INPUT", "INPUT_COLUMN", "LABEL_COLUMN", "columns", "tell"]
 
 #: What the column of the inputs is called where nothing is said; pictures have a name of their own.
 INPUT = "text"
@@ -28,6 +28,16 @@ INPUT_COLUMN = Annotated[
 LABEL_COLUMN = Annotated[
     str, typer.Option(metavar="NAME", help="The column of the data that holds the labels.")
 ]
+GROUP_COLUMN = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=(
+            "The column that says what belongs together, such as a video or a person: no split"
+            " cuts through it."
+        ),
+    ),
+]
 ENCODING = Annotated[
     str | None,
     typer.Option(
@@ -36,11 +46,11 @@ ENCODING = Annotated[
 ]
 
 
-def columns(inputs: str, label: str) -> Columns:
+def columns(inputs: str, label: str, group: str | None = None) -> Columns:
     """Return which columns are read."""
     from cfedge.train.rows import Columns
 
-    return Columns(inputs, label)
+    return Columns(inputs, label, group=group)
 
 
 def tell(notes: Iterable[str]) -> None:

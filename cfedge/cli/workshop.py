@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
+from cfedge.cli.data import (
+    ENCODING,
+    GROUP_COLUMN,
+    INPUT,
+    INPUT_COLUMN,
+    LABEL_COLUMN,
+    columns,
+    tell,
+)
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.learning import with_settings
 from cfedge.cli.places import JOBS, ON
@@ -86,6 +94,7 @@ def add(
     yes: YES = False,
     input_column: INPUT_COLUMN = INPUT,
     label_column: LABEL_COLUMN = "label",
+    group_column: GROUP_COLUMN = None,
     encoding: ENCODING = None,
     json: JSON = False,
 ) -> None:
@@ -101,7 +110,7 @@ def add(
 
     _check_alone(task, held_out, same_label or [], jobs, on)
     opened = WorkspaceFolder(workspace)
-    named = columns(input_column, label_column)
+    named = columns(input_column, label_column, group_column)
     tasks = _tasks(data, task, held_out, named, encoding, opened.kind)
     tell(dict.fromkeys(note for loaded in tasks.values() for note in loaded.notes))
     if replace and not yes:

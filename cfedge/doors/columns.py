@@ -20,16 +20,19 @@ _INPUTS = ("sentence", "utterance", "query", "content", "message", "question", "
            "path")  # fmt: skip
 _LABELS = ("intent", "category", "class", "tag", "sentiment", "target", "topic", "labels", "y",
            "choice", "output", "type")  # fmt: skip
+_GROUPS = ("person", "subject", "patient", "user", "speaker", "device", "video", "track", "session",
+           "source", "author")  # fmt: skip
 
 
 class Columns(NamedTuple):
-    """The columns that are read: the input's, and the label's and the task's where they are asked
-    for.
+    """The columns that are read: the input's, and the label's, the task's and the group's where they
+    are asked for.
     """
 
     input: str = "text"
     label: str | None = "label"
     task: str | None = None
+    group: str | None = None
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -100,6 +103,7 @@ def _step(
     options = {
         columns.input: ("--text-column", _INPUTS),
         columns.label: ("--label-column", _LABELS),
+        columns.group: ("--group-column", _GROUPS),
     }
     rest = [name for name in names if name and name not in found.values()]
     steps = []

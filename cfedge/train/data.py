@@ -139,6 +139,7 @@ def read_file(
         tables[0].unit,
         tuple(dict.fromkeys(note for table in tables for note in table.notes)),
         kind,
+        tuple(group for table in tables for group in table.groups),
     )
 
 

@@ -17,6 +17,7 @@ from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
 from cfedge.spelling import folded
+from cfedge.train.groups import hold_out_groups, units
 
 __all__ = [
     "Examples",
@@ -33,7 +34,8 @@ class Examples:
     """Inputs and their labels, as long as each other; `source` names them in errors.
 
     `notes` are what was assumed when they were read, for whoever asked; they are no part of the
-    examples. `kind` is the inputs': a key of `cfedge.inputs.KINDS`.
+    examples. `kind` is the inputs': a key of `cfedge.inputs.KINDS`. `groups` names of each input
+    what it belongs to, such as a video or a person; empty where nothing is known.
     """
 
     inputs: tuple[Input, ...]
@@ -41,6 +43,7 @@ class Examples:
     source: str
     notes: tuple[str, ...] = field(default=(), compare=False)
     kind: str = DEFAULT_KIND
+    groups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -55,6 +58,13 @@ class Examples:
         """What equal inputs have in common, of each (`cfedge.inputs.modality.Reader.key`)."""
         return tuple(map(reader(self.kind).key, self.inputs))
 
+    @cached_property
+    def units(self) -> tuple[str, ...]:
+        """What no split may cut through, of each: its key, or what it shares with others of its
+        group (`cfedge.train.groups`).
+        """
+        return tuple(units(self.keys, self.groups)) if self.groups else self.keys
+
     def take(self, rows: list[int]) -> Examples:
         """Return the examples at `rows`."""
         taken = Examples(
@@ -63,6 +73,7 @@ class Examples:
             self.source,
             self.notes,
             self.kind,
+            tuple(self.groups[row] for row in rows) if self.groups else (),
         )
         if "keys" in self.__dict__:
             taken.__dict__["keys"] = tuple(self.keys[row] for row in rows)
@@ -76,6 +87,7 @@ class Examples:
             self.source,
             self.notes,
             self.kind,
+            (*self.groups, *more.groups) if self.groups and more.groups else (),
         )
 
 
@@ -145,8 +157,8 @@ def unambiguous(examples: Examples, held_out: Examples) -> list[int]:
 def split_held_out(
     examples: Examples, fraction: float, rng: np.random.Generator
 ) -> tuple[Examples, Examples]:
-    """Split off a held-out part, class by class; inputs that are equal by their keys stay on one
-    side. An input of several labels is never held out.
+    """Split off a held-out part, class by class; inputs that are equal by their keys, or of one
+    group, stay on one side. An input of several labels is never held out.
 
     Parameters
     ----------
@@ -156,13 +168,20 @@ def split_held_out(
     Raises
     ------
     DataError
-        A class has fewer than two distinct inputs, or none that is its alone.
+        A class has fewer than two distinct inputs or groups, or none that is its alone.
     """
     labels_of: dict[str, set[str]] = {}
     by_class: dict[str, dict[str, list[int]]] = {}
     for row, (key, label) in enumerate(zip(examples.keys, examples.labels, strict=True)):
         labels_of.setdefault(key, set()).add(label)
         by_class.setdefault(label, {}).setdefault(key, []).append(row)
+    if examples.groups:
+        barred = [len(labels_of[key]) > 1 for key in examples.keys]
+        out = hold_out_groups(
+            examples.units, examples.labels, barred, fraction, rng, examples.source
+        )
+        rest = sorted(set(range(len(examples))) - set(out))
+        return examples.take(rest), examples.take(out)
     kept: list[int] = []
     held_out: list[int] = []
     for label in sorted(by_class):

@@ -51,7 +51,7 @@ class PreparedTask:
     Attributes
     ----------
     inputs, keys
-        The examples, and their keys (`cfedge.train.examples.Examples.keys`).
+        The examples, and what no split may cut through (`cfedge.train.examples.Examples.units`).
     targets
         int64 [N], positions in `classes`.
     hidden
@@ -227,7 +227,7 @@ def prepare_task(
         name,
         classes,
         examples.inputs,
-        examples.keys,
+        examples.units,
         _targets(examples, classes),
         hidden,
         features,

@@ -24,9 +24,10 @@ __all__ = ["Columns", "Table", "examples_of", "looked_at", "places", "table_of"]
 
 
 class Table(NamedTuple):
-    """What one parse of a file gives: of each row its input, its label, its task and its number.
+    """What one parse of a file gives: of each row its input, its label, its task, its number and its
+    group.
 
-    `labels` and `tasks` are empty where they were not asked for.
+    `labels`, `tasks` and `groups` are empty where they were not asked for.
     """
 
     inputs: tuple[Input, ...]
@@ -37,6 +38,7 @@ class Table(NamedTuple):
     unit: str = "line"
     notes: tuple[str, ...] = ()
     kind: str = DEFAULT_KIND
+    groups: tuple[str, ...] = ()
 
 
 def looked_at(
@@ -90,8 +92,10 @@ def _looked_at(
         numbers.append(record.number)
     inputs, *others = (tuple(column) for column in kept)
     labels = others.pop(0) if columns.label is not None else ()
-    tasks = others[0] if others else ()
-    table = Table(inputs, labels, tasks, source, numbers, sheet.unit, tuple(reading.notes), kind)
+    tasks = others.pop(0) if columns.task is not None else ()
+    groups = others[0] if others else ()
+    notes = tuple(reading.notes)
+    table = Table(inputs, labels, tasks, source, numbers, sheet.unit, notes, kind, groups)
     return table, {fault.text(): fault.numbers for fault in faults.values()}
 
 
@@ -147,8 +151,8 @@ def table_of(
 
 
 def examples_of(table: Table) -> Examples:
-    """Return a table's inputs and labels."""
-    return Examples(table.inputs, table.labels, table.source, table.notes, table.kind)
+    """Return a table's inputs and labels, and their groups."""
+    return Examples(table.inputs, table.labels, table.source, table.notes, table.kind, table.groups)
 
 
 def places(numbers: Sequence[int], unit: str, most: int = 5) -> str:
@@ -168,4 +172,6 @@ def _names(record: Record, header: Columns) -> list[str]:
         names.append(label_text(record.cells.get(header.label), ""))
     if header.task is not None:
         names.append(label_text(record.cells.get(header.task), "", "task"))
+    if header.group is not None:
+        names.append(label_text(record.cells.get(header.group), "", "group"))
     return names

@@ -34,6 +34,7 @@ def dumped_examples(examples: Examples) -> bytes:
         "labels": list(examples.labels),
         "source": examples.source,
         "kind": examples.kind,
+        "groups": list(examples.groups),
     }
     return _dumped(examples.inputs, examples.source, note)
 
@@ -41,7 +42,13 @@ def dumped_examples(examples: Examples) -> bytes:
 def parsed_examples(data: bytes) -> Examples:
     """Read what `dumped_examples` wrote; notes of how they were read stay with the coordinator."""
     note, inputs = _parsed(data)
-    return Examples(tuple(inputs), tuple(note["labels"]), note["source"], kind=note["kind"])
+    return Examples(
+        tuple(inputs),
+        tuple(note["labels"]),
+        note["source"],
+        kind=note["kind"],
+        groups=tuple(note["groups"]),
+    )
 
 
 def dumped_inputs(inputs: Sequence[Input], what: str, kind: str) -> bytes:

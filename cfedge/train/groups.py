@@ -1,0 +1,90 @@
+"""Examples that belong together: frames of one video, windows of one person, pictures of one device.
+
+A split that cut through such a group would ask of a task what it has nearly seen, and its certificate
+would promise too much. So a group is learned from whole or held out whole. Inputs that are equal are
+one group too.
+
+Letters: N examples.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from cfedge.errors import DataError
+
+__all__ = ["hold_out_groups", "units"]
+
+
+def units(keys: Sequence[str], groups: Sequence[str]) -> list[str]:
+    """Return for N examples the name of what no split may cut through: those that share a key or a
+    group, directly or by others, share a name.
+    """
+    parent: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def root(node: tuple[str, str]) -> tuple[str, str]:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for key, group in zip(keys, groups, strict=True):
+        one, other = root(("group", group)), root(("key", key))
+        parent[max(one, other)] = min(one, other)
+    return [" ".join(root(("group", group))) for group in groups]
+
+
+def hold_out_groups(
+    names: Sequence[str],
+    labels: Sequence[str],
+    barred: Sequence[bool],
+    fraction: float,
+    rng: np.random.Generator,
+    source: str,
+) -> list[int]:
+    """Return the rows to hold out: whole groups, drawn until of each label about `fraction` of its
+    examples are out; at least one group of each label is held out and one stays.
+
+    Parameters
+    ----------
+    names
+        Of N examples their groups, as of `units`.
+    barred
+        Whether an example must be learned from, and its group with it.
+
+    Raises
+    ------
+    DataError
+        A label has no two groups that can be told apart so.
+    """
+    inside: dict[str, Counter[str]] = {}
+    kept = {name for name, bar in zip(names, barred, strict=True) if bar}
+    for name, label in zip(names, labels, strict=True):
+        inside.setdefault(name, Counter())[label] += 1
+    total = Counter(labels)
+    wanted = {label: max(1, round(fraction * count)) for label, count in total.items()}
+    out: set[str] = set()
+    held: Counter[str] = Counter()
+    order = [sorted(inside)[place] for place in rng.permutation(len(inside)).tolist()]
+    for rare in sorted(total, key=lambda label: (total[label], label)):
+        for name in order:
+            if name in out or name in kept or rare not in inside[name]:
+                continue
+            leaves_some = all(
+                held[label] + count < total[label] for label, count in inside[name].items()
+            )
+            if held[rare] < wanted[rare] and leaves_some:
+                out.add(name)
+                held += inside[name]
+    for label in sorted(total):
+        if not held[label]:
+            count = sum(label in one for one in inside.values())
+            raise DataError(
+                f"{source}: expected at least 2 groups with label {label!r} (one to learn, one"
+                f" held out, none of them with an input of several labels), found {count}; add"
+                " groups, or give held-out examples"
+            )
+    return [row for row, name in enumerate(names) if name in out]
