@@ -21,7 +21,7 @@ from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples import Examples, repeated, split_held_out, unambiguous
-from cfedge.train.feature_cache import features_of
+from cfedge.train.feature_cache import encoded, features_of
 from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.reading import Reading, conflicting, reading
 
@@ -80,9 +80,7 @@ class NewExamples:
         every, rows = _evidence(examples, held_out, old)
         kept = every.take(rows)
         _check_evidence(kept, old, classes, examples.source)
-        with progress.track("features of the frozen encoder", len(examples)) as advance:
-            hidden, learned = features_of(encoder, examples.inputs)
-            advance(len(examples))
+        hidden, learned = encoded(encoder, examples.inputs, progress)
         held_hidden, behind = features_of(encoder, kept.inputs)
         before = sum(row < len(old.held_out.inputs) for row in rows)
         read = reading(
