@@ -96,12 +96,13 @@ class EfficientNetLite:
         return list(_sizes(model, cut))
 
     def pooled(self, model: ModelProto, cut: str) -> list[str]:
-        """The maps of the last stages."""
-        return maps(_SEEN)
+        """The maps of the last stages, the deepest first: the lookup reads the first view."""
+        return maps(_SEEN)[::-1]
 
     def views(self, model: ModelProto, cut: str) -> list[int]:
         """Mean and largest of each map."""
-        return [_sizes(model, name)[0] for name in maps(_SEEN) for _ in range(2)]
+        states = self.pooled(model, cut)
+        return [_sizes(model, name)[0] for name in states for _ in range(2)]
 
     def pool(
         self,
