@@ -172,17 +172,23 @@ class Shapes:
         s = scatter / sum(task["counts"].sum() for task in tasks)
         width = len(s)
         level = np.trace(s) / width
-        common = s + 0.3 * level * np.eye(width) if level > 0 else np.eye(width)
+        examples = sum(task["counts"].sum() for task in tasks)
+        over = examples * ((s**2).sum() - width * level**2)
+        noise = sum(task["quartic"][0] for task in tasks) / examples - (s**2).sum()
+        intensity = min(1.0, max(0.0, 4 * noise / over)) if over > 0 else 1.0
+        tau = min(3.0, max(0.1, 3 * intensity))
+        common = s + tau * level * np.eye(width) if level > 0 else np.eye(width)
+        self.temperature = np.sqrt(width) / 5
         self.means = np.concatenate([task["means"] for task in tasks]).astype(np.float64)
         doubt = np.trace(np.linalg.solve(common, s))  # of a mean of one example
         self.inverses, self.logs = [], []
         for factor, task in zip(factors, tasks, strict=True):
             for place, count in enumerate(task["counts"]):
                 rows = factor[task["factor_classes"] == place]
-                sigma = 0.7 * common + 0.3 * rows.T @ rows / count
+                sigma = 0.55 * common + 0.45 * rows.T @ rows / count
                 self.inverses.append(np.linalg.inv(sigma))
-                shape = np.linalg.slogdet(sigma)[1] - np.linalg.slogdet(0.7 * common)[1]
-                self.logs.append(shape - doubt / count / 0.7)
+                shape = np.linalg.slogdet(sigma)[1] - np.linalg.slogdet(0.55 * common)[1]
+                self.logs.append(shape - doubt / count / 0.55)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         steps = x - self.means
@@ -195,12 +201,12 @@ class Shapes:
         """The log-sum over each task's candidates, less half of what their number adds to it; the
         others have -inf.
         """
-        parts = [g[self.owner == task] / 16 for task in range(self.owner.max() + 1)]
+        parts = [g[self.owner == task] / self.temperature for task in range(self.owner.max() + 1)]
         tops = [max(part.max(), -1e300) for part in parts]
         with np.errstate(divide="ignore", under="ignore"):
             sums = [np.exp(part - top).sum() for part, top in zip(parts, tops, strict=True)]
             counts = [max(1, np.isfinite(part).sum()) for part in parts]
-            return 16 * (np.array(tops) + np.log(sums) - np.log(counts) / 2)
+            return self.temperature * (np.array(tops) + np.log(sums) - np.log(counts) / 2)
 
 
 class Reader:
@@ -278,7 +284,7 @@ class Reader:
             scores, stages = self.near.tasks(g), 2
             if self._thin(scores, "third"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
-                scores = self.near.tasks(g + self.deep(behind))
+                scores = self.deep.tasks(g + self.deep(behind))
                 distant = self.third.tasks(-self._among(near, -self.third(behind)[1]), np.min)
                 stages, distances = 3, (distances + distant * columns / self.third.u.shape[1]) / 2
         chosen = int(scores.argmax())

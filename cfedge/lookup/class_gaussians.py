@@ -18,9 +18,9 @@ n_c in the mean: that is given back, or a class of twenty examples would lose to
 (docs/decisions/0044-one-class.md).
 
 As log-likelihoods the g are over-confident: they add up features that are far from independent. The
-evidence for a task is the log-sum over its classes that are scored, at the temperature
-`TEMPERATURE`, which is on the scale of one g, less `BREADTH` of what so many equal ones would add:
-a sum alone favours a task of many classes, a mean one of few.
+evidence for a task is the log-sum over its classes that are scored, at the features' `temperature`,
+which is on the scale of one g, less `BREADTH` of what so many equal ones would add: a sum alone
+favours a task of many classes, a mean one of few.
 
 Letters: D width, C classes, R factor rows.
 """
@@ -40,22 +40,44 @@ __all__ = [
     "BREADTH",
     "ClassShape",
     "OWN_SHAPE",
-    "SHRINKAGE",
     "Shared",
-    "TEMPERATURE",
+    "ridge",
     "task_evidence",
+    "temperature",
 ]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-#: tau: of the mean variance that is added to the shared covariance; a: the share of a class's own
-#: shape in its covariance.
-SHRINKAGE, OWN_SHAPE = 0.3, 0.3
-#: Of the evidence, in nats.
-TEMPERATURE = 16.0
+#: a: the share of a class's own shape in its covariance.
+OWN_SHAPE = 0.45
+#: tau for each unit of the first stage's intensity of shrinkage, at least and at most.
+_RIDGE = 3.0, 0.1, 3.0
+#: Of the evidence, in nats, for each root of the features' width.
+_TEMPERATURE = 0.2
 #: Half way between every class being as likely beforehand (0) and every task (1).
 BREADTH = 0.5
+
+
+def ridge(intensity: float) -> float:
+    """Return tau, of the mean variance what is added to the shared covariance: the more, the less
+    the examples say of it.
+
+    `intensity` is the first stage's shrinkage (`cfedge.lookup.lda.shrunk`), which follows from
+    examples and width. With 5 examples a class of MiniLM's features tau is some 1.5 behind the
+    trunk and 2.7 behind the tail, with 130 it is .1 and .2 (docs/decisions/0042-all-examples.md).
+    """
+    times, least, most = _RIDGE
+    return min(most, max(least, times * intensity))
+
+
+def temperature(width: int) -> float:
+    """Return that of the evidence, in nats, where scores are of features [D]: sqrt(D) / 5.
+
+    A log-likelihood of D numbers varies by sqrt(D). What is much larger gives tasks of many classes
+    what inputs of tasks of few say.
+    """
+    return _TEMPERATURE * math.sqrt(width)
 
 
 class Shared(NamedTuple):
@@ -67,15 +89,15 @@ class Shared(NamedTuple):
     doubt: float
 
     @classmethod
-    def of(cls, within: Doubles) -> Shared:
-        """Return it of the within-class covariance S; P is the identity where all examples of each
-        class are the same.
+    def of(cls, within: Doubles, intensity: float) -> Shared:
+        """Return it of the within-class covariance S and the first stage's intensity of shrinkage;
+        P is the identity where all examples of each class are the same.
         """
         width = len(within)
         level = float(np.trace(within)) / width
         if level <= 0:
             return cls(np.eye(width), 0.0)
-        inverse = np.linalg.inv(within + SHRINKAGE * level * np.eye(width))
+        inverse = np.linalg.inv(within + ridge(intensity) * level * np.eye(width))
         inverse = (inverse + inverse.T) / 2
         return cls(inverse, float(np.vdot(inverse, within)))
 
@@ -108,8 +130,10 @@ class ClassShape(NamedTuple):
         return cls(directions, directions @ mean, linear, offset)
 
 
-def task_evidence(scores: Sequence[float], tasks: Sequence[int]) -> dict[int, float]:
-    """Return the evidence for each task: the log-sum over its classes at `TEMPERATURE`, less
+def task_evidence(
+    scores: Sequence[float], tasks: Sequence[int], temperature: float
+) -> dict[int, float]:
+    """Return the evidence for each task: the log-sum over its classes at a temperature, less
     `BREADTH` of what so many equal classes would add.
 
     Plain numbers: of two dozen classes NumPy's steps would take longer than their arithmetic.
@@ -125,9 +149,9 @@ def task_evidence(scores: Sequence[float], tasks: Sequence[int]) -> dict[int, fl
             most[task] = score
     sums, counts = dict.fromkeys(most, 0.0), dict.fromkeys(most, 0)
     for task, score in zip(tasks, scores, strict=True):
-        sums[task] += math.exp((score - most[task]) / TEMPERATURE)
+        sums[task] += math.exp((score - most[task]) / temperature)
         counts[task] += 1
     return {
-        task: most[task] + TEMPERATURE * (math.log(total) - BREADTH * math.log(counts[task]))
+        task: most[task] + temperature * (math.log(total) - BREADTH * math.log(counts[task]))
         for task, total in sums.items()
     }

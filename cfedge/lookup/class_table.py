@@ -3,7 +3,7 @@ bytes as their number allows.
 
 A class's directions are kept in 8 bits with a step for each row: a row v is d q + e with integers q
 and |e_k| <= d / 2, so that v . x is wrong by d |x|_1 / 2 at most. On real features g is then wrong
-by .1 nats, where the evidence's temperature is 16. Where all classes together exceed
+by .1 nats, where the evidence's temperature is 4. Where all classes together exceed
 `KEPT_BYTES`, those that were not needed for longest make room; a score never depends on what is in
 memory.
 
@@ -59,7 +59,7 @@ class ClassTable:
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans
         self._task_of = lookup.task_of
-        self._shared = Shared.of(lookup.within)
+        self._shared = Shared.of(lookup.within, lookup.shrinkage)
         count, rows, width = len(self._task_of), lookup.factor_rows, lookup.width
         size = rows * width + 4 * (width + 2 * rows + 1)
         places = min(count, max(_LEAST, kept_bytes // size))

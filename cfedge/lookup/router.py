@@ -24,7 +24,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import task_evidence
+from cfedge.lookup.class_gaussians import task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
@@ -177,7 +177,7 @@ class Router:
         owners: list[int] = self.first.task_of[kept].tolist()
         classes = self.near.scores(evidence.trunk[: self._width], kept, evidence.position)
         distances = _nearest(scored.square, best, owners)
-        scores = task_evidence(classes.tolist(), owners)
+        scores = task_evidence(classes.tolist(), owners, temperature(self._width))
         return evidence._replace(stages=2, closer=Closer(kept, owners, classes, scores, distances))
 
     def deepen(self, evidence: Evidence, tail: Floats) -> Evidence:
@@ -193,7 +193,7 @@ class Router:
         wide = self.first.directions / self.tail.directions
         deep = _nearest(square, behind, owners)
         distances = {task: (distances[task] + wide * far) / 2 for task, far in deep.items()}
-        scores = task_evidence(classes.tolist(), owners)
+        scores = task_evidence(classes.tolist(), owners, temperature(len(tail)))
         return evidence._replace(stages=3, closer=Closer(kept, owners, classes, scores, distances))
 
     def given(self, evidence: Evidence, task: int) -> TaskMatch:

@@ -72,7 +72,7 @@ def test_a_bundle_of_pictures_answers_frames_alone_and_together(
     engine = Engine.open(tmp_path / "bundle")
     right = []
     for task in COLOURS:
-        test = _frames(task, 40, seed=1)
+        test = _frames(task, 8, seed=1)
         answers = engine.predict(list(test.inputs))
         right += [
             answer.task == task and answer.label == label
@@ -80,7 +80,7 @@ def test_a_bundle_of_pictures_answers_frames_alone_and_together(
         ]
         alone = engine.predict([test.inputs[0]])[0]
         assert (alone.task, alone.label) == (answers[0].task, answers[0].label)
-    assert np.mean(right) > 0.8  # of a random network; a fifth or less would be chance
+    assert np.mean(right) > 0.9
 
 
 def test_torch_and_onnx_runtime_see_the_same_features_of_pictures(

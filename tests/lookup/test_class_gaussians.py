@@ -13,11 +13,11 @@ from cfedge.lookup import ClusterStatistics
 from cfedge.lookup.class_gaussians import (
     BREADTH,
     OWN_SHAPE,
-    SHRINKAGE,
-    TEMPERATURE,
     ClassShape,
     Shared,
+    ridge,
     task_evidence,
+    temperature,
 )
 from cfedge.lookup.lookup import Lookup
 from cfedge.train.signature import signature
@@ -55,7 +55,7 @@ def densities(tasks: dict[str, ClusterStatistics], inputs: Floats) -> NDArray[np
         one.factor.astype(np.float64).T @ one.factor + np.diag(one.diagonal) for one in parts
     )
     bare = scatter / sum(one.counts.sum() for one in parts)
-    shared = bare + SHRINKAGE * np.trace(bare) / WIDTH * np.eye(WIDTH)
+    shared = bare + ridge(Lookup(tasks).shrinkage) * np.trace(bare) / WIDTH * np.eye(WIDTH)
     found, whitened = [], np.trace(np.linalg.solve(shared, bare))
     for one in parts:
         for place, (count, mean) in enumerate(zip(one.counts, one.means, strict=True)):
@@ -68,7 +68,8 @@ def densities(tasks: dict[str, ClusterStatistics], inputs: Floats) -> NDArray[np
 
 def scores(tasks: dict[str, ClusterStatistics], inputs: Floats) -> NDArray[np.float64]:
     """G [B, C] of all classes, by the module's formulas."""
-    shared = Shared.of(Lookup(tasks).within)
+    lookup = Lookup(tasks)
+    shared = Shared.of(lookup.within, lookup.shrinkage)
     found = []
     for name in sorted(tasks):
         for place in range(len(tasks[name].counts)):
@@ -104,18 +105,49 @@ def test_the_evidence_is_the_log_sum_over_a_tasks_classes_less_half_of_what_thei
     None
 ):
     rng = np.random.default_rng(0)
-    found = task_evidence(scores := (rng.normal(size=9) * 100).tolist(), [0] * 4 + [3] + [7] * 4)
+    scores = (rng.normal(size=9) * 100).tolist()
+    found = task_evidence(scores, [0] * 4 + [3] + [7] * 4, 16)
     parts = np.split(np.array(scores), [4, 5])
-    expected = [
-        TEMPERATURE * (logsumexp(part / TEMPERATURE) - BREADTH * np.log(len(part)))
-        for part in parts
-    ]
+    expected = [16 * (logsumexp(part / 16) - BREADTH * np.log(len(part))) for part in parts]
     assert list(found) == [0, 3, 7]
     np.testing.assert_allclose(list(found.values()), expected, rtol=1e-12)
-    assert task_evidence([-1e6, 1e6, 0.0], [0, 0, 1]) == {
-        0: 1e6 - TEMPERATURE * BREADTH * np.log(2),
+    assert task_evidence([-1e6, 1e6, 0.0], [0, 0, 1], 16) == {
+        0: 1e6 - 16 * BREADTH * np.log(2),
         1: 0.0,
     }
+
+
+def test_the_fewer_examples_a_direction_has_the_more_is_added_to_the_shared_covariance() -> None:
+    rng = np.random.default_rng(0)
+
+    def tau(examples: int, width: int) -> float:
+        shape = np.linspace(0.2, 2, width)
+        rows = (rng.normal(size=(examples, width)) * shape).astype(np.float32)
+        return ridge(Lookup({"a": signature(rows, np.zeros(examples, np.int64), 4)}).shrinkage)
+
+    by_examples = [tau(examples, 32) for examples in (8, 64, 512, 8192)]
+    assert by_examples == sorted(by_examples, reverse=True)
+    assert (by_examples[0], by_examples[-1]) == (3.0, 0.1)  # at most, at least
+    assert 0.1 < by_examples[2] < by_examples[1] <= 3.0
+    assert tau(512, 8) < tau(512, 32) < tau(512, 128)
+
+
+def test_a_task_of_one_class_keeps_its_inputs_from_tasks_of_many_whatever_the_width() -> None:
+    """Where classes are as wide as each other, of the inputs of each task alone about as many stay
+    with it as there would be were all tasks of one class.
+    """
+    rng = np.random.default_rng(1)
+    for width in (16, 128):
+        means = rng.normal(size=(9, width)) * 6 / np.sqrt(width)
+        owners = [0] * 8 + [1]
+        inputs = means[8] + rng.normal(size=(400, width))
+        g = -((inputs[:, None] - means) ** 2).sum(axis=2) / 2
+        found = [task_evidence(row, owners, temperature(width)) for row in g.tolist()]
+        kept = np.mean([scores[1] > scores[0] for scores in found])
+        assert kept > np.mean(g.argmax(axis=1) == 8) - 0.05
+        warm = [task_evidence(row, owners, 16.0) for row in g.tolist()]
+        if width == 16:  # what one temperature for all widths did
+            assert np.mean([scores[1] > scores[0] for scores in warm]) < kept - 0.05
 
 
 def test_classes_that_differ_in_shape_alone_are_told_apart() -> None:

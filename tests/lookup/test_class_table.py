@@ -56,7 +56,8 @@ def table(tasks: dict[str, ClusterStatistics], kept_bytes: int = 1 << 20) -> Cla
 def test_scores_are_the_shapes_but_for_rounding_of_the_stated_size(
     tasks: dict[str, ClusterStatistics],
 ) -> None:
-    made, shared = table(tasks), Shared.of(Lookup(tasks).within)
+    made, lookup = table(tasks), Lookup(tasks)
+    shared = Shared.of(lookup.within, lookup.shrinkage)
     rng = np.random.default_rng(2)
     for row in inputs(20):
         chosen = np.sort(rng.choice(TASKS * CLASSES, 24, replace=False))
