@@ -15,6 +15,7 @@ from cfedge.cli.sync import JSON, read_root
 
 if TYPE_CHECKING:
     from cfedge.publish.merge import Merged
+    from cfedge.publish.overlaps import Overlap
 
 __all__ = ["register"]
 
@@ -37,6 +38,15 @@ ERASE = Annotated[
 ]
 
 
+SAME_LABEL = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LABEL",
+        help="Label that means the same in whichever task it stands; repeat it for each.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command(
@@ -54,6 +64,7 @@ def merge(
     other_channel: OTHER_CHANNEL = None,
     accept: ACCEPT = None,
     erase: ERASE = False,
+    same_label: SAME_LABEL = None,
     json: JSON = False,
 ) -> None:
     """Take in what another site published.
@@ -76,6 +87,7 @@ def merge(
         other_channel=other_channel,
         accept=accept or (),
         erase=erase,
+        same_labels=same_label or (),
         now=utc_now(),
         progress=TerminalProgress(),
     )
@@ -95,9 +107,15 @@ def _show_merged(repo: Path, done: Merged) -> None:
     if done.overlaps:
         print_table(
             "tasks that may be taken for each other since",
-            ("task", "taken for", "share by the model", "golden inputs that moved"),
+            ("task", "taken for", "share by the model", "golden inputs that moved", "both have"),
             [
-                (one.task, one.rival, f"{one.share:.1%}", f"{one.moved} of {one.inputs}")
+                (
+                    one.task,
+                    one.rival,
+                    f"{one.share:.1%}",
+                    f"{one.moved} of {one.inputs}",
+                    _labels(one),
+                )
                 for one in done.overlaps
             ],
         )
@@ -109,3 +127,9 @@ def _show_merged(repo: Path, done: Merged) -> None:
             for name, (was, now) in done.upper_bounds.items()
         ],
     )
+
+
+def _labels(one: Overlap) -> str:
+    """The labels that two tasks have in common, and which of them are said to mean the same."""
+    shown = [f"{label} (the same)" if label in one.same else label for label in one.labels]
+    return ", ".join(shown)[:120] or "no label"

@@ -75,6 +75,7 @@ def merge(
     other_channel: str | None = None,
     accept: Collection[str] = (),
     erase: bool = False,
+    same_labels: Collection[str] = (),
     now: datetime,
     wait: Callable[[float], None] = time.sleep,
     progress: Progress | None = None,
@@ -95,6 +96,9 @@ def merge(
         Patterns (``fnmatch``) of this channel's tasks that the other site may change or remove.
     erase
         Delete files here, and on this channel's devices, that the other site erased at home.
+    same_labels
+        Labels that mean the same in whichever task they stand: the report says where two tasks
+        that overlap have them.
     now
         Of this machine.
     restating
@@ -115,7 +119,9 @@ def merge(
         there = There.follow(other, root, Path(temporary), other_channel or channel, now, wait)
         meeting = _Meeting.of(before, there, keys.site, erase=erase)
         check_accepted(meeting.handed_over, accept)
-        return meeting.commit(repository, keys, now, progress or Quiet(), restating)
+        return meeting.commit(
+            repository, keys, now, progress or Quiet(), restating, same_labels=same_labels
+        )
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,8 @@ class _Meeting:
         now: datetime,
         progress: Progress,
         restating: Callable[..., Restated],
+        *,
+        same_labels: Collection[str],
     ) -> Merged:
         draft, before = self.draft, self.draft.channel
         entries = [*before.entries, *draft.given]
@@ -178,11 +186,19 @@ class _Meeting:
             index, blocks = draft.appended(new, now=now)
             repository.commit(keys, index, {**objects, **blocks}, now)
         repository.delete(erased_files([*before.entries, *new], keys.site))
-        return self._report(seen, new, restated)
+        return self._report(seen, new, restated, same_labels)
 
-    def _report(self, seen: View, new: Sequence[Entry], restated: Restated | None) -> Merged:
+    def _report(
+        self,
+        seen: View,
+        new: Sequence[Entry],
+        restated: Restated | None,
+        same_labels: Collection[str],
+    ) -> Merged:
         before, manifest = self.draft.channel, self.draft.manifest
         had = manifest_of(before.seen, before.signed).tasks if before.seen.tasks else ()
+        classes = {task.name: task.classes for task in manifest.tasks} if manifest else {}
+        here = {task.name for task in had}
         return Merged(
             adopted=tuple(f"{entry.kind} {entry.name}" for entry in self.adopted),
             handed_over=tuple(f"task {one.task!r}: {one.message}" for one in self.handed_over),
@@ -193,7 +209,7 @@ class _Meeting:
                 *map(_kept, self.erasable),
                 *self.there.notes,
             ),
-            overlaps=overlaps_of({task.name for task in had}, restated) if restated else (),
+            overlaps=overlaps_of(here, restated, classes, same_labels) if restated else (),
             upper_bounds=_upper_bounds(had, manifest.tasks if manifest else ()),
         )
 

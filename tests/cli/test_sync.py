@@ -347,11 +347,13 @@ def test_merging_reports_adopted_tasks_overlaps_and_limits(home: Path, tiny_bund
     other = written(only(cloned(read(tiny_bundle), "colors", "azure"), "azure"), home / "other")
     done("keys", "init", "keys-b", "--site", "lab")
     done("publish", other, "repo-b", "--keys", "keys-b")
+    root = "repo-b/metadata/1.root.json"
     text = done(
-        "merge", "repo", "repo-b", "--root", "repo-b/metadata/1.root.json", "--keys", "keys"
+        "merge", "repo", "repo-b", "--root", root, "--keys", "keys", "--same-label", "red"
     ).out
     assert "repo: adopted backbone local, task azure; fetched" in text
     assert "tasks that may be taken for each other since" in text
+    assert "no label" in text
     assert "upper bound on picking" in text
     found = done(
         "merge",
