@@ -29,7 +29,9 @@ _NAME, _NOTE = 26, 34
 
 @dataclass(frozen=True)
 class Span:
-    """What was measured, and the interval that holds the true value: low <= value <= high."""
+    """What was measured, and the interval that it is held against: of the true value, or of what was
+    promised, which the value may exceed.
+    """
 
     value: float
     high: float
@@ -68,7 +70,9 @@ def interval_chart(
     count = max((len(row.spans) for row in rows), default=1)
     step = 14.0 + 12 * count
     area = Area(left, WIDTH - 16 - notes, top, top + step * max(1, len(rows)))
-    highest = max((span.high for row in rows for span in row.spans if span), default=0.0)
+    highest = max(
+        (max(span.value, span.high) for row in rows for span in row.spans if span), default=0.0
+    )
     scale = Scale(0.0, max(highest * 1.04, 1e-9), area.left, area.right)
     parts = [head, x_axis(scale, area, shown, x_label, ticks=5)]
     for place, row in enumerate(rows):

@@ -70,9 +70,15 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """Show a share as a percentage: 0.5%, 12%."""
-    places = 1 if 0 < abs(value) < 0.1 and round(value * 100, 1) % 1 else 0
-    return f"{value:.{places}%}"
+    """Show a share as a percentage: 0.5%, 12%, 99.7%. Below a tenth and above nine it has a decimal,
+    so that what is nearly none, or nearly all, is not called none or all.
+    """
+    tenths = round(value * 100, 1)
+    if (0 < abs(value) < 0.1 or 0.9 < value < 1) and tenths % 1:
+        return f"{tenths:.1f}%"
+    if value > 0 and not tenths:
+        return "<0.1%"
+    return ">99.9%" if value < 1 and tenths == 100 else f"{value:.0%}"
 
 
 def milliseconds(value: float) -> str:

@@ -50,6 +50,8 @@ def record(found: tuple[Change, ...]) -> list[dict[str, Any]]:
 
 def _tasks(old: Contents, new: Contents) -> Iterator[Change]:
     before, after = ({task.name: task for task in one.tasks} for one in (old, new))
+    # What a workspace keeps of a task is another thing than what travels.
+    kept = (old.of == "workspace") == (new.of == "workspace")
     for name in sorted(before.keys() | after.keys()):
         if name not in before:
             count = len(after[name].classes)
@@ -58,6 +60,9 @@ def _tasks(old: Contents, new: Contents) -> Iterator[Change]:
             yield Change(f"task {name}", f"{len(before[name].classes)} classes", "removed", "other")
         else:
             yield from _task(before[name], after[name])
+            if kept:
+                was, now = before[name].size_bytes, after[name].size_bytes
+                yield from _size(f"task {name}: size", was, now)
 
 
 def _task(old: Task, new: Task) -> Iterator[Change]:
@@ -81,7 +86,6 @@ def _task(old: Task, new: Task) -> Iterator[Change]:
         yield Change(
             f"{where}: unknown above", f"{old.threshold:.1f}", f"{new.threshold:.1f}", "other"
         )
-    yield from _size(f"{where}: size", old.size_bytes, new.size_bytes)
 
 
 def _whole(old: Contents, new: Contents) -> Iterator[Change]:
@@ -94,8 +98,8 @@ def _whole(old: Contents, new: Contents) -> Iterator[Change]:
         if before != after:
             yield Change(what, before, after, "other")
     yield from _size("backbone's size", was.size_bytes, now.size_bytes)
-    for package in sorted(old.versions.keys() | new.versions.keys()):
-        before, after = (one.versions.get(package, "none") for one in (old, new))
+    for package in sorted(old.versions.keys() & new.versions.keys()):
+        before, after = (one.versions[package] for one in (old, new))
         if before != after:
             yield Change(f"version of {package}", before, after, "other")
     if old.bench and new.bench:

@@ -7,8 +7,10 @@
     return one;
   };
   const percent = (value) => {
-    const tenth = Math.round(value * 1000) / 10;
-    return value > 0 && value < 0.1 && tenth % 1 ? tenth.toFixed(1) + "%" : Math.round(value * 100) + "%";
+    const tenths = Math.round(value * 1000) / 10;
+    if (((value > 0 && value < 0.1) || (value > 0.9 && value < 1)) && tenths % 1) return tenths.toFixed(1) + "%";
+    if (value < 1 && tenths === 100) return ">99.9%";
+    return value > 0 && tenths === 0 ? "<0.1%" : Math.round(value * 100) + "%";
   };
 
   // A click on a count shows its inputs; text is set as text, never as markup.

@@ -98,6 +98,7 @@ def test_no_ticks_of_a_range_without_length_but_its_value() -> None:
     "shown, value, words",
     [
         (charts.percent, 0.0147, "1.5%"), (charts.percent, 0.98, "98%"), (charts.percent, 0, "0%"), (charts.percent, 0.05, "5%"),
+        (charts.percent, 0.9967, "99.7%"), (charts.percent, 0.99996, ">99.9%"), (charts.percent, 1, "100%"), (charts.percent, 0.0001, "<0.1%"), (charts.percent, 0.5049, "50%"),
         (charts.number, 1250.4, "1,250"), (charts.number, 0.03121, "0.0312"), (charts.number, 0, "0"), (charts.milliseconds, 1.2, "1.2 ms"),
     ],
 )  # fmt: skip
@@ -121,6 +122,16 @@ def test_an_interval_ends_where_its_bound_is() -> None:
     )  # fmt: skip
     widths = [float(one.get("width", "")) for one in root.iter("rect")]
     assert widths[0] == pytest.approx(2 * widths[1], abs=0.02)
+
+
+def test_what_exceeds_its_promise_lies_beyond_the_bar() -> None:
+    root = ElementTree.fromstring(
+        charts.interval_chart([IntervalRow("a", (Span(0.9, 0.1),))], title="t", x_label="x")
+    )
+    (bar,) = root.iter("rect")
+    (mark,) = [one for one in root.iter("path") if "mark" in one.get("class", "")]
+    start = float(re.findall(r"M([\d.]+)", mark.get("d", ""))[0])
+    assert start > float(bar.get("x", "")) + 5 * float(bar.get("width", ""))
 
 
 def test_a_map_has_equal_units_along_both_axes() -> None:

@@ -56,6 +56,7 @@ CASES = {
     "another scheme": (_backbone(scheme="float32"), [Change("scheme", "word", "float32", "other")]),
     "a smaller backbone": (_backbone(size_bytes=20_000_000), [Change("backbone's size", "23,000,000 bytes", "20,000,000 bytes", "better")]),
     "another version": (dataclasses.replace(OLD, versions={"word": "2"}), [Change("version of word", "word", "2", "other")]),
+    "a bundle of the workspace": (dataclasses.replace(_task(size_bytes=900), of="bundle"), []),
     "no bench now": (dataclasses.replace(OLD, bench=None, thresholds=None), []),
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ def mistakes(contents: Contents) -> Section:
             corner="task, found as",
             key=lambda row, column: _key(f"t:{row}:{column}", keys),
         ),
-        _panel("t"),
+        _panel("t", "tasks"),
     ]
     if found.left_out:
         parts.append(
@@ -92,7 +92,7 @@ def _classes(number: int, table: ClassConfusion, keys: set[str], *, first: bool)
             corner="class, answered as",
             key=lambda row, column: _key(f"c:{number}:{row}:{column}", keys),
         ),
-        _panel(f"c{number}"),
+        _panel(f"c{number}", table.task),
     ]
     if table.left_out:
         inside.append(note(f"{table.left_out} classes with fewer wrong answers are left out."))
@@ -104,13 +104,13 @@ def _key(key: str, keys: set[str]) -> str | None:
     return key if key in keys else None
 
 
-def _panel(name: str) -> Markup:
+def _panel(name: str, what: str) -> Markup:
     return element(
         "div",
         id=f"inputs-{name}",
         class_="inputs",
         role="region",
         aria_live="polite",
-        aria_label="Inputs of the chosen cell",
+        aria_label=f"Inputs of the chosen count, {what}",
         hidden=True,
     )
