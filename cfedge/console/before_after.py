@@ -92,7 +92,12 @@ def _worse(before: Figures | None, after: Figures | None) -> tuple[str, ...]:
             f"{after.right} of {after.held_out} right, {before.right} of {before.held_out} before"
         )
     if after.limit > before.limit + _RISE:
-        found.append(f"limit {after.limit:.1%}, {before.limit:.1%} before")
+        why = (
+            ""
+            if found
+            else ": its answers are as they were, and limits hold for all tasks together"
+        )
+        found.append(f"limit {after.limit:.1%}, {before.limit:.1%} before{why}")
     if after.unknown / max(1, after.held_out) > before.unknown / max(1, before.held_out) + _RISE:
         found.append(f"{after.unknown} of its own inputs called unknown, {before.unknown} before")
     return tuple(found)

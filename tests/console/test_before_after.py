@@ -28,7 +28,12 @@ def test_one_more_wrong_answer_is_worse_and_a_limit_that_rises_a_little_is_not()
     (row,) = compared(before, {"b": figures(limit=0.209)}, {})
     assert row.worse == ()
     (row,) = compared(before, {"b": figures(limit=0.22)}, {})
-    assert row.worse == ("limit 22.0%, 20.0% before",)
+    assert row.worse == (
+        "limit 22.0%, 20.0% before: its answers are as they were, and limits hold for all tasks"
+        " together",
+    )
+    (row,) = compared(before, {"b": figures(88, limit=0.25)}, {})
+    assert row.worse == ("88 of 100 right, 90 of 100 before", "limit 25.0%, 20.0% before")
     (row,) = compared(before, {"b": figures(unknown=9)}, {})
     assert row.worse == ("9 of its own inputs called unknown, 5 before",)
     assert is_worse([row])

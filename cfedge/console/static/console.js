@@ -497,7 +497,7 @@ function result(job) {
     h("caption", {}, "Right task and label, on held-out inputs, with all tasks together"),
     h("thead", {}, h("tr", {}, ["task", "before", "after", "share", "at most wrong, before", "after"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
     h("tbody", {}, shown.map((row) => h("tr", { class: row.changed ? "changed" : null }, h("th", { scope: "row" }, `${row.task} `, row.changed ? h("span", { class: "tag soft" }, row.before ? "changed" : "new") : ""),
-      h("td", { class: "number" }, figure(row.before)), h("td", { class: `number${row.worse.length ? " worse" : ""}` }, figure(row.after)), h("td", { class: "number" }, row.after ? share(row.after) : "gone"),
+      h("td", { class: "number" }, figure(row.before)), h("td", { class: `number${row.worse.some((one) => !one.startsWith("limit")) ? " worse" : ""}` }, figure(row.after)), h("td", { class: "number" }, row.after ? share(row.after) : "gone"),
       h("td", { class: "number" }, row.before ? percent(row.before.limit) : "–"), h("td", { class: `number${row.worse.some((one) => one.startsWith("limit")) ? " worse" : ""}` }, row.after ? percent(row.after.limit) : "–")))))),
   rows.length > shown.length && h("p", { class: "soft small" }, `${rows.length - shown.length} other tasks are as good as they were.`),
   h("p", { class: "small" }, job.result.task_bytes ? `The task takes ${bytes(job.result.task_bytes)}; ` : "", `the bundle ${bytes(job.result.bytes)}. `, job.result.method ? `Learned ${job.result.method === "adapter" ? "with an adapter" : "in closed form"} in ${ago(job.result.seconds)}.` : `Made in ${ago(job.result.seconds)}.`)];
@@ -508,7 +508,7 @@ function result(job) {
 
 function more(outlook) {
   const last = outlook.points[outlook.points.length - 1], between = `between ${percent(outlook.low)} and ${percent(outlook.high)}`;
-  const now = `With ${last.examples} examples ${percent(last.error)} of the held-out inputs get a wrong label. `;
+  const now = `With ${last.examples} examples ${percent(last.error)} of the held-out inputs get a wrong label, the task known. `;
   if (outlook.error > last.error - 0.005) return `${now}More would bring little: with ${outlook.examples} it would be ${between}.`;
   return `${now}With ${outlook.examples} it would be about ${percent(outlook.error)}, ${between}.`;
 }
