@@ -193,17 +193,17 @@ def _print_inspected(
     mixtures: bool,
 ) -> None:
     print_table(
-        f"{title}: picks another task (upper bounds hold for all tasks together; the model is the"
-        " first stage's)",
+        f"{title}: how often an input of a task gets another task (95% sure of all limits together;"
+        " a limit is far above what was found where few inputs were held out)",
         (
             "task",
             "held out",
-            "wrong",
-            "upper bound",
-            "first stage wrong",
-            "model bound",
+            "another task",
+            "at most",
+            "first stage alone",
+            "by its model at most",
             "status",
-            *(("likelier mixture wrong", "its bound", "status") if mixtures else ()),
+            *(("likelier mixture alone", "by its model at most", "status") if mixtures else ()),
             "nearest rival",
             "separation",
             "taken by it",

@@ -99,11 +99,17 @@ def _conflicting(row: TaskCertificate, data: LabelledData | None) -> str | None:
             data.train.labels[at] for at in rows if data.train.keys[at] == data.train.keys[rows[0]]
         }
         count = len({data.train.keys[at] for at in rows})
-        first = f", {count} in all, the first {str(value)!r:.80} ({', '.join(sorted(labels))})"
+        carry = (
+            f"1 {data.train.kind} carries" if count == 1 else f"{count} {data.train.kind}s carry"
+        )
+        first = (
+            f"{carry} several labels, the first {str(value)!r:.80} ({' and '.join(sorted(labels))})"
+        )
+    found = f"{row.reading.conflicting} of {row.reading.inputs} inputs"
     return (
-        f"{row.task}: {row.reading.conflicting} of {row.reading.inputs} inputs have the content of"
-        f" another one with another label{first}: they are never held out, so what is certified"
-        " holds for the others alone; keep one label of each"
+        f"{row.task}: {f'{first}: {found}' if first else f'{found} have several labels'}. They are"
+        " learned from and never held out, so what is certified is of the others alone; keep one"
+        " label of each"
     )
 
 
@@ -139,10 +145,14 @@ def _few(row: TaskCertificate) -> str | None:
     if row.false_reject_rate <= FALSE_REJECT_RATE:
         return None
     return (
-        f"{row.task}: {row.false_reject_rate:.0%} of its own inputs may be called unknown, as"
-        f" {row.certificate.held_out} held-out examples can show no less; hold out"
+        f"{row.task}: up to {row.false_reject_rate:.0%} of its own inputs may be called unknown:"
+        f" {_held_out(row.certificate.held_out)} too few to promise less; hold out"
         f" {math.ceil(1 / FALSE_REJECT_RATE) - 1} or more"
     )
+
+
+def _held_out(count: int) -> str:
+    return "1 held-out example is" if count == 1 else f"{count} held-out examples are"
 
 
 def _repeated(row: TaskCertificate) -> str | None:

@@ -120,8 +120,8 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
         1 / 3,
     )  # by how many of the two that are held out the lookup gives to the task
     said = (
-        f"food: {rate:.0%} of its own inputs may be called unknown, as 2 held-out examples can show"
-        " no less; hold out 19 or more"
+        f"food: up to {rate:.0%} of its own inputs may be called unknown: 2 held-out examples are too"
+        " few to promise less; hold out 19 or more"
     )
     assert said in run("inspect", tiny_workspace)
 
