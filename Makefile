@@ -60,6 +60,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/images.py --jobs 2
 	$(BIN)/python benchmarks/image_latency.py
 	$(BIN)/python benchmarks/sync.py
+	$(BIN)/python benchmarks/report.py
 	$(BIN)/python benchmarks/readme.py
 
 # The first list is of torch's CPU build: where pip finds none, the index's build for Linux brings gigabytes of CUDA.
