@@ -29,6 +29,7 @@ from cfedge.confidence import upper_bound
 from cfedge.lookup import Features
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.early_exit import gaps, trunk_decides
+from cfedge.train.calibrating import held_out_terms
 from cfedge.train.certificate import ALPHA, certify
 from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.feature_cache import features_of
@@ -80,17 +81,16 @@ def draw(path: Path, width: int, learn: int, hold: int, seed: int) -> dict[str, 
         rows = [np.concatenate(part) for part in parts]
         tasks[name] = learned(name, features, own, rows[:2], width)
         rest[name], truth[name] = rows[2], own[rows[2]]
-    router, found = route(
-        {name: task.signature for name, task in tasks.items()},
-        {name: task.held_out.features for name, task in tasks.items()},
-        {name: task.folds for name, task in tasks.items()},
-    )
+    signatures = {name: task.signature for name, task in tasks.items()}
+    held_out = {name: task.held_out.features for name, task in tasks.items()}
+    folds = {name: task.folds for name, task in tasks.items()}
+    router, found = route(signatures, held_out, folds)
     right = {
         name: (found[name].task == place) & (task.held_out.answers == task.held_out.classes)
         for place, (name, task) in enumerate(tasks.items())
     }
-    best = {name: task.held_out.top_scores for name, task in tasks.items()}
-    certified = certify(found, best, router.first.directions, right=right)
+    terms = held_out_terms(signatures, found, held_out, folds)
+    certified = certify(found, terms, right=right)
     rows = []
     for place, (name, task) in enumerate(tasks.items()):
         some = Features(*(part[rest[name]] for part in features))

@@ -25,6 +25,7 @@ import record
 
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.index import Index
 from cfedge.inputs.text.spec import Text
@@ -126,7 +127,16 @@ class Catalogue:
             errors,
             float(self.rng.uniform(0, 0.1)),
         )
-        made = Task(name, classes, 8, float(self.rng.normal(100, 10)), 0.05, certificate, **refs)
+        made = Task(
+            name,
+            classes,
+            8,
+            float(self.rng.normal(100, 10)),
+            0.05,
+            NOTHING_UNKNOWN,
+            certificate,
+            **refs,
+        )
         entry = Entry("task", name, self.keys.site, number + 2, (), TaskAdded(made, self.base))
         return entry, {refs[part].sha256: data for part, data in files.items()}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Certificate, Slot, Task
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.catalogue.entry import Body, Entry, Removed, TaskAdded
 from cfedge.catalogue.view import view
 from cfedge.inputs.text.spec import Text
@@ -78,6 +79,7 @@ def task(
         8,
         30.0,
         0.05,
+        NOTHING_UNKNOWN,
         certificate,
         refs["adapter"],
         refs["signature"],

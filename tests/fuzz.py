@@ -28,6 +28,7 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.graph import check_graph
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import parse
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.doctor import sample
 from cfedge.errors import CfedgeError
 from cfedge.inputs.text.spec import Text
@@ -64,8 +65,21 @@ def manifest() -> bytes:
         Text("text", 16, file),
     )
     certificate = Certificate(12, 1, 0.39, 0.05, 2, "doors", 1, 2, 0.49)
-    lights = Task("lights", ("on", "off"), 2, 2.5, 0.05, certificate, file, file, file)
-    doors = Task("doors", ("open", "shut", "ajar"), 2, -2.5, 0.05, certificate, file, file, file)
+    lights = Task(
+        "lights", ("on", "off"), 2, 2.5, 0.05, NOTHING_UNKNOWN, certificate, file, file, file
+    )
+    doors = Task(
+        "doors",
+        ("open", "shut", "ajar"),
+        2,
+        -2.5,
+        0.05,
+        NOTHING_UNKNOWN,
+        certificate,
+        file,
+        file,
+        file,
+    )
     return serialize(
         Manifest(backbone, (lights, doors), margins=Margins(1.5), versions={"numpy": "2.0.0"})
     )

@@ -20,10 +20,13 @@ from tokenizers import Tokenizer
 MEMBERS = {
     "manifest": "schema sha256 backbone tasks lookup margins versions",
     "backbone": (
-        "name source_sha256 scheme blocks split width hidden views slots trunk tail input"
+        "name source_sha256 scheme blocks split width hidden views slots trunk tail input background"
     ),
     "input": "kind max_tokens tokenizer",
-    "task": "name classes rank threshold false_reject_rate certificate adapter signature golden",
+    "task": (
+        "name classes rank threshold false_reject_rate calibration certificate adapter signature golden"
+    ),
+    "calibration": "centers scales accepted thresholds",
 }
 CANDIDATES = 24  # classes at which a further stage is taken
 
@@ -170,7 +173,7 @@ class Shapes:
             for factor, task in zip(factors, tasks, strict=True)
         )
         s = scatter / sum(task["counts"].sum() for task in tasks)
-        width = len(s)
+        self.s, width = s, len(s)
         level = np.trace(s) / width
         examples = sum(task["counts"].sum() for task in tasks)
         over = examples * ((s**2).sum() - width * level**2)
@@ -179,6 +182,7 @@ class Shapes:
         tau = min(3.0, max(0.1, 3 * intensity))
         common = s + tau * level * np.eye(width) if level > 0 else np.eye(width)
         self.temperature = np.sqrt(width) / 5
+        self.common = common
         self.means = np.concatenate([task["means"] for task in tasks]).astype(np.float64)
         doubt = np.trace(np.linalg.solve(common, s))  # of a mean of one example
         self.inverses, self.logs = [], []
@@ -209,6 +213,48 @@ class Shapes:
             return self.temperature * (np.array(tops) + np.log(sums) - np.log(counts) / 2)
 
 
+class Familiar:
+    """Step 7 behind one look: how far from a task's classes, against the background."""
+
+    def __init__(
+        self,
+        shapes: Shapes,
+        tasks: list[dict[str, np.ndarray]],
+        stored: dict[str, np.ndarray],
+        part: str,
+    ) -> None:
+        self.shapes, self.means, self.owner = shapes, shapes.means, shapes.owner
+        self.counts = np.concatenate([task["counts"] for task in tasks])
+        groups = [self.means]
+        if stored:
+            groups.append(stored[part].astype(np.float64) * float(stored[f"{part}_step"][0]))
+        self.centre = np.mean([group.mean(axis=0) for group in groups], axis=0)
+        spread = np.mean(
+            [(group - self.centre).T @ (group - self.centre) / len(group) for group in groups],
+            axis=0,
+        )
+        self.inverse = np.linalg.inv(shapes.common)
+        self.background = np.linalg.inv(shapes.common + spread)
+        self.error = np.trace(self.inverse @ shapes.s)
+
+    def __call__(self, x: np.ndarray, task: int) -> tuple[float, float, float]:
+        own = self.owner == task
+        counts, means = self.counts[own], self.means[own]
+        y = x - self.centre
+        behind = y @ self.background @ y
+        squares = np.einsum("cd,de,ce->c", x - means, self.inverse, x - means)
+        squares -= 2 * self.error / counts
+        near = np.argsort(squares, kind="stable")[:4]
+        densities = (self.shapes(x)[own] + self.error / (1.1 * counts))[near]
+        lengths = (means**2).sum(axis=1)
+        lengths = np.maximum(lengths - np.trace(self.shapes.s) / counts, 0.1 * lengths)
+        return (
+            1 - (means @ x / np.sqrt(lengths)).max(),
+            squares.min() - behind,
+            -densities.max() - behind / 2,
+        )
+
+
 class Reader:
     def __init__(self, folder: Path) -> None:
         self.manifest, objects = read(folder)
@@ -216,7 +262,7 @@ class Reader:
         decisive = {
             key: value
             for key, value in self.backbone.items()
-            if key not in ("name", "source_sha256")
+            if key not in ("name", "source_sha256", "background")
         }
         digest = hashlib.sha256(canonical(decisive)).hexdigest()
         self.tokenizer = Tokenizer.from_str(
@@ -249,7 +295,6 @@ class Reader:
                     )
                 )
             )
-            expect(self.adapters[-1]["exit.best"][0] >= 0, "exit.best")
             arrays = safetensors.numpy.load(objects[task["signature"]["sha256"]])
             stages.append(
                 [
@@ -263,10 +308,15 @@ class Reader:
                     for look in ("trunk.", "tail.")
                 ]
             )
-        (self.first, self.third), (self.near, self.deep) = (
-            [kind([task[depth] for task in stages]) for depth in range(2)]
-            for kind in (Look, Shapes)
-        )
+        self.first = Look([task[0] for task in stages])
+        self.near, self.deep = (Shapes([task[depth] for task in stages]) for depth in range(2))
+        centres: dict[str, np.ndarray] = {}
+        if self.backbone["background"]:
+            centres = safetensors.numpy.load(objects[self.backbone["background"]["sha256"]])
+        self.familiar = [
+            Familiar(shapes, [task[depth] for task in stages], centres, part)
+            for depth, (shapes, part) in enumerate(((self.near, "trunk"), (self.deep, "tail")))
+        ]
         self.nothing = {
             f"{side}.{slot['name']}": np.zeros((1, slot["rows"], 0) if side == "a" else (1, 0, slot["columns"]), np.float32)
             for slot in self.backbone["slots"] for side in "ab"
@@ -277,7 +327,7 @@ class Reader:
         hidden, features = self.trunk.run(["hidden", "features"], {"input_ids": ids})
         first, apart = self.first(features[0][: self.backbone["views"][0]])
         scores, distances = self.first.tasks(first, np.max), self.first.tasks(apart, np.min)
-        stages, columns = 1, self.first.u.shape[1]
+        stages = 1
         if self._thin(scores, "second"):
             near = self._candidates(first, scores)
             g = self._among(near, self.near(features[0][: self.backbone["views"][0]]))
@@ -285,25 +335,21 @@ class Reader:
             if self._thin(scores, "third"):
                 behind = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
                 scores = self.deep.tasks(g + self.deep(behind))
-                distant = self.third.tasks(-self._among(near, -self.third(behind)[1]), np.min)
-                stages, distances = 3, (distances + distant * columns / self.third.u.shape[1]) / 2
+                stages = 3
         chosen = int(scores.argmax())
         task, adapter = self.tasks[chosen], self.adapters[chosen]
         logits = (features[0] @ adapter["trunk.weight"] + adapter["trunk.bias"]).astype(np.float64)
         sure = logits.max() - np.sort(logits)[-2] >= adapter["exit.margin"][0]
-        weight, usual = 0.1 * columns, float(adapter["exit.best"][0])
-        early = bool(sure and distances[chosen] - weight * usual / 3 <= task["threshold"])
-        if not early:
+        if not sure:
             slots = {name: array for name, array in adapter.items() if name[:2] in ("a.", "b.")}
             behind = self.tail.run(["features"], {"hidden": hidden, **slots})[0][0]
-            adapted = behind @ adapter["head.weight"] + adapter["head.bias"]
-            usual, logits = float(adapted.max()), logits if sure else logits + adapted
-        ood_score = float(distances[chosen]) - weight * usual
+            logits = logits + behind @ adapter["head.weight"] + adapter["head.bias"]
+        ood_score = self._strange(task, chosen, features[0], hidden)
         label = int(logits.argmax())
         return {
             "task": task["name"], "label": task["classes"][label], "stages": stages, "distance": float(distances[chosen]),
             "probability": float(1 / np.exp(logits - logits[label]).sum()),
-            "ood_score": ood_score, "early_exit": early, "unknown": bool(ood_score > task["threshold"]),
+            "ood_score": ood_score, "early_exit": bool(sure), "unknown": bool(ood_score > task["threshold"]),
         }  # fmt: skip
 
     def _candidates(self, clusters: np.ndarray, tasks: np.ndarray) -> np.ndarray:
@@ -311,6 +357,21 @@ class Reader:
         owner, runner_up = self.first.owner, np.argsort(-tasks, kind="stable")[1]
         own = np.where(owner == runner_up, clusters, -np.inf).argmax()
         return np.unique([*np.argsort(-clusters, kind="stable")[:CANDIDATES], own])
+
+    def _strange(
+        self, task: dict[str, Any], chosen: int, features: np.ndarray, hidden: np.ndarray
+    ) -> float:
+        """Step 7."""
+        rule = task["calibration"]
+        expect(all(len(rule[part]) == 5 for part in ("centers", "scales")), "five terms")
+        _, relative, density = self.familiar[0](features[: self.backbone["views"][0]], chosen)
+        frozen = self.tail.run(["features"], {"hidden": hidden, **self.nothing})[0][0]
+        terms = np.array([relative, density, *self.familiar[1](frozen, chosen)])
+        z = (terms - rule["centers"]) / rule["scales"]
+        over = z[0] + z[1] - rule["accepted"]
+        self.nearly = abs(over) < 0.2  # rounding may turn whether the trunk accepts it
+        self.asked = float(z[1:].sum())
+        return float(rule["thresholds"][-1] + over) if over <= 0 else self.asked
 
     def _among(self, near: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """The scores of the classes `near`; no other is a candidate."""

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 #: Layers from the bottom up: a module may import its own layer and those above it in this list.
 LAYERS = [
     (
+        "cfedge.calibration",
         "cfedge.charts",
         "cfedge.errors",
         "cfedge.margins",

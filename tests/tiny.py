@@ -55,7 +55,6 @@ def arrays_of(adapter: Adapter) -> dict[str, np.ndarray]:
         "trunk.weight": adapter.trunk_weight,
         "trunk.bias": adapter.trunk_bias,
         "exit.margin": np.array([adapter.exit_margin], np.float32),
-        "exit.best": np.array([adapter.exit_best], np.float32),
     }
 
 

@@ -5,19 +5,30 @@ counts that contradict each other. Pure.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from cfedge.bundle.fileref import check_file
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import LOOKUP, Backbone, Certificate, Manifest, Task
+from cfedge.calibration import RATES, TERMS, Calibration
 from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
 from cfedge.margins import Margins
 from cfedge.printable import is_printable
 
-__all__ = ["check_backbone", "check_certificate", "check_manifest", "check_margins", "check_task"]
+__all__ = [
+    "check_backbone",
+    "check_calibration",
+    "check_certificate",
+    "check_manifest",
+    "check_margins",
+    "check_task",
+]
 
 #: Of a bound that another program computed.
 _ROUNDING = 1e-9
+#: Of a certificate, how many of how many inputs are called unknown: the part after its whole.
+_REJECTIONS = ("own", "own_rejected", "foreign", "foreign_caught", "others", "others_caught")
 
 
 def check_backbone(backbone: Backbone) -> None:
@@ -73,6 +84,7 @@ def check_task(task: Task) -> None:
     _at_most(f"labels of task {task.name!r}", len(task.classes), LIMITS.labels)
     _distinct("labels", list(task.classes))
     check_certificate(task.name, task.certificate)
+    check_calibration(task.name, task.calibration)
     if not task.classes or task.rank < 1 or not 0 < task.false_reject_rate < 1:
         raise SchemaError(
             f"task {task.name!r}: expected >= 1 class, rank >= 1 and a rate in (0, 1), found"
@@ -104,12 +116,19 @@ def check_certificate(task: str, certificate: Certificate) -> None:
         stated = ", ".join(
             f"{key} {value}"
             for key, value in dataclasses.asdict(certificate).items()
-            if key != "rival"
+            if key not in ("rival", *_REJECTIONS)
         )
         raise SchemaError(
             f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, wrong <="
             f" held_out, shares in [0, 1], tasks >= 1, found {stated}; export the bundle again"
         )
+    for name, part in zip(_REJECTIONS[::2], _REJECTIONS[1::2], strict=True):
+        whole, rejected = getattr(certificate, name), getattr(certificate, part)
+        if not 0 <= rejected <= whole <= LIMITS.held_out:
+            raise SchemaError(
+                f"certificate of task {task!r}: expected 0 <= {part} <= {name} <="
+                f" {LIMITS.held_out}, found {rejected} and {whole}; export the bundle again"
+            )
     for count, bound, what in (
         (certificate.errors, certificate.upper_bound, "errors"),
         (certificate.wrong, certificate.wrong_upper_bound, "wrong answers"),
@@ -122,6 +141,30 @@ def check_certificate(task: str, certificate: Certificate) -> None:
                 " bundle"
                 " again"
             )
+
+
+def check_calibration(task: str, rule: Calibration) -> None:
+    """Refuse a calibration that is not whole, or whose rates and thresholds are not in
+    order.
+
+    Raises
+    ------
+    SchemaError
+    """
+    thresholds = rule.thresholds
+    whole = (
+        len(rule.centers) == len(rule.scales) == TERMS
+        and all(scale > 0 for scale in rule.scales)
+        and len(thresholds) == len(RATES)
+        and all(one >= other for one, other in itertools.pairwise(thresholds))
+    )
+    if not whole:
+        raise SchemaError(
+            f"calibration of task {task!r}: expected {TERMS} centers, as many scales > 0 and"
+            f" {len(RATES)} thresholds that do not rise, found {len(rule.centers)}, scales"
+            f" {list(rule.scales)!s:.60}, thresholds {list(thresholds)!s:.60}; export the bundle"
+            " again"
+        )
 
 
 def check_margins(where: str, margins: Margins, remedy: str) -> None:

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FileRef
+from cfedge.calibration import Calibration
 from cfedge.inputs import Spec
 from cfedge.margins import Margins
 
@@ -61,6 +62,8 @@ class Backbone:
         Widths of the trunk's features: directions of length 1, side by side.
     width
         Of the tail's features.
+    background
+        What inputs of no task look like to it (`cfedge.lookup.background`); None: nobody knows.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Backbone:
     trunk: FileRef
     tail: FileRef
     input: Spec
+    background: FileRef | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -82,13 +86,14 @@ class Backbone:
         decisive = {
             key: value
             for key, value in dataclasses.asdict(self).items()
-            if key not in ("name", "source_sha256")
+            if key not in ("name", "source_sha256", "background")
         }
         return hashlib.sha256(canonical_json(decisive)).hexdigest()
 
     def files(self) -> dict[str, FileRef]:
         """Its files by role."""
-        return {"trunk": self.trunk, "tail": self.tail, **self.input.files()}
+        files = {"trunk": self.trunk, "tail": self.tail, **self.input.files()}
+        return files if self.background is None else {**files, "background": self.background}
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,11 @@ class Certificate:
     1, held_out - errors): all tasks' bounds hold together with probability >= 1 - alpha. `rival`
     took `rival_errors` of the errors. `wrong` are the examples whose task or label was not right,
     and `wrong_upper_bound` bounds their rate in the same way.
+
+    Of `own` held-out examples that the lookup gives to the task, `own_rejected` are called unknown at
+    its threshold; of `foreign` public inputs of no task that the lookup gives to it, and of `others`
+    held-out examples of the other tasks, were they given to it, `foreign_caught` and
+    `others_caught` are. 0 of 0: it was not measured.
     """
 
     held_out: int
@@ -111,17 +121,26 @@ class Certificate:
     rival_errors: int
     wrong: int
     wrong_upper_bound: float
+    own: int = 0
+    own_rejected: int = 0
+    foreign: int = 0
+    foreign_caught: int = 0
+    others: int = 0
+    others_caught: int = 0
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task: classes, files, the unknown threshold and its certificate."""
+    """One task: classes, files, the rule and the threshold by which an input is unknown, and its
+    certificate.
+    """
 
     name: str
     classes: tuple[str, ...]
     rank: int
     threshold: float
     false_reject_rate: float
+    calibration: Calibration
     certificate: Certificate
     adapter: FileRef
     signature: FileRef

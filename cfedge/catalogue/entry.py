@@ -16,9 +16,15 @@ from functools import cached_property
 from typing import Any
 
 from cfedge.bundle.canonical import canonical_json, typed
-from cfedge.bundle.consistency import check_backbone, check_certificate, check_task
+from cfedge.bundle.consistency import (
+    check_backbone,
+    check_calibration,
+    check_certificate,
+    check_task,
+)
 from cfedge.bundle.fileref import FileRef, check_file
 from cfedge.bundle.manifest import Backbone, Certificate, Task
+from cfedge.calibration import Calibration
 from cfedge.errors import SchemaError
 from cfedge.printable import is_printable
 
@@ -46,6 +52,7 @@ class Measured:
     certificate: Certificate
     threshold: float
     false_reject_rate: float
+    calibration: Calibration
     golden: FileRef
 
 
@@ -208,6 +215,7 @@ def _check(entry: Entry, where: str) -> None:
             )
     elif isinstance(entry.body, Measured):
         check_certificate(entry.name, entry.body.certificate)
+        check_calibration(entry.name, entry.body.calibration)
         check_file(f"golden of task {entry.name!r}", entry.body.golden)
         if not 0 < entry.body.false_reject_rate < 1:
             raise SchemaError(

@@ -65,6 +65,7 @@ class View:
             certificate=last.certificate,
             threshold=last.threshold,
             false_reject_rate=last.false_reject_rate,
+            calibration=last.calibration,
             golden=last.golden,
         )
 

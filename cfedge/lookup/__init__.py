@@ -5,10 +5,10 @@ little an input looks like any task (ood).
 
 from __future__ import annotations
 
+from cfedge.lookup.background import Background
 from cfedge.lookup.evidence import Evidence, decide
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
-from cfedge.lookup.ood import ood_score
 from cfedge.lookup.router import Router
 from cfedge.lookup.signature import (
     VIEWS,
@@ -19,6 +19,7 @@ from cfedge.lookup.signature import (
 )
 
 __all__ = [
+    "Background",
     "ClusterStatistics",
     "Evidence",
     "Features",
@@ -30,5 +31,4 @@ __all__ = [
     "TaskSignature",
     "VIEWS",
     "decide",
-    "ood_score",
 ]

@@ -28,8 +28,8 @@ class TaskMatches:
         float32 [B], the task's score minus the runner-up's, in nats; infinity where there is one
         task only.
     distance
-        float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task, the
-        mean of the first and the third stage where there was one; large means unknown.
+        float32 [B], relative Mahalanobis distance to the nearest cluster of the chosen task, behind
+        the trunk.
     stages
         int64 [B], 1 to 3.
     """

@@ -8,8 +8,8 @@ still are, look deeper.
 - third: the same classes' own shapes behind the frozen tail, added class by class. It alone costs a run:
   one of the tail, for the inputs that need it (docs/decisions/0036-class-gaussians.md).
 
-The third stage also has a word in how distant an input is, the second has not
-(docs/decisions/0024-views.md).
+How unlike a task an input is, is another question than which task is nearest, and has its own
+answer behind either look (`cfedge.lookup.familiarity`).
 
 Letters: B batch, D width, V views, T tasks.
 """
@@ -24,10 +24,12 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.background import Background
 from cfedge.lookup.class_gaussians import task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
+from cfedge.lookup.familiarity import Familiarity, Terms
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.signature import (
@@ -41,7 +43,7 @@ from cfedge.margins import Margins
 __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
-_Made = TypeVar("_Made", ClassTable, Lookup)
+_Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
 _Signature: TypeAlias = TaskSignature | StoredSignature
 #: By task name.
 Signatures: TypeAlias = Mapping[str, TaskSignature] | Mapping[str, StoredSignature]
@@ -88,6 +90,8 @@ class Router:
         Below which an input gets a further stage; None: never.
     table
         Of the first stage, for many clusters; see `Lookup`.
+    background
+        What inputs of no task look like; None: the tasks are their own background.
 
     Attributes
     ----------
@@ -105,8 +109,9 @@ class Router:
         margins: Margins | None = None,
         *,
         table: RoughTable | None = None,
+        background: Background | None = None,
     ) -> None:
-        self._signatures = signatures
+        self._signatures, self._background = signatures, background
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
         self.first = Lookup(_Parts(signatures, attrgetter("trunk")), table=table)
@@ -122,7 +127,7 @@ class Router:
 
     @property
     def tail(self) -> Lookup:
-        """Of the third stage's distances, made likewise."""
+        """Of the tail's statistics, made likewise."""
         return self._once("tail", lambda: Lookup(self._of("tail")))
 
     @property
@@ -132,10 +137,31 @@ class Router:
         return self._once("deep", lambda: ClassTable(self._of("tail"), behind))
 
     def warm_up(self) -> None:
-        """Make now what further stages would make when an input first needs them."""
-        if len(self.tasks) > 1:
-            self.near.warm_up()
-            self.deep.warm_up()
+        """Make now what would be made when an input first needs it."""
+        self.near.warm_up()
+        self.deep.warm_up()
+        self._familiar()
+        self._familiar_deep()
+
+    def behind_trunk(self, trunk: Floats, task: int) -> Terms:
+        """Compare features float32 [V D] behind the trunk with the task at position `task`."""
+        return self._familiar()(trunk[: self._width], task)
+
+    def behind_tail(self, tail: Floats, task: int) -> Terms:
+        """Compare features float32 [D] behind the frozen tail likewise."""
+        return self._familiar_deep()(tail, task)
+
+    def _familiar(self) -> Familiarity:
+        table, centres = self.near, self._background.trunk if self._background else None
+        return self._once(
+            "familiar", lambda: Familiarity(self._of("trunk"), self.first, table, centres)
+        )
+
+    def _familiar_deep(self) -> Familiarity:
+        table, centres = self.deep, self._background.tail if self._background else None
+        return self._once(
+            "familiar deep", lambda: Familiarity(self._of("tail"), self.tail, table, centres)
+        )
 
     def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
         return _Parts(self._signatures, attrgetter(part))
@@ -181,18 +207,12 @@ class Router:
         return evidence._replace(stages=2, closer=Closer(kept, owners, classes, scores, distances))
 
     def deepen(self, evidence: Evidence, tail: Floats) -> Evidence:
-        """Add the third stage to the first two, with features [D] behind the frozen tail.
-
-        A distance is then the mean of this and the first stage's, as if summed over as many
-        directions as that; for errors see `begin`.
+        """Add the third stage to the first two, with features [D] behind the frozen tail; for errors
+        see `begin`.
         """
         assert evidence.closer is not None
         kept, owners, classes, _, distances = evidence.closer
         classes = classes + self.deep.scores(tail, kept, evidence.position)
-        behind, square = self.tail.of_clusters(tail, kept, evidence.position)
-        wide = self.first.directions / self.tail.directions
-        deep = _nearest(square, behind, owners)
-        distances = {task: (distances[task] + wide * far) / 2 for task, far in deep.items()}
         scores = task_evidence(classes.tolist(), owners, temperature(len(tail)))
         return evidence._replace(stages=3, closer=Closer(kept, owners, classes, scores, distances))
 

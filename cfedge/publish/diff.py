@@ -14,6 +14,7 @@ from typing import cast
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Certificate, Task
+from cfedge.calibration import Calibration
 from cfedge.catalogue.conflicts import Candidate
 from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import View
@@ -75,6 +76,7 @@ class Change:
                 self.task.certificate,
                 self.task.threshold,
                 self.task.false_reject_rate,
+                self.task.calibration,
                 golden,
             )
         else:
@@ -157,6 +159,7 @@ def _differs(before: Task, task: Task) -> bool:
     its share from `tasks`.
     """
     moved = abs(task.threshold - before.threshold) > THRESHOLD_CHANGE * abs(before.threshold)
+    moved = moved or _rule_moved(before.calibration, task.calibration)
     counted = (
         _counts(before.certificate) != _counts(task.certificate)
         or before.false_reject_rate != task.false_reject_rate
@@ -164,7 +167,27 @@ def _differs(before: Task, task: Task) -> bool:
     return moved or counted or before.golden != task.golden
 
 
-def _counts(certificate: Certificate) -> tuple[int, int, int, float, str | None, int]:
+def _rule_moved(before: Calibration, rule: Calibration) -> bool:
+    """Whether another rule would call other inputs unknown, by more than thresholds may move."""
+    moves = [
+        abs(one - other) / scale
+        for scale, pair in zip(
+            before.scales * 2,
+            zip(before.centers + before.scales, rule.centers + rule.scales, strict=True),
+            strict=True,
+        )
+        for one, other in (pair,)
+    ]
+    moves += [
+        abs(one - other) / max(abs(one), 1.0)
+        for one, other in zip(
+            (before.accepted, *before.thresholds), (rule.accepted, *rule.thresholds), strict=True
+        )
+    ]
+    return max(moves) > THRESHOLD_CHANGE
+
+
+def _counts(certificate: Certificate) -> tuple[object, ...]:
     return (
         certificate.held_out,
         certificate.errors,
@@ -172,4 +195,6 @@ def _counts(certificate: Certificate) -> tuple[int, int, int, float, str | None,
         certificate.alpha,
         certificate.rival,
         certificate.rival_errors,
+        certificate.own,
+        certificate.own_rejected,
     )

@@ -110,6 +110,8 @@ def _change(name: str, old: Entry, before: View, after: View, site: str) -> str 
                 f"its threshold would go from {was.threshold:.4g} to {now.threshold:.4g}, measured"
                 " by somebody else"
             )
+        if old.site == site and was.calibration != now.calibration:
+            return "its rule for unknown inputs would be another, measured by somebody else"
         return None
     if new.site == old.site != site:
         return None

@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.inputs.modality import Input
-from cfedge.lookup import Router, TaskMatches, ood_score
+from cfedge.lookup import Features, Router, TaskMatches
+from cfedge.lookup.ood import ood_score
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
+from cfedge.train.calibrating import calibrations, held_out_terms, terms_of
 from cfedge.train.learned_task import HeldOut
 from cfedge.train.margins import route
 from cfedge.train.right_answers import right_answers
@@ -61,6 +63,8 @@ class HeldOutAnswers:
         By task, what the workspace keeps.
     matches, right
         By task, what the lookup makes of it, and whether task and label are right, bool [N].
+    terms
+        By task, see `cfedge.train.calibrating.held_out_terms`.
     """
 
     def __init__(self, workspace: WorkspaceFolder) -> None:
@@ -71,27 +75,27 @@ class HeldOutAnswers:
         self.evidence: dict[str, HeldOut] = {name: workspace.held_out(name) for name in self.tasks}
         self.router: Router
         self.matches: dict[str, TaskMatches]
-        self.router, self.matches = route(
-            {name: workspace.signature(name) for name in self.tasks},
-            {name: one.features for name, one in self.evidence.items()},
-            {name: workspace.folds(name) for name in self.tasks},
-        )
+        signatures = {name: workspace.signature(name) for name in self.tasks}
+        features = {name: one.features for name, one in self.evidence.items()}
+        folds = {name: workspace.folds(name) for name in self.tasks}
+        background = workspace.background()
+        self.router, self.matches = route(signatures, features, folds, background)
+        self.terms = held_out_terms(signatures, self.matches, features, folds, background)
+        self._calibrations = calibrations(self.terms)
         self.right = right_answers(workspace, self.matches, self.router)
-
-    @property
-    def directions(self) -> int:
-        """Of the lookup's first stage: what a distance is summed over."""
-        return int(self.router.first.directions)
 
     def answered(self, name: str) -> Answered:
         """Return the answers to one task's held-out inputs."""
         seen, found = self.evidence[name], self.matches[name]
-        label, best = seen.answers.copy(), seen.top_scores.astype(np.float64)
-        elsewhere = np.flatnonzero(found.task != self.tasks.index(name))
+        label, score = seen.answers.copy(), np.zeros(len(seen.answers))
+        routed = found.task == self.tasks.index(name)
+        if routed.any():
+            score[routed] = ood_score(self._calibrations[name], self.terms[name])
+        elsewhere = np.flatnonzero(~routed)
         if len(elsewhere):
             inputs = [seen.inputs[row] for row in elsewhere]
-            label[elsewhere], best[elsewhere] = self._asked(inputs, found.task[elsewhere])
-        score = ood_score(found.distance.astype(np.float64), best, self.directions)
+            label[elsewhere] = self._asked(inputs, found.task[elsewhere])
+            score[elsewhere] = self._scores(_rows(seen.features, elsewhere), found.task[elsewhere])
         return Answered(found.task, label, score)
 
     def without_own(self, name: str, most: int) -> Answered:
@@ -101,12 +105,10 @@ class HeldOutAnswers:
         """
         seen, own = self.evidence[name], self.tasks.index(name)
         step = max(1, -(-len(seen.inputs) // most))
-        rows = range(0, len(seen.inputs), step)
-        tasks, distances = np.zeros(len(rows), np.int64), np.zeros(len(rows))
-        for place, row in enumerate(rows):
-            tasks[place], distances[place] = self._next_best(seen, row, own)
-        label, best = self._asked([seen.inputs[row] for row in rows], tasks)
-        return Answered(tasks, label, ood_score(distances, best, self.directions))
+        rows = np.arange(0, len(seen.inputs), step)
+        tasks = np.array([self._next_best(seen, row, own) for row in rows.tolist()], np.int64)
+        label = self._asked([seen.inputs[row] for row in rows], tasks)
+        return Answered(tasks, label, self._scores(_rows(seen.features, rows), tasks))
 
     def of(self, inputs: Sequence[Input]) -> Answered:
         """Answer other inputs."""
@@ -114,11 +116,11 @@ class HeldOutAnswers:
         for start in range(0, len(inputs), _BATCH):
             some = list(inputs[start : start + _BATCH])
             encoded = self.encoder(some)
-            found = self.router(self.encoder.features(encoded))
-            labels, best = self._asked(some, found.task)
+            features = self.encoder.features(encoded)
+            found = self.router(features)
             task.append(found.task)
-            label.append(labels)
-            score.append(ood_score(found.distance.astype(np.float64), best, self.directions))
+            label.append(self._asked(some, found.task))
+            score.append(self._scores(features, found.task))
         return Answered(np.concatenate(task), np.concatenate(label), np.concatenate(score))
 
     @property
@@ -128,28 +130,27 @@ class HeldOutAnswers:
             self._encoder = self._workspace.encoder()
         return self._encoder
 
-    def _next_best(self, seen: HeldOut, row: int, own: int) -> tuple[int, float]:
-        """Return the best task but one, and the distance to it, in as many stages as the input
-        gets.
-        """
+    def _scores(self, features: Features, tasks: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the out-of-distribution score of each input for the task at this position."""
+        scores = np.zeros(len(tasks))
+        for position in np.unique(tasks).tolist():
+            rows = np.flatnonzero(tasks == position)
+            terms = terms_of(self.router, _rows(features, rows), position)
+            scores[rows] = ood_score(self._calibrations[self.tasks[position]], terms)
+        return scores
+
+    def _next_best(self, seen: HeldOut, row: int, own: int) -> int:
+        """Return the best task but one, in as many stages as the input gets."""
         evidence = self.router.identify(seen.features.trunk[row])
         if self.router.needs_tail(evidence):
             evidence = self.router.deepen(evidence, seen.features.tail[row])
         scores = self.router.task_scores(evidence).astype(np.float64)
         scores[own] = -np.inf
-        best = int(scores.argmax())
-        closer = evidence.closer
-        if evidence.stages == 3 and closer is not None and best in closer.distances:
-            return best, float(closer.distances[best])
-        return best, float(self.router.given(evidence, best).distance)
+        return int(scores.argmax())
 
-    def _asked(
-        self, inputs: Sequence[Input], tasks: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Ask for each input the head of the task at this position: the class that it answers, and
-        the best score of its adapted part.
-        """
-        labels, best = np.zeros(len(inputs), np.int64), np.zeros(len(inputs))
+    def _asked(self, inputs: Sequence[Input], tasks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ask for each input the head of the task at this position: the class that it answers."""
+        labels = np.zeros(len(inputs), np.int64)
         for position in np.unique(tasks):
             adapter = self._adapter(self.tasks[position])
             rows = np.flatnonzero(tasks == position)
@@ -159,10 +160,14 @@ class HeldOutAnswers:
                 behind = np.stack(self.encoder.adapted(encoded.hidden, adapter.slots))
                 adapted = adapter.adapted(behind)
                 scores = adapter.scores(adapted, adapter.trunk(np.stack(encoded.features)))
-                labels[some], best[some] = scores.argmax(axis=1), adapted.max(axis=1)
-        return labels, best
+                labels[some] = scores.argmax(axis=1)
+        return labels
 
     def _adapter(self, name: str) -> Adapter:
         if name not in self._adapters:
             self._adapters[name] = Adapter.from_arrays(self._workspace.adapter(name))
         return self._adapters[name]
+
+
+def _rows(features: Features, rows: NDArray[np.intp]) -> Features:
+    return Features(features.trunk[rows], features.tail[rows])

@@ -52,8 +52,7 @@ def of_workspace(
     with (progress or Quiet()).track("report", 4) as advance:
         answers = HeldOutAnswers(workspace)
         advance(1)
-        tops = {name: one.top_scores for name, one in answers.evidence.items()}
-        certified = certify(answers.matches, tops, answers.directions, right=answers.right)
+        certified = certify(answers.matches, answers.terms, right=answers.right)
         known = {name: answers.answered(name) for name in answers.tasks}
         advance(1)
         strange = _unknown(answers, unknown)

@@ -1,8 +1,8 @@
 """One task's adapter and head, read from its ``adapter.onnx``.
 
 The file is a graph without inputs: int8 initialisers, DequantizeLinear, and outputs ``a.<site>``,
-``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``, ``exit.margin``,
-``exit.best``. It is run once and dropped.
+``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``, ``exit.margin``. It
+is run once and dropped.
 
 The head has a part that reads the trunk's features and one that reads the adapted tail's. Where the
 trunk's part is sure, its two best classes more than ``exit.margin`` apart, the label is its own:
@@ -48,9 +48,6 @@ class Adapter:
         changes.
     exit_margin
         From which margin of the trunk's part on the label is its own; `NEVER`: from none.
-    exit_best
-        What the adapted part's best score usually is there, >= 0: stands for it where the tail is
-        not run.
     """
 
     slots: dict[str, Floats]
@@ -59,7 +56,6 @@ class Adapter:
     trunk_weight: Floats
     trunk_bias: Floats
     exit_margin: float
-    exit_best: float
 
     @property
     def nbytes(self) -> int:
@@ -78,7 +74,6 @@ class Adapter:
             trunk_weight=arrays["trunk.weight"],
             trunk_bias=arrays["trunk.bias"],
             exit_margin=float(arrays["exit.margin"][0]),
-            exit_best=float(arrays["exit.best"][0]),
         )
 
     def adapted(self, features: Floats) -> Floats:
@@ -124,10 +119,6 @@ def load_adapter(model: bytes, task: Task, backbone: Backbone) -> Adapter:
             f" at {odd[0]!r}; export it again"
         )
     arrays = {name: _checked(outputs[name], name, shapes[name], what) for name in shapes}
-    if arrays["exit.best"][0] < 0:
-        raise IncompatibleError(
-            f"{what}: expected exit.best >= 0, found {arrays['exit.best'][0]}; learn the task again"
-        )
     return Adapter.from_arrays(arrays)
 
 
@@ -158,7 +149,6 @@ def _shapes(task: Task, backbone: Backbone) -> dict[str, tuple[int, ...]]:
         "trunk.weight": (sum(backbone.views), len(task.classes)),
         "trunk.bias": (len(task.classes),),
         "exit.margin": (1,),
-        "exit.best": (1,),
     }
     for slot in backbone.slots:
         shapes[f"a.{slot.name}"] = (1, slot.rows, task.rank)

@@ -1,7 +1,8 @@
 """Answer encoded inputs: lookup -> tail with the task's adapter -> head -> `Prediction`.
 
-Where the answer ends early the tail is not run. Where the lookup's margin stays thin there is one
-more run of the tail, frozen. Inputs of one length and task share a run of the tail.
+Where the trunk's part of the head is sure the adapted tail is not run. Where the lookup's margin
+stays thin, or the trunk does not say whether the input is of its task at all, there is one run of
+the frozen tail. Inputs of one length and task share a run of the tail.
 
 Letters: B batch, C classes.
 """
@@ -14,13 +15,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cfedge.bundle.manifest import Task
-from cfedge.lookup import Evidence, Router, TaskMatch
+from cfedge.lookup import Evidence, Router, TaskMatch, decide
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded
-from cfedge.runtime.early_exit import ends_early, gap, trunk_decides
+from cfedge.runtime.early_exit import gap, trunk_decides
 from cfedge.runtime.encoder import Encoder
-from cfedge.runtime.prediction import Head, Prediction, predicted
+from cfedge.runtime.false_reject import Limit
+from cfedge.runtime.judging import Judge
+from cfedge.runtime.prediction import Head, Prediction, Strangeness, predicted
 
 __all__ = ["Answering"]
 
@@ -41,8 +44,14 @@ class Answering(NamedTuple):
     adapters: Adapters
     tasks: list[Task]
 
-    def identify(self, encoded: Encoded) -> list[Evidence]:
+    def judge(self, encoded: Encoded) -> Judge:
+        """Return what says of B rows whether they are of their tasks at all."""
+        return Judge(self.encoder, self.router, self.tasks, encoded)
+
+    def identify(self, encoded: Encoded, judge: Judge) -> list[Evidence]:
         """Return what the lookup finds out about each row, in as many stages as it needs.
+
+        Rows that `judge` will need the frozen tail for share its runs.
 
         Raises
         ------
@@ -50,11 +59,15 @@ class Answering(NamedTuple):
             Features of a row are not finite.
         """
         identified = list(map(self.router.identify, encoded.features, itertools.count()))
-        thin = [row for row, evidence in enumerate(identified) if self.router.needs_tail(evidence)]
-        if thin:
-            tails = self.encoder.frozen([encoded.hidden[row] for row in thin])
-            for row, tail in zip(thin, tails, strict=True):
-                identified[row] = self.router.deepen(identified[row], tail)
+        thin = {row for row, evidence in enumerate(identified) if self.router.needs_tail(evidence)}
+        judge.tails(
+            row
+            for row, evidence in enumerate(identified)
+            if row in thin or judge.is_open(row, decide(evidence).task)
+        )
+        for row in sorted(thin):
+            (tail,) = judge.tails([row])
+            identified[row] = self.router.deepen(identified[row], tail)
         return identified
 
     def given(self, encoded: Encoded, task: int) -> list[TaskMatch]:
@@ -64,9 +77,16 @@ class Answering(NamedTuple):
         begun = map(self.router.begin, encoded.features, itertools.count())
         return [self.router.given(evidence, task) for evidence in begun]
 
-    def answers(self, encoded: Encoded, matches: list[TaskMatch], start: float) -> list[Prediction]:
+    def answers(
+        self,
+        encoded: Encoded,
+        matches: list[TaskMatch],
+        judge: Judge,
+        limits: Sequence[Limit],
+        start: float,
+    ) -> list[Prediction]:
         """Return the answers to B rows for the tasks that they match; the call began at `start`,
-        of `time.perf_counter`.
+        of `time.perf_counter`, and `limits` are the tasks'.
 
         Raises
         ------
@@ -74,7 +94,8 @@ class Answering(NamedTuple):
             A score of a row is not finite.
         """
         chosen = [self.tasks[match.task] for match in matches]
-        heads = self._heads(encoded, matches, chosen)
+        scores = judge.scores([match.task for match in matches])
+        heads = self._heads(encoded, chosen)
         ms = (time.perf_counter() - start) * 1e3 / len(matches)
         return [
             predicted(
@@ -83,44 +104,30 @@ class Answering(NamedTuple):
                 matches[row],
                 heads[row],
                 self.router,
+                Strangeness(scores[row], *limits[matches[row].task]),
                 truncated=encoded.truncated[row],
                 ms=ms,
             )
             for row in range(len(matches))
         ]
 
-    def _heads(
-        self, encoded: Encoded, matches: Sequence[TaskMatch], chosen: Sequence[Task]
-    ) -> list[Head]:
-        """Each row's head: of the trunk's part alone where the answer ends early, else with the
-        tail's.
-        """
+    def _heads(self, encoded: Encoded, chosen: Sequence[Task]) -> list[Head]:
+        """Each row's head: of the trunk's part alone where that is sure, else with the tail's."""
         adapters = self._adapters(chosen)
-        directions = self.router.first.directions
         heads, late = [], {}
         for row, adapter in enumerate(adapters):
             trunk = adapter.trunk(encoded.features[row])
             scores: list[float] = trunk.tolist()
-            heads.append(Head(scores, adapter.exit_best, early=True))
-            apart = gap(scores)
-            if not ends_early(
-                apart,
-                matches[row].distance,
-                exit_margin=adapter.exit_margin,
-                usual=adapter.exit_best,
-                directions=directions,
-                threshold=chosen[row].threshold,
-            ):
-                late[row] = trunk, trunk_decides(apart, adapter.exit_margin)
+            heads.append(Head(scores, early=True))
+            if not trunk_decides(gap(scores), adapter.exit_margin):
+                late[row] = trunk
         if late:
             behind = self.encoder.tail(
                 [encoded.hidden[row] for row in late], [adapters[row].slots for row in late]
             )
             for row, features in zip(late, behind, strict=True):
-                adapted = adapters[row].adapted(features)
-                trunk, alone = late[row]
-                both = trunk if alone else trunk + adapted
-                heads[row] = Head(both.tolist(), float(adapted.max()), early=False)
+                both = late[row] + adapters[row].adapted(features)
+                heads[row] = Head(both.tolist(), early=False)
         return heads
 
     def _adapters(self, chosen: Sequence[Task]) -> list[Adapter]:

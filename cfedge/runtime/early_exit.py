@@ -1,10 +1,10 @@
-"""May an answer end before the tail is run? The one rule: the engine answers by it, a study counts
-by it, and the merged graph's nodes are held against it. Pure.
+"""May an answer end before the adapted tail is run? The one rule: the engine answers by it, a study
+counts by it, and the merged graph's nodes are held against it. Pure.
 
 A head has a part that reads the trunk's features. Where that part's two best classes are far enough
-apart it decides the label alone; where the input is plainly known besides, the tail would change
-nothing (docs/decisions/0026-early-exit.md). Both margins are the task's own, fixed when it is
-learned (`cfedge.train.early_exit`).
+apart it decides the label alone (docs/decisions/0026-early-exit.md). The margin is the task's own,
+fixed when it is learned (`cfedge.train.early_exit`). Whether the input is of the task at all is
+another question (`cfedge.runtime.judging`).
 
 Letters: C classes.
 """
@@ -17,19 +17,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.ood import ood_score
-
-__all__ = ["ends_early", "gap", "gaps", "trunk_decides"]
+__all__ = ["gap", "gaps", "trunk_decides"]
 
 Floats = NDArray[np.float32]
 #: Of one input, or of several.
 _Number = TypeVar("_Number", float, NDArray[np.float64])
 _Truth = bool | NDArray[np.bool_]
-
-#: Of what the adapted head's best score usually is, what it is taken to be at least where the head
-#: is not asked: inputs of no task that pass for a class have half of it or more
-#: (docs/decisions/0026-early-exit.md).
-_LEAST_SHARE = 1 / 3
 
 
 def gap(trunk: list[float]) -> float:
@@ -53,33 +46,3 @@ def gaps(trunk: Floats) -> NDArray[np.float64]:
 def trunk_decides(gap: _Number, exit_margin: float) -> _Truth:
     """Whether the trunk's part of a head decides the label alone."""
     return gap >= exit_margin
-
-
-def ends_early(
-    gap: _Number,
-    distance: _Number,
-    *,
-    exit_margin: float,
-    usual: float,
-    directions: int,
-    threshold: float,
-) -> _Truth:
-    """Whether the tail need not be run.
-
-    Parameters
-    ----------
-    gap
-        Of the trunk's part.
-    distance
-        Of the input to its task (`cfedge.lookup.Lookup`).
-    exit_margin, usual
-        The adapter's ``exit.margin`` and ``exit.best`` (`cfedge.runtime.adapter.Adapter`). The
-        input is plainly known where it is known even if the adapted head's best score were a third
-        of the usual one.
-    directions
-        That the distance is a sum over.
-    threshold
-        Of the task's `ood_score`.
-    """
-    known = ood_score(distance, _LEAST_SHARE * usual, directions) <= threshold
-    return trunk_decides(gap, exit_margin) & known

@@ -19,6 +19,7 @@ from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Router, decide
 from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
+from cfedge.runtime.false_reject import FalseReject, limits
 from cfedge.runtime.opened_bundle import OpenedBundle
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.task_files import shared_files
@@ -198,7 +199,11 @@ class Engine:
         return self.opened.encoder.modality
 
     def predict(
-        self, inputs: Input | Iterable[Input], *, task: str | None = None
+        self,
+        inputs: Input | Iterable[Input],
+        *,
+        task: str | None = None,
+        false_reject: FalseReject = None,
     ) -> list[Prediction]:
         """Answer each input.
 
@@ -211,6 +216,10 @@ class Engine:
         task
             The task, where it is known: the lookup then only says, at first stage, how well the
             input fits it.
+        false_reject
+            Share of a task's own inputs that may be called unknown: one for all tasks, or by task;
+            None: what the bundle was exported with. The bundle lists rates with thresholds; the
+            largest that is not above this is taken.
 
         Returns
         -------
@@ -222,7 +231,9 @@ class Engine:
             One is none of its kind (it is named with its position), or what is computed from it is
             not finite; no answer is given to any of them.
         TaskError
-            There is no task `task`.
+            There is no task `task`, or none that a rate is for.
+        UsageError
+            A rate is none that the bundle was measured for.
         """
         start = time.perf_counter()
         listed = self.modality.several(inputs)
@@ -230,13 +241,16 @@ class Engine:
         given = None if task is None else self.tasks.index(opened.named(task).name)
         if not listed:
             return []
-        encoded = opened.encode(listed)
         answering = opened.answering
+        limit = limits(answering.tasks, false_reject)
+        encoded = opened.encode(listed)
+        answering = opened.answering  # a forked child's own
+        judge = answering.judge(encoded)
         if given is None:
-            matches = [decide(evidence) for evidence in answering.identify(encoded)]
+            matches = [decide(evidence) for evidence in answering.identify(encoded, judge)]
         else:
             matches = answering.given(encoded, given)
-        return answering.answers(encoded, matches, start)
+        return answering.answers(encoded, matches, judge, limit, start)
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
         """Return a prediction as JSON types, with its task's certified

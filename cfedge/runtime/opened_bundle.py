@@ -14,18 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.bundle.objects import Objects
 from cfedge.errors import IncompatibleError, TaskError, UsageError
 from cfedge.inputs.modality import Input
-from cfedge.lookup import Router, decide
+from cfedge.lookup import Background, Router, decide
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.answering import Answering
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
+from cfedge.runtime.false_reject import FalseReject, limits
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.table import Int8Table
 from cfedge.runtime.task_files import OpenedTask, Signatures, has_same_files
@@ -90,6 +92,7 @@ class OpenedBundle:
         self.adapters: Adapters = Adapters(
             backbone, adapter_bytes, before.adapters if before else None
         )
+        self._background = _background(bundle, backbone)
         self.tasks: dict[str, OpenedTask] = {}
         for task in self.manifest.tasks:
             self.tasks[task.name] = self._open_task(bundle, task, before, verified=verified)
@@ -123,8 +126,14 @@ class OpenedBundle:
             raise TaskError(f"task: expected one of {', '.join(self.router.tasks)}, found {name!r}")
         return self.tasks[name].task
 
-    def predict_by(self, value: Input, choose: Callable[[Floats, bool], int]) -> Prediction:
-        """Answer one input for the task that `choose` takes.
+    def predict_by(
+        self,
+        value: Input,
+        choose: Callable[[Floats, bool], int],
+        false_reject: FalseReject = None,
+    ) -> Prediction:
+        """Answer one input for the task that `choose` takes; `false_reject` as of
+        `Engine.predict`.
 
         It gets each task's score (`Router.task_scores`), float32 [T] in the order of
         `router.tasks`, and whether the input alone is unknown; it returns a position there. Where
@@ -139,14 +148,15 @@ class OpenedBundle:
         start = time.perf_counter()
         encoded = self.encode([value])
         answering = self.answering
-        (evidence,) = answering.identify(encoded)
+        judge, limit = answering.judge(encoded), limits(answering.tasks, false_reject)
+        (evidence,) = answering.identify(encoded, judge)
         match = decide(evidence)
-        (alone,) = answering.answers(encoded, [match], start)
+        (alone,) = answering.answers(encoded, [match], judge, limit, start)
         task = choose(self.router.task_scores(evidence), alone.unknown)
         if task == match.task:
             return alone
         given = self.router.given(evidence, task)
-        return answering.answers(encoded, [given], start)[0]
+        return answering.answers(encoded, [given], judge, limit, start)[0]
 
     def embeddings(self, inputs: Sequence[Input], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
@@ -211,6 +221,17 @@ class OpenedBundle:
 
     def _make_router(self) -> None:
         signatures = Signatures(self.tasks, self.manifest.backbone)
-        self.router = Router(signatures, self.manifest.margins, table=Int8Table)
+        self.router = Router(
+            signatures, self.manifest.margins, table=Int8Table, background=self._background
+        )
         in_order = [self.tasks[name].task for name in self.router.tasks]
         self.answering = Answering(self.encoder, self.router, self.adapters, in_order)
+
+
+def _background(bundle: Bundle, backbone: Backbone) -> Background | None:
+    """What inputs of no task look like, where the backbone knows it."""
+    if backbone.background is None:
+        return None
+    what = "background"
+    arrays = load_arrays(bundle[backbone.background], what)
+    return Background.from_arrays(arrays, what, backbone.views[0], backbone.width)

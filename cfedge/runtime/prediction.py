@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from cfedge.bundle.manifest import Task
 from cfedge.errors import InputError
-from cfedge.lookup import Router, TaskMatch, ood_score
+from cfedge.lookup import Router, TaskMatch
 
-__all__ = ["Head", "Prediction", "predicted"]
+__all__ = ["Head", "Prediction", "Strangeness", "predicted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,12 @@ class Prediction:
     runner_up
         The best other task, None where there is one task only.
     distance
-        Relative Mahalanobis distance to the task's nearest cluster; after three stages the mean of
-        the first and the third.
+        Relative Mahalanobis distance to the task's nearest cluster, behind the trunk.
     ood_score
-        `distance` less what the task's adapted head says for it (`cfedge.lookup.ood`), or
-        usually says where it was not asked.
+        How little the input looks like the task's (`cfedge.lookup.ood`), in standard deviations of
+        held-out inputs.
     early_exit
-        The tail was not run with the task's adapter: the trunk's part of the head was sure, and the
-        input plainly known.
+        The tail was not run with the task's adapter: the trunk's part of the head was sure.
     stages
         How often the lookup looked: 2 where the margin was thin, 3 where it still was and the
         frozen tail was run; else 1.
@@ -73,13 +71,20 @@ class Prediction:
 
 
 class Head(NamedTuple):
-    """What the head of a row's task says: scores [C], and the best score of its adapted part, where
-    `early` the usual one.
-    """
+    """What the head of a row's task says: scores [C], by the trunk's part alone where `early`."""
 
     scores: list[float]
-    best: float
     early: bool
+
+
+class Strangeness(NamedTuple):
+    """A row's out-of-distribution score, and the limit of its task
+    (`cfedge.runtime.false_reject`).
+    """
+
+    score: float
+    rate: float
+    threshold: float
 
 
 def predicted(
@@ -88,6 +93,7 @@ def predicted(
     found: TaskMatch,
     head: Head,
     router: Router,
+    strange: Strangeness,
     *,
     truncated: bool,
     ms: float,
@@ -98,7 +104,7 @@ def predicted(
     ----------
     row
         Position of the input, for errors.
-    task, found, head
+    task, found, head, strange
         The input's, as `router` found it.
 
     Raises
@@ -106,27 +112,26 @@ def predicted(
     InputError
         A score is NaN or infinite.
     """
-    scores, adapted, early = head
+    scores, early = head
     _, rival, score, margin, distance, stages = found
     apart, runner_up = (None, None) if rival < 0 else (margin, router.tasks[rival])
     best = max(scores)
     probability = 1.0 / sum([exp(one - best) for one in scores])
-    strange = ood_score(distance, adapted, router.first.directions)
-    if not (probability > 0 and isfinite(strange)):  # NaN, or an adapted score that is infinite
+    if not (probability > 0 and isfinite(strange.score)):
         raise InputError(
             f"scores of input {row}: expected finite numbers, found others; check this machine"
             " with: cfedge bench"
         )
-    unknown = strange > task.threshold
+    unknown = strange.score > strange.threshold
     reason = None
     if unknown:
         reason = (
-            f"ood_score {strange:.1f} is above {task.threshold:.1f}, "
-            f"which {task.false_reject_rate:.0%} of task {task.name!r}'s own examples exceed"
+            f"ood_score {strange.score:.1f} is above {strange.threshold:.1f}, "
+            f"which {strange.rate:.0%} of task {task.name!r}'s own examples exceed"
         )
     label = task.classes[scores.index(best)]
     return Prediction(
         task=task.name, label=label, probability=probability, score=score, margin=apart,
-        runner_up=runner_up, distance=distance, ood_score=strange, early_exit=early, stages=stages,
+        runner_up=runner_up, distance=distance, ood_score=strange.score, early_exit=early, stages=stages,
         unknown=unknown, reason=reason, truncated=truncated, ms=ms,
     )  # fmt: skip

@@ -13,13 +13,14 @@ import numpy as np
 
 from cfedge.bundle.arrays import dump_arrays
 from cfedge.lookup import Router, TaskMatches
-from cfedge.runtime.early_exit import ends_early, gaps
+from cfedge.lookup.ood import trunk_score
+from cfedge.runtime.early_exit import gaps, trunk_decides
 from cfedge.study.baselines import RULES, Mixture
 from cfedge.study.order import LearnedOrder
 from cfedge.study.results import Measured
 from cfedge.study.rule import Rule, Statistics
 from cfedge.study.scoring import best_two, score
-from cfedge.train.certificate import certify
+from cfedge.train.calibrating import calibrations, held_out_terms
 from cfedge.train.margins import route
 from cfedge.train.signature import learn_signature
 
@@ -101,7 +102,6 @@ def _cfedge(learned: LearnedOrder) -> Measured:
     held_out = {name: learned.workspace.held_out(name).features for name in learned.names}
     folds = {name: learned.workspace.folds(name) for name in learned.names}
     steps = []
-    stages = np.zeros(0, np.int64)
     for count in range(1, len(learned.order) + 1):
         seen = learned.positions(count)
         names = [learned.names[index] for index in seen]
@@ -109,14 +109,15 @@ def _cfedge(learned: LearnedOrder) -> Measured:
             {name: signatures[name] for name in names},
             {name: held_out[name] for name in names},
             {name: folds[name] for name in names},
+            learned.workspace.background(),
         )
         matches = router(learned.test)
-        stages, second = matches.stages, np.array(seen)[matches.runner_up]
+        second = np.array(seen)[matches.runner_up]
         task = np.array(seen)[matches.task]
         steps.append((task, learned.by_adapter(task)))
     passes = (
         1
-        + (float((stages == 3).mean()) - _early_exits(learned, router, answers, matches))
+        + (_frozen_runs(learned, router, answers, matches) - _early_exits(learned, matches))
         * learned.tail_share
     )
     bytes_of = learned.task_bytes(
@@ -133,33 +134,40 @@ def _cfedge(learned: LearnedOrder) -> Measured:
     )
 
 
-def _early_exits(
-    learned: LearnedOrder, router: Router, answers: Mapping[str, TaskMatches], matches: TaskMatches
-) -> float:
+def _early_exits(learned: LearnedOrder, matches: TaskMatches) -> float:
     """Share of the test examples whose answers end early, all tasks learned
-    (`cfedge.runtime.engine`); `answers` are to held-out ones.
+    (`cfedge.runtime.engine`).
     """
-    evidence = certify(
-        answers,
-        {name: learned.workspace.held_out(name).top_scores for name in learned.names},
-        router.first.directions,
-    )
     early = 0.0
     for index, name in enumerate(learned.names):
         adapter, rows = learned.adapters[name], np.flatnonzero(matches.task == index)
-        early += float(
-            np.sum(
-                ends_early(
-                    gaps(adapter.trunk(learned.test.trunk[rows])),
-                    matches.distance[rows].astype(np.float64),
-                    exit_margin=adapter.exit_margin,
-                    usual=adapter.exit_best,
-                    directions=router.first.directions,
-                    threshold=evidence[name].threshold,
-                )
-            )
-        )
+        apart = gaps(adapter.trunk(learned.test.trunk[rows]))
+        early += float(np.sum(trunk_decides(apart, adapter.exit_margin)))
     return early / len(learned.truth)
+
+
+def _frozen_runs(
+    learned: LearnedOrder, router: Router, answers: Mapping[str, TaskMatches], matches: TaskMatches
+) -> float:
+    """Share of the test examples that need the frozen tail, all tasks learned: for a third stage,
+    or since the trunk does not say that they are known; `answers` are to held-out ones.
+    """
+    held_out = {name: learned.workspace.held_out(name).features for name in learned.names}
+    rules = calibrations(
+        held_out_terms(
+            {name: learned.workspace.signature(name) for name in learned.names},
+            answers,
+            held_out,
+            {name: learned.workspace.folds(name) for name in learned.names},
+            learned.workspace.background(),
+        )
+    )
+    runs = 0
+    for trunk, task, stages in zip(learned.test.trunk, matches.task, matches.stages, strict=True):
+        rule = rules[router.tasks[task]]
+        score = trunk_score(rule, router.behind_trunk(trunk, int(task)))
+        runs += bool(stages == 3 or score > rule.accepted)
+    return runs / len(learned.truth)
 
 
 def _signature_seconds(learned: LearnedOrder) -> float:

@@ -11,6 +11,7 @@ Letters: N held-out examples of a task, T tasks.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,34 +20,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
+from cfedge.calibration import Calibration
 from cfedge.confidence import upper_bound
 from cfedge.errors import UsageError
-from cfedge.lookup import TaskMatches, ood_score
-from cfedge.train.conformal import conformal_threshold
+from cfedge.lookup import TaskMatches
+from cfedge.lookup.ood import ood_score
+from cfedge.train.calibrating import Terms, calibrations, threshold_of
 
 __all__ = ["ALPHA", "Certified", "FALSE_REJECT_RATE", "certify"]
 
 ALPHA = 0.05
 FALSE_REJECT_RATE = 0.05
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Certified:
-    """One task's certificate and unknown threshold, and the rate at which that calls the task's own
-    inputs unknown, in the mean at most: the chosen one, or what so few held-out examples allow.
+    """One task's certificate, and by which rule and from which threshold on an input is unknown;
+    and the rate at which that calls the task's own inputs unknown, in the mean at most: the chosen
+    one, or what so few held-out examples allow.
     """
 
     certificate: Certificate
     threshold: float
     false_reject_rate: float
+    calibration: Calibration
 
 
 def certify(
     found: Mapping[str, TaskMatches],
-    best: Mapping[str, Floats],
-    directions: int,
+    terms: Terms,
     *,
     alpha: float = ALPHA,
     false_reject_rate: float = FALSE_REJECT_RATE,
@@ -58,17 +60,16 @@ def certify(
     ----------
     found
         By task, all of them: what the lookup that ships makes of its held-out examples, N >= 1.
-    best
-        By task, its own adapted head's best score for each of them, float32 [N].
-    directions
-        Of that lookup's first stage.
+    terms
+        By task, how far those of them that the lookup gives to it are from it
+        (`cfedge.train.calibrating.held_out_terms`).
     alpha
         All tasks' bounds hold together with probability >= 1 - alpha (each at alpha / T).
     false_reject_rate
-        Share of a task's own inputs that may be called unknown. The threshold is the ceil((N + 1)(1
-        - rate))-th smallest `ood_score` (split conformal), at most the largest, of the held-out
-        examples that the lookup gives to this task: those are the ones to which the engine applies
-        it. Of N so few that this is the largest, 1 / (N + 1) is the rate that holds.
+        Share of a task's own inputs that may be called unknown. The threshold is at least the
+        ceil((N + 1)(1 - rate))-th smallest score (split conformal), at most the largest, of the
+        held-out examples that the lookup gives to this task: those are the ones to which the engine
+        applies it. Of N so few that this is the largest, 1 / (N + 1) is the rate that holds.
     right
         By task, whether the whole answer to each of them is right (`cfedge.train.answers`), bool
         [N]; None: where the task is.
@@ -83,17 +84,20 @@ def certify(
             f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}"
         )
     tasks = sorted(found)
+    rules = calibrations(terms)
     certified: dict[str, Certified] = {}
     for position, name in enumerate(tasks):
         own = found[name]
         failed = own.task != position if right is None else ~right[name]
         certificate = _counted(tasks, position, own, int(failed.sum()), alpha)
-        strange = ood_score(own.distance, best[name], directions)
-        routed = strange[own.task == position]
-        own_strange = routed if len(routed) else strange
-        rate = max(false_reject_rate, 1 / (len(own_strange) + 1))
+        threshold = threshold_of(name, terms, false_reject_rate)
+        count = len(terms[name])
+        rejected = int((ood_score(rules[name], terms[name]) > threshold).sum())
         certified[name] = Certified(
-            certificate, conformal_threshold(own_strange, false_reject_rate), rate
+            dataclasses.replace(certificate, own=count, own_rejected=rejected),
+            threshold,
+            max(false_reject_rate, 1 / (count + 1)),
+            rules[name],
         )
     return certified
 

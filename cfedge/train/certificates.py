@@ -11,11 +11,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cfedge.bundle.manifest import Certificate
-from cfedge.lookup import ood_score
+from cfedge.lookup.ood import ood_score
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.answers import Answers, certified_answers
+from cfedge.train.calibrating import held_out_terms
+from cfedge.train.caught import with_caught
 from cfedge.train.certificate import certify
 from cfedge.train.curve import Point
 from cfedge.train.inspection import Inspection, inspect, mixture_bounds
@@ -141,21 +145,24 @@ def certificates(
     if not names:
         return Certificates({}, ())
     held_out = {name: workspace.held_out(name) for name in names}
-    router, answers = route(
-        {name: workspace.signature(name) for name in names},
-        {name: evidence.features for name, evidence in held_out.items()},
-        {name: workspace.folds(name) for name in names},
-        tail_share=tail_share,
-    )
-    top_scores = {name: evidence.top_scores for name, evidence in held_out.items()}
+    features = {name: evidence.features for name, evidence in held_out.items()}
+    signatures = {name: workspace.signature(name) for name in names}
+    folds = {name: workspace.folds(name) for name in names}
+    background = workspace.background()
+    router, answers = route(signatures, features, folds, background, tail_share=tail_share)
+    terms = held_out_terms(signatures, answers, features, folds, background)
     right = right_answers(workspace, answers, router)
-    certified = certify(answers, top_scores, router.first.directions, right=right)
+    certified = with_caught(
+        certify(answers, terms, right=right), router, features, workspace.foreign()
+    )
     records = {name: workspace.record(name) for name in names}
     shared, tasks = _shared(records), {}
     for name, record in records.items():
         evidence, seen = certified[name], held_out[name]
-        score = ood_score(answers[name].distance, top_scores[name], router.first.directions)
         routed = answers[name].task == names.index(name)
+        unknown = np.zeros(len(routed), np.bool_)
+        if routed.any():
+            unknown[routed] = ood_score(evidence.calibration, terms[name]) > evidence.threshold
         tasks[name] = TaskCertificate(
             task=name,
             labels=record.classes,
@@ -174,7 +181,7 @@ def certificates(
                 seen.classes,
                 known=seen.answers == seen.classes,
                 right=right[name],
-                unknown=(score > evidence.threshold) & routed,
+                unknown=unknown,
                 certificate=evidence.certificate,
             ),
             closer_share=float((answers[name].stages > 1).mean()),

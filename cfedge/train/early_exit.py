@@ -25,8 +25,7 @@ EXIT_LEAST = 20
 
 
 def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> dict[str, Floats]:
-    """Return ``exit.margin`` and ``exit.best``, float32 [1] each
-    (`cfedge.runtime.adapter.Adapter`).
+    """Return ``exit.margin``, float32 [1] (`cfedge.runtime.adapter.Adapter`).
 
     The margin is the one that `share` of the examples reach, or more: no example that reaches it
     may get another label from the whole head.
@@ -39,7 +38,7 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
         Of the examples, 0 to 1; 0: the tail is always run. A task of one class never runs it.
     """
     if trunk.shape[1] == 1:  # there is no other label: the lookup alone decides
-        return _exit(np.float32(0), np.float32(0))
+        return _exit(np.float32(0))
     if not share or len(trunk) < EXIT_LEAST:
         return no_exit()
     ordered = np.sort(trunk, axis=1)
@@ -55,21 +54,13 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
             np.float32((turned.max() + wider.min()) / 2),
             np.nextafter(np.float32(turned.max()), NEVER),
         )
-    sure = margins >= margin
-    return (
-        _exit(margin, max(np.float32(0), np.median(adapted.max(axis=1)[sure])))
-        if sure.any()
-        else no_exit()
-    )
+    return _exit(margin) if (margins >= margin).any() else no_exit()
 
 
 def no_exit() -> dict[str, Floats]:
-    """Return those with which the tail is always run."""
-    return _exit(NEVER, np.float32(0))
+    """Return that with which the tail is always run."""
+    return _exit(NEVER)
 
 
-def _exit(margin: np.floating, best: np.floating) -> dict[str, Floats]:
-    return {
-        "exit.margin": np.array([margin], np.float32),
-        "exit.best": np.array([best], np.float32),
-    }
+def _exit(margin: np.floating) -> dict[str, Floats]:
+    return {"exit.margin": np.array([margin], np.float32)}

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
+from cfedge.calibration import TERMS
 from cfedge.confidence import lower_bound
 from cfedge.lookup import ClusterStatistics, Lookup, TaskMatch, TaskMatches
 from cfedge.lookup.bounds import confusions, separations
@@ -96,12 +97,8 @@ def inspect(
     lookup = Lookup(signatures, shrinkage=shrinkage)
     judged = _judged(signatures, held_out, folds)
     found = _found(judged, lookup.tasks, shrinkage)
-    evidence = certify(
-        found,
-        {name: one.distance * 0 for name, one in found.items()},
-        lookup.directions,
-        alpha=alpha,
-    )
+    counted_alone = {name: np.zeros((1, TERMS)) for name in found}
+    evidence = certify(found, counted_alone, alpha=alpha)
     likelier: Counter[str] = Counter()
     for statistics, inputs in judged if mixtures else ():
         likelier.update(_mixture_errors(statistics, inputs))

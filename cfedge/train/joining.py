@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from cfedge.errors import TaskError
 from cfedge.lookup import Features
-from cfedge.runtime.adapter import Adapter
-from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.examples import Examples, unambiguous
+from cfedge.train.finished_head import finished
 from cfedge.train.head import closed_form_head, no_slots
 from cfedge.train.labels import check_task
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
@@ -121,9 +120,8 @@ def _joined(
     head = closed_form_head(statistics, statistics.tail, evidence, evidence.features.tail)
     slots = {part: array for part, array in one.adapter.items() if part[:2] in ("a.", "b.")}
     arrays = {**no_slots(slots), **head}
-    whole = Adapter.from_arrays({**arrays, **no_exit()})
-    trunk, tail = whole.trunk(evidence.features.trunk), whole.adapted(evidence.features.tail)
     settings = dataclasses.replace(one.record.settings, method="closed-form", reuse=False)
+    adapter, held_out = finished(arrays, evidence, evidence.features.tail, settings.exit_share)
     record = dataclasses.replace(
         one.record,
         name=name,
@@ -140,13 +138,9 @@ def _joined(
     )
     task = LearnedTask.made(
         record,
-        {**arrays, **choose_exit(trunk, tail, settings.exit_share)},
+        adapter,
         statistics,
-        dataclasses.replace(
-            evidence,
-            answers=(trunk + tail).argmax(axis=1).astype(np.int64),
-            top_scores=tail.max(axis=1),
-        ),
+        held_out,
     )
     return task, rows
 
@@ -169,6 +163,7 @@ def _evidence(
         np.array([classes.index(labels[row]) for row in rows], np.int64),
         features,
         np.zeros(len(rows), np.int64),
+        np.zeros(len(rows), np.float32),
         np.zeros(len(rows), np.float32),
     )
     kept = [row for row in rows if row < first], [row - first for row in rows if row >= first]

@@ -44,14 +44,16 @@ TASK_FILES = (
 @dataclass(frozen=True)
 class HeldOut:
     """Evidence: N inputs, their classes int64 [N], the frozen features, the class that the task's
-    own head answers int64 [N], and the top score that its adapted part gives, float32 [N].
+    own head answers int64 [N], and the probabilities that it gives to that and to the right class,
+    float32 [N].
     """
 
     inputs: tuple[Input, ...]
     classes: NDArray[np.int64]
     features: Features
     answers: NDArray[np.int64]
-    top_scores: Floats
+    confidences: Floats
+    likelihoods: Floats
 
     def dumped(self, stored: Stored) -> bytes:
         """Return the bytes of its file, with the inputs as their kind dumps them."""
@@ -60,7 +62,8 @@ class HeldOut:
             **dumped.arrays,
             "classes": self.classes,
             "answers": self.answers,
-            "top_scores": self.top_scores,
+            "confidences": self.confidences,
+            "likelihoods": self.likelihoods,
             **self.features._asdict(),
         }
         return dump_arrays(arrays, {"inputs": dumped.notes})
@@ -74,13 +77,14 @@ class HeldOut:
             raise TypeError("inputs that are no list")
         dumped = {name: array for name, array in arrays.items() if name.startswith("input.")}
         inputs = stored.load(dumped, notes, what)
-        trunk, tail, top_scores = (
-            arrays[name].astype(np.float32, copy=False) for name in ("trunk", "tail", "top_scores")
+        trunk, tail, confidences, likelihoods = (
+            arrays[name].astype(np.float32, copy=False)
+            for name in ("trunk", "tail", "confidences", "likelihoods")
         )
         classes, answers = (
             arrays[name].astype(np.int64, copy=False) for name in ("classes", "answers")
         )
-        return cls(tuple(inputs), classes, Features(trunk, tail), answers, top_scores)
+        return cls(tuple(inputs), classes, Features(trunk, tail), answers, confidences, likelihoods)
 
 
 @dataclass(frozen=True)

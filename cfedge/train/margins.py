@@ -16,14 +16,22 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from cfedge.errors import UsageError
-from cfedge.lookup import Features, Router, TaskMatch, TaskMatches, TaskSignature, decide
+from cfedge.lookup import (
+    Background,
+    Features,
+    Router,
+    TaskMatch,
+    TaskMatches,
+    TaskSignature,
+    decide,
+)
 from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.margins import TAIL_SHARE, Margins
 from cfedge.runtime.table import Int8Table
 from cfedge.train.conformal import conformal_threshold
 from cfedge.train.folds import Folds
 
-__all__ = ["UNSEEN_CHANGES", "route"]
+__all__ = ["UNSEEN_CHANGES", "Without", "route"]
 
 #: Of all held-out inputs, those that may go without a third stage though it would say another task
 #: than the second.
@@ -34,6 +42,7 @@ def route(
     signatures: Mapping[str, TaskSignature],
     held_out: Mapping[str, Features],
     folds: Mapping[str, Folds] | None = None,
+    background: Background | None = None,
     *,
     tail_share: float = TAIL_SHARE,
 ) -> tuple[Router, dict[str, TaskMatches]]:
@@ -52,6 +61,8 @@ def route(
         Features of the N held-out inputs, by task.
     folds
         By task, in which parts its held-out inputs count in its signature; None: they do not.
+    background
+        See `cfedge.lookup.Router`.
     tail_share
         Of all held-out inputs, those that may get a third stage.
 
@@ -62,11 +73,11 @@ def route(
     """
     if not 0 <= tail_share <= 1:
         raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
-    router = Router(signatures, table=Int8Table)
+    router = Router(signatures, table=Int8Table, background=background)
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
     parts = _parts(rows, held_out, folds)
     judges = {
-        part: Router(_Without(signatures, folds, part), table=Int8Table) if folds else router
+        part: Router(Without(signatures, folds, part), table=Int8Table) if folds else router
         for part in sorted(set(parts))
     }
     found = [judges[part].begin(trunk) for part, (trunk, _) in zip(parts, rows, strict=True)]
@@ -105,7 +116,7 @@ def route(
     }
 
 
-class _Without(Mapping[str, TaskSignature]):
+class Without(Mapping[str, TaskSignature]):
     """All tasks' signatures without one part of their held-out inputs, made when asked for."""
 
     def __init__(

@@ -101,6 +101,7 @@ class NewExamples:
                 behind,
                 np.zeros(len(kept), np.int64),
                 np.zeros(len(kept), np.float32),
+                np.zeros(len(kept), np.float32),
             ),
             held_out_adapted=np.stack(
                 encoder.adapted([states[None] for states in held_hidden], slots)

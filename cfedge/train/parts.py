@@ -18,8 +18,9 @@ from cfedge.errors import TaskError
 from cfedge.lookup import Features
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.early_exit import choose_exit, no_exit
+from cfedge.train.early_exit import no_exit
 from cfedge.train.feature_cache import features_of
+from cfedge.train.finished_head import finished
 from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -92,11 +93,16 @@ def part_of(task: LearnedTask, places: Sequence[int], name: str, encoder: Encode
     before, whole = task.held_out, Adapter.from_arrays({**arrays, **no_exit()})
     inputs = tuple(before.inputs[row] for row in kept)
     hidden = [states[None] for states in features_of(encoder, inputs)[0]]
-    adapted = np.stack([whole.adapted(row) for row in encoder.adapted(hidden, whole.slots)])
-    features = Features(*(one[kept] for one in before.features))
-    trunk = whole.trunk(features.trunk)
-    share = task.record.settings.exit_share
-    arrays |= choose_exit(trunk, adapted, share)
+    behind = np.stack(encoder.adapted(hidden, whole.slots))
+    evidence = HeldOut(
+        inputs,
+        np.searchsorted(places, before.classes[kept]).astype(np.int64),
+        Features(*(one[kept] for one in before.features)),
+        before.answers[kept],
+        before.confidences[kept],
+        before.likelihoods[kept],
+    )
+    arrays, held_out = finished(arrays, evidence, behind, task.record.settings.exit_share)
     statistics = task.statistics.taken(places)
     record = dataclasses.replace(
         task.record,
@@ -104,12 +110,5 @@ def part_of(task: LearnedTask, places: Sequence[int], name: str, encoder: Encode
         classes=classes,
         examples=int(statistics.tail.counts.sum()),
         same_labels={one: to for one, to in task.record.same_labels.items() if one in classes},
-    )
-    held_out = HeldOut(
-        inputs,
-        np.searchsorted(places, before.classes[kept]).astype(np.int64),
-        features,
-        (trunk + adapted).argmax(axis=1).astype(np.int64),
-        adapted.max(axis=1),
     )
     return LearnedTask.made(record, arrays, statistics, held_out)

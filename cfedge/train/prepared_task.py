@@ -23,7 +23,7 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.backbone_source import BackboneSource
 from cfedge.train.curve import curve
-from cfedge.train.early_exit import choose_exit, no_exit
+from cfedge.train.early_exit import no_exit
 from cfedge.train.examples import (
     Examples,
     check_labels,
@@ -32,6 +32,7 @@ from cfedge.train.examples import (
     unambiguous,
 )
 from cfedge.train.feature_cache import cached_features, empty_cache, features_of
+from cfedge.train.finished_head import finished
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.reading import Reading, reading
 from cfedge.train.settings import Settings
@@ -92,6 +93,7 @@ class PreparedTask:
             Features(*(views[list(aside)] for views in self.features)),
             np.zeros(len(aside), np.int64),
             np.zeros(len(aside), np.float32),
+            np.zeros(len(aside), np.float32),
         )
         return dataclasses.replace(
             self,
@@ -151,16 +153,8 @@ class PreparedTask:
         )
         whole = Adapter.from_arrays({**adapter, **no_exit()})
         hidden = [states[None] for states in self.held_out_hidden]
-        adapted = np.stack(
-            [whole.adapted(row) for row in self.encoder.adapted(hidden, whole.slots)]
-        )
-        trunk = whole.trunk(self.evidence.features.trunk)
-        ends = choose_exit(trunk, adapted, settings.exit_share)
-        held_out = dataclasses.replace(
-            self.evidence,
-            answers=whole.scores(adapted, trunk).argmax(axis=1).astype(np.int64),
-            top_scores=adapted.max(axis=1),
-        )
+        behind = np.stack(self.encoder.adapted(hidden, whole.slots))
+        made, held_out = finished(adapter, self.evidence, behind, settings.exit_share)
         learned = [states[None] for states in self.hidden]
         statistics = TaskStatistics.of(
             self.features,
@@ -168,7 +162,7 @@ class PreparedTask:
             self.targets,
             workspace.backbone.views[0],
         )
-        return LearnedTask.made(record, {**adapter, **ends}, statistics, held_out)
+        return LearnedTask.made(record, made, statistics, held_out)
 
 
 def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:
@@ -221,6 +215,7 @@ def prepare_task(
         _targets(held_out, classes),
         Features(*(part[kept] for part in features_held_out)),
         np.zeros(len(kept), np.int64),
+        np.zeros(len(kept), np.float32),
         np.zeros(len(kept), np.float32),
     )
     return PreparedTask(

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from cfedge.errors import TaskError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.early_exit import choose_exit, no_exit
+from cfedge.train.early_exit import no_exit
 from cfedge.train.examples import Examples, check_labels
+from cfedge.train.finished_head import finished
 from cfedge.train.head import closed_form_head, no_slots
 from cfedge.train.labels import check_classes
 from cfedge.train.learned_task import HeldOut, LearnedTask
@@ -133,9 +134,8 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
         known.tolist(),
     )
     made = _best(old, statistics, new)
-    whole = Adapter.from_arrays({**made.arrays, **no_exit()})
-    trunk, adapted = whole.trunk(new.evidence.features.trunk), whole.adapted(made.behind)
     settings = old.record.settings
+    adapter, held_out = finished(made.arrays, new.evidence, made.behind, settings.exit_share)
     if made.frozen:
         statistics = dataclasses.replace(statistics, adapted=statistics.tail)
         settings = dataclasses.replace(settings, method="closed-form", reuse=False)
@@ -151,13 +151,9 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
     )
     return LearnedTask.made(
         record,
-        {**made.arrays, **choose_exit(trunk, adapted, old.record.settings.exit_share)},
+        adapter,
         statistics,
-        dataclasses.replace(
-            new.evidence,
-            answers=(trunk + adapted).argmax(axis=1).astype(np.int64),
-            top_scores=adapted.max(axis=1),
-        ),
+        held_out,
     )
 
 

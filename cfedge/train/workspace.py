@@ -6,7 +6,8 @@
                                   one step
     WS/backbone/                  trunk.onnx, tail.onnx, tokenizer.json (shipped); train_tail.onnx
                                   (what training sees: de-quantised weights); float_trunk.onnx,
-                                  float_tail.onnx (for comparison)
+                                  float_tail.onnx (for comparison); background.safetensors (shipped)
+                                  and foreign.safetensors, where inputs of no task are known
     WS/tasks/<name>-<digest>/     task.json and the files of `cfedge.train.learned_task`
     WS/cache/                     trunk features of the task being learned
     WS/jobs/                      which tasks are of which job (`cfedge.train.jobs.marks`)
@@ -32,10 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cfedge.inputs
+from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError, StorageError, TaskError
 from cfedge.inputs.modality import Stored
-from cfedge.lookup import TaskSignature
+from cfedge.lookup import Background, Features, TaskSignature
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
 from cfedge.train.folds import Folds
@@ -53,7 +55,7 @@ from cfedge.train.workspace_files import (
     write_new,
     write_task,
 )
-from cfedge.train.workspace_index import Index, backbone_files, file_name
+from cfedge.train.workspace_index import FOREIGN, Index, backbone_files, file_name
 
 __all__ = ["WorkspaceFolder"]
 
@@ -119,6 +121,27 @@ class WorkspaceFolder:
             for role in self.backbone.files()
         }
         return Encoder.of(files, self.backbone, threads=threads)
+
+    def background(self) -> Background | None:
+        """Read what inputs of no task look like to the backbone; None: nobody knows."""
+        if self.backbone.background is None:
+            return None
+        what = file_name("background")
+        arrays = load_arrays(self.backbone_file(what), what)
+        return Background.from_arrays(arrays, what, self.backbone.views[0], self.backbone.width)
+
+    def foreign(self) -> Features | None:
+        """Read the features of public inputs of no task, where there is a background; none of them
+        is in it. Behind the trunk they are of the first view.
+        """
+        if self.backbone.background is None:
+            return None
+        arrays = load_arrays(self.backbone_file(FOREIGN), FOREIGN)
+        trunk, tail = (
+            arrays[part].astype(np.float32) * arrays[f"{part}_step"].astype(np.float32)
+            for part in ("trunk", "tail")
+        )
+        return Features(trunk, tail)
 
     @property
     def stored(self) -> Stored:

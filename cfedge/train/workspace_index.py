@@ -19,11 +19,13 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import SchemaError, WorkspaceError
 from cfedge.train.labels import TASK_NAME
 
-__all__ = ["Index", "backbone_files", "file_name"]
+__all__ = ["FOREIGN", "Index", "backbone_files", "file_name"]
 
-SCHEMA = 2
+SCHEMA = 3
 #: What the workshop keeps beside what ships.
 _WORKSHOP_FILES = ("train_tail.onnx", "float_trunk.onnx", "float_tail.onnx")
+#: Features of inputs of no task, where the backbone has a background: what certificates count on.
+FOREIGN = "foreign.safetensors"
 _FOLDER = re.compile(rf"{TASK_NAME.pattern}-[0-9a-f]{{16}}")
 
 
@@ -79,6 +81,8 @@ class Index:
 
 def file_name(role: str, *, float32: bool = False) -> str:
     """Return the name in ``backbone/`` of what `Backbone.files` calls `role`."""
+    if role == "background":
+        return "background.safetensors"
     if role not in ("trunk", "tail"):
         return f"{role}.json"
     return f"{'float_' if float32 else ''}{role}.onnx"
@@ -86,7 +90,8 @@ def file_name(role: str, *, float32: bool = False) -> str:
 
 def backbone_files(backbone: Backbone) -> set[str]:
     """Return the names in ``backbone/``."""
-    return {*(file_name(role) for role in backbone.files()), *_WORKSHOP_FILES}
+    foreign = () if backbone.background is None else (FOREIGN,)
+    return {*(file_name(role) for role in backbone.files()), *_WORKSHOP_FILES, *foreign}
 
 
 def _digests(files: dict[str, str], backbone: Backbone) -> dict[str, str]:

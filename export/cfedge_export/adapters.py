@@ -4,7 +4,7 @@ DequantizeLinear nodes.
 A is scaled per column, B per row (one scale for each rank-1 unit's two halves), the head's weight
 per class; biases and exit stay float32. The graph has no inputs; its outputs are named
 ``a.<site>``, ``b.<site>``, ``head.weight``, ``head.bias``, ``trunk.weight``, ``trunk.bias``,
-``exit.margin``, ``exit.best``.
+``exit.margin``.
 
 Letters: R rank, D width, V views, C classes.
 """
@@ -34,7 +34,7 @@ def adapter_onnx(arrays: Mapping[str, NDArray[np.float32]], *, base: str, task: 
     ----------
     arrays
         ``a.<site>`` float32 [1, rows, R], ``b.<site>`` [1, R, columns], ``head.weight`` [D, C],
-        ``trunk.weight`` [V D, C], their biases [C], ``exit.margin`` and ``exit.best`` [1].
+        ``trunk.weight`` [V D, C], their biases [C], ``exit.margin`` [1].
     base
         Digest of the backbone that it belongs to.
     task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -11,16 +12,24 @@ from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import UsageError
 from cfedge.train.graph_keys import KEEP_POSITIONS
-from cfedge.train.workspace_index import file_name
+from cfedge.train.workspace_index import FOREIGN, file_name
 from cfedge_export import architectures
 from cfedge_export.adapters import IR_VERSION
 from cfedge_export.architectures import Architecture
+from cfedge_export.background import Made
 from cfedge_export.graph import add_slots, cut, layers
 from cfedge_export.schemes import find
 from cfedge_export.sensitivity import state
 from cfedge_export.source import Source
 
-__all__ = ["Draft", "check_target_modules", "draft", "family_of", "slotted_modules"]
+__all__ = [
+    "Draft",
+    "check_target_modules",
+    "draft",
+    "family_of",
+    "slotted_modules",
+    "with_background",
+]
 
 #: Key of the metadata of the float32 graphs that the workshop keeps: the encoder's family.
 MODEL_TYPE = "cfedge.model_type"
@@ -86,6 +95,15 @@ def draft(
         input=source.input,
     )
     return Draft(record, files)
+
+
+def with_background(made: Draft, background: Made | None) -> Draft:
+    """Return a draft that ships what inputs of no task look like; the digest stays."""
+    if background is None:
+        return made
+    record = dataclasses.replace(made.backbone, background=reference(background.background))
+    files = {file_name("background"): background.background, FOREIGN: background.foreign}
+    return Draft(record, {**made.files, **files})
 
 
 def family_of(exact: ModelProto, where: object) -> Architecture:

@@ -5,15 +5,19 @@ What it is to be is decided before (`cfedge_export.backbone_plan`), or given.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import BackboneError, UsageError
+from cfedge.inputs.modality import Input
 from cfedge.progress import Progress, Quiet
+from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples import Examples
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.draft import draft, slotted_modules
+from cfedge.train.workspace_index import file_name
+from cfedge_export.background import as_shipped, known, made_of
+from cfedge_export.draft import Draft, draft, slotted_modules, with_background
 from cfedge_export.source import Source, load_source
 from cfedge_export.split_choice import choose_split
 
@@ -45,6 +49,7 @@ def make_backbone(
     target_modules: Collection[str] | None = None,
     scheme: str | None = None,
     float_layers: Collection[str] = (),
+    background: Sequence[Input] | None = None,
     progress: Progress | None = None,
 ) -> WorkspaceFolder:
     """Make a workspace.
@@ -67,6 +72,8 @@ def make_backbone(
         A key of `cfedge_export.schemes.SCHEMES`; None: the architecture's best.
     float_layers
         Left in float32 (`cfedge_export.sensitivity`), whatever the scheme.
+    background
+        Inputs of no task (`cfedge_export.background`); None: what the package knows of the weights.
 
     Raises
     ------
@@ -86,10 +93,20 @@ def make_backbone(
             scheme=family.schemes[0] if scheme is None else scheme,
             float_layers=float_layers,
         )
+        made = _with_background(made, background)
         advance(1)
         workspace = WorkspaceFolder.written(target, made.backbone, made.files)
         advance(1)
     return workspace
+
+
+def _with_background(made: Draft, inputs: Sequence[Input] | None) -> Draft:
+    """A draft that knows what inputs of no task look like, where that is to be had."""
+    record = made.backbone
+    if inputs is None:
+        return with_background(made, known(record.source_sha256, record.split))
+    files = {role: made.files[file_name(role)] for role in record.files()}
+    return with_background(made, made_of(Encoder.of(files, record), inputs, record.views[0]))
 
 
 def same_backbone(
@@ -98,6 +115,7 @@ def same_backbone(
     backbone: Backbone,
     *,
     float_layers: Collection[str] = (),
+    background: bytes | None = None,
     progress: Progress | None = None,
 ) -> WorkspaceFolder:
     """Make a workspace with the very backbone of another workshop, bit for bit, so that its tasks
@@ -109,6 +127,8 @@ def same_backbone(
         The same weights.
     backbone, float_layers
         The other's: its split, target modules and scheme are taken.
+    background
+        The other's, where it has one.
 
     Raises
     ------
@@ -133,6 +153,7 @@ def same_backbone(
                 f" {made.backbone.digest[:12]} from these weights and package versions; install the"
                 " versions of the other workshop, or copy its workspace"
             )
+        made = with_background(made, as_shipped(background, source.sha256, backbone.split))
         workspace = WorkspaceFolder.written(target, made.backbone, made.files)
         advance(1)
     return workspace

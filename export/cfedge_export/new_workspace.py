@@ -102,6 +102,7 @@ def _same(target: Path, source: Source, other: Path, progress: Progress) -> Work
         source,
         record,
         float_layers=float_layers(bundle[record.trunk], bundle[record.tail]),
+        background=None if record.background is None else bundle[record.background],
         progress=progress,
     )
 

@@ -28,6 +28,8 @@ from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
+from cfedge.train.calibrating import held_out_terms
+from cfedge.train.caught import with_caught
 from cfedge.train.certificate import FALSE_REJECT_RATE, Certified, certify
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.margins import route
@@ -94,20 +96,23 @@ def build(
     """
     learned = _checked(workspace)
     backbone, objects = workspace.backbone, _Objects()
+    features = {name: task.held_out.features for name, task in learned.items()}
+    folds = {name: task.folds for name, task in learned.items()}
+    signatures = {name: task.signature for name, task in learned.items()}
     router, matches = route(
-        {name: task.signature for name, task in learned.items()},
-        {name: task.held_out.features for name, task in learned.items()},
-        {name: task.folds for name, task in learned.items()},
+        signatures,
+        features,
+        folds,
+        workspace.background(),
         tail_share=tail_share,
     )
-    best = {name: task.held_out.top_scores for name, task in learned.items()}
-    evidence = certify(
+    certified = certify(
         matches,
-        best,
-        router.first.directions,
+        held_out_terms(signatures, matches, features, folds, workspace.background()),
         false_reject_rate=false_reject_rate,
         right=right_answers(workspace, matches, router),
     )
+    evidence = with_caught(certified, router, features, workspace.foreign())
     for role in backbone.files():
         objects.keep(workspace.backbone_file(file_name(role)))
     empty = objects.keep(dump_arrays({"none": np.zeros(1, np.float32)}))
@@ -188,6 +193,7 @@ def _entry(
         rank=task.adapter[slots[0]].shape[2] if slots else 1,
         threshold=evidence.threshold,
         false_reject_rate=evidence.false_reject_rate,
+        calibration=evidence.calibration,
         certificate=evidence.certificate,
         adapter=objects.keep(adapter_onnx(task.adapter, base=backbone.digest, task=name)),
         signature=objects.keep(dump_arrays(task.signature.arrays())),

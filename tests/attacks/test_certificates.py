@@ -47,7 +47,7 @@ def entry(certificate: Certificate) -> bytes:
 
 
 def measured(certificate: Certificate) -> bytes:
-    body = Measured("a" * 64, certificate, 1.0, 0.05, TASK.golden)
+    body = Measured("a" * 64, certificate, 1.0, 0.05, TASK.calibration, TASK.golden)
     return Entry("measured", "lights", "hq", 1, (), body).line
 
 

@@ -106,7 +106,14 @@ def other_task(site: Site, **change: object) -> TaskAdded:
 def measured(site: Site) -> Entry:
     old = standing(site)
     known = view(site.entries()).known(old)
-    body = Measured(old.digest, known.certificate, 1e-6, known.false_reject_rate, known.golden)
+    body = Measured(
+        old.digest,
+        known.certificate,
+        1e-6,
+        known.false_reject_rate,
+        known.calibration,
+        known.golden,
+    )
     return entry(site, body)
 
 

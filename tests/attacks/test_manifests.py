@@ -18,6 +18,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import parse
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.catalogue.entry import ENTRY_BYTES, Entry, TaskAdded, parse_entry
 from cfedge.errors import IncompatibleError, SchemaError
 from cfedge.inputs.text.spec import Text
@@ -27,7 +28,7 @@ CERTIFICATE = Certificate(12, 1, 0.39, 0.05, 2, None, 0, 2, 0.49)
 
 
 def task(name: str, classes: list[str]) -> Task:
-    return Task(name, tuple(classes), 8, 2.5, 0.05, CERTIFICATE, REF, REF, REF)
+    return Task(name, tuple(classes), 8, 2.5, 0.05, NOTHING_UNKNOWN, CERTIFICATE, REF, REF, REF)
 
 
 def manifest(**fields: Any) -> Manifest:
@@ -96,9 +97,9 @@ MANIFESTS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: serialize(slots(LIMITS.slots)),
         "slots: expected at most 4096, found 4097",
     ),
-    "a million versions": (
-        lambda: b'{"schema":1,"versions":{' + b'"1":"",' * 1_000_000 + b'"1":""}}',
-        "manifest: expected at most 524288 values",
+    "two million versions": (
+        lambda: b'{"schema":1,"versions":{' + b'"1":"",' * 2_000_000 + b'"1":""}}',
+        "manifest: expected at most 1048576 values",
     ),
     "65 versions": (
         lambda: serialize(manifest(versions={str(n): "1" for n in range(65)})),
@@ -110,15 +111,15 @@ MANIFESTS: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "millions of empty lists": (
         lambda: b"[" + b"[]," * 5_000_000 + b"[]]",
-        "manifest: expected at most 524288 values",
+        "manifest: expected at most 1048576 values",
     ),
     "millions of empty objects": (
         lambda: b"[" + b"{}," * 5_000_000 + b"{}]",
-        "manifest: expected at most 524288 values",
+        "manifest: expected at most 1048576 values",
     ),
     "millions of numbers": (
         lambda: b"[" + b"1," * 7_000_000 + b"1]",
-        "manifest: expected at most 524288 values",
+        "manifest: expected at most 1048576 values",
     ),
     "half a million nested lists": (
         lambda: b"[" * 500_000 + b"]" * 500_000,

@@ -32,6 +32,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, read, reference, write
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Slot, Task, serialize
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.errors import BundleError, DamagedError, IncompatibleError, SchemaError, StorageError
 from cfedge.inputs.text.spec import Text
 
@@ -60,7 +61,7 @@ def small(version: str = "1") -> Bundle:
         wrong_upper_bound=0.49,
     )
     task = Task(
-        "lights", ("on", "off"), 8, 2.5, 0.05, certificate,
+        "lights", ("on", "off"), 8, 2.5, 0.05, NOTHING_UNKNOWN, certificate,
         adapter=refs["adapter"], signature=refs["signature"], golden=refs["golden"],
     )  # fmt: skip
     return Bundle(

@@ -22,6 +22,7 @@ from cfedge.bundle.fileref import FILE_BYTES, FileRef
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import SCHEMA, Backbone, Certificate, Manifest, Slot, Task, serialize
 from cfedge.bundle.reading import parse
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS, Text
@@ -48,7 +49,9 @@ def task(name: str, classes: tuple[str, ...]) -> Task:
         wrong=2,
         wrong_upper_bound=0.49,
     )
-    return Task(name, classes, 8, 2.5, 0.05, certificate, ref("1"), ref("2"), ref("3"))
+    return Task(
+        name, classes, 8, 2.5, 0.05, NOTHING_UNKNOWN, certificate, ref("1"), ref("2"), ref("3")
+    )
 
 
 SMALL = Manifest(
@@ -62,19 +65,19 @@ SMALL = Manifest(
 
 #: `SMALL` as format 1 writes it. It must never change: a device in the field reads it.
 GOLDEN = (
-    '{"backbone":{"blocks":3,"hidden":[null,4],"input":{"kind":"text","max_tokens":16,"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5}},"name":"tiny","scheme":"int8","slots":[{"columns":12,"name":"l2.qkv","rows":4},'
+    '{"backbone":{"background":null,"blocks":3,"hidden":[null,4],"input":{"kind":"text","max_tokens":16,"tokenizer":{"sha256":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","size":5}},"name":"tiny","scheme":"int8","slots":[{"columns":12,"name":"l2.qkv","rows":4},'
     '{"columns":4,"name":"l2.o","rows":4}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000",'
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
     '"lookup":"class-clusters","margins":{"second":0.0,"tail_share":1.0,"third":0.0},"schema":1,'
-    '"sha256":"0910c241cca52b45e97b672e6db81b25413648d621ae1fb72d19eaa0472d3c0b",'
+    '"sha256":"8f1a39673dea026fbaf36f0315a141a9ab14450a8ab5eeb11e4a710aea0d41a5",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
+    '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"lights","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5},'
     '{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"certificate":{"alpha":0.05,"errors":1,"held_out":12,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
+    '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
     '"classes":["open","zu\u00df"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"doors","rank":8,'
     '"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5}],'
@@ -231,7 +234,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             name=name, classes=tuple(labels[3 * at : 3 * at + 3]), rank=draw(st.integers(1, 64)),
             threshold=draw(st.floats(allow_nan=False, allow_infinity=False)),
             false_reject_rate=draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
-            certificate=draw(certificates), adapter=draw(refs), signature=draw(refs), golden=draw(refs),
+            calibration=NOTHING_UNKNOWN, certificate=draw(certificates), adapter=draw(refs), signature=draw(refs), golden=draw(refs),
         )
         for at, name in enumerate(names)
     )  # fmt: skip
@@ -263,12 +266,12 @@ def test_every_file_has_a_role_that_names_it() -> None:
     assert roles["golden of task 'doors'"] == ref("3")
 
 
-def test_the_backbones_digest_depends_on_all_that_it_computes_with_and_not_on_its_name() -> None:
+def test_the_backbones_digest_depends_on_all_that_it_computes_with_and_on_nothing_else() -> None:
     other: dict[str, Any] = {
         "scheme": "int4", "blocks": 4, "split": 1, "width": 5, "hidden": (4, None), "views": (4, 4), "slots": SMALL.backbone.slots[::-1],
         "trunk": ref("d"), "tail": ref("d"), "input": Text("text", 17, ref("c")),
     }  # fmt: skip
-    names = {"name": "huge", "source_sha256": "1" * 64}
+    names = {"name": "huge", "source_sha256": "1" * 64, "background": ref("d")}
     assert {field.name for field in dataclasses.fields(Backbone)} == {*other, *names}
     before = SMALL.backbone.digest
     for key, value in names.items():

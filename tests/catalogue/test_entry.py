@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.files import reference
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.catalogue.entry import (
     ENTRY_BYTES,
     Body,
@@ -31,7 +32,9 @@ CARDS = task("cards")[0]
 BODIES: dict[str, Body] = {
     "backbone": BACKBONE,
     "task": TaskAdded(CARDS, "b" * 64),
-    "measured": Measured("c" * 64, CARDS.certificate, 29.5, 0.04, reference(b"golden")),
+    "measured": Measured(
+        "c" * 64, CARDS.certificate, 29.5, 0.04, NOTHING_UNKNOWN, reference(b"golden")
+    ),
     "removed": Removed(True),
 }
 #: An entry of each kind.
@@ -44,24 +47,24 @@ ENTRIES = {
 #: What the entries above are on the disk: devices in the field read this.
 GOLDEN = {
     "backbone": (
-        b'{"body":{"blocks":6,"hidden":[null,8],"input":{"kind":"text","max_tokens":32,"tokenizer":{"sha256":"d2dfa9c06feea8383e3d4cf2907916f446a682dd2d739aee8dd8d1c8dd57c47a","size":3000}},"name":"tiny","scheme":"int8-row","slots":[{"columns":24,"name":"l4.qkv","rows":8}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000","split":4,"tail":{"sha256":"44576722a849f9f0c31fc9c656e1ab58dc347f7d3d5209a5cd1caa2ec9759259","size":3000},"trunk":{"sha256":"4ddd66566527994924820b517026a937284ad430a9c7edbb5ca1938dde58fc2c","size":3000},"views":[8,8,8],"width":8},"clock":7,"kind":"backbone","name":"tiny","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
+        b'{"body":{"background":null,"blocks":6,"hidden":[null,8],"input":{"kind":"text","max_tokens":32,"tokenizer":{"sha256":"d2dfa9c06feea8383e3d4cf2907916f446a682dd2d739aee8dd8d1c8dd57c47a","size":3000}},"name":"tiny","scheme":"int8-row","slots":[{"columns":24,"name":"l4.qkv","rows":8}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000","split":4,"tail":{"sha256":"44576722a849f9f0c31fc9c656e1ab58dc347f7d3d5209a5cd1caa2ec9759259","size":3000},"trunk":{"sha256":"4ddd66566527994924820b517026a937284ad430a9c7edbb5ca1938dde58fc2c","size":3000},"views":[8,8,8],"width":8},"clock":7,"kind":"backbone","name":"tiny","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "task": (
-        b'{"body":{"base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","task":{"adapter":{"sha256":"5f223dabfbd72771ff27b7617d9bffbeba1f232f8158387f1d6902d768e34ddc","size":200},"certificate":{"alpha":0.05,"errors":2,"held_out":100,"rival":null,"rival_errors":0,"tasks":1,"upper_bound":0.1,"wrong":3,"wrong_upper_bound":0.12},"classes":["cards'
+        b'{"body":{"base":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","task":{"adapter":{"sha256":"5f223dabfbd72771ff27b7617d9bffbeba1f232f8158387f1d6902d768e34ddc","size":200},"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":2,"foreign":0,"foreign_caught":0,"held_out":100,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":1,"upper_bound":0.1,"wrong":3,"wrong_upper_bound":0.12},"classes":["cards'
         b' a","cards'
         b' b"],"false_reject_rate":0.05,"golden":{"sha256":"7c06875ddf9f701d250289e673fcd998efd0a1ab9cd3b7231616212dab0bd5e4","size":200},"name":"cards","rank":8,"signature":{"sha256":"0584aa16e5ee7dc0fdbf40cda9c2c701b6a16ce427aad328f78828f73acbbfc1","size":200},"threshold":30.0}},"clock":7,"kind":"task","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "measured": (
-        b'{"body":{"certificate":{"alpha":0.05,"errors":2,"held_out":100,"rival":null,"rival_errors":0,"tasks":1,"upper_bound":0.1,"wrong":3,"wrong_upper_bound":0.12},"false_reject_rate":0.04,"golden":{"sha256":"dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d","size":6},"of":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","threshold":29.5},"clock":7,"kind":"measured","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
+        b'{"body":{"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":2,"foreign":0,"foreign_caught":0,"held_out":100,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":1,"upper_bound":0.1,"wrong":3,"wrong_upper_bound":0.12},"false_reject_rate":0.04,"golden":{"sha256":"dd56de4137951d9c92681b03416ec15f886b4482a27e3a517d32f085244cbe5d","size":6},"of":"cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc","threshold":29.5},"clock":7,"kind":"measured","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
     "removed": (
         b'{"body":{"erase":true},"clock":7,"kind":"removed","name":"cards","replaces":["0000000000000000000000000000000000000000000000000000000000000000","ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"],"site":"hq"}'
     ),
 }
 DIGESTS = {
-    "backbone": "8a7f321d5efe3afdb91dfdfdc988fc4c2bc15f38be22f89bf1ed4e147c9eccfc",
-    "task": "c3563b7e6cb4918a67741ccc6ed7fddf514503947cd3a1c130e86f5d7c8046a9",
-    "measured": "05c7711aab7ff05612375ea6894c75a22e6a83a16295128e78024939b516481b",
+    "backbone": "61f838c5e5728c0444f22a68b69bb884c4aa76101cd70710790660aa60a4a8eb",
+    "task": "dd9cafd7ded53ef4b912d8a83545324f89512c570bb8e2b55266f1f18859bacb",
+    "measured": "626a9d8d7824a510f5c5d801314f39ff27f1ac3d351ba9fbd0d50ccf5a44fc1a",
     "removed": "02f11ca5d8e893faedfe596b3c2cce2ef48d32559d60a530783cae89c624b607",
 }
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Task
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.index import Index
@@ -85,7 +86,14 @@ class Site:
         return self.append(
             "measured",
             name,
-            Measured(entry.digest, certificate, 20.0 + errors, 0.06, reference(content(golden))),
+            Measured(
+                entry.digest,
+                certificate,
+                20.0 + errors,
+                0.06,
+                NOTHING_UNKNOWN,
+                reference(content(golden)),
+            ),
         )
 
     def merge(self, other: Site) -> None:

@@ -205,23 +205,17 @@ def test_a_second_stage_scores_by_the_classes_shapes_and_a_third_adds_the_tails(
 
 
 @pytest.mark.parametrize("third", [0.0, math.inf])
-def test_the_distance_is_the_chosen_tasks_and_the_mean_of_first_and_third_look(
+def test_the_distance_is_the_chosen_tasks_behind_the_trunk(
     stages: dict[str, TaskSignature], inputs: Features, third: float
 ) -> None:
     router = Router(stages, Margins(math.inf, third))
-    router.first.directions -= 2  # as if fewer were kept than behind the tail
     found = router(inputs)
-    parts = [(router.first, inputs.trunk[:, :10]), (router.tail, inputs.tail)]
-    distances = []
-    for lookup, features in parts[: 2 if third else 1]:
-        scored = [lookup.scored(row) for row in features]
-        own = [
-            one.square - 2 * lookup.task_scores(one)[task]
-            for one, task in zip(scored, found.task, strict=True)
-        ]
-        distances.append(np.array(own) * router.first.directions / lookup.directions)
-    assert len({lookup.directions for lookup, _ in parts}) == len(parts)
-    np.testing.assert_allclose(found.distance, np.mean(distances, axis=0), rtol=1e-4, atol=1e-4)
+    scored = [router.first.scored(row) for row in inputs.trunk[:, :10]]
+    own = [
+        one.square - 2 * router.first.task_scores(one)[task]
+        for one, task in zip(scored, found.task, strict=True)
+    ]
+    np.testing.assert_allclose(found.distance, own, rtol=1e-4, atol=1e-4)
 
 
 def test_further_looks_are_at_the_classes_that_the_first_one_likes_best() -> None:

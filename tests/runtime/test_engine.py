@@ -17,7 +17,7 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import IncompatibleError, InputError, TaskError
 from cfedge.lookup import ClusterStatistics, TaskSignature
-from cfedge.lookup.ood import HEAD_WEIGHT
+from cfedge.lookup.ood import accepted_score, tail_score, trunk_score
 from cfedge_export.adapters import adapter_onnx
 
 
@@ -108,6 +108,7 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
     thresholds = {task.name: task.threshold for task in engine.manifest.tasks}
     free, given = engine.predict(mixed), engine.predict(mixed, task="colors")
     assert {one.task for one in free} == {"animals", "colors"}
+    kinds = set()
     for text, one, other in zip(mixed, given, free, strict=True):
         encoded = engine.opened.encoder([text])
         first = engine.router.first
@@ -117,13 +118,17 @@ def test_evidence_is_of_the_task_that_was_given(engine: Engine, mixed: list[str]
         assert one.margin == pytest.approx(scores[position] - scores[1 - position], rel=1e-4)
         assert one.distance == pytest.approx(square - 2 * scores[position], rel=1e-4)
         assert (one.runner_up, one.stages) == ("animals", 1)
-        adapter = engine.adapters(engine.opened.tasks["colors"].task)
-        best = adapter.adapted(engine.opened.embeddings([text], "colors")[0]).max()
-        assert one.ood_score == pytest.approx(
-            one.distance - HEAD_WEIGHT * engine.router.first.directions * best, rel=1e-5
-        )
+        rule = engine.opened.tasks["colors"].task.calibration
+        trunk = engine.router.behind_trunk(encoded.features[0], position)
+        (frozen,) = engine.opened.encoder.frozen(encoded.hidden)
+        behind = tail_score(rule, trunk, engine.router.behind_tail(frozen, position))
+        known = trunk_score(rule, trunk) <= rule.accepted
+        kinds.add(known)
+        expected = accepted_score(rule, trunk_score(rule, trunk)) if known else behind
+        assert one.ood_score == pytest.approx(expected, rel=1e-5)
         assert one.unknown == (one.ood_score > thresholds["colors"])
         assert other.stages > 1 or (one.margin > 0) == (other.task == "colors")
+    assert kinds == {True, False}
 
 
 def test_a_given_task_must_be_one(engine: Engine) -> None:
@@ -236,7 +241,7 @@ def test_scores_that_are_not_finite_are_refused(
             return [np.full((len(feeds["hidden"]), 32), np.nan, np.float32)]
 
     monkeypatch.setattr(engine.opened.encoder.tail, "_session", Poisoned())
-    with pytest.raises(InputError, match="scores of input 0: expected finite numbers"):
+    with pytest.raises(InputError, match="of input 0: expected finite numbers"):
         engine.predict(["crimson"])
 
 
@@ -284,12 +289,11 @@ def _replaced(bundle: Bundle, part: str, data: bytes) -> Bundle:
             {"arrays": {"exit.margin": np.full(1, np.nan, np.float32)}},
             "finite numbers in exit.margin",
         ),
-        ({"arrays": {"exit.best": np.full(1, -0.5, np.float32)}}, "exit.best >= 0, found -0.5"),
         (
-            {"arrays": {"exit.best": np.zeros(2, np.float32)}},
-            r"exit.best float32 \(1,\), found float32 \(2,\)",
+            {"arrays": {"exit.margin": np.zeros(2, np.float32)}},
+            r"exit.margin float32 \(1,\), found float32 \(2,\)",
         ),
-        ({"arrays": {"exit.best": None}}, "'exit.best'"),
+        ({"arrays": {"exit.margin": None}}, "'exit.margin'"),
         ({"arrays": {"a.l9.o": np.ones((1, 32, 2), np.float32)}}, "'a.l9.o'"),
         ({"arrays": {"head.bias": np.full(3, np.nan, np.float32)}}, "finite numbers in head.bias"),
         (
@@ -384,7 +388,13 @@ def test_warming_up_makes_what_the_first_inputs_would_wait_for_and_changes_no_an
 ) -> None:
     cold, warm = Engine.open(tiny_bundle), Engine.open(tiny_bundle)
     warm.warm_up()
-    assert warm.router._made.keys() == {"near", "deep", "tail"}
+    assert warm.router._made.keys() == {
+        "near",
+        "deep",
+        "tail",
+        "familiar",
+        "familiar deep",
+    }
     assert not cold.router._made
     texts = ["crimson please", "puppy nest", "the of"]
     assert [replace(one, ms=0) for one in warm.predict(texts)] == [

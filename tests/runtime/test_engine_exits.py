@@ -14,8 +14,9 @@ from tiny import arrays_of, only, with_adapters
 
 from cfedge import Engine
 from cfedge.bundle.files import Bundle, read, reference, write
+from cfedge.calibration import NOTHING_UNKNOWN
 from cfedge.errors import InputError
-from cfedge.lookup.ood import HEAD_WEIGHT
+from cfedge.lookup.ood import trunk_score
 from cfedge.runtime import backbone
 from cfedge.runtime.adapter import NEVER, Adapter, load_adapter
 from cfedge.train.settings import Settings
@@ -27,11 +28,8 @@ from cfedge_export.pack import build
 TEXTS = [text for task in ("colors", "animals", "food") for text, _ in make_texts(task, 8, seed=5)]
 
 
-def _ending(bundle: Bundle, margin: float, best: float = 4.0) -> Bundle:
-    exits = {
-        "exit.margin": np.array([margin], np.float32),
-        "exit.best": np.array([best], np.float32),
-    }
+def _ending(bundle: Bundle, margin: float) -> Bundle:
+    exits = {"exit.margin": np.array([margin], np.float32)}
     return with_adapters(bundle, lambda arrays: {**arrays, **exits})
 
 
@@ -65,20 +63,20 @@ def _counted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_inputs_that_the_trunk_is_sure_of_take_no_run_of_the_tail(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest = replace(bundle.manifest, margins=replace(bundle.manifest.margins, third=0.0))
+    tasks = tuple(replace(task, calibration=NOTHING_UNKNOWN) for task in bundle.manifest.tasks)
+    margins = replace(bundle.manifest.margins, third=0.0)
+    manifest = replace(bundle.manifest, margins=margins, tasks=tasks)
     engine = Engine(Bundle(manifest, bundle.objects))
     rows = _counted(engine, monkeypatch)
     answers = engine.predict(TEXTS)
     early = sum(one.early_exit for one in answers)
     assert 0 < early < len(TEXTS)
     assert rows == [len(TEXTS) - early]
-    assert not any(one.unknown for one in answers if one.early_exit)
 
 
 def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
     engine = Engine(bundle)
     tasks = {task.name: task for task in engine.manifest.tasks}
-    weight = HEAD_WEIGHT * engine.router.first.directions
     kinds = set()
     for text, one in zip(TEXTS, engine.predict(TEXTS), strict=True):
         task = tasks[one.task]
@@ -86,21 +84,18 @@ def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
         own = adapter.trunk(engine.opened.encoder([text]).features[0])
         adapted = adapter.adapted(engine.opened.embeddings([text], one.task)[0])
         sure = np.sort(own)[-1] - np.sort(own)[-2] >= adapter.exit_margin
-        early = sure and one.distance - weight * adapter.exit_best / 3 <= task.threshold
-        assert one.early_exit == early
+        assert one.early_exit == sure
         scores = own if sure else own + adapted
         assert one.label == task.classes[scores.argmax()]
         assert one.probability == pytest.approx(
             float(1 / np.exp(scores - scores.max()).sum()), rel=1e-5
         )
-        best = adapter.exit_best if early else float(adapted.max())
-        assert one.ood_score == pytest.approx(one.distance - weight * best, rel=1e-5)
         assert one.unknown == (one.ood_score > task.threshold)
-        kinds.add((bool(sure), bool(early)))
-    assert {(True, True), (False, False)} <= kinds
+        kinds.add(bool(sure))
+    assert kinds == {True, False}
 
 
-def test_a_sure_but_distant_input_is_unknown_by_its_tail_and_keeps_the_trunks_label(
+def test_how_strange_an_input_is_moves_neither_its_task_nor_its_label(
     bundle: Bundle,
 ) -> None:
     far = replace(
@@ -114,12 +109,7 @@ def test_a_sure_but_distant_input_is_unknown_by_its_tail_and_keeps_the_trunks_la
     assert any(one.early_exit for one in near)
     for one, other in zip(near, distant, strict=True):
         assert other.unknown
-        assert not other.early_exit
-        assert (one.task, one.label, one.probability) == (
-            other.task,
-            other.label,
-            other.probability,
-        )
+        assert (one.task, one.label, one.early_exit) == (other.task, other.label, other.early_exit)
 
 
 def test_the_batch_moves_no_bit(bundle: Bundle) -> None:
@@ -142,7 +132,7 @@ def test_a_task_added_moves_no_label_and_no_probability_of_another(bundle: Bundl
     )
 
 
-def test_an_adapted_score_that_is_infinite_is_refused_also_where_the_trunk_is_sure(
+def test_an_adapted_score_that_is_infinite_is_refused(
     bundle: Bundle,
 ) -> None:
     features = Engine(bundle).opened.embeddings(
@@ -158,13 +148,10 @@ def test_an_adapted_score_that_is_infinite_is_refused_also_where_the_trunk_is_su
         return {
             **arrays,
             **huge,
-            "exit.margin": np.array([-1], np.float32),
-            "exit.best": np.zeros(1, np.float32),
+            "exit.margin": np.array([NEVER], np.float32),
         }
 
-    tasks = [
-        replace(task, threshold=-1e9) for task in bundle.manifest.tasks
-    ]  # so that the tail is asked
+    tasks = bundle.manifest.tasks
     objects, made = dict(bundle.objects), []
     for task in tasks:
         data = adapter_onnx(
@@ -193,10 +180,11 @@ def test_the_tail_is_opened_when_an_answer_first_needs_it(
         "open_session",
         lambda model, what, **more: opened.append(what) or real(model, what, **more),
     )  # type: ignore[func-returns-value]
+    rules = {task.name: task.calibration for task in bundle.manifest.tasks}
     early = next(
         text
         for text, one in zip(TEXTS, Engine(bundle).predict(TEXTS), strict=True)
-        if one.early_exit and one.stages < 3
+        if one.early_exit and one.stages < 3 and one.ood_score <= rules[one.task].least
     )
     opened.clear()
     engine = Engine.open(tmp_path / "ending")
@@ -232,12 +220,18 @@ def test_a_closed_form_head_ends_early_where_its_trunks_part_is_sure(
     engine = Engine(build(workspace))
     rows_run = _counted(engine, monkeypatch)
     answers = engine.predict([text for text, _ in rows])
-    assert sum(rows_run) == sum(not one.early_exit for one in answers)
-    assert 0 < sum(rows_run) < len(answers)
+    (rule,) = (task.calibration for task in engine.manifest.tasks)
+    encoded = engine.opened.encoder([text for text, _ in rows])
+    trunks = [engine.router.behind_trunk(row, 0) for row in encoded.features]
+    frozen = sum(trunk_score(rule, trunk) > rule.accepted for trunk in trunks)
+    rows_run.clear()
+    engine.predict([text for text, _ in rows])
+    assert sum(rows_run) == sum(not one.early_exit for one in answers) + frozen
+    assert 0 < sum(one.early_exit for one in answers) < len(answers)
 
 
 def test_an_adapter_is_read_as_it_was_written(bundle: Bundle) -> None:
     engine = Engine(bundle)
     adapter = engine.adapters(engine.manifest.tasks[0])
     again = Adapter.from_arrays(arrays_of(adapter))
-    assert (again.exit_margin, again.exit_best) == (adapter.exit_margin, adapter.exit_best)
+    assert again.exit_margin == adapter.exit_margin

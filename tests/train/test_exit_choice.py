@@ -17,17 +17,16 @@ def _scores(margins: np.ndarray) -> np.ndarray:
     )
 
 
-def test_the_widest_margins_end_early_and_the_usual_score_is_theirs() -> None:
+def test_the_widest_margins_end_early() -> None:
     trunk = _scores(np.linspace(0.1, 10, 100))
     adapted = np.zeros((100, 3), np.float32)
     adapted[:, 0] = np.linspace(1, 100, 100)
     found = choose_exit(trunk, adapted)
     assert {name: (array.dtype, array.shape) for name, array in found.items()} == {
-        name: (np.dtype(np.float32), (1,)) for name in ("exit.margin", "exit.best")
+        "exit.margin": (np.dtype(np.float32), (1,))
     }
     sure = trunk[:, 0] >= found["exit.margin"]
     assert sure.mean() == pytest.approx(EXIT_SHARE, abs=0.01)
-    assert found["exit.best"] == np.median(adapted[sure].max(axis=1))
 
 
 def test_no_example_whose_label_the_tail_turns_ends_early() -> None:
@@ -61,14 +60,13 @@ def test_the_share_is_obeyed_and_none_is_none() -> None:
     assert choose_exit(trunk, adapted, 0.0) == no_exit()
 
 
-def test_neighbouring_margins_are_told_apart_and_the_usual_score_is_never_negative() -> None:
+def test_neighbouring_margins_are_told_apart() -> None:
     one = np.float32(1)
     trunk = _scores(np.array([*np.full(50, one), *np.full(50, np.nextafter(one, np.float32(2)))]))
     adapted = np.full((100, 3), -5, np.float32)
     adapted[3] = [-9, -1, -9]
     found = choose_exit(trunk, adapted)
     assert found["exit.margin"] == np.nextafter(one, np.float32(2))
-    assert found["exit.best"] == 0
 
 
 def test_few_examples_never_end_early() -> None:

@@ -146,12 +146,15 @@ def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None
 def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspace: Path) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
     task = learn(workspace, "food", _food(24), settings=QUICK)
-    assert task.held_out.top_scores.shape == (len(task.held_out.inputs),)
-    features = Engine(build(workspace)).opened.embeddings(task.held_out.inputs, "food")
-    scores = features @ task.adapter["head.weight"] + task.adapter["head.bias"]
-    np.testing.assert_allclose(
-        task.held_out.top_scores, scores.max(axis=1), atol=0.2
-    )  # but for the adapter's int8
+    assert task.held_out.confidences.shape == (len(task.held_out.inputs),)
+    scores = Engine(build(workspace)).opened.class_scores(task.held_out.inputs, "food")
+    soft = np.exp(scores - scores.max(axis=1, keepdims=True))
+    soft /= soft.sum(axis=1, keepdims=True)
+    rows = np.arange(len(soft))
+    # but for the adapter's int8
+    np.testing.assert_allclose(task.held_out.confidences, soft.max(axis=1), atol=0.05)
+    right = soft[rows, task.held_out.classes]
+    np.testing.assert_allclose(task.held_out.likelihoods, right, atol=0.05)
     closed = learn(workspace, "food", _food(24), settings=CLOSED, replace=True)
     assert closed.held_out.inputs == task.held_out.inputs
     ratio = (

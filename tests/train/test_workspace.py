@@ -67,7 +67,7 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
         "a.l2.o": rng.normal(size=(1, 4, 2)).astype(np.float32), "b.l2.o": rng.normal(size=(1, 2, 4)).astype(np.float32),
         "head.weight": rng.normal(size=(4, len(classes))).astype(np.float32), "head.bias": np.zeros(len(classes), np.float32),
         "trunk.weight": rng.normal(size=(12, len(classes))).astype(np.float32), "trunk.bias": np.zeros(len(classes), np.float32),
-        "exit.margin": np.array([1.5], np.float32), "exit.best": np.array([2.5], np.float32),
+        "exit.margin": np.array([1.5], np.float32),
     }  # fmt: skip
 
     def signature(width: int = 4) -> ClusterStatistics:
@@ -95,6 +95,7 @@ def made(name: str, classes: tuple[str, ...], seed: int = 0) -> LearnedTask:
             np.array([0, 1], np.int64),
             features,
             np.array([0, 0], np.int64),
+            best,
             best,
         ),
         Folds(np.array([0, 0]), (TaskSignature(signature(), signature()),)),

@@ -1,0 +1,166 @@
+"""How far is an input from one task's classes, against a background of everything else? Behind one
+of the two looks, for one task.
+
+With P of `cfedge.lookup.class_gaussians` and L L' = P, m_c the means of the task's classes and n_c
+their counts, d_c = L' (m_c - m_0), and Q, lambda the eigenvectors and eigenvalues of the
+background's spread in the space of z = L' (x - m_0)::
+
+    background(x) = |z|^2 - |q|^2        q = diag(lambda / (1 + lambda))^1/2 Q' z
+    relative(x)   = min_c (|z - d_c|^2 - 2 e / n_c) - background(x)
+    density(x)    = |L' x|^2 / (2 (1 - a)) - max_c (g_c(x) + e / (2 (1 - a) n_c))
+                    - background(x) / 2
+    cosine(x)     = 1 - max_c x . m_c / (|m_c|^2 - tr(S) / n_c)^1/2
+
+`relative` is the relative Mahalanobis distance (Ren et al. 2021, arXiv 2106.09022), `density` the
+same with each class's own shape, of the `NEAREST` classes by `relative`. Half of the background's
+spread, and of its centre m_0, is that of the class means of all tasks, half that of a broad corpus
+(`cfedge.lookup.background`); without one all of it is the class means'. A mean of few examples is
+itself off by S / n_c, with e = tr(P S) by e / n_c in a distance; twice that is taken off (once is in g_c already), else rare
+classes look strange to themselves (docs/decisions/0041-unknown.md).
+
+Letters: D width, C classes of one task, K directions of the background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.lookup.class_gaussians import OWN_SHAPE, Shared
+from cfedge.lookup.class_table import ClassTable
+from cfedge.lookup.lookup import Lookup
+from cfedge.lookup.signature import ClusterStatistics
+
+__all__ = ["Familiarity", "NEAREST", "Terms"]
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+#: Classes whose own shapes are asked.
+NEAREST = 4
+#: Least share of what is left of a class mean's squared length when its own error is taken off.
+_LEAST_LENGTH = 0.1
+#: Times what the error of a class mean adds to a distance: with 1 a class of three examples calls
+#: .22 of its own inputs unknown where others call .07, with 2 as many as they.
+_ERRORS = 2.0
+
+
+class Terms(NamedTuple):
+    """How far one input is from one task, large for the unfamiliar."""
+
+    cosine: float
+    relative: float
+    density: float
+
+
+class _Classes(NamedTuple):
+    """One task's classes: L d [C, D] and its offsets [C], means over their lengths [C, D], and what
+    is added to g [C].
+    """
+
+    linear: Floats
+    offsets: Floats
+    directions: Floats
+    bonus: Floats
+
+
+class Familiarity:
+    """All tasks' classes, ready to compare with.
+
+    Parameters
+    ----------
+    signatures
+        By task name, of one look; all are asked for once, and a task's again when it is first
+        compared with.
+    lookup, table
+        Of the same signatures.
+    background
+        Centres of a broad corpus, float32 [G, D]; None: the class means alone.
+    """
+
+    def __init__(
+        self,
+        signatures: Mapping[str, ClusterStatistics],
+        lookup: Lookup,
+        table: ClassTable,
+        background: Floats | None = None,
+    ) -> None:
+        self._signatures, self._lookup, self._table = signatures, lookup, table
+        shared = Shared.of(lookup.within, lookup.shrinkage)
+        lower: Doubles = np.asarray(np.linalg.cholesky(shared.precision), np.float64)
+        self._lower = lower
+        #: tr S and tr(P S).
+        self._level, self._doubt = float(np.trace(lookup.within)), shared.doubt
+        means = np.concatenate([signatures[name].means for name in lookup.tasks])
+        among = [(means.astype(np.float64), 1.0)]
+        if background is not None:
+            among = [(means.astype(np.float64), 0.5), (background.astype(np.float64), 0.5)]
+        self._center: Doubles = np.zeros(lookup.width)
+        for rows, weight in among:
+            self._center += weight * rows.mean(axis=0)
+        project = _background(among, self._center, lower)
+        self._directions = len(project)
+        #: Rows of q, then of L', about m_0.
+        self._project = np.ascontiguousarray(np.concatenate([project, lower.T]), np.float32)
+        self._shift = (self._project.astype(np.float64) @ self._center).astype(np.float32)
+        white = lower.T @ self._center
+        self._linear_shift = (2 * (lower @ white)).astype(np.float32)
+        self._square_shift = float(white @ white)
+        self._classes: dict[int, _Classes] = {}
+
+    def __call__(self, row: Floats, task: int) -> Terms:
+        """Compare one unit-length vector float32 [D] with the task at position `task`."""
+        classes = self._of(task)
+        apart = self._project.dot(row)
+        apart -= self._shift
+        q, z = apart[: self._directions], apart[self._directions :]
+        inside, square = float(q.dot(q)), float(z.dot(z))
+        scores = classes.linear.dot(row)
+        scores -= classes.offsets
+        near = np.arange(len(scores))
+        if len(scores) > NEAREST:
+            near = np.sort(scores.argpartition(-NEAREST)[-NEAREST:])
+        g = self._table.scores(row, near + self._lookup.spans[task].start)
+        g += classes.bonus[near]
+        # |L' x|^2 from |L' (x - m_0)|^2
+        whole = square + float(self._linear_shift.dot(row)) - self._square_shift
+        return Terms(
+            cosine=1.0 - float(classes.directions.dot(row).max()),
+            relative=inside - 2.0 * float(scores.max()),
+            density=whole / (2 * (1 - OWN_SHAPE)) - float(g.max()) - (square - inside) / 2,
+        )
+
+    def _of(self, task: int) -> _Classes:
+        """One task's classes, made when they are first asked for."""
+        if task not in self._classes:
+            statistics = self._signatures[self._lookup.tasks[task]]
+            means, counts = statistics.means.astype(np.float64), statistics.counts
+            apart = (means - self._center) @ self._lower
+            error = self._doubt / counts
+            linear = apart @ self._lower.T
+            lengths = (means**2).sum(axis=1)
+            true = np.maximum(lengths - self._level / counts, lengths * _LEAST_LENGTH)
+            self._classes[task] = _Classes(
+                linear.astype(np.float32),
+                (linear @ self._center + ((apart**2).sum(axis=1) - _ERRORS * error) / 2).astype(
+                    np.float32
+                ),
+                (means / np.sqrt(np.maximum(true, 1e-12))[:, None]).astype(np.float32),
+                ((_ERRORS - 1) * error / (2 * (1 - OWN_SHAPE))).astype(np.float32),
+            )
+        return self._classes[task]
+
+
+def _background(among: list[tuple[Doubles, float]], center: Doubles, lower: Doubles) -> Doubles:
+    """Rows that make q of x - m_0, float64 [K, D], of weighted groups of vectors."""
+    spread = np.zeros_like(lower)
+    for rows, weight in among:
+        apart = (rows - center) @ lower
+        spread += weight / len(rows) * (apart.T @ apart)
+    values, vectors = np.linalg.eigh(spread)
+    kept = values > max(float(values[-1]), 1e-12) * 1e-9
+    shares = np.sqrt(values[kept] / (1 + values[kept]))
+    return np.asarray((shares * vectors[:, kept]).T @ lower.T)

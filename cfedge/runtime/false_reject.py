@@ -1,0 +1,60 @@
+"""How many of its own inputs may a task call unknown? Chosen when it is asked, within what the
+bundle's thresholds were measured for. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cfedge.bundle.manifest import Task
+from cfedge.calibration import RATES
+from cfedge.errors import TaskError, UsageError
+
+__all__ = ["FalseReject", "Limit", "limits"]
+
+#: One rate for all tasks, a rate by task, or None: those that the bundle was exported with.
+FalseReject = float | Mapping[str, float] | None
+
+
+class Limit(NamedTuple):
+    """The false-reject rate of a task, and the out-of-distribution score above which an input of it
+    is unknown.
+    """
+
+    rate: float
+    threshold: float
+
+
+def limits(tasks: Sequence[Task], asked: FalseReject = None) -> list[Limit]:
+    """Return each task's limit: that of the largest rate listed which is not above what was asked
+    for, and never below what so few held-out inputs can promise.
+
+    Raises
+    ------
+    TaskError
+        A rate is for a task that there is not.
+    UsageError
+        A rate is none that the bundle was measured for.
+    """
+    by_task = asked if isinstance(asked, Mapping) else {}
+    names = [task.name for task in tasks]
+    for name in by_task:
+        if name not in names:
+            raise TaskError(f"task: expected one of {', '.join(names)}, found {name!r}")
+    every = None if isinstance(asked, Mapping) else asked
+    return [_limit(task, by_task.get(task.name, every)) for task in tasks]
+
+
+def _limit(task: Task, rate: float | None) -> Limit:
+    if rate is None:
+        return Limit(task.false_reject_rate, task.threshold)
+    least, most = RATES[0], RATES[-1]
+    if not least <= rate <= most:
+        raise UsageError(
+            f"false-reject rate of task {task.name!r}: expected {least:g} to {most:g}, which its"
+            f" thresholds were measured for, found {rate:g}; export the bundle again for another"
+        )
+    listed, threshold = task.calibration.at_rate(rate)
+    promised = 1 / (task.certificate.own + 1) if task.certificate.own else listed
+    return Limit(max(listed, promised), threshold)

@@ -1,0 +1,75 @@
+"""Is an input of its task at all? Of one call's inputs, with as few runs of the tail as it takes.
+
+Where the trunk leaves it open the frozen tail is asked, once a row, whatever else needed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.manifest import Task
+from cfedge.lookup import Router
+from cfedge.lookup.familiarity import Terms
+from cfedge.lookup.ood import accepted_score, tail_score, trunk_score
+from cfedge.runtime.backbone import Encoded
+from cfedge.runtime.encoder import Encoder
+
+__all__ = ["Judge"]
+
+Floats = NDArray[np.float32]
+
+
+class Judge:
+    """What is known of the rows of one call; nothing is computed twice.
+
+    Parameters
+    ----------
+    encoder, router, tasks
+        Of one bundle; `tasks` in the order of `router.tasks`.
+    encoded
+        The rows.
+    """
+
+    def __init__(
+        self, encoder: Encoder, router: Router, tasks: Sequence[Task], encoded: Encoded
+    ) -> None:
+        self._encoder, self._router, self._tasks, self._encoded = encoder, router, tasks, encoded
+        self._tails: dict[int, Floats] = {}
+        self._trunks: dict[tuple[int, int], Terms] = {}
+
+    def is_open(self, row: int, task: int) -> bool:
+        """Whether the trunk alone does not say that a row is of the task at position `task`."""
+        rule = self._tasks[task].calibration
+        return trunk_score(rule, self._behind_trunk(row, task)) > rule.accepted
+
+    def tails(self, rows: Iterable[int]) -> list[Floats]:
+        """Return the frozen tail's features [D] of some rows."""
+        rows = list(rows)
+        missing = [row for row in rows if row not in self._tails]
+        if missing:
+            hidden = [self._encoded.hidden[row] for row in missing]
+            self._tails.update(zip(missing, self._encoder.frozen(hidden), strict=True))
+        return [self._tails[row] for row in rows]
+
+    def scores(self, tasks: Sequence[int]) -> list[float]:
+        """Return each row's out-of-distribution score for its task (`cfedge.lookup.ood`)."""
+        pairs = list(enumerate(tasks))
+        left = [row for row, task in pairs if self.is_open(row, task)]
+        behind = dict(zip(left, self.tails(left), strict=True))
+        scores = []
+        for row, task in pairs:
+            rule, trunk = self._tasks[task].calibration, self._behind_trunk(row, task)
+            if row in behind:
+                tail = self._router.behind_tail(behind[row], task)
+                scores.append(tail_score(rule, trunk, tail))
+            else:
+                scores.append(accepted_score(rule, trunk_score(rule, trunk)))
+        return scores
+
+    def _behind_trunk(self, row: int, task: int) -> Terms:
+        if (row, task) not in self._trunks:
+            self._trunks[row, task] = self._router.behind_trunk(self._encoded.features[row], task)
+        return self._trunks[row, task]
