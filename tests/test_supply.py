@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 #: The first version without faults that are known, in pyproject.toml with their numbers.
 FLOORS = {
     "cryptography": "50.0",
+    "distributed": "2026.1",
     "filelock": "3.20.3",
     "h11": "0.16",
     "onnx": "1.21",
