@@ -10,6 +10,7 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from cfedge.train.examples import Examples
 
 __all__ = ["dumped_examples", "dumped_inputs", "parsed_examples", "parsed_inputs"]
 
+#: Of examples what travels as JSON; notes of how they were read stay with the coordinator.
+_FIELDS = [one.name for one in fields(Examples) if one.name not in ("inputs", "notes")]
+
 
 def dumped_examples(examples: Examples) -> bytes:
     """Return examples as bytes; equal examples give equal bytes.
@@ -30,25 +34,17 @@ def dumped_examples(examples: Examples) -> bytes:
     DataError
         A file among them cannot be read here.
     """
-    note: dict[str, object] = {
-        "labels": list(examples.labels),
-        "source": examples.source,
-        "kind": examples.kind,
-        "groups": list(examples.groups),
-    }
+    note: dict[str, object] = {name: getattr(examples, name) for name in _FIELDS}
     return _dumped(examples.inputs, examples.source, note)
 
 
 def parsed_examples(data: bytes) -> Examples:
-    """Read what `dumped_examples` wrote; notes of how they were read stay with the coordinator."""
+    """Read what `dumped_examples` wrote."""
     note, inputs = _parsed(data)
-    return Examples(
-        tuple(inputs),
-        tuple(note["labels"]),
-        note["source"],
-        kind=note["kind"],
-        groups=tuple(note["groups"]),
-    )
+    stated: dict[str, Any] = {
+        name: tuple(note[name]) if isinstance(note[name], list) else note[name] for name in _FIELDS
+    }
+    return Examples(tuple(inputs), **stated)
 
 
 def dumped_inputs(inputs: Sequence[Input], what: str, kind: str) -> bytes:
