@@ -4,20 +4,26 @@ the int8 bundle.
 Adapters learn from ``train`` (1,500 utterances a task); ``val`` is held out for certificates,
 thresholds and parity; ``test`` is looked at once, here. After each addition every earlier task's
 class scores on its test set, with the task known, must be the bits they were when it was added.
+
+``--jobs 3`` runs the orders side by side, each in a process of one thread; nothing is fetched where
+``--weights`` names a folder with MiniLM-L6.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import multiprocessing
 import shutil
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import record
+import torch
 
 from cfedge import Engine
 from cfedge.train.examples import Examples
@@ -29,7 +35,9 @@ from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build, export
 
 
-def run_order(workspace: WorkspaceFolder, order: list[str], seed: int, out: Path) -> dict[str, Any]:
+def run_order(
+    workspace: WorkspaceFolder, order: list[str], seed: int, out: Path, threads: int | None = None
+) -> dict[str, Any]:
     data, domains = record.clinc150()
     splits = {
         split: {
@@ -56,7 +64,7 @@ def run_order(workspace: WorkspaceFolder, order: list[str], seed: int, out: Path
             task,
             splits["train"][task],
             splits["val"][task],
-            settings=Settings(seed=seed),
+            settings=Settings(seed=seed, threads=threads),
         )
         seconds.append(time.perf_counter() - start)
         engine = Engine(build(workspace))
@@ -116,28 +124,47 @@ def run_order(workspace: WorkspaceFolder, order: list[str], seed: int, out: Path
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1, help="orders at once, a process each")
+    parser.add_argument("--weights", type=Path, help="folder of MiniLM-L6; otherwise its cache")
     parser.add_argument("--keep", type=Path, help="leave the last bundle here")
     arguments = parser.parse_args()
     _, domains = record.clinc150()
     runs = []
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch) / "base"
-        split = make_backbone(base, "minilm-l6").backbone.split
-        for seed in range(arguments.orders):
-            order = [
-                list(domains)[index]
-                for index in np.random.default_rng(seed).permutation(len(domains))
-            ]
-            copy, out = Path(scratch) / f"ws{seed}", Path(scratch) / f"bundle{seed}"
+        split = make_backbone(base, "minilm-l6", folder=arguments.weights).backbone.split
+        places = [(Path(scratch) / f"ws{seed}", seed) for seed in range(arguments.orders)]
+        for copy, _ in places:
             shutil.copytree(base, copy)
-            runs.append(run_order(WorkspaceFolder(copy), order, seed, out))
-            if arguments.keep:
-                shutil.rmtree(arguments.keep, ignore_errors=True)
-                shutil.copytree(out, arguments.keep)
-            report(runs, split)
+        if arguments.jobs == 1:
+            for copy, seed in places:
+                runs.append(one_order(copy, list(domains), seed))
+                report(runs, split, threads=2)
+        else:
+            spawned = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(arguments.jobs, mp_context=spawned) as pool:
+                pending = [
+                    pool.submit(one_order, copy, list(domains), seed, threads=1)
+                    for copy, seed in places
+                ]
+                runs = [one.result() for one in pending]
+            report(runs, split, threads=1)
+        if arguments.keep:
+            shutil.rmtree(arguments.keep, ignore_errors=True)
+            shutil.copytree(places[-1][0].with_suffix(".bundle"), arguments.keep)
 
 
-def report(runs: list[dict[str, Any]], split: int) -> None:
+def one_order(
+    copy: Path, domains: list[str], seed: int, *, threads: int | None = None
+) -> dict[str, Any]:
+    """Learn the domains in the order that the seed draws, in a workspace of their own."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    order = [domains[index] for index in np.random.default_rng(seed).permutation(len(domains))]
+    return run_order(WorkspaceFolder(copy), order, seed, copy.with_suffix(".bundle"), threads)
+
+
+def report(runs: list[dict[str, Any]], split: int, *, threads: int) -> None:
     """Write what has been measured so far."""
     summary: dict[str, object] = {
         key: {
@@ -177,7 +204,7 @@ def report(runs: list[dict[str, Any]], split: int) -> None:
             "summary": summary,
             "runs": runs,
         },
-        threads=2,
+        threads=threads,
     )
 
 

@@ -1,7 +1,14 @@
 """The models of `cfedge compare` on CLINC150 (its 10 domains) or BANKING77 (7 tasks of 11 labels),
 with the data's own splits.
 
-Writes ``results/study_<name>.json``; ablations are runs with other settings and a ``--name``:
+Writes ``results/study_<name>.json``. Every rule counts the same examples, held-out ones too. One
+process learns an order's tasks in ``--jobs`` others, one thread each; partitions of BANKING77 are
+runs of their own, which may go side by side::
+
+    for p in 0 1 2; do python benchmarks/study.py banking77 --partition $p --jobs 5 &
+    done; wait
+
+Nothing is fetched where ``--weights`` names a folder with MiniLM-L6. Ablations are runs with other settings and a ``--name``:
 ``--reuse``, ``--reuse --orthogonality none``, ``--reuse --l1 0``, ``--reuse --l2 0``, ``--split
 3``, ``--rank 4``, ``--class-rank 1``, ``--exit-share 0``.
 """
@@ -54,7 +61,8 @@ def clinc150() -> dict[str, Splits]:
     }
 
 
-def banking77() -> dict[str, Splits]:
+def banking77(partition: int) -> dict[str, Splits]:
+    """Seven tasks of eleven labels, drawn with the seed `partition`."""
     rows = {}
     for split in ("train", "test"):
         with (record.DATA / "banking77" / f"{split}.csv").open(
@@ -63,7 +71,7 @@ def banking77() -> dict[str, Splits]:
             rows[split] = [(row["text"], row["category"]) for row in csv.DictReader(file)]
     labels = sorted({label for _, label in rows["train"]})
     stream = {}
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(partition)
     for position, group in enumerate(np.array_split(rng.permutation(labels), 7), start=1):
         parts = {
             split: Examples(
@@ -80,6 +88,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", choices=["clinc150", "banking77"])
     parser.add_argument("--name", help="of the result file; otherwise the data's")
+    parser.add_argument("--weights", type=Path, help="folder of MiniLM-L6; otherwise its cache")
+    parser.add_argument("--partition", type=int, default=0, help="seed of BANKING77's tasks")
     parser.add_argument("--orders", type=int, default=3)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--joint", action="store_true")
@@ -100,7 +110,7 @@ def main() -> None:
         )
     chosen = parser.parse_args()
     settings = Settings(reuse=chosen.reuse, **{name: getattr(chosen, name) for name in kinds})
-    stream = {"clinc150": clinc150, "banking77": banking77}[chosen.data]()
+    stream = clinc150() if chosen.data == "clinc150" else banking77(chosen.partition)
     if chosen.share < 1:
         rng = np.random.default_rng(0)
         stream = {
@@ -108,7 +118,9 @@ def main() -> None:
             for task, one in stream.items()
         }
     with tempfile.TemporaryDirectory() as scratch:
-        base = make_backbone(Path(scratch) / "base", "minilm-l6", split=chosen.split)
+        base = make_backbone(
+            Path(scratch) / "base", "minilm-l6", folder=chosen.weights, split=chosen.split
+        )
         options = Options(
             models=tuple(chosen.models.split(",")),
             orders=chosen.orders,
@@ -137,10 +149,12 @@ def main() -> None:
         "share": chosen.share,
         "split": chosen.split,
         "jobs": chosen.jobs,
+        "partition": chosen.partition,
         **dataclasses.asdict(study),
     }
+    which = f"{chosen.data}_{chosen.partition}" if chosen.partition else chosen.data
     record.write(
-        f"study_{chosen.name or chosen.data}",
+        f"study_{chosen.name or which}",
         figures,
         threads=max(1, torch.get_num_threads() // chosen.jobs),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cfedge.cli.paper import inspect_paper
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ def inspect_tasks(
             ),
         ),
     ] = False,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper", help="The terms of the paper's condition for each class, beside the truth."
+        ),
+    ] = False,
     curve: Annotated[
         bool,
         typer.Option(
@@ -120,6 +127,9 @@ def inspect_tasks(
     from cfedge.train.workspace import WorkspaceFolder
 
     opened = WorkspaceFolder(workspace)
+    if paper:
+        inspect_paper(opened, json=json)
+        return
     share = TAIL_SHARE if tail_share is None else tail_share
     certified = certificates(opened, tail_share=share)
     models = inspected(opened, mixtures=mixtures, progress=TerminalProgress())
