@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EPSILON", "Adapted", "PaperTerms", "paper_terms"]
+__all__ = ["Adapted", "EPSILON", "PaperTerms", "paper_terms"]
 
 Doubles = NDArray[np.float64]
 #: The retrieval error that the paper's condition is asked to promise.
