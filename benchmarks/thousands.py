@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,7 @@ from study import banking77, clinc150
 
 from cfedge import Engine
 from cfedge.bundle.arrays import dump_arrays, load_arrays
-from cfedge.bundle.files import Bundle, read, reference, write
+from cfedge.bundle.files import Bundle, read, read_manifest, reference, write
 from cfedge.bundle.manifest import Task
 from cfedge.lookup import ClusterStatistics, Lookup, TaskSignature, decide
 from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence
@@ -51,6 +52,8 @@ from cfedge.lookup.router import CANDIDATES
 from cfedge.runtime.task_files import Signatures
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
+from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace_index import Index
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 from cfedge_export.schemes import SCHEMES
@@ -352,7 +355,49 @@ class Shapes:
         return np.array(found)
 
 
-MEASURES = {"memory": memory, "answering": answering, "recall": recall}
+def adding(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
+    """Learning a task in a workspace of as many tasks, against learning it in an empty one; medians
+    of three, interleaved. The index names as many tasks; their folders are the real ones'.
+    """
+    count = len(read_manifest(at).tasks)
+    name, parts = next(iter(clinc150().items()))
+    settings = Settings(method="closed-form", threads=1)
+    times: dict[str, list[float]] = {"first": [], "next": []}
+    for _ in range(3):
+        for kind, tasks in (("first", 0), ("next", count)):
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                copied = Path(scratch) / "ws"
+                shutil.copytree(folder / "ws", copied, copy_function=os.link)
+                index = Index.parsed((copied / "workspace.json").read_bytes(), "index")
+                folders = list(index.tasks.values())
+                named = {f"other-{n}": folders[n % len(folders)] for n in range(tasks)}
+                (copied / "workspace.json").unlink()
+                (copied / "workspace.json").write_bytes(replace(index, tasks=named).dumped())
+                workspace = WorkspaceFolder(copied)
+                start = time.perf_counter()
+                learn(workspace, name, parts.train, parts.held_out, settings=settings)
+                times[kind].append(time.perf_counter() - start)
+    medians = {f"{kind}_seconds": float(np.median(one)) for kind, one in times.items()}
+    return {**medians, "ratio": medians["next_seconds"] / medians["first_seconds"]}
+
+
+def syncing(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
+    """What a device does when one more task has come: an engine that shares what stays."""
+    whole = read(at, keep_adapters=False)
+    before = replace(whole.manifest, tasks=whole.manifest.tasks[:-1])
+    engine = Engine(Bundle(before, whole.objects), adapter_bytes=ADAPTER_BYTES, verified=True)
+    start = time.perf_counter()
+    Engine(whole, adapter_bytes=ADAPTER_BYTES, verified=True, share_with=engine)
+    return {"seconds": time.perf_counter() - start}
+
+
+MEASURES = {
+    "memory": memory,
+    "answering": answering,
+    "recall": recall,
+    "adding": adding,
+    "syncing": syncing,
+}
 
 
 def main() -> None:
