@@ -44,12 +44,15 @@ from cfedge import Engine
 from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.bundle.files import Bundle, read, read_manifest, reference, write
 from cfedge.bundle.manifest import Task
+from cfedge.confidence import upper_bound
 from cfedge.lookup import ClusterStatistics, Lookup, TaskSignature, decide
 from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence
 from cfedge.lookup.lda import discriminants, pool
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.lookup.router import CANDIDATES
 from cfedge.runtime.task_files import Signatures
+from cfedge.train.certificate import ALPHA
+from cfedge.train.conformal import conformal_threshold
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
@@ -61,6 +64,8 @@ from cfedge_export.source import load_source
 
 ADAPTER_BYTES = 5_000_000
 INPUTS = 1000
+#: Of `certificates`.
+JUDGED, POPULATION, DRAWS, HELD_OUT = 60, 150, 200, 60
 Doubles = NDArray[np.float64]
 
 
@@ -355,6 +360,60 @@ class Shapes:
         return np.array(found)
 
 
+def certificates(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
+    """Do bounds and thresholds hold among so many tasks? Of `JUDGED` tasks, `POPULATION` test
+    inputs each are all that there is, so that the true rates are known; held-out inputs are drawn
+    from them with replacement, `DRAWS` times.
+    """
+    engine, rng = opened(at), np.random.default_rng(3)
+    tasks, kinds = engine.manifest.tasks, len(real.manifest.tasks)
+    texts, own = test_inputs(real, 10**6)
+    chosen = {
+        k: [text for text, one in zip(texts, own, strict=True) if one == k] for k in range(kinds)
+    }
+    features = {k: _features(engine, chosen[k][:POPULATION]) for k in range(kinds)}
+    trunk, tail = mirrors_of(real)
+    wrong, far = [], []
+    for number in rng.permutation(len(tasks))[:JUDGED].tolist():
+        matches = []
+        for front, behind in zip(*features[number % kinds], strict=True):
+            if number >= kinds:
+                width = engine.router.first.width
+                front = np.concatenate([trunk.features(front[:width], number), front[width:]])
+                behind = tail.features(behind, number)
+            evidence = engine.router.identify(front)
+            if engine.router.needs_tail(evidence):
+                evidence = engine.router.deepen(evidence, behind)
+            matches.append(decide(evidence))
+        place = engine.router.tasks.index(tasks[number].name)
+        wrong.append(np.array([match.task != place for match in matches]))
+        far.append(np.array([match.distance for match in matches]))
+    missed, rejected = 0, []
+    for _ in range(DRAWS):
+        held_out = rng.integers(0, POPULATION, (JUDGED, HELD_OUT))
+        counts = np.take_along_axis(np.stack(wrong), held_out, axis=1).sum(axis=1)
+        bounds = {c: upper_bound(c, HELD_OUT, ALPHA / len(tasks)) for c in set(counts.tolist())}
+        true = np.stack(wrong).mean(axis=1)
+        missed += any(bounds[c] < rate for c, rate in zip(counts.tolist(), true, strict=True))
+        for row, distances in zip(held_out, far, strict=True):
+            rejected.append((distances > conformal_threshold(distances[row], 0.05)).mean())
+    return {
+        "tasks_judged": JUDGED,
+        "draws": DRAWS,
+        "held_out": HELD_OUT,
+        "wrong_task_rate": float(np.stack(wrong).mean()),
+        "share_of_draws_with_a_bound_below_the_truth": missed / DRAWS,
+        "false_rejects_at_5_percent": float(np.mean(rejected)),
+        "worst_task": float(np.reshape(rejected, (DRAWS, JUDGED)).mean(axis=0).max()),
+    }
+
+
+def _features(engine: Engine, texts: list[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    encoded = engine.opened.encoder(texts)
+    found = engine.opened.encoder.features(encoded)
+    return found.trunk, found.tail
+
+
 def adding(folder: Path, at: Path, real: Bundle) -> dict[str, float]:
     """Learning a task in a workspace of as many tasks, against learning it in an empty one; medians
     of three, interleaved. The index names as many tasks; their folders are the real ones'.
@@ -395,6 +454,7 @@ MEASURES = {
     "memory": memory,
     "answering": answering,
     "recall": recall,
+    "certificates": certificates,
     "adding": adding,
     "syncing": syncing,
 }
