@@ -160,7 +160,11 @@ def main() -> None:
             pooled(workspace, name, chosen.features, path)
             with ProcessPoolExecutor(chosen.jobs, get_context("spawn")) as pool:
                 asked = [pool.submit(draw, path, width, *SETS[name], seed) for seed in range(chosen.draws)]  # fmt: skip
-                draws = [one.result() for one in asked]
+                draws = []
+                for one in asked:
+                    draws.append(one.result())
+                    if len(draws) % 20 == 0:
+                        print(name, summary(draws), flush=True)
             results[name] = {**summary(draws), "learned, held out a class": SETS[name]}
             print(name, results[name], flush=True)
     if not chosen.no_write:
