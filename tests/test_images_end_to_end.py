@@ -109,6 +109,9 @@ def test_the_server_answers_pictures_as_bodies_and_in_json(made: tuple[Path, Pat
         coded = base64.b64encode(data).decode()
         asked = ask(served.url, {"inputs": [coded, coded]})
         assert [one["label"] for one in asked.body["answers"]] == ["n8", "n8"]
+        form = b'--b\r\ncontent-disposition: form-data; name="image"\r\n\r\n' + data + b"\r\n--b--"
+        sent = ask(served.url, form, headers={"content-type": "multipart/form-data; boundary=b"})
+        assert (sent.status, sent.body["label"]) == (200, "n8")
         path = {"image": {"path": str(pictures / "high" / "n8" / "28.png")}}
         assert ask(served.url, path).status == 400
         html = ask(served.url, b"<html>", headers={"content-type": "image/png"})

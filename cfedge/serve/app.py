@@ -30,6 +30,7 @@ from cfedge.serve.follower import Follower
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
 from cfedge.serve.middleware import gated, measured
+from cfedge.serve.multipart import MULTIPART, read_parts
 from cfedge.serve.openapi import document
 from cfedge.serve.pool import Full, Pool
 from cfedge.serve.request import Asked, read_request
@@ -139,10 +140,13 @@ class Service:
 
     async def _predict(self, request: Request) -> Response:
         engine = self._follower.engine
-        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        whole = engine.modality.media is not None and media.startswith(engine.modality.media)
-        if media != "application/json" and not whole:
-            more = f" or {engine.modality.media}*" if engine.modality.media else ""
+        stated = request.headers.get("content-type", "")
+        media = stated.partition(";")[0].strip().lower()
+        known = engine.modality.media
+        if media != "application/json" and (
+            known is None or not (media == MULTIPART or media.startswith(known))
+        ):
+            more = f", {MULTIPART} or {known}*" if known else ""
             raise HTTPException(
                 415, f"content-type: expected application/json{more}, found {media[:80]!r}"
             )
@@ -158,7 +162,7 @@ class Service:
                 f" {request.headers.get('content-length', 'some')} bytes coming too slowly"
             )
             raise HTTPException(408, message, {"connection": "close"}) from error
-        work = self._pool.submit(lambda: self._worked(engine, body, whole=whole))
+        work = self._pool.submit(lambda: self._worked(engine, body, stated))
         answering = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(
             request.receive()
@@ -180,20 +184,17 @@ class Service:
             leaving.cancel()
 
     def _worked(
-        self, engine: Engine, body: bytes, *, whole: bool
+        self, engine: Engine, body: bytes, content_type: str
     ) -> tuple[Asked, list[Prediction]]:
-        """A worker's part: a large body of JSON would hold the event loop up too.
-
-        Parameters
-        ----------
-        whole
-            The body is one input itself.
-        """
+        """A worker's part: a large body of JSON would hold the event loop up too."""
+        media = content_type.partition(";")[0].strip().lower()
         try:
-            if whole:
-                asked = Asked([body], None, single=True)
-            else:
+            if media == "application/json":
                 asked = read_request(body, engine.modality, self._limits)
+            elif media == MULTIPART:
+                asked = read_parts(body, content_type, engine.modality, self._limits)
+            else:  # the body is one input itself
+                asked = Asked([body], None, single=True)
             return asked, engine.predict(asked.inputs, task=asked.task)
         except MemoryError as error:
             raise self._busy("memory: expected room for the answer, found none") from error

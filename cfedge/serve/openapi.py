@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, get_args, get_type_hints
 from cfedge.inputs.modality import Modality
 from cfedge.runtime.prediction import Prediction
 from cfedge.serve.limits import Limits
+from cfedge.serve.multipart import MULTIPART
 from cfedge.version import __version__
 
 __all__ = ["STATUSES", "document"]
@@ -100,6 +101,9 @@ def _predict(modality: Modality, limits: Limits) -> Json:
     content: Json = {"application/json": {"schema": {"oneOf": asked}}}
     if modality.media:
         content[f"{modality.media}*"] = {}
+        parts = {"type": "array", "items": {"type": "string", "format": "binary"}, **several}
+        form = _object(optional={"task": {"type": "string"}}, **{modality.noun: parts})
+        content[MULTIPART] = {"schema": form}
     answer = {"$ref": "#/components/schemas/Answer"}
     answers = _object(answers={"type": "array", "items": answer, **several})
     responses = _responses((*_ANY, 408, 413, 415, 422, 503))

@@ -62,7 +62,9 @@ def test_it_names_the_statuses_of_the_documentation(served: Served) -> None:
 def test_it_says_how_pictures_are_sent() -> None:
     modality = ImageInputs(Image("image", 32, 32, "squash"))
     body = document(modality, Limits(), "text/plain")["paths"]["/predict"]["post"]["requestBody"]
-    assert set(body["content"]) == {"application/json", "image/*"}
+    assert set(body["content"]) == {"application/json", "image/*", "multipart/form-data"}
+    form = body["content"]["multipart/form-data"]["schema"]
+    assert set(form["properties"]) == {"image", "task"}
 
 
 @pytest.mark.slow
