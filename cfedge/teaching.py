@@ -305,7 +305,7 @@ class Workspace(WorkspaceFolder):
             Put it in the place of what is there.
         options
             As of `cfedge_export.pack.export`: ``gate``, ``budget``, ``false_reject_rate``,
-            ``tail_share``.
+            ``tail_share``, ``synthetic_golden``.
 
         Raises
         ------

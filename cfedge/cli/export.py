@@ -58,6 +58,13 @@ TAIL_SHARE = Annotated[
         help="Largest share of inputs that may be run through the frozen tail; 0.15 unless given."
     ),
 ]
+SYNTHETIC = Annotated[
+    bool,
+    typer.Option(
+        "--synthetic-golden",
+        help="Golden vectors of made-up pictures or arrays: no held-out one travels.",
+    ),
+]
 REPLACE = Annotated[bool, typer.Option("--replace", help="Replace what is at OUT.")]
 
 
@@ -79,6 +86,7 @@ def export(
     tail_share: TAIL_SHARE = None,
     ram: RAM = None,
     p90: P90 = None,
+    synthetic_golden: SYNTHETIC = False,
     replace: REPLACE = False,
     json: JSON = False,
 ) -> None:
@@ -98,7 +106,8 @@ def export(
     from cfedge_export.parity_gate import Gate
 
     others = {"--ram": ram, "--p90": p90, "--false-reject": false_reject}
-    check_alone("--merged", merged, {**others, "--tail-share": tail_share})
+    others |= {"--tail-share": tail_share, "--synthetic-golden": synthetic_golden or None}
+    check_alone("--merged", merged, others)
     gate, budget = Gate(drop, max_error_ratio, strict), parse_budget(ram, p90)
     opened, shown = WorkspaceFolder(workspace), TerminalProgress()
     if merged is not None:
@@ -112,6 +121,7 @@ def export(
         budget=budget,
         false_reject_rate=FALSE_REJECT_RATE if false_reject is None else false_reject,
         tail_share=margins.TAIL_SHARE if tail_share is None else tail_share,
+        synthetic_golden=synthetic_golden,
         replace=replace,
         progress=shown,
     )

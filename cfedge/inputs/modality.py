@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Dumped", "Input", "Legibility", "Modality", "Prepared", "Reader", "Stored", "Tensor"]
@@ -154,6 +155,12 @@ class Modality(Stored, Protocol):
 
     def warm_up(self) -> list[Input]:
         """Return inputs after which nothing waits to be read for the first time."""
+        ...
+
+    def made_up(self, rng: np.random.Generator, count: int) -> list[Input]:
+        """Return `count` inputs that show nobody and nothing, for golden vectors where held-out ones
+        must not travel; none of a kind that nothing can be made up of.
+        """
         ...
 
     def remark(self, inputs: Sequence[Input], notes: Sequence[Any]) -> str:

@@ -22,7 +22,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, reference, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, Manifest, Task
-from cfedge.errors import StorageError, WorkspaceError
+from cfedge.errors import StorageError, UsageError, WorkspaceError
 from cfedge.inputs.modality import Input
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
@@ -44,6 +44,8 @@ from cfedge_export.threads import fit_threads
 
 __all__ = ["Exported", "build", "export"]
 
+#: So many golden inputs are made up, to choose from.
+_MADE_UP = 64
 _PACKAGES = ("cfedge", "numpy", "onnx", "onnxruntime", "optimum", "torch", "transformers")
 
 
@@ -75,6 +77,7 @@ def build(
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
     tail_share: float = TAIL_SHARE,
+    synthetic_golden: bool = False,
 ) -> Bundle:
     """Build the bundle in memory; no gate is applied.
 
@@ -86,6 +89,10 @@ def build(
     tail_share
         Of held-out inputs, those that may be run through the frozen tail; see
         `cfedge.train.margins.route`.
+
+    synthetic_golden
+        Golden vectors are of inputs that are made up; else of held-out ones, which then travel in
+        clear.
 
     Raises
     ------
@@ -127,9 +134,10 @@ def build(
         versions=_versions(),
     )
     engine = Engine(Bundle(whole, objects.data))
+    made = _made_up(engine) if synthetic_golden else []
     with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
         for name, task in learned.items():
-            clearest = _clearest(engine, name, task.held_out.inputs)
+            clearest = _clearest(engine, name, made or task.held_out.inputs)
             golden = objects.keep(golden_arrays(engine, name, clearest))
             entries[name] = dataclasses.replace(entries[name], golden=golden)
             advance(1)
@@ -201,6 +209,17 @@ def _entry(
     )
 
 
+def _made_up(engine: Engine) -> list[Input]:
+    """Inputs that show nobody, of which those with the clearest answers are to travel."""
+    made = engine.modality.made_up(np.random.default_rng(0), _MADE_UP)
+    if not made:
+        raise UsageError(
+            "--synthetic-golden: expected a backbone of inputs that can be made up, found one of"
+            f" {engine.modality.noun}s; hold out some that may be shipped"
+        )
+    return made
+
+
 def _clearest(engine: Engine, task: str, inputs: Sequence[Input]) -> list[Input]:
     """The inputs with the widest margins, of task and of label: another CPU's rounding must not
     turn a golden answer.
@@ -226,6 +245,7 @@ def export(
     budget: Budget | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
     tail_share: float = TAIL_SHARE,
+    synthetic_golden: bool = False,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
@@ -248,7 +268,13 @@ def export(
             f"{target}: expected a new name for the bundle, found something there; choose another"
             " or use --replace"
         )
-    bundle = build(workspace, progress, false_reject_rate=false_reject_rate, tail_share=tail_share)
+    bundle = build(
+        workspace,
+        progress,
+        false_reject_rate=false_reject_rate,
+        tail_share=tail_share,
+        synthetic_golden=synthetic_golden,
+    )
     engine = Engine(bundle)
     results = parity.compare(workspace, engine, progress)
     parity_gate.check(results, gate)

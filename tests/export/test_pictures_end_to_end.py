@@ -11,8 +11,10 @@ from families import FAMILIES
 from onnx import ModelProto
 
 from cfedge import Engine
+from cfedge.bundle.arrays import load_arrays, load_note
 from cfedge.bundle.files import read
 from cfedge.bundle.graph import check_graphs
+from cfedge.runtime.golden import check_golden
 from cfedge.train.certificates import certificates
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
@@ -103,3 +105,23 @@ def test_on_pictures_an_adapter_has_to_prove_itself_and_add_says_what_it_gained(
     assert other.record("shades").trial == tried.trial
     assert certificates(other).tasks["shades"].record()["trial"]["examples"] == 6
     assert workspace.record("cold").trial is None  # which was asked for
+
+
+def test_where_pictures_must_not_travel_golden_ones_are_made_up(
+    workspace: WorkspaceFolder, tmp_path: Path
+) -> None:
+    done = export(workspace, tmp_path / "bundle", gate=Gate(100, 1e9), synthetic_golden=True)
+    engine = Engine.open(tmp_path / "bundle")
+    check_golden(engine, done.bundle)
+    kept = engine.modality
+    for task in done.bundle.manifest.tasks:
+        data = done.bundle[task.golden]
+        arrays = {k: v for k, v in load_arrays(data, "golden").items() if k.startswith("input.")}
+        inputs = kept.load(arrays, load_note(data)["inputs"], "golden")
+        assert [one.shape for one in inputs] == 4 * [(32, 32, 3)]
+        held_out = {one.tobytes() for one in workspace.held_out(task.name).inputs}
+        assert not held_out & {one.tobytes() for one in inputs}
+    again = build(workspace, synthetic_golden=True)
+    assert [task.golden for task in again.manifest.tasks] == [
+        task.golden for task in done.bundle.manifest.tasks
+    ]

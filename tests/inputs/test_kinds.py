@@ -419,3 +419,24 @@ def test_equal_inputs_have_one_key(case: Case, tmp_path: Path) -> None:
 def test_versions_of_what_decides_bits_are_known(case: Case) -> None:
     found = cfedge.inputs.versions(case.spec.kind)
     assert all(name and version for name, version in found.items())
+
+
+def test_what_is_made_up_can_be_answered_and_each_is_another(
+    case: Case, modality: Modality
+) -> None:
+    made = modality.made_up(np.random.default_rng(0), 16)
+    if case.spec.kind == "text":
+        assert made == []
+        return
+    assert len({np.asarray(one).tobytes() for one in made}) == 16
+    for row, one in enumerate(made):
+        modality.prepare(one, row)
+    assert len(modality.dump(made).notes) == 16
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int8", "int16", "int32", "int64", "uint8"])
+def test_arrays_of_each_dtype_can_be_made_up(dtype: str) -> None:
+    spec = Array("array", dtype, (3, 4))  # type: ignore[arg-type]
+    modality = cfedge.inputs.of(spec, {})
+    for row, one in enumerate(modality.made_up(np.random.default_rng(0), 8)):
+        assert modality.prepare(one, row).feeds["array"].dtype == np.dtype(dtype)

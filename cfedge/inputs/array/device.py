@@ -137,6 +137,18 @@ class ArrayInputs:
             )
         return [arrays[name] for name in names]
 
+    def made_up(self, rng: np.random.Generator, count: int) -> list[Input]:
+        """Return arrays of noise of the dtype's own range; of whole numbers of 4 bytes or more, which
+        may be places in a table, of zeros and ones.
+        """
+        shape, dtype = (count, *self._shape), self._dtype
+        if dtype.kind == "f":
+            return list(rng.normal(size=shape).astype(dtype))
+        if dtype.itemsize >= 4:
+            return list(rng.integers(0, 2, shape).astype(dtype))
+        limits = np.iinfo(dtype)
+        return list(rng.integers(limits.min, limits.max + 1, shape).astype(dtype))
+
     def remark(self, inputs: Sequence[Input], notes: Sequence[Any]) -> str:
         """Nothing decodes an array."""
         return ""

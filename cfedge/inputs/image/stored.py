@@ -28,6 +28,8 @@ Pixels = NDArray[np.uint8]
 _SMALL, _MADE = 10_000, 64_000
 #: Pixels along the longer side of a thumbnail, and its quality.
 _SIDE, _QUALITY = 64, 72
+#: Side of a frame that is made up, and of the coarser one that it is interpolated from.
+_FRAME, _COARSE = 32, 5
 
 
 class StoredImages:
@@ -101,6 +103,19 @@ class StoredImages:
             arrays[name].tobytes() if note["form"] == "file" else arrays[name]
             for name, note in zip(names, notes, strict=True)
         ]
+
+    def made_up(self, rng: np.random.Generator, count: int) -> list[Input]:
+        """Return smooth frames of colours, uint8 [32, 32, 3]: they need no decoder, and check none."""
+        places = np.linspace(0, _COARSE - 1, _FRAME)
+        low = np.minimum(places.astype(np.int64), _COARSE - 2)
+        share = places - low
+        frames: list[Input] = []
+        for _ in range(count):
+            coarse = rng.uniform(0, 255, (_COARSE, _COARSE, 3))
+            rows = coarse[low] + share[:, None, None] * (coarse[low + 1] - coarse[low])
+            left, right = rows[:, low], rows[:, low + 1]
+            frames.append(np.rint(left + share[:, None] * (right - left)).astype(np.uint8))
+        return frames
 
     def remark(self, inputs: Sequence[Input], notes: Sequence[Any]) -> str:
         """Say which of the loaded pictures become other pixels here than where they were dumped."""

@@ -168,6 +168,10 @@ class TextInputs(StoredTexts):
         """Return a plain text, and one for which the whole tokenizer is read, some 20 ms."""
         return ["warm up", "w\u00e4rmer"]
 
+    def made_up(self, rng: np.random.Generator, count: int) -> list[str]:
+        """Nothing: words that nobody says would be all unknown to the tokenizer."""
+        return []
+
     def remark(self, inputs: Sequence[str], notes: Sequence[object]) -> str:
         """Nothing decodes a text."""
         return ""
