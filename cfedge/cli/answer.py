@@ -91,6 +91,17 @@ KEEP_SIZE = Annotated[
         metavar="SIZE", help="Size of what --keep holds, at most, such as 64MB (the default)."
     ),
 ]
+FALSE_REJECT = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--false-reject",
+        metavar="RATE",
+        help=(
+            "Share of a task's own inputs that may be called unknown, .005 to .3, or TASK=RATE,"
+            " several times; that of export unless given."
+        ),
+    ),
+]
 TEXT = Annotated[
     bool,
     typer.Option("--text", help="Lines are inputs as they stand, also those that begin with {."),
@@ -118,6 +129,7 @@ def predict(
     keep: KEEP = None,
     keep_size: KEEP_SIZE = None,
     text: TEXT = False,
+    false_reject: FALSE_REJECT = None,
     json: JSON = False,
 ) -> None:
     """Answer inputs: task and label, or unknown.
@@ -136,10 +148,12 @@ def predict(
     one_blas_thread()
     from cfedge.device import load_profile
     from cfedge.runtime.answers import Answers
+    from cfedge.runtime.false_reject import parsed
 
     answers = Answers.open(
         bundle, threads=load_profile(profile).threads.value if profile else threads,
         adapter_bytes=adapter_limit(adapter_memory), task=task, session=session, switch=switch, monitor=monitor,
+        false_reject=parsed(false_reject),
     )  # fmt: skip
     keeper = opened_keeper(keep, keep_size, answers.engine)
     answers.seen = keeper.see if keeper else None

@@ -90,6 +90,17 @@ MEMORY = Annotated[
         ),
     ),
 ]
+FALSE_REJECT = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--false-reject",
+        metavar="RATE",
+        help=(
+            "Share of a task's own inputs that may be called unknown, .005 to .3, or TASK=RATE,"
+            " several times; that of export unless given."
+        ),
+    ),
+]
 JSON = Annotated[
     bool,
     typer.Option("--json", help="Print the address that it listens on, as one JSON object."),
@@ -122,6 +133,7 @@ def serve(
     memory: MEMORY = None,
     keep: KEEP = None,
     keep_size: KEEP_SIZE = None,
+    false_reject: FALSE_REJECT = None,
     json: JSON = False,
 ) -> None:
     """Answer over HTTP.
@@ -136,12 +148,14 @@ def serve(
     one_blas_thread()
     from cfedge.device import load_profile, usable_cores
     from cfedge.runtime.engine import Engine
+    from cfedge.runtime.false_reject import check_monitor, parsed
     from cfedge.serve.app import Service
     from cfedge.serve.limits import Limits
     from cfedge.serve.server import Server, is_local, listen
 
     threads = load_profile(profile).threads.value if profile else threads
-    engine = Engine.open(bundle, threads=threads)
+    check_monitor(monitor, asked := parsed(false_reject))
+    engine = Engine.open(bundle, threads=threads, false_reject=asked)
     workers = workers or max(1, usable_cores() // threads)
     engine.warm_up()
     keeper = opened_keeper(keep, keep_size, engine)

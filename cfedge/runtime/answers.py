@@ -14,6 +14,7 @@ from cfedge.errors import UsageError
 from cfedge.inputs.modality import Input
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.engine import Engine
+from cfedge.runtime.false_reject import FalseReject, check_monitor
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.stream import SWITCH, Session
 
@@ -87,6 +88,7 @@ class Answers:
         session: bool = False,
         switch: float | None = None,
         monitor: Path | None = None,
+        false_reject: FalseReject = None,
     ) -> Answers:
         """Open a bundle or store, once it is known that the rest goes together.
 
@@ -96,7 +98,10 @@ class Answers:
             See the class and `Engine.open`.
         """
         _check(task=task, session=session, switch=switch, monitor=monitor)
-        engine = Engine.open(bundle, threads=threads, adapter_bytes=adapter_bytes)
+        check_monitor(monitor, false_reject)
+        engine = Engine.open(
+            bundle, threads=threads, adapter_bytes=adapter_bytes, false_reject=false_reject
+        )
         return cls(engine, task=task, session=session, switch=switch, monitor=monitor)
 
     def __call__(self, value: Input) -> tuple[dict[str, object], list[str]]:

@@ -45,6 +45,8 @@ class Engine:
     verified
         This machine has answered the bundle's golden vectors, and with them tokenizer and adapters
         have been read once: each is now read when it is first needed. Otherwise all are read now.
+    false_reject
+        See `predict`, which goes before it.
 
     Attributes
     ----------
@@ -56,6 +58,8 @@ class Engine:
         Of the store that it was opened from, otherwise None.
     tasks
         Names of the tasks, sorted.
+    false_reject
+        As given.
 
     Raises
     ------
@@ -71,6 +75,7 @@ class Engine:
         adapter_bytes: int | None = None,
         share_with: Engine | None = None,
         verified: bool = False,
+        false_reject: FalseReject = None,
     ) -> None:
         self.opened: OpenedBundle = OpenedBundle(
             bundle,
@@ -79,6 +84,8 @@ class Engine:
             share_with=share_with.opened if share_with else None,
             verified=verified,
         )
+        limits(self.opened.answering.tasks, false_reject)
+        self.false_reject: FalseReject = false_reject
         self.manifest = bundle.manifest
         self.tasks: tuple[str, ...] = self.opened.router.tasks
         self.generation: int | None = None
@@ -87,7 +94,12 @@ class Engine:
 
     @classmethod
     def open(
-        cls, path: str | Path, *, threads: int = 1, adapter_bytes: int | None = None
+        cls,
+        path: str | Path,
+        *,
+        threads: int = 1,
+        adapter_bytes: int | None = None,
+        false_reject: FalseReject = None,
     ) -> Engine:
         """Read the bundle in the folder `path`, or what a store's pointer names, with every check,
         and open it.
@@ -105,6 +117,8 @@ class Engine:
             Of adapters that are kept in memory between calls. Others are then read from the disk,
             and checked again, when they are needed. None: no limit, and nothing is read from the
             disk any more once this returns.
+        false_reject
+            See `predict`, which goes before it.
 
         Raises
         ------
@@ -117,9 +131,15 @@ class Engine:
         """
         path = Path(path)
         if Store.exists(path):
-            return cls._of_store(Store(path), threads, adapter_bytes)
+            return cls._of_store(Store(path), threads, adapter_bytes, false_reject)
         bundle = opening.of_folder(path, threads=threads, keep_adapters=adapter_bytes is None)
-        engine = cls(bundle, threads=threads, adapter_bytes=adapter_bytes, verified=True)
+        engine = cls(
+            bundle,
+            threads=threads,
+            adapter_bytes=adapter_bytes,
+            verified=True,
+            false_reject=false_reject,
+        )
         engine._path = path
         return engine
 
@@ -139,11 +159,17 @@ class Engine:
         if self._store is None or self._store.to_open() == self.generation:
             return self
         self.opened.reopen()
-        return self._of_store(self._store, *self.opened.settings[:2], self)
+        threads, adapter_bytes, _ = self.opened.settings
+        return self._of_store(self._store, threads, adapter_bytes, self.false_reject, self)
 
     @classmethod
     def _of_store(
-        cls, store: Store, threads: int, adapter_bytes: int | None, before: Engine | None = None
+        cls,
+        store: Store,
+        threads: int,
+        adapter_bytes: int | None,
+        false_reject: FalseReject,
+        before: Engine | None = None,
     ) -> Engine:
         with opening.of_store(
             store,
@@ -157,6 +183,7 @@ class Engine:
                 adapter_bytes=adapter_bytes,
                 share_with=before,
                 verified=True,
+                false_reject=false_reject,
             )
         engine.generation, engine._store, engine._path = generation, store, store.folder
         return engine
@@ -170,7 +197,11 @@ class Engine:
             It was made from a bundle in memory.
         """
         threads, adapter_bytes, _ = self.opened.settings
-        settings = {"threads": threads, "adapter_bytes": adapter_bytes}
+        settings = {
+            "threads": threads,
+            "adapter_bytes": adapter_bytes,
+            "false_reject": self.false_reject,
+        }
         return pickling.reduced(Engine.open, self._path, self.manifest.digest, settings)
 
     def warm_up(self) -> None:
@@ -218,8 +249,8 @@ class Engine:
             input fits it.
         false_reject
             Share of a task's own inputs that may be called unknown: one for all tasks, or by task;
-            None: what the bundle was exported with. The bundle lists rates with thresholds; the
-            largest that is not above this is taken.
+            None: the engine's, or what the bundle was exported with. The largest of
+            `cfedge.calibration.RATES` that is not above it is taken.
 
         Returns
         -------
@@ -242,7 +273,8 @@ class Engine:
         if not listed:
             return []
         answering = opened.answering
-        limit = limits(answering.tasks, false_reject)
+        asked = self.false_reject if false_reject is None else false_reject
+        limit = limits(answering.tasks, asked)
         encoded = opened.encode(listed)
         answering = opened.answering  # a forked child's own
         judge = answering.judge(encoded)

@@ -11,7 +11,7 @@ from cfedge.bundle.manifest import Task
 from cfedge.calibration import RATES
 from cfedge.errors import TaskError, UsageError
 
-__all__ = ["FalseReject", "Limit", "limits"]
+__all__ = ["FalseReject", "Limit", "check_monitor", "limits", "parsed"]
 
 #: One rate for all tasks, a rate by task, or None: those that the bundle was exported with.
 FalseReject = float | Mapping[str, float] | None
@@ -44,6 +44,44 @@ def limits(tasks: Sequence[Task], asked: FalseReject = None) -> list[Limit]:
             raise TaskError(f"task: expected one of {', '.join(names)}, found {name!r}")
     every = None if isinstance(asked, Mapping) else asked
     return [_limit(task, by_task.get(task.name, every)) for task in tasks]
+
+
+def parsed(values: Sequence[str] | None) -> FalseReject:
+    """Read what ``--false-reject`` was given: one rate for all tasks, or ``TASK=RATE`` for each.
+
+    Raises
+    ------
+    UsageError
+        It is neither, or both.
+    """
+    if not values:
+        return None
+    named = {name: rate for name, equal, rate in (one.rpartition("=") for one in values) if equal}
+    try:
+        if not named and len(values) == 1:
+            return float(values[0])
+        if len(named) == len(values):
+            return {name: float(rate) for name, rate in named.items()}
+    except ValueError:
+        pass
+    raise UsageError(
+        "--false-reject: expected one RATE, or TASK=RATE once for each task, found"
+        f" {' '.join(values)!r:.80}; such as --false-reject 0.1"
+    )
+
+
+def check_monitor(monitor: object, asked: FalseReject) -> None:
+    """Refuse to count unknown inputs at another rate than what they are held against.
+
+    Raises
+    ------
+    UsageError
+    """
+    if monitor is not None and asked is not None:
+        raise UsageError(
+            "--monitor: expected no --false-reject beside it, found one; it holds unknown inputs"
+            " against the rate of export: export with --false-reject instead"
+        )
 
 
 def _limit(task: Task, rate: float | None) -> Limit:

@@ -20,7 +20,7 @@ def reduced(
     opener: Callable[..., Engine],
     path: Path | None,
     digest: str,
-    settings: Mapping[str, int | None],
+    settings: Mapping[str, object],
 ) -> tuple[object, ...]:
     """Return what a pickle holds of an engine: `open_same`, and its arguments; `settings` are
     those of `opener`.
@@ -39,7 +39,7 @@ def reduced(
 
 
 def open_same(
-    opener: Callable[..., Engine], path: str, digest: str, settings: Mapping[str, int | None]
+    opener: Callable[..., Engine], path: str, digest: str, settings: Mapping[str, object]
 ) -> Engine:
     """Open what a pickled engine was opened from.
 

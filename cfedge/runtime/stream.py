@@ -103,7 +103,7 @@ class Session:
                 after = own
             return int(own.argmax())
 
-        answer = self.engine.opened.predict_by(value, choose)
+        answer = self.engine.opened.predict_by(value, choose, self.engine.false_reject)
         self._posterior = after
         return answer
 
