@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json as jsonlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +110,7 @@ def compare(
     from cfedge.storage import write_file
     from cfedge.study.fresh import Weights, compare_fresh
     from cfedge.study.options import Options
-    from cfedge.study.results import MODELS, recommended, summary
+    from cfedge.study.results import MODELS, most_accurate, recommended, summary
     from cfedge.study.stream import load_stream
     from cfedge.train.backbones import kind_of
     from cfedge.train.data import load_inputs
@@ -132,7 +133,12 @@ def compare(
         progress=TerminalProgress(),
     )
     best = recommended(study)
-    record = {"recommended": best, "summary": summary(study), **dataclasses.asdict(study)}
+    record = {
+        "best": most_accurate(study),
+        "recommended": best,
+        "summary": summary(study),
+        **dataclasses.asdict(study),
+    }
     if json:
         print_json(record)
     else:
@@ -164,7 +170,7 @@ def _check_out(out: Path | None) -> None:
 
 
 def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
-    from cfedge.study.results import CEILINGS, FLOORS, MODELS, summary
+    from cfedge.study.results import CEILINGS, FLOORS, MODELS, most_accurate, summary
 
     rows = summary(study)
     print_table(
@@ -202,15 +208,23 @@ def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
             f"{repeated} test texts are, but for case and spaces, also learned from: every figure"
             " is too good by what they count for"
         )
+    first = most_accurate(study)
+    say(f"best: {first} ({_costs(rows[first])})")
     say(
-        f"recommended: {best} ({MODELS[best]}), the simplest within one standard error of the best;"
-        f" beside the models: {', '.join((*CEILINGS, *FLOORS))}"
+        f"recommended: {best} ({MODELS[best]}; {_costs(rows[best])}), the simplest within one"
+        f" standard error of the best; beside the models: {', '.join((*CEILINGS, *FLOORS))}"
     )
     if best != "cfedge" and "cfedge" in rows:
         say(
             f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}:"
             f" {best} is for you to build"
         )
+
+
+def _costs(row: Mapping[str, float]) -> str:
+    """What a model's accuracy costs."""
+    kept = size(int(row["task_bytes"]))
+    return f"{row['accuracy']:.4f}; each task adds {kept}; {row['passes']:.2f} passes an answer"
 
 
 def _seconds(study: Study, model: str) -> float:

@@ -13,7 +13,16 @@ import numpy as np
 from cfedge.train.open_set import OpenSet
 from cfedge.train.settings import Settings
 
-__all__ = ["CEILINGS", "FLOORS", "MODELS", "Measured", "Study", "recommended", "summary"]
+__all__ = [
+    "CEILINGS",
+    "FLOORS",
+    "MODELS",
+    "Measured",
+    "Study",
+    "most_accurate",
+    "recommended",
+    "summary",
+]
 
 #: Models from the simplest to the costliest; the recommendation prefers the earlier.
 MODELS = {
@@ -111,21 +120,30 @@ class Study:
         )
 
 
+def most_accurate(study: Study) -> str:
+    """Return the model with the best mean last accuracy; of equals the first measured."""
+    mean = _accuracies(study)
+    return max(mean, key=lambda model: mean[model])
+
+
 def recommended(study: Study) -> str:
     """Return the simplest model whose mean last accuracy is within one standard error of the best
     one's.
     """
-    mean = {
-        model: float(np.mean([run.accuracy for run in runs]))
-        for model, runs in study.runs.items()
-        if model in MODELS
-    }
-    best = max(mean, key=lambda model: mean[model])
+    mean, best = _accuracies(study), most_accurate(study)
     return next(
         model
         for model in MODELS
         if model in mean and mean[model] >= mean[best] - study.standard_error(best)
     )
+
+
+def _accuracies(study: Study) -> dict[str, float]:
+    return {
+        model: float(np.mean([run.accuracy for run in runs]))
+        for model, runs in study.runs.items()
+        if model in MODELS
+    }
 
 
 def summary(study: Study) -> dict[str, dict[str, float]]:

@@ -33,7 +33,7 @@ from cfedge.study.models import measure
 from cfedge.study.options import Options
 from cfedge.study.order import LearnedOrder
 from cfedge.study.random_features import RandomFeatures
-from cfedge.study.results import MODELS, Measured, Study, recommended, summary
+from cfedge.study.results import MODELS, Measured, Study, most_accurate, recommended, summary
 from cfedge.study.stream import Splits
 from cfedge.train.examples import Examples
 from cfedge.train.metrics import confusion, evaluate
@@ -376,6 +376,8 @@ def test_the_simplest_model_within_a_standard_error_is_recommended() -> None:
     assert recommended(study_of(LDA_frozen=0.80, cfedge=0.90)) == "cfedge"
     assert recommended(study_of(LDA_frozen=0.89, cfedge=0.90)) == "LDA frozen"
     assert recommended(study_of(LDA_frozen=0.88, mixture=0.891, cfedge=0.90)) == "cfedge"
+    # the best stands beside it, and is no ceiling
+    assert most_accurate(study_of(LDA_frozen=0.89, cfedge=0.90)) == "cfedge"
 
 
 def test_the_standard_error_is_that_of_the_orders_and_at_least_of_the_test_set() -> None:
@@ -504,6 +506,11 @@ def test_the_command_prints_a_table_a_recommendation_and_the_whole_record(
     assert exit_code.value.code == 0
     shown = capsys.readouterr().out
     assert "recommended: " in shown
+    best = json.loads((tmp_path / "study.json").read_text("utf-8"))
+    (line,) = [line for line in shown.splitlines() if line.startswith("best: ")]
+    assert line.startswith(f"best: {best['best']} (")
+    assert "each task adds" in line
+    assert "passes an answer" in line
     assert "task given" in shown
     record = json.loads((tmp_path / "study.json").read_text("utf-8"))
     assert "forward transfer (task given, against the same task learned alone): +0.0000" in shown
