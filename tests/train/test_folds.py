@@ -34,9 +34,8 @@ def task_of(
     names = tuple(f"class {label}" for label in range(int(classes.max()) + 1))
     record = TaskRecord("task", names, len(classes), "0" * 64, Settings(class_rank=rank), {})
     count = len(labels)
-    evidence = HeldOut(
-        ("",) * count, labels, held_out, np.zeros(count, np.int64), np.zeros(count, np.float32)
-    )
+    none = np.zeros(count, np.float32)
+    evidence = HeldOut(("",) * count, labels, held_out, labels, none, none)
     return LearnedTask.made(record, {}, statistics, evidence)
 
 
