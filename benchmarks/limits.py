@@ -31,8 +31,8 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.early_exit import gaps, trunk_decides
 from cfedge.train.calibrating import held_out_terms
 from cfedge.train.certificate import ALPHA, certify
-from cfedge.train.early_exit import choose_exit, no_exit
 from cfedge.train.feature_cache import features_of
+from cfedge.train.finished_head import finished
 from cfedge.train.head import closed_form_head
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.margins import route
@@ -50,17 +50,14 @@ def learned(name: str, features: Features, classes: Labels, rows: list[Labels], 
     """A task in closed form, of the rows that are learned from and those that are held out."""
     own, held = (Features(*(part[some] for part in features)) for some in rows)
     statistics = TaskStatistics.of(own, own.tail, classes[rows[0]], width)
-    nothing = np.zeros(len(rows[1]))
-    evidence = HeldOut(("",) * len(nothing), classes[rows[1]], held, nothing.astype(np.int64), nothing.astype(np.float32))  # fmt: skip
+    none = np.zeros(len(rows[1]), np.float32)
+    evidence = HeldOut(("",) * len(none), classes[rows[1]], held, none.astype(np.int64), none, none)
     head = closed_form_head(statistics, statistics.tail, evidence, held.tail)
-    whole = Adapter.from_arrays({**head, **no_exit()})
-    trunk, tail = whole.trunk(held.trunk), whole.adapted(held.tail)
     settings = Settings(method="closed-form")
+    adapter, evidence = finished(head, evidence, held.tail, settings.exit_share)
     names = tuple(f"c{place}" for place in range(classes.max() + 1))
     made = TaskRecord(name, names, len(rows[0]), "0" * 64, settings, {})
-    answers = (trunk + tail).argmax(axis=1).astype(np.int64)
-    evidence = HeldOut(evidence.inputs, evidence.classes, held, answers, tail.max(axis=1))
-    return LearnedTask.made(made, {**head, **choose_exit(trunk, tail, settings.exit_share)}, statistics, evidence)  # fmt: skip
+    return LearnedTask.made(made, adapter, statistics, evidence)
 
 
 def draw(path: Path, width: int, learn: int, hold: int, seed: int) -> dict[str, Any]:
