@@ -9,6 +9,7 @@ that others reach is one with TLS and certificates (``dask+tls://``).
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -89,7 +90,7 @@ def _client(address: Address) -> Any:
             name="cfedge",
         )
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-        why = str(error.__cause__ or error).splitlines()[0][:200]
+        why = re.sub(r"in <[^>]*>: ", "", str(error.__cause__ or error)).splitlines()[0][:200]
         raise OfflineError(
             f"could not reach a scheduler at {address.url}: {type(error).__name__}: {why}; start"
             " one with: dask scheduler"

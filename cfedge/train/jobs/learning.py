@@ -111,7 +111,11 @@ def learn_many(
                 done=stored,
                 ended=lambda: advance(_PARTS),
             )
-    outcome.notes |= {f"task {name!r} was there, learned of the same data": None for name in there}
+    outcome.notes |= {
+        f"task {name!r} was there, learned of the same data": None
+        for name in tasks
+        if name in there
+    }
     outcome.failed |= unread
     outcome.failed = {name: outcome.failed[name] for name in tasks if name in outcome.failed}
     empty_cache(workspace.cache)

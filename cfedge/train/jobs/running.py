@@ -180,7 +180,8 @@ class _Runner:
         try:
             answer = understood(future.result())
         except (CancelledError, Exception) as error:  # an engine's own: the worker was lost
-            self._lost(one, f"{type(error).__name__}: {error}".rstrip(": "))
+            reason = str(error).partition(". ")[0][:200]
+            self._lost(one, f"{type(error).__name__}: {reason}".rstrip(": "))
             return
         if answer.missing and not one.sent:
             # all that is shared, as another worker may be asked
