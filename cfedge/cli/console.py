@@ -51,6 +51,16 @@ ALLOW_HOST = Annotated[
         help="Name of this machine that requests may carry as their host; may be given several times.",
     ),
 ]
+SYNTHETIC = Annotated[
+    bool,
+    typer.Option(
+        "--synthetic-golden",
+        help=(
+            "Prove bundles with made-up pictures or arrays, so that none that was taught travels"
+            " with them; texts cannot be made up."
+        ),
+    ),
+]
 THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print address and token as one JSON object.")]
 
@@ -70,6 +80,7 @@ def console(
     keys: KEYS = None,
     channel: CHANNEL = "stable",
     port: PORT = 8090,
+    synthetic_golden: SYNTHETIC = False,
     allow_host: ALLOW_HOST = None,
     threads: THREADS = 1,
     json: JSON = False,
@@ -87,7 +98,14 @@ def console(
     from cfedge.console.live import Live
     from cfedge.serve.server import Server, listen
 
-    place = Place.checked(answers, workspace, repository=repo, keys=keys, channel=channel)
+    place = Place.checked(
+        answers,
+        workspace,
+        repository=repo,
+        keys=keys,
+        channel=channel,
+        synthetic_golden=synthetic_golden,
+    )
     live = Live(answers, _report, threads=threads)
     keeper = opened_keeper(keep, keep_size, live.engine)
     with listen("127.0.0.1", port) as bound:

@@ -42,6 +42,8 @@ class Place:
         To publish; a store needs them.
     channel
         That is published to.
+    synthetic_golden
+        Bundles carry made-up inputs in the place of held-out ones.
     """
 
     answers: Path
@@ -49,6 +51,7 @@ class Place:
     repository: Path | None = None
     keys: Path | None = None
     channel: str = "stable"
+    synthetic_golden: bool = False
 
     @classmethod
     def checked(
@@ -59,6 +62,7 @@ class Place:
         repository: Path | None,
         keys: Path | None,
         channel: str,
+        synthetic_golden: bool = False,
     ) -> Place:
         """Return a place whose parts go together.
 
@@ -75,7 +79,7 @@ class Place:
             from cfedge.train.workspace_files import index_bytes
 
             index_bytes(workspace)
-        return cls(answers, workspace, repository, keys, channel)
+        return cls(answers, workspace, repository, keys, channel, synthetic_golden)
 
     @property
     def is_store(self) -> bool:

@@ -105,7 +105,11 @@ class Console:
         self.access, self.limits = Access(), limits
         jobs = None
         if place.workspace is not None:
-            jobs = Jobs(place.workspace / "console", place.workspace)
+            jobs = Jobs(
+                place.workspace / "console",
+                place.workspace,
+                synthetic_golden=place.synthetic_golden,
+            )
         self._report = report
         self.desk = desk = Desk(
             place, live, self.access, limits, Bodies(limits), jobs, keeper, monitor, port

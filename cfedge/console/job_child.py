@@ -117,7 +117,12 @@ def prepare(folder: Path, workspace: Path, content: bytes) -> dict[str, Any]:
     apply(copy, change, examples, threads=1, progress=progress)
     with progress.track("certificates after", 1):
         after = certificates(copy)
-    exported = export(copy, folder / "bundle", progress=progress)
+    exported = export(
+        copy,
+        folder / "bundle",
+        synthetic_golden=bool(request.get("synthetic_golden")),
+        progress=progress,
+    )
     with progress.track("golden vectors", 1):  # it opens at once when it is switched on
         verify_once(folder / "bundle", exported.bundle.manifest, threads=1)
     sizes = {

@@ -56,9 +56,12 @@ class Jobs:
         Made where there is none.
     workspace
         Whose copies are changed.
+    synthetic_golden
+        As of `cfedge_export.pack.export`: no held-out input travels with a bundle.
     """
 
-    def __init__(self, state: Path, workspace: Path) -> None:
+    def __init__(self, state: Path, workspace: Path, *, synthetic_golden: bool = False) -> None:
+        self._synthetic = synthetic_golden
         self.state, self._workspace, self._folder = state, workspace, state / "jobs"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +94,7 @@ class Jobs:
             "change": asdict(change),
             "heading": in_words(change, count),
             "begun": time.time(),
+            "synthetic_golden": self._synthetic,
             "examples": count,
             "numbers": list(examples.numbers) if examples else [],
         }

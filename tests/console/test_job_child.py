@@ -19,7 +19,7 @@ _BARRED = """
 import importlib.abc, sys
 class Barrier(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.partition(".")[0] in ("torch", "transformers", "optimum", "peft", "sklearn"):
+        if name.partition(".")[0] in ("torch", "transformers", "optimum", "peft"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Barrier())
 from cfedge.console.job_child import main
@@ -30,10 +30,10 @@ main()
 
 
 def _run(
-    folder: Path, workspace: Path, change: dict[str, str], content: bytes
+    folder: Path, workspace: Path, change: dict[str, str], content: bytes, **more: object
 ) -> dict[str, object]:
     folder.mkdir(parents=True)
-    request = {"change": change, "begun": time.time()}
+    request = {"change": change, "begun": time.time(), **more}
     (folder / "request.json").write_text(json.dumps(request))
     command = [sys.executable, "-c", _BARRED, str(folder), str(workspace)]
     done = subprocess.run(command, input=content, capture_output=True, check=False)
@@ -54,6 +54,14 @@ def test_without_torch_a_closed_form_is_taught_exported_and_answers(
     assert result["method"] == "closed-form"
     engine = Engine.open(folder / "bundle")
     assert engine.tasks == ("animals", "colors", "food")
+    told = _run(
+        tmp_path / "made-up",
+        tiny_workspace,
+        {"kind": "remove", "task": "colors"},
+        b"",
+        synthetic_golden=True,
+    )
+    assert "found one of texts" in str(told["error"])  # the export is asked for what was chosen
     assert engine.predict(["broth ladle"])[0].task == "food"
     adapter = {**change, "task": "meals", "method": "adapter"}
     refused = _run(tmp_path / "other", tiny_workspace, adapter, dump_arrays({}, note))
