@@ -140,10 +140,10 @@ def measure(population: Population, trunk: Trunk, texts: list[str], tasks: int) 
         "task_identification": float((found.task == truth).mean()),
         "array_bytes": sum(
             value.nbytes
-            for value in vars(lookup).values()
+            for value in (*vars(lookup).values(), *vars(lookup._table).values())
             if isinstance(value, np.ndarray) and value.base is None
         ),
-        "table_bytes": lookup._clusters.size if lookup._rough else 0,
+        "table_bytes": lookup._table.clusters.size if lookup._table.rough else 0,
         "build_seconds": built,
     }
 
