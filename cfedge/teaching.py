@@ -116,14 +116,11 @@ class Workspace(WorkspaceFolder):
         ----------
         name
             Lower-case letters, digits, ``-`` and ``_``.
-        inputs
-            A list, a generator, a NumPy array, or a column of pandas or datasets; or, without
-            `labels`, the path of a file or folder (`cfedge.train.data.load`).
-        labels
-            One for each input.
+        inputs, labels
+            Lists, generators, NumPy arrays, or columns of pandas or datasets, as long as each
+            other; or a path and no labels (`cfedge.train.data.load`).
         held_out
-            For certificate, threshold and parity: a path, or inputs and labels; None: a share of
-            the data.
+            For certificate, threshold and parity: a path, or inputs and labels; None: a share.
         same_labels
             Labels that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``.
         settings, choices

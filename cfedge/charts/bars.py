@@ -57,18 +57,7 @@ def bar_chart(
         ),
     ]
     for place, mark in enumerate(marks):
-        x = across(mark.value)
-        right = x > area.right - 120
-        parts.append(element("line", class_="limit", x1=x, x2=x, y1=area.top, y2=area.bottom))
-        parts.append(
-            label(
-                mark.name,
-                x + (-5 if right else 5),
-                area.top + 10 + 16 * place,
-                anchor="end" if right else "start",
-                kind="note",
-            )
-        )
+        parts += _marked(mark, place, across(mark.value), area)
     if cursor is not None:
         x = across(cursor)
         parts.append(element("line", class_="cursor", x1=x, x2=x, y1=area.top, y2=area.bottom))
@@ -80,3 +69,18 @@ def bar_chart(
 
 def _bin(low: float, high: float, count: float, shown: Format) -> Markup:
     return escape(f"{shown(low)} to {shown(high)}: {number(count)}")
+
+
+def _marked(mark: Mark, place: int, x: float, area: Area) -> list[Markup]:
+    """A line across the plot and its name, each a little lower than the one before."""
+    right = x > area.right - 120
+    return [
+        element("line", class_="limit", x1=x, x2=x, y1=area.top, y2=area.bottom),
+        label(
+            mark.name,
+            x + (-5 if right else 5),
+            area.top + 10 + 16 * place,
+            anchor="end" if right else "start",
+            kind="note",
+        ),
+    ]

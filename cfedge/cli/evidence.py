@@ -135,16 +135,9 @@ def inspect_tasks(
     models = inspected(opened, mixtures=mixtures, progress=TerminalProgress())
     rows = [task.record() for task in certified.tasks.values()]
     if plot is not None:
-        from cfedge.plot.certificates import draw_certificates
-        from cfedge.plot.figure import save
-
-        save(draw_certificates(rows), plot)
+        _draw(rows, plot)
     if json:
-        for row in rows:
-            pairs = [pair for pair in certified.overlaps if pair.task == row["task"]]
-            row["model"] = dataclasses.asdict(models[row["task"]])
-            row["overlaps"] = [dataclasses.asdict(pair) for pair in pairs]
-        print_json(rows)
+        print_json([_with_model(row, models, certified) for row in rows])
         return
     if curve:
         _print_curves(certified)
@@ -166,6 +159,22 @@ def _looks(rows: Sequence[Mapping[str, Any]], share: float) -> str:
         f"of the held-out inputs {closer:.0%} were looked at again, and for {tails:.0%} the frozen"
         f" tail was run, which may be for {share:.0%} (--tail-share)"
     )
+
+
+def _draw(rows: Sequence[Mapping[str, Any]], plot: Path) -> None:
+    from cfedge.plot.certificates import draw_certificates
+    from cfedge.plot.figure import save
+
+    save(draw_certificates(rows), plot)
+
+
+def _with_model(
+    row: dict[str, Any], models: Mapping[str, Inspection], certified: Certificates
+) -> dict[str, Any]:
+    pairs = [pair for pair in certified.overlaps if pair.task == row["task"]]
+    row["model"] = dataclasses.asdict(models[row["task"]])
+    row["overlaps"] = [dataclasses.asdict(pair) for pair in pairs]
+    return row
 
 
 def _print_curves(certified: Certificates) -> None:

@@ -140,10 +140,9 @@ def serve(
 
     It ends on SIGTERM or Ctrl-C; requests under way are answered first.
 
-    POST /predict takes {"text": "..."} or {"inputs": [...]}, and "task" where it is known; the
-    answers are those of predict --json. GET /health/live, /health/ready, /metrics (Prometheus). A
-    store is followed: a newer generation answers without a pause. docs/serving.md has statuses and
-    limits.
+    POST /predict takes {"text": "..."} or {"inputs": [...]}, and "task" where it is known. GET
+    /health/live, /health/ready and /metrics. A store is followed without a pause. docs/serving.md
+    has statuses and limits.
     """
     one_blas_thread()
     from cfedge.device import load_profile, usable_cores
@@ -177,11 +176,7 @@ def serve(
         def started() -> None:
             if not is_local(bound):
                 _report(f"{host} {_OPEN}")
-            if json:
-                _print_address(bound, engine, workers)
-            else:
-                what = f"{len(engine.tasks)} tasks of {bundle} at {_url(bound)}"
-                _report(f"{what}, {workers} at once; stop with Ctrl-C")
+            _say_where(bundle, bound, engine, workers, json=json)
 
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
     if keeper:
@@ -192,6 +187,14 @@ def _limit_memory(given: str | None, engine: Engine, workers: int) -> None:
     from cfedge.serve.memory import limit_memory, room_for
 
     limit_memory(size_bytes(given, "--memory") if given else room_for(_file_bytes(engine), workers))
+
+
+def _say_where(bundle: Path, bound: socket, engine: Engine, workers: int, *, json: bool) -> None:
+    if json:
+        _print_address(bound, engine, workers)
+        return
+    what = f"{len(engine.tasks)} tasks of {bundle} at {_url(bound)}"
+    _report(f"{what}, {workers} at once; stop with Ctrl-C")
 
 
 def _print_address(bound: socket, engine: Engine, workers: int) -> None:

@@ -101,11 +101,10 @@ def compare(
 ) -> None:
     """Compare methods on your own data.
 
-    The tasks are learned one after another; the simplest method that is as good as the best is
-    recommended.
+    Tasks are learned one after another; the simplest method as good as the best is recommended.
 
-    Each ablation is one run: without --reuse nothing is handed on; --reuse with --orthogonality
-    none, --l1 0 or --l2 0; --split; --rank; --target-modules; --class-rank; --exit-share 0.
+    Ablations are runs with other options: --reuse (with --orthogonality none, --l1 0 or --l2 0),
+    --split, --rank, --target-modules, --class-rank, --exit-share 0.
     """
     from cfedge.storage import write_file
     from cfedge.study.fresh import Weights, compare_fresh

@@ -84,14 +84,7 @@ def thresholds(
         wrong=tuple(_wrong(good, above[:, column]) for column in range(len(RATES))),
         auroc=_auroc(*apart) if len(apart[1]) else None,
         tasks=tuple(
-            TaskThresholds(
-                name,
-                int((found == task).sum()),
-                int((unknown.task == task).sum()),
-                tuple(round(float(one), 4) for one in limit[task]),
-                tuple(int(one) for one in above[found == task].sum(axis=0)),
-                tuple(int(one) for one in caught[unknown.task == task].sum(axis=0)),
-            )
+            _of_task(name, limit[task], above[found == task], caught[unknown.task == task])
             for task, name in enumerate(tasks)
             if task in told
         ),
@@ -132,3 +125,20 @@ def _curve(good: NDArray[np.bool_], score: Floats) -> list[float]:
     risk = risk_coverage(good.tolist(), (-score).tolist()).risk
     places = [max(0, math.ceil(share * len(risk) - 1e-9) - 1) for share in _COVERAGE]
     return [round(risk[place], 6) for place in places]
+
+
+def _of_task(
+    name: str,
+    limits: NDArray[np.float64],
+    above: NDArray[np.bool_],
+    caught: NDArray[np.bool_],
+) -> TaskThresholds:
+    """What one task's limits do to the known and unknown inputs that it answers, [N, R]."""
+    return TaskThresholds(
+        name,
+        len(above),
+        len(caught),
+        tuple(round(float(limit), 4) for limit in limits),
+        tuple(int(count) for count in above.sum(axis=0)),
+        tuple(int(count) for count in caught.sum(axis=0)),
+    )

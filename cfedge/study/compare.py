@@ -65,10 +65,7 @@ def compare(
     check(base, stream, settings, options)
     seed, orders = settings.seed, options.orders
     drawn = [_drawn(stream, seed + order) for order in range(orders)]
-    extras = [
-        *([_joint] if options.joint else []),
-        *([_sequential] if options.sequential else []),
-    ]
+    extras = [*[_joint] * options.joint, *[_sequential] * options.sequential]
     runs: dict[str, list[Measured]] = {}
     forward, seconds, strange = [], [], []
     for position, order in enumerate(drawn):

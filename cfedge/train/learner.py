@@ -93,11 +93,8 @@ def train(
             threads=torch.get_num_threads(),
             progress=progress,
         )
-        earlier = (
-            {other: workspace.adapter(other) for other in workspace.tasks if other != name}
-            if settings.reuse
-            else {}
-        )
+        others = [other for other in workspace.tasks if settings.reuse and other != name]
+        earlier = {other: workspace.adapter(other) for other in others}
         pools = pool(earlier, workspace.backbone.slots, settings.pool_limit)
         trial = None
         if is_tried(settings, workspace.backbone):

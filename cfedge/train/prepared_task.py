@@ -208,8 +208,7 @@ def prepare_task(
         (*examples.labels, *held_out.labels),
         np.concatenate([features.trunk, features_held_out.trunk]),
     )
-    kept = unambiguous(examples, held_out)
-    held_out = held_out.take(kept)
+    held_out = held_out.take(kept := unambiguous(examples, held_out))
     evidence = HeldOut(
         held_out.inputs,
         _targets(held_out, classes),

@@ -130,12 +130,8 @@ def learn(
     ----------
     workspace
         Where it goes, and whose backbone is adapted.
-    name
-        Lower-case letters, digits, ``-`` and ``_``.
-    examples
-        To learn from.
-    held_out
-        For certificate, threshold and parity; None: `Settings.held_out` of `examples`.
+    examples, held_out
+        To learn from, and for certificate, threshold and parity; None: `Settings.held_out` of them.
     same_labels
         Of its labels, those that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``
         (`cfedge.train.meanings`).
@@ -155,10 +151,10 @@ def learn(
         Before anything is computed; the workspace is unchanged.
     """
     workspace.check_new(name, examples.classes, replace=replace)
-    chosen = decided(settings or Settings(), LabelledData(examples, held_out), workspace.backbone)
+    data = LabelledData(examples, held_out)
+    chosen = decided(settings or Settings(), data, workspace.backbone)
     others = {other: workspace.record(other).classes for other in workspace.tasks if other != name}
     same = declared(name, examples.classes, same_labels, others)
-    data = LabelledData(examples, held_out)
     if place is not None and place.executor is not None:
         learn_tasks(
             workspace,

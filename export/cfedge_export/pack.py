@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -107,11 +107,7 @@ def build(
     folds = {name: task.folds for name, task in learned.items()}
     signatures = {name: task.signature for name, task in learned.items()}
     router, matches = route(
-        signatures,
-        features,
-        folds,
-        workspace.background(),
-        tail_share=tail_share,
+        signatures, features, folds, workspace.background(), tail_share=tail_share
     )
     certified = certify(
         matches,
@@ -134,15 +130,30 @@ def build(
         versions=_versions(),
     )
     engine = Engine(Bundle(whole, objects.data))
-    made = _made_up(engine) if synthetic_golden else []
-    with (progress or Quiet()).track("golden vectors", len(entries)) as advance:
-        for name, task in learned.items():
-            clearest = _clearest(engine, name, made or task.held_out.inputs)
-            golden = objects.keep(golden_arrays(engine, name, clearest))
-            entries[name] = dataclasses.replace(entries[name], golden=golden)
-            advance(1)
+    inputs = {name: task.held_out.inputs for name, task in learned.items()}
+    if synthetic_golden:
+        inputs = dict.fromkeys(learned, tuple(_made_up(engine)))
+    tasks = _with_golden(entries, inputs, engine, objects, progress or Quiet())
     del objects.data[empty.sha256]
-    return Bundle(dataclasses.replace(whole, tasks=tuple(entries.values())), objects.data)
+    return Bundle(dataclasses.replace(whole, tasks=tasks), objects.data)
+
+
+def _with_golden(
+    entries: Mapping[str, Task],
+    inputs: Mapping[str, Sequence[Input]],
+    engine: Engine,
+    objects: _Objects,
+    progress: Progress,
+) -> tuple[Task, ...]:
+    """The tasks with golden vectors of their clearest inputs."""
+    tasks = []
+    with progress.track("golden vectors", len(entries)) as advance:
+        for name, entry in entries.items():
+            clearest = _clearest(engine, name, inputs[name])
+            golden = objects.keep(golden_arrays(engine, name, clearest))
+            tasks.append(dataclasses.replace(entry, golden=golden))
+            advance(1)
+    return tuple(tasks)
 
 
 def _versions() -> dict[str, str]:

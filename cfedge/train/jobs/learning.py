@@ -78,39 +78,25 @@ def learn_many(
         given twice.
     """
     place, progress = place or Place(), progress or Quiet()
-    if place.executor is not None and any(one.reuse for one in settings.values()):
-        raise UsageError(
-            "--jobs: expected 1, and no --on, with --reuse, found another place; a task that reuses"
-            " others' units waits for them"
-        )
+    _check_reuse(settings, place)
     marks = Marks(workspace)
     jobs = TaskJobs(workspace, tasks, _with_threads(settings, place))
     unread = jobs.unread()
-    there = {
-        name
-        for name in tasks
-        if name in workspace.tasks
-        and not (name in unread or settings[name].reuse)  # which reads other tasks too
-        and marks.holds(jobs.job(name))
-    }
+    known = [name for name in tasks if name in workspace.tasks and name not in unread]
+    # One that reuses units reads other tasks too.
+    there = {name for name in known if not settings[name].reuse and marks.holds(jobs.job(name))}
     classes = {name: data.train.classes for name, data in tasks.items() if name not in there}
     workspace.check_several(classes, replace=replace)
     kind = "at once" if place.executor is not None else "one after another"
     with progress.track(f"{title}{len(tasks)} tasks, {kind}", _PARTS * len(tasks)) as advance:
-        advance(_PARTS * len(there))
-        advance(_PARTS * len(unread))
+        advance(_PARTS * (len(there) + len(unread)))
         left = [name for name in tasks if name not in there and name not in unread]
         stored = _Stored(workspace, marks, replace)
         if place.executor is None:
             outcome = _here(workspace, jobs, left, stored, advance)
         else:
-            outcome = run(
-                map(jobs.order, left),
-                place,
-                jobs.shared(),
-                done=stored,
-                ended=lambda: advance(_PARTS),
-            )
+            orders, ended = map(jobs.order, left), lambda: advance(_PARTS)
+            outcome = run(orders, place, jobs.shared(), done=stored, ended=ended)
     outcome.notes |= {
         f"task {name!r} was there, learned of the same data": None
         for name in tasks
@@ -242,3 +228,11 @@ class _Parts:
                 self._tell(new)
 
         yield advance
+
+
+def _check_reuse(settings: Mapping[str, Settings], place: Place) -> None:
+    if place.executor is not None and any(chosen.reuse for chosen in settings.values()):
+        raise UsageError(
+            "--jobs: expected 1, and no --on, with --reuse, found another place; a task that reuses"
+            " others' units waits for them"
+        )
