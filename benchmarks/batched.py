@@ -185,10 +185,9 @@ def prepared(folder: Path | None) -> tuple[bytes, tuple[Slot, ...], int]:
         note = json.loads((folder / "slots.json").read_text("utf-8"))
         slots = tuple(Slot(**slot) for slot in note["slots"])
         return (folder / "train_tail.onnx").read_bytes(), slots, note["width"]
-    from cfedge_export.make_backbone import make_backbone
 
     with tempfile.TemporaryDirectory() as scratch:
-        workspace = make_backbone(Path(scratch) / "ws", "minilm-l6")
+        workspace = record.backbone(Path(scratch) / "ws", "minilm-l6")
         tail = workspace.backbone_file("train_tail.onnx")
         return tail, workspace.backbone.slots, workspace.backbone.width
 

@@ -31,7 +31,6 @@ from cfedge.train.metrics import evaluate, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build, export
 
 
@@ -132,7 +131,7 @@ def main() -> None:
     runs = []
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch) / "base"
-        split = make_backbone(base, "minilm-l6", folder=arguments.weights).backbone.split
+        split = record.backbone(base, "minilm-l6", folder=arguments.weights).backbone.split
         places = [(Path(scratch) / f"ws{seed}", seed) for seed in range(arguments.orders)]
         for copy, _ in places:
             shutil.copytree(base, copy)

@@ -31,7 +31,6 @@ from cfedge.train.jobs.place import chosen_place
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn_tasks
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.make_backbone import make_backbone
 
 LABELS = 10
 
@@ -204,7 +203,7 @@ def main() -> None:
     times: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        make_backbone(root / "base", "minilm-l6", folder=chosen.weights)
+        record.backbone(root / "base", "minilm-l6", folder=chosen.weights)
 
         def run(name: str, **where: object) -> None:
             place = root / name.replace(" ", "-")

@@ -18,7 +18,6 @@ from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge_export.make_backbone import make_backbone
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     data, domains = record.clinc150()
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        workspace = make_backbone(Path(scratch) / "ws", "minilm-l6")
+        workspace = record.backbone(Path(scratch) / "ws", "minilm-l6")
         encoder = workspace.encoder()
         for task in ("banking", "travel", "work"):
             labels = set(domains[task])

@@ -40,7 +40,6 @@ from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
 from cfedge.train.examples import Examples
 from cfedge.train.teach import learn
-from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
@@ -49,7 +48,7 @@ from cfedge_export.source import load_source
 def ten_tasks(workspace_folder: Path) -> Bundle:
     """A bundle of CLINC150's ten tasks, learned in full: which answers end early depends on it."""
     data, domains = record.clinc150()
-    workspace = make_backbone(workspace_folder, "minilm-l6")
+    workspace = record.backbone(workspace_folder, "minilm-l6")
     for task, labels in domains.items():
         parts = [
             Examples(

@@ -25,7 +25,6 @@ from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.runtime.backbone import Trunk
 from cfedge.runtime.table import Int8Table
 from cfedge.train.signature import signature
-from cfedge_export.make_backbone import make_backbone
 
 CLASSES, INPUTS = 15, 1000
 #: The first stage reads the first view.
@@ -153,7 +152,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, nargs="+", default=[10, 100, 400, 1000, 10000])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        workspace = make_backbone(Path(scratch) / "ws", "minilm-l6")
+        workspace = record.backbone(Path(scratch) / "ws", "minilm-l6")
         trunk = workspace.encoder().trunk
     population = Population(trunk)
     texts = [text for text, _ in record.clinc150()[0]["test"]][:INPUTS]

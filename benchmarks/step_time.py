@@ -19,7 +19,6 @@ from cfedge.train.composition import pool
 from cfedge.train.lora import LowRankPairs
 from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
-from cfedge_export.make_backbone import make_backbone
 
 TASKS = (0, 2, 10, 50)
 #: Of the pool: its limit, and how new units are kept apart from it. A pool wider than the products
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as scratch:
-        workspace = make_backbone(Path(scratch) / "ws", "minilm-l6")
+        workspace = record.backbone(Path(scratch) / "ws", "minilm-l6")
         tail = TorchTail(onnx.load_from_string(workspace.backbone_file("train_tail.onnx")))
         slots = workspace.backbone.slots
     rng = np.random.default_rng(0)

@@ -31,7 +31,6 @@ from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
 from cfedge.train.examples import Examples, split_held_out
 from cfedge.train.settings import Settings
-from cfedge_export.make_backbone import make_backbone
 
 
 class Printed:
@@ -118,7 +117,7 @@ def main() -> None:
             for task, one in stream.items()
         }
     with tempfile.TemporaryDirectory() as scratch:
-        base = make_backbone(
+        base = record.backbone(
             Path(scratch) / "base", "minilm-l6", folder=chosen.weights, split=chosen.split
         )
         options = Options(

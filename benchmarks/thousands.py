@@ -57,7 +57,6 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_index import Index
-from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import build
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
@@ -103,7 +102,7 @@ class Mirrors:
 def real_tasks(folder: Path) -> Bundle:
     """The 17 real tasks, learned once."""
     if not (folder / "real" / "manifest.json").is_file():
-        workspace = make_backbone(folder / "ws", "minilm-l6")
+        workspace = record.backbone(folder / "ws", "minilm-l6")
         for name, parts in {**clinc150(), **banking77()}.items():
             settings = Settings(method="closed-form", threads=1)
             learn(workspace, name, parts.train, parts.held_out, settings=settings)
