@@ -116,15 +116,15 @@ def write(name: str, figures: dict[str, object], *, threads: int) -> Path:
     return path
 
 
-def backbone(folder: Path, name: str, **options: Any) -> WorkspaceFolder:
+def backbone(place: Path, name: str, /, **options: Any) -> WorkspaceFolder:
     """Return a new workspace with a backbone: made, or copied from ``CFEDGE_BACKBONES``."""
     made = os.environ.get("CFEDGE_BACKBONES")
     if made and not any(options.values()):
-        shutil.copytree(Path(made) / name, folder)
-        return WorkspaceFolder(folder)
+        shutil.copytree(Path(made) / name, place)
+        return WorkspaceFolder(place)
     from cfedge_export.make_backbone import make_backbone
 
-    return make_backbone(folder, name, **options)
+    return make_backbone(place, name, **options)
 
 
 def quantiles(values: list[float]) -> dict[str, float]:
