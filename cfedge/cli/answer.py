@@ -253,9 +253,6 @@ def _show(name: str, answer: dict[str, object], *, json: bool) -> None:
         if answer["runner_up"]
         else "the only task"
     )
-    verdict = f"unknown: {answer['reason']}; nearest is {where}" if answer["unknown"] else where
+    verdict = f"unknown: {answer['reason']}; closest is {where}" if answer["unknown"] else where
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
-    say(
-        f"{name}: {verdict}; {rival}, distance {answer['distance']:.1f}{stream},"
-        f" {answer['ms']:.1f} ms"
-    )
+    say(f"{name}: {verdict}; {rival}{stream}, {answer['ms']:.1f} ms")

@@ -82,7 +82,7 @@ def update(
         print_json({**certified.tasks[task].record(), "overlaps": pairs})
         return
     say(_updated(task, new))
-    for line in advice(certified, {task: loaded}):
+    for line in advice(certified, {task: loaded}, workspace=str(workspace)):
         say(line)
 
 

@@ -137,7 +137,7 @@ def add(
         )
         taught = Taught((task,), {})
     certified = certificates(opened, taught.learned).of(taught.learned)
-    _show(taught, certified, tasks, task, settings, opened.backbone, json)
+    _show(taught, certified, tasks, task, settings, opened, json)
     taught.check()
 
 
@@ -210,7 +210,7 @@ def _show(
     tasks: Mapping[str, LabelledData],
     task: str | None,
     settings: Settings,
-    backbone: Backbone,
+    workspace: WorkspaceFolder,
     json: bool,
 ) -> None:
     from cfedge.train.advice import advice
@@ -226,8 +226,8 @@ def _show(
         )
         return
     for row in certified.tasks.values():
-        say(_learned(row, why=_why(row, settings, backbone)))
-    for line in advice(certified, tasks):
+        say(_learned(row, why=_why(row, settings, workspace.backbone)))
+    for line in advice(certified, tasks, workspace=str(workspace.folder)):
         say(line)
 
 
@@ -252,18 +252,21 @@ def _gain(trial: Trial) -> str:
 
 
 def _learned(row: TaskCertificate, *, why: str) -> str:
+    from cfedge.train.advice import ENOUGH
+
     how = f"a closed-form head ({why}), " if why else ""
     if row.trial is not None and row.method == "adapter":
         how = f"an adapter ({_gain(row.trial)}), "
     answers, count = row.answers, len(row.labels)
     elsewhere = (
-        f", and at most {row.certificate.upper_bound:.1%} are another task's"
+        f" and at most {row.certificate.upper_bound:.1%} go to another task"
         if row.certificate.tasks > 1
         else ""
     )
+    few = f"; {answers.held_out} examples cannot promise more"
     return (
         f"{row.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
-        f" {row.examples} examples; of {answers.held_out} held out {answers.right} got the right"
-        f" task and label: at most {answers.wrong_upper_bound:.1%} of answers are wrong, with all"
-        f" tasks together{elsewhere}"
+        f" {row.examples} examples; of {answers.held_out} held out {answers.right} were answered"
+        f" right, so at most {answers.wrong_upper_bound:.1%} of future answers are wrong{elsewhere}"
+        f" (95% confidence){few if 1 < answers.held_out < ENOUGH else ''}"
     )

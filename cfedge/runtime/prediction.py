@@ -126,8 +126,8 @@ def predicted(
     reason = None
     if unknown:
         reason = (
-            f"ood_score {strange.score:.1f} is above {strange.threshold:.1f}, "
-            f"which {strange.rate:.0%} of task {task.name!r}'s own examples exceed"
+            f"too unlike task {task.name!r} (score {strange.score:.1f}, limit"
+            f" {strange.threshold:.1f})"
         )
     label = task.classes[scores.index(best)]
     return Prediction(

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cfedge.train.certificate import FALSE_REJECT_RATE
 from cfedge.train.certificates import Certificates, TaskCertificate
 from cfedge.train.composition import KEPT_ENERGY
 from cfedge.train.examples import LabelledData
-from cfedge.train.overlaps import Overlap
+from cfedge.train.overlaps import OVERLAP_SHARE, Overlap
 from cfedge.train.reading import conflicting
 
-__all__ = ["advice", "nothing_learned"]
+__all__ = ["ENOUGH", "advice", "nothing_learned"]
 
 #: Held-out examples of a class below which nothing is said of it alone.
 WEAK_LEAST = 3
+#: Held-out examples of a task that the promise of the default false-reject rate needs; with fewer,
+#: no rate is spoken of.
+ENOUGH = math.ceil(1 / FALSE_REJECT_RATE) - 1
 
 
-def advice(certified: Certificates, data: Mapping[str, LabelledData] | None = None) -> list[str]:
+def advice(
+    certified: Certificates,
+    data: Mapping[str, LabelledData] | None = None,
+    *,
+    workspace: str = "WS",
+) -> list[str]:
     """Return one sentence for each thing that a figure alone does not tell: what the encoder cannot
     read, whether anything was learned at all, classes that are swallowed or rejected, what folding
     lost, what few held-out inputs cannot show, which of them were learned from, labels that tasks
-    share, tasks that coincide. `data`, where it is at hand, lets them name the first text.
+    share, tasks that coincide. `data`, where it is at hand, lets them name the first text;
+    `workspace` is what a command that they propose calls the workspace.
     """
     rows = list(certified.tasks.values())
     return [
@@ -38,7 +47,7 @@ def advice(certified: Certificates, data: Mapping[str, LabelledData] | None = No
         *(line for row in rows if (line := _few(row))),
         *(line for row in rows if (line := _repeated(row))),
         *(line for row in rows if (line := _shared(row))),
-        *(_coincides(pair) for pair in certified.overlaps),
+        *_coincide(certified.overlaps, workspace),
     ]
 
 
@@ -51,15 +60,16 @@ def _nothing(row: TaskCertificate) -> str | None:
     answers = row.answers
     if not answers.learned_nothing:
         return None
-    found = (
-        f"{row.task}: {answers.known} of {answers.held_out} held-out inputs got the right label,"
-        f" and always answering {answers.majority_label!r} would get {answers.majority}"
-    )
-    if answers.too_few:
-        return f"{found}: so few cannot show that it learned anything; hold out more"
+    if answers.too_few or answers.held_out < ENOUGH:
+        return (
+            f"{row.task}: {_held_out(answers.held_out)} too few to show whether it learned anything;"
+            " add examples"
+        )
     return (
-        f"{found}: it may have learned nothing; check its labels, and whether the encoder knows the"
-        " language and reads far enough"
+        f"{row.task}: {answers.known} of {answers.held_out} held-out inputs got the right label,"
+        f" and always answering {answers.majority_label!r} would get {answers.majority}: it may"
+        " have learned nothing; check its labels, and whether the encoder knows the language and"
+        " reads far enough"
     )
 
 
@@ -145,9 +155,9 @@ def _few(row: TaskCertificate) -> str | None:
     if row.false_reject_rate <= FALSE_REJECT_RATE:
         return None
     return (
-        f"{row.task}: up to {row.false_reject_rate:.0%} of its own inputs may be called unknown:"
-        f" {_held_out(row.certificate.held_out)} too few to promise less; hold out"
-        f" {math.ceil(1 / FALSE_REJECT_RATE) - 1} or more"
+        f"{row.task}: up to {row.false_reject_rate:.0%} of its own inputs may be called unknown by"
+        f" mistake; give {ENOUGH} or more held-out examples (--held-out FILE) to promise"
+        f" {FALSE_REJECT_RATE:.0%}"
     )
 
 
@@ -178,11 +188,41 @@ def _shared(row: TaskCertificate) -> str | None:
     )
 
 
-def _coincides(pair: Overlap) -> str:
+def _coincide(pairs: Sequence[Overlap], workspace: str) -> list[str]:
+    """Return one sentence for two tasks, whichever of them takes the other's inputs."""
+    together: dict[frozenset[str], list[Overlap]] = {}
+    for pair in pairs:
+        together.setdefault(frozenset((pair.task, pair.rival)), []).append(pair)
+    return [_confused(ways, workspace) for ways in together.values()]
+
+
+def _confused(ways: Sequence[Overlap], workspace: str) -> str:
+    """Tell of two tasks: what was counted, what that allows to say, and what to do."""
+    one, other = ways[0].task, ways[0].rival
+    counted = [way for way in ways if way.taken]
+    seen = " and ".join(
+        f"{way.taken} of {way.task}'s {way.held_out} held-out inputs"
+        f" {'was' if way.taken == 1 else 'were'} answered by {way.rival}"
+        for way in counted
+    )
+    how = "are sometimes" if counted else "may be"
+    line = f"{one} and {other} {how} confused: {seen or 'their examples lie close together'}"
+    if min(way.held_out for way in ways) < ENOUGH:
+        line += (
+            ". So few held-out examples cannot say how often this will happen; give more with"
+            " --held-out FILE"
+        )
+    else:
+        line += (
+            f". At most {ways[0].upper_bound:.1%} of {one}'s inputs and"
+            f" {ways[0].rival_upper_bound:.1%} of {other}'s go to another task (95% confidence)"
+        )
+        if all(way.taken < OVERLAP_SHARE * way.held_out for way in ways):
+            worst = max(ways, key=lambda way: way.share)
+            line += (
+                f"; the lookup itself expects up to {worst.share:.0%} of {worst.task}'s to go to"
+                f" {worst.rival}"
+            )
     return (
-        f"{pair.task} overlaps with {pair.rival}: {pair.taken} of its {pair.held_out} held-out"
-        f" inputs were taken for {pair.rival}'s, and of inputs to come {pair.share:.0%} may be, by"
-        f" the lookup's model. At most {pair.upper_bound:.1%} of {pair.task}'s inputs and"
-        f" {pair.rival_upper_bound:.1%} of {pair.rival}'s get another task. Where the two are one"
-        " thing, cfedge join makes them one task"
+        f"{line}. If both are one topic, make them one task: cfedge join {workspace} {one} {other}"
     )

@@ -120,7 +120,7 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
     assert all(
         row["model"]["status"] in ("holds", "undecided", "violated", "vacuous") for row in inspected
     )
-    assert "separation" in _run("inspect", ws).stdout.decode()
+    assert "separation" in _run("inspect", ws, "--model").stdout.decode()
     assert json.loads(_run("remove", ws, "animals", "--json").stdout)["tasks"] == ["colors"]
     assert _run("predict", out, "crimson please").stdout.decode().startswith("'crimson please': ")
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.train.advice import ENOUGH
 
 
 def run(*arguments: object) -> str:
@@ -44,17 +45,21 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
         "--head-only",
     )
     rows = {row["task"]: row for row in json.loads(run("inspect", tiny_workspace, "--json"))}
-    line = next(
-        line for line in shown.splitlines() if line.startswith("paint overlaps with colors: ")
-    )
-    assert (
-        f"At most {rows['paint']['upper_bound']:.1%} of paint's inputs and"
-        f" {rows['colors']['upper_bound']:.1%} of colors's get another task" in line
-    )
+    both = {"paint", "colors"}
+    (line,) = [line for line in shown.splitlines() if both == set(line.split()[0:3:2])]
+    assert line.split()[3:6] == ["are", "sometimes", "confused:"]
+    pairs = [pair for row in rows.values() for pair in row["overlaps"]]
+    for pair in (pair for pair in pairs if {pair["task"], pair["rival"]} == both):
+        counted = f"{pair['taken']} of {pair['task']}'s {pair['held_out']} held-out inputs"
+        assert (counted in line) == (pair["taken"] > 0)
+        if pair["held_out"] < ENOUGH:
+            assert "So few held-out examples cannot say" in line
+            assert "95% confidence" not in line
+    assert line.endswith(f": cfedge join {tiny_workspace} {' '.join(line.split()[0:3:2])}")
     assert rows["colors"]["upper_bound"] > before["colors"]
     assert rows["paint"]["overlaps"][0]["rival"] == "colors"
     assert rows["colors"]["overlaps"][0]["rival"] == "paint"
-    assert "colors overlaps with paint: " in run("inspect", tiny_workspace)
+    assert line in run("inspect", tiny_workspace).splitlines()
 
 
 def test_held_out_texts_that_were_learned_from_are_told_of(
@@ -120,8 +125,8 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
         1 / 3,
     )  # by how many of the two that are held out the lookup gives to the task
     said = (
-        f"food: up to {rate:.0%} of its own inputs may be called unknown: 2 held-out examples are too"
-        " few to promise less; hold out 19 or more"
+        f"food: up to {rate:.0%} of its own inputs may be called unknown by mistake; give 19 or more"
+        " held-out examples (--held-out FILE) to promise 5%"
     )
     assert said in run("inspect", tiny_workspace)
 

@@ -44,7 +44,7 @@ def test_answers_carry_task_label_and_evidence(engine: Engine) -> None:
     json.dumps(one.as_dict(), allow_nan=False)
 
 
-def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_rate(
+def test_the_reason_of_an_unknown_input_names_its_score_and_the_limit(
     engine: Engine,
 ) -> None:
     one = next(
@@ -56,8 +56,8 @@ def test_the_reason_of_an_unknown_input_names_its_novelty_the_threshold_and_the_
     )
     task = next(task for task in engine.manifest.tasks if task.name == one.task)
     assert (
-        one.reason == f"ood_score {one.ood_score:.1f} is above {task.threshold:.1f}, which"
-        f" {task.false_reject_rate:.0%} of task {one.task!r}'s own examples exceed"
+        one.reason == f"too unlike task {one.task!r} (score {one.ood_score:.1f}, limit"
+        f" {task.threshold:.1f})"
     )
 
 

@@ -1,0 +1,264 @@
+"""inspect: which tasks are taken for which, and whether the lookup's own model fits them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cfedge.cli.evidence import JSON, WORKSPACE
+from cfedge.cli.paper import inspect_paper
+from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from cfedge.train.certificates import Certificates
+    from cfedge.train.inspection import Inspection
+
+__all__ = ["register"]
+
+#: What each status of `cfedge.train.inspection.Inspection` means.
+_STATUSES = {
+    "holds": "no more inputs went to another task than the model expects",
+    "undecided": "more did than the model expects, but chance could explain it",
+    "violated": (
+        "more did than the model expects, and more than chance explains; trust the held-out count"
+        " and its limit, which do not need the model"
+    ),
+    "vacuous": "the model expects nothing, as its limit is 100% or more",
+    "untested": "nothing is held out",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("inspect", epilog="Example: cfedge inspect ws --json")(inspect_tasks)
+
+
+def inspect_tasks(
+    workspace: WORKSPACE,
+    model: Annotated[
+        bool,
+        typer.Option(
+            "--model",
+            help="Also what the lookup's own model expects, and how many inputs were looked at"
+            " again.",
+        ),
+    ] = False,
+    mixtures: Annotated[
+        bool,
+        typer.Option(
+            "--mixtures",
+            help=(
+                "Also bound the errors of comparing mixtures, where each task has its own"
+                " covariance (slow)."
+            ),
+        ),
+    ] = False,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper", help="The terms of the paper's condition for each class, beside the truth."
+        ),
+    ] = False,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve", help="How many more examples? What fewer gave, and what twice as many may."
+        ),
+    ] = False,
+    tail_share: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest share of inputs run through the frozen tail, as of export; 0.15 unless"
+            " given."
+        ),
+    ] = None,
+    plot: PLOT = None,
+    json: JSON = False,
+) -> None:
+    """Show which tasks are taken for which.
+
+    For each task: how many held-out inputs got another task, and the limit for inputs to come. With
+    --model also what the lookup's own model expects, and whether the held-out inputs bear it out.
+    """
+    from cfedge.margins import TAIL_SHARE
+    from cfedge.train.advice import advice
+    from cfedge.train.certificates import certificates, inspected
+    from cfedge.train.workspace import WorkspaceFolder
+
+    opened = WorkspaceFolder(workspace)
+    if paper:
+        inspect_paper(opened, json=json)
+        return
+    share = TAIL_SHARE if tail_share is None else tail_share
+    certified = certificates(opened, tail_share=share)
+    rows = [task.record() for task in certified.tasks.values()]
+    if plot is not None:
+        _draw(rows, plot)
+    if curve and not json:
+        _print_curves(certified)
+        return
+    models = {}
+    if json or model or mixtures:
+        models = inspected(opened, mixtures=mixtures, progress=TerminalProgress())
+    if json:
+        print_json([_with_model(row, models, certified) for row in rows])
+        return
+    _print_inspected(f"{workspace}", rows)
+    if models:
+        _print_models(rows, models, mixtures=mixtures)
+        say(_looks(rows, share))
+    for line in advice(certified, workspace=str(workspace)):
+        say(line)
+
+
+def _looks(rows: Sequence[Mapping[str, Any]], share: float) -> str:
+    """How many held-out inputs were looked at again, and how many behind the frozen tail."""
+    total = sum(row["held_out"] for row in rows) or 1
+    closer, tails = (
+        sum(row[name] * row["held_out"] for row in rows) / total
+        for name in ("closer_share", "tail_share")
+    )
+    return (
+        f"The margin of {closer:.0%} of the held-out inputs was thin, so the lookup compared them a"
+        f" second time; for {tails:.0%} it ran the frozen tail too, and it may for up to"
+        f" {share:.0%} (--tail-share)"
+    )
+
+
+def _draw(rows: Sequence[Mapping[str, Any]], plot: Path) -> None:
+    from cfedge.plot.certificates import draw_certificates
+    from cfedge.plot.figure import save
+
+    save(draw_certificates(rows), plot)
+
+
+def _with_model(
+    row: dict[str, Any], models: Mapping[str, Inspection], certified: Certificates
+) -> dict[str, Any]:
+    pairs = [pair for pair in certified.overlaps if pair.task == row["task"]]
+    row["model"] = dataclasses.asdict(models[row["task"]])
+    row["overlaps"] = [dataclasses.asdict(pair) for pair in pairs]
+    return row
+
+
+def _print_curves(certified: Certificates) -> None:
+    """Print each task's learning curve and what twice its examples may bring."""
+    import numpy as np
+
+    from cfedge.train.curve import outlook
+
+    rows = []
+    for task in certified.tasks.values():
+        held_out = task.answers.held_out
+        more = outlook(task.curve, held_out, np.random.default_rng(0))
+        said = "too few examples or classes to say"
+        if more is not None:
+            said = (
+                f"{1 - more.error:.1%} ({1 - more.high:.1%} to {1 - more.low:.1%}) of"
+                f" {more.examples} examples"
+            )
+        points = ", ".join(
+            f"{point.right / held_out:.1%} of {point.examples}" for point in task.curve
+        )
+        rows.append((task.task, held_out, points or None, said))
+    print_table(
+        "the right label with the task given, by a closed form behind the frozen encoder",
+        ("task", "held out", "after so many examples", "twice as many may bring"),
+        rows,
+    )
+
+
+def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    print_table(
+        f"{title}: how often an input of a task goes to another task (95% confidence)",
+        (
+            "task",
+            "held out",
+            "wrong task",
+            "wrong task, at most",
+            "nearest rival",
+            "taken by it",
+            "reuses",
+        ),
+        [
+            (
+                row["task"],
+                row["held_out"],
+                f"{row['errors'] / row['held_out']:.1%}",
+                f"{row['upper_bound']:.1%}",
+                row["rival"] or None,
+                row["rival_errors"],
+                _reused(row["transfer"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _print_models(
+    rows: Sequence[Mapping[str, Any]], models: Mapping[str, Inspection], *, mixtures: bool
+) -> None:
+    print_table(
+        "what the lookup's model expects of its first stage alone, and whether the held-out inputs"
+        " bear it out",
+        (
+            "task",
+            "wrong task, found",
+            "expected, at most",
+            "model",
+            *(("likelier mixture, found", "expected, at most", "model") if mixtures else ()),
+            "nearest clusters",
+            "separation",
+        ),
+        [_model_row(row, models[row["task"]]) for row in rows],
+    )
+    told = {one.status for one in models.values()} | {
+        one.mixture_status for one in models.values() if one.mixture_status
+    }
+    for status in (status for status in _STATUSES if status in told):
+        say(f"{status}: {_STATUSES[status]}")
+
+
+def _model_row(row: Mapping[str, Any], model: Inspection) -> tuple[object, ...]:
+    held_out = row["held_out"]
+    return (
+        row["task"],
+        f"{model.errors / held_out:.2%}",
+        _bound(model.bound),
+        model.status,
+        *_mixture(model, held_out),
+        model.nearest,
+        None if model.separation is None else f"{model.separation:.1f}",
+    )
+
+
+def _mixture(model: Inspection, held_out: int) -> tuple[str, ...]:
+    if model.mixture_errors is None or model.mixture_bound is None or model.mixture_status is None:
+        return ()
+    return (
+        f"{model.mixture_errors / held_out:.2%}",
+        _bound(model.mixture_bound),
+        model.mixture_status,
+    )
+
+
+def _bound(share: float) -> str:
+    return f"{share:.2%}" if share < 1 else ">= 100%"
+
+
+def _reused(transfer: Mapping[str, float]) -> str:
+    from cfedge.train.composition import NEW_UNITS
+
+    shares = sorted(
+        (
+            (share, name)
+            for name, share in transfer.items()
+            if name != NEW_UNITS and abs(share) >= 0.005
+        ),
+        reverse=True,
+    )
+    return ", ".join(f"{name} {share:.0%}" for share, name in shares) or "nothing"
