@@ -12,23 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.lookup.ood import ood_score
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.answers import Answers, certified_answers
-from cfedge.train.calibrating import held_out_terms
-from cfedge.train.caught import with_caught
-from cfedge.train.certificate import certify
 from cfedge.train.curve import Point
 from cfedge.train.inspection import Inspection, inspect, mixture_bounds
+from cfedge.train.judged import Judged, judged
 from cfedge.train.learned_task import TaskRecord
-from cfedge.train.margins import route
 from cfedge.train.meanings import Meanings
 from cfedge.train.overlaps import Overlap, overlaps
 from cfedge.train.reading import Reading
-from cfedge.train.right_answers import right_answers
 from cfedge.train.trial import Trial
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -131,8 +128,7 @@ def certificates(
 ) -> Certificates:
     """Certify every task of a workspace against all of them.
 
-    Nothing is read but what the workspace keeps of each task: its record, its statistics and its
-    held-out evidence.
+    Nothing is read but what the workspace keeps of each task.
 
     Parameters
     ----------
@@ -148,21 +144,11 @@ def certificates(
     features = {name: evidence.features for name, evidence in held_out.items()}
     signatures = {name: workspace.signature(name) for name in names}
     folds = {name: workspace.folds(name) for name in names}
-    background = workspace.background()
-    router, answers = route(signatures, features, folds, background, tail_share=tail_share)
-    terms = held_out_terms(signatures, answers, features, folds, background)
-    right = right_answers(workspace, answers, router)
-    certified = with_caught(
-        certify(answers, terms, right=right), router, features, workspace.foreign()
-    )
+    found = judged(workspace, signatures, features, folds, tail_share=tail_share)
     records = {name: workspace.record(name) for name in names}
     shared, tasks = _shared(records), {}
-    for name, record in records.items():
-        evidence, seen = certified[name], held_out[name]
-        routed = answers[name].task == names.index(name)
-        unknown = np.zeros(len(routed), np.bool_)
-        if routed.any():
-            unknown[routed] = ood_score(evidence.calibration, terms[name]) > evidence.threshold
+    for position, (name, record) in enumerate(records.items()):
+        evidence, seen, matches = found.certified[name], held_out[name], found.matches[name]
         tasks[name] = TaskCertificate(
             task=name,
             labels=record.classes,
@@ -180,19 +166,30 @@ def certificates(
                 record.classes,
                 seen.classes,
                 known=seen.answers == seen.classes,
-                right=right[name],
-                unknown=unknown,
+                right=found.right[name],
+                unknown=_unknown(found, name, position),
                 certificate=evidence.certificate,
             ),
-            closer_share=float((answers[name].stages > 1).mean()),
-            tail_share=float((answers[name].stages > 2).mean()),
+            closer_share=float((matches.stages > 1).mean()),
+            tail_share=float((matches.stages > 2).mean()),
             reading=record.reading,
             curve=record.curve,
             trial=record.trial,
         )
     return Certificates(
-        tasks, tuple(overlaps(router, answers, certified, names if of is None else of))
+        tasks,
+        tuple(overlaps(found.router, found.matches, found.certified, names if of is None else of)),
     )
+
+
+def _unknown(found: Judged, name: str, position: int) -> NDArray[np.bool_]:
+    """Which of a task's held-out inputs are called unknown, bool [N]."""
+    routed = found.matches[name].task == position
+    unknown = np.zeros(len(routed), np.bool_)
+    if routed.any():
+        evidence = found.certified[name]
+        unknown[routed] = ood_score(evidence.calibration, found.terms[name]) > evidence.threshold
+    return unknown
 
 
 def _shared(records: Mapping[str, TaskRecord]) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.errors import UsageError
 from cfedge.lookup import (
@@ -25,6 +26,7 @@ from cfedge.lookup import (
     TaskSignature,
     decide,
 )
+from cfedge.lookup.evidence import Evidence
 from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.margins import TAIL_SHARE, Margins
 from cfedge.runtime.table import Int8Table
@@ -64,12 +66,12 @@ def route(
     background
         See `cfedge.lookup.Router`.
     tail_share
-        Of all held-out inputs, those that may get a third stage.
+        Of all held-out inputs, those that may get a third stage, in [0, 1].
 
     Raises
     ------
     UsageError
-        The share is not in [0, 1].
+        It is not.
     """
     if not 0 <= tail_share <= 1:
         raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
@@ -86,32 +88,25 @@ def route(
     if len(router.tasks) > 1:
         second = _quantile([evidence.first for evidence in found], SECOND_STAGE_SHARE)
         thin = [row for row, evidence in enumerate(found) if evidence.first.margin < second]
-        closer, deeper = {}, {}
-        for part in sorted(judges):
-            judge = judges.pop(part)  # its further stages go with it
-            for row in (row for row in thin if parts[row] == part):
-                closer[row] = judge.refine(found[row])
-                deeper[row] = judge.deepen(closer[row], rows[row][1])
-        third, setter = 0.0, None
-        if thin:
-            third, setter = _third(
-                [decide(closer[row]) for row in thin],
-                [decide(deeper[row]) for row in thin],
-                len(rows),
-                tail_share,
-            )
+        tails = [tail for _, tail in rows]
+        closer, deeper = _further(judges, {row: (parts[row], found[row]) for row in thin}, tails)
+        near, deep = ([decide(stage[row]) for row in thin] for stage in (closer, deeper))
+        third, setter = _third(near, deep, len(rows), tail_share)
         router.margins = Margins(second, third, tail_share)
         for place, row in enumerate(thin):
             needed = place != setter and router.needs_tail(closer[row])
             found[row] = deeper[row] if needed else closer[row]
-    answers = iter(
-        [
-            match._replace(distance=match.distance * times)
-            for match, times in zip(map(decide, found), scale, strict=True)
-        ]
-    )
-    return router, {
-        name: TaskMatches.stacked(list(itertools.islice(answers, len(pair.trunk))))
+    matches = [
+        match._replace(distance=match.distance * times)
+        for match, times in zip(map(decide, found), scale, strict=True)
+    ]
+    return router, _by_task(matches, held_out)
+
+
+def _by_task(matches: list[TaskMatch], held_out: Mapping[str, Features]) -> dict[str, TaskMatches]:
+    left = iter(matches)
+    return {
+        name: TaskMatches.stacked(list(itertools.islice(left, len(pair.trunk))))
         for name, pair in held_out.items()
     }
 
@@ -134,6 +129,24 @@ class Without(Mapping[str, TaskSignature]):
         return len(self._whole)
 
 
+def _further(
+    judges: dict[int, Router],
+    thin: Mapping[int, tuple[int, Evidence]],
+    tails: Sequence[NDArray[np.float32]],
+) -> tuple[dict[int, Evidence], dict[int, Evidence]]:
+    """The evidence of thin rows after a second and a third stage, by the judge of their part. Each
+    judge is let go when it has answered, and its further stages with it.
+    """
+    closer, deeper = {}, {}
+    for part in sorted(judges):
+        judge = judges.pop(part)
+        for row, (whose, evidence) in thin.items():
+            if whose == part:
+                closer[row] = judge.refine(evidence)
+                deeper[row] = judge.deepen(closer[row], tails[row])
+    return closer, deeper
+
+
 def _parts(
     rows: Sequence[object], held_out: Mapping[str, Features], folds: Mapping[str, Folds] | None
 ) -> list[int]:
@@ -149,6 +162,8 @@ def _third(
     """The margin of the second stage below which a third is taken, from what both say of the same
     inputs, of `held_out` in all; and which of them it is just above, if its answer is why.
     """
+    if not closer:
+        return 0.0, None
     allowed = int(tail_share * held_out)
     most = _quantile(closer, tail_share * held_out / len(closer)) if allowed else 0.0
     pairs = zip(closer, deeper, strict=True)

@@ -28,12 +28,9 @@ from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_arrays
-from cfedge.train.calibrating import held_out_terms
-from cfedge.train.caught import with_caught
-from cfedge.train.certificate import FALSE_REJECT_RATE, Certified, certify
+from cfedge.train.certificate import FALSE_REJECT_RATE, Certified
+from cfedge.train.judged import judged
 from cfedge.train.learned_task import LearnedTask
-from cfedge.train.margins import route
-from cfedge.train.right_answers import right_answers
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_index import file_name
 from cfedge_export import parity, parity_gate
@@ -89,7 +86,6 @@ def build(
     tail_share
         Of held-out inputs, those that may be run through the frozen tail; see
         `cfedge.train.margins.route`.
-
     synthetic_golden
         Golden vectors are of inputs that are made up; else of held-out ones, which then travel in
         clear.
@@ -106,28 +102,19 @@ def build(
     features = {name: task.held_out.features for name, task in learned.items()}
     folds = {name: task.folds for name, task in learned.items()}
     signatures = {name: task.signature for name, task in learned.items()}
-    router, matches = route(
-        signatures, features, folds, workspace.background(), tail_share=tail_share
-    )
-    certified = certify(
-        matches,
-        held_out_terms(signatures, matches, features, folds, workspace.background()),
-        false_reject_rate=false_reject_rate,
-        right=right_answers(workspace, matches, router),
-    )
-    evidence = with_caught(certified, router, features, workspace.foreign())
+    found = judged(
+        workspace, signatures, features, folds,
+        false_reject_rate=false_reject_rate, tail_share=tail_share,
+    )  # fmt: skip
     for role in backbone.files():
         objects.keep(workspace.backbone_file(file_name(role)))
     empty = objects.keep(dump_arrays({"none": np.zeros(1, np.float32)}))
     entries = {
-        name: _entry(task, evidence[name], backbone, objects, golden=empty)
+        name: _entry(task, found.certified[name], backbone, objects, golden=empty)
         for name, task in learned.items()
     }
     whole = Manifest(
-        backbone,
-        tuple(entries.values()),
-        margins=router.margins,
-        versions=_versions(),
+        backbone, tuple(entries.values()), margins=found.router.margins, versions=_versions()
     )
     engine = Engine(Bundle(whole, objects.data))
     inputs = {name: task.held_out.inputs for name, task in learned.items()}

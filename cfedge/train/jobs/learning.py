@@ -59,10 +59,8 @@ def learn_many(
 
     Parameters
     ----------
-    tasks
-        By name; of each the examples, and held-out ones or None.
-    settings
-        Of each task, ``method`` decided.
+    tasks, settings
+        By name the examples, with held-out ones or None, and how to learn; ``method`` is decided.
     place
         Where they are learned; None: here, one after another.
 

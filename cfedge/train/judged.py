@@ -1,0 +1,79 @@
+"""All tasks of a workspace, judged together: who is taken for whom, what is known of every held-out
+input, and each task's certificate. What certifies and what exports ask the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.lookup import Features, Router, TaskMatches, TaskSignature
+from cfedge.margins import TAIL_SHARE
+from cfedge.train.calibrating import Terms, held_out_terms
+from cfedge.train.caught import with_caught
+from cfedge.train.certificate import FALSE_REJECT_RATE, Certified, certify
+from cfedge.train.folds import Folds
+from cfedge.train.margins import route
+from cfedge.train.right_answers import right_answers
+from cfedge.train.workspace import WorkspaceFolder
+
+__all__ = ["Judged", "judged"]
+
+
+class Judged(NamedTuple):
+    """What ships, and what it makes of the held-out inputs; all but the router by task.
+
+    Attributes
+    ----------
+    router
+        That ships.
+    matches, terms
+        See `cfedge.train.margins.route` and `cfedge.train.calibrating.held_out_terms`.
+    right
+        See `cfedge.train.right_answers`.
+    certified
+        See `cfedge.train.certificate.certify`; with what is caught of inputs of no task.
+    """
+
+    router: Router
+    matches: Mapping[str, TaskMatches]
+    terms: Terms
+    right: Mapping[str, NDArray[np.bool_]]
+    certified: Mapping[str, Certified]
+
+
+def judged(
+    workspace: WorkspaceFolder,
+    signatures: Mapping[str, TaskSignature],
+    held_out: Mapping[str, Features],
+    folds: Mapping[str, Folds],
+    *,
+    false_reject_rate: float = FALSE_REJECT_RATE,
+    tail_share: float = TAIL_SHARE,
+) -> Judged:
+    """Judge all tasks of a workspace.
+
+    Parameters
+    ----------
+    signatures, held_out, folds
+        Of each task, as the workspace keeps them.
+    false_reject_rate
+        See `cfedge.train.certificate.certify`.
+    tail_share
+        See `cfedge.train.margins.route`.
+
+    Raises
+    ------
+    UsageError
+        The rate is not in (0, 1), or the share not in [0, 1].
+    """
+    background = workspace.background()
+    router, matches = route(signatures, held_out, folds, background, tail_share=tail_share)
+    terms = held_out_terms(signatures, matches, held_out, folds, background)
+    right = right_answers(workspace, matches, router)
+    certified = certify(matches, terms, false_reject_rate=false_reject_rate, right=right)
+    caught = with_caught(certified, router, held_out, workspace.foreign())
+    return Judged(router, matches, terms, right, caught)
