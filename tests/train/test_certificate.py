@@ -36,7 +36,7 @@ from cfedge.train.certificate import ALPHA, Certified, certify
 from cfedge.train.chernoff import Components, chernoff
 from cfedge.train.inspection import _status, inspect, mixture_bounds
 from cfedge.train.margins import route
-from cfedge.train.overlaps import Overlap, overlaps
+from cfedge.train.overlaps import OVERLAP_SHARE, Overlap, overlaps
 from cfedge.train.signature import exact_statistics, learn_signature, signature
 
 Floats = NDArray[np.float32]
@@ -593,7 +593,10 @@ def test_an_old_task_that_a_new_ones_class_lies_on_is_named_where_the_new_one_ha
     pairs, evidence = overlapping(twins, held_out, ["new"])
     assert [(one.task, one.rival) for one in pairs] == [("old", "new")]
     assert pairs[0].upper_bound == evidence["old"].certificate.upper_bound
-    assert pairs[0].share > 0.2
+    # Half of the old task's inputs lie on the new one's class. A task of many classes gives way
+    # (docs/decisions/0044-one-class.md), so fewer of them go there; the model says how many.
+    assert pairs[0].share >= OVERLAP_SHARE
+    assert abs(pairs[0].share - pairs[0].taken / pairs[0].held_out) < 0.05
 
 
 # --- mixtures with covariances of their own
