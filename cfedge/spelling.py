@@ -4,14 +4,28 @@ carry.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from cfedge.errors import DataError
 
-__all__ = ["check_spelling", "folded"]
+__all__ = ["check_spelling", "did_you_mean", "folded"]
+
+#: How alike two names are, by `difflib`, where one may be a slip of the other: four letters of five.
+_NEAR = 0.8
 
 
 def folded(string: str) -> str:
     """Return `string` without what nobody means: case, and how many spaces there are."""
     return " ".join(string.casefold().split())
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question, with a space before it, where one of `known` is spelled nearly as `name`;
+    else nothing.
+    """
+    near = get_close_matches(name, [one for one in known if one != name], n=1, cutoff=_NEAR)
+    return f" (did you mean {near[0][:40]!r}?)" if near else ""
 
 
 def check_spelling(value: object, noun: str, where: str) -> str:

@@ -103,14 +103,20 @@ def read_manifest(folder: Path) -> Manifest:
     # Path.is_file raises for a name that is too long
     if not os.path.isfile(folder / _MANIFEST):  # noqa: PTH113
         raise DamagedError(
-            f"{folder}: expected a bundle with {_MANIFEST}, found none; make one with: cfedge"
-            f" export WS {folder}"
+            f"{folder}: expected a bundle with {_MANIFEST}, found {_instead(folder)}"
         )
     data = read_file(folder / _MANIFEST, "manifest", LIMITS.manifest_bytes)
     try:
         return parse(data)
     except SchemaError as error:
         raise SchemaError(f"{folder / _MANIFEST}: {error}") from error
+
+
+def _instead(folder: Path) -> str:
+    """Say what is there where a bundle should be, and what to do."""
+    if os.path.isfile(folder / "workspace.json"):  # noqa: PTH113
+        return f"a workspace; export it first: cfedge export {folder} BUNDLE"
+    return f"none; make one with: cfedge export WS {folder}"
 
 
 def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:

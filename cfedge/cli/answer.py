@@ -5,8 +5,10 @@ inputs' kind.
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -158,7 +160,8 @@ def predict(
     keeper = opened_keeper(keep, keep_size, answers.engine)
     answers.seen = keeper.see if keeper else None
     refused = 0
-    for item in argument_items(inputs) if inputs else line_items(standard_input(), plain=text):
+    _tell_of_files(inputs or (), answers.modality.noun, bundle)
+    for item in argument_items(inputs) if inputs else line_items(_asked(), plain=text):
         try:
             for value in item.inputs(answers.modality):
                 answer, alarms = answers(value)
@@ -177,6 +180,26 @@ def predict(
         raise InputError(
             f"standard input: expected every line to be answerable, found {refused} that were not;"
             " they were named above"
+        )
+
+
+def _asked() -> BinaryIO:
+    """Return standard input; where somebody sits before it, say what it waits for."""
+    stream = standard_input()
+    if stream.isatty():
+        say("reading lines from standard input; end with Ctrl-D", error=True)
+    return stream
+
+
+def _tell_of_files(words: Sequence[str], noun: str, bundle: Path) -> None:
+    """Tell of a word that is a file's name where words are inputs themselves."""
+    if noun != "text":
+        return
+    for word in (word for word in words if os.path.isfile(word)):  # noqa: PTH113
+        say(
+            f"note: {word!r} is the name of a file; the name itself was answered. To answer its"
+            f" lines: cfedge predict {bundle} < {word}",
+            error=True,
         )
 
 

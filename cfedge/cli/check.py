@@ -71,4 +71,5 @@ def check(
 def _end(data: Path, faults: Sequence[Fault]) -> None:
     if faults:
         kinds = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise DataError(f"{data}: expected data without faults, found {kinds}; see the lines above")
+        say(f"{data}: {kinds}", error=True)
+        raise typer.Exit(DataError.exit_code)

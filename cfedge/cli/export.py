@@ -169,6 +169,7 @@ def _show(done: Exported, out: Path, gate: Gate) -> None:
     )
     title = f"{out}: {size(done.size_bytes)}, parity on held-out examples"
     print_table(title, columns, [_row(task) for task in done.parity])
+    say("passed: int8 answers as well as float, within what these held-out examples can show")
     if done.float_layers:
         say(f"left in float32: {', '.join(done.float_layers)}")
     if done.fitted:

@@ -106,14 +106,19 @@ def _step(
         columns.group: ("--group-column", _GROUPS),
     }
     rest = [name for name in names if name and name not in found.values()]
-    steps = []
+    if not rest:
+        return f"there is no {' and no '.join(missing)} column; add it"
+    steps, likely = list[str](), list[str]()
     for name in (name for name in missing if name in options):
         option, known = options[name]
-        likely = [one for one in rest if same(one) in known]
-        meant = likely[0] if likely else rest[0] if len(rest) == len(missing) == 1 else "NAME"
+        alike = [one for one in rest if same(one) in known]
+        likely += alike[:1]
+        meant = alike[0] if alike else rest[0] if len(rest) == len(missing) == 1 else "NAME"
         steps.append(f"{option} '{meant}'" if " " in meant else f"{option} {meant}")
     if not steps:
         return f"add {' and '.join(missing)}"
+    if missing == [columns.label] and len(rest) == 1 and not likely:
+        return f"there is no {missing[0]} column; add it, or say which is meant with {steps[0]}"
     guessed = len(missing) < 2 or not all(step.endswith("NAME") for step in steps)
     header = "" if guessed or not in_file else ", or add a first line that names the columns"
     return f"say which is meant with {' and '.join(steps)}{header}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from cfedge.spelling import folded
+from cfedge.spelling import did_you_mean, folded
 from cfedge.train.conflicts import conflicts
 from cfedge.train.labels import label_fault, look
 from cfedge.train.rows import Table
@@ -151,7 +151,8 @@ def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:
         if len({folded(table.inputs[row]) for row in rows[:50]}) < 2
     }
     if few:
-        shown = ", ".join(f"{label[:40]!r}" for label in list(few)[:5])
+        others = [label for label in by_label if label not in few]
+        shown = ", ".join(f"{label[:40]!r}{did_you_mean(label, others)}" for label in list(few)[:5])
         more = f" and of {len(few) - 5} more" if len(few) > 5 else ""
         yield (
             _numbers(table, [row for rows in few.values() for row in rows]),

@@ -16,7 +16,7 @@ import numpy as np
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
-from cfedge.spelling import folded
+from cfedge.spelling import did_you_mean, folded
 from cfedge.train.groups import hold_out_groups, units
 
 __all__ = [
@@ -190,7 +190,8 @@ def split_held_out(
         if len(groups) < 2:
             raise DataError(
                 f"{examples.source}: expected at least 2 different {examples.kind}s of label"
-                f" {label!r} (one to learn, one held out), found {len(groups)}; add examples, or"
+                f" {label!r}{did_you_mean(label, by_class)} (one to learn, one held out), found"
+                f" {len(groups)}; add examples, or"
                 " give held-out ones (a file validation.csv; of one task --held-out)"
             )
         if not free:

@@ -54,13 +54,20 @@ def index_bytes(folder: Path) -> tuple[bytes, str]:
     index = folder / "workspace.json"
     # Path.is_file raises for a name that is too long.
     if not os.path.isfile(index):  # noqa: PTH113
-        raise WorkspaceError(
-            f"{folder}: expected a workspace, found none; make one with: cfedge init {folder}"
-        )
+        raise WorkspaceError(f"{folder}: expected a workspace, found {_instead(folder)}")
     try:
         return index.read_bytes(), str(index)
     except OSError as error:
         raise StorageError(f"could not read {index}: {error.strerror}; check the disk") from error
+
+
+def _instead(folder: Path) -> str:
+    """Say what is there where a workspace should be, and what to do."""
+    if os.path.isfile(folder / "manifest.json"):  # noqa: PTH113
+        return "a bundle; give the workspace that it was exported from"
+    if os.path.isfile(folder / "store.json"):  # noqa: PTH113
+        return "a store; give the workspace that its bundles were exported from"
+    return f"none; make one with: cfedge init {folder}"
 
 
 def checked_bytes(path: Path, sha256: str) -> bytes:

@@ -262,11 +262,15 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     _refused(
         ["init", tmp_path / "new", "--backbone", "nope"],
         5,
-        "expected one of minilm-l6, .*local, found 'nope'",
+        "expected one of minilm-l6, .*local.*, found 'nope'",
     )
     _refused(["init", tmp_path / "new", "--scheme", "int3"], 2, "scheme: expected one of")
     _refused(["export", tiny_workspace, tiny_bundle], 9, "expected a new name for the bundle")
     _refused(["predict", tmp_path / "none", "x"], 7, "expected a bundle")
+    _refused(
+        ["predict", tiny_workspace, "x"], 7, "found a workspace; export it first: cfedge export"
+    )
+    _refused(["list", tiny_bundle], 6, "found a bundle; give the workspace that it was exported")
     _refused(["predict", tiny_bundle, ""], 10, "input 0: expected a text, found an empty one")
     _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
     _refused(["predict", tiny_bundle, "x", "--threads", "0"], 2, "threads: expected >= 1")

@@ -69,6 +69,36 @@ def test_marked_lines_are_answered(tiny_bundle: Path) -> None:
         ]
 
 
+def test_who_sits_before_the_terminal_is_told_what_is_waited_for(tiny_bundle: Path) -> None:
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, b"crimson\n\x04")
+        done = subprocess.run(
+            [*CFEDGE, "predict", str(tiny_bundle)], stdin=theirs, capture_output=True, check=False
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.stderr == b"reading lines from standard input; end with Ctrl-D\n"
+    assert done.stdout.startswith(b"'crimson': colors/")
+    assert run("predict", tiny_bundle, given=b"crimson\n").stderr == b""
+
+
+def test_a_word_that_names_a_file_is_answered_and_told_of(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    named = tmp_path / "texts.csv"
+    named.write_text("crimson\n", encoding="utf-8")
+    done = run("predict", tiny_bundle, named, "crimson")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.decode().splitlines()
+    assert line == (
+        f"note: {str(named)!r} is the name of a file; the name itself was answered. To answer its"
+        f" lines: cfedge predict {tiny_bundle} < {named}"
+    )
+    assert len(done.stdout.splitlines()) == 2
+
+
 @pytest.mark.parametrize("command", [["--help"], ["add", "--help"], ["devices"]])
 def test_a_reader_that_is_gone_ends_the_command_with_success(command: list[str]) -> None:
     reading, writing = os.pipe()

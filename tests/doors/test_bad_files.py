@@ -164,6 +164,16 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         text_file("close my account,close\npay it,pay\n"),
         "--label-column NAME, or add a first line that names the columns",
     ),
+    "texts alone": (
+        "x.csv",
+        text_file("text\nclose it\n"),
+        "found 'text'; there is no label column; add it",
+    ),
+    "no labels, but something else": (
+        "x.csv",
+        text_file("text,id\nclose it,7\n"),
+        "there is no label column; add it, or say which is meant with --label-column id",
+    ),
     "columns of other names": (
         "x.csv",
         text_file("id,Utterance,my intent,Intent\n1,a,b,c\n"),

@@ -508,6 +508,12 @@ def test_a_class_with_one_text_is_refused_by_its_label(texts: tuple[str, ...]) -
         split_held_out(examples, 0.2, np.random.default_rng(0))
 
 
+def test_a_class_with_one_text_that_may_be_a_slip_is_asked_about() -> None:
+    examples = Examples(("a", "b", "c"), ("doors", "door", "door"), "rooms.csv")
+    with pytest.raises(DataError, match=r"label 'doors' \(did you mean 'door'\?\) \(one to learn"):
+        split_held_out(examples, 0.2, np.random.default_rng(0))
+
+
 # --- broken rows and damaged folders
 # --------------------------------------------------------------------------------------
 

@@ -40,7 +40,8 @@ def test_good_data_have_no_fault(tmp_path: Path) -> None:
         (f"a,{'x' * 201}\nb,{'x' * 201}\n", "expected labels of at most 200 characters, found 201"),
         ("a,7\nb,7\nc,007\nd,007\n", "lines 8 and 9: expected labels that look different, found"),
         ("un caf\u00c3\u00a9,heat\n", "line 6: expected letters as they are written, found 'un caf"),
-        ("a,rare\n", "line 6: expected at least 2 different texts of label 'rare'"),
+        ("a,rare\n", "line 6: expected at least 2 different texts of label 'rare' (one to"),
+        ("a,heatt\n", "texts of label 'heatt' (did you mean 'heat'?) (one to learn"),
         (",heat\n,door\n", "lines 6 and 7: expected a text, found ''; fill it in or remove the row"),
         ("a,heat,b\n", "line 6: expected 2 columns, found 3; put texts that hold commas in double"),
     ],
@@ -81,7 +82,8 @@ def test_a_folder_of_tasks_is_looked_at_task_by_task(tmp_path: Path) -> None:
 def test_the_command_lists_the_faults_and_ends_with_the_code_of_data(tmp_path: Path) -> None:
     bad = written(tmp_path / "bad.csv", GOOD.replace(",", ";") + "nan;heat\n")
     done = CliRunner().invoke(app, ["check", str(bad)])
-    assert isinstance(done.exception, DataError)
+    assert done.exit_code == DataError.exit_code
+    assert done.stderr.splitlines()[-1] == f"{bad}: 1 fault"
     assert "bad.csv, line 6: expected a text, found 'nan'" in done.stdout
     assert "note: bad.csv was read as separated by semicolons" in done.stderr
     done = CliRunner().invoke(app, ["check", str(bad), "--json"])
