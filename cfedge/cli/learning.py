@@ -16,15 +16,18 @@ from cfedge.train.settings import Settings
 
 __all__ = ["with_settings"]
 
+#: The heading under which the help shows options that few people need.
+EXPERT = "Expert"
+
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "method": (
         bool | None,
         typer.Option(
             "--head-only/--train",
             help=(
-                "Learn a closed-form head alone, or always an adapter too; unless given,"
-                " examples decide: few of them get the head, and on pictures an adapter must be"
-                " better than it."
+                "Learn a closed-form head alone, or always an adapter too. By default a text task"
+                " with 3 examples a class or more gets an adapter; a picture task gets one where it"
+                " answers better than the head."
             ),
         ),
     ),
@@ -34,24 +37,34 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             "--share", help="Share of each class that is held out, where --held-out gives none."
         ),
     ),
-    "rank": (int, typer.Option("--rank", help="Rank of the adapter.")),
+    "rank": (int, typer.Option("--rank", rich_help_panel=EXPERT, help="Rank of the adapter.")),
     "epochs": (
         int,
         typer.Option("--epochs", help="Passes over the training examples; small tasks take more."),
     ),
-    "learning_rate": (float, typer.Option("--learning-rate", help="Peak learning rate.")),
+    "learning_rate": (
+        float,
+        typer.Option("--learning-rate", rich_help_panel=EXPERT, help="Peak learning rate."),
+    ),
     "reuse": (
         bool,
-        typer.Option("--reuse", help="Mix the low-rank units of earlier tasks in."),
+        typer.Option(
+            "--reuse", rich_help_panel=EXPERT, help="Mix the low-rank units of earlier tasks in."
+        ),
     ),
     "pool_limit": (
         int,
-        typer.Option("--pool-limit", help="Most units of a target module that are reused."),
+        typer.Option(
+            "--pool-limit",
+            rich_help_panel=EXPERT,
+            help="Most units of a target module that are reused.",
+        ),
     ),
     "max_rank": (
         int,
         typer.Option(
             "--max-rank",
+            rich_help_panel=EXPERT,
             help="Rank of the adapter once reused and new units are folded into one, at most.",
         ),
     ),
@@ -59,26 +72,45 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         str,
         typer.Option(
             "--orthogonality",
+            rich_help_panel=EXPERT,
             help="How new units keep apart from reused ones: none, penalty or projection.",
         ),
     ),
     "penalty": (
         float,
-        typer.Option("--penalty", help="Weight of the overlap, with --orthogonality penalty."),
+        typer.Option(
+            "--penalty",
+            rich_help_panel=EXPERT,
+            help="Weight of the overlap, with --orthogonality penalty.",
+        ),
     ),
     "l1": (
         float,
-        typer.Option("--l1", help="Weight of the absolute values of the reuse scalars."),
+        typer.Option(
+            "--l1",
+            rich_help_panel=EXPERT,
+            help="Weight of the absolute values of the reuse scalars.",
+        ),
     ),
-    "l2": (float, typer.Option("--l2", help="Weight of the squares of the reuse scalars.")),
+    "l2": (
+        float,
+        typer.Option(
+            "--l2", rich_help_panel=EXPERT, help="Weight of the squares of the reuse scalars."
+        ),
+    ),
     "class_rank": (
         int,
-        typer.Option("--class-rank", help="Directions of a class's own shape, at most."),
+        typer.Option(
+            "--class-rank",
+            rich_help_panel=EXPERT,
+            help="Directions of a class's own shape, at most.",
+        ),
     ),
     "exit_share": (
         float,
         typer.Option(
             "--exit-share",
+            rich_help_panel=EXPERT,
             help=(
                 "Share of the task's inputs that may exit early, before the tail; 0 for"
                 " none. With fewer than 20 held-out examples none do."
@@ -96,7 +128,11 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "precision": (
         str,
-        typer.Option("--precision", help="Arithmetic while training: float32 or bf16."),
+        typer.Option(
+            "--precision",
+            rich_help_panel=EXPERT,
+            help="Arithmetic while training: float32 or bf16.",
+        ),
     ),
 }
 _METHODS = {None: "auto", True: "closed-form", False: "adapter"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from cfedge.cli.streams import guarded
 
-__all__ = ["FIRST_STEPS", "PANELS", "Panels"]
+__all__ = ["FIRST_STEPS", "PANELS", "SectionedCommand", "Panels"]
 
 #: Every command stands in one panel, in the order in which somebody comes to need it.
 PANELS: dict[str, tuple[str, ...]] = {
@@ -78,3 +78,23 @@ class Panels(TyperGroup):
                     [(name, self.commands[name].get_short_help_str(80)) for name in shown],
                     col_max=11,
                 )
+
+
+class SectionedCommand(TyperCommand):
+    """A command whose help shows the options of each ``rich_help_panel`` under that heading, last:
+    typer does so with markup alone.
+    """
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the arguments, the options, and the options that have a heading of their own."""
+        sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            usual = "Arguments" if param.param_type_name == "argument" else "Options"
+            record = param.get_help_record(ctx)
+            if record is not None:
+                heading = getattr(param, "rich_help_panel", None) or usual
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)

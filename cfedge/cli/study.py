@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.learning import with_settings
+from cfedge.cli.panels import SectionedCommand
 from cfedge.cli.places import JOBS, ON
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say, size
 from cfedge.train.settings import Settings
@@ -74,9 +75,11 @@ JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("compare", epilog="Example: cfedge compare intents.csv --tasks 5 --orders 3")(
-        compare
-    )
+    app.command(
+        "compare",
+        cls=SectionedCommand,
+        epilog="Example: cfedge compare intents.csv --tasks 5 --orders 3",
+    )(compare)
 
 
 @with_settings(without=("method", "held_out"))

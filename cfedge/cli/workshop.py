@@ -22,6 +22,7 @@ from cfedge.cli.data import (
 )
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.learning import with_settings
+from cfedge.cli.panels import SectionedCommand
 from cfedge.cli.places import JOBS, ON
 from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.train.settings import Settings
@@ -61,9 +62,7 @@ SAME_LABEL = Annotated[
         help="Label of TASK that means the same as another task's; repeat for each.",
     ),
 ]
-REPLACE = Annotated[
-    bool, typer.Option("--replace", help="Learn tasks anew that are there already.")
-]
+REPLACE = Annotated[bool, typer.Option("--replace", help="Replace a task of the same name.")]
 YES = Annotated[
     bool, typer.Option("--yes", help="Answer yes where --replace would lose something.")
 ]
@@ -73,6 +72,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command(
         "add",
+        cls=SectionedCommand,
         epilog=(
             "Example: cfedge add ws lighting --data lighting.csv; or cfedge add ws --data tasks.csv"
             " --jobs 2"

@@ -31,6 +31,17 @@ def test_help_lists_the_panels_in_order() -> None:
     assert titles == list(PANELS)
 
 
+@cases("command", ["add", "compare"])
+def test_options_that_few_need_stand_last_under_a_heading_of_their_own(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"]).output
+    usual, _, expert = shown.partition("\nOptions:\n")[2].partition("\nExpert:\n")
+    for option in ("--orthogonality", "--l1", "--l2", "--penalty", "--pool-limit", "--max-rank"):
+        assert f"\n  {option} " in f"\n{expert}"
+        assert f"\n  {option} " not in usual
+    assert "\n  --seed " in f"\n{usual}"
+    assert "\n  --seed " not in expert
+
+
 def test_asked_nothing_it_says_what_to_do_first() -> None:
     done = CliRunner().invoke(app, [])
     assert done.exit_code == 0
