@@ -9,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from cfedge.cli.streams import guarded
 
-__all__ = ["FIRST_STEPS", "PANELS", "SectionedCommand", "Panels"]
+__all__ = ["FIRST_STEPS", "PANELS", "Panels", "SectionedCommand"]
 
 #: Every command stands in one panel, in the order in which somebody comes to need it.
 PANELS: dict[str, tuple[str, ...]] = {
