@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cfedge.confidence import upper_bound
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
 PICTURES = (ROOT / "docs" / "tutorial-pictures.md").read_text("utf-8")
@@ -32,6 +34,10 @@ def test_a_newcomer_gets_right_answers_from_files_of_their_own(
         assert told, printed
         assert set(told) == {answer}
     assert "kitchen shopping\ngarden pests" in printed
+    said = {_without_numbers(line.rstrip()) for line in printed.splitlines()}
+    shown = [line for line in _shown(PAGE) if "confused" not in line]  # a machine may find none
+    assert shown
+    assert [line for line in shown if _without_numbers(line) not in said] == []
 
 
 @pytest.mark.slow
@@ -43,6 +49,28 @@ def test_a_newcomer_teaches_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(told) > 30
     assert told.count("digits/digit-3") > 0.9 * len(told)
     assert printed.endswith("photos temple\n")
+
+
+def test_as_many_held_out_examples_as_it_says_are_needed_for_a_limit() -> None:
+    rows = re.findall(r"^\| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
+    assert [limit for limit, *_ in rows] == ["10", "5", "2"]
+    for limit, *counts in rows:
+        for wrong, count in zip((0, 1, 3), map(int, counts), strict=True):
+            allowed, alpha = int(limit) / 100, 0.05 / 5
+            assert (
+                upper_bound(wrong, count, alpha) <= allowed < upper_bound(wrong, count - 1, alpha)
+            )
+
+
+def _shown(page: str) -> list[str]:
+    """The lines of output that a page shows below its commands."""
+    blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if not line.startswith("$ ")]
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+(\.\d+)?|\s+", "#", text)
 
 
 def _followed(page: str, folder: Path) -> str:

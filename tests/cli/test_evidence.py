@@ -50,7 +50,7 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
     assert line.split()[3:6] == ["are", "sometimes", "confused:"]
     pairs = [pair for row in rows.values() for pair in row["overlaps"]]
     for pair in (pair for pair in pairs if {pair["task"], pair["rival"]} == both):
-        counted = f"{pair['taken']} of {pair['task']}'s {pair['held_out']} held-out inputs"
+        counted = f"{pair['taken']} of {pair['task']}'s {pair['held_out']} "
         assert (counted in line) == (pair["taken"] > 0)
         if pair["held_out"] < ENOUGH:
             assert "So few held-out examples cannot say" in line
