@@ -84,6 +84,10 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if not Store.exists(folder) and (found := _instead(folder)):
+            raise DamagedError(
+                f"{folder}: expected a store, found a {found}; a store is what cfedge sync writes"
+            )
         facts = record_of(folder / "store.json", Facts)
         if facts.schema != SCHEMA:
             raise SchemaError(
@@ -318,6 +322,14 @@ class Store:
 
     def _path(self, generation: int) -> Path:
         return self.folder / "generations" / f"{generation}.json"
+
+
+def _instead(folder: Path) -> str | None:
+    """Return what is there where a store should be, if it is another kind of folder."""
+    for name, kind in (("workspace.json", "workspace"), ("manifest.json", "bundle")):
+        if os.path.isfile(folder / name):  # noqa: PTH113
+            return kind
+    return None
 
 
 def bundle_at(folder: Path) -> Bundle:

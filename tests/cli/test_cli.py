@@ -270,7 +270,13 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     _refused(
         ["predict", tiny_workspace, "x"], 7, "found a workspace; export it first: cfedge export"
     )
-    _refused(["list", tiny_bundle], 6, "found a bundle; give the workspace that it was exported")
+    for command in ("serve", "bench"):
+        _refused([command, tiny_workspace], 7, "found a workspace; export it first: cfedge export")
+    for command in ("list", "inspect"):
+        _refused([command, tiny_bundle], 6, "found a bundle; give the workspace that it was")
+    for command in ("generations", "rollback"):
+        _refused([command, tiny_bundle], 7, "expected a store, found a bundle; a store is what")
+        _refused([command, tiny_workspace], 7, "expected a store, found a workspace; a store is")
     _refused(["predict", tiny_bundle, ""], 10, "input 0: expected a text, found an empty one")
     _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
     _refused(["predict", tiny_bundle, "x", "--threads", "0"], 2, "threads: expected >= 1")
