@@ -1,5 +1,5 @@
-"""What is ready begins to answer, and goes back: each on a person's click, each in an order in which
-what answered goes on wherever it stops.
+"""What is ready begins to answer, and goes back, on a person's click alone. Wherever it stops, what
+answered goes on.
 
 A bundle's folder is replaced in one step. A store takes only what its channel's keys signed, so a
 change is published and synced: the store tries it and switches by its own rules. The workspace

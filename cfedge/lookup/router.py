@@ -32,12 +32,7 @@ from cfedge.lookup.evidence import Closer, Evidence, decide
 from cfedge.lookup.familiarity import Familiarity, Terms
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
-from cfedge.lookup.signature import (
-    ClusterStatistics,
-    Features,
-    StoredSignature,
-    TaskSignature,
-)
+from cfedge.lookup.signature import ClusterStatistics, Features, StoredSignature, TaskSignature
 from cfedge.margins import Margins
 
 __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE"]

@@ -246,12 +246,6 @@ class Service:
         return await refused(request, self._busy("queue: expected room, found it full"))
 
     async def _no_route(self, request: Request, _: Exception) -> Response:
-        return json_response(
-            {
-                "error": (
-                    f"path: expected one of {', '.join(self._routes)}, found"
-                    f" {request.scope['path'][:80]!r}"
-                )
-            },
-            404,
-        )
+        path = request.scope["path"][:80]
+        known = ", ".join(self._routes)
+        return json_response({"error": f"path: expected one of {known}, found {path!r}"}, 404)

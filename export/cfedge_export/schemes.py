@@ -22,18 +22,9 @@ from cfedge.errors import UsageError
 from cfedge_export import norms, quantize, rounding, static
 
 __all__ = [
-    "Choice",
-    "DEFAULT",
-    "Measured",
-    "Rewrite",
-    "SCHEMES",
-    "Scheme",
-    "by_request",
-    "by_rules",
-    "check_fit",
-    "check_request",
-    "find",
-]
+    "Choice", "DEFAULT", "Measured", "Rewrite", "SCHEMES", "Scheme",
+    "by_request", "by_rules", "check_fit", "check_request", "find",
+]  # fmt: skip
 
 DEFAULT = "int8-row"
 
