@@ -114,7 +114,13 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
         "food": "closed-form",
         "pets": "adapter",
     }
-    assert "closed-form" in run("list", tiny_workspace)
+    shown = run("list", tiny_workspace)
+    assert "closed-form" in shown
+    assert "unknown above" not in shown
+    assert shown.splitlines()[-2].startswith("Each limit is a 95% confidence bound")
+    assert shown.splitlines()[-1] == (
+        "food: 2 held-out examples are too few to show whether it learned anything; add examples"
+    )
     (rate,) = [
         row["false_reject_rate"]
         for row in json.loads(run("list", tiny_workspace, "--json"))
