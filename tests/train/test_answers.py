@@ -4,6 +4,7 @@ chance.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from cfedge.bundle.manifest import Certificate
 from cfedge.confidence import upper_bound
 from cfedge.train.advice import advice, nothing_learned
 from cfedge.train.answers import Answers, certified_answers
-from cfedge.train.certificates import certificates
+from cfedge.train.certificates import Certificates, certificates
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
@@ -100,6 +101,12 @@ def test_shuffled_labels_are_told_of_at_once_and_by_list(tiny_workspace: Path) -
     assert line.startswith(f"food: {food.answers.known} of 24 held-out inputs got the right label")
     assert "it may have learned nothing; check its labels" in line
     assert line in advice(certified)
+    few = dataclasses.replace(food, answers=answers([0, 1] * 9, [1, 0] * 9))
+    assert few.answers.learned_nothing
+    assert not few.answers.too_few
+    assert nothing_learned(Certificates({"food": few}, ())) == [
+        "food: 18 held-out examples are too few to show whether it learned anything; add examples"
+    ]
 
 
 def test_what_the_encoder_cannot_read_is_counted_and_named(tiny_workspace: Path) -> None:
