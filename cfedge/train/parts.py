@@ -2,7 +2,8 @@
 
 Statistics come apart by class and held-out examples are kept with their features, so nothing is
 learned. A part keeps the adapter and its columns of the head: with the task given it chooses among
-its own classes as before. Two tasks are made one by `cfedge.train.joining`.
+its own classes as before. Its temperature is chosen anew, on its held-out examples. Two tasks are
+made one by `cfedge.train.joining`.
 
 Letters: N held-out examples, C classes.
 """
@@ -30,7 +31,8 @@ __all__ = ["part_of", "split"]
 def split(
     workspace: WorkspaceFolder, name: str, new: str, labels: Collection[str]
 ) -> tuple[LearnedTask, LearnedTask]:
-    """Give some classes of a task to a new one; both have the adapter and the head of before.
+    """Give some classes of a task to a new one; both have the adapter and the head of before,
+    but for its temperature, which each part has of its own.
 
     Parameters
     ----------

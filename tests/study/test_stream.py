@@ -117,7 +117,9 @@ def test_a_task_without_test_examples_where_others_have_some_is_named(tmp_path: 
 def test_a_folder_without_tasks_and_one_task_given_twice_are_refused(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("not a task", encoding="utf-8")
     with pytest.raises(
-        DataError, match=r"expected a folder or a file of data for each task, found README$"
+        DataError,
+        match=r"expected a folder or a file of data for each task, found README; put a CSV file with"
+        r" the columns text and label there$",
     ):
         load_tasks(tmp_path)
     (tmp_path / "food").mkdir()

@@ -48,9 +48,11 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
     assert set(task.held_out.answers) <= {0, 1}
     assert task.record.examples == task.statistics.tail.counts.sum()
     engine = Engine(build(WorkspaceFolder(tiny_workspace)))
-    np.testing.assert_allclose(
-        engine.opened.class_scores(TEXTS, "colors"), before[:, [0, 2]], atol=0.3
-    )
+    after, rest = engine.opened.class_scores(TEXTS, "colors"), before[:, [0, 2]]
+    temperature = float((rest * rest).sum() / (rest * after).sum())
+    # one temperature is chosen anew for the classes that stay; the int8 steps of the head differ
+    np.testing.assert_allclose(after * temperature, rest, atol=0.02)
+    assert temperature == pytest.approx(1, abs=0.3)
     assert "green" not in {one.label for one in engine.predict(TEXTS)}
     remove_class(workspace, "colors", "blue")
     assert Engine(build(workspace)).predict(["ruby"])[0].task in workspace.tasks

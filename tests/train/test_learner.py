@@ -10,18 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 import torch
 from every import cases
 from made import make_texts, write_csv
+from sklearn.metrics import log_loss
 
 from cfedge import Engine
 from cfedge.errors import DataError, TaskError, UsageError
-from cfedge.runtime.adapter import NEVER
+from cfedge.runtime.adapter import NEVER, Adapter
 from cfedge.runtime.backbone import Trunk
 from cfedge.train.data import load_file
 from cfedge.train.early_exit import EXIT_LEAST
 from cfedge.train.examples import Examples
-from cfedge.train.head import trunk_share
+from cfedge.train.feature_cache import features_of
+from cfedge.train.head import closed_form, trunk_share
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
@@ -143,7 +147,9 @@ def test_a_learned_adapter_beats_the_untrained_one(tiny_workspace: Path) -> None
     assert accuracy[1] >= 0.7
 
 
-def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspace: Path) -> None:
+def test_what_the_held_out_examples_were_answered_is_what_the_engine_answers(
+    tiny_workspace: Path,
+) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
     task = learn(workspace, "food", _food(24), settings=QUICK)
     assert task.held_out.confidences.shape == (len(task.held_out.inputs),)
@@ -155,15 +161,39 @@ def test_the_trunks_part_of_the_head_is_a_share_of_the_closed_form(tiny_workspac
     np.testing.assert_allclose(task.held_out.confidences, soft.max(axis=1), atol=0.05)
     right = soft[rows, task.held_out.classes]
     np.testing.assert_allclose(task.held_out.likelihoods, right, atol=0.05)
-    closed = learn(workspace, "food", _food(24), settings=CLOSED, replace=True)
-    assert closed.held_out.inputs == task.held_out.inputs
-    ratio = (
-        task.adapter["trunk.bias"] / closed.adapter["trunk.bias"]
-    )  # a head alone has another share, times its temperature
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
-    shares = [trunk_share(task.record.examples, 2, adapter=adapter) for adapter in (True, False)]
-    power = float(np.log2(shares[0] / shares[1] / ratio[0]))
-    assert power == pytest.approx(round(power), abs=1e-3)
+
+
+def test_the_trunks_part_beside_an_adapter_is_a_share_of_the_closed_form_by_the_heads_temperature(
+    tiny_workspace: Path,
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    train, held_out = _food(24), _food(8, seed=1)
+    task = learn(workspace, "food", train, held_out, settings=QUICK)
+    encoder = workspace.encoder(threads=1)
+    targets = np.array([task.record.classes.index(label) for label in train.labels])
+    weight, bias = closed_form(features_of(encoder, train.inputs)[1].trunk, targets)
+    share = trunk_share(len(targets), 2, adapter=True)
+    adapter = task.adapter
+    factor = float(adapter["trunk.bias"][0] / (share * bias[0]))
+    assert factor != pytest.approx(1, abs=1e-3)
+    for part, closed in (("trunk.bias", bias), ("trunk.weight", weight)):
+        expected = factor * share * closed
+        np.testing.assert_allclose(
+            adapter[part], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max()
+        )
+    hidden, features = features_of(encoder, held_out.inputs)
+    whole = Adapter.from_arrays(adapter)
+    behind = np.stack(encoder.adapted([one[None] for one in hidden], whole.slots))
+    raw = (whole.trunk(features.trunk) + whole.adapted(behind)).astype(np.float64) / factor
+    right = np.array([task.record.classes.index(label) for label in held_out.labels])
+
+    def loss(logarithm: float) -> float:
+        """Cross entropy by scikit-learn, with five examples' worth of belief in no temperature."""
+        shares = scipy.special.softmax(raw * np.exp(logarithm), axis=1)
+        return float(log_loss(right, shares, normalize=False)) + 5 * logarithm**2
+
+    best = scipy.optimize.minimize_scalar(loss, bounds=(np.log(0.1), np.log(10)), method="bounded")
+    assert np.log(factor) == pytest.approx(best.x, abs=np.log(100) / 92)  # within one tried step
 
 
 def test_a_taken_name_is_refused_and_replaced_only_on_demand(tiny_workspace: Path) -> None:
