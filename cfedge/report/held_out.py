@@ -10,7 +10,7 @@ Letters: N held-out inputs of a task.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,10 @@ from cfedge.lookup import Features, Router, TaskMatches
 from cfedge.lookup.ood import ood_score
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.calibrating import calibrations, held_out_terms, terms_of
+from cfedge.train.calibrating import Terms, terms_of
+from cfedge.train.certificate import Certified
+from cfedge.train.judged import judged
 from cfedge.train.learned_task import HeldOut
-from cfedge.train.margins import route
-from cfedge.train.right_answers import right_answers
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Answered", "HeldOutAnswers"]
@@ -61,10 +61,8 @@ class HeldOutAnswers:
         Names, sorted: positions elsewhere are in this order.
     evidence
         By task, what the workspace keeps.
-    matches, right
-        By task, what the lookup makes of it, and whether task and label are right, bool [N].
-    terms
-        By task, see `cfedge.train.calibrating.held_out_terms`.
+    matches, right, terms, certified
+        By task, see `cfedge.train.judged.Judged`.
     """
 
     def __init__(self, workspace: WorkspaceFolder) -> None:
@@ -73,16 +71,15 @@ class HeldOutAnswers:
         self._encoder: Encoder | None = None
         self.tasks = workspace.tasks
         self.evidence: dict[str, HeldOut] = {name: workspace.held_out(name) for name in self.tasks}
-        self.router: Router
-        self.matches: dict[str, TaskMatches]
         signatures = {name: workspace.signature(name) for name in self.tasks}
         features = {name: one.features for name, one in self.evidence.items()}
         folds = {name: workspace.folds(name) for name in self.tasks}
-        background = workspace.background()
-        self.router, self.matches = route(signatures, features, folds, background)
-        self.terms = held_out_terms(signatures, self.matches, features, folds, background)
-        self._calibrations = calibrations(self.terms)
-        self.right = right_answers(workspace, self.matches, self.router)
+        found = judged(workspace, signatures, features, folds)
+        self.router: Router = found.router
+        self.matches: Mapping[str, TaskMatches] = found.matches
+        self.terms: Terms = found.terms
+        self.right: Mapping[str, NDArray[np.bool_]] = found.right
+        self.certified: Mapping[str, Certified] = found.certified
 
     def answered(self, name: str) -> Answered:
         """Return the answers to one task's held-out inputs."""
@@ -90,7 +87,7 @@ class HeldOutAnswers:
         label, score = seen.answers.copy(), np.zeros(len(seen.answers))
         routed = found.task == self.tasks.index(name)
         if routed.any():
-            score[routed] = ood_score(self._calibrations[name], self.terms[name])
+            score[routed] = ood_score(self.certified[name].calibration, self.terms[name])
         elsewhere = np.flatnonzero(~routed)
         if len(elsewhere):
             inputs = [seen.inputs[row] for row in elsewhere]
@@ -136,7 +133,7 @@ class HeldOutAnswers:
         for position in np.unique(tasks).tolist():
             rows = np.flatnonzero(tasks == position)
             terms = terms_of(self.router, _rows(features, rows), position)
-            scores[rows] = ood_score(self._calibrations[self.tasks[position]], terms)
+            scores[rows] = ood_score(self.certified[self.tasks[position]].calibration, terms)
         return scores
 
     def _next_best(self, seen: HeldOut, row: int, own: int) -> int:

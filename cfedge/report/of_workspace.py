@@ -17,7 +17,7 @@ from cfedge.report.confusion import Row, confusion, rows_of
 from cfedge.report.held_out import Answered, HeldOutAnswers
 from cfedge.report.of_bundle import backbone_of
 from cfedge.report.thresholds import thresholds
-from cfedge.train.certificate import Certified, certify
+from cfedge.train.certificate import Certified
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["of_workspace"]
@@ -52,12 +52,11 @@ def of_workspace(
     with (progress or Quiet()).track("report", 4) as advance:
         answers = HeldOutAnswers(workspace)
         advance(1)
-        certified = certify(answers.matches, answers.terms, right=answers.right)
         known = {name: answers.answered(name) for name in answers.tasks}
         advance(1)
         strange = _unknown(answers, unknown)
         advance(1)
-        found = _contents(workspace, answers, certified, known, strange, given=bool(unknown))
+        found = _contents(workspace, answers, known, strange, given=bool(unknown))
         advance(1)
     return found
 
@@ -80,7 +79,6 @@ def _unknown(answers: HeldOutAnswers, given: Sequence[Input]) -> Answered | None
 def _contents(
     workspace: WorkspaceFolder,
     answers: HeldOutAnswers,
-    certified: dict[str, Certified],
     known: dict[str, Answered],
     strange: Answered | None,
     *,
@@ -88,6 +86,7 @@ def _contents(
 ) -> contents.Contents:
     records = {name: workspace.record(name) for name in answers.tasks}
     classes = {name: record.classes for name, record in records.items()}
+    certified = answers.certified
     rows: list[Row] = []
     for name, one in known.items():
         rows += rows_of(
@@ -121,6 +120,7 @@ def _contents(
             [answers.right[name] for name in answers.tasks],
             strange,
             "given" if given else "held back",
+            answers.terms,
         ),
     )
 

@@ -2,10 +2,11 @@
 are rejected, and how wrong the rest is. Pure.
 
 The thresholds are those that ``cfedge export --false-reject RATE`` would write: of each task's held-out
-inputs that the lookup gives to it, an order statistic (`cfedge.train.conformal`). So the share of those
-that is rejected is the rate by construction; the share of unknown inputs that is caught is measured.
+inputs that the lookup gives to it, an order statistic, or its mean with all tasks' where that is larger
+(`cfedge.train.calibrating`). So of each task's at most the rate is rejected, by construction; the share
+of unknown inputs that is caught is measured.
 
-Letters: N known inputs, M unknown ones, R rates.
+Letters: N known inputs, M unknown ones, R rates, T tasks.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from numpy.typing import NDArray
 
 from cfedge.report.contents import TaskThresholds, Thresholds
 from cfedge.report.held_out import Answered
+from cfedge.train.calibrating import Terms, thresholds_of
 from cfedge.train.certificate import FALSE_REJECT_RATE
-from cfedge.train.conformal import conformal_threshold
 from cfedge.train.risk_coverage import risk_coverage
 
 __all__ = ["RATES", "thresholds"]
-
-Floats = NDArray[np.float64]
 
 RATES = (
     0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5,
@@ -42,6 +41,7 @@ def thresholds(
     right: Sequence[NDArray[np.bool_]],
     unknown: Answered | None,
     source: str,
+    terms: Terms,
 ) -> Thresholds:
     """Return what each of `RATES` would give.
 
@@ -53,20 +53,18 @@ def thresholds(
         Answers to inputs of no task; None: there are none.
     source
         See `cfedge.report.contents.Thresholds`.
+    terms
+        By task, of those of its held-out inputs that the lookup gives to it
+        (`cfedge.train.calibrating.held_out_terms`).
     """
-    owner = np.repeat(np.arange(len(tasks)), [len(one.task) for one in known])
     found = np.concatenate([one.task for one in known])
     score = np.concatenate([one.score for one in known])
     good = np.concatenate(right)
     if unknown is None:
         nothing = np.zeros(0, np.int64)
         unknown = Answered(nothing, nothing, np.zeros(0))
-    limit = np.stack(
-        [
-            _limits(score[(owner == task) & (found == task)], score[owner == task])
-            for task in range(len(tasks))
-        ]
-    )
+    limits = thresholds_of(terms, RATES)
+    limit = np.stack([limits[name] for name in tasks])  # [T, R]
     above = score[:, None] > limit[found]  # [N, R]
     caught = unknown.score[:, None] > limit[unknown.task]  # [M, R]
     at = RATES.index(FALSE_REJECT_RATE)
@@ -94,14 +92,6 @@ def thresholds(
     )
 
 
-def _limits(routed: Floats, own: Floats) -> Floats:
-    """Return a task's thresholds at all rates, float64 [R], as `cfedge.train.certificate` sets
-    them.
-    """
-    scores = routed if len(routed) else own
-    return np.array([conformal_threshold(scores, rate) for rate in RATES])
-
-
 def _shares(above: NDArray[np.bool_]) -> tuple[float, ...]:
     if not len(above):
         return tuple(0.0 for _ in RATES)
@@ -113,14 +103,14 @@ def _wrong(good: NDArray[np.bool_], above: NDArray[np.bool_]) -> float:
     return round(float((~good[kept]).mean()), 6) if kept.any() else 0.0
 
 
-def _auroc(known: Floats, unknown: Floats) -> float:
+def _auroc(known: NDArray[np.float64], unknown: NDArray[np.float64]) -> float:
     """Return the probability that an unknown input scores higher, ties counted half."""
     ordered = np.sort(known)
     below = np.searchsorted(ordered, unknown, "left") + np.searchsorted(ordered, unknown, "right")
     return round(float(below.mean()) / 2 / len(known), 6)
 
 
-def _curve(good: NDArray[np.bool_], score: Floats) -> list[float]:
+def _curve(good: NDArray[np.bool_], score: NDArray[np.float64]) -> list[float]:
     """Return the risk at each of `_COVERAGE`."""
     risk = risk_coverage(good.tolist(), (-score).tolist()).risk
     places = [max(0, math.ceil(share * len(risk) - 1e-9) - 1) for share in _COVERAGE]

@@ -12,7 +12,7 @@ Letters: N held-out inputs of a task.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from cfedge.train.conformal import conformal_threshold
 from cfedge.train.folds import Folds
 from cfedge.train.margins import Without
 
-__all__ = ["ACCEPTED_SHARE", "Terms", "calibrations", "held_out_terms", "threshold_of"]
+__all__ = ["ACCEPTED_SHARE", "Terms", "calibrations", "held_out_terms", "thresholds_of"]
 
 #: float64 [N, TERMS] by task: of each held-out input that the lookup gives to its own task.
 Terms = Mapping[str, NDArray[np.float64]]
@@ -91,24 +91,23 @@ def calibrations(terms: Terms) -> dict[str, Calibration]:
     """Return each task's rule."""
     center, scale = _units(terms)
     scores = {name: _scores(own, center, scale) for name, own in terms.items()}
-    all_trunk, all_tail = (np.concatenate([pair[at] for pair in scores.values()]) for at in (0, 1))
+    all_trunk = np.concatenate([trunk for trunk, _ in scores.values()])
+    limits = _thresholds({name: tail for name, (_, tail) in scores.items()}, RATES)
     rules = {}
-    for name, (trunk, tail) in scores.items():
-        thresholds = [_threshold(tail, all_tail, rate) for rate in RATES]
+    for name, (trunk, _) in scores.items():
         rules[name] = Calibration(
             centers=tuple(center.tolist()),
             scales=tuple(scale.tolist()),
             accepted=_short(min(np.quantile(all_trunk, ACCEPTED_SHARE), np.quantile(trunk, 0.7))),
-            thresholds=tuple(np.minimum.accumulate(thresholds).tolist()),
+            thresholds=tuple(np.minimum.accumulate(limits[name]).tolist()),
         )
     return rules
 
 
-def threshold_of(name: str, terms: Terms, rate: float) -> float:
-    """Return a task's threshold at a rate that its rule may not list."""
+def thresholds_of(terms: Terms, rates: Sequence[float]) -> dict[str, NDArray[np.float64]]:
+    """Return each task's thresholds at rates that its rule may not list, float64 [rates]."""
     center, scale = _units(terms)
-    scores = {task: _scores(own, center, scale)[1] for task, own in terms.items()}
-    return _threshold(scores[name], np.concatenate(list(scores.values())), rate)
+    return _thresholds({name: _scores(own, center, scale)[1] for name, own in terms.items()}, rates)
 
 
 def _units(terms: Terms) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -126,11 +125,21 @@ def _scores(
     return z[:, :2].sum(axis=1), z[:, 1:].sum(axis=1)
 
 
-def _threshold(own: NDArray[np.float64], every: NDArray[np.float64], rate: float) -> float:
-    """The larger of the task's own quantile and its mean with that of all tasks."""
-    mine, all_of_them = conformal_threshold(own, rate), conformal_threshold(every, rate)
-    both = (len(own) * mine + _EVEN * all_of_them) / (len(own) + _EVEN)
-    return _short(max(mine, both))
+def _thresholds(
+    scores: Mapping[str, NDArray[np.float64]], rates: Sequence[float]
+) -> dict[str, NDArray[np.float64]]:
+    """The larger of each task's own quantile and its mean with that of all tasks."""
+    every = np.concatenate(list(scores.values()))
+    together = [conformal_threshold(every, rate) for rate in rates]
+    found = {}
+    for name, own in scores.items():
+        mine = [conformal_threshold(own, rate) for rate in rates]
+        both = [
+            (len(own) * one + _EVEN * all_of_them) / (len(own) + _EVEN)
+            for one, all_of_them in zip(mine, together, strict=True)
+        ]
+        found[name] = np.array([_short(max(*pair)) for pair in zip(mine, both, strict=True)])
+    return found
 
 
 def _short(number: float) -> float:

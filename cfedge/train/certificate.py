@@ -25,7 +25,7 @@ from cfedge.confidence import upper_bound
 from cfedge.errors import UsageError
 from cfedge.lookup import TaskMatches
 from cfedge.lookup.ood import ood_score
-from cfedge.train.calibrating import Terms, calibrations, threshold_of
+from cfedge.train.calibrating import Terms, calibrations, thresholds_of
 
 __all__ = ["ALPHA", "Certified", "FALSE_REJECT_RATE", "certify"]
 
@@ -85,12 +85,13 @@ def certify(
         )
     tasks = sorted(found)
     rules = calibrations(terms)
+    limits = thresholds_of(terms, [false_reject_rate])
     certified: dict[str, Certified] = {}
     for position, name in enumerate(tasks):
         own = found[name]
         failed = own.task != position if right is None else ~right[name]
         certificate = _counted(tasks, position, own, int(failed.sum()), alpha)
-        threshold = threshold_of(name, terms, false_reject_rate)
+        threshold = float(limits[name][0])
         count = len(terms[name])
         rejected = int((ood_score(rules[name], terms[name]) > threshold).sum())
         certified[name] = Certified(

@@ -97,7 +97,7 @@ BUILDERS = {
     "cfedge.runtime.adapter": "an engine's",
     "cfedge.demo": "of a workspace of this machine",
     "cfedge.study.fresh": "of a workspace of this machine",
-    "cfedge.teaching": "of a workspace of this machine",
+    "cfedge.train.jobs.answering": "of a workspace that may run any program on the worker",
 }
 _CALLS = {"Engine", "InferenceSession", "constants", "open_session"}
 

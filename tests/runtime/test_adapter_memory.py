@@ -251,7 +251,8 @@ def test_a_task_of_another_rank_under_the_same_name_is_not_taken_over(tiny_bundl
 
 
 def test_a_disk_that_refuses_is_named(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = opened(three, 0)
+    engine, fresh = opened(three, 0), opened(three, 0)
+    engine.predict(TEXTS, task="paint")  # reads the lookup, once; an adapter is read for each
 
     def refuse(*arguments: object, **more: object) -> None:
         raise OSError(5, "Input/output error")
@@ -262,3 +263,8 @@ def test_a_disk_that_refuses_is_named(three: Path, monkeypatch: pytest.MonkeyPat
         match=r"could not read .*adapter of task 'paint'.: Input/output error",
     ):
         engine.predict(TEXTS, task="paint")
+    with pytest.raises(
+        StorageError,
+        match=r"could not read .*signature of task '\w+'.: Input/output error",
+    ):
+        fresh.predict(TEXTS, task="paint")
