@@ -28,7 +28,8 @@ def table(
     caption
         What the table shows; screen readers say it first.
     numbers
-        Columns that are set at the right.
+        Columns that are set at the right: among the first ten. The table names them once, so that
+        long ones stay small.
     """
     body = [
         element(
@@ -38,7 +39,6 @@ def table(
                     "td" if place else "th",
                     escape(shortened(str(cell), _CELL)),
                     scope=None if place else "row",
-                    class_="number" if place in numbers else None,
                 )
                 for place, cell in enumerate(row)
             ),
@@ -50,15 +50,15 @@ def table(
             "th",
             escape(shortened(name, _CELL)),
             scope="col",
-            class_="number" if place in numbers else None,
         )
-        for place, name in enumerate(heads)
+        for name in heads
     ]
     inside = element(
         "table",
         element("caption", escape(shortened(caption, _CELL))),
         element("thead", element("tr", *head)),
         element("tbody", *body),
+        class_=" ".join(f"n{place}" for place in numbers) or None,
     )
     return element("div", inside, class_="scroll", tabindex=0, role="region", aria_label=caption)
 

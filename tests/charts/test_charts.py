@@ -159,3 +159,15 @@ def test_every_class_that_charts_use_stands_in_the_stylesheet() -> None:
         used |= {name for names in re.findall(r'class="([^"]*)"', markup) for name in names.split()}
     missing = {name for name in used if f".{name}" not in charts.style()}
     assert missing <= {"label"}
+
+
+def test_a_tables_columns_of_numbers_are_set_at_the_right_by_the_style() -> None:
+    heads = [f"column {place}" for place in range(10)]
+    root = ElementTree.fromstring(
+        charts.table(heads, [heads], caption="c", numbers=list(range(10)))
+    )
+    named = root.find("table").get("class").split()  # type: ignore[union-attr]
+    assert len(named) == len(heads)
+    for place, name in enumerate(named):
+        rule = rf"\.{name} tr > :nth-child\({place + 1}\)[^}}]*{{ text-align: right; }}"
+        assert re.search(rule, charts.style())
