@@ -217,13 +217,11 @@ def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(
     process = _add(tiny_workspace, folder_of(tmp_path), "--jobs", "2", "--epochs", "100000")
     try:
         deadline = time.monotonic() + 120
-        while (
-            len(list((tiny_workspace / "cache").glob("*.safetensors"))) < 2
-            and time.monotonic() < deadline
-        ):
-            time.sleep(0.05)  # both train now, or are about to
-        children = _children(process.pid)
-        assert len(children) >= 2
+        while sum(map(_has_torch, children := _children(process.pid))) < 2:
+            assert time.monotonic() < deadline, "two workers were not learning in time"
+            time.sleep(0.05)
+        time.sleep(1)  # both train now, or are about to
+        children = sorted({*children, *_children(process.pid)})
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
         assert process.returncode != 0
@@ -252,6 +250,14 @@ def _state(process: int) -> list[str]:
 
 def _runs(process: int) -> bool:
     return _state(process)[:1] not in ([], ["Z"])
+
+
+def _has_torch(process: int) -> bool:
+    """Whether a process has loaded what adapters are learned with."""
+    try:
+        return "libtorch_cpu" in Path(f"/proc/{process}/maps").read_text()
+    except OSError:
+        return False
 
 
 def _children(parent: int) -> list[int]:
