@@ -17,6 +17,7 @@ import multiprocessing
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,18 @@ from typing import Any
 import numpy as np
 import record
 import torch
+from numpy.typing import NDArray
 
 from cfedge import Engine
+from cfedge.runtime.backbone import Slots
 from cfedge.train.examples import Examples
 from cfedge.train.metrics import evaluate, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.pack import build, export
+
+Floats = NDArray[np.float32]
 
 
 def run_order(
@@ -93,8 +98,7 @@ def run_order(
         "task_identification": scores.task_identification,
         "task_known": scores.known,
         "forgetting": forgetting(matrix),
-        "passes": 1
-        + (scores.third_stages - scores.early_exits) * (1 - backbone.split / backbone.blocks),
+        "passes": _passes(engine, splits["test"]),
         "early_exits": scores.early_exits,
         "accuracy_matrix": matrix.tolist(),
         "bits_changed": changed,
@@ -118,6 +122,26 @@ def run_order(
         },
         "parity": [dataclasses.asdict(one) for one in done.parity],
     }
+
+
+def _passes(engine: Engine, data: Mapping[str, Examples]) -> float:
+    """Forward passes an answer, the tasks unknown: the trunk once, and the tail as often as it is
+    run, by an adapter or frozen, for the lookup or to tell whether an input is unknown.
+    """
+    rows, tail = [], engine.opened.encoder.tail
+
+    def counting(hidden: Sequence[Floats], slots: Sequence[Slots]) -> list[Floats]:
+        rows.append(len(hidden))
+        return tail(hidden, slots)
+
+    engine.opened.encoder.tail = counting  # type: ignore[assignment]
+    try:
+        answers = sum(len(engine.predict(examples.inputs)) for examples in data.values())
+    finally:
+        engine.opened.encoder.tail = tail
+    backbone = engine.manifest.backbone
+    of_trunk = backbone.split / backbone.blocks
+    return of_trunk + sum(rows) / answers * (1 - of_trunk)
 
 
 def main() -> None:
