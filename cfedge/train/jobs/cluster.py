@@ -90,7 +90,9 @@ def _client(address: Address) -> Any:
             name="cfedge",
         )
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-        why = re.sub(r"in <[^>]*>: ", "", str(error.__cause__ or error)).splitlines()[0][:200]
+        # A time that ran out says nothing of itself.
+        said = str(error.__cause__ or "") or str(error) or "no answer in time"
+        why = re.sub(r"in <[^>]*>: ", "", said).splitlines()[0][:200]
         raise OfflineError(
             f"could not reach a scheduler at {address.url}: {type(error).__name__}: {why}; start"
             " one with: dask scheduler"
