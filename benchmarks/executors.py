@@ -27,7 +27,7 @@ import record
 
 from cfedge.device import usable_cores
 from cfedge.train.examples import Examples, LabelledData
-from cfedge.train.jobs.place import chosen_place
+from cfedge.train.jobs.choosing import chosen_place
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn_tasks
 from cfedge.train.workspace import WorkspaceFolder

@@ -28,7 +28,7 @@ from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.certificates import Certificates, TaskCertificate, certificates
 from cfedge.train.given_data import Labelled, task_data, tasks_data
-from cfedge.train.jobs.place import chosen_place
+from cfedge.train.jobs.choosing import chosen_place
 from cfedge.train.joining import Joined, join
 from cfedge.train.learned_task import LearnedTask
 from cfedge.train.parts import split

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.answer import KEEP, KEEP_SIZE, opened_keeper
+from cfedge.cli.answer import FALSE_REJECT, KEEP, KEEP_SIZE, opened_keeper
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, say
@@ -87,17 +87,6 @@ MEMORY = Annotated[
         help=(
             "Memory that answers may take beyond what the server has when it begins, such as"
             " 500MB; what the bundle was verified with unless given."
-        ),
-    ),
-]
-FALSE_REJECT = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--false-reject",
-        metavar="RATE",
-        help=(
-            "Share of a task's own inputs that may be called unknown, .005 to .3, or TASK=RATE,"
-            " several times; that of export unless given."
         ),
     ),
 ]

@@ -104,7 +104,7 @@ def add(
     adapters.
     """
     from cfedge.train.certificates import certificates
-    from cfedge.train.jobs.place import chosen_place
+    from cfedge.train.jobs.choosing import chosen_place
     from cfedge.train.teach import Taught, learn, learn_tasks
     from cfedge.train.workspace import WorkspaceFolder
 

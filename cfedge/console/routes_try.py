@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cfedge.console.cluster_map import ClusterMap, drawn, made, place
+from cfedge.console.cluster_map import ClassMap, drawn, made, placed
 from cfedge.console.desk import Desk, whole_route
 from cfedge.runtime.engine import Engine
 from cfedge.serve.request import Asked, read_request
@@ -26,9 +26,9 @@ class _Maps:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._made: tuple[str, ClusterMap] | None = None
+        self._made: tuple[str, ClassMap] | None = None
 
-    def of(self, engine: Engine) -> ClusterMap:
+    def of(self, engine: Engine) -> ClassMap:
         with self._lock:
             if self._made is None or self._made[0] != engine.manifest.digest:
                 self._made = engine.manifest.digest, made(engine)
@@ -65,6 +65,6 @@ def _answered(desk: Desk, maps: _Maps, body: bytes, media: str) -> dict[str, Any
     }
     if len(asked.inputs) == 1:
         on = maps.of(engine)
-        found["map"] = drawn(on, place(engine, on, asked.inputs[0]))
-        found["map_shows"] = on.shown
+        found["map"] = drawn(on, placed(engine, on, asked.inputs[0]))
+        found["map_shows"] = on.faithful
     return found

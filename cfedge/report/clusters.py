@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup import Lookup, TaskSignature
+from cfedge.lookup.signature import StoredSignature
 from cfedge.report.contents import ClusterMap, Faithfulness, MapPoint
 
 __all__ = ["cluster_map", "place"]
@@ -35,7 +36,8 @@ _EARLY, _MORE = 100, 6.0
 
 
 def cluster_map(
-    signatures: Mapping[str, TaskSignature], classes: Mapping[str, tuple[str, ...]]
+    signatures: Mapping[str, TaskSignature] | Mapping[str, StoredSignature],
+    classes: Mapping[str, tuple[str, ...]],
 ) -> ClusterMap:
     """Return where every class lies among those of all tasks.
 

@@ -4,7 +4,6 @@ nor the folder's name is told of, and the same bundle gives the same report ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from cfedge import inputs
@@ -16,6 +15,7 @@ from cfedge.lookup import TaskSignature
 from cfedge.report import contents
 from cfedge.report.clusters import cluster_map
 from cfedge.report.shown import shown
+from cfedge.runtime.golden import listed
 
 __all__ = ["backbone_of", "of_bundle"]
 
@@ -99,7 +99,7 @@ def _golden(bundle: Bundle) -> tuple[contents.Golden, ...]:
         what = f"golden vectors of task {task.name!r}"
         arrays, note = load_arrays(bundle[task.golden], what), load_note(bundle[task.golden], what)
         arrays.pop("embeddings", None)
-        notes, labels, tasks = (_listed(note, key, what) for key in ("inputs", "labels", "tasks"))
+        notes, labels, tasks = (listed(note, key, what) for key in ("inputs", "labels", "tasks"))
         values = inputs.stored(spec).load(arrays, notes, what)
         by_task.append((task.name, list(zip(values, labels, tasks, strict=False))))
     kept, left = [], _GOLDEN_BYTES
@@ -116,13 +116,3 @@ def _golden(bundle: Bundle) -> tuple[contents.Golden, ...]:
                         )
                     )
     return tuple(sorted(kept, key=lambda one: one.task))
-
-
-def _listed(note: Mapping[str, object], key: str, what: str) -> list[Any]:
-    value = note.get(key)
-    if not isinstance(value, list):
-        raise IncompatibleError(
-            f"{what}: expected a list as {key}, found {type(value).__name__}; export the bundle"
-            " again"
-        )
-    return value

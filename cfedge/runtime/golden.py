@@ -28,6 +28,7 @@ __all__ = [
     "check_golden",
     "golden_arrays",
     "golden_inputs",
+    "listed",
 ]
 
 #: Smallest accepted cosine between features here and in the workshop: .998 was measured between CPU
@@ -75,7 +76,7 @@ def golden_inputs(
     """
     arrays = load_arrays(data, what)
     arrays.pop("embeddings", None)
-    return modality.load(arrays, _listed(load_note(data, what), "inputs", what), what)[:most]
+    return modality.load(arrays, listed(load_note(data, what), "inputs", what), what)[:most]
 
 
 def check_golden(
@@ -132,7 +133,7 @@ def _read(modality: Modality, bundle: Bundle, task: Task, what: str) -> _Vectors
             " bundle again"
         )
     embeddings = arrays["embeddings"].astype(np.float32)
-    notes = _listed(note, "inputs", what)
+    notes = listed(note, "inputs", what)
     inputs = golden_inputs(modality, data, what)
     labels, tasks = (_strings(note, key, what) for key in ("labels", "tasks"))
     counts = {len(inputs), len(labels), len(tasks), len(embeddings)}
@@ -169,7 +170,14 @@ def _check_task(
     return float(cosines.min())
 
 
-def _listed(note: Mapping[str, object], key: str, what: str) -> list[Any]:
+def listed(note: Mapping[str, object], key: str, what: str) -> list[Any]:
+    """Return a list that stands in a golden file's note.
+
+    Raises
+    ------
+    IncompatibleError
+        There is none; `what` names the file.
+    """
     value = note.get(key)
     if not isinstance(value, list):
         raise IncompatibleError(

@@ -32,7 +32,7 @@ class Options:
     jobs
         Processes on this machine that learn the tasks of an order.
     on
-        The cluster that learns them instead (`cfedge.train.jobs.place.chosen_place`).
+        The cluster that learns them instead (`cfedge.train.jobs.choosing.chosen_place`).
     """
 
     models: tuple[str, ...] = tuple(MODELS)

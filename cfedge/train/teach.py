@@ -191,7 +191,7 @@ def learn_tasks(
     tasks
         By name.
     place
-        Where they are learned (`cfedge.train.jobs.place.chosen_place`); None: in this process.
+        Where they are learned (`cfedge.train.jobs.choosing.chosen_place`); None: in this process.
 
     Raises
     ------

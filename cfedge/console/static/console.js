@@ -170,12 +170,12 @@ function verdict(one, name, found, picture) {
   const tail = [];
   const add = (term, ...what) => tail.push(h("dt", {}, term), h("dd", {}, ...what));
   add("evidence", h("meter", { min: 0, max: 1, value: one.probability, "aria-label": "probability of the label" }), ` ${percent(one.probability)} for this label among the task's`);
-  if (one.runner_up) add("runner-up", `${one.runner_up}, ${one.margin.toFixed(1)} nats behind${one.stages > 2 ? ": close even after the last look" : one.stages > 1 ? ": looked at twice" : ""}`);
+  if (one.runner_up) add("runner-up", `${one.runner_up}, ${one.margin.toFixed(1)} nats behind${one.stages > 2 ? ": close even after the last stage" : one.stages > 1 ? ": compared a second time" : ""}`);
   if (one.reason) add("why unknown", one.reason); else add("known", `out-of-distribution score ${one.ood_score.toFixed(1)}, below the task's threshold`);
   add("promise", `at most ${percent(one.upper_bound)} of inputs like the held-out ones go to the wrong task`);
   if (one.truncated) add("note", "it is longer than the encoder reads; the end was ignored");
   const map = found.map && h("details", {}, h("summary", {}, "Where it lies among the classes"), h("figure", {}, chart(found.map),
-    h("figcaption", {}, `The ring is this input. Two directions of many: they show ${percent(found.map_shows, 0)} of how the classes differ, so classes that are far apart here differ, and classes that are close may differ, too.`)));
+    h("figcaption", {}, `The ring is this input, among the classes that say most for it. Of each class's nearest classes ${percent(found.map_shows, 0)} are its nearest here, too: trust what lies close together more than what lies far apart.`)));
   let image = null;
   if (picture) { const url = URL.createObjectURL(picture); image = h("img", { src: url, alt: picture.name.slice(0, 100), onload: () => URL.revokeObjectURL(url) }); }
   return h("article", { class: "card" }, image, h("p", { class: "soft small" }, picture ? picture.name.slice(0, 200) : name),

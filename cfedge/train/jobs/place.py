@@ -1,26 +1,19 @@
-"""Where jobs are done: in processes on this machine, on a cluster that ``--on`` names, on any
-Executor of the caller's, or here in this very process.
-"""
+"""Where jobs are done: a `Place`, and the address of a cluster that can be one."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from cfedge.device import usable_cores
 from cfedge.errors import UsageError
-from cfedge.train.jobs.processes import Processes
 
-__all__ = ["Address", "Place", "chosen_place", "parsed_address"]
+__all__ = ["Address", "Place", "parsed_address"]
 
 _SCHEMES = {"dask": "tcp", "dask+tls": "tls"}
 _TLS = ("ca", "cert", "key")
-#: Jobs of an Executor that does not say how many it does at once.
-_AT_ONCE = 32
 
 
 class Address(NamedTuple):
@@ -58,63 +51,6 @@ class Place:
     is_here: bool = False
     trouble: Callable[[], str] = lambda: ""
     notes: tuple[str, ...] = ()
-
-
-@contextlib.contextmanager
-def chosen_place(
-    *,
-    jobs: int = 1,
-    on: str | None = None,
-    executor: Executor | None = None,
-    inputs: str = "text",
-    torch: bool = True,
-) -> Iterator[Place]:
-    """Open the place that a caller named, and close it: what is still at work is stopped.
-
-    Parameters
-    ----------
-    jobs
-        Processes on this machine; 1: none but this.
-    on
-        ``dask://HOST:PORT``, ``dask+tls://HOST:PORT?ca=FILE&cert=FILE&key=FILE``.
-    executor
-        Of the caller's, who also ends it.
-    inputs, torch
-        What workers must be able to do: see `cfedge.train.jobs.versions.versions_here`.
-
-    Raises
-    ------
-    UsageError
-        More than one place is named, or an address that cannot be.
-    MissingExtraError, OfflineError
-        The cluster's package is not installed; nobody answers there.
-    """
-    if jobs < 1:
-        raise UsageError(f"--jobs: expected >= 1, found {jobs}")
-    named = [
-        name
-        for name, given in (("--jobs", jobs > 1), ("--on", on), ("executor", executor))
-        if given
-    ]
-    if len(named) > 1:
-        raise UsageError(
-            f"{named[1]}: expected one place for the jobs, found {' and '.join(named)}; leave one out"
-        )
-    if executor is not None:
-        yield Place(executor, _AT_ONCE, 1)
-    elif on is not None:
-        from cfedge.train.jobs.cluster import connected
-
-        with connected(parsed_address(on), inputs=inputs, torch=torch) as place:
-            yield place
-    elif jobs > 1:
-        processes = Processes(jobs)
-        try:
-            yield Place(processes, jobs, max(1, usable_cores() // jobs), is_here=True)
-        finally:
-            processes.shutdown(wait=False)
-    else:
-        yield Place()
 
 
 def parsed_address(on: str) -> Address:
