@@ -270,12 +270,17 @@ def _show(name: str, answer: dict[str, object], *, json: bool) -> None:
     if json:
         print_json(answer)
         return
-    where = f"{answer['task']}/{answer['label']} ({answer['probability']:.0%})"
+    where = f"{answer['task']}/{answer['label']}"
     rival = (
         f"margin {answer['margin']:.1f} over {answer['runner_up']}"
         if answer["runner_up"]
         else "the only task"
     )
-    verdict = f"unknown: {answer['reason']}; closest is {where}" if answer["unknown"] else where
+    # The probability is among the labels of a task that an unknown input is not of.
+    verdict = (
+        f"unknown: {answer['reason']}; closest is {where}"
+        if answer["unknown"]
+        else f"{where} ({answer['probability']:.0%})"
+    )
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
     say(f"{name}: {verdict}; {rival}{stream}, {answer['ms']:.1f} ms")

@@ -77,7 +77,7 @@ def evaluate(
 def _print_scores(scores: Scores) -> None:
     print_table(
         "per sample, int8 runtime",
-        ("task", "examples", "accuracy", "task_identification", "task known"),
+        ("task", "examples", "accuracy", "right task", "accuracy, task known"),
         [
             (
                 task.task,

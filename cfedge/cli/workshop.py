@@ -266,7 +266,7 @@ def _learned(row: TaskCertificate, *, why: str) -> str:
     few = f"; {answers.held_out} examples cannot promise more"
     return (
         f"{row.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
-        f" {row.examples} examples; of {answers.held_out} held out {answers.right} were answered"
-        f" right, so at most {answers.wrong_upper_bound:.1%} of future answers are wrong{elsewhere}"
+        f" {row.examples} examples; of {answers.held_out} held out {answers.right}"
+        f" {'was' if answers.right == 1 else 'were'} answered right, so at most {answers.wrong_upper_bound:.1%} of future answers are wrong{elsewhere}"
         f" (95% confidence){few if 1 < answers.held_out < ENOUGH else ''}"
     )

@@ -22,7 +22,8 @@ class Prediction:
     task, label
         The best candidates, also when `unknown`.
     probability
-        Of `label` among the task's classes, in [0, 1]: softmax of the task's head.
+        Of `label` among the task's classes, in [0, 1]: softmax of the task's head. Of an `unknown`
+        input it says nothing, as that is of no task; plain output leaves it out.
     score
         The task's best cluster score (`cfedge.lookup`).
     margin

@@ -200,10 +200,10 @@ def _confused(ways: Sequence[Overlap], workspace: str) -> str:
     """Tell of two tasks: what was counted, what that allows to say, and what to do."""
     one, other = ways[0].task, ways[0].rival
     counted = [way for way in ways if way.taken]
-    told = (" held-out inputs were answered", "")
     seen = ", and ".join(
-        f"{way.taken} of {way.task}'s {way.held_out}{words} by {way.rival}"
-        for way, words in zip(counted, told, strict=False)
+        f"{way.taken} of {way.task}'s {way.held_out} held-out inputs"
+        f" {'was' if way.taken == 1 else 'were'} answered by {way.rival}"
+        for way in counted
     )
     how = "are sometimes" if counted else "may be"
     line = f"{one} and {other} {how} confused: {seen or 'their examples lie close together'}"
