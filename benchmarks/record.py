@@ -36,7 +36,7 @@ _PACKAGES = (
 #: folder stands for the Python files in it.
 SOAKS: dict[str, tuple[str, ...]] = {
     "crash": (
-        "benchmarks/crash.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/storage.py",
+        "benchmarks/crash.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/plain_files.py", "cfedge/storage.py",
         "cfedge/store", "cfedge/sync", "tests/channels.py", "tests/crashes.py", "tests/powercut.py",
     ),
     "fuzz": (
@@ -45,12 +45,12 @@ SOAKS: dict[str, tuple[str, ...]] = {
     ),
     "fleet": (
         "benchmarks/fleet.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/lookup",
-        "cfedge/publish", "cfedge/runtime", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
+        "cfedge/publish", "cfedge/runtime", "cfedge/plain_files.py", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
         "tests/channels.py", "tests/fleet.py", "tests/tiny.py",
     ),
     "soak": (
         "benchmarks/soak.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/lookup",
-        "cfedge/runtime", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
+        "cfedge/runtime", "cfedge/plain_files.py", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
         "tests/catalogue/test_view.py", "tests/runtime/test_many_threads.py",
         "tests/sync/test_client.py",
     ),

@@ -7,72 +7,29 @@ the old or the new state, and a temporary one beside it. What is written, and wh
 callers to say. What only writers need is imported where they need it: engines import this module
 too, and start sooner.
 
-A little longer than other files: what is read here is opened by the same care as what is written.
+What is read back, is read by `cfedge.plain_files`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import os
-import stat
 import sys
 from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 
 from cfedge.errors import MissingExtraError, StorageError
 
 __all__ = [
-    "NotPlainError",
     "locked",
     "new_folder",
-    "open_plain",
-    "read_plain",
     "remove_leftovers",
     "sync_folder",
     "write_file",
 ]
 
 _TEMPORARY = ".cfedge-tmp-"
-
-
-class NotPlainError(OSError):
-    """What lies under a file's name is a folder, a FIFO, a device or the like."""
-
-
-def open_plain(path: Path) -> BufferedReader:
-    """Open a file to read, if it is a plain one.
-
-    Somebody else may have laid it there: a FIFO would be waited for until it has a writer, a device
-    for ever.
-
-    Raises
-    ------
-    NotPlainError
-        It is no plain file.
-    OSError
-        The system refused.
-    """
-    flags = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
-    handle = os.open(path, sum((getattr(os, name, 0) for name in flags), os.O_RDONLY))
-    try:
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISDIR(mode):
-            raise NotPlainError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise NotPlainError(errno.EINVAL, "it is no plain file", str(path))
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
-
-
-def read_plain(path: Path, most_bytes: int = -1) -> bytes:
-    """Read a file, at most so many bytes of it; see `open_plain`."""
-    with open_plain(path) as file:
-        return file.read(most_bytes)
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:

@@ -14,6 +14,8 @@ needs none of it.
     workspace.add("climate", "climate.csv")
     print(workspace.certificates())
     workspace.export("bundle")
+
+Longer than other files: most of it says what each method takes, gives and raises.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.report import contents as c
+from cfedge.report import evidence as e
 
 PIXEL = "data:image/jpeg;base64,/9j/4AAQSkZJRgABAQEAYABgAAD/2wBDAP//"
 
@@ -14,7 +15,7 @@ def made_contents(
     names = [f"{words} {number}" for number in range(tasks)]
     labels = tuple(f"{words} label {number}" for number in range(classes))
     rates = (0.01, 0.05, 0.2)
-    example = c.Example(f"{words} text", PIXEL if picture else None, names[0], labels[0], names[-1], labels[-1], unknown=True)  # fmt: skip
+    example = e.Example(f"{words} text", PIXEL if picture else None, names[0], labels[0], names[-1], labels[-1], unknown=True)  # fmt: skip
     counts = tuple(
         tuple(40 if row == column else int(row == 0) for column in range(tasks))
         for row in range(tasks)
@@ -30,24 +31,24 @@ def made_contents(
         versions={words: words},
         machine=words,
         tasks=tuple(_task(name, labels, words) for name in names),
-        clusters=c.ClusterMap(
+        clusters=e.ClusterMap(
             "t-SNE",
             tuple(
-                c.MapPoint(name, label, 10 + place, (place - 1) / 3 + number, number - 0.5)
+                e.MapPoint(name, label, 10 + place, (place - 1) / 3 + number, number - 0.5)
                 for number, name in enumerate(names)
                 for place, label in enumerate(labels)
             ),
-            c.Faithfulness(5, 0.5, 0.6, 0.4),
+            e.Faithfulness(5, 0.5, 0.6, 0.4),
         ),
-        confusion=c.Confusion(
+        confusion=e.Confusion(
             tuple(names), counts, 0,
-            tuple(c.ClassConfusion(name, labels, labels, inner, 0) for name in names),
-            (example,), (c.CellInputs(f"t:0:{tasks - 1}", (0,), 1), c.CellInputs("c:0:0:0", (0,), 0)),
+            tuple(e.ClassConfusion(name, labels, labels, inner, 0) for name in names),
+            (example,), (e.CellInputs(f"t:0:{tasks - 1}", (0,), 1), e.CellInputs("c:0:0:0", (0,), 0)),
         ),
-        thresholds=c.Thresholds(
+        thresholds=e.Thresholds(
             "held back", rates, 200, 50, (0.01, 0.05, 0.2), (0.5, 0.8, 0.96), (0.03, 0.02, 0.01), 0.95,
             tuple(
-                c.TaskThresholds(name, 100, 25, (9.0, 7.0, 3.0), (1, 5, 20), (12, 20, 24))
+                e.TaskThresholds(name, 100, 25, (9.0, 7.0, 3.0), (1, 5, 20), (12, 20, 24))
                 for name in names
             ),
             (0.5, 1.0), (0.0, 0.05), (0.1, 0.3),

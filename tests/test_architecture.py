@@ -27,6 +27,7 @@ LAYERS = [
     ("cfedge.bundle.canonical", "cfedge.bundle.fileref"),
     ("cfedge.inputs",),
     (
+        "cfedge.plain_files",
         "cfedge.storage",
         "cfedge.lookup",
         "cfedge.device",
@@ -171,6 +172,32 @@ def test_every_module_stands_in_a_layer_and_imports_point_down() -> None:
         and _layer(name if name in MODULES else name.rpartition(".")[0]) > _layer(module)
     ]
     assert upward == []
+
+
+def test_no_module_comes_back_to_itself_by_its_imports() -> None:
+    """Not by one inside a function or for types alone either, but for names that are handed on."""
+    graph = {module: _modules_of(path, module) for module, path in MODULES.items()}
+    while outer := [
+        module
+        for module, names in graph.items()
+        if not names & graph.keys() or not any(module in others for others in graph.values())
+    ]:
+        graph = {module: names for module, names in graph.items() if module not in outer}
+    assert {module: sorted(names & graph.keys()) for module, names in graph.items()} == {}
+
+
+def _modules_of(path: Path, module: str) -> set[str]:
+    """What a module imports of this project: of a package the modules that are named, or itself."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & MODULES.keys()
+            if names - MODULES.keys():
+                found.add(node.module)
+    return {name for name in found & MODULES.keys() if (module, name) not in HANDED_ON}
 
 
 def test_nothing_but_an_architecture_knows_a_kind_of_input() -> None:

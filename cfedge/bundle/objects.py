@@ -13,7 +13,7 @@ from pathlib import Path
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError, StorageError
-from cfedge.storage import NotPlainError, read_plain
+from cfedge.plain_files import NotPlainError, read_plain
 
 __all__ = ["Objects", "read_file", "read_objects"]
 

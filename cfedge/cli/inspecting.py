@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cfedge.cli.evidence import JSON, WORKSPACE
+from cfedge.cli.models import print_models
 from cfedge.cli.paper import inspect_paper
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
@@ -19,17 +20,41 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-#: What each status of `cfedge.train.inspection.Inspection` means.
-_STATUSES = {
-    "holds": "no more inputs went to another task than the model expects",
-    "undecided": "more did than the model expects, but chance could explain it",
-    "violated": (
-        "more did than the model expects, and more than chance explains; trust the held-out count"
-        " and its limit, which do not need the model"
+MODEL = Annotated[
+    bool,
+    typer.Option(
+        "--model",
+        help="Also what the lookup's own model expects, and how many inputs were looked at again.",
     ),
-    "vacuous": "the model expects nothing, as its limit is 100% or more",
-    "untested": "nothing is held out",
-}
+]
+MIXTURES = Annotated[
+    bool,
+    typer.Option(
+        "--mixtures",
+        help=(
+            "Also bound the errors of comparing mixtures, where each task has its own"
+            " covariance (slow)."
+        ),
+    ),
+]
+PAPER = Annotated[
+    bool,
+    typer.Option(
+        "--paper", help="The terms of the paper's condition for each class, beside the truth."
+    ),
+]
+CURVE = Annotated[
+    bool,
+    typer.Option(
+        "--curve", help="How many more examples? What fewer gave, and what twice as many may."
+    ),
+]
+SHARE = Annotated[
+    float | None,
+    typer.Option(
+        help="Largest share of inputs run through the frozen tail, as of export; 0.15 unless given."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,43 +64,11 @@ def register(app: typer.Typer) -> None:
 
 def inspect_tasks(
     workspace: WORKSPACE,
-    model: Annotated[
-        bool,
-        typer.Option(
-            "--model",
-            help="Also what the lookup's own model expects, and how many inputs were looked at"
-            " again.",
-        ),
-    ] = False,
-    mixtures: Annotated[
-        bool,
-        typer.Option(
-            "--mixtures",
-            help=(
-                "Also bound the errors of comparing mixtures, where each task has its own"
-                " covariance (slow)."
-            ),
-        ),
-    ] = False,
-    paper: Annotated[
-        bool,
-        typer.Option(
-            "--paper", help="The terms of the paper's condition for each class, beside the truth."
-        ),
-    ] = False,
-    curve: Annotated[
-        bool,
-        typer.Option(
-            "--curve", help="How many more examples? What fewer gave, and what twice as many may."
-        ),
-    ] = False,
-    tail_share: Annotated[
-        float | None,
-        typer.Option(
-            help="Largest share of inputs run through the frozen tail, as of export; 0.15 unless"
-            " given."
-        ),
-    ] = None,
+    model: MODEL = False,
+    mixtures: MIXTURES = False,
+    paper: PAPER = False,
+    curve: CURVE = False,
+    tail_share: SHARE = None,
     plot: PLOT = None,
     json: JSON = False,
 ) -> None:
@@ -109,7 +102,7 @@ def inspect_tasks(
         return
     _print_inspected(f"{workspace}", rows)
     if models:
-        _print_models(rows, models, mixtures=mixtures)
+        print_models(rows, models, mixtures=mixtures)
         say(_looks(rows, share))
     for line in advice(certified, workspace=str(workspace)):
         say(line)
@@ -197,57 +190,6 @@ def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
             for row in rows
         ],
     )
-
-
-def _print_models(
-    rows: Sequence[Mapping[str, Any]], models: Mapping[str, Inspection], *, mixtures: bool
-) -> None:
-    print_table(
-        "what the lookup's model expects of its first stage alone, and whether the held-out inputs"
-        " bear it out",
-        (
-            "task",
-            "wrong task, found",
-            "expected, at most",
-            "model",
-            *(("likelier mixture, found", "expected, at most", "model") if mixtures else ()),
-            "nearest clusters",
-            "separation",
-        ),
-        [_model_row(row, models[row["task"]]) for row in rows],
-    )
-    told = {one.status for one in models.values()} | {
-        one.mixture_status for one in models.values() if one.mixture_status
-    }
-    for status in (status for status in _STATUSES if status in told):
-        say(f"{status}: {_STATUSES[status]}")
-
-
-def _model_row(row: Mapping[str, Any], model: Inspection) -> tuple[object, ...]:
-    held_out = row["held_out"]
-    return (
-        row["task"],
-        f"{model.errors / held_out:.2%}",
-        _bound(model.bound),
-        model.status,
-        *_mixture(model, held_out),
-        model.nearest,
-        None if model.separation is None else f"{model.separation:.1f}",
-    )
-
-
-def _mixture(model: Inspection, held_out: int) -> tuple[str, ...]:
-    if model.mixture_errors is None or model.mixture_bound is None or model.mixture_status is None:
-        return ()
-    return (
-        f"{model.mixture_errors / held_out:.2%}",
-        _bound(model.mixture_bound),
-        model.mixture_status,
-    )
-
-
-def _bound(share: float) -> str:
-    return f"{share:.2%}" if share < 1 else ">= 100%"
 
 
 def _reused(transfer: Mapping[str, float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,12 +162,9 @@ def serve(
     )
     _limit_memory(memory, engine, workers)
     with listen(host, port) as bound:
-
-        def started() -> None:
-            if not is_local(bound):
-                _report(f"{host} {_OPEN}")
-            _say_where(bundle, bound, engine, workers, json=json)
-
+        if not is_local(bound):
+            _report(f"{host} {_OPEN}")
+        started = partial(_say_where, bundle, bound, engine, workers, json=json)
         asyncio.run(Server(service, limits, started).serve(sockets=[bound]))
     if keeper:
         keeper.inputs.close()

@@ -6,7 +6,7 @@ import dataclasses
 import json as jsonlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -112,7 +112,7 @@ def compare(
     from cfedge.storage import write_file
     from cfedge.study.fresh import Weights, compare_fresh
     from cfedge.study.options import Options
-    from cfedge.study.results import MODELS, most_accurate, recommended, summary
+    from cfedge.study.results import MODELS, recommended
     from cfedge.study.stream import load_stream
     from cfedge.train.backbones import kind_of
     from cfedge.train.data import load_inputs
@@ -134,21 +134,26 @@ def compare(
         settings=settings,
         progress=TerminalProgress(),
     )
-    best = recommended(study)
-    record = {
+    if json:
+        print_json(_record(study))
+    else:
+        _print(str(data), study, orders, jobs, recommended(study))
+    if out is not None:
+        write_file(out, jsonlib.dumps(_record(study), indent=1).encode())
+    if plot is not None:
+        _draw(study, plot)
+
+
+def _record(study: Study) -> dict[str, Any]:
+    """Return everything that was measured, and what follows, as JSON types."""
+    from cfedge.study.results import most_accurate, recommended, summary
+
+    return {
         "best": most_accurate(study),
-        "recommended": best,
+        "recommended": recommended(study),
         "summary": summary(study),
         **dataclasses.asdict(study),
     }
-    if json:
-        print_json(record)
-    else:
-        _print(str(data), study, orders, jobs, best)
-    if out is not None:
-        write_file(out, jsonlib.dumps(record, indent=1).encode())
-    if plot is not None:
-        _draw(study, plot)
 
 
 def _draw(study: Study, path: Path) -> None:

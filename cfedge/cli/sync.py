@@ -145,7 +145,7 @@ def _show(done: Synced, store: Path, *, dry_run: bool) -> None:
 def read_root(path: Path) -> bytes:
     """Return the bytes of a root that is to be trusted."""
     from cfedge.errors import UsageError
-    from cfedge.storage import read_plain
+    from cfedge.plain_files import read_plain
 
     try:
         return read_plain(path, 512 << 10)

@@ -21,6 +21,7 @@ from cfedge.cli.data import (
     tell,
 )
 from cfedge.cli.evidence import JSON, WORKSPACE
+from cfedge.cli.learned import learned
 from cfedge.cli.learning import with_settings
 from cfedge.cli.panels import SectionedCommand
 from cfedge.cli.places import JOBS, ON
@@ -28,12 +29,10 @@ from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
-    from cfedge.bundle.manifest import Backbone
-    from cfedge.train.certificates import Certificates, TaskCertificate
+    from cfedge.train.certificates import Certificates
     from cfedge.train.examples import LabelledData
     from cfedge.train.rows import Columns
     from cfedge.train.teach import Taught
-    from cfedge.train.trial import Trial
     from cfedge.train.workspace import WorkspaceFolder
 
 
@@ -226,47 +225,6 @@ def _show(
         )
         return
     for row in certified.tasks.values():
-        say(_learned(row, why=_why(row, settings, workspace.backbone)))
+        say(learned(row, settings, workspace.backbone))
     for line in advice(certified, tasks, workspace=str(workspace.folder)):
         say(line)
-
-
-def _why(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str:
-    """Why a task has a head in closed form, where nobody asked for one; else nothing."""
-    from cfedge.train.head import FEW
-
-    if settings.method != "auto" or row.method != "closed-form" or len(row.labels) == 1:
-        return ""
-    if not backbone.slots:
-        return "this encoder takes no adapters"
-    if row.trial is not None:
-        return f"{_gain(row.trial)}, not more than the standard error; --train for an adapter"
-    return f"fewer than {FEW} examples a class to learn from; --train for an adapter"
-
-
-def _gain(trial: Trial) -> str:
-    return (
-        f"of {trial.examples} examples set aside an adapter gets {trial.adapter} right, the closed"
-        f" form {trial.closed_form}, standard error {trial.standard_error:.1f}"
-    )
-
-
-def _learned(row: TaskCertificate, *, why: str) -> str:
-    from cfedge.train.advice import ENOUGH
-
-    how = f"a closed-form head ({why}), " if why else ""
-    if row.trial is not None and row.method == "adapter":
-        how = f"an adapter ({_gain(row.trial)}), "
-    answers, count = row.answers, len(row.labels)
-    elsewhere = (
-        f" and at most {row.certificate.upper_bound:.1%} go to another task"
-        if row.certificate.tasks > 1
-        else ""
-    )
-    few = f"; {answers.held_out} examples cannot promise more"
-    return (
-        f"{row.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
-        f" {row.examples} examples; of {answers.held_out} held out {answers.right}"
-        f" {'was' if answers.right == 1 else 'were'} answered right, so at most {answers.wrong_upper_bound:.1%} of future answers are wrong{elsewhere}"
-        f" (95% confidence){few if 1 < answers.held_out < ENOUGH else ''}"
-    )

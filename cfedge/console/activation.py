@@ -8,7 +8,6 @@ follows, and is put back where the switch fails.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,10 +21,11 @@ from cfedge.console.copies import copy_folder
 from cfedge.console.job import Job
 from cfedge.console.job_child import WITHOUT
 from cfedge.console.jobs import Jobs
+from cfedge.console.versions import bring, index_of
 from cfedge.errors import CfedgeError, StorageError, TaskError, UsageError
 from cfedge.store import Store
 
-__all__ = ["Place", "activate", "bring", "index_of", "roll_back", "versions_of"]
+__all__ = ["Place", "activate", "roll_back"]
 
 
 @dataclass(frozen=True)
@@ -155,40 +155,6 @@ def roll_back(place: Place, jobs: Jobs, name: str) -> None:
             copy_folder(folder / "before" / "bundle", place.answers, replace=True)
         bring(place.workspace, folder / "before" / "ws")
         jobs.decide(name, "taken back")
-
-
-def index_of(workspace: Path) -> str:
-    """Return the digest of a workspace's index: which tasks it has, each in which version."""
-    from cfedge.train.workspace_files import index_bytes
-
-    return hashlib.sha256(index_bytes(workspace)[0]).hexdigest()
-
-
-def bring(workspace: Path, source: Path) -> None:
-    """Give a workspace the tasks of another one on the same backbone, each in its version.
-
-    Raises
-    ------
-    CfedgeError
-        The disk refused, or another process holds it.
-    """
-    from cfedge.train.workspace import WorkspaceFolder
-
-    target, wanted = WorkspaceFolder(workspace), WorkspaceFolder(source)
-    have, want = versions_of(workspace), versions_of(source)
-    for name in wanted.tasks:
-        if have.get(name) != want[name]:
-            target.put(wanted.task(name), replace=True)
-    for name in set(target.tasks) - set(wanted.tasks):
-        target.remove(name)
-
-
-def versions_of(workspace: Path) -> dict[str, str]:
-    """Return the folder of each of a workspace's tasks, named by its content."""
-    from cfedge.train.workspace_files import index_bytes
-    from cfedge.train.workspace_index import Index
-
-    return dict(Index.parsed(*index_bytes(workspace)).tasks)
 
 
 def _check_base(workspace: Path, expected: str, remedy: str) -> None:

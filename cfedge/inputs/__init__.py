@@ -11,7 +11,8 @@ from typing import Protocol, TypeAlias, cast
 
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.image.spec import Image
-from cfedge.inputs.modality import Modality, Reader, Stored
+from cfedge.inputs.modality import Modality, Stored
+from cfedge.inputs.reader import Reader
 from cfedge.inputs.text.spec import Text
 
 __all__ = ["DEFAULT_KIND", "KINDS", "Spec", "of", "reader", "stored", "versions"]

@@ -2,19 +2,18 @@
 
 Behind the trunk nothing knows a kind. A kind is one folder beside this file: ``spec.py`` (pure,
 stands in the manifest), ``device.py`` (a `Modality`, made by ``opened``) and ``data.py`` (a
-`Reader`, made by ``reader``).
+`cfedge.inputs.reader.Reader`, made by ``reader``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dumped", "Input", "Legibility", "Modality", "Prepared", "Reader", "Stored", "Tensor"]
+__all__ = ["Dumped", "Input", "Legibility", "Modality", "Prepared", "Stored", "Tensor"]
 
 #: One input: a text, the path or the bytes of a picture, an array. Each kind checks what it gets.
 Input: TypeAlias = Any
@@ -209,46 +208,4 @@ class Modality(Stored, Protocol):
         InputError
             It is none of its kind.
         """
-        ...
-
-
-class Reader(Protocol):
-    """How the workshop reads one kind of input from data.
-
-    Attributes
-    ----------
-    column
-        Of a table that holds the inputs.
-    suffixes
-        Of files that hold one input each, where a folder may hold inputs; else empty.
-    stacks
-        Whether one array of numbers may hold several inputs, one along its first axis.
-    """
-
-    column: str
-    suffixes: tuple[str, ...]
-    stacks: bool
-
-    def read(self, cell: object, folder: Path, where: str) -> Input:
-        """Return the input that a cell holds or names; paths are relative to `folder`.
-
-        Raises
-        ------
-        DataError
-            It holds none; `where` names file and row.
-        """
-        ...
-
-    def check(self, value: object, where: str) -> Input:
-        """Return an input that is in memory.
-
-        Raises
-        ------
-        DataError
-            It is none.
-        """
-        ...
-
-    def key(self, value: Input) -> str:
-        """Return what equal inputs have in common, so that no split tears them apart."""
         ...

@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from cfedge.errors import DamagedError, StorageError, UsageError
-from cfedge.storage import NotPlainError, read_plain
+from cfedge.plain_files import NotPlainError, read_plain
 
 __all__ = ["Seal", "default_key", "read_key"]
 

@@ -15,8 +15,8 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from cfedge.catalogue.index import Index
 from cfedge.errors import DamagedError, StorageError, SyncError, TamperedError
+from cfedge.plain_files import read_plain
 from cfedge.publish.signing import newest
-from cfedge.storage import read_plain
 
 __all__ = ["check_clock", "checked", "make_empty", "signed_targets"]
 

@@ -26,7 +26,8 @@ from securesystemslib.signer import CryptoSigner
 
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
-from cfedge.storage import new_folder, read_plain, write_file
+from cfedge.plain_files import read_plain
+from cfedge.storage import new_folder, write_file
 
 __all__ = ["Keys", "ROLES"]
 

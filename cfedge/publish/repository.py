@@ -28,10 +28,11 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.index import Index, parse_index
 from cfedge.catalogue.log import parse_log
 from cfedge.errors import DamagedError, StorageError
+from cfedge.plain_files import read_plain
 from cfedge.publish.checked import check_clock, checked, make_empty, signed_targets
 from cfedge.publish.keys import ROLES, Keys
 from cfedge.publish.signing import Lifetimes, Signing, counting, newest
-from cfedge.storage import locked, read_plain, remove_leftovers, sync_folder, write_file
+from cfedge.storage import locked, remove_leftovers, sync_folder, write_file
 from cfedge.sync.delta import path_of
 
 __all__ = ["Repository"]

@@ -21,8 +21,9 @@ from tuf.api.serialization.json import JSONSerializer
 from tuf.repository import Repository as Workflow
 
 from cfedge.errors import SyncError
+from cfedge.plain_files import read_plain
 from cfedge.publish.keys import Keys
-from cfedge.storage import read_plain, write_file
+from cfedge.storage import write_file
 
 __all__ = ["Lifetimes", "Signing", "counting", "newest"]
 

@@ -14,9 +14,9 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, TamperedError
+from cfedge.plain_files import read_plain
 from cfedge.progress import Progress
 from cfedge.publish.repository import Repository
-from cfedge.storage import read_plain
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.transport import Source

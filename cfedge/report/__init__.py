@@ -15,7 +15,8 @@ from pathlib import Path
 from cfedge.inputs.modality import Input
 from cfedge.progress import Progress
 from cfedge.report.changes import Change, changes
-from cfedge.report.contents import Contents, dumped, parsed, read_old
+from cfedge.report.contents import Contents, dumped
+from cfedge.report.earlier import parsed, read_old
 from cfedge.report.measured import read_bench, read_drift, read_parity
 from cfedge.report.of_bundle import of_bundle
 from cfedge.report.page import page

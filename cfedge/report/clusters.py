@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cfedge.lookup import Lookup, TaskSignature
 from cfedge.lookup.signature import StoredSignature
-from cfedge.report.contents import ClusterMap, Faithfulness, MapPoint
+from cfedge.report.evidence import ClusterMap, Faithfulness, MapPoint
 
 __all__ = ["cluster_map", "place"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from cfedge.inputs import Spec
 from cfedge.inputs.modality import Input
-from cfedge.report.contents import CellInputs, ClassConfusion, Confusion, Example
+from cfedge.report.evidence import CellInputs, ClassConfusion, Confusion, Example
 from cfedge.report.held_out import Answered
 from cfedge.report.shown import shown
 

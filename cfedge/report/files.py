@@ -11,7 +11,8 @@ from cfedge.inputs.modality import Input
 from cfedge.progress import Progress
 from cfedge.report import contents_of, with_measured
 from cfedge.report.changes import changes, record
-from cfedge.report.contents import dumped, is_report, read_old
+from cfedge.report.contents import dumped
+from cfedge.report.earlier import is_report, read_old
 from cfedge.report.page import page
 from cfedge.storage import write_file
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.report.contents import TaskThresholds, Thresholds
+from cfedge.report.evidence import TaskThresholds, Thresholds
 from cfedge.report.held_out import Answered
 from cfedge.train.calibrating import Terms, thresholds_of
 from cfedge.train.certificate import FALSE_REJECT_RATE
@@ -52,7 +52,7 @@ def thresholds(
     unknown
         Answers to inputs of no task; None: there are none.
     source
-        See `cfedge.report.contents.Thresholds`.
+        See `cfedge.report.evidence.Thresholds`.
     terms
         By task, of those of its held-out inputs that the lookup gives to it
         (`cfedge.train.calibrating.held_out_terms`).

@@ -6,13 +6,16 @@ of the head is sure and the input plainly known, the tail is not run. Where the 
 stays thin, one more run of the tail, frozen. An answer does not depend on the batch it came in:
 inputs of one shape share a run of the trunk, inputs of one shape and task a run of the tail, and
 nothing is padded.
+
+Longer than other files: one class, and most of it says what its public methods take, give and raise.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cfedge.bundle.files import Bundle
 from cfedge.inputs.modality import Input, Modality
@@ -202,7 +205,15 @@ class Engine:
             "adapter_bytes": adapter_bytes,
             "false_reject": self.false_reject,
         }
-        return pickling.reduced(Engine.open, self._path, self.manifest.digest, settings)
+        place = pickling.place_of(self._path)
+        return Engine._opened_again, (place, self.manifest.digest, settings)
+
+    @classmethod
+    def _opened_again(cls, path: str, digest: str, settings: Mapping[str, Any]) -> Engine:
+        """Open what a pickled engine was opened from; errors as of `pickling.check_same`."""
+        engine = cls.open(path, **settings)
+        pickling.check_same(path, digest, engine.manifest.digest)
+        return engine
 
     def warm_up(self) -> None:
         """Do now what the first inputs would wait for: the further stages' directions, some 100 ms

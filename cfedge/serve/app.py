@@ -25,7 +25,7 @@ from cfedge.errors import CfedgeError
 from cfedge.runtime.answers import Seen
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
-from cfedge.serve.bodies import Bodies
+from cfedge.serve.bodies import Bodies, check_media
 from cfedge.serve.follower import Follower
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
@@ -141,15 +141,7 @@ class Service:
     async def _predict(self, request: Request) -> Response:
         engine = self._follower.engine
         stated = request.headers.get("content-type", "")
-        media = stated.partition(";")[0].strip().lower()
-        known = engine.modality.media
-        if media != "application/json" and (
-            known is None or not (media == MULTIPART or media.startswith(known))
-        ):
-            more = f", {MULTIPART} or {known}*" if known else ""
-            raise HTTPException(
-                415, f"content-type: expected application/json{more}, found {media[:80]!r}"
-            )
+        check_media(stated, engine.modality.media)
         if self._pool.is_full:
             raise Full
         try:

@@ -6,9 +6,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from cfedge.serve.limits import Limits
+from cfedge.serve.multipart import MULTIPART
 from cfedge.serve.responses import busy
 
-__all__ = ["Bodies"]
+__all__ = ["Bodies", "check_media"]
 
 
 class Bodies:
@@ -60,3 +61,14 @@ class Bodies:
             return bytes(body)
         finally:
             self.buffered_bytes -= held
+
+
+def check_media(stated: str, known: str | None) -> None:
+    """Refuse a body that is neither JSON nor of the `known` media type of one input: status 415."""
+    media = stated.partition(";")[0].strip().lower()
+    if media == "application/json" or (
+        known is not None and (media == MULTIPART or media.startswith(known))
+    ):
+        return
+    more = f", {MULTIPART} or {known}*" if known else ""
+    raise HTTPException(415, f"content-type: expected application/json{more}, found {media[:80]!r}")

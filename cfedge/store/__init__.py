@@ -2,7 +2,7 @@
 `cfedge.sync`'s; who answers, the engine's.
 """
 
-from cfedge.store.generations import Store, bundle_at
 from cfedge.store.records import Pointer
+from cfedge.store.store import Store, bundle_at
 
 __all__ = ["Pointer", "Store", "bundle_at"]

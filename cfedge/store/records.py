@@ -10,7 +10,8 @@ from typing import Any
 
 from cfedge.bundle.canonical import typed
 from cfedge.errors import DamagedError, SchemaError, StorageError
-from cfedge.storage import NotPlainError, read_plain, sync_folder
+from cfedge.plain_files import NotPlainError, read_plain
+from cfedge.storage import sync_folder
 
 __all__ = ["FOLDERS", "Facts", "Pointer", "make_folders", "read_record", "record_of"]
 

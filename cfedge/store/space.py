@@ -12,7 +12,8 @@ from pathlib import Path
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import BundleError, NoSpaceError, StorageError
 from cfedge.storage import sync_folder
-from cfedge.store.generations import KEPT, Store
+from cfedge.store.generations import KEPT
+from cfedge.store.store import Store
 
 __all__ = ["RESERVE_BYTES", "check_room", "clear", "collect"]
 

@@ -20,7 +20,8 @@ from typing import Any
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import StorageError
-from cfedge.storage import NotPlainError, read_plain, sync_folder, write_file
+from cfedge.plain_files import NotPlainError, read_plain
+from cfedge.storage import sync_folder, write_file
 
 __all__ = ["Vouchers"]
 

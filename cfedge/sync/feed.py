@@ -15,7 +15,8 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.index import INDEX_BYTES, Index, parse_index
 from cfedge.catalogue.log import lines_of, parse_log, present
 from cfedge.errors import RolledBackError, SchemaError, StaleError, TamperedError
-from cfedge.storage import NotPlainError, read_plain, write_file
+from cfedge.plain_files import NotPlainError, read_plain
+from cfedge.storage import write_file
 from cfedge.sync.fetch import Fetcher
 from cfedge.sync.trust import Trust
 

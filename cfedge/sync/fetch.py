@@ -16,7 +16,8 @@ from pathlib import Path
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import OfflineError, StorageError, TamperedError
-from cfedge.storage import read_plain, write_file
+from cfedge.plain_files import read_plain
+from cfedge.storage import write_file
 from cfedge.sync.delta import MIN_BYTES, apply, path_of
 from cfedge.sync.sinks import Memory, Part, Sink
 from cfedge.sync.transport import Mirrors, Missing, Received, Source

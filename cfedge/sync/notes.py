@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import IncompatibleError
-from cfedge.storage import read_plain, write_file
+from cfedge.plain_files import read_plain
+from cfedge.storage import write_file
 
 __all__ = ["Notes"]
 

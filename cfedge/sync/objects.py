@@ -7,8 +7,9 @@ import contextlib
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import BundleError, NoSpaceError, StorageError
+from cfedge.plain_files import NotPlainError
 from cfedge.progress import Progress
-from cfedge.storage import NotPlainError, sync_folder
+from cfedge.storage import sync_folder
 from cfedge.store import Pointer, Store
 from cfedge.store.space import check_room, collect
 from cfedge.sync.fetch import Fetcher

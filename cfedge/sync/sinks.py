@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cfedge.bundle.fileref import FileRef
-from cfedge.storage import open_plain
+from cfedge.plain_files import open_plain
 
 __all__ = ["Memory", "Part", "Sink", "digest_of"]
 

@@ -21,7 +21,8 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from cfedge.catalogue.index import INDEX_BYTES, Index, parse_index
 from cfedge.errors import DamagedError, SyncError, TamperedError
-from cfedge.storage import read_plain, sync_folder
+from cfedge.plain_files import read_plain
+from cfedge.storage import sync_folder
 from cfedge.sync.transport import Source
 from cfedge.sync.tuf_updater import (
     CONFIG,

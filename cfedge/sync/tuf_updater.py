@@ -23,7 +23,8 @@ from cfedge.errors import (
     StorageError,
     TamperedError,
 )
-from cfedge.storage import read_plain, write_file
+from cfedge.plain_files import read_plain
+from cfedge.storage import write_file
 from cfedge.sync.transport import Missing, Source
 
 __all__ = ["CONFIG", "DurableUpdater", "Reading", "Unreachable", "translated", "trusting"]

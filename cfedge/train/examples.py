@@ -55,7 +55,7 @@ class Examples:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """What equal inputs have in common, of each (`cfedge.inputs.modality.Reader.key`)."""
+        """What equal inputs have in common, of each (`cfedge.inputs.reader.Reader.key`)."""
         return tuple(map(reader(self.kind).key, self.inputs))
 
     @cached_property

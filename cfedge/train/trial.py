@@ -68,7 +68,7 @@ def set_aside(
     Parameters
     ----------
     keys
-        Of N examples (`cfedge.inputs.modality.Reader.key`), or of groups of them.
+        Of N examples (`cfedge.inputs.reader.Reader.key`), or of groups of them.
     classes
         int64 [N].
     """

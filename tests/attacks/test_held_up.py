@@ -18,9 +18,9 @@ from channels import NOW, Site, no_probe
 
 from cfedge.bundle.files import read
 from cfedge.errors import CfedgeError, DamagedError, OfflineError, StorageError
+from cfedge.plain_files import NotPlainError, open_plain
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
-from cfedge.storage import NotPlainError, open_plain
 from cfedge.store import Store
 from cfedge.sync.client import Plan, sync
 from cfedge.sync.transport import Folder, Host, Mirrors, Pace

@@ -21,9 +21,10 @@ from clients import until
 from desks import keep_food, label
 
 from cfedge import Engine
-from cfedge.console.activation import Place, activate, bring, index_of, roll_back
+from cfedge.console.activation import Place, activate, roll_back
 from cfedge.console.change import Change
 from cfedge.console.jobs import Jobs
+from cfedge.console.versions import bring, index_of
 from cfedge.errors import CfedgeError, StorageError, TaskError, UsageError
 from cfedge.inputs.text.stored import StoredTexts
 from cfedge.train.edit import rename

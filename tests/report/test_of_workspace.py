@@ -10,7 +10,8 @@ import pytest
 from made import make_texts
 
 from cfedge.errors import WorkspaceError
-from cfedge.report.contents import Contents, dumped, parsed
+from cfedge.report.contents import Contents, dumped
+from cfedge.report.earlier import parsed
 from cfedge.report.held_out import HeldOutAnswers
 from cfedge.report.of_workspace import of_workspace
 from cfedge.report.thresholds import RATES

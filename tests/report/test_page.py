@@ -14,7 +14,7 @@ from every import cases
 from reports import made_contents
 
 from cfedge.report import changes, dumped, page, parsed
-from cfedge.report import contents as c
+from cfedge.report import evidence as e
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<!--\x1b[2J\u202e"
 VOID = {"br", "circle", "hr", "img", "input", "line", "link", "meta", "path", "rect"}
@@ -165,16 +165,16 @@ def test_a_thousand_tasks_have_a_page_of_bounded_size() -> None:
     )
     names = tuple(task.name for task in tasks)
     forty = names[:40]
-    table = c.ClassConfusion(forty[0], tuple(f"class {n}" for n in range(15)), tuple(f"class {n}" for n in range(20)), tuple(tuple(int(one) for one in row) for row in rng.integers(0, 2, (15, 20))), 0)  # fmt: skip
+    table = e.ClassConfusion(forty[0], tuple(f"class {n}" for n in range(15)), tuple(f"class {n}" for n in range(20)), tuple(tuple(int(one) for one in row) for row in rng.integers(0, 2, (15, 20))), 0)  # fmt: skip
     text = few.confusion.examples[0]
     many = dataclasses.replace(
         few,
         tasks=tasks,
         clusters=dataclasses.replace(
             few.clusters,
-            points=tuple(c.MapPoint(names[n % 1000], f"class {n}", 10, 0.1234, -0.4321) for n in range(800)),
+            points=tuple(e.MapPoint(names[n % 1000], f"class {n}", 10, 0.1234, -0.4321) for n in range(800)),
         ),
-        confusion=c.Confusion(
+        confusion=e.Confusion(
             forty, tuple(tuple(int(one) for one in row) for row in rng.integers(0, 2, (40, 40))), 960,
             tuple(dataclasses.replace(table, task=name) for name in names[:20]),
             tuple(dataclasses.replace(text, shown="x" * 240) for _ in range(900)), (),
@@ -182,7 +182,7 @@ def test_a_thousand_tasks_have_a_page_of_bounded_size() -> None:
         thresholds=dataclasses.replace(
             few.thresholds,
             tasks=tuple(
-                c.TaskThresholds(name, 100, 25, (9.0,) * 20, (1,) * 20, (12,) * 20)
+                e.TaskThresholds(name, 100, 25, (9.0,) * 20, (1,) * 20, (12,) * 20)
                 for name in names[:100]
             ),
         ),

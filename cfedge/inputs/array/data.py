@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cfedge.errors import DataError, InputError
-from cfedge.inputs.array.device import read_npy
+from cfedge.inputs.array.reading import read_npy
 from cfedge.inputs.files import inside
 from cfedge.inputs.modality import Input
 from cfedge.inputs.several import described
@@ -18,7 +18,7 @@ __all__ = ["ArrayReader", "reader"]
 
 
 class ArrayReader:
-    """Reads arrays: a `cfedge.inputs.modality.Reader`."""
+    """Reads arrays: a `cfedge.inputs.reader.Reader`."""
 
     column = "array"
     suffixes = (".npy",)

@@ -1,10 +1,7 @@
-"""Arrays of one dtype and shape -> ``array`` [1, ...]. NumPy alone; files are ``.npy`` without
-pickle.
-"""
+"""Arrays of one dtype and shape -> ``array`` [1, ...]. NumPy alone."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
+from cfedge.inputs.array.reading import content, from_list
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.modality import Dumped, Input, Legibility, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
 
-__all__ = ["ArrayInputs", "opened", "read_npy", "stored", "versions"]
+__all__ = ["ArrayInputs", "opened", "stored", "versions"]
 
 Values = NDArray[Any]
-#: Of a ``.npy`` file's header.
-_HEADER = 4_096
 #: Element types as ONNX Runtime names them.
 _ELEMENTS = {"float32": "float", "float64": "double"}
 
@@ -64,9 +60,9 @@ class ArrayInputs:
         """
         where = f"input {position}"
         if isinstance(value, str | os.PathLike):
-            value = _content(value, where)
+            value = content(value, where)
         if isinstance(value, list | tuple):
-            value = _from_list(value, where)
+            value = from_list(value, where)
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
             stated = value.dtype if isinstance(value, np.ndarray) else described(value)
             raise InputError(
@@ -167,7 +163,7 @@ class ArrayInputs:
             return self.words(str(value["path"]), where)[0]
         if not isinstance(value, list):
             raise UsageError(f"{where}: expected an array of numbers, found {json_kind(value)}")
-        return _from_list(value, where)
+        return from_list(value, where)
 
     def words(self, value: str, where: str) -> list[Input]:
         """Return the array in a ``.npy`` file, or all of a folder's, by name."""
@@ -219,49 +215,3 @@ def stored(spec: Array) -> ArrayInputs:
 def versions() -> dict[str, str]:
     """Return nothing: NumPy's version is stated anyway."""
     return {}
-
-
-def read_npy(data: bytes, where: str) -> Values:
-    """Return the array in a ``.npy`` file's bytes, without pickle.
-
-    Raises
-    ------
-    InputError
-        It is none, or holds Python objects.
-    """
-    try:
-        array: Values = np.lib.format.read_array(
-            io.BytesIO(data), allow_pickle=False, max_header_size=_HEADER
-        )
-    except (
-        Exception
-    ) as error:  # ValueError, EOFError, SyntaxError, MemoryError: of a header that lies
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(
-            f"{where}: expected a .npy file of numbers, found: {reason}; save it with numpy.save"
-        ) from error
-    return array
-
-
-def _content(path: str | os.PathLike[str], where: str) -> Values:
-    try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{where}: expected an array at {repr(os.fspath(path))[:200]}, found: {reason}; name a"
-            " .npy file"
-        ) from error
-    return read_npy(data, where)
-
-
-def _from_list(value: list[Any] | tuple[Any, ...], where: str) -> Values:
-    try:
-        array: Values = np.array(value)
-    except (ValueError, OverflowError) as error:
-        raise InputError(
-            f"{where}: expected lists of one length, found others; cut or fill them"
-        ) from error
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{where}: expected numbers, found {array.dtype}; pass numbers alone")
-    return array

@@ -18,7 +18,7 @@ _SIDE = 96
 
 
 class ImageReader:
-    """Reads pictures: a `cfedge.inputs.modality.Reader`."""
+    """Reads pictures: a `cfedge.inputs.reader.Reader`."""
 
     column = "image"
     suffixes = SUFFIXES

@@ -11,7 +11,7 @@ __all__ = ["TextReader", "reader"]
 
 
 class TextReader:
-    """Reads texts: a `cfedge.inputs.modality.Reader`."""
+    """Reads texts: a `cfedge.inputs.reader.Reader`."""
 
     column = "text"
     suffixes: tuple[str, ...] = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cfedge.charts import Point, figure, percent, point_map, table
-from cfedge.report.contents import ClusterMap, Contents
+from cfedge.report.contents import Contents
+from cfedge.report.evidence import ClusterMap
 from cfedge.report.sections.section import Section, paragraph, section
 
 __all__ = ["clusters"]

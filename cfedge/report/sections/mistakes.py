@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cfedge.charts import Markup, element, escape, matrix
-from cfedge.report.contents import ClassConfusion, Confusion, Contents
+from cfedge.report.contents import Contents
+from cfedge.report.evidence import ClassConfusion, Confusion
 from cfedge.report.sections.section import Section, note, paragraph, section
 
 __all__ = ["mistakes"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cfedge.charts import Mark, Markup, Series, element, escape, figure, line_chart, percent, table
-from cfedge.report.contents import Contents, Thresholds
+from cfedge.report.contents import Contents
+from cfedge.report.evidence import Thresholds
 from cfedge.report.sections.section import Section, note, paragraph, section
 
 __all__ = ["unknown"]

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from cfedge.errors import OfflineError
-from cfedge.storage import open_plain
+from cfedge.plain_files import open_plain
 from cfedge.sync.transport.source import Missing, Received
 
 __all__ = ["Folder"]

@@ -1,0 +1,192 @@
+"""A device's store: what it is, and which of its generations is to answer.
+
+How generations stand on the disk, and what may be written when, `cfedge.store.generations` says.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from cfedge.bundle.canonical import canonical_json
+from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.objects import read_objects
+from cfedge.errors import DamagedError, SchemaError, StorageError, TamperedError
+from cfedge.storage import write_file
+from cfedge.store.boot_attempts import MAX_STARTS
+from cfedge.store.generations import Generations
+from cfedge.store.records import Facts, Pointer, make_folders, record_of
+
+__all__ = ["Store", "bundle_at"]
+
+SCHEMA = 1
+
+
+class Store(Generations):
+    """A store that exists.
+
+    Attributes
+    ----------
+    channel
+        The channel that it follows.
+    device
+        A random name, for rollouts to some devices first.
+
+    Raises
+    ------
+    DamagedError
+        There is none, or its record is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        if not Store.exists(folder) and (found := _instead(folder)):
+            raise DamagedError(
+                f"{folder}: expected a store, found a {found}; a store is what cfedge sync writes"
+            )
+        facts = record_of(folder / "store.json", Facts)
+        if facts.schema != SCHEMA:
+            raise SchemaError(
+                f"{folder}: expected a store of schema {SCHEMA}, found {facts.schema}; install a"
+                " newer cfedge"
+            )
+        self.channel, self.device = facts.channel, facts.device
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is a store in `folder`."""
+        try:
+            return (folder / "store.json").is_file()
+        except OSError:
+            return False
+
+    @classmethod
+    def create(cls, folder: Path, channel: str) -> Store:
+        """Make an empty store, or open the one that is there.
+
+        Raises
+        ------
+        StorageError
+            The disk refused, or `folder` holds something else.
+        """
+        import secrets  # some milliseconds, which engines need not wait for
+
+        if cls.exists(folder):
+            found = cls(folder)
+            if found.channel != channel:
+                raise StorageError(
+                    f"{folder}: expected a store of channel {channel!r}, found one of"
+                    f" {found.channel!r}; use another folder"
+                )
+            return found
+        make_folders(folder)
+        write_file(
+            folder / "store.json",
+            canonical_json(asdict(Facts(channel, secrets.token_hex(16), SCHEMA))),
+        )
+        return cls(folder)
+
+    def to_open(self) -> int:
+        """Return the generation to open: the pointer's, or, where that failed too often, the newest
+        one before that opened.
+
+        Raises
+        ------
+        DamagedError
+            There is none.
+        """
+        pointer = self.pointer()
+        if pointer is None:
+            raise DamagedError(
+                f"{self.folder}: expected a generation, found none; fetch one with: cfedge sync"
+                f" {self.folder}"
+            )
+        if not self.boot_attempts.failed(pointer.generation):
+            return pointer.generation
+        before = self.before(pointer.generation)
+        if before is None:
+            raise DamagedError(
+                f"{self.folder}: expected generation {pointer.generation} to open, found that it"
+                f" failed {MAX_STARTS} starts and that none is before it; fetch another with:"
+                f" cfedge sync {self.folder}"
+            )
+        return before
+
+    def before(self, generation: int) -> int | None:
+        """Return the newest generation before `generation` that has opened and that today's keys
+        vouch for, None where there is none.
+        """
+        return max(
+            (
+                one
+                for one in self.generations()
+                if one < generation
+                and not self.boot_attempts.pending(one)
+                and self.vouchers.count(one)
+            ),
+            default=None,
+        )
+
+    def rollback(self, generation: int | None = None) -> Pointer:
+        """Go back to `generation`, otherwise to the one before; it stays until `unpin`, or until
+        keys that signed it no longer count.
+
+        Raises
+        ------
+        DamagedError
+            There is no such generation.
+        TamperedError
+            Today's keys do not vouch for it.
+        """
+        with self.writing():
+            pointer = self.pointer()
+            target = (
+                self.before(pointer.generation)
+                if generation is None and pointer is not None
+                else generation
+            )
+            if target is None or target not in self.generations():
+                have = ", ".join(map(str, self.generations())) or "none"
+                wanted = "an earlier one" if target is None else str(target)
+                raise DamagedError(
+                    f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge"
+                    f" generations {self.folder}"
+                )
+            if not self.vouchers.count(target):
+                raise TamperedError(
+                    f"{self.folder}: expected a generation that today's keys vouch for, found"
+                    f" generation {target}, signed by keys that no longer count; see: cfedge"
+                    f" generations {self.folder}"
+                )
+            read_objects(self.objects, self.manifest(target), keep_adapters=False)
+            return self.switch(target, pinned=True)
+
+    def unpin(self) -> None:
+        """Let the next sync change the generation again."""
+        with self.writing():
+            pointer = self.pointer()
+            if pointer is not None and pointer.pinned:
+                self.switch(pointer.generation)
+
+
+def _instead(folder: Path) -> str | None:
+    """Return what is there where a store should be, if it is another kind of folder."""
+    for name, kind in (("workspace.json", "workspace"), ("manifest.json", "bundle")):
+        if os.path.isfile(folder / name):  # noqa: PTH113
+            return kind
+    return None
+
+
+def bundle_at(folder: Path) -> Bundle:
+    """Read the bundle in `folder`, or what answers of the store there, with every check.
+
+    Raises
+    ------
+    DamagedError, SchemaError, StorageError
+        See `cfedge.bundle.files.read`.
+    """
+    if Store.exists(folder):
+        store = Store(folder)
+        return store.bundle(store.to_open())
+    return read(folder)
