@@ -23,12 +23,16 @@ PAGES = [
 ]
 #: What the pages call the tasks of the tiny encoder.
 NAMES = {"billing": "colors", "travel": "animals", "lighting": "food"}
-#: Said in addition, so that it takes seconds and finds the tiny encoder.
+#: Said in addition, so that the tiny encoder is found, and that it takes seconds.
+LOCAL = "--backbone local --folder my-encoder"
+QUICK = "--epochs 1 --min-steps 10"
 ALSO = {
-    "init": "--backbone local --folder my-encoder",
-    "add": "--epochs 1",
-    "compare": "--epochs 1 --models cfedge,nearest-mean",
+    "init": LOCAL,
+    "add": QUICK,
+    "compare": f"{LOCAL} {QUICK} --orders 2 --models cfedge,nearest-mean",
 }
+#: Said in addition where `make soak` waits: `compare` takes the real encoder.
+WHOLE = {"init": LOCAL}
 #: `serve` answers until it is stopped (tests/serve); this machine may be another than the doctor's
 #: example, which is its exit code 13.
 NOT_RUN, ALLOWED = {"serve", "console"}, {"doctor": {0, 13}}
@@ -96,6 +100,25 @@ def test_its_python_runs(
 def test_its_commands_run(
     page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    _run(page, desk, tmp_path, monkeypatch, ALSO)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["compare", "teach"])
+def test_what_trains_for_minutes_runs_as_it_stands(
+    name: str, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (page,) = (page for page in PAGES if page.stem == name)
+    _run(page, desk, tmp_path, monkeypatch, WHOLE)
+
+
+def _run(
+    page: Path,
+    desk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    also: dict[str, str],
+) -> None:
     place = shutil.copytree(desk, tmp_path / "desk")
     monkeypatch.chdir(place)
     commands = _commands(page)
@@ -106,7 +129,7 @@ def test_its_commands_run(
         _need_bundle(place)
     for command in commands:
         command, _, target = command.partition(" > ")
-        words, typed = _words(command, place)
+        words, typed = _words(command, place, also)
         if words[0] in NOT_RUN:
             continue
         BEFORE.get(words[0], _nothing)(place, words)
@@ -126,12 +149,11 @@ def _commands(page: Path) -> list[str]:
     return [line.removeprefix("cfedge ").strip() for line in lines if line.startswith("cfedge ")]
 
 
-def _words(command: str, place: Path) -> tuple[list[str], str | None]:
+def _words(command: str, place: Path, also: dict[str, str]) -> tuple[list[str], str | None]:
     command, _, source = command.partition(" < ")
     words = shlex.split(command)
-    also = ALSO.get(words[0], "").split()
-    also = also if "--backbone" not in words else []
-    return [*words, *also], (place / source).read_text("utf-8") if source else None
+    more = also.get(words[0], "").split() if "--backbone" not in words else []
+    return [*words, *more], (place / source).read_text("utf-8") if source else None
 
 
 def _nothing(place: Path, words: list[str]) -> None: ...

@@ -42,6 +42,14 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         int,
         typer.Option("--epochs", help="Passes over the training examples; small tasks take more."),
     ),
+    "min_steps": (
+        int,
+        typer.Option(
+            "--min-steps",
+            rich_help_panel=EXPERT,
+            help="Steps of training at least: where --epochs give fewer, more passes are made.",
+        ),
+    ),
     "learning_rate": (
         float,
         typer.Option("--learning-rate", rich_help_panel=EXPERT, help="Peak learning rate."),

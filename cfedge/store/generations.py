@@ -42,7 +42,7 @@ from cfedge.store.boot_attempts import BootAttempts
 from cfedge.store.records import Pointer, read_record, record_of
 from cfedge.store.vouchers import Vouchers
 
-__all__ = ["KEPT", "Generations"]
+__all__ = ["Generations", "KEPT"]
 
 #: Generations that stay on the disk: the one that answers and the one to go back to.
 KEPT = 2

@@ -237,8 +237,10 @@ def test_a_host_whose_certificate_nobody_vouches_for_is_not_asked(tmp_path: Path
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes are those of POSIX")
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o660, 0o604, 0o602, 0o610])
-@pytest.mark.parametrize("role", ROLES)
+@cases(
+    ("role", "mode"),
+    [(role, mode) for role in ROLES for mode in (0o644, 0o640, 0o660, 0o604, 0o602, 0o610)],
+)
 def test_a_key_that_others_can_read_is_told(role: str, mode: int, tmp_path: Path) -> None:
     keys = Keys.create(tmp_path / "keys", root_keys=1, root_threshold=1)
     assert keys.exposed == []

@@ -25,7 +25,7 @@ import numpy as np
 import onnx
 import pytest
 import safetensors.numpy
-from every import every
+from every import cases, every
 from onnx import TensorProto, helper, numpy_helper
 
 from cfedge import Engine
@@ -773,11 +773,12 @@ def test_there_are_sixty_and_the_bundle_is_good_before(tiny_bundle: Path) -> Non
     verify_here(read(tiny_bundle))
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_a_hostile_bundle_is_refused_by_name(tiny_bundle: Path, name: str) -> None:
-    attack = attacked(tiny_bundle, name)
+@cases("name", PLAIN)
+def test_a_hostile_bundle_is_refused_by_name(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "changed"))
+    attack = attacked(bundle, name)
     with pytest.raises(BundleError, match=attack.found) as caught:
-        verify_here(read(tiny_bundle))
+        verify_here(read(bundle))
     check(caught, attack)
 
 

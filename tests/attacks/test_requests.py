@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[bytes, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@cases("name", REFUSED)
 def test_such_a_request_is_refused_in_json_and_its_connection_closed(
     name: str, served: Served
 ) -> None:
@@ -110,7 +110,7 @@ def test_such_a_request_is_refused_in_json_and_its_connection_closed(
     assert ask(served.url, {"text": "ruby"}).status == 200
 
 
-@pytest.mark.parametrize(
+@cases(
     "host",
     ["localhost", "LOCALHOST:80", "localhost.", "127.0.0.1", "127.0.0.1:8080", "[::1]", "[::1]:80",
      "192.168.1.7", "board.example", "BOARD.EXAMPLE:8080"],
@@ -150,7 +150,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
 }
 
 
-@pytest.mark.parametrize("name", BODIES)
+@cases("name", BODIES)
 def test_such_a_body_is_answered_soon_and_in_little_memory(name: str, served: Served) -> None:
     body, status = BODIES[name]
     with bounded():

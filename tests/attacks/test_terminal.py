@@ -128,7 +128,7 @@ def shown(show: Callable[[], object]) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("name", ODD)
+@cases("name", ODD)
 def test_nothing_odd_is_shown_whatever_is_asked(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,7 +124,7 @@ def tiny_tokenizer(bundle: Path) -> tuple[Fields, int]:
     return json.loads(found[spec.tokenizer]), spec.max_tokens
 
 
-@pytest.mark.parametrize("name", PARTS)
+@cases("name", PARTS)
 def test_a_part_that_is_not_allowed_is_refused(name: str, tiny_bundle: Path) -> None:
     stage, part, found = PARTS[name]
     fields, _ = tiny_tokenizer(tiny_bundle)

@@ -336,21 +336,24 @@ def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(
             assert activations.op_type == "DynamicQuantizeLinear"
 
 
-@pytest.mark.parametrize("name", TEXT_SCHEMES)
-@pytest.mark.parametrize(
-    ("machine", "flags", "pairs"),
-    [
-        ("x86_64", ("sse4_2",), True),
-        ("x86_64", ("avx2",), True),
-        ("x86_64", ("avx2", "avx512f"), True),
-        ("x86_64", None, True),
-        ("AMD64", ("avx2",), True),
-        ("x86_64", ("avx2", "avx_vnni"), False),
-        ("x86_64", ("avx2", "avx512f", "avx512_vnni"), False),
-        ("aarch64", ("asimd",), False),
-        ("aarch64", ("asimd", "asimddp"), False),
-        ("arm64", None, False),
-    ],
+#: Machine, what its processor can, and whether it adds pairs of products in 16 bits.
+MACHINES: list[tuple[str, tuple[str, ...] | None, bool]] = [
+    ("x86_64", ("sse4_2",), True),
+    ("x86_64", ("avx2",), True),
+    ("x86_64", ("avx2", "avx512f"), True),
+    ("x86_64", None, True),
+    ("AMD64", ("avx2",), True),
+    ("x86_64", ("avx2", "avx_vnni"), False),
+    ("x86_64", ("avx2", "avx512f", "avx512_vnni"), False),
+    ("aarch64", ("asimd",), False),
+    ("aarch64", ("asimd", "asimddp"), False),
+    ("arm64", None, False),
+]
+
+
+@cases(
+    ("name", "machine", "flags", "pairs"),
+    [(name, *machine) for name in TEXT_SCHEMES for machine in MACHINES],
 )
 def test_where_pairs_are_added_in_16_bits_only_seven_bit_weights_or_float_activations_are_fit(
     name: str, machine: str, flags: tuple[str, ...] | None, pairs: bool

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from clients import JSON, ask, connect, get, head, metric, reply, until
+from every import cases
 from made import make_texts
 from served import Served
 
@@ -95,7 +96,7 @@ def test_health_and_metrics_tell_what_answers(
     assert metric(served.url, "cfedge_queue_depth") == 0
 
 
-@pytest.mark.parametrize(
+@cases(
     ("body", "status", "pattern"),
     [
         (b"", 400, "found no JSON"),

@@ -145,7 +145,7 @@ def test_one_task_alone_is_scored(rule: Rule, tasks: dict[str, Statistics], inpu
     assert rule.scorer({"a": tasks["a"]})(inputs).shape == (60, rule.columns(tasks["a"]))
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@cases("wrong", [np.nan, np.inf])
 def test_features_that_are_not_finite_are_refused_by_row(
     rule: Rule, tasks: dict[str, Statistics], inputs: Floats, wrong: float
 ) -> None:
@@ -162,7 +162,7 @@ def test_features_that_are_not_finite_are_refused_by_row(
             rule.scorer(tasks)(inputs)
 
 
-@pytest.mark.parametrize("kind", ["the same", "zeros", "cancelling", "one of each class"])
+@cases("kind", ["the same", "zeros", "cancelling", "one of each class"])
 def test_poor_data_give_finite_scores(
     rule: Rule, tasks: dict[str, Statistics], inputs: Floats, kind: str
 ) -> None:

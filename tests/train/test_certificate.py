@@ -80,8 +80,7 @@ def terms_by_distance(found: Mapping[str, TaskMatches]) -> dict[str, NDArray[np.
 # --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("examples", [1, 2, 10, 97, 3000])
-@pytest.mark.parametrize("alpha", [0.05, 0.005, 0.5])
+@cases(("examples", "alpha"), list(itertools.product([1, 2, 10, 97, 3000], [0.05, 0.005, 0.5])))
 def test_the_upper_bound_is_the_exact_one_sided_interval(examples: int, alpha: float) -> None:
     for errors in sorted({0, 1, examples // 3, examples - 1, examples}):
         interval = stats.binomtest(errors, examples, alternative="less").proportion_ci(

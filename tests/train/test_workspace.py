@@ -310,7 +310,7 @@ def test_a_task_folder_that_nothing_points_to_is_deleted_by_the_next_write(folde
 # What cannot be added
 
 
-@pytest.mark.parametrize(
+@cases(
     "name",
     ["", "Lights", "-a", "_a", "a b", "a/b", "../a", ".", "..", "a.b", "a\n", "\u00e4", "\u0661", "n" * 65, ".cfedge-tmp-a", "a\0"],
 )  # fmt: skip
@@ -460,7 +460,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("schema", [0, 1, 2, 99, "3", None, 1.5, [], "a\nb"])
+@cases("schema", [0, 1, 2, 99, "3", None, 1.5, [], "a\nb"])
 def test_another_schema_is_refused(folder: Path, schema: Any) -> None:
     path = rewritten(folder, lambda content: content.update(schema=schema))
     message = refusal(lambda: WorkspaceFolder(folder), WorkspaceError)
