@@ -51,6 +51,7 @@ from cfedge.lookup.lda import discriminants, pool
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.lookup.router import CANDIDATES
 from cfedge.runtime.task_files import Signatures
+from cfedge.study.stream import Splits
 from cfedge.train.certificate import ALPHA
 from cfedge.train.conformal import conformal_threshold
 from cfedge.train.settings import Settings
@@ -99,11 +100,16 @@ class Mirrors:
         return np.asarray(turned / np.linalg.norm(turned), np.float32)
 
 
+def real_parts() -> dict[str, Splits]:
+    """The data of the 17 real tasks: CLINC150's domains, and BANKING77's first partition."""
+    return {**clinc150(), **banking77(0)}
+
+
 def real_tasks(folder: Path) -> Bundle:
     """The 17 real tasks, learned once."""
     if not (folder / "real" / "manifest.json").is_file():
         workspace = record.backbone(folder / "ws", "minilm-l6")
-        for name, parts in {**clinc150(), **banking77()}.items():
+        for name, parts in real_parts().items():
             settings = Settings(method="closed-form", threads=1)
             learn(workspace, name, parts.train, parts.held_out, settings=settings)
         write(build(workspace), folder / "real")
@@ -178,7 +184,7 @@ def test_inputs(bundle: Bundle, count: int) -> tuple[list[str], list[int]]:
     names = [task.name for task in bundle.manifest.tasks]
     rows = [
         (text, names.index(name))
-        for name, parts in {**clinc150(), **banking77()}.items()
+        for name, parts in real_parts().items()
         for text in parts.test.inputs
     ]
     chosen = np.random.default_rng(1).permutation(len(rows))[:count]

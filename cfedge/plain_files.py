@@ -8,7 +8,6 @@ import errno
 import os
 import stat
 from io import BufferedReader
-from pathlib import Path
 
 __all__ = ["NotPlainError", "open_plain", "read_plain"]
 
@@ -17,7 +16,7 @@ class NotPlainError(OSError):
     """What lies under a file's name is a folder, a FIFO, a device or the like."""
 
 
-def open_plain(path: Path) -> BufferedReader:
+def open_plain(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file to read, if it is a plain one.
 
     Somebody else may have laid it there: a FIFO would be waited for until it has a writer, a device
@@ -44,7 +43,7 @@ def open_plain(path: Path) -> BufferedReader:
         raise
 
 
-def read_plain(path: Path, most_bytes: int = -1) -> bytes:
+def read_plain(path: str | os.PathLike[str], most_bytes: int = -1) -> bytes:
     """Read a file, at most so many bytes of it; see `open_plain`."""
     with open_plain(path) as file:
         return file.read(most_bytes)

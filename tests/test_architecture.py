@@ -24,10 +24,9 @@ LAYERS = [
         "cfedge.progress",
         "cfedge.version",
     ),
-    ("cfedge.bundle.canonical", "cfedge.bundle.fileref"),
+    ("cfedge.bundle.canonical", "cfedge.bundle.fileref", "cfedge.plain_files"),
     ("cfedge.inputs",),
     (
-        "cfedge.plain_files",
         "cfedge.storage",
         "cfedge.lookup",
         "cfedge.device",
@@ -321,6 +320,54 @@ def test_the_workshop_says_what_to_install_where_it_is_missing() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'cfedge[train]', or add the task with --head-only" in done.stdout
     assert "pip install 'cfedge[export]'" in done.stdout
+
+
+#: Who reads a file otherwise than by `cfedge.plain_files`, and why none of these can be held
+#: up: another may have laid a FIFO where a file is expected.
+READ_OTHERWISE = {
+    "cfedge.charts.style": "of the package",
+    "cfedge.console.app": "of the package",
+    "cfedge.console.jobs": "writes into a folder that it has made",
+    "cfedge.demo": "of the package",
+    "cfedge.device": "the kernel's and the package's",
+    "cfedge.doors": "once doors.sheet has opened it as a plain file",
+    "cfedge.report.page": "of the package",
+    "cfedge.runtime.child": "the kernel's",
+    "cfedge.serve.memory": "the kernel's",
+    "cfedge.sync.sinks": "what is no plain file is removed first",
+    "cfedge.train.class_folders": "out of an archive that is known to be a file",
+    "cfedge.train.jobs.versions": "of the package",
+    "cfedge_export.background": "of the package",
+    "cfedge_export.calibration": "of the package",
+}
+
+
+def _opens(path: Path) -> set[str]:
+    """What of `open`, `read_bytes` and `read_text` a module calls to read or append."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        built_in = isinstance(node.func, ast.Name) and node.func.id == "open"
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        words = [one.value for one in node.args if isinstance(one, ast.Constant)]
+        mode = any(word in ("r", "rb", "a+b", "r+b", "wb", "w") for word in words)
+        named = {one.arg for one in node.keywords} & {"encoding", "newline"}
+        if built_in or name in ("read_bytes", "read_text") or (name == "open" and (mode or named)):
+            found.add(name or "open")
+    return found
+
+
+def test_a_file_that_another_may_have_laid_there_is_opened_with_care() -> None:
+    careless = {
+        name
+        for name, path in MODULES.items()
+        if _opens(path)
+        and not any(name == one or name.startswith(f"{one}.") for one in READ_OTHERWISE)
+    }
+    assert careless == set(), "read it by cfedge.plain_files"
+    for name in READ_OTHERWISE:
+        assert any(_opens(path) for other, path in MODULES.items() if other.startswith(name)), name
 
 
 def test_no_two_test_files_share_a_name() -> None:

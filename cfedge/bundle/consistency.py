@@ -25,6 +25,8 @@ __all__ = [
     "check_task",
 ]
 
+#: Of a calibration: with finer scales or farther numbers a score would not be finite.
+_FINEST, _FARTHEST = 1e-12, 1e15
 #: Of a bound that another program computed.
 _ROUNDING = 1e-9
 #: Of a certificate, how many of how many inputs are called unknown: the part after its whole.
@@ -154,14 +156,15 @@ def check_calibration(task: str, rule: Calibration) -> None:
     thresholds = rule.thresholds
     whole = (
         len(rule.centers) == len(rule.scales) == TERMS
-        and all(scale > 0 for scale in rule.scales)
+        and all(_FINEST <= scale <= _FARTHEST for scale in rule.scales)
+        and all(abs(one) <= _FARTHEST for one in (*rule.centers, rule.accepted, *thresholds))
         and len(thresholds) == len(RATES)
         and all(one >= other for one, other in itertools.pairwise(thresholds))
     )
     if not whole:
         raise SchemaError(
-            f"calibration of task {task!r}: expected {TERMS} centers, as many scales > 0 and"
-            f" {len(RATES)} thresholds that do not rise, found {len(rule.centers)}, scales"
+            f"calibration of task {task!r}: expected {TERMS} centers, as many scales >= {_FINEST} and"
+            f" {len(RATES)} thresholds that do not rise, none above {_FARTHEST:g}, found {len(rule.centers)}, scales"
             f" {list(rule.scales)!s:.60}, thresholds {list(thresholds)!s:.60}; export the bundle"
             " again"
         )

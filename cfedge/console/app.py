@@ -43,6 +43,8 @@ _PAGES = {
 }
 #: After a wrong token, in seconds: nobody types faster, and guessing is hopeless anyway.
 _PAUSE_S = 0.3
+#: Of what is given as the token: nobody is known yet who may send more.
+_TOKEN_BYTES = 1024
 #: To publish, sync and open what is switched on, on a slow board.
 _ANSWER_S = 300.0
 
@@ -154,7 +156,7 @@ class Console:
     async def _log_in(self, request: Request) -> Response:
         if (why := foreign(request.headers)) is not None:
             raise HTTPException(why.status, why.text)
-        body = await self.desk.bodies.read(request)
+        body = await self.desk.bodies.read(request, _TOKEN_BYTES)
         session = self.access.log_in(body.decode("utf-8", "replace").strip())
         if session is None:
             await asyncio.sleep(_PAUSE_S)

@@ -24,7 +24,11 @@ from cfedge.serve.bodies import Bodies
 from cfedge.serve.limits import Limits
 from cfedge.serve.responses import json_response
 
-__all__ = ["Desk", "Given", "route", "whole_route"]
+__all__ = ["Desk", "Given", "is_number", "route", "whole_route"]
+
+
+#: Of a kept input: SQLite has no larger ones.
+_LARGEST_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -135,11 +139,16 @@ class Given:
             It is none, or too long.
         """
         found = self.body.get(name)
-        if not isinstance(found, list) or not all(type(one) is int for one in found):
+        if not isinstance(found, list) or not all(map(is_number, found)):
             raise UsageError(f"{name}: expected an array of whole numbers, found something else")
         if len(found) > most:
             raise UsageError(f"{name}: expected at most {most}, found {len(found)}; send fewer")
         return found
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value may be the number of a kept input."""
+    return type(value) is int and 0 <= value <= _LARGEST_NUMBER
 
 
 Handler: TypeAlias = Callable[[Desk, Given], object]

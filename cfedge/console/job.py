@@ -13,6 +13,7 @@ from typing import Any
 
 from cfedge.bundle.arrays import dump_arrays
 from cfedge.inputs.modality import Input, Stored
+from cfedge.plain_files import read_plain
 
 __all__ = ["Job", "Labelled", "dumped", "read_note", "why_died"]
 
@@ -61,7 +62,7 @@ def dumped(examples: Labelled | None, stored: Stored) -> bytes:
 def read_note(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file; empty where there is none."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_plain(path))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -71,7 +72,7 @@ def why_died(folder: Path) -> str:
     """Say why a process left no result, as far as can be known."""
     lines: Sequence[str] = []
     try:
-        lines = (folder / "log.txt").read_text("utf-8", "replace").strip().splitlines()
+        lines = read_plain(folder / "log.txt").decode("utf-8", "replace").strip().splitlines()
         free = shutil.disk_usage(folder).free
     except OSError:
         free = -1

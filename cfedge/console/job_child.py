@@ -25,6 +25,7 @@ from cfedge.console.before_after import Figures, compared, is_worse, rows_as_jso
 from cfedge.console.change import Change, apply, parse
 from cfedge.console.copies import copy_folder
 from cfedge.errors import CfedgeError, TaskError
+from cfedge.plain_files import read_plain
 from cfedge.storage import write_file
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def prepare(folder: Path, workspace: Path, content: bytes) -> dict[str, Any]:
     from cfedge_export.pack import export
 
     progress = FileProgress(folder / "progress.json")
-    request = json.loads((folder / "request.json").read_bytes())
+    request = json.loads(read_plain(folder / "request.json"))
     change = parse(request["change"])
     begun = time.monotonic()
     with progress.track("copying the workspace", 1):

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cfedge.console.desk import Desk, Given, route, whole_route
+from cfedge.console.desk import Desk, Given, is_number, route, whole_route
 from cfedge.console.grouping import ALIKE, groups
 from cfedge.console.words import suggested
 from cfedge.errors import UsageError
@@ -34,7 +34,7 @@ def routes(desk: Desk) -> list[Route]:
         route(desk, "/api/review", _review),
         route(desk, "/api/mark", _mark, method="POST"),
         route(desk, "/api/erase", _erase, method="POST"),
-        whole_route(desk, "/api/kept/{number:int}/picture", _picture),
+        whole_route(desk, "/api/kept/{number}/picture", _picture),
     ]
 
 
@@ -131,7 +131,7 @@ def _mark(desk: Desk, given: Given) -> dict[str, Any]:
 
 
 def _read_mark(value: object) -> Marked:
-    if not isinstance(value, dict) or type(value.get("number")) is not int:
+    if not isinstance(value, dict) or not is_number(value.get("number")):
         raise UsageError("marks: expected a number with a state, found something else")
     label, state = value.get("label"), value.get("state")
     if not isinstance(state, str) or not (label is None or isinstance(label, str)):
@@ -163,12 +163,14 @@ def _erase(desk: Desk, given: Given) -> dict[str, Any]:
 
 async def _picture(desk: Desk, request: Request) -> Response:
     """Send a kept picture as the encoder sees it: decoded under limits, and encoded anew."""
-    data = await run_in_threadpool(_png, desk, int(request.path_params["number"]))
+    stated = request.path_params["number"]
+    number = int(stated) if stated.isascii() and stated.isdecimal() and len(stated) < 20 else -1
+    data = await run_in_threadpool(_png, desk, number)
     return Response(data, media_type="image/png")
 
 
 def _png(desk: Desk, number: int) -> bytes:
-    found = desk.the_keeper().inputs.read([number])
+    found = desk.the_keeper().inputs.read([number]) if is_number(number) else []
     data = desk.live.engine.modality.picture(found[0].value) if found else None
     if data is None:
         raise HTTPException(404, "picture: expected a kept one, found none")

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, cast
 from cfedge.doors.disguises import FIRST_BYTES, disguised
 from cfedge.doors.reading import Reading, Record, Sheet, unreadable
 from cfedge.errors import DataError
+from cfedge.plain_files import open_plain
 
 __all__ = ["DOORS", "Door", "Reading", "Record", "Sheet", "sheet", "suffixes"]
 
@@ -89,7 +90,7 @@ def sheet(path: Path, reading: Reading) -> Sheet:
 
 def _check_disguise(path: Path, suffix: str) -> None:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             found = disguised(file.read(FIRST_BYTES), suffix)
     except OSError as error:
         raise unreadable(path, error) from error

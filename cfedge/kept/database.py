@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,11 @@ class Database:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(folder / "kept.sqlite", os.O_CREAT | os.O_EXCL, 0o600))
+            if not stat.S_ISREG(os.lstat(folder / "kept.sqlite").st_mode):
+                raise UsageError(
+                    f"{folder / 'kept.sqlite'}: expected a file of kept inputs, found a link or no"
+                    " file; keep in another folder"
+                )
         except OSError as error:
             raise StorageError(
                 f"could not make {folder}: {error.strerror}; keep in another folder"

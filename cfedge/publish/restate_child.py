@@ -18,6 +18,7 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, read, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import IncompatibleError, InputError
+from cfedge.plain_files import read_plain
 from cfedge.progress import Progress, Quiet
 from cfedge.publish.restate_golden import Restated, restate
 from cfedge.runtime.child import LIMITS, answer_parent, ask_child
@@ -100,9 +101,7 @@ def _restated(asked: dict[str, Any]) -> dict[str, object]:
     folder = Path(asked["folder"])
     spare = {task: FileRef(**ref) for task, ref in asked["spare"].items()}
     bundle = read(folder)
-    beside = {
-        ref.sha256: (folder.parent / _SPARE / ref.sha256).read_bytes() for ref in spare.values()
-    }
+    beside = {ref.sha256: read_plain(folder.parent / _SPARE / ref.sha256) for ref in spare.values()}
     found = restate_here(Bundle(bundle.manifest, {**bundle.objects, **beside}), spare)
     for name, data in found.made.items():
         (folder.parent / _MADE / name).write_bytes(data)
@@ -116,7 +115,7 @@ def _restated(asked: dict[str, Any]) -> dict[str, object]:
 
 
 def _made(path: Path) -> bytes:
-    data = path.read_bytes()
+    data = read_plain(path)
     if hashlib.sha256(data).hexdigest() != path.name:
         raise IncompatibleError(
             f"golden vectors: expected SHA-256 {path.name}, found another; publish again"

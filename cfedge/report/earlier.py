@@ -9,6 +9,7 @@ from typing import Any
 
 from cfedge.bundle.canonical import typed
 from cfedge.errors import SchemaError, StorageError, UsageError
+from cfedge.plain_files import open_plain
 from cfedge.report.contents import SCHEMA, Contents
 
 __all__ = ["is_report", "parsed", "read_old"]
@@ -27,7 +28,7 @@ def parsed(data: bytes, what: str) -> Contents:
         It is no report of this version of cfedge.
     """
     try:
-        value: Any = json.loads(data)
+        value: Any = json.loads(data, parse_constant=_no_number)
         if isinstance(value, dict):
             value.pop("changes", None)  # what --json tells besides
         if isinstance(value, dict) and value.get("schema") != SCHEMA:
@@ -41,9 +42,13 @@ def parsed(data: bytes, what: str) -> Contents:
     return contents
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name}, which is no JSON")
+
+
 def is_report(path: Path) -> bool:
     """Whether a file is a report, its page or its JSON, of any version; nothing of it is checked."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         data = file.read(_MOST_BYTES + 1)
     return _DATA.search(data) is not None or (
         data[:1] == b"{" and b'"clusters"' in data and b'"schema"' in data
@@ -61,7 +66,7 @@ def read_old(path: Path) -> Contents:
         It cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise StorageError(f"could not read {path}: {error.strerror}; check the path") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cfedge.errors import StorageError, UsageError
+from cfedge.plain_files import open_plain
 from cfedge.report.contents import Bench, Counted, Drift, Parity
 from cfedge.runtime.drift import saved_counters
 
@@ -98,7 +99,7 @@ def read_drift(path: Path, digest: str | None) -> Drift:
 
 def _read(path: Path, what: str) -> Any:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise StorageError(f"could not read {path}: {error.strerror}; check the path") from error
@@ -116,9 +117,12 @@ def _odd(path: Path, what: str, error: Exception) -> UsageError:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} where a number belongs"[:80])
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number above all of float64's
+        pass
+    raise ValueError(f"{value!r} where a number belongs"[:80])
 
 
 def _share(value: object) -> float:

@@ -33,6 +33,7 @@ from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
 from cfedge.lookup.router import SECOND_STAGE_SHARE
+from cfedge.plain_files import read_plain
 from cfedge.runtime.drift_counter import Counter
 from cfedge.storage import write_file
 
@@ -193,7 +194,7 @@ def saved_counters(path: Path) -> Saved:
 
 def _read(path: Path) -> _State:
     try:
-        state: _State = typed(_State, json.loads(path.read_bytes()), path.name)
+        state: _State = typed(_State, json.loads(read_plain(path)), path.name)
     except FileNotFoundError:
         raise
     except OSError as error:

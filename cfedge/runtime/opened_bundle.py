@@ -36,6 +36,9 @@ __all__ = ["OpenedBundle"]
 
 Floats = NDArray[np.float32]
 
+#: Tasks that an error lists.
+_NAMED = 50
+
 
 class OpenedBundle:
     """The parts of a bundle that answer.
@@ -123,7 +126,11 @@ class OpenedBundle:
             There is none.
         """
         if name not in self.tasks:
-            raise TaskError(f"task: expected one of {', '.join(self.router.tasks)}, found {name!r}")
+            known = self.router.tasks
+            more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+            raise TaskError(
+                f"task: expected one of {', '.join(known[:_NAMED])}{more}, found {name!r:.80}"
+            )
         return self.tasks[name].task
 
     def predict_by(

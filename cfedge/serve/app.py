@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -144,16 +144,7 @@ class Service:
         check_media(stated, engine.modality.media)
         if self._pool.is_full:
             raise Full
-        try:
-            body = await asyncio.wait_for(self._bodies.read(request), self._limits.body_s)
-        except ClientDisconnect:
-            return Response(status_code=GONE)
-        except asyncio.TimeoutError as error:
-            message = (
-                f"body: expected it within {self._limits.body_s:g} s, found"
-                f" {request.headers.get('content-length', 'some')} bytes coming too slowly"
-            )
-            raise HTTPException(408, message, {"connection": "close"}) from error
+        body = await self._bodies.read(request)
         work = self._pool.submit(lambda: self._worked(engine, body, stated))
         answering = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(

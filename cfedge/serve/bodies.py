@@ -1,13 +1,17 @@
-"""Bodies of requests, read under a limit on each and on all that are being read."""
+"""Bodies of requests, read under a limit of bytes and time on each, and of bytes on all that are
+being read.
+"""
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import MULTIPART
-from cfedge.serve.responses import busy
+from cfedge.serve.responses import GONE, busy
 
 __all__ = ["Bodies", "check_media"]
 
@@ -29,15 +33,33 @@ class Bodies:
     def __init__(self, limits: Limits) -> None:
         self._limits, self.buffered_bytes = limits, 0
 
-    async def read(self, request: Request) -> bytes:
+    async def read(self, request: Request, most_bytes: int | None = None) -> bytes:
         """Read the body, as far as it may be large; raise where it is larger, before it is here.
+
+        Parameters
+        ----------
+        most_bytes
+            None: what the limits say.
 
         Raises
         ------
         HTTPException
-            413: it is larger. 503: all bodies together are.
+            413: it is larger. 503: all bodies together are. 408: it comes too slowly. 499: the
+            client went away.
         """
-        limit = self._limits.body_bytes
+        limit = self._limits.body_bytes if most_bytes is None else most_bytes
+        try:
+            return await asyncio.wait_for(self._read(request, limit), self._limits.body_s)
+        except ClientDisconnect as error:
+            raise HTTPException(GONE, "the client went away") from error
+        except asyncio.TimeoutError as error:
+            message = (
+                f"body: expected it within {self._limits.body_s:g} s, found"
+                f" {request.headers.get('content-length', 'some')} bytes coming too slowly"
+            )
+            raise HTTPException(408, message, {"connection": "close"}) from error
+
+    async def _read(self, request: Request, limit: int) -> bytes:
         too_large = HTTPException(
             413, f"body: expected at most {limit} bytes, found more; ask in several requests"
         )

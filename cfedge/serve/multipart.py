@@ -43,7 +43,8 @@ def read_parts(body: bytes, content_type: str, modality: Modality, limits: Limit
         raise UsageError(f"content-type: expected a boundary, found {content_type[:80]!r}")
     inputs: list[Input] = []
     task: str | None = None
-    for name, content in _parts(body, (found[1] or found[2]).encode("latin-1")):
+    boundary = (found[1] or found[2]).encode("latin-1", "replace")
+    for name, content in _parts(body, boundary, limits.inputs):
         if name == modality.noun:
             if len(inputs) == limits.inputs:
                 raise InputError(
@@ -63,9 +64,12 @@ def read_parts(body: bytes, content_type: str, modality: Modality, limits: Limit
     return Asked(inputs, task, single=len(inputs) == 1)
 
 
-def _parts(body: bytes, boundary: bytes) -> list[tuple[str, bytes]]:
+def _parts(body: bytes, boundary: bytes, inputs: int) -> list[tuple[str, bytes]]:
     """Name and content of each part."""
-    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary)
+    most = inputs + 1  # the task
+    pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, most + 2)
+    if len(pieces) > most + 2:
+        raise InputError(f"body: expected at most {most} parts, found more; ask in several")
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise UsageError("body: expected parts up to the closing boundary, found none or fewer")
     found = []

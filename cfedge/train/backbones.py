@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cfedge.errors import BackboneError
 from cfedge.inputs import DEFAULT_KIND
+from cfedge.plain_files import open_plain, read_plain
 
 __all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find", "kind_of"]
 
@@ -108,7 +109,7 @@ def kind_of(name: str, folder: Path | None = None) -> str:
     """
     if name == "local" and folder is not None:
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            stated = json.loads((folder / "config.json").read_text("utf-8")).get("model_type")
+            stated = json.loads(read_plain(folder / "config.json")).get("model_type")
             return "image" if stated in _PICTURES else "text"
     if name == "onnx":
         return "array"
@@ -156,7 +157,7 @@ def find(name: str, folder: Path | None = None) -> LocatedWeights:
 
 def _checked(name: str, path: Path, expected: str | None) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     if expected is not None and digest.hexdigest() != expected:

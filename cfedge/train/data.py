@@ -71,6 +71,7 @@ def load(
     """
     if not path.exists():
         raise DataError(f"{path}: expected a file or a folder of data, found nothing")
+    _check_plain(path)
     if are_class_folders(path, kind):
         return load_class_folders(path, kind)
     if path.is_file():
@@ -87,10 +88,20 @@ def load_file(
     kind: str = DEFAULT_KIND,
 ) -> Examples:
     """Load one file of texts and labels; errors as of `load`."""
-    if path.exists() and are_class_folders(path, kind):
-        return load_class_folders(path, kind).train
+    if path.exists():
+        _check_plain(path)
+        if are_class_folders(path, kind):
+            return load_class_folders(path, kind).train
     table = read_file([path], columns, encoding, kind)
     return with_conflicts(examples_of(table), table)
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse a FIFO, a device and the like, which would be waited for."""
+    if not path.is_file() and not path.is_dir():
+        raise DataError(
+            f"{path}: expected a file or a folder of data, found neither; save the data as a file"
+        )
 
 
 def load_inputs(

@@ -20,6 +20,7 @@ from cfedge.device import here
 from cfedge.errors import CfedgeError, DataError
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
+from cfedge.plain_files import read_plain
 from cfedge.progress import Progress
 from cfedge.runtime.encoder import Encoder
 from cfedge.storage import write_file
@@ -57,7 +58,7 @@ def cached_features(
     path = cache / f"{key}.safetensors"
     if path.is_file():
         with contextlib.suppress(CfedgeError, KeyError, OSError):
-            arrays = load_arrays(path.read_bytes(), str(path))
+            arrays = load_arrays(read_plain(path), str(path))
             kept = {
                 name: arrays[name].astype(np.float32, copy=False)
                 for name in ("hidden", "trunk", "tail")

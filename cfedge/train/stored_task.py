@@ -18,6 +18,7 @@ from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import DamagedError, SchemaError, UsageError
 from cfedge.lookup import TaskSignature
+from cfedge.plain_files import read_plain
 from cfedge.train.folds import Folds
 from cfedge.train.learned_task import (
     TASK_FILES,
@@ -100,7 +101,7 @@ class StoredTask:
     def whole(self) -> LearnedTask:
         """Read all files and check the digest in the folder's name."""
         task = self.parsed()
-        digest = digest_of({part: (self.folder / part).read_bytes() for part in TASK_FILES})
+        digest = digest_of({part: read_plain(self.folder / part) for part in TASK_FILES})
         if not self.folder.name.endswith(digest):
             raise DamagedError(
                 f"{self.folder}: expected the digest in its name, found {digest}: a file was"
@@ -111,7 +112,7 @@ class StoredTask:
     def _loaded(self, file: str, parse: Callable[[bytes, str], _Parsed]) -> _Parsed:
         path = self.folder / file
         try:
-            data = path.read_bytes() if self.sent is None else self.sent[file]
+            data = read_plain(path) if self.sent is None else self.sent[file]
             return parse(data, str(path))
         except OSError as error:
             raise DamagedError(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import MissingExtraError, StorageError, WorkspaceError
+from cfedge.plain_files import read_plain
 from cfedge.storage import new_folder, remove_leftovers, write_file
 
 try:
@@ -56,7 +57,7 @@ def index_bytes(folder: Path) -> tuple[bytes, str]:
     if not os.path.isfile(index):  # noqa: PTH113
         raise WorkspaceError(f"{folder}: expected a workspace, found {_instead(folder)}")
     try:
-        return index.read_bytes(), str(index)
+        return read_plain(index), str(index)
     except OSError as error:
         raise StorageError(f"could not read {index}: {error.strerror}; check the disk") from error
 
@@ -79,7 +80,7 @@ def checked_bytes(path: Path, sha256: str) -> bytes:
         It is missing or was changed.
     """
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except OSError as error:
         raise WorkspaceError(
             f"{path}: expected the backbone's file, found {error.strerror}; make the workspace"
@@ -146,5 +147,5 @@ def remove_unnamed(workspace: Path, named: set[str]) -> None:
 def _holds(folder: Path, parts: Mapping[str, bytes]) -> bool:
     """Whether a folder has exactly these files' bytes by name; what cannot be read is not there."""
     with contextlib.suppress(OSError):
-        return all((folder / name).read_bytes() == data for name, data in parts.items())
+        return all(read_plain(folder / name) == data for name, data in parts.items())
     return False

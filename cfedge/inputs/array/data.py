@@ -13,6 +13,7 @@ from cfedge.inputs.array.reading import read_npy
 from cfedge.inputs.files import inside
 from cfedge.inputs.modality import Input
 from cfedge.inputs.several import described
+from cfedge.plain_files import read_plain
 
 __all__ = ["ArrayReader", "reader"]
 
@@ -34,7 +35,7 @@ class ArrayReader:
         """
         path = inside(cell, folder, "an array", where)
         try:
-            return read_npy(path.read_bytes(), f"{where}: {str(cell)[:80]!r}")
+            return read_npy(read_plain(path), f"{where}: {str(cell)[:80]!r}")
         except (InputError, OSError) as error:
             raise DataError(str(error)) from error
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import InputError
+from cfedge.inputs.several import json_kind
+from cfedge.plain_files import read_plain
 
 __all__ = ["content", "from_list", "read_npy"]
 
@@ -50,7 +51,7 @@ def content(path: str | os.PathLike[str], where: str) -> Values:
         It cannot be read, or is none of numbers.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_plain(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
@@ -69,11 +70,21 @@ def from_list(value: list[Any] | tuple[Any, ...], where: str) -> Values:
         They are not of one length, or hold something else.
     """
     try:
+        _check_leaves(value, where)
         array: Values = np.array(value)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{where}: expected lists of one length, found others; cut or fill them"
         ) from error
     if array.dtype.kind not in "fiub":
         raise InputError(f"{where}: expected numbers, found {array.dtype}; pass numbers alone")
     return array
+
+
+def _check_leaves(value: object, where: str) -> None:
+    """Refuse what is no number: of texts NumPy gives each the room of the longest."""
+    if isinstance(value, list | tuple):
+        for one in value:
+            _check_leaves(one, where)
+    elif not isinstance(value, int | float | np.number | np.bool_ | np.ndarray):
+        raise InputError(f"{where}: expected numbers, found {json_kind(value)}; pass numbers alone")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cfedge.errors import InputError
 from cfedge.inputs.image.decode import MOST_BYTES, MOST_PIXELS, package
 from cfedge.inputs.modality import Array
+from cfedge.plain_files import open_plain
 
 __all__ = ["content", "encoded", "frame", "is_opened", "middle", "path_of"]
 
@@ -89,7 +90,7 @@ def content(path: str | os.PathLike[str], where: str) -> bytes:
     """
     name = repr(os.fspath(path))[:200]
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a str, with whatever is in it
+        with open_plain(path) as file:
             data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cfedge.errors import CfedgeError, MissingExtraError, OfflineError, StorageError
+from cfedge.plain_files import open_plain
 from cfedge.train.jobs.job import digest_of_bytes
 from cfedge.train.jobs.place import Address, Place
 from cfedge.train.jobs.versions import differences, versions_here
@@ -103,8 +104,7 @@ def _security(tls: Mapping[str, str]) -> Any:
     """TLS files that the address names, or those of Dask's own configuration."""
     for path in tls.values():
         try:
-            with open(path, "rb"):  # noqa: PTH123 - a str, with whatever is in it
-                pass
+            open_plain(path).close()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise StorageError(

@@ -18,6 +18,7 @@ import numpy as np
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import DataError
 from cfedge.inputs.modality import Input
+from cfedge.plain_files import read_plain
 from cfedge.train.examples import Examples
 
 __all__ = ["dumped_examples", "dumped_inputs", "parsed_examples", "parsed_inputs"]
@@ -93,8 +94,7 @@ def _content(value: Input, where: str) -> bytes:
     if isinstance(value, bytes):
         return value
     try:
-        with open(os.fspath(value), "rb") as file:  # noqa: PTH123 - a str, with whatever is in it
-            return file.read()
+        return read_plain(os.fspath(value))
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(

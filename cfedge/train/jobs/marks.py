@@ -11,12 +11,15 @@ import re
 from pathlib import Path
 
 from cfedge.errors import CfedgeError, StorageError
+from cfedge.plain_files import read_plain
 from cfedge.storage import write_file
 from cfedge.train.jobs.job import Job
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Marks"]
 
+#: Of a mark, which is the name of a folder.
+_MOST_BYTES = 4096
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -30,7 +33,7 @@ class Marks:
     def holds(self, job: Job) -> bool:
         """Whether the workspace has the whole result of `job`, under its name."""
         try:
-            stated = self._path(job).read_text("utf-8")
+            stated = read_plain(self._path(job), _MOST_BYTES).decode("utf-8")
             if stated != self._workspace.task_folder(job.name).name:
                 return False
             self._workspace.task(job.name)
@@ -59,7 +62,10 @@ class Marks:
         named = {self._workspace.task_folder(name).name for name in self._workspace.tasks}
         with contextlib.suppress(OSError, ValueError):
             for path in self._folder.iterdir():
-                if _DIGEST.fullmatch(path.name) and path.read_text("utf-8") not in named:
+                if (
+                    _DIGEST.fullmatch(path.name)
+                    and read_plain(path, _MOST_BYTES).decode("utf-8") not in named
+                ):
                     path.unlink(missing_ok=True)
 
     def _path(self, job: Job) -> Path:

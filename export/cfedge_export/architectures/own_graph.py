@@ -19,6 +19,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 from cfedge.bundle.graph import check_graph
 from cfedge.errors import BackboneError, IncompatibleError, SchemaError
 from cfedge.inputs.array.spec import Array, DType
+from cfedge.plain_files import read_plain
 from cfedge_export.names import FEATURES, HIDDEN
 
 __all__ = ["ARRAY", "GIVEN", "graph_of", "read_own", "spec_of"]
@@ -49,7 +50,7 @@ def read_own(path: Path) -> ModelProto:
     """
     try:
         size = path.stat().st_size
-        data = path.read_bytes() if size <= _MOST_BYTES else b""
+        data = read_plain(path, _MOST_BYTES) if size <= _MOST_BYTES else b""
     except OSError as error:
         raise BackboneError(
             f"could not read {path}: {error.strerror or error}; name the encoder's ONNX file with"

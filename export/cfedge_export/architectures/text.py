@@ -22,6 +22,7 @@ from cfedge.bundle.files import reference
 from cfedge.errors import BackboneError
 from cfedge.inputs import Spec
 from cfedge.inputs.text.spec import Text
+from cfedge.plain_files import read_plain
 from cfedge.train.backbones import BackboneSource
 from cfedge_export.architectures import transformer
 from cfedge_export.architectures.architecture import TargetModule
@@ -79,7 +80,7 @@ class TextEncoder:
             )
         from transformers import AutoConfig
 
-        tokenizer = path.read_bytes()
+        tokenizer = read_plain(path)
         most = self.positions(AutoConfig.from_pretrained(folder).to_dict())
         return Text("text", min(known.max_tokens, most), reference(tokenizer)), {
             "tokenizer": tokenizer

@@ -21,6 +21,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from cfedge.errors import BackboneError
 from cfedge.inputs import Spec
 from cfedge.inputs.image.spec import Image
+from cfedge.plain_files import read_plain
 from cfedge.train.backbones import BackboneSource
 from cfedge_export.architectures import transformer
 from cfedge_export.architectures.architecture import TargetModule
@@ -194,7 +195,7 @@ def _vision(folder: Path) -> Mapping[str, Any]:
 def _preprocessing(folder: Path) -> Mapping[str, Any]:
     path = folder / "preprocessor_config.json"
     try:
-        stated: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        stated: dict[str, Any] = json.loads(read_plain(path))
         if not all(len(stated[name]) == 3 for name in ("image_mean", "image_std")):
             raise ValueError("image_mean and image_std that are not of three colours")
     except (OSError, ValueError, KeyError, TypeError) as error:
