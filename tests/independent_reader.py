@@ -369,7 +369,7 @@ class Reader:
         terms = np.array([relative, density, *self.familiar[1](frozen, chosen)])
         z = (terms - rule["centers"]) / rule["scales"]
         over = z[0] + z[1] - rule["accepted"]
-        self.nearly = abs(over) < 0.2  # rounding may turn whether the trunk accepts it
+        self.nearly = abs(over) < 0.15  # rounding may turn whether the trunk accepts it
         self.asked = float(z[1:].sum())
         return float(rule["thresholds"][-1] + over) if over <= 0 else self.asked
 

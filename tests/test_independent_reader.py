@@ -33,6 +33,11 @@ def _with_looks(folder: Path, second: float, third: float) -> Path:
     return folder
 
 
+#: How far the out-of-distribution score is from the engine's at most, whose classes are kept in 8
+#: bits: .12 was the most of 444 inputs of these tests, .02 their median.
+OOD = 0.15
+
+
 def _margin(folder: Path, share: float) -> float:
     """A margin that about so many inputs are below and none is near: the engine keeps shapes in 8
     bits, which moves margins by some hundredths of a nat.
@@ -58,10 +63,7 @@ def test_it_ends_early_where_the_engine_does(tiny_bundle: Path) -> None:
             key: getattr(expected, key) for key in exact
         }, text
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
-        assert (
-            found["ood_score"] == pytest.approx(expected.ood_score, rel=0.02, abs=0.2)
-            or reader.nearly
-        )
+        assert found["ood_score"] == pytest.approx(expected.ood_score, abs=OOD) or reader.nearly
     assert len({one.early_exit for one in answers}) == 2
 
 
@@ -85,10 +87,7 @@ def test_it_answers_as_the_engine_does(
         }, text
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-5)
         assert found["distance"] == pytest.approx(expected.distance, rel=1e-3, abs=1e-3)
-        assert (
-            found["ood_score"] == pytest.approx(expected.ood_score, rel=0.02, abs=0.2)
-            or reader.nearly
-        )
+        assert found["ood_score"] == pytest.approx(expected.ood_score, abs=OOD) or reader.nearly
         seen.add(found["stages"])
     assert seen == stages
 

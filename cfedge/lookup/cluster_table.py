@@ -9,7 +9,7 @@ Letters: C clusters, K directions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,8 @@ class ClusterTable:
 
     Parameters
     ----------
-    means
-        float64 [.., K], some clusters at a time: what their scores are linear in.
-    weight
-        float64 [K], what z is scaled by.
-    count
-        C, of all of them.
+    clusters, offsets
+        float32 [C, K] and [C].
     rough
         Scores `ROUGH_FROM` clusters or more roughly first.
 
@@ -53,20 +49,16 @@ class ClusterTable:
 
     def __init__(
         self,
-        means: Iterable[NDArray[np.float64]],
-        weight: NDArray[np.float64],
-        count: int,
+        clusters: Floats,
+        offsets: Floats,
         rough: RoughTable | None,
     ) -> None:
-        self._blocks = np.zeros((-(-count // _BLOCK) * _BLOCK, len(weight)), np.float32)
+        count, width = clusters.shape
+        self._blocks = np.zeros((-(-count // _BLOCK) * _BLOCK, width), np.float32)
         #: No input is nearest to a row that fills a block up.
         self._block_offsets = np.full(len(self._blocks), np.inf, np.float32)
         self.clusters, self.offsets = self._blocks[:count], self._block_offsets[:count]
-        start = 0
-        for some in means:
-            span = slice(start, start := start + len(some))
-            self.clusters[span] = some / weight
-            self.offsets[span] = 0.5 * np.einsum("ck,ck->c", some, some)
+        self.clusters[:], self.offsets[:] = clusters, offsets
         self.rough = rough(self.clusters, self.offsets) if rough and count >= ROUGH_FROM else None
 
     def exact(self, z: Floats) -> Floats:

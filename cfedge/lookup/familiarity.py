@@ -23,6 +23,7 @@ Letters: D width, C classes of one task, K directions of the background.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -31,14 +32,17 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.class_gaussians import OWN_SHAPE, Shared
 from cfedge.lookup.class_table import ClassTable
+from cfedge.lookup.fitted import moments
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["Familiarity", "NEAREST", "Terms"]
+__all__ = ["Familiarity", "KEPT_BYTES", "NEAREST", "Terms"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
+#: Of the tasks' classes of one look, about; those that were made first make room.
+KEPT_BYTES = 16 << 20
 #: Classes whose own shapes are asked.
 NEAREST = 4
 #: Least share of what is left of a class mean's squared length when its own error is taken off.
@@ -73,8 +77,7 @@ class Familiarity:
     Parameters
     ----------
     signatures
-        By task name, of one look; all are asked for once, and a task's again when it is first
-        compared with.
+        By task name, of one look; a task's is asked for when it is first compared with.
     lookup, table
         Of the same signatures.
     background
@@ -94,13 +97,10 @@ class Familiarity:
         self._lower = lower
         #: tr S and tr(P S).
         self._level, self._doubt = float(np.trace(lookup.within)), shared.doubt
-        means = np.concatenate([signatures[name].means for name in lookup.tasks])
-        among = [(means.astype(np.float64), 1.0)]
+        among = [lookup.class_means]
         if background is not None:
-            among = [(means.astype(np.float64), 0.5), (background.astype(np.float64), 0.5)]
-        self._center: Doubles = np.zeros(lookup.width)
-        for rows, weight in among:
-            self._center += weight * rows.mean(axis=0)
+            among.append(moments([background]))
+        self._center: Doubles = np.mean([mean for mean, _ in among], axis=0)
         project = _background(among, self._center, lower)
         self._directions = len(project)
         #: Rows of q, then of L', about m_0.
@@ -110,6 +110,7 @@ class Familiarity:
         self._linear_shift = (2 * (lower @ white)).astype(np.float32)
         self._square_shift = float(white @ white)
         self._classes: dict[int, _Classes] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, row: Floats, task: int) -> Terms:
         """Compare one unit-length vector float32 [D] with the task at position `task`."""
@@ -134,32 +135,43 @@ class Familiarity:
         )
 
     def _of(self, task: int) -> _Classes:
-        """One task's classes, made when they are first asked for."""
-        if task not in self._classes:
-            statistics = self._signatures[self._lookup.tasks[task]]
-            means, counts = statistics.means.astype(np.float64), statistics.counts
-            apart = (means - self._center) @ self._lower
-            error = self._doubt / counts
-            linear = apart @ self._lower.T
-            lengths = (means**2).sum(axis=1)
-            true = np.maximum(lengths - self._level / counts, lengths * _LEAST_LENGTH)
-            self._classes[task] = _Classes(
-                linear.astype(np.float32),
-                (linear @ self._center + ((apart**2).sum(axis=1) - _ERRORS * error) / 2).astype(
-                    np.float32
-                ),
-                (means / np.sqrt(np.maximum(true, 1e-12))[:, None]).astype(np.float32),
-                ((_ERRORS - 1) * error / (2 * (1 - OWN_SHAPE))).astype(np.float32),
-            )
-        return self._classes[task]
+        """One task's classes, made when they are asked for and not kept."""
+        found = self._classes.get(task)
+        if found is None:
+            found = self._made(task)
+            with self._lock:
+                self._classes[task] = found
+                size = found.linear.nbytes + found.directions.nbytes
+                while len(self._classes) > max(1, KEPT_BYTES // size):
+                    del self._classes[next(iter(self._classes))]
+        return found
+
+    def _made(self, task: int) -> _Classes:
+        statistics = self._signatures[self._lookup.tasks[task]]
+        means, counts = statistics.means.astype(np.float64), statistics.counts
+        apart = (means - self._center) @ self._lower
+        error = self._doubt / counts
+        linear = apart @ self._lower.T
+        lengths = (means**2).sum(axis=1)
+        true = np.maximum(lengths - self._level / counts, lengths * _LEAST_LENGTH)
+        return _Classes(
+            linear.astype(np.float32),
+            (linear @ self._center + ((apart**2).sum(axis=1) - _ERRORS * error) / 2).astype(
+                np.float32
+            ),
+            (means / np.sqrt(np.maximum(true, 1e-12))[:, None]).astype(np.float32),
+            ((_ERRORS - 1) * error / (2 * (1 - OWN_SHAPE))).astype(np.float32),
+        )
 
 
-def _background(among: list[tuple[Doubles, float]], center: Doubles, lower: Doubles) -> Doubles:
-    """Rows that make q of x - m_0, float64 [K, D], of weighted groups of vectors."""
+def _background(among: list[tuple[Doubles, Doubles]], center: Doubles, lower: Doubles) -> Doubles:
+    """Rows that make q of x - m_0, float64 [K, D], of groups of vectors that count alike: mean and
+    covariance of each.
+    """
     spread = np.zeros_like(lower)
-    for rows, weight in among:
-        apart = (rows - center) @ lower
-        spread += weight / len(rows) * (apart.T @ apart)
+    for mean, covariance in among:
+        spread += covariance + np.outer(mean - center, mean - center)
+    spread = lower.T @ (spread / len(among)) @ lower
     values, vectors = np.linalg.eigh(spread)
     kept = values > max(float(values[-1]), 1e-12) * 1e-9
     shares = np.sqrt(values[kept] / (1 + values[kept]))

@@ -144,6 +144,11 @@ class Space(NamedTuple):
     spread: NDArray[np.float64]
     shrinkage: float
 
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """w^1/2 with w = 1 - 1/v, float64 [K]: by how much a direction tells clusters apart."""
+        return np.asarray(np.sqrt(1.0 - 1.0 / self.spread))
+
 
 def discriminants(
     pooled: Pooled, *, shrinkage: float | None = None, min_spread: float = MIN_SPREAD

@@ -38,7 +38,8 @@ from numpy.typing import NDArray
 from cfedge.errors import IncompatibleError, UsageError
 from cfedge.lookup.cluster_table import ClusterTable, RoughTable
 from cfedge.lookup.finite import finite, finite_rows
-from cfedge.lookup.lda import MIN_SPREAD, discriminants, pool
+from cfedge.lookup.fitted import Fitted, Keep
+from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.projection import Projection
 from cfedge.lookup.scored import Scored, best_outside, largest
@@ -66,6 +67,8 @@ class Lookup:
     table
         Scores many clusters roughly first; those that its error bound leaves are scored exactly, so
         that the answers are the same.
+    keep
+        Gives what was computed of these very signatures before, or has it computed.
 
     Attributes
     ----------
@@ -87,6 +90,8 @@ class Lookup:
         float64 [D, D], the shared covariance before it is shrunk.
     factor_rows
         The most that one cluster's factor has.
+    class_means
+        float64 [D] and [D, D], mean and covariance of the clusters' means, each counted once.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Lookup:
         shrinkage: float | None = None,
         min_spread: float = MIN_SPREAD,
         table: RoughTable | None = None,
+        keep: Keep | None = None,
     ) -> None:
         if shrinkage is not None and not 0 <= shrinkage <= 1:
             raise UsageError(f"lookup: expected a shrinkage in [0, 1], found {shrinkage}")
@@ -104,19 +110,21 @@ class Lookup:
                 "lookup: expected at least one task, found none; add one with: cfedge add"
             )
         self.tasks: tuple[str, ...] = tuple(sorted(signatures))
-        pooled = pool(signatures[name] for name in self.tasks)
-        space = discriminants(pooled, shrinkage=shrinkage, min_spread=min_spread)
-        self.shrinkage = space.shrinkage
-        self.counts = pooled.counts
-        self.within = pooled.scatter / pooled.examples
-        self.factor_rows = pooled.factor_rows
-        bounds = np.cumsum([0, *(len(counts) for counts in pooled.counts)]).tolist()
+
+        def made() -> Fitted:
+            inputs = (signatures[name] for name in self.tasks)
+            return Fitted.of(inputs, shrinkage=shrinkage, min_spread=min_spread)
+
+        fitted = made() if keep is None else keep(made)
+        self.shrinkage, self.factor_rows = fitted.space.shrinkage, fitted.factor_rows
+        self.within, self.class_means = fitted.within, (fitted.mean, fitted.spread)
+        bounds = np.cumsum([0, *fitted.sizes]).tolist()
+        self.counts = np.split(fitted.counts, bounds[1:-1])
         self.spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._starts = np.array(bounds[:-1])
         self.task_of = np.repeat(np.arange(len(self.tasks)), np.diff(bounds))
-        self._project = Projection(space)
-        whitened = ((means - space.center) @ space.basis for means in pooled.means)
-        self._table = ClusterTable(whitened, self._project.weight, bounds[-1], table)
+        self._project = Projection(fitted.space)
+        self._table = ClusterTable(fitted.clusters, fitted.offsets, table)
         self.directions, self.width = self._project.basis.shape
 
     def scored(self, row: Floats, position: int = 0) -> Scored:

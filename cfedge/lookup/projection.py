@@ -34,7 +34,7 @@ class Projection:
     """
 
     def __init__(self, space: Space) -> None:
-        self.weight: NDArray[np.float64] = np.sqrt(1.0 - 1.0 / space.spread)
+        self.weight: NDArray[np.float64] = space.weight
         self.basis: Floats = np.ascontiguousarray((space.basis * self.weight).T, np.float32)
         self.center: Floats = (space.center @ space.basis * self.weight).astype(np.float32)
 

@@ -17,7 +17,8 @@ Letters: B batch, D width, V views, T tasks.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
@@ -30,18 +31,19 @@ from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
 from cfedge.lookup.familiarity import Familiarity, Terms
+from cfedge.lookup.fitted import Fitted
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
-from cfedge.lookup.signature import ClusterStatistics, Features, StoredSignature, TaskSignature
+from cfedge.lookup.parts import Parts, Signatures
+from cfedge.lookup.signature import ClusterStatistics, Features
 from cfedge.margins import Margins
 
 __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
 _Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
-_Signature: TypeAlias = TaskSignature | StoredSignature
-#: By task name.
-Signatures: TypeAlias = Mapping[str, TaskSignature] | Mapping[str, StoredSignature]
+#: Of ``trunk`` or ``tail``, and what computes it.
+KeepPart: TypeAlias = Callable[[str, Callable[[], Fitted]], Fitted]
 
 #: Classes at which a further stage is taken, those that the first likes best: to read the shapes of
 #: all of ten tasks takes three times as long, and the answers are as good
@@ -51,26 +53,6 @@ CANDIDATES = 24
 #: (docs/decisions/0003-lookup.md). It is the format's (docs/format.md): `cfedge.runtime.drift` and
 #: `stream` suppose it of every bundle.
 SECOND_STAGE_SHARE = 0.3
-
-
-class _Parts(Mapping[str, ClusterStatistics]):
-    """One stage's signature of each task, made when it is asked for."""
-
-    def __init__(
-        self,
-        signatures: Signatures,
-        part: Callable[[_Signature], ClusterStatistics],
-    ) -> None:
-        self._signatures, self._part = signatures, part
-
-    def __getitem__(self, name: str) -> ClusterStatistics:
-        return self._part(self._signatures[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._signatures)
-
-    def __len__(self) -> int:
-        return len(self._signatures)
 
 
 class Router:
@@ -87,6 +69,9 @@ class Router:
         Of the first stage, for many clusters; see `Lookup`.
     background
         What inputs of no task look like; None: the tasks are their own background.
+    keep
+        Gives what a `Lookup` computes of the trunk's or the tail's statistics, which was kept, or
+        has it computed; None: computed each time.
 
     Attributes
     ----------
@@ -105,11 +90,13 @@ class Router:
         *,
         table: RoughTable | None = None,
         background: Background | None = None,
+        keep: KeepPart | None = None,
     ) -> None:
         self._signatures, self._background = signatures, background
         self._made: dict[str, Any] = {}
         self._making = threading.Lock()
-        self.first = Lookup(_Parts(signatures, attrgetter("trunk")), table=table)
+        self._keep = keep
+        self.first = self._lookup("trunk", table)
         self.tasks, self._width = self.first.tasks, self.first.width
         self.margins = margins or Margins()
 
@@ -123,7 +110,7 @@ class Router:
     @property
     def tail(self) -> Lookup:
         """Of the tail's statistics, made likewise."""
-        return self._once("tail", lambda: Lookup(self._of("tail")))
+        return self._once("tail", lambda: self._lookup("tail"))
 
     @property
     def deep(self) -> ClassTable:
@@ -158,8 +145,12 @@ class Router:
             "familiar deep", lambda: Familiarity(self._of("tail"), self.tail, table, centres)
         )
 
+    def _lookup(self, part: str, table: RoughTable | None = None) -> Lookup:
+        keep = None if self._keep is None else partial(self._keep, part)
+        return Lookup(self._of(part), table=table, keep=keep)
+
     def _of(self, part: str) -> Mapping[str, ClusterStatistics]:
-        return _Parts(self._signatures, attrgetter(part))
+        return Parts(self._signatures, attrgetter(part))
 
     def _once(self, name: str, make: Callable[[], _Made]) -> _Made:
         """Make a part of a stage once, however many threads ask first."""

@@ -28,6 +28,7 @@ from cfedge.runtime.answering import Answering
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.false_reject import FalseReject, limits
+from cfedge.runtime.kept_tables import KeptTables
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.table import Int8Table
 from cfedge.runtime.task_files import OpenedTask, Signatures, has_same_files
@@ -103,6 +104,7 @@ class OpenedBundle:
             signatures = Signatures(self.tasks, backbone)
             for name in self.tasks:
                 signatures.check(name)
+        self._keep = KeptTables(self.manifest) if verified else None
         self._make_router()
 
     def encode(self, inputs: Sequence[Input]) -> Encoded:
@@ -229,7 +231,11 @@ class OpenedBundle:
     def _make_router(self) -> None:
         signatures = Signatures(self.tasks, self.manifest.backbone)
         self.router = Router(
-            signatures, self.manifest.margins, table=Int8Table, background=self._background
+            signatures,
+            self.manifest.margins,
+            table=Int8Table,
+            background=self._background,
+            keep=self._keep,
         )
         in_order = [self.tasks[name].task for name in self.router.tasks]
         self.answering = Answering(self.encoder, self.router, self.adapters, in_order)

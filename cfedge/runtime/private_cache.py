@@ -1,0 +1,93 @@
+"""Files in the user's cache that count only where nobody but this user or root could have written
+them: in folders of theirs that nobody else may write to, by no link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from cfedge.errors import StorageError
+from cfedge.storage import write_file
+
+__all__ = ["PrivateCache"]
+
+_NO_LINK, _NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0)
+
+
+class PrivateCache:
+    """One room of the cache: a folder in ``$CFEDGE_CACHE``, or in ``cfedge`` in the user's cache.
+    Where that is no absolute path there is none: what lies in the current folder is anybody's.
+
+    Parameters
+    ----------
+    room
+        Name of the folder.
+    """
+
+    def __init__(self, room: str) -> None:
+        own = os.environ.get("CFEDGE_CACHE")
+        # Path.home raises without a home
+        user = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+        cache = Path(own) if own else Path(user) / "cfedge"
+        self._folder = cache / room if cache.is_absolute() else None
+
+    def read(self, name: str, most_bytes: int) -> bytes | None:
+        """Return a file's bytes; None where there is none of at most so many that counts."""
+        folder = self._folder
+        if folder is None or not (_is_ours(folder.parent) and _is_ours(folder)):
+            return None
+        try:
+            handle = os.open(folder / name, os.O_RDONLY | _NO_LINK | _NO_WAIT)
+        except OSError:
+            return None
+        with contextlib.suppress(OSError), os.fdopen(handle, "rb") as file:
+            if _is_private(os.fstat(file.fileno()), stat.S_IFREG):
+                data = file.read(most_bytes + 1)
+                return data if len(data) <= most_bytes else None
+        return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file; where nothing can be written, or not by this user alone, do nothing."""
+        if (folder := self._folder) is None:
+            return
+        with contextlib.suppress(OSError, StorageError):
+            folder.parent.parent.mkdir(parents=True, exist_ok=True)
+            for made in (folder.parent, folder):
+                made.mkdir(mode=0o700, exist_ok=True)
+                if not _is_ours(made):
+                    return
+            write_file(folder / name, content, mode=0o600)
+
+    def keep_newest(self, most_bytes: int) -> None:
+        """Delete the files that were written first, as many as are beyond so many bytes."""
+        folder = self._folder
+        if folder is None or not _is_ours(folder):
+            return
+        with contextlib.suppress(OSError):
+            files = [(path, path.lstat()) for path in folder.iterdir()]
+            files.sort(key=lambda one: one[1].st_mtime, reverse=True)
+            total = 0
+            for path, found in files:
+                total += found.st_size
+                if total > most_bytes:
+                    path.unlink(missing_ok=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder, no link to one, that nobody else can write to."""
+    try:
+        return _is_private(os.lstat(folder), stat.S_IFDIR)
+    except OSError:
+        return False
+
+
+def _is_private(found: os.stat_result, kind: int) -> bool:
+    """Whether it is of the kind, of this user or of root, and for nobody else to write."""
+    if stat.S_IFMT(found.st_mode) != kind:
+        return False
+    if not hasattr(os, "geteuid"):  # Windows, whose user folders are the user's
+        return True
+    return found.st_uid in (os.geteuid(), 0) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
