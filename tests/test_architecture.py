@@ -335,7 +335,6 @@ READ_OTHERWISE = {
     "cfedge.runtime.child": "the kernel's",
     "cfedge.serve.memory": "the kernel's",
     "cfedge.sync.sinks": "what is no plain file is removed first",
-    "cfedge.train.class_folders": "out of an archive that is known to be a file",
     "cfedge.train.jobs.versions": "of the package",
     "cfedge_export.background": "of the package",
     "cfedge_export.calibration": "of the package",

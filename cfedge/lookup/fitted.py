@@ -127,7 +127,8 @@ class Fitted(NamedTuple):
         found: dict[str, Any] = dict(arrays)
         _check(found, what)
         shrinkage, rows = found.pop("numbers").tolist()
-        space = Space(*(found.pop(name) for name in ("center", "basis", "variances")), shrinkage)
+        center, basis = found.pop("center"), found.pop("basis")
+        space = Space(center, basis, found.pop("variances"), shrinkage)
         return cls(**found, space=space, factor_rows=int(rows))
 
 

@@ -21,7 +21,7 @@ from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.early_exit import gap, trunk_decides
 from cfedge.runtime.encoder import Encoder
-from cfedge.runtime.false_reject import Limit
+from cfedge.runtime.false_reject import Limits
 from cfedge.runtime.judging import Judge
 from cfedge.runtime.prediction import Head, Prediction, Strangeness, predicted
 
@@ -82,7 +82,7 @@ class Answering(NamedTuple):
         encoded: Encoded,
         matches: list[TaskMatch],
         judge: Judge,
-        limits: Sequence[Limit],
+        limits: Limits,
         start: float,
     ) -> list[Prediction]:
         """Return the answers to B rows for the tasks that they match; the call began at `start`,

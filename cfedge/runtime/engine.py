@@ -22,7 +22,7 @@ from cfedge.inputs.modality import Input, Modality
 from cfedge.lookup import Router, decide
 from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
-from cfedge.runtime.false_reject import FalseReject, limits
+from cfedge.runtime.false_reject import FalseReject, Limits
 from cfedge.runtime.opened_bundle import OpenedBundle
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.task_files import shared_files
@@ -87,7 +87,7 @@ class Engine:
             share_with=share_with.opened if share_with else None,
             verified=verified,
         )
-        limits(self.opened.answering.tasks, false_reject)
+        Limits(self.opened.answering.tasks, false_reject)
         self.false_reject: FalseReject = false_reject
         self.manifest = bundle.manifest
         self.tasks: tuple[str, ...] = self.opened.router.tasks
@@ -285,7 +285,7 @@ class Engine:
             return []
         answering = opened.answering
         asked = self.false_reject if false_reject is None else false_reject
-        limit = limits(answering.tasks, asked)
+        limit = Limits(answering.tasks, asked)
         encoded = opened.encode(listed)
         answering = opened.answering  # a forked child's own
         judge = answering.judge(encoded)

@@ -11,8 +11,10 @@ from cfedge.bundle.manifest import Task
 from cfedge.calibration import RATES
 from cfedge.errors import TaskError, UsageError
 
-__all__ = ["FalseReject", "Limit", "check_monitor", "limits", "parsed"]
+__all__ = ["FalseReject", "Limit", "Limits", "check_monitor", "parsed"]
 
+#: Tasks that an error lists.
+_NAMED = 50
 #: One rate for all tasks, a rate by task, or None: those that the bundle was exported with.
 FalseReject = float | Mapping[str, float] | None
 
@@ -26,9 +28,16 @@ class Limit(NamedTuple):
     threshold: float
 
 
-def limits(tasks: Sequence[Task], asked: FalseReject = None) -> list[Limit]:
-    """Return each task's limit: that of the largest rate listed which is not above what was asked
-    for, and never below what so few held-out inputs can promise.
+class Limits:
+    """Each task's limit, computed when it is asked for: a call needs one of a thousand.
+
+    Parameters
+    ----------
+    tasks
+        By position.
+    asked
+        The limit of a task is that of the largest rate listed which is not above what was asked
+        for, and never below what so few held-out inputs can promise.
 
     Raises
     ------
@@ -37,13 +46,26 @@ def limits(tasks: Sequence[Task], asked: FalseReject = None) -> list[Limit]:
     UsageError
         A rate is none that the bundle was measured for.
     """
-    by_task = asked if isinstance(asked, Mapping) else {}
-    names = [task.name for task in tasks]
-    for name in by_task:
-        if name not in names:
-            raise TaskError(f"task: expected one of {', '.join(names)}, found {name!r}")
-    every = None if isinstance(asked, Mapping) else asked
-    return [_limit(task, by_task.get(task.name, every)) for task in tasks]
+
+    def __init__(self, tasks: Sequence[Task], asked: FalseReject = None) -> None:
+        self._tasks = tasks
+        self._every = None if isinstance(asked, Mapping) else asked
+        self._by_task = asked if isinstance(asked, Mapping) else {}
+        if self._by_task:
+            known = {task.name: task for task in tasks}
+            for name, rate in self._by_task.items():
+                if name not in known:
+                    raise TaskError(
+                        f"task: expected one of {', '.join(list(known)[:_NAMED])}, found {name!r:.80}"
+                    )
+                _limit(known[name], rate)
+        elif tasks:
+            _limit(tasks[0], self._every)
+
+    def __getitem__(self, position: int) -> Limit:
+        """Return the limit of the task at a position."""
+        task = self._tasks[position]
+        return _limit(task, self._by_task.get(task.name, self._every))
 
 
 def parsed(values: Sequence[str] | None) -> FalseReject:

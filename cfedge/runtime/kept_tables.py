@@ -25,8 +25,10 @@ __all__ = ["KEPT_FROM", "KeptTables"]
 
 #: Classes of a bundle from which on it pays: with fewer all is computed in some milliseconds.
 KEPT_FROM = 2_000
-#: Of one file, and of all of them; those that were written first go.
-_FILE_BYTES, _MOST_BYTES = 512 << 20, 1 << 30
+#: Of one file: 15 MB with a thousand tasks.
+_FILE_BYTES = 256 << 20
+#: Those of two bundles stay: a sync leaves the one before for a rollback.
+_FILES = 4
 _DIGEST_BYTES = 32
 
 
@@ -55,7 +57,7 @@ class KeptTables:
             content = dump_arrays(found.arrays())
             if len(content) + _DIGEST_BYTES <= _FILE_BYTES:
                 cache.write(name, hashlib.sha256(content).digest() + content)
-                cache.keep_newest(_MOST_BYTES)
+                cache.keep_newest(_FILES)
         return found
 
     def _name(self, part: str) -> str:

@@ -27,7 +27,7 @@ from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.answering import Answering
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
-from cfedge.runtime.false_reject import FalseReject, limits
+from cfedge.runtime.false_reject import FalseReject, Limits
 from cfedge.runtime.kept_tables import KeptTables
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.table import Int8Table
@@ -157,7 +157,7 @@ class OpenedBundle:
         start = time.perf_counter()
         encoded = self.encode([value])
         answering = self.answering
-        judge, limit = answering.judge(encoded), limits(answering.tasks, false_reject)
+        judge, limit = answering.judge(encoded), Limits(answering.tasks, false_reject)
         (evidence,) = answering.identify(encoded, judge)
         match = decide(evidence)
         (alone,) = answering.answers(encoded, [match], judge, limit, start)

@@ -61,19 +61,15 @@ class PrivateCache:
                     return
             write_file(folder / name, content, mode=0o600)
 
-    def keep_newest(self, most_bytes: int) -> None:
-        """Delete the files that were written first, as many as are beyond so many bytes."""
+    def keep_newest(self, count: int) -> None:
+        """Delete all files but those so many that were written last."""
         folder = self._folder
         if folder is None or not _is_ours(folder):
             return
         with contextlib.suppress(OSError):
-            files = [(path, path.lstat()) for path in folder.iterdir()]
-            files.sort(key=lambda one: one[1].st_mtime, reverse=True)
-            total = 0
-            for path, found in files:
-                total += found.st_size
-                if total > most_bytes:
-                    path.unlink(missing_ok=True)
+            files = [(path.lstat().st_mtime_ns, path) for path in folder.iterdir()]
+            for _, path in sorted(files, reverse=True)[count:]:
+                path.unlink(missing_ok=True)
 
 
 def _is_ours(folder: Path) -> bool:

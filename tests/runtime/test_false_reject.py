@@ -16,7 +16,7 @@ from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.calibration import NOTHING_UNKNOWN, RATES
 from cfedge.errors import TaskError, UsageError
-from cfedge.runtime.false_reject import check_monitor, limits, parsed
+from cfedge.runtime.false_reject import Limits, check_monitor, parsed
 
 FALLING = replace(
     NOTHING_UNKNOWN, thresholds=tuple(float(9 - place) for place in range(len(RATES)))
@@ -25,33 +25,34 @@ LIGHTS, DOORS = (replace(task(name)[0], calibration=FALLING) for name in ("light
 
 
 def test_without_a_rate_it_is_that_of_export() -> None:
-    assert limits([LIGHTS]) == [(LIGHTS.false_reject_rate, LIGHTS.threshold)]
+    assert Limits([LIGHTS])[0] == (LIGHTS.false_reject_rate, LIGHTS.threshold)
 
 
 def test_the_largest_listed_rate_that_is_not_above_what_was_asked_is_taken() -> None:
     expected = {0.005: 9.0, 0.05: 6.0, 0.07: 6.0, 0.1: 5.0, 0.3: 1.0}
     for rate, threshold in expected.items():
-        ((stated, found),) = limits([LIGHTS], rate)
+        stated, found = Limits([LIGHTS], rate)[0]
         assert found == threshold
         assert stated <= rate
 
 
 def test_tasks_have_rates_of_their_own_and_others_keep_theirs() -> None:
-    lights, doors = limits([LIGHTS, DOORS], {"lights": 0.2})
+    found = Limits([LIGHTS, DOORS], {"lights": 0.2})
+    lights, doors = found[0], found[1]
     assert lights.threshold == 3.0
     assert doors.threshold == DOORS.threshold
 
 
 def test_no_rate_is_stated_that_so_few_examples_cannot_show() -> None:
     few = replace(LIGHTS, certificate=replace(LIGHTS.certificate, own=6))
-    assert limits([few], 0.05)[0].rate == pytest.approx(1 / 7)
+    assert Limits([few], 0.05)[0].rate == pytest.approx(1 / 7)
 
 
 def test_what_cannot_be_asked_for_is_refused() -> None:
     def check(case: tuple[object, type[Exception], str]) -> None:
         asked, kind, message = case
         with pytest.raises(kind, match=message):
-            limits([LIGHTS], asked)  # type: ignore[arg-type]
+            Limits([LIGHTS], asked)  # type: ignore[arg-type]
 
     every(
         {

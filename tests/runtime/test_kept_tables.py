@@ -146,21 +146,16 @@ def test_what_is_damaged_or_could_be_somebody_elses_is_computed_again(
     assert len(times) == 2
 
 
-def test_the_oldest_make_room(
-    tables: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_those_of_the_last_two_bundles_stay(tables: Path, tiny_bundle: Path) -> None:
     answers(tiny_bundle)
-    sizes = sorted(path.stat().st_size for path in tables.iterdir())
-    old = tables / "old"
-    old.write_bytes(b"x")
-    os.utime(old, (0, 0))
-    monkeypatch.setattr(kept_tables, "_MOST_BYTES", sum(sizes))
-    for path in tables.iterdir():
-        if path != old:
-            path.unlink()
+    ours = set(tables.iterdir())
+    for path in ours:
+        path.unlink()
+    for age in range(1, 7):
+        (tables / f"old-{age}").write_bytes(b"x")
+        os.utime(tables / f"old-{age}", (1_000_000 - age, 1_000_000 - age))
     answers(tiny_bundle)
-    assert not old.exists()
-    assert sorted(path.stat().st_size for path in tables.iterdir()) == sizes
+    assert set(tables.iterdir()) == ours | {tables / "old-1", tables / "old-2"}
 
 
 def test_a_bundle_that_was_not_verified_here_reads_and_leaves_nothing(
