@@ -88,6 +88,7 @@ DEVICE_PACKAGES = {
 }
 #: What one room of the device half may need beside them: its extra is named where it is missing.
 EXTRAS = {
+    "cfedge.demo": {"PIL", "sklearn"},
     "cfedge.doors": {"datasets"},
     "cfedge.console": {"cryptography", "filelock", "starlette", "uvicorn"},
     "cfedge.inputs": {"PIL"},

@@ -1,18 +1,26 @@
-"""The embedded data keep their promises, and the demo runs whole where the weights are installed."""
+"""The demo's data keep their promises, and it runs whole where the weights are installed."""
 
 from __future__ import annotations
 
 import csv
-import json
+import gzip
+import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from every import cases
+from typer.testing import CliRunner
 
-from cfedge.demo import TASKS, data_folder, out_of_domain
+from cfedge.cli import app
+from cfedge.demo import TASKS, clothes, data_folder, out_of_domain, pictures
+from cfedge.demo.stream import Stream
+from cfedge.errors import DataError
 
 SPLITS = ("train", "validation", "test")
 
@@ -66,43 +74,147 @@ def test_the_devices_process_refuses_to_start_where_torch_is_loaded() -> None:
     assert "torch came with the import of cfedge" in done.stderr
 
 
-@pytest.mark.slow
-def test_the_demo_learns_exports_and_answers_without_torch(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Stream:
+    """The stream of pictures, with a wardrobe of 100 of each class."""
+    root = tmp_path_factory.mktemp("pictures")
+    return pictures.stream(root / "data", wardrobe=_wardrobe(root / "wardrobe", each=100))
+
+
+def _wardrobe(folder: Path, each: int = 1, *, images: int | None = None, label: int = 9) -> Path:
+    """Files as Debian's package has them, of random pixels; `label` is the last one's."""
+    folder.mkdir()
+    labels = np.tile(np.arange(10, dtype=np.uint8), each)
+    labels[-1] = label
+    pixels = np.random.default_rng(0).integers(0, 256, ((images or len(labels)), 28, 28), np.uint8)
+    for name, head, data in (
+        ("train-images-idx3-ubyte.gz", 16, pixels),
+        ("train-labels-idx1-ubyte.gz", 8, labels),
+    ):
+        (folder / name).write_bytes(gzip.compress(bytes(head) + data.tobytes()))
+    return folder
+
+
+def test_a_digit_is_in_one_split_of_one_task_or_in_none(drawn: Stream) -> None:
+    files = [
+        path for path in drawn.unknown.file.parent.rglob("*.png") if "clothes" not in path.parts
+    ]
+    digits = [path.read_bytes() for path in files if path.parent.name.isdigit()]
+    assert len(set(digits)) >= len(digits) - 2  # scikit-learn has two digits twice
+    for name, labels in pictures.DIGITS.items():
+        for split, least in (("train", 80), ("validation", 50), ("test", 40)):
+            found = {
+                one.name: len(list(one.iterdir())) for one in (drawn.data[name] / split).iterdir()
+            }
+            assert found.keys() == set(map(str, labels))
+            assert min(found.values()) >= least
+    taught = {label for labels in pictures.DIGITS.values() for label in labels}
+    strange = {Path(path).parent.name for path, kind in drawn.unknown.inputs if kind == "near"}
+    assert strange == {str(label) for label in range(10) if label not in taught}
+
+
+def test_pictures_of_no_task_are_listed_as_report_takes_them(drawn: Stream) -> None:
+    from cfedge.train.data import load_inputs
+
+    kinds = Counter(kind for _, kind in drawn.unknown.inputs)
+    assert min(kinds["near"], kinds["far"]) >= 40
+    assert set(kinds) == set(drawn.unknown.words)
+    listed = load_inputs(drawn.unknown.file, kind="image")
+    assert list(map(str, listed)) == [path for path, _ in drawn.unknown.inputs]
+
+
+def test_clothes_are_a_task_where_they_are_installed(drawn: Stream, tmp_path: Path) -> None:
+    assert list(drawn.data) == [*pictures.DIGITS, "clothes"]
+    for split, count in (("train", 50), ("validation", 25), ("test", 20)):
+        folders = list((drawn.data["clothes"] / split).iterdir())
+        assert {one.name for one in folders} == set(clothes.CLASSES)
+        assert {len(list(one.iterdir())) for one in folders} == {count}
+    bare = pictures.stream(tmp_path / "data", wardrobe=tmp_path / "none")
+    assert list(bare.data) == list(pictures.DIGITS)
+    assert "clothes" not in bare.title
+
+
+@cases(
+    "damage",
+    [
+        (lambda folder: _wardrobe(folder, images=9), "found 7056 bytes and 10 labels"),
+        (lambda folder: _wardrobe(folder, label=10), "of 10 labels"),
+        (lambda folder: _cut(_wardrobe(folder)), "could not read"),
+        (lambda folder: _no_gzip(_wardrobe(folder)), "could not read"),
+    ],
+)
+def test_damaged_clothes_are_refused(damage: tuple[Callable[[Path], Path], str]) -> None:
+    with tempfile.TemporaryDirectory() as root, pytest.raises(DataError) as caught:
+        clothes.read(damage[0](Path(root) / "clothes"))
+    assert damage[1] in str(caught.value)
+    assert "install dataset-fashion-mnist again" in str(caught.value)
+
+
+def _cut(folder: Path) -> Path:
+    path = folder / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-100])
+    return folder
+
+
+def _no_gzip(folder: Path) -> Path:
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(b"no gzip")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What ``cfedge demo --quick`` left and printed."""
     from cfedge.errors import BackboneError
     from cfedge.train.backbones import find
 
     try:
         find("minilm-l6")
+        find("lite0")
     except BackboneError as error:
         pytest.skip(str(error))
-    command = [
-        sys.executable,
-        "-c",
-        "from cfedge.cli import main; main()",
-        "demo",
-        "--out",
-        str(tmp_path / "out"),
-        "--json",
-    ]
+    out = tmp_path_factory.mktemp("demo") / "out"
+    program = "from cfedge.cli import main; main()"
+    command = [sys.executable, "-c", program, "demo", "--quick", "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert [row["task"] for row in found["tasks"]] == list(TASKS)
-    assert found["task_identification"] > 0.85
-    assert found["last_accuracy"] > 0.7
-    assert (
-        found["task_identification"] + found["known"] - 1 - 1e-9
-        <= found["last_accuracy"]
-        <= min(found["task_identification"], found["known"]) + 1e-9
-    )
-    assert found["unknown_auroc"] > 0.8
-    assert abs(sum(row["accuracy_float"] - row["accuracy_int8"] for row in found["tasks"])) < 0.15
-    assert all(row["added_bytes"] <= 250_000 for row in found["tasks"])
-    assert found["backbone_bytes"] < 24_500_000
-    matrix = found["accuracy_matrix"]
-    assert all(matrix[row][column] == 0 for row in range(5) for column in range(row + 1, 5))
-    assert all(row["examples"] == 216 and row["held_out"] == 120 for row in found["tasks"])
-    assert all(row["upper_bound"] < 0.2 for row in found["tasks"])
-    assert found["unknown_by_kind"].keys() == {"near", "far"}
-    assert [answer["unknown"] for answer in found["live"]] == [False, False, False, True]
-    assert (tmp_path / "out" / "bundle" / "manifest.json").is_file()
+    return out, done.stdout
+
+
+@pytest.mark.slow
+def test_the_quick_demo_shows_both_streams_and_ends_with_its_reports(
+    quick: tuple[Path, str],
+) -> None:
+    out, printed = quick
+    assert "Texts: " in printed
+    assert "Pictures: " in printed
+    for called in ("of a building, but of no task taught", "of 8 and 9", "of cut photographs"):
+        (caught, count) = re.search(rf"{called}.* (\d+) of (\d+) ", printed).groups()  # type: ignore[union-attr]
+        assert int(caught) > int(count) / 2
+    answers = re.findall(r"^  (\S.*)\n    -> (\S+)", printed, re.MULTILINE)
+    assert [answer for _, answer in answers[:3]] == [
+        "lighting/light_on",
+        "climate/temperature_raise",
+        "unknown",
+    ]
+    for path, answer in answers[3:]:
+        task, label = Path(path).parts[-4], Path(path).parts[-2]
+        assert answer == (f"{task}/{label}" if "test" in Path(path).parts else "unknown"), path
+    reports = [line.strip() for line in printed.splitlines()[-2:]]
+    assert reports == [(out / name / "report.html").as_uri() for name in ("texts", "pictures")]
+    for name in ("texts", "pictures"):
+        assert b"<html" in (out / name / "report.html").read_bytes()[:500]
+        assert (out / name / "bundle" / "manifest.json").is_file()
+
+
+@pytest.mark.slow
+def test_what_is_promised_before_the_test_holds_in_it(quick: tuple[Path, str]) -> None:
+    rows = re.findall(r"^│ (\S+) .* (\S+)% │ +(\S+)% │ \S+ kB │$", quick[1], re.MULTILINE)
+    assert [task for task, _, _ in rows] == ["lighting", "climate", *pictures.DIGITS]
+    assert all(float(wrong) <= float(promised) < 30 for _, wrong, promised in rows)
+
+
+def test_a_demo_before_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "expected a new folder, found an earlier demo; use --replace" in done.output

@@ -1,8 +1,8 @@
 """The device's process: answer questions from standard input with torch and its kin barred from
 being imported.
 
-``python -m cfedge.demo.device BUNDLE``: each line in is a JSON object {"text": ..., "task":
-optional}, each line out a prediction.
+``python -m cfedge.demo.device BUNDLE``: each line in is a JSON object {"input": a text or the
+path of a file, "task": a name or null}, each line out a prediction.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> None:
     engine = Engine.open(sys.argv[1])
     for line in sys.stdin:
         question = json.loads(line)
-        answer = engine.predict([question["text"]], task=question.get("task"))[0]
+        answer = engine.predict([question["input"]], task=question["task"])[0]
         print(json.dumps(answer.as_dict()), flush=True)
 
 

@@ -4,47 +4,73 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DemoResult", "TaskRow"]
+__all__ = ["DemoResult", "StreamResult", "TaskRow", "UnknownRow"]
 
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One line of the demo's table; shares in [0, 1], accuracies per sample on test data.
+    """One line of a stream's table; shares in [0, 1], accuracies per sample on `tested` examples.
 
-    `accuracy_when_learned`: before later tasks were added. `held_out_errors`: of `held_out`
-    examples, those for which the lookup picked another task.
+    `accuracy_when_learned`: before later tasks were added. Of `held_out` examples the lookup picked
+    another task for `held_out_errors`, and the whole answer was wrong for `held_out_wrong`;
+    `upper_bound` and `wrong_upper_bound` bound these rates (`cfedge.bundle.manifest.Certificate`).
     """
 
     task: str
+    classes: int
     examples: int
+    tested: int
     accuracy_float: float
     accuracy_int8: float
     accuracy_when_learned: float
     task_identification: float
-    held_out_errors: int
     held_out: int
+    held_out_errors: int
     upper_bound: float
+    held_out_wrong: int
+    wrong_upper_bound: float
     added_bytes: int
 
 
 @dataclass(frozen=True)
-class DemoResult:
-    """What the demo measured. `accuracy_matrix[j][i]`: accuracy on task i after learning task j
-    (lower triangle). `unknown_detected` is the share of utterances of no task that were called
-    unknown; `unknown_by_kind` tells those near the tasks from those far away.
+class UnknownRow:
+    """Inputs of no task: how near they are to the tasks (``near`` or ``far``), what they are, and
+    how many of `count` were called unknown.
     """
 
+    kind: str
+    what: str
+    called_unknown: int
+    count: int
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """What a stream measured. `accuracy_matrix[j][i]`: accuracy on task i after learning task j
+    (lower triangle). `false_rejects`: the share of the tasks' own test inputs that were called
+    unknown. `report` is the path of the page.
+    """
+
+    title: str
     tasks: list[TaskRow]
     last_accuracy: float
     task_identification: float
     known: float
     forgetting: float
     unknown_auroc: float
-    unknown_detected: float
-    unknown_by_kind: dict[str, float]
+    unknown: list[UnknownRow]
     false_rejects: float
     ms_per_input: float
     backbone_bytes: int
     task_bytes: float
     accuracy_matrix: list[list[float]]
     live: list[dict[str, object]]
+    report: str
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo measured, of both streams."""
+
+    texts: StreamResult
+    pictures: StreamResult
