@@ -1,8 +1,8 @@
 # make install  into .venv: what the main job needs (about a minute)
-# make demo   install and run the main job (5 minutes on 2 cores)
+# make demo   install, and show texts and pictures at work (minutes on 2 cores)
 # make check  format, lint, types and the fast tests
 # make test   the whole test suite, a process for each core
-# make soak   the long halves of the tests; writes benchmarks/results/{crash,fuzz,fleet,soak}.json (half an hour on 2 cores)
+# make soak   the long halves of the tests; writes benchmarks/results/{crash,fuzz,fleet,soak,demo}.json (half an hour on 2 cores)
 # make release-check  as make check-static and make test; fails where a soak is older than what it covers
 # make site   the documents as a site, into build/site; make site-serve to read it while writing
 # make notebooks  run docs/notebooks again, and keep what they print and draw
@@ -39,6 +39,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python benchmarks/fuzz.py
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/demo.py
 
 axe:
 	$(PYTHON) tests/browser/axe.py

@@ -105,10 +105,16 @@ def test_every_command_in_a_document_is_there_with_its_options() -> None:
     for path in _prose():
         if path.name in JOURNALS:
             continue
-        for block in re.findall(r"```(?:sh|console)\n(.*?)```", path.read_text("utf-8"), re.DOTALL):
-            for words in re.findall(r"^(?:\$ )?cfedge ([^\n#|<]*)", block, re.MULTILINE):
-                options = set(re.findall(r"(?<=\s)--[a-z0-9-]+", words)) - _options(words.split())
-                assert not options, f"{path.relative_to(ROOT)}: cfedge {words}has no {options}"
+        text = path.read_text("utf-8")
+        blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", text, re.DOTALL)
+        commands = re.findall(r"^(?:\$ )?cfedge ([^\n#|<]*)", "\n".join(blocks), re.MULTILINE)
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        commands += [
+            " ".join(words.split()) for words in re.findall(r"`cfedge ([a-z][^`]*)`", prose)
+        ]
+        for words in commands:
+            options = set(re.findall(r"(?<=\s)--[a-z0-9-]+", words)) - _options(words.split())
+            assert not options, f"{path.relative_to(ROOT)}: cfedge {words}has no {options}"
 
 
 def test_the_page_of_commands_is_what_the_commands_say() -> None:

@@ -136,11 +136,12 @@ def predict(
 ) -> None:
     """Answer inputs: task and label, or unknown.
 
-    From standard input each line is an input or a JSON object {"text": ...}, by the name of the
-    bundle's kind of inputs; answers come in the same order, one a line, as they are made. A line
-    that cannot be answered gets an error in its place, and the exit code is then 10. With --json
-    each line carries the task's certified upper bound and the bundle's digest: keep them as the
-    record of what was answered.
+    Each line of standard input is an input: a text, the path of a picture, or a JSON object such
+    as {"text": "..."} or {"image": {"path": "..."}}. Answers come in the same order, one a line. A
+    line that cannot be answered gets an error in its place, and the exit code is then 10.
+
+    With --json each line carries the task's certified upper bound and the bundle's digest: keep
+    them as the record of what was answered.
 
     --session assumes that all inputs are of one task, or change it seldom: an input that could be
     of two tasks then goes to the one that the inputs before it were of. Where tasks come mixed that

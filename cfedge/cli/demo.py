@@ -39,7 +39,7 @@ def demo(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Run the whole way on texts and pictures.
+    """Show it all at work, on data of its own.
 
     Tasks of texts, then of pictures, are learned one after another, exported to int8, and answered
     in a process without torch. Tables show the figures, and a report of each is left in OUT.
@@ -70,25 +70,25 @@ def _show(found: StreamResult) -> None:
     """Print what was measured of a stream, and the answers to a few inputs."""
     say("")
     print_table(
-        f"{found.title}. Tasks learned one after another, without old data",
-        (
-            "task", "classes", "learned from", "tested with", "right, when learned", "right, at the end",
-            "wrong, at the end", "wrong, promised at most", "adds",
-        ),
+        f"{found.title}. Learned one task after another, without old data",
+        ("task", "classes", "learned from", "wrong, when learned", "wrong, at the end", "promised at most", "adds"),
         [
             (
-                row.task, row.classes, row.examples, row.tested, f"{row.accuracy_when_learned:.1%}",
-                f"{row.accuracy_int8:.1%}", f"{1 - row.accuracy_int8:.1%}", f"{row.wrong_upper_bound:.1%}",
-                size(row.added_bytes),
+                row.task, row.classes, row.examples, f"{1 - row.accuracy_when_learned:.1%}",
+                f"{1 - row.accuracy_int8:.1%}", f"{row.wrong_upper_bound:.1%}", size(row.added_bytes),
             )
             for row in found.tasks
         ],
     )  # fmt: skip
-    held_out = " or ".join(map(str, sorted({row.held_out for row in found.tasks})))
-    say(
-        "Right: task and label. The promise was made before the test, with 95% confidence for all"
-        f" tasks together, from {held_out} other examples of each task."
+    tested, held_out = (
+        " or ".join(map(str, sorted(counts)))
+        for counts in ({row.tested for row in found.tasks}, {row.held_out for row in found.tasks})
     )
+    say(f"Wrong: task or label, of {tested} test inputs of each task.")
+    say(
+        f"Promised: from {held_out} other inputs of each, with 95% confidence for all tasks at once."
+    )
+    say("")
     print_table(
         "All tasks together, int8, answered in a process without torch",
         ("what", "value"),
@@ -98,15 +98,19 @@ def _show(found: StreamResult) -> None:
             ("right label where the task is given", f"{found.known:.1%}"),
             ("lost when later tasks were learned, mean", f"{found.forgetting:.1%}"),
             *(
-                (f"called unknown, {row.what}", f"{row.called_unknown} of {row.count}")
+                (
+                    f"called unknown, {row.kind} ({row.what})",
+                    f"{row.called_unknown} of {row.count}",
+                )
                 for row in found.unknown
             ),
-            ("called unknown by mistake, of the tasks' own", f"{found.false_rejects:.1%}"),
+            ("called unknown by mistake (of the tasks' own)", f"{found.false_rejects:.1%}"),
             ("an answer, median", f"{found.ms_per_input:.2f} ms"),
             ("encoder, shared by all tasks", size(found.backbone_bytes)),
             ("a task, mean", size(int(found.task_bytes))),
         ],
     )
+    say("A few answers:")
     for answer in found.live:
         _show_answer(answer)
 

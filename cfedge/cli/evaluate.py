@@ -31,7 +31,13 @@ def evaluate(
         list[str], typer.Option(help="Test examples of a task, as TASK=FILE; repeat for each task.")
     ],
     unknown: Annotated[
-        Path | None, typer.Option(help="A file of inputs of no task, in a column text.")
+        Path | None,
+        typer.Option(
+            help=(
+                "A file of inputs of no task: texts in a column text, or paths of pictures in a"
+                " column image."
+            )
+        ),
     ] = None,
     jobs: JOBS = 1,
     on: ON = None,

@@ -22,7 +22,7 @@ BACKBONE = Annotated[
     str,
     typer.Option(
         help=(
-            "The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for texts' in --folder;"
+            "The encoder: minilm-l6; lite0 or lite0-224 for pictures; local for the one in --folder;"
             " onnx for your own in --model."
         )
     ),

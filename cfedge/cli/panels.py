@@ -34,7 +34,7 @@ PANELS: dict[str, tuple[str, ...]] = {
 FIRST_STEPS = """\
 cfedge teaches a deployed model new tasks without its old data.
 
-See the whole way on five small tasks:
+See it all at work, on data that come with it, in some minutes:
 
   cfedge demo
 

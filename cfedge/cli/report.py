@@ -38,7 +38,11 @@ def report(
     unknown: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A file of inputs of no task, in a column text; for a workspace."
+            metavar="FILE",
+            help=(
+                "A file of inputs of no task, for a workspace: texts in a column text, or paths of"
+                " pictures in a column image."
+            ),
         ),
     ] = None,
     bench: Annotated[

@@ -130,9 +130,9 @@ def serve(
 
     It ends on SIGTERM or Ctrl-C; requests under way are answered first.
 
-    POST /predict takes {"text": "..."} or {"inputs": [...]}, and "task" where it is known. GET
-    /health/live, /health/ready and /metrics. A store is followed without a pause. docs/serving.md
-    has statuses and limits.
+    POST /predict takes {"text": "..."}, {"image": "BASE64"} or {"inputs": [...]}, and "task" where
+    it is known; or a picture as the body. GET /health/live, /health/ready and /metrics. A store is
+    followed without a pause. docs/serving.md has statuses and limits.
     """
     one_blas_thread()
     from cfedge.device import load_profile, usable_cores
