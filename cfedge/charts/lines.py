@@ -92,7 +92,7 @@ def line_chart(
 
 
 def _line(place: int, one: Series, across: Scale, up: Scale) -> Markup:
-    """Draw one line; markers stand on it where there is room for them."""
+    """Draw one line, with markers on it."""
     commands, before = [], False
     for x, y in zip(one.x, one.y, strict=True):
         known = math.isfinite(x) and math.isfinite(y)
@@ -104,13 +104,22 @@ def _line(place: int, one: Series, across: Scale, up: Scale) -> Markup:
                 commands.append(f"{'L' if before else 'M'}{here}")
         before = known
     path = element("path", class_=f"line s{place % SERIES}", d="".join(commands) or "M0 0")
-    every = max(1, math.ceil(len(one.x) / 9))
-    marks = [
-        marker(place, across(x), up(y), 3.5)
-        for x, y in list(zip(one.x, one.y, strict=True))[every // 2 :: every]
-        if math.isfinite(x) and math.isfinite(y)
-    ]
+    marks = [marker(place, across(one.x[at]), up(one.y[at]), 3.5) for at in _marked(one)]
     return join([path, *marks])
+
+
+def _marked(one: Series) -> list[int]:
+    """Return where markers stand: on some nine values, and on each between two gaps, which no line
+    shows.
+    """
+    every = max(1, math.ceil(len(one.x) / 9))
+    known = [math.isfinite(x) and math.isfinite(y) for x, y in zip(one.x, one.y, strict=True)]
+    around = [False, *known, False]
+    return [
+        at
+        for at, there in enumerate(known)
+        if there and (at % every == every // 2 or not (around[at] or around[at + 2]))
+    ]
 
 
 def _limits(

@@ -171,3 +171,11 @@ def test_a_tables_columns_of_numbers_are_set_at_the_right_by_the_style() -> None
     for place, name in enumerate(named):
         rule = rf"\.{name} tr > :nth-child\({place + 1}\)[^}}]*{{ text-align: right; }}"
         assert re.search(rule, charts.style())
+
+
+def test_a_value_between_two_gaps_is_seen() -> None:
+    values = (math.nan, 0.5, math.nan, *([0.2] * 60), math.nan, 0.7)
+    one = Series("share", tuple(range(len(values))), values)
+    drawn = charts.line_chart([one], title="t", x_label="x", y_label="y", y_range=(0, 1))
+    heights = set(re.findall(r'class="mark s0" d="M[\d.]+ ([\d.]+)a', drawn))
+    assert len(heights) == 3

@@ -161,7 +161,7 @@ function tryIt() {
     drop,
     h("form", { onsubmit: send },
       h("div", { class: "row" }, h("label", { for: "input" }, isPicture ? "Or JSON" : "An input"), h("div", { class: "grow" }, field)),
-      h("div", { class: "row" }, h("button", { class: "go" }, "Answer"), h("label", { class: "inline" }, asJson, "It is JSON, as of POST /predict"))),
+      h("div", { class: "row" }, h("button", { class: "go" }, "Answer"), h("label", { class: "inline" }, asJson, "It is JSON, as POST /predict takes it"))),
     results);
   field.focus();
 }
@@ -169,10 +169,10 @@ function tryIt() {
 function verdict(one, name, found, picture) {
   const tail = [];
   const add = (term, ...what) => tail.push(h("dt", {}, term), h("dd", {}, ...what));
-  add("evidence", h("meter", { min: 0, max: 1, value: one.probability, "aria-label": "probability of the label" }), ` ${percent(one.probability)} for this label among the task's`);
-  if (one.runner_up) add("runner-up", `${one.runner_up}, ${one.margin.toFixed(1)} nats behind${one.stages > 2 ? ": close even after the last stage" : one.stages > 1 ? ": compared a second time" : ""}`);
+  if (!one.unknown) add("evidence", h("meter", { min: 0, max: 1, value: one.probability, "aria-label": "probability of the label" }), ` ${percent(one.probability)} for this label among those of its task`);
+  if (one.runner_up) add("runner-up", `${one.runner_up}, ${one.margin.toFixed(1)} behind${one.stages > 2 ? ": close even at the third comparison" : one.stages > 1 ? ": compared a second time" : ""}`);
   if (one.reason) add("why unknown", one.reason); else add("known", `out-of-distribution score ${one.ood_score.toFixed(1)}, below the task's threshold`);
-  add("promise", `at most ${percent(one.upper_bound)} of inputs like the held-out ones go to the wrong task`);
+  add("promise", `at most ${percent(one.upper_bound)} of inputs like the held-out ones go to the wrong task; of wrong labels see Tasks`);
   if (one.truncated) add("note", "it is longer than the encoder reads; the end was ignored");
   const map = found.map && h("details", {}, h("summary", {}, "Where it lies among the classes"), h("figure", {}, chart(found.map),
     h("figcaption", {}, `The ring is this input, among the classes that say most for it. Of each class's nearest classes ${percent(found.map_shows, 0)} are its nearest here, too: trust what lies close together more than what lies far apart.`)));
@@ -246,7 +246,7 @@ function groupNode(group, at) {
     h("ul", { class: `inputs${pictures ? " pictures" : ""}` }, shown.map((one, item) => h("li", { tabindex: "-1", "data-item": item, "data-number": one.number, "data-chosen": desk.chosen.has(one.number),
       onclick: (event) => { if (event.shiftKey && desk.from && desk.from[0] === at) { desk.at = [at, item]; range(); } else { desk.at = [at, item]; toggle(); } } },
       one.picture ? h("img", { src: `/api/kept/${one.number}/picture`, alt: `kept picture ${one.number}`, loading: "lazy" }) : h("span", { class: "text" }, one.text),
-      h("span", { class: "why" }, `${one.why}: ${one.task} / ${one.answer}`)))),
+      h("span", { class: "why" }, `${one.why}, nearest ${one.task} / ${one.answer}`)))),
     hidden > 0 && h("p", { class: "more" }, `and ${hidden} more like these `, !group.open && group.inputs.length > FEW && h("button", { type: "button", class: "quiet", onclick: () => { desk.at = [at, -1]; open(group); } }, "show them")));
 }
 
@@ -586,7 +586,7 @@ function drift(found) {
     ? h("div", { class: "alarm" }, h("p", {}, h("b", {}, "The inputs changed. "), `The counts of ${alarms.map((row) => row.name).join(", ")} cannot be reconciled with the certificates. This is wrong with probability at most ${percent(alpha, 0)}: look at the inputs in Review, or teach a task of them.`))
     : h("div", { class: "note fine" }, h("p", {}, h("b", {}, "No change found. "), `The probability of ever raising a false alarm is at most ${percent(alpha, 0)}, however long this runs.`));
   return h("section", {}, h("h2", {}, "Are the inputs still the same?"), verdict, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Drift" }, h("table", { class: "compare" }, h("caption", {}, `Counted: ${found.source}`),
-    h("thead", {}, h("tr", {}, ["unknown inputs of", "inputs", "unknown", "share", "at most", "alarm"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
+    h("thead", {}, h("tr", {}, ["counted", "answers", "unknown or thin", "share", "at most", "alarm"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", { class: "number" }, row.inputs.toLocaleString("en")), h("td", { class: "number" }, row.hits.toLocaleString("en")),
       h("td", { class: `number${row.alarmed !== null ? " worse" : ""}` }, row.inputs ? percent(row.hits / row.inputs) : "–"), h("td", { class: "number" }, percent(row.bound)), h("td", { class: "number" }, row.alarmed !== null ? `at input ${row.alarmed}` : "none")))))));
 }
