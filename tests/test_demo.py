@@ -200,7 +200,7 @@ def test_the_quick_demo_shows_both_streams_and_ends_with_its_reports(
         for parts, answer in ((Path(path).parts, answer) for path, answer in shown.items())
     ]
     assert len(right) == 6
-    assert sum(right) >= 4
+    assert sum(right) >= len(right) / 2
     reports = [line.strip() for line in printed.splitlines()[-2:]]
     assert reports == [(out / name / "report.html").as_uri() for name in ("texts", "pictures")]
     for name in ("texts", "pictures"):

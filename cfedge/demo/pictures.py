@@ -89,9 +89,12 @@ def stream(
         advance(1)
     tasks = [*DIGITS, *([_CLOTHES] if worn is not None else [])]
     first = [
-        one for name in tasks for one in sorted((folder / name / "test").glob("*/000.png"))[:2]
+        one for name in tasks for one in sorted((folder / name / "test").glob("*/001.png"))[:2]
     ]
-    strange = [next(path for path, kind in unknown if kind == wanted) for wanted in ("near", "far")]
+    strange = [
+        next(path for path, kind in unknown if (path.name, kind) == ("001.png", wanted))
+        for wanted in ("near", "far")
+    ]
     return Stream(
         title="Pictures: handwritten digits" + (", and clothes" if worn is not None else ""),
         kind="image",

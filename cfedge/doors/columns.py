@@ -68,6 +68,11 @@ def chosen(header: Sequence[str], columns: Columns, where: str, reading: Reading
             f"{where}: expected a column {columns.task!r}, found {quoted(names)}; add it or split"
             " by --tasks N"
         )
+    if missing == list(columns.wanted) == [columns.input]:
+        raise DataError(
+            f"{where}: expected a column {columns.input!r}, found {quoted(names)}; call the column of"
+            f" the inputs {columns.input!r}"
+        )
     if missing:
         raise DataError(
             f"{where}: expected the columns {' and '.join(map(repr, columns.wanted))}, found"

@@ -99,6 +99,16 @@ def test_a_word_that_names_a_file_is_answered_and_told_of(
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_a_picture_that_is_given_to_a_bundle_of_texts_is_told_of(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    named = tmp_path / "crimson.PNG"
+    named.write_bytes(b"")
+    done = run("predict", tiny_bundle, named)
+    (line,) = done.stderr.decode().splitlines()
+    assert line.endswith("This bundle answers texts: ask one of the kind image")
+
+
 @pytest.mark.parametrize("command", [["--help"], ["add", "--help"], ["devices"]])
 def test_a_reader_that_is_gone_ends_the_command_with_success(command: list[str]) -> None:
     reading, writing = os.pipe()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfedge.errors import DataError
-from cfedge.train.data import load, load_file
+from cfedge.train.data import load, load_file, load_inputs
 from cfedge.train.examples import Examples, LabelledData, repeated, split_held_out
 
 TWO = Examples(("it is cold", "open the door"), ("heat", "door"), "any")
@@ -644,4 +644,14 @@ def test_a_list_of_labels_is_refused_in_every_file(tmp_path: Path) -> None:
     columns = {"text": ["a", "b"], "label": [[1, 2], [1]]}
     assert ":train, rows 1 and 2: expected one label, found several" in refusal(
         saved(tmp_path / "rooms", {"": columns})
+    )
+
+
+def test_inputs_alone_without_their_column_are_refused_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "unknown.csv"
+    path.write_text("image,kind\na.png,near\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        load_inputs(path)
+    assert str(caught.value).endswith(
+        ": expected a column 'text', found 'image', 'kind'; call the column of the inputs 'text'"
     )
