@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from made import make_encoder, make_workspace
+from once import made_once
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -45,12 +46,15 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_encoder(tmp_path_factory.mktemp("tiny"))
+    return made_once(tmp_path_factory, "tiny-encoder", make_encoder)
 
 
 @pytest.fixture(scope="session")
 def _tiny_workspace(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_workspace(tiny_folder, tmp_path_factory.mktemp("session"))
+    def make(folder: Path) -> None:
+        make_workspace(tiny_folder, folder)
+
+    return made_once(tmp_path_factory, "tiny-workspace", make) / "ws"
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +62,10 @@ def _tiny_bundle(_tiny_workspace: Path, tmp_path_factory: pytest.TempPathFactory
     from cfedge.train.workspace import WorkspaceFolder
     from cfedge_export.pack import export
 
-    target = tmp_path_factory.mktemp("bundle") / "bundle"
-    export(WorkspaceFolder(_tiny_workspace), target)
-    return target
+    def make(folder: Path) -> None:
+        export(WorkspaceFolder(_tiny_workspace), folder / "bundle")
+
+    return made_once(tmp_path_factory, "tiny-bundle", make) / "bundle"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from every import every
+from once import initialised
 
 FOLDER = Path(__file__).parent.parent / "docs" / "notebooks"
 NAMES = ("pictures", "text")
@@ -46,14 +47,17 @@ def test_every_notebook_holds_its_source_and_what_it_printed_and_drew() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the kernel's, which is a process of its own
-def test_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     root = FOLDER.parents[1]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'export'}")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     maker = _maker()
 
     def runs(source: Path) -> None:
-        book = maker.run(source)
+        ready = initialised(tmp_path_factory)[0] if source.stem == "text" else None
+        book = maker.run(source, ready)
         printed = "".join(
             output.get("text", "") for cell in book.cells for output in cell.get("outputs", [])
         )

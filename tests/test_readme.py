@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from once import run_command
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -42,7 +43,7 @@ def test_ci_runs_readmes_own_test_command() -> None:
 
 @pytest.mark.slow
 def test_a_newcomers_first_commands_print_what_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The real encoder, from nothing to an answer; numbers may differ by machine."""
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'export'}")
@@ -51,7 +52,11 @@ def test_a_newcomers_first_commands_print_what_is_shown(
     for command, shown in _console():
         if command.startswith(". "):
             continue
-        printed = _run(command, tmp_path)
+        assert command.startswith("cfedge "), command
+        words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)][1:]
+        done = run_command(words, tmp_path, tmp_path_factory)
+        assert done.returncode == 0, done.stderr
+        printed = done.stdout.strip()
         assert not shown or _without_numbers(shown) in _without_numbers(printed), printed
     code, shown = _python()
     assert _ran([sys.executable, "-c", code], tmp_path) == shown
@@ -73,12 +78,6 @@ def _python() -> tuple[str, str]:
     lines = block[1].splitlines()
     code = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
     return "\n".join(code), "\n".join(line for line in lines if not line.startswith((">>>", "...")))
-
-
-def _run(command: str, folder: Path) -> str:
-    assert command.startswith("cfedge "), command
-    words = [word.strip('"') for word in re.findall(r'"[^"]*"|\S+', command)][1:]
-    return _ran([sys.executable, "-c", "from cfedge.cli import main; main()", *words], folder)
 
 
 def _ran(arguments: list[str], folder: Path) -> str:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from once import run_command
 
 from cfedge.confidence import upper_bound
 
@@ -24,11 +25,17 @@ RIGHT = {
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("adapters", [1, pytest.param(3, marks=pytest.mark.soak)])
 def test_a_newcomer_gets_right_answers_from_files_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    adapters: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    """With an adapter for each of the three tasks where `make soak` waits, else for the last."""
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'export'}")
-    printed = _followed(PAGE, tmp_path)
+    head_only = ("kitchen", "garden") if adapters == 1 else ()
+    printed = _followed(PAGE, tmp_path, tmp_path_factory, head_only)
     for asked, answer in RIGHT.items():
         told = re.findall(rf"'{asked}': (\S+)", printed)
         assert told, printed
@@ -42,9 +49,11 @@ def test_a_newcomer_gets_right_answers_from_files_of_their_own(
 
 
 @pytest.mark.slow
-def test_a_newcomer_teaches_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newcomer_teaches_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'export'}")
-    printed = _followed(PICTURES, tmp_path)
+    printed = _followed(PICTURES, tmp_path, tmp_path_factory)
     assert "'photos/flower/0.jpg': photos/flower" in printed
     told = re.findall(r"'digits/digit-3/\d+\.png': (\S+)", printed)
     assert len(told) > 30
@@ -74,23 +83,27 @@ def _without_numbers(text: str) -> str:
     return re.sub(r"\d+(\.\d+)?|\s+", "#", text)
 
 
-def _followed(page: str, folder: Path) -> str:
-    """Do what a page says, in its order; return all that was printed."""
+def _followed(
+    page: str, folder: Path, factory: pytest.TempPathFactory, head_only: tuple[str, ...] = ()
+) -> str:
+    """Do what a page says, in its order, these tasks with a head alone; return all that was
+    printed.
+    """
     names = iter(re.findall(r"as\s+`(\w+\.csv)`", page))
     printed = ""
     for kind, block in re.findall(r"```(csv|console|python)\n(.*?)```", page, re.DOTALL):
         if kind == "csv":
             (folder / next(names)).write_text(block, encoding="utf-8")
         elif kind == "python":
-            printed += _ran(["-c", block], folder)
+            command = [sys.executable, "-c", block]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            printed += done.stdout
         for command in re.findall(r"^\$ cfedge (.*)$", block, re.MULTILINE):
-            code = ["-c", "from cfedge.cli import main; main()", *shlex.split(command)]
-            printed += _ran(code, folder)
+            words = shlex.split(command)
+            if words[0] == "add" and words[2] in head_only:
+                words.append("--head-only")
+            done = run_command(words, folder, factory)
+            assert done.returncode == 0, f"{words}\n{done.stderr}"
+            printed += done.stdout
     return printed
-
-
-def _ran(arguments: list[str], folder: Path) -> str:
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{arguments}\n{done.stderr}"
-    return done.stdout

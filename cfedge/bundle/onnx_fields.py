@@ -81,7 +81,7 @@ class Messages:
         self._data, self._what, self.fields = data, what, 0
 
     def string(self, start: int, end: int, wire: int) -> str:
-        """Return a field's text.
+        """Return a field's string.
 
         Raises
         ------

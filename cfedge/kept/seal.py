@@ -55,7 +55,7 @@ def read_key(path: Path) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _make(path)
         mode = path.stat().st_mode
-        text = read_plain(path, 256)
+        content = read_plain(path, 256)
     except NotPlainError as error:
         raise UsageError(f"{path}: expected a key file, found {error.strerror}") from error
     except OSError as error:
@@ -68,7 +68,7 @@ def read_key(path: Path) -> bytes:
             f" {stat.S_IMODE(mode):04o}; set it with: chmod 600 {path}"
         )
     try:
-        key = bytes.fromhex(text.decode("ascii").strip())
+        key = bytes.fromhex(content.decode("ascii").strip())
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:

@@ -62,7 +62,7 @@ class ClusterMap:
 
 @dataclass(frozen=True)
 class Example:
-    """An input, as it may be shown: a text, or a picture as a data URI and its name."""
+    """An input, as it may be shown: its words, or a picture as a data URI and its name."""
 
     shown: str
     picture: str | None

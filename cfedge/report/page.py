@@ -1,7 +1,7 @@
 """A report's contents -> one HTML file that asks for nothing else. Pure.
 
 One style and one script stand in it, and the Content-Security-Policy names them by their digests: all
-else is forbidden, scripts that came in with a text too. The same contents stand in it as JSON, in an
+else is forbidden, scripts that came in with an input too. The same contents stand in it as JSON, in an
 element that browsers do not run.
 """
 
@@ -95,16 +95,16 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+def _digest(part: str) -> str:
+    return base64.b64encode(hashlib.sha256(part.encode("utf-8")).digest()).decode("ascii")
 
 
 def _embedded(contents: Contents) -> str:
     """Return the JSON so that nothing in it ends the element, or cannot be printed: such letters are
     written as JSON's escapes, and stand in strings alone.
     """
-    text = dumped(contents).decode("utf-8").replace("<", "\\u003c")
-    return text if text.isprintable() else "".join(map(_printed, text))
+    written = dumped(contents).decode("utf-8").replace("<", "\\u003c")
+    return written if written.isprintable() else "".join(map(_printed, written))
 
 
 def _printed(letter: str) -> str:

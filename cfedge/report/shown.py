@@ -1,4 +1,4 @@
-"""How a report shows an input: a text cut to some letters, what cannot be printed in it escaped; a
+"""How a report shows an input: words cut to some letters, what cannot be printed in it escaped; a
 picture as a thumbnail; an array by its name.
 """
 
@@ -18,7 +18,7 @@ from cfedge.printable import escaped
 
 __all__ = ["LETTERS", "Shown", "shown"]
 
-#: Of a text.
+#: Of an input's words.
 LETTERS = 240
 
 

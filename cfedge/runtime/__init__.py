@@ -1,3 +1,3 @@
-"""The device half: NumPy, ONNX Runtime and tokenizers. Never torch, transformers, scikit-learn or
+"""The device half: NumPy, ONNX Runtime and what reads a kind of input. Never torch, transformers, scikit-learn or
 onnx.
 """

@@ -46,7 +46,7 @@ class Engine:
     share_with
         An engine to share sessions and tasks with, as far as they are the same.
     verified
-        This machine has answered the bundle's golden vectors, and with them tokenizer and adapters
+        This machine has answered the bundle's golden vectors, and with them what reads inputs and adapters
         have been read once: each is now read when it is first needed. Otherwise all are read now.
     false_reject
         See `predict`, which goes before it.

@@ -1,4 +1,4 @@
-"""What the server counts, in Prometheus' text form."""
+"""What the server counts, in the form that Prometheus reads."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Asked(NamedTuple):
 
 
 def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
-    """Read a JSON body: ``{"text": ...}`` (by the kind's name), or ``{"inputs": [...]}``.
+    """Read a JSON body: ``{NOUN: ...}``, by the kind's name, or ``{"inputs": [...]}``.
 
     Raises
     ------

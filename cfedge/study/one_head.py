@@ -33,7 +33,7 @@ def joint(learned: LearnedOrder, workspace: WorkspaceFolder, settings: Settings)
     def together(split: str) -> Examples:
         parts: list[Examples] = [getattr(learned.stream[name], split) for name in learned.order]
         return Examples(
-            tuple(text for part in parts for text in part.inputs),
+            tuple(value for part in parts for value in part.inputs),
             tuple(label for part in parts for label in part.labels),
             split,
         )

@@ -43,7 +43,7 @@ class LearnedOrder:
         self.encoder = workspace.encoder()
         self.tail_share = 1 - backbone.split / backbone.blocks
         self.adapters = {name: Adapter.from_arrays(workspace.adapter(name)) for name in self.names}
-        texts = [text for name in self.names for text in stream[name].test.inputs]
+        inputs = [one for name in self.names for one in stream[name].test.inputs]
         self.truth = np.repeat(
             np.arange(len(self.names)), [len(stream[name].test) for name in self.names]
         )
@@ -51,7 +51,7 @@ class LearnedOrder:
             [self.classes_of(name, stream[name].test) for name in self.names]
         )
         with progress.track("test examples through every adapter", len(self.names)) as advance:
-            encoded = self.encoder(texts)
+            encoded = self.encoder(inputs)
             self.hidden = encoded.hidden
             self.test = self.encoder.features(encoded)
             self.adapted: list[Floats] = []

@@ -92,7 +92,7 @@ class Study:
     `tasks` are classes a task. `forward_transfer` is, by order, by how much the adapters of all
     tasks but the first are more accurate with the task given than the same ones learned alone, in
     the mean: exactly 0 without reuse, as nothing else is handed on. `duplicates` are, by task, test
-    texts that are also learned from, but for case and spaces. `learn_seconds` are, by order, those
+    inputs that are also learned from, but for case and spaces. `learn_seconds` are, by order, those
     that a task took, the mean, beside as many others as there were jobs; `open_set`, by order, how
     well what ships tells inputs of no task apart, empty where none were given. `settings` have the
     seed of the first order.

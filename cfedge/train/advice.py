@@ -30,7 +30,7 @@ def advice(
     """Return one sentence for each thing that a figure alone does not tell: what the encoder cannot
     read, whether anything was learned at all, classes that are swallowed or rejected, what folding
     lost, what few held-out inputs cannot show, which of them were learned from, labels that tasks
-    share, tasks that coincide. `data`, where it is at hand, lets them name the first text;
+    share, tasks that coincide. `data`, where it is at hand, lets them name the first input;
     `workspace` is what a command that they propose calls the workspace.
     """
     rows = list(certified.tasks.values())

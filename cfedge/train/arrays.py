@@ -31,7 +31,7 @@ def from_arrays(
     inputs
         One each. What is iterated once, such as a generator, is taken whole.
     labels
-        One label each: a text, a number or a boolean.
+        One label each: a string, a number or a boolean.
     source
         How errors call them.
     kind

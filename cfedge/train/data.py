@@ -54,9 +54,9 @@ def load(
     Parameters
     ----------
     columns
-        What the columns of texts and labels are called.
+        What the columns of inputs and labels are called.
     encoding
-        Of text files; None: it is found out.
+        Of files of letters; None: it is found out.
     kind
         Of the inputs: a key of `cfedge.inputs.KINDS`. Of kinds that stand in files of their own a
         table's cells are paths inside its folder, and a folder or a ZIP file may hold one folder a
@@ -87,7 +87,7 @@ def load_file(
     encoding: str | None = None,
     kind: str = DEFAULT_KIND,
 ) -> Examples:
-    """Load one file of texts and labels; errors as of `load`."""
+    """Load one file of inputs and labels; errors as of `load`."""
     if path.exists():
         _check_plain(path)
         if are_class_folders(path, kind):
@@ -110,7 +110,7 @@ def load_inputs(
     encoding: str | None = None,
     kind: str = DEFAULT_KIND,
 ) -> tuple[Input, ...]:
-    """Load the texts of one file, without labels; errors as of `load`."""
+    """Load the inputs of one file, without labels; errors as of `load`."""
     return read_file([path], columns._replace(label=None), encoding, kind).inputs
 
 

@@ -1,7 +1,7 @@
 """Look at data before anything is learned of them: every fault at once, each with its rows and what
 to do. ``cfedge check`` prints them.
 
-What stops `cfedge.train.data.load` is here; so is what would be learned and should not be: texts of
+What stops `cfedge.train.data.load` is here; so is what would be learned and should not be: inputs of
 several labels, labels that look alike, words for a missing value, several labels in one cell.
 """
 

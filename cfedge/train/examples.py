@@ -133,8 +133,8 @@ def repeated(examples: Examples, others: Examples) -> list[int]:
 
 
 def unambiguous(examples: Examples, held_out: Examples) -> list[int]:
-    """Return the rows of `held_out` whose input has one label alone, there and among `examples`: a
-    text of two labels proves nothing of either, and must not count.
+    """Return the rows of `held_out` whose input has one label alone, there and among `examples`: an
+    input of two labels proves nothing of either, and must not count.
 
     Raises
     ------

@@ -49,7 +49,7 @@ def cached_features(
     if cache is None:
         return encoded(encoder, examples.inputs, progress)
     inputs = examples.inputs
-    # A text's key leaves out its case, which some encoders read.
+    # The key of a string leaves out its case, which some encoders read.
     told = [
         value if isinstance(value, str) else key
         for value, key in zip(inputs, examples.keys, strict=True)

@@ -86,7 +86,7 @@ def evaluate(
     out_of_domain: Sequence[str] = (),
     meanings: Meanings | None = None,
 ) -> Scores:
-    """Answer every test example with the task unknown, and again with the task given; and texts of
+    """Answer every test example with the task unknown, and again with the task given; and inputs of
     no task, if any. Labels that mean the same by `meanings` count as one.
     """
     return score(

@@ -96,7 +96,7 @@ def _looked_at(
     groups = others[0] if others else ()
     notes = tuple(reading.notes)
     table = Table(inputs, labels, tasks, source, numbers, sheet.unit, notes, kind, groups)
-    return table, {fault.text(): fault.numbers for fault in faults.values()}
+    return table, {fault.said(): fault.numbers for fault in faults.values()}
 
 
 class _Kind(NamedTuple):
@@ -112,7 +112,7 @@ class _Kind(NamedTuple):
         if found != self.first and not self.others:
             self.others.append(found)
 
-    def text(self) -> str:
+    def said(self) -> str:
         """Return what is wrong with all of them."""
         if not self.others:
             return self.first

@@ -47,7 +47,7 @@ class Settings:
         Largest gradient norm.
     position_dropout
         Share of each example's positions left out of a step, drawn anew each time: hidden states know
-        their position, so a text with gaps is another example of its class.
+        their position, so an input with gaps is another example of its class.
     held_out
         Share of each class kept for the certificate where no held-out data are given.
     reuse

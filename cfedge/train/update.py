@@ -92,7 +92,7 @@ def update(
         There is no such task, or the new version answers the old held-out examples worse; the
         workspace is unchanged.
     DataError
-        A class would have no held-out example: a new one has too few, or texts of the old ones came
+        A class would have no held-out example: a new one has too few, or inputs of the old ones came
         again with another label.
     """
     old = workspace.task(name)

@@ -4,7 +4,7 @@
 
     WS/workspace.json             the backbone's record and the tasks' folders; written last, in
                                   one step
-    WS/backbone/                  trunk.onnx, tail.onnx, tokenizer.json (shipped); train_tail.onnx
+    WS/backbone/                  trunk.onnx, tail.onnx, what reads inputs (shipped); train_tail.onnx
                                   (what training sees: de-quantised weights); float_trunk.onnx,
                                   float_tail.onnx (for comparison); background.safetensors (shipped)
                                   and foreign.safetensors, where inputs of no task are known
@@ -12,7 +12,7 @@
     WS/cache/                     trunk features of the task being learned
     WS/jobs/                      which tasks are of which job (`cfedge.train.jobs.marks`)
 
-A task's folder never changes. Its training data are not kept; its held-out texts are, as evidence
+A task's folder never changes. Its training data are not kept; its held-out inputs are, as evidence
 for the certificate, the parity check and the golden vectors, and no training reads them. What the
 files mean is for the learner and the exporter.
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -16,8 +17,13 @@ HERE = Path(__file__).parent
 SOURCES = sorted(path for path in HERE.glob("*.py") if path.name != "make.py")
 
 
-def run(source: Path) -> nbformat.NotebookNode:
+def run(source: Path, made: Path | None = None) -> nbformat.NotebookNode:
     """Return a notebook, run in an empty folder.
+
+    Parameters
+    ----------
+    made
+        A workspace that is taken in the place of the one that the notebook makes.
 
     Raises
     ------
@@ -26,6 +32,10 @@ def run(source: Path) -> nbformat.NotebookNode:
     """
     book = jupytext.read(source)
     with tempfile.TemporaryDirectory() as folder:
+        if made is not None:
+            shutil.copytree(made, Path(folder) / "ws")
+            for cell in book.cells:
+                cell.source = cell.source.replace('Workspace.create("ws")', 'Workspace("ws")')
         NotebookClient(book, timeout=600, resources={"metadata": {"path": folder}}).execute()
     for number, cell in enumerate(book.cells):
         cell.id = f"cell-{number}"

@@ -144,7 +144,7 @@ def _choose_scheme(
 
 
 def _by_preference(names: Sequence[str], cuts: Sequence[int]) -> list[Configuration]:
-    """As the module's text says."""
+    """As the module's docstring says."""
     return [
         Configuration(name, cut, threads)
         for cut in cuts

@@ -22,7 +22,7 @@ __all__ = ["Budget", "BudgetFit", "Configuration", "Trial", "fit", "thread_count
 
 @dataclass(frozen=True)
 class Budget:
-    """What one process may take: peak resident memory, and the time of nine texts in ten, one at a
+    """What one process may take: peak resident memory, and the time of nine inputs in ten, one at a
     time; None: no limit.
     """
 

@@ -135,7 +135,7 @@ def export_merged(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Merged:
-    """Write a task's file, if the engine answers its held-out texts alike and the parity gate
+    """Write a task's file, if the engine answers its held-out inputs alike and the parity gate
     passes.
 
     Raises
@@ -170,8 +170,9 @@ def export_merged(
     }
     helper.set_model_props(model, {f"cfedge.{key}": value for key, value in stated.items()})
     data: bytes = model.SerializeToString(deterministic=True)
-    texts = workspace.held_out(name).inputs
-    difference = _difference(data, engine.modality, texts, engine.opened.class_scores(texts, name))
+    inputs = workspace.held_out(name).inputs
+    scores = engine.opened.class_scores(inputs, name)
+    difference = _difference(data, engine.modality, inputs, scores)
     if not difference <= TOLERANCE:
         raise ParityError(
             f"task {name!r}: expected the merged graph to score within {TOLERANCE:g} of the engine,"

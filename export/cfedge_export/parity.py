@@ -1,6 +1,6 @@
 """Do the quantised answers agree with the float ones, on every task's held-out set?
 
-Three paths answer the same texts with the task known: torch float, ONNX float (both on the float
+Three paths answer the same inputs with the task known: torch float, ONNX float (both on the float
 backbone with the float adapter) and ONNX int8 (everything as shipped). Compared are the tail's
 features (cosine), decisions (agreement) and accuracy. What may ship is
 `cfedge_export.parity_gate`'s to say.
@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from cfedge.inputs.modality import Input
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
@@ -77,12 +78,12 @@ class _FloatPaths:
             self.torch_tail = TorchTail(onnx.load_from_string(tail))
 
     def features(
-        self, texts: tuple[str, ...], adapter: Adapter
+        self, inputs: tuple[Input, ...], adapter: Adapter
     ) -> tuple[Floats | None, Floats, Floats]:
         """float32 [N, D] from torch (None: it is not installed) and from ONNX Runtime, and the
         trunk's [N, 3 D].
         """
-        encoded = self.encoder(texts)
+        encoded = self.encoder(inputs)
         hidden = encoded.hidden
         by_onnx = np.stack(self.encoder.adapted(hidden, adapter.slots))
         by_torch = None if self.torch_tail is None else self._by_torch(hidden, adapter)

@@ -148,7 +148,7 @@ class _Candidate(NamedTuple):
 
 
 def order(measured: Sequence[Measured]) -> list[Measured]:
-    """Return those that may be picked, the best first, as the module's text says."""
+    """Return those that may be picked, the best first, as the module's docstring says."""
     able = [scheme for scheme in measured if scheme.reason is None]
     ranked: list[Measured] = []
     while able:
@@ -165,7 +165,7 @@ def order(measured: Sequence[Measured]) -> list[Measured]:
 
 
 def pick(measured: Sequence[Measured], at_least: float = MIN_COSINE) -> Choice:
-    """Pick as the module's text says, and say why."""
+    """Pick as the module's docstring says, and say why."""
     best, *others = order(measured)
     fastest = min(one.time_ratio for one in [best, *others])
     why = (

@@ -24,7 +24,7 @@ def section(anchor: str, name: str, *inside: Markup) -> Section:
 
 
 def paragraph(words: str) -> Markup:
-    """Return a paragraph of text."""
+    """Return a paragraph."""
     return element("p", escape(words))
 
 

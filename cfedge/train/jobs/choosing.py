@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 
 from cfedge.device import usable_cores
 from cfedge.errors import UsageError
+from cfedge.inputs import DEFAULT_KIND
 from cfedge.train.jobs.place import Place, parsed_address
 from cfedge.train.jobs.processes import Processes
 
@@ -25,7 +26,7 @@ def chosen_place(
     jobs: int = 1,
     on: str | None = None,
     executor: Executor | None = None,
-    inputs: str = "text",
+    inputs: str = DEFAULT_KIND,
     torch: bool = True,
 ) -> Iterator[Place]:
     """Open the place that a caller named, and close it: what is still at work is stopped.

@@ -1,4 +1,4 @@
-"""Labelled inputs as the bytes that travel with a job, and back, without loss: texts as they are,
+"""Labelled inputs as the bytes that travel with a job, and back, without loss: words as they are,
 files as their bytes, arrays as ``.npy``. Nothing of them is kept by a worker.
 
 Eight bytes say how long the JSON behind them is; behind that lie files and arrays.
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+import cfedge.inputs
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import DataError
 from cfedge.inputs.modality import Input
@@ -60,10 +61,11 @@ def parsed_inputs(data: bytes) -> list[Input]:
 
 def _dumped(inputs: Sequence[Input], what: str, note: dict[str, object]) -> bytes:
     forms: list[list[object]] = []
+    in_files = cfedge.inputs.reader(str(note["kind"])).suffixes
     blob = bytearray()
     for row, value in enumerate(inputs):
-        if note["kind"] == "text":
-            forms.append(["text", value])
+        if not in_files:
+            forms.append(["plain", value])
             continue
         if isinstance(value, np.ndarray):
             form, buffer = "array", io.BytesIO()
@@ -82,7 +84,7 @@ def _parsed(data: bytes) -> tuple[dict[str, Any], list[Input]]:
     note = json.loads(data[8:place])
     inputs: list[Input] = []
     for form, value in note["forms"]:
-        if form == "text":
+        if form == "plain":
             inputs.append(value)
             continue
         part, place = data[place : place + value], place + value

@@ -61,10 +61,10 @@ class Outcome:
     failed: dict[str, CfedgeError] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
-    def note(self, worker: str, text: str) -> None:
+    def note(self, worker: str, said: str) -> None:
         """Keep a note of a worker, once."""
-        if text:
-            self.notes[f"worker {worker}: {text}"] = None
+        if said:
+            self.notes[f"worker {worker}: {said}"] = None
 
 
 @dataclass

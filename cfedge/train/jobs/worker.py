@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from cfedge.errors import CfedgeError, MissingExtraError
+from cfedge.inputs import DEFAULT_KIND
 from cfedge.train.jobs.answer import Answer, told
 from cfedge.train.jobs.contents import Contents
 from cfedge.train.jobs.job import Job, digest_of_bytes
@@ -82,7 +83,7 @@ def _contents() -> Contents:
 def _answer(
     job: Job, sent: Mapping[str, bytes], hints: Mapping[str, str], keep: tuple[str, ...]
 ) -> Answer:
-    inputs = str(job.arguments.get("inputs", "text"))
+    inputs = str(job.arguments.get("inputs", DEFAULT_KIND))
     here = versions_here(inputs, torch="torch" in job.versions)
     if odd := differences(job.versions, here):
         return _said(refused=f"{odd}; install the coordinator's versions there")

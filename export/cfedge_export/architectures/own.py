@@ -33,7 +33,7 @@ _FEATURES, _HIDDEN = f"{GIVEN}{FEATURES}", f"{GIVEN}hidden"
 
 @dataclass(frozen=True)
 class OwnEncoder:
-    """``array`` [B, ...] -> ``features`` float32 [B, D]; see the module's text."""
+    """``array`` [B, ...] -> ``features`` float32 [B, D]; see the module's docstring."""
 
     parts: tuple[str, ...] = ()
     default_parts: tuple[str, ...] = ()

@@ -171,7 +171,7 @@ def _input(model: ModelProto) -> ValueInfoProto:
 
 
 def _check_ends(model: ModelProto, path: Path) -> None:
-    """Refuse other inputs and outputs than the module's text names."""
+    """Refuse other inputs and outputs than the module's docstring names."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     outputs = {value.name: value for value in model.graph.output}
