@@ -13,7 +13,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Nothing but what is listed, of the listed bytes.
 LISTED := $(INSTALL) --require-hashes --no-deps --requirement

@@ -28,13 +28,16 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked ``soak`` but where it is asked for: ``make soak`` runs it."""
-    if "soak" in config.option.markexpr:
-        return
-    soaks = [item for item in items if item.get_closest_marker("soak")]
-    if soaks:
-        items[:] = [item for item in items if item not in soaks]
-        config.hook.pytest_deselected(items=soaks)
+    """Leave out what is marked ``soak`` but where it is asked for: ``make soak`` runs it. Files with
+    tests that are marked ``slow`` come first: no process waits long for the last one.
+    """
+    if "soak" not in config.option.markexpr:
+        soaks = {item for item in items if item.get_closest_marker("soak")}
+        if soaks:
+            items[:] = [item for item in items if item not in soaks]
+            config.hook.pytest_deselected(items=list(soaks))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -249,6 +249,17 @@ def test_all_is_sorted_and_importable() -> None:
     assert wrong == []
 
 
+def test_the_exporter_loads_what_takes_seconds_when_it_is_needed() -> None:
+    code = (
+        "import json, sys, cfedge_export.pack, cfedge_export.make_backbone, cfedge.train.teach;"
+        " print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert "onnx" in loaded
+    assert loaded & (HEAVY - {"filelock", "onnx"} | {"pandas"}) == set()
+
+
 def test_import_cfedge_brings_nothing_heavy() -> None:
     code = (
         "import json, sys, cfedge; print(json.dumps(sorted({name.partition('.')[0] for name in"

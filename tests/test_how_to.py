@@ -61,6 +61,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _do("init", made, "--backbone", "local", "--folder", encoder)
     for name in NAMES:
         _do("add", made, name, "--data", str(desk / f"{name}.csv"), "--head-only")
+    _do("export", made, str(desk / "made-bundle"))
     return desk
 
 
@@ -179,7 +180,7 @@ def _need_workspace(place: Path) -> None:
 
 
 def _need_bundle(place: Path) -> None:
-    _do("export", str(place / "made-ws"), str(place / "bundle"))
+    shutil.copytree(place / "made-bundle", place / "bundle")
 
 
 def _one_generation_more(place: Path, words: list[str]) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from cfedge.runtime.prediction import Prediction
 from cfedge.train.risk_coverage import RiskCoverage, risk_coverage
@@ -42,6 +41,8 @@ class OpenSet:
 
 def unknown_detection(known: Sequence[Prediction], out_of_domain: Sequence[Prediction]) -> Unknown:
     """Compare answers to known inputs with answers to inputs of no task."""
+    from sklearn.metrics import roc_auc_score  # a second, which only this waits for
+
     inside, outside = (
         np.array([one.ood_score for one in known]),
         np.array([one.ood_score for one in out_of_domain]),

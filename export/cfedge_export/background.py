@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.errors import UsageError
@@ -118,5 +117,7 @@ def made_of(encoder: Encoder, inputs: Sequence[Input], first_width: int) -> Made
 
 def centres(features: Floats) -> Floats:
     """Return the centres of `CENTRES` clusters, float32 [G, D], of features [N, D]."""
+    from sklearn.cluster import KMeans  # a second, which only this waits for
+
     found = KMeans(min(CENTRES, len(features)), n_init=1, random_state=0).fit(features)
     return np.asarray(found.cluster_centers_, np.float32)
