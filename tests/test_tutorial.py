@@ -25,17 +25,11 @@ RIGHT = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("adapters", [1, pytest.param(3, marks=pytest.mark.soak)])
 def test_a_newcomer_gets_right_answers_from_files_of_their_own(
-    adapters: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """With an adapter for each of the three tasks where `make soak` waits, else for the last."""
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'export'}")
-    head_only = ("kitchen", "garden") if adapters == 1 else ()
-    printed = _followed(PAGE, tmp_path, tmp_path_factory, head_only)
+    printed = _followed(PAGE, tmp_path, tmp_path_factory)
     for asked, answer in RIGHT.items():
         told = re.findall(rf"'{asked}': (\S+)", printed)
         assert told, printed
@@ -83,12 +77,8 @@ def _without_numbers(text: str) -> str:
     return re.sub(r"\d+(\.\d+)?|\s+", "#", text)
 
 
-def _followed(
-    page: str, folder: Path, factory: pytest.TempPathFactory, head_only: tuple[str, ...] = ()
-) -> str:
-    """Do what a page says, in its order, these tasks with a head alone; return all that was
-    printed.
-    """
+def _followed(page: str, folder: Path, factory: pytest.TempPathFactory) -> str:
+    """Do what a page says, in its order; return all that was printed."""
     names = iter(re.findall(r"as\s+`(\w+\.csv)`", page))
     printed = ""
     for kind, block in re.findall(r"```(csv|console|python)\n(.*?)```", page, re.DOTALL):
@@ -101,8 +91,6 @@ def _followed(
             printed += done.stdout
         for command in re.findall(r"^\$ cfedge (.*)$", block, re.MULTILINE):
             words = shlex.split(command)
-            if words[0] == "add" and words[2] in head_only:
-                words.append("--head-only")
             done = run_command(words, folder, factory)
             assert done.returncode == 0, f"{words}\n{done.stderr}"
             printed += done.stdout
