@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import shutil
 import tempfile
@@ -209,6 +210,8 @@ def main() -> None:
     parser.add_argument("--joint", type=int, default=1, help="draws of which joint is trained")
     parser.add_argument("--streams", default="cifar,kinds")
     parser.add_argument("--head-only", action="store_true", help="closed forms alone")
+    parser.add_argument("--result", default="images", help="the result's name")
+    parser.add_argument("--drafts", type=Path, help="a folder that gets each draw as it is done")
     parser.add_argument("--no-write", action="store_true", help="print only")
     chosen = parser.parse_args()
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -236,18 +239,21 @@ def main() -> None:
             folders, out = {task: at for task, (at, _) in mine.items()}, scratch / f"{name}{seed}"
             evaluated = pool.submit(evaluate_one, base, folders, out, name, seed)
             evaluating.append((seconds, evaluated))
-        runs = [{**done.result(), "add_seconds": seconds} for seconds, done in evaluating]
+        runs = []
+        for seconds, done in evaluating:
+            runs.append({**done.result(), "add_seconds": seconds})
+            if chosen.drafts is not None:
+                kept = chosen.drafts / f"{runs[-1]['stream']}-{runs[-1]['seed']}.json"
+                kept.write_text(json.dumps(runs[-1], indent=1), "utf-8")
         joined = [done.result() for done in joint]
-    report(runs, joined, write=not chosen.no_write, jobs=chosen.jobs)
+    report(runs, joined, name="" if chosen.no_write else chosen.result, jobs=chosen.jobs)
 
 
-def report(
-    runs: list[dict[str, Any]], joint: list[dict[str, Any]], *, write: bool, jobs: int
-) -> None:
-    """Print means over the draws, and write all."""
+def report(runs: list[dict[str, Any]], joint: list[dict[str, Any]], *, name: str, jobs: int) -> None:
+    """Print means over the draws, and write all, if the result has a name."""
     summary: dict[str, Any] = {}
-    for name in dict.fromkeys(run["stream"] for run in runs):
-        mine = [run for run in runs if run["stream"] == name]
+    for stream_name in dict.fromkeys(run["stream"] for run in runs):
+        mine = [run for run in runs if run["stream"] == stream_name]
         tasks = [task for run in mine for task in run["tasks"]]
         mean = {
             key: float(np.mean([run[key] for run in mine]))
@@ -264,13 +270,13 @@ def report(
             mean[f"bytes_{kept}_max"] = max(sizes, default=0)
         mean["backbone_bytes"] = mine[0]["backbone_bytes"]
         mean["add_seconds_max"] = max(max(run["add_seconds"].values()) for run in mine)
-        summary[name] = mean
-        print(name, *(f"{key} {value:.4g}" for key, value in mean.items()), sep="\n  ")
+        summary[stream_name] = mean
+        print(stream_name, *(f"{key} {value:.4g}" for key, value in mean.items()), sep="\n  ")
     for one in joint:
         print("joint", one)
-    if write:
+    if name:
         figures = {"summary": summary, "runs": runs, "joint": joint, "jobs": jobs}
-        record.write("images", figures, threads=1)
+        record.write(name, figures, threads=1)
 
 
 if __name__ == "__main__":
