@@ -249,7 +249,9 @@ def main() -> None:
     report(runs, joined, name="" if chosen.no_write else chosen.result, jobs=chosen.jobs)
 
 
-def report(runs: list[dict[str, Any]], joint: list[dict[str, Any]], *, name: str, jobs: int) -> None:
+def report(
+    runs: list[dict[str, Any]], joint: list[dict[str, Any]], *, name: str, jobs: int
+) -> None:
     """Print means over the draws, and write all, if the result has a name."""
     summary: dict[str, Any] = {}
     for stream_name in dict.fromkeys(run["stream"] for run in runs):
