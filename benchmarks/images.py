@@ -106,12 +106,20 @@ def stream(name: str, seed: int) -> Stream:
 
 
 def learn_one(base: Path, folder: Path, name: str, seed: int, task: str, method: str) -> float:
-    """Learn one task in a copy of the empty workspace; return the seconds that it took."""
+    """Learn one task in a copy of the empty workspace; return the seconds that it took. What an
+    earlier run learned there is taken as it is.
+    """
+    finished = folder / "seconds"
+    if finished.is_file():
+        return float(finished.read_text("utf-8"))
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(base, folder)
     data, start = stream(name, seed)[task][0], time.perf_counter()
     settings = Settings(seed=seed, threads=1, method=method)
     learn(WorkspaceFolder(folder), task, data, settings=settings)
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    finished.write_text(str(seconds), "utf-8")
+    return seconds
 
 
 def learn_joint(base: Path, folder: Path, seed: int) -> dict[str, Any]:
@@ -134,8 +142,21 @@ def _together(parts: list[Examples]) -> Examples:
     return Examples(inputs, labels, "all", kind="image")
 
 
-def evaluate_one(base: Path, folders: dict[str, Path], out: Path, name: str, seed: int) -> Any:
-    """Put a draw's tasks together, export them, and answer every test picture."""
+def evaluate_one(
+    base: Path,
+    folders: dict[str, Path],
+    out: Path,
+    name: str,
+    seed: int,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """Put a draw's tasks together, export them, and answer every test picture. What an earlier run
+    found is taken as it is.
+    """
+    written = out.with_suffix(".json")
+    if written.is_file():
+        return dict(json.loads(written.read_text("utf-8")))
+    shutil.rmtree(out, ignore_errors=True)
     workspace = WorkspaceFolder(shutil.copytree(base, out / "ws"))
     for task, folder in folders.items():
         workspace.put(WorkspaceFolder(folder).task(task))
@@ -160,7 +181,7 @@ def evaluate_one(base: Path, folders: dict[str, Path], out: Path, name: str, see
             }
         )
     shown = {key: getattr(scores, key) for key in ("task_identification", "known", "task_mean")}
-    return {
+    found = {
         "stream": name,
         "seed": seed,
         "last_accuracy": scores.accuracy,
@@ -170,7 +191,10 @@ def evaluate_one(base: Path, folders: dict[str, Path], out: Path, name: str, see
         "backbone_bytes": sum(ref.size for ref in manifest.backbone.files().values()),
         "tasks": tasks,
         "baselines": baselines(workspace, data),
+        "add_seconds": seconds,
     }
+    written.write_text(json.dumps(found), "utf-8")
+    return found
 
 
 def baselines(workspace: WorkspaceFolder, data: Stream) -> dict[str, dict[str, float]]:
@@ -202,6 +226,21 @@ def baselines(workspace: WorkspaceFolder, data: Stream) -> dict[str, dict[str, f
     return found
 
 
+def draw(
+    pool: ProcessPoolExecutor, base: Path, name: str, seed: int, method: str
+) -> Future[dict[str, Any]]:
+    """Learn a draw's tasks, and have it evaluated while the next one is learned."""
+    scratch = base.parent
+    folders = {task: scratch / f"{name}-{seed}-{task}-{method}" for task in stream(name, seed)}
+    learning = {
+        task: pool.submit(learn_one, base, folder, name, seed, task, method)
+        for task, folder in folders.items()
+    }
+    seconds = {task: done.result() for task, done in learning.items()}
+    out = scratch / f"{name}-{seed}-{method}"
+    return pool.submit(evaluate_one, base, folders, out, name, seed, seconds)
+
+
 def main() -> None:
     """Learn, evaluate, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -211,41 +250,31 @@ def main() -> None:
     parser.add_argument("--streams", default="cifar,kinds")
     parser.add_argument("--head-only", action="store_true", help="closed forms alone")
     parser.add_argument("--result", default="images", help="the result's name")
-    parser.add_argument("--drafts", type=Path, help="a folder that gets each draw as it is done")
+    parser.add_argument(
+        "--scratch", type=Path, help="a folder: a run that was stopped goes on there"
+    )
+    parser.add_argument("--timed", action="store_true", help="keep seconds: the machine is quiet")
     parser.add_argument("--no-write", action="store_true", help="print only")
     chosen = parser.parse_args()
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"  # read by the processes to come: each has one core
     method = "closed-form" if chosen.head_only else "auto"
-    draws = [(name, seed) for name in chosen.streams.split(",") for seed in range(chosen.seeds)]
+    draws = [(name, seed) for seed in range(chosen.seeds) for name in chosen.streams.split(",")]
     context = get_context("spawn")
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(chosen.jobs, context) as pool:
-        scratch, base = Path(folder), Path(folder) / "base"
-        record.backbone(base, "lite0")
+        scratch = chosen.scratch or Path(folder)
+        scratch.mkdir(exist_ok=True)
+        base = scratch / "base"
+        if not base.is_dir():
+            record.backbone(base, "lite0")
         joint: list[Future[Any]] = [
             pool.submit(learn_joint, base, scratch / f"joint{seed}", seed)
             for seed in range(0 if chosen.head_only else chosen.joint)
         ]
-        learning: dict[tuple[str, int, str], tuple[Path, Future[float]]] = {}
-        for name, seed in draws:
-            for task in stream(name, seed):
-                target = scratch / f"{name}-{seed}-{task}"
-                done = pool.submit(learn_one, base, target, name, seed, task, method)
-                learning[name, seed, task] = target, done
-        evaluating = []
-        for name, seed in draws:
-            mine = {key[2]: value for key, value in learning.items() if key[:2] == (name, seed)}
-            seconds = {task: done.result() for task, (_, done) in mine.items()}
-            folders, out = {task: at for task, (at, _) in mine.items()}, scratch / f"{name}{seed}"
-            evaluated = pool.submit(evaluate_one, base, folders, out, name, seed)
-            evaluating.append((seconds, evaluated))
-        runs = []
-        for seconds, done in evaluating:
-            runs.append({**done.result(), "add_seconds": seconds})
-            if chosen.drafts is not None:
-                kept = chosen.drafts / f"{runs[-1]['stream']}-{runs[-1]['seed']}.json"
-                kept.write_text(json.dumps(runs[-1], indent=1), "utf-8")
+        runs = [done.result() for done in [draw(pool, base, *one, method) for one in draws]]
         joined = [done.result() for done in joint]
+    for timed in () if chosen.timed else (*runs, *joined):
+        timed.pop("add_seconds" if "add_seconds" in timed else "seconds")
     report(runs, joined, name="" if chosen.no_write else chosen.result, jobs=chosen.jobs)
 
 
@@ -271,7 +300,8 @@ def report(
             sizes = [task["bytes"] for task in tasks if task["method"] == kept]
             mean[f"bytes_{kept}_max"] = max(sizes, default=0)
         mean["backbone_bytes"] = mine[0]["backbone_bytes"]
-        mean["add_seconds_max"] = max(max(run["add_seconds"].values()) for run in mine)
+        if "add_seconds" in mine[0]:
+            mean["add_seconds_max"] = max(max(run["add_seconds"].values()) for run in mine)
         summary[stream_name] = mean
         print(stream_name, *(f"{key} {value:.4g}" for key, value in mean.items()), sep="\n  ")
     for one in joint:

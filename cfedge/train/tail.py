@@ -28,7 +28,10 @@ __all__ = ["MASK", "OPERATORS", "TorchTail"]
 MASK = "attention_mask"
 
 _Attributes = Mapping[str, Any]
-_Operator = Callable[[list[Tensor], _Attributes], list[Tensor]]
+#: An input that is left out is None.
+_Operator = Callable[[list[Any], _Attributes], list[Tensor]]
+#: Added to the score of padding, as ONNX Runtime does.
+_HIDDEN = -10_000.0
 _TORCH_TYPES = {
     onnx.TensorProto.FLOAT: torch.float32,
     onnx.TensorProto.INT32: torch.int32,
@@ -103,7 +106,7 @@ class TorchTail:
         # device.
         with contextlib.nullcontext() if self.device.type == "cpu" else self.device:
             for operator, inputs, outputs, attributes in self._steps:
-                results = operator([values[name] for name in inputs if name], attributes)
+                results = operator([values[name] if name else None for name in inputs], attributes)
                 values.update(zip(outputs, results, strict=True))
         return values[self._output]
 
@@ -113,22 +116,24 @@ def _step(node: NodeProto) -> tuple[_Operator, list[str], list[str], _Attributes
     return OPERATORS[node.op_type], list(node.input), list(node.output), attributes
 
 
-def _attention(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+def _attention(inputs: list[Any], attributes: _Attributes) -> list[Tensor]:
     """com.microsoft MultiHeadAttention: query, key, value [B, S, D], bias [3 D], and perhaps
-    lengths int32 [B].
+    lengths int32 [B] and what the scores get more, [1, H, S, S].
     """
-    query, key, value, bias, *lengths = inputs
+    query, key, value, bias, lengths, more = (*inputs, None, None)[:6]
     batch, positions, width = query.shape
     heads = int(attributes["num_heads"])
     heads_first = [
         (part + offset).view(batch, positions, heads, width // heads).transpose(1, 2)
         for part, offset in zip((query, key, value), bias.chunk(3), strict=True)
     ]
-    visible = None
-    if lengths:
-        visible = (torch.arange(positions, device=query.device)[None, :] < lengths[0][:, None])[
+    visible = more
+    if lengths is not None:
+        visible = (torch.arange(positions, device=query.device)[None, :] < lengths[:, None])[
             :, None, None, :
         ]
+        if more is not None:  # finite, so that a row of nothing but padding is no NaN
+            visible = torch.where(visible, 0.0, _HIDDEN) + more
     mixed = functional.scaled_dot_product_attention(
         heads_first[0], heads_first[1], heads_first[2], attn_mask=visible
     )
@@ -140,6 +145,21 @@ def _layer_norm(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
     return [
         functional.layer_norm(x, x.shape[-1:], scale, bias, float(attributes.get("epsilon", 1e-5)))
     ]
+
+
+def _slice(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+    """From constant starts to ends, over the first axes."""
+    x, starts, ends = inputs
+    for axis, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        x = x.narrow(axis, start, end - start)
+    return [x]
+
+
+def _gather(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
+    x, places = inputs
+    axis = int(attributes.get("axis", 0))
+    taken = x.index_select(axis, places.flatten())
+    return [taken.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])]
 
 
 def _reduce_sum(inputs: list[Tensor], attributes: _Attributes) -> list[Tensor]:
@@ -185,6 +205,7 @@ OPERATORS: dict[str, _Operator] = {
     "Conv": _convolution,
     "Div": lambda i, a: [i[0] / i[1]],
     "FastGelu": lambda i, a: [functional.gelu(i[0], approximate="tanh")],
+    "Gather": _gather,
     "Flatten": lambda i, a: [i[0].flatten(int(a.get("axis", 1)))],
     "Gelu": lambda i, a: [functional.gelu(i[0])],
     "GlobalAveragePool": lambda i, a: [i[0].mean(dim=(2, 3), keepdim=True)],
@@ -201,6 +222,7 @@ OPERATORS: dict[str, _Operator] = {
     "Pad": _padded,
     "Reshape": lambda i, a: [i[0].reshape(_with_kept(i[0], i[1].tolist()))],
     "Shape": lambda i, a: [torch.tensor(i[0].shape[a.get("start", 0) : a.get("end")])],
+    "Slice": _slice,
     "Split": lambda i, a: list(torch.split(i[0], i[1].tolist(), dim=int(a["axis"]))),
     "Squeeze": lambda i, a: [i[0].squeeze(int(i[1].item()))],
     "Transpose": lambda i, a: [i[0].permute(*a["perm"])],

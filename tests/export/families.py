@@ -255,6 +255,26 @@ FAMILIES: dict[str, Family] = {
         _maps_pooled,
         rounding=1e-5,  # of 49 convolutions, whose norms are folded in
     ),
+    "modernbert": Family(
+        _transformer(
+            "ModernBert",
+            max_position_embeddings=24,
+            pad_token_id=1,
+            local_attention=6,
+            reference_compile=False,
+            norm_bias=False,
+            **_SIZES,
+        ),
+        _TEXT,
+        _text,
+        _mean_of_tokens,
+    ),
+    "mpnet": Family(
+        _transformer("MPNet", max_position_embeddings=26, pad_token_id=1, **_SIZES),
+        _TEXT,
+        _text,
+        _mean_of_tokens,
+    ),
     "roberta": Family(_transformer("Roberta", **_ROBERTA), _TEXT, _text, _mean_of_tokens),
     "siglip": Family(_whole_siglip, _PICTURE, _small_pixels(), _tower, rounding=5e-6),
     "siglip_vision_model": Family(

@@ -16,6 +16,8 @@ from cfedge_export.architectures.deit import DEIT
 from cfedge_export.architectures.dinov2 import DINOV2
 from cfedge_export.architectures.distilbert import DISTILBERT
 from cfedge_export.architectures.efficientnet_lite import EFFICIENTNET_LITE
+from cfedge_export.architectures.modernbert import MODERNBERT
+from cfedge_export.architectures.mpnet import MPNET
 from cfedge_export.architectures.own import OWN_ENCODER
 from cfedge_export.architectures.roberta import ROBERTA
 from cfedge_export.architectures.siglip import SIGLIP
@@ -30,6 +32,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "dinov2": DINOV2,
     "distilbert": DISTILBERT,
     "efficientnet-lite": EFFICIENTNET_LITE,
+    "modernbert": MODERNBERT,
+    "mpnet": MPNET,
     "roberta": ROBERTA,
     "siglip": SIGLIP,
     "siglip_vision_model": SIGLIP,

@@ -7,6 +7,7 @@ from typing import Any
 
 from onnx import ModelProto, numpy_helper
 
+from cfedge_export.architectures.fusion import exported
 from cfedge_export.architectures.text import TextEncoder, arrays_of
 from cfedge_export.names import IDS
 
@@ -45,4 +46,4 @@ def _positions(config: Mapping[str, Any]) -> int:
     return int(config["max_position_embeddings"])
 
 
-BERT = TextEncoder(fold=_fold, positions=_positions)
+BERT = TextEncoder(graph=exported(_fold), positions=_positions)

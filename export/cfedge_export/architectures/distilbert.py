@@ -7,6 +7,7 @@ from typing import Any
 
 from onnx import ModelProto
 
+from cfedge_export.architectures.fusion import exported
 from cfedge_export.architectures.text import TextEncoder
 
 __all__ = ["DISTILBERT"]
@@ -20,4 +21,4 @@ def _positions(config: Mapping[str, Any]) -> int:
     return int(config["max_position_embeddings"])
 
 
-DISTILBERT = TextEncoder(fold=_fold, positions=_positions)
+DISTILBERT = TextEncoder(graph=exported(_fold), positions=_positions)

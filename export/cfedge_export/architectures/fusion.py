@@ -1,20 +1,64 @@
-"""A Hugging Face folder -> a graph whose attention and GELU are single nodes, and its tidying."""
+"""A Hugging Face folder -> a graph whose attention and GELU are single nodes, and its tidying.
+
+Export (optimum) -> fuse attention and GELU (ONNX Runtime's own fusion tool) -> fold what never
+varies -> pack query, key and value into one product.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
+from cfedge_export.architectures import transformer
 from cfedge_export.names import OPSET
 from cfedge_export.pooling import drop_unread
 from cfedge_export.quiet import quiet
 
-__all__ = ["fused", "pack_qkv", "tidy"]
+__all__ = ["exported", "tidy"]
+
+#: Folds what never varies out of a graph, in place: token types, positions. It is given the model's
+#: ``config.json`` too.
+Fold = Callable[[ModelProto, Mapping[str, Any]], None]
+
+
+def exported(fold: Fold) -> Callable[[Path, Mapping[str, Any], int], ModelProto]:
+    """Return how a family's graph is made that is exported and fused."""
+    return partial(_exported, fold)
+
+
+def _exported(fold: Fold, folder: Path, config: Mapping[str, Any], tokens: int) -> ModelProto:
+    """See `TextEncoder.graph`; of how many tokens does not matter.
+
+    Raises
+    ------
+    BackboneError
+        Its attention cannot be fused.
+    """
+    blocks = config.get("num_hidden_layers", config.get("n_layers"))
+    heads, width = (
+        config.get(name, config.get(other))
+        for name, other in (("num_attention_heads", "n_heads"), ("hidden_size", "dim"))
+    )
+    model = fused(folder, heads, width)
+    nodes = transformer.attention(model)
+    if len(nodes) != blocks:
+        raise BackboneError(
+            f"{folder}: expected {blocks} fused attention blocks after export, found"
+            f" {len(nodes)}; this {config['model_type']} has an attention of its own: use another"
+            " encoder"
+        )
+    fold(model, config)
+    for node in nodes:
+        pack_qkv(model, node)
+    return model
 
 
 def fused(folder: Path, heads: int, width: int) -> ModelProto:

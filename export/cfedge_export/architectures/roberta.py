@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from cfedge_export.architectures.fusion import exported
 from cfedge_export.architectures.text import TextEncoder, arrays_of
 from cfedge_export.names import IDS
 
@@ -64,4 +65,4 @@ def _positions(config: Mapping[str, Any]) -> int:
     return int(config["max_position_embeddings"]) - int(config["pad_token_id"]) - 1
 
 
-ROBERTA = TextEncoder(fold=_fold, positions=_positions)
+ROBERTA = TextEncoder(graph=exported(_fold), positions=_positions)

@@ -1,9 +1,11 @@
-"""Text encoders whose attention ONNX Runtime fuses: what their families share.
+"""Text encoders: what their families share.
 
-Export (optimum) -> fuse attention and GELU (ONNX Runtime's own fusion tool) -> fold what never
-varies (`TextEncoder.fold`) -> pack query, key and value into one product -> mean pooling in the
-graph. What comes out has a handful of operators: Gather, Slice, Add, MatMul, Split,
-LayerNormalization, MultiHeadAttention, Gelu and the pooling.
+A family's graph ends in hidden states and has one MultiHeadAttention a block, behind one packed
+product of query, key and value. Most are exported and fused (`cfedge_export.architectures.fusion`);
+those that ONNX Runtime's tool cannot fuse are written
+(`cfedge_export.architectures.text_graph`). Here the pooling is put behind it. What comes out has a
+handful of operators: Gather, Slice, Add, MatMul, Split, LayerNormalization, MultiHeadAttention,
+Gelu and the pooling.
 
 Letters: B batch, S sequence, D width.
 """
@@ -26,7 +28,8 @@ from cfedge.plain_files import read_plain
 from cfedge.train.backbones import BackboneSource
 from cfedge_export.architectures import transformer
 from cfedge_export.architectures.architecture import TargetModule
-from cfedge_export.architectures.fusion import fused, pack_qkv, tidy
+from cfedge_export.architectures.fusion import tidy
+from cfedge_export.architectures.text_graph import with_shared_positions
 from cfedge_export.names import FEATURES, HIDDEN, IDS
 from cfedge_export.pooling import (
     add_pooling_axis,
@@ -49,14 +52,14 @@ class TextEncoder:
 
     Attributes
     ----------
-    fold
-        Folds what never varies out of the graph, in place: token types, positions. It is given
-        the model's ``config.json`` too.
+    graph
+        Makes the graph of the model in a folder, of its ``config.json`` and the longest input in
+        tokens: ``input_ids``, ``attention_mask`` -> hidden states [B, S, D].
     positions
         The longest input, in tokens, by that file.
     """
 
-    fold: Callable[[ModelProto, Mapping[str, Any]], None]
+    graph: Callable[[Path, Mapping[str, Any], int], ModelProto]
     positions: Callable[[Mapping[str, Any]], int]
     parts: tuple[str, ...] = transformer.PARTS
     default_parts: tuple[str, ...] = ("qkv", "fc1")  # docs/decisions/0002-split-and-slots.md
@@ -90,21 +93,11 @@ class TextEncoder:
         """See `Architecture`."""
         from transformers import AutoConfig
 
+        assert isinstance(spec, Text)
         config = AutoConfig.from_pretrained(folder)
-        model = fused(folder, config.num_attention_heads, config.hidden_size)
-        nodes = transformer.attention(model)
-        if len(nodes) != config.num_hidden_layers:
-            raise BackboneError(
-                f"{folder}: expected {config.num_hidden_layers} fused attention blocks after"
-                f" export, found {len(nodes)}; this {config.model_type} has an attention of its"
-                " own: use another encoder"
-            )
-        self.fold(model, config.to_dict())
-        for node in nodes:
-            pack_qkv(model, node)
+        model = self.graph(folder, config.to_dict(), spec.max_tokens)
         _pool(model, config.hidden_size)
         tidy(model)
-        assert isinstance(spec, Text)
         keep_positions(model, spec.max_tokens)
         return model
 
@@ -127,6 +120,8 @@ class TextEncoder:
             node.input[0]: "word embeddings" if node.input[1] == IDS else "positions"
             for node in _lookups(model)
         }
+        cut_short = [node.input[0] for node in model.graph.node if node.op_type == "Slice"]
+        found |= dict.fromkeys(cut_short, "positions")
         weights = {node.name: node.input[1] for node in model.graph.node if len(node.input) > 1}
         for module in transformer.target_modules(model):
             part = module.name.partition(".")[2]
@@ -161,8 +156,10 @@ class TextEncoder:
         return 3 * [_width(model)]
 
     def deployed(self, part: ModelProto) -> ModelProto:
-        """Without a mask; of a trunk with all views."""
-        bare = without_mask(part)
+        """Without a mask; what blocks take off the length alone is made once; of a trunk with all
+        views.
+        """
+        bare = with_shared_positions(without_mask(part))
         is_trunk = HIDDEN in [value.name for value in part.graph.output]
         return with_views(bare) if is_trunk else bare
 

@@ -88,8 +88,10 @@ def _producers(model: ModelProto) -> dict[str, NodeProto]:
 
 
 def _packed(producers: dict[str, NodeProto], node: NodeProto) -> NodeProto:
-    """The product of query, key and value, behind whose Split an attention node stands; in a tail
-    there may be the sum with its low-rank branch between them.
+    """The product of query, key and value of an attention node. Its values come out of a Split of
+    that product's result, between which there may be a bias and, in a tail, a low-rank branch.
     """
-    product = producers[producers[node.input[0]].input[0]]
-    return producers[product.input[0]] if product.op_type == "Add" else product
+    product = producers[producers[node.input[2]].input[0]]
+    while product.op_type == "Add":
+        product = producers[product.input[0]]
+    return product

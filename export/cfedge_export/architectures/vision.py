@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError
@@ -24,8 +23,10 @@ from cfedge.inputs.image.spec import Image
 from cfedge.plain_files import read_plain
 from cfedge.train.backbones import BackboneSource
 from cfedge_export.architectures import transformer
+from cfedge_export.architectures.activations import activation
 from cfedge_export.architectures.architecture import TargetModule
-from cfedge_export.architectures.vision_graph import ACTIVATIONS, Layout, Sizes, VisionWriter
+from cfedge_export.architectures.graph_writer import read_weights
+from cfedge_export.architectures.vision_graph import Layout, Sizes, VisionWriter
 from cfedge_export.names import FEATURES
 
 __all__ = ["VisionEncoder"]
@@ -69,12 +70,9 @@ class VisionEncoder:
         """See `Architecture`."""
         assert isinstance(spec, Image)
         config, stated = _vision(folder), _preprocessing(folder)
-        activation = str(config.get("hidden_act"))
-        if activation not in ACTIVATIONS or config.get("use_swiglu_ffn"):
-            found = "a gated MLP" if config.get("use_swiglu_ffn") else f"{activation!r}"
+        if config.get("use_swiglu_ffn"):
             raise BackboneError(
-                f"{folder}: expected an activation of {', '.join(ACTIVATIONS)}, found {found};"
-                " use another encoder"
+                f"{folder}: expected an MLP of two products, found a gated one; use another encoder"
             )
         sizes = Sizes(
             spec.height,
@@ -82,28 +80,12 @@ class VisionEncoder:
             int(config["num_hidden_layers"]),
             int(config["num_attention_heads"]),
             float(config["layer_norm_eps"]),
-            ACTIVATIONS[activation],
+            activation(str(config.get("hidden_act")), folder),
             tuple(float(one) for one in stated["image_mean"]),
             tuple(float(one) for one in stated["image_std"]),
         )
-        return VisionWriter(self._weights(folder), self.layout, sizes, str(folder)).model()
-
-    def _weights(self, folder: Path) -> Mapping[str, NDArray[np.float32]]:
-        """The weights by their names without a prefix."""
-        from safetensors.numpy import load_file
-
-        try:
-            found = load_file(folder / "model.safetensors")
-        except Exception as error:  # safetensors' own class, or the disk's
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise BackboneError(
-                f"{folder / 'model.safetensors'}: expected weights, found: {reason}; save the"
-                " model again with transformers"
-            ) from error
-        for prefix in self.prefixes:
-            if f"{prefix}{self.layout.positions}" in found:
-                return {name.removeprefix(prefix): value for name, value in found.items()}
-        return found
+        weights = read_weights(folder, self.prefixes, self.layout.positions)
+        return VisionWriter(weights, self.layout, sizes, str(folder)).model()
 
     def cuts(self, model: ModelProto) -> list[str]:
         """See `Architecture`."""

@@ -1,4 +1,4 @@
-"""A vision transformer's graph, written node after node from its weights: no exporter stands between.
+"""A vision transformer's graph, written node after node from its weights.
 
 Pictures are uint8. Mean, deviation and the division by 255 are folded into the patches' convolution,
 class tokens into the table of positions, and layer scales into the products before them. A block is
@@ -10,30 +10,16 @@ Letters: B batch, S tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper
 
-from cfedge.errors import BackboneError
-from cfedge_export.names import FEATURES, OPSET
+from cfedge_export.architectures.graph_writer import Floats, GraphWriter, Weights
+from cfedge_export.names import FEATURES
 
-__all__ = ["ACTIVATIONS", "Layout", "Sizes", "VisionWriter"]
-
-Floats = NDArray[np.float32]
-Weights = Mapping[str, Floats]
-
-#: How configurations call activations, and the operator of ``com.microsoft`` that each is.
-ACTIVATIONS = {
-    "gelu": "Gelu",
-    "gelu_new": "FastGelu",
-    "gelu_pytorch_tanh": "FastGelu",
-    "quick_gelu": "QuickGelu",
-}
+__all__ = ["Layout", "Sizes", "VisionWriter"]
 
 
 @dataclass(frozen=True)
@@ -82,142 +68,98 @@ class Sizes:
     deviation: tuple[float, ...]
 
 
-class VisionWriter:
+class VisionWriter(GraphWriter):
     """Writes the graph."""
 
     def __init__(self, weights: Weights, layout: Layout, sizes: Sizes, where: str) -> None:
-        self._weights, self._layout, self._sizes, self._where = weights, layout, sizes, where
-        self._nodes: list[NodeProto] = []
-        self._arrays: dict[str, NDArray[Any]] = {}
+        super().__init__(weights, sizes.epsilon, where)
+        self._layout, self._sizes = layout, sizes
 
     def model(self) -> ModelProto:
         """``pixels`` uint8 [B, 3, H, W] -> ``features`` float32 [B, D] of length 1."""
         stream = self._embedded()
         for block in range(self._sizes.blocks):
             stream = self._block(block, stream)
-        states = self._norm(stream, self._layout.last_norm, "last.norm")
-        tokens, width = self._arrays["positions"].shape[1:]
+        states = self.norm(stream, self._layout.last_norm, "last.norm")
+        tokens, width = self.array("positions").shape[1:]
         chosen = np.zeros(tokens, np.float32)
         chosen[: 1 if self._layout.reads_class else tokens] = 1
-        self._arrays["last.tokens"] = chosen
-        self._add("MatMul", ["last.tokens", states], "last.pool.sum")
-        self._add("LpNormalization", ["last.pool.sum"], FEATURES, axis=-1, p=2)
+        self.add("MatMul", [self.constant("last.tokens", chosen), states], "last.pool.sum")
+        self.add("LpNormalization", ["last.pool.sum"], FEATURES, axis=-1, p=2)
         side = self._sizes.side
-        graph = helper.make_graph(
-            self._nodes,
-            "encoder",
+        return self.built(
             [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", 3, side, side])],
             [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["batch", width])],
-            [numpy_helper.from_array(np.asarray(a), name) for name, a in self._arrays.items()],
         )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-        model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-        onnx.checker.check_model(model)
-        return model
-
-    def _add(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self._nodes.append(helper.make_node(op, inputs, [output], output, **attributes))
-        return output
-
-    def _weight(self, name: str) -> NDArray[np.float64]:
-        if name not in self._weights:
-            raise BackboneError(
-                f"{self._where}: expected the weights {name!r}, found none; save the model again"
-                " with transformers"
-            )
-        return self._weights[name].astype(np.float64)
 
     def _embedded(self) -> str:
         """Patches with their positions, behind the tokens before them: [B, S, D]."""
         layout, sizes = self._layout, self._sizes
-        weight, bias = (self._weight(f"{layout.patches}.{part}") for part in ("weight", "bias"))
+        weight, bias = (self.weight(f"{layout.patches}.{part}") for part in ("weight", "bias"))
         mean, deviation = (np.array(each) for each in (sizes.mean, sizes.deviation))
         bias = bias - (weight.sum(axis=(2, 3)) * mean / deviation).sum(axis=1)
         weight = weight / (255 * deviation[:, None, None])
-        self._arrays["patches.weight"] = weight.astype(np.float32)
-        self._arrays["patches.bias"] = bias.astype(np.float32)
-        self._arrays["patches.flat"] = np.array([0, 0, -1], np.int64)
-        self._arrays["positions"] = self._positions()
-        self._add("Cast", ["pixels"], "pixels.float", to=TensorProto.FLOAT)
+        self.constant("patches.weight", weight.astype(np.float32))
+        self.constant("patches.bias", bias.astype(np.float32))
+        self.constant("patches.flat", np.array([0, 0, -1], np.int64))
+        self.constant("positions", self._positions())
+        self.add("Cast", ["pixels"], "pixels.float", to=TensorProto.FLOAT)
         step = [sizes.patch, sizes.patch]
         given = ["pixels.float", "patches.weight", "patches.bias"]
-        self._add("Conv", given, "patches", kernel_shape=step, strides=step, pads=[0, 0, 0, 0])
-        self._add("Reshape", ["patches", "patches.flat"], "patches.rows")
-        rows = self._add("Transpose", ["patches.rows"], "patches.tokens", perm=[0, 2, 1])
+        self.add("Conv", given, "patches", kernel_shape=step, strides=step, pads=[0, 0, 0, 0])
+        self.add("Reshape", ["patches", "patches.flat"], "patches.rows")
+        rows = self.add("Transpose", ["patches.rows"], "patches.tokens", perm=[0, 2, 1])
         if count := len(layout.tokens):
-            self._arrays["tokens.before"] = np.array([0, count, 0, 0, 0, 0], np.int64)
-            rows = self._add("Pad", [rows, "tokens.before"], "tokens")
-        return self._add("Add", [rows, "positions"], "embedded")
+            self.constant("tokens.before", np.array([0, count, 0, 0, 0, 0], np.int64))
+            rows = self.add("Pad", [rows, "tokens.before"], "tokens")
+        return self.add("Add", [rows, "positions"], "embedded")
 
     def _positions(self) -> Floats:
         """The table [1, S, D] that is added: positions, interpolated to the pictures' size, and the
         tokens before the patches.
         """
-        table = self._weight(self._layout.positions)
+        table = self.weight(self._layout.positions)
         table = table.reshape(-1, table.shape[-1])
-        before = [self._weight(name).reshape(1, -1) for name in self._layout.tokens]
+        before = [self.weight(name).reshape(1, -1) for name in self._layout.tokens]
         count, across = len(before), self._sizes.side // self._sizes.patch
         patches = _resized(table[count:], across)
         rows = [*(table[place] + token for place, token in enumerate(before)), *patches]
         return np.concatenate([np.reshape(row, (1, -1)) for row in rows])[None].astype(np.float32)
 
-    def _norm(self, source: str, name: str, output: str) -> str:
-        for part in ("weight", "bias"):
-            self._arrays[f"{output}.{part}"] = self._weight(f"{name}.{part}").astype(np.float32)
-        given = [source, f"{output}.weight", f"{output}.bias"]
-        return self._add("LayerNormalization", given, output, axis=-1, epsilon=self._sizes.epsilon)
-
-    def _product(
-        self, source: str, name: str, output: str, scale: NDArray[np.float64] | float = 1.0
-    ) -> str:
-        """A product and its bias, both times a layer scale."""
-        weight, bias = (
-            self._weight(f"{name}.weight").T * scale,
-            self._weight(f"{name}.bias") * scale,
-        )
-        self._arrays[f"{output}.weight"] = np.ascontiguousarray(weight, np.float32)
-        self._arrays[f"{output}.bias"] = bias.astype(np.float32)
-        self._add("MatMul", [source, f"{output}.weight"], f"{output}.product")
-        return self._add("Add", [f"{output}.product", f"{output}.bias"], output)
-
     def _block(self, block: int, stream: str) -> str:
         layout, name = self._layout, f"b{block}"
         theirs = layout.blocks.format(block)
         scales = [
-            self._weight(f"{theirs}.{one}") if one else 1.0 for one in layout.scales or ("", "")
+            self.weight(f"{theirs}.{one}") if one else 1.0 for one in layout.scales or ("", "")
         ]
-        normed = self._norm(stream, f"{theirs}.{layout.norms[0]}", f"{name}.norm1")
+        normed = self.norm(stream, f"{theirs}.{layout.norms[0]}", f"{name}.norm1")
         mixed = self._attention(normed, theirs, name)
-        out = self._product(mixed, f"{theirs}.{layout.out}", f"{name}.o", scales[0])
-        between = self._add("Add", [out, stream], f"{name}.between")
-        normed = self._norm(between, f"{theirs}.{layout.norms[1]}", f"{name}.norm2")
-        wide = self._product(normed, f"{theirs}.{layout.up}", f"{name}.fc1")
+        out = self.product(mixed, f"{theirs}.{layout.out}", f"{name}.o", scales[0])
+        between = self.add("Add", [out, stream], f"{name}.between")
+        normed = self.norm(between, f"{theirs}.{layout.norms[1]}", f"{name}.norm2")
+        wide = self.product(normed, f"{theirs}.{layout.up}", f"{name}.fc1")
         active = f"{name}.active"
-        self._add(self._sizes.activation, [wide], active, domain="com.microsoft")
-        down = self._product(active, f"{theirs}.{layout.down}", f"{name}.fc2", scales[1])
-        return self._add("Add", [down, between], f"{name}.out")
+        self.add(self._sizes.activation, [wide], active, domain="com.microsoft")
+        down = self.product(active, f"{theirs}.{layout.down}", f"{name}.fc2", scales[1])
+        return self.add("Add", [down, between], f"{name}.out")
 
     def _attention(self, normed: str, theirs: str, name: str) -> str:
         layout = self._layout
         parts = [f"{theirs}.{part}" for part in (layout.query, layout.key, layout.value)]
-        weights = [self._weight(f"{part}.weight").T for part in parts]
+        weights = [self.weight(f"{part}.weight").T for part in parts]
         width = weights[0].shape[1]
         biases = [
-            self._weight(f"{part}.bias") if f"{part}.bias" in self._weights else np.zeros(width)
+            self.weight(f"{part}.bias") if f"{part}.bias" in self.weights else np.zeros(width)
             for part in parts
         ]
-        self._arrays[f"{name}.qkv.weight"] = np.concatenate(weights, axis=1).astype(np.float32)
-        self._arrays[f"{name}.qkv.bias"] = np.concatenate(biases).astype(np.float32)
-        self._arrays[f"{name}.qkv.sizes"] = np.array(3 * [width], np.int64)
-        packed = self._add("MatMul", [normed, f"{name}.qkv.weight"], f"{name}.qkv")
+        self.constant(f"{name}.qkv.weight", np.concatenate(weights, axis=1).astype(np.float32))
+        self.constant(f"{name}.qkv.bias", np.concatenate(biases).astype(np.float32))
+        packed = self.add("MatMul", [normed, f"{name}.qkv.weight"], f"{name}.qkv")
         names = [f"{name}.{part}" for part in "qkv"]
-        split = helper.make_node(
-            "Split", [packed, f"{name}.qkv.sizes"], names, f"{name}.split", axis=-1
-        )
-        self._nodes.append(split)
+        self.split(packed, 3 * [width], names, f"{name}.split")
         given = [*names, f"{name}.qkv.bias"]
         heads = self._sizes.heads
-        return self._add(
+        return self.add(
             "MultiHeadAttention", given, f"{name}.mixed", domain="com.microsoft", num_heads=heads
         )
 
