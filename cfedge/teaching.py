@@ -104,6 +104,7 @@ class Workspace(WorkspaceFolder):
         inputs: Iterable[object] | str | os.PathLike[str],
         labels: Iterable[object] | None = None,
         *,
+        groups: Iterable[object] | str | None = None,
         held_out: Labelled | None = None,
         same_labels: Iterable[str] = (),
         settings: Settings | None = None,
@@ -121,6 +122,9 @@ class Workspace(WorkspaceFolder):
         inputs, labels
             Lists, generators, NumPy arrays, or columns of pandas or datasets, as long as each
             other; or a path and no labels (`cfedge.train.data.load`).
+        groups
+            Of each input what it belongs to, such as a video, a person or a device: no split cuts
+            through it. As long as the inputs; of a path, the name of the column that says it.
         held_out
             For certificate, threshold and parity: a path, or inputs and labels; None: a share.
         same_labels
@@ -143,7 +147,7 @@ class Workspace(WorkspaceFolder):
         TaskError, DataError, UsageError
             Before anything is computed; the workspace is unchanged.
         """
-        data = task_data(name, inputs, labels, held_out, kind=self.kind)
+        data = task_data(name, inputs, labels, held_out, kind=self.kind, groups=groups)
         with chosen_place(executor=executor) as place:
             learn(
                 self,
@@ -217,6 +221,7 @@ class Workspace(WorkspaceFolder):
         inputs: Iterable[object] | str | os.PathLike[str],
         labels: Iterable[object] | None = None,
         *,
+        groups: Iterable[object] | str | None = None,
         held_out: Labelled | None = None,
         max_drop: float = MAX_DROP,
         progress: Progress | None = None,
@@ -225,7 +230,7 @@ class Workspace(WorkspaceFolder):
 
         Parameters
         ----------
-        inputs, labels, held_out
+        inputs, labels, groups, held_out
             As of `add`: what is new alone.
         max_drop
             Points of accuracy, the task known, that the old held-out examples may lose.
@@ -235,7 +240,7 @@ class Workspace(WorkspaceFolder):
         TaskError, DataError
             There is no such task, or the new version is worse: the old one stays.
         """
-        data = task_data(name, inputs, labels, held_out, kind=self.kind)
+        data = task_data(name, inputs, labels, held_out, kind=self.kind, groups=groups)
         update(self, name, data.train, data.held_out, max_drop=max_drop, progress=progress)
         return certificates(self, of=()).tasks[name]
 

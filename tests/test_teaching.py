@@ -48,6 +48,43 @@ def test_a_notebook_teaches_certifies_evaluates_and_exports(
     assert (answer.task, answer.label) == ("food", LABELS[0])
 
 
+def test_groups_are_held_out_whole_by_add_and_by_update(tiny_folder: Path, tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "ws", "local", weights=tiny_folder, split=2)
+    people = [f"p{row // 3 % 8}" for row in range(len(TEXTS))]
+    workspace.add("food", TEXTS, LABELS, groups=people, settings=CLOSED)
+    out = {person for text, person in zip(TEXTS, people, strict=True)
+           if text in workspace.held_out("food").inputs}  # fmt: skip
+    learned = [text for text, person in zip(TEXTS, people, strict=True) if person not in out]
+    assert workspace.record("food").examples == len(learned) < len(TEXTS)
+
+    new = make_texts("food", 6, 9)
+    texts, labels = [text for text, _ in new], [label for _, label in new]
+    sources = [f"q{row // 2 % 5}" for row in range(len(texts))]
+    before = workspace.record("food").examples
+    workspace.update("food", texts, labels, groups=sources, max_drop=100)
+    held_out = set(workspace.held_out("food").inputs)
+    out = {source for text, source in zip(texts, sources, strict=True) if text in held_out}
+    kept = sum(source not in out for source in sources)
+    assert out
+    assert workspace.record("food").examples == before + kept
+
+
+def test_groups_of_a_file_are_a_column(tiny_folder: Path, tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "ws", "local", weights=tiny_folder, split=2)
+    rows = [f"{text},{label},p{row // 3 % 8}" for row, (text, label) in enumerate(ROWS)]
+    file = tmp_path / "food.csv"
+    file.write_text("\n".join(["text,label,person", *rows]), "utf-8")
+    workspace.add("food", file, groups="person", settings=CLOSED)
+    held_out = set(workspace.held_out("food").inputs)
+    people = {row.rpartition(",")[2] for row in rows if row.partition(",")[0] in held_out}
+    assert sum(row.rpartition(",")[2] in people for row in rows) == len(held_out)
+    with pytest.raises(UsageError, match="expected the name of a column as groups of the path"):
+        workspace.add("other", file, groups=["p1"], settings=CLOSED)
+    with pytest.raises(DataError, match="inputs and 1 groups"):
+        workspace.add("other", TEXTS, LABELS, groups=["p1"], settings=CLOSED)
+    assert list(workspace.tasks) == ["food"]
+
+
 @cases(
     "column",
     [

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
+from cfedge.cli.data import (
+    ENCODING,
+    GROUP_COLUMN,
+    INPUT,
+    INPUT_COLUMN,
+    LABEL_COLUMN,
+    columns,
+    tell,
+)
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, say
 
@@ -50,6 +58,7 @@ def update(
     ] = 1.0,
     input_column: INPUT_COLUMN = INPUT,
     label_column: LABEL_COLUMN = "label",
+    group_column: GROUP_COLUMN = None,
     encoding: ENCODING = None,
     json: JSON = False,
 ) -> None:
@@ -64,7 +73,7 @@ def update(
     from cfedge.train.update import update as teach_more
     from cfedge.train.workspace import WorkspaceFolder
 
-    opened, read = WorkspaceFolder(workspace), columns(input_column, label_column)
+    opened, read = WorkspaceFolder(workspace), columns(input_column, label_column, group_column)
     kind = opened.kind
     loaded = load(data, read, encoding, kind)
     tell(loaded.notes)
@@ -72,7 +81,9 @@ def update(
         opened,
         task,
         loaded.train,
-        load_file(held_out, read, encoding, kind) if held_out else loaded.held_out,
+        load_file(held_out, read._replace(group=None), encoding, kind)
+        if held_out
+        else loaded.held_out,
         max_drop=max_drop,
         progress=TerminalProgress(f"{task}: "),
     )

@@ -199,7 +199,8 @@ def _tasks(
         return load_tasks(data, columns, encoding, kind)
     loaded = load(data, columns, encoding, kind)
     if held_out:
-        loaded = dataclasses.replace(loaded, held_out=load_file(held_out, columns, encoding, kind))
+        evidence = load_file(held_out, columns._replace(group=None), encoding, kind)
+        loaded = dataclasses.replace(loaded, held_out=evidence)
     return {task: loaded}
 
 

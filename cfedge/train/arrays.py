@@ -22,9 +22,13 @@ __all__ = ["from_arrays", "inputs_of"]
 
 
 def from_arrays(
-    inputs: Iterable[object], labels: Iterable[object], source: str, kind: str = DEFAULT_KIND
+    inputs: Iterable[object],
+    labels: Iterable[object],
+    source: str,
+    kind: str = DEFAULT_KIND,
+    groups: Iterable[object] | None = None,
 ) -> Examples:
-    """Check inputs and labels, as long as each other, and keep them.
+    """Check inputs, labels and groups, as long as each other, and keep them.
 
     Parameters
     ----------
@@ -36,6 +40,9 @@ def from_arrays(
         How errors call them.
     kind
         Of the inputs: a key of `cfedge.inputs.KINDS`.
+    groups
+        Of each input what it belongs to, such as a video or a person: a text, a number or a
+        boolean. None: nothing is known.
 
     Raises
     ------
@@ -54,7 +61,8 @@ def from_arrays(
         )
     if not kept:
         raise DataError(f"{source}: expected examples, found none; give some")
-    return Examples(kept, tuple(names), source, kind=kind)
+    together = () if groups is None else _groups(groups, len(kept), source)
+    return Examples(kept, tuple(names), source, kind=kind, groups=together)
 
 
 def inputs_of(inputs: Iterable[object], source: str, kind: str = DEFAULT_KIND) -> tuple[Input, ...]:
@@ -62,6 +70,19 @@ def inputs_of(inputs: Iterable[object], source: str, kind: str = DEFAULT_KIND) -
     column = _column(inputs, f"{source}: inputs", stacked=reader(kind).stacks)
     check = reader(kind).check
     return tuple(check(value, f"{source}: inputs[{at}]") for at, value in enumerate(column))
+
+
+def _groups(groups: Iterable[object], inputs: int, source: str) -> tuple[str, ...]:
+    names = [
+        label_text(value, f"{source}: groups[{position}]", "group")
+        for position, value in enumerate(_column(groups, f"{source}: groups"))
+    ]
+    if len(names) != inputs:
+        raise DataError(
+            f"{source}: expected one group for each input, found {inputs} inputs and {len(names)}"
+            " groups; give as many of each, or none"
+        )
+    return tuple(names)
 
 
 def _column(values: Iterable[object], where: str, *, stacked: bool = False) -> list[object]:

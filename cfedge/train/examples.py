@@ -7,7 +7,7 @@ Where they come from is elsewhere (`cfedge.train.data`), and so is what a label 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -155,7 +155,11 @@ def unambiguous(examples: Examples, held_out: Examples) -> list[int]:
 
 
 def split_held_out(
-    examples: Examples, fraction: float, rng: np.random.Generator
+    examples: Examples,
+    fraction: float,
+    rng: np.random.Generator,
+    *,
+    spared: Collection[str] = (),
 ) -> tuple[Examples, Examples]:
     """Split off a held-out part, class by class; inputs that are equal by their keys, or of one
     group, stay on one side. An input of several labels is never held out.
@@ -164,11 +168,13 @@ def split_held_out(
     ----------
     fraction
         Of each class, at least one example, in (0, 1).
+    spared
+        Classes of which none are held out where none can be.
 
     Raises
     ------
     DataError
-        A class has fewer than two distinct inputs or groups, or none that is its alone.
+        Another class has fewer than two distinct inputs or groups, or none that is its alone.
     """
     labels_of: dict[str, set[str]] = {}
     by_class: dict[str, dict[str, list[int]]] = {}
@@ -178,7 +184,13 @@ def split_held_out(
     if examples.groups:
         barred = [len(labels_of[key]) > 1 for key in examples.keys]
         out = hold_out_groups(
-            examples.units, examples.labels, barred, fraction, rng, examples.source
+            examples.units,
+            examples.labels,
+            barred,
+            fraction,
+            rng,
+            examples.source,
+            spared=spared,
         )
         rest = sorted(set(range(len(examples))) - set(out))
         return examples.take(rest), examples.take(out)
@@ -187,6 +199,9 @@ def split_held_out(
     for label in sorted(by_class):
         groups = list(by_class[label].values())
         free = [place for place, key in enumerate(by_class[label]) if len(labels_of[key]) == 1]
+        if label in spared and (len(groups) < 2 or not free):
+            kept += [row for rows in groups for row in rows]
+            continue
         if len(groups) < 2:
             raise DataError(
                 f"{examples.source}: expected at least 2 different {examples.kind}s of label"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cfedge.errors import UsageError
 from cfedge.train.arrays import from_arrays
-from cfedge.train.data import load, load_file
+from cfedge.train.data import INPUT_AND_LABEL, load, load_file
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.task_files import load_tasks
 
@@ -29,6 +29,7 @@ def task_data(
     held_out: Labelled | None,
     *,
     kind: str,
+    groups: Iterable[object] | None = None,
 ) -> LabelledData:
     """Return a task's examples, and its held-out ones where they are given or lie beside them.
 
@@ -38,13 +39,15 @@ def task_data(
         A path alone, or inputs with a label for each.
     kind
         What the backbone reads: a key of `cfedge.inputs.KINDS`.
+    groups
+        Of each input what it belongs to; of a path, the name of the column that says it.
 
     Raises
     ------
     DataError, UsageError
         They cannot be read, or labels are missing or too many.
     """
-    data = _learned(name, inputs, labels, kind)
+    data = _learned(name, inputs, labels, kind, groups)
     if held_out is None:
         return data
     held_out_examples = given_examples(f"task {name!r} held out", held_out, kind)
@@ -87,6 +90,7 @@ def _learned(
     inputs: Iterable[object] | str | os.PathLike[str],
     labels: Iterable[object] | None,
     kind: str,
+    groups: Iterable[object] | None,
 ) -> LabelledData:
     if labels is not None:
         if isinstance(inputs, os.PathLike):
@@ -94,9 +98,15 @@ def _learned(
                 f"task {name!r}: expected inputs with their labels, or a path alone, found the path"
                 f" {os.fspath(inputs)!r} and labels; leave the labels out"
             )
-        return LabelledData(from_arrays(inputs, labels, f"task {name!r}", kind))
+        return LabelledData(from_arrays(inputs, labels, f"task {name!r}", kind, groups))
     if isinstance(inputs, str | os.PathLike):
-        return load(Path(inputs), kind=kind)
+        if groups is not None and not isinstance(groups, str):
+            raise UsageError(
+                f"task {name!r}: expected the name of a column as groups of the path"
+                f" {os.fspath(inputs)!r}, found {type(groups).__name__}; name the column, or give"
+                " inputs and labels"
+            )
+        return load(Path(inputs), INPUT_AND_LABEL._replace(group=groups), kind=kind)
     raise UsageError(
         f"task {name!r}: expected labels with the inputs, found none; give one for each input, or"
         " the path of a file that holds both"

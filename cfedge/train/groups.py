@@ -10,7 +10,7 @@ Letters: N examples.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -44,6 +44,8 @@ def hold_out_groups(
     fraction: float,
     rng: np.random.Generator,
     source: str,
+    *,
+    spared: Collection[str] = (),
 ) -> list[int]:
     """Return the rows to hold out: whole groups, drawn until of each label about `fraction` of its
     examples are out; at least one group of each label is held out and one stays.
@@ -54,6 +56,8 @@ def hold_out_groups(
         Of N examples their groups, as of `units`.
     barred
         Whether an example must be learned from, and its group with it.
+    spared
+        Labels of which none need be held out.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def hold_out_groups(
                 out.add(name)
                 held += inside[name]
     for label in sorted(total):
-        if not held[label]:
+        if not held[label] and label not in spared:
             count = sum(label in one for one in inside.values())
             raise DataError(
                 f"{source}: expected at least 2 groups with label {label!r} (one to learn, one"

@@ -8,7 +8,6 @@ Letters: N examples.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,31 +19,14 @@ from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.examples import Examples, repeated, split_held_out, unambiguous
+from cfedge.train.examples import Examples, repeated, unambiguous
 from cfedge.train.feature_cache import encoded, features_of
 from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.reading import Reading, conflicting, reading
 
-__all__ = ["NewExamples", "split_new"]
+__all__ = ["NewExamples"]
 
 Floats = NDArray[np.float32]
-
-
-def split_new(
-    examples: Examples, known: Sequence[str], share: float, rng: np.random.Generator
-) -> tuple[Examples, Examples]:
-    """Hold a share of each class out; of a known class with fewer than two examples none."""
-    counts = Counter(examples.labels)
-    alone = {label for label in known if 0 < counts[label] < 2}
-    rest = [row for row, label in enumerate(examples.labels) if label not in alone]
-    if not rest:
-        return examples, examples.take([])
-    learned, held_out = split_held_out(examples.take(rest), share, rng)
-    single = examples.take([row for row, label in enumerate(examples.labels) if label in alone])
-    joint = Examples(
-        (*learned.inputs, *single.inputs), (*learned.labels, *single.labels), examples.source
-    )
-    return joint, held_out
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ from cfedge.errors import TaskError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.early_exit import no_exit
-from cfedge.train.examples import Examples, check_labels
+from cfedge.train.examples import Examples, check_labels, split_held_out
 from cfedge.train.finished_head import finished
 from cfedge.train.head import closed_form_head, no_slots
 from cfedge.train.labels import check_classes
 from cfedge.train.learned_task import HeldOut, LearnedTask
-from cfedge.train.new_examples import NewExamples, split_new
+from cfedge.train.new_examples import NewExamples
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -82,7 +82,7 @@ def update(
         What is new: nothing of before is needed.
     held_out
         Of the new data; None: the task's share of `examples`. Of a known class with too few new
-        examples none are held out.
+        examples, or groups of them, none are held out.
     max_drop
         Points of accuracy, the task known, that the old held-out examples may lose.
 
@@ -99,7 +99,9 @@ def update(
     settings = old.record.settings
     if held_out is None:
         rng = np.random.default_rng(settings.seed)
-        examples, held_out = split_new(examples, old.record.classes, settings.held_out, rng)
+        examples, held_out = split_held_out(
+            examples, settings.held_out, rng, spared=old.record.classes
+        )
     classes = (*old.record.classes, *sorted(set(examples.classes) - set(old.record.classes)))
     check_classes(name, classes)
     check_labels(held_out, classes)

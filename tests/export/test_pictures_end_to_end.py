@@ -19,6 +19,7 @@ from cfedge.train.certificates import certificates
 from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
+from cfedge.train.update import update
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity
 from cfedge_export.architectures import ARCHITECTURES
@@ -105,6 +106,19 @@ def test_on_pictures_an_adapter_has_to_prove_itself_and_add_says_what_it_gained(
     assert other.record("shades").trial == tried.trial
     assert certificates(other).tasks["shades"].record()["trial"]["examples"] == 6
     assert workspace.record("cold").trial is None  # which was asked for
+
+
+def test_a_class_of_one_new_picture_is_learned_from_by_an_update(
+    workspace: WorkspaceFolder, tmp_path: Path
+) -> None:
+    other = WorkspaceFolder(shutil.copytree(workspace.folder, tmp_path / "ws"))
+    new = _frames("warm", 6, seed=3)
+    first_red = new.take(
+        [row for row, label in enumerate(new.labels) if row == 0 or label != "red"]
+    )
+    updated = update(other, "warm", first_red, max_drop=100)
+    assert updated.examples == 1 + 5  # a fifth of six is held out
+    assert other.record("warm").examples == workspace.record("warm").examples + 6
 
 
 def test_where_pictures_must_not_travel_golden_ones_are_made_up(

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from every import cases
 
 from cfedge.doors.columns import Columns
 from cfedge.errors import DataError
+from cfedge.train.arrays import from_arrays
 from cfedge.train.data import load, load_file
 from cfedge.train.examples import Examples, split_held_out
 from cfedge.train.groups import units
@@ -112,3 +115,48 @@ def test_an_adapter_proves_itself_on_whole_groups(tmp_path: Path) -> None:
     learned, aside = set_aside(examples.units, classes, 0.2, np.random.default_rng(0))
     assert aside
     assert not {examples.groups[row] for row in learned} & {examples.groups[row] for row in aside}
+
+
+def test_groups_in_memory_are_texts_numbers_or_booleans() -> None:
+    taken = from_arrays(["a", "b", "c"], ["x", "y", "x"], "here", groups=np.array([3, 3, 7]))
+    assert taken.groups == ("3", "3", "7")
+    assert from_arrays(["a", "b"], ["x", "y"], "here", groups=iter([True, "p"])).groups == (
+        "True",
+        "p",
+    )
+    assert from_arrays(["a", "b"], ["x", "y"], "here").groups == ()
+
+
+@cases(
+    ("groups", "expected"),
+    [
+        (["p1"], "expected one group for each input, found 2 inputs and 1 groups"),
+        (["p1", "p2", "p3"], "expected one group for each input, found 2 inputs and 3 groups"),
+        ([], "expected one group for each input, found 2 inputs and 0 groups"),
+        (["p1", None], r"groups\[1\]: expected a group, found nothing"),
+        ([float("nan"), "p1"], r"groups\[0\]: expected a group, found NaN"),
+        (["p1", ""], r"groups\[1\]: expected a group, found ''"),
+        (["p1", ["p2"]], r"groups\[1\]: expected (one|a) group"),
+        ("p1", "groups: expected a list of them, found one str"),
+        ({"p1": 1}, "groups: expected a list of them, found a mapping"),
+        (7, "groups: expected a list of them, found int"),
+        (np.zeros((2, 2)), "groups: expected one column, found ndarray of 2 dimensions"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused_by_name(groups: Any, expected: str) -> None:
+    with pytest.raises(DataError, match=expected):
+        from_arrays(["a", "b"], ["x", "y"], "here", groups=groups)
+
+
+def test_a_spared_label_of_one_group_is_learned_from_whole(tmp_path: Path) -> None:
+    rows = [*_people(6, 4), *((f"alone {number}", "maybe", "p9") for number in range(9))]
+    examples = load_file(_table(tmp_path, rows), GROUPED)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        learned, held_out = split_held_out(examples, 0.2, rng, spared=["maybe"])
+        assert Counter(learned.labels)["maybe"] == 9
+        assert set(held_out.labels) == {"yes", "no"}
+        assert not set(learned.groups) & set(held_out.groups)
+    one = Examples(("a", "b"), ("yes", "yes"), "x", groups=("1", "1"))
+    with pytest.raises(DataError, match="at least 2 groups with label 'yes'"):
+        split_held_out(one, 0.2, np.random.default_rng(0), spared=["no"])
