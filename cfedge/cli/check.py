@@ -11,7 +11,7 @@ import typer
 from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
 from cfedge.cli.evidence import JSON
 from cfedge.cli.show import print_json, say
-from cfedge.errors import DataError
+from cfedge.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from cfedge.train.data_check import Fault
@@ -28,12 +28,21 @@ def check(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="DATA", help="A file of labelled examples, or a folder of splits or tasks."
+            metavar="DATA",
+            help="A file of labelled examples, or a folder of splits, labels or tasks.",
         ),
     ],
     input_column: INPUT_COLUMN = INPUT,
     label_column: LABEL_COLUMN = "label",
     encoding: ENCODING = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="KIND",
+            help="What the inputs are: text, image or array; otherwise found out.",
+        ),
+    ] = None,
     json: JSON = False,
 ) -> None:
     """List every fault of data, with its lines.
@@ -42,7 +51,7 @@ def check(
     """
     from cfedge.train.data_check import check as look_at
 
-    report = look_at(data, columns(input_column, label_column), encoding)
+    report = look_at(data, columns(input_column, label_column), encoding, _known(kind))
     if json:
         faults = [{"where": fault.where, "found": fault.found} for fault in report.faults]
         print_json(
@@ -66,6 +75,14 @@ def check(
     more = f" and {len(report.classes) - 10} more" if len(report.classes) > 10 else ""
     say(f"{data}: {report.rows} rows of {len(report.classes)} classes ({counts}{more})")
     _end(data, report.faults)
+
+
+def _known(kind: str | None) -> str | None:
+    from cfedge.inputs import KINDS
+
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"--input: expected one of {', '.join(KINDS)}, found {kind!r}")
+    return kind
 
 
 def _end(data: Path, faults: Sequence[Fault]) -> None:

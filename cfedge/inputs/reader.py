@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.inputs.modality import Input
 
@@ -49,4 +53,13 @@ class Reader(Protocol):
 
     def key(self, value: Input) -> str:
         """Return what equal inputs have in common, so that no split tears them apart."""
+        ...
+
+    def near(
+        self, values: Sequence[Input], others: Sequence[Input] | None = None
+    ) -> NDArray[np.bool_]:
+        """Return which of N inputs are nearly the same as one of the `others`, or, without these,
+        as another of the N: bool [N]. Frames of one video are, or texts that differ in a number. A
+        kind that cannot tell finds none.
+        """
         ...

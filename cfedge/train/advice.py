@@ -16,6 +16,8 @@ __all__ = ["ENOUGH", "advice", "nothing_learned"]
 
 #: Held-out examples of a class below which nothing is said of it alone.
 WEAK_LEAST = 3
+#: Share of a task's held-out examples from which near ones are told of.
+NEAR_SHARE = 0.05
 #: Held-out examples of a task that the promise of the default false-reject rate needs; with fewer,
 #: no rate is spoken of.
 ENOUGH = math.ceil(1 / FALSE_REJECT_RATE) - 1
@@ -29,9 +31,9 @@ def advice(
 ) -> list[str]:
     """Return one sentence for each thing that a figure alone does not tell: what the encoder cannot
     read, whether anything was learned at all, classes that are swallowed or rejected, what folding
-    lost, what few held-out inputs cannot show, which of them were learned from, labels that tasks
-    share, tasks that coincide. `data`, where it is at hand, lets them name the first input;
-    `workspace` is what a command that they propose calls the workspace.
+    lost, what few held-out inputs cannot show, which of them were learned from or nearly, labels
+    that tasks share, tasks that coincide. `data`, where it is at hand, lets them name the first
+    input; `workspace` is what a command that they propose calls the workspace.
     """
     rows = list(certified.tasks.values())
     return [
@@ -46,6 +48,7 @@ def advice(
         *(line for row in rows if (line := _folded(row))),
         *(line for row in rows if (line := _few(row))),
         *(line for row in rows if (line := _repeated(row))),
+        *(line for row in rows if (line := _near(row))),
         *(line for row in rows if (line := _shared(row))),
         *_coincide(certified.overlaps, workspace),
     ]
@@ -171,6 +174,18 @@ def _repeated(row: TaskCertificate) -> str | None:
     return (
         f"{row.task}: {row.repeated} of {row.certificate.held_out} held-out inputs are learned from too"
         " (but for case and spaces), so that its limits look better than they are; hold out others"
+    )
+
+
+def _near(row: TaskCertificate) -> str | None:
+    held_out = row.certificate.held_out
+    near = min(row.reading.near, held_out)
+    if near < max(2, NEAR_SHARE * held_out):
+        return None
+    return (
+        f"{row.task}: {near} of {held_out} held-out inputs are nearly the same as one that is learned"
+        " from, as frames of one video are, or texts that differ in a number: its limits may look"
+        " better than they are; say what belongs together, with --group-column or groups="
     )
 
 

@@ -18,7 +18,7 @@ from cfedge.inputs.modality import Input
 from cfedge.train.examples import Examples, LabelledData
 from cfedge.train.labels import label_text
 
-__all__ = ["are_class_folders", "load_class_folders"]
+__all__ = ["are_class_folders", "labelled_files", "load_class_folders"]
 
 #: What a folder of a split may be called.
 SPLITS = {
@@ -66,23 +66,10 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
     DataError
         A file is no input of `kind`, leads out of the folder, or lies in no folder of a label.
     """
-    files = list((_of_archive if path.is_file() else _of_folder)(path, kind))
-    if not files:
-        raise DataError(
-            f"{path}: expected one folder a label with files of {', '.join(reader(kind).suffixes)},"
-            " found none; move them there"
-        )
     rows: dict[str, list[tuple[Input, str]]] = {}
-    depth = _common(files)
-    for file in files:
-        *folders, _ = file.path.parts[depth:]
-        split = SPLITS[folders.pop(0).lower()] if _is_split(folders) else "train"
-        if len(folders) != 1:
-            raise DataError(
-                f"{path}: expected LABEL/FILE or SPLIT/LABEL/FILE, found {str(file.path)!r:.120};"
-                " move it into the folder of its label"
-            )
-        rows.setdefault(split, []).append((file.load(), label_text(folders[0], f"{path}")))
+    for _, load in labelled_files(path, kind):
+        split, value, label = load()
+        rows.setdefault(split, []).append((value, label))
     if "train" not in rows:
         raise DataError(f"{path}: expected a folder train, found {', '.join(sorted(rows))}")
     parts = {
@@ -95,6 +82,39 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
         for split, pairs in rows.items()
     }
     return LabelledData(parts["train"], parts.get("validation"), parts.get("test"))
+
+
+def labelled_files(
+    path: Path, kind: str
+) -> Iterator[tuple[PurePosixPath, Callable[[], tuple[str, Input, str]]]]:
+    """Give each file's path inside the folder or ZIP file, and what reads its split, input and
+    label.
+
+    Raises
+    ------
+    DataError
+        There are no files; and of what reads one, as of `load_class_folders`.
+    """
+    files = list((_of_archive if path.is_file() else _of_folder)(path, kind))
+    if not files:
+        raise DataError(
+            f"{path}: expected one folder a label with files of {', '.join(reader(kind).suffixes)},"
+            " found none; move them there"
+        )
+    depth = _common(files)
+    for file in files:
+        yield file.path, partial(_read, path, file, depth)
+
+
+def _read(path: Path, file: _File, depth: int) -> tuple[str, Input, str]:
+    *folders, _ = file.path.parts[depth:]
+    split = SPLITS[folders.pop(0).lower()] if _is_split(folders) else "train"
+    if len(folders) != 1:
+        raise DataError(
+            f"{path}: expected LABEL/FILE or SPLIT/LABEL/FILE, found {str(file.path)!r:.120};"
+            " move it into the folder of its label"
+        )
+    return split, file.load(), label_text(folders[0], f"{path}")
 
 
 def _common(files: list[_File]) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from cfedge.spelling import did_you_mean, folded
+from cfedge.inputs import DEFAULT_KIND, reader
+from cfedge.spelling import did_you_mean
 from cfedge.train.conflicts import conflicts
 from cfedge.train.labels import label_fault, look
 from cfedge.train.rows import Table
@@ -43,7 +44,8 @@ def doubts(table: Table, *, split: bool = False) -> Iterator[Doubt]:
     for labels, doubt in _of_labels(table, by_label):
         named.update(labels)
         yield doubt
-    yield from _of_texts(table)
+    if table.kind == DEFAULT_KIND:
+        yield from _of_texts(table)
     if not split:
         yield from _alone(table, {one: rows for one, rows in by_label.items() if one not in named})
 
@@ -52,15 +54,15 @@ def _of_several_labels(table: Table) -> Iterator[Doubt]:
     found = list(conflicts(table).values())
     for rows in found[:_MOST]:
         labels = " and ".join(repr(one) for one in dict.fromkeys(table.labels[row] for row in rows))
-        text = table.inputs[rows[0]][:80]
+        shown = str(table.inputs[rows[0]])
         yield (
             _numbers(table, rows),
-            f"expected one label of the text {text!r}, found {labels}; keep one",
+            f"expected one label of the {table.kind} {shown[:80]!r}, found {labels}; keep one",
         )
     if more := found[_MOST:]:
         yield (
             _numbers(table, [row for rows in more for row in rows]),
-            f"expected one label of each text, found several of {len(more)} more; keep one of each",
+            f"expected one label of each {table.kind}, found several of {len(more)} more; keep one of each",
         )
 
 
@@ -145,10 +147,11 @@ def _of_texts(table: Table) -> Iterator[Doubt]:
 
 
 def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:
+    key_of = reader(table.kind).key
     few = {
         label: rows
         for label, rows in by_label.items()
-        if len({folded(table.inputs[row]) for row in rows[:50]}) < 2
+        if len({key_of(table.inputs[row]) for row in rows[:50]}) < 2
     }
     if few:
         others = [label for label in by_label if label not in few]
@@ -156,7 +159,7 @@ def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:
         more = f" and of {len(few) - 5} more" if len(few) > 5 else ""
         yield (
             _numbers(table, [row for rows in few.values() for row in rows]),
-            f"expected at least 2 different texts of label {shown}{more} (one to learn, one held"
+            f"expected at least 2 different {table.kind}s of label {shown}{more} (one to learn, one held"
             " out), found 1; add examples",
         )
 

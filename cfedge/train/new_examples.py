@@ -22,6 +22,7 @@ from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples import Examples, repeated, unambiguous
 from cfedge.train.feature_cache import encoded, features_of
 from cfedge.train.learned_task import HeldOut, LearnedTask
+from cfedge.train.near import near_learned
 from cfedge.train.reading import Reading, conflicting, reading
 
 __all__ = ["NewExamples"]
@@ -88,7 +89,9 @@ class NewExamples:
             held_out_adapted=np.stack(
                 encoder.adapted([states[None] for states in held_hidden], slots)
             ),
-            reading=dataclasses.replace(read, conflicting=len(both)),
+            reading=dataclasses.replace(
+                read, conflicting=len(both), near=len(near_learned(examples, kept))
+            ),
             repeated=len(repeated(examples, kept)),
             still=np.array(rows[:before], np.int64),
         )

@@ -34,6 +34,7 @@ from cfedge.train.examples import (
 from cfedge.train.feature_cache import cached_features, empty_cache, features_of
 from cfedge.train.finished_head import finished
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
+from cfedge.train.near import near_learned
 from cfedge.train.reading import Reading, reading
 from cfedge.train.settings import Settings
 from cfedge.train.statistics import TaskStatistics
@@ -209,6 +210,7 @@ def prepare_task(
         np.concatenate([features.trunk, features_held_out.trunk]),
     )
     held_out = held_out.take(kept := unambiguous(examples, held_out))
+    read = dataclasses.replace(read, near=len(near_learned(examples, held_out)))
     evidence = HeldOut(
         held_out.inputs,
         _targets(held_out, classes),

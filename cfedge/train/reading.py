@@ -34,6 +34,8 @@ class Reading:
         Different inputs that are one to the encoder, since they differ in what it does not read.
     conflicting
         With the same content as another input that has another label.
+    near
+        Held out, and nearly the same as one of their label that is learned from.
     """
 
     inputs: int = 0
@@ -42,6 +44,7 @@ class Reading:
     spelled: int = 0
     alike: int = 0
     conflicting: int = 0
+    near: int = 0
 
     def with_more(self, more: Reading) -> Reading:
         """Return the counts of both, each counted apart."""

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 from every import cases
 from typer.testing import CliRunner
 
 from cfedge.cli import app
-from cfedge.errors import DataError, TaskError
+from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.train.data import load
 from cfedge.train.data_check import check
 from cfedge.train.labels import check_classes
@@ -110,3 +112,58 @@ def test_labels_that_look_alike_are_not_two_classes(other: str) -> None:
     first = "h\u00e9" if other == "he\u0301" else "heat"
     with pytest.raises(TaskError, match="differ by more than"):
         check_classes("x", [first, other])
+
+
+def pictures(folder: Path) -> Path:
+    """Two labels, of which one has frames of a video, and files that are no pictures."""
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        for number in range(4):
+            coarse = PIL.Image.fromarray(rng.integers(0, 256, (6, 6, 3)).astype(np.uint8))
+            frame = coarse.resize((64, 64), PIL.Image.Resampling.BICUBIC)
+            frame.save(folder / label / f"{number}.png")
+            if label == "dog" and number == 0:
+                frame.save(folder / label / "again.jpg", quality=80)
+    return folder
+
+
+def test_a_folder_of_pictures_is_looked_at_and_near_ones_are_told(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pets")
+    found = check(folder)
+    assert (found.rows, dict(found.classes), found.faults) == (9, {"cat": 4, "dog": 5}, ())
+    assert found.notes[0].startswith(f"2 of 9 images of {folder} are nearly the same as another")
+    (folder / "cat" / "page.jpg").write_bytes(b"<html>")
+    (folder / "dog" / "cut.png").write_bytes((folder / "dog" / "0.png").read_bytes()[:200])
+    (folder / "bird").mkdir()
+    (folder / "bird" / "one.png").write_bytes((folder / "dog" / "1.png").read_bytes())
+    faults = [str(fault) for fault in check(folder).faults]
+    assert len(faults) == 4
+    assert faults[0].startswith(f"{folder}: cat/page.jpg: expected a picture, found an HTML page")
+    assert "dog/cut.png: expected a whole picture" in faults[1]
+    assert "expected one label of the image" in faults[2]
+    assert "expected at least 2 different images of label 'bird'" in faults[3]
+
+
+def test_a_table_of_pictures_is_known_by_its_column(tmp_path: Path) -> None:
+    folder = pictures(tmp_path)
+    rows = [f"{label}/{number}.png,{label}" for label in ("cat", "dog") for number in range(4)]
+    table = written(folder / "pets.csv", "\n".join(["image,label", *rows, "../x.png,cat", ",dog"]))
+    found = check(table)
+    assert found.rows == 8
+    assert ["line 10" in str(fault) and "leads out" in str(fault) for fault in found.faults] == [
+        True,
+        False,
+    ]
+    assert check(table, kind="image").rows == 8
+    with_text = written(folder / "texts.csv", GOOD)
+    assert check(with_text).rows == 4
+    assert check(with_text, kind="image").rows == 0
+
+
+def test_the_command_takes_kinds_that_are(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pets")
+    done = CliRunner().invoke(app, ["check", str(folder), "--input", "image", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["rows"]) == (0, 9)
+    done = CliRunner().invoke(app, ["check", str(folder), "--input", "film"])
+    assert isinstance(done.exception, UsageError)

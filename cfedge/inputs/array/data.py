@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.errors import DataError, InputError
 from cfedge.inputs.array.reading import read_npy
@@ -67,6 +69,12 @@ class ArrayReader:
         """Return the SHA-256 of the array's shape and values."""
         array = np.ascontiguousarray(value)
         return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
+
+    def near(
+        self, values: Sequence[Input], others: Sequence[Input] | None = None
+    ) -> NDArray[np.bool_]:
+        """See `Reader`: what makes arrays alike is for who measured them to say, with groups."""
+        return np.zeros(len(values), np.bool_)
 
 
 def reader() -> ArrayReader:

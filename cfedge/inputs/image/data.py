@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.errors import DataError, InputError
 from cfedge.inputs.files import inside
+from cfedge.inputs.image import likeness
 from cfedge.inputs.image.device import SUFFIXES, ImageInputs
 from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Input
 
 __all__ = ["ImageReader", "reader"]
 
-#: Of what a picture is compared by: pictures that are the same in 96 x 96 pixels are the same.
-_SIDE = 96
+
+class _Seen(NamedTuple):
+    """A picture in 96 x 96 pixels: their SHA-256, and its look (`cfedge.inputs.image.likeness`)."""
+
+    digest: str
+    look: NDArray[np.uint8]
 
 
 class ImageReader:
-    """Reads pictures: a `cfedge.inputs.reader.Reader`."""
+    """Reads pictures: a `cfedge.inputs.reader.Reader`. A file that was seen is not decoded again
+    until it changes.
+    """
 
     column = "image"
     suffixes = SUFFIXES
     stacks = True
 
     def __init__(self) -> None:
-        self._small = ImageInputs(Image("image", _SIDE, _SIDE, "squash"))
-        self._keys: dict[Path, str] = {}
+        self._small = ImageInputs(Image("image", likeness.SIDE, likeness.SIDE, "squash"))
+        self._files: dict[tuple[str, int, int], _Seen] = {}
 
     def read(self, cell: object, folder: Path, where: str) -> Path:
         """Return the path of a cell's picture, once it has been decoded.
@@ -53,22 +66,46 @@ class ImageReader:
 
     def key(self, value: Input) -> str:
         """Return the SHA-256 of the picture's pixels, seen small."""
-        known = self._keys.get(value) if isinstance(value, Path) else None
-        return known or _digest(self._small, value)
+        return self._seen(value).digest
+
+    def near(
+        self, values: Sequence[Input], others: Sequence[Input] | None = None
+    ) -> NDArray[np.bool_]:
+        """See `Reader`: by their looks."""
+        looks = self._looks(values)
+        return likeness.near(looks, None if others is None else self._looks(others))
+
+    def _looks(self, values: Sequence[Input]) -> NDArray[np.uint8]:
+        looks = [self._seen(value).look for value in values]
+        return np.stack(looks) if looks else np.zeros((0, 1), np.uint8)
 
     def _decode(self, value: Input, where: str) -> None:
         try:
-            key = _digest(self._small, value)
+            self._seen(value)
         except InputError as error:
             raise DataError(str(error).replace("input 0", where, 1)) from error
-        if isinstance(value, str | Path):
-            self._keys[Path(value)] = key
+
+    def _seen(self, value: Input) -> _Seen:
+        mark = _mark(value) if isinstance(value, str | Path) else None
+        if mark is not None and mark in self._files:
+            return self._files[mark]
+        pixels = self._small.prepare(value).feeds["pixels"]
+        seen = _Seen(hashlib.sha256(pixels.tobytes()).hexdigest(), likeness.look(pixels[0]))
+        if mark is not None:
+            self._files[mark] = seen
+        return seen
 
 
+@cache
 def reader() -> ImageReader:
-    """Return how pictures are read; see `cfedge.inputs.reader`."""
+    """Return how pictures are read, the same at every call; see `cfedge.inputs.reader`."""
     return ImageReader()
 
 
-def _digest(small: ImageInputs, value: Input) -> str:
-    return hashlib.sha256(small.prepare(value).feeds["pixels"].tobytes()).hexdigest()
+def _mark(path: str | Path) -> tuple[str, int, int] | None:
+    """What changes where a file does; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return str(path), found.st_mtime_ns, found.st_size

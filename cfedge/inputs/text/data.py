@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cfedge.errors import DataError
 from cfedge.spelling import check_spelling, folded
@@ -37,10 +42,23 @@ class TextReader:
         """Return the text without what nobody means."""
         return folded(value)
 
+    def near(self, values: Sequence[str], others: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """See `Reader`: texts that differ in nothing but digits, signs, case and spaces."""
+        mine = [_letters(value) for value in values]
+        if others is None:
+            counts = Counter(mine)
+            return np.array([bool(one) and counts[one] > 1 for one in mine], np.bool_)
+        theirs = {_letters(value) for value in others}
+        return np.array([bool(one) and one in theirs for one in mine], np.bool_)
+
 
 def reader() -> TextReader:
     """Return how texts are read; see `cfedge.inputs.reader`."""
     return TextReader()
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in folded(text) if letter.isalpha())
 
 
 def _kind(value: object) -> str:

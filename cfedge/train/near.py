@@ -1,0 +1,41 @@
+"""Held-out inputs that are nearly the same as one that is learned from: they ask of a task what it has
+nearly seen.
+"""
+
+from __future__ import annotations
+
+from cfedge.inputs import reader
+from cfedge.train.examples import Examples
+
+__all__ = ["near_each_other", "near_learned"]
+
+
+def near_learned(examples: Examples, held_out: Examples) -> list[int]:
+    """Return the rows of `held_out` that are nearly, but not wholly, the same as one of the examples
+    of their label.
+    """
+    known, found = set(examples.keys), list[int]()
+    for label in held_out.classes:
+        rows = [row for row, one in enumerate(held_out.labels) if one == label]
+        rows = [row for row in rows if held_out.keys[row] not in known]
+        learned = [
+            value
+            for value, one in zip(examples.inputs, examples.labels, strict=True)
+            if one == label
+        ]
+        alike = reader(examples.kind).near([held_out.inputs[row] for row in rows], learned)
+        found += [row for row, is_near in zip(rows, alike, strict=True) if is_near]
+    return sorted(found)
+
+
+def near_each_other(examples: Examples) -> list[int]:
+    """Return the rows that are nearly, but not wholly, the same as another row of their label."""
+    by_label: dict[str, dict[str, int]] = {}
+    for row, (key, label) in enumerate(zip(examples.keys, examples.labels, strict=True)):
+        by_label.setdefault(label, {}).setdefault(key, row)
+    found: list[int] = []
+    for first in by_label.values():
+        rows = list(first.values())
+        alike = reader(examples.kind).near([examples.inputs[row] for row in rows])
+        found += [row for row, is_near in zip(rows, alike, strict=True) if is_near]
+    return sorted(found)
