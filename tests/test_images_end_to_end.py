@@ -5,6 +5,7 @@ a server. With the real backbone, since a random one sees nothing in a picture.
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -68,6 +69,33 @@ def test_files_bytes_frames_and_opened_pictures_are_answered_alike(made: tuple[P
     assert unknown.unknown
     with pytest.raises(InputError, match="input 1: expected a frame uint8"):
         engine.predict([frames[0], frames[0].astype(np.float32)])
+
+
+def test_a_camera_loop_keeps_its_label_until_the_frames_say_otherwise(
+    made: tuple[Path, Path],
+) -> None:
+    """Ones before the camera, one frame of a two among them, then twos; each frame noisy."""
+    from cfedge import Session
+
+    pictures, bundle = made
+    engine, rng = Engine.open(bundle), np.random.default_rng(0)
+
+    def frame(task: str, label: str, number: int) -> np.ndarray:
+        one = PIL.Image.open(pictures / task / label / f"{number:02}.png").convert("RGB")
+        noisy = np.asarray(one) + rng.normal(0, 5, (64, 64, 3))
+        return np.clip(noisy, 0, 255).astype(np.uint8)
+
+    ones, twos = ([("low", label, row) for row in range(8)] for label in ("n1", "n2"))
+    shown = [*ones, ("low", "n2", 9), *ones, *twos]
+    frames = [frame(*one) for one in shown]
+    alone = [one.label for one in engine.predict(frames)]
+    session = Session(engine, label_switch=0.05)
+    answers = [session.predict(one) for one in frames]
+    steady = [one.label for one in answers if not one.unknown]
+    assert alone[len(ones)] == "n2"  # the frame that does not belong there
+    changes = sum(one != two for one, two in itertools.pairwise(steady))
+    assert (steady[0], steady[-1], changes) == ("n1", "n2", 1)
+    assert sum(one.unknown for one in answers) <= 3
 
 
 def test_a_task_keeps_to_its_size_and_carries_four_pictures(made: tuple[Path, Path]) -> None:

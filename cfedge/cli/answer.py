@@ -77,6 +77,15 @@ SWITCH = Annotated[
         )
     ),
 ]
+LABEL_SWITCH = Annotated[
+    float | None,
+    typer.Option(
+        help=(
+            "Probability that the label changes before an input, with --session: of a camera's"
+            " frames, such as 0.05. Unless given each input has a label of its own."
+        )
+    ),
+]
 KEEP = Annotated[
     Path | None,
     typer.Option(
@@ -128,6 +137,7 @@ def predict(
     adapter_memory: ADAPTER_MEMORY = None,
     session: SESSION = False,
     switch: SWITCH = None,
+    label_switch: LABEL_SWITCH = None,
     keep: KEEP = None,
     keep_size: KEEP_SIZE = None,
     text: TEXT = False,
@@ -155,7 +165,8 @@ def predict(
 
     answers = Answers.open(
         bundle, threads=load_profile(profile).threads.value if profile else threads,
-        adapter_bytes=adapter_limit(adapter_memory), task=task, session=session, switch=switch, monitor=monitor,
+        adapter_bytes=adapter_limit(adapter_memory), task=task, session=session, switch=switch,
+        label_switch=label_switch, monitor=monitor,
         false_reject=parsed(false_reject),
     )  # fmt: skip
     keeper = opened_keeper(keep, keep_size, answers.engine)

@@ -38,7 +38,7 @@ class Answers:
         Of all inputs, where it is known.
     session
         The inputs are one stream whose task seldom changes (`cfedge.runtime.stream`).
-    switch
+    switch, label_switch
         Of the session; None: its default.
     monitor
         File of the monitor's counts (`cfedge.runtime.drift`); None: nothing is counted.
@@ -65,14 +65,19 @@ class Answers:
         task: str | None = None,
         session: bool = False,
         switch: float | None = None,
+        label_switch: float | None = None,
         monitor: Path | None = None,
     ) -> None:
-        _check(task=task, session=session, switch=switch, monitor=monitor)
+        _check(
+            task=task, session=session, switch=switch, label_switch=label_switch, monitor=monitor
+        )
         self.modality = engine.modality
         self.engine, self._task, self._file = engine, task, monitor
         self.seen: Seen | None = None
         self._stream = (
-            Session(engine, switch=SWITCH if switch is None else switch) if session else None
+            Session(engine, switch=SWITCH if switch is None else switch, label_switch=label_switch)
+            if session
+            else None
         )
         self._counts = Monitor.load(monitor, engine.manifest) if monitor else None
         self._unsaved = 0
@@ -87,6 +92,7 @@ class Answers:
         task: str | None = None,
         session: bool = False,
         switch: float | None = None,
+        label_switch: float | None = None,
         monitor: Path | None = None,
         false_reject: FalseReject = None,
     ) -> Answers:
@@ -97,12 +103,21 @@ class Answers:
         CfedgeError
             See the class and `Engine.open`.
         """
-        _check(task=task, session=session, switch=switch, monitor=monitor)
+        _check(
+            task=task, session=session, switch=switch, label_switch=label_switch, monitor=monitor
+        )
         check_monitor(monitor, false_reject)
         engine = Engine.open(
             bundle, threads=threads, adapter_bytes=adapter_bytes, false_reject=false_reject
         )
-        return cls(engine, task=task, session=session, switch=switch, monitor=monitor)
+        return cls(
+            engine,
+            task=task,
+            session=session,
+            switch=switch,
+            label_switch=label_switch,
+            monitor=monitor,
+        )
 
     def __call__(self, value: Input) -> tuple[dict[str, object], list[str]]:
         """Answer the next input: the answer as JSON types, and the monitor's alarms, one line each.
@@ -125,6 +140,8 @@ class Answers:
                 "posterior": self._stream.posterior[answer.task],
                 "switch": self._stream.switch,
             }
+            if self._stream.label_switch is not None:
+                evidence["label_switch"] = self._stream.label_switch
         if self.seen is not None:
             self.seen(self.engine, [value], [answer])
         if self._counts is None:
@@ -148,7 +165,14 @@ class Answers:
             self._unsaved = 0
 
 
-def _check(*, task: str | None, session: bool, switch: float | None, monitor: Path | None) -> None:
+def _check(
+    *,
+    task: str | None,
+    session: bool,
+    switch: float | None,
+    label_switch: float | None,
+    monitor: Path | None,
+) -> None:
     if session and task is not None:
         raise UsageError(
             "--session: expected no --task beside it, found one; the stream finds it: leave one"
@@ -160,5 +184,6 @@ def _check(*, task: str | None, session: bool, switch: float | None, monitor: Pa
             f"--monitor: expected no {beside} beside it, found one; certificates are about"
             " single inputs whose task is looked up: leave one of them out"
         )
-    if switch is not None and not session:
-        raise UsageError("--switch: expected --session beside it, found none; add it")
+    for option, given in (("--switch", switch), ("--label-switch", label_switch)):
+        if given is not None and not session:
+            raise UsageError(f"{option}: expected --session beside it, found none; add it")

@@ -27,6 +27,7 @@ Letters: T tasks.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -38,6 +39,7 @@ from cfedge.inputs.modality import Input
 from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
+from cfedge.runtime.steady import SteadyLabel
 
 __all__ = ["SWITCH", "Session", "filtered", "temperature"]
 
@@ -57,6 +59,9 @@ class Session:
         That answers.
     switch
         In (0, 1]; see above.
+    label_switch
+        In (0, 1]: the label, too, seldom changes, as in a camera's frames
+        (`cfedge.runtime.steady`). None: each input has a label of its own.
 
     Attributes
     ----------
@@ -69,12 +74,15 @@ class Session:
         `switch` is no such probability.
     """
 
-    def __init__(self, engine: Engine, *, switch: float = SWITCH) -> None:
+    def __init__(
+        self, engine: Engine, *, switch: float = SWITCH, label_switch: float | None = None
+    ) -> None:
         if not 0 < switch <= 1:
             raise UsageError(
                 f"switch: expected a probability in (0, 1], found {switch}; the default is {SWITCH}"
             )
-        self.engine, self.switch = engine, switch
+        self.engine, self.switch, self.label_switch = engine, switch, label_switch
+        self._label = None if label_switch is None else SteadyLabel(label_switch)
         self.temperature = temperature(engine.manifest)
         self._posterior: Posterior = np.full(len(engine.tasks), 1 / len(engine.tasks))
 
@@ -87,7 +95,8 @@ class Session:
         """Answer the stream's next input.
 
         Where the stream's task is not the one that the lookup finds for this input alone, the
-        answer is that of `Engine.predict` with the stream's task given.
+        answer is that of `Engine.predict` with the stream's task given. With a `label_switch` the
+        label is the stream's, and its probability too; an input that is unknown changes neither.
 
         Raises
         ------
@@ -105,7 +114,11 @@ class Session:
 
         answer = self.engine.opened.predict_by(value, choose, self.engine.false_reject)
         self._posterior = after
-        return answer
+        if self._label is None or answer.unknown:
+            return answer
+        classes = self.engine.opened.named(answer.task).classes
+        label, probability = self._label.see(answer.task, classes, answer.label, answer.probability)
+        return dataclasses.replace(answer, label=label, probability=probability)
 
 
 def filtered(
