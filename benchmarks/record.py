@@ -30,7 +30,7 @@ from cfedge.train.workspace import WorkspaceFolder
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _PACKAGES = (
-    "cfedge", "numpy", "onnxruntime", "tokenizers", "torch", "transformers", "optimum", "onnx", "peft", "scikit-learn", "openvino", "nncf",
+    "cfedge", "numpy", "onnxruntime", "tokenizers", "torch", "transformers", "optimum", "onnx", "peft", "scikit-learn", "openvino", "ai-edge-litert", "nncf",
 )  # fmt: skip
 #: The long halves of the tests, by the name of their result, and the files that it speaks of. A
 #: folder stands for the Python files in it.

@@ -9,6 +9,7 @@ from cfedge.train.certificate import FALSE_REJECT_RATE
 from cfedge.train.certificates import Certificates, TaskCertificate
 from cfedge.train.composition import KEPT_ENERGY
 from cfedge.train.examples import LabelledData
+from cfedge.train.near import are_many
 from cfedge.train.overlaps import OVERLAP_SHARE, Overlap
 from cfedge.train.reading import conflicting
 
@@ -16,8 +17,6 @@ __all__ = ["ENOUGH", "advice", "nothing_learned"]
 
 #: Held-out examples of a class below which nothing is said of it alone.
 WEAK_LEAST = 3
-#: Share of a task's held-out examples from which near ones are told of.
-NEAR_SHARE = 0.05
 #: Held-out examples of a task that the promise of the default false-reject rate needs; with fewer,
 #: no rate is spoken of.
 ENOUGH = math.ceil(1 / FALSE_REJECT_RATE) - 1
@@ -180,7 +179,7 @@ def _repeated(row: TaskCertificate) -> str | None:
 def _near(row: TaskCertificate) -> str | None:
     held_out = row.certificate.held_out
     near = min(row.reading.near, held_out)
-    if near < max(2, NEAR_SHARE * held_out):
+    if not are_many(near, held_out):
         return None
     return (
         f"{row.task}: {near} of {held_out} held-out inputs are nearly the same as one that is learned"

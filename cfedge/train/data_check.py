@@ -23,7 +23,7 @@ from cfedge.inputs.modality import Input
 from cfedge.train.class_folders import SPLITS, are_class_folders, labelled_files
 from cfedge.train.data import INPUT_AND_LABEL, split_files
 from cfedge.train.doubts import doubts
-from cfedge.train.near import near_each_other
+from cfedge.train.near import are_many, near_each_other
 from cfedge.train.rows import Columns, Table, examples_of, looked_at, places
 from cfedge.train.task_files import task_files
 
@@ -205,7 +205,7 @@ def _near(table: Table) -> list[str]:
     if table.groups or not table.labels or not table.inputs:
         return []
     near = near_each_other(examples_of(table))
-    if len(near) < 2:
+    if not are_many(len(near), len(table.inputs)):
         return []
     return [
         f"{len(near)} of {len(table.inputs)} {table.kind}s of {table.source} are nearly the same as"

@@ -7,7 +7,15 @@ from __future__ import annotations
 from cfedge.inputs import reader
 from cfedge.train.examples import Examples
 
-__all__ = ["near_each_other", "near_learned"]
+__all__ = ["are_many", "near_each_other", "near_learned"]
+
+#: Share from which near inputs are told of.
+_MANY = 0.05
+
+
+def are_many(near: int, among: int) -> bool:
+    """Whether so many near inputs are worth a word."""
+    return near >= max(2, _MANY * among)
 
 
 def near_learned(examples: Examples, held_out: Examples) -> list[int]:
