@@ -170,3 +170,24 @@ def test_a_class_that_is_swallowed_is_named(tiny_workspace: Path) -> None:
     assert stew.held_out == 4
     assert (stew.right - stew.unknown) * 2 < 4
     assert any("'stew' (" in line and "more examples" in line for line in advice(certified))
+
+
+def test_held_out_inputs_that_are_nearly_learned_from_are_told_of(tiny_workspace: Path) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    rows = make_texts("food", 30, 0)
+    held = [(f"{text} {number}!", label) for number, (text, label) in enumerate(rows[:6])]
+    held += [row for row in make_texts("food", 60, 7) if row[0] not in dict(rows)][:30]
+    learn(
+        workspace,
+        "food",
+        Examples(*zip(*rows, strict=True), "food"),
+        Examples(*zip(*held, strict=True), "held"),
+        settings=CLOSED,
+    )
+    certified = certificates(workspace).of(["food"])
+    food = certified.tasks["food"]
+    assert food.reading.near == 6
+    line = f"food: 6 of {food.certificate.held_out} held-out inputs are nearly the same as one"
+    assert any(one.startswith(line) and "--group-column" in one for one in advice(certified))
+    few = dataclasses.replace(food, reading=dataclasses.replace(food.reading, near=1))
+    assert not any("nearly" in one for one in advice(Certificates({"food": few}, ())))
