@@ -329,7 +329,7 @@ def _exact(
 ) -> list[int]:
     """The exact answers: no table, no rounding to 8 bits."""
     router, margins = engine.router, engine.router.margins
-    signatures = Signatures(engine.opened.tasks, engine.manifest.backbone)
+    signatures = Signatures(engine.opened.tasks, engine.manifest)
     first = Lookup({name: signatures[name].trunk for name in router.tasks})
     near = Shapes(signatures, "trunk", first)
     deep = Shapes(signatures, "tail", router.tail)

@@ -85,7 +85,7 @@ class Workspace(WorkspaceFolder):
             Folder of the weights; None: they are found.
         options
             As of `cfedge_export.make_backbone.make_backbone`: ``split``, ``target_modules``,
-            ``scheme``...
+            ``scheme``, ``lookup``...
 
         Raises
         ------
@@ -309,7 +309,7 @@ class Workspace(WorkspaceFolder):
             Put it in the place of what is there.
         options
             As of `cfedge_export.pack.export`: ``gate``, ``budget``, ``false_reject_rate``,
-            ``tail_share``, ``synthetic_golden``.
+            ``tail_share``, ``lookup``, ``synthetic_golden``.
 
         Raises
         ------

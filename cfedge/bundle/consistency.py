@@ -9,10 +9,11 @@ import itertools
 
 from cfedge.bundle.fileref import check_file
 from cfedge.bundle.limits import LIMITS
-from cfedge.bundle.manifest import LOOKUP, Backbone, Certificate, Manifest, Task
+from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Task
 from cfedge.calibration import RATES, TERMS, Calibration
 from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
+from cfedge.lookup.rules import RULES
 from cfedge.margins import Margins
 from cfedge.printable import is_printable
 
@@ -20,6 +21,7 @@ __all__ = [
     "check_backbone",
     "check_calibration",
     "check_certificate",
+    "check_lookup",
     "check_manifest",
     "check_margins",
     "check_task",
@@ -187,6 +189,20 @@ def check_margins(where: str, margins: Margins, remedy: str) -> None:
         )
 
 
+def check_lookup(where: str, lookup: str) -> None:
+    """Refuse a lookup that this program does not have, naming the field.
+
+    Raises
+    ------
+    SchemaError
+    """
+    if lookup not in RULES:
+        raise SchemaError(
+            f"{where}: expected one of {', '.join(RULES)}, found {lookup!r:.80}; install a newer"
+            " cfedge"
+        )
+
+
 def check_manifest(manifest: Manifest) -> None:
     """Refuse a manifest whose fields contradict each other, in any of its parts.
 
@@ -195,11 +211,7 @@ def check_manifest(manifest: Manifest) -> None:
     SchemaError
     """
     check_backbone(manifest.backbone)
-    if manifest.lookup != LOOKUP:
-        raise SchemaError(
-            f"manifest.lookup: expected {LOOKUP!r}, found {manifest.lookup!r:.80}; install a newer"
-            " cfedge"
-        )
+    check_lookup("manifest.lookup", manifest.lookup)
     check_margins("manifest.margins", manifest.margins, "export the bundle again")
     _at_most("tasks", len(manifest.tasks), LIMITS.tasks)
     _at_most("labels", sum(len(task.classes) for task in manifest.tasks), LIMITS.labels)

@@ -17,12 +17,12 @@ from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FileRef
 from cfedge.calibration import Calibration
 from cfedge.inputs import Spec
+from cfedge.lookup.rules import DEFAULT
 from cfedge.margins import Margins
 
 __all__ = [
     "Backbone",
     "Certificate",
-    "LOOKUP",
     "Manifest",
     "SCHEMA",
     "Slot",
@@ -32,8 +32,6 @@ __all__ = [
 
 #: Version of the bundle format that this program reads and writes.
 SCHEMA = 1
-#: The lookup that it knows.
-LOOKUP = "class-clusters"
 
 
 @dataclass(frozen=True)
@@ -149,11 +147,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A whole bundle; `margins` are those below which its lookup looks closer."""
+    """A whole bundle; `lookup` names one of `cfedge.lookup.rules`, and `margins` are those below
+    which it looks closer.
+    """
 
     backbone: Backbone
     tasks: tuple[Task, ...]
-    lookup: str = LOOKUP
+    lookup: str = DEFAULT
     margins: Margins = field(default_factory=Margins)
     versions: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA

@@ -9,9 +9,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from cfedge.bundle.canonical import canonical_json, typed
-from cfedge.bundle.consistency import check_margins
+from cfedge.bundle.consistency import check_lookup, check_margins
 from cfedge.catalogue.entry import ENTRY_BYTES
 from cfedge.errors import SchemaError
+from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
 
 __all__ = [
@@ -82,6 +83,9 @@ class Index:
         Of the log, in order.
     rollout
         Where not all devices are to follow yet.
+    lookup
+        Of all tasks of the channel (`cfedge.lookups`). The default one is not written, so that
+        devices of before read such channels.
     """
 
     channel: str
@@ -90,6 +94,7 @@ class Index:
     margins: Margins
     blocks: tuple[Block, ...]
     rollout: Rollout | None
+    lookup: str = DEFAULT
     schema: int = SCHEMA
 
     @property
@@ -122,7 +127,10 @@ class Index:
 
     def bytes(self) -> bytes:
         """Its one form."""
-        return canonical_json(asdict(self))
+        content = asdict(self)
+        if self.lookup == DEFAULT:
+            del content["lookup"]
+        return canonical_json(content)
 
 
 def parse_index(data: bytes, channel: str) -> Index:
@@ -133,7 +141,9 @@ def parse_index(data: bytes, channel: str) -> Index:
     SchemaError
         Naming the field, the expected and the found value.
     """
-    index: Index = typed(Index, _content(data, channel), "index")
+    content = _content(data, channel)
+    index: Index = typed(Index, {"lookup": DEFAULT, **content}, "index")
+    check_lookup("index.lookup", index.lookup)
     if index.channel != channel:
         raise SchemaError(
             f"index: expected channel {channel!r}, found {index.channel!r:.80}; the mirror mixed"

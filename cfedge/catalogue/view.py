@@ -130,14 +130,18 @@ def manifest_of(
         cast(Backbone, seen.backbone.body),
         [seen.known(seen.tasks[name]) for name in names],
         index.margins,
+        index.lookup,
     )
 
 
-def put_together(backbone: Backbone, tasks: Collection[Task], margins: Margins) -> Manifest:
+def put_together(
+    backbone: Backbone, tasks: Collection[Task], margins: Margins, lookup: str
+) -> Manifest:
     """Return the manifest of tasks that run together: their limits are computed for so many."""
     return Manifest(
         backbone=backbone,
         tasks=tuple(_limited(task, len(tasks)) for task in tasks),
+        lookup=lookup,
         margins=margins,
     )
 

@@ -12,6 +12,7 @@ from cfedge.cli.budgets import P90, RAM, check_alone, kept_to
 from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
+from cfedge.lookups import LOOKUPS
 
 if TYPE_CHECKING:
     from cfedge.train.workspace import WorkspaceFolder
@@ -58,6 +59,12 @@ TAIL_SHARE = Annotated[
         help="Largest share of inputs that may be run through the frozen tail; 0.15 unless given."
     ),
 ]
+LOOKUP = Annotated[
+    str | None,
+    typer.Option(
+        help=f"What finds the task of an input: {', '.join(LOOKUPS)}; the workspace's unless given."
+    ),
+]
 SYNTHETIC = Annotated[
     bool,
     typer.Option(
@@ -86,6 +93,7 @@ def export(
     tail_share: TAIL_SHARE = None,
     ram: RAM = None,
     p90: P90 = None,
+    lookup: LOOKUP = None,
     synthetic_golden: SYNTHETIC = False,
     replace: REPLACE = False,
     json: JSON = False,
@@ -107,6 +115,7 @@ def export(
 
     others = {"--ram": ram, "--p90": p90, "--false-reject": false_reject}
     others |= {"--tail-share": tail_share, "--synthetic-golden": synthetic_golden or None}
+    others |= {"--lookup": lookup}
     check_alone("--merged", merged, others)
     gate, budget = Gate(drop, max_error_ratio, strict), parse_budget(ram, p90)
     opened, shown = WorkspaceFolder(workspace), TerminalProgress()
@@ -121,6 +130,7 @@ def export(
         budget=budget,
         false_reject_rate=FALSE_REJECT_RATE if false_reject is None else false_reject,
         tail_share=margins.TAIL_SHARE if tail_share is None else tail_share,
+        lookup=lookup,
         synthetic_golden=synthetic_golden,
         replace=replace,
         progress=shown,

@@ -12,6 +12,7 @@ from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.init_report import record_of, show
 from cfedge.cli.show import TerminalProgress, print_json
+from cfedge.lookups import DEFAULT, LOOKUPS
 
 if TYPE_CHECKING:
     from cfedge_export.parity_gate import Gate
@@ -78,6 +79,13 @@ SAME_BACKBONE = Annotated[
         )
     ),
 ]
+LOOKUP = Annotated[
+    str | None,
+    typer.Option(
+        help=f"What finds the task of an input in its bundles: {', '.join(LOOKUPS)}. [default:"
+        f" {DEFAULT}, or that of --same-backbone]"
+    ),
+]
 SENSITIVITY = Annotated[
     float | None,
     typer.Option(
@@ -125,6 +133,7 @@ def init(
     scheme: SCHEME = None,
     profile: PROFILE = None,
     same_backbone: SAME_BACKBONE = None,
+    lookup: LOOKUP = None,
     sensitivity: SENSITIVITY = None,
     repair: REPAIR = None,
     drop: DROP = None,
@@ -155,6 +164,7 @@ def init(
         target_modules=_names(target_modules),
         scheme=scheme,
         profile=known_profile(profile) if profile else None,
+        lookup=lookup,
         sensitivity=sensitivity,
         budget=parse_budget(ram, p90),
         same_backbone=same_backbone,

@@ -104,6 +104,11 @@ def inspect_tasks(
     if models:
         print_models(rows, models, mixtures=mixtures)
         say(_looks(rows, share))
+    elif model or mixtures:
+        say(
+            f"the lookup {opened.lookup} has no first stage with a model of its own: it runs every"
+            " input through the frozen encoder, and what was counted is above"
+        )
     for line in advice(certified, workspace=str(workspace)):
         say(line)
 
@@ -133,7 +138,8 @@ def _with_model(
     row: dict[str, Any], models: Mapping[str, Inspection], certified: Certificates
 ) -> dict[str, Any]:
     pairs = [pair for pair in certified.overlaps if pair.task == row["task"]]
-    row["model"] = dataclasses.asdict(models[row["task"]])
+    known = models.get(row["task"])
+    row["model"] = None if known is None else dataclasses.asdict(known)
     row["overlaps"] = [dataclasses.asdict(pair) for pair in pairs]
     return row
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json as jsonlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,8 @@ import typer
 from cfedge.cli.learning import with_settings
 from cfedge.cli.panels import SectionedCommand
 from cfedge.cli.places import JOBS, ON
-from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say, size
+from cfedge.cli.show import PLOT, TerminalProgress, print_json
+from cfedge.cli.study_words import print_study
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ def compare(
 ) -> None:
     """Compare methods on your own data.
 
-    Tasks are learned one after another; the simplest method as good as the best is recommended.
+    Tasks are learned one after another. Recommended is what can be shipped, is as good as the best,
+    and costs least; the last line exports it.
 
     Ablations are runs with other options: --reuse (with --orthogonality none, --l1 0 or --l2 0),
     --split, --rank, --target-modules, --class-rank, --exit-share 0.
@@ -137,7 +138,7 @@ def compare(
     if json:
         print_json(_record(study))
     else:
-        _print(str(data), study, orders, jobs, recommended(study))
+        print_study(str(data), study, orders, jobs, recommended(study))
     if out is not None:
         write_file(out, jsonlib.dumps(_record(study), indent=1).encode())
     if plot is not None:
@@ -174,66 +175,3 @@ def _check_out(out: Path | None) -> None:
         raise UsageError(f"--out: expected a folder {out.parent}, found none; make it first")
     if out is not None and out.is_dir():
         raise UsageError(f"--out: expected a file, found the folder {out}; name a file in it")
-
-
-def _print(data: str, study: Study, orders: int, jobs: int, best: str) -> None:
-    from cfedge.study.results import CEILINGS, FLOORS, MODELS, most_accurate, summary
-
-    rows = summary(study)
-    print_table(
-        f"{data}: {len(study.tasks)} tasks, {study.test_examples} test examples, mean of {orders} orders, per sample",
-        (
-            "model", "last accuracy", "+-", "incremental", "task found", "in the best two", "forgetting", "backward", "passes",
-            "a task adds", "for its statistics", "made in",
-        ),
-        [
-            (
-                model, f"{row['accuracy']:.4f}", f"{row['accuracy_error']:.4f}", f"{row['average_incremental']:.4f}",
-                f"{row['task_identification']:.4f}", f"{row['top2']:.4f}", f"{row['forgetting']:.4f}", f"{row['backward_transfer']:+.4f}",
-                f"{row['passes']:.2f}", size(int(row["task_bytes"])), size(int(row["statistics_bytes"])),
-                f"{_seconds(study, model):.1f} s",
-            )
-            for model, row in sorted(rows.items(), key=lambda item: item[1]["accuracy"])
-        ],
-    )  # fmt: skip
-    transfer = sum(study.forward_transfer) / len(study.forward_transfer)
-    say(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
-    beside = f", beside {jobs - 1} others" if jobs > 1 else ""
-    say(f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}")
-    if study.open_set:
-        found = [
-            (one.detection.auroc, one.detection.fpr95, one.risk_coverage.area)
-            for one in study.open_set
-        ]
-        auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))
-        say(
-            f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection"
-            f" {fpr95:.1%}, mean risk over coverage {area:.3f}"
-        )
-    if repeated := sum(study.duplicates.values()):
-        say(
-            f"{repeated} test texts are, but for case and spaces, also learned from: every figure"
-            " is too good by what they count for"
-        )
-    first = most_accurate(study)
-    say(f"best: {first} ({_costs(rows[first])})")
-    say(
-        f"recommended: {best} ({MODELS[best]}; {_costs(rows[best])}), the simplest within one"
-        f" standard error of the best; beside the models: {', '.join((*CEILINGS, *FLOORS))}"
-    )
-    if best != "cfedge" and "cfedge" in rows:
-        say(
-            f"cfedge exports and runs its own model alone, here {rows['cfedge']['accuracy']:.4f}:"
-            f" {best} is for you to build"
-        )
-
-
-def _costs(row: Mapping[str, float]) -> str:
-    """What a model's accuracy costs."""
-    kept = size(int(row["task_bytes"]))
-    return f"{row['accuracy']:.4f}; each task adds {kept}; {row['passes']:.2f} passes an answer"
-
-
-def _seconds(study: Study, model: str) -> float:
-    runs = study.runs[model]
-    return sum(run.seconds for run in runs) / len(runs)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cfedge.charts import Markup, Point, point_map
 from cfedge.inputs.modality import Input
+from cfedge.lookup.rules import RULES
 from cfedge.report.clusters import cluster_map, place
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.task_files import Signatures
@@ -31,9 +32,10 @@ class ClassMap(NamedTuple):
 def made(engine: Engine) -> ClassMap:
     """Make the map of an engine's tasks."""
     tasks = engine.manifest.tasks
-    signatures = Signatures(engine.opened.tasks, engine.manifest.backbone)
+    signatures = Signatures(engine.opened.tasks, engine.manifest)
+    rule = RULES[engine.manifest.lookup]
     found = cluster_map(
-        {task.name: signatures[task.name] for task in tasks},
+        {task.name: rule.clusters(signatures[task.name]) for task in tasks},
         {task.name: task.classes for task in tasks},
     )
     points = [Point(one.x, one.y, one.task, one.label, one.examples) for one in found.points]
@@ -44,11 +46,12 @@ def made(engine: Engine) -> ClassMap:
 
 def placed(engine: Engine, on: ClassMap, value: Input) -> tuple[float, float]:
     """Return where an input lies on the map."""
-    (row,) = engine.opened.encode([value]).features
-    first = engine.router.first
-    (scores,) = first.cluster_scores(row[None, : first.width])
+    encoded = engine.opened.encode([value])
+    scores = engine.router.class_scores(
+        encoded.features[0], lambda: engine.opened.encoder.frozen(encoded.hidden)[0]
+    )
     if len(scores) != len(on.places):  # a point for each task
-        scores = np.array([scores[span].max() for span in first.spans])
+        scores = np.array([scores[span].max() for span in engine.router.spans])
     return place(scores, on.places)
 
 

@@ -36,7 +36,7 @@ from cfedge.lookup.fitted import moments
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["Familiarity", "KEPT_BYTES", "NEAREST", "Terms"]
+__all__ = ["Familiarity", "KEPT_BYTES", "NEAREST", "Terms", "background_rows"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -101,7 +101,7 @@ class Familiarity:
         if background is not None:
             among.append(moments([background]))
         self._center: Doubles = np.mean([mean for mean, _ in among], axis=0)
-        project = _background(among, self._center, lower)
+        project = background_rows(among, self._center, lower)
         self._directions = len(project)
         #: Rows of q, then of L', about m_0.
         self._project = np.ascontiguousarray(np.concatenate([project, lower.T]), np.float32)
@@ -164,7 +164,9 @@ class Familiarity:
         )
 
 
-def _background(among: list[tuple[Doubles, Doubles]], center: Doubles, lower: Doubles) -> Doubles:
+def background_rows(
+    among: list[tuple[Doubles, Doubles]], center: Doubles, lower: Doubles
+) -> Doubles:
     """Rows that make q of x - m_0, float64 [K, D], of groups of vectors that count alike: mean and
     covariance of each.
     """

@@ -17,15 +17,16 @@ Letters: B batch, D width, V views, T tasks.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.background import Background
+from cfedge.lookup.bounds import confusions
 from cfedge.lookup.class_gaussians import task_evidence, temperature
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
@@ -81,7 +82,13 @@ class Router:
         The first stage.
     margins
         As given.
+    spans
+        Of each task, where its classes are among all.
+    reads_all
+        False: most inputs find their task behind the trunk.
     """
+
+    reads_all = False
 
     def __init__(
         self,
@@ -98,6 +105,7 @@ class Router:
         self._keep = keep
         self.first = self._lookup("trunk", table)
         self.tasks, self._width = self.first.tasks, self.first.width
+        self.spans = self.first.spans
         self.margins = margins or Margins()
 
     @property
@@ -220,6 +228,17 @@ class Router:
         behind: Floats = np.minimum(first, closer.min())
         behind[tasks] = closer
         return behind
+
+    def class_scores(self, trunk: Floats, tail: Callable[[], Floats]) -> Floats:
+        """Return the first stage's scores of all classes, float32 [C] in nats; the tail is not
+        asked for.
+        """
+        scores: Floats = self.first.cluster_scores(trunk[None, : self._width])[0]
+        return scores
+
+    def confusions(self, name: str, among: Collection[str] | None = None) -> dict[str, float]:
+        """Return `cfedge.lookup.bounds.confusions` of the first stage."""
+        return confusions(self.first, name, among)
 
     def __call__(self, features: Features) -> TaskMatches:
         """Look B inputs up, with as many stages as each needs."""

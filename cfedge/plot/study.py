@@ -64,7 +64,7 @@ def _draw_curves(axes: Axes, study: Study, models: Sequence[str]) -> None:
     )
 
 
-def _draw_ends(axes: Axes, rows: Sequence[tuple[str, dict[str, float]]], best: str) -> None:
+def _draw_ends(axes: Axes, rows: Sequence[tuple[str, dict[str, float]]], best: str | None) -> None:
     names = [f"{model} (recommended)" if model == best else model for model, _ in rows]
     axes.set_yticks(range(len(rows)), names)
     for place, (label, (model, row)) in enumerate(zip(axes.get_yticklabels(), rows, strict=True)):

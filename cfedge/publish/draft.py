@@ -22,13 +22,14 @@ from cfedge.catalogue.entry import Entry
 from cfedge.catalogue.index import Index, Rollout, utc
 from cfedge.catalogue.log import cut
 from cfedge.catalogue.view import View, manifest_of, put_together, view
-from cfedge.errors import SyncError, UsageError
+from cfedge.errors import IncompatibleError, SyncError, UsageError
+from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
 from cfedge.publish.diff import Change, changes_of, kept, next_clock
 from cfedge.publish.repository import Repository
 from cfedge.publish.restate_golden import Restated
 
-__all__ = ["Channel", "Draft", "appended", "check_share"]
+__all__ = ["Channel", "Draft", "appended", "check_same_lookup", "check_share"]
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class Draft:
         """Draft a channel that holds the tasks of `bundle`; tasks that only the channel has
         stay.
         """
+        check_same_lookup(channel, bundle.manifest.lookup)
         seen, backbone = channel.seen, bundle.manifest.backbone
         clock = next_clock(channel.entries)
         given = []
@@ -133,7 +135,7 @@ class Draft:
             channel,
             given,
             changes,
-            put_together(backbone, tasks, bundle.manifest.margins),
+            put_together(backbone, tasks, bundle.manifest.margins, bundle.manifest.lookup),
             site,
             clock,
         )
@@ -192,8 +194,25 @@ class Draft:
             new,
             site=self.site,
             margins=margins,
+            lookup=source.lookup,
             now=now,
             share=share,
+        )
+
+
+def check_same_lookup(channel: Channel, lookup: str, who: str = "the bundle") -> None:
+    """Refuse tasks of another lookup than the channel's: none of the two reads what the other's
+    tasks leave.
+
+    Raises
+    ------
+    IncompatibleError
+    """
+    if channel.index is not None and channel.index.lookup != lookup:
+        raise IncompatibleError(
+            f"channel {channel.name!r}: expected tasks for its lookup {channel.index.lookup}, found"
+            f" {lookup} in {who}; export again with --lookup {channel.index.lookup}, or publish to a"
+            " new channel"
         )
 
 
@@ -205,22 +224,25 @@ def appended(
     *,
     site: str,
     margins: Margins,
+    lookup: str = DEFAULT,
     now: datetime,
     share: float = 1.0,
 ) -> tuple[Index, dict[str, bytes]]:
-    """Return the index of a channel with `new` after its log, and its new blocks by SHA-256.
+    """Return the index of a channel with `new` after its log, and its new blocks by SHA-256; a
+    channel keeps its lookup, and a new one gets the one that is given.
 
     A `share` below 1 begins a staged rollout, or changes the share of the one that is on; 1 leaves
     that as it is.
     """
     check_share(share)
+    lookup = index.lookup if index else lookup
     blocks, made = cut([entry.line for entry in [*before, *new]], index.blocks if index else ())
     rollout = index.rollout if index else None
     if share < 1:
         last = index.margins if index else margins
         begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), last)
         rollout = replace(begun, share=float(share))
-    return Index(channel, site, utc(now), margins, blocks, rollout), made
+    return Index(channel, site, utc(now), margins, blocks, rollout, lookup), made
 
 
 def check_share(share: float) -> None:

@@ -19,7 +19,7 @@ from cfedge.catalogue.view import View, manifest_of, view
 from cfedge.errors import SyncError
 from cfedge.progress import Progress, Quiet
 from cfedge.publish.diff import next_clock
-from cfedge.publish.draft import Channel, Draft
+from cfedge.publish.draft import Channel, Draft, check_same_lookup
 from cfedge.publish.handover import Handover, check_accepted, handovers, tombstones
 from cfedge.publish.keys import Keys
 from cfedge.publish.overlaps import Overlap, overlaps_of
@@ -151,6 +151,7 @@ class _Meeting:
     @classmethod
     def of(cls, before: Channel, there: There, site: str, *, erase: bool) -> _Meeting:
         there.check_backbone(before.seen)
+        check_same_lookup(before, there.lookup, there.name)
         known = {entry.digest for entry in before.entries}
         adopted = [entry for entry in there.entries if entry.digest not in known]
         entries = [*before.entries, *adopted]

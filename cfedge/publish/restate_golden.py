@@ -17,7 +17,6 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, reference
 from cfedge.bundle.manifest import Task
 from cfedge.errors import IncompatibleError
-from cfedge.lookup.bounds import confusions
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden, golden_inputs
@@ -109,7 +108,7 @@ def restate(
     taken = {
         (name, rival): share
         for name in engine.tasks
-        for rival, share in confusions(engine.router.first, name).items()
+        for rival, share in engine.router.confusions(name).items()
     }
     return Restated(golden, made, moved, inputs, taken)
 

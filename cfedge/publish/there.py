@@ -37,6 +37,8 @@ class There:
     ----------
     name
         Of its source.
+    lookup
+        Of its tasks (`cfedge.lookups`).
     entries
         Of its log, but for those that are being rolled out.
     waiting
@@ -44,6 +46,7 @@ class There:
     """
 
     name: str
+    lookup: str
     entries: Sequence[Entry]
     waiting: int
     _fetcher: Fetcher
@@ -71,7 +74,7 @@ class There:
         index = feed.follow(fetcher, now)
         ready = index.rollout.before if index.rollout else index.entries
         entries = feed.entries(index, ready, fetcher)
-        return cls(source.name, entries, index.entries - ready, fetcher, scratch)
+        return cls(source.name, index.lookup, entries, index.entries - ready, fetcher, scratch)
 
     @property
     def fetched_bytes(self) -> int:

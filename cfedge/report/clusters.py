@@ -17,8 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup import Lookup, TaskSignature
-from cfedge.lookup.signature import StoredSignature
+from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.report.evidence import ClusterMap, Faithfulness, MapPoint
 
 __all__ = ["cluster_map", "place"]
@@ -36,21 +35,21 @@ _EARLY, _MORE = 100, 6.0
 
 
 def cluster_map(
-    signatures: Mapping[str, TaskSignature] | Mapping[str, StoredSignature],
+    clusters: Mapping[str, ClusterStatistics],
     classes: Mapping[str, tuple[str, ...]],
 ) -> ClusterMap:
     """Return where every class lies among those of all tasks.
 
     Parameters
     ----------
-    signatures
-        By task.
+    clusters
+        By task, as the lookup of the bundle knows them.
     classes
         By task, the names of its clusters, in their order.
     """
-    lookup = Lookup({name: one.trunk for name, one in signatures.items()})
+    lookup = Lookup(clusters)
     names = [(task, label) for task in lookup.tasks for label in classes[task]]
-    weights = np.concatenate([signatures[task].trunk.counts for task in lookup.tasks])
+    weights = np.concatenate([clusters[task].counts for task in lookup.tasks])
     whitened = lookup.whitened
     if len(names) > _MOST_POINTS:
         spans = [lookup.spans[position] for position in range(len(lookup.tasks))]

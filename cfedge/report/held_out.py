@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.inputs.modality import Input
-from cfedge.lookup import Features, Router, TaskMatches
+from cfedge.lookup import Features, TaskMatches
+from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import ood_score
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
@@ -71,11 +72,8 @@ class HeldOutAnswers:
         self._encoder: Encoder | None = None
         self.tasks = workspace.tasks
         self.evidence: dict[str, HeldOut] = {name: workspace.held_out(name) for name in self.tasks}
-        signatures = {name: workspace.signature(name) for name in self.tasks}
-        features = {name: one.features for name, one in self.evidence.items()}
-        folds = {name: workspace.folds(name) for name in self.tasks}
-        found = judged(workspace, signatures, features, folds)
-        self.router: Router = found.router
+        found = judged(workspace)
+        self.router: Finder = found.router
         self.matches: Mapping[str, TaskMatches] = found.matches
         self.terms: Terms = found.terms
         self.right: Mapping[str, NDArray[np.bool_]] = found.right

@@ -11,7 +11,8 @@ from cfedge.bundle.arrays import load_arrays, load_note
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Task
 from cfedge.errors import IncompatibleError
-from cfedge.lookup import TaskSignature
+from cfedge.lookup import ClusterStatistics
+from cfedge.lookup.rules import RULES
 from cfedge.report import contents
 from cfedge.report.clusters import cluster_map
 from cfedge.report.shown import shown
@@ -53,7 +54,7 @@ def of_bundle(bundle: Bundle, of: str = "bundle") -> contents.Contents:
     manifest = bundle.manifest
     if not manifest.tasks:
         raise IncompatibleError("bundle: expected at least one task, found none; add a task")
-    signatures = {task.name: _signature(bundle, task) for task in manifest.tasks}
+    clusters = {task.name: _clusters(bundle, task) for task in manifest.tasks}
     return contents.Contents(
         of=of,
         digest=manifest.digest,
@@ -61,7 +62,7 @@ def of_bundle(bundle: Bundle, of: str = "bundle") -> contents.Contents:
         versions=dict(manifest.versions),
         machine=None,
         tasks=tuple(_task(task) for task in sorted(manifest.tasks, key=lambda task: task.name)),
-        clusters=cluster_map(signatures, {task.name: task.classes for task in manifest.tasks}),
+        clusters=cluster_map(clusters, {task.name: task.classes for task in manifest.tasks}),
         golden=_golden(bundle),
     )
 
@@ -79,16 +80,16 @@ def _task(task: Task) -> contents.Task:
     )
 
 
-def _signature(bundle: Bundle, task: Task) -> TaskSignature:
+def _clusters(bundle: Bundle, task: Task) -> ClusterStatistics:
     backbone, what = bundle.manifest.backbone, f"signature of task {task.name!r}"
-    arrays = load_arrays(bundle[task.signature], what)
-    signature = TaskSignature.from_arrays(arrays, what, backbone.width, backbone.views)
-    if len(signature.trunk.counts) != len(task.classes):
+    rule, arrays = RULES[bundle.manifest.lookup], load_arrays(bundle[task.signature], what)
+    signature = rule.stored(arrays, what, backbone.width, backbone.views)
+    found = rule.counted(signature)
+    if found != len(task.classes):
         raise IncompatibleError(
-            f"{what}: expected {len(task.classes)} clusters, found {len(signature.trunk.counts)};"
-            " export the bundle again"
+            f"{what}: expected {len(task.classes)} clusters, found {found}; export the bundle again"
         )
-    return signature
+    return rule.clusters(signature)
 
 
 def _golden(bundle: Bundle) -> tuple[contents.Golden, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from cfedge.device import probe
 from cfedge.errors import WorkspaceError
 from cfedge.inputs.modality import Input
+from cfedge.lookup.rules import RULES
 from cfedge.progress import Progress, Quiet
 from cfedge.report import contents
 from cfedge.report.clusters import cluster_map
@@ -101,6 +102,8 @@ def _contents(
     versions: dict[str, str] = {}
     for record in records.values():
         versions |= record.versions
+    rule = RULES[workspace.lookup]
+    clusters = {name: rule.clusters(workspace.signature(name)) for name in classes}
     machine = probe()
     return contents.Contents(
         of="workspace",
@@ -112,7 +115,7 @@ def _contents(
             _task(workspace, name, certified[name], records[name].examples)
             for name in answers.tasks
         ),
-        clusters=cluster_map({name: workspace.signature(name) for name in classes}, classes),
+        clusters=cluster_map(clusters, classes),
         confusion=confusion(rows, classes, workspace.backbone.input),
         thresholds=thresholds(
             answers.tasks,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,11 @@ class Adapter:
     trunk_weight: Floats
     trunk_bias: Floats
     exit_margin: float
+
+    @cached_property
+    def changes_nothing(self) -> bool:
+        """Whether the tail is the frozen one with it: one half of each pair is zero."""
+        return not any(array.any() for name, array in self.slots.items() if name.startswith("b."))
 
     @property
     def nbytes(self) -> int:

@@ -14,8 +14,12 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cfedge.bundle.manifest import Task
-from cfedge.lookup import Evidence, Router, TaskMatch, decide
+from cfedge.lookup import Evidence, TaskMatch, decide
+from cfedge.lookup.finder import Finder
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded
@@ -26,6 +30,8 @@ from cfedge.runtime.judging import Judge
 from cfedge.runtime.prediction import Head, Prediction, Strangeness, predicted
 
 __all__ = ["Answering"]
+
+Floats = NDArray[np.float32]
 
 
 class Answering(NamedTuple):
@@ -40,7 +46,7 @@ class Answering(NamedTuple):
     """
 
     encoder: Encoder
-    router: Router
+    router: Finder
     adapters: Adapters
     tasks: list[Task]
 
@@ -70,11 +76,13 @@ class Answering(NamedTuple):
             identified[row] = self.router.deepen(identified[row], tail)
         return identified
 
-    def given(self, encoded: Encoded, task: int) -> list[TaskMatch]:
+    def given(self, encoded: Encoded, task: int, judge: Judge) -> list[TaskMatch]:
         """Return the match of each row with the task given: its first stage alone; for errors see
         `identify`.
         """
-        begun = map(self.router.begin, encoded.features, itertools.count())
+        begun = list(map(self.router.begin, encoded.features, itertools.count()))
+        if self.router.reads_all:
+            begun = list(map(self.router.deepen, begun, judge.tails(range(len(begun)))))
         return [self.router.given(evidence, task) for evidence in begun]
 
     def answers(
@@ -95,7 +103,7 @@ class Answering(NamedTuple):
         """
         chosen = [self.tasks[match.task] for match in matches]
         scores = judge.scores([match.task for match in matches])
-        heads = self._heads(encoded, chosen)
+        heads = self._heads(encoded, chosen, judge)
         ms = (time.perf_counter() - start) * 1e3 / len(matches)
         return [
             predicted(
@@ -111,8 +119,11 @@ class Answering(NamedTuple):
             for row in range(len(matches))
         ]
 
-    def _heads(self, encoded: Encoded, chosen: Sequence[Task]) -> list[Head]:
-        """Each row's head: of the trunk's part alone where that is sure, else with the tail's."""
+    def _heads(self, encoded: Encoded, chosen: Sequence[Task], judge: Judge) -> list[Head]:
+        """Each row's head: of the trunk's part alone where that is sure, else with the tail's.
+
+        Where the adapter changes nothing the frozen tail is the tail, and may have been run.
+        """
         adapters = self._adapters(chosen)
         heads, late = [], {}
         for row, adapter in enumerate(adapters):
@@ -122,13 +133,22 @@ class Answering(NamedTuple):
             if not trunk_decides(gap(scores), adapter.exit_margin):
                 late[row] = trunk
         if late:
-            behind = self.encoder.tail(
-                [encoded.hidden[row] for row in late], [adapters[row].slots for row in late]
-            )
-            for row, features in zip(late, behind, strict=True):
+            for row, features in self._behind(encoded, adapters, list(late), judge).items():
                 both = late[row] + adapters[row].adapted(features)
                 heads[row] = Head(both.tolist(), early=False)
         return heads
+
+    def _behind(
+        self, encoded: Encoded, adapters: Sequence[Adapter], rows: Sequence[int], judge: Judge
+    ) -> dict[int, Floats]:
+        """By row, the features [D] behind the tail with its adapter."""
+        frozen = [row for row in rows if adapters[row].changes_nothing]
+        behind = dict(zip(frozen, judge.tails(frozen), strict=True))
+        if rest := [row for row in rows if row not in behind]:
+            hidden = [encoded.hidden[row] for row in rest]
+            slots = [adapters[row].slots for row in rest]
+            behind |= zip(rest, self.encoder.tail(hidden, slots), strict=True)
+        return behind
 
     def _adapters(self, chosen: Sequence[Task]) -> list[Adapter]:
         """Return the adapter of each row's task; rows of one task get one and the same, whatever

@@ -19,7 +19,8 @@ from typing import Any
 
 from cfedge.bundle.files import Bundle
 from cfedge.inputs.modality import Input, Modality
-from cfedge.lookup import Router, decide
+from cfedge.lookup import decide
+from cfedge.lookup.finder import Finder
 from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.false_reject import FalseReject, Limits
@@ -231,7 +232,7 @@ class Engine:
         return self.opened.adapters
 
     @property
-    def router(self) -> Router:
+    def router(self) -> Finder:
         """What chooses among the tasks."""
         return self.opened.router
 
@@ -292,7 +293,7 @@ class Engine:
         if given is None:
             matches = [decide(evidence) for evidence in answering.identify(encoded, judge)]
         else:
-            matches = answering.given(encoded, given)
+            matches = answering.given(encoded, given, judge)
         return answering.answers(encoded, matches, judge, limit, start)
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Task
-from cfedge.lookup import Router
 from cfedge.lookup.familiarity import Terms
+from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import accepted_score, tail_score, trunk_score
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
@@ -34,7 +34,7 @@ class Judge:
     """
 
     def __init__(
-        self, encoder: Encoder, router: Router, tasks: Sequence[Task], encoded: Encoded
+        self, encoder: Encoder, router: Finder, tasks: Sequence[Task], encoded: Encoded
     ) -> None:
         self._encoder, self._router, self._tasks, self._encoded = encoder, router, tasks, encoded
         self._tails: dict[int, Floats] = {}

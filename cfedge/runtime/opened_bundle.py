@@ -20,7 +20,9 @@ from cfedge.bundle.manifest import Backbone, Task
 from cfedge.bundle.objects import Objects
 from cfedge.errors import IncompatibleError, TaskError, UsageError
 from cfedge.inputs.modality import Input
-from cfedge.lookup import Background, Router, decide
+from cfedge.lookup import Background, decide
+from cfedge.lookup.finder import Finder
+from cfedge.lookup.rules import RULES
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
@@ -101,7 +103,7 @@ class OpenedBundle:
         for task in self.manifest.tasks:
             self.tasks[task.name] = self._open_task(bundle, task, before, verified=verified)
         if not verified:
-            signatures = Signatures(self.tasks, backbone)
+            signatures = Signatures(self.tasks, self.manifest)
             for name in self.tasks:
                 signatures.check(name)
         self._keep = KeptTables(self.manifest) if verified else None
@@ -229,8 +231,8 @@ class OpenedBundle:
         return OpenedTask(task, bundle.source(task.signature))
 
     def _make_router(self) -> None:
-        signatures = Signatures(self.tasks, self.manifest.backbone)
-        self.router = Router(
+        signatures = Signatures(self.tasks, self.manifest)
+        self.router: Finder = RULES[self.manifest.lookup].router(
             signatures,
             self.manifest.margins,
             table=Int8Table,

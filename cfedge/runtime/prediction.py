@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from cfedge.bundle.manifest import Task
 from cfedge.errors import InputError
-from cfedge.lookup import Router, TaskMatch
+from cfedge.lookup import TaskMatch
+from cfedge.lookup.finder import Finder
 
 __all__ = ["Head", "Prediction", "Strangeness", "predicted"]
 
@@ -93,7 +94,7 @@ def predicted(
     task: Task,
     found: TaskMatch,
     head: Head,
-    router: Router,
+    router: Finder,
     strange: Strangeness,
     *,
     truncated: bool,

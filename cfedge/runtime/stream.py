@@ -37,6 +37,7 @@ from cfedge.bundle.manifest import Manifest
 from cfedge.errors import UsageError
 from cfedge.inputs.modality import Input
 from cfedge.lookup.router import SECOND_STAGE_SHARE
+from cfedge.lookup.rules import RULES
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.steady import SteadyLabel
@@ -136,12 +137,13 @@ def filtered(
 
 
 def temperature(manifest: Manifest) -> float:
-    """Return the temperature, in nats, that a bundle's certificates ask for; at least 1, and 1
-    where nothing was held out.
+    """Return the temperature, in the unit of its scores, that a bundle's certificates ask for: at
+    least its lookup's least one, and that where nothing was held out.
     """
     held_out = sum(task.certificate.held_out for task in manifest.tasks)
     errors = sum(task.certificate.errors for task in manifest.tasks)
+    least = RULES[manifest.lookup].least_temperature
     if not held_out:
-        return 1.0
+        return least
     share = (errors + 1) / (held_out + 2)  # none seen does not mean none
-    return max(1.0, share * manifest.margins.second / (SECOND_STAGE_SHARE * math.log(2)))
+    return max(least, share * manifest.margins.second / (SECOND_STAGE_SHARE * math.log(2)))

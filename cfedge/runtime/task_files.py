@@ -7,12 +7,12 @@ them for itself, one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cfedge.bundle.arrays import load_arrays
-from cfedge.bundle.manifest import Backbone, Manifest, Task
+from cfedge.bundle.manifest import Manifest, Task
 from cfedge.errors import IncompatibleError
-from cfedge.lookup import StoredSignature
+from cfedge.lookup.rules import RULES
 
 __all__ = ["OpenedTask", "Signatures", "has_same_files", "shared_files"]
 
@@ -26,7 +26,7 @@ class OpenedTask(NamedTuple):
     signature: Callable[[], bytes]
 
 
-class Signatures(Mapping[str, StoredSignature]):
+class Signatures(Mapping[str, Any]):
     """The signatures of tasks by name, each read when it is asked for, and each part of it unpacked
     and checked when that is.
 
@@ -34,17 +34,18 @@ class Signatures(Mapping[str, StoredSignature]):
     ----------
     opened
         By name.
-    backbone
-        That they fit.
+    manifest
+        Whose backbone they fit, and whose lookup they are of.
     """
 
-    def __init__(self, opened: Mapping[str, OpenedTask], backbone: Backbone) -> None:
-        self._opened, self._backbone = opened, backbone
+    def __init__(self, opened: Mapping[str, OpenedTask], manifest: Manifest) -> None:
+        self._opened, self._backbone = opened, manifest.backbone
+        self._rule = RULES[manifest.lookup]
 
-    def __getitem__(self, name: str) -> StoredSignature:
+    def __getitem__(self, name: str) -> Any:
         what = f"signature of task {name!r}"
         arrays = load_arrays(self._opened[name].signature(), what)
-        return StoredSignature(arrays, what, self._backbone.width, self._backbone.views)
+        return self._rule.stored(arrays, what, self._backbone.width, self._backbone.views)
 
     def check(self, name: str) -> None:
         """Unpack a signature whole.
@@ -55,7 +56,7 @@ class Signatures(Mapping[str, StoredSignature]):
             A part does not fit the backbone, the other part, or the task's classes.
         """
         what, task = f"signature of task {name!r}", self._opened[name].task
-        found = len(self[name].whole().tail.counts)
+        found = self._rule.counted(self[name])
         if found != len(task.classes):
             raise IncompatibleError(
                 f"{what}: expected one of {len(task.classes)} classes, found {found}; export the"

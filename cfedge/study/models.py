@@ -1,5 +1,5 @@
 """What each model would have answered after each task of a learned order, and at what cost: the
-lookup that ships, rules on frozen features, PROTEUS' rule, and the ceiling of a given task.
+lookups that ship, rules on frozen features, PROTEUS' rule, and the ceiling of a given task.
 
 Letters: B rows, T tasks.
 """
@@ -7,32 +7,32 @@ Letters: B rows, T tasks.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from cfedge.bundle.arrays import dump_arrays
-from cfedge.lookup import Router, TaskMatches
-from cfedge.lookup.ood import trunk_score
-from cfedge.runtime.early_exit import gaps, trunk_decides
 from cfedge.study.baselines import RULES, Mixture
+from cfedge.study.heads_alone import Heads, heads_alone
 from cfedge.study.order import LearnedOrder
-from cfedge.study.results import Measured
+from cfedge.study.results import SHIPPED, Measured
 from cfedge.study.rule import Rule, Statistics
 from cfedge.study.scoring import best_two, score
-from cfedge.train.calibrating import calibrations, held_out_terms
-from cfedge.train.margins import route
-from cfedge.train.signature import learn_signature
+from cfedge.study.shipped_models import shipped_model
 
 __all__ = ["measure"]
 
 
 def measure(learned: LearnedOrder, models: Sequence[str]) -> list[Measured]:
     """Measure the models, and the ceiling of a given task."""
-    runs = [_given(learned)]
+    runs, alone = [_given(learned)], None
     for model in models:
-        if model == "cfedge":
-            runs.append(_cfedge(learned))
+        if model in SHIPPED:
+            lookup, with_adapters = SHIPPED[model]
+            if not with_adapters:
+                alone = alone or heads_alone(learned)
+            heads = Heads.learned(learned) if with_adapters or alone is None else alone
+            runs.append(shipped_model(learned, model, lookup, heads))
         elif model == "proteus":
             runs.append(_proteus(learned))
         else:
@@ -95,90 +95,6 @@ def _rule(learned: LearnedOrder, model: str, rule: Rule, *, frozen: bool) -> Mea
         bytes_of=bytes_of,
         seconds=float(np.mean(seconds)),
     )
-
-
-def _cfedge(learned: LearnedOrder) -> Measured:
-    signatures = {name: learned.workspace.signature(name) for name in learned.names}
-    held_out = {name: learned.workspace.held_out(name).features for name in learned.names}
-    folds = {name: learned.workspace.folds(name) for name in learned.names}
-    steps = []
-    for count in range(1, len(learned.order) + 1):
-        seen = learned.positions(count)
-        names = [learned.names[index] for index in seen]
-        router, answers = route(
-            {name: signatures[name] for name in names},
-            {name: held_out[name] for name in names},
-            {name: folds[name] for name in names},
-            learned.workspace.background(),
-        )
-        matches = router(learned.test)
-        second = np.array(seen)[matches.runner_up]
-        task = np.array(seen)[matches.task]
-        steps.append((task, learned.by_adapter(task)))
-    passes = (
-        1
-        + (_frozen_runs(learned, router, answers, matches) - _early_exits(learned, matches))
-        * learned.tail_share
-    )
-    bytes_of = learned.task_bytes(
-        max(len(dump_arrays(signature.arrays())) for signature in signatures.values())
-    )
-    return score(
-        learned,
-        "cfedge",
-        steps,
-        second,
-        passes=passes,
-        bytes_of=bytes_of,
-        seconds=_signature_seconds(learned),
-    )
-
-
-def _early_exits(learned: LearnedOrder, matches: TaskMatches) -> float:
-    """Share of the test examples whose answers end early, all tasks learned
-    (`cfedge.runtime.engine`).
-    """
-    early = 0.0
-    for index, name in enumerate(learned.names):
-        adapter, rows = learned.adapters[name], np.flatnonzero(matches.task == index)
-        apart = gaps(adapter.trunk(learned.test.trunk[rows]))
-        early += float(np.sum(trunk_decides(apart, adapter.exit_margin)))
-    return early / len(learned.truth)
-
-
-def _frozen_runs(
-    learned: LearnedOrder, router: Router, answers: Mapping[str, TaskMatches], matches: TaskMatches
-) -> float:
-    """Share of the test examples that need the frozen tail, all tasks learned: for a third stage,
-    or since the trunk does not say that they are known; `answers` are to held-out ones.
-    """
-    held_out = {name: learned.workspace.held_out(name).features for name in learned.names}
-    rules = calibrations(
-        held_out_terms(
-            {name: learned.workspace.signature(name) for name in learned.names},
-            answers,
-            held_out,
-            {name: learned.workspace.folds(name) for name in learned.names},
-            learned.workspace.background(),
-        )
-    )
-    runs = 0
-    for trunk, task, stages in zip(learned.test.trunk, matches.task, matches.stages, strict=True):
-        rule = rules[router.tasks[task]]
-        score = trunk_score(rule, router.behind_trunk(trunk, int(task)))
-        runs += bool(stages == 3 or score > rule.accepted)
-    return runs / len(learned.truth)
-
-
-def _signature_seconds(learned: LearnedOrder) -> float:
-    start = time.perf_counter()
-    for name in learned.names:
-        learn_signature(
-            learned.train[name],
-            learned.classes_of(name, learned.counted(name)),
-            first_width=learned.workspace.backbone.views[0],
-        )
-    return (time.perf_counter() - start) / len(learned.names)
 
 
 def _proteus(learned: LearnedOrder) -> Measured:

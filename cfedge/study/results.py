@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cfedge.lookups import DEFAULT, LOOKUPS
 from cfedge.train.open_set import OpenSet
 from cfedge.train.settings import Settings
 
@@ -18,14 +19,27 @@ __all__ = [
     "FLOORS",
     "MODELS",
     "Measured",
+    "SHIPPED",
     "Study",
     "most_accurate",
     "recommended",
     "summary",
 ]
 
-#: Models from the simplest to the costliest; the recommendation prefers the earlier.
+#: Models that can be shipped: name -> lookup, and whether its tasks have adapters. Their labels are
+#: those of the tasks' own heads.
+SHIPPED = {
+    **{f"{name}+heads": (name, False) for name in LOOKUPS},
+    **{f"{name}+adapters": (name, True) for name in LOOKUPS if name != DEFAULT},
+    "cfedge": (DEFAULT, True),
+}
+#: Every model, with what it does.
 MODELS = {
+    **{
+        model: f"--lookup {lookup}, {'tasks with adapters' if adapters else 'heads alone'}"
+        for model, (lookup, adapters) in SHIPPED.items()
+        if model != "cfedge"
+    },
     "nearest-mean frozen": "class means of the whole frozen encoder; nothing is trained",
     "LDA frozen": "class clusters of the whole frozen encoder; nothing is trained",
     "random-features frozen": (
@@ -39,7 +53,7 @@ MODELS = {
     "class-clusters": "class clusters behind the trunk, one shrunk covariance, then its adapter",
     "cfedge": (
         "the same, looking closer where margins are thin, and behind the frozen tail where they"
-        " still are: what ships"
+        " still are: what ships by itself"
     ),
     "random-features": "ridge on random features of the trunk, then its adapter",
     "mixture": "task of the likeliest mixture behind the trunk, then its adapter",
@@ -126,16 +140,30 @@ def most_accurate(study: Study) -> str:
     return max(mean, key=lambda model: mean[model])
 
 
-def recommended(study: Study) -> str:
-    """Return the simplest model whose mean last accuracy is within one standard error of the best
-    one's.
+def recommended(study: Study) -> str | None:
+    """Return the model to ship: of those that can be, and whose mean last accuracy is within one
+    standard error of the best one's, the one that costs least; where none is so near, of those
+    within one standard error of the best that can be shipped. None: none was measured.
+
+    A model's cost is the bytes that a task adds times the passes of an answer: twice the bytes weigh
+    as much as twice the passes. Bytes grow with the tasks in proportion for all of them.
     """
-    mean, best = _accuracies(study), most_accurate(study)
-    return next(
-        model
-        for model in MODELS
-        if model in mean and mean[model] >= mean[best] - study.standard_error(best)
-    )
+    mean = _accuracies(study)
+    shipped = [model for model in SHIPPED if model in mean]
+    if not shipped:
+        return None
+    best = most_accurate(study)
+    near = [model for model in shipped if mean[model] >= mean[best] - study.standard_error(best)]
+    if not near:
+        best = max(shipped, key=lambda model: mean[model])
+        near = [
+            model for model in shipped if mean[model] >= mean[best] - study.standard_error(best)
+        ]
+    return min(near, key=lambda model: _cost(study.runs[model]))
+
+
+def _cost(runs: list[Measured]) -> float:
+    return max(run.task_bytes for run in runs) * float(np.mean([run.passes for run in runs]))
 
 
 def _accuracies(study: Study) -> dict[str, float]:

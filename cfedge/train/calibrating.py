@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.calibration import RATES, TERMS, Calibration
-from cfedge.lookup import Background, Features, Router, TaskMatches, TaskSignature
+from cfedge.lookup import Background, Features, TaskMatches
+from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import joined
+from cfedge.lookup.rules import DEFAULT, RULES, LookupRule
 from cfedge.train.conformal import conformal_threshold
 from cfedge.train.folds import Folds
 from cfedge.train.margins import Without
@@ -34,16 +37,20 @@ Terms = Mapping[str, NDArray[np.float64]]
 ACCEPTED_SHARE = 0.6
 #: Examples of its own at which a task's quantile counts as much as that of all tasks.
 _EVEN = 100
+#: Of a lookup that does not read the trunk, whose terms there are all 0.
+_ACCEPTS_NONE = -1.0
 #: Least scale, so that terms without spread count for nothing.
 _TINY = 1e-6
 
 
 def held_out_terms(
-    signatures: Mapping[str, TaskSignature],
+    signatures: Mapping[str, Any],
     matches: Mapping[str, TaskMatches],
     held_out: Mapping[str, Features],
     folds: Mapping[str, Folds] | None = None,
     background: Background | None = None,
+    *,
+    rule: LookupRule = RULES[DEFAULT],
 ) -> dict[str, NDArray[np.float64]]:
     """Compare each task's held-out inputs with it: those that the lookup gives to it, or all where
     it gives none; each by signatures that it is not in.
@@ -54,6 +61,8 @@ def held_out_terms(
         See `cfedge.train.margins.route`.
     matches
         What that made of the held-out inputs.
+    rule
+        The lookup whose signatures they are.
     """
     names = sorted(signatures)
     rows = {name: _own(matches[name], position) for position, name in enumerate(names)}
@@ -61,7 +70,7 @@ def held_out_terms(
     parts = 1 if folds is None else max(len(one.without) for one in folds.values())
     for part in range(parts):
         known = signatures if folds is None else Without(signatures, folds, part)
-        router = Router(known, background=background)
+        router = rule.router(known, background=background)
         for position, name in enumerate(names):
             inside = np.ones(len(rows[name]), np.bool_)
             if folds is not None:
@@ -78,7 +87,7 @@ def _own(found: TaskMatches, position: int) -> NDArray[np.intp]:
     return routed if len(routed) else np.arange(len(found.task))
 
 
-def terms_of(router: Router, features: Features, task: int) -> NDArray[np.float64]:
+def terms_of(router: Finder, features: Features, task: int) -> NDArray[np.float64]:
     """Compare inputs with the task at position `task`: float64 [N, TERMS]."""
     found = [
         joined(router.behind_trunk(trunk, task), router.behind_tail(tail, task))
@@ -94,11 +103,13 @@ def calibrations(terms: Terms) -> dict[str, Calibration]:
     all_trunk = np.concatenate([trunk for trunk, _ in scores.values()])
     limits = _thresholds({name: tail for name, (_, tail) in scores.items()}, RATES)
     rules = {}
+    silent = all(not own[:, :2].any() for own in terms.values())
     for name, (trunk, _) in scores.items():
+        most = min(np.quantile(all_trunk, ACCEPTED_SHARE), np.quantile(trunk, 0.7))
         rules[name] = Calibration(
             centers=tuple(center.tolist()),
             scales=tuple(scale.tolist()),
-            accepted=_short(min(np.quantile(all_trunk, ACCEPTED_SHARE), np.quantile(trunk, 0.7))),
+            accepted=_ACCEPTS_NONE if silent else _short(most),
             thresholds=tuple(np.minimum.accumulate(limits[name]).tolist()),
         )
     return rules

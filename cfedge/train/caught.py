@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cfedge.lookup import Features, Router
+from cfedge.lookup import Features
+from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import ood_score
 from cfedge.train.calibrating import terms_of
 from cfedge.train.certificate import Certified
@@ -24,7 +25,7 @@ _OTHERS, _ALL_OTHERS = 200, 20_000
 
 def with_caught(
     certified: Mapping[str, Certified],
-    router: Router,
+    router: Finder,
     held_out: Mapping[str, Features],
     foreign: Features | None,
 ) -> dict[str, Certified]:
@@ -60,7 +61,7 @@ def with_caught(
     return counted
 
 
-def _rejected(one: Certified, router: Router, features: Features, position: int) -> int:
+def _rejected(one: Certified, router: Finder, features: Features, position: int) -> int:
     """How many of N inputs the task would call unknown, were they given to it."""
     terms = terms_of(router, features, position)
     return int((ood_score(one.calibration, terms) > one.threshold).sum())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Certificate
 from cfedge.lookup.ood import ood_score
+from cfedge.lookup.rules import RULES
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.train.answers import Answers, certified_answers
@@ -135,16 +136,13 @@ def certificates(
     of
         Tasks whose overlaps with others are looked for; None: all.
     tail_share
-        See `cfedge.train.margins.route`.
+        See `cfedge.train.routing.routed`.
     """
     names = workspace.tasks
     if not names:
         return Certificates({}, ())
     held_out = {name: workspace.held_out(name) for name in names}
-    features = {name: evidence.features for name, evidence in held_out.items()}
-    signatures = {name: workspace.signature(name) for name in names}
-    folds = {name: workspace.folds(name) for name in names}
-    found = judged(workspace, signatures, features, folds, tail_share=tail_share)
+    found = judged(workspace, tail_share=tail_share)
     records = {name: workspace.record(name) for name in names}
     shared, tasks = _shared(records), {}
     for position, (name, record) in enumerate(records.items()):
@@ -171,7 +169,7 @@ def certificates(
                 certificate=evidence.certificate,
             ),
             closer_share=float((matches.stages > 1).mean()),
-            tail_share=float((matches.stages > 2).mean()),
+            tail_share=1.0 if found.router.reads_all else float((matches.stages > 2).mean()),
             reading=record.reading,
             curve=record.curve,
             trial=record.trial,
@@ -214,7 +212,8 @@ def _shared(records: Mapping[str, TaskRecord]) -> dict[str, dict[str, tuple[str,
 def inspected(
     workspace: WorkspaceFolder, *, mixtures: bool = False, progress: Progress | None = None
 ) -> dict[str, Inspection]:
-    """Hold the first stage's own model of every task against the held-out evidence.
+    """Hold the first stage's own model of every task against the held-out evidence; nothing where
+    the workspace's lookup has no first stage.
 
     Parameters
     ----------
@@ -222,7 +221,7 @@ def inspected(
         Also bound the errors of comparing mixtures, each task with a covariance of its own (slow).
     """
     names = workspace.tasks
-    if not names:
+    if not names or RULES[workspace.lookup].reads_all:
         return {}
     signatures = {name: workspace.signature(name).trunk for name in names}
     width = workspace.backbone.views[0]

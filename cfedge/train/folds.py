@@ -14,14 +14,15 @@ Letters: N held-out examples, C classes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.lookup import Features, TaskSignature
+from cfedge.lookup.rules import Signature
 
 __all__ = ["FOLDS", "Folds", "dealt"]
 
@@ -38,13 +39,18 @@ class Folds(NamedTuple):
     of
         int64 [N], the part of each, from 0.
     without
-        By part, the task's signature of all examples but those of the part.
+        By part, the task's signature of all examples but those of the part; in a workspace a
+        `TaskSignature`.
     """
 
     of: NDArray[np.int64]
-    without: tuple[TaskSignature, ...]
+    without: tuple[Any, ...]
 
-    def but(self, part: int) -> TaskSignature | None:
+    def by(self, made: Callable[[TaskSignature], Signature]) -> Folds:
+        """Return them with the signatures of another lookup (`cfedge.lookup.rules`)."""
+        return self._replace(without=tuple(made(one) for one in self.without))
+
+    def but(self, part: int) -> Any:
         """Return the signature of all examples but those of a part; None: it has no such part (but
         another task), so the signature that ships is the one.
         """

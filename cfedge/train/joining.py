@@ -23,7 +23,8 @@ from cfedge.train.finished_head import finished
 from cfedge.train.head import closed_form_head, no_slots
 from cfedge.train.labels import check_task
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
-from cfedge.train.margins import route
+from cfedge.train.routing import routed
+from cfedge.train.shipped import Shipped
 from cfedge.train.update import MAX_DROP
 from cfedge.train.workspace import WorkspaceFolder
 
@@ -181,19 +182,15 @@ def _right_answers(
     """
     names = {task.record.name for task in tasks}
     rest = {name: workspace.task(name) for name in workspace.tasks if name not in names}
-    before = _right({**rest, **{task.record.name: task for task in tasks}})
+    before = _right({**rest, **{task.record.name: task for task in tasks}}, workspace.lookup)
     kept = (before[task.record.name][part] for task, part in zip(tasks, rows, strict=True))
-    after = _right({**rest, joined.record.name: joined})
+    after = _right({**rest, joined.record.name: joined}, workspace.lookup)
     return sum(int(part.sum()) for part in kept), int(after[joined.record.name].sum())
 
 
-def _right(tasks: Mapping[str, LearnedTask]) -> dict[str, NDArray[np.bool_]]:
+def _right(tasks: Mapping[str, LearnedTask], lookup: str) -> dict[str, NDArray[np.bool_]]:
     """By task, whether each held-out example gets the right task and label, bool [N]."""
-    router, found = route(
-        {name: task.signature for name, task in tasks.items()},
-        {name: task.held_out.features for name, task in tasks.items()},
-        {name: task.folds for name, task in tasks.items()},
-    )
+    router, found = routed(Shipped.of(tasks, lookup))
     return {
         name: (found[name].task == router.tasks.index(name))
         & (task.held_out.answers == task.held_out.classes)

@@ -10,14 +10,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup import Features, Router, TaskMatches, TaskSignature
+from cfedge.lookup import TaskMatches
+from cfedge.lookup.finder import Finder
 from cfedge.margins import TAIL_SHARE
 from cfedge.train.calibrating import Terms, held_out_terms
 from cfedge.train.caught import with_caught
 from cfedge.train.certificate import FALSE_REJECT_RATE, Certified, certify
-from cfedge.train.folds import Folds
-from cfedge.train.margins import route
 from cfedge.train.right_answers import right_answers
+from cfedge.train.routing import routed
+from cfedge.train.shipped import Shipped, shipped
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Judged", "judged"]
@@ -31,14 +32,14 @@ class Judged(NamedTuple):
     router
         That ships.
     matches, terms
-        See `cfedge.train.margins.route` and `cfedge.train.calibrating.held_out_terms`.
+        See `cfedge.train.routing.routed` and `cfedge.train.calibrating.held_out_terms`.
     right
         See `cfedge.train.right_answers`.
     certified
         See `cfedge.train.certificate.certify`; with what is caught of inputs of no task.
     """
 
-    router: Router
+    router: Finder
     matches: Mapping[str, TaskMatches]
     terms: Terms
     right: Mapping[str, NDArray[np.bool_]]
@@ -47,9 +48,7 @@ class Judged(NamedTuple):
 
 def judged(
     workspace: WorkspaceFolder,
-    signatures: Mapping[str, TaskSignature],
-    held_out: Mapping[str, Features],
-    folds: Mapping[str, Folds],
+    made: Shipped | None = None,
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
     tail_share: float = TAIL_SHARE,
@@ -58,22 +57,24 @@ def judged(
 
     Parameters
     ----------
-    signatures, held_out, folds
-        Of each task, as the workspace keeps them.
+    made
+        What would ship of its tasks; None: what does with its own lookup.
     false_reject_rate
         See `cfedge.train.certificate.certify`.
     tail_share
-        See `cfedge.train.margins.route`.
+        See `cfedge.train.routing.routed`.
 
     Raises
     ------
     UsageError
         The rate is not in (0, 1), or the share not in [0, 1].
     """
-    background = workspace.background()
-    router, matches = route(signatures, held_out, folds, background, tail_share=tail_share)
-    terms = held_out_terms(signatures, matches, held_out, folds, background)
+    made, background = made or shipped(workspace), workspace.background()
+    router, matches = routed(made, background, tail_share=tail_share)
+    terms = held_out_terms(
+        made.signatures, matches, made.held_out, made.folds, background, rule=made.rule
+    )
     right = right_answers(workspace, matches, router)
     certified = certify(matches, terms, false_reject_rate=false_reject_rate, right=right)
-    caught = with_caught(certified, router, held_out, workspace.foreign())
+    caught = with_caught(certified, router, made.held_out, workspace.foreign())
     return Judged(router, matches, terms, right, caught)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ from cfedge.runtime.table import Int8Table
 from cfedge.train.conformal import conformal_threshold
 from cfedge.train.folds import Folds
 
-__all__ = ["UNSEEN_CHANGES", "Without", "route"]
+__all__ = ["UNSEEN_CHANGES", "Without", "check_tail_share", "margin_quantile", "route"]
 
 #: Of all held-out inputs, those that may go without a third stage though it would say another task
 #: than the second.
@@ -73,8 +74,7 @@ def route(
     UsageError
         It is not.
     """
-    if not 0 <= tail_share <= 1:
-        raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
+    check_tail_share(tail_share)
     router = Router(signatures, table=Int8Table, background=background)
     rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
     parts = _parts(rows, held_out, folds)
@@ -86,7 +86,7 @@ def route(
     #: A distance is a sum over directions, and each lookup keeps its own.
     scale = [router.first.directions / judges[part].first.directions for part in parts]
     if len(router.tasks) > 1:
-        second = _quantile([evidence.first for evidence in found], SECOND_STAGE_SHARE)
+        second = margin_quantile([evidence.first for evidence in found], SECOND_STAGE_SHARE)
         thin = [row for row, evidence in enumerate(found) if evidence.first.margin < second]
         tails = [tail for _, tail in rows]
         closer, deeper = _further(judges, {row: (parts[row], found[row]) for row in thin}, tails)
@@ -103,6 +103,12 @@ def route(
     return router, _by_task(matches, held_out)
 
 
+def check_tail_share(tail_share: float) -> None:
+    """Refuse what is no share of the inputs (UsageError)."""
+    if not 0 <= tail_share <= 1:
+        raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
+
+
 def _by_task(matches: list[TaskMatch], held_out: Mapping[str, Features]) -> dict[str, TaskMatches]:
     left = iter(matches)
     return {
@@ -111,15 +117,13 @@ def _by_task(matches: list[TaskMatch], held_out: Mapping[str, Features]) -> dict
     }
 
 
-class Without(Mapping[str, TaskSignature]):
+class Without(Mapping[str, Any]):
     """All tasks' signatures without one part of their held-out inputs, made when asked for."""
 
-    def __init__(
-        self, whole: Mapping[str, TaskSignature], folds: Mapping[str, Folds], part: int
-    ) -> None:
+    def __init__(self, whole: Mapping[str, Any], folds: Mapping[str, Folds], part: int) -> None:
         self._whole, self._folds, self._part = whole, folds, part
 
-    def __getitem__(self, name: str) -> TaskSignature:
+    def __getitem__(self, name: str) -> Any:
         return self._folds[name].but(self._part) or self._whole[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -165,7 +169,7 @@ def _third(
     if not closer:
         return 0.0, None
     allowed = int(tail_share * held_out)
-    most = _quantile(closer, tail_share * held_out / len(closer)) if allowed else 0.0
+    most = margin_quantile(closer, tail_share * held_out / len(closer)) if allowed else 0.0
     pairs = zip(closer, deeper, strict=True)
     changed = sorted(
         (match.margin, place)
@@ -182,8 +186,8 @@ def _third(
     return most, None
 
 
-def _quantile(matches: list[TaskMatch], share: float) -> float:
-    """The margin below which at most so many are: an order statistic, as `cfedge.runtime.drift`
+def margin_quantile(matches: list[TaskMatch], share: float) -> float:
+    """Return the margin below which at most so many are: an order statistic, as `cfedge.runtime.drift`
     supposes.
     """
     return -conformal_threshold(np.array([-match.margin for match in matches], np.float64), share)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cfedge.lookup import Router, TaskMatches
-from cfedge.lookup.bounds import confusions
+from cfedge.lookup import TaskMatches
+from cfedge.lookup.finder import Finder
 from cfedge.train.certificate import Certified
 
 __all__ = ["OVERLAP_SHARE", "Overlap", "overlaps"]
@@ -48,7 +48,7 @@ class Overlap:
 
 
 def overlaps(
-    router: Router,
+    router: Finder,
     found: Mapping[str, TaskMatches],
     certified: Mapping[str, Certified],
     of: Collection[str],
@@ -66,7 +66,7 @@ def overlaps(
     for name in router.tasks:
         certificate = certified[name].certificate
         taken = np.bincount(found[name].task, minlength=len(router.tasks))
-        for rival, share in confusions(router.first, name, None if name in of else of).items():
+        for rival, share in router.confusions(name, None if name in of else of).items():
             errors = int(taken[router.tasks.index(rival)])
             if max(share, errors / certificate.held_out) >= OVERLAP_SHARE:
                 bounds = certificate.upper_bound, certified[rival].certificate.upper_bound

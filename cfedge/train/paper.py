@@ -17,8 +17,9 @@ from cfedge.errors import UsageError
 from cfedge.lookup.lda import shared_covariance
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.margins import route
 from cfedge.train.paper_condition import Adapted, PaperTerms, paper_terms
+from cfedge.train.routing import routed
+from cfedge.train.shipped import shipped
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["CAUTIONS", "PaperRow", "paper_rows"]
@@ -74,11 +75,7 @@ def paper_rows(workspace: WorkspaceFolder, progress: Progress | None = None) -> 
         left = workspace.statistics(name).adapted
         spaces[name] = Adapted(left.means.astype(np.float64), shared_covariance([left], None)[0])
     held_out = {name: workspace.held_out(name) for name in names}
-    _, found = route(
-        {name: workspace.signature(name) for name in names},
-        {name: evidence.features for name, evidence in held_out.items()},
-        {name: workspace.folds(name) for name in names},
-    )
+    _, found = routed(shipped(workspace))
     rows = []
     with (progress or Quiet()).track("held-out inputs under every adapter", len(names)) as advance:
         for place, name in enumerate(names):

@@ -53,6 +53,11 @@ class ReadWorkspace:
         return self._index.backbone
 
     @property
+    def lookup(self) -> str:
+        """The lookup of its bundles, unless another is asked for."""
+        return self._index.lookup
+
+    @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks, sorted."""
         return tuple(sorted(self._index.tasks))

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup import Router, TaskMatches
+from cfedge.lookup import TaskMatches
+from cfedge.lookup.finder import Finder
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.early_exit import gaps, trunk_decides
 from cfedge.train.workspace import WorkspaceFolder
@@ -18,7 +19,7 @@ __all__ = ["right_answers"]
 
 
 def right_answers(
-    workspace: WorkspaceFolder, matches: Mapping[str, TaskMatches], router: Router
+    workspace: WorkspaceFolder, matches: Mapping[str, TaskMatches], router: Finder
 ) -> dict[str, NDArray[np.bool_]]:
     """Return, by task, whether each of its N held-out examples is answered rightly, bool [N].
 

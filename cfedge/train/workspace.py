@@ -30,6 +30,7 @@ from pathlib import Path
 
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError, TaskError
+from cfedge.lookups import DEFAULT
 from cfedge.storage import write_file
 from cfedge.train.labels import check_task
 from cfedge.train.learned_task import LearnedTask
@@ -62,14 +63,14 @@ class WorkspaceFolder(ReadWorkspace):
 
     @classmethod
     def written(
-        cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes]
+        cls, folder: Path, backbone: Backbone, files: Mapping[str, bytes], lookup: str = DEFAULT
     ) -> WorkspaceFolder:
         """Write a new workspace around a prepared backbone; `files` holds the files of
-        ``backbone/``.
+        ``backbone/``, `lookup` names one of `cfedge.lookup.rules`.
         """
         assert set(files) == backbone_files(backbone)
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-        write_new(folder, Index(backbone, digests, {}).dumped(), files)
+        write_new(folder, Index(backbone, digests, {}, lookup).dumped(), files)
         return cls(folder)
 
     def check_new(self, name: str, classes: tuple[str, ...], *, replace: bool) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import SchemaError, WorkspaceError
+from cfedge.lookup.rules import DEFAULT, RULES
 from cfedge.train.labels import TASK_NAME
 
 __all__ = ["FOREIGN", "Index", "backbone_files", "file_name"]
@@ -31,11 +32,14 @@ _FOLDER = re.compile(rf"{TASK_NAME.pattern}-[0-9a-f]{{16}}")
 
 @dataclass(frozen=True)
 class Index:
-    """The backbone's record, the SHA-256 of its files by name, and the tasks' folders by task."""
+    """The backbone's record, the SHA-256 of its files by name, the tasks' folders by task, and the
+    lookup that its bundles have unless another is asked for; the default one is not written.
+    """
 
     backbone: Backbone
     files: Mapping[str, str]
     tasks: Mapping[str, str]
+    lookup: str = DEFAULT
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""
@@ -44,6 +48,7 @@ class Index:
             "backbone": dataclasses.asdict(self.backbone),
             "files": dict(self.files),
             "tasks": dict(self.tasks),
+            **({} if self.lookup == DEFAULT else {"lookup": self.lookup}),
         }
         return canonical_json({**content, "sha256": _seal(content)})
 
@@ -71,6 +76,7 @@ class Index:
                 backbone,
                 _digests(dict(content["files"]), backbone),
                 _folders(dict(content["tasks"])),
+                _lookup(content.get("lookup", DEFAULT)),
             )
         except (SchemaError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise WorkspaceError(
@@ -106,6 +112,12 @@ def _folders(tasks: dict[str, str]) -> dict[str, str]:
         if not isinstance(folder, str) or not _FOLDER.fullmatch(folder):
             raise ValueError(f"folder {folder!r} of task {name!r}")
     return tasks
+
+
+def _lookup(name: object) -> str:
+    if not isinstance(name, str) or name not in RULES:
+        raise ValueError(f"lookup {name!r:.80} where {', '.join(RULES)} are known")
+    return name
 
 
 def _seal(content: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cfedge.device import Profile
 from cfedge.errors import UsageError
+from cfedge.lookup.rules import rule_named
+from cfedge.lookups import DEFAULT
 from cfedge.train.backbones import kind_of
 from cfedge_export import schemes, sensitivity
 from cfedge_export.budget import Budget
@@ -40,6 +42,9 @@ class BackboneRequest:
         for what is measured.
     budget
         Memory and time to keep to; None: none.
+    lookup
+        What finds the task of an input in its bundles: a name of `cfedge.lookups.LOOKUPS`; None:
+        that of the other bundle or workspace, else the default.
     same_backbone
         A bundle or store whose very backbone is made.
     repair, gate
@@ -61,12 +66,14 @@ class BackboneRequest:
     profile: Profile | None = None
     sensitivity: float | None = None
     budget: Budget | None = None
+    lookup: str | None = None
     same_backbone: Path | None = None
     repair: Path | None = None
     gate: Gate | None = None
 
     def __post_init__(self) -> None:
         self._check_own()
+        rule_named(DEFAULT if self.lookup is None else self.lookup)
         budget = self.budget or Budget()
         asked = {
             "--scheme": self.scheme,

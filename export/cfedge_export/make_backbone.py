@@ -11,6 +11,8 @@ from pathlib import Path
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import BackboneError, UsageError
 from cfedge.inputs.modality import Input
+from cfedge.lookup.rules import rule_named
+from cfedge.lookups import DEFAULT
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples import Examples
@@ -50,6 +52,7 @@ def make_backbone(
     scheme: str | None = None,
     float_layers: Collection[str] = (),
     background: Sequence[Input] | None = None,
+    lookup: str = DEFAULT,
     progress: Progress | None = None,
 ) -> WorkspaceFolder:
     """Make a workspace.
@@ -74,6 +77,8 @@ def make_backbone(
         Left in float32 (`cfedge_export.sensitivity`), whatever the scheme.
     background
         Inputs of no task (`cfedge_export.background`); None: what the package knows of the weights.
+    lookup
+        What finds the task of an input in its bundles: a name of `cfedge.lookups.LOOKUPS`.
 
     Raises
     ------
@@ -81,6 +86,7 @@ def make_backbone(
         Nothing was written.
     """
     check_target(target)
+    rule_named(lookup)
     with (progress or Quiet()).track("backbone", 3) as advance:
         source = source or load_source(name, folder)
         advance(1)
@@ -95,7 +101,7 @@ def make_backbone(
         )
         made = _with_background(made, background)
         advance(1)
-        workspace = WorkspaceFolder.written(target, made.backbone, made.files)
+        workspace = WorkspaceFolder.written(target, made.backbone, made.files, lookup)
         advance(1)
     return workspace
 
@@ -116,6 +122,7 @@ def same_backbone(
     *,
     float_layers: Collection[str] = (),
     background: bytes | None = None,
+    lookup: str = DEFAULT,
     progress: Progress | None = None,
 ) -> WorkspaceFolder:
     """Make a workspace with the very backbone of another workshop, bit for bit, so that its tasks
@@ -129,6 +136,8 @@ def same_backbone(
         The other's: its split, target modules and scheme are taken.
     background
         The other's, where it has one.
+    lookup
+        See `make_backbone`.
 
     Raises
     ------
@@ -154,6 +163,6 @@ def same_backbone(
                 " versions of the other workshop, or copy its workspace"
             )
         made = with_background(made, as_shipped(background, source.sha256, backbone.split))
-        workspace = WorkspaceFolder.written(target, made.backbone, made.files)
+        workspace = WorkspaceFolder.written(target, made.backbone, made.files, lookup)
         advance(1)
     return workspace

@@ -9,6 +9,7 @@ from typing import Any
 
 from cfedge.errors import UsageError
 from cfedge.inputs import DEFAULT_KIND
+from cfedge.lookups import DEFAULT
 from cfedge.progress import Progress, Quiet
 from cfedge.store import bundle_at
 from cfedge.train.examples import Examples
@@ -66,7 +67,7 @@ def new_workspace(
         advance(1)
     plan: Plan | None = None
     if request.same_backbone is not None:
-        made = _same(target, source, request.same_backbone, progress)
+        made = _same(target, source, request.same_backbone, request.lookup, progress)
     elif request.repair is not None:
         made, plan = _repaired(target, request, request.repair, source, progress)
     else:
@@ -91,10 +92,12 @@ def _new(
             )
         some = sample.inputs if sample else inputs()
     plan = backbone_plan.plan(source, request, some, sample=sample, progress=progress)
-    return _planned(target, source, plan, request.target_modules, progress), plan
+    return _planned(target, source, plan, request.target_modules, request.lookup, progress), plan
 
 
-def _same(target: Path, source: Source, other: Path, progress: Progress) -> WorkspaceFolder:
+def _same(
+    target: Path, source: Source, other: Path, lookup: str | None, progress: Progress
+) -> WorkspaceFolder:
     bundle = bundle_at(other)
     record = bundle.manifest.backbone
     return same_backbone(
@@ -103,6 +106,7 @@ def _same(target: Path, source: Source, other: Path, progress: Progress) -> Work
         record,
         float_layers=float_layers(bundle[record.trunk], bundle[record.tail]),
         background=None if record.background is None else bundle[record.background],
+        lookup=bundle.manifest.lookup if lookup is None else lookup,
         progress=progress,
     )
 
@@ -112,7 +116,9 @@ def _repaired(
 ) -> tuple[WorkspaceFolder, Plan]:
     workspace = WorkspaceFolder(refused)
     plan = repair(workspace, source, gate=request.gate, progress=progress)
-    return _planned(target, source, plan, slotted_modules(workspace.backbone), progress), plan
+    lookup = workspace.lookup if request.lookup is None else request.lookup
+    modules = slotted_modules(workspace.backbone)
+    return _planned(target, source, plan, modules, lookup, progress), plan
 
 
 def _planned(
@@ -120,6 +126,7 @@ def _planned(
     source: Source,
     plan: Plan,
     modules: tuple[str, ...] | None,
+    lookup: str | None,
     progress: Progress,
 ) -> WorkspaceFolder:
     return make_backbone(
@@ -130,5 +137,6 @@ def _planned(
         target_modules=modules,
         scheme=plan.choice.scheme,
         float_layers=plan.choice.float_layers,
+        lookup=DEFAULT if lookup is None else lookup,
         progress=progress,
     )

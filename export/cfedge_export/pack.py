@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,27 +20,26 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, reference, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, Manifest, Task
-from cfedge.errors import StorageError, UsageError, WorkspaceError
-from cfedge.inputs.modality import Input
+from cfedge.errors import StorageError, WorkspaceError
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
-from cfedge.runtime.golden import check_golden, golden_arrays
+from cfedge.runtime.golden import check_golden
 from cfedge.train.certificate import FALSE_REJECT_RATE, Certified
 from cfedge.train.judged import judged
 from cfedge.train.learned_task import LearnedTask
+from cfedge.train.shipped import Shipped
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_index import file_name
 from cfedge_export import parity, parity_gate
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.budget import Budget, BudgetFit
+from cfedge_export.golden_vectors import golden_vectors, made_up
 from cfedge_export.sensitivity import float_layers
 from cfedge_export.threads import fit_threads
 
 __all__ = ["Exported", "build", "export"]
 
-#: So many golden inputs are made up, to choose from.
-_MADE_UP = 64
 _PACKAGES = ("cfedge", "numpy", "onnx", "onnxruntime", "optimum", "torch", "transformers")
 
 
@@ -74,6 +71,7 @@ def build(
     *,
     false_reject_rate: float = FALSE_REJECT_RATE,
     tail_share: float = TAIL_SHARE,
+    lookup: str | None = None,
     synthetic_golden: bool = False,
 ) -> Bundle:
     """Build the bundle in memory; no gate is applied.
@@ -85,7 +83,10 @@ def build(
         `cfedge.train.certificate.certify`.
     tail_share
         Of held-out inputs, those that may be run through the frozen tail; see
-        `cfedge.train.margins.route`.
+        `cfedge.train.routing.routed`.
+    lookup
+        What finds the task of an input, a name of `cfedge.lookup.rules.RULES`; None: the
+        workspace's own.
     synthetic_golden
         Golden vectors are of inputs that are made up; else of held-out ones, which then travel in
         clear.
@@ -95,52 +96,42 @@ def build(
     WorkspaceError
         There is no task yet, or a task belongs to another backbone.
     UsageError
-        The rate is not in (0, 1), or the share not in [0, 1].
+        The rate is not in (0, 1), the share not in [0, 1], or there is no such lookup.
     """
     learned = _checked(workspace)
     backbone, objects = workspace.backbone, _Objects()
-    features = {name: task.held_out.features for name, task in learned.items()}
-    folds = {name: task.folds for name, task in learned.items()}
-    signatures = {name: task.signature for name, task in learned.items()}
-    found = judged(
-        workspace, signatures, features, folds,
-        false_reject_rate=false_reject_rate, tail_share=tail_share,
-    )  # fmt: skip
+    chosen = workspace.lookup if lookup is None else lookup
+    made = Shipped.of(learned, chosen)
+    found = judged(workspace, made, false_reject_rate=false_reject_rate, tail_share=tail_share)
     for role in backbone.files():
         objects.keep(workspace.backbone_file(file_name(role)))
     empty = objects.keep(dump_arrays({"none": np.zeros(1, np.float32)}))
     entries = {
-        name: _entry(task, found.certified[name], backbone, objects, golden=empty)
+        name: _entry(
+            task,
+            found.certified[name],
+            backbone,
+            objects,
+            signature=objects.keep(dump_arrays(made.signatures[name].arrays())),
+            golden=empty,
+        )
         for name, task in learned.items()
     }
     whole = Manifest(
-        backbone, tuple(entries.values()), margins=found.router.margins, versions=_versions()
-    )
+        backbone, tuple(entries.values()), lookup=chosen, margins=found.router.margins,
+        versions=_versions(),
+    )  # fmt: skip
     engine = Engine(Bundle(whole, objects.data))
     inputs = {name: task.held_out.inputs for name, task in learned.items()}
     if synthetic_golden:
-        inputs = dict.fromkeys(learned, tuple(_made_up(engine)))
-    tasks = _with_golden(entries, inputs, engine, objects, progress or Quiet())
+        inputs = dict.fromkeys(learned, tuple(made_up(engine)))
+    golden = golden_vectors(engine, inputs, progress or Quiet())
+    tasks = tuple(
+        dataclasses.replace(entry, golden=objects.keep(golden[name]))
+        for name, entry in entries.items()
+    )
     del objects.data[empty.sha256]
     return Bundle(dataclasses.replace(whole, tasks=tasks), objects.data)
-
-
-def _with_golden(
-    entries: Mapping[str, Task],
-    inputs: Mapping[str, Sequence[Input]],
-    engine: Engine,
-    objects: _Objects,
-    progress: Progress,
-) -> tuple[Task, ...]:
-    """The tasks with golden vectors of their clearest inputs."""
-    tasks = []
-    with progress.track("golden vectors", len(entries)) as advance:
-        for name, entry in entries.items():
-            clearest = _clearest(engine, name, inputs[name])
-            golden = objects.keep(golden_arrays(engine, name, clearest))
-            tasks.append(dataclasses.replace(entry, golden=golden))
-            advance(1)
-    return tuple(tasks)
 
 
 def _versions() -> dict[str, str]:
@@ -190,6 +181,7 @@ def _entry(
     backbone: Backbone,
     objects: _Objects,
     *,
+    signature: FileRef,
     golden: FileRef,
 ) -> Task:
     name, slots = task.record.name, [key for key in task.adapter if key.startswith("a.")]
@@ -202,37 +194,9 @@ def _entry(
         calibration=evidence.calibration,
         certificate=evidence.certificate,
         adapter=objects.keep(adapter_onnx(task.adapter, base=backbone.digest, task=name)),
-        signature=objects.keep(dump_arrays(task.signature.arrays())),
+        signature=signature,
         golden=golden,
     )
-
-
-def _made_up(engine: Engine) -> list[Input]:
-    """Inputs that show nobody, of which those with the clearest answers are to travel."""
-    made = engine.modality.made_up(np.random.default_rng(0), _MADE_UP)
-    if not made:
-        raise UsageError(
-            "--synthetic-golden: expected a backbone of inputs that can be made up, found one of"
-            f" {engine.modality.noun}s; hold out some that may be shipped"
-        )
-    return made
-
-
-def _clearest(engine: Engine, task: str, inputs: Sequence[Input]) -> list[Input]:
-    """The inputs with the widest margins, of task and of label: another CPU's rounding must not
-    turn a golden answer.
-    """
-    free, given = engine.predict(inputs), engine.predict(inputs, task=task)
-    width = [
-        min(
-            math.inf if answer.margin is None else answer.margin,
-            math.log(known.probability / max(1 - known.probability, 1e-9)),
-        )
-        for answer, known in zip(free, given, strict=True)
-    ]
-    names = [engine.modality.name(value) for value in inputs]
-    order = sorted(range(len(inputs)), key=lambda row: (-width[row], names[row]))
-    return [inputs[row] for row in order[: engine.modality.golden_vectors]]
 
 
 def export(
@@ -243,6 +207,7 @@ def export(
     budget: Budget | None = None,
     false_reject_rate: float = FALSE_REJECT_RATE,
     tail_share: float = TAIL_SHARE,
+    lookup: str | None = None,
     synthetic_golden: bool = False,
     replace: bool = False,
     progress: Progress | None = None,
@@ -271,6 +236,7 @@ def export(
         progress,
         false_reject_rate=false_reject_rate,
         tail_share=tail_share,
+        lookup=lookup,
         synthetic_golden=synthetic_golden,
     )
     engine = Engine(bundle)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cfedge.bundle.manifest import Manifest
-from cfedge.lookup import Router
+from cfedge.lookup.rules import RULES
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples import Examples
@@ -33,9 +33,9 @@ def float_accuracy(
     encoder = workspace.encoder(float32=True)
     tasks = {name: workspace.task(name) for name in workspace.tasks}
     adapters = {name: Adapter.from_arrays(task.adapter) for name, task in tasks.items()}
-    router = Router(
-        {name: task.signature for name, task in tasks.items()},
-        manifest.margins,
+    rule = RULES[manifest.lookup]
+    router = rule.router(
+        {name: rule.signature(task.signature) for name, task in tasks.items()}, manifest.margins
     )
     accuracy: dict[str, float] = {}
     with (progress or Quiet()).track("float reference", len(tests)) as advance:

@@ -600,7 +600,7 @@ ATTACKS: dict[str, Attack] = {
     "no alpha": Attack(put("tasks.0.certificate.alpha", 0.0), SchemaError, "certificate of task 'animals': expected"),
     "a rate of 1": Attack(put("tasks.0.false_reject_rate", 1.0), SchemaError, "task 'animals': expected .* a rate in"),
     "a look below 0": Attack(put("margins.second", -1.0), SchemaError, "manifest.margins.second: expected >= 0"),
-    "another lookup": Attack(put("lookup", "oracle"), SchemaError, "manifest.lookup: expected 'class-clusters', found 'oracle'"),
+    "another lookup": Attack(put("lookup", "oracle"), SchemaError, "manifest.lookup: expected one of nearest-mean, lda, class-clusters, found 'oracle'"),
     "a split behind the end": Attack(put("backbone.split", 3), SchemaError, "manifest.backbone: expected 1 <= split < blocks"),
     "no width": Attack(put("backbone.width", 0), SchemaError, "manifest.backbone: expected .* each and width of 1 to"),
     "texts of 2**40 tokens": Attack(put("backbone.input.max_tokens", 2**40), SchemaError, f"expected max_tokens of 1 to {MOST_TOKENS}"),

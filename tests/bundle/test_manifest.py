@@ -678,7 +678,7 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
         (
             ("lookup",),
             "oracle",
-            "manifest.lookup: expected 'class-clusters', found 'oracle'; install a newer cfedge",
+            "manifest.lookup: expected one of nearest-mean, lda, class-clusters, found 'oracle'; install a newer cfedge",
         ),
         (("backbone", "slots", 0, "rows"), 0, "slot 'l2.qkv': expected sizes > 0, found 0 x"),
         (

@@ -154,8 +154,8 @@ def test_threads_that_ask_first_at_once_have_each_look_made_once(
 
 def test_a_quantile_of_all_leaves_the_largest_margin_alone_above() -> None:
     margins = [TaskMatch(0, 1, 0.0, float(one), 0.0) for one in (3, 1, 5, 2)]
-    assert margins_module._quantile(margins, 1.0) == 5.0
-    assert margins_module._quantile(margins, 0.5) == 2.0
+    assert margins_module.margin_quantile(margins, 1.0) == 5.0
+    assert margins_module.margin_quantile(margins, 0.5) == 2.0
 
 
 def test_without_a_margin_there_is_one_look(

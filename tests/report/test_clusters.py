@@ -8,12 +8,12 @@ from every import cases
 from numpy.typing import NDArray
 from sklearn.manifold import trustworthiness
 
-from cfedge.lookup import ClusterStatistics, TaskSignature
+from cfedge.lookup import ClusterStatistics
 from cfedge.report import clusters
 from cfedge.report.clusters import cluster_map, place
 
 
-def signature(means: NDArray[np.floating], seed: int = 0) -> TaskSignature:
+def signature(means: NDArray[np.floating], seed: int = 0) -> ClusterStatistics:
     rng = np.random.default_rng(seed)
     count, width = means.shape
     one = ClusterStatistics(
@@ -24,10 +24,10 @@ def signature(means: NDArray[np.floating], seed: int = 0) -> TaskSignature:
         quartic=1.0,
         factor_classes=np.repeat(np.arange(count), 2).astype(np.int64),
     )
-    return TaskSignature(one, one)
+    return one
 
 
-def tasks(count: int, classes: int, width: int = 24) -> dict[str, TaskSignature]:
+def tasks(count: int, classes: int, width: int = 24) -> dict[str, ClusterStatistics]:
     rng = np.random.default_rng(1)
     return {
         f"task{number}": signature(
@@ -37,9 +37,9 @@ def tasks(count: int, classes: int, width: int = 24) -> dict[str, TaskSignature]
     }
 
 
-def names(signatures: dict[str, TaskSignature]) -> dict[str, tuple[str, ...]]:
+def names(signatures: dict[str, ClusterStatistics]) -> dict[str, tuple[str, ...]]:
     return {
-        name: tuple(f"class {place}" for place in range(len(one.trunk.counts)))
+        name: tuple(f"class {place}" for place in range(len(one.counts)))
         for name, one in signatures.items()
     }
 

@@ -20,7 +20,7 @@ from cfedge.lookup import TaskMatch
 from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.drift_counter import BLOCK, Counter, evidence_against
-from cfedge.train.margins import _quantile
+from cfedge.train.margins import margin_quantile
 
 
 class Answer(NamedTuple):
@@ -88,7 +88,7 @@ def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_suppo
     below = []
     for _ in range(2000):
         margins = rng.random(examples)
-        least = _quantile(
+        least = margin_quantile(
             [TaskMatch(0, 1, 0.0, float(one), 0.0) for one in margins], SECOND_STAGE_SHARE
         )
         below.append(least)  # of uniform margins, the probability of one below

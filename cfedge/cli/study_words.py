@@ -1,0 +1,103 @@
+"""What `compare` says on a terminal: what was measured, which model is best, and which to ship."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cfedge.cli.show import print_table, say, size
+
+if TYPE_CHECKING:
+    from cfedge.study.results import Study
+
+__all__ = ["print_study"]
+
+
+def print_study(data: str, study: Study, orders: int, jobs: int, best: str | None) -> None:
+    """Print the table and what follows from it.
+
+    Parameters
+    ----------
+    best
+        The recommended model, or None.
+    """
+    from cfedge.study.results import CEILINGS, FLOORS, summary
+
+    rows = summary(study)
+    print_table(
+        f"{data}: {len(study.tasks)} tasks, {study.test_examples} test examples, mean of {orders} orders, per sample",
+        (
+            "model", "last accuracy", "+-", "incremental", "task found", "in the best two", "forgetting", "backward", "passes",
+            "a task adds", "for its statistics", "made in",
+        ),
+        [
+            (
+                model, f"{row['accuracy']:.4f}", f"{row['accuracy_error']:.4f}", f"{row['average_incremental']:.4f}",
+                f"{row['task_identification']:.4f}", f"{row['top2']:.4f}", f"{row['forgetting']:.4f}", f"{row['backward_transfer']:+.4f}",
+                f"{row['passes']:.2f}", size(int(row["task_bytes"])), size(int(row["statistics_bytes"])),
+                f"{_seconds(study, model):.1f} s",
+            )
+            for model, row in sorted(rows.items(), key=lambda item: item[1]["accuracy"])
+        ],
+    )  # fmt: skip
+    transfer = sum(study.forward_transfer) / len(study.forward_transfer)
+    say(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
+    beside = f", beside {jobs - 1} others" if jobs > 1 else ""
+    say(f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}")
+    if study.open_set:
+        found = [
+            (one.detection.auroc, one.detection.fpr95, one.risk_coverage.area)
+            for one in study.open_set
+        ]
+        auroc, fpr95, area = (sum(values) / orders for values in zip(*found, strict=True))
+        say(
+            f"inputs of no task, as shipped: AUROC {auroc:.3f}, false positives at 95 % detection"
+            f" {fpr95:.1%}, mean risk over coverage {area:.3f}"
+        )
+    if repeated := sum(study.duplicates.values()):
+        say(
+            f"{repeated} test texts are, but for case and spaces, also learned from: every figure"
+            " is too good by what they count for"
+        )
+    say(f"beside the models: {', '.join((*CEILINGS, *FLOORS))}")
+    _recommend(study, best)
+
+
+def _recommend(study: Study, best: str | None) -> None:
+    """Say which model is best and which to ship, and at last the command that ships it."""
+    from cfedge.lookup.rules import RULES
+    from cfedge.study.results import MODELS, SHIPPED, most_accurate, summary
+
+    rows, first = summary(study), most_accurate(study)
+    built = "" if first in SHIPPED else "; it is measured alone, and cannot be shipped"
+    say(f"best: {first} ({_costs(rows[first])}){built}")
+    if best is None:
+        say(
+            f"recommended: none, since none of the models measured can be shipped; those that can:"
+            f" {', '.join(SHIPPED)}"
+        )
+        return
+    lookup, adapters = SHIPPED[best]
+    far = rows[first]["accuracy"] - rows[best]["accuracy"] > rows[first]["accuracy_error"]
+    near = "the best that can be shipped" if far else "the best"
+    say(
+        f"recommended: {best} ({MODELS[best]}; {_costs(rows[best])}), the cheapest in bytes times"
+        f" passes within one standard error of {near}; {RULES[lookup].grows}"
+    )
+    how = "as they are" if adapters else "with: cfedge add ... --head-only"
+    say(f"learn the tasks {how}, and export them with:")
+    say(f"cfedge export ws bundle --lookup {lookup}")
+
+
+def _costs(row: Mapping[str, float]) -> str:
+    """What a model's accuracy costs."""
+    kept, many = size(int(row["task_bytes"])), size(100 * int(row["task_bytes"]))
+    return (
+        f"{row['accuracy']:.4f}; each task adds {kept}, a hundred {many}; {row['passes']:.2f} passes"
+        " an answer"
+    )
+
+
+def _seconds(study: Study, model: str) -> float:
+    runs = study.runs[model]
+    return sum(run.seconds for run in runs) / len(runs)

@@ -1,0 +1,124 @@
+"""What a bundle would have answered after each task of a learned order, with each lookup that can be
+shipped, with adapters or with heads alone: measured as the device answers, and with what it costs.
+
+Letters: B test examples.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.arrays import dump_arrays
+from cfedge.lookup import TaskMatches
+from cfedge.lookup.finder import Finder
+from cfedge.lookup.ood import trunk_score
+from cfedge.runtime.early_exit import gaps, trunk_decides
+from cfedge.study.heads_alone import Heads
+from cfedge.study.order import LearnedOrder, int8_bytes
+from cfedge.study.results import Measured
+from cfedge.study.scoring import score
+from cfedge.train.calibrating import calibrations, held_out_terms
+from cfedge.train.routing import routed
+from cfedge.train.shipped import Shipped
+from cfedge.train.signature import learn_signature
+
+__all__ = ["shipped_model"]
+
+
+def shipped_model(order: LearnedOrder, model: str, lookup: str, heads: Heads) -> Measured:
+    """Measure one lookup with the tasks' heads, as `model`."""
+    workspace = order.workspace
+    whole = {name: workspace.task(name) for name in order.names}
+    made = Shipped.of(whole, lookup)
+    steps = []
+    for count in range(1, len(order.order) + 1):
+        seen = np.array(order.positions(count))
+        some = Shipped.of({order.names[index]: whole[order.names[index]] for index in seen}, lookup)
+        router, answers = routed(some, workspace.background())
+        matches = router(order.test)
+        task = seen[matches.task]
+        steps.append((task, heads.answers[np.arange(len(task)), task]))
+    size = max(len(dump_arrays(one.arrays())) for one in made.signatures.values())
+    both = max((int8_bytes(_arrays(heads, name)) for name in order.names), key=sum)
+    slots = 0 if heads.frozen else both[0]
+    return score(
+        order,
+        model,
+        steps,
+        seen[matches.runner_up],
+        passes=1 + order.tail_share * _extra_tails(order, made, router, answers, matches, heads),
+        bytes_of=(slots, both[1], size),
+        seconds=_seconds(order),
+    )
+
+
+def _arrays(heads: Heads, name: str) -> dict[str, NDArray[np.float32]]:
+    one = heads.adapters[name]
+    return {
+        **one.slots, "head.weight": one.weight, "head.bias": one.bias,
+        "trunk.weight": one.trunk_weight, "trunk.bias": one.trunk_bias,
+        "exit.margin": np.array([one.exit_margin], np.float32),
+    }  # fmt: skip
+
+
+def _extra_tails(
+    order: LearnedOrder,
+    made: Shipped,
+    router: Finder,
+    answers: dict[str, TaskMatches],
+    matches: TaskMatches,
+    heads: Heads,
+) -> float:
+    """Runs of the tail an input, less one, all tasks learned: the frozen one where lookup or unknown
+    inputs need it, the adapted one where the trunk's part of the head is not sure; one for both
+    where there is no adapter.
+    """
+    late = np.ones(len(order.truth), np.bool_)
+    for index, name in enumerate(router.tasks):
+        adapter, rows = heads.adapters[name], np.flatnonzero(matches.task == index)
+        apart = gaps(adapter.trunk(order.test.trunk[rows]))
+        late[rows] = ~np.asarray(trunk_decides(apart, adapter.exit_margin))
+    frozen = _frozen(order, made, router, answers, matches)
+    runs = frozen | late if heads.frozen else frozen.astype(np.int64) + late
+    return float(runs.mean()) - 1.0
+
+
+def _frozen(
+    order: LearnedOrder,
+    made: Shipped,
+    router: Finder,
+    answers: dict[str, TaskMatches],
+    matches: TaskMatches,
+) -> NDArray[np.bool_]:
+    """Which test examples need the frozen tail, bool [B]: for a third stage, or since the trunk does
+    not say that they are known; `answers` are to held-out ones.
+    """
+    if router.reads_all:
+        return np.ones(len(order.truth), np.bool_)
+    rules = calibrations(
+        held_out_terms(
+            made.signatures, answers, made.held_out, made.folds, order.workspace.background(),
+            rule=made.rule,
+        )
+    )  # fmt: skip
+    needed = matches.stages == 3
+    for row, (trunk, task) in enumerate(zip(order.test.trunk, matches.task.tolist(), strict=True)):
+        rule = rules[router.tasks[task]]
+        open_yet = trunk_score(rule, router.behind_trunk(trunk, task)) > rule.accepted
+        needed[row] = needed[row] or open_yet
+    return np.asarray(needed, np.bool_)
+
+
+def _seconds(order: LearnedOrder) -> float:
+    """To make a task's statistics, the mean."""
+    start = time.perf_counter()
+    for name in order.names:
+        learn_signature(
+            order.train[name],
+            order.classes_of(name, order.counted(name)),
+            first_width=order.workspace.backbone.views[0],
+        )
+    return (time.perf_counter() - start) / len(order.names)
