@@ -16,7 +16,7 @@ from cfedge.errors import IncompatibleError
 from cfedge.lookup.lda import MIN_SPREAD, Pooled, Space, discriminants, pool
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["Fitted", "Keep", "moments"]
+__all__ = ["Fitted", "Keep", "KeepPart", "moments"]
 
 Arrays = Mapping[str, NDArray[np.generic]]
 Doubles = NDArray[np.float64]
@@ -134,6 +134,8 @@ class Fitted(NamedTuple):
 
 #: Returns what was computed before, or what the function given to it computes.
 Keep: TypeAlias = Callable[[Callable[[], Fitted]], Fitted]
+#: The same of a part, ``trunk`` or ``tail``.
+KeepPart: TypeAlias = Callable[[str, Callable[[], Fitted]], Fitted]
 
 
 def _check(arrays: Mapping[str, NDArray[np.generic]], what: str) -> None:

@@ -32,7 +32,7 @@ from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.cluster_table import RoughTable
 from cfedge.lookup.evidence import Closer, Evidence, decide
 from cfedge.lookup.familiarity import Familiarity, Terms
-from cfedge.lookup.fitted import Fitted
+from cfedge.lookup.fitted import KeepPart
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.parts import Parts, Signatures
@@ -43,8 +43,6 @@ __all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE"]
 
 Floats = NDArray[np.float32]
 _Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
-#: Of ``trunk`` or ``tail``, and what computes it.
-KeepPart: TypeAlias = Callable[[str, Callable[[], Fitted]], Fitted]
 
 #: Classes at which a further stage is taken, those that the first likes best: to read the shapes of
 #: all of ten tasks takes three times as long, and the answers are as good
@@ -82,10 +80,6 @@ class Router:
         The first stage.
     margins
         As given.
-    spans
-        Of each task, where its classes are among all.
-    reads_all
-        False: most inputs find their task behind the trunk.
     """
 
     reads_all = False
@@ -104,8 +98,8 @@ class Router:
         self._making = threading.Lock()
         self._keep = keep
         self.first = self._lookup("trunk", table)
-        self.tasks, self._width = self.first.tasks, self.first.width
-        self.spans = self.first.spans
+        self.tasks, self.spans = self.first.tasks, self.first.spans
+        self._width = self.first.width
         self.margins = margins or Margins()
 
     @property
@@ -222,17 +216,14 @@ class Router:
         first = self.first.task_scores(evidence.scored)
         if evidence.closer is None:
             return first
-        tasks = list(evidence.closer.scores)
-        scores = np.array(list(evidence.closer.scores.values()), np.float32)
-        closer = scores / np.float32(evidence.stages - 1)
+        tasks, scores = zip(*evidence.closer.scores.items(), strict=True)
+        closer = np.array(scores, np.float32) / np.float32(evidence.stages - 1)
         behind: Floats = np.minimum(first, closer.min())
-        behind[tasks] = closer
+        behind[list(tasks)] = closer
         return behind
 
     def class_scores(self, trunk: Floats, tail: Callable[[], Floats]) -> Floats:
-        """Return the first stage's scores of all classes, float32 [C] in nats; the tail is not
-        asked for.
-        """
+        """Return the first stage's scores of all classes, float32 [C]; the tail is not asked."""
         scores: Floats = self.first.cluster_scores(trunk[None, : self._width])[0]
         return scores
 
@@ -245,9 +236,8 @@ class Router:
         matches = []
         for position, (trunk, tail) in enumerate(zip(features.trunk, features.tail, strict=True)):
             evidence = self.identify(trunk, position)
-            if self.needs_tail(evidence):
-                evidence = self.deepen(evidence, tail)
-            matches.append(decide(evidence))
+            needed = self.needs_tail(evidence)
+            matches.append(decide(self.deepen(evidence, tail) if needed else evidence))
         return TaskMatches.stacked(matches)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from cfedge.lookup.background import Background
 from cfedge.lookup.cluster_table import RoughTable
-from cfedge.lookup.router import KeepPart, Router
+from cfedge.lookup.fitted import KeepPart
+from cfedge.lookup.router import Router
 from cfedge.lookup.rules.rule import Arrays
 from cfedge.lookup.signature import ClusterStatistics, StoredSignature, TaskSignature
 from cfedge.margins import Margins
