@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cfedge.cli.budgets import kept_to
 from cfedge.cli.show import print_table, say, size
+from cfedge.lookups import DEFAULT
 
 if TYPE_CHECKING:
     from cfedge_export.new_workspace import NewWorkspace
@@ -43,6 +44,8 @@ def show(made: NewWorkspace) -> None:
         f" blocks cut before block {record.split}, {record.scheme}, {size(sum(parts.values()))} to"
         f" ship: {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
     )
+    if made.workspace.lookup != DEFAULT:
+        say(f"lookup: {made.workspace.lookup}; its bundles are exported with it")
     if plan and plan.choice.why:
         say(f"{plan.choice.scheme}: {plan.choice.why}")
     if plan and plan.sensitivity:

@@ -93,6 +93,7 @@ def _whole(old: Contents, new: Contents) -> Iterator[Change]:
     for what, before, after in (
         ("encoder", was.name, now.name),
         ("scheme", was.scheme, now.scheme),
+        ("lookup", old.lookup, new.lookup),
         ("backbone's digest", was.digest[:16], now.digest[:16]),
     ):
         if before != after:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.manifest import Certificate
+from cfedge.lookups import DEFAULT
 from cfedge.report.evidence import ClusterMap, Confusion, Thresholds
 
 __all__ = [
@@ -141,6 +142,8 @@ class Contents:
         Of the bundle's manifest; None of a workspace.
     machine
         Where a workspace's report was made; None of a bundle, which knows of none.
+    lookup
+        What finds the task of an input (`cfedge.lookups`).
     """
 
     of: str
@@ -156,6 +159,7 @@ class Contents:
     bench: Bench | None = None
     parity: tuple[Parity, ...] = ()
     drift: Drift | None = None
+    lookup: str = DEFAULT
     schema: int = field(default=SCHEMA)
 
 

@@ -64,6 +64,7 @@ def of_bundle(bundle: Bundle, of: str = "bundle") -> contents.Contents:
         tasks=tuple(_task(task) for task in sorted(manifest.tasks, key=lambda task: task.name)),
         clusters=cluster_map(clusters, {task.name: task.classes for task in manifest.tasks}),
         golden=_golden(bundle),
+        lookup=manifest.lookup,
     )
 
 

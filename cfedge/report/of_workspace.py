@@ -116,6 +116,7 @@ def _contents(
             for name in answers.tasks
         ),
         clusters=cluster_map(clusters, classes),
+        lookup=workspace.lookup,
         confusion=confusion(rows, classes, workspace.backbone.input),
         thresholds=thresholds(
             answers.tasks,

@@ -145,6 +145,7 @@ def test_drift_is_counted(bundle: Bundle) -> None:
 
 def test_a_report_shows_every_class_on_its_map(bundle: Bundle) -> None:
     contents = of_bundle(bundle)
+    assert contents.lookup == bundle.manifest.lookup
     assert {(one.task, one.label) for one in contents.clusters.points} == {
         (task.name, label) for task in bundle.manifest.tasks for label in task.classes
     }

@@ -79,6 +79,7 @@ def overview(contents: Contents) -> Section:
         ("scheme", backbone.scheme),
         ("blocks", f"{backbone.blocks}, cut before block {backbone.split}"),
         ("width", str(backbone.width)),
+        ("lookup", contents.lookup),
         ("files", size(backbone.size_bytes)),
         ("digest", backbone.digest),
     ]
