@@ -22,6 +22,8 @@ it::
 Inputs are scored one by one: matrix products of another shape round otherwise, and an answer must
 not depend on its batch.
 
+Longer than other files: what is scored roughly and what exactly must agree, and is read together.
+
 Letters: B batch, D width, C clusters, K kept directions, T tasks.
 """
 

@@ -202,22 +202,28 @@ def split_held_out(
         if label in spared and (len(groups) < 2 or not free):
             kept += [row for rows in groups for row in rows]
             continue
-        if len(groups) < 2:
-            raise DataError(
-                f"{examples.source}: expected at least 2 different {examples.kind}s of label"
-                f" {label!r}{did_you_mean(label, by_class)} (one to learn, one held out), found"
-                f" {len(groups)}; add examples, or"
-                " give held-out ones (a file validation.csv; of one task --held-out)"
-            )
-        if not free:
-            article = "an" if examples.kind[0] in "aeiou" else "a"
-            raise DataError(
-                f"{examples.source}: expected {article} {examples.kind} of label {label!r} alone,"
-                f" to be held out, found other labels too of all {len(groups)}; keep one label of"
-                " each"
-            )
+        _check_enough(examples, label, len(groups), len(free))
         count = min(max(1, round(fraction * len(groups))), len(groups) - 1, len(free))
         chosen = set(rng.permutation(free)[:count].tolist())
         for position, rows in enumerate(groups):
             (held_out if position in chosen else kept).extend(rows)
     return examples.take(sorted(kept)), examples.take(sorted(held_out))
+
+
+def _check_enough(examples: Examples, label: str, distinct: int, free: int) -> None:
+    """Refuse a class of which nothing can be held out: of so many distinct inputs so many are its
+    alone.
+    """
+    if distinct < 2:
+        raise DataError(
+            f"{examples.source}: expected at least 2 different {examples.kind}s of label"
+            f" {label!r}{did_you_mean(label, examples.classes)} (one to learn, one held out), found"
+            f" {distinct}; add examples, or"
+            " give held-out ones (a file validation.csv; of one task --held-out)"
+        )
+    if not free:
+        article = "an" if examples.kind[0] in "aeiou" else "a"
+        raise DataError(
+            f"{examples.source}: expected {article} {examples.kind} of label {label!r} alone,"
+            f" to be held out, found other labels too of all {distinct}; keep one label of each"
+        )

@@ -211,14 +211,8 @@ def prepare_task(
     )
     held_out = held_out.take(kept := unambiguous(examples, held_out))
     read = dataclasses.replace(read, near=len(near_learned(examples, held_out)))
-    evidence = HeldOut(
-        held_out.inputs,
-        _targets(held_out, classes),
-        Features(*(part[kept] for part in features_held_out)),
-        np.zeros(len(kept), np.int64),
-        np.zeros(len(kept), np.float32),
-        np.zeros(len(kept), np.float32),
-    )
+    features_held_out = Features(*(part[kept] for part in features_held_out))
+    evidence = _unanswered(held_out, _targets(held_out, classes), features_held_out)
     return PreparedTask(
         name,
         classes,
@@ -233,6 +227,13 @@ def prepare_task(
         len(repeated(examples, held_out)),
         read,
     )
+
+
+def _unanswered(held_out: Examples, targets: NDArray[np.int64], features: Features) -> HeldOut:
+    """Return held-out evidence before anything was answered."""
+    count = len(held_out)
+    answers, scores = np.zeros(count, np.int64), np.zeros(count, np.float32)
+    return HeldOut(held_out.inputs, targets, features, answers, scores, scores.copy())
 
 
 def _targets(examples: Examples, classes: Sequence[str]) -> NDArray[np.int64]:
