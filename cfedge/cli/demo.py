@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 
 if TYPE_CHECKING:
-    from cfedge.demo.result import DemoResult, StreamResult
+    from cfedge.demo.result import DemoResult, StreamResult, TaskRow
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +85,11 @@ def _show(found: StreamResult) -> None:
         " or ".join(map(str, sorted(counts)))
         for counts in ({row.tested for row in found.tasks}, {row.held_out for row in found.tasks})
     )
-    say(f"Wrong: task or label, of {tested} test inputs of each task.")
+    off = max(map(_uncertainty, found.tasks))
+    say(
+        f"Wrong: task or label, of {tested} test inputs of each task. A share of so few is itself"
+        f" uncertain, here by up to {100 * off:.0f} points."
+    )
     say(
         f"Promised: from {held_out} other inputs of each, with 95% confidence for all tasks at once."
     )
@@ -113,6 +118,15 @@ def _show(found: StreamResult) -> None:
     say("A few answers:")
     for answer in found.live:
         _show_answer(answer)
+
+
+def _uncertainty(row: TaskRow) -> float:
+    """Return half of the 95 % interval of a row's share of wrong test answers (Agresti and Coull
+    1998).
+    """
+    count = row.tested + 4
+    share = ((1 - row.accuracy_int8) * row.tested + 2) / count
+    return 1.96 * sqrt(share * (1 - share) / count)
 
 
 def _show_answer(answer: dict[str, Any]) -> None:
