@@ -63,7 +63,7 @@ def read_note(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file; empty where there is none."""
     try:
         found = json.loads(read_plain(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

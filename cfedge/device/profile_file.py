@@ -47,7 +47,7 @@ def parse_profile(name: str, toml: str) -> Profile:
     """
     try:
         content: dict[str, Any] = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError; numbers without end
         raise UsageError(f"devices/{name}.toml: expected TOML, found {error}") from error
     top = _Section(name, "", content)
     flags = top.section("flags", optional=True)

@@ -55,7 +55,7 @@ def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
             for name, feature in features.items()
             if isinstance(feature, dict) and isinstance(feature.get("names"), list)
         }
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -12,7 +12,6 @@ nothing. Root keys can leave the machine (move the files away): they are needed 
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import stat
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
-from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.canonical import canonical_json, read_json, typed
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
 from cfedge.plain_files import read_plain
 from cfedge.storage import new_folder, write_file
@@ -66,7 +65,9 @@ class Keys:
         self._passphrase = passphrase
         path = folder / "keys.json"
         try:
-            self._record: _Record = typed(_Record, json.loads(read_plain(path)), "keys.json")
+            self._record: _Record = typed(
+                _Record, read_json(read_plain(path), "keys.json"), "keys.json"
+            )
         except FileNotFoundError as error:
             raise DamagedError(
                 f"{folder}: expected keys, found none; make them with: cfedge keys init {folder}"

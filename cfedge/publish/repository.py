@@ -25,7 +25,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.index import Index, parse_index
+from cfedge.catalogue.index import Index, check_channel, parse_index
 from cfedge.catalogue.log import parse_log
 from cfedge.errors import DamagedError, StorageError
 from cfedge.plain_files import read_plain
@@ -178,8 +178,11 @@ class Repository:
         SyncError
             The keys are not those of this repository, or a channel is dated later than `now`;
             nothing was written.
+        UsageError
+            The channel's name is none.
         """
         check_clock(self.folder, self.indices(), now)
+        check_channel(index.channel)
         data = index.bytes()
         digest = hashlib.sha256(data).hexdigest()
         signing = self.signing(keys, now, lifetimes)

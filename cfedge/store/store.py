@@ -69,8 +69,12 @@ class Store(Generations):
         ------
         StorageError
             The disk refused, or `folder` holds something else.
+        UsageError
+            It is no name of a channel.
         """
         import secrets  # some milliseconds, which engines need not wait for
+
+        from cfedge.catalogue.index import check_channel
 
         if cls.exists(folder):
             found = cls(folder)
@@ -80,6 +84,7 @@ class Store(Generations):
                     f" {found.channel!r}; use another folder"
                 )
             return found
+        check_channel(channel)
         make_folders(folder)
         write_file(
             folder / "store.json",

@@ -39,7 +39,7 @@ class Notes:
 
     def check_refused(self, digest: str) -> None:
         """Raise what was raised when this manifest was refused before."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             content = json.loads(read_plain(self._folder / "refused"))
             if content["manifest"] == digest:
                 raise IncompatibleError(

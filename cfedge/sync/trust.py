@@ -128,7 +128,7 @@ class Trust:
                 and all(now < _expires(role) for role in (root, timestamp, snapshot, targets))
             )
             version = int(root["version"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         if not leads:
             return False
@@ -220,7 +220,7 @@ def freshness(folder: Path, now: datetime, floor: datetime | None) -> str:
     """
     try:
         expires = _expires(json.loads(read_plain(folder / "timestamp.json"))["signed"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "unverified"
     if floor is not None and now < floor:
         return "unverified"

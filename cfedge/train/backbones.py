@@ -108,7 +108,7 @@ def kind_of(name: str, folder: Path | None = None) -> str:
     ``local`` as the ``config.json`` in `folder` says.
     """
     if name == "local" and folder is not None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             stated = json.loads(read_plain(folder / "config.json")).get("model_type")
             return "image" if stated in _PICTURES else "text"
     if name == "onnx":

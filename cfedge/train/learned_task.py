@@ -9,7 +9,6 @@ Letters: D width, C classes, N held-out examples.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.arrays import dump_arrays, load_arrays, load_note
-from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.canonical import canonical_json, read_json, typed
 from cfedge.inputs.modality import Input, Stored
 from cfedge.lookup import Features, TaskSignature
 from cfedge.train.curve import Point
@@ -129,7 +128,7 @@ class TaskRecord:
         SchemaError, UsageError, ValueError
             It is not a record, or one of its settings cannot be.
         """
-        record: TaskRecord = typed(TaskRecord, json.loads(data), what)
+        record: TaskRecord = typed(TaskRecord, read_json(data, what), what)
         return record
 
 

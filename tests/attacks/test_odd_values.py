@@ -4,11 +4,13 @@ where numbers belong, names without end. Each is refused by name, and costs litt
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,29 @@ from every import every
 from cfedge import Engine
 from cfedge.bundle.consistency import check_calibration
 from cfedge.calibration import NOTHING_UNKNOWN, RATES, TERMS
+from cfedge.console.job import read_note
+from cfedge.device.profile_file import parse_profile
 from cfedge.errors import CfedgeError, InputError, SchemaError, TaskError, UsageError
 from cfedge.inputs.array.device import ArrayInputs
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.image.device import ImageInputs
 from cfedge.inputs.image.spec import Image
 from cfedge.kept.database import Database
+from cfedge.publish.keys import Keys
 from cfedge.report.earlier import read_old
 from cfedge.report.measured import read_bench, read_parity
 from cfedge.runtime.drift import saved_counters
 from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import read_parts
+from cfedge.store import Store
+from cfedge.sync.notes import Notes
+from cfedge.sync.trust import freshness
+from cfedge.train.backbones import kind_of
+from cfedge.train.jobs.answer import Answer
+from cfedge.train.jobs.answering import Answered
+from cfedge.train.jobs.job import Job
+from cfedge.train.learned_task import TaskRecord
+from cfedge.train.workspace import WorkspaceFolder
 
 HUGE = 10**400  # a whole number that no float holds
 
@@ -134,6 +148,32 @@ def test_an_error_about_a_task_is_short_whatever_was_asked(tiny_bundle: Path) ->
     assert str(refused.value).isprintable()
 
 
+CHANNELS = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/b",
+    "a\\b",
+    "a b",
+    "\x1b[31m",
+    "\u202e",
+    "x" * 65,
+    "-x",
+    "a\n",
+]
+
+
+def test_a_channel_has_a_name_that_is_a_files_everywhere(tmp_path: Path) -> None:
+    def refused(name: str) -> None:
+        with pytest.raises(UsageError, match="channel: expected"):
+            Store.create(tmp_path / "store", name)
+        assert not (tmp_path / "store").exists()
+
+    every(((ascii(name), name) for name in CHANNELS), refused)
+    assert Store.create(tmp_path / "store", "stable-2.x_").channel == "stable-2.x_"
+
+
 # Reports, times, counters
 
 
@@ -207,6 +247,46 @@ def _places(value: object, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, 
             yield from _places(one, (*before, at))
     elif isinstance(value, int | float):
         yield before
+
+
+DEEP = b"[" * 100_000
+DEEP_READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "keys": ("keys.json", lambda path: Keys(path.parent)),
+    "a job of the console": ("result.json", read_note),
+    "a model's own words": ("config.json", lambda path: kind_of("local", path.parent)),
+    "a store": ("store.json", lambda path: Store(path.parent).pointer()),
+    "a workspace": ("workspace.json", lambda path: WorkspaceFolder(path.parent).tasks),
+    "what is trusted": (
+        "timestamp.json",
+        lambda path: freshness(path.parent, datetime.now(timezone.utc), None),
+    ),
+    "a manifest that was refused": ("refused", lambda path: Notes(path.parent).check_refused("")),
+    "a task's record": ("task.json", lambda path: TaskRecord.parsed(path.read_bytes(), "task")),
+    "a board": ("x.toml", lambda path: parse_profile("x", "a = " + path.read_text())),
+}
+
+
+def test_json_without_a_bottom_is_no_fault_of_the_program(tmp_path: Path) -> None:
+    def refused(case: tuple[str, Callable[[Path], object]]) -> None:
+        name, reads = case
+        (tmp_path / name).write_bytes(DEEP)
+        with bounded(), contextlib.suppress(CfedgeError):
+            reads(tmp_path / name)
+
+    every(DEEP_READERS.items(), refused)
+
+
+def test_a_workers_answers_that_are_none_fail_its_job_alone() -> None:
+    def refused(data: bytes) -> None:
+        job = Job("answer", "a", {"task": None}, {"inputs": "0" * 64}, {})
+        answered = Answered.__new__(Answered)
+        answered._answers = {}
+        for files in ({"answers.json": data}, {"other.json": data}, {}):
+            with bounded(), pytest.raises(CfedgeError):
+                answered._take(job, Answer("w", "m", files))
+
+    bodies = (DEEP, b"5", b"{}", b"[5]", b"[{}]", b"NaN", b"")
+    every(((repr(body[:9]), body) for body in bodies), refused)
 
 
 # What a console is sent

@@ -5,12 +5,11 @@ so that they are answered in the batches that they are answered in here.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from cfedge.bundle.canonical import canonical_json, typed
+from cfedge.bundle.canonical import canonical_json, read_json, typed
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import serialize
 from cfedge.bundle.reading import parse
@@ -76,8 +75,8 @@ class Answered:
 
     def _take(self, job: Job, answer: Answer) -> None:
         assert answer.files is not None
-        rows = json.loads(answer.files[_RESULT])
-        found = [typed(Prediction, row, "answer") for row in rows]
+        rows = read_json(answer.files.get(_RESULT, b""), f"answer of worker {answer.worker}")
+        found = list(typed(tuple[Prediction, ...], rows, "answer"))
         self._answers[_key_of(job.contents["inputs"], job.arguments["task"])] = found
 
 

@@ -180,7 +180,7 @@ def _preprocessing(folder: Path) -> Mapping[str, Any]:
         stated: dict[str, Any] = json.loads(read_plain(path))
         if not all(len(stated[name]) == 3 for name in ("image_mean", "image_std")):
             raise ValueError("image_mean and image_std that are not of three colours")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BackboneError(
             f"{path}: expected size, image_mean and image_std of the pictures, found: {error};"
             " save the image processor with the model"
