@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.consistency import check_lookup, check_margins
 from cfedge.catalogue.entry import ENTRY_BYTES
-from cfedge.errors import SchemaError, UsageError
+from cfedge.errors import SchemaError
 from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
 
@@ -23,7 +22,6 @@ __all__ = [
     "MOST_ENTRIES",
     "MOST_LOG_BYTES",
     "Rollout",
-    "check_channel",
     "parse_index",
     "utc",
 ]
@@ -34,7 +32,6 @@ INDEX_BYTES = 64 << 10
 #: Of a log, which is read into memory whole: a thousand tasks that were published sixty times each.
 MOST_ENTRIES = 1 << 16
 MOST_LOG_BYTES = 64 << 20
-_CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -134,20 +131,6 @@ class Index:
         if self.lookup == DEFAULT:
             del content["lookup"]
         return canonical_json(content)
-
-
-def check_channel(name: str) -> None:
-    """Refuse a name of a channel that is no file's name everywhere.
-
-    Raises
-    ------
-    UsageError
-    """
-    if not _CHANNEL.fullmatch(name):
-        raise UsageError(
-            "channel: expected 1 to 64 letters, digits, '.', '_' and '-', the first a letter or"
-            f" digit, found {name!r:.80}; choose another name"
-        )
 
 
 def parse_index(data: bytes, channel: str) -> Index:

@@ -24,8 +24,9 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, Root, TargetFile
 
 from cfedge.bundle.fileref import FileRef
+from cfedge.catalogue.channel_name import check_channel
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.index import Index, check_channel, parse_index
+from cfedge.catalogue.index import Index, parse_index
 from cfedge.catalogue.log import parse_log
 from cfedge.errors import DamagedError, StorageError
 from cfedge.plain_files import read_plain

@@ -74,7 +74,7 @@ class Store(Generations):
         """
         import secrets  # some milliseconds, which engines need not wait for
 
-        from cfedge.catalogue.index import check_channel
+        from cfedge.catalogue.channel_name import check_channel
 
         if cls.exists(folder):
             found = cls(folder)
