@@ -231,9 +231,8 @@ class OpenedBundle:
         return OpenedTask(task, bundle.source(task.signature))
 
     def _make_router(self) -> None:
-        signatures = Signatures(self.tasks, self.manifest)
         self.router: Finder = RULES[self.manifest.lookup].router(
-            signatures,
+            Signatures(self.tasks, self.manifest),
             self.manifest.margins,
             table=Int8Table,
             background=self._background,
@@ -247,6 +246,5 @@ def _background(bundle: Bundle, backbone: Backbone) -> Background | None:
     """What inputs of no task look like, where the backbone knows it."""
     if backbone.background is None:
         return None
-    what = "background"
-    arrays = load_arrays(bundle[backbone.background], what)
-    return Background.from_arrays(arrays, what, backbone.views[0], backbone.width)
+    arrays = load_arrays(bundle[backbone.background], "background")
+    return Background.from_arrays(arrays, "background", backbone.views[0], backbone.width)
