@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -144,6 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--draws", type=int, default=400)
+    parser.add_argument("--minutes", type=float, default=600, help="of a data set: no draw is begun later")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--features", type=Path, help="folder of features that were made before")
     parser.add_argument("--no-write", action="store_true")
@@ -157,11 +159,14 @@ def main() -> None:
             pooled(workspace, name, chosen.features, path)
             with ProcessPoolExecutor(chosen.jobs, get_context("spawn")) as pool:
                 asked = [pool.submit(draw, path, width, *SETS[name], seed) for seed in range(chosen.draws)]  # fmt: skip
-                draws = []
+                draws, end = [], time.monotonic() + 60 * chosen.minutes
                 for one in asked:
-                    draws.append(one.result())
-                    if len(draws) % 20 == 0:
-                        print(name, summary(draws), flush=True)
+                    if time.monotonic() > end:
+                        one.cancel()
+                    if not one.cancelled():
+                        draws.append(one.result())
+                        if len(draws) % 20 == 0:
+                            print(name, summary(draws), flush=True)
             results[name] = {**summary(draws), "learned, held out a class": SETS[name]}
             print(name, results[name], flush=True)
     if not chosen.no_write:

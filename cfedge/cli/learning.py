@@ -37,6 +37,14 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             "--share", help="Share of each class that is held out, where --held-out gives none."
         ),
     ),
+    "most_examples": (
+        int,
+        typer.Option(
+            "--most-examples",
+            rich_help_panel=EXPERT,
+            help="Examples that are learned from, at most; of more, each class gives as many as others.",
+        ),
+    ),
     "rank": (int, typer.Option("--rank", rich_help_panel=EXPERT, help="Rank of the adapter.")),
     "epochs": (
         int,

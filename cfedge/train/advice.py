@@ -36,6 +36,11 @@ def advice(
     """
     rows = list(certified.tasks.values())
     return [
+        *(
+            line
+            for row in rows
+            if (line := _left_out(row, None if data is None else data.get(row.task)))
+        ),
         *(line for row in rows for line in _unread(row)),
         *(
             line
@@ -72,6 +77,17 @@ def _nothing(row: TaskCertificate) -> str | None:
         f" and always answering {answers.majority_label!r} would get {answers.majority}: it may"
         " have learned nothing; check its labels, and whether the encoder knows the language and"
         " reads far enough"
+    )
+
+
+def _left_out(row: TaskCertificate, data: LabelledData | None) -> str | None:
+    given = 0 if data is None else len(data.train) + len(data.held_out or ())
+    if given <= row.reading.inputs:
+        return None
+    return (
+        f"{row.task}: of {given:,} examples {row.examples:,} were learned from and"
+        f" {row.certificate.held_out:,} held out; the others were not read: --most-examples takes"
+        " more, and cfedge inspect --curve says whether more of them help"
     )
 
 

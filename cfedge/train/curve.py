@@ -75,9 +75,8 @@ def curve(
         if min(len(rows) for rows in by_class) * share < 1:
             continue
         rows = np.concatenate([rows[: max(1, round(share * len(rows)))] for rows in by_class])
-        weight, bias = Lookup(
-            {"": exact_statistics(features[rows], classes[rows])}, min_spread=0.0
-        ).linear()
+        statistics = exact_statistics(features[rows], classes[rows], together=True)
+        weight, bias = Lookup({"": statistics}, min_spread=0.0).linear()
         right = (held_out @ weight + bias).argmax(axis=1) == truth
         points.append(Point(len(rows), int(right.sum())))
     return tuple(points)

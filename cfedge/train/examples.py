@@ -22,11 +22,17 @@ from cfedge.train.groups import hold_out_groups, units
 __all__ = [
     "Examples",
     "LabelledData",
+    "MOST_HELD_OUT",
     "check_labels",
     "repeated",
     "split_held_out",
     "unambiguous",
 ]
+
+
+#: Examples that are held out where a share is: they bound an error to within half a point, and
+#: every task's are looked up again when a task is added.
+MOST_HELD_OUT = 10_000
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,8 @@ def split_held_out(
     Parameters
     ----------
     fraction
-        Of each class, at least one example, in (0, 1).
+        Of each class, at least one example, in (0, 1); less where these would be more than
+        `MOST_HELD_OUT`.
     spared
         Classes of which none are held out where none can be.
 
@@ -176,6 +183,7 @@ def split_held_out(
     DataError
         Another class has fewer than two distinct inputs or groups, or none that is its alone.
     """
+    fraction = min(fraction, MOST_HELD_OUT / len(examples)) if len(examples) else fraction
     labels_of: dict[str, set[str]] = {}
     by_class: dict[str, dict[str, list[int]]] = {}
     for row, (key, label) in enumerate(zip(examples.keys, examples.labels, strict=True)):

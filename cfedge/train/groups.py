@@ -72,10 +72,14 @@ def hold_out_groups(
     wanted = {label: max(1, round(fraction * count)) for label, count in total.items()}
     out: set[str] = set()
     held: Counter[str] = Counter()
-    order = [sorted(inside)[place] for place in rng.permutation(len(inside)).tolist()]
+    names_of: dict[str, list[str]] = {label: [] for label in total}
+    ordered = sorted(inside)
+    for place in rng.permutation(len(ordered)).tolist():
+        for label in inside[ordered[place]]:
+            names_of[label].append(ordered[place])
     for rare in sorted(total, key=lambda label: (total[label], label)):
-        for name in order:
-            if name in out or name in kept or rare not in inside[name]:
+        for name in names_of[rare]:
+            if name in out or name in kept:
                 continue
             leaves_some = all(
                 held[label] + count < total[label] for label, count in inside[name].items()
@@ -85,7 +89,7 @@ def hold_out_groups(
                 held += inside[name]
     for label in sorted(total):
         if not held[label] and label not in spared:
-            count = sum(label in one for one in inside.values())
+            count = len(names_of[label])
             raise DataError(
                 f"{source}: expected at least 2 groups with label {label!r} (one to learn, one"
                 f" held out, none of them with an input of several labels), found {count}; add"

@@ -90,9 +90,9 @@ def train_head(
         name,
         examples,
         held_out,
-        share=settings.held_out,
-        seed=settings.seed,
+        settings=settings,
         threads=settings.threads or 1,
+        hidden=False,
         progress=progress,
     )
     return with_closed_form(workspace, prepared, settings)
@@ -129,7 +129,9 @@ def _head(prepared: PreparedTask) -> dict[str, Floats]:
     """Return both parts of the head; of a task of one class they are zero, as the lookup alone
     decides.
     """
-    trunk, tail = (exact_statistics(one, prepared.targets) for one in prepared.features)
+    trunk, tail = (
+        exact_statistics(one, prepared.targets, together=True) for one in prepared.features
+    )
     return _parts(trunk, tail, prepared.evidence, prepared.evidence.features.tail)
 
 
@@ -188,7 +190,8 @@ def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, F
     """Return the discriminants' weight float32 [V D, C] and bias [C] for features float32 [N, V D]
     of classes int64 [N].
     """
-    return Lookup({"": exact_statistics(features, classes)}, min_spread=0.0).linear()
+    statistics = exact_statistics(features, classes, together=True)
+    return Lookup({"": statistics}, min_spread=0.0).linear()
 
 
 def _temperature(scores: Floats, classes: NDArray[np.int64]) -> np.float32:

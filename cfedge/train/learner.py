@@ -88,9 +88,9 @@ def train(
             name,
             examples,
             held_out,
-            share=settings.held_out,
-            seed=settings.seed,
+            settings=settings,
             threads=torch.get_num_threads(),
+            hidden=True,
             progress=progress,
         )
         others = [other for other in workspace.tasks if settings.reuse and other != name]

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from cfedge.errors import DataError
 from cfedge.lookup import Features
-from cfedge.progress import Progress
+from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.examples import Examples, repeated, unambiguous
-from cfedge.train.feature_cache import encoded, features_of
+from cfedge.train.feature_cache import encoded_with
 from cfedge.train.learned_task import HeldOut, LearnedTask
 from cfedge.train.near import near_learned
 from cfedge.train.reading import Reading, conflicting, reading
@@ -63,8 +63,8 @@ class NewExamples:
         every, rows = _evidence(examples, held_out, old)
         kept = every.take(rows)
         _check_evidence(kept, old, classes, examples.source)
-        hidden, learned = encoded(encoder, examples.inputs, progress)
-        held_hidden, behind = features_of(encoder, kept.inputs)
+        learned, adapted = encoded_with(encoder, examples.inputs, slots, progress)
+        behind, held_out_adapted = encoded_with(encoder, kept.inputs, slots, Quiet())
         before = sum(row < len(old.held_out.inputs) for row in rows)
         read = reading(
             encoder.modality,
@@ -77,7 +77,7 @@ class NewExamples:
         return cls(
             classes=np.array([place[label] for label in examples.labels], np.int64),
             learned=learned,
-            adapted=np.stack(encoder.adapted([states[None] for states in hidden], slots)),
+            adapted=adapted,
             evidence=HeldOut(
                 kept.inputs,
                 np.array([place[label] for label in kept.labels], np.int64),
@@ -86,9 +86,7 @@ class NewExamples:
                 np.zeros(len(kept), np.float32),
                 np.zeros(len(kept), np.float32),
             ),
-            held_out_adapted=np.stack(
-                encoder.adapted([states[None] for states in held_hidden], slots)
-            ),
+            held_out_adapted=held_out_adapted,
             reading=dataclasses.replace(
                 read, conflicting=len(both), near=len(near_learned(examples, kept))
             ),

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
-from cfedge.progress import Progress
+from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.backbone_source import BackboneSource
 from cfedge.train.curve import curve
+from cfedge.train.draw import drawn
 from cfedge.train.early_exit import no_exit
 from cfedge.train.examples import (
     Examples,
@@ -31,7 +32,7 @@ from cfedge.train.examples import (
     split_held_out,
     unambiguous,
 )
-from cfedge.train.feature_cache import cached_features, empty_cache, features_of
+from cfedge.train.feature_cache import cached_features, empty_cache, encoded
 from cfedge.train.finished_head import finished
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
 from cfedge.train.near import near_learned
@@ -57,7 +58,8 @@ class PreparedTask:
     targets
         int64 [N], positions in `classes`.
     hidden
-        float32 [...] of each example, from the shipped trunk.
+        float32 [...] of each example, from the shipped trunk; empty where none are needed, as no
+        adapter is trained. So are those of the held-out examples.
     features
         Of the examples, behind trunk and tail.
     evidence
@@ -101,10 +103,10 @@ class PreparedTask:
             inputs=tuple(inputs[row] for row in rows),
             keys=tuple(self.keys[row] for row in rows),
             targets=self.targets[list(rows)],
-            hidden=[self.hidden[row] for row in rows],
+            hidden=[self.hidden[row] for row in rows] if self.hidden else [],
             features=Features(*(views[list(rows)] for views in self.features)),
             evidence=evidence,
-            held_out_hidden=[self.hidden[row] for row in aside],
+            held_out_hidden=[self.hidden[row] for row in aside] if self.hidden else [],
         )
 
     def right(self, adapter: Mapping[str, Floats]) -> NDArray[np.bool_]:
@@ -153,17 +155,24 @@ class PreparedTask:
             ),
         )
         whole = Adapter.from_arrays({**adapter, **no_exit()})
-        hidden = [states[None] for states in self.held_out_hidden]
-        behind = np.stack(self.encoder.adapted(hidden, whole.slots))
+        behind = self._adapted(self.held_out_hidden, whole, self.evidence.features)
         made, held_out = finished(adapter, self.evidence, behind, settings.exit_share)
-        learned = [states[None] for states in self.hidden]
         statistics = TaskStatistics.of(
             self.features,
-            np.stack(self.encoder.adapted(learned, whole.slots)),
+            self._adapted(self.hidden, whole, self.features),
             self.targets,
             workspace.backbone.views[0],
         )
         return LearnedTask.made(record, made, statistics, held_out)
+
+    def _adapted(self, hidden: Sequence[Floats], whole: Adapter, frozen: Features) -> Floats:
+        """Return features behind the tail with an adapter; without hidden states there is none that
+        changes anything, and they are those behind the frozen tail.
+        """
+        if not self.hidden:
+            return frozen.tail
+        rows = [states[None] for states in hidden]
+        return np.stack(self.encoder.adapted(rows, whole.slots))
 
 
 def store(workspace: WorkspaceFolder, task: LearnedTask, *, replace: bool) -> None:
@@ -178,9 +187,9 @@ def prepare_task(
     examples: Examples,
     held_out: Examples | None,
     *,
-    share: float,
-    seed: int,
+    settings: Settings,
     threads: int,
+    hidden: bool,
     progress: Progress,
 ) -> PreparedTask:
     """Split where no held-out examples are given, check the labels, and encode everything once. An
@@ -188,20 +197,25 @@ def prepare_task(
 
     Parameters
     ----------
-    share
-        Of each class, held out where none are given.
+    settings
+        The share of each class that is held out where none are given, how many examples are learned
+        from at most, and the seed of both.
     threads
         Of ONNX Runtime.
+    hidden
+        An adapter is to be trained, so hidden states are kept.
     """
+    rng = np.random.default_rng(settings.seed)
     if held_out is None:
-        examples, held_out = split_held_out(examples, share, np.random.default_rng(seed))
+        examples, held_out = split_held_out(examples, settings.held_out, rng)
+    examples = drawn(examples, settings.most_examples, rng)
     classes = examples.classes
     check_labels(held_out, classes)
     encoder = workspace.encoder(threads=threads)
-    hidden, features = cached_features(
-        encoder, workspace.backbone.digest, workspace.cache, examples, progress
+    states, features = cached_features(
+        encoder, workspace.backbone.digest, workspace.cache, examples, progress, hidden=hidden
     )
-    hidden_of, features_held_out = features_of(encoder, held_out.inputs)
+    held_states, features_held_out = encoded(encoder, held_out.inputs, Quiet(), hidden=hidden)
     read = reading(
         encoder.modality,
         (*examples.inputs, *held_out.inputs),
@@ -219,11 +233,11 @@ def prepare_task(
         examples.inputs,
         examples.units,
         _targets(examples, classes),
-        hidden,
+        states,
         features,
         evidence,
         encoder,
-        [hidden_of[row] for row in kept],
+        [held_states[row] for row in kept] if hidden else [],
         len(repeated(examples, held_out)),
         read,
     )

@@ -5,6 +5,7 @@ accuracy tells why it is low.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,15 +70,16 @@ def reading(
         Of the trunk, float32 [N, D], row by row the same for inputs that are one to the encoder.
     """
     seen = [modality.legibility(value) for value in inputs]
+    content = [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in features]
     contents: dict[bytes, set[str]] = {}
-    for key, row in zip(keys, features, strict=True):
-        contents.setdefault(row.tobytes(), set()).add(key)
+    for key, one in zip(keys, content, strict=True):
+        contents.setdefault(one, set()).add(key)
     return Reading(
         inputs=len(inputs),
         truncated=sum(one.truncated for one in seen),
         unread=sum(one.unread for one in seen),
         spelled=sum(one.spelled for one in seen),
-        alike=sum(len(contents[row.tobytes()]) > 1 for row in features),
+        alike=sum(len(contents[one]) > 1 for one in content),
         conflicting=len(conflicting(keys, labels)),
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cfedge.errors import UsageError
 
-__all__ = ["CLASS_RANK", "EXIT_SHARE", "METHODS", "Settings"]
+__all__ = ["CLASS_RANK", "EXIT_SHARE", "METHODS", "MOST_EXAMPLES", "Settings"]
 
 METHODS = ("auto", "adapter", "closed-form", "trial")
 #: Directions of a class's own shape that the lookup keeps, at most
@@ -21,6 +21,10 @@ CLASS_RANK = 12
 #: Of the held-out examples, those with the widest margins that may be answered before the tail; the
 #: rest is where both parts of a head are needed (docs/decisions/0026-early-exit.md).
 EXIT_SHARE = 0.85
+#: What a task is learned of: with MiniLM's features of short texts some 1.6 GB for an adapter and
+#: .3 GB for a head in closed form, and two minutes to encode them on one core
+#: (docs/decisions/0045-many-examples.md).
+MOST_EXAMPLES = 50_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Settings:
         their position, so an input with gaps is another example of its class.
     held_out
         Share of each class kept for the certificate where no held-out data are given.
+    most_examples
+        That are learned from; of more, every class gives as many as the others where it has them
+        (`cfedge.train.draw`).
     reuse
         Mix earlier tasks' low-rank units in, through trained scalars (`cfedge.train.composition`).
     pool_limit
@@ -89,6 +96,7 @@ class Settings:
     clip: float = 1.0
     position_dropout: float = 0.15
     held_out: float = 0.2
+    most_examples: int = MOST_EXAMPLES
     reuse: bool = False
     pool_limit: int = 32
     max_rank: int = 16
@@ -122,6 +130,7 @@ class Settings:
             "pool_limit",
             "max_rank",
             "class_rank",
+            "most_examples",
         ):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: expected >= 1, found {getattr(self, name)}")

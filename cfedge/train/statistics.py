@@ -67,10 +67,10 @@ class TaskStatistics:
         """
         view = features.trunk[:, :first_width]
         return cls(
-            trunk=exact_statistics(features.trunk, classes),
+            trunk=exact_statistics(features.trunk, classes, together=True),
             near=exact_statistics(view, classes),
             tail=exact_statistics(features.tail, classes),
-            adapted=exact_statistics(adapted, classes),
+            adapted=exact_statistics(adapted, classes, together=True),
         )
 
     def signature(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cfedge.errors import TaskError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
+from cfedge.train.draw import drawn
 from cfedge.train.early_exit import no_exit
 from cfedge.train.examples import Examples, check_labels, split_held_out
 from cfedge.train.finished_head import finished
@@ -102,6 +103,7 @@ def update(
         examples, held_out = split_held_out(
             examples, settings.held_out, rng, spared=old.record.classes
         )
+    examples = drawn(examples, settings.most_examples, np.random.default_rng(settings.seed))
     classes = (*old.record.classes, *sorted(set(examples.classes) - set(old.record.classes)))
     check_classes(name, classes)
     check_labels(held_out, classes)

@@ -34,7 +34,7 @@ def test_a_task_that_is_too_large_leaves_the_workspace_as_it_was(
 ) -> None:
     workspace = WorkspaceFolder(tiny_workspace)
     monkeypatch.setattr(feature_cache, "free_bytes", lambda: 10_000)
-    with pytest.raises(DataError, match="the rest in parts with cfedge update"):
+    with pytest.raises(DataError, match="take fewer with --most-examples"):
         learn(workspace, "food", Examples(*zip(*ROWS, strict=True), "food"))
     assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors")
 
