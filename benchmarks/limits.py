@@ -145,7 +145,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
     parser.add_argument("--draws", type=int, default=400)
-    parser.add_argument("--minutes", type=float, default=600, help="of a data set: no draw is begun later")
+    parser.add_argument(
+        "--minutes", type=float, default=600, help="of a data set: no draw is begun later"
+    )
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--features", type=Path, help="folder of features that were made before")
     parser.add_argument("--no-write", action="store_true")

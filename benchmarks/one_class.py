@@ -125,11 +125,28 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def encoded(scratch: Path, pool: ProcessPoolExecutor, data: Any, known: set[str]) -> Path:
+    """Write the features and labels of every split to one file."""
+    base, path = record.backbone(scratch / "base", "minilm-l6").folder, scratch / "features.npz"
+    arrays: dict[str, NDArray[Any]] = {}
+    for split in SPLITS:
+        rows = [row for row in data[split] if row[1] in known]
+        texts = [text for text, _ in rows]
+        asked = [pool.submit(encode, base, texts[at : at + 500]) for at in range(0, len(texts), 500)]  # fmt: skip
+        parts = [one.result() for one in asked]
+        for name in Features._fields:
+            arrays[f"{split}.{name}"] = np.concatenate([getattr(part, name) for part in parts])
+        arrays[f"{split}.labels"] = np.array([label for _, label in rows])
+    np.savez(path, **arrays)
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--classes", type=int, default=15, help="held back, of each domain")
     parser.add_argument("--domains", type=int, default=1, help="from which classes are held back")
     parser.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
+    parser.add_argument("--features", type=Path, help="features that were made before")
     parser.add_argument("--no-write", action="store_true")
     chosen = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes to come
@@ -139,17 +156,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as scratch,
         ProcessPoolExecutor(chosen.jobs, get_context("spawn")) as pool,
     ):
-        base, path = record.backbone(Path(scratch) / "base", "minilm-l6").folder, Path(scratch) / "features.npz"  # fmt: skip
-        arrays: dict[str, NDArray[Any]] = {}
-        for split in SPLITS:
-            rows = [row for row in data[split] if row[1] in known]
-            texts = [text for text, _ in rows]
-            asked = [pool.submit(encode, base, texts[at : at + 500]) for at in range(0, len(texts), 500)]  # fmt: skip
-            parts = [one.result() for one in asked]
-            for name in Features._fields:
-                arrays[f"{split}.{name}"] = np.concatenate([getattr(part, name) for part in parts])
-            arrays[f"{split}.labels"] = np.array([label for _, label in rows])
-        np.savez(path, **arrays)
+        path = chosen.features or encoded(Path(scratch), pool, data, known)
         wanted = [
             (domain, label)
             for domain in sorted(domains)[: chosen.domains]

@@ -192,7 +192,8 @@ class Shapes:
                 sigma = 0.55 * common + 0.45 * rows.T @ rows / count
                 self.inverses.append(np.linalg.inv(sigma))
                 shape = np.linalg.slogdet(sigma)[1] - np.linalg.slogdet(0.55 * common)[1]
-                self.logs.append(shape - doubt / count / 0.55)
+                alone = 0.15 if len(task["counts"]) == 1 else 0.0
+                self.logs.append(shape - doubt * (1 / count + alone) / 0.55)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         steps = x - self.means
@@ -245,7 +246,8 @@ class Familiar:
         squares = np.einsum("cd,de,ce->c", x - means, self.inverse, x - means)
         squares -= 2 * self.error / counts
         near = np.argsort(squares, kind="stable")[:4]
-        densities = (self.shapes(x)[own] + self.error / (1.1 * counts))[near]
+        bonus = 1 / counts - (0.15 if len(counts) == 1 else 0.0)
+        densities = (self.shapes(x)[own] + self.error * bonus / 1.1)[near]
         lengths = (means**2).sum(axis=1)
         lengths = np.maximum(lengths - np.trace(self.shapes.s) / counts, 0.1 * lengths)
         return (

@@ -56,7 +56,7 @@ def made_contents(
         golden=(c.Golden(names[0], f"{words} golden", None, labels[0], names[-1]),),
         bench=c.Bench("x86", words, 2, 1, 1.1, 1.5, 2.0, 150.0, 90_000_000, (1.0, 1.1, 1.2, 2.0)),
         parity=tuple(c.Parity(name, 40, 0.95, 0.94, 1.0, -0.5, 2.5, 0.99) for name in names),
-        drift=c.Drift(0.01, False, tuple(c.Counted(name, 100, 9, 0.05, 80) for name in names)),
+        drift=c.Drift(0.01, False, tuple(c.Counted(name, 100, 9, 0.05, 80, (50, 100), (0.2, 1.3)) for name in names)),
     )  # fmt: skip
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from cfedge.charts import Markup, Series, line_chart, percent
 from cfedge.kept.records import Counted
-from cfedge.runtime.drift_counter import Counter
+from cfedge.report.alarm_curve import alarm_curve
+from cfedge.runtime.drift import THIN, spent_by_each
+from cfedge.runtime.drift_counter import Counter, pressure
 
-__all__ = ["charts", "counters_as_json", "summed"]
+__all__ = ["charts", "counters_as_json", "drift_curve", "summed"]
 
 #: Points of a line: what is longer is summed up.
 _POINTS = 120
@@ -75,6 +77,37 @@ def charts(steps: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
             height=240,
         ),
     }
+
+
+def drift_curve(
+    steps: Sequence[Mapping[str, Any]], counters: Mapping[str, Counter], alpha: float
+) -> Markup:
+    """Draw how near an alarm the counts of this time are, were counting begun at its beginning: of
+    every task what was called unknown, of all together the thin margins.
+
+    Parameters
+    ----------
+    steps
+        As of `summed`.
+    counters
+        Of the bundle that answers (`cfedge.runtime.drift.Monitor.counters`): what was promised.
+    """
+    each = spent_by_each(alpha, len(counters) - 1)
+    x = [step["ago"] / 60 for step in steps]
+    curves = {}
+    for name, counter in counters.items():
+        seen = [_seen(step["tasks"], name) for step in steps]
+        if any(inputs for inputs, _ in seen):
+            curves[name] = x, pressure(seen, counter.bound, each)
+    return alarm_curve(curves, alpha=alpha, x_label="hours from now")
+
+
+def _seen(tasks: Mapping[str, Sequence[int]], counter: str) -> tuple[int, int]:
+    """What a counter saw in one step: inputs, and hits among them."""
+    if counter == THIN:
+        return sum(one[0] for one in tasks.values()), sum(one[2] for one in tasks.values())
+    inputs, unknown, _ = tasks.get(counter, (0, 0, 0))
+    return inputs, unknown
 
 
 def _share(counts: Sequence[int] | None) -> float:

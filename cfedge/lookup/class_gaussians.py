@@ -7,14 +7,15 @@ F_c / n_c. With the Cholesky factor N N' = (1 - a) I + (a / n_c) F_c P F_c', of 
 has, the log-density is, but for what all classes have in common (Woodbury)::
 
     V_c = (a / ((1 - a) n_c))^1/2 N^-1 F_c P        h_c = V_c m_c        u_c = P m_c / (1 - a)
-    b_c  = - (m_c' P m_c - tr(P S) / n_c) / (2 (1 - a)) - log |N| + R / 2 log(1 - a)
+    b_c  = - (m_c' P m_c - tr(P S) e_c) / (2 (1 - a)) - log |N| + R / 2 log(1 - a)
     g_c(x) = x . u_c + b_c + 1/2 |V_c x - h_c|^2
 
 (cf. LR-RGDA, arXiv 2602.00144, and FeCAM, arXiv 2309.14062). What tasks ship is added up; nothing
 is refitted (docs/decisions/0036-class-gaussians.md).
 
 A mean of n_c examples is wrong by a draw of S / n_c, which makes m_c' P m_c too large by tr(P S) /
-n_c in the mean: that is given back, or a class of twenty examples would lose to those of a hundred
+n_c in the mean: that is given back, or a class of twenty examples would lose to those of a hundred.
+A class that is a task of its own is given `ALONE` besides: e_c is 1 / n_c, and 1 / n_c + `ALONE`
 (docs/decisions/0044-one-class.md).
 
 As log-likelihoods the g are over-confident: they add up features that are far from independent. The
@@ -37,6 +38,7 @@ from numpy.typing import NDArray
 from cfedge.lookup.signature import ClusterStatistics
 
 __all__ = [
+    "ALONE",
     "BREADTH",
     "ClassShape",
     "OWN_SHAPE",
@@ -55,6 +57,9 @@ OWN_SHAPE = 0.45
 _RIDGE = 3.0, 0.1, 3.0
 #: Of the evidence, in nats, for each root of the features' width.
 _TEMPERATURE = 0.2
+#: Of tr(P S), what a task of one class is given beforehand: who adds one class wants it found, and
+#: its neighbours are whole tasks (docs/decisions/0044-one-class.md).
+ALONE = 0.15
 #: Half way between every class being as likely beforehand (0) and every task (1).
 BREADTH = 0.5
 
@@ -126,7 +131,8 @@ class ClassShape(NamedTuple):
         linear = shared.precision @ mean / (1 - OWN_SHAPE)
         spread = float(np.log(lower.diagonal()).sum())
         offset = 0.5 * len(rows) * math.log(1 - OWN_SHAPE) - spread - 0.5 * float(mean @ linear)
-        offset += shared.doubt / (2 * (1 - OWN_SHAPE) * count)
+        given = 1 / count + (ALONE if len(statistics.counts) == 1 else 0.0)
+        offset += shared.doubt * given / (2 * (1 - OWN_SHAPE))
         return cls(directions, directions @ mean, linear, offset)
 
 

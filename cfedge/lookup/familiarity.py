@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import OWN_SHAPE, Shared
+from cfedge.lookup.class_gaussians import ALONE, OWN_SHAPE, Shared
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.fitted import moments
 from cfedge.lookup.lookup import Lookup
@@ -151,6 +151,8 @@ class Familiarity:
         means, counts = statistics.means.astype(np.float64), statistics.counts
         apart = (means - self._center) @ self._lower
         error = self._doubt / counts
+        # what a class that is a task of its own has for being found says nothing of its inputs
+        alone = self._doubt * ALONE if len(counts) == 1 else 0.0
         linear = apart @ self._lower.T
         lengths = (means**2).sum(axis=1)
         true = np.maximum(lengths - self._level / counts, lengths * _LEAST_LENGTH)
@@ -160,7 +162,7 @@ class Familiarity:
                 np.float32
             ),
             (means / np.sqrt(np.maximum(true, 1e-12))[:, None]).astype(np.float32),
-            ((_ERRORS - 1) * error / (2 * (1 - OWN_SHAPE))).astype(np.float32),
+            (((_ERRORS - 1) * error - alone) / (2 * (1 - OWN_SHAPE))).astype(np.float32),
         )
 
 

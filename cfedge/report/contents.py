@@ -110,13 +110,17 @@ class Parity:
 
 @dataclass(frozen=True)
 class Counted:
-    """A counter of ``--monitor``: hits among inputs, whose rate was promised to be at most `bound`."""
+    """A counter of ``--monitor``: hits among inputs, whose rate was promised to be at most `bound`.
+    `near` says how near an alarm it was after `after` inputs (`cfedge.runtime.drift_counter`).
+    """
 
     counter: str
     inputs: int
     hits: int
     bound: float
     alarmed: int | None
+    after: tuple[int, ...] = ()
+    near: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

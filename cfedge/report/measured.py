@@ -13,7 +13,8 @@ from typing import Any
 from cfedge.errors import StorageError, UsageError
 from cfedge.plain_files import open_plain
 from cfedge.report.contents import Bench, Counted, Drift, Parity
-from cfedge.runtime.drift import saved_counters
+from cfedge.runtime.drift import saved_counters, spent_by_each
+from cfedge.runtime.drift_counter import Counter
 
 __all__ = ["read_bench", "read_drift", "read_parity"]
 
@@ -87,13 +88,24 @@ def read_drift(path: Path, digest: str | None) -> Drift:
         See `cfedge.runtime.drift.saved_counters`.
     """
     found = saved_counters(path)
+    each = spent_by_each(found.alpha, len(found.counters) - 1)
     return Drift(
         alpha=found.alpha,
         same_bundle=None if digest is None else found.bundle == digest,
-        counters=tuple(
-            Counted(name, one.inputs, one.hits, one.bound, one.alarmed)
-            for name, one in found.counters.items()
-        ),
+        counters=tuple(_counted(name, one, each) for name, one in found.counters.items()),
+    )
+
+
+def _counted(name: str, one: Counter, each: float) -> Counted:
+    curve = one.curve(each)
+    return Counted(
+        name,
+        one.inputs,
+        one.hits,
+        one.bound,
+        one.alarmed,
+        after=tuple(after for after, _ in curve),
+        near=tuple(round(near, 4) for _, near in curve),
     )
 
 

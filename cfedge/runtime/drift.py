@@ -26,7 +26,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.manifest import Certificate, Manifest
@@ -37,10 +37,21 @@ from cfedge.plain_files import read_plain
 from cfedge.runtime.drift_counter import Counter
 from cfedge.storage import write_file
 
-__all__ = ["ALPHA", "Alarm", "Answer", "Monitor", "Saved", "saved_counters"]
+__all__ = [
+    "ALPHA",
+    "Alarm",
+    "Answer",
+    "Monitor",
+    "Saved",
+    "THIN",
+    "saved_counters",
+    "spent_by_each",
+]
 
 #: Probability of ever raising a false alarm.
 ALPHA = 0.01
+#: What the counter of all tasks together is called.
+THIN = "thin margins"
 
 
 class Answer(Protocol):
@@ -98,7 +109,7 @@ class Monitor:
         if not 0 < alpha < 1:
             raise UsageError(f"alpha: expected a probability in (0, 1), found {alpha}")
         tasks = manifest.tasks
-        each = alpha / 2 / (len(tasks) + 1)
+        each = spent_by_each(alpha, len(tasks))
         held_out = sum(task.certificate.held_out for task in tasks)
         measured_together = all(task.certificate.tasks == len(tasks) for task in tasks)
         self._state = _State(
@@ -141,7 +152,7 @@ class Monitor:
     def see(self, predictions: Iterable[Answer]) -> list[Alarm]:
         """Count answers; return the alarms that this raises."""
         state = self._state
-        spend = state.alpha / 2 / (len(state.unknown) + 1)
+        spend = spent_by_each(state.alpha, len(state.unknown))
         alarms = []
         for answer in predictions:
             counter = state.unknown[answer.task]
@@ -151,7 +162,7 @@ class Monitor:
             if state.thin.see(answer.stages > 1, spend):
                 alarms.append(
                     Alarm(
-                        "thin margins",
+                        THIN,
                         _message("all tasks", "with a thin margin", state.thin, state.alpha),
                     )
                 )
@@ -159,7 +170,12 @@ class Monitor:
 
     def counters(self) -> dict[str, Counter]:
         """Return the counters of unknown inputs by task, and that of thin margins."""
-        return {**self._state.unknown, "thin margins": self._state.thin}
+        return {**self._state.unknown, THIN: self._state.thin}
+
+
+def spent_by_each(alpha: float, tasks: int) -> float:
+    """Return what each of the counters of so many tasks, and that of thin margins, may spend."""
+    return alpha / 2 / (tasks + 1)
 
 
 @dataclass(frozen=True)
@@ -189,12 +205,12 @@ def saved_counters(path: Path) -> Saved:
         raise StorageError(
             f"could not read {path}: {error.strerror}; count with: cfedge predict --monitor"
         ) from error
-    return Saved(state.bundle, state.alpha, {**state.unknown, "thin margins": state.thin})
+    return Saved(state.bundle, state.alpha, {**state.unknown, THIN: state.thin})
 
 
 def _read(path: Path) -> _State:
     try:
-        state: _State = typed(_State, json.loads(read_plain(path)), path.name)
+        state: _State = typed(_State, _with_past(json.loads(read_plain(path))), path.name)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -205,6 +221,16 @@ def _read(path: Path) -> _State:
             " begin anew"
         ) from error
     return state
+
+
+def _with_past(value: Any) -> Any:
+    """Add to counters of before that they remember no steps."""
+    if isinstance(value, dict) and isinstance(value.get("unknown"), dict):
+        for one in (value.get("thin"), *value["unknown"].values()):
+            if isinstance(one, dict):
+                one.setdefault("past", [])
+                one.setdefault("step_hits", 0)
+    return value
 
 
 def _matched(certificate: Certificate) -> int:

@@ -10,13 +10,18 @@ reaches 1 / a with probability at most a. Of a counter that may spend a in all, 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["BLOCK", "Counter", "evidence_against"]
+__all__ = ["BLOCK", "STEP", "Counter", "evidence_against", "pressure"]
 
 #: Inputs after which a counter begins anew, so that a long good past does not hide a change.
 BLOCK = 500
+#: Inputs after which a counter remembers its hits, so that a curve can be drawn; and how many such
+#: steps it remembers: 30,000 inputs.
+STEP = 100
+_STEPS = 300
 _GRID = 16
 
 
@@ -34,6 +39,10 @@ class Counter:
         Of the block that is on, counted from 1.
     alarmed
         The number of inputs at the first alarm, None where there was none.
+    past
+        Hits of each `STEP` of inputs, the latest last; of the oldest whole blocks are forgotten.
+    step_hits
+        Of the step that is on.
     """
 
     bound: float
@@ -43,6 +52,8 @@ class Counter:
     block_inputs: int = 0
     block_hits: int = 0
     alarmed: int | None = None
+    past: tuple[int, ...] = ()
+    step_hits: int = 0
 
     def see(self, hit: bool, alpha: float) -> bool:
         """Count one input; return whether this raises the first alarm of a counter that may spend
@@ -52,6 +63,10 @@ class Counter:
             self.block, self.block_inputs, self.block_hits = self.block + 1, 0, 0
         self.inputs, self.hits = self.inputs + 1, self.hits + hit
         self.block_inputs, self.block_hits = self.block_inputs + 1, self.block_hits + hit
+        self.step_hits += hit
+        if self.inputs % STEP == 0:
+            forgotten = BLOCK // STEP if len(self.past) == _STEPS else 0
+            self.past, self.step_hits = (*self.past[forgotten:], self.step_hits), 0
         spent = alpha / (self.block * (self.block + 1))
         if self.alarmed is None and evidence_against(
             self.bound, self.block_inputs, self.block_hits
@@ -59,6 +74,47 @@ class Counter:
             self.alarmed = self.inputs
             return True
         return False
+
+    def curve(self, alpha: float) -> list[tuple[int, float]]:
+        """Return after how many inputs how near an alarm of a counter that may spend `alpha` was
+        (`pressure`), for every step that is remembered and the inputs since.
+        """
+        since = self.inputs % STEP
+        first = self.inputs - since - STEP * len(self.past)
+        steps = [(STEP, hits) for hits in self.past] + [(since, self.step_hits)] * bool(since)
+        found, at = [], first
+        for (inputs, _), near in zip(
+            steps, pressure(steps, self.bound, alpha, first // BLOCK + 1), strict=True
+        ):
+            at += inputs
+            found.append((at, near))
+        return found
+
+
+def pressure(
+    steps: Iterable[tuple[int, int]], bound: float, alpha: float, block: int = 1
+) -> list[float]:
+    """Return how near an alarm is after each step, a number of inputs and of hits among them: log E
+    of the block so far over the logarithm that raises one, at least 0; 1 raises it.
+
+    Whoever looks after steps alone looks more seldom, so the probability that any value ever reaches
+    1 while nothing changed is at most `alpha` too.
+
+    Parameters
+    ----------
+    bound
+        p0, in (0, 1].
+    block
+        The number of the first one; another begins where one has `BLOCK` inputs or more.
+    """
+    found, seen, hits = [], 0, 0
+    for more, hit in steps:
+        if seen >= BLOCK:
+            block, seen, hits = block + 1, 0, 0
+        seen, hits = seen + more, hits + hit
+        limit = -math.log(alpha / (block * (block + 1)))
+        found.append(max(0.0, evidence_against(bound, seen, hits) / limit))
+    return found
 
 
 def evidence_against(bound: float, inputs: int, hits: int) -> float:

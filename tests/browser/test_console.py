@@ -224,7 +224,7 @@ def test_tasks_and_watch_show_what_is_promised_and_what_was_met(
     browser.screenshot("console-tasks")
     is_clean(browser, axe)
     browser.press("Alt+5")
-    browser.wait("document.querySelectorAll('.chart').length === 2")
+    browser.wait("document.querySelectorAll('.chart').length === 3")
     assert "false alarm is at most 1%" in browser.text("main")
     browser.screenshot("console-watch")
     is_clean(browser, axe)

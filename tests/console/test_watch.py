@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from cfedge.console.watch import charts, counters_as_json, summed
+from cfedge.console.watch import charts, counters_as_json, drift_curve, summed
 from cfedge.kept.records import Counted
 from cfedge.runtime.drift_counter import Counter
 
@@ -37,3 +37,20 @@ def test_counters_say_their_bound_and_their_alarm() -> None:
         "rows": [{"name": "a", "inputs": 3, "hits": 1, "bound": 0.1, "alarmed": None}],
     }
     assert not math.isnan(found["rows"][0]["bound"])
+
+
+def test_drift_is_a_line_by_time_against_what_is_promised() -> None:
+    """Forty answers a minute: for an hour 5 % are unknown, then half of them."""
+    rows = [
+        Counted(1_000 - ago, "a<b>", 40, 20 if ago < 30 else 2, 0) for ago in range(60)
+    ]  # fmt: skip
+    steps = summed(rows, 1_000, 60)
+    counters = {"a<b>": Counter(0.1), "quiet": Counter(0.1), "thin margins": Counter(0.4)}
+    drawn = drift_curve(steps, counters, 0.01)
+    assert "<b>" not in drawn
+    assert "a&lt;b&gt;" in drawn
+    assert "quiet" not in drawn
+    assert "alarm (ever false: 1% at most)" in drawn
+    calm = drift_curve(summed(rows[30:], 1_000, 60), counters, 0.01)
+    assert calm != drawn
+    assert drift_curve(summed([], 1_000, 60), counters, 0.01).startswith("<svg")

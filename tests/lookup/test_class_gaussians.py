@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from every import cases
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.preprocessing import normalize
 
-from cfedge.lookup import ClusterStatistics
+from cfedge.lookup import ClusterStatistics, class_gaussians, familiarity
 from cfedge.lookup.class_gaussians import (
+    ALONE,
     BREADTH,
     OWN_SHAPE,
     ClassShape,
@@ -19,6 +21,8 @@ from cfedge.lookup.class_gaussians import (
     task_evidence,
     temperature,
 )
+from cfedge.lookup.class_table import ClassTable
+from cfedge.lookup.familiarity import Familiarity, Terms
 from cfedge.lookup.lookup import Lookup
 from cfedge.train.signature import signature
 
@@ -99,6 +103,38 @@ def test_a_class_of_few_examples_keeps_up_with_one_of_many() -> None:
         many, few = scores(tasks, rng.normal(size=(1, WIDTH)).astype(np.float32))[0]
         apart.append(many - few)
     assert abs(np.mean(apart)) < 3 * np.std(apart) / np.sqrt(len(apart))
+
+
+def two_tasks() -> dict[str, ClusterStatistics]:
+    """One of one class, and one of two."""
+    features, labels = draw(2, 3, 30)
+    return {
+        "alone": signature(features[:30], labels[:30], 3),
+        "two": signature(features[30:], labels[30:] - 1, 3),
+    }
+
+
+def test_a_class_that_is_a_task_of_its_own_is_given_something_beforehand() -> None:
+    tasks = two_tasks()
+    shared = Shared.of(Lookup(tasks).within, Lookup(tasks).shrinkage)
+    features, labels = draw(2, 3, 30)
+    among = signature(features[:60], labels[:60], 3)
+    more = ClassShape.of(tasks["alone"], 0, shared).offset - ClassShape.of(among, 0, shared).offset
+    assert abs(more - ALONE * shared.doubt / (2 * (1 - OWN_SHAPE))) < 1e-4
+
+
+def test_whether_an_input_is_known_does_not_hang_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks, x = two_tasks(), draw(5, 1, 1)[0][0]
+
+    def terms() -> list[Terms]:
+        lookup = Lookup(tasks)
+        found = Familiarity(tasks, lookup, ClassTable(tasks, lookup))
+        return [found(x, task) for task in range(2)]
+
+    with_it = terms()
+    for module in (class_gaussians, familiarity):
+        monkeypatch.setattr(module, "ALONE", 0.0)
+    np.testing.assert_allclose(with_it, terms(), atol=1e-4)
 
 
 def test_the_evidence_is_the_log_sum_over_a_tasks_classes_less_half_of_what_their_number_adds() -> (

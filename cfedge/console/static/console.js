@@ -595,6 +595,7 @@ function traffic(found, select) {
   if (!found.kept) return h("section", {}, h("h2", {}, "Over time"), h("p", { class: "soft" }, "Answers are counted by the minute where --keep DIR is given."));
   return h("section", {}, h("h2", {}, "Over time"), h("div", { class: "row" }, h("label", { for: "span" }, "The last"), select),
     h("figure", {}, chart(found.charts.answers), h("figcaption", {}, "Answers a minute, of all programs that keep into this folder.")), h("figure", {}, chart(found.charts.unknown), h("figcaption", {}, "Share of inputs called unknown, by the task that they were nearest to.")),
+    h("figure", {}, chart(found.charts.drift), h("figcaption", {}, `What the counts of this time say against what is promised, as a share of what raises an alarm. Counting begins with this time; the probability that a line ever reaches 100% while nothing changed is at most ${percent(found.drift.alpha, 0)}.`)),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers by task" }, h("table", {}, h("caption", {}, "By task, over this time"), h("thead", {}, h("tr", {}, ["task", "answers", "unknown", "thin margin"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
       h("tbody", {}, found.totals.map((row) => h("tr", {}, h("th", { scope: "row" }, row.task), h("td", { class: "number" }, row.answers.toLocaleString("en")), h("td", { class: "number" }, percent(row.answers ? row.unknown / row.answers : 0)), h("td", { class: "number" }, percent(row.answers ? row.thin / row.answers : 0))))))));
 }

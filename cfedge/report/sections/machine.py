@@ -18,10 +18,15 @@ from cfedge.charts import (
     percent,
     table,
 )
+from cfedge.report.alarm_curve import alarm_curve
 from cfedge.report.contents import Bench, Contents, Drift, Parity
 from cfedge.report.sections.section import Section, note, paragraph, section, size
+from cfedge.runtime.drift_counter import BLOCK
 
 __all__ = ["drift", "latency", "parity"]
+
+#: Steps of a counter that a table holds.
+_LATEST = 20
 
 
 def latency(contents: Contents) -> Section | None:
@@ -148,7 +153,39 @@ def drift(contents: Contents) -> Section | None:
             element("p", escape("These counters are of another bundle than this."), class_="bad")
         )
     parts.append(_counters(found))
+    parts += _over_inputs(found)
     return section("drift", "What a device met since", *parts)
+
+
+def _over_inputs(found: Drift) -> list[Markup]:
+    """Draw how near an alarm the counters came, where their file remembers it."""
+    curves = {
+        one.counter: ([float(after) for after in one.after], list(one.near))
+        for one in found.counters
+        if one.after
+    }
+    if not curves:
+        return []
+    rows: list[list[str | float]] = [
+        [name, int(x), percent(y)]
+        for name, (after, near) in curves.items()
+        for x, y in list(zip(after, near, strict=True))[-_LATEST:]
+    ]
+    behind = table(
+        ["counter", "after inputs", "of what raises an alarm"],
+        rows,
+        caption=f"How near an alarm each counter was, the latest {_LATEST} steps",
+        numbers=[1, 2],
+    )
+    chart = alarm_curve(curves, alpha=found.alpha, x_label="inputs that the counter saw")
+    return [
+        figure(
+            chart,
+            caption="What the counts say against what was promised, as a share of what raises an"
+            f" alarm; it begins anew every {BLOCK} inputs, so that a long good past hides nothing.",
+            behind=behind,
+        )
+    ]
 
 
 def _counters(found: Drift) -> Markup:
