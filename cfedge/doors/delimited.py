@@ -32,7 +32,8 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     csv.field_size_limit(LIMITS.cell_characters)
     file = opened(path, reading)
     try:
-        lines = _Lines(path, file, _separator(path, file, reading))
+        separator, spaced = _separator(path, file, reading)
+        lines = _Lines(path, file, separator, spaced=spaced)
         header = next(lines, (0, []))[1]
         if not header:
             raise DataError(
@@ -48,11 +49,13 @@ def sheet(path: Path, reading: Reading) -> Sheet:
 class _Lines(Iterator[tuple[int, list[str]]]):
     """The rows that are not empty, each with the number of its last line."""
 
-    def __init__(self, path: Path, file: io.TextIOWrapper, separator: str) -> None:
+    def __init__(
+        self, path: Path, file: io.TextIOWrapper, separator: str, *, spaced: bool = False
+    ) -> None:
         self.path, self.file, self.separator = path, file, separator
         self.before = 1 if file.tell() else 0  # the line sep=
         self.empty: list[int] = []
-        self._reader = csv.reader(file, delimiter=separator, strict=True)
+        self._reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=spaced)
 
     @property
     def line(self) -> int:
@@ -63,21 +66,35 @@ class _Lines(Iterator[tuple[int, list[str]]]):
             try:
                 row = next(self._reader)
             except csv.Error as error:
-                found = "a quote that is never closed" if "end of data" in str(error) else error
-                raise DataError(
-                    f"{self.path}, line {self.line}: expected CSV, found {found}; put cells that"
-                    " hold quotes or line breaks in double quotes"
-                ) from error
+                raise _refused(self.path, self.line, error) from error
             if any(cell.strip() for cell in row):
                 return self.line, row
             if row:
                 self.empty.append(self.line)
 
 
+def _refused(path: Path, line: int, error: csv.Error) -> DataError:
+    if "field limit" in str(error):
+        return DataError(
+            f"{path}, line {line}: expected cells of at most {LIMITS.cell_characters:,} characters,"
+            " found a longer one; cut it, or close a quote that was opened in it or before it"
+        )
+    found = "a quote that is never closed" if "end of data" in str(error) else str(error)
+    return DataError(
+        f"{path}, line {line}: expected CSV, found {found}; put cells that hold quotes or line breaks"
+        ' in double quotes, and write a quote inside of them twice ("", not \\")'
+    )
+
+
 def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record]:
+    repeated: list[int] = []
     for line, row in lines:
         while len(row) > len(header) and not row[-1].strip():
             row.pop()  # a spreadsheet ends lines with separators
+        row[0] = row[0].removeprefix("\ufeff")  # of a file that was put behind another
+        if row == header:
+            repeated.append(line)
+            continue
         if len(row) > len(header):
             fault = (
                 f"expected {len(header)} columns, found {len(row)}; put texts that hold"
@@ -86,14 +103,23 @@ def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record
             yield Record(line, {}, fault)
         else:
             yield Record(line, dict(zip(header, row, strict=False)))
+    if repeated:
+        rows = "1 row that repeats" if len(repeated) == 1 else f"{len(repeated)} rows that repeat"
+        was = "was" if len(repeated) == 1 else "were"
+        reading.note(
+            f"{rows} the header {was} left out of {lines.path.name} (the first in line"
+            f" {repeated[0]})"
+        )
     if lines.empty:
         count = len(lines.empty)
         rows = "1 empty row was" if count == 1 else f"{count} empty rows were"
         reading.note(f"{rows} left out of {lines.path.name} (the first in line {lines.empty[0]})")
 
 
-def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> str:
-    """Return the separator; the file is then where the header begins."""
+def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> tuple[str, bool]:
+    """Return the separator, and whether the header has a space behind one: cells then begin
+    behind theirs, a quote too. The file is then where the header begins.
+    """
     first = file.readline(LIMITS.cell_characters)
     said = first.strip().strip('"').lower()
     if said.startswith("sep=") and len(said) == 5:
@@ -102,9 +128,9 @@ def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> str:
                 f"{path}, line 1: expected one of {', '.join(map(repr, _NAMES))} as separator,"
                 f" found {said[4]!r}; save it with commas"
             )
-        return said[4]
+        return said[4], False
     if first.strip() == "sep=":  # a tab, which strip takes
-        return "\t"
+        return "\t", False
     file.seek(0)
     wanted = {same(name) for name in reading.columns}
     usual = "," if path.suffix.lower() == ".csv" else "\t"
@@ -112,7 +138,7 @@ def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> str:
     best = max(order, key=lambda separator: _fit(first, separator, wanted))
     if best != usual:
         reading.note(f"{path.name} was read as separated by {_NAMES[best]}")
-    return best
+    return best, best != "\t" and f"{best} " in first
 
 
 def _fit(header: str, separator: str, wanted: set[str]) -> tuple[int, int]:

@@ -1,4 +1,6 @@
-"""An Excel workbook: its first sheet that has rows, the first of which is the header."""
+"""An Excel workbook: its first sheet whose first row names the columns, or the first that has
+rows.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cfedge.doors.columns import same
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, needed
 from cfedge.errors import DataError
 
@@ -63,27 +66,45 @@ def _check_unpacked(path: Path) -> None:
 
 
 def _filled(path: Path, book: Any, reading: Reading) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Give the rows with their numbers of the first sheet that has any."""
+    """Give the rows with their numbers of the first sheet whose first row has the columns that are
+    asked for; where none has, of the first that has any rows.
+    """
     try:
-        for sheet in book.worksheets:
-            found = False
-            sheet.reset_dimensions()  # what it says of its size is not to be trusted
-            rows = sheet.iter_rows(values_only=True, max_row=_ROWS)
-            for number, row in enumerate(rows, start=1):
-                if any(cell is not None and cell != "" for cell in row):
-                    if not found and len(book.worksheets) > 1:
-                        reading.note(
-                            f"sheet {sheet.title!r} of {path.name} was read, and none of its"
-                            f" {len(book.worksheets) - 1} others"
-                        )
-                    found = True
-                    yield number, row
-            if found:
-                return
+        sheet = _chosen(book, reading)
+        if sheet is None:
+            return
+        if len(book.worksheets) > 1:
+            reading.note(
+                f"sheet {sheet.title!r} of {path.name} was read, and none of its"
+                f" {len(book.worksheets) - 1} others"
+            )
+        yield from _of_sheet(sheet)
     except DataError:
         raise
     except Exception as error:
         raise _refused(path, error) from error
+
+
+def _chosen(book: Any, reading: Reading) -> Any | None:
+    wanted = {same(name) for name in reading.columns}
+    filled = None
+    for sheet in book.worksheets:
+        first = next(_of_sheet(sheet), None)
+        if first is None:
+            continue
+        filled = filled or sheet
+        if wanted <= {same(str(cell)) for cell in first[1]}:
+            return sheet
+    return filled
+
+
+def _of_sheet(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Give the rows of a sheet that are not empty."""
+    sheet.reset_dimensions()  # what it says of its size is not to be trusted
+    rows = sheet.iter_rows(values_only=True, max_row=_ROWS)
+    for number, row in enumerate(rows, start=1):
+        if any(cell is not None and cell != "" for cell in row):
+            yield number, row
 
 
 def _rows(rows: Iterator[tuple[int, tuple[Any, ...]]], header: tuple[str, ...]) -> Iterator[Record]:

@@ -83,14 +83,14 @@ def _lines(file: io.TextIOWrapper) -> Iterator[_Line]:
         if not line.strip():
             continue
         try:
-            yield _Line(number, json.loads(line.rstrip("\r\n")))
+            yield _Line(number, json.loads(line.rstrip("\r\n"), object_pairs_hook=_once))
         except (ValueError, RecursionError) as error:
             yield _Line(number, None, f"expected a JSON object, found {_place(error)}")
 
 
 def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
     try:
-        value = json.loads(whole)
+        value = json.loads(whole, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(
@@ -121,8 +121,23 @@ def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
     return (_Line(number, row) for number, row in enumerate(value, start=1))
 
 
+class _RepeatedError(ValueError):
+    """An object has a name twice, and readers differ in which they take."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _RepeatedError(f"{twice[:40]!r} twice in one object")
+    return found
+
+
 def _place(error: Exception) -> str:
     """Say what stands where in a line that is no JSON."""
+    if isinstance(error, _RepeatedError):
+        return str(error)
     if not isinstance(error, json.JSONDecodeError):
         return f"{type(error).__name__} {str(error)!r:.80}"
     rest = error.doc[error.pos : error.pos + 20].split("\n")[0]

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["BLOCK", "STEP", "Counter", "evidence_against", "pressure"]
+__all__ = ["BLOCK", "Counter", "STEP", "evidence_against", "pressure"]
 
 #: Inputs after which a counter begins anew, so that a long good past does not hide a change.
 BLOCK = 500

@@ -22,6 +22,8 @@ _MISSING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
 _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
 #: What UTF-8 becomes that was read as Windows-1252: an accented letter, a quotation mark.
 _GARBLED = re.compile("[\u00c3\u00c2][\u0080-\u00bf\u0152-\u2122]|\u00e2\u20ac[\u0080-\u2122]")
+#: What a page's source has for letters: &amp; &#39; &lt;
+_ESCAPED = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
 #: Texts of several labels, and pairs of labels, that are named one by one.
 _MOST = 20
 
@@ -143,6 +145,14 @@ def _of_texts(table: Table) -> Iterator[Doubt]:
             _numbers(table, garbled),
             f"expected letters as they are written, found {text[:60]!r}, which looks as if UTF-8 had"
             " been read as Windows-1252 before; save it anew from where it came",
+        )
+    escaped = [row for row, text in enumerate(table.inputs) if _ESCAPED.search(text)]
+    if escaped:
+        text = table.inputs[escaped[0]]
+        yield (
+            _numbers(table, escaped),
+            f"expected letters as they are written, found {text[:60]!r}, which has HTML's words for"
+            " some; write the letters themselves, as those who ask do",
         )
 
 

@@ -5,6 +5,7 @@ Pure rules over names: whoever adds a task, or a data file, asks them before any
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -26,6 +27,12 @@ __all__ = [
 ]
 
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+#: Variation selectors, the grapheme joiner and the fillers of Hangul, which are no format marks.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+#: What a value that is no label is called.
+_WORDS = {"dict": "an object", "bytes": "bytes", "datetime": "a date", "date": "a date"}
 #: Characters of a label, at most.
 LABEL_LENGTH = 200
 
@@ -102,11 +109,16 @@ def look(label: str) -> str:
     different ways to write one letter.
     """
     visible = "".join(
-        letter
-        for letter in unicodedata.normalize("NFKC", label)
-        if unicodedata.category(letter) != "Cf"
+        letter for letter in unicodedata.normalize("NFKC", label) if not _shows_nothing(letter)
     )
     return folded(visible)
+
+
+def _shows_nothing(letter: str) -> bool:
+    """Whether a character is a format mark, or one that chooses how another is drawn (a heart in
+    red or in black), or a filler.
+    """
+    return unicodedata.category(letter) == "Cf" or bool(_UNSEEN.fullmatch(letter))
 
 
 def label_text(value: object, where: str, noun: str = "label") -> str:
@@ -139,9 +151,13 @@ def label_text(value: object, where: str, noun: str = "label") -> str:
             f"{where}: expected one {noun}, found several, {str(value)!r:.80}; an input has one"
             f" {noun}: keep one, or make each a task of its own with the labels yes and no"
         )
+    if isinstance(value, float) and math.isinf(value):
+        raise DataError(f"{where}: expected a {noun}, found infinity; write it as text")
     if isinstance(value, bool | int | float):
         return str(value)
+    kind = type(value).__name__
+    shown = str(value) if kind in ("datetime", "date") else repr(value)
     raise DataError(
-        f"{where}: expected a text, a number or a boolean, found {type(value).__name__}"
-        f" {value!r:.80}; write it as text"
+        f"{where}: expected a text, a number or a boolean, found {_WORDS.get(kind, kind)}"
+        f" {shown:.80}; write it as text"
     )

@@ -23,7 +23,7 @@ CLASS_RANK = 12
 EXIT_SHARE = 0.85
 #: What a task is learned of: with MiniLM's features of short texts some 1.6 GB for an adapter and
 #: .3 GB for a head in closed form, and two minutes to encode them on one core
-#: (docs/decisions/0045-many-examples.md).
+#: (docs/decisions/0049-many-examples.md).
 MOST_EXAMPLES = 50_000
 
 

@@ -185,7 +185,7 @@ TOLD = {
     "utf-16.csv": "as UTF-16",
     "utf-16-unmarked.csv": "say --encoding",
     "windows.csv": "Windows-1252",
-    "headers.csv": "column ' LABEL' was read as 'label'",
+    "headers.csv": "column 'LABEL' was read as 'label'",
     "trailing.csv": "2 empty rows were left out",
     "label-studio.json": "Label Studio",
     "label-studio-min.json": "Label Studio",

@@ -152,7 +152,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a cell of two megabytes": (
         "x.csv",
         text_file("text,label\n" + "a" * (2 << 20) + ",x\n"),
-        "expected CSV, found field larger than field limit",
+        "expected cells of at most 1,048,576 characters",
     ),
     "a quote that never ends": (
         "x.csv",

@@ -1,0 +1,68 @@
+"""Pictures in the console as a person meets them, with file names that would like to be markup."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import desks
+import pytest
+from chromium import Browser
+from test_images_end_to_end import digits
+
+from cfedge import Workspace
+from cfedge.errors import BackboneError, MissingExtraError
+
+pytestmark = pytest.mark.slow
+
+#: What a file may be called: anything but a slash.
+HOSTILE = '<img src=x onerror="document.title=1"><svg onload=alert(1)>"\'&{{7*7}}'
+
+
+@pytest.fixture
+def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[desks.Opened, Path]]:
+    monkeypatch.setenv("CFEDGE_KEEP_KEY", str(tmp_path / "keep.key"))
+    pictures = digits(tmp_path / "data")
+    try:
+        workspace = Workspace.create(tmp_path / "ws", "lite0")
+    except (BackboneError, MissingExtraError) as error:
+        pytest.skip(f"lite0's weights are not here: {error}")
+    workspace.add("low", pictures / "low", method="closed-form")
+    workspace.export(tmp_path / "bundle")
+    one = desks.start(tmp_path / "bundle", tmp_path / "ws", tmp_path / "kept")
+    yield one, pictures
+    one.stop()
+
+
+def test_no_name_of_a_picture_file_becomes_markup(
+    browser: Browser, console: tuple[desks.Opened, Path], tmp_path: Path, axe: str
+) -> None:
+    desk, pictures = console
+    good = Path(shutil.copy(pictures / "low" / "n1" / "29.png", tmp_path / f"{HOSTILE}.png"))
+    bad = tmp_path / f"{HOSTILE} bad.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n" + HOSTILE.encode())
+    browser.open(desk.link)
+    browser.wait("document.querySelector('#files')")
+    browser.upload("#files", good)
+    browser.wait("document.querySelector('.verdict')")
+    assert "low / n1" in browser.text(".verdict").replace("\n", " ")
+    assert browser.count(".tried img") == 1
+    assert browser.script("return document.querySelector('.tried img').naturalWidth") > 0
+    browser.upload("#files", bad)
+    browser.wait_text(HOSTILE[:40])
+    assert desk.keeper is not None
+    answer = {"kept": HOSTILE, "task": HOSTILE, "label": HOSTILE, "probability": 0.5}
+    paths = sorted((pictures / "high").rglob("*.png"))[:4]
+    desk.keeper.inputs.keep_several([(path.read_bytes(), answer) for path in paths])
+    browser.script("location.hash = '#review'")
+    browser.wait("document.querySelector('.group img')")
+    shown = browser.script(
+        "return [...document.images].map(i => [i.getAttribute('src').slice(0, 5), !!i.onerror])"
+    )
+    assert shown
+    assert all(source in ("/api/", "blob:") and not armed for source, armed in shown)
+    assert browser.count("main script, main svg[onload]") == 0
+    assert browser.script("return document.title").endswith("cfedge console")
+    assert browser.foreign_requests() == []
+    assert browser.violations(axe) == []

@@ -1,0 +1,140 @@
+"""Files as people and programs leave them: what can be meant is read and told, the rest is refused in
+words that say what to do.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from cfedge.errors import TaskError
+from cfedge.train.data_check import Checked, check
+from cfedge.train.labels import check_classes
+
+ROWS = [("turn on the light", "on"), ("light please", "on"), ("dark", "off"), ("lights out", "off")]
+LINES = "".join(f"{text},{label}\n" for text, label in ROWS)
+CSV = f"text,label\n{LINES}"
+
+
+def looked(path: Path, content: str | bytes) -> Checked:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return check(path)
+
+
+def jsonl(*rows: object) -> str:
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
+
+
+GOOD = {"on": 2, "off": 2}
+#: By name: the file, its content, and words of what is noted; all hold `GOOD`.
+READ: dict[str, tuple[str, str | bytes, str]] = {
+    "two files, one behind the other": ("a.csv", CSV + "text,label\n", "repeats the header"),
+    "with a mark between them": ("a.csv", CSV + "\ufefftext,label\n", "(the first in line 6)"),
+    "a space behind each comma": (
+        "a.csv",
+        "text, label\n" + "".join(f'"{text}", "{label}"\n' for text, label in ROWS),
+        "",
+    ),
+    "semicolons in quotes": (
+        "a.csv",
+        'text;label\n"one; two";on\n"a;b";on\nc;off\nd;off\n',
+        "semicolons",
+    ),
+    "line breaks in cells": ("a.csv", 'text,label\n"a\nb",on\n"a\r\nc",on\nd,off\ne,off\n', ""),
+    "hard spaces behind labels": ("a.csv", CSV.replace("on\n", "on\u00a0\n", 1), ""),
+    "lines of old Macs": ("a.csv", CSV.replace("\n", "\r"), ""),
+    "four bytes a letter": ("a.csv", CSV.encode("utf-32"), "UTF-32"),
+    "an index": ("a.csv", CSV.replace("\n", "\n0,").replace("text,", ",text,").removesuffix("0,"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", READ)
+def test_what_can_be_meant_is_read_and_told(case: str, tmp_path: Path) -> None:
+    name, content, note = READ[case]
+    found = looked(tmp_path / name, content)
+    assert not found.faults
+    assert found.classes == GOOD
+    assert any(note in one for one in found.notes) or not note
+
+
+#: By name: the file, its content, and words of the fault.
+REFUSED: dict[str, tuple[str, str, str]] = {
+    "a heart in red and in black": (
+        "a.csv", "text,label\na,\u2764\ufe0f\nb,\u2764\ufe0f\nc,\u2764\nd,\u2764\n", "labels that look different",
+    ),
+    "a filler of Hangul": ("a.csv", CSV.replace("dark,off", "dark,off\u3164"), "labels that look different"),
+    "a soft hyphen": ("a.csv", CSV.replace("dark,off", "dark,o\u00adff"), "labels that look different"),
+    "a mark of right to left": ("a.csv", CSV.replace("dark,off", "dark,\u200foff"), "labels that look different"),
+    "letters of a page's source": ("a.csv", CSV.replace("dark", "dark &amp; dim"), "HTML's words"),
+    "quotes behind backslashes": ("a.csv", CSV + '"a \\"b\\" c",on\n', 'twice ("", not \\")'),
+    "a cell of a book": ("a.csv", CSV + "word " * 300_000 + ",on\n", "cells of at most 1,048,576 characters"),
+    "one name twice": ("a.jsonl", '{"text": "a", "text": "b", "label": "on"}\n', "'text' twice in one object"),
+    "one name twice in an array": ("a.json", '[{"text": "a", "label": "x", "label": "y"}]', "'label' twice"),
+    "no end of a number": ("a.jsonl", '{"text": "a", "label": Infinity}\n', "found infinity"),
+    "an object for a label": ("a.jsonl", jsonl({"text": "a", "label": {"name": "on"}}), "found an object"),
+    "comments in JSON": ("a.json", '// notes\n[{"text": "a", "label": "on"}]', "line 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_meant_is_refused_in_words(case: str, tmp_path: Path) -> None:
+    name, content, words = REFUSED[case]
+    faults = [str(one) for one in looked(tmp_path / name, content).faults]
+    assert any(words in one for one in faults), faults
+    assert all("; " in one and "\n" not in one for one in faults)
+
+
+def test_labels_that_only_their_drawing_tells_apart_are_no_two_classes() -> None:
+    with pytest.raises(TaskError, match="make them one"):
+        check_classes("hearts", ("\u2764", "\u2764\ufe0f"))
+    check_classes("hearts", ("\u2764", "\u2765"))
+
+
+def book(sheets: dict[str, list[list[object]]]) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        made = openpyxl.Workbook()
+        made.remove(made.active)
+        for title, rows in sheets.items():
+            sheet = made.create_sheet(title)
+            for row in rows:
+                sheet.append(row)
+        made.save(path)
+
+    return make
+
+
+def test_the_sheet_with_the_columns_is_taken(tmp_path: Path) -> None:
+    data = [["Text", "Label"], *map(list, ROWS)]
+    book({"Notes": [["Read me"]], "Data": data, "More": data})(tmp_path / "a.xlsx")
+    found = check(tmp_path / "a.xlsx")
+    assert found.classes == GOOD
+    assert any("sheet 'Data'" in note and "2 others" in note for note in found.notes)
+    book({"Notes": [["Read me"]], "Other": [["a", "b"]]})(tmp_path / "b.xlsx")
+    (fault,) = check(tmp_path / "b.xlsx").faults
+    assert "found 'Read me'" in str(fault)
+
+
+def test_dates_are_named_as_dates(tmp_path: Path) -> None:
+    days = [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 2)]
+    parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": days}), tmp_path / "a.parquet")
+    book({"A": [["text", "label"], ["a", days[0]], ["b", days[1]]]})(tmp_path / "a.xlsx")
+    for name in ("a.parquet", "a.xlsx"):
+        (fault,) = check(tmp_path / name).faults
+        assert "found a date 2024-01-01 00:00:00 in the first of them; write it as text" in str(
+            fault
+        )
+
+
+def test_labels_from_a_dictionary_are_its_words(tmp_path: Path) -> None:
+    texts, labels = zip(*ROWS, strict=True)
+    table = pyarrow.table({"text": texts, "label": pyarrow.array(labels).dictionary_encode()})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert check(tmp_path / "a.parquet").classes == Counter(GOOD)
