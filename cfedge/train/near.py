@@ -5,6 +5,7 @@ nearly seen.
 from __future__ import annotations
 
 from cfedge.inputs import reader
+from cfedge.inputs.modality import Input
 from cfedge.train.examples import Examples
 
 __all__ = ["are_many", "near_each_other", "near_learned"]
@@ -23,15 +24,16 @@ def near_learned(examples: Examples, held_out: Examples) -> list[int]:
     of their label.
     """
     known, found = set(examples.keys), list[int]()
-    for label in held_out.classes:
-        rows = [row for row, one in enumerate(held_out.labels) if one == label]
-        rows = [row for row in rows if held_out.keys[row] not in known]
-        learned = [
-            value
-            for value, one in zip(examples.inputs, examples.labels, strict=True)
-            if one == label
-        ]
-        alike = reader(examples.kind).near([held_out.inputs[row] for row in rows], learned)
+    learned: dict[str, list[Input]] = {label: [] for label in held_out.classes}
+    for value, label in zip(examples.inputs, examples.labels, strict=True):
+        if label in learned:
+            learned[label].append(value)
+    asked: dict[str, list[int]] = {}
+    for row, (key, label) in enumerate(zip(held_out.keys, held_out.labels, strict=True)):
+        if key not in known:
+            asked.setdefault(label, []).append(row)
+    for label, rows in asked.items():
+        alike = reader(examples.kind).near([held_out.inputs[row] for row in rows], learned[label])
         found += [row for row, is_near in zip(rows, alike, strict=True) if is_near]
     return sorted(found)
 
