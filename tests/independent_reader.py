@@ -25,8 +25,10 @@ MEMBERS = {
     "input": "kind max_tokens tokenizer",
     "task": (
         "name classes rank threshold false_reject_rate calibration certificate adapter signature golden"
+        " same_labels"
     ),
-    "calibration": "centers scales accepted thresholds",
+    "calibration": "centers scales accepted thresholds odds",
+    "odds": "slopes offsets limits",
 }
 CANDIDATES = 24  # classes at which a further stage is taken
 
@@ -350,9 +352,26 @@ class Reader:
         label = int(logits.argmax())
         return {
             "task": task["name"], "label": task["classes"][label], "stages": stages, "distance": float(distances[chosen]),
-            "probability": float(1 / np.exp(logits - logits[label]).sum()),
+            "probability": float(1 / np.exp(logits - logits[label]).sum()) * self._sure(chosen, label, scores, stages),
             "ood_score": ood_score, "early_exit": bool(sure), "unknown": bool(ood_score > task["threshold"]),
         }  # fmt: skip
+
+    def _sure(self, chosen: int, label: int, scores: np.ndarray, stages: int) -> float:
+        """Step 8: the probability of the task, or of either of two that mean the same."""
+        if len(self.tasks) == 1:
+            return 1.0
+        runner_up = int(np.argsort(-scores, kind="stable")[1])
+        task, other = self.tasks[chosen], self.tasks[runner_up]
+        shared = {meaning for one in self.tasks for meaning in one["same_labels"].values()}
+        meaning = task["same_labels"].get(task["classes"][label], task["classes"][label])
+        theirs = {other["same_labels"].get(one, one) for one in other["classes"]}
+        if meaning in shared and meaning in theirs:
+            return 1.0
+        odds = task["calibration"]["odds"]
+        margin = float(scores[chosen] - scores[runner_up])
+        return float(
+            1 / (1 + np.exp(-(odds["offsets"][stages - 1] + odds["slopes"][stages - 1] * margin)))
+        )
 
     def _candidates(self, clusters: np.ndarray, tasks: np.ndarray) -> np.ndarray:
         """The classes at which further stages are taken: the best, and the runner-up's best."""

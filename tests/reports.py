@@ -53,6 +53,9 @@ def made_contents(
             ),
             (0.5, 1.0), (0.0, 0.05), (0.1, 0.3),
         ),
+        sureness=e.Sureness(
+            50, 0.03, (e.SurenessBin(10, 0.45, 0.4), e.SurenessBin(40, 0.96, 0.975))
+        ),
         golden=(c.Golden(names[0], f"{words} golden", None, labels[0], names[-1]),),
         bench=c.Bench("x86", words, 2, 1, 1.1, 1.5, 2.0, 150.0, 90_000_000, (1.0, 1.1, 1.2, 2.0)),
         parity=tuple(c.Parity(name, 40, 0.95, 0.94, 1.0, -0.5, 2.5, 0.99) for name in names),

@@ -1,17 +1,15 @@
-"""What the meaning of a manifest's fields excludes: numbers out of their range, names given twice,
-counts that contradict each other. Pure.
+"""What the meaning of a manifest's fields excludes: numbers out of their range, names given twice.
+What it says of held-out inputs is checked in `cfedge.bundle.evidence`. Pure.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
+from cfedge.bundle.evidence import check_calibration, check_certificate
 from cfedge.bundle.fileref import check_file
 from cfedge.bundle.limits import LIMITS
-from cfedge.bundle.manifest import Backbone, Certificate, Manifest, Task
-from cfedge.calibration import RATES, TERMS, Calibration
-from cfedge.confidence import upper_bound
+from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import SchemaError
 from cfedge.lookup.rules import RULES
 from cfedge.margins import Margins
@@ -19,20 +17,12 @@ from cfedge.printable import is_printable
 
 __all__ = [
     "check_backbone",
-    "check_calibration",
-    "check_certificate",
     "check_lookup",
     "check_manifest",
     "check_margins",
+    "check_meanings",
     "check_task",
 ]
-
-#: Of a calibration: with finer scales or farther numbers a score would not be finite.
-_FINEST, _FARTHEST = 1e-12, 1e15
-#: Of a bound that another program computed.
-_ROUNDING = 1e-9
-#: Of a certificate, how many of how many inputs are called unknown: the part after its whole.
-_REJECTIONS = ("own", "own_rejected", "foreign", "foreign_caught", "others", "others_caught")
 
 
 def check_backbone(backbone: Backbone) -> None:
@@ -87,6 +77,7 @@ def check_task(task: Task) -> None:
     _distinct("task names", [task.name])
     _at_most(f"labels of task {task.name!r}", len(task.classes), LIMITS.labels)
     _distinct("labels", list(task.classes))
+    check_meanings(task)
     check_certificate(task.name, task.certificate)
     check_calibration(task.name, task.calibration)
     if not task.classes or task.rank < 1 or not 0 < task.false_reject_rate < 1:
@@ -97,79 +88,21 @@ def check_task(task: Task) -> None:
         )
 
 
-def check_certificate(task: str, certificate: Certificate) -> None:
-    """Refuse a certificate whose counts contradict each other, or whose bound is below what they
-    allow.
+def check_meanings(task: Task) -> None:
+    """Refuse meanings of labels that the task has not, and those that no label could be.
 
     Raises
     ------
     SchemaError
     """
-    if not (
-        0
-        <= certificate.rival_errors
-        <= certificate.errors
-        <= certificate.held_out
-        <= LIMITS.held_out
-        and 0 <= certificate.wrong <= certificate.held_out
-        and 0 <= certificate.upper_bound <= 1
-        and 0 <= certificate.wrong_upper_bound <= 1
-        and 0 < certificate.alpha < 1
-        and certificate.tasks >= 1
-    ):
-        stated = ", ".join(
-            f"{key} {value}"
-            for key, value in dataclasses.asdict(certificate).items()
-            if key not in ("rival", *_REJECTIONS)
-        )
-        raise SchemaError(
-            f"certificate of task {task!r}: expected rival_errors <= errors <= held_out, wrong <="
-            f" held_out, shares in [0, 1], tasks >= 1, found {stated}; export the bundle again"
-        )
-    for name, part in zip(_REJECTIONS[::2], _REJECTIONS[1::2], strict=True):
-        whole, rejected = getattr(certificate, name), getattr(certificate, part)
-        if not 0 <= rejected <= whole <= LIMITS.held_out:
+    classes = set(task.classes)
+    for label in task.same_labels:
+        if label not in classes:
             raise SchemaError(
-                f"certificate of task {task!r}: expected 0 <= {part} <= {name} <="
-                f" {LIMITS.held_out}, found {rejected} and {whole}; export the bundle again"
+                f"same_labels of task {task.name!r}: expected labels of its classes, found"
+                f" {label!r:.80}; export the bundle again"
             )
-    for count, bound, what in (
-        (certificate.errors, certificate.upper_bound, "errors"),
-        (certificate.wrong, certificate.wrong_upper_bound, "wrong answers"),
-    ):
-        least = upper_bound(count, certificate.held_out, certificate.alpha / certificate.tasks)
-        if bound < least * (1 - _ROUNDING):
-            raise SchemaError(
-                f"certificate of task {task!r}: expected an upper bound of at least {least:.6g}, as"
-                f" {count} {what} of {certificate.held_out} allow, found {bound:.6g}; export the"
-                " bundle"
-                " again"
-            )
-
-
-def check_calibration(task: str, rule: Calibration) -> None:
-    """Refuse a calibration that is not whole, or whose rates and thresholds are not in
-    order.
-
-    Raises
-    ------
-    SchemaError
-    """
-    thresholds = rule.thresholds
-    whole = (
-        len(rule.centers) == len(rule.scales) == TERMS
-        and all(_FINEST <= scale <= _FARTHEST for scale in rule.scales)
-        and all(abs(one) <= _FARTHEST for one in (*rule.centers, rule.accepted, *thresholds))
-        and len(thresholds) == len(RATES)
-        and all(one >= other for one, other in itertools.pairwise(thresholds))
-    )
-    if not whole:
-        raise SchemaError(
-            f"calibration of task {task!r}: expected {TERMS} centers, as many scales >= {_FINEST} and"
-            f" {len(RATES)} thresholds that do not rise, none above {_FARTHEST:g}, found {len(rule.centers)}, scales"
-            f" {list(rule.scales)!s:.60}, thresholds {list(thresholds)!s:.60}; export the bundle"
-            " again"
-        )
+    _distinct("same_labels", sorted(set(task.same_labels.values())))
 
 
 def check_margins(where: str, margins: Margins, remedy: str) -> None:

@@ -130,7 +130,8 @@ class Certificate:
 @dataclass(frozen=True)
 class Task:
     """One task: classes, files, the rule and the threshold by which an input is unknown, and its
-    certificate.
+    certificate. `same_labels` are those of its classes that mean the same as another task's, and
+    what they mean (`cfedge.meanings`).
     """
 
     name: str
@@ -143,6 +144,7 @@ class Task:
     adapter: FileRef
     signature: FileRef
     golden: FileRef
+    same_labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

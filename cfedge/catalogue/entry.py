@@ -16,12 +16,8 @@ from functools import cached_property
 from typing import Any
 
 from cfedge.bundle.canonical import canonical_json, typed
-from cfedge.bundle.consistency import (
-    check_backbone,
-    check_calibration,
-    check_certificate,
-    check_task,
-)
+from cfedge.bundle.consistency import check_backbone, check_task
+from cfedge.bundle.evidence import check_calibration, check_certificate
 from cfedge.bundle.fileref import FileRef, check_file
 from cfedge.bundle.manifest import Backbone, Certificate, Task
 from cfedge.calibration import Calibration

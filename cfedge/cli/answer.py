@@ -1,46 +1,34 @@
-"""predict, drift: the commands of the machine that answers. They need no extra but that of the
-inputs' kind.
+"""predict: the command of the machine that answers. It needs no extra but that of the inputs'
+kind.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from cfedge.cli.answering import (
+    ADAPTER_MEMORY,
+    BUNDLE,
+    FALSE_REJECT,
+    JSON,
+    KEEP,
+    KEEP_SIZE,
+    adapter_limit,
+    opened_keeper,
+)
 from cfedge.cli.blas import one_blas_thread
-from cfedge.cli.lines import argument_items, line_items
-from cfedge.cli.quantities import size_bytes
-from cfedge.cli.show import print_json, print_table, say
+from cfedge.cli.lines import Item, argument_items, line_items
+from cfedge.cli.show import print_json, say
 from cfedge.cli.streams import standard_input
-from cfedge.errors import InputError, UsageError
+from cfedge.errors import InputError
 
 if TYPE_CHECKING:
-    from cfedge.kept.keeper import Keeper
-    from cfedge.runtime.engine import Engine
-
-BUNDLE = Annotated[
-    Path,
-    typer.Argument(
-        metavar="BUNDLE", help="Folder that cfedge export wrote, or a store of cfedge sync."
-    ),
-]
-ADAPTER_MEMORY = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE",
-        help=(
-            "Memory for adapters, such as 16MB; others are read from the disk when"
-            " needed. No limit unless given."
-        ),
-    ),
-]
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-
+    from cfedge.runtime.answers import Answers
 
 INPUTS = Annotated[
     list[str] | None,
@@ -86,36 +74,26 @@ LABEL_SWITCH = Annotated[
         )
     ),
 ]
-KEEP = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="DIR",
-        help=(
-            "Folder in which inputs that were not known are kept, encrypted, for cfedge console."
-            " Nothing is kept unless given."
-        ),
-    ),
-]
-KEEP_SIZE = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SIZE", help="Size of what --keep holds, at most, such as 64MB (the default)."
-    ),
-]
-FALSE_REJECT = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--false-reject",
-        metavar="RATE",
-        help=(
-            "Share of a task's own inputs that may be called unknown, .005 to .3, or TASK=RATE,"
-            " several times; that of export unless given."
-        ),
-    ),
-]
 TEXT = Annotated[
     bool,
     typer.Option("--text", help="Lines are inputs as they stand, also those that begin with {."),
+]
+TOP = Annotated[
+    int | None,
+    typer.Option(
+        "--top", metavar="N", min=1, help="Name the N likeliest answers, the ordinary one first."
+    ),
+]
+COVERAGE = Annotated[
+    float | None,
+    typer.Option(
+        "--coverage",
+        metavar="SHARE",
+        help=(
+            "Name a set of answers that holds the right one for this share of the inputs of any"
+            " task, .5 to .99."
+        ),
+    ),
 ]
 
 
@@ -124,7 +102,6 @@ def register(app: typer.Typer) -> None:
     app.command("predict", epilog='Example: cfedge predict bundle "it is too dark in here"')(
         predict
     )
-    app.command("drift", epilog="Example: cfedge drift bundle counts.json")(drift)
 
 
 def predict(
@@ -142,9 +119,14 @@ def predict(
     keep_size: KEEP_SIZE = None,
     text: TEXT = False,
     false_reject: FALSE_REJECT = None,
+    top: TOP = None,
+    coverage: COVERAGE = None,
     json: JSON = False,
 ) -> None:
     """Answer inputs: task and label, or unknown.
+
+    The percentage is the probability that task and label are right, if the input is of one of the
+    tasks.
 
     Each line of standard input is an input: a text, the path of a picture, or a JSON object such
     as {"text": "..."} or {"image": {"path": "..."}}. Answers come in the same order, one a line. A
@@ -167,24 +149,13 @@ def predict(
         bundle, threads=load_profile(profile).threads.value if profile else threads,
         adapter_bytes=adapter_limit(adapter_memory), task=task, session=session, switch=switch,
         label_switch=label_switch, monitor=monitor,
-        false_reject=parsed(false_reject),
+        false_reject=parsed(false_reject), top=top, coverage=coverage,
     )  # fmt: skip
     keeper = opened_keeper(keep, keep_size, answers.engine)
     answers.seen = keeper.see if keeper else None
-    refused = 0
     _tell_of_files(inputs or (), answers.modality.noun, bundle)
-    for item in argument_items(inputs) if inputs else line_items(_asked(), plain=text):
-        try:
-            for value in item.inputs(answers.modality):
-                answer, alarms = answers(value)
-                _show(answers.modality.name(value), answer, json=json)
-                for alarm in alarms:
-                    say(f"cfedge: {alarm}", error=True)
-        except InputError as error:
-            if inputs:
-                raise
-            refused += 1
-            _show_refusal(str(error).replace("input 0", item.where, 1), item.number, json=json)
+    items = argument_items(inputs) if inputs else line_items(_asked(), plain=text)
+    refused = _answer_all(answers, items, stop=bool(inputs), json=json)
     answers.save()
     if keeper:
         keeper.inputs.close()
@@ -193,6 +164,24 @@ def predict(
             f"standard input: expected every line to be answerable, found {refused} that were not;"
             " they were named above"
         )
+
+
+def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bool) -> int:
+    """Answer one after the other, and count what could not be; `stop` at the first of it."""
+    refused = 0
+    for item in items:
+        try:
+            for value in item.inputs(answers.modality):
+                answer, alarms = answers(value)
+                _show(answers.modality.name(value), answer, json=json)
+                for alarm in alarms:
+                    say(f"cfedge: {alarm}", error=True)
+        except InputError as error:
+            if stop:
+                raise
+            refused += 1
+            _show_refusal(str(error).replace("input 0", item.where, 1), item.number, json=json)
+    return refused
 
 
 def _asked() -> BinaryIO:
@@ -230,63 +219,7 @@ def _show_refusal(message: str, line: int, *, json: bool) -> None:
         say(f"cfedge: {message}", error=True)
 
 
-def drift(
-    bundle: BUNDLE,
-    counts: Annotated[
-        Path, typer.Argument(metavar="FILE", help="File that cfedge predict --monitor wrote.")
-    ],
-    json: JSON = False,
-) -> None:
-    """Show whether inputs have changed.
-
-    What a monitor counted stands beside what the certificates promise.
-    """
-    from cfedge.runtime.drift import ALPHA, Monitor
-    from cfedge.store import bundle_at
-
-    if not counts.is_file():
-        raise UsageError(
-            f"{counts}: expected counts, found none; make them with: cfedge predict {bundle}"
-            f" --monitor {counts}"
-        )
-    found = Monitor.load(counts, bundle_at(bundle).manifest).counters()
-    if json:
-        print_json(
-            {
-                "alpha": ALPHA,
-                "counters": {name: dataclasses.asdict(one) for name, one in found.items()},
-            }
-        )
-        return
-    print_table(
-        f"{counts}: unknown inputs by task, and thin margins; a false alarm ever: at most {ALPHA:.0%}",
-        ("counter", "inputs", "hits", "share", "at most", "alarm"),
-        [
-            (name, one.inputs, one.hits, f"{one.hits / one.inputs:.1%}" if one.inputs else None, f"{one.bound:.1%}",
-             f"at input {one.alarmed}" if one.alarmed else None)
-            for name, one in found.items()
-        ],
-    )  # fmt: skip
-
-
-def opened_keeper(keep: Path | None, keep_size: str | None, engine: Engine) -> Keeper | None:
-    """Return what keeps inputs in the folder of ``--keep``; None where it was not given."""
-    if keep is None:
-        if keep_size is not None:
-            raise UsageError("--keep-size: expected --keep beside it, found none; add it")
-        return None
-    from cfedge.kept.keeper import Keeper
-
-    size_of = None if keep_size is None else size_bytes(keep_size, "--keep-size")
-    return Keeper.open(keep, engine, lambda line: say(f"cfedge: {line}", error=True), size_of)
-
-
-def adapter_limit(adapter_memory: str | None) -> int | None:
-    """Return the bytes that ``--adapter-memory`` states."""
-    return None if adapter_memory is None else size_bytes(adapter_memory, "--adapter-memory")
-
-
-def _show(name: str, answer: dict[str, object], *, json: bool) -> None:
+def _show(name: str, answer: Mapping[str, Any], *, json: bool) -> None:
     if json:
         print_json(answer)
         return
@@ -296,11 +229,26 @@ def _show(name: str, answer: dict[str, object], *, json: bool) -> None:
         if answer["runner_up"]
         else "the only task"
     )
-    # The probability is among the labels of a task that an unknown input is not of.
+    # A probability supposes that the input is of one of the tasks.
+    unknown = answer["unknown"]
     verdict = (
         f"unknown: {answer['reason']}; closest is {where}"
-        if answer["unknown"]
+        if unknown
         else f"{where} ({answer['probability']:.0%})"
     )
+    others = "".join(f", then {_named(one, unknown)}" for one in answer.get("top", ())[1:])
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
-    say(f"{name}: {verdict}; {rival}{stream}, {answer['ms']:.1f} ms")
+    say(f"{name}: {verdict}{others}{_set(answer)}; {rival}{stream}, {answer['ms']:.1f} ms")
+
+
+def _set(answer: Mapping[str, Any]) -> str:
+    if "label_set" not in answer:
+        return ""
+    names = ", ".join(_named(one, unknown=True) for one in answer["label_set"])
+    supposed = ", if it is of a task" if answer["unknown"] else ""
+    return f"; {answer['coverage'] * 100:g}% set{supposed}: {names}"
+
+
+def _named(choice: Mapping[str, Any], unknown: bool) -> str:
+    where = f"{choice['task']}/{choice['label']}"
+    return where if unknown else f"{where} ({choice['probability']:.0%})"

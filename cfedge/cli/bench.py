@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cfedge.cli.answer import ADAPTER_MEMORY, BUNDLE, JSON, adapter_limit
+from cfedge.cli.answering import ADAPTER_MEMORY, BUNDLE, JSON, adapter_limit
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import print_json, print_table, size
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cfedge.cli.answer import KEEP, KEEP_SIZE, opened_keeper
+from cfedge.cli.answering import KEEP, KEEP_SIZE, opened_keeper
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import print_json, say
 

@@ -101,6 +101,10 @@ def _print_scores(scores: Scores) -> None:
         f" {scores.known:.3f}, second stages {scores.second_stages:.1%}, third"
         f" {scores.third_stages:.1%}, early exits {scores.early_exits:.1%}"
     )
+    say(
+        f"probabilities are wrong by {scores.calibration_error:.3f} on average (expected calibration"
+        " error, task and label)"
+    )
     if scores.unknown:
         apart, curve = scores.unknown.detection, scores.unknown.risk_coverage
         say(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cfedge.cli.answer import FALSE_REJECT, KEEP, KEEP_SIZE, opened_keeper
+from cfedge.cli.answering import FALSE_REJECT, KEEP, KEEP_SIZE, opened_keeper
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, say

@@ -44,6 +44,12 @@ def print_study(data: str, study: Study, orders: int, jobs: int, best: str | Non
     say(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
     beside = f", beside {jobs - 1} others" if jobs > 1 else ""
     say(f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}")
+    for model, row in rows.items():
+        if "calibration_error" in row:
+            say(
+                f"probabilities of {model}'s answers are wrong by {row['calibration_error']:.3f} on"
+                " average (expected calibration error, task and label)"
+            )
     if study.open_set:
         found = [
             (one.detection.auroc, one.detection.fpr95, one.risk_coverage.area)

@@ -54,7 +54,7 @@ def _answered(desk: Desk, maps: _Maps, body: bytes, media: str) -> dict[str, Any
         asked = Asked([body], None, single=True)
     else:
         asked = read_request(body, engine.modality, desk.limits)
-    predictions = engine.predict(asked.inputs, task=asked.task)
+    predictions = asked.answered(engine)
     alarms = [] if asked.task is not None else desk.live.count(engine, predictions)
     if desk.keeper is not None:
         desk.keeper.see(engine, asked.inputs, predictions)

@@ -8,7 +8,7 @@ __all__ = ["Answered", "REASONS", "reason_of"]
 
 #: Why an input is kept, the most telling first.
 REASONS = ("unknown", "thin margin", "unsure label")
-#: Of the label among the task's classes: below it a person should look.
+#: That task and label are right: below it a person should look.
 _SURE = 0.5
 
 
@@ -25,14 +25,14 @@ class Answered(Protocol):
 
     @property
     def probability(self) -> float:
-        """Of the label among the task's classes."""
+        """That task and label are right."""
 
 
 def reason_of(answer: Answered) -> str | None:
     """Return why an input should be kept; None: it was known, and clear.
 
     It is kept where it is unknown; where the lookup still found two tasks close after its last
-    stage; or where no label of the task is more likely than all others together.
+    stage; or where no answer is more likely than all others together.
     """
     if answer.unknown:
         return REASONS[0]

@@ -7,6 +7,7 @@ vectors that hold then.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
@@ -14,7 +15,7 @@ from typing import cast
 from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Certificate, Task
-from cfedge.calibration import Calibration
+from cfedge.calibration import Calibration, Odds
 from cfedge.catalogue.conflicts import Candidate
 from cfedge.catalogue.entry import Body, Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import View
@@ -24,6 +25,10 @@ __all__ = ["Change", "changes_of", "kept", "next_clock", "removal"]
 
 #: A threshold that moved less than this share is not sent again.
 THRESHOLD_CHANGE = 0.01
+#: Odds whose logarithms, and limits which, moved less than this are not sent again: it changes a
+#: probability by a fortieth at most.
+ODDS_CHANGE = 0.1
+_TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -145,11 +150,12 @@ def removal(name: str, seen: View, *, erase: bool, site: str, clock: int) -> Ent
 
 def _is_same(before: TaskAdded, task: Task, base: str) -> bool:
     was = before.task
-    same = (was.classes, was.rank, was.adapter, was.signature) == (
+    same = (was.classes, was.rank, was.adapter, was.signature, was.same_labels) == (
         task.classes,
         task.rank,
         task.adapter,
         task.signature,
+        task.same_labels,
     )
     return same and before.base == base
 
@@ -160,6 +166,7 @@ def _differs(before: Task, task: Task) -> bool:
     """
     moved = abs(task.threshold - before.threshold) > THRESHOLD_CHANGE * abs(before.threshold)
     moved = moved or _rule_moved(before.calibration, task.calibration)
+    moved = moved or _odds_moved(before.calibration.odds, task.calibration.odds)
     counted = (
         _counts(before.certificate) != _counts(task.certificate)
         or before.false_reject_rate != task.false_reject_rate
@@ -185,6 +192,24 @@ def _rule_moved(before: Calibration, rule: Calibration) -> bool:
         )
     ]
     return max(moves) > THRESHOLD_CHANGE
+
+
+def _odds_moved(before: Odds, odds: Odds) -> bool:
+    """Whether the same margin would mean another probability, by more than `ODDS_CHANGE`, or a set
+    of answers would be held to another coverage.
+    """
+    return len(before.limits) != len(odds.limits) or any(
+        abs(one - other) > ODDS_CHANGE
+        for pairs in (
+            (
+                (math.log(one + _TINY), math.log(other + _TINY))
+                for one, other in zip(before.slopes, odds.slopes, strict=True)
+            ),
+            zip(before.offsets, odds.offsets, strict=True),
+            zip(before.limits, odds.limits, strict=True),
+        )
+        for one, other in pairs
+    )
 
 
 def _counts(certificate: Certificate) -> tuple[object, ...]:

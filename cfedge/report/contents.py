@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.manifest import Certificate
 from cfedge.lookups import DEFAULT
-from cfedge.report.evidence import ClusterMap, Confusion, Thresholds
+from cfedge.report.evidence import ClusterMap, Confusion, Sureness, Thresholds
 
 __all__ = [
     "Backbone",
@@ -159,6 +159,7 @@ class Contents:
     clusters: ClusterMap
     confusion: Confusion | None = None
     thresholds: Thresholds | None = None
+    sureness: Sureness | None = None
     golden: tuple[Golden, ...] = ()
     bench: Bench | None = None
     parity: tuple[Parity, ...] = ()

@@ -14,6 +14,8 @@ __all__ = [
     "Example",
     "Faithfulness",
     "MapPoint",
+    "Sureness",
+    "SurenessBin",
     "TaskThresholds",
     "Thresholds",
 ]
@@ -164,3 +166,23 @@ class Thresholds:
     coverage: tuple[float, ...]
     risk: tuple[float, ...]
     risk_with_unknown: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SurenessBin:
+    """Answers of about one probability: their number, mean probability, and share that is right."""
+
+    answers: int
+    probability: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """Whether the held-out answers' probabilities come true: the expected calibration error over so
+    many answers, and the bins that it is of.
+    """
+
+    answers: int
+    error: float
+    bins: tuple[SurenessBin, ...]

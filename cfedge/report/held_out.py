@@ -22,10 +22,13 @@ from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import ood_score
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
+from cfedge.train.answer_odds import outcomes
 from cfedge.train.calibrating import Terms, terms_of
 from cfedge.train.certificate import Certified
 from cfedge.train.judged import judged
 from cfedge.train.learned_task import HeldOut
+from cfedge.train.odds import stated
+from cfedge.train.shipped import shipped
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Answered", "HeldOutAnswers"]
@@ -92,6 +95,15 @@ class HeldOutAnswers:
             label[elsewhere] = self._asked(inputs, found.task[elsewhere])
             score[elsewhere] = self._scores(_rows(seen.features, elsewhere), found.task[elsewhere])
         return Answered(found.task, label, score)
+
+    def sureness(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the probability of the answer to each held-out input of all tasks, by odds that it
+        had no share in, and whether task and label are right.
+        """
+        found = outcomes(
+            self._workspace, shipped(self._workspace), self.router, self.matches, self.right
+        )
+        return stated(found), found.right
 
     def without_own(self, name: str, most: int) -> Answered:
         """Return what the other tasks make of at most `most` held-out inputs of one task.

@@ -17,6 +17,7 @@ from cfedge.report.clusters import cluster_map
 from cfedge.report.confusion import Row, confusion, rows_of
 from cfedge.report.held_out import Answered, HeldOutAnswers
 from cfedge.report.of_bundle import backbone_of
+from cfedge.report.sureness import sureness
 from cfedge.report.thresholds import thresholds
 from cfedge.train.certificate import Certified
 from cfedge.train.workspace import WorkspaceFolder
@@ -126,6 +127,7 @@ def _contents(
             "given" if given else "held back",
             answers.terms,
         ),
+        sureness=sureness(*(column.tolist() for column in answers.sureness())),
     )
 
 

@@ -25,6 +25,7 @@ from cfedge.report.sections.machine import drift, latency, parity
 from cfedge.report.sections.mistakes import mistakes
 from cfedge.report.sections.overview import headline, overview
 from cfedge.report.sections.section import Section
+from cfedge.report.sections.sureness import sureness
 from cfedge.report.sections.unknown import unknown
 
 __all__ = ["page"]
@@ -44,6 +45,7 @@ def page(contents: Contents, found: Sequence[Change] | None = None) -> bytes:
         certificates(contents),
         mistakes(contents),
         unknown(contents),
+        sureness(contents),
         clusters(contents),
         latency(contents),
         parity(contents),

@@ -9,6 +9,7 @@ Letters: B batch, C classes.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Sequence
@@ -20,14 +21,24 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Task
 from cfedge.lookup import Evidence, TaskMatch, decide
 from cfedge.lookup.finder import Finder
+from cfedge.lookup.shares import shares
+from cfedge.meanings import Meanings
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded
+from cfedge.runtime.choices import Choice, Choices
 from cfedge.runtime.early_exit import gap, trunk_decides
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.false_reject import Limits
 from cfedge.runtime.judging import Judge
-from cfedge.runtime.prediction import Head, Prediction, Strangeness, predicted
+from cfedge.runtime.prediction import (
+    Head,
+    Prediction,
+    Strangeness,
+    predicted,
+    softmax,
+)
+from cfedge.runtime.wanted import Wanted
 
 __all__ = ["Answering"]
 
@@ -43,12 +54,15 @@ class Answering(NamedTuple):
         Of one bundle.
     tasks
         In the order of `router.tasks`.
+    meanings
+        Of their labels.
     """
 
     encoder: Encoder
     router: Finder
     adapters: Adapters
     tasks: list[Task]
+    meanings: Meanings
 
     def judge(self, encoded: Encoded) -> Judge:
         """Return what says of B rows whether they are of their tasks at all."""
@@ -85,6 +99,32 @@ class Answering(NamedTuple):
             begun = list(map(self.router.deepen, begun, judge.tails(range(len(begun)))))
         return [self.router.given(evidence, task) for evidence in begun]
 
+    def answered(
+        self,
+        encoded: Encoded,
+        given: int | None,
+        limits: Limits,
+        wanted: Wanted | None,
+        start: float,
+    ) -> list[Prediction]:
+        """Return the answers to B rows, with the task at a position where it is given, and with
+        what is `wanted` beside them; for the rest see `answers`.
+        """
+        judge = self.judge(encoded)
+        evidence: list[Evidence] | None = None
+        if given is None:
+            evidence = self.identify(encoded, judge)
+            matches = [decide(one) for one in evidence]
+        else:
+            matches = self.given(encoded, given, judge)
+        found = self.answers(encoded, matches, judge, limits, start, given=given is not None)
+        if wanted is None:
+            return found
+        return [
+            self._with_further(row, encoded, answer, matches[row], evidence, wanted)
+            for row, answer in enumerate(found)
+        ]
+
     def answers(
         self,
         encoded: Encoded,
@@ -92,9 +132,19 @@ class Answering(NamedTuple):
         judge: Judge,
         limits: Limits,
         start: float,
+        *,
+        given: bool = False,
     ) -> list[Prediction]:
-        """Return the answers to B rows for the tasks that they match; the call began at `start`,
-        of `time.perf_counter`, and `limits` are the tasks'.
+        """Return the answers to B rows for the tasks that they match.
+
+        Parameters
+        ----------
+        limits
+            Of the tasks.
+        start
+            When the call began, of `time.perf_counter`.
+        given
+            The task was.
 
         Raises
         ------
@@ -109,15 +159,50 @@ class Answering(NamedTuple):
             predicted(
                 row,
                 chosen[row],
-                matches[row],
+                None if match.runner_up < 0 else self.tasks[match.runner_up],
+                match,
                 heads[row],
-                self.router,
-                Strangeness(scores[row], *limits[matches[row].task]),
+                Strangeness(scores[row], *limits[match.task]),
+                self.meanings,
+                given=given,
                 truncated=encoded.truncated[row],
                 ms=ms,
             )
-            for row in range(len(matches))
+            for row, match in enumerate(matches)
         ]
+
+    def _with_further(
+        self,
+        row: int,
+        encoded: Encoded,
+        answer: Prediction,
+        match: TaskMatch,
+        evidence: Sequence[Evidence] | None,
+        wanted: Wanted,
+    ) -> Prediction:
+        """An answer with what is wanted beside it; what it says stays as it is. Without `evidence`
+        the task was given.
+        """
+        one = Encoded([encoded.truncated[row]], [encoded.hidden[row]], [encoded.features[row]])
+
+        def ask(place: int) -> list[float]:
+            ((scores, _),) = self._heads(one, [self.tasks[place]], self.judge(one))
+            return softmax(scores)
+
+        if evidence is None:
+            probable = np.zeros(len(self.tasks))
+            probable[match.task] = 1.0
+        else:
+            scores = self.router.task_scores(evidence[row])
+            probable = shares(self.tasks[match.task].calibration.odds, match, scores)
+        first = Choice(answer.task, answer.label, answer.probability)
+        choices = Choices(self.tasks, self.meanings, first, probable, ask)
+        return dataclasses.replace(
+            answer,
+            top=None if wanted.top is None else choices.top(wanted.top),
+            coverage=wanted.coverage,
+            label_set=None if wanted.coverage is None else choices.covering(wanted.limits),
+        )
 
     def _heads(self, encoded: Encoded, chosen: Sequence[Task], judge: Judge) -> list[Head]:
         """Each row's head: of the trunk's part alone where that is sure, else with the tail's.

@@ -42,6 +42,8 @@ class Answers:
         Of the session; None: its default.
     monitor
         File of the monitor's counts (`cfedge.runtime.drift`); None: nothing is counted.
+    top, coverage
+        See `Engine.predict`.
 
     Attributes
     ----------
@@ -67,10 +69,15 @@ class Answers:
         switch: float | None = None,
         label_switch: float | None = None,
         monitor: Path | None = None,
+        top: int | None = None,
+        coverage: float | None = None,
     ) -> None:
         _check(
             task=task, session=session, switch=switch, label_switch=label_switch, monitor=monitor
         )
+        _check_alone(session=session, top=top, coverage=coverage)
+        engine.check_wanted(task, top=top, coverage=coverage)
+        self._top, self._coverage = top, coverage
         self.modality = engine.modality
         self.engine, self._task, self._file = engine, task, monitor
         self.seen: Seen | None = None
@@ -95,6 +102,8 @@ class Answers:
         label_switch: float | None = None,
         monitor: Path | None = None,
         false_reject: FalseReject = None,
+        top: int | None = None,
+        coverage: float | None = None,
     ) -> Answers:
         """Open a bundle or store, once it is known that the rest goes together.
 
@@ -106,6 +115,7 @@ class Answers:
         _check(
             task=task, session=session, switch=switch, label_switch=label_switch, monitor=monitor
         )
+        _check_alone(session=session, top=top, coverage=coverage)
         check_monitor(monitor, false_reject)
         engine = Engine.open(
             bundle, threads=threads, adapter_bytes=adapter_bytes, false_reject=false_reject
@@ -117,6 +127,8 @@ class Answers:
             switch=switch,
             label_switch=label_switch,
             monitor=monitor,
+            top=top,
+            coverage=coverage,
         )
 
     def __call__(self, value: Input) -> tuple[dict[str, object], list[str]]:
@@ -131,7 +143,9 @@ class Answers:
             It cannot be answered; what is kept stays as it was.
         """
         if self._stream is None:
-            (answer,) = self.engine.predict([value], task=self._task)
+            (answer,) = self.engine.predict(
+                [value], task=self._task, top=self._top, coverage=self._coverage
+            )
             evidence = self.engine.evidence(answer)
         else:
             answer = self._stream.predict(value)
@@ -187,3 +201,12 @@ def _check(
     for option, given in (("--switch", switch), ("--label-switch", label_switch)):
         if given is not None and not session:
             raise UsageError(f"{option}: expected --session beside it, found none; add it")
+
+
+def _check_alone(*, session: bool, top: int | None, coverage: float | None) -> None:
+    if session and not (top is None and coverage is None):
+        option = "--coverage" if top is None else "--top"
+        raise UsageError(
+            f"{option}: expected no --session beside it, found one; its probabilities are of single"
+            " inputs: leave one of them out"
+        )

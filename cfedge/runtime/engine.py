@@ -19,7 +19,6 @@ from typing import Any
 
 from cfedge.bundle.files import Bundle
 from cfedge.inputs.modality import Input, Modality
-from cfedge.lookup import decide
 from cfedge.lookup.finder import Finder
 from cfedge.runtime import opening, pickling
 from cfedge.runtime.adapters import Adapters
@@ -27,6 +26,7 @@ from cfedge.runtime.false_reject import FalseReject, Limits
 from cfedge.runtime.opened_bundle import OpenedBundle
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.task_files import shared_files
+from cfedge.runtime.wanted import wanted
 from cfedge.store import Store
 
 __all__ = ["Engine"]
@@ -247,6 +247,8 @@ class Engine:
         *,
         task: str | None = None,
         false_reject: FalseReject = None,
+        top: int | None = None,
+        coverage: float | None = None,
     ) -> list[Prediction]:
         """Answer each input.
 
@@ -263,6 +265,13 @@ class Engine:
             Share of a task's own inputs that may be called unknown: one for all tasks, or by task;
             None: the engine's, or what the bundle was exported with. The largest of
             `cfedge.calibration.RATES` that is not above it is taken.
+        top
+            Also name the likeliest answers, so many with the ordinary one, as ``top``.
+        coverage
+            Also name a set of answers that holds the right one with this probability, for inputs of
+            any one task, as ``label_set``. The least of `cfedge.calibration.COVERAGES` that is not
+            below it is taken. Either takes a run of the tail for each further task that may matter,
+            and changes nothing else of an answer.
 
         Returns
         -------
@@ -276,7 +285,8 @@ class Engine:
         TaskError
             There is no task `task`, or none that a rate is for.
         UsageError
-            A rate is none that the bundle was measured for.
+            A rate is none that the bundle was measured for, `top` is below 1, or `coverage` cannot
+            be promised: it says how many held-out examples it takes.
         """
         start = time.perf_counter()
         listed = self.modality.several(inputs)
@@ -287,14 +297,23 @@ class Engine:
         answering = opened.answering
         asked = self.false_reject if false_reject is None else false_reject
         limit = Limits(answering.tasks, asked)
+        more = wanted(answering.tasks, given, top, coverage)
         encoded = opened.encode(listed)
         answering = opened.answering  # a forked child's own
-        judge = answering.judge(encoded)
-        if given is None:
-            matches = [decide(evidence) for evidence in answering.identify(encoded, judge)]
-        else:
-            matches = answering.given(encoded, given, judge)
-        return answering.answers(encoded, matches, judge, limit, start)
+        return answering.answered(encoded, given, limit, more, start)
+
+    def check_wanted(
+        self, task: str | None = None, *, top: int | None = None, coverage: float | None = None
+    ) -> None:
+        """Refuse what `predict` would refuse of these, before there is an input.
+
+        Raises
+        ------
+        TaskError, UsageError
+            See `predict`.
+        """
+        given = None if task is None else self.tasks.index(self.opened.named(task).name)
+        wanted(self.opened.answering.tasks, given, top, coverage)
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
         """Return a prediction as JSON types, with its task's certified

@@ -23,6 +23,7 @@ from cfedge.inputs.modality import Input
 from cfedge.lookup import Background, decide
 from cfedge.lookup.finder import Finder
 from cfedge.lookup.rules import RULES
+from cfedge.meanings import Meanings
 from cfedge.runtime import fork
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
@@ -166,8 +167,8 @@ class OpenedBundle:
         task = choose(self.router.task_scores(evidence), alone.unknown)
         if task == match.task:
             return alone
-        given = self.router.given(evidence, task)
-        return answering.answers(encoded, [given], judge, limit, start)[0]
+        match = self.router.given(evidence, task)
+        return answering.answers(encoded, [match], judge, limit, start, given=True)[0]
 
     def embeddings(self, inputs: Sequence[Input], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
@@ -239,7 +240,8 @@ class OpenedBundle:
             keep=self._keep,
         )
         in_order = [self.tasks[name].task for name in self.router.tasks]
-        self.answering = Answering(self.encoder, self.router, self.adapters, in_order)
+        meanings = Meanings({task.name: task.same_labels for task in in_order})
+        self.answering = Answering(self.encoder, self.router, self.adapters, in_order, meanings)
 
 
 def _background(bundle: Bundle, backbone: Backbone) -> Background | None:

@@ -9,9 +9,13 @@ from typing import NamedTuple
 from cfedge.bundle.manifest import Task
 from cfedge.errors import InputError
 from cfedge.lookup import TaskMatch
-from cfedge.lookup.finder import Finder
+from cfedge.meanings import Meanings
+from cfedge.runtime.choices import Choice
 
-__all__ = ["Head", "Prediction", "Strangeness", "predicted"]
+__all__ = ["Head", "Prediction", "Strangeness", "predicted", "softmax"]
+
+#: Fields that are there where they were asked for.
+_ASKED = ("top", "coverage", "label_set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,9 @@ class Prediction:
     task, label
         The best candidates, also when `unknown`.
     probability
-        Of `label` among the task's classes, in [0, 1]: softmax of the task's head. Of an `unknown`
-        input it says nothing, as that is of no task; plain output leaves it out.
+        That task and label are right, in [0, 1], where the input belongs to one of the tasks
+        (`cfedge.train.odds`); with the task given, that the label is. Of an `unknown` input it says
+        nothing, as that is of no task; plain output leaves it out.
     score
         The task's best cluster score (`cfedge.lookup`).
     margin
@@ -50,6 +55,11 @@ class Prediction:
         The input was longer than the backbone reads; the rest was ignored.
     ms
         Wall time of the call divided by its inputs.
+    top
+        This answer and the likeliest others, where they were asked for; else None.
+    coverage, label_set
+        Answers that hold the right one with this probability, in the mean over inputs of any one
+        task; this answer is the first. None where they were not asked for.
     """
 
     task: str
@@ -66,10 +76,21 @@ class Prediction:
     reason: str | None
     truncated: bool
     ms: float
+    top: tuple[Choice, ...] | None = None
+    coverage: float | None = None
+    label_set: tuple[Choice, ...] | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """Return the fields as JSON types."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return the fields as JSON types; of `top`, `coverage` and `label_set` those that were
+        asked for.
+        """
+        values = {name: getattr(self, name) for name in self.__slots__}
+        for name in _ASKED:
+            if values[name] is None:
+                del values[name]
+            elif name != "coverage":
+                values[name] = [choice.as_dict() for choice in values[name]]
+        return values
 
 
 class Head(NamedTuple):
@@ -89,14 +110,24 @@ class Strangeness(NamedTuple):
     threshold: float
 
 
+def softmax(scores: list[float]) -> list[float]:
+    """Return the probabilities of one input's scores [C]."""
+    best = max(scores)
+    powers = [exp(one - best) for one in scores]
+    total = sum(powers)
+    return [one / total for one in powers]
+
+
 def predicted(
     row: int,
     task: Task,
+    rival: Task | None,
     found: TaskMatch,
     head: Head,
-    router: Finder,
     strange: Strangeness,
+    meanings: Meanings,
     *,
+    given: bool,
     truncated: bool,
     ms: float,
 ) -> Prediction:
@@ -106,8 +137,13 @@ def predicted(
     ----------
     row
         Position of the input, for errors.
-    task, found, head, strange
-        The input's, as `router` found it.
+    task, rival, found, head, strange
+        The input's: its task and the runner-up, as they were found.
+    meanings
+        Of the tasks' labels: where the runner-up has one that means the same it does not matter
+        which of the two tasks it is.
+    given
+        The task was.
 
     Raises
     ------
@@ -115,8 +151,6 @@ def predicted(
         A score is NaN or infinite.
     """
     scores, early = head
-    _, rival, score, margin, distance, stages = found
-    apart, runner_up = (None, None) if rival < 0 else (margin, router.tasks[rival])
     best = max(scores)
     probability = 1.0 / sum([exp(one - best) for one in scores])
     if not (probability > 0 and isfinite(strange.score)):
@@ -132,8 +166,15 @@ def predicted(
             f" {strange.threshold:.1f})"
         )
     label = task.classes[scores.index(best)]
+    if not (given or rival is None or _is_either(meanings, task, label, rival)):
+        probability *= task.calibration.odds.of_task(found.stages, found.margin)
     return Prediction(
-        task=task.name, label=label, probability=probability, score=score, margin=apart,
-        runner_up=runner_up, distance=distance, ood_score=strange.score, early_exit=early, stages=stages,
+        task=task.name, label=label, probability=probability, score=found.score,
+        margin=None if rival is None else found.margin, runner_up=rival.name if rival else None,
+        distance=found.distance, ood_score=strange.score, early_exit=early, stages=found.stages,
         unknown=unknown, reason=reason, truncated=truncated, ms=ms,
     )  # fmt: skip
+
+
+def _is_either(meanings: Meanings, task: Task, label: str, rival: Task) -> bool:
+    return meanings.any and meanings.has(task.name, label, rival.name, rival.classes)

@@ -178,7 +178,7 @@ class Service:
                 asked = read_parts(body, content_type, engine.modality, self._limits)
             else:  # the body is one input itself
                 asked = Asked([body], None, single=True)
-            return asked, engine.predict(asked.inputs, task=asked.task)
+            return asked, asked.answered(engine)
         except MemoryError as error:
             raise self._busy("memory: expected room for the answer, found none") from error
         except BaseException as error:

@@ -20,6 +20,8 @@ class Limits:
         size would fill the memory.
     inputs
         Of one request; 422 above. How large one of them may be is for its kind.
+    top
+        Answers to one input that may be asked for; 422 above.
     head_bytes
         Of a request line with its headers; 400 above.
     connections
@@ -44,6 +46,7 @@ class Limits:
     body_bytes: int = 1 << 20
     buffered_bytes: int = 32 << 20
     inputs: int = 32
+    top: int = 100
     head_bytes: int = 16 << 10
     connections: int = 4_096
     head_s: float = 10.0

@@ -2,17 +2,19 @@
 -F`` send. Pure.
 
 Parts of the name of the kind (``image``) are inputs, each its content as it stands; a part ``task``
-names the task. Anything else is refused: nothing is decoded that a part's own headers ask for.
+names the task, ``top`` and ``coverage`` are numbers. Anything else is refused: nothing is decoded that a part's own headers ask for.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from cfedge.errors import InputError, UsageError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.serve.limits import Limits
-from cfedge.serve.request import Asked
+from cfedge.serve.request import Asked, check_top
 
 __all__ = ["MULTIPART", "read_parts"]
 
@@ -21,6 +23,10 @@ _BOUNDARY = re.compile(r'boundary=(?:"([^"\\]{1,70})"|([^\s;"]{1,70}))', re.IGNO
 _NAME = re.compile(rb'(?:^|;)\s*name="([^"\r\n]{0,80})"', re.IGNORECASE)
 #: Of one part's headers.
 _HEADER_BYTES = 4_096
+_FIELDS = ("task", "top", "coverage")
+#: Of a number.
+_DIGITS = 40
+_Number = TypeVar("_Number", int, float)
 
 
 def read_parts(body: bytes, content_type: str, modality: Modality, limits: Limits) -> Asked:
@@ -42,7 +48,7 @@ def read_parts(body: bytes, content_type: str, modality: Modality, limits: Limit
     if found is None:
         raise UsageError(f"content-type: expected a boundary, found {content_type[:80]!r}")
     inputs: list[Input] = []
-    task: str | None = None
+    fields: dict[str, str] = {}
     boundary = (found[1] or found[2]).encode("latin-1", "replace")
     for name, content in _parts(body, boundary, limits.inputs):
         if name == modality.noun:
@@ -52,21 +58,32 @@ def read_parts(body: bytes, content_type: str, modality: Modality, limits: Limit
                     " ask in several"
                 )
             inputs.append(content)
-        elif name == "task" and task is None:
-            task = content.decode("utf-8", "replace")
+        elif name in _FIELDS and name not in fields:
+            fields[name] = content.decode("utf-8", "replace")
         else:
             raise UsageError(
-                f"body: expected parts named {modality.noun!r}, and one 'task' where it is known,"
-                f" found {name[:40]!r}"
+                f"body: expected parts named {modality.noun!r}, and once each 'task' where it is"
+                f" known, 'top' and 'coverage' where they are wanted, found {name[:40]!r}"
             )
     if not inputs:
         raise UsageError(f"body: expected a part named {modality.noun!r}, found none")
-    return Asked(inputs, task, single=len(inputs) == 1)
+    top, coverage = _number(fields, "top", int), _number(fields, "coverage", float)
+    check_top(top, limits)
+    return Asked(inputs, fields.get("task"), len(inputs) == 1, top, coverage)
+
+
+def _number(fields: Mapping[str, str], name: str, kind: Callable[[str], _Number]) -> _Number | None:
+    if name not in fields:
+        return None
+    try:
+        return kind(fields[name][:_DIGITS])
+    except ValueError as error:
+        raise UsageError(f"{name}: expected a number, found {fields[name][:40]!r}") from error
 
 
 def _parts(body: bytes, boundary: bytes, inputs: int) -> list[tuple[str, bytes]]:
     """Name and content of each part."""
-    most = inputs + 1  # the task
+    most = inputs + len(_FIELDS)
     pieces = (b"\r\n" + body).split(b"\r\n--" + boundary, most + 2)
     if len(pieces) > most + 2:
         raise InputError(f"body: expected at most {most} parts, found more; ask in several")

@@ -8,7 +8,9 @@ import types
 from collections.abc import Iterable
 from typing import Any, TypeAlias, get_args, get_type_hints
 
+from cfedge.calibration import COVERAGES
 from cfedge.inputs.modality import Modality
+from cfedge.runtime.choices import Choice
 from cfedge.runtime.prediction import Prediction
 from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import MULTIPART
@@ -94,15 +96,21 @@ def document(modality: Modality, limits: Limits, metrics: str) -> Json:
 def _predict(modality: Modality, limits: Limits) -> Json:
     task = {"type": ["string", "null"], "description": "The inputs' task, where it is known."}
     one, several = {"$ref": "#/components/schemas/Input"}, {"maxItems": limits.inputs}
+    top = {"type": ["integer", "null"], "minimum": 1, "maximum": limits.top}
+    top["description"] = "So many of the likeliest answers, the ordinary one first."
+    coverage = {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": COVERAGES[-1]}
+    coverage["description"] = "A set of answers that holds the right one this often."
+    optional = {"task": task, "top": top, "coverage": coverage}
     asked = [
-        _object(optional={"task": task}, **{modality.noun: one}),
-        _object(optional={"task": task}, inputs={"type": "array", "items": one, **several}),
+        _object(optional=optional, **{modality.noun: one}),
+        _object(optional=optional, inputs={"type": "array", "items": one, **several}),
     ]
     content: Json = {"application/json": {"schema": {"oneOf": asked}}}
     if modality.media:
         content[f"{modality.media}*"] = {}
         parts = {"type": "array", "items": {"type": "string", "format": "binary"}, **several}
-        form = _object(optional={"task": {"type": "string"}}, **{modality.noun: parts})
+        named = {"task": {"type": "string"}, "top": {"type": "integer"}}
+        form = _object(optional={**named, "coverage": {"type": "number"}}, **{modality.noun: parts})
         content[MULTIPART] = {"schema": form}
     answer = {"$ref": "#/components/schemas/Answer"}
     answers = _object(answers={"type": "array", "items": answer, **several})
@@ -128,8 +136,12 @@ def _predict(modality: Modality, limits: Limits) -> Json:
 
 def _answer() -> Json:
     """Describe what `Engine.evidence` returns."""
-    fields = {name: _field(hint) for name, hint in get_type_hints(Prediction).items()}
-    return _object(**fields, upper_bound={"type": "number"}, bundle=_TEXT)
+    hints = get_type_hints(Prediction)
+    choice = _object(**{name: _field(hint) for name, hint in get_type_hints(Choice).items()})
+    choices = {"type": "array", "items": choice}
+    asked: Json = {"top": choices, "coverage": {"type": "number"}, "label_set": choices}
+    fields = {name: _field(hint) for name, hint in hints.items() if name not in asked}
+    return _object(optional=asked, **fields, upper_bound={"type": "number"}, bundle=_TEXT)
 
 
 def _field(hint: object) -> Json:

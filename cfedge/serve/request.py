@@ -8,17 +8,27 @@ from typing import Any, NamedTuple
 from cfedge.errors import InputError, UsageError
 from cfedge.inputs.modality import Input, Modality
 from cfedge.inputs.several import json_kind
+from cfedge.runtime.engine import Engine
+from cfedge.runtime.prediction import Prediction
 from cfedge.serve.limits import Limits
 
-__all__ = ["Asked", "read_request"]
+__all__ = ["Asked", "check_top", "read_request"]
 
 
 class Asked(NamedTuple):
-    """Inputs, the task where it is known, and whether one input was asked about by itself."""
+    """Inputs, the task where it is known, whether one input was asked about by itself, and what is
+    wanted beside the ordinary answers (`Engine.predict`).
+    """
 
     inputs: list[Input]
     task: str | None
     single: bool
+    top: int | None = None
+    coverage: float | None = None
+
+    def answered(self, engine: Engine) -> list[Prediction]:
+        """Return the engine's answers; for errors see `Engine.predict`."""
+        return engine.predict(self.inputs, task=self.task, top=self.top, coverage=self.coverage)
 
 
 def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
@@ -33,7 +43,8 @@ def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
     """
     noun = modality.noun
     expected = (
-        f'expected {{"{noun}": ...}} or {{"inputs": [..., ...]}}, and "task" where it is known'
+        f'expected {{"{noun}": ...}} or {{"inputs": [..., ...]}}, "task" where it is known, "top" and'
+        ' "coverage" where they are wanted'
     )
     try:
         content = json.loads(
@@ -43,11 +54,17 @@ def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
         raise UsageError(f"body: {expected}, found no JSON: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"body: {expected}, found {json_kind(content)}")
-    if odd := sorted(set(content) - {noun, "inputs", "task"}):
+    if odd := sorted(set(content) - {noun, "inputs", "task", "top", "coverage"}):
         raise UsageError(f"body: {expected}, found the key {odd[0][:40]!r}")
     task = content.get("task")
     if not (task is None or isinstance(task, str)):
         raise UsageError(f"task: expected a name, found {json_kind(task)}")
+    top, coverage = content.get("top"), content.get("coverage")
+    if not (top is None or type(top) is int):
+        raise UsageError(f"top: expected a whole number, found {json_kind(top)}")
+    if not (coverage is None or type(coverage) in (int, float)):
+        raise UsageError(f"coverage: expected a number, found {json_kind(coverage)}")
+    check_top(top, limits)
     if (noun in content) == ("inputs" in content):
         stated = "both" if noun in content else "neither"
         raise UsageError(f"body: {expected}, found {stated} of {noun} and inputs")
@@ -61,7 +78,18 @@ def read_request(body: bytes, modality: Modality, limits: Limits) -> Asked:
             " several"
         )
     inputs = [modality.parse(value, f"input {position}") for position, value in enumerate(values)]
-    return Asked(inputs, task, single)
+    return Asked(inputs, task, single, top, coverage)
+
+
+def check_top(top: int | None, limits: Limits) -> None:
+    """Refuse to name more answers than the server does.
+
+    Raises
+    ------
+    InputError
+    """
+    if top is not None and top > limits.top:
+        raise InputError(f"top: expected at most {limits.top}, found {top!s:.20}; ask for fewer")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

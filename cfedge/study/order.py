@@ -18,6 +18,7 @@ from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.study.stream import Splits
 from cfedge.train.examples import Examples
+from cfedge.train.temperature import log_softmax
 from cfedge.train.workspace import WorkspaceFolder
 
 __all__ = ["Floats", "LearnedOrder", "int8_bytes"]
@@ -55,18 +56,18 @@ class LearnedOrder:
             self.hidden = encoded.hidden
             self.test = self.encoder.features(encoded)
             self.adapted: list[Floats] = []
-            answers = []
+            answers, sure = [], []
             for name in self.names:
                 adapter = self.adapters[name]
                 features = np.stack(self.encoder.adapted(encoded.hidden, adapter.slots))
                 self.adapted.append(features)
-                answers.append(
-                    adapter.scores(
-                        adapter.adapted(features), adapter.trunk(self.test.trunk)
-                    ).argmax(axis=1)
-                )
+                scores = adapter.scores(adapter.adapted(features), adapter.trunk(self.test.trunk))
+                answers.append(scores.argmax(axis=1))
+                sure.append(np.exp(log_softmax(scores.astype(np.float64)).max(axis=1)))
                 advance(1)
             self.answers = np.stack(answers, axis=1)
+            #: Probability that each adapter's head gives to its answer, float64 [B, T].
+            self.sure = np.stack(sure, axis=1)
         with progress.track("training examples", len(self.names)) as advance:
             self.train: dict[str, Features] = {}
             self.train_adapted: dict[str, Floats] = {}

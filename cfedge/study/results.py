@@ -77,7 +77,8 @@ class Measured:
     `matrix` [T, T] is the accuracy on task i after learning task j, in the order of learning, [1,
     1] where all was learned at once; `forgetting`, `backward_transfer` and `average_incremental`
     follow from it. `confusion` [T, T] counts the test examples by true task (rows) and task found,
-    in the order of the names. `passes` are forward passes an input; `task_bytes` what a task adds
+    in the order of the names. `calibration_error` is that of the answers' probabilities
+    (`cfedge.train.calibration_error`), where the model states any. `passes` are forward passes an input; `task_bytes` what a task adds
     at most, of which `head_bytes` are its head's and `statistics_bytes` what finds it; `seconds` to
     make a task's statistics, or, of an adapter for all classes, to train it.
     """
@@ -97,6 +98,7 @@ class Measured:
     seconds: float
     matrix: list[list[float]] = field(repr=False)
     confusion: list[list[int]] = field(repr=False)
+    calibration_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -201,5 +203,8 @@ def summary(study: Study) -> dict[str, dict[str, float]]:
             row[figure] = float(np.mean(values))
             if len(values) > 1:
                 row[f"{figure}_error"] = float(np.std(values, ddof=1) / len(values) ** 0.5)
+        errors = [run.calibration_error for run in runs if run.calibration_error is not None]
+        if errors:
+            row["calibration_error"] = float(np.mean(errors))
         found[model] = {**row, "accuracy_error": study.standard_error(model)}
     return found

@@ -7,6 +7,7 @@ Letters: B test examples.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,10 @@ from cfedge.study.heads_alone import Heads
 from cfedge.study.order import LearnedOrder, int8_bytes
 from cfedge.study.results import Measured
 from cfedge.study.scoring import score
+from cfedge.train.answer_odds import answer_odds
 from cfedge.train.calibrating import calibrations, held_out_terms
+from cfedge.train.calibration_error import calibration_error
+from cfedge.train.right_answers import right_answers
 from cfedge.train.routing import routed
 from cfedge.train.shipped import Shipped
 from cfedge.train.signature import learn_signature
@@ -44,7 +48,7 @@ def shipped_model(order: LearnedOrder, model: str, lookup: str, heads: Heads) ->
     size = max(len(dump_arrays(one.arrays())) for one in made.signatures.values())
     both = max((int8_bytes(_arrays(heads, name)) for name in order.names), key=sum)
     slots = 0 if heads.frozen else both[0]
-    return score(
+    measured = score(
         order,
         model,
         steps,
@@ -53,6 +57,35 @@ def shipped_model(order: LearnedOrder, model: str, lookup: str, heads: Heads) ->
         bytes_of=(slots, both[1], size),
         seconds=_seconds(order),
     )
+    if lookup != workspace.lookup or heads.frozen:
+        return measured  # the workspace's heads answered its held-out inputs
+    error = _calibration_error(order, made, router, answers, matches)
+    return replace(measured, calibration_error=error)
+
+
+def _calibration_error(
+    order: LearnedOrder,
+    made: Shipped,
+    router: Finder,
+    answers: dict[str, TaskMatches],
+    matches: TaskMatches,
+) -> float:
+    """Of the probabilities that ship, on the test examples, all tasks learned."""
+    right = right_answers(order.workspace, answers, router)
+    odds = answer_odds(order.workspace, made, router, answers, right)
+    found = zip(
+        matches.task.tolist(),
+        matches.stages.tolist(),
+        matches.margin.tolist(),
+        order.sure,
+        strict=True,
+    )
+    stated = [
+        odds[router.tasks[task]].of_task(stages, margin) * sure[task]
+        for task, stages, margin, sure in found
+    ]
+    labels = order.by_adapter(matches.task)
+    return calibration_error(stated, (matches.task == order.truth) & (labels == order.label))
 
 
 def _arrays(heads: Heads, name: str) -> dict[str, NDArray[np.float32]]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.calibration import RATES, TERMS, Calibration
+from cfedge.calibration import CERTAIN, RATES, TERMS, Calibration
 from cfedge.lookup import Background, Features, TaskMatches
 from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import joined
@@ -111,6 +111,7 @@ def calibrations(terms: Terms) -> dict[str, Calibration]:
             scales=tuple(scale.tolist()),
             accepted=_ACCEPTS_NONE if silent else _short(most),
             thresholds=tuple(np.minimum.accumulate(limits[name]).tolist()),
+            odds=CERTAIN,
         )
     return rules
 

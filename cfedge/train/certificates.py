@@ -18,13 +18,13 @@ from cfedge.bundle.manifest import Certificate
 from cfedge.lookup.ood import ood_score
 from cfedge.lookup.rules import RULES
 from cfedge.margins import TAIL_SHARE
+from cfedge.meanings import Meanings
 from cfedge.progress import Progress
 from cfedge.train.answers import Answers, certified_answers
 from cfedge.train.curve import Point
 from cfedge.train.inspection import Inspection, inspect, mixture_bounds
 from cfedge.train.judged import Judged, judged
 from cfedge.train.learned_task import TaskRecord
-from cfedge.train.meanings import Meanings
 from cfedge.train.overlaps import Overlap, overlaps
 from cfedge.train.reading import Reading
 from cfedge.train.trial import Trial

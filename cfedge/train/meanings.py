@@ -1,8 +1,5 @@
-"""Which labels of different tasks mean the same.
-
-A label belongs to its task, and an answer is a task and a label: ``yes`` of one task is not ``yes``
-of another. Where they do mean the same (the same products in a new shop), the task that comes later
-says so (``--same-label``), and then accuracies and certificates count both as one. Pure.
+"""What a task that is learned says of its labels: those that mean the same as another task's
+(``--same-label``), such as the same products in a new shop. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cfedge.errors import TaskError
 
-__all__ = ["Meanings", "declared"]
+__all__ = ["declared"]
 
 
 def declared(
@@ -48,31 +45,3 @@ def declared(
             )
         meanings[label] = other
     return meanings
-
-
-class Meanings:
-    """What each task's labels mean.
-
-    Parameters
-    ----------
-    given
-        By task, what it declares (`declared`).
-    """
-
-    def __init__(self, given: Mapping[str, Mapping[str, str]]) -> None:
-        self._given = given
-        self._shared = {meaning for labels in given.values() for meaning in labels.values()}
-
-    @property
-    def any(self) -> bool:
-        """Whether anything is declared: otherwise equal tasks and labels alone are the same."""
-        return bool(self._shared)
-
-    def of(self, task: str, label: str) -> tuple[str | None, str]:
-        """Return what a label means: equal for labels that mean the same."""
-        meaning = self._given.get(task, {}).get(label, label)
-        return (None, meaning) if meaning in self._shared else (task, label)
-
-    def same(self, task: str, label: str, other: str, others_label: str) -> bool:
-        """Whether two answers mean the same."""
-        return self.of(task, label) == self.of(other, others_label)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import UsageError
+from cfedge.meanings import Meanings
 from cfedge.runtime.prediction import Prediction
+from cfedge.train.calibration_error import calibration_error
 from cfedge.train.examples import Examples
-from cfedge.train.meanings import Meanings
 from cfedge.train.open_set import OpenSet, open_set
 
 __all__ = [
@@ -55,7 +56,8 @@ class Scores:
     `confusion` [T, T + 1] counts inputs by true task (rows, as in `tasks`) and task found, the last
     column for tasks that no examples were given of; `second_stages` is the share of answers that
     took two stages or three, `third_stages` of those that took three and one more run of the frozen
-    tail, `early_exits` of those that took no run of the adapted one; `unknown` is None where no
+    tail, `early_exits` of those that took no run of the adapted one; `calibration_error` is the expected
+    error of the answers' probabilities (`cfedge.train.calibration_error`); `unknown` is None where no
     inputs of no task were given.
     """
 
@@ -69,6 +71,7 @@ class Scores:
     second_stages: float
     third_stages: float
     early_exits: float
+    calibration_error: float
     unknown: OpenSet | None = None
 
 
@@ -130,6 +133,11 @@ def score(
         for key in ("accuracy", "task_identification", "known")
     }
     every = [one for name in labels for one in answers[name]]
+    right = [
+        same(one.task, one.label, name, label)
+        for name, truth in labels.items()
+        for one, label in zip(answers[name], truth, strict=True)
+    ]
     position = {name: index for index, name in enumerate(labels)}
     truth = np.repeat(np.arange(len(rows)), [row.examples for row in rows])
     matched = np.array([position.get(one.task, len(rows)) for one in every], np.int64)
@@ -142,6 +150,7 @@ def score(
         second_stages=_share(one.stages >= 2 for one in every),
         third_stages=_share(one.stages == 3 for one in every),
         early_exits=_share(one.early_exit for one in every),
+        calibration_error=calibration_error([one.probability for one in every], right),
         unknown=open_set(labels, answers, out_of_domain) if out_of_domain else None,
     )
 

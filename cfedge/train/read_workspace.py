@@ -14,10 +14,10 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.errors import StorageError, TaskError
 from cfedge.inputs.modality import Stored
 from cfedge.lookup import Background, Features, TaskSignature
+from cfedge.meanings import Meanings
 from cfedge.runtime.encoder import Encoder
 from cfedge.train.folds import Folds
 from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
-from cfedge.train.meanings import Meanings
 from cfedge.train.statistics import TaskStatistics
 from cfedge.train.stored_task import StoredTask
 from cfedge.train.workspace_files import (

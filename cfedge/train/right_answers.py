@@ -4,18 +4,22 @@ lookup and the heads that ship.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.inputs.modality import Input
 from cfedge.lookup import TaskMatches
 from cfedge.lookup.finder import Finder
 from cfedge.runtime.adapter import Adapter
-from cfedge.runtime.early_exit import gaps, trunk_decides
+from cfedge.runtime.encoder import Encoder
 from cfedge.train.workspace import WorkspaceFolder
 
-__all__ = ["right_answers"]
+__all__ = ["asked_scores", "right_answers"]
+
+#: Inputs that are encoded at once.
+_BATCH = 32
 
 
 def right_answers(
@@ -34,14 +38,19 @@ def right_answers(
         What looked them up.
     """
     meanings = workspace.meanings()
+    encoder = None
     right: dict[str, NDArray[np.bool_]] = {}
     for name, found in matches.items():
         held_out, labels = workspace.held_out(name), workspace.record(name).classes
         task = np.array(router.tasks)[found.task]
         right[name] = (held_out.answers == held_out.classes) & (task == name)
         for rival in sorted(set(task) - {name}) if meanings.any else ():
+            encoder = encoder or workspace.encoder()
             rows = np.flatnonzero(task == rival)
-            theirs = _labels_of(workspace, rival, [held_out.inputs[row] for row in rows])
+            adapter = Adapter.from_arrays(workspace.adapter(rival))
+            scores = asked_scores(encoder, adapter, [held_out.inputs[row] for row in rows])
+            classes = workspace.record(rival).classes
+            theirs = [classes[index] for index in scores.argmax(axis=1)]
             right[name][rows] = [
                 meanings.same(name, labels[held_out.classes[row]], rival, label)
                 for row, label in zip(rows, theirs, strict=True)
@@ -49,13 +58,15 @@ def right_answers(
     return right
 
 
-def _labels_of(workspace: WorkspaceFolder, task: str, inputs: list[str]) -> list[str]:
-    """Return what a task's own head answers."""
-    encoder, adapter = workspace.encoder(), Adapter.from_arrays(workspace.adapter(task))
-    encoded = encoder(inputs)
-    adapted = adapter.adapted(np.stack(encoder.adapted(encoded.hidden, adapter.slots)))
-    trunk = adapter.trunk(np.stack(encoded.features))
-    alone = trunk_decides(gaps(trunk), adapter.exit_margin)
-    scores = np.where(np.asarray(alone)[:, None], trunk, trunk + adapted)
-    classes = workspace.record(task).classes
-    return [classes[index] for index in scores.argmax(axis=1)]
+def asked_scores(
+    encoder: Encoder, adapter: Adapter, inputs: Sequence[Input]
+) -> NDArray[np.float32]:
+    """Return what a task's head answers inputs of other tasks with: scores of its classes, float32
+    [inputs, classes].
+    """
+    scores = []
+    for start in range(0, len(inputs), _BATCH):
+        encoded = encoder(inputs[start : start + _BATCH])
+        adapted = adapter.adapted(np.stack(encoder.adapted(encoded.hidden, adapter.slots)))
+        scores.append(adapter.scores(adapted, adapter.trunk(np.stack(encoded.features))))
+    return np.concatenate(scores)

@@ -20,11 +20,13 @@ from cfedge.bundle.fileref import FileRef
 from cfedge.bundle.files import Bundle, reference, write
 from cfedge.bundle.graph import check_graphs
 from cfedge.bundle.manifest import Backbone, Manifest, Task
+from cfedge.calibration import Odds
 from cfedge.errors import StorageError, WorkspaceError
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
+from cfedge.train.answer_odds import answer_odds
 from cfedge.train.certificate import FALSE_REJECT_RATE, Certified
 from cfedge.train.judged import judged
 from cfedge.train.learned_task import LearnedTask
@@ -106,10 +108,12 @@ def build(
     for role in backbone.files():
         objects.keep(workspace.backbone_file(file_name(role)))
     empty = objects.keep(dump_arrays({"none": np.zeros(1, np.float32)}))
+    odds = answer_odds(workspace, made, found.router, found.matches, found.right)
     entries = {
         name: _entry(
             task,
             found.certified[name],
+            odds[name],
             backbone,
             objects,
             signature=objects.keep(dump_arrays(made.signatures[name].arrays())),
@@ -178,6 +182,7 @@ def _checked(workspace: WorkspaceFolder) -> dict[str, LearnedTask]:
 def _entry(
     task: LearnedTask,
     evidence: Certified,
+    odds: Odds,
     backbone: Backbone,
     objects: _Objects,
     *,
@@ -191,11 +196,12 @@ def _entry(
         rank=task.adapter[slots[0]].shape[2] if slots else 1,
         threshold=evidence.threshold,
         false_reject_rate=evidence.false_reject_rate,
-        calibration=evidence.calibration,
+        calibration=dataclasses.replace(evidence.calibration, odds=odds),
         certificate=evidence.certificate,
         adapter=objects.keep(adapter_onnx(task.adapter, base=backbone.digest, task=name)),
         signature=signature,
         golden=golden,
+        same_labels=dict(task.record.same_labels),
     )
 
 

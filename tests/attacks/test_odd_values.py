@@ -21,7 +21,7 @@ from clients import connect, reply
 from every import every
 
 from cfedge import Engine
-from cfedge.bundle.consistency import check_calibration
+from cfedge.bundle.evidence import check_calibration
 from cfedge.calibration import NOTHING_UNKNOWN, RATES, TERMS
 from cfedge.console.job import read_note
 from cfedge.device.profile_file import parse_profile

@@ -113,6 +113,7 @@ def make_scores(*, unknown: bool, astray: int = 0) -> Scores:
         0.3,
         0.1,
         0.7,
+        0.02,
         found,
     )
 

@@ -87,9 +87,10 @@ def test_each_answer_is_what_the_format_says(bundle: Bundle) -> None:
         assert one.early_exit == sure
         scores = own if sure else own + adapted
         assert one.label == task.classes[scores.argmax()]
-        assert one.probability == pytest.approx(
-            float(1 / np.exp(scores - scores.max()).sum()), rel=1e-5
-        )
+        odds = task.calibration.odds
+        apart = odds.offsets[one.stages - 1] + odds.slopes[one.stages - 1] * one.margin
+        label = float(1 / np.exp(scores - scores.max()).sum())
+        assert one.probability == pytest.approx(label / (1 + np.exp(-apart)), rel=1e-5)
         assert one.unknown == (one.ood_score > task.threshold)
         kinds.add(bool(sure))
     assert kinds == {True, False}

@@ -35,12 +35,10 @@ class Held:
         self.go, self.begun = threading.Event(), threading.Semaphore(0)
         real = Engine.predict
 
-        def predict(
-            engine: Engine, texts: list[str], *, task: str | None = None
-        ) -> list[Prediction]:
+        def predict(engine: Engine, texts: list[str], **asked: Any) -> list[Prediction]:
             self.begun.release()
             assert self.go.wait(30)
-            return real(engine, texts, task=task)
+            return real(engine, texts, **asked)
 
         monkeypatch.setattr(Engine, "predict", predict)
 
@@ -66,6 +64,44 @@ def test_answers_are_those_of_the_engine(served: Served) -> None:
         served.engine, TEXTS, "colors"
     )
     assert ask(served.url, {"inputs": []}).body == {"answers": []}
+
+
+def test_further_answers_are_named_where_they_are_asked_for(served: Served) -> None:
+    alone = ask(served.url, {"text": TEXTS[0]}).body
+    one = ask(served.url, {"text": TEXTS[0], "top": 2, "coverage": 0.5}).body
+    (expected,) = served.engine.predict(TEXTS[:1], top=2, coverage=0.5)
+    assert _timeless(one) == _timeless(served.engine.evidence(expected))
+    assert len(one["top"]) == 2
+    assert _timeless({name: one[name] for name in alone}) == _timeless(alone)
+    many = ask(served.url, {"inputs": TEXTS, "task": "colors", "top": 1, "coverage": None}).body
+    assert [len(one["top"]) for one in many["answers"]] == [1] * len(TEXTS)
+    assert "label_set" not in many["answers"][0]
+
+
+@cases(
+    "asked, status, said",
+    [
+        ({"top": "2"}, 400, "top: expected a whole number, found a string"),
+        ({"top": True}, 400, "top: expected a whole number, found a truth value"),
+        ({"top": 1.0}, 400, "top: expected a whole number, found a number"),
+        ({"top": 0}, 400, "top: expected how many answers, 1 or more, found 0"),
+        ({"top": -(10**30)}, 400, "top: expected how many answers"),
+        ({"top": 101}, 422, "top: expected at most 100, found 101"),
+        ({"top": 10**300}, 422, "top: expected at most 100, found 1000"),
+        ({"coverage": "0.9"}, 400, "coverage: expected a number, found a string"),
+        ({"coverage": []}, 400, "coverage: expected a number, found an array"),
+        ({"coverage": 0}, 400, "coverage: expected a share above 0 and at most 0.99, found 0"),
+        ({"coverage": 1e308}, 400, "coverage: expected a share above 0"),
+        ({"coverage": -(10**300)}, 400, "coverage: expected a share above 0"),
+        ({"coverage": 0.99}, 400, "expected at least 99 held-out examples"),
+        ({"tops": 2}, 400, "found the key 'tops'"),
+    ],
+)
+def test_what_cannot_be_wanted_is_refused(
+    served: Served, asked: dict[str, object], status: int, said: str
+) -> None:
+    found = ask(served.url, {"text": TEXTS[0], **asked})
+    assert (found.status, said in found.body["error"]) == (status, True), found.body
 
 
 def test_health_and_metrics_tell_what_answers(

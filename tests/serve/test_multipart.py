@@ -30,11 +30,19 @@ def _body(*parts: tuple[str, bytes], end: bytes = b"--xYz--\r\n") -> bytes:
 
 def test_one_picture_several_and_a_task_are_read() -> None:
     one = read_parts(_body(("image", PICTURE)), TYPE, MODALITY, Limits())
-    assert one == ([PICTURE], None, True)
+    assert one[:3] == ([PICTURE], None, True)
     both = _body(("image", PICTURE), ("task", b"pets"), ("image", b""))
-    assert read_parts(both, TYPE, MODALITY, Limits()) == ([PICTURE, b""], "pets", False)
+    assert read_parts(both, TYPE, MODALITY, Limits())[:3] == ([PICTURE, b""], "pets", False)
     quoted = 'multipart/form-data; charset=x; boundary="xYz"'
     assert read_parts(_body(("image", PICTURE)), quoted, MODALITY, Limits()) == one
+
+
+def test_further_answers_are_asked_for_by_numbers() -> None:
+    parts = ("image", PICTURE), ("top", b"3"), ("coverage", b"0.9")
+    asked = read_parts(_body(*parts), TYPE, MODALITY, Limits())
+    assert (asked.top, asked.coverage) == (3, 0.9)
+    bare = read_parts(_body(("image", PICTURE)), TYPE, MODALITY, Limits())
+    assert (bare.top, bare.coverage) == (None, None)
 
 
 def test_what_another_program_writes_is_read() -> None:
@@ -54,6 +62,10 @@ def test_what_another_program_writes_is_read() -> None:
         (_body(), TYPE, "expected a part named 'image', found none"),
         (_body(("file", b"a")), TYPE, "found 'file'"),
         (_body(("image", b"a"), ("task", b"x"), ("task", b"y")), TYPE, "found 'task'"),
+        (_body(("image", b"a"), ("top", b"2"), ("top", b"2")), TYPE, "found 'top'"),
+        (_body(("image", b"a"), ("top", b"two")), TYPE, "top: expected a number, found 'two'"),
+        (_body(("image", b"a"), ("top", b"\xff\x00")), TYPE, "top: expected a number"),
+        (_body(("image", b"a"), ("coverage", b"")), TYPE, "coverage: expected a number, found ''"),
         (b"--xYz\r\nno header\r\n--xYz--\r\n", TYPE, "headers and a blank line"),
         (b"--xYzA\r\nA: b\r\n\r\nc\r\n--xYz--\r\n", TYPE, "headers and a blank line"),
         (b"--xYz\r\nA: b\r\n\r\nc\r\n--xYz--\r\n", TYPE, "a name in each part's"),

@@ -64,7 +64,7 @@ def test_it_says_how_pictures_are_sent() -> None:
     body = document(modality, Limits(), "text/plain")["paths"]["/predict"]["post"]["requestBody"]
     assert set(body["content"]) == {"application/json", "image/*", "multipart/form-data"}
     form = body["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"image", "task"}
+    assert set(form["properties"]) == {"image", "task", "top", "coverage"}
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ import pytest
 from every import cases
 
 from cfedge.errors import TaskError
-from cfedge.train.meanings import Meanings, declared
+from cfedge.meanings import Meanings
+from cfedge.train.meanings import declared
 
 OTHERS = {"shop": ("order", "other"), "phone": ("network", "other")}
 

@@ -51,9 +51,14 @@ def test_one_new_class_is_found_and_the_others_stay(tiny_workspace: Path, tmp_pa
     assert np.mean([(one.task, one.label) == ("soup", "soup") for one in answers]) > 0.8
     # of 64, by a random encoder of 32 numbers; a third would be chance
     assert np.mean([one.task == "soup" for one in engine.predict(soup(64, seed=3).inputs)]) > 0.7
-    assert {one.probability for one in answers if one.task == "soup"} == {1.0}
-    given = Engine.open(tmp_path / "bundle").predict(["the tabby"], task="soup")[0]
-    assert given.label == "soup"
+    odds = {task.name: task.calibration.odds for task in engine.manifest.tasks}["soup"]
+    for one in answers:  # the label is certain, the task is not
+        if one.task == "soup":
+            assert one.probability == odds.of_task(one.stages, one.margin) < 1
+    (given,) = engine.predict(["the tabby"], task="soup", top=2, coverage=0.5)
+    assert (given.label, given.probability) == ("soup", 1.0)
+    assert given.top == given.label_set
+    assert len(given.top) == 1
 
 
 def test_a_workspace_whose_only_task_has_one_class_answers(tiny_workspace: Path) -> None:

@@ -112,7 +112,7 @@ def perform(job: Job, contents: Mapping[str, bytes]) -> tuple[dict[str, bytes], 
     """Answer, where the work is done."""
     engine = _engine(_Whole(contents))
     answers = engine.predict(parsed_inputs(contents["inputs"]), task=job.arguments["task"])
-    rows = [dataclasses.replace(one, ms=0.0).as_dict() for one in answers]
+    rows = [dataclasses.asdict(dataclasses.replace(one, ms=0.0)) for one in answers]
     return {_RESULT: canonical_json(rows)}, ""
 
 

@@ -1,0 +1,78 @@
+"""Options of the commands that open a bundle to answer, and what they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cfedge.cli.quantities import size_bytes
+from cfedge.cli.show import say
+from cfedge.errors import UsageError
+
+if TYPE_CHECKING:
+    from cfedge.kept.keeper import Keeper
+    from cfedge.runtime.engine import Engine
+
+BUNDLE = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BUNDLE", help="Folder that cfedge export wrote, or a store of cfedge sync."
+    ),
+]
+ADAPTER_MEMORY = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help=(
+            "Memory for adapters, such as 16MB; others are read from the disk when"
+            " needed. No limit unless given."
+        ),
+    ),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+KEEP = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help=(
+            "Folder in which inputs that were not known are kept, encrypted, for cfedge console."
+            " Nothing is kept unless given."
+        ),
+    ),
+]
+KEEP_SIZE = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="Size of what --keep holds, at most, such as 64MB (the default)."
+    ),
+]
+FALSE_REJECT = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--false-reject",
+        metavar="RATE",
+        help=(
+            "Share of a task's own inputs that may be called unknown, .005 to .3, or TASK=RATE,"
+            " several times; that of export unless given."
+        ),
+    ),
+]
+
+
+def opened_keeper(keep: Path | None, keep_size: str | None, engine: Engine) -> Keeper | None:
+    """Return what keeps inputs in the folder of ``--keep``; None where it was not given."""
+    if keep is None:
+        if keep_size is not None:
+            raise UsageError("--keep-size: expected --keep beside it, found none; add it")
+        return None
+    from cfedge.kept.keeper import Keeper
+
+    size_of = None if keep_size is None else size_bytes(keep_size, "--keep-size")
+    return Keeper.open(keep, engine, lambda line: say(f"cfedge: {line}", error=True), size_of)
+
+
+def adapter_limit(adapter_memory: str | None) -> int | None:
+    """Return the bytes that ``--adapter-memory`` states."""
+    return None if adapter_memory is None else size_bytes(adapter_memory, "--adapter-memory")
