@@ -11,7 +11,7 @@ from cfedge.bundle.fileref import check_file
 from cfedge.bundle.limits import LIMITS
 from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import SchemaError
-from cfedge.lookup.rules import RULES
+from cfedge.lookups import LOOKUPS
 from cfedge.margins import Margins
 from cfedge.printable import is_printable
 
@@ -129,9 +129,9 @@ def check_lookup(where: str, lookup: str) -> None:
     ------
     SchemaError
     """
-    if lookup not in RULES:
+    if lookup not in LOOKUPS:
         raise SchemaError(
-            f"{where}: expected one of {', '.join(RULES)}, found {lookup!r:.80}; install a newer"
+            f"{where}: expected one of {', '.join(LOOKUPS)}, found {lookup!r:.80}; install a newer"
             " cfedge"
         )
 

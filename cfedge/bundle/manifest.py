@@ -17,7 +17,7 @@ from cfedge.bundle.canonical import canonical_json
 from cfedge.bundle.fileref import FileRef
 from cfedge.calibration import Calibration
 from cfedge.inputs import Spec
-from cfedge.lookup.rules import DEFAULT
+from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Any
 from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import SchemaError, WorkspaceError
-from cfedge.lookup.rules import DEFAULT, RULES
+from cfedge.lookups import DEFAULT, LOOKUPS
 from cfedge.train.labels import TASK_NAME
 
 __all__ = ["FOREIGN", "Index", "backbone_files", "file_name"]
@@ -115,8 +115,8 @@ def _folders(tasks: dict[str, str]) -> dict[str, str]:
 
 
 def _lookup(name: object) -> str:
-    if not isinstance(name, str) or name not in RULES:
-        raise ValueError(f"lookup {name!r:.80} where {', '.join(RULES)} are known")
+    if not isinstance(name, str) or name not in LOOKUPS:
+        raise ValueError(f"lookup {name!r:.80} where {', '.join(LOOKUPS)} are known")
     return name
 
 

@@ -120,6 +120,8 @@ def test_certificates_count_what_the_bundle_answers(
         rejected = sum(one.unknown and one.task == task.name for one in found)
         assert rejected - 1 <= certificate.own_rejected
         assert len(task.calibration.thresholds) == 9
+        # what does not read the trunk accepts nothing there: the tail is always asked
+        assert (task.calibration.accepted < 0) == (lookup != DEFAULT)
 
 
 def test_a_dial_at_answer_time_calls_more_unknown(bundle: Bundle) -> None:
