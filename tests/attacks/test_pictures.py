@@ -180,6 +180,39 @@ def test_a_path_that_names_no_picture_is_refused(name: str, tmp_path: Path) -> N
         MODALITY.prepare(make(tmp_path))
 
 
+FRAMES: dict[str, tuple[Callable[[], Any], str]] = {
+    "colours first": (lambda: np.zeros((3, 8, 9), np.uint8), "frame.transpose(1, 2, 0)"),
+    "a grey camera": (lambda: np.zeros((8, 9), np.uint8), "repeat the grey"),
+    "a grey camera of one channel": (lambda: np.zeros((8, 9, 1), np.uint8), "repeat the grey"),
+    "four channels": (lambda: np.zeros((8, 9, 4), np.uint8), "found uint8 [8, 9, 4]"),
+    "NaN": (lambda: np.full((8, 9, 3), np.nan, np.float32), "found float32 [8, 9, 3]"),
+    "floats from 0 to 1": (lambda: np.zeros((8, 9, 3)), "found float64 [8, 9, 3]"),
+    "16 bits": (lambda: np.zeros((8, 9, 3), np.uint16), "found uint16 [8, 9, 3]"),
+    "signed bytes": (lambda: np.zeros((8, 9, 3), np.int8), "found int8 [8, 9, 3]"),
+    "Python objects": (lambda: np.zeros((8, 9, 3), object), "found object [8, 9, 3]"),
+    "no rows": (lambda: np.zeros((0, 9, 3), np.uint8), "found one of 9 x 0 pixels"),
+    "no columns": (lambda: np.zeros((9, 0, 3), np.uint8), "found one of 0 x 9 pixels"),
+    "more than 50 million pixels": (
+        lambda: np.broadcast_to(np.zeros(3, np.uint8), (8_000, 8_000, 3)),
+        LARGE,
+    ),
+    "nothing": (lambda: None, "found None"),
+    "a number": (lambda: 7, "found int"),
+    "a list of numbers": (lambda: [[[0, 0, 0]]], "found list"),
+}
+
+
+@cases("name", FRAMES)
+def test_a_frame_that_is_none_is_refused_by_name(name: str) -> None:
+    make, said = FRAMES[name]
+    with bounded(), pytest.raises(InputError) as refusal:
+        MODALITY.prepare(make(), 5)
+    message = str(refusal.value)
+    assert message.startswith("input 5: expected ")
+    assert said in message
+    assert "\n" not in message
+
+
 def npy(array: np.ndarray, **options: Any) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, **options)
