@@ -74,7 +74,7 @@ def test_files_bytes_frames_and_opened_pictures_are_answered_alike(made: tuple[P
 def test_a_camera_loop_keeps_its_label_until_the_frames_say_otherwise(
     made: tuple[Path, Path],
 ) -> None:
-    """Ones before the camera, one frame of a two among them, then twos; each frame noisy."""
+    """Ones before the camera, one frame of a two among them, then twos; the light varies."""
     from cfedge import Session
 
     pictures, bundle = made
@@ -82,10 +82,10 @@ def test_a_camera_loop_keeps_its_label_until_the_frames_say_otherwise(
 
     def frame(task: str, label: str, number: int) -> np.ndarray:
         one = PIL.Image.open(pictures / task / label / f"{number:02}.png").convert("RGB")
-        noisy = np.asarray(one) + rng.normal(0, 5, (64, 64, 3))
-        return np.clip(noisy, 0, 255).astype(np.uint8)
+        lit = np.asarray(one).astype(np.int64) + int(rng.integers(-3, 4))
+        return np.clip(lit, 0, 255).astype(np.uint8)
 
-    ones, twos = ([("low", label, row) for row in range(8)] for label in ("n1", "n2"))
+    ones, twos = ([("low", label, row) for row in range(7)] for label in ("n1", "n2"))
     shown = [*ones, ("low", "n2", 9), *ones, *twos]
     frames = [frame(*one) for one in shown]
     alone = [one.label for one in engine.predict(frames)]

@@ -115,9 +115,15 @@ class Draft:
     def of_bundle(cls, bundle: Bundle, channel: Channel, site: str) -> Draft:
         """Draft a channel that holds the tasks of `bundle`; tasks that only the channel has
         stay.
+
+        Raises
+        ------
+        UsageError
+            It reads inputs of another kind than the channel's tasks.
         """
         check_same_lookup(channel, bundle.manifest.lookup)
         seen, backbone = channel.seen, bundle.manifest.backbone
+        _check_kind(seen, backbone)
         clock = next_clock(channel.entries)
         given = []
         if seen.backbone is None or cast(Backbone, seen.backbone.body) != backbone:
@@ -243,6 +249,16 @@ def appended(
         begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), last)
         rollout = replace(begun, share=float(share))
     return Index(channel, site, utc(now), margins, blocks, rollout, lookup), made
+
+
+def _check_kind(seen: View, backbone: Backbone) -> None:
+    """Refuse inputs of another kind: every task of the channel would wait, on every device."""
+    before = None if seen.backbone is None else cast(Backbone, seen.backbone.body).input.kind
+    if before not in (None, backbone.input.kind):
+        raise UsageError(
+            f"bundle: expected inputs of the channel's kind, {before}, found {backbone.input.kind};"
+            " publish it to a channel of its own with --channel"
+        )
 
 
 def check_share(share: float) -> None:

@@ -21,8 +21,10 @@ from cfedge.catalogue.index import Index
 from cfedge.catalogue.view import view
 from cfedge.confidence import upper_bound
 from cfedge.errors import IncompatibleError, SyncError, TaskError, UsageError
+from cfedge.inputs.image.spec import Image
 from cfedge.margins import Margins
 from cfedge.publish.channel import Published, roll_out
+from cfedge.publish.draft import Channel, Draft
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store
@@ -515,3 +517,15 @@ def test_a_bundle_of_one_task_more_adds_it_alone(shop: Workshop, tmp_path: Path)
     )
     assert done.added[0] == "task animals"
     assert set(done.added) <= {"task animals", "measured colors"}
+
+
+def test_inputs_of_another_kind_go_to_a_channel_of_their_own(shop: Workshop) -> None:
+    bundle = shop.bundle
+    shop.publish(bundle)
+    pictures = replace(bundle.manifest.backbone, input=Image("image", 8, 8, "squash"))
+    other = Bundle(replace(bundle.manifest, backbone=pictures), bundle.objects)
+    repository = Repository(shop.repo)
+    with pytest.raises(UsageError, match=r"channel's kind, text, found image;.*--channel"):
+        Draft.of_bundle(other, Channel.read(repository, "stable"), "site")
+    drafted = Draft.of_bundle(other, Channel.read(repository, "pictures"), "site")
+    assert [one.name for one in drafted.manifest.tasks] == ["animals", "colors"]  # type: ignore[union-attr]
