@@ -25,6 +25,7 @@ from cfedge.catalogue.view import View, manifest_of, put_together, view
 from cfedge.errors import IncompatibleError, SyncError, UsageError
 from cfedge.lookups import DEFAULT
 from cfedge.margins import Margins
+from cfedge.publish.channel_kind import check_kind
 from cfedge.publish.diff import Change, changes_of, kept, next_clock
 from cfedge.publish.repository import Repository
 from cfedge.publish.restate_golden import Restated
@@ -123,7 +124,7 @@ class Draft:
         """
         check_same_lookup(channel, bundle.manifest.lookup)
         seen, backbone = channel.seen, bundle.manifest.backbone
-        _check_kind(seen, backbone)
+        check_kind(seen, backbone)
         clock = next_clock(channel.entries)
         given = []
         if seen.backbone is None or cast(Backbone, seen.backbone.body) != backbone:
@@ -249,16 +250,6 @@ def appended(
         begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), last)
         rollout = replace(begun, share=float(share))
     return Index(channel, site, utc(now), margins, blocks, rollout, lookup), made
-
-
-def _check_kind(seen: View, backbone: Backbone) -> None:
-    """Refuse inputs of another kind: every task of the channel would wait, on every device."""
-    before = None if seen.backbone is None else cast(Backbone, seen.backbone.body).input.kind
-    if before not in (None, backbone.input.kind):
-        raise UsageError(
-            f"bundle: expected inputs of the channel's kind, {before}, found {backbone.input.kind};"
-            " publish it to a channel of its own with --channel"
-        )
 
 
 def check_share(share: float) -> None:

@@ -1,0 +1,27 @@
+"""A channel has one encoder, so all its tasks read inputs of one kind."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from cfedge.bundle.manifest import Backbone
+from cfedge.catalogue.view import View
+from cfedge.errors import UsageError
+
+__all__ = ["check_kind"]
+
+
+def check_kind(seen: View, backbone: Backbone) -> None:
+    """Refuse inputs of another kind: every task of the channel would wait, on every device.
+
+    Raises
+    ------
+    UsageError
+        Naming both kinds.
+    """
+    before = None if seen.backbone is None else cast(Backbone, seen.backbone.body).input.kind
+    if before not in (None, backbone.input.kind):
+        raise UsageError(
+            f"bundle: expected inputs of the channel's kind, {before}, found {backbone.input.kind};"
+            " publish it to a channel of its own with --channel"
+        )
