@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from channels import NOW, no_probe
 from here import merge, publish
@@ -25,6 +24,7 @@ from cfedge.lookups import DEFAULT, LOOKUPS
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.report.of_bundle import of_bundle
+from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.golden import check_golden
 from cfedge.runtime.prediction import Prediction
@@ -300,7 +300,8 @@ def test_tasks_without_an_adapter_share_the_frozen_run(
             workspace, task, Examples(texts, labels, task), replace=True,
             settings=Settings(method="closed-form", threads=1),
         )  # fmt: skip
-    engine = Engine(build(workspace, lookup="lda"))
+    bundle = build(workspace, lookup="lda")
+    engine = Engine(bundle)
     tail, rows = engine.opened.encoder.tail, []
     run = type(tail).__call__
 
@@ -312,12 +313,8 @@ def test_tasks_without_an_adapter_share_the_frozen_run(
     found = engine.predict(TEXTS)
     assert sum(rows) == len(TEXTS)
     assert [one.task for one in found] == TASKS
-    known = np.array([one.probability for one in found])
-    scores = [
-        engine.opened.class_scores([text], one.task)[0]
-        for text, one in zip(TEXTS, found, strict=True)
-    ]
-    late = [row for row, one in enumerate(found) if not one.early_exit]
-    for row in late:  # through the adapter's own slots: the same bits
-        given = np.exp(scores[row] - scores[row].max())
-        assert known[row] == pytest.approx(float((given / given.sum()).max()), abs=1e-7)
+    rows.clear()
+    monkeypatch.setattr(Adapter, "changes_nothing", False)
+    apart = Engine(bundle).predict(TEXTS)  # through the adapter's own slots: the same bits
+    assert sum(rows) > len(TEXTS)
+    assert [replace(one, ms=0) for one in apart] == [replace(one, ms=0) for one in found]
