@@ -30,8 +30,7 @@ from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.bundle.files import Bundle, read, reference, write
 from cfedge.lookup import TaskSignature, decide
 from cfedge.lookup.packing import from_first
-from cfedge.lookup.router import SECOND_STAGE_SHARE
-from cfedge.margins import TAIL_SHARE, Margins
+from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
 from cfedge.runtime.golden import golden_arrays
 from cfedge.store import Store
 from cfedge_export.schemes import SCHEMES
@@ -225,10 +224,10 @@ def thousand(folder: Path, seed: int) -> dict[str, float]:
     features = engine.opened.encoder(texts[:400]).features
     router = engine.router
     begun = [router.begin(row) for row in features]
-    second = float(np.quantile([one.first.margin for one in begun], SECOND_STAGE_SHARE))
+    second = float(np.quantile([one.first.margin for one in begun], SECOND_SHARES[0]))
     closer = [decide(router.refine(one)).margin for one in begun if one.first.margin < second]
-    third = float(np.quantile(closer, TAIL_SHARE / SECOND_STAGE_SHARE))
-    router.margins = Margins(second, third, TAIL_SHARE)
+    third = float(np.quantile(closer, TAIL_SHARE / SECOND_SHARES[0]))
+    router.margins = Margins(second, third, TAIL_SHARE, SECOND_SHARES[0])
     engine.warm_up()
     texts = texts[400:700]
     ids = [engine.modality.prepare(text).feeds["input_ids"] for text in texts]

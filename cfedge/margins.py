@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Margins", "TAIL_SHARE"]
+__all__ = ["Margins", "SECOND_SHARES", "TAIL_SHARE"]
 
-#: Of held-out inputs, those that may be run through the frozen tail: the least that costs less than
-#: a thousandth of them their task, in the mean of six sets of tasks
-#: (docs/decisions/0040-cost-of-an-answer.md).
-TAIL_SHARE = 0.15
+#: Shares of held-out inputs that may get a second stage, of which the tasks' own overlap chooses
+#: one (docs/decisions/0051-which-inputs.md).
+SECOND_SHARES = 0.3, 0.45, 0.6, 0.75, 0.9
+#: Of held-out inputs, those that may get a third stage at most; few are run through the frozen tail
+#: for it alone, since whether they are known has to be asked there too
+#: (docs/decisions/0051-which-inputs.md).
+TAIL_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,12 @@ class Margins:
         An input whose margin after the second stage is below it gets the third.
     tail_share
         Of held-out inputs at most so many get the third stage, in [0, 1]: it runs the frozen tail.
+    second_share
+        Of held-out inputs at most so many get the second stage, in [0, 1]: a monitor's bound on
+        thin margins and a session's temperature follow from it.
     """
 
     second: float = 0.0
     third: float = 0.0
     tail_share: float = 1.0
+    second_share: float = 1.0

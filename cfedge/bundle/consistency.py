@@ -116,10 +116,10 @@ def check_margins(where: str, margins: Margins, remedy: str) -> None:
     for name, margin in dataclasses.asdict(margins).items():
         if not margin >= 0:
             raise SchemaError(f"{where}.{name}: expected >= 0, found {margin}; {remedy}")
-    if margins.tail_share > 1:
-        raise SchemaError(
-            f"{where}.tail_share: expected <= 1, found {margins.tail_share}; {remedy}"
-        )
+    for name in ("tail_share", "second_share"):
+        share = getattr(margins, name)
+        if share > 1:
+            raise SchemaError(f"{where}.{name}: expected <= 1, found {share}; {remedy}")
 
 
 def check_lookup(where: str, lookup: str) -> None:

@@ -56,7 +56,7 @@ FALSE_REJECT = Annotated[
 TAIL_SHARE = Annotated[
     float | None,
     typer.Option(
-        help="Largest share of inputs that may be run through the frozen tail; 0.15 unless given."
+        help="Largest share of inputs that may be run through the frozen tail; 0.4 unless given."
     ),
 ]
 LOOKUP = Annotated[

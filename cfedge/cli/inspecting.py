@@ -52,7 +52,7 @@ CURVE = Annotated[
 SHARE = Annotated[
     float | None,
     typer.Option(
-        help="Largest share of inputs run through the frozen tail, as of export; 0.15 unless given."
+        help="Largest share of inputs run through the frozen tail, as of export; 0.4 unless given."
     ),
 ]
 

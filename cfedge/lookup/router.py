@@ -39,7 +39,7 @@ from cfedge.lookup.parts import Parts, Signatures
 from cfedge.lookup.signature import ClusterStatistics, Features
 from cfedge.margins import Margins
 
-__all__ = ["CANDIDATES", "Router", "SECOND_STAGE_SHARE"]
+__all__ = ["CANDIDATES", "Router"]
 
 Floats = NDArray[np.float32]
 _Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
@@ -48,10 +48,6 @@ _Made = TypeVar("_Made", ClassTable, Lookup, Familiarity)
 #: all of ten tasks takes three times as long, and the answers are as good
 #: (docs/decisions/0040-cost-of-an-answer.md).
 CANDIDATES = 24
-#: Of held-out inputs, those that get a second stage: it costs them some products
-#: (docs/decisions/0003-lookup.md). It is the format's (docs/format.md): `cfedge.runtime.drift` and
-#: `stream` suppose it of every bundle.
-SECOND_STAGE_SHARE = 0.3
 
 
 class Router:

@@ -32,7 +32,6 @@ from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
 from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
-from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.plain_files import read_plain
 from cfedge.runtime.drift_counter import Counter
 from cfedge.storage import write_file
@@ -111,11 +110,12 @@ class Monitor:
         tasks = manifest.tasks
         each = spent_by_each(alpha, len(tasks))
         held_out = sum(task.certificate.held_out for task in tasks)
+        thin = manifest.margins.second_share
         measured_together = all(task.certificate.tasks == len(tasks) for task in tasks)
         self._state = _State(
             bundle=manifest.digest,
             alpha=alpha,
-            thin=Counter(_bound(SECOND_STAGE_SHARE, held_out, each) if measured_together else 1.0),
+            thin=Counter(_bound(thin, held_out, each) if measured_together else 1.0),
             unknown={
                 task.name: Counter(_bound(task.false_reject_rate, _matched(task.certificate), each))
                 for task in tasks

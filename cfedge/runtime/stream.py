@@ -17,8 +17,8 @@ unknown is answered likewise, and leaves p as it was.
 
 **Temperature.** As log-likelihoods the scores are over-confident: they add up features that are far
 from independent. t is the one at which they would be wrong as often as the lookup was on the
-held-out examples. Of these the share q = `SECOND_STAGE_SHARE` has a margin below the manifest's
-`margins.second`; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
+held-out examples. Of these the share q, the manifest's `margins.second_share`, has a margin
+below its `margins.second`; with margins m spread evenly there, the mean of 1 / (1 + exp(m / t)) is q t ln 2 /
 `margins.second`, and this is the certificates' share of errors where t is what `temperature`
 returns.
 
@@ -36,7 +36,6 @@ from numpy.typing import NDArray
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import UsageError
 from cfedge.inputs.modality import Input
-from cfedge.lookup.router import SECOND_STAGE_SHARE
 from cfedge.lookup.rules import RULES
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
@@ -146,4 +145,7 @@ def temperature(manifest: Manifest) -> float:
     if not held_out:
         return least
     share = (errors + 1) / (held_out + 2)  # none seen does not mean none
-    return max(least, share * manifest.margins.second / (SECOND_STAGE_SHARE * math.log(2)))
+    margins = manifest.margins
+    if not margins.second_share:  # no margin is thin
+        return least
+    return max(least, share * margins.second / (margins.second_share * math.log(2)))

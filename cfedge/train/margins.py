@@ -1,10 +1,12 @@
 """Below which margins does the lookup that ships look closer? From held-out inputs, without their
 labels.
 
-Those with the thinnest margins get a second stage, and of them a third: so many that all but
-`UNSEEN_CHANGES` of all get one where it says another task than the second, but no more than a
-stated share of all, since a third stage runs the frozen tail. That asks for no labels, so what the
-labels then count (`cfedge.train.certificate`) is not chosen by them.
+Those with the thinnest margins get a second stage: the least of `SECOND_SHARES` that leaves out no
+more than `UNSEEN_CHANGES` of all whose task further stages would change, among the largest of these
+shares. Of them some get a third: so many that all but `UNSEEN_CHANGES` of all get one where it says another
+task than the second, but no more than a stated share of all, since a third stage runs the frozen
+tail. That asks for no labels, so what the labels then count (`cfedge.train.certificate`) is not
+chosen by them.
 """
 
 from __future__ import annotations
@@ -28,16 +30,15 @@ from cfedge.lookup import (
     decide,
 )
 from cfedge.lookup.evidence import Evidence
-from cfedge.lookup.router import SECOND_STAGE_SHARE
-from cfedge.margins import TAIL_SHARE, Margins
+from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
 from cfedge.runtime.table import Int8Table
 from cfedge.train.conformal import conformal_threshold
 from cfedge.train.folds import Folds
 
 __all__ = ["UNSEEN_CHANGES", "Without", "check_tail_share", "margin_quantile", "route"]
 
-#: Of all held-out inputs, those that may go without a third stage though it would say another task
-#: than the second.
+#: Of all held-out inputs, those that may go without further stages though these would say another
+#: task than the first, and likewise without a third.
 UNSEEN_CHANGES = 0.002
 
 
@@ -86,16 +87,7 @@ def route(
     #: A distance is a sum over directions, and each lookup keeps its own.
     scale = [router.first.directions / judges[part].first.directions for part in parts]
     if len(router.tasks) > 1:
-        second = margin_quantile([evidence.first for evidence in found], SECOND_STAGE_SHARE)
-        thin = [row for row, evidence in enumerate(found) if evidence.first.margin < second]
-        tails = [tail for _, tail in rows]
-        closer, deeper = _further(judges, {row: (parts[row], found[row]) for row in thin}, tails)
-        near, deep = ([decide(stage[row]) for row in thin] for stage in (closer, deeper))
-        third, setter = _third(near, deep, len(rows), tail_share)
-        router.margins = Margins(second, third, tail_share)
-        for place, row in enumerate(thin):
-            needed = place != setter and router.needs_tail(closer[row])
-            found[row] = deeper[row] if needed else closer[row]
+        router.margins = _look_closer(judges, parts, found, [tail for _, tail in rows], tail_share)
     matches = [
         match._replace(distance=match.distance * times)
         for match, times in zip(map(decide, found), scale, strict=True)
@@ -107,6 +99,31 @@ def check_tail_share(tail_share: float) -> None:
     """Refuse what is no share of the inputs (UsageError)."""
     if not 0 <= tail_share <= 1:
         raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
+
+
+def _look_closer(
+    judges: dict[int, Router],
+    parts: Sequence[int],
+    found: list[Evidence],
+    tails: Sequence[NDArray[np.float32]],
+    tail_share: float,
+) -> Margins:
+    """Return the margins that the first stages of all rows, `found`, lead to, and put what further
+    stages make of the thin ones in their places.
+    """
+    begun = [evidence.first for evidence in found]
+    widest = margin_quantile(begun, SECOND_SHARES[-1])
+    near = {row: (parts[row], found[row]) for row in _below(begun, widest)}
+    closer, deeper = _further(judges, near, tails)
+    changed = [row for row in near if decide(deeper[row]).task != begun[row].task]
+    share, second = _second(begun, changed)
+    thin = _below(begun, second)
+    once, twice = ([decide(stage[row]) for row in thin] for stage in (closer, deeper))
+    third, setter = _third(once, twice, len(found), tail_share)
+    for place, row in enumerate(thin):
+        needed = place != setter and once[place].margin < third
+        found[row] = deeper[row] if needed else closer[row]
+    return Margins(second, third, tail_share, share)
 
 
 def _by_task(matches: list[TaskMatch], held_out: Mapping[str, Features]) -> dict[str, TaskMatches]:
@@ -158,6 +175,23 @@ def _parts(
     if folds is None:
         return [0] * len(rows)
     return [part for name in held_out for part in folds[name].of.tolist()]
+
+
+def _below(matches: list[TaskMatch], margin: float) -> list[int]:
+    """The rows of those whose margin is below."""
+    return [row for row, match in enumerate(matches) if match.margin < margin]
+
+
+def _second(begun: list[TaskMatch], changed: list[int]) -> tuple[float, float]:
+    """The share of inputs that get a second stage and the margin of the first below which they do,
+    of what the first says of all, and the rows whose task further stages change.
+    """
+    unseen = int(UNSEEN_CHANGES * len(begun))
+    for share in SECOND_SHARES[:-1]:
+        second = margin_quantile(begun, share)
+        if sum(begun[row].margin >= second for row in changed) <= unseen:
+            return share, second
+    return SECOND_SHARES[-1], margin_quantile(begun, SECOND_SHARES[-1])
 
 
 def _third(

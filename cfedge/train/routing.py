@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from cfedge.lookup import Background, TaskMatch, TaskMatches
 from cfedge.lookup.finder import Finder
-from cfedge.lookup.router import SECOND_STAGE_SHARE
-from cfedge.margins import TAIL_SHARE, Margins
+from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
 from cfedge.train.margins import Without, check_tail_share, margin_quantile, route
 from cfedge.train.shipped import Shipped
 
@@ -47,8 +46,11 @@ def routed(
                 begun = judge.begin(features.trunk[row], row)
                 found[name][row] = judge.deepen(begun, features.tail[row]).first
     every = [match for matches in found.values() for match in matches]
-    second = margin_quantile(every, SECOND_STAGE_SHARE) if len(found) > 1 else 0.0
-    router = made.rule.router(made.signatures, Margins(second), background=background)
+    margins, second = Margins(), 0.0
+    if len(found) > 1:
+        second = margin_quantile(every, SECOND_SHARES[0])
+        margins = Margins(second, second_share=SECOND_SHARES[0])
+    router = made.rule.router(made.signatures, margins, background=background)
     return router, {
         name: TaskMatches.stacked(
             [one._replace(stages=2 if one.margin < second else 1) for one in matches]

@@ -599,6 +599,8 @@ ATTACKS: dict[str, Attack] = {
     "more errors than examples": Attack(put("tasks.0.certificate.errors", 10**6), SchemaError, "certificate of task 'animals': expected"),
     "no alpha": Attack(put("tasks.0.certificate.alpha", 0.0), SchemaError, "certificate of task 'animals': expected"),
     "a rate of 1": Attack(put("tasks.0.false_reject_rate", 1.0), SchemaError, "task 'animals': expected .* a rate in"),
+    "second looks at more than all": Attack(put("margins.second_share", 1.5), SchemaError, "manifest.margins.second_share: expected <= 1"),
+    "second looks at fewer than none": Attack(put("margins.second_share", -0.1), SchemaError, "manifest.margins.second_share: expected >= 0"),
     "a look below 0": Attack(put("margins.second", -1.0), SchemaError, "manifest.margins.second: expected >= 0"),
     "another lookup": Attack(put("lookup", "oracle"), SchemaError, "manifest.lookup: expected one of nearest-mean, lda, class-clusters, found 'oracle'"),
     "a split behind the end": Attack(put("backbone.split", 3), SchemaError, "manifest.backbone: expected 1 <= split < blocks"),

@@ -69,8 +69,8 @@ GOLDEN = (
     '{"columns":4,"name":"l2.o","rows":4}],"source_sha256":"0000000000000000000000000000000000000000000000000000000000000000",'
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
-    '"lookup":"class-clusters","margins":{"second":0.0,"tail_share":1.0,"third":0.0},"schema":1,'
-    '"sha256":"893ad5131fb75a25a31f6ace1afa8da47a7b14f600f3524907725a7b282db310",'
+    '"lookup":"class-clusters","margins":{"second":0.0,"second_share":1.0,"tail_share":1.0,"third":0.0},"schema":1,'
+    '"sha256":"0e00eec4a71aba8d54005ec33477a14a38345e048f4cce6c5b826f903ebafd87",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
     '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"odds":{"limits":[],"offsets":[700.0,700.0,700.0],"slopes":[0.0,0.0,0.0]},"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
@@ -708,6 +708,11 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
         (("tasks", 0, "certificate", "tasks"), 0, "certificate of task 'lights': expected"),
         (("margins", "second"), -0.5, "manifest.margins.second: expected >= 0, found -0.5"),
         (("margins", "tail_share"), 1.5, "manifest.margins.tail_share: expected <= 1, found 1.5"),
+        (
+            ("margins", "second_share"),
+            1.5,
+            "manifest.margins.second_share: expected <= 1, found 1.5",
+        ),
         (("margins", "third"), -0.5, "manifest.margins.third: expected >= 0, found -0.5"),
         (("tasks", 0, "name"), "", "task names: expected 1..200 characters, found ''"),
         (("tasks", 0, "name"), "n" * 201, "task names: expected 1..200 characters, found 'nnn"),

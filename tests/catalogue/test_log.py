@@ -34,13 +34,18 @@ ROLLOUT = Rollout(0.25, "00ff", 8, Margins(1.5, 0.75))
 
 def index_of(lines: list[bytes], rollout: Rollout | None = None) -> Index:
     return Index(
-        "stable", "hq", "2026-06-01T12:00:00Z", Margins(1.0, 0.5, 0.25), cut(lines)[0], rollout
+        "stable",
+        "hq",
+        "2026-06-01T12:00:00Z",
+        Margins(1.0, 0.5, 0.25, 0.45),
+        cut(lines)[0],
+        rollout,
     )
 
 
 INDEX = index_of(LINES, ROLLOUT)
 #: What the index above is on the disk: devices in the field read this.
-GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","margins":{"second":1.0,"tail_share":0.25,"third":0.5},"published":"2026-06-01T12:00:00Z","rollout":{"before":8,"margins":{"second":1.5,"tail_share":1.0,"third":0.75},"salt":"00ff","share":0.25},"schema":1,"site":"hq"}'
+GOLDEN = b'{"blocks":[{"entries":8,"sha256":"a94990a1f778173fcda0f71fda27f6ffa78d8c697f4afafb9bc6fd889bd7e2f8","size":752},{"entries":4,"sha256":"d88da2e342febeb96a77cbf02681571c63a32b03d67668b43c665ba62407da75","size":381},{"entries":1,"sha256":"c61c2ee33e1b0f17517e624c70c1d869bff693670556741f738b501445652521","size":96}],"channel":"stable","margins":{"second":1.0,"second_share":0.45,"tail_share":0.25,"third":0.5},"published":"2026-06-01T12:00:00Z","rollout":{"before":8,"margins":{"second":1.5,"second_share":1.0,"tail_share":1.0,"third":0.75},"salt":"00ff","share":0.25},"schema":1,"site":"hq"}'
 
 logs = st.lists(
     st.binary(min_size=1, max_size=8).map(lambda line: line.replace(b"\n", b".")), max_size=40
@@ -336,10 +341,16 @@ def test_another_form_of_an_index_is_refused(data: bytes, found: str) -> None:
 def test_a_device_outside_a_rollout_keeps_to_the_entries_and_the_looks_of_before() -> None:
     inside = next(name for name in map(str, range(100)) if ROLLOUT.includes(name))
     outside = next(name for name in map(str, range(100)) if not ROLLOUT.includes(name))
-    assert (INDEX.entries_for(inside), INDEX.margins_for(inside)) == (13, Margins(1.0, 0.5, 0.25))
+    assert (INDEX.entries_for(inside), INDEX.margins_for(inside)) == (
+        13,
+        Margins(1.0, 0.5, 0.25, 0.45),
+    )
     assert (INDEX.entries_for(outside), INDEX.margins_for(outside)) == (8, Margins(1.5, 0.75))
     over = dataclasses.replace(INDEX, rollout=None)
-    assert (over.entries_for(outside), over.margins_for(outside)) == (13, Margins(1.0, 0.5, 0.25))
+    assert (over.entries_for(outside), over.margins_for(outside)) == (
+        13,
+        Margins(1.0, 0.5, 0.25, 0.45),
+    )
 
 
 @given(

@@ -33,8 +33,8 @@ from cfedge.lookup import (
     decide,
 )
 from cfedge.lookup.class_gaussians import task_evidence, temperature
-from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE
-from cfedge.margins import Margins
+from cfedge.lookup.router import CANDIDATES
+from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.train import margins as margins_module
@@ -296,8 +296,9 @@ def hold_out(apart: float) -> dict[str, Features]:
     return {name: Features(trunk[name], tail[name]) for name in NAMES}
 
 
-#: Order statistic: of N margins N - ceil((N + 1)(1 - share)) are below.
-THIN = 300 - math.ceil(301 * (1 - SECOND_STAGE_SHARE))
+def below(share: float) -> int:
+    """Order statistic: of 300 margins 300 - ceil(301 (1 - share)) are below."""
+    return 300 - math.ceil(301 * (1 - share))
 
 
 def taken(found: dict[str, TaskMatches]) -> NDArray[np.int64]:
@@ -307,8 +308,9 @@ def taken(found: dict[str, TaskMatches]) -> NDArray[np.int64]:
 def test_inputs_whose_answer_a_third_look_would_not_change_get_none() -> None:
     clear = make_looks(draw_views(0, 200, 6.0), draw(1, 200, 6.0))
     router, found = route(clear, hold_out(6.0))
-    assert (taken(found) >= 2).sum() == THIN
+    assert (taken(found) >= 2).sum() == below(SECOND_SHARES[0])
     assert (taken(found) == 3).sum() == 0
+    assert router.margins.second_share == SECOND_SHARES[0]
     assert router.margins.third == 0
     alone, _ = route({"doors": clear["doors"]}, {"doors": hold_out(6.0)["doors"]})
     assert alone.margins == Margins()
@@ -340,7 +342,7 @@ def test_where_a_third_look_changes_answers_more_inputs_get_it(
 ) -> None:
     monkeypatch.setattr(margins_module, "UNSEEN_CHANGES", unseen / 300)
     router, found = route(stages, hold_out(0.3), tail_share=1.0)
-    assert (taken(found) >= 2).sum() == THIN
+    assert (taken(found) >= 2).sum() == below(router.margins.second_share)
     assert (taken(found) == 3).sum() > 30
     rows = [row for pair in hold_out(0.3).values() for row in zip(*pair, strict=True)]
     thin = [row for row in rows if router.begin(row[0]).first.margin < router.margins.second]
@@ -354,6 +356,29 @@ def test_where_a_third_look_changes_answers_more_inputs_get_it(
     assert sum(margin >= router.margins.third for margin in changed) == unseen
     assert router.margins.third > changed[-1 - unseen]
     assert not any(changed[-1 - unseen] < one.margin < router.margins.third for one in closer)
+
+
+def test_more_inputs_are_looked_at_again_where_that_changes_the_tasks_of_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks, held_out = make_looks(draw_views(0, 200, 0.3), draw(1, 200, 2.0)), hold_out(0.3)
+    rows = [row for pair in held_out.values() for row in zip(*pair, strict=True)]
+    router = Router(looks)
+    begun = [router.begin(trunk) for trunk, _ in rows]
+    ends = [
+        decide(router.deepen(router.refine(one), tail)).task
+        for one, (_, tail) in zip(begun, rows, strict=True)
+    ]
+    first = np.array([one.first.margin for one in begun])
+    changed = np.array([one.first.task for one in begun]) != ends
+    limits = np.sort(first)[[below(share) for share in SECOND_SHARES]]
+    left = [int((changed & (first >= one) & (first < limits[-1])).sum()) for one in limits]
+    assert left[0] > left[-2] > left[-1] == 0
+    for unseen in sorted({count - less for count in left[:-1] for less in (0, 1)}):
+        monkeypatch.setattr(margins_module, "UNSEEN_CHANGES", (unseen + 0.5) / 300)
+        margins = route(looks, held_out)[0].margins
+        place = next(place for place, count in enumerate(left) if count <= unseen)
+        assert (margins.second_share, margins.second) == (SECOND_SHARES[place], limits[place])
 
 
 def test_how_many_inputs_get_further_looks_does_not_depend_on_their_labels(

@@ -17,7 +17,7 @@ from every import cases
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError, UsageError
 from cfedge.lookup import TaskMatch
-from cfedge.lookup.router import SECOND_STAGE_SHARE
+from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.drift_counter import BLOCK, Counter, evidence_against
 from cfedge.train.margins import margin_quantile
@@ -38,7 +38,7 @@ def manifest(held_out: int = 300) -> Manifest:
                 made, certificate=replace(made.certificate, held_out=held_out, errors=0, tasks=2)
             )
         )
-    return Manifest(backbone()[0], tuple(tasks))
+    return Manifest(backbone()[0], tuple(tasks), margins=Margins(1.0, second_share=0.3))
 
 
 def test_a_rate_at_the_bound_raises_an_alarm_in_at_most_the_stated_share_of_streams() -> None:
@@ -77,9 +77,12 @@ def test_thin_margins_of_tasks_that_were_not_measured_together_raise_no_alarm() 
     assert not Monitor(replace(apart, tasks=(one, *apart.tasks[1:]))).see(stream)
 
 
-@cases("examples", [4, 20, 40, 100])
+@cases(
+    ("examples", "share"),
+    [(4, 0.3), (20, 0.3), (40, 0.3), (100, 0.3), *((40, share) for share in SECOND_SHARES[1:])],
+)
 def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_supposes(
-    examples: int,
+    examples: int, share: float
 ) -> None:
     """Of N margins, those below are as many as split conformal prediction allows: P(next one is
     below) <= the share.
@@ -88,14 +91,12 @@ def test_the_margin_of_a_second_look_is_the_order_statistic_that_the_bound_suppo
     below = []
     for _ in range(2000):
         margins = rng.random(examples)
-        least = margin_quantile(
-            [TaskMatch(0, 1, 0.0, float(one), 0.0) for one in margins], SECOND_STAGE_SHARE
-        )
+        least = margin_quantile([TaskMatch(0, 1, 0.0, float(one), 0.0) for one in margins], share)
         below.append(least)  # of uniform margins, the probability of one below
         assert (margins < least).sum() == examples - min(
-            math.ceil((examples + 1) * (1 - SECOND_STAGE_SHARE)), examples
+            math.ceil((examples + 1) * (1 - share)), examples
         )
-    assert np.mean(below) <= max(SECOND_STAGE_SHARE, 1 / (examples + 1)) + 0.01
+    assert np.mean(below) <= max(share, 1 / (examples + 1)) + 0.01
 
 
 @cases(("rate", "within"), [(0.5, 25), (0.25, 120)])

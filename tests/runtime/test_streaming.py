@@ -16,7 +16,7 @@ from cfedge import Engine, Prediction, Session
 from cfedge.bundle.files import read
 from cfedge.errors import InputError, UsageError
 from cfedge.lookup import decide
-from cfedge.lookup.router import CANDIDATES, SECOND_STAGE_SHARE
+from cfedge.lookup.router import CANDIDATES
 from cfedge.margins import Margins
 from cfedge.runtime.stream import filtered, temperature
 
@@ -65,10 +65,10 @@ def test_at_the_temperature_scores_are_wrong_as_often_as_the_lookup_was(engine: 
         replace(one, certificate=replace(one.certificate, held_out=1_000, errors=errors))
         for one, errors in zip(engine.manifest.tasks, (10, 30), strict=True)
     )
-    manifest = replace(engine.manifest, tasks=tasks, margins=Margins(40.0))
+    manifest = replace(engine.manifest, tasks=tasks, margins=Margins(40.0, second_share=0.3))
     found = temperature(manifest)
     margins = np.linspace(
-        0, 40 / SECOND_STAGE_SHARE, 200_001
+        0, 40 / 0.3, 200_001
     )  # evenly spread, so that their share below 40 is the stated one
     assert np.mean(1 / (1 + np.exp(np.minimum(margins / found, 700)))) == pytest.approx(
         41 / 2_002, rel=1e-3
