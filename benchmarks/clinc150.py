@@ -34,7 +34,8 @@ from cfedge.train.metrics import evaluate, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build, export
+from cfedge_export.build_bundle import build
+from cfedge_export.pack import export
 
 Floats = NDArray[np.float32]
 

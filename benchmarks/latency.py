@@ -40,7 +40,7 @@ from cfedge.runtime.session import open_session
 from cfedge.train.backbones import BACKBONES, find
 from cfedge.train.examples import Examples
 from cfedge.train.teach import learn
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
 

@@ -30,7 +30,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.shipped import shipped
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 COVERAGES = (0.9, 0.95)
 #: One test input: its task, its label, and the answer.

@@ -58,7 +58,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge.train.workspace_index import Index
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
 

@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 
 from cfedge import Engine, Workspace
 from cfedge.demo import data_folder, out_of_domain
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 ORDERS = (0, 1, 2)
 #: Task -> (learned, held out, tested), each of texts and labels.

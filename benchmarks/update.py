@@ -28,7 +28,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.update import update
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 #: Of fifteen classes, those that are there before the others come.
 OLD = 10

@@ -150,16 +150,9 @@ class Workspace(WorkspaceFolder):
         data = task_data(name, inputs, labels, held_out, kind=self.kind, groups=groups)
         with chosen_place(executor=executor) as place:
             learn(
-                self,
-                name,
-                data.train,
-                data.held_out,
-                same_labels=same_labels,
-                settings=with_choices(settings, choices),
-                place=place,
-                replace=replace,
-                progress=progress,
-            )
+                self, name, data.train, data.held_out, same_labels=same_labels, place=place,
+                settings=with_choices(settings, choices), replace=replace, progress=progress,
+            )  # fmt: skip
         return certificates(self, of=()).tasks[name]
 
     def add_tasks(

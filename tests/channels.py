@@ -17,7 +17,7 @@ from cfedge.catalogue.entry import Body, Entry, Removed, TaskAdded
 from cfedge.catalogue.view import view
 from cfedge.inputs.text.spec import Text
 from cfedge.margins import Margins
-from cfedge.publish.draft import appended
+from cfedge.publish.appending import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store

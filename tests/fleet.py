@@ -32,9 +32,9 @@ from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.index import Rollout
 from cfedge.catalogue.view import view
 from cfedge.errors import CfedgeError, IncompatibleError, OfflineError
+from cfedge.publish.appending import appended
 from cfedge.publish.channel import roll_out
 from cfedge.publish.diff import next_clock
-from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.store import Store

@@ -5,9 +5,9 @@ kind.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -23,7 +23,8 @@ from cfedge.cli.answering import (
 )
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.lines import Item, argument_items, line_items
-from cfedge.cli.show import print_json, say
+from cfedge.cli.show import say
+from cfedge.cli.shown_answer import show_answer, show_refusal
 from cfedge.cli.streams import standard_input
 from cfedge.errors import InputError
 
@@ -173,14 +174,14 @@ def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bo
         try:
             for value in item.inputs(answers.modality):
                 answer, alarms = answers(value)
-                _show(answers.modality.name(value), answer, json=json)
+                show_answer(answers.modality.name(value), answer, json=json)
                 for alarm in alarms:
                     say(f"cfedge: {alarm}", error=True)
         except InputError as error:
             if stop:
                 raise
             refused += 1
-            _show_refusal(str(error).replace("input 0", item.where, 1), item.number, json=json)
+            show_refusal(str(error).replace("input 0", item.where, 1), item.number, json=json)
     return refused
 
 
@@ -210,45 +211,3 @@ def _tell_of_files(words: Sequence[str], noun: str, bundle: Path) -> None:
             f"note: {word!r} is the name of a file; the name itself was answered. {step}",
             error=True,
         )
-
-
-def _show_refusal(message: str, line: int, *, json: bool) -> None:
-    if json:
-        print_json({"error": message, "line": line})
-    else:
-        say(f"cfedge: {message}", error=True)
-
-
-def _show(name: str, answer: Mapping[str, Any], *, json: bool) -> None:
-    if json:
-        print_json(answer)
-        return
-    where = f"{answer['task']}/{answer['label']}"
-    rival = (
-        f"margin {answer['margin']:.1f} over {answer['runner_up']}"
-        if answer["runner_up"]
-        else "the only task"
-    )
-    # A probability supposes that the input is of one of the tasks.
-    unknown = answer["unknown"]
-    verdict = (
-        f"unknown: {answer['reason']}; closest is {where}"
-        if unknown
-        else f"{where} ({answer['probability']:.0%})"
-    )
-    others = "".join(f", then {_named(one, unknown)}" for one in answer.get("top", ())[1:])
-    stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
-    say(f"{name}: {verdict}{others}{_set(answer)}; {rival}{stream}, {answer['ms']:.1f} ms")
-
-
-def _set(answer: Mapping[str, Any]) -> str:
-    if "label_set" not in answer:
-        return ""
-    names = ", ".join(_named(one, unknown=True) for one in answer["label_set"])
-    supposed = ", if it is of a task" if answer["unknown"] else ""
-    return f"; {answer['coverage'] * 100:g}% set{supposed}: {names}"
-
-
-def _named(choice: Mapping[str, Any], unknown: bool) -> str:
-    where = f"{choice['task']}/{choice['label']}"
-    return where if unknown else f"{where} ({choice['probability']:.0%})"

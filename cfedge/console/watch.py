@@ -11,8 +11,9 @@ from typing import Any
 from cfedge.charts import Markup, Series, line_chart, percent
 from cfedge.kept.records import Counted
 from cfedge.report.alarm_curve import alarm_curve
-from cfedge.runtime.drift import THIN, spent_by_each
+from cfedge.runtime.drift import spent_by_each
 from cfedge.runtime.drift_counter import Counter, pressure
+from cfedge.runtime.drift_file import THIN
 
 __all__ = ["charts", "counters_as_json", "drift_curve", "summed"]
 

@@ -121,7 +121,7 @@ def _learn_in_turn(
     from cfedge.train.data import load
     from cfedge.train.settings import Settings
     from cfedge.train.teach import learn
-    from cfedge_export.pack import build
+    from cfedge_export.build_bundle import build
 
     settings = Settings(method=stream.method)
     count = len(stream.data)

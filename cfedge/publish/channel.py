@@ -16,8 +16,9 @@ from cfedge.catalogue.index import Index, utc
 from cfedge.catalogue.view import View, view
 from cfedge.errors import SyncError, TaskError, UsageError
 from cfedge.progress import Progress
+from cfedge.publish.appending import check_share
 from cfedge.publish.diff import next_clock, removal
-from cfedge.publish.draft import Channel, Draft, check_share
+from cfedge.publish.draft import Channel, Draft
 from cfedge.publish.keys import Keys
 from cfedge.publish.repository import Repository
 from cfedge.publish.restate_child import restate_in_child

@@ -8,9 +8,8 @@ are then signed (`cfedge.publish.repository`).
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import cast
@@ -19,18 +18,16 @@ from cfedge.bundle.files import Bundle
 from cfedge.bundle.manifest import Backbone, Manifest
 from cfedge.catalogue.conflicts import running
 from cfedge.catalogue.entry import Entry
-from cfedge.catalogue.index import Index, Rollout, utc
-from cfedge.catalogue.log import cut
+from cfedge.catalogue.index import Index
 from cfedge.catalogue.view import View, manifest_of, put_together, view
-from cfedge.errors import IncompatibleError, SyncError, UsageError
-from cfedge.lookups import DEFAULT
-from cfedge.margins import Margins
+from cfedge.errors import IncompatibleError, SyncError
+from cfedge.publish.appending import appended
 from cfedge.publish.channel_kind import check_kind
 from cfedge.publish.diff import Change, changes_of, kept, next_clock
 from cfedge.publish.repository import Repository
 from cfedge.publish.restate_golden import Restated
 
-__all__ = ["Channel", "Draft", "appended", "check_same_lookup", "check_share"]
+__all__ = ["Channel", "Draft", "check_same_lookup"]
 
 
 @dataclass(frozen=True)
@@ -75,8 +72,7 @@ class Channel:
         if channel.index is None:
             raise SyncError(
                 f"{repository.folder}: expected channel {name!r}, found none; publish a bundle to"
-                " it"
-                " first"
+                " it first"
             )
         return channel
 
@@ -220,43 +216,4 @@ def check_same_lookup(channel: Channel, lookup: str, who: str = "the bundle") ->
             f"channel {channel.name!r}: expected tasks for its lookup {channel.index.lookup}, found"
             f" {lookup} in {who}; export again with --lookup {channel.index.lookup}, or publish to a"
             " new channel"
-        )
-
-
-def appended(
-    index: Index | None,
-    channel: str,
-    before: Sequence[Entry],
-    new: Sequence[Entry],
-    *,
-    site: str,
-    margins: Margins,
-    lookup: str = DEFAULT,
-    now: datetime,
-    share: float = 1.0,
-) -> tuple[Index, dict[str, bytes]]:
-    """Return the index of a channel with `new` after its log, and its new blocks by SHA-256; a
-    channel keeps its lookup, and a new one gets the one that is given.
-
-    A `share` below 1 begins a staged rollout, or changes the share of the one that is on; 1 leaves
-    that as it is.
-    """
-    check_share(share)
-    lookup = index.lookup if index else lookup
-    blocks, made = cut([entry.line for entry in [*before, *new]], index.blocks if index else ())
-    rollout = index.rollout if index else None
-    if share < 1:
-        last = index.margins if index else margins
-        begun = rollout or Rollout(float(share), secrets.token_hex(8), len(before), last)
-        rollout = replace(begun, share=float(share))
-    return Index(channel, site, utc(now), margins, blocks, rollout, lookup), made
-
-
-def check_share(share: float) -> None:
-    """Refuse what is no part of the devices."""
-    if not 0 <= share <= 1:
-        raise UsageError(
-            f"share of the devices: expected 0..1, found {share}; give the part of the devices that"
-            " are to"
-            " follow"
         )

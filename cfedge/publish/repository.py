@@ -11,6 +11,8 @@ Metadata are those of The Update Framework 1.0. A change is written in the order
 metadata, timestamp: until the last of them is replaced, devices see the state before. New keys are
 first named beside the old ones, by a root of their own, so that at no time what is there is signed
 by keys that do not count.
+
+Longer than other files: the order of writing is read in one place.
 """
 
 from __future__ import annotations

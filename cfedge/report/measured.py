@@ -13,8 +13,9 @@ from typing import Any
 from cfedge.errors import StorageError, UsageError
 from cfedge.plain_files import open_plain
 from cfedge.report.contents import Bench, Counted, Drift, Parity
-from cfedge.runtime.drift import saved_counters, spent_by_each
+from cfedge.runtime.drift import spent_by_each
 from cfedge.runtime.drift_counter import Counter
+from cfedge.runtime.drift_file import saved_counters
 
 __all__ = ["read_bench", "read_drift", "read_parity"]
 

@@ -21,36 +21,22 @@ another are called unknown more often, by as much as the certificates allow.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from cfedge.bundle.canonical import canonical_json, typed
 from cfedge.bundle.manifest import Certificate, Manifest
 from cfedge.confidence import upper_bound
-from cfedge.errors import DamagedError, SchemaError, StorageError, UsageError
-from cfedge.plain_files import read_plain
+from cfedge.errors import UsageError
 from cfedge.runtime.drift_counter import Counter
-from cfedge.storage import write_file
+from cfedge.runtime.drift_file import THIN, Counts, read_counts, write_counts
 
-__all__ = [
-    "ALPHA",
-    "Alarm",
-    "Answer",
-    "Monitor",
-    "Saved",
-    "THIN",
-    "saved_counters",
-    "spent_by_each",
-]
+__all__ = ["ALPHA", "Alarm", "Answer", "Monitor", "spent_by_each"]
 
 #: Probability of ever raising a false alarm.
 ALPHA = 0.01
-#: What the counter of all tasks together is called.
-THIN = "thin margins"
 
 
 class Answer(Protocol):
@@ -85,14 +71,6 @@ class Alarm:
     message: str
 
 
-@dataclass
-class _State:
-    bundle: str
-    alpha: float
-    thin: Counter
-    unknown: dict[str, Counter] = field(default_factory=dict)
-
-
 class Monitor:
     """Counters of one bundle.
 
@@ -112,7 +90,7 @@ class Monitor:
         held_out = sum(task.certificate.held_out for task in tasks)
         thin = manifest.margins.second_share
         measured_together = all(task.certificate.tasks == len(tasks) for task in tasks)
-        self._state = _State(
+        self._state = Counts(
             bundle=manifest.digest,
             alpha=alpha,
             thin=Counter(_bound(thin, held_out, each) if measured_together else 1.0),
@@ -134,7 +112,7 @@ class Monitor:
         """
         monitor = cls(manifest, alpha=alpha)
         try:
-            state = _read(path)
+            state = read_counts(path)
         except FileNotFoundError:
             return monitor
         if (state.bundle, state.alpha, set(state.unknown)) == (
@@ -147,7 +125,7 @@ class Monitor:
 
     def save(self, path: Path) -> None:
         """Write the counters, in one step."""
-        write_file(path, canonical_json(asdict(self._state)))
+        write_counts(path, self._state)
 
     def see(self, predictions: Iterable[Answer]) -> list[Alarm]:
         """Count answers; return the alarms that this raises."""
@@ -170,67 +148,12 @@ class Monitor:
 
     def counters(self) -> dict[str, Counter]:
         """Return the counters of unknown inputs by task, and that of thin margins."""
-        return {**self._state.unknown, THIN: self._state.thin}
+        return self._state.counters
 
 
 def spent_by_each(alpha: float, tasks: int) -> float:
     """Return what each of the counters of so many tasks, and that of thin margins, may spend."""
     return alpha / 2 / (tasks + 1)
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What a file of `Monitor.save` holds: the digest of the bundle's manifest, the probability of
-    ever raising a false alarm, and the counters as `Monitor.counters` returns them.
-    """
-
-    bundle: str
-    alpha: float
-    counters: dict[str, Counter]
-
-
-def saved_counters(path: Path) -> Saved:
-    """Read a file of `Monitor.save`, of whatever bundle.
-
-    Raises
-    ------
-    DamagedError
-        It is no such file.
-    StorageError
-        It cannot be read.
-    """
-    try:
-        state = _read(path)
-    except FileNotFoundError as error:
-        raise StorageError(
-            f"could not read {path}: {error.strerror}; count with: cfedge predict --monitor"
-        ) from error
-    return Saved(state.bundle, state.alpha, {**state.unknown, THIN: state.thin})
-
-
-def _read(path: Path) -> _State:
-    try:
-        state: _State = typed(_State, _with_past(json.loads(read_plain(path))), path.name)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise StorageError(f"could not read {path}: {error.strerror}; check the disk") from error
-    except (ValueError, RecursionError, SchemaError) as error:
-        raise DamagedError(
-            f"{path}: expected counters that cfedge wrote, found {error}; delete the file to"
-            " begin anew"
-        ) from error
-    return state
-
-
-def _with_past(value: Any) -> Any:
-    """Add to counters of before that they remember no steps."""
-    if isinstance(value, dict) and isinstance(value.get("unknown"), dict):
-        for one in (value.get("thin"), *value["unknown"].values()):
-            if isinstance(one, dict):
-                one.setdefault("past", [])
-                one.setdefault("step_hits", 0)
-    return value
 
 
 def _matched(certificate: Certificate) -> int:

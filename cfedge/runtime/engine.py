@@ -38,7 +38,7 @@ class Engine:
     Parameters
     ----------
     bundle
-        From `cfedge.bundle.files.read` or `cfedge_export.pack.build`.
+        From `cfedge.bundle.files.read` or `cfedge_export.build_bundle.build`.
     threads
         Intra-op threads of ONNX Runtime.
     adapter_bytes

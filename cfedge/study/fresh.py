@@ -16,8 +16,8 @@ from cfedge.study.stream import Splits
 from cfedge.train.open_set import OpenSet, open_set
 from cfedge.train.settings import Settings
 from cfedge.train.workspace import WorkspaceFolder
+from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
-from cfedge_export.pack import build
 
 __all__ = ["Weights", "compare_fresh"]
 

@@ -3,6 +3,8 @@ features, evidence; the record.
 
 NumPy and ONNX Runtime alone: a task can be added where there is no torch (`cfedge.train.head`).
 
+Longer than other files: what is prepared and what is stored of it are the same fields.
+
 Letters: N examples, D width, C classes.
 """
 

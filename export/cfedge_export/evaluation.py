@@ -16,7 +16,7 @@ from cfedge.train.jobs.answering import Answered, Question
 from cfedge.train.jobs.place import Place
 from cfedge.train.metrics import Scores, evaluate
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 __all__ = ["evaluated"]
 

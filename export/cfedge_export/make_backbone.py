@@ -93,12 +93,10 @@ def make_backbone(
         split = choose_split(source, sample) if split is None else split
         family = source.architecture
         made = draft(
-            source,
-            split,
+            source, split, float_layers=float_layers,
             target_modules=family.default_parts if target_modules is None else target_modules,
             scheme=family.schemes[0] if scheme is None else scheme,
-            float_layers=float_layers,
-        )
+        )  # fmt: skip
         made = _with_background(made, background)
         advance(1)
         workspace = WorkspaceFolder.written(target, made.backbone, made.files, lookup)

@@ -31,8 +31,8 @@ from cfedge.storage import write_file
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.adapters import IR_VERSION
+from cfedge_export.build_bundle import build
 from cfedge_export.names import FEATURES, HIDDEN, OPSET
-from cfedge_export.pack import build
 
 __all__ = ["Merged", "SCORES", "TOLERANCE", "export_merged", "merge"]
 

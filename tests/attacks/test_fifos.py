@@ -23,7 +23,7 @@ from cfedge.kept.seal import read_key
 from cfedge.report.earlier import read_old
 from cfedge.report.files import _check_free
 from cfedge.report.measured import read_bench, read_parity
-from cfedge.runtime.drift import saved_counters
+from cfedge.runtime.drift_file import saved_counters
 from cfedge.train.backbones import find, kind_of
 from cfedge.train.data import load, load_file
 from cfedge.train.examples import Examples

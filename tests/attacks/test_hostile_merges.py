@@ -18,8 +18,8 @@ from here import merge
 from cfedge.catalogue.entry import Entry, Measured, Removed, TaskAdded
 from cfedge.catalogue.view import view
 from cfedge.errors import DamagedError, TamperedError, TaskError
+from cfedge.publish.appending import appended
 from cfedge.publish.diff import next_clock
-from cfedge.publish.draft import appended
 from cfedge.publish.handover import handovers
 from cfedge.publish.merge import Merged
 from cfedge.store import Store

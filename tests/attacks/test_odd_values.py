@@ -34,7 +34,7 @@ from cfedge.kept.database import Database
 from cfedge.publish.keys import Keys
 from cfedge.report.earlier import read_old
 from cfedge.report.measured import read_bench, read_parity
-from cfedge.runtime.drift import saved_counters
+from cfedge.runtime.drift_file import saved_counters
 from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import read_parts
 from cfedge.store import Store

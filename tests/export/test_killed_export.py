@@ -16,7 +16,8 @@ from test_storage import Disk, tree
 
 from cfedge.bundle.files import Bundle, read, write
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build, export
+from cfedge_export.build_bundle import build
+from cfedge_export.pack import export
 from cfedge_export.parity_gate import Gate
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the calls are those of POSIX")

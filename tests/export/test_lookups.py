@@ -36,7 +36,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.backbone_request import BackboneRequest
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 TEXTS = ["the crimson ruby please", "my kitten", "some bark here", "now the azure"]
 TASKS = ["colors", "animals", "animals", "colors"]

@@ -16,7 +16,8 @@ from cfedge.errors import ParityError, StorageError, WorkspaceError
 from cfedge.train.examples import Examples
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate
-from cfedge_export.pack import build, export
+from cfedge_export.build_bundle import build
+from cfedge_export.pack import export
 from cfedge_export.paired import sign_test
 
 
@@ -52,9 +53,9 @@ def test_parity_holds_three_paths_together(tiny_workspace: Path) -> None:
 
 def _sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Quantise adapters so badly that answers change."""
-    import cfedge_export.pack as pack
+    import cfedge_export.build_bundle as build_bundle
 
-    honest = pack.adapter_onnx
+    honest = build_bundle.adapter_onnx
 
     def coarse(arrays: dict[str, np.ndarray], **stated: str) -> bytes:
         rolled = {
@@ -64,7 +65,7 @@ def _sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
         }
         return honest({**arrays, **rolled}, **stated)
 
-    monkeypatch.setattr(pack, "adapter_onnx", coarse)
+    monkeypatch.setattr(build_bundle, "adapter_onnx", coarse)
 
 
 def test_a_missed_gate_is_an_error_and_no_output(

@@ -23,9 +23,10 @@ from cfedge.train.update import update
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity
 from cfedge_export.architectures import ARCHITECTURES
+from cfedge_export.build_bundle import build
 from cfedge_export.calibration import measure_ranges, state_ranges
 from cfedge_export.make_backbone import make_backbone
-from cfedge_export.pack import build, export
+from cfedge_export.pack import export
 from cfedge_export.parity_gate import TORCH_COSINE, Gate
 from cfedge_export.source import Source
 

@@ -30,9 +30,9 @@ from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.architectures import ARCHITECTURES
+from cfedge_export.build_bundle import build
 from cfedge_export.graph import add_slots, cut
 from cfedge_export.make_backbone import make_backbone
-from cfedge_export.pack import build
 from cfedge_export.rounding import quantize_columns
 from cfedge_export.schemes import DEFAULT, SCHEMES, by_rules, check_fit, find
 from cfedge_export.size_by_part import bytes_by_part, shipped_bytes

@@ -23,9 +23,9 @@ from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.backbone_request import BackboneRequest
+from cfedge_export.build_bundle import build
 from cfedge_export.graph import layers
 from cfedge_export.make_backbone import make_backbone, same_backbone
-from cfedge_export.pack import build
 from cfedge_export.repair import repair
 from cfedge_export.scheme_selection import measure, pick
 from cfedge_export.schemes import SCHEMES

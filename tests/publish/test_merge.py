@@ -17,9 +17,9 @@ from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, OfflineError, TamperedError
 from cfedge.margins import Margins
+from cfedge.publish.appending import appended
 from cfedge.publish.channel import roll_out
 from cfedge.publish.diff import next_clock, removal
-from cfedge.publish.draft import appended
 from cfedge.publish.keys import Keys
 from cfedge.publish.merge import Merged
 from cfedge.publish.repository import Repository

@@ -20,7 +20,7 @@ from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 
 def golden_texts(bundle: Bundle) -> set[str]:

@@ -18,7 +18,7 @@ from cfedge.report.thresholds import RATES
 from cfedge.runtime.engine import Engine
 from cfedge.train.certificates import certificates
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 
 @pytest.fixture(scope="module")

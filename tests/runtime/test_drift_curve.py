@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from test_drift import Answer, manifest
 
-from cfedge.runtime.drift import Monitor, saved_counters, spent_by_each
+from cfedge.runtime.drift import Monitor, spent_by_each
 from cfedge.runtime.drift_counter import BLOCK, STEP, Counter, evidence_against, pressure
+from cfedge.runtime.drift_file import saved_counters
 
 SPEND = 0.01 / 2 / 3
 

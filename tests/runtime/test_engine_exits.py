@@ -23,7 +23,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
 from cfedge_export.adapters import adapter_onnx
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 TEXTS = [text for task in ("colors", "animals", "food") for text, _ in make_texts(task, 8, seed=5)]
 

@@ -20,7 +20,7 @@ from cfedge.lookup.shares import shares
 from cfedge.runtime.answers import Answers
 from cfedge.runtime.prediction import Prediction
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 TEXTS = [
     *(text for task in ("colors", "animals") for text, _ in make_texts(task, 10, seed=5)),

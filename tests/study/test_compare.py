@@ -45,8 +45,8 @@ from cfedge.train.settings import Settings
 from cfedge.train.tail import TorchTail
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
+from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
-from cfedge_export.pack import build
 
 SETTINGS = Settings(rank=2, epochs=1, min_steps=60, threads=1)
 

@@ -12,7 +12,7 @@ from cfedge.errors import TaskError
 from cfedge.runtime.engine import Engine
 from cfedge.train.edit import lost_by, remove_class, rename, rename_label
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 TEXTS = [text for text, _ in make_texts("colors", 8, 3)]
 

@@ -27,7 +27,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.signature import exact_statistics, learn_signature, signature
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 _BARRED = """
 import sys

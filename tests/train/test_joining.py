@@ -18,7 +18,7 @@ from cfedge.train.parts import split
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 CLOSED = Settings(method="closed-form")
 

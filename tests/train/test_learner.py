@@ -29,7 +29,7 @@ from cfedge.train.head import closed_form, trunk_share
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 QUICK = Settings(method="adapter", rank=2, epochs=1, min_steps=4, threads=1)
 CLOSED = Settings(method="closed-form")

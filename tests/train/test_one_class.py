@@ -18,8 +18,9 @@ from cfedge.train.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace import WorkspaceFolder
+from cfedge_export.build_bundle import build
 from cfedge_export.merged import export_merged
-from cfedge_export.pack import build, export
+from cfedge_export.pack import export
 
 _BARRED = """
 import sys

@@ -19,7 +19,7 @@ from cfedge.train.statistics import TaskStatistics
 from cfedge.train.teach import learn
 from cfedge.train.update import update
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 TEXTS = [text for text, _ in make_texts("colors", 8, 3)]
 

@@ -18,7 +18,7 @@ from cfedge.train.statistics import TaskStatistics, added
 from cfedge.train.teach import learn
 from cfedge.train.update import update
 from cfedge.train.workspace import WorkspaceFolder
-from cfedge_export.pack import build
+from cfedge_export.build_bundle import build
 
 CLOSED = Settings(method="closed-form")
 QUICK = Settings(method="adapter", rank=2, epochs=1, min_steps=30, threads=1)
