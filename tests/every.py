@@ -37,6 +37,14 @@ def every(cases: Iterable[tuple[str, Case]], check: Callable[[Case], None]) -> N
         raise AssertionError("\n".join([f"{len(wrong)} of {count} cases fail", *wrong]))
 
 
+def _named(value: Any) -> tuple[str, Any]:
+    """A case and its name, also of a ``pytest.param``."""
+    if not isinstance(value, type(pytest.param())):
+        return repr(value)[:80], value
+    of = value.values
+    return value.id or repr(of)[:80], of[0] if len(of) == 1 else of
+
+
 def cases(
     names: str | Sequence[str], values: Iterable[Any]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -62,7 +70,7 @@ def cases(
 
         @functools.wraps(function)
         def tried(**fixtures: Any) -> None:
-            every(((repr(value)[:80], (value, fixtures)) for value in values), check)
+            every(((name, (value, fixtures)) for name, value in map(_named, values)), check)
 
         signature = inspect.signature(function)
         rest = [one for name, one in signature.parameters.items() if name not in keys]

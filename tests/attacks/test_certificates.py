@@ -76,11 +76,13 @@ def test_a_bound_below_what_the_counts_allow_is_refused(reader: str, claim: str)
         READERS[reader](CLAIMS[claim])
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize(
-    "counts",
-    [(LIMITS.held_out + 1, 0), (2**53, 2**52), (2**53, 2**53), (10**9, 5 * 10**8)],
-    ids=str,
+@cases(
+    ("reader", "counts"),
+    list(
+        itertools.product(
+            READERS, [(LIMITS.held_out + 1, 0), (2**53, 2**52), (2**53, 2**53), (10**9, 5 * 10**8)]
+        )
+    ),
 )
 def test_counts_that_take_for_ever_are_refused(reader: str, counts: tuple[int, int]) -> None:
     with bounded(), pytest.raises(SchemaError, match="certificate of task 'lights'"):

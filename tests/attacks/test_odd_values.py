@@ -18,7 +18,7 @@ import desks
 import pytest
 from bounded import bounded
 from clients import connect, reply
-from every import every
+from every import cases, every
 
 from cfedge import Engine
 from cfedge.bundle.evidence import check_calibration
@@ -112,7 +112,7 @@ def test_as_many_parts_as_a_request_may_have_are_read() -> None:
 # Numbers of a manifest
 
 
-@pytest.mark.parametrize(
+@cases(
     "change",
     [
         {"scales": (5e-324,) * TERMS},
@@ -128,7 +128,6 @@ def test_as_many_parts_as_a_request_may_have_are_read() -> None:
         {"scales": (-1.0,) * TERMS},
         {"centers": (0.0,)},
     ],
-    ids=str,
 )
 def test_a_calibration_by_which_a_score_is_no_number_is_refused(
     change: dict[str, object],

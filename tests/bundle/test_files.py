@@ -366,8 +366,10 @@ def test_a_pipe_in_the_place_of_a_file_does_not_hang(bundle: Path) -> None:
     assert [type(error) for error in caught] == [DamagedError]
 
 
-@pytest.mark.parametrize("name", ["manifest.json", *PARTS])
-@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES])
+@cases(
+    ("name", "code"),
+    list(itertools.product(["manifest.json", *PARTS], [errno.EIO, errno.EACCES])),
+)
 def test_a_file_that_the_disk_does_not_give_is_named(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
 ) -> None:

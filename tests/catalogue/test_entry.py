@@ -213,7 +213,7 @@ def test_a_line_that_this_program_would_not_write_is_refused_naming_the_field(
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.parametrize(
+@cases(
     "other",
     [
         pytest.param(lambda line: line.replace(b",", b", "), id="spaces"),

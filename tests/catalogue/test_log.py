@@ -287,7 +287,7 @@ def test_an_index_that_this_program_would_not_write_is_refused_naming_the_field(
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "found"),
     [
         pytest.param(b"", "expected canonical JSON, found Expecting", id="empty"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import openpyxl
 import pyarrow
 import pytest
+from every import cases
 from pyarrow import parquet
 
 from cfedge.errors import TaskError
@@ -84,7 +85,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@cases("case", REFUSED)
 def test_what_cannot_be_meant_is_refused_in_words(case: str, tmp_path: Path) -> None:
     name, content, words = REFUSED[case]
     faults = [str(one) for one in looked(tmp_path / name, content).faults]

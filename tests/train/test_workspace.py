@@ -449,8 +449,11 @@ def test_the_workspace_is_free_again_after_an_error(folder: Path) -> None:
 
 
 def rewritten(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    path = folder / "workspace.json"
-    content = json.loads(path.read_bytes())
+    """Write the index with a change; each change begins with the index as it was."""
+    path, before = folder / "workspace.json", folder.parent / "as-it-was.json"
+    if not before.exists():
+        before.write_bytes(path.read_bytes())
+    content = json.loads(before.read_bytes())
     del content["sha256"]
     change(content)
     body = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -514,10 +517,10 @@ def test_a_deeply_nested_index_is_named(folder: Path) -> None:
 def test_an_index_that_the_disk_does_not_give_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(path: Path) -> bytes:
+    def refused(*_: Any, **__: Any) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(os, "open", refused)
     with pytest.raises((WorkspaceError, StorageError), match=r"workspace\.json"):
         WorkspaceFolder(folder)
 
@@ -532,7 +535,7 @@ def without(*path: str) -> Callable[[dict[str, Any]], object]:
     return change
 
 
-@pytest.mark.parametrize(
+@cases(
     "path",
     [
         ("schema",),
@@ -542,7 +545,6 @@ def without(*path: str) -> Callable[[dict[str, Any]], object]:
         *[("backbone", field.name) for field in dataclasses.fields(Backbone)],
         ("backbone", "trunk", "size"),
     ],
-    ids=".".join,
 )
 def test_an_index_without_one_of_its_fields_is_named(folder: Path, path: tuple[str, ...]) -> None:
     index = rewritten(folder, without(*path))
@@ -551,7 +553,7 @@ def test_an_index_without_one_of_its_fields_is_named(folder: Path, path: tuple[s
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("path", "value"),
     [
         (("backbone",), []), (("backbone", "more"), 1), (("backbone", "trunk"), "x"), (("backbone", "slots"), [1]),
