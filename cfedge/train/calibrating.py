@@ -27,14 +27,21 @@ from cfedge.train.conformal import conformal_threshold
 from cfedge.train.folds import Folds
 from cfedge.train.margins import Without
 
-__all__ = ["ACCEPTED_SHARE", "Terms", "calibrations", "held_out_terms", "thresholds_of"]
+__all__ = [
+    "ACCEPTED_OF_ONE",
+    "ACCEPTED_SHARE",
+    "Terms",
+    "calibrations",
+    "held_out_terms",
+    "thresholds_of",
+]
 
 #: float64 [N, TERMS] by task: of each held-out input that the lookup gives to its own task.
 Terms = Mapping[str, NDArray[np.float64]]
 
-#: Of held-out inputs, those that the trunk alone may accept: with three fifths no more than a
-#: hundredth of pseudo-unknown inputs passes that would be caught.
-ACCEPTED_SHARE = 0.6
+#: Of held-out inputs, those that the trunk alone may accept, of all tasks and of one: no more than
+#: a hundredth of pseudo-unknown inputs passes that would be caught.
+ACCEPTED_SHARE, ACCEPTED_OF_ONE = 0.7, 0.8
 #: Examples of its own at which a task's quantile counts as much as that of all tasks.
 _EVEN = 100
 #: Of a lookup that does not read the trunk, whose terms there are all 0.
@@ -105,7 +112,7 @@ def calibrations(terms: Terms) -> dict[str, Calibration]:
     rules = {}
     silent = all(not own[:, :2].any() for own in terms.values())
     for name, (trunk, _) in scores.items():
-        most = min(np.quantile(all_trunk, ACCEPTED_SHARE), np.quantile(trunk, 0.7))
+        most = min(np.quantile(all_trunk, ACCEPTED_SHARE), np.quantile(trunk, ACCEPTED_OF_ONE))
         rules[name] = Calibration(
             centers=tuple(center.tolist()),
             scales=tuple(scale.tolist()),

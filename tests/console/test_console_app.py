@@ -251,7 +251,7 @@ def test_watch_counts_answers_by_minute_and_task(console: desks.Opened, tmp_path
         console.good("/api/try", {"inputs": ["crimson ruby", "tabby kitten purr"]})
     found = console.good("/api/watch?minutes=60")
     assert {row["task"]: row["answers"] for row in found["totals"]} == {"colors": 3, "animals": 3}
-    assert set(found["charts"]) == {"answers", "unknown"}
+    assert set(found["charts"]) == {"answers", "drift", "unknown"}
     assert found["drift"]["alpha"] == 0.01
     assert {row["name"]: row["inputs"] for row in found["drift"]["rows"]}["colors"] == 3
     assert console.ask("/api/watch?minutes=1e9").status == 400
