@@ -122,7 +122,10 @@ def draw() -> None:
         "open_set": [],
         **{name: found[name] for name in _names(Study) if name in found},
     }
-    study = Study(**{**parts, "runs": runs, "settings": Settings(**found["settings"])})
+    known = {
+        name: found["settings"][name] for name in _names(Settings) if name in found["settings"]
+    }
+    study = Study(**{**parts, "runs": runs, "settings": Settings(**known)})
     save(draw_study(study), ROOT / "docs" / "figures" / "clinc150.svg")
 
 
