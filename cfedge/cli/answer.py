@@ -193,19 +193,19 @@ def _asked() -> BinaryIO:
     return stream
 
 
-def _tell_of_files(words: Sequence[str], noun: str, bundle: Path) -> None:
+def _tell_of_files(words: Sequence[str], kind: str, bundle: Path) -> None:
     """Tell of a word that is a file's name where words are inputs themselves."""
-    if noun != "text":
-        return
     from cfedge.inputs import KINDS, reader
 
+    if reader(kind).suffixes:
+        return
     for word in (word for word in words if os.path.isfile(word)):  # noqa: PTH113
         suffix = os.path.splitext(word)[1].lower()  # noqa: PTH122
         other = next((kind for kind in KINDS if suffix in reader(kind).suffixes), None)
         step = (
             f"To answer its lines: cfedge predict {bundle} < {word}"
             if other is None
-            else f"This bundle answers texts: ask one of the kind {other}"
+            else f"This bundle answers inputs of the kind {kind}: ask one of the kind {other}"
         )
         say(
             f"note: {word!r} is the name of a file; the name itself was answered. {step}",

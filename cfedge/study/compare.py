@@ -70,7 +70,7 @@ def compare(
     runs: dict[str, list[Measured]] = {}
     forward, seconds, strange = [], [], []
     for position, order in enumerate(drawn):
-        method = "adapter" if base.kind == "text" else "auto"
+        method = "adapter" if base.backbone.input.adapters == "kept" else "auto"
         chosen = replace(settings, seed=seed + position, method=method)
         title = f"order {position + 1} of {orders}, "
         with (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from cfedge.inputs import DEFAULT_KIND, reader
+from cfedge.inputs import reader
 from cfedge.spelling import did_you_mean
 from cfedge.train.conflicts import conflicts
 from cfedge.train.labels import label_fault, look
@@ -46,7 +46,7 @@ def doubts(table: Table, *, split: bool = False) -> Iterator[Doubt]:
     for labels, doubt in _of_labels(table, by_label):
         named.update(labels)
         yield doubt
-    if table.kind == DEFAULT_KIND:
+    if not reader(table.kind).suffixes:  # cells hold the inputs themselves
         yield from _of_texts(table)
     if not split:
         yield from _alone(table, {one: rows for one, rows in by_label.items() if one not in named})

@@ -50,12 +50,11 @@ class Trial:
 
 
 def is_tried(settings: Settings, backbone: Backbone) -> bool:
-    """Whether an adapter has to prove itself: where that is asked for (``trial``), and on pictures
-    where nothing is asked for, as near what their encoder was trained on a closed form is as good
-    (docs/decisions/0033-pictures-in-int8.md).
+    """Whether an adapter has to prove itself: where that is asked for (``trial``), and where
+    nothing is asked for on inputs whose kind says so (docs/decisions/0033-pictures-in-int8.md).
     """
     if settings.method == "auto":
-        return backbone.input.kind == "image" and not settings.reuse
+        return backbone.input.adapters == "tried" and not settings.reuse
     return settings.method == "trial"
 
 

@@ -106,7 +106,7 @@ def test_a_picture_that_is_given_to_a_bundle_of_texts_is_told_of(
     named.write_bytes(b"")
     done = run("predict", tiny_bundle, named)
     (line,) = done.stderr.decode().splitlines()
-    assert line.endswith("This bundle answers texts: ask one of the kind image")
+    assert line.endswith("This bundle answers inputs of the kind text: ask one of the kind image")
 
 
 @pytest.mark.parametrize("command", [["--help"], ["add", "--help"], ["devices"]])

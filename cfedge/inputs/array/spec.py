@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
@@ -20,6 +20,9 @@ MOST_VALUES = 1 << 24
 @dataclass(frozen=True)
 class Array:
     """One array of `dtype` and `shape`, without the batch's axis."""
+
+    #: The whole network is the trunk, so there is nothing to adapt.
+    adapters: ClassVar[Literal["kept", "tried", "none"]] = "none"
 
     kind: Literal["array"]
     dtype: DType

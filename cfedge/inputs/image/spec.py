@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
@@ -21,6 +21,9 @@ class Image:
     `resize` says how a picture of another shape comes to it: ``squash`` takes all of it,
     whatever its sides' ratio; ``crop`` its middle of the right ratio.
     """
+
+    #: An adapter must prove itself: near what the encoder was trained on a closed form is as good.
+    adapters: ClassVar[Literal["kept", "tried", "none"]] = "tried"
 
     kind: Literal["image"]
     height: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from cfedge.bundle.fileref import FileRef
 from cfedge.errors import SchemaError
@@ -17,6 +17,9 @@ MOST_TOKENS = 1 << 16
 @dataclass(frozen=True)
 class Text:
     """Text, cut to `max_tokens` tokens of `tokenizer`, a Hugging Face ``tokenizer.json``."""
+
+    #: An adapter of a task is kept as it is learned.
+    adapters: ClassVar[Literal["kept", "tried", "none"]] = "kept"
 
     kind: Literal["text"]
     max_tokens: int
