@@ -98,7 +98,7 @@ def _learning() -> list[Row]:
         Row("forgetting: what accuracy on a task loses while later ones are added", f"{summary['forgetting']['mean']:.4f}"),
         Row("earlier answers, with the task given, whose bits changed after an addition", f"{summary['bits_changed']}", "0"),
         Row("forward passes an input, early exits and further stages included", f"{summary['passes']['mean']:.3f}", "<= 1.10"),
-        Row("answers that end behind the trunk", f"{summary['early_exits']['mean']:.0%}"),
+        Row("answers that do without the adapted tail", f"{summary['early_exits']['mean']:.0%}"),
         Row("out-of-scope queries, AUROC; known inputs whose out-of-distribution score is above what 95 % of these exceed",
             f"{summary['auroc_out_of_scope']:.3f}; {fpr:.1%}", ">= .970"),
         Row("test error of picking another task above its certified upper bound, tasks x orders",
