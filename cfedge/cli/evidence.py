@@ -50,7 +50,8 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
         "nearest rival",
     )
     rows = [_listed_row(task) for task in certified.tasks.values()]
-    print_table(f"{workspace}: {len(certified.tasks)} tasks", columns, rows)
+    tasks = "1 task" if len(rows) == 1 else f"{len(rows)} tasks"
+    print_table(f"{workspace}: {tasks}", columns, rows)
     say(
         "Each limit is a 95% confidence bound on inputs like the held-out ones, with all tasks"
         " together; more held-out examples lower it"

@@ -72,7 +72,8 @@ class Follower:
             self._counts, self._counted = Monitor(newer.manifest), newer.manifest.digest
         self.engine = newer
         self._meters.opened(newer, switched=True)
-        self._report(f"{self._name()} answers now, of {len(newer.tasks)} tasks")
+        tasks = "1 task" if len(newer.tasks) == 1 else f"{len(newer.tasks)} tasks"
+        self._report(f"{self._name()} answers now, of {tasks}")
 
     def see(self, engine: Engine, predictions: Sequence[Prediction]) -> None:
         """Count answers of `engine`; those of one that has been replaced meanwhile are left out."""
