@@ -7,11 +7,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from made import make_encoder, make_workspace
 from once import made_once
+
+if TYPE_CHECKING:
+    import desks
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -115,3 +120,30 @@ def clinc150() -> dict[str, object]:
         "data": json.loads((root / "data_full.json").read_text("utf-8")),
         "domains": json.loads((root / "domains.json").read_text("utf-8")),
     }
+
+
+@pytest.fixture
+def opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., desks.Opened]]:
+    """Opens consoles; they are stopped at the end."""
+    import desks
+
+    monkeypatch.setenv("CFEDGE_KEEP_KEY", str(tmp_path / "keep.key"))
+    started: list[desks.Opened] = []
+
+    def one(*places: Path | None, **options: Any) -> desks.Opened:
+        started.append(desks.start(*places, **options))
+        return started[-1]
+
+    yield one
+    for console in started:
+        console.stop()
+
+
+@pytest.fixture
+def console(
+    opened: Callable[..., desks.Opened], tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path
+) -> desks.Opened:
+    """A console with a bundle, its workspace, and an empty folder to keep in."""
+    return opened(tiny_bundle, tiny_workspace, tmp_path / "kept")

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.class_gaussians import ALONE, OWN_SHAPE, Shared
+from cfedge.lookup.class_rows import ERRORS, ClassRows, class_rows
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.fitted import moments
 from cfedge.lookup.lookup import Lookup
@@ -45,11 +46,6 @@ Doubles = NDArray[np.float64]
 KEPT_BYTES = 16 << 20
 #: Classes whose own shapes are asked.
 NEAREST = 4
-#: Least share of what is left of a class mean's squared length when its own error is taken off.
-_LEAST_LENGTH = 0.1
-#: Times what the error of a class mean adds to a distance: with 1 a class of three examples calls
-#: .22 of its own inputs unknown where others call .07, with 2 as many as they.
-_ERRORS = 2.0
 
 
 class Terms(NamedTuple):
@@ -61,13 +57,9 @@ class Terms(NamedTuple):
 
 
 class _Classes(NamedTuple):
-    """One task's classes: L d [C, D] and its offsets [C], means over their lengths [C, D], and what
-    is added to g [C].
-    """
+    """One task's classes, and what is added to g [C]."""
 
-    linear: Floats
-    offsets: Floats
-    directions: Floats
+    rows: ClassRows
     bonus: Floats
 
 
@@ -119,8 +111,9 @@ class Familiarity:
         apart -= self._shift
         q, z = apart[: self._directions], apart[self._directions :]
         inside, square = float(q.dot(q)), float(z.dot(z))
-        scores = classes.linear.dot(row)
-        scores -= classes.offsets
+        linear, offsets, directions = classes.rows
+        scores = linear.dot(row)
+        scores -= offsets
         near = np.arange(len(scores))
         if len(scores) > NEAREST:
             near = np.sort(scores.argpartition(-NEAREST)[-NEAREST:])
@@ -129,7 +122,7 @@ class Familiarity:
         # |L' x|^2 from |L' (x - m_0)|^2
         whole = square + float(self._linear_shift.dot(row)) - self._square_shift
         return Terms(
-            cosine=1.0 - float(classes.directions.dot(row).max()),
+            cosine=1.0 - float(directions.dot(row).max()),
             relative=inside - 2.0 * float(scores.max()),
             density=whole / (2 * (1 - OWN_SHAPE)) - float(g.max()) - (square - inside) / 2,
         )
@@ -141,7 +134,7 @@ class Familiarity:
             found = self._made(task)
             with self._lock:
                 self._classes[task] = found
-                size = found.linear.nbytes + found.directions.nbytes
+                size = found.rows.linear.nbytes + found.rows.directions.nbytes
                 while len(self._classes) > max(1, KEPT_BYTES // size):
                     del self._classes[next(iter(self._classes))]
         return found
@@ -149,20 +142,13 @@ class Familiarity:
     def _made(self, task: int) -> _Classes:
         statistics = self._signatures[self._lookup.tasks[task]]
         means, counts = statistics.means.astype(np.float64), statistics.counts
-        apart = (means - self._center) @ self._lower
         error = self._doubt / counts
         # what a class that is a task of its own has for being found says nothing of its inputs
         alone = self._doubt * ALONE if len(counts) == 1 else 0.0
-        linear = apart @ self._lower.T
-        lengths = (means**2).sum(axis=1)
-        true = np.maximum(lengths - self._level / counts, lengths * _LEAST_LENGTH)
+        bonus = ((ERRORS - 1) * error - alone) / (2 * (1 - OWN_SHAPE))
         return _Classes(
-            linear.astype(np.float32),
-            (linear @ self._center + ((apart**2).sum(axis=1) - _ERRORS * error) / 2).astype(
-                np.float32
-            ),
-            (means / np.sqrt(np.maximum(true, 1e-12))[:, None]).astype(np.float32),
-            (((_ERRORS - 1) * error - alone) / (2 * (1 - OWN_SHAPE))).astype(np.float32),
+            class_rows(means, counts, self._center, self._lower, self._level, error),
+            bonus.astype(np.float32),
         )
 
 

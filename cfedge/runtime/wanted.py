@@ -55,14 +55,16 @@ def wanted(
     if top is None and coverage is None:
         return None
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
-        raise UsageError(f"top: expected how many answers, 1 or more, found {top!r:.40}")
+        raise UsageError(
+            f"top: expected how many answers, 1 or more, found {top!r:.40}; give a whole number"
+        )
     if coverage is None:
         return Wanted(top, None, [])
     place = next((at for at, one in enumerate(COVERAGES) if one >= coverage > 0), None)
     if place is None:
         raise UsageError(
             f"coverage: expected a share above 0 and at most {COVERAGES[-1]:g}, found"
-            f" {coverage!r:.40}"
+            f" {coverage!r:.40}; ask for less, such as 0.95"
         )
     limits = [1.0] * len(tasks)  # of a task that is not asked
     for position, task in enumerate(tasks):

@@ -20,10 +20,19 @@ __all__ = ["doubts"]
 _MISSING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
 #: Between labels in one cell.
 _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
-#: What UTF-8 becomes that was read as Windows-1252: an accented letter, a quotation mark.
-_GARBLED = re.compile("[\u00c3\u00c2][\u0080-\u00bf\u0152-\u2122]|\u00e2\u20ac[\u0080-\u2122]")
-#: What a page's source has for letters: &amp; &#39; &lt;
-_ESCAPED = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
+#: Letters that are not written as they are, and how they became so.
+_MISWRITTEN = (
+    # an accented letter, a quotation mark
+    (
+        re.compile("[\u00c3\u00c2][\u0080-\u00bf\u0152-\u2122]|\u00e2\u20ac[\u0080-\u2122]"),
+        "looks as if UTF-8 had been read as Windows-1252 before; save it anew from where it came",
+    ),
+    # &amp; &#39; &lt;
+    (
+        re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});"),
+        "has HTML's words for some; write the letters themselves, as those who ask do",
+    ),
+)
 #: Texts of several labels, and pairs of labels, that are named one by one.
 _MOST = 20
 
@@ -138,22 +147,14 @@ def _of_texts(table: Table) -> Iterator[Doubt]:
             f"expected a text, found {table.inputs[missing[0]]!r}, which programs write where there"
             " is none; fill it in or remove the row",
         )
-    garbled = [row for row, text in enumerate(table.inputs) if _GARBLED.search(text)]
-    if garbled:
-        text = table.inputs[garbled[0]]
-        yield (
-            _numbers(table, garbled),
-            f"expected letters as they are written, found {text[:60]!r}, which looks as if UTF-8 had"
-            " been read as Windows-1252 before; save it anew from where it came",
-        )
-    escaped = [row for row, text in enumerate(table.inputs) if _ESCAPED.search(text)]
-    if escaped:
-        text = table.inputs[escaped[0]]
-        yield (
-            _numbers(table, escaped),
-            f"expected letters as they are written, found {text[:60]!r}, which has HTML's words for"
-            " some; write the letters themselves, as those who ask do",
-        )
+    for pattern, why in _MISWRITTEN:
+        rows = [row for row, text in enumerate(table.inputs) if pattern.search(text)]
+        if rows:
+            shown = table.inputs[rows[0]][:60]
+            yield (
+                _numbers(table, rows),
+                f"expected letters as they are written, found {shown!r}, which {why}",
+            )
 
 
 def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:

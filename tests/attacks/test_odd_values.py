@@ -291,16 +291,6 @@ def test_a_workers_answers_that_are_none_fail_its_job_alone() -> None:
 # What a console is sent
 
 
-@pytest.fixture
-def console(
-    tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[desks.Opened]:
-    monkeypatch.setenv("CFEDGE_KEEP_KEY", str(tmp_path / "keep.key"))
-    one = desks.start(tiny_bundle, tiny_workspace, tmp_path / "kept")
-    yield one
-    one.stop()
-
-
 BODIES: dict[str, tuple[str, object]] = {
     "a number that SQLite has not": ("/api/erase", {"numbers": [2**63]}),
     "one that no float holds": ("/api/erase", {"numbers": [HUGE]}),

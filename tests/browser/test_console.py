@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import desks
@@ -13,16 +11,6 @@ from chromium import Browser
 from desks import keep_food, label
 
 XSS = '<img src=x onerror="document.title=1"><script>document.title=1</script>"\'&{{7*7}}'
-
-
-@pytest.fixture
-def console(
-    tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[desks.Opened]:
-    monkeypatch.setenv("CFEDGE_KEEP_KEY", str(tmp_path / "keep.key"))
-    one = desks.start(tiny_bundle, tiny_workspace, tmp_path / "kept")
-    yield one
-    one.stop()
 
 
 def enter(browser: Browser, console: desks.Opened, view: str = "try") -> None:

@@ -42,6 +42,7 @@ class BehindTail:
     """A lookup on the frozen tail's features: a rule adds what it keeps and how it scores."""
 
     reads_all = True
+    least_temperature: float
 
     def kept(self, tail: ClusterStatistics) -> ClusterStatistics:
         """Return what of a task's statistics travels."""
@@ -96,5 +97,6 @@ class BehindTail:
             )
         tails = [self.clusters(signatures[name]) for name in names]
         centres = background.tail if background else None
-        unit: float = getattr(self, "least_temperature", 1.0)
-        return WholeEncoder(names, tails, self.scorer(tails), margins, centres, unit=unit)
+        return WholeEncoder(
+            names, tails, self.scorer(tails), margins, centres, unit=self.least_temperature
+        )

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from cfedge.lookup.evidence import Evidence
 from cfedge.lookup.familiarity import Terms
 from cfedge.lookup.finite import finite
-from cfedge.lookup.likeness import NOTHING, Likeness
 from cfedge.lookup.match import TaskMatch, TaskMatches
 from cfedge.lookup.scored import Scored, best_outside
 from cfedge.lookup.signature import ClusterStatistics, Features
+from cfedge.lookup.tail_familiarity import NOTHING, TailFamiliarity
 from cfedge.margins import Margins
 
 __all__ = ["Score", "Scorer", "WholeEncoder"]
@@ -87,7 +87,7 @@ class WholeEncoder:
         self.spans = [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
         self._starts = np.array(bounds[:-1])
         self._task_of = np.repeat(np.arange(len(tasks)), np.diff(bounds))
-        self._likeness: Likeness | None = None
+        self._familiarity: TailFamiliarity | None = None
         self._making = threading.Lock()
 
     def warm_up(self) -> None:
@@ -176,17 +176,17 @@ class WholeEncoder:
         stages = 2 if margin < self.margins.second else 1
         return TaskMatch(task, int(self._task_of[rival]), best, margin, distance, stages)
 
-    def _familiar(self) -> Likeness:
-        if self._likeness is None:
+    def _familiar(self) -> TailFamiliarity:
+        if self._familiarity is None:
             with self._making:
-                if self._likeness is None:
-                    self._likeness = Likeness(
+                if self._familiarity is None:
+                    self._familiarity = TailFamiliarity(
                         [one.means for one in self._statistics],
                         [one.counts for one in self._statistics],
                         _within(self._statistics),
                         self._centres,
                     )
-        return self._likeness
+        return self._familiarity
 
 
 def _within(statistics: Sequence[ClusterStatistics]) -> NDArray[np.float64]:

@@ -11,15 +11,15 @@ Letters: C classes of one task, D width, G centres.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.lookup.class_rows import class_rows
 from cfedge.lookup.familiarity import Terms, background_rows
 from cfedge.lookup.fitted import moments
 
-__all__ = ["Likeness", "NOTHING"]
+__all__ = ["NOTHING", "TailFamiliarity"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -28,21 +28,9 @@ Doubles = NDArray[np.float64]
 NOTHING = Terms(0.0, 0.0, 0.0)
 #: Added to the spread, of its mean: it can then be inverted whatever the examples.
 _RIDGE = 0.1
-#: Least share of what is left of a class mean's squared length when its own error is taken off.
-_LEAST_LENGTH = 0.1
-#: Times what the error of a class mean adds to a distance; as of `cfedge.lookup.familiarity`.
-_ERRORS = 2.0
 
 
-class _Classes(NamedTuple):
-    """One task's: L d [C, D], offsets [C], and means over their lengths [C, D]."""
-
-    linear: Floats
-    offsets: Floats
-    directions: Floats
-
-
-class Likeness:
+class TailFamiliarity:
     """All tasks' classes, ready to compare with.
 
     Parameters
@@ -68,42 +56,29 @@ class Likeness:
         if level > 0:
             inverse = np.linalg.inv(within + _RIDGE * level * np.eye(width))
             precision = np.asarray((inverse + inverse.T) / 2, np.float64)
-        self._lower: Doubles = np.asarray(np.linalg.cholesky(precision), np.float64)
-        self._level, self._doubt = float(np.trace(within)), float(np.vdot(precision, within))
+        lower: Doubles = np.asarray(np.linalg.cholesky(precision), np.float64)
+        spread, doubt = float(np.trace(within)), float(np.vdot(precision, within))
         every = np.concatenate(means).astype(np.float64)
         among = [moments([every])]
         if background is not None:
             among.append(moments([background]))
-        self._center: Doubles = np.mean([mean for mean, _ in among], axis=0)
-        self._inside = background_rows(among, self._center, self._lower).astype(np.float32)
-        self._shift = (self._inside.astype(np.float64) @ self._center).astype(np.float32)
+        center: Doubles = np.mean([mean for mean, _ in among], axis=0)
+        self._inside = background_rows(among, center, lower).astype(np.float32)
+        self._shift = (self._inside.astype(np.float64) @ center).astype(np.float32)
         self._classes = [
-            self._ready(own.astype(np.float64), count)
+            class_rows(own.astype(np.float64), count, center, lower, spread, doubt / count)
             for own, count in zip(means, counts, strict=True)
         ]
 
     def __call__(self, row: Floats, task: int) -> Terms:
         """Compare one unit-length vector float32 [D] with the task at position `task`."""
-        classes = self._classes[task]
+        linear, offsets, directions = self._classes[task]
         inside = self._inside.dot(row)
         inside -= self._shift
-        scores = classes.linear.dot(row)
-        scores -= classes.offsets
+        scores = linear.dot(row)
+        scores -= offsets
         return Terms(
-            cosine=1.0 - float(classes.directions.dot(row).max()),
+            cosine=1.0 - float(directions.dot(row).max()),
             relative=float(inside.dot(inside)) - 2.0 * float(scores.max()),
             density=0.0,
-        )
-
-    def _ready(self, means: Doubles, counts: NDArray[np.int64]) -> _Classes:
-        apart = (means - self._center) @ self._lower
-        linear = apart @ self._lower.T
-        error = self._doubt / counts
-        lengths = (means**2).sum(axis=1)
-        true = np.maximum(lengths - self._level / counts, lengths * _LEAST_LENGTH)
-        offsets = linear @ self._center + ((apart**2).sum(axis=1) - _ERRORS * error) / 2
-        return _Classes(
-            linear.astype(np.float32),
-            offsets.astype(np.float32),
-            (means / np.sqrt(np.maximum(true, 1e-12))[:, None]).astype(np.float32),
         )
