@@ -12,7 +12,6 @@ from sklearn.preprocessing import normalize
 
 from cfedge.lookup import ClusterStatistics, class_gaussians, familiarity
 from cfedge.lookup.class_gaussians import (
-    ALONE,
     BREADTH,
     OWN_SHAPE,
     ClassShape,
@@ -120,7 +119,7 @@ def test_a_class_that_is_a_task_of_its_own_is_given_something_beforehand() -> No
     features, labels = draw(2, 3, 30)
     among = signature(features[:60], labels[:60], 3)
     more = ClassShape.of(tasks["alone"], 0, shared).offset - ClassShape.of(among, 0, shared).offset
-    assert abs(more - ALONE * shared.doubt / (2 * (1 - OWN_SHAPE))) < 1e-4
+    assert abs(more - 0.15 * shared.doubt / (2 * (1 - OWN_SHAPE))) < 1e-4
 
 
 def test_whether_an_input_is_known_does_not_hang_on_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,3 +327,11 @@ def test_a_signature_of_one_lookup_is_refused_by_another() -> None:
             continue  # an LDA signature without directions: means and a diagonal are one
         with pytest.raises(IncompatibleError):
             rule.counted(rule.stored(arrays, "signature of task 'a'", WIDTH, (WIDTH,)))
+
+
+def test_what_nearest_mean_keeps_of_the_spread_is_its_diagonal_whole() -> None:
+    tail = whole("a").tail
+    kept = rule_named("nearest-mean").signature(whole("a"))
+    scatter = tail.factor.T.astype(np.float64) @ tail.factor + np.diag(tail.diagonal)
+    assert len(kept.tail.factor) == 0  # type: ignore[attr-defined]
+    np.testing.assert_allclose(kept.tail.diagonal, np.diag(scatter), rtol=1e-5)  # type: ignore[attr-defined]
