@@ -4,10 +4,20 @@ examples that choose nothing else.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 from every import cases
 
-from cfedge.train.trial import Trial, set_aside
+from cfedge.bundle.fileref import FileRef
+from cfedge.bundle.manifest import Backbone
+from cfedge.inputs import Spec
+from cfedge.inputs.array.spec import Array
+from cfedge.inputs.image.spec import Image
+from cfedge.inputs.text.spec import Text
+from cfedge.train.settings import Settings
+from cfedge.train.trial import Trial, is_tried, set_aside
 
 
 def _trial(won: int, lost: int, both: int = 20, neither: int = 5) -> Trial:
@@ -62,3 +72,18 @@ def test_a_class_of_one_key_is_learned_from() -> None:
     )
     assert learned[:2] == [0, 1]
     assert len(aside) == 1
+
+
+@cases(
+    "kind, tried",
+    [
+        (Image("image", 8, 8, "squash"), True),
+        (Text("text", 8, FileRef("tokenizer.json", 1)), False),
+        (Array("array", "float32", (4,)), False),
+    ],
+)
+def test_a_picture_tasks_adapter_must_prove_itself_and_no_others(kind: Spec, tried: bool) -> None:
+    backbone = cast(Backbone, SimpleNamespace(input=kind))
+    assert is_tried(Settings(), backbone) == tried
+    assert is_tried(Settings(method="trial"), backbone)
+    assert not is_tried(Settings(reuse=True), backbone)
