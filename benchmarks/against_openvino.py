@@ -44,7 +44,7 @@ from cfedge import Engine
 from cfedge.bundle.files import write
 from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
-from cfedge.train.backbones import BACKBONES, find
+from cfedge.train.workspace.backbones import BACKBONES, find
 from cfedge_export.names import FEATURES, IDS, MASK
 from cfedge_export.pooling import without_mask
 from cfedge_export.quiet import quiet

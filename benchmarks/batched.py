@@ -30,11 +30,11 @@ from torch import Tensor
 from torch.nn import Parameter, functional
 
 from cfedge.bundle.manifest import Slot
-from cfedge.train.composition import pool
-from cfedge.train.fitting import Head, device_of
-from cfedge.train.lora import LowRankPairs
+from cfedge.train.learn.composition import pool
+from cfedge.train.learn.fitting import Head, device_of
+from cfedge.train.learn.lora import LowRankPairs
+from cfedge.train.learn.tail import TorchTail
 from cfedge.train.settings import Settings
-from cfedge.train.tail import TorchTail
 
 #: Of a task of 300 texts: steps that the default settings take.
 STEPS = 240
@@ -51,7 +51,7 @@ class Data:
 
 
 class OneByOne:
-    """T tasks, each with its own optimiser, as `cfedge.train.fitting.fit` trains them."""
+    """T tasks, each with its own optimiser, as `cfedge.train.learn.fitting.fit` trains them."""
 
     def __init__(self, tail: TorchTail, slots: tuple[Slot, ...], tasks: int, width: int) -> None:
         self.tail, self.settings = tail, Settings()

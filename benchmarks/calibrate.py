@@ -26,7 +26,7 @@ from PIL import Image
 from cfedge.inputs.image.device import ImageInputs
 from cfedge.inputs.image.spec import Image as Spec
 from cfedge.runtime.session import open_session
-from cfedge.train.backbones import BACKBONES
+from cfedge.train.workspace.backbones import BACKBONES
 from cfedge_export.calibration import dump_table, measure_ranges, state_ranges
 from cfedge_export.graph import cut
 from cfedge_export.names import FEATURES

@@ -29,11 +29,11 @@ from numpy.typing import NDArray
 
 from cfedge import Engine
 from cfedge.runtime.backbone import Slots
-from cfedge.train.examples import Examples
-from cfedge.train.metrics import evaluate, forgetting
+from cfedge.train.examples.examples import Examples
+from cfedge.train.measures.metrics import evaluate, forgetting
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 from cfedge_export.pack import export
 

@@ -40,10 +40,10 @@ from chromium import Browser, missing, started
 
 from cfedge import Engine
 from cfedge.kept.keeper import Keeper
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.pack import export
 
 ROOT = Path(__file__).parents[1]

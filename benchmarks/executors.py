@@ -26,11 +26,11 @@ import psutil
 import record
 
 from cfedge.device import usable_cores
-from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.jobs.choosing import chosen_place
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn_tasks
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 LABELS = 10
 

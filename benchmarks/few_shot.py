@@ -15,7 +15,7 @@ import numpy as np
 import record
 
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 

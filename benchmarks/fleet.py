@@ -22,7 +22,7 @@ from fleet import run
 from made import make_encoder, make_workspace
 
 from cfedge.bundle.files import read
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.pack import export
 
 

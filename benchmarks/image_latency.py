@@ -45,7 +45,7 @@ from cfedge.inputs.image.spec import Image
 from cfedge.runtime.session import open_session
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
@@ -70,7 +70,7 @@ def learned(folder: Path, *, adapters: bool) -> None:
     from sklearn.datasets import load_digits
 
     from cfedge.bundle.files import write
-    from cfedge.train.examples import Examples
+    from cfedge.train.examples.examples import Examples
 
     data = load_digits()
     workspace = record.backbone(folder / "ws", "lite0")

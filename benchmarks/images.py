@@ -37,11 +37,11 @@ from numpy.typing import NDArray
 
 from cfedge import Engine
 from cfedge.study.baselines import RULES
-from cfedge.train.examples import Examples
-from cfedge.train.metrics import evaluate
+from cfedge.train.examples.examples import Examples
+from cfedge.train.measures.metrics import evaluate
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.pack import export
 from cfedge_export.parity_gate import Gate
 

@@ -37,9 +37,9 @@ from cfedge import Engine
 from cfedge.bundle.files import Bundle, write
 from cfedge.inputs.text.device import TextInputs
 from cfedge.runtime.session import open_session
-from cfedge.train.backbones import BACKBONES, find
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.teach import learn
+from cfedge.train.workspace.backbones import BACKBONES, find
 from cfedge_export.build_bundle import build
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source

@@ -30,16 +30,16 @@ from cfedge.confidence import upper_bound
 from cfedge.lookup import Features
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.early_exit import gaps, trunk_decides
-from cfedge.train.calibrating import held_out_terms
-from cfedge.train.certificate import ALPHA, certify
-from cfedge.train.feature_cache import features_of
-from cfedge.train.finished_head import finished
-from cfedge.train.head import closed_form_head
-from cfedge.train.learned_task import HeldOut, LearnedTask, TaskRecord
-from cfedge.train.margins import route
+from cfedge.train.features.feature_cache import features_of
+from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.learn.finished_head import finished
+from cfedge.train.learn.head import closed_form_head
+from cfedge.train.measures.calibrating import held_out_terms
+from cfedge.train.measures.certificate import ALPHA, certify
+from cfedge.train.measures.margins import route
 from cfedge.train.settings import Settings
-from cfedge.train.statistics import TaskStatistics
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import HeldOut, LearnedTask, TaskRecord
 
 TASKS = 16
 #: By data set: of each class the examples to learn from, and those to hold out.

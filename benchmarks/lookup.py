@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.runtime.backbone import Trunk
 from cfedge.runtime.table import Int8Table
-from cfedge.train.signature import signature
+from cfedge.train.features.signature import signature
 
 CLASSES, INPUTS = 15, 1000
 #: The first stage reads the first view.

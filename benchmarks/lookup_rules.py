@@ -31,8 +31,8 @@ from cfedge.lookup import Features
 from cfedge.lookup.rules import DEFAULT, RULES
 from cfedge.study.baselines import RULES as BASELINES
 from cfedge.study.random_features import RandomFeatures
-from cfedge.train.margins import route
-from cfedge.train.signature import learn_signature
+from cfedge.train.features.signature import learn_signature
+from cfedge.train.measures.margins import route
 
 Floats = NDArray[np.float32]
 

@@ -25,10 +25,10 @@ import record
 from numpy.typing import NDArray
 
 from cfedge.lookup import Features, TaskSignature
-from cfedge.train.feature_cache import features_of
-from cfedge.train.margins import route
-from cfedge.train.signature import learn_signature
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.features.feature_cache import features_of
+from cfedge.train.features.signature import learn_signature
+from cfedge.train.measures.margins import route
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 DRAWS = ("first", 0, 1, 2)
 SPLITS = ("train", "val", "test")

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from cfedge.device import probe
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("CFEDGE_DATA", Path(__file__).parents[2] / "shared" / "data"))

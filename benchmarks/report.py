@@ -32,7 +32,7 @@ from chromium import missing, started  # noqa: E402
 
 from cfedge.report import read_old  # noqa: E402
 from cfedge.report.of_workspace import of_workspace  # noqa: E402
-from cfedge.train.examples import Examples  # noqa: E402
+from cfedge.train.examples.examples import Examples  # noqa: E402
 from cfedge.train.settings import Settings  # noqa: E402
 from cfedge.train.teach import learn  # noqa: E402
 

@@ -15,10 +15,10 @@ import record
 import torch
 from torch.nn import functional
 
-from cfedge.train.composition import pool
-from cfedge.train.lora import LowRankPairs
+from cfedge.train.learn.composition import pool
+from cfedge.train.learn.lora import LowRankPairs
+from cfedge.train.learn.tail import TorchTail
 from cfedge.train.settings import Settings
-from cfedge.train.tail import TorchTail
 
 TASKS = (0, 2, 10, 50)
 #: Of the pool: its limit, and how new units are kept apart from it. A pool wider than the products

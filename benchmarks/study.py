@@ -29,7 +29,7 @@ from cfedge.study.compare import compare
 from cfedge.study.options import Options
 from cfedge.study.results import MODELS, recommended, summary
 from cfedge.study.stream import HELD_OUT_SHARE, Splits
-from cfedge.train.examples import Examples, split_held_out
+from cfedge.train.examples.examples import Examples, split_held_out
 from cfedge.train.settings import Settings
 
 

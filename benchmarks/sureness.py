@@ -22,14 +22,14 @@ from study import banking77, clinc150
 
 from cfedge import Engine, Prediction
 from cfedge.study.stream import Splits
-from cfedge.train.answer_odds import outcomes
-from cfedge.train.calibration_error import calibration_error
-from cfedge.train.judged import judged
-from cfedge.train.odds import stated
+from cfedge.train.certify.answer_odds import outcomes
+from cfedge.train.certify.judged import judged
+from cfedge.train.certify.shipped import shipped
+from cfedge.train.measures.calibration_error import calibration_error
+from cfedge.train.measures.odds import stated
 from cfedge.train.settings import Settings
-from cfedge.train.shipped import shipped
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 
 COVERAGES = (0.9, 0.95)

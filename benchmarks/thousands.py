@@ -52,12 +52,12 @@ from cfedge.lookup.packing import from_first, on_grid
 from cfedge.lookup.router import CANDIDATES
 from cfedge.runtime.task_files import Signatures
 from cfedge.study.stream import Splits
-from cfedge.train.certificate import ALPHA
-from cfedge.train.conformal import conformal_threshold
+from cfedge.train.measures.certificate import ALPHA
+from cfedge.train.measures.conformal import conformal_threshold
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
-from cfedge.train.workspace_index import Index
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.index import Index
 from cfedge_export.build_bundle import build
 from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source

@@ -23,11 +23,11 @@ import numpy as np
 import record
 
 from cfedge import Engine
-from cfedge.train.examples import Examples
+from cfedge.train.change.update import update
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.update import update
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 
 #: Of fifteen classes, those that are there before the others come.

@@ -2,8 +2,8 @@
 probable it is that an answer is right. Plain values: a manifest, a catalogue and a rollout carry
 them, the runtime obeys them.
 
-How they are chosen is `cfedge.train.calibrating`'s and `cfedge.train.sureness`'; what the score is
-`cfedge.lookup.ood`'s.
+How they are chosen is `cfedge.train.measures.calibrating`'s and `cfedge.train.measures.odds`'; what the
+score is `cfedge.lookup.ood`'s.
 """
 
 from __future__ import annotations

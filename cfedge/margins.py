@@ -1,7 +1,7 @@
 """Below which margin does the lookup look closer? Plain values: a manifest, a channel's index and a
 rollout carry them, the router obeys them.
 
-How they are chosen is `cfedge.train.margins`'s.
+How they are chosen is `cfedge.train.measures.margins`'s.
 """
 
 from __future__ import annotations

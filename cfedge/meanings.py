@@ -2,7 +2,7 @@
 
 A label belongs to its task, and an answer is a task and a label: ``yes`` of one task is not ``yes``
 of another. Where they do mean the same, the task that comes later says so
-(`cfedge.train.meanings`), and then both count as one.
+(`cfedge.train.examples.meanings`), and then both count as one.
 """
 
 from __future__ import annotations

@@ -28,19 +28,19 @@ from typing import TYPE_CHECKING, Any
 
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
-from cfedge.train.certificates import Certificates, TaskCertificate, certificates
-from cfedge.train.given_data import Labelled, task_data, tasks_data
+from cfedge.train.certify.certificates import Certificates, TaskCertificate, certificates
+from cfedge.train.change.joining import Joined, join
+from cfedge.train.change.parts import split
+from cfedge.train.change.update import MAX_DROP, update
+from cfedge.train.examples.given_data import Labelled, task_data, tasks_data
 from cfedge.train.jobs.choosing import chosen_place
-from cfedge.train.joining import Joined, join
-from cfedge.train.learned_task import LearnedTask
-from cfedge.train.parts import split
 from cfedge.train.settings import Settings
 from cfedge.train.teach import Taught, learn, learn_tasks, with_choices
-from cfedge.train.update import MAX_DROP, update
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import LearnedTask
 
 if TYPE_CHECKING:
-    from cfedge.train.metrics import Scores
+    from cfedge.train.measures.metrics import Scores
     from cfedge_export.pack import Exported
 
 __all__ = ["Workspace"]
@@ -121,7 +121,7 @@ class Workspace(WorkspaceFolder):
             Lower-case letters, digits, ``-`` and ``_``.
         inputs, labels
             Lists, generators, NumPy arrays, or columns of pandas or datasets, as long as each
-            other; or a path and no labels (`cfedge.train.data.load`).
+            other; or a path and no labels (`cfedge.train.examples.data.load`).
         groups
             Of each input what it belongs to, such as a video, a person or a device: no split cuts
             through it. As long as the inputs; of a path, the name of the column that says it.
@@ -238,17 +238,17 @@ class Workspace(WorkspaceFolder):
         return certificates(self, of=()).tasks[name]
 
     def join(self, name: str, other: str, new: str | None = None, **options: Any) -> Joined:
-        """Make one task of two: `cfedge.train.joining.join`, with its options and errors."""
+        """Make one task of two: `cfedge.train.change.joining.join`, with its options and errors."""
         return join(self, name, other, name if new is None else new, **options)
 
     def split(
         self, name: str, new: str, labels: Collection[str]
     ) -> tuple[LearnedTask, LearnedTask]:
-        """Give classes of a task to a new one: `cfedge.train.parts.split`, with its errors."""
+        """Give classes of a task to a new one: `cfedge.train.change.parts.split`, its errors too."""
         return split(self, name, new, labels)
 
     def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
-        """Certify every task against all of them: `cfedge.train.certificates.certificates`."""
+        """Certify every task against all: `cfedge.train.certify.certificates.certificates`."""
         return certificates(self, tail_share=tail_share)
 
     def evaluate(

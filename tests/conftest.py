@@ -67,7 +67,7 @@ def _tiny_workspace(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def _tiny_bundle(_tiny_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.workspace.folder import WorkspaceFolder
     from cfedge_export.pack import export
 
     def make(folder: Path) -> None:

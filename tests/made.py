@@ -85,7 +85,7 @@ def make_encoder(folder: Path) -> Path:
 
 def make_workspace(encoder: Path, root: Path) -> Path:
     """Workspace with the tasks animals and colors."""
-    from cfedge.train.data import load_file
+    from cfedge.train.examples.data import load_file
     from cfedge.train.settings import Settings
     from cfedge.train.teach import learn
     from cfedge_export.make_backbone import make_backbone

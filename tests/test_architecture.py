@@ -48,6 +48,15 @@ LAYERS = [
     ("cfedge.sync",),
     ("cfedge.publish",),
     ("cfedge.train",),
+    ("cfedge.train.examples",),
+    ("cfedge.train.measures",),
+    ("cfedge.train.features",),
+    ("cfedge.train.workspace",),
+    ("cfedge.train.learn",),
+    ("cfedge.train.certify",),
+    ("cfedge.train.change",),
+    ("cfedge.train.jobs",),
+    ("cfedge.train.teach",),
     ("cfedge_export", "cfedge.study"),
     ("cfedge.teaching",),
     (
@@ -328,7 +337,7 @@ def test_the_workshop_says_what_to_install_where_it_is_missing() -> None:
     code = (
         "import sys; from cfedge.demo.device import Barrier; sys.meta_path.insert(0, Barrier())\n"
         "from cfedge.errors import MissingExtraError\n"
-        "for name in ('cfedge.train.learner', 'cfedge_export'):\n"
+        "for name in ('cfedge.train.learn.learner', 'cfedge_export'):\n"
         "    try: __import__(name)\n"
         "    except MissingExtraError as error: print(error)\n"
     )

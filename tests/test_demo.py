@@ -114,7 +114,7 @@ def test_a_digit_is_in_one_split_of_one_task_or_in_none(drawn: Stream) -> None:
 
 
 def test_pictures_of_no_task_are_listed_as_report_takes_them(drawn: Stream) -> None:
-    from cfedge.train.data import load_inputs
+    from cfedge.train.examples.data import load_inputs
 
     kinds = Counter(kind for _, kind in drawn.unknown.inputs)
     assert min(kinds["near"], kinds["far"]) >= 40
@@ -165,7 +165,7 @@ def _no_gzip(folder: Path) -> Path:
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """What ``cfedge demo --quick`` left and printed."""
     from cfedge.errors import BackboneError
-    from cfedge.train.backbones import find
+    from cfedge.train.workspace.backbones import find
 
     try:
         find("minilm-l6")

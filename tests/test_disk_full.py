@@ -21,11 +21,11 @@ from test_storage import Disk, tree
 
 from cfedge.bundle.files import read
 from cfedge.errors import CfedgeError, StorageError, WorkspaceError
-from cfedge.train.examples import Examples
-from cfedge.train.learned_task import LearnedTask
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import LearnedTask
 from cfedge_export.pack import export
 from cfedge_export.parity_gate import Gate
 

@@ -10,8 +10,8 @@ import pytest
 from cfedge.bundle.files import read
 from cfedge.errors import CfedgeError
 from cfedge.footprint import child, golden, of_backbone, of_bundle
-from cfedge.train.workspace import WorkspaceFolder
-from cfedge.train.workspace_index import file_name
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.index import file_name
 
 
 def test_a_bundle_is_measured_in_a_process_that_holds_nothing_of_the_parents(

@@ -19,7 +19,7 @@ from made import make_texts, write_csv
 import cfedge
 from cfedge import Workspace
 from cfedge.errors import DataError, TaskError, UsageError
-from cfedge.train.arrays import from_arrays
+from cfedge.train.examples.arrays import from_arrays
 from cfedge.train.settings import Settings
 
 ROWS = make_texts("food", 12, 0)

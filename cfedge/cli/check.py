@@ -14,7 +14,7 @@ from cfedge.cli.show import print_json, say
 from cfedge.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from cfedge.train.data_check import Fault
+    from cfedge.train.examples.data_check import Fault
 
 __all__ = ["register"]
 
@@ -49,7 +49,7 @@ def check(
 
     Nothing is learned and nothing is changed. The exit code is 3 where there is a fault.
     """
-    from cfedge.train.data_check import check as look_at
+    from cfedge.train.examples.data_check import check as look_at
 
     report = look_at(data, columns(input_column, label_column), encoding, _known(kind))
     if json:

@@ -10,7 +10,7 @@ import typer
 from cfedge.cli.show import say
 
 if TYPE_CHECKING:
-    from cfedge.train.rows import Columns
+    from cfedge.train.examples.rows import Columns
 
 __all__ = ["ENCODING", "GROUP_COLUMN", "INPUT", "INPUT_COLUMN", "LABEL_COLUMN", "columns", "tell"]
 
@@ -48,7 +48,7 @@ ENCODING = Annotated[
 
 def columns(inputs: str, label: str, group: str | None = None) -> Columns:
     """Return which columns are read."""
-    from cfedge.train.rows import Columns
+    from cfedge.train.examples.rows import Columns
 
     return Columns(inputs, label, group=group)
 

@@ -13,7 +13,7 @@ from cfedge.cli.places import JOBS, ON
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from cfedge.train.metrics import Scores
+    from cfedge.train.measures.metrics import Scores
 
 __all__ = ["register"]
 

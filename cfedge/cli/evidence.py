@@ -11,7 +11,7 @@ from cfedge.cli.show import print_json, print_table, say
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Certificate
-    from cfedge.train.certificates import TaskCertificate
+    from cfedge.train.certify.certificates import TaskCertificate
 
 __all__ = ["JSON", "WORKSPACE", "register"]
 
@@ -29,9 +29,9 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
 
     The limits say how many answers may be wrong, and how many inputs may go to another task.
     """
-    from cfedge.train.advice import nothing_learned
-    from cfedge.train.certificates import certificates
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.certify.advice import nothing_learned
+    from cfedge.train.certify.certificates import certificates
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     certified = certificates(WorkspaceFolder(workspace), of=())
     if json:

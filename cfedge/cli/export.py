@@ -15,7 +15,7 @@ from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 from cfedge.lookups import LOOKUPS
 
 if TYPE_CHECKING:
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.workspace.folder import WorkspaceFolder
     from cfedge_export.merged import Merged
     from cfedge_export.pack import Exported
     from cfedge_export.parity import TaskParity
@@ -107,8 +107,8 @@ def export(
     init.
     """
     from cfedge import margins
-    from cfedge.train.certificate import FALSE_REJECT_RATE
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.measures.certificate import FALSE_REJECT_RATE
+    from cfedge.train.workspace.folder import WorkspaceFolder
     from cfedge_export.merged import export_merged
     from cfedge_export.pack import export as write
     from cfedge_export.parity_gate import Gate

@@ -150,8 +150,8 @@ def init(
     own.
     """
     from cfedge.device import known_profile
-    from cfedge.train.backbones import kind_of
-    from cfedge.train.data import load
+    from cfedge.train.examples.data import load
+    from cfedge.train.workspace.backbones import kind_of
     from cfedge_export.backbone_request import BackboneRequest
     from cfedge_export.new_workspace import new_workspace
 
@@ -198,7 +198,7 @@ def _gate(drop: float | None, *, strict: bool) -> Gate | None:
 def _demo_texts() -> tuple[str, ...]:
     """The demo's texts, to measure on where none were given."""
     from cfedge.demo import data_folder
-    from cfedge.train.data import load
+    from cfedge.train.examples.data import load
 
     return tuple(
         text

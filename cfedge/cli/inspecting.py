@@ -15,8 +15,8 @@ from cfedge.cli.paper import inspect_paper
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from cfedge.train.certificates import Certificates
-    from cfedge.train.inspection import Inspection
+    from cfedge.train.certify.certificates import Certificates
+    from cfedge.train.certify.inspection import Inspection
 
 __all__ = ["register"]
 
@@ -78,9 +78,9 @@ def inspect_tasks(
     --model also what the lookup's own model expects, and whether the held-out inputs bear it out.
     """
     from cfedge.margins import TAIL_SHARE
-    from cfedge.train.advice import advice
-    from cfedge.train.certificates import certificates, inspected
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.certify.advice import advice
+    from cfedge.train.certify.certificates import certificates, inspected
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     opened = WorkspaceFolder(workspace)
     if paper:
@@ -148,7 +148,7 @@ def _print_curves(certified: Certificates) -> None:
     """Print each task's learning curve and what twice its examples may bring."""
     import numpy as np
 
-    from cfedge.train.curve import outlook
+    from cfedge.train.features.curve import outlook
 
     rows = []
     for task in certified.tasks.values():
@@ -199,7 +199,7 @@ def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _reused(transfer: Mapping[str, float]) -> str:
-    from cfedge.train.composition import NEW_UNITS
+    from cfedge.train.examples.labels import NEW_UNITS
 
     shares = sorted(
         (

@@ -8,15 +8,15 @@ from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Backbone
-    from cfedge.train.certificates import TaskCertificate
-    from cfedge.train.trial import Trial
+    from cfedge.train.certify.certificates import TaskCertificate
+    from cfedge.train.measures.trial import Trial
 
 __all__ = ["learned"]
 
 
 def learned(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str:
     """Return how a task was learned, from how much, and what is certified of its answers."""
-    from cfedge.train.advice import ENOUGH
+    from cfedge.train.certify.advice import ENOUGH
 
     why = _why(row, settings, backbone)
     how = f"a closed-form head ({why}), " if why else ""
@@ -39,7 +39,7 @@ def learned(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str
 
 def _why(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str:
     """Why a task has a head in closed form, where nobody asked for one; else nothing."""
-    from cfedge.train.head import FEW
+    from cfedge.train.learn.head import FEW
 
     if settings.method != "auto" or row.method != "closed-form" or len(row.labels) == 1:
         return ""

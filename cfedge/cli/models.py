@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from cfedge.cli.show import print_table, say
 
 if TYPE_CHECKING:
-    from cfedge.train.inspection import Inspection
+    from cfedge.train.certify.inspection import Inspection
 
 __all__ = ["print_models"]
 
-#: What each status of `cfedge.train.inspection.Inspection` means.
+#: What each status of `cfedge.train.certify.inspection.Inspection` means.
 _STATUSES = {
     "holds": "no more inputs went to another task than the model expects",
     "undecided": "more did than the model expects, but chance could explain it",

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from cfedge.train.paper import PaperRow
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.certify.paper import PaperRow
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["inspect_paper"]
 
 
 def inspect_paper(workspace: WorkspaceFolder, *, json: bool) -> None:
     """Show the paper's condition for each class of a workspace."""
-    from cfedge.train.paper import paper_rows
+    from cfedge.train.certify.paper import paper_rows
 
     rows = paper_rows(workspace, TerminalProgress())
     if json:
@@ -29,8 +29,8 @@ def _print(rows: Sequence[PaperRow]) -> None:
     """Print each class's terms, whether they suffice, and what held-out inputs say; then what to
     beware of.
     """
-    from cfedge.train.paper import CAUTIONS
-    from cfedge.train.paper_condition import EPSILON
+    from cfedge.train.certify.paper import CAUTIONS
+    from cfedge.train.measures.paper_condition import EPSILON
 
     print_table(
         f"the paper's condition for at most {EPSILON:.0%} of a class's inputs in other tasks, beside"

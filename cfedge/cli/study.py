@@ -115,8 +115,8 @@ def compare(
     from cfedge.study.options import Options
     from cfedge.study.results import MODELS, recommended
     from cfedge.study.stream import load_stream
-    from cfedge.train.backbones import kind_of
-    from cfedge.train.data import load_inputs
+    from cfedge.train.examples.data import load_inputs
+    from cfedge.train.workspace.backbones import kind_of
 
     _check_out(out)
     kind = kind_of(backbone, folder)

@@ -21,7 +21,7 @@ from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, say
 
 if TYPE_CHECKING:
-    from cfedge.train.update import Updated
+    from cfedge.train.change.update import Updated
 
 __all__ = ["register"]
 
@@ -67,11 +67,11 @@ def update(
     Its old data are not needed: what it keeps of them adds up with the new ones. The adapter stays,
     and the head is made anew of all examples that there ever were.
     """
-    from cfedge.train.advice import advice
-    from cfedge.train.certificates import certificates
-    from cfedge.train.data import load, load_file
-    from cfedge.train.update import update as teach_more
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.certify.advice import advice
+    from cfedge.train.certify.certificates import certificates
+    from cfedge.train.change.update import update as teach_more
+    from cfedge.train.examples.data import load, load_file
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     opened, read = WorkspaceFolder(workspace), columns(input_column, label_column, group_column)
     kind = opened.kind
@@ -120,9 +120,9 @@ def rename(
     json: JSON = False,
 ) -> None:
     """Rename a task, or one of its labels."""
-    from cfedge.train.edit import rename as rename_task
-    from cfedge.train.edit import rename_label
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.change.edit import rename as rename_task
+    from cfedge.train.change.edit import rename_label
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     opened = WorkspaceFolder(workspace)
     if label is None:
@@ -165,8 +165,8 @@ def join(
     Worth it where their inputs are taken for each other's. The one is answered by a closed-form
     head: two tasks have two adapters.
     """
-    from cfedge.train.joining import join as join_tasks
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.change.joining import join as join_tasks
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     opened, name = WorkspaceFolder(workspace), task if called is None else called
     done = join_tasks(opened, task, other, name, same_labels=same_label or (), max_drop=max_drop)
@@ -196,8 +196,8 @@ def split(
 
     Nothing is learned: both keep the adapter and the head that the task had.
     """
-    from cfedge.train.parts import split as split_task
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.change.parts import split as split_task
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     opened = WorkspaceFolder(workspace)
     parts = split_task(opened, task, new, label)
@@ -220,8 +220,8 @@ def remove(
 
     The other tasks stay as they are.
     """
-    from cfedge.train.edit import remove_class
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.change.edit import remove_class
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     opened = WorkspaceFolder(workspace)
     if label is None:

@@ -29,11 +29,11 @@ from cfedge.cli.show import TerminalProgress, print_json, say
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
-    from cfedge.train.certificates import Certificates
-    from cfedge.train.examples import LabelledData
-    from cfedge.train.rows import Columns
+    from cfedge.train.certify.certificates import Certificates
+    from cfedge.train.examples.examples import LabelledData
+    from cfedge.train.examples.rows import Columns
     from cfedge.train.teach import Taught
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
 
 DATA = Annotated[
@@ -102,10 +102,10 @@ def add(
     Of the other tasks nothing is changed, and nothing is read but labels and, with --reuse,
     adapters.
     """
-    from cfedge.train.certificates import certificates
+    from cfedge.train.certify.certificates import certificates
     from cfedge.train.jobs.choosing import chosen_place
     from cfedge.train.teach import Taught, learn, learn_tasks
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     _check_alone(task, held_out, same_label or [], jobs, on)
     opened = WorkspaceFolder(workspace)
@@ -167,7 +167,7 @@ def _check_alone(
 def _check_lost(workspace: WorkspaceFolder, tasks: Mapping[str, LabelledData]) -> None:
     """Ask before a task is learned anew of less than it was."""
     from cfedge.errors import UsageError
-    from cfedge.train.edit import lost_by
+    from cfedge.train.change.edit import lost_by
 
     for name in [task for task in tasks if task in workspace.tasks]:
         parts = [tasks[name].train, tasks[name].held_out]
@@ -192,8 +192,8 @@ def _tasks(
     kind: str,
 ) -> dict[str, LabelledData]:
     """Read what is to be learned: of one task, or of several where none is named."""
-    from cfedge.train.data import load, load_file
-    from cfedge.train.task_files import load_tasks
+    from cfedge.train.examples.data import load, load_file
+    from cfedge.train.examples.task_files import load_tasks
 
     if task is None:
         return load_tasks(data, columns, encoding, kind)
@@ -213,7 +213,7 @@ def _show(
     workspace: WorkspaceFolder,
     json: bool,
 ) -> None:
-    from cfedge.train.advice import advice
+    from cfedge.train.certify.advice import advice
 
     if json:
         rows = [row.record() for row in certified.tasks.values()]

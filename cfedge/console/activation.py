@@ -76,7 +76,7 @@ class Place:
         if (repository is None) != (keys is None):
             raise UsageError("--repo, --keys: expected both or none, found one of them; add it")
         if workspace is not None:
-            from cfedge.train.workspace_files import index_bytes
+            from cfedge.train.workspace.files import index_bytes
 
             index_bytes(workspace)
         return cls(answers, workspace, repository, keys, channel, synthetic_golden)

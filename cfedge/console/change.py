@@ -13,8 +13,8 @@ from cfedge.errors import SchemaError, UsageError
 from cfedge.progress import Progress
 
 if TYPE_CHECKING:
-    from cfedge.train.examples import Examples
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.examples.examples import Examples
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["Change", "apply", "in_words", "parse"]
 
@@ -110,10 +110,10 @@ def apply(
     TaskError, DataError, UsageError
         It cannot be made; the workspace is as it was.
     """
-    from cfedge.train import edit
+    from cfedge.train.change import edit
+    from cfedge.train.change.update import update
     from cfedge.train.settings import Settings
     from cfedge.train.teach import learn
-    from cfedge.train.update import update
 
     if change.is_taught and examples is None:
         raise UsageError("change: expected examples, found none; choose some in Review")

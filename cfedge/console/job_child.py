@@ -29,9 +29,9 @@ from cfedge.plain_files import read_plain
 from cfedge.storage import write_file
 
 if TYPE_CHECKING:
-    from cfedge.train.certificates import Certificates, TaskCertificate
-    from cfedge.train.examples import Examples
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.certify.certificates import Certificates, TaskCertificate
+    from cfedge.train.examples.examples import Examples
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["WITHOUT", "main", "prepare"]
 
@@ -100,8 +100,8 @@ def prepare(folder: Path, workspace: Path, content: bytes) -> dict[str, Any]:
         It cannot be made; nothing that answers was touched.
     """
     from cfedge.runtime.verification import verify_once
-    from cfedge.train.certificates import certificates
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.certify.certificates import certificates
+    from cfedge.train.workspace.folder import WorkspaceFolder
     from cfedge_export.pack import export
 
     progress = FileProgress(folder / "progress.json")
@@ -141,13 +141,13 @@ def prepare(folder: Path, workspace: Path, content: bytes) -> dict[str, Any]:
 def _index(workspace: WorkspaceFolder) -> str:
     import hashlib
 
-    from cfedge.train.workspace_files import index_bytes
+    from cfedge.train.workspace.files import index_bytes
 
     return hashlib.sha256(index_bytes(workspace.folder)[0]).hexdigest()
 
 
 def _examples(content: bytes, workspace: WorkspaceFolder) -> Examples:
-    from cfedge.train.arrays import from_arrays
+    from cfedge.train.examples.arrays import from_arrays
 
     arrays, note = load_arrays(content, "examples"), load_note(content, "examples")
     notes, labels = note["inputs"], note["labels"]
@@ -161,7 +161,7 @@ def _told(
     change: Change, before: Certificates, after: Certificates, sizes: dict[str, int]
 ) -> dict[str, Any]:
     """What a person should see before deciding."""
-    from cfedge.train.advice import advice
+    from cfedge.train.certify.advice import advice
 
     name = change.new if change.kind == "rename" and change.new else change.task
     was = {"new task": None, "rename": change.task}.get(change.kind, name)
@@ -195,7 +195,7 @@ def _outlook(certified: TaskCertificate) -> dict[str, Any] | None:
     """How many more examples would bring what, from the learning curve."""
     from dataclasses import asdict
 
-    from cfedge.train.curve import outlook
+    from cfedge.train.features.curve import outlook
 
     held_out = certified.answers.held_out
     found = outlook(certified.curve, held_out, np.random.default_rng(0))

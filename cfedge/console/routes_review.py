@@ -142,7 +142,7 @@ def _read_mark(value: object) -> Marked:
 
 
 def _check_labels(labels: set[str]) -> None:
-    from cfedge.train.labels import check_classes
+    from cfedge.train.examples.labels import check_classes
 
     for label in labels:
         check_classes("selection", [label])

@@ -67,7 +67,7 @@ def _tasks(desk: Desk, _: Given) -> dict[str, Any]:
     tasks = engine.manifest.tasks
     taught: tuple[str, ...] | None = None
     if place.workspace is not None:
-        from cfedge.train.workspace import WorkspaceFolder
+        from cfedge.train.workspace.folder import WorkspaceFolder
 
         taught = WorkspaceFolder(place.workspace).tasks
     return {

@@ -60,8 +60,8 @@ def _teach(desk: Desk, given: Given) -> dict[str, Any]:
 
 def _check(desk: Desk, change: Change) -> None:
     """Refuse at once what the job would refuse later."""
-    from cfedge.train.labels import check_name
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.examples.labels import check_name
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     assert desk.place.workspace is not None
     workspace = WorkspaceFolder(desk.place.workspace)

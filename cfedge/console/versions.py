@@ -10,7 +10,7 @@ __all__ = ["bring", "index_of", "versions_of"]
 
 def index_of(workspace: Path) -> str:
     """Return the digest of a workspace's index: which tasks it has, each in which version."""
-    from cfedge.train.workspace_files import index_bytes
+    from cfedge.train.workspace.files import index_bytes
 
     return hashlib.sha256(index_bytes(workspace)[0]).hexdigest()
 
@@ -23,7 +23,7 @@ def bring(workspace: Path, source: Path) -> None:
     CfedgeError
         The disk refused, or another process holds it.
     """
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     target, wanted = WorkspaceFolder(workspace), WorkspaceFolder(source)
     have, want = versions_of(workspace), versions_of(source)
@@ -36,7 +36,7 @@ def bring(workspace: Path, source: Path) -> None:
 
 def versions_of(workspace: Path) -> dict[str, str]:
     """Return the folder of each of a workspace's tasks, named by its content."""
-    from cfedge.train.workspace_files import index_bytes
-    from cfedge.train.workspace_index import Index
+    from cfedge.train.workspace.files import index_bytes
+    from cfedge.train.workspace.index import Index
 
     return dict(Index.parsed(*index_bytes(workspace)).tasks)

@@ -18,9 +18,9 @@ from cfedge.runtime.prediction import Prediction
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Manifest, Task
-    from cfedge.train.examples import Examples
-    from cfedge.train.metrics import Scores, TaskScores
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.examples.examples import Examples
+    from cfedge.train.measures.metrics import Scores, TaskScores
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["Stream", "Unknown", "run_stream"]
 
@@ -82,7 +82,7 @@ def run_stream(
         The weights or a package is not there, or a step failed.
     """
     from cfedge.report.files import write_report
-    from cfedge.train.metrics import score
+    from cfedge.train.measures.metrics import score
     from cfedge_export.make_backbone import make_backbone
     from cfedge_export.pack import export
     from cfedge_export.reference import float_accuracy
@@ -118,7 +118,7 @@ def _learn_in_turn(
     each.
     """
     from cfedge.runtime.engine import Engine
-    from cfedge.train.data import load
+    from cfedge.train.examples.data import load
     from cfedge.train.settings import Settings
     from cfedge.train.teach import learn
     from cfedge_export.build_bundle import build
@@ -195,8 +195,8 @@ def _result(
     manifest: Manifest,
     report: Path,
 ) -> StreamResult:
-    from cfedge.train.metrics import forgetting
-    from cfedge.train.open_set import unknown_detection
+    from cfedge.train.measures.metrics import forgetting
+    from cfedge.train.measures.open_set import unknown_detection
 
     every = [answer for name in answers.free for answer in answers.free[name]]
     detection = unknown_detection(every, answers.outside)

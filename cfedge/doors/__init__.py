@@ -1,8 +1,8 @@
 """Files of labelled data as people have them: one table of doors, one file a format.
 
 A door gives the rows of a file as they stand there, with their places; what a text and a label may
-be is for whoever reads the rows (`cfedge.train.rows`). Nothing is guessed silently: what a door
-assumes goes into `Reading.notes`. A new format is a file beside these and a line in `DOORS`.
+be is for whoever reads the rows (`cfedge.train.examples.rows`). Nothing is guessed silently: what a
+door assumes goes into `Reading.notes`. A new format is a file beside these and a line in `DOORS`.
 """
 
 from __future__ import annotations

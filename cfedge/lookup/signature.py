@@ -2,7 +2,7 @@
 stages.
 
 Statistics of several tasks are sums, so a signature depends on its own task alone and travels
-alone. Learning one is `cfedge.train.signature`'s, files are others'.
+alone. Learning one is `cfedge.train.features.signature`'s, files are others'.
 
 Letters: B batch, D width, C clusters, K factor rank.
 """

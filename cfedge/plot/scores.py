@@ -14,8 +14,8 @@ from matplotlib.ticker import PercentFormatter
 from cfedge.plot.figure import GREY, drawing
 
 if TYPE_CHECKING:
-    from cfedge.train.metrics import Scores
-    from cfedge.train.open_set import OpenSet
+    from cfedge.train.measures.metrics import Scores
+    from cfedge.train.measures.open_set import OpenSet
 
 __all__ = ["draw_scores"]
 

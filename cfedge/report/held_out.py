@@ -1,5 +1,6 @@
 """What became of a workspace's held-out inputs: each with the task and the label that it got, with
-all tasks together, by the heads that ship and a lookup that it is not in (`cfedge.train.folds`).
+all tasks together, by the heads that ship and a lookup that it is not in
+(`cfedge.train.measures.folds`).
 
 Where an input went to another task, that task's head is asked, so the input is encoded again. The
 same is done for inputs that are held back from their own task (`HeldOut.without_own`): what the
@@ -22,14 +23,14 @@ from cfedge.lookup.finder import Finder
 from cfedge.lookup.ood import ood_score
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.answer_odds import outcomes
-from cfedge.train.calibrating import Terms, terms_of
-from cfedge.train.certificate import Certified
-from cfedge.train.judged import judged
-from cfedge.train.learned_task import HeldOut
-from cfedge.train.odds import stated
-from cfedge.train.shipped import shipped
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.certify.answer_odds import outcomes
+from cfedge.train.certify.judged import judged
+from cfedge.train.certify.shipped import shipped
+from cfedge.train.measures.calibrating import Terms, terms_of
+from cfedge.train.measures.certificate import Certified
+from cfedge.train.measures.odds import stated
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import HeldOut
 
 __all__ = ["Answered", "HeldOutAnswers"]
 
@@ -66,7 +67,7 @@ class HeldOutAnswers:
     evidence
         By task, what the workspace keeps.
     matches, right, terms, certified
-        By task, see `cfedge.train.judged.Judged`.
+        By task, see `cfedge.train.certify.judged.Judged`.
     """
 
     def __init__(self, workspace: WorkspaceFolder) -> None:

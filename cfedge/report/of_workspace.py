@@ -19,8 +19,8 @@ from cfedge.report.held_out import Answered, HeldOutAnswers
 from cfedge.report.of_bundle import backbone_of
 from cfedge.report.sureness import sureness
 from cfedge.report.thresholds import thresholds
-from cfedge.train.certificate import Certified
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.measures.certificate import Certified
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["of_workspace"]
 

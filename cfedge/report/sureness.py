@@ -5,7 +5,7 @@ in.
 from __future__ import annotations
 
 from cfedge.report.evidence import Sureness, SurenessBin
-from cfedge.train.calibration_error import Bin, bins_of, error_of
+from cfedge.train.measures.calibration_error import Bin, bins_of, error_of
 
 __all__ = ["sureness"]
 

@@ -3,8 +3,8 @@ are rejected, and how wrong the rest is. Pure.
 
 The thresholds are those that ``cfedge export --false-reject RATE`` would write: of each task's held-out
 inputs that the lookup gives to it, an order statistic, or its mean with all tasks' where that is larger
-(`cfedge.train.calibrating`). So of each task's at most the rate is rejected, by construction; the share
-of unknown inputs that is caught is measured.
+(`cfedge.train.measures.calibrating`). So of each task's at most the rate is rejected, by
+construction; the share of unknown inputs that is caught is measured.
 
 Letters: N known inputs, M unknown ones, R rates, T tasks.
 """
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from cfedge.report.evidence import TaskThresholds, Thresholds
 from cfedge.report.held_out import Answered
-from cfedge.train.calibrating import Terms, thresholds_of
-from cfedge.train.certificate import FALSE_REJECT_RATE
-from cfedge.train.risk_coverage import risk_coverage
+from cfedge.train.measures.calibrating import Terms, thresholds_of
+from cfedge.train.measures.certificate import FALSE_REJECT_RATE
+from cfedge.train.measures.risk_coverage import risk_coverage
 
 __all__ = ["RATES", "thresholds"]
 
@@ -55,7 +55,7 @@ def thresholds(
         See `cfedge.report.evidence.Thresholds`.
     terms
         By task, of those of its held-out inputs that the lookup gives to it
-        (`cfedge.train.calibrating.held_out_terms`).
+        (`cfedge.train.measures.calibrating.held_out_terms`).
     """
     found = np.concatenate([one.task for one in known])
     score = np.concatenate([one.score for one in known])

@@ -3,8 +3,8 @@ counts by it, and the merged graph's nodes are held against it. Pure.
 
 A head has a part that reads the trunk's features. Where that part's two best classes are far enough
 apart it decides the label alone (docs/decisions/0026-early-exit.md). The margin is the task's own,
-fixed when it is learned (`cfedge.train.early_exit`). Whether the input is of the task at all is
-another question (`cfedge.runtime.judging`).
+fixed when it is learned (`cfedge.train.measures.early_exit`). Whether the input is of the task at
+all is another question (`cfedge.runtime.judging`).
 
 Letters: C classes.
 """

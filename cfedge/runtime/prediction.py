@@ -28,8 +28,8 @@ class Prediction:
         The best candidates, also when `unknown`.
     probability
         That task and label are right, in [0, 1], where the input belongs to one of the tasks
-        (`cfedge.train.odds`); with the task given, that the label is. Of an `unknown` input it says
-        nothing, as that is of no task; plain output leaves it out.
+        (`cfedge.train.measures.odds`); with the task given, that the label is. Of an `unknown`
+        input it says nothing, as that is of no task; plain output leaves it out.
     score
         The task's best cluster score (`cfedge.lookup`).
     margin

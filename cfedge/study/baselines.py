@@ -25,7 +25,7 @@ from cfedge.lookup.finite import finite_rows
 from cfedge.lookup.lda import MIN_SPREAD
 from cfedge.study.random_features import RandomFeatures
 from cfedge.study.rule import Floats, Rule, Scorer, Statistics, checked, ordered
-from cfedge.train.signature import exact_statistics, signature
+from cfedge.train.features.signature import exact_statistics, signature
 
 __all__ = ["RULES"]
 

@@ -22,13 +22,13 @@ from cfedge.study.options import Options, check
 from cfedge.study.order import LearnedOrder
 from cfedge.study.results import Measured, Study
 from cfedge.study.stream import Splits
-from cfedge.train.examples import LabelledData, repeated
+from cfedge.train.examples.examples import LabelledData, repeated
 from cfedge.train.jobs.choosing import chosen_place
 from cfedge.train.jobs.learning import learn_many
 from cfedge.train.jobs.place import Place
-from cfedge.train.open_set import OpenSet
+from cfedge.train.measures.open_set import OpenSet
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["compare"]
 

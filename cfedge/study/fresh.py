@@ -13,9 +13,9 @@ from cfedge.study.compare import compare
 from cfedge.study.options import Options
 from cfedge.study.results import Study
 from cfedge.study.stream import Splits
-from cfedge.train.open_set import OpenSet, open_set
+from cfedge.train.measures.open_set import OpenSet, open_set
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from cfedge.runtime.adapter import Adapter
 from cfedge.study.order import LearnedOrder
-from cfedge.train.finished_head import finished
-from cfedge.train.head import closed_form_head, no_slots
+from cfedge.train.learn.finished_head import finished
+from cfedge.train.learn.head import closed_form_head, no_slots
 
 __all__ = ["Heads", "heads_alone"]
 

@@ -17,10 +17,10 @@ from cfedge.study.order import Floats, LearnedOrder, int8_bytes
 from cfedge.study.results import Measured
 from cfedge.study.scoring import Step, best_two, score
 from cfedge.study.sequential import in_sequence
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["joint", "sequential"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from cfedge.errors import UsageError
 from cfedge.study.results import MODELS
 from cfedge.study.stream import Splits
-from cfedge.train.examples import check_labels
+from cfedge.train.examples.examples import check_labels
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["Options", "check"]
 

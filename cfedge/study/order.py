@@ -17,9 +17,9 @@ from cfedge.lookup import Features
 from cfedge.progress import Progress
 from cfedge.runtime.adapter import Adapter
 from cfedge.study.stream import Splits
-from cfedge.train.examples import Examples
-from cfedge.train.temperature import log_softmax
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.examples.examples import Examples
+from cfedge.train.measures.temperature import log_softmax
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["Floats", "LearnedOrder", "int8_bytes"]
 

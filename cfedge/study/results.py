@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cfedge.lookups import DEFAULT, LOOKUPS
-from cfedge.train.open_set import OpenSet
+from cfedge.train.measures.open_set import OpenSet
 from cfedge.train.settings import Settings
 
 __all__ = [
@@ -78,9 +78,10 @@ class Measured:
     1] where all was learned at once; `forgetting`, `backward_transfer` and `average_incremental`
     follow from it. `confusion` [T, T] counts the test examples by true task (rows) and task found,
     in the order of the names. `calibration_error` is that of the answers' probabilities
-    (`cfedge.train.calibration_error`), where the model states any. `passes` are forward passes an input; `task_bytes` what a task adds
-    at most, of which `head_bytes` are its head's and `statistics_bytes` what finds it; `seconds` to
-    make a task's statistics, or, of an adapter for all classes, to train it.
+    (`cfedge.train.measures.calibration_error`), where the model states any. `passes` are forward
+    passes an input; `task_bytes` what a task adds at most, of which `head_bytes` are its head's and
+    `statistics_bytes` what finds it; `seconds` to make a task's statistics, or, of an adapter for
+    all classes, to train it.
     """
 
     model: str

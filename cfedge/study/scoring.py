@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cfedge.study.order import LearnedOrder
 from cfedge.study.results import Measured
-from cfedge.train.metrics import backward_transfer, confusion, forgetting
+from cfedge.train.measures.metrics import backward_transfer, confusion, forgetting
 
 __all__ = ["Step", "best_two", "score"]
 

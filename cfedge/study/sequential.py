@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from cfedge.progress import Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.composition import pool
-from cfedge.train.early_exit import no_exit
-from cfedge.train.fitting import Head, device_of, fit, pinned
-from cfedge.train.lora import LowRankPairs
+from cfedge.train.learn.composition import pool
+from cfedge.train.learn.fitting import Head, device_of, fit, pinned
+from cfedge.train.learn.lora import LowRankPairs
+from cfedge.train.learn.tail import TorchTail
+from cfedge.train.measures.early_exit import no_exit
 from cfedge.train.settings import Settings
-from cfedge.train.tail import TorchTail
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["in_sequence"]
 

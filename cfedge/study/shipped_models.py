@@ -21,13 +21,13 @@ from cfedge.study.heads_alone import Heads
 from cfedge.study.order import LearnedOrder, int8_bytes
 from cfedge.study.results import Measured
 from cfedge.study.scoring import score
-from cfedge.train.answer_odds import answer_odds
-from cfedge.train.calibrating import calibrations, held_out_terms
-from cfedge.train.calibration_error import calibration_error
-from cfedge.train.right_answers import right_answers
-from cfedge.train.routing import routed
-from cfedge.train.shipped import Shipped
-from cfedge.train.signature import learn_signature
+from cfedge.train.certify.answer_odds import answer_odds
+from cfedge.train.certify.right_answers import right_answers
+from cfedge.train.certify.routing import routed
+from cfedge.train.certify.shipped import Shipped
+from cfedge.train.features.signature import learn_signature
+from cfedge.train.measures.calibrating import calibrations, held_out_terms
+from cfedge.train.measures.calibration_error import calibration_error
 
 __all__ = ["shipped_model"]
 

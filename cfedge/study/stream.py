@@ -15,14 +15,14 @@ import numpy as np
 
 from cfedge.errors import DataError, UsageError
 from cfedge.inputs import DEFAULT_KIND
-from cfedge.train.data import load
-from cfedge.train.examples import (
+from cfedge.train.examples.data import load
+from cfedge.train.examples.examples import (
     Examples,
     LabelledData,
     check_labels,
     split_held_out,
 )
-from cfedge.train.task_files import grouped, load_tasks
+from cfedge.train.examples.task_files import grouped, load_tasks
 
 __all__ = ["Splits", "load_stream"]
 
@@ -47,7 +47,8 @@ def load_stream(
     Parameters
     ----------
     path
-        See `cfedge.train.task_files.load_tasks`; or, with `tasks`, labelled examples of any form.
+        See `cfedge.train.examples.task_files.load_tasks`; or, with `tasks`, labelled examples of
+        any form.
     tasks
         Split the labels at random into so many tasks of equal size (give or take one label), named
         ``task-1``...

@@ -36,9 +36,9 @@ class Settings:
     ----------
     method
         ``adapter``: train one; ``closed-form``: a head alone, without torch
-        (`cfedge.train.head`); ``trial``: train an adapter, and keep it where it is better by more
-        than one standard error (`cfedge.train.trial`); ``auto``: a closed form where examples are
-        few, a trial on pictures, else an adapter (`cfedge.train.teach.decided`).
+        (`cfedge.train.learn.head`); ``trial``: train an adapter, and keep it where it is better by
+        more than one standard error (`cfedge.train.measures.trial`); ``auto``: a closed form where
+        examples are few, a trial on pictures, else an adapter (`cfedge.train.teach.decided`).
     rank
         Of every low-rank pair.
     epochs, min_steps
@@ -56,9 +56,10 @@ class Settings:
         Share of each class kept for the certificate where no held-out data are given.
     most_examples
         That are learned from; of more, every class gives as many as the others where it has them
-        (`cfedge.train.draw`).
+        (`cfedge.train.examples.draw`).
     reuse
-        Mix earlier tasks' low-rank units in, through trained scalars (`cfedge.train.composition`).
+        Mix earlier tasks' low-rank units in, through trained scalars
+        (`cfedge.train.learn.composition`).
     pool_limit
         Most units of a site that are reused.
     max_rank
@@ -71,7 +72,7 @@ class Settings:
         Directions of a class's own shape that the lookup keeps, at most.
     exit_share
         Of the task's inputs, those that may be answered before the tail; 0: none
-        (`cfedge.train.early_exit`).
+        (`cfedge.train.measures.early_exit`).
     l1, l2
         Weights of the scalars' sum of absolute values and of squares.
     seed

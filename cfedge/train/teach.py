@@ -1,8 +1,8 @@
 """Teach a workspace one task or several: decide between an adapter and a closed form, learn, keep.
 
 The decision is made here, once, for every front door (`cfedge.Workspace`, the command line, the
-studies). How a task is learned is elsewhere: `cfedge.train.learner` (with torch),
-`cfedge.train.head` (without).
+studies). How a task is learned is elsewhere: `cfedge.train.learn.learner` (with torch),
+`cfedge.train.learn.head` (without).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 from cfedge.bundle.manifest import Backbone
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
-from cfedge.train.examples import Examples, LabelledData
-from cfedge.train.head import few_examples
+from cfedge.train.examples.examples import Examples, LabelledData
+from cfedge.train.examples.meanings import declared
 from cfedge.train.jobs.learning import learn_many
 from cfedge.train.jobs.place import Place
-from cfedge.train.learned_task import LearnedTask
-from cfedge.train.meanings import declared
-from cfedge.train.method import train_task
-from cfedge.train.prepared_task import store
+from cfedge.train.learn.head import few_examples
+from cfedge.train.learn.method import train_task
+from cfedge.train.learn.prepared_task import store
+from cfedge.train.measures.trial import is_tried
 from cfedge.train.settings import Settings
-from cfedge.train.trial import is_tried
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import LearnedTask
 
 __all__ = ["Taught", "decided", "learn", "learn_tasks", "with_choices"]
 
@@ -134,7 +134,7 @@ def learn(
         To learn from, and for certificate, threshold and parity; None: `Settings.held_out` of them.
     same_labels
         Of its labels, those that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``
-        (`cfedge.train.meanings`).
+        (`cfedge.train.examples.meanings`).
     place
         Where it is learned; None: in this process.
     replace

@@ -19,8 +19,8 @@ import numpy as np
 from cfedge import footprint
 from cfedge.device import here, usable_cores
 from cfedge.progress import Progress
-from cfedge.train.examples import Examples
-from cfedge.train.workspace_index import file_name
+from cfedge.train.examples.examples import Examples
+from cfedge.train.workspace.index import file_name
 from cfedge_export import scheme_selection, schemes, sensitivity
 from cfedge_export.backbone_request import BackboneRequest
 from cfedge_export.budget import BudgetFit, Configuration, fit, thread_counts

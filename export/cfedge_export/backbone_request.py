@@ -9,7 +9,7 @@ from cfedge.device import Profile
 from cfedge.errors import UsageError
 from cfedge.lookup.rules import rule_named
 from cfedge.lookups import DEFAULT
-from cfedge.train.backbones import kind_of
+from cfedge.train.workspace.backbones import kind_of
 from cfedge_export import schemes, sensitivity
 from cfedge_export.budget import Budget
 from cfedge_export.parity_gate import Gate

@@ -22,13 +22,13 @@ from cfedge.inputs.modality import Input
 from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.engine import Engine
-from cfedge.train.answer_odds import answer_odds
-from cfedge.train.certificate import FALSE_REJECT_RATE, Certified
-from cfedge.train.judged import judged
-from cfedge.train.learned_task import LearnedTask
-from cfedge.train.shipped import Shipped
-from cfedge.train.workspace import WorkspaceFolder
-from cfedge.train.workspace_index import file_name
+from cfedge.train.certify.answer_odds import answer_odds
+from cfedge.train.certify.judged import judged
+from cfedge.train.certify.shipped import Shipped
+from cfedge.train.measures.certificate import FALSE_REJECT_RATE, Certified
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.index import file_name
+from cfedge.train.workspace.learned_task import LearnedTask
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.golden_vectors import golden_vectors, made_up
 
@@ -52,10 +52,10 @@ def build(
     ----------
     false_reject_rate
         Share of each task's own inputs that may be called unknown; see
-        `cfedge.train.certificate.certify`.
+        `cfedge.train.measures.certificate.certify`.
     tail_share
         Of held-out inputs, those that may be run through the frozen tail; see
-        `cfedge.train.routing.routed`.
+        `cfedge.train.certify.routing.routed`.
     lookup
         What finds the task of an input, a name of `cfedge.lookup.rules.RULES`; None: the
         workspace's own.

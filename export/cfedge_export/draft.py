@@ -11,8 +11,8 @@ from onnx import ModelProto
 from cfedge.bundle.files import reference
 from cfedge.bundle.manifest import Backbone, Slot
 from cfedge.errors import UsageError
-from cfedge.train.graph_keys import KEEP_POSITIONS
-from cfedge.train.workspace_index import FOREIGN, file_name
+from cfedge.train.learn.graph_keys import KEEP_POSITIONS
+from cfedge.train.workspace.index import FOREIGN, file_name
 from cfedge_export import architectures
 from cfedge_export.adapters import IR_VERSION
 from cfedge_export.architectures import Architecture

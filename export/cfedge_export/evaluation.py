@@ -8,14 +8,14 @@ from pathlib import Path
 
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
-from cfedge.train.arrays import inputs_of
-from cfedge.train.data import load_inputs
-from cfedge.train.examples import check_labels
-from cfedge.train.given_data import Labelled, given_examples
+from cfedge.train.examples.arrays import inputs_of
+from cfedge.train.examples.data import load_inputs
+from cfedge.train.examples.examples import check_labels
+from cfedge.train.examples.given_data import Labelled, given_examples
 from cfedge.train.jobs.answering import Answered, Question
 from cfedge.train.jobs.place import Place
-from cfedge.train.metrics import Scores, evaluate
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.measures.metrics import Scores, evaluate
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 
 __all__ = ["evaluated"]

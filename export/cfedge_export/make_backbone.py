@@ -15,9 +15,9 @@ from cfedge.lookup.rules import rule_named
 from cfedge.lookups import DEFAULT
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.encoder import Encoder
-from cfedge.train.examples import Examples
-from cfedge.train.workspace import WorkspaceFolder
-from cfedge.train.workspace_index import file_name
+from cfedge.train.examples.examples import Examples
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.index import file_name
 from cfedge_export.background import as_shipped, known, made_of
 from cfedge_export.draft import Draft, draft, slotted_modules, with_background
 from cfedge_export.source import Source, load_source

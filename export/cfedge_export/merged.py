@@ -28,7 +28,7 @@ from cfedge.runtime.adapter import Adapter, load_adapter
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.session import open_session
 from cfedge.storage import write_file
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.adapters import IR_VERSION
 from cfedge_export.build_bundle import build

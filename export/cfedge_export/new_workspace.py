@@ -12,8 +12,8 @@ from cfedge.inputs import DEFAULT_KIND
 from cfedge.lookups import DEFAULT
 from cfedge.progress import Progress, Quiet
 from cfedge.store import bundle_at
-from cfedge.train.examples import Examples
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.examples.examples import Examples
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import backbone_plan
 from cfedge_export.backbone_plan import Plan
 from cfedge_export.backbone_request import BackboneRequest

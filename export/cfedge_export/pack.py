@@ -16,8 +16,8 @@ from cfedge.margins import TAIL_SHARE
 from cfedge.progress import Progress
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.golden import check_golden
-from cfedge.train.certificate import FALSE_REJECT_RATE
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.measures.certificate import FALSE_REJECT_RATE
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.budget import Budget, BudgetFit
 from cfedge_export.build_bundle import build

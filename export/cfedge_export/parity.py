@@ -23,13 +23,13 @@ from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.engine import Engine
-from cfedge.train.learned_task import HeldOut
-from cfedge.train.workspace import WorkspaceFolder
-from cfedge.train.workspace_index import file_name
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.index import file_name
+from cfedge.train.workspace.learned_task import HeldOut
 from cfedge_export.paired import bootstrap, sign_test
 
 if TYPE_CHECKING:
-    from cfedge.train.tail import TorchTail
+    from cfedge.train.learn.tail import TorchTail
 
 __all__ = ["Candidates", "TaskParity", "compare"]
 
@@ -72,7 +72,7 @@ class _FloatPaths:
         self.encoder = workspace.encoder(float32=True)
         self.torch_tail: TorchTail | None = None
         with contextlib.suppress(ModuleNotFoundError):
-            from cfedge.train.tail import TorchTail
+            from cfedge.train.learn.tail import TorchTail
 
             tail = workspace.backbone_file("float_tail.onnx")
             self.torch_tail = TorchTail(onnx.load_from_string(tail))

@@ -15,8 +15,8 @@ from cfedge.bundle.manifest import Manifest
 from cfedge.lookup.rules import RULES
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.examples import Examples
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.examples.examples import Examples
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["float_accuracy"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from cfedge.errors import ParityError, UsageError
 from cfedge.progress import Progress
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate, scheme_selection, schemes, sensitivity
 from cfedge_export.backbone_plan import Plan
 from cfedge_export.draft import draft, slotted_modules

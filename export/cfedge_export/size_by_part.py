@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import onnx
 from onnx import ModelProto
 
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.draft import family_of
 
 __all__ = ["REST", "bytes_by_part", "shipped_bytes"]

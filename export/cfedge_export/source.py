@@ -16,8 +16,8 @@ from onnx import ModelProto
 from cfedge import inputs
 from cfedge.inputs import Spec
 from cfedge.inputs.modality import Input
-from cfedge.train.backbones import BACKBONES
-from cfedge.train.backbones import find as find_weights
+from cfedge.train.workspace.backbones import BACKBONES
+from cfedge.train.workspace.backbones import find as find_weights
 from cfedge_export import architectures, calibration
 from cfedge_export.architectures import Architecture
 from cfedge_export.names import IDS, MASK
@@ -35,7 +35,7 @@ class Source:
     Attributes
     ----------
     name, sha256
-        Of `cfedge.train.backbones`; of the weights' file.
+        Of `cfedge.train.workspace.backbones`; of the weights' file.
     architecture, model_type
         Its family, and the name that it goes by.
     encoder
@@ -93,7 +93,7 @@ def load_source(name: str, folder: Path | None = None) -> Source:
     Parameters
     ----------
     name
-        A key of `cfedge.train.backbones.BACKBONES`.
+        A key of `cfedge.train.workspace.backbones.BACKBONES`.
     folder
         Where the weights are, or the file of ``onnx``; None: found.
 

@@ -16,9 +16,9 @@ from onnx import ModelProto
 
 from cfedge.lookup import Lookup
 from cfedge.runtime.session import open_session
-from cfedge.train.backbones import BACKBONES
-from cfedge.train.examples import Examples, split_held_out
-from cfedge.train.signature import signature
+from cfedge.train.examples.examples import Examples, split_held_out
+from cfedge.train.features.signature import signature
+from cfedge.train.workspace.backbones import BACKBONES
 from cfedge_export.names import FEATURES
 from cfedge_export.source import Source
 

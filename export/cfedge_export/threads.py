@@ -19,7 +19,7 @@ from cfedge.bundle.files import Bundle, write
 from cfedge.device import here, usable_cores
 from cfedge.footprint import Footprint
 from cfedge.progress import Progress
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.budget import Budget, BudgetFit, Configuration, fit, thread_counts
 from cfedge_export.draft import family_of
 from cfedge_export.schemes import SCHEMES

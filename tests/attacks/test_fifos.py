@@ -24,14 +24,14 @@ from cfedge.report.earlier import read_old
 from cfedge.report.files import _check_free
 from cfedge.report.measured import read_bench, read_parity
 from cfedge.runtime.drift_file import saved_counters
-from cfedge.train.backbones import find, kind_of
-from cfedge.train.data import load, load_file
-from cfedge.train.examples import Examples
+from cfedge.train.examples.data import load, load_file
+from cfedge.train.examples.examples import Examples
 from cfedge.train.jobs.cluster import _security
 from cfedge.train.jobs.contents import Contents
 from cfedge.train.jobs.labelled import dumped_inputs
 from cfedge.train.jobs.marks import Marks
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.backbones import find, kind_of
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.architectures.own_graph import read_own
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs are POSIX's")

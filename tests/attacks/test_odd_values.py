@@ -40,12 +40,12 @@ from cfedge.serve.multipart import read_parts
 from cfedge.store import Store
 from cfedge.sync.notes import Notes
 from cfedge.sync.trust import freshness
-from cfedge.train.backbones import kind_of
 from cfedge.train.jobs.answer import Answer
 from cfedge.train.jobs.answering import Answered
 from cfedge.train.jobs.job import Job
-from cfedge.train.learned_task import TaskRecord
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.backbones import kind_of
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import TaskRecord
 
 HUGE = 10**400  # a whole number that no float holds
 

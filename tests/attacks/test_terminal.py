@@ -23,7 +23,7 @@ from cfedge.catalogue.entry import Entry, TaskAdded, parse_entry
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say
 from cfedge.errors import CfedgeError, SchemaError, TaskError
 from cfedge.printable import escaped, is_printable
-from cfedge.train.labels import check_task
+from cfedge.train.examples.labels import check_task
 
 ODD = {
     "an escape that clears the screen": "x\x1b[2Jx",

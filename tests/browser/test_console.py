@@ -272,7 +272,7 @@ def test_a_long_label_a_narrow_screen_and_the_dark_stay_readable(
 def test_a_task_that_is_deleted_under_ones_hands_is_named(
     browser: Browser, console: desks.Opened
 ) -> None:
-    from cfedge.train.workspace import WorkspaceFolder
+    from cfedge.train.workspace.folder import WorkspaceFolder
 
     enter(browser, console, "tasks")
     browser.wait("document.querySelector('.chart')")

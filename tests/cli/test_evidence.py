@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.errors import DataError, TaskError, UsageError
-from cfedge.train.advice import ENOUGH
+from cfedge.train.certify.advice import ENOUGH
 
 
 def run(*arguments: object) -> str:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.runtime.engine import Engine
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 TEXTS = [text for text, _ in make_texts("colors", 8, 3)]
 

@@ -27,8 +27,8 @@ from cfedge.console.jobs import Jobs
 from cfedge.console.versions import bring, index_of
 from cfedge.errors import CfedgeError, StorageError, TaskError, UsageError
 from cfedge.inputs.text.stored import StoredTexts
-from cfedge.train.edit import rename
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.change.edit import rename
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 
 def done(console: desks.Opened, name: str) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from pyarrow import parquet
 
 from cfedge.doors import reading
 from cfedge.errors import DataError, MissingExtraError
-from cfedge.train.data import INPUT_AND_LABEL, load, load_file
-from cfedge.train.rows import Columns
+from cfedge.train.examples.data import INPUT_AND_LABEL, load, load_file
+from cfedge.train.examples.rows import Columns
 
 
 def refusal(path: Path, columns: Columns = INPUT_AND_LABEL, encoding: str | None = None) -> str:
@@ -276,7 +276,7 @@ def test_faults_of_a_kind_stand_in_one_message_with_their_lines(tmp_path: Path) 
 def test_what_is_not_installed_is_named_with_its_extra(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['openpyxl'] = None\nfrom pathlib import Path\n"
-        "from cfedge.train.data import load\nload(Path(sys.argv[1]))"
+        "from cfedge.train.examples.data import load\nload(Path(sys.argv[1]))"
     )
     (tmp_path / "x.xlsx").write_bytes(b"")
     done = subprocess.run(
@@ -290,7 +290,7 @@ _PEAK = """
 import resource, sys
 from pathlib import Path
 import cfedge.doors.delimited
-from cfedge.train.data import load_file
+from cfedge.train.examples.data import load_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = load_file(Path(sys.argv[1]))
 print(len(found), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10)

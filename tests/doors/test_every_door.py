@@ -12,7 +12,7 @@ from made_files import FILES, ROWS, TOLD
 
 from cfedge.doors import DOORS, suffixes
 from cfedge.errors import DataError
-from cfedge.train.data import load_file
+from cfedge.train.examples.data import load_file
 
 
 @cases("name", FILES)

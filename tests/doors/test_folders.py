@@ -11,7 +11,7 @@ from made_files import ROWS, table
 from pyarrow import parquet
 
 from cfedge.errors import DataError
-from cfedge.train.data import load
+from cfedge.train.examples.data import load
 
 
 def part(folder: Path, name: str, rows: list[tuple[str, str]]) -> None:

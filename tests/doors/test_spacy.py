@@ -6,7 +6,7 @@ import pytest
 from made_files import ROWS
 
 from cfedge.errors import DataError
-from cfedge.train.data import load_file
+from cfedge.train.examples.data import load_file
 
 pytest.importorskip("spacy", reason="spaCy is not installed: pip install 'cfedge[spacy]'")
 

@@ -17,8 +17,8 @@ from every import cases
 from pyarrow import parquet
 
 from cfedge.errors import TaskError
-from cfedge.train.data_check import Checked, check
-from cfedge.train.labels import check_classes
+from cfedge.train.examples.data_check import Checked, check
+from cfedge.train.examples.labels import check_classes
 
 ROWS = [("turn on the light", "on"), ("light please", "on"), ("dark", "off"), ("lights out", "off")]
 LINES = "".join(f"{text},{label}\n" for text, label in ROWS)

@@ -17,7 +17,7 @@ from onnx import ModelProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError, UsageError
 from cfedge.runtime.session import open_session
-from cfedge.train.tail import TorchTail
+from cfedge.train.learn.tail import TorchTail
 from cfedge_export.architectures import ARCHITECTURES, Architecture, config_of, find
 from cfedge_export.architectures.transformer import residual_streams, target_modules
 from cfedge_export.calibration import measure_ranges, ranges_of, state_ranges, table

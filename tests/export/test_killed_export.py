@@ -15,7 +15,7 @@ import pytest
 from test_storage import Disk, tree
 
 from cfedge.bundle.files import Bundle, read, write
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 from cfedge_export.pack import export
 from cfedge_export.parity_gate import Gate

@@ -31,10 +31,10 @@ from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.stream import Session
 from cfedge.sync.client import sync
 from cfedge.sync.transport import Folder
-from cfedge.train.certificates import certificates
+from cfedge.train.certify.certificates import certificates
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.backbone_request import BackboneRequest
 from cfedge_export.build_bundle import build
 
@@ -166,7 +166,7 @@ def test_the_workspaces_own_lookup_is_taken_where_none_is_asked_for(
 ) -> None:
     from made import make_texts
 
-    from cfedge.train.examples import Examples
+    from cfedge.train.examples.examples import Examples
     from cfedge_export.make_backbone import make_backbone
 
     workspace = make_backbone(
@@ -200,7 +200,7 @@ def test_a_lookup_that_is_not_there_is_refused(tiny_workspace: Path) -> None:
 
 
 def test_a_workspace_of_a_lookup_that_is_not_there_is_refused(tiny_workspace: Path) -> None:
-    from cfedge.train.workspace_index import Index
+    from cfedge.train.workspace.index import Index
 
     path = tiny_workspace / "workspace.json"
     index = Index.parsed(path.read_bytes(), "index")
@@ -292,7 +292,7 @@ def test_tasks_without_an_adapter_share_the_frozen_run(
     workspace = WorkspaceFolder(tiny_workspace)
     from made import make_texts
 
-    from cfedge.train.examples import Examples
+    from cfedge.train.examples.examples import Examples
 
     for task in ("colors", "animals"):
         texts, labels = zip(*make_texts(task, 24, seed=0), strict=True)

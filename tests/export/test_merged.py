@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, TaskError
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import merged
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.build_bundle import build
@@ -96,7 +96,7 @@ def test_rows_of_one_length_may_share_a_run(tiny_workspace: Path, tmp_path: Path
 
 @pytest.mark.parametrize("scheme", TEXT_SCHEMES)
 def test_every_scheme_merges(tiny_folder: Path, tmp_path: Path, scheme: str) -> None:
-    from cfedge.train.examples import Examples
+    from cfedge.train.examples.examples import Examples
     from cfedge.train.settings import Settings
     from cfedge.train.teach import learn
 

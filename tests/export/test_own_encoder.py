@@ -18,10 +18,10 @@ from cfedge.bundle.files import read
 from cfedge.bundle.graph import check_graphs
 from cfedge.errors import BackboneError, UsageError
 from cfedge.inputs.array.spec import Array
-from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn, learn_tasks
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.backbone_request import BackboneRequest
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.new_workspace import new_workspace

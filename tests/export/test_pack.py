@@ -13,8 +13,8 @@ from made import make_texts
 from cfedge import Engine
 from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, WorkspaceError
-from cfedge.train.examples import Examples
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.examples.examples import Examples
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.build_bundle import build
 from cfedge_export.pack import export

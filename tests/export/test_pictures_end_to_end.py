@@ -15,12 +15,12 @@ from cfedge.bundle.arrays import load_arrays, load_note
 from cfedge.bundle.files import read
 from cfedge.bundle.graph import check_graphs
 from cfedge.runtime.golden import check_golden
-from cfedge.train.certificates import certificates
-from cfedge.train.examples import Examples
+from cfedge.train.certify.certificates import certificates
+from cfedge.train.change.update import update
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.update import update
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity
 from cfedge_export.architectures import ARCHITECTURES
 from cfedge_export.build_bundle import build

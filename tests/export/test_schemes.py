@@ -23,11 +23,11 @@ from cfedge.device import profiles
 from cfedge.errors import UsageError
 from cfedge.runtime.backbone import ROWS_MEET
 from cfedge.runtime.session import open_session
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
+from cfedge.train.learn.tail import TorchTail
 from cfedge.train.settings import Settings
-from cfedge.train.tail import TorchTail
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.architectures import ARCHITECTURES
 from cfedge_export.build_bundle import build

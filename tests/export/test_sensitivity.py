@@ -16,10 +16,10 @@ from cfedge import Engine
 from cfedge.device import here
 from cfedge.errors import BackboneError, ParityError, UsageError
 from cfedge.runtime.session import open_session
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.backbone_request import BackboneRequest

@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto
 
 from cfedge.runtime.session import open_session
-from cfedge.train.backbones import BackboneSource
+from cfedge.train.workspace.backbones import BackboneSource
 from cfedge_export.architectures.bert import BERT
 from cfedge_export.graph import add_slots, cut
 from cfedge_export.schemes import SCHEMES

@@ -13,10 +13,10 @@ from families import FAMILIES
 from cfedge import Engine
 from cfedge.errors import BackboneError
 from cfedge.inputs.image.spec import Image
-from cfedge.train.backbones import BackboneSource, kind_of
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
+from cfedge.train.workspace.backbones import BackboneSource, kind_of
 from cfedge_export.architectures import ARCHITECTURES, find
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.pack import export

@@ -23,7 +23,7 @@ from cfedge.lookup.class_gaussians import (
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.familiarity import Familiarity, Terms
 from cfedge.lookup.lookup import Lookup
-from cfedge.train.signature import signature
+from cfedge.train.features.signature import signature
 
 Floats = NDArray[np.float32]
 WIDTH = 12

@@ -14,7 +14,7 @@ from cfedge.errors import InputError
 from cfedge.lookup import ClusterStatistics, Lookup
 from cfedge.lookup.class_gaussians import ClassShape, Shared
 from cfedge.lookup.class_table import ClassTable
-from cfedge.train.signature import signature
+from cfedge.train.features.signature import signature
 
 Floats = NDArray[np.float32]
 WIDTH, TASKS, CLASSES = 16, 40, 3

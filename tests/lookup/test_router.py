@@ -37,9 +37,9 @@ from cfedge.lookup.router import CANDIDATES
 from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.runtime.adapter import load_adapter
 from cfedge.runtime.encoder import Encoder
-from cfedge.train import margins as margins_module
-from cfedge.train.margins import route
-from cfedge.train.signature import learn_signature
+from cfedge.train.features.signature import learn_signature
+from cfedge.train.measures import margins as margins_module
+from cfedge.train.measures.margins import route
 from cfedge_export.adapters import adapter_onnx
 
 Floats = NDArray[np.float32]

@@ -19,7 +19,7 @@ from cfedge.lookup.rules import RULES, LookupRule, rule_named
 from cfedge.lookups import DEFAULT, LOOKUPS
 from cfedge.margins import Margins
 from cfedge.study.baselines import RULES as BASELINES
-from cfedge.train.signature import learn_signature
+from cfedge.train.features.signature import learn_signature
 
 Floats = NDArray[np.float32]
 WIDTH, NAMES = 24, ("c", "a", "b")

@@ -27,8 +27,8 @@ from cfedge.plot.figure import check, drawing, save
 from cfedge.plot.scores import draw_scores
 from cfedge.plot.study import draw_study
 from cfedge.study.results import Measured, Study
-from cfedge.train.metrics import Scores, TaskScores
-from cfedge.train.open_set import OpenSet, RiskCoverage, Unknown
+from cfedge.train.measures.metrics import Scores, TaskScores
+from cfedge.train.measures.open_set import OpenSet, RiskCoverage, Unknown
 from cfedge.train.settings import Settings
 
 ROWS = [

@@ -16,10 +16,10 @@ from cfedge.bundle.files import Bundle, read, reference
 from cfedge.errors import CfedgeError, DamagedError
 from cfedge.report import contents_of, dumped, page
 from cfedge.report.of_bundle import of_bundle
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 
 

@@ -16,8 +16,8 @@ from cfedge.report.held_out import HeldOutAnswers
 from cfedge.report.of_workspace import of_workspace
 from cfedge.report.thresholds import RATES
 from cfedge.runtime.engine import Engine
-from cfedge.train.certificates import certificates
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.certify.certificates import certificates
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 
 

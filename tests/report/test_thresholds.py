@@ -11,8 +11,8 @@ from cfedge.lookup import TaskMatches
 from cfedge.lookup.ood import ood_score
 from cfedge.report.held_out import Answered
 from cfedge.report.thresholds import RATES, thresholds
-from cfedge.train.calibrating import Terms, calibrations
-from cfedge.train.certificate import certify
+from cfedge.train.measures.calibrating import Terms, calibrations
+from cfedge.train.measures.certificate import certify
 
 
 def answered(task: list[int], score: np.ndarray) -> Answered:

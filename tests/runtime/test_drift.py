@@ -20,7 +20,7 @@ from cfedge.lookup import TaskMatch
 from cfedge.margins import SECOND_SHARES, Margins
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.drift_counter import BLOCK, Counter, evidence_against
-from cfedge.train.margins import margin_quantile
+from cfedge.train.measures.margins import margin_quantile
 
 
 class Answer(NamedTuple):

@@ -21,7 +21,7 @@ from cfedge.runtime import backbone
 from cfedge.runtime.adapter import NEVER, Adapter, load_adapter
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.adapters import adapter_onnx
 from cfedge_export.build_bundle import build
 
@@ -210,7 +210,7 @@ def test_never_is_never_and_where_the_tail_agrees_labels_are_the_same(bundle: Bu
 def test_a_closed_form_head_ends_early_where_its_trunks_part_is_sure(
     tiny_workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfedge.train.examples import Examples
+    from cfedge.train.examples.examples import Examples
 
     workspace = WorkspaceFolder(tiny_workspace)
     rows = make_texts("food", 60, seed=0)

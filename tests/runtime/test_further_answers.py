@@ -19,7 +19,7 @@ from cfedge.lookup import decide
 from cfedge.lookup.shares import shares
 from cfedge.runtime.answers import Answers
 from cfedge.runtime.prediction import Prediction
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 
 TEXTS = [

@@ -20,7 +20,7 @@ from cfedge.lookup import Features, Router, TaskSignature
 from cfedge.study.baselines import RULES, KMeansCentroids, Mixture
 from cfedge.study.random_features import RandomFeatures
 from cfedge.study.rule import Rule, Scorer, Statistics
-from cfedge.train.signature import learn_signature
+from cfedge.train.features.signature import learn_signature
 
 Floats = NDArray[np.float32]
 NAMES = ("b", "a", "c")

@@ -39,12 +39,12 @@ from cfedge.study.order import LearnedOrder
 from cfedge.study.random_features import RandomFeatures
 from cfedge.study.results import MODELS, Measured, Study, most_accurate, recommended, summary
 from cfedge.study.stream import Splits
-from cfedge.train.examples import Examples
-from cfedge.train.metrics import confusion, evaluate
+from cfedge.train.examples.examples import Examples
+from cfedge.train.learn.tail import TorchTail
+from cfedge.train.measures.metrics import confusion, evaluate
 from cfedge.train.settings import Settings
-from cfedge.train.tail import TorchTail
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
 

@@ -11,7 +11,7 @@ from made import make_texts, write_csv
 
 from cfedge.errors import DataError, UsageError
 from cfedge.study.stream import HELD_OUT_SHARE, TEST_SHARE, load_stream
-from cfedge.train.task_files import load_tasks
+from cfedge.train.examples.task_files import load_tasks
 
 
 def column_file(path: Path, count: int = 16, seed: int = 0) -> Path:

@@ -16,7 +16,7 @@ if sys.argv[1]:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import cfedge.train
 import torch
-from cfedge.train.fitting import pinned
+from cfedge.train.learn.fitting import pinned
 with pinned(None):
     print(json.dumps([os.environ["OMP_WAIT_POLICY"], torch.get_num_threads()]))
 """

@@ -20,7 +20,7 @@ from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import DataError
 from cfedge.inputs.modality import Input
 from cfedge.plain_files import read_plain
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 
 __all__ = ["dumped_examples", "dumped_inputs", "parsed_examples", "parsed_inputs"]
 

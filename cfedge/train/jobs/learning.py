@@ -18,9 +18,8 @@ from cfedge.bundle.manifest import Backbone
 from cfedge.device import usable_cores
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
-from cfedge.train.backbone_source import SentBackbone
-from cfedge.train.examples import LabelledData
-from cfedge.train.feature_cache import empty_cache
+from cfedge.train.examples.examples import LabelledData
+from cfedge.train.features.feature_cache import empty_cache
 from cfedge.train.jobs.answer import Answer
 from cfedge.train.jobs.job import Job
 from cfedge.train.jobs.labelled import parsed_examples
@@ -30,12 +29,13 @@ from cfedge.train.jobs.place import Place
 from cfedge.train.jobs.running import Outcome, run
 from cfedge.train.jobs.task_jobs import TaskJobs
 from cfedge.train.jobs.versions import machine_class
-from cfedge.train.learned_task import LearnedTask
-from cfedge.train.method import train_task
+from cfedge.train.learn.method import train_task
 from cfedge.train.settings import Settings
-from cfedge.train.stored_task import StoredTask
-from cfedge.train.workspace import WorkspaceFolder
-from cfedge.train.workspace_files import digest_of
+from cfedge.train.workspace.backbone_source import SentBackbone
+from cfedge.train.workspace.files import digest_of
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import LearnedTask
+from cfedge.train.workspace.stored_task import StoredTask
 
 __all__ = ["learn_many", "perform"]
 

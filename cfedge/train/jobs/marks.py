@@ -14,7 +14,7 @@ from cfedge.errors import CfedgeError, StorageError
 from cfedge.plain_files import read_plain
 from cfedge.storage import write_file
 from cfedge.train.jobs.job import Job
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["Marks"]
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from cfedge.errors import ParityError
 from cfedge.runtime.adapter import Adapter
-from cfedge.train.early_exit import no_exit
-from cfedge.train.feature_cache import features_of
-from cfedge.train.learned_task import LearnedTask
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.features.feature_cache import features_of
+from cfedge.train.measures.early_exit import no_exit
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import LearnedTask
 
 __all__ = ["LEAST_SAME", "check_parity"]
 

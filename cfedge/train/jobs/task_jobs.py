@@ -9,14 +9,14 @@ from typing import Any
 
 from cfedge.bundle.canonical import canonical_json
 from cfedge.errors import CfedgeError
-from cfedge.train.examples import LabelledData
+from cfedge.train.examples.examples import LabelledData
 from cfedge.train.jobs.job import Job, digest_of_bytes
 from cfedge.train.jobs.labelled import dumped_examples
 from cfedge.train.jobs.running import Order, Shared
 from cfedge.train.jobs.versions import versions_here
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import WorkspaceFolder
-from cfedge.train.workspace_index import file_name
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.index import file_name
 
 __all__ = ["TaskJobs"]
 

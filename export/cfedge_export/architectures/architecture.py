@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from onnx import ModelProto
 
 from cfedge.inputs import Spec
-from cfedge.train.backbones import BackboneSource
+from cfedge.train.workspace.backbones import BackboneSource
 
 __all__ = ["Architecture", "TargetModule"]
 

@@ -21,7 +21,7 @@ from onnx import ModelProto, TensorProto, helper
 from cfedge.errors import BackboneError
 from cfedge.inputs import Spec
 from cfedge.inputs.image.spec import Image
-from cfedge.train.backbones import BackboneSource
+from cfedge.train.workspace.backbones import BackboneSource
 from cfedge_export.architectures.architecture import TargetModule
 from cfedge_export.architectures.efficientnet_lite_graph import (
     BLOCKS,

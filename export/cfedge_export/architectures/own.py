@@ -19,7 +19,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from cfedge.inputs import Spec
 from cfedge.inputs.array.spec import Array
-from cfedge.train.backbones import BackboneSource
+from cfedge.train.workspace.backbones import BackboneSource
 from cfedge_export.architectures.architecture import TargetModule
 from cfedge_export.architectures.own_answers import check_answers
 from cfedge_export.architectures.own_graph import ARRAY, GIVEN, graph_of, read_own, spec_of

@@ -21,7 +21,7 @@ from cfedge.errors import BackboneError
 from cfedge.inputs import Spec
 from cfedge.inputs.image.spec import Image
 from cfedge.plain_files import read_plain
-from cfedge.train.backbones import BackboneSource
+from cfedge.train.workspace.backbones import BackboneSource
 from cfedge_export.architectures import transformer
 from cfedge_export.architectures.activations import activation
 from cfedge_export.architectures.architecture import TargetModule

@@ -24,14 +24,14 @@ import pytest
 from made import make_texts
 
 from cfedge.errors import CfedgeError, MissingExtraError, OfflineError, StorageError, UsageError
-from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.jobs import cluster
 from cfedge.train.jobs.choosing import chosen_place
 from cfedge.train.jobs.learning import learn_many
 from cfedge.train.jobs.place import parsed_address
 from cfedge.train.jobs.running import Outcome
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 pytestmark = pytest.mark.slow
 QUICK = Settings(method="adapter", rank=2, epochs=1, min_steps=10, threads=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cfedge.errors import DataError
-from cfedge.train.examples import Examples
+from cfedge.train.examples.examples import Examples
 from cfedge.train.jobs.labelled import (
     dumped_examples,
     dumped_inputs,

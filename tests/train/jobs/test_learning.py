@@ -21,14 +21,14 @@ import pytest
 from made import make_texts, write_csv
 
 from cfedge.errors import DataError, TaskError, UsageError
-from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.jobs import learning
 from cfedge.train.jobs.choosing import chosen_place
 from cfedge.train.jobs.learning import learn_many
 from cfedge.train.jobs.running import Outcome
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 QUICK = Settings(rank=2, epochs=1, min_steps=10, threads=1)
 

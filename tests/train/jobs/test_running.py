@@ -13,14 +13,14 @@ import pytest
 from made import make_texts
 
 from cfedge.errors import CfedgeError, DamagedError, DataError, ParityError
-from cfedge.train.examples import Examples, LabelledData
+from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.jobs import worker
 from cfedge.train.jobs.contents import Contents
 from cfedge.train.jobs.learning import learn_many
 from cfedge.train.jobs.place import Place
 from cfedge.train.jobs.running import ATTEMPTS, Outcome
 from cfedge.train.settings import Settings
-from cfedge.train.workspace import WorkspaceFolder
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 #: Learned in a moment.
 QUICK = Settings(method="closed-form", threads=1)

@@ -1,0 +1,78 @@
+"""Which tasks coincide, at least in part? By the held-out inputs, and by the lookup's own model.
+
+The model is sure of itself (docs/decisions/0008-certificates.md): where it gives a rival a tenth of
+a task's inputs, their clusters do coincide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cfedge.lookup import TaskMatches
+from cfedge.lookup.finder import Finder
+from cfedge.train.measures.certificate import Certified
+
+__all__ = ["OVERLAP_SHARE", "Overlap", "overlaps"]
+
+#: Of a task's inputs, by the first stage's own model or among the held-out ones, that a rival
+#: takes: less is not an overlap.
+OVERLAP_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two tasks whose clusters coincide, at least in part.
+
+    Attributes
+    ----------
+    task, rival
+        Inputs of `task` go to `rival`.
+    share
+        Of its inputs, by the first stage's model: a union bound, at most 1.
+    taken, held_out
+        Of its held-out inputs, those that the lookup that ships gives to the rival, and all.
+    upper_bound, rival_upper_bound
+        What the certificates of the two say now.
+    """
+
+    task: str
+    rival: str
+    share: float
+    taken: int
+    held_out: int
+    upper_bound: float
+    rival_upper_bound: float
+
+
+def overlaps(
+    router: Finder,
+    found: Mapping[str, TaskMatches],
+    certified: Mapping[str, Certified],
+    of: Collection[str],
+) -> list[Overlap]:
+    """Return each task and rival that overlap by `OVERLAP_SHARE`, one of the two in `of`, the
+    largest share first.
+
+    Parameters
+    ----------
+    router, found, certified
+        Of all tasks together, as they ship: what looked the held-out inputs up, what it found, what
+        that certifies.
+    """
+    pairs = []
+    for name in router.tasks:
+        certificate = certified[name].certificate
+        taken = np.bincount(found[name].task, minlength=len(router.tasks))
+        for rival, share in router.confusions(name, None if name in of else of).items():
+            errors = int(taken[router.tasks.index(rival)])
+            if max(share, errors / certificate.held_out) >= OVERLAP_SHARE:
+                bounds = certificate.upper_bound, certified[rival].certificate.upper_bound
+                pairs.append(
+                    Overlap(name, rival, min(1.0, share), errors, certificate.held_out, *bounds)
+                )
+    return sorted(
+        pairs, key=lambda one: (-max(one.share, one.taken / one.held_out), one.task, one.rival)
+    )

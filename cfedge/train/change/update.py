@@ -1,0 +1,203 @@
+"""Teach a task more when its old data are gone: more examples, new classes.
+
+The frozen encoder's statistics add up (`cfedge.train.features.statistics`), and so do those behind
+the tail with the task's own adapter, which stays as it is. The head is made anew, in closed form,
+of all examples that there ever were; of the adapted tail and of the frozen one that is taken which
+answers more of the held-out examples, old and new. What the task answered before is answered again,
+and the old version stays where the new one is worse.
+
+Letters: N examples, D width, C classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import TaskError
+from cfedge.progress import Progress, Quiet
+from cfedge.runtime.adapter import Adapter
+from cfedge.train.examples.draw import drawn
+from cfedge.train.examples.examples import Examples, check_labels, split_held_out
+from cfedge.train.examples.labels import check_classes
+from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.learn.finished_head import finished
+from cfedge.train.learn.head import closed_form_head, no_slots
+from cfedge.train.learn.new_examples import NewExamples
+from cfedge.train.measures.early_exit import no_exit
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge.train.workspace.learned_task import HeldOut, LearnedTask
+
+__all__ = ["MAX_DROP", "Updated", "update"]
+
+Floats = NDArray[np.float32]
+
+#: Points of accuracy on the old held-out examples, the task known, that an update may cost, if it
+#: costs more than one example.
+MAX_DROP = 1.0
+
+
+class Updated(NamedTuple):
+    """What an update did.
+
+    Attributes
+    ----------
+    task
+        The new version, as stored.
+    added
+        Its new classes.
+    examples
+        New ones that were learned from.
+    old_held_out, right_before, right_now
+        Held-out examples that the old version had and that still have one label; of them those
+        whose label the old version and the new one answer, with the task given.
+    """
+
+    task: LearnedTask
+    added: tuple[str, ...]
+    examples: int
+    old_held_out: int
+    right_before: int
+    right_now: int
+
+
+def update(
+    workspace: WorkspaceFolder,
+    name: str,
+    examples: Examples,
+    held_out: Examples | None = None,
+    *,
+    max_drop: float = MAX_DROP,
+    progress: Progress | None = None,
+) -> Updated:
+    """Add examples, of known or new classes, to a task.
+
+    Parameters
+    ----------
+    examples
+        What is new: nothing of before is needed.
+    held_out
+        Of the new data; None: the task's share of `examples`. Of a known class with too few new
+        examples, or groups of them, none are held out.
+    max_drop
+        Points of accuracy, the task known, that the old held-out examples may lose.
+
+    Raises
+    ------
+    TaskError
+        There is no such task, or the new version answers the old held-out examples worse; the
+        workspace is unchanged.
+    DataError
+        A class would have no held-out example: a new one has too few, or inputs of the old ones came
+        again with another label.
+    """
+    old = workspace.task(name)
+    settings = old.record.settings
+    if held_out is None:
+        rng = np.random.default_rng(settings.seed)
+        examples, held_out = split_held_out(
+            examples, settings.held_out, rng, spared=old.record.classes
+        )
+    examples = drawn(examples, settings.most_examples, np.random.default_rng(settings.seed))
+    classes = (*old.record.classes, *sorted(set(examples.classes) - set(old.record.classes)))
+    check_classes(name, classes)
+    check_labels(held_out, classes)
+    encoder = workspace.encoder(threads=settings.threads or 1)
+    new = NewExamples.encoded(encoder, examples, held_out, old, classes, progress or Quiet())
+    task = _learned(old, new, classes)
+    updated = Updated(
+        task,
+        added=tuple(classes[len(old.record.classes) :]),
+        examples=len(examples),
+        old_held_out=len(new.still),
+        right_before=int((old.held_out.answers == old.held_out.classes)[new.still].sum()),
+        right_now=int((task.held_out.answers == task.held_out.classes)[: len(new.still)].sum()),
+    )
+    _check_no_worse(name, updated, max_drop)
+    workspace.put(task, replace=True)
+    return updated
+
+
+def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> LearnedTask:
+    """Add the statistics up and make the head that answers more of the held-out examples: behind
+    the adapted tail, or behind the frozen one.
+    """
+    known, more = np.unique(new.classes, return_inverse=True)
+    statistics = old.statistics.with_more(
+        TaskStatistics.of(
+            new.learned,
+            new.adapted,
+            more.astype(np.int64),
+            old.statistics.near.means.shape[1],
+        ),
+        known.tolist(),
+    )
+    made = _best(old, statistics, new)
+    settings = old.record.settings
+    adapter, held_out = finished(made.arrays, new.evidence, made.behind, settings.exit_share)
+    if made.frozen:
+        statistics = dataclasses.replace(statistics, adapted=statistics.tail)
+        settings = dataclasses.replace(settings, method="closed-form", reuse=False)
+    record = dataclasses.replace(
+        old.record,
+        classes=tuple(classes),
+        examples=old.record.examples + len(new.classes),
+        settings=settings,
+        versions={**old.record.versions, "cfedge": version("cfedge")},
+        updates=old.record.updates + 1,
+        repeated=old.record.repeated + new.repeated,
+        reading=old.record.reading.with_more(new.reading),
+    )
+    return LearnedTask.made(
+        record,
+        adapter,
+        statistics,
+        held_out,
+    )
+
+
+class _Version(NamedTuple):
+    """Slots and head, the held-out examples' features that the head reads, and whether these are
+    the frozen tail's.
+    """
+
+    arrays: dict[str, Floats]
+    behind: Floats
+    frozen: bool
+
+    def right(self, evidence: HeldOut) -> int:
+        """How many of the held-out examples it answers rightly."""
+        head = Adapter.from_arrays({**self.arrays, **no_exit()})
+        scores = head.trunk(evidence.features.trunk) + head.adapted(self.behind)
+        return int((scores.argmax(axis=1) == evidence.classes).sum())
+
+
+def _best(old: LearnedTask, statistics: TaskStatistics, new: NewExamples) -> _Version:
+    """Make a head behind the adapted tail and, where there is an adapter, one behind the frozen
+    tail; return the version that answers more, the former of equals.
+    """
+    slots = {part: array for part, array in old.adapter.items() if part[:2] in ("a.", "b.")}
+    head = closed_form_head(statistics, statistics.adapted, new.evidence, new.held_out_adapted)
+    versions = [_Version({**slots, **head}, new.held_out_adapted, frozen=False)]
+    if old.record.settings.method == "adapter":
+        tail = new.evidence.features.tail
+        head = closed_form_head(statistics, statistics.tail, new.evidence, tail)
+        versions.append(_Version({**no_slots(slots), **head}, tail, frozen=True))
+    return max(versions, key=lambda candidate: candidate.right(new.evidence))
+
+
+def _check_no_worse(name: str, new: Updated, max_drop: float) -> None:
+    """Refuse a version that answers the old held-out examples worse."""
+    lost = new.right_before - new.right_now
+    if lost > 1 and 100 * lost / new.old_held_out > max_drop:
+        raise TaskError(
+            f"task {name!r}: expected an update that costs its old held-out examples at most"
+            f" {max_drop:g} points, found {new.right_before} of {new.old_held_out} right before and"
+            f" {new.right_now} after; the old version stays: give more examples, or allow more with"
+            " --max-drop"
+        )

@@ -1,0 +1,42 @@
+"""Inputs that carry several labels: they are learned from, and told."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cfedge.inputs import reader
+from cfedge.train.examples.examples import Examples
+from cfedge.train.examples.rows import Table
+
+__all__ = ["conflicts", "with_conflicts"]
+
+
+def conflicts(table: Table) -> dict[str, list[int]]:
+    """Return the positions of the rows of each input that has several labels, by the input's
+    key.
+    """
+    key_of = reader(table.kind).key
+    first: dict[int, int] = {}
+    found: dict[str, list[int]] = {}
+    for row, value in enumerate(table.inputs):
+        key = key_of(value)
+        before = first.setdefault(hash(key), row)  # a number an input, not each key once more
+        if table.labels[before] != table.labels[row] and key_of(table.inputs[before]) == key:
+            found.setdefault(key, [before]).append(row)
+    return found
+
+
+def with_conflicts(examples: Examples, table: Table) -> Examples:
+    """Add a note of the inputs that carry several labels, where there are any."""
+    found = conflicts(table)
+    if not found:
+        return examples
+    rows = next(iter(found.values()))
+    labels = " and ".join(repr(label) for label in dict.fromkeys(table.labels[row] for row in rows))
+    counted = f"1 {table.kind} carries" if len(found) == 1 else f"{len(found)} {table.kind}s carry"
+    note = (
+        f"{counted} several labels; the first is {str(table.inputs[rows[0]])!r:.200} ({labels},"
+        f" {table.unit}s {table.numbers[rows[0]]} and {table.numbers[rows[1]]}); they are"
+        " learned from and never held out, so what the held-out examples say is of the others alone"
+    )
+    return dataclasses.replace(examples, notes=(*examples.notes, note))

@@ -1,0 +1,211 @@
+"""Labelled inputs from a file or folder -> `LabelledData`. Every format of `cfedge.doors`.
+
+A folder holds ``train.csv`` (or another format), and optionally ``validation.*`` (held out) and
+``test.*``; they may lie in ``data/`` and be in parts, as the Hugging Face Hub keeps them; or it is
+what ``datasets`` saved with ``save_to_disk``. Every file is parsed once. Several tasks in one file
+or folder are read by `cfedge.train.examples.task_files`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from cfedge.doors import Reading, sheet, suffixes
+from cfedge.doors.saved_datasets import is_saved, splits
+from cfedge.errors import DataError
+from cfedge.inputs import DEFAULT_KIND, reader
+from cfedge.inputs.modality import Input
+from cfedge.train.examples.class_folders import are_class_folders, load_class_folders
+from cfedge.train.examples.conflicts import with_conflicts
+from cfedge.train.examples.examples import Examples, LabelledData
+from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
+
+__all__ = [
+    "INPUT_AND_LABEL",
+    "load",
+    "load_file",
+    "load_inputs",
+    "read_file",
+    "read_tables",
+    "split_files",
+]
+
+INPUT_AND_LABEL = Columns()
+#: What the files of a split are called.
+_NAMES = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test",),
+}
+#: train-00000-of-00002.parquet
+_PART = re.compile(r"(?P<name>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})")
+
+
+def load(
+    path: Path,
+    columns: Columns = INPUT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str = DEFAULT_KIND,
+) -> LabelledData:
+    """Load a file, or a folder of splits.
+
+    Parameters
+    ----------
+    columns
+        What the columns of inputs and labels are called.
+    encoding
+        Of files of letters; None: it is found out.
+    kind
+        Of the inputs: a key of `cfedge.inputs.KINDS`. Of kinds that stand in files of their own a
+        table's cells are paths inside its folder, and a folder or a ZIP file may hold one folder a
+        label instead (`cfedge.train.examples.class_folders`).
+
+    Raises
+    ------
+    DataError
+        Naming the file, the row, what was expected and found.
+    MissingExtraError
+        What its format needs is not installed.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: expected a file or a folder of data, found nothing")
+    _check_plain(path)
+    if are_class_folders(path, kind):
+        return load_class_folders(path, kind)
+    if path.is_file():
+        return LabelledData(load_file(path, columns, encoding, kind))
+    tables = read_tables(path, columns, encoding, kind)
+    loaded = {split: with_conflicts(examples_of(table), table) for split, table in tables.items()}
+    return LabelledData(loaded["train"], loaded.get("validation"), loaded.get("test"))
+
+
+def load_file(
+    path: Path,
+    columns: Columns = INPUT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str = DEFAULT_KIND,
+) -> Examples:
+    """Load one file of inputs and labels; errors as of `load`."""
+    if path.exists():
+        _check_plain(path)
+        if are_class_folders(path, kind):
+            return load_class_folders(path, kind).train
+    table = read_file([path], columns, encoding, kind)
+    return with_conflicts(examples_of(table), table)
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse a FIFO, a device and the like, which would be waited for."""
+    if not path.is_file() and not path.is_dir():
+        raise DataError(
+            f"{path}: expected a file or a folder of data, found neither; save the data as a file"
+        )
+
+
+def load_inputs(
+    path: Path,
+    columns: Columns = INPUT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str = DEFAULT_KIND,
+) -> tuple[Input, ...]:
+    """Load the inputs of one file, without labels; errors as of `load`."""
+    return read_file([path], columns._replace(label=None), encoding, kind).inputs
+
+
+def read_tables(
+    folder: Path, columns: Columns, encoding: str | None = None, kind: str = DEFAULT_KIND
+) -> dict[str, Table]:
+    """Parse every split of a folder once; ``train`` is there. Errors as of `load`."""
+    if is_saved(folder):
+        return _saved(folder, columns)
+    files = split_files(folder)
+    if "train" not in files:
+        raise DataError(
+            f"{folder}: expected train.csv (or another format) or a saved datasets folder, found "
+            f"{', '.join(sorted(entry.name for entry in folder.iterdir())[:5]) or 'nothing'}"
+        )
+    return {split: read_file(parts, columns, encoding, kind) for split, parts in files.items()}
+
+
+def read_file(
+    parts: Sequence[Path], columns: Columns, encoding: str | None = None, kind: str = DEFAULT_KIND
+) -> Table:
+    """Parse a file, or the parts that it was cut into, once; errors as of `load`."""
+    tables = []
+    if columns.input == INPUT_AND_LABEL.input:
+        columns = columns._replace(input=reader(kind).column)
+    for path in parts:
+        reading = Reading(columns.wanted, encoding)
+        tables.append(table_of(sheet(path, reading), columns, str(path), reading, kind))
+    if len(tables) == 1:
+        return tables[0]
+    return Table(
+        tuple(value for table in tables for value in table.inputs),
+        tuple(label for table in tables for label in table.labels),
+        tuple(task for table in tables for task in table.tasks),
+        str(parts[0].parent),
+        [number for table in tables for number in table.numbers],
+        tables[0].unit,
+        tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+        kind,
+        tuple(group for table in tables for group in table.groups),
+    )
+
+
+def split_files(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of a folder's splits, by ``train``, ``validation`` and ``test``: those that
+    are there, in the folder or in its folder ``data``.
+
+    Raises
+    ------
+    DataError
+        There are two files of one split, or a part of one is missing.
+    """
+    places = [place for place in (folder, folder / "data") if place.is_dir()]
+    entries = [
+        entry
+        for place in places
+        for entry in sorted(place.iterdir())
+        if entry.suffix.lower() in suffixes() and entry.is_file()
+    ]
+    found: dict[str, list[Path]] = {}
+    for split, names in _NAMES.items():
+        whole = [entry for entry in entries if entry.stem.lower() in names]
+        parts = [
+            entry
+            for entry in entries
+            if (part := _PART.fullmatch(entry.stem)) and part["name"].lower() in names
+        ]
+        if len(whole) + bool(parts) > 1:
+            first, second = [*whole, *parts][:2]
+            raise DataError(
+                f"{folder}: expected one {split} file, found {first.name} and {second.name}; keep"
+                " one"
+            )
+        _check_parts(folder, parts)
+        if whole or parts:
+            found[split] = whole or parts
+    return found
+
+
+def _check_parts(folder: Path, parts: Sequence[Path]) -> None:
+    matches = [match for part in parts if (match := _PART.fullmatch(part.stem))]
+    expected = int(matches[0]["parts"]) if matches else 0
+    if [int(match["part"]) for match in matches] != list(range(expected)):
+        raise DataError(
+            f"{folder}: expected {expected} parts like {parts[0].name}, found {len(parts)};"
+            " download the others"
+        )
+
+
+def _saved(folder: Path, columns: Columns) -> dict[str, Table]:
+    found = splits(folder)
+    if "train" not in found:
+        raise DataError(f"{folder}: expected a split named train, found {', '.join(found)}")
+    return {
+        name: table_of(found[name], columns, f"{folder}:{name}", Reading(columns.wanted))
+        for name in _NAMES
+        if name in found
+    }

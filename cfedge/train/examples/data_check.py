@@ -1,0 +1,221 @@
+"""Look at data before anything is learned of them: every fault at once, each with its rows and what
+to do. ``cfedge check`` prints them.
+
+What stops `cfedge.train.examples.data.load` is here; so is what would be learned and should not be:
+inputs of several labels, labels that look alike, words for a missing value, several labels in one
+cell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cfedge.doors import Reading, sheet
+from cfedge.doors.columns import same
+from cfedge.doors.reading import Sheet
+from cfedge.doors.saved_datasets import is_saved, splits
+from cfedge.errors import DataError
+from cfedge.inputs import DEFAULT_KIND, KINDS, reader
+from cfedge.inputs.modality import Input
+from cfedge.train.examples.class_folders import SPLITS, are_class_folders, labelled_files
+from cfedge.train.examples.data import INPUT_AND_LABEL, split_files
+from cfedge.train.examples.doubts import doubts
+from cfedge.train.examples.near import are_many, near_each_other
+from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
+from cfedge.train.examples.task_files import task_files
+
+__all__ = ["Checked", "Fault", "check"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong, where, and what to do: ``data.csv, lines 3 and 9``."""
+
+    where: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.found}"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found.
+
+    Attributes
+    ----------
+    rows
+        That could be learned.
+    classes
+        How many rows each label has.
+    faults
+        In the order of the files, and of the rows in them.
+    notes
+        What was assumed, without being a fault.
+    """
+
+    rows: int
+    classes: Mapping[str, int]
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
+
+
+def check(
+    path: Path,
+    columns: Columns = INPUT_AND_LABEL,
+    encoding: str | None = None,
+    kind: str | None = None,
+) -> Checked:
+    """Look at a file, a folder of splits, of labels or of tasks.
+
+    Parameters
+    ----------
+    columns, encoding
+        As of `cfedge.train.examples.data.load`.
+    kind
+        Of the inputs: a key of `cfedge.inputs.KINDS`. None: of which kind the files are, or what the
+        column of the inputs is called, says it.
+
+    Raises
+    ------
+    MissingExtraError
+        What a format needs is not installed.
+    DataError
+        There is nothing at `path`, or no data in it.
+    """
+    if not path.exists():
+        raise DataError(
+            f"{path}: expected a file or a folder of data, found nothing; check the path"
+        )
+    rows, faults, notes = 0, list[Fault](), dict[str, None]()
+    classes: Counter[str] = Counter()
+    for source, look, split in _parts(path, columns, encoding, kind):
+        try:
+            table, wrong = look()
+        except DataError as error:
+            where, _, found = str(error).partition(": ")
+            faults.append(Fault(where, found))
+            continue
+        rows += len(table.inputs)
+        classes.update(table.labels)
+        notes |= dict.fromkeys((*table.notes, *_near(table)))
+        faults += wrong
+        faults += [_fault(table, numbers, found) for numbers, found in doubts(table, split=split)]
+        if not table.inputs and not wrong:
+            faults.append(Fault(source, "expected examples, found none; add rows"))
+    return Checked(rows, dict(sorted(classes.items())), tuple(faults), tuple(notes))
+
+
+_Looked = tuple[Table, list["Fault"]]
+
+
+def _parts(
+    path: Path, columns: Columns, encoding: str | None, kind: str | None
+) -> Iterator[tuple[str, Callable[[], _Looked], bool]]:
+    """Give every part's name, what reads it, and whether others belong to it."""
+    known = [one for one in (KINDS if kind is None else [kind]) if are_class_folders(path, one)]
+    if known:
+        splits_of = _files(path, known[0])
+        for name, files_of in splits_of.items():
+            several = len(splits_of) > 1
+            yield f"{path}:{name}", partial(_of_files, path, files_of, known[0]), several
+        return
+
+    def looking(source: str, given: Callable[[Reading], Sheet]) -> Callable[[], _Looked]:
+        return partial(_of_sheet, source, given, columns, encoding, kind)
+
+    if path.is_file():
+        yield str(path), looking(str(path), partial(sheet, path)), False
+    elif is_saved(path):
+        found = splits(path)
+        for name, one in found.items():
+            source = f"{path}:{name}"
+            yield source, looking(source, partial(_opened, one)), len(found) > 1
+    elif files := split_files(path):
+        every = [part for parts in files.values() for part in parts]
+        for part in every:
+            yield str(part), looking(str(part), partial(sheet, part)), len(every) > 1
+    else:
+        for entry in task_files(path).values():
+            yield from _parts(entry, columns, encoding, kind)
+
+
+def _opened(one: Sheet, _reading: Reading) -> Sheet:
+    return one
+
+
+def _of_sheet(
+    source: str,
+    given: Callable[[Reading], Sheet],
+    columns: Columns,
+    encoding: str | None,
+    kind: str | None,
+) -> _Looked:
+    if kind is not None and columns.input == INPUT_AND_LABEL.input:
+        columns = columns._replace(input=reader(kind).column)
+    reading = Reading(columns.wanted, encoding)
+    opened = given(reading)
+    if kind is None:
+        kind = _kind_by(opened.header or (), columns)
+        if columns.input == INPUT_AND_LABEL.input:
+            columns = columns._replace(input=reader(kind).column)
+    table, wrong = looked_at(opened, columns, reading, source, kind)
+    return table, [_fault(table, numbers, found) for found, numbers in wrong.items()]
+
+
+def _kind_by(header: Sequence[object], columns: Columns) -> str:
+    """The kind whose column is there, where the column that is asked for is not."""
+    names = [same(str(name)) for name in header]
+    if same(columns.input) in names:
+        return DEFAULT_KIND
+    return next((one for one in KINDS if reader(one).column in names), DEFAULT_KIND)
+
+
+_File = tuple[str, Callable[[], tuple[str, Input, str]]]
+
+
+def _files(path: Path, kind: str) -> dict[str, list[_File]]:
+    """The files of a folder with one folder a label, by their split."""
+    found: dict[str, list[_File]] = {}
+    for inside, load in labelled_files(path, kind):
+        split = SPLITS.get(inside.parts[0].lower(), "train")
+        found.setdefault(split, []).append((str(inside), load))
+    return found
+
+
+def _of_files(path: Path, files: Sequence[_File], kind: str) -> _Looked:
+    kept: list[tuple[Input, str, int]] = []
+    faults: list[Fault] = []
+    for number, (name, load) in enumerate(files, 1):
+        try:
+            _, value, label = load()
+            kept.append((value, label, number))
+        except DataError as error:
+            found = str(error).removeprefix(f"{path}: ").removeprefix(f"{name!r:.120}: ")
+            faults.append(Fault(f"{path}: {name}", found))
+    values, labels, numbers = zip(*kept, strict=True) if kept else ((), (), ())
+    return Table(values, labels, (), str(path), numbers, "file", kind=kind), faults
+
+
+def _near(table: Table) -> list[str]:
+    """Tell of inputs that are nearly the same, unless groups are asked for."""
+    if table.groups or not table.labels or not table.inputs:
+        return []
+    near = near_each_other(examples_of(table))
+    if not are_many(len(near), len(table.inputs)):
+        return []
+    return [
+        f"{len(near)} of {len(table.inputs)} {table.kind}s of {table.source} are nearly the same as"
+        f" another one of their label; where they belong together, as frames of one video do, name"
+        " the column that says so with --group-column when you add them"
+    ]
+
+
+def _fault(table: Table, numbers: Sequence[int], found: str) -> Fault:
+    if table.unit == "file":
+        return Fault(table.source, found)
+    return Fault(f"{table.source}, {places(numbers, table.unit, most=20)}", found)

@@ -1,0 +1,183 @@
+"""Rows that can be read and should be looked at before they are learned: texts of several labels,
+labels that look alike or that no task can have, words for a missing value, several labels in one
+cell, text that was read in a wrong encoding, labels of one text. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from cfedge.inputs import reader
+from cfedge.spelling import did_you_mean
+from cfedge.train.examples.conflicts import conflicts
+from cfedge.train.examples.labels import label_fault, look
+from cfedge.train.examples.rows import Table
+
+__all__ = ["doubts"]
+
+#: What programs write where nothing is.
+_MISSING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
+#: Between labels in one cell.
+_BETWEEN = re.compile(r"\s*[,;|/+]\s*")
+#: Letters that are not written as they are, and how they became so.
+_MISWRITTEN = (
+    # an accented letter, a quotation mark
+    (
+        re.compile("[\u00c3\u00c2][\u0080-\u00bf\u0152-\u2122]|\u00e2\u20ac[\u0080-\u2122]"),
+        "looks as if UTF-8 had been read as Windows-1252 before; save it anew from where it came",
+    ),
+    # &amp; &#39; &lt;
+    (
+        re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});"),
+        "has HTML's words for some; write the letters themselves, as those who ask do",
+    ),
+)
+#: Texts of several labels, and pairs of labels, that are named one by one.
+_MOST = 20
+
+Doubt = tuple[Sequence[int], str]
+
+
+def doubts(table: Table, *, split: bool = False) -> Iterator[Doubt]:
+    """Give the numbers of rows, with what is wrong with them and what to do.
+
+    Parameters
+    ----------
+    split
+        It is one of several files that belong together: nothing is held out of it alone.
+    """
+    by_label: dict[str, list[int]] = {}
+    for row, label in enumerate(table.labels):
+        by_label.setdefault(label, []).append(row)
+    named: set[str] = set()
+    yield from _of_several_labels(table)
+    for labels, doubt in _of_labels(table, by_label):
+        named.update(labels)
+        yield doubt
+    if not reader(table.kind).suffixes:  # cells hold the inputs themselves
+        yield from _of_texts(table)
+    if not split:
+        yield from _alone(table, {one: rows for one, rows in by_label.items() if one not in named})
+
+
+def _of_several_labels(table: Table) -> Iterator[Doubt]:
+    found = list(conflicts(table).values())
+    for rows in found[:_MOST]:
+        labels = " and ".join(repr(one) for one in dict.fromkeys(table.labels[row] for row in rows))
+        shown = str(table.inputs[rows[0]])
+        yield (
+            _numbers(table, rows),
+            f"expected one label of the {table.kind} {shown[:80]!r}, found {labels}; keep one",
+        )
+    if more := found[_MOST:]:
+        yield (
+            _numbers(table, [row for rows in more for row in rows]),
+            f"expected one label of each {table.kind}, found several of {len(more)} more; keep one of each",
+        )
+
+
+def _of_labels(
+    table: Table, by_label: Mapping[str, list[int]]
+) -> Iterator[tuple[Sequence[str], Doubt]]:
+    """Give each doubt with the labels that it names."""
+    alike: set[str] = set()
+    for labels, doubt in _alike(table, by_label):
+        alike.update(labels)
+        yield labels, doubt
+    for label, rows in by_label.items():
+        numbers = _numbers(table, rows)
+        if label not in alike and (fault := label_fault(label)) is not None:
+            yield [label], (numbers, fault)
+        if label.casefold() in _MISSING:
+            yield (
+                [label],
+                (
+                    numbers,
+                    f"expected a label, found {label!r}, which programs write where there is none;"
+                    " fill it in or remove the row",
+                ),
+            )
+        parts = [part for part in _BETWEEN.split(label) if part]
+        if len(parts) > 1 and all(part in by_label for part in parts):
+            yield (
+                [label],
+                (
+                    numbers,
+                    f"expected one label, found {label!r:.80}, which is"
+                    f" {' and '.join(map(repr, parts))!s:.120}; an input has one label: keep one, or"
+                    " make each label a task of its own with the labels yes and no",
+                ),
+            )
+
+
+def _alike(
+    table: Table, by_label: Mapping[str, list[int]]
+) -> Iterator[tuple[Sequence[str], Doubt]]:
+    """Labels that nobody tells apart: by their look, or as they are one number."""
+    looks: dict[str, list[str]] = {}
+    for label in by_label:
+        looks.setdefault(_number(label) or look(label), []).append(label)
+    for labels in looks.values():
+        if len(labels) > 1:
+            shown = " and ".join(f"{one[:40]!a} ({_rows(len(by_label[one]))})" for one in labels)
+            fewest = min(reversed(labels), key=lambda label: len(by_label[label]))
+            yield (
+                labels,
+                (
+                    _numbers(table, by_label[fewest]),
+                    f"expected labels that look different, found {shown}; make them one",
+                ),
+            )
+
+
+def _number(label: str) -> str:
+    """Return a label that is a number as one; empty where it is none."""
+    try:
+        return repr(float(label)) if label.isascii() and label[:1] in "-0123456789" else ""
+    except ValueError:
+        return ""
+
+
+def _of_texts(table: Table) -> Iterator[Doubt]:
+    missing = [row for row, text in enumerate(table.inputs) if text.strip().casefold() in _MISSING]
+    if missing:
+        yield (
+            _numbers(table, missing),
+            f"expected a text, found {table.inputs[missing[0]]!r}, which programs write where there"
+            " is none; fill it in or remove the row",
+        )
+    for pattern, why in _MISWRITTEN:
+        rows = [row for row, text in enumerate(table.inputs) if pattern.search(text)]
+        if rows:
+            shown = table.inputs[rows[0]][:60]
+            yield (
+                _numbers(table, rows),
+                f"expected letters as they are written, found {shown!r}, which {why}",
+            )
+
+
+def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:
+    key_of = reader(table.kind).key
+    few = {
+        label: rows
+        for label, rows in by_label.items()
+        if len({key_of(table.inputs[row]) for row in rows[:50]}) < 2
+    }
+    if few:
+        others = [label for label in by_label if label not in few]
+        shown = ", ".join(f"{label[:40]!r}{did_you_mean(label, others)}" for label in list(few)[:5])
+        more = f" and of {len(few) - 5} more" if len(few) > 5 else ""
+        yield (
+            _numbers(table, [row for rows in few.values() for row in rows]),
+            f"expected at least 2 different {table.kind}s of label {shown}{more} (one to learn, one held"
+            " out), found 1; add examples",
+        )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _numbers(table: Table, rows: Sequence[int]) -> list[int]:
+    return [table.numbers[row] for row in rows]

@@ -1,0 +1,165 @@
+"""What a task and a label may be called, and how a task's labels stand to those of others.
+
+Pure rules over names: whoever adds a task, or a data file, asks them before anything is learned.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from cfedge.errors import DataError, TaskError
+from cfedge.printable import is_printable
+from cfedge.spelling import check_spelling, folded
+
+__all__ = [
+    "LABEL_LENGTH",
+    "NEW_UNITS",
+    "TASK_NAME",
+    "check_classes",
+    "check_name",
+    "check_task",
+    "label_fault",
+    "label_text",
+    "look",
+]
+
+#: Where shares are told by task: what a task reuses of none. No task may have that name.
+NEW_UNITS = "new"
+TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+#: Variation selectors, the grapheme joiner and the fillers of Hangul, which are no format marks.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+#: What a value that is no label is called.
+_WORDS = {"dict": "an object", "bytes": "bytes", "datetime": "a date", "date": "a date"}
+#: Characters of a label, at most.
+LABEL_LENGTH = 200
+
+
+def check_task(name: str, classes: Sequence[str]) -> None:
+    """Refuse a task that cannot be taught.
+
+    Raises
+    ------
+    TaskError
+        The name is malformed, or a label cannot be one.
+    """
+    check_name(name)
+    check_classes(name, classes)
+
+
+def check_name(name: str) -> None:
+    """Refuse what a task cannot be called.
+
+    Raises
+    ------
+    TaskError
+        Naming what a name may hold.
+    """
+    if not TASK_NAME.fullmatch(name):
+        raise TaskError(
+            "task name: expected lower-case letters, digits, - and _ (at most 64), found"
+            f" {name!r}; choose another"
+        )
+    if name == NEW_UNITS:
+        raise TaskError(
+            f"task name: expected another than {name!r}, which says what a task reuses of none;"
+            " choose another"
+        )
+
+
+def check_classes(name: str, classes: Sequence[str]) -> None:
+    """Refuse labels that cannot be a task's classes.
+
+    Raises
+    ------
+    TaskError
+        Naming the task and the label.
+    """
+    if not classes:
+        raise TaskError(f"task {name!r}: expected at least 1 class, found none; add a label")
+    seen: dict[str, str] = {}
+    for label in classes:
+        if (fault := label_fault(label)) is not None:
+            raise TaskError(f"task {name!r}: {fault}")
+        if (alike := seen.setdefault(look(label), label)) != label:
+            raise TaskError(
+                f"task {name!r}: expected labels that differ by more than case and spaces,"
+                f" found {alike!r} and {label!r}; make them one"
+            )
+
+
+def label_fault(label: str) -> str | None:
+    """Say why a task cannot have a label, and what to do; None: it can."""
+    if any("\ud800" <= letter <= "\udfff" for letter in label):
+        return f"expected labels in Unicode, found {label[:40]!r}; rename it"
+    if not is_printable(label):
+        return f"expected labels of printable characters, found {label[:40]!r}; rename it"
+    if len(label) > LABEL_LENGTH:
+        return (
+            f"expected labels of at most {LABEL_LENGTH} characters, found {len(label)}"
+            f" ({label[:40]!r}...); shorten it"
+        )
+    return None
+
+
+def look(label: str) -> str:
+    """Return what people see of a label: without case, spaces, marks that show nothing, and the
+    different ways to write one letter.
+    """
+    visible = "".join(
+        letter for letter in unicodedata.normalize("NFKC", label) if not _shows_nothing(letter)
+    )
+    return folded(visible)
+
+
+def _shows_nothing(letter: str) -> bool:
+    """Whether a character is a format mark, or one that chooses how another is drawn (a heart in
+    red or in black), or a filler.
+    """
+    return unicodedata.category(letter) == "Cf" or bool(_UNSEEN.fullmatch(letter))
+
+
+def label_text(value: object, where: str, noun: str = "label") -> str:
+    """Return the label that a value stands for, whatever file, list or array it came from.
+
+    A text without the spaces around it; a number or a boolean as Python writes it, and so as a CSV
+    file has it: 0, False and 1.5 are ``0``, ``False`` and ``1.5``.
+
+    Parameters
+    ----------
+    where
+        Names it in errors.
+    noun
+        What it is in errors: the name of a row's task follows the same rule.
+
+    Raises
+    ------
+    DataError
+        It is none: missing, several, or something else.
+    """
+    if isinstance(value, str):
+        return check_spelling(value, noun, where).strip()
+    if getattr(value, "shape", None) == ():
+        value = value.item()  # type: ignore[attr-defined] # NumPy's number, as Python's own
+    if value is None or value != value:
+        nothing = "nothing" if value is None else "NaN"
+        raise DataError(f"{where}: expected a {noun}, found {nothing}; fill it in or leave it out")
+    if isinstance(value, list | tuple | set | frozenset) or getattr(value, "shape", ()) != ():
+        raise DataError(
+            f"{where}: expected one {noun}, found several, {str(value)!r:.80}; an input has one"
+            f" {noun}: keep one, or make each a task of its own with the labels yes and no"
+        )
+    if isinstance(value, float) and math.isinf(value):
+        raise DataError(f"{where}: expected a {noun}, found infinity; write it as text")
+    if isinstance(value, bool | int | float):
+        return str(value)
+    kind = type(value).__name__
+    shown = str(value) if kind in ("datetime", "date") else repr(value)
+    raise DataError(
+        f"{where}: expected a text, a number or a boolean, found {_WORDS.get(kind, kind)}"
+        f" {shown:.80}; write it as text"
+    )

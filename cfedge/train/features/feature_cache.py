@@ -1,0 +1,195 @@
+"""Features of a task's examples from the frozen encoder, kept on disk while the task is learned: a
+run that was interrupted does not encode them again.
+
+Letters: N examples, D width.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.arrays import dump_arrays, load_arrays
+from cfedge.bundle.canonical import canonical_json
+from cfedge.device import here
+from cfedge.errors import CfedgeError, DataError
+from cfedge.inputs.modality import Input
+from cfedge.lookup import Features
+from cfedge.plain_files import read_plain
+from cfedge.progress import Progress
+from cfedge.runtime.backbone import Slots
+from cfedge.runtime.encoder import Encoder
+from cfedge.storage import write_file
+from cfedge.train.examples.examples import Examples
+
+__all__ = [
+    "cached_features",
+    "check_room",
+    "empty_cache",
+    "encoded",
+    "encoded_with",
+    "features_of",
+    "free_bytes",
+]
+
+Floats = NDArray[np.float32]
+
+#: Hidden states that are kept on disk: of a task that takes hours not all are written twice.
+CACHED_BYTES = 1 << 30
+_VIEWS = ("trunk", "tail")
+#: Inputs that are encoded at once.
+_STEP = 64
+
+
+def features_of(encoder: Encoder, inputs: Sequence[Input]) -> tuple[list[Floats], Features]:
+    """Hidden states [...] of each input, and the features behind trunk and tail."""
+    encoded = encoder(inputs)
+    return [states[0] for states in encoded.hidden], encoder.features(encoded)
+
+
+def cached_features(
+    encoder: Encoder,
+    digest: str,
+    cache: Path | None,
+    examples: Examples,
+    progress: Progress,
+    *,
+    hidden: bool = True,
+) -> tuple[list[Floats], Features]:
+    """Hidden states [...] of each example and features [N, D]: from the cache, if there is one,
+    where an interrupted run left them.
+
+    Parameters
+    ----------
+    hidden
+        The hidden states are needed, as an adapter is to be trained; they take four times as much
+        as features, and more of long texts. Otherwise none are returned.
+    """
+    if cache is None:
+        return encoded(encoder, examples.inputs, progress, hidden=hidden)
+    inputs = examples.inputs
+    # The key of a string leaves out its case, which some encoders read.
+    told = [
+        value if isinstance(value, str) else key
+        for value, key in zip(inputs, examples.keys, strict=True)
+    ]
+    key = hashlib.sha256(canonical_json([digest, told, hidden])).hexdigest()
+    path = cache / f"{key}.safetensors"
+    if path.is_file():
+        with contextlib.suppress(CfedgeError, KeyError, OSError):
+            arrays = load_arrays(read_plain(path), str(path))
+            found = Features(*(arrays[name].astype(np.float32, copy=False) for name in _VIEWS))
+            if not hidden:
+                return [], found
+            bounds = np.cumsum(arrays["lengths"].astype(np.int64))[:-1]
+            return np.split(arrays["hidden"].astype(np.float32, copy=False), bounds), found
+    states, features = encoded(encoder, inputs, progress, hidden=hidden)
+    if sum(one.nbytes for one in (*states, *features)) > CACHED_BYTES:
+        return states, features
+    kept: dict[str, NDArray[np.generic]] = {**features._asdict()}
+    if hidden:
+        lengths = np.array([len(one) for one in states], np.int64)
+        kept |= {"hidden": np.concatenate(states), "lengths": lengths}
+    write_file(path, dump_arrays(kept))
+    return states, features
+
+
+def encoded(
+    encoder: Encoder, inputs: Sequence[Input], progress: Progress, *, hidden: bool = True
+) -> tuple[list[Floats], Features]:
+    """Return what `features_of` does, a few inputs at a time; DataError where memory is too small.
+    Hidden states that are not needed are not kept.
+    """
+    kept: list[Floats] = []
+    features = None
+    for start, states, some in _batches(encoder, inputs, progress, hidden):
+        if features is None:
+            features = Features(
+                *(np.empty((len(inputs), *view.shape[1:]), np.float32) for view in some)
+            )
+        for whole, view in zip(features, some, strict=True):
+            whole[start : start + len(view)] = view
+        kept += states if hidden else []
+    return (kept, features) if features is not None else features_of(encoder, inputs)
+
+
+def encoded_with(
+    encoder: Encoder, inputs: Sequence[Input], slots: Slots, progress: Progress
+) -> tuple[Features, Floats]:
+    """Return the features of `encoded`, and those behind the tail with an adapter, float32 [N, D];
+    no hidden state is kept.
+    """
+    parts: list[Features] = []
+    adapted: list[Floats] = []
+    for _, states, some in _batches(encoder, inputs, progress, hidden=False):
+        parts.append(some)
+        adapted += encoder.adapted([one[None] for one in states], slots)
+    return Features(*(np.concatenate(views) for views in zip(*parts, strict=True))), np.stack(
+        adapted
+    )
+
+
+def _batches(
+    encoder: Encoder, inputs: Sequence[Input], progress: Progress, hidden: bool
+) -> Iterator[tuple[int, list[Floats], Features]]:
+    """Encode a few inputs at a time; where the first begin there must be room for all."""
+    room = free_bytes()
+    with progress.track("features of the frozen encoder", len(inputs)) as advance:
+        for start in range(0, len(inputs), _STEP):
+            states, features = features_of(encoder, inputs[start : start + _STEP])
+            if not start:
+                check_room(len(inputs), _bytes_each(states if hidden else [], features), room)
+            yield start, states, features
+            advance(len(states))
+
+
+def free_bytes() -> int | None:
+    """Return how much memory this process may still take; None where the system does not tell."""
+    board = here()
+    known = [size for size in (board.available_bytes, board.memory_limit_bytes) if size is not None]
+    return min(known, default=None)
+
+
+def check_room(count: int, each_bytes: float, room_bytes: int | None) -> None:
+    """Refuse more examples than memory holds, before they are encoded.
+
+    Parameters
+    ----------
+    count, each_bytes
+        Examples, and what the encoder's output for one of them takes; it is held twice at most.
+    room_bytes
+        Of memory; None: unknown, nothing is refused.
+
+    Raises
+    ------
+    DataError
+        Naming how many examples there is room for.
+    """
+    needed = 2 * count * each_bytes
+    if room_bytes is not None and needed > room_bytes:
+        most = int(room_bytes / (2 * each_bytes))
+        raise DataError(
+            f"examples: expected at most {most:,}, for which {room_bytes / 1e9:.1f} GB of memory are"
+            f" enough, found {count:,}, which take {needed / 1e9:.1f} GB; take fewer with"
+            " --most-examples, or --head-only, which needs less for each; cfedge inspect --curve says"
+            " whether more of them help"
+        )
+
+
+def _bytes_each(hidden: Sequence[Floats], features: Features) -> float:
+    parts = [*hidden, *features]
+    return sum(part.nbytes for part in parts) / len(features.tail)
+
+
+def empty_cache(cache: Path) -> None:
+    """Delete the features that runs kept: what cannot be deleted now is deleted after the next
+    task.
+    """
+    with contextlib.suppress(OSError):
+        for path in cache.iterdir():
+            path.unlink()

@@ -1,0 +1,209 @@
+"""Learn a head without training, on the frozen encoder's features: NumPy and ONNX Runtime alone.
+
+It is linear discriminant analysis with the lookup's shrunk covariance, at full rank, within the
+task. On the trunk's features it is a part of every head; the other part reads the tail. Of a head
+that is learned so alone that part is the closed form too, on the frozen tail's features, and its
+temperature is chosen on the held-out examples; its adapter is none (zeros of rank 1). That takes a
+second, and a machine without torch can do it; with an adapter a task is mostly more accurate
+(docs/decisions/0009-few-shot.md).
+
+Letters: N examples, D width, V views, C classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.manifest import Backbone
+from cfedge.lookup import ClusterStatistics, Lookup
+from cfedge.progress import Progress
+from cfedge.train.examples.examples import Examples
+from cfedge.train.features.signature import exact_statistics
+from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.learn.prepared_task import PreparedTask, prepare_task
+from cfedge.train.measures.trial import Trial
+from cfedge.train.settings import Settings
+from cfedge.train.workspace.backbone_source import BackboneSource
+from cfedge.train.workspace.learned_task import HeldOut, LearnedTask
+
+__all__ = [
+    "FEW",
+    "closed_form",
+    "closed_form_arrays",
+    "closed_form_head",
+    "few_examples",
+    "no_slots",
+    "train_head",
+    "trunk_share",
+    "with_closed_form",
+]
+
+Floats = NDArray[np.float32]
+
+#: Examples a class (median) to learn from, below which a closed-form head is the default
+#: (docs/decisions/0009-few-shot.md).
+FEW = 3
+_TEMPERATURES = 2.0 ** np.arange(-12, 2)
+#: What of the closed form's scores behind the trunk, in nats by its own model, is added to an
+#: adapter's, and to the closed form's behind the tail: at least, for each example of a class, and
+#: at most. The fewer they are the surer it is of itself, and the less it knows
+#: (docs/decisions/0009-few-shot.md).
+_WITH_ADAPTER = 0.0, 1 / 1000, 0.05
+_WITH_TAIL = 0.2, 1 / 50, 2.0
+
+
+def trunk_share(examples: int, classes: int, *, adapter: bool) -> np.float32:
+    """Return what of the closed form's scores behind the trunk goes into a head of a task with so
+    many examples and classes.
+    """
+    least, each, most = _WITH_ADAPTER if adapter else _WITH_TAIL
+    return np.float32(min(most, max(least, each * examples / classes)))
+
+
+def few_examples(examples: Examples, held_out: float | None) -> bool:
+    """Whether the median class has fewer than `FEW` examples to learn from, with that share of them
+    held out (None: nothing more).
+    """
+    each = float(np.median(list(Counter(examples.labels).values())))
+    return each - (max(1.0, round(held_out * each)) if held_out else 0.0) < FEW
+
+
+def train_head(
+    workspace: BackboneSource,
+    name: str,
+    examples: Examples,
+    held_out: Examples | None,
+    *,
+    settings: Settings,
+    progress: Progress,
+) -> LearnedTask:
+    """Learn a task in closed form and return it; parameters and errors as of
+    `cfedge.train.learn.learner.train`.
+    """
+    prepared = prepare_task(
+        workspace,
+        name,
+        examples,
+        held_out,
+        settings=settings,
+        threads=settings.threads or 1,
+        hidden=False,
+        progress=progress,
+    )
+    return with_closed_form(workspace, prepared, settings)
+
+
+def with_closed_form(
+    workspace: BackboneSource,
+    prepared: PreparedTask,
+    settings: Settings,
+    trial: Trial | None = None,
+) -> LearnedTask:
+    """Return a task that is ready to be learned with its head in closed form; `trial` says what an
+    adapter would have gained.
+    """
+    return prepared.learned(
+        workspace,
+        closed_form_arrays(workspace.backbone, prepared),
+        settings=dataclasses.replace(settings, method="closed-form"),
+        packages=("cfedge", "numpy", "onnxruntime"),
+        trial=trial,
+    )
+
+
+def closed_form_arrays(backbone: Backbone, prepared: PreparedTask) -> dict[str, Floats]:
+    """Return both parts of the head, and slots that change nothing."""
+    arrays = _head(prepared)
+    for slot in backbone.slots:
+        arrays[f"a.{slot.name}"] = np.zeros((1, slot.rows, 1), np.float32)
+        arrays[f"b.{slot.name}"] = np.zeros((1, 1, slot.columns), np.float32)
+    return arrays
+
+
+def _head(prepared: PreparedTask) -> dict[str, Floats]:
+    """Return both parts of the head; of a task of one class they are zero, as the lookup alone
+    decides.
+    """
+    trunk, tail = (
+        exact_statistics(one, prepared.targets, together=True) for one in prepared.features
+    )
+    return _parts(trunk, tail, prepared.evidence, prepared.evidence.features.tail)
+
+
+def closed_form_head(
+    statistics: TaskStatistics, tail: ClusterStatistics, held_out: HeldOut, behind: Floats
+) -> dict[str, Floats]:
+    """Return both parts of a head in closed form, of exact statistics.
+
+    Parameters
+    ----------
+    statistics
+        Of the trunk's features.
+    tail
+        Of the tail's features that the head will read, by class.
+    held_out, behind
+        Examples that the temperature is chosen on, and their features behind that tail, float32
+        [N, D].
+    """
+    return _parts(statistics.trunk, tail, held_out, behind)
+
+
+def _parts(
+    trunk: ClusterStatistics, tail: ClusterStatistics, held_out: HeldOut, behind: Floats
+) -> dict[str, Floats]:
+    if len(tail.counts) == 1:
+        return {
+            "trunk.weight": np.zeros((trunk.means.shape[1], 1), np.float32),
+            "trunk.bias": np.zeros(1, np.float32),
+            "head.weight": np.zeros((tail.means.shape[1], 1), np.float32),
+            "head.bias": np.zeros(1, np.float32),
+        }
+    share = trunk_share(int(trunk.counts.sum()), len(trunk.counts), adapter=False)
+    weight, bias = Lookup({"": trunk}, min_spread=0.0).linear()
+    own_weight, own_bias = Lookup({"": tail}, min_spread=0.0).linear()
+    scores = share * (held_out.features.trunk @ weight + bias) + behind @ own_weight + own_bias
+    factor = _temperature(scores, held_out.classes)
+    return {
+        "trunk.weight": weight * share * factor,
+        "trunk.bias": bias * share * factor,
+        "head.weight": own_weight * factor,
+        "head.bias": own_bias * factor,
+    }
+
+
+def no_slots(slots: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return slots that change nothing, for the same target modules: rank 1, all zero."""
+    return {
+        name: np.zeros(
+            (1, array.shape[1], 1) if name.startswith("a.") else (1, 1, array.shape[2]), np.float32
+        )
+        for name, array in slots.items()
+    }
+
+
+def closed_form(features: Floats, classes: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the discriminants' weight float32 [V D, C] and bias [C] for features float32 [N, V D]
+    of classes int64 [N].
+    """
+    statistics = exact_statistics(features, classes, together=True)
+    return Lookup({"": statistics}, min_spread=0.0).linear()
+
+
+def _temperature(scores: Floats, classes: NDArray[np.int64]) -> np.float32:
+    """Return the factor on the scores with the least cross entropy on held-out examples."""
+    losses = []
+    for factor in _TEMPERATURES:
+        scaled = scores.astype(np.float64) * factor
+        losses.append(
+            float(
+                np.mean(
+                    np.logaddexp.reduce(scaled, axis=1) - scaled[np.arange(len(classes)), classes]
+                )
+            )
+        )
+    return np.float32(_TEMPERATURES[int(np.argmin(losses))])

@@ -1,0 +1,227 @@
+"""Below which margins does the lookup that ships look closer? From held-out inputs, without their
+labels.
+
+Those with the thinnest margins get a second stage: the least of `SECOND_SHARES` that leaves out no
+more than `UNSEEN_CHANGES` of all whose task further stages would change, among the largest of these
+shares. Of them some get a third: so many that all but `UNSEEN_CHANGES` of all get one where it says another
+task than the second, but no more than a stated share of all, since a third stage runs the frozen
+tail. That asks for no labels, so what the labels then count (`cfedge.train.measures.certificate`)
+is not chosen by them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.errors import UsageError
+from cfedge.lookup import (
+    Background,
+    Features,
+    Router,
+    TaskMatch,
+    TaskMatches,
+    TaskSignature,
+    decide,
+)
+from cfedge.lookup.evidence import Evidence
+from cfedge.margins import SECOND_SHARES, TAIL_SHARE, Margins
+from cfedge.runtime.table import Int8Table
+from cfedge.train.measures.conformal import conformal_threshold
+from cfedge.train.measures.folds import Folds
+
+__all__ = ["UNSEEN_CHANGES", "Without", "check_tail_share", "margin_quantile", "route"]
+
+#: Of all held-out inputs, those that may go without further stages though these would say another
+#: task than the first, and likewise without a third.
+UNSEEN_CHANGES = 0.002
+
+
+def route(
+    signatures: Mapping[str, TaskSignature],
+    held_out: Mapping[str, Features],
+    folds: Mapping[str, Folds] | None = None,
+    background: Background | None = None,
+    *,
+    tail_share: float = TAIL_SHARE,
+) -> tuple[Router, dict[str, TaskMatches]]:
+    """Return the router that ships, and what is made of each task's held-out inputs: by the lookup
+    of signatures that they are not in, with the margins of the one that ships.
+
+    Where the margin of the third stage is that of one input, that one alone is answered by its
+    second: a third that it gets by setting the margin says nothing of inputs to come. No stage is
+    taken twice.
+
+    Parameters
+    ----------
+    signatures
+        That ship, by task; they are asked for when they are needed.
+    held_out
+        Features of the N held-out inputs, by task.
+    folds
+        By task, in which parts its held-out inputs count in its signature; None: they do not.
+    background
+        See `cfedge.lookup.Router`.
+    tail_share
+        Of all held-out inputs, those that may get a third stage, in [0, 1].
+
+    Raises
+    ------
+    UsageError
+        It is not.
+    """
+    check_tail_share(tail_share)
+    router = Router(signatures, table=Int8Table, background=background)
+    rows = [row for pair in held_out.values() for row in zip(pair.trunk, pair.tail, strict=True)]
+    parts = _parts(rows, held_out, folds)
+    judges = {
+        part: Router(Without(signatures, folds, part), table=Int8Table) if folds else router
+        for part in sorted(set(parts))
+    }
+    found = [judges[part].begin(trunk) for part, (trunk, _) in zip(parts, rows, strict=True)]
+    #: A distance is a sum over directions, and each lookup keeps its own.
+    scale = [router.first.directions / judges[part].first.directions for part in parts]
+    if len(router.tasks) > 1:
+        router.margins = _look_closer(judges, parts, found, [tail for _, tail in rows], tail_share)
+    matches = [
+        match._replace(distance=match.distance * times)
+        for match, times in zip(map(decide, found), scale, strict=True)
+    ]
+    return router, _by_task(matches, held_out)
+
+
+def check_tail_share(tail_share: float) -> None:
+    """Refuse what is no share of the inputs (UsageError)."""
+    if not 0 <= tail_share <= 1:
+        raise UsageError(f"tail share: expected a share in [0, 1], found {tail_share}")
+
+
+def _look_closer(
+    judges: dict[int, Router],
+    parts: Sequence[int],
+    found: list[Evidence],
+    tails: Sequence[NDArray[np.float32]],
+    tail_share: float,
+) -> Margins:
+    """Return the margins that the first stages of all rows, `found`, lead to, and put what further
+    stages make of the thin ones in their places.
+    """
+    begun = [evidence.first for evidence in found]
+    widest = margin_quantile(begun, SECOND_SHARES[-1])
+    near = {row: (parts[row], found[row]) for row in _below(begun, widest)}
+    closer, deeper = _further(judges, near, tails)
+    changed = [row for row in near if decide(deeper[row]).task != begun[row].task]
+    share, second = _second(begun, changed)
+    thin = _below(begun, second)
+    once, twice = ([decide(stage[row]) for row in thin] for stage in (closer, deeper))
+    third, setter = _third(once, twice, len(found), tail_share)
+    for place, row in enumerate(thin):
+        needed = place != setter and once[place].margin < third
+        found[row] = deeper[row] if needed else closer[row]
+    return Margins(second, third, tail_share, share)
+
+
+def _by_task(matches: list[TaskMatch], held_out: Mapping[str, Features]) -> dict[str, TaskMatches]:
+    left = iter(matches)
+    return {
+        name: TaskMatches.stacked(list(itertools.islice(left, len(pair.trunk))))
+        for name, pair in held_out.items()
+    }
+
+
+class Without(Mapping[str, Any]):
+    """All tasks' signatures without one part of their held-out inputs, made when asked for."""
+
+    def __init__(self, whole: Mapping[str, Any], folds: Mapping[str, Folds], part: int) -> None:
+        self._whole, self._folds, self._part = whole, folds, part
+
+    def __getitem__(self, name: str) -> Any:
+        return self._folds[name].but(self._part) or self._whole[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole)
+
+    def __len__(self) -> int:
+        return len(self._whole)
+
+
+def _further(
+    judges: dict[int, Router],
+    thin: Mapping[int, tuple[int, Evidence]],
+    tails: Sequence[NDArray[np.float32]],
+) -> tuple[dict[int, Evidence], dict[int, Evidence]]:
+    """The evidence of thin rows after a second and a third stage, by the judge of their part. Each
+    judge is let go when it has answered, and its further stages with it.
+    """
+    closer, deeper = {}, {}
+    for part in sorted(judges):
+        judge = judges.pop(part)
+        for row, (whose, evidence) in thin.items():
+            if whose == part:
+                closer[row] = judge.refine(evidence)
+                deeper[row] = judge.deepen(closer[row], tails[row])
+    return closer, deeper
+
+
+def _parts(
+    rows: Sequence[object], held_out: Mapping[str, Features], folds: Mapping[str, Folds] | None
+) -> list[int]:
+    """The part of each held-out input of all tasks one after another."""
+    if folds is None:
+        return [0] * len(rows)
+    return [part for name in held_out for part in folds[name].of.tolist()]
+
+
+def _below(matches: list[TaskMatch], margin: float) -> list[int]:
+    """The rows of those whose margin is below."""
+    return [row for row, match in enumerate(matches) if match.margin < margin]
+
+
+def _second(begun: list[TaskMatch], changed: list[int]) -> tuple[float, float]:
+    """The share of inputs that get a second stage and the margin of the first below which they do,
+    of what the first says of all, and the rows whose task further stages change.
+    """
+    unseen = int(UNSEEN_CHANGES * len(begun))
+    for share in SECOND_SHARES[:-1]:
+        second = margin_quantile(begun, share)
+        if sum(begun[row].margin >= second for row in changed) <= unseen:
+            return share, second
+    return SECOND_SHARES[-1], margin_quantile(begun, SECOND_SHARES[-1])
+
+
+def _third(
+    closer: list[TaskMatch], deeper: list[TaskMatch], held_out: int, tail_share: float
+) -> tuple[float, int | None]:
+    """The margin of the second stage below which a third is taken, from what both say of the same
+    inputs, of `held_out` in all; and which of them it is just above, if its answer is why.
+    """
+    if not closer:
+        return 0.0, None
+    allowed = int(tail_share * held_out)
+    most = margin_quantile(closer, tail_share * held_out / len(closer)) if allowed else 0.0
+    pairs = zip(closer, deeper, strict=True)
+    changed = sorted(
+        (match.margin, place)
+        for place, (match, other) in enumerate(pairs)
+        if match.task != other.task
+    )
+    unseen = int(UNSEEN_CHANGES * held_out)
+    if len(changed) <= unseen:
+        return 0.0, None
+    margin, setter = changed[-1 - unseen]
+    needed = math.nextafter(margin, math.inf)
+    if allowed >= len(closer) or needed <= most:
+        return needed, setter
+    return most, None
+
+
+def margin_quantile(matches: list[TaskMatch], share: float) -> float:
+    """Return the margin below which at most so many are: an order statistic, as `cfedge.runtime.drift`
+    supposes.
+    """
+    return -conformal_threshold(np.array([-match.margin for match in matches], np.float64), share)

@@ -1,0 +1,128 @@
+"""One task's folder in a workspace, read: each of its files parsed, and its digest checked.
+
+Which folders are a workspace's tasks, and how they are written, is
+`cfedge.train.workspace.folder`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import cfedge.inputs
+from cfedge.bundle.arrays import load_arrays
+from cfedge.bundle.manifest import Backbone
+from cfedge.errors import DamagedError, SchemaError, UsageError
+from cfedge.lookup import TaskSignature
+from cfedge.plain_files import read_plain
+from cfedge.train.features.statistics import TaskStatistics
+from cfedge.train.measures.folds import Folds
+from cfedge.train.workspace.files import digest_of
+from cfedge.train.workspace.learned_task import (
+    TASK_FILES,
+    HeldOut,
+    LearnedTask,
+    TaskRecord,
+    parsed_adapter,
+)
+
+__all__ = ["StoredTask"]
+
+Floats = NDArray[np.float32]
+_Parsed = TypeVar("_Parsed")
+
+
+@dataclass(frozen=True)
+class StoredTask:
+    """A task's folder, and the backbone that the task was learned on. Each method reads one file:
+    of the folder, or where there is none yet of those that were `sent`.
+
+    Raises
+    ------
+    DamagedError
+        A file is missing, or is not what was written.
+    """
+
+    folder: Path
+    backbone: Backbone
+    sent: Mapping[str, bytes] | None = None
+
+    def record(self) -> TaskRecord:
+        """Read the record."""
+        return self._loaded("task.json", TaskRecord.parsed)
+
+    def adapter(self) -> dict[str, Floats]:
+        """Read adapter and head, float32 by name."""
+        return self._loaded("adapter.safetensors", parsed_adapter)
+
+    def signature(self) -> TaskSignature:
+        """Read the signatures, of all stages."""
+        views, width = self.backbone.views, self.backbone.width
+        return self._loaded(
+            "signature.safetensors",
+            lambda data, what: TaskSignature.from_arrays(
+                load_arrays(data, what), what, width, views
+            ),
+        )
+
+    def statistics(self) -> TaskStatistics:
+        """Read the exact statistics."""
+        return self._loaded("statistics.safetensors", TaskStatistics.parsed)
+
+    def held_out(self) -> HeldOut:
+        """Read the held-out evidence."""
+        stored = cfedge.inputs.stored(self.backbone.input)
+        return self._loaded(
+            "held_out.safetensors", lambda data, what: HeldOut.parsed(data, what, stored)
+        )
+
+    def folds(self) -> Folds:
+        """Read the signatures that the parts of the held-out evidence are judged by."""
+        views, width = self.backbone.views, self.backbone.width
+        return self._loaded(
+            "folds.safetensors", lambda data, what: Folds.parsed(data, what, width, views)
+        )
+
+    def parsed(self) -> LearnedTask:
+        """Read all files."""
+        return LearnedTask(
+            self.record(),
+            self.adapter(),
+            self.signature(),
+            self.statistics(),
+            self.held_out(),
+            self.folds(),
+        )
+
+    def whole(self) -> LearnedTask:
+        """Read all files and check the digest in the folder's name."""
+        task = self.parsed()
+        digest = digest_of({part: read_plain(self.folder / part) for part in TASK_FILES})
+        if not self.folder.name.endswith(digest):
+            raise DamagedError(
+                f"{self.folder}: expected the digest in its name, found {digest}: a file was"
+                " changed; learn the task again with --replace"
+            )
+        return task
+
+    def _loaded(self, file: str, parse: Callable[[bytes, str], _Parsed]) -> _Parsed:
+        path = self.folder / file
+        try:
+            data = read_plain(path) if self.sent is None else self.sent[file]
+            return parse(data, str(path))
+        except OSError as error:
+            raise DamagedError(
+                f"{path}: expected the task's file, found {error.strerror}; learn the task again"
+                " with --replace"
+            ) from error
+        except (SchemaError, UsageError, ValueError, KeyError, TypeError) as error:
+            reason = str(error).removesuffix("; export the bundle again")
+            raise DamagedError(
+                f"{path}: expected the task's file, found {reason}; learn the task again with"
+                " --replace"
+            ) from error

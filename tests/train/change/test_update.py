@@ -1,0 +1,225 @@
+"""More examples and new classes for a task whose old data are gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import make_texts
+
+from cfedge.errors import DataError, TaskError
+from cfedge.lookup import Features
+from cfedge.runtime.engine import Engine
+from cfedge.train.change.update import update
+from cfedge.train.examples.examples import Examples
+from cfedge.train.features.signature import exact_statistics, learn_signature
+from cfedge.train.features.statistics import TaskStatistics, added
+from cfedge.train.settings import Settings
+from cfedge.train.teach import learn
+from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge_export.build_bundle import build
+
+CLOSED = Settings(method="closed-form")
+QUICK = Settings(method="adapter", rank=2, epochs=1, min_steps=30, threads=1)
+
+
+def rows_of(task: str, count: int, seed: int, *labels: str) -> Examples:
+    rows = [row for row in make_texts(task, count, seed) if not labels or row[1] in labels]
+    return Examples(*zip(*rows, strict=True), task)
+
+
+def drawn(count: int, seed: int) -> tuple[Features, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    classes = np.arange(count) % 3
+    trunk = rng.normal(size=(count, 12)) + np.eye(12)[classes]
+    tail = rng.normal(size=(count, 4)) + np.eye(4)[classes]
+    return Features(trunk.astype(np.float32), tail.astype(np.float32)), tail[:, ::-1].astype(np.float32), classes  # fmt: skip
+
+
+def scatter(one: object) -> np.ndarray:
+    return one.factor.T @ one.factor  # type: ignore[attr-defined]
+
+
+def test_two_parts_added_are_the_whole() -> None:
+    features, _, classes = drawn(90, 0)
+    for width in (40, 60):  # fewer rows than the other, and more than there are columns
+        one, more = (
+            exact_statistics(features.trunk[part], classes[part])
+            for part in (slice(None, width), slice(width, None))
+        )
+        whole, joint = exact_statistics(features.trunk, classes), added(one, more, [0, 1, 2])
+        assert joint.counts.tolist() == whole.counts.tolist()
+        np.testing.assert_allclose(joint.means, whole.means, atol=1e-12)
+        np.testing.assert_allclose(scatter(joint), scatter(whole), rtol=1e-9, atol=1e-9)
+
+
+def test_the_classes_own_scatters_add_up_too() -> None:
+    features, _, classes = drawn(90, 1)
+    one, more = (
+        exact_statistics(features.tail[part], classes[part])
+        for part in (slice(None, 40), slice(40, None))
+    )
+    whole, joint = exact_statistics(features.tail, classes), added(one, more, [0, 1, 2])
+    for label in range(3):
+        own, both = (
+            each.factor[each.factor_classes == label].astype(np.float64) for each in (whole, joint)
+        )
+        assert len(both) <= 4
+        np.testing.assert_allclose(both.T @ both, own.T @ own, rtol=1e-9, atol=1e-9)
+
+
+def test_they_are_read_as_they_were_written_and_give_the_signature_that_examples_give() -> None:
+    features, adapted, classes = drawn(90, 2)
+    one = TaskStatistics.of(features, adapted, classes, 4)
+    direct, through = learn_signature(features, classes, 2), one.signature(2)
+    for name, array in direct.arrays().items():
+        np.testing.assert_array_equal(through.arrays()[name], array)
+    read = TaskStatistics.parsed(one.dumped(), "here")
+    for space in ("trunk", "near", "tail", "adapted"):
+        np.testing.assert_array_equal(getattr(read, space).means, getattr(one, space).means)
+        np.testing.assert_allclose(
+            scatter(getattr(read, space)), scatter(getattr(one, space)), rtol=1e-4, atol=1e-4
+        )
+    assert read.dumped() == TaskStatistics.parsed(read.dumped(), "here").dumped()
+
+
+def test_new_classes_have_places_of_their_own_and_known_ones_keep_theirs() -> None:
+    features, adapted, classes = drawn(90, 3)
+    old = classes < 2
+    one = TaskStatistics.of(*[Features(*(x[old] for x in features)), adapted[old], classes[old]], 4)
+    more = TaskStatistics.of(features, adapted, classes, 4)
+    joint = one.with_more(more, [0, 1, 2])
+    assert joint.tail.counts.tolist() == [60, 60, 30]
+    assert set(joint.taken([1, 2]).near.factor_classes.tolist()) == {0, 1}
+    assert len(joint.taken([1, 2]).tail.factor) < len(joint.tail.factor)
+    assert joint.taken([1, 2]).adapted.counts.tolist() == [60, 30]
+
+
+@pytest.mark.parametrize("settings", [CLOSED, QUICK], ids=["closed form", "adapter"])
+def test_more_examples_are_added_when_the_old_ones_are_gone(
+    tiny_workspace: Path, settings: Settings
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    first = learn(workspace, "food", rows_of("food", 12, 0), settings=settings)
+    others = {name: workspace.task(name).files(workspace.stored) for name in ("animals", "colors")}
+    task = update(workspace, "food", rows_of("food", 12, 7)).task
+    assert task.record.examples == 2 * first.record.examples
+    assert task.record.updates == 1
+    assert len(task.held_out.inputs) == 2 * len(first.held_out.inputs)
+    assert task.statistics.tail.counts.sum() == task.record.examples
+    assert {name: workspace.task(name).files(workspace.stored) for name in others} == others
+    engine = Engine(build(WorkspaceFolder(tiny_workspace)))
+    test = rows_of("food", 10, 3)
+    answers = engine.predict(test.inputs, task="food")
+    assert np.mean([a.label == label for a, label in zip(answers, test.labels, strict=True)]) > 0.8
+
+
+@pytest.mark.parametrize("settings", [CLOSED, QUICK], ids=["closed form", "adapter"])
+def test_a_new_class_is_added_when_the_old_ones_are_gone(
+    tiny_workspace: Path, settings: Settings
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    workspace.remove("colors")
+    learn(workspace, "paint", rows_of("colors", 40, 0, "red", "green"), settings=settings)
+    task = update(workspace, "paint", rows_of("colors", 40, 1, "blue")).task
+    assert task.record.classes == ("green", "red", "blue")
+    at_once = learn(workspace, "atonce", _both(), settings=CLOSED)
+    test = rows_of("colors", 10, 3)
+    engine, found = Engine(build(WorkspaceFolder(tiny_workspace))), {}
+    for name in ("paint", at_once.record.name):
+        answers = engine.predict(test.inputs, task=name)
+        pairs = zip(answers, test.labels, strict=True)
+        found[name] = np.mean([answer.label == label for answer, label in pairs])
+    assert found["paint"] >= found["atonce"] - 0.1
+
+
+def _both() -> Examples:
+    """What the two parts of the test above hold together."""
+    parts = rows_of("colors", 40, 0, "red", "green"), rows_of("colors", 40, 1, "blue")
+    return Examples(
+        tuple(text for part in parts for text in part.inputs),
+        tuple(label for part in parts for label in part.labels),
+        "colors",
+    )
+
+
+def test_a_task_of_one_class_grows(tiny_workspace: Path) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    learn(workspace, "food", rows_of("food", 12, 0, "soup"))
+    assert update(workspace, "food", rows_of("food", 4, 1, "soup")).task.record.classes == ("soup",)
+    task = update(workspace, "food", rows_of("food", 12, 2, "cake")).task
+    assert task.record.classes == ("soup", "cake")
+    assert (task.held_out.answers == task.held_out.classes).mean() > 0.7
+
+
+def test_one_example_of_a_known_class_is_learned_and_of_a_new_one_refused(
+    tiny_workspace: Path,
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    first = learn(workspace, "food", rows_of("food", 12, 0), settings=CLOSED)
+    task = update(workspace, "food", Examples(("a broth",), ("soup",), "new")).task
+    assert task.record.examples == first.record.examples + 1
+    assert task.held_out.inputs == first.held_out.inputs
+    kept = workspace.task("food").files(workspace.stored)
+    with pytest.raises(DataError, match="at least 2 different texts of label 'pie'"):
+        update(workspace, "food", Examples(("a slice",), ("pie",), "new"))
+    assert workspace.task("food").files(workspace.stored) == kept
+
+
+def test_a_version_that_is_worse_is_not_taken(tiny_workspace: Path) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    first = learn(workspace, "food", rows_of("food", 40, 0), settings=CLOSED)
+    right = (first.held_out.answers == first.held_out.classes).sum()
+    kept = workspace.task("food").files(workspace.stored)
+    turned = {"soup": "cake", "cake": "soup"}
+    wrong = rows_of("food", 120, 1)
+    wrong = Examples(wrong.inputs, tuple(turned[label] for label in wrong.labels), "new")
+    with pytest.raises(
+        TaskError, match=rf"found {right} of 16 right before and .* the old version stays"
+    ):
+        update(workspace, "food", wrong)
+    assert workspace.task("food").files(workspace.stored) == kept
+    update(workspace, "food", wrong, max_drop=100)
+    with pytest.raises(TaskError, match="expected one of animals, colors, food"):
+        update(workspace, "drink", wrong)
+
+
+def test_a_held_out_text_that_comes_again_with_another_label_is_no_evidence_any_more(
+    tiny_workspace: Path,
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    first = learn(workspace, "food", rows_of("food", 40, 0), settings=CLOSED)
+    turned = {"soup": "cake", "cake": "soup"}
+    text, place = first.held_out.inputs[3], int(first.held_out.classes[3])
+    more = rows_of("food", 40, 1)
+    more = Examples(
+        (*more.inputs, text.upper()), (*more.labels, turned[first.record.classes[place]]), "new"
+    )
+    updated = update(workspace, "food", more)
+    assert text in first.held_out.inputs
+    assert text not in updated.task.held_out.inputs
+    assert updated.old_held_out == len(first.held_out.inputs) - 1
+    before = np.delete(first.held_out.answers == first.held_out.classes, 3)
+    assert updated.right_before == before.sum()
+    assert updated.task.record.reading.conflicting == first.record.reading.conflicting + 2
+
+
+def test_an_update_that_would_leave_a_class_without_evidence_is_refused(
+    tiny_workspace: Path,
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    first = learn(workspace, "food", rows_of("food", 12, 0), settings=CLOSED)
+    kept = workspace.task("food").files(workspace.stored)
+    soups = first.held_out.classes == first.record.classes.index("soup")
+    texts = tuple(text for text, soup in zip(first.held_out.inputs, soups, strict=True) if soup)
+    cakes = Examples(texts, ("cake",) * len(texts), "new")
+    bare = Examples(("a slice", "a crust"), ("pie", "pie"), "new")
+    refused = (
+        ("soup", cakes, rows_of("food", 4, 2, "cake")),
+        ("pie", bare, rows_of("food", 4, 2, "cake")),
+    )
+    for label, examples, held_out in refused:
+        with pytest.raises(DataError, match=f"found none of {label!r}, so that nothing could be"):
+            update(workspace, "food", examples, held_out, max_drop=100)
+    assert workspace.task("food").files(workspace.stored) == kept

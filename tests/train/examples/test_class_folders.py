@@ -1,0 +1,178 @@
+"""Pictures in one folder a label, in a ZIP file, and in tables of paths."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from every import cases
+
+from cfedge.errors import DataError
+from cfedge.train.examples.arrays import from_arrays
+from cfedge.train.examples.data import load
+from cfedge.train.examples.examples import repeated, split_held_out
+from cfedge.train.examples.task_files import load_tasks
+
+
+def picture(seed: int, form: str = "PNG", side: int = 24) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(buffer, form)
+    return buffer.getvalue()
+
+
+def tree(folder: Path, *names: str) -> Path:
+    """A folder of pictures of these names, each another one."""
+    for seed, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(seed))
+    return folder
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder.parent))
+    return target
+
+
+NAMES = ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.JPG")
+
+
+def test_a_folder_a_label_is_read_by_label(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES, "dog/.hidden.png")
+    (folder / "notes.txt").write_text("none")
+    data = load(folder, kind="image")
+    assert data.train.labels == ("cat", "cat", "dog", "dog")
+    assert [path.name for path in data.train.inputs] == ["1.png", "2.png", "1.png", "2.JPG"]
+    assert (data.held_out, data.test) == (None, None)
+    assert data.train.kind == "image"
+
+
+def test_folders_of_splits_are_the_splits(tmp_path: Path) -> None:
+    names = [f"{split}/{name}" for split in ("train", "val", "test") for name in NAMES]
+    data = load(tree(tmp_path / "pets", *names), kind="image")
+    assert data.held_out is not None
+    assert data.test is not None
+    assert len(data.train) == len(data.held_out) == len(data.test) == 4
+
+
+def test_a_zip_file_is_read_as_its_folder_is(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES)
+    there, packed = (
+        load(folder, kind="image").train,
+        load(zipped(folder, tmp_path / "p.zip"), kind="image").train,
+    )
+    assert packed.labels == there.labels
+    assert packed.keys == there.keys
+
+
+def test_a_table_names_pictures_inside_its_folder(tmp_path: Path) -> None:
+    tree(tmp_path, *NAMES)
+    table = tmp_path / "pets.csv"
+    table.write_text("image,label\ncat/1.png,cat\ndog/1.png,dog\n")
+    data = load(table, kind="image").train
+    assert data.inputs == (tmp_path / "cat/1.png", tmp_path / "dog/1.png")
+    (tmp_path / "pets.jsonl").write_text('{"image": "cat/1.png", "label": "cat"}\n')
+    assert load(tmp_path / "pets.jsonl", kind="image").train.labels == ("cat",)
+
+
+def test_a_folder_of_folders_of_labels_is_several_tasks(tmp_path: Path) -> None:
+    tree(tmp_path / "all", *(f"pets/{name}" for name in NAMES), "cars/red/1.png", "cars/blue/1.png")
+    tasks = load_tasks(tmp_path / "all", kind="image")
+    assert {name: data.train.classes for name, data in tasks.items()} == {
+        "pets": ("cat", "dog"),
+        "cars": ("blue", "red"),
+    }
+
+
+@cases("cell", ["../outside.png", "/etc/hostname", "link.png", "loop.png"])
+def test_a_table_cannot_leave_its_folder(tmp_path: Path, cell: str) -> None:
+    folder = tmp_path / "data"
+    tree(folder, "a.png")
+    (tmp_path / "outside.png").write_bytes(picture(9))
+    (folder / "link.png").symlink_to(tmp_path / "outside.png")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    table = folder / "table.csv"
+    table.write_text(f"image,label\n{cell},x\n")
+    with pytest.raises(
+        DataError,
+        match=r"table\.csv, line 2: expected (a path inside|the path of a picture|a picture)",
+    ):
+        load(table, kind="image")
+
+
+def test_a_link_out_of_a_folder_of_labels_is_refused(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES)
+    (tmp_path / "secret.png").write_bytes(picture(9))
+    (folder / "cat" / "3.png").symlink_to(tmp_path / "secret.png")
+    with pytest.raises(DataError, match=r"expected a path inside .*'cat/3\.png', which leads out"):
+        load(folder, kind="image")
+
+
+def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES)
+    (folder / "cat" / "2.png").write_bytes(b"<html>gone</html>")
+    with pytest.raises(DataError, match=r"'cat/2\.png': expected a picture, found an HTML page"):
+        load(folder, kind="image")
+
+
+def test_a_picture_in_no_folder_of_a_label_is_named(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES, "stray.png")
+    with pytest.raises(
+        DataError, match=r"expected LABEL/FILE or SPLIT/LABEL/FILE, found 'stray\.png'"
+    ):
+        load(folder, kind="image")
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut", b"no archive"])
+def test_what_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "p.zip").write_bytes(data)
+    with pytest.raises(DataError, match="expected a ZIP file, found"):
+        load(tmp_path / "p.zip", kind="image")
+
+
+def test_an_archive_that_unpacks_to_far_more_is_refused_before_it_does(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("cat/1.png", "w", force_zip64=True) as file,
+    ):
+        for _ in range(80):
+            file.write(bytes(1 << 20))
+    with pytest.raises(DataError, match="expected files of at most 64 MB"):
+        load(tmp_path / "p.zip", kind="image")
+
+
+def test_the_same_picture_is_known_in_another_file_and_another_format(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES)
+    (folder / "cat" / "copy.bmp").write_bytes(picture(0, "BMP"))
+    examples = load(folder, kind="image").train
+    assert len(set(examples.keys)) == len(examples) - 1
+    kept, held_out = split_held_out(examples, 0.5, np.random.default_rng(0))
+    assert repeated(kept, held_out) == []
+    assert repeated(examples, held_out) == list(range(len(held_out)))
+
+
+def test_frames_and_arrays_are_taken_from_memory() -> None:
+    frames = np.zeros((4, 8, 8, 3), np.uint8)
+    frames[2:] = 200
+    examples = from_arrays(frames, ["a", "a", "b", "b"], "task 'x'", "image")
+    assert len(set(examples.keys)) == 2
+    rows = from_arrays(np.arange(12.0).reshape(3, 4), [1, 2, 3], "task 'x'", "array")
+    assert rows.labels == ("1", "2", "3")
+    with pytest.raises(DataError, match=r"task 'x': inputs\[1\]: expected a frame uint8"):
+        from_arrays([frames[0], frames[0].astype(float)], ["a", "b"], "task 'x'", "image")
+    with pytest.raises(DataError, match=r"inputs\[0\]: expected an array of numbers, found None"):
+        from_arrays([None], ["a"], "task 'x'", "array")
+
+
+def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"expected train\.csv|expected one folder a label"):
+        load(tmp_path / "pets", kind="image")

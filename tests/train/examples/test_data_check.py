@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from every import cases
+from typer.testing import CliRunner
+
+from cfedge.cli import app
+from cfedge.errors import DataError, TaskError, UsageError
+from cfedge.train.examples.data import load
+from cfedge.train.examples.data_check import check
+from cfedge.train.examples.labels import check_classes
+
+GOOD = "text,label\nit is cold,heat\nvery cold,heat\nopen it,door\nshut it,door\n"
+
+
+def written(path: Path, content: str) -> Path:
+    path.write_text(content, "utf-8")
+    return path
+
+
+def test_good_data_have_no_fault(tmp_path: Path) -> None:
+    found = check(written(tmp_path / "x.csv", GOOD))
+    assert (found.rows, found.classes, found.faults) == (4, {"door": 2, "heat": 2}, ())
+
+
+@cases(
+    ("rows", "expected"),
+    [
+        ("It is  COLD,door\n", "lines 2 and 6: expected one label of the text 'it is cold', found"),
+        ("a,Heat\nb,Heat\n", "expected labels that look different, found 'heat' (2 rows) and 'Heat'"),
+        ("a,he\u200bat\nb,he\u200bat\n", "lines 6 and 7: expected labels that look different, found"),
+        ("a,\uff48eat\nb,\uff48eat\n", "found 'heat' (2 rows) and '\\uff48eat' (2 rows); make them"),
+        ("nan,heat\n", "line 6: expected a text, found 'nan', which programs write"),
+        ("a,None\nb,None\n", "lines 6 and 7: expected a label, found 'None', which programs write"),
+        ("a,heat;door\nb,heat;door\n", "found 'heat;door', which is 'heat' and 'door'; an input has"),
+        ("a,\x1b[1m\nb,\x1b[1m\n", "lines 6 and 7: expected labels of printable characters, found '\\x1b"),
+        (f"a,{'x' * 201}\nb,{'x' * 201}\n", "expected labels of at most 200 characters, found 201"),
+        ("a,7\nb,7\nc,007\nd,007\n", "lines 8 and 9: expected labels that look different, found"),
+        ("un caf\u00c3\u00a9,heat\n", "line 6: expected letters as they are written, found 'un caf"),
+        ("a,rare\n", "line 6: expected at least 2 different texts of label 'rare' (one to"),
+        ("a,heatt\n", "texts of label 'heatt' (did you mean 'heat'?) (one to learn"),
+        (",heat\n,door\n", "lines 6 and 7: expected a text, found ''; fill it in or remove the row"),
+        ("a,heat,b\n", "line 6: expected 2 columns, found 3; put texts that hold commas in double"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_its_lines_and_what_to_do(
+    tmp_path: Path, rows: str, expected: str
+) -> None:
+    path = written(tmp_path / "x.csv", GOOD + rows)
+    (fault,) = check(path).faults
+    assert expected in str(fault)
+    assert str(fault).startswith(f"{path}, line")
+    assert "; " in fault.found
+
+
+def test_all_faults_of_all_files_are_listed_at_once(tmp_path: Path) -> None:
+    written(tmp_path / "train.csv", GOOD + "nan,heat\n,door\nit is cold,door\n")
+    written(tmp_path / "test.jsonl", '{"text": "a", "label": "x"}\n{"text": 3}\n[]\n')
+    written(tmp_path / "validation.csv", "a;b\n1;2\n")
+    found = [str(fault) for fault in check(tmp_path).faults]
+    assert len(found) == 6
+    assert [line for line in found if "validation.csv: expected the columns" in line]
+    assert sum("train.csv, line" in line for line in found) == 3
+    assert sum("test.jsonl, line" in line for line in found) == 2
+
+
+def test_a_folder_of_tasks_is_looked_at_task_by_task(tmp_path: Path) -> None:
+    written(tmp_path / "README.md", "two tasks")
+    written(tmp_path / "one.csv", GOOD)
+    written(tmp_path / "two.csv", GOOD + "a,\n")
+    found = check(tmp_path)
+    assert found.rows == 8
+    (fault,) = found.faults
+    assert "two.csv, line 6: expected a label" in str(fault)
+    with pytest.raises(DataError, match="found nothing; check the path"):
+        check(tmp_path / "three.csv")
+
+
+def test_the_command_lists_the_faults_and_ends_with_the_code_of_data(tmp_path: Path) -> None:
+    bad = written(tmp_path / "bad.csv", GOOD.replace(",", ";") + "nan;heat\n")
+    done = CliRunner().invoke(app, ["check", str(bad)])
+    assert done.exit_code == DataError.exit_code
+    assert done.stderr.splitlines()[-1] == f"{bad}: 1 fault"
+    assert "bad.csv, line 6: expected a text, found 'nan'" in done.stdout
+    assert "note: bad.csv was read as separated by semicolons" in done.stderr
+    done = CliRunner().invoke(app, ["check", str(bad), "--json"])
+    assert done.exit_code == DataError.exit_code
+    found = json.loads(done.stdout)
+    assert found["rows"] == 5
+    assert [one["where"] for one in found["faults"]] == [f"{bad}, line 6"]
+    done = CliRunner().invoke(app, ["check", str(written(tmp_path / "good.csv", GOOD))])
+    assert done.exit_code == 0
+    assert "4 rows of 2 classes (door 2, heat 2)" in done.stdout
+
+
+def test_texts_of_several_labels_are_learned_and_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.csv", GOOD + "IT is cold,door\nvery cold,door\n")
+    (note,) = load(path).notes
+    assert note.startswith(
+        "2 texts carry several labels; the first is 'it is cold' ('heat' and 'door', lines 2 and 6)"
+    )
+    assert "never held out" in note
+
+
+@cases("other", ["\uff48eat", "he\u0301", "HEAT", " heat  "])
+def test_labels_that_look_alike_are_not_two_classes(other: str) -> None:
+    first = "h\u00e9" if other == "he\u0301" else "heat"
+    with pytest.raises(TaskError, match="differ by more than"):
+        check_classes("x", [first, other])
+
+
+def pictures(folder: Path) -> Path:
+    """Two labels, of which one has frames of a video, and files that are no pictures."""
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        for number in range(4):
+            coarse = PIL.Image.fromarray(rng.integers(0, 256, (6, 6, 3)).astype(np.uint8))
+            frame = coarse.resize((64, 64), PIL.Image.Resampling.BICUBIC)
+            frame.save(folder / label / f"{number}.png")
+            if label == "dog" and number == 0:
+                frame.save(folder / label / "again.jpg", quality=80)
+    return folder
+
+
+def test_a_folder_of_pictures_is_looked_at_and_near_ones_are_told(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pets")
+    found = check(folder)
+    assert (found.rows, dict(found.classes), found.faults) == (9, {"cat": 4, "dog": 5}, ())
+    assert found.notes[0].startswith(f"2 of 9 images of {folder} are nearly the same as another")
+    (folder / "cat" / "page.jpg").write_bytes(b"<html>")
+    (folder / "dog" / "cut.png").write_bytes((folder / "dog" / "0.png").read_bytes()[:200])
+    (folder / "bird").mkdir()
+    (folder / "bird" / "one.png").write_bytes((folder / "dog" / "1.png").read_bytes())
+    faults = [str(fault) for fault in check(folder).faults]
+    assert len(faults) == 4
+    assert faults[0].startswith(f"{folder}: cat/page.jpg: expected a picture, found an HTML page")
+    assert "dog/cut.png: expected a whole picture" in faults[1]
+    assert "expected one label of the image" in faults[2]
+    assert "expected at least 2 different images of label 'bird'" in faults[3]
+
+
+def test_a_table_of_pictures_is_known_by_its_column(tmp_path: Path) -> None:
+    folder = pictures(tmp_path)
+    rows = [f"{label}/{number}.png,{label}" for label in ("cat", "dog") for number in range(4)]
+    table = written(folder / "pets.csv", "\n".join(["image,label", *rows, "../x.png,cat", ",dog"]))
+    found = check(table)
+    assert found.rows == 8
+    assert ["line 10" in str(fault) and "leads out" in str(fault) for fault in found.faults] == [
+        True,
+        False,
+    ]
+    assert check(table, kind="image").rows == 8
+    with_text = written(folder / "texts.csv", GOOD)
+    assert check(with_text).rows == 4
+    assert check(with_text, kind="image").rows == 0
+
+
+def test_the_command_takes_kinds_that_are(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "pets")
+    done = CliRunner().invoke(app, ["check", str(folder), "--input", "image", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["rows"]) == (0, 9)
+    done = CliRunner().invoke(app, ["check", str(folder), "--input", "film"])
+    assert isinstance(done.exception, UsageError)
