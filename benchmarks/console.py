@@ -120,7 +120,7 @@ class Person:
             size = int(browser.text('[data-group="0"] .count').split()[0])
             if size < _SMALL:
                 break
-            seen = browser.texts('[data-group="0"] li .text')
+            seen = browser.texts('[data-group="0"] li .words')
             intent = Counter(self.intents.get(text, "none") for text in seen).most_common(1)[0][0]
             waiting = browser.text("#waiting")
             if intent == "none":
@@ -160,13 +160,13 @@ class Person:
 class Asker(threading.Thread):
     """Asks the console one text after another, and notes how long each answer took."""
 
-    def __init__(self, url: str, token: str, texts: list[str]) -> None:
+    def __init__(self, url: str, key: str, texts: list[str]) -> None:
         super().__init__(daemon=True)
         self.times_ms: list[float] = []
         self._texts, self._over = texts, threading.Event()
         self._host = url.removeprefix("http://")
         connection = http.client.HTTPConnection(self._host, timeout=60)
-        connection.request("POST", "/api/login", token.encode())
+        connection.request("POST", "/api/login", key.encode())
         answer = connection.getresponse()
         self._headers = {
             "cookie": (answer.getheader("set-cookie") or "").partition(";")[0],
@@ -205,7 +205,7 @@ def run(
         assert process.stdout is not None
         try:
             told = json.loads(process.stdout.readline())
-            idle = Asker(told["url"], told["token"], known)
+            idle = Asker(told["url"], told["key"], known)
             idle.start()
             time.sleep(15)
             idle_ms = idle.ended()
@@ -228,12 +228,12 @@ def _told(
     axe: str | None,
 ) -> dict[str, Any]:
     person = Person(browser, intents)
-    browser.open(f"{told['url']}/#{told['token']}")
+    browser.open(f"{told['url']}/#{told['key']}")
     browser.wait("document.querySelector('#input')", seconds=60)
     start = time.perf_counter()
     decisions = person.review()
     reviewed = time.perf_counter()
-    asker = Asker(told["url"], told["token"], known)
+    asker = Asker(told["url"], told["key"], known)
     asker.start()
     person.teach(method)
     while_ms = asker.ended()

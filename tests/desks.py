@@ -39,14 +39,14 @@ class Opened:
 
     @property
     def link(self) -> str:
-        return f"{self.url}/#{self.console.access.token}"
+        return f"{self.url}/#{self.console.access.key}"
 
     @property
     def jobs(self) -> Jobs:
         return self.console.desk.the_jobs()
 
     def log_in(self) -> Opened:
-        answer = self.ask("/api/login", self.console.access.token.encode())
+        answer = self.ask("/api/login", self.console.access.key.encode())
         assert answer.status == 200
         self.cookie = answer.headers["set-cookie"].partition(";")[0]
         self.word = answer.body["word"]

@@ -62,7 +62,7 @@ SYNTHETIC = Annotated[
     ),
 ]
 THREADS = Annotated[int, typer.Option(help="Threads of ONNX Runtime.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print address and token as one JSON object.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print address and key as one JSON object.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -119,13 +119,13 @@ def console(
             hosts=allow_host or (),
             port=taken,
         )
-        url, token = f"http://127.0.0.1:{taken}", made.access.token
+        url, key = f"http://127.0.0.1:{taken}", made.access.key
 
         def started() -> None:
             if json:
-                print_json({"url": url, "token": token, "pid": os.getpid()})
+                print_json({"url": url, "key": key, "pid": os.getpid()})
             else:
-                say(f"open {url}/#{token}")
+                say(f"open {url}/#{key}")
                 _report(f"whoever has this link acts as you; {answers} answers; stop with Ctrl-C")
 
         asyncio.run(Server(made, made.limits, started).serve(sockets=[bound]))

@@ -4,7 +4,7 @@ this.
 
 ::
 
-    access.py               who may ask: token, session, origin
+    access.py               who may ask: key, session, origin
     app.py, routes_*.py     HTTP; each route makes one call of what stands below
     live.py                 the engine that answers, and what it answers now
     grouping.py, words.py   kept inputs by likeness, and what a group may be called

@@ -1,6 +1,6 @@
 """Who may ask the console. Pure.
 
-It acts for whoever holds the token that it prints when it starts. A page of another site that is
+It acts for whoever holds the key that it prints when it starts. A page of another site that is
 open in the same browser holds none, and is refused three times: its requests carry another origin,
 the session's cookie is not sent with them (``SameSite=Strict``), and it cannot read the word that
 every change must carry in a header. The host is judged before (`cfedge.serve.gate`).
@@ -40,32 +40,32 @@ class Refused(NamedTuple):
     """A status and what is wrong."""
 
     status: int
-    text: str
+    message: str
 
 
 class Access:
-    """The token and the sessions of one console.
+    """The key and the sessions of one console.
 
     Parameters
     ----------
-    token
+    key
         None: a new one.
 
     Attributes
     ----------
-    token
+    key
         What a person types, or what the link that the console prints has behind its ``#``.
     """
 
-    def __init__(self, token: str | None = None) -> None:
-        self.token = token or secrets.token_urlsafe(24)
+    def __init__(self, key: str | None = None) -> None:
+        self.key = key or secrets.token_urlsafe(24)
         self._sessions: OrderedDict[str, None] = OrderedDict()
         self._secret = secrets.token_bytes(32)
 
-    def log_in(self, token: object) -> str | None:
-        """Return a new session for the right token, else None."""
-        given = str(token).encode("utf-8", "replace")
-        if not hmac.compare_digest(given, self.token.encode()):
+    def log_in(self, key: object) -> str | None:
+        """Return a new session for the right key, else None."""
+        given = str(key).encode("utf-8", "replace")
+        if not hmac.compare_digest(given, self.key.encode()):
             return None
         session = secrets.token_urlsafe(24)
         self._sessions[session] = None
@@ -84,7 +84,7 @@ class Access:
         if refused := foreign(headers):
             return refused
         if session is None or session not in self._sessions:
-            return Refused(401, "token: expected a session, found none; give the console's token")
+            return Refused(401, "session: expected one, found none; give the console's key")
         self._sessions.move_to_end(session)
         if method != "GET" and not hmac.compare_digest(
             headers.get(_WORD, "").encode("utf-8", "replace"), self.word(session).encode()

@@ -41,10 +41,10 @@ _PAGES = {
     "/console.js": ("console.js", "text/javascript; charset=utf-8"),
     "/console.css": ("console.css", "text/css; charset=utf-8"),
 }
-#: After a wrong token, in seconds: nobody types faster, and guessing is hopeless anyway.
+#: After a wrong key, in seconds: nobody types faster, and guessing is hopeless anyway.
 _PAUSE_S = 0.3
-#: Of what is given as the token: nobody is known yet who may send more.
-_TOKEN_BYTES = 1024
+#: Of what is given as the key: nobody is known yet who may send more.
+_KEY_BYTES = 1024
 #: To publish, sync and open what is switched on, on a slow board.
 _ANSWER_S = 300.0
 
@@ -81,7 +81,7 @@ class Console:
     app
         For an ASGI server.
     access
-        Holds the token.
+        Holds the key that opens it.
     desk
         Everything that it has.
     meters
@@ -155,13 +155,13 @@ class Console:
 
     async def _log_in(self, request: Request) -> Response:
         if (why := foreign(request.headers)) is not None:
-            raise HTTPException(why.status, why.text)
-        body = await self.desk.bodies.read(request, _TOKEN_BYTES)
+            raise HTTPException(why.status, why.message)
+        body = await self.desk.bodies.read(request, _KEY_BYTES)
         session = self.access.log_in(body.decode("utf-8", "replace").strip())
         if session is None:
             await asyncio.sleep(_PAUSE_S)
             raise HTTPException(
-                401, "token: expected the one that the console printed, found another; copy it"
+                401, "key: expected the one that the console printed, found another; copy it"
             )
         answer = json_response({"word": self.access.word(session)})
         answer.set_cookie(self.desk.cookie, session, httponly=True, samesite="strict", path="/")

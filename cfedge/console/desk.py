@@ -117,16 +117,16 @@ class Given:
         UsageError
             It is none, or out of bounds.
         """
-        text = self.query.get(name)
-        if text is None:
+        given = self.query.get(name)
+        if given is None:
             return default
         try:
-            value = float(text)
+            value = float(given)
         except ValueError:
             value = float("nan")
         if not least <= value <= most:
             raise UsageError(
-                f"{name}: expected a number from {least:g} to {most:g}, found {text[:20]!r}"
+                f"{name}: expected a number from {least:g} to {most:g}, found {given[:20]!r}"
             )
         return value
 
@@ -175,7 +175,7 @@ def whole_route(desk: Desk, path: str, handler: Whole, *, method: str = "GET") -
         session = request.cookies.get(desk.cookie)
         refused = desk.access.judged(request.method, request.headers, session)
         if refused is not None:
-            raise HTTPException(refused.status, refused.text)
+            raise HTTPException(refused.status, refused.message)
         return await handler(desk, request)
 
     return Route(path, judged, methods=[method])

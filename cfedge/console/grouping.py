@@ -13,7 +13,7 @@ __all__ = ["ALIKE", "groups"]
 
 Floats = NDArray[np.float32]
 
-#: Cosine distance below which groups are one. On CLINC150's validation split, 3 classes of 20 texts
+#: Cosine distance below which groups are one. On CLINC150's validation split, 3 classes of 20 inputs
 #: among 10 of no class, 99.9 % of a group's members are then of one class, and 93 % of a class are
 #: in groups of three or more (docs/decisions/0038-console.md).
 ALIKE = 0.6

@@ -14,7 +14,6 @@ from starlette.routing import Route
 
 from cfedge.console.desk import Desk, Given, is_number, route, whole_route
 from cfedge.console.grouping import ALIKE, groups
-from cfedge.console.words import suggested
 from cfedge.errors import UsageError
 from cfedge.kept.records import Kept, Marked
 
@@ -22,7 +21,7 @@ __all__ = ["routes"]
 
 #: Inputs that are grouped at once: the newest that wait. Their distances are a square.
 _WINDOW = 1_500
-#: Groups, and inputs of each, that one page shows; of a longer text the beginning.
+#: Groups, and inputs of each, that one page shows; of a longer one the beginning.
 _GROUPS, _SHOWN, _LETTERS = 80, 60, 400
 #: Inputs in one decision.
 _MARKS = 5_000
@@ -57,41 +56,45 @@ def _review(desk: Desk, given: Given) -> dict[str, Any]:
         "window": len(waiting),
         "offset": offset,
         "alike": alike,
-        "groups": _as_json(found, shown, is_text=desk.live.engine.modality.noun == "text"),
+        "groups": _as_json(found, shown, _names(desk, found[:_GROUPS], waiting)),
         "more_groups": max(0, len(found) - _GROUPS),
         "labelled": _by_label(labelled, desk),
     }
 
 
 def _as_json(
-    found: Sequence[Sequence[int]], shown: Sequence[dict[str, Any]], *, is_text: bool
+    found: Sequence[Sequence[int]], shown: Sequence[dict[str, Any]], names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    texts = [one["text"] for one in shown]
-    listed = []
-    for rows in found[:_GROUPS]:
+    return [
+        {
+            "numbers": [shown[at]["number"] for at in rows],
+            "inputs": [shown[at] for at in rows[:_SHOWN]],
+            "suggested": name,
+        }
+        for rows, name in zip(found, names, strict=False)
+    ]
+
+
+def _names(desk: Desk, found: Sequence[Sequence[int]], waiting: Sequence[Kept]) -> list[str]:
+    """What each group may be called."""
+    names = []
+    for rows in found:
         inside = set(rows)
-        name = ""
-        if is_text:
-            others = [text for at, text in enumerate(texts) if at not in inside]
-            name = suggested([texts[at] for at in rows], others)
-        listed.append(
-            {
-                "numbers": [shown[at]["number"] for at in rows],
-                "inputs": [shown[at] for at in rows[:_SHOWN]],
-                "suggested": name,
-            }
-        )
-    return listed
+        others = [one.value for at, one in enumerate(waiting) if at not in inside]
+        members = [waiting[at].value for at in rows]
+        names.append(desk.live.engine.modality.shared(members, others))
+    return names
 
 
 def _shown(desk: Desk, one: Kept) -> dict[str, Any]:
-    text = one.value if isinstance(one.value, str) else desk.live.engine.modality.name(one.value)
+    modality = desk.live.engine.modality
+    words = one.value if modality.written else modality.name(one.value)
     answer = one.answer
     return {
         "number": one.number,
         "at": one.at,
-        "text": text[:_LETTERS] + ("\u2026" if len(text) > _LETTERS else ""),
-        "picture": desk.live.engine.modality.noun == "image",
+        "words": words[:_LETTERS] + ("\u2026" if len(words) > _LETTERS else ""),
+        "picture": modality.visible,
         "label": one.label,
         "why": answer.get("kept"),
         "task": answer.get("task"),
@@ -135,7 +138,7 @@ def _read_mark(value: object) -> Marked:
         raise UsageError("marks: expected a number with a state, found something else")
     label, state = value.get("label"), value.get("state")
     if not isinstance(state, str) or not (label is None or isinstance(label, str)):
-        raise UsageError("marks: expected a state and a label as texts, found something else")
+        raise UsageError("marks: expected a state and a label as strings, found something else")
     if state == "labelled" and not (label or "").strip():
         raise UsageError("marks: expected a label, found none; type one")
     return Marked(value["number"], state, None if label is None else label.strip())

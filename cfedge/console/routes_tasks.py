@@ -49,6 +49,8 @@ def _state(desk: Desk, _: Given) -> dict[str, Any]:
         "store": place.is_store,
         "kind": engine.modality.noun,
         "media": engine.modality.media,
+        "example": engine.modality.example,
+        "written": engine.modality.written,
         "body_bytes": desk.limits.body_bytes,
         "inputs": desk.limits.inputs,
         "workspace": None if place.workspace is None else str(place.workspace),

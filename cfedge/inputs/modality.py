@@ -67,7 +67,18 @@ class Dumped(NamedTuple):
 
 
 class Stored(Protocol):
-    """How files hold one kind of input. It needs nothing but the spec."""
+    """How files hold one kind of input. It needs nothing but the spec.
+
+    Attributes
+    ----------
+    written
+        An input is a string that people write and read as it stands.
+    visible
+        An input can be seen: it has a thumbnail and a picture.
+    """
+
+    written: bool
+    visible: bool
 
     def dump(self, inputs: Sequence[Input]) -> Dumped:
         """Return inputs as files hold them: golden vectors and held-out evidence."""
@@ -104,7 +115,9 @@ class Modality(Stored, Protocol):
     tensors
         The trunk's inputs, by name.
     noun
-        What one input is called: ``text``. Requests and files name it so.
+        What one input is called, such as ``image``. Requests and files name it so.
+    example
+        One input as a request's JSON writes it, for pages and help.
     golden_vectors
         How many inputs of a task travel with it.
     media
@@ -119,6 +132,7 @@ class Modality(Stored, Protocol):
 
     tensors: Mapping[str, Tensor]
     noun: str
+    example: object
     golden_vectors: int
     media: str | None
     body_bytes: int
@@ -198,6 +212,12 @@ class Modality(Stored, Protocol):
 
     def name(self, value: Input) -> str:
         """Return how tables and errors call an input."""
+        ...
+
+    def shared(self, group: Sequence[Input], others: Sequence[Input]) -> str:
+        """Return what a group of inputs may be called: what its members share and the others have
+        not. Empty where nothing is shared, or the kind has no words for it.
+        """
         ...
 
     def picture(self, value: Input) -> bytes | None:

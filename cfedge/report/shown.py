@@ -42,11 +42,12 @@ def shown(value: Input, spec: Spec, number: int) -> Shown:
     number
         Its place, from 1: what a picture or an array is called.
     """
-    if isinstance(value, str):
+    stored = inputs.stored(spec)
+    if stored.written:
         return Shown(shortened(escaped(value[: LETTERS + 1]), LETTERS))
     name = f"{spec.kind} {number}"
     try:
-        data = inputs.stored(spec).thumbnail(value)
+        data = stored.thumbnail(value)
     except CfedgeError as error:  # as of a damaged picture, or without Pillow: said, not hidden
         return Shown(shortened(f"{name}, which cannot be shown here: {error}", LETTERS))
     if data is None:

@@ -30,16 +30,16 @@ def is_clean(browser: Browser, axe: str | None = None) -> None:
         assert browser.violations(axe) == []
 
 
-def test_the_link_opens_it_and_a_wrong_token_does_not(
+def test_the_link_opens_it_and_a_wrong_key_does_not(
     browser: Browser, console: desks.Opened
 ) -> None:
-    browser.open(f"{console.url}/#not-the-token-at-all")
-    browser.wait("document.querySelector('#token')")
+    browser.open(f"{console.url}/#not-the-key-at-all")
+    browser.wait("document.querySelector('#key')")
     assert "expected the one that the console printed" in browser.text("main")
-    browser.type("#token", console.console.access.token)
+    browser.type("#key", console.console.access.key)
     browser.press("Enter")
     browser.wait("document.querySelector('#input')")
-    assert console.console.access.token not in browser.address
+    assert console.console.access.key not in browser.address
     browser.open(f"{console.url}/#watch")  # the session stays, the word is asked for again
     browser.wait_text("Are the inputs still the same?")
 

@@ -9,15 +9,15 @@ from cfedge.console.access import POLICY, Access
 HOST = {"host": "127.0.0.1:8090"}
 
 
-def test_the_token_alone_opens_a_session() -> None:
+def test_the_key_alone_opens_a_session() -> None:
     access = Access()
-    assert [access.log_in(wrong) for wrong in ("", None, access.token[:-1], "\ud800", "ä")] == [
+    assert [access.log_in(wrong) for wrong in ("", None, access.key[:-1], "\ud800", "ä")] == [
         None
     ] * 5
-    session = access.log_in(access.token)
+    session = access.log_in(access.key)
     assert access.judged("GET", HOST, session) is None
-    assert Access().token != access.token
-    assert len(access.token) >= 32
+    assert Access().key != access.key
+    assert len(access.key) >= 32
 
 
 @cases(
@@ -42,7 +42,7 @@ def test_a_request_needs_its_origin_and_a_change_its_word(
     method: str, headers: dict[str, str], status: int | None
 ) -> None:
     access = Access()
-    session = access.log_in(access.token)
+    session = access.log_in(access.key)
     assert session is not None
     sent = {k: v.replace("WORD", access.word(session)) for k, v in headers.items()}
     refused = access.judged(method, {**HOST, **sent}, session)
@@ -55,9 +55,9 @@ def test_without_a_session_nothing_is_answered_and_old_sessions_go() -> None:
         refused = access.judged("GET", HOST, session)
         assert refused is not None
         assert refused.status == 401
-    first = access.log_in(access.token)
+    first = access.log_in(access.key)
     for _ in range(64):
-        last = access.log_in(access.token)
+        last = access.log_in(access.key)
     assert access.judged("GET", HOST, last) is None
     assert access.judged("GET", HOST, first) is not None
     assert first is not None

@@ -41,12 +41,12 @@ def test_the_page_is_sent_to_anybody_and_nothing_else_is(console: desks.Opened) 
     assert "path: expected one of the console's" in console.ask("/static/").body["error"]
 
 
-def test_a_wrong_token_gets_nothing(console: desks.Opened) -> None:
+def test_a_wrong_key_gets_nothing(console: desks.Opened) -> None:
     answer = console.ask("/api/login", b"wrong")
     assert answer.status == 401
     assert "expected the one that the console printed" in answer.body["error"]
     assert "set-cookie" not in answer.headers
-    cookie = console.ask("/api/login", console.console.access.token.encode()).headers["set-cookie"]
+    cookie = console.ask("/api/login", console.console.access.key.encode()).headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
 
@@ -94,7 +94,7 @@ def test_no_change_is_made_for_a_foreign_page(console: desks.Opened) -> None:
     assert console.good("/api/jobs")["jobs"] == []
     login = console.ask(
         "/api/login",
-        console.console.access.token.encode(),
+        console.console.access.key.encode(),
         headers={"origin": "https://evil.example"},
     )
     assert login.status == 403

@@ -384,12 +384,17 @@ def test_inputs_have_names_of_one_line(case: Case, modality: Modality) -> None:
     for value in case.inputs:
         assert modality.name(value)
         assert "\n" not in modality.name(value)
+    words = modality.shared(case.inputs, case.inputs[1:])
+    assert bool(words) == modality.written
+    assert "\n" not in words
+    if modality.written:
+        assert modality.parse(modality.example, "x") == modality.example
 
 
 def test_a_thumbnail_is_a_small_jpeg_of_what_is_seen(case: Case, modality: Modality) -> None:
     for value in case.inputs:
         data = cfedge.inputs.stored(case.spec).thumbnail(value)
-        assert (data is None) == (modality.picture(value) is None)
+        assert (data is None) == (modality.picture(value) is None) == (not modality.visible)
         if data is not None:
             with PIL.Image.open(io.BytesIO(data)) as picture:
                 assert (picture.format, max(picture.size) <= 64) == ("JPEG", True)

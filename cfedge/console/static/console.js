@@ -1,5 +1,5 @@
-// The console's page: asks the server, shows what it says, and sends what a person decides. Every text
-// from outside becomes a text node; charts come escaped from the server. No rule of the method is here.
+// The console's page: asks the server, shows what it says, and sends what a person decides. Every string
+// from outside becomes a node of letters; charts come escaped from the server. No rule of the method is here.
 "use strict";
 
 const main = document.getElementById("main");
@@ -35,13 +35,13 @@ const bytes = (n) => (n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e3).toF
 const ago = (s) => (s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : s < 172800 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} days`);
 
 let fading = 0;
-function say(text) {
-  status.textContent = text;
+function say(message) {
+  status.textContent = message;
   clearTimeout(fading);
   fading = setTimeout(() => { status.textContent = ""; }, 4000);
 }
-function complain(text) {
-  trouble.replaceChildren(text, h("button", { type: "button", onclick: () => trouble.replaceChildren() }, "Close"));
+function complain(message) {
+  trouble.replaceChildren(message, h("button", { type: "button", onclick: () => trouble.replaceChildren() }, "Close"));
 }
 
 async function ask(path, body, headers) {
@@ -55,7 +55,7 @@ async function ask(path, body, headers) {
   let answer;
   try { answer = await fetch(path, options); } catch { throw new Error("the console does not answer: is it still running?"); }
   const found = await answer.json().catch(() => ({ error: `status ${answer.status}` }));
-  if (answer.status === 401 && path !== "/api/login" && path !== "/api/word") { logIn("The session ended: give the token again."); }
+  if (answer.status === 401 && path !== "/api/login" && path !== "/api/word") { logIn("The session ended: give the key again."); }
   if (!answer.ok) throw Object.assign(new Error(found.error), { status: answer.status });
   return found;
 }
@@ -74,17 +74,17 @@ const doing = (call) => async (event) => {
 function logIn(why) {
   leave(); leave = () => {};
   document.getElementById("nav").hidden = true;
-  const field = h("input", { type: "password", id: "token", autocomplete: "off", spellcheck: "false", required: true });
+  const field = h("input", { type: "password", id: "key", autocomplete: "off", spellcheck: "false", required: true });
   page(h("form", { class: "login card", onsubmit: doing(async () => { await enter(field.value); }) },
-    h("h1", {}, "Give the token"),
+    h("h1", {}, "Give the key"),
     h("p", { class: "soft" }, why || "cfedge console printed it when it started. The link that it printed has it, too."),
-    h("div", { class: "row" }, h("label", { for: "token" }, "Token"), h("div", { class: "grow" }, field)),
+    h("div", { class: "row" }, h("label", { for: "key" }, "Key"), h("div", { class: "grow" }, field)),
     h("button", { class: "go" }, "Open the console")));
   field.focus();
 }
 
-async function enter(token) {
-  word = (await ask("/api/login", token)).word;
+async function enter(key) {
+  word = (await ask("/api/login", key)).word;
   await begin();
 }
 
@@ -135,12 +135,12 @@ function tryIt() {
     while (results.children.length > 12) results.lastChild.remove();
     found.alarms.forEach(complain);
   };
-  const field = h("textarea", { id: "input", placeholder: isPicture ? `{"${state.kind}": "<base64>"}` : "it is too dark in here", rows: 3 });
-  const asJson = h("input", { type: "checkbox", id: "json", checked: isPicture });
+  const field = h("textarea", { id: "input", placeholder: state.written ? state.example : JSON.stringify({ [state.kind]: state.example }), rows: 3 });
+  const asJson = h("input", { type: "checkbox", id: "json", checked: !state.written });
   const send = doing(async () => {
-    const text = field.value;
-    if (!text.trim()) { field.focus(); return; }
-    await answer(asJson.checked ? text : JSON.stringify({ [state.kind]: text }), { "content-type": "application/json" });
+    const typed = field.value;
+    if (!typed.trim()) { field.focus(); return; }
+    await answer(asJson.checked ? typed : JSON.stringify({ [state.kind]: typed }), { "content-type": "application/json" });
     field.select();
   });
   field.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && !asJson.checked) send(event); });
@@ -160,7 +160,7 @@ function tryIt() {
     h("p", { class: "soft" }, `Ask what a device would be asked. ${state.keeps ? "What is not known is kept for Review." : "Nothing is kept: --keep DIR switches that on."}`),
     drop,
     h("form", { onsubmit: send },
-      h("div", { class: "row" }, h("label", { for: "input" }, isPicture ? "Or JSON" : "An input"), h("div", { class: "grow" }, field)),
+      h("div", { class: "row" }, h("label", { for: "input" }, state.written ? "An input" : isPicture ? "Or JSON" : "JSON"), h("div", { class: "grow" }, field)),
       h("div", { class: "row" }, h("button", { class: "go" }, "Answer"), h("label", { class: "inline" }, asJson, "It is JSON, as POST /predict takes it"))),
     results);
   field.focus();
@@ -245,7 +245,7 @@ function groupNode(group, at) {
       h("span", { class: "count" }, plural(group.numbers.length, "input")), group.suggested && h("span", { class: "soft" }, `about “${group.suggested}”?`), h("span", { class: "soft small" }, nearest(group))),
     h("ul", { class: `inputs${pictures ? " pictures" : ""}` }, shown.map((one, item) => h("li", { tabindex: "-1", "data-item": item, "data-number": one.number, "data-chosen": desk.chosen.has(one.number),
       onclick: (event) => { if (event.shiftKey && desk.from && desk.from[0] === at) { desk.at = [at, item]; range(); } else { desk.at = [at, item]; toggle(); } } },
-      one.picture ? h("img", { src: `/api/kept/${one.number}/picture`, alt: `kept picture ${one.number}`, loading: "lazy" }) : h("span", { class: "text" }, one.text),
+      one.picture ? h("img", { src: `/api/kept/${one.number}/picture`, alt: `kept picture ${one.number}`, loading: "lazy" }) : h("span", { class: "words" }, one.words),
       h("span", { class: "why" }, `${one.why}, nearest ${one.task} / ${one.answer}`)))),
     hidden > 0 && h("p", { class: "more" }, `and ${hidden} more like these `, !group.open && group.inputs.length > FEW && h("button", { type: "button", class: "quiet", onclick: () => { desk.at = [at, -1]; open(group); } }, "show them")));
 }
@@ -434,7 +434,7 @@ async function teachForm(top) {
   const known = Object.keys(state.tasks);
   const name = h("input", { type: "text", id: "task", class: "short", autocomplete: "off", spellcheck: "false", placeholder: "garden" });
   const old = h("select", { id: "old", class: "short" }, known.map((task) => h("option", { value: task }, task)));
-  const radio = (group, value, checked, ...text) => h("label", { class: "inline" }, h("input", { type: "radio", name: group, value, checked }), h("span", {}, ...text));
+  const radio = (group, value, checked, ...said) => h("label", { class: "inline" }, h("input", { type: "radio", name: group, value, checked }), h("span", {}, ...said));
   const form = h("form", { class: "card strong", onsubmit: doing(async () => {
     const isNew = form.elements.kind.value === "new task";
     if (isNew && !name.value.trim()) { name.focus(); throw new Error("The new task needs a name: lower-case letters, digits, - and _."); }
@@ -443,7 +443,7 @@ async function teachForm(top) {
     await teach.look();
   }) },
   h("h2", {}, `${plural(numbers.length, "input")} with ${plural(found.labelled.length, "label")}`),
-  h("ul", { class: "chips" }, found.labelled.map((one) => h("li", { title: one.inputs.map((each) => each.text).join("\n") }, `${one.label.slice(0, 120)} · ${one.numbers.length} `,
+  h("ul", { class: "chips" }, found.labelled.map((one) => h("li", { title: one.inputs.map((each) => each.words).join("\n") }, `${one.label.slice(0, 120)} · ${one.numbers.length} `,
     h("button", { type: "button", class: "quiet", "aria-label": `put back: ${one.label.slice(0, 60)}`, onclick: doing(async () => { await ask("/api/mark", { marks: one.numbers.map((each) => ({ number: each, state: "waiting", label: null })) }); await teachForm(top); }) }, "put back")))),
   h("fieldset", {}, h("legend", {}, "They become"),
     h("div", { class: "row" }, radio("kind", "new task", true, "a new task"), h("label", { for: "task" }, "called"), name),
@@ -465,7 +465,7 @@ function drawJobs(list, found, look) {
 const STATES = { working: ["at work", "soft"], ready: ["ready: not answering yet", "soft"], failed: ["failed", "bad"], answers: ["answers", "good"], "taken back": ["taken back", "soft"], dropped: ["dropped", "soft"] };
 
 function jobNode(job, found, isLast, look) {
-  const [text, kind] = STATES[job.state] || [job.state, "soft"];
+  const [name, kind] = STATES[job.state] || [job.state, "soft"];
   const call = (what) => doing(async () => { teach.pause(); const done = await ask(`/api/jobs/${job.name}/${what}`, {}); if (done.note) complain(done.note); await refresh(); await look(); if (what !== "drop") say(what === "activate" ? "It answers now. One click takes it back." : "What was before answers again."); });
   const inside = [];
   if (job.state === "working") inside.push(progressNode(job), h("button", { type: "button", class: "quiet", onclick: call("drop") }, "Stop"));
@@ -475,7 +475,7 @@ function jobNode(job, found, isLast, look) {
     h("button", { type: "button", class: job.result.worse ? "danger" : "go", disabled: Boolean(found.cannot_activate), onclick: call("activate") }, job.result.worse ? "Switch it on all the same" : "Switch it on"),
     h("button", { type: "button", onclick: call("drop") }, "Drop it"), found.cannot_activate && h("span", { class: "soft small" }, found.cannot_activate)));
   if (job.state === "answers" && isLast) inside.push(h("div", { class: "row" }, h("button", { type: "button", onclick: call("rollback") }, "Go back to what was before")));
-  return h("article", { class: `card${job.state === "ready" ? " strong" : ""}`, "data-job": job.name, "data-state": job.state }, h("div", { class: "row" }, h("h3", { class: "grow" }, job.request.heading), h("span", { class: `tag ${kind}` }, text), h("span", { class: "soft small" }, `${ago(Date.now() / 1000 - job.request.begun)} ago`)), inside);
+  return h("article", { class: `card${job.state === "ready" ? " strong" : ""}`, "data-job": job.name, "data-state": job.state }, h("div", { class: "row" }, h("h3", { class: "grow" }, job.request.heading), h("span", { class: `tag ${kind}` }, name), h("span", { class: "soft small" }, `${ago(Date.now() / 1000 - job.request.begun)} ago`)), inside);
 }
 
 function progressNode(job) {
@@ -568,7 +568,7 @@ async function watch() {
   leave = () => { on = false; clearTimeout(timer); };
   const inside = h("div", {});
   const spans = [[60, "1 hour"], [120, "2 hours"], [1440, "1 day"], [10080, "1 week"]];
-  const select = h("select", { id: "span", class: "short", onchange: () => { minutes = Number(select.value); look(); } }, spans.map(([value, text]) => h("option", { value, selected: value === minutes }, text)));
+  const select = h("select", { id: "span", class: "short", onchange: () => { minutes = Number(select.value); look(); } }, spans.map(([value, name]) => h("option", { value, selected: value === minutes }, name)));
   page(h("h1", {}, "Watch"), h("p", { class: "soft" }, "What is asked, how much of it is not known, and whether it is still what the tasks were certified with."), inside);
   async function look() {
     clearTimeout(timer);
@@ -613,12 +613,12 @@ window.addEventListener("unhandledrejection", (event) => { complain(event.reason
 
 (async () => {
   const given = location.hash.slice(1);
-  const token = given && !(given in views) && given !== "main" ? given : "";
-  if (token) history.replaceState(null, "", "/#try");
+  const key = given && !(given in views) && given !== "main" ? given : "";
+  if (key) history.replaceState(null, "", "/#try");
   try {
-    if (token) await enter(token);
+    if (key) await enter(key);
     else { word = (await ask("/api/word")).word; await begin(); }
   } catch (error) {
-    logIn(error.status === 401 && !token ? "" : error.message);
+    logIn(error.status === 401 && !key ? "" : error.message);
   }
 })();

@@ -27,6 +27,9 @@ class ArrayInputs:
     """Arrays for one backbone: a `cfedge.inputs.modality.Modality`."""
 
     noun = "array"
+    written = False
+    visible = False
+    example: object = [0.5, 0.25]
     golden_vectors = 4
     media: str | None = None
     body_bytes = 16 << 20
@@ -181,6 +184,10 @@ class ArrayInputs:
         if isinstance(value, str | os.PathLike):
             return repr(os.fspath(value))[:200]
         return f"an array {list(np.shape(value))}"
+
+    def shared(self, group: Sequence[Input], others: Sequence[Input]) -> str:
+        """Nothing: numbers have no words."""
+        return ""
 
     def picture(self, value: Input) -> None:
         """Return nothing: what an array shows is not known."""

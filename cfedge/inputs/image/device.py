@@ -10,7 +10,7 @@ import base64
 import binascii
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ class ImageInputs(StoredImages):
     """Pictures for one backbone: a `cfedge.inputs.modality.Modality`."""
 
     noun = "image"
+    example: object = "BASE64"
     golden_vectors = 4
     media: str | None = "image/"
     body_bytes = 16 << 20
@@ -137,6 +138,10 @@ class ImageInputs(StoredImages):
         if isinstance(value, bytes):
             return f"a picture of {len(value)} bytes"
         return f"a frame {list(getattr(value, 'shape', ()))}"
+
+    def shared(self, group: Sequence[Input], others: Sequence[Input]) -> str:
+        """Nothing: what pictures show has no words."""
+        return ""
 
     def picture(self, value: Input) -> bytes:
         """Return a PNG of what the backbone sees of a picture, decoded and encoded anew."""

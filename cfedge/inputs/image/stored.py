@@ -42,6 +42,9 @@ class StoredImages:
         Of the backbone.
     """
 
+    written = False
+    visible = True
+
     def __init__(self, spec: Image) -> None:
         self._spec = spec
 

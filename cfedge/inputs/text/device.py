@@ -17,6 +17,7 @@ import numpy as np
 from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.inputs.modality import Legibility, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
+from cfedge.inputs.text.naming import suggested
 from cfedge.inputs.text.package import not_stopped, open_tokenizer, versions
 from cfedge.inputs.text.spec import Text
 from cfedge.inputs.text.stored import StoredTexts
@@ -64,6 +65,7 @@ class TextInputs(StoredTexts):
 
     tensors: Mapping[str, Tensor] = {"input_ids": ("int64", (None, None))}
     noun = "text"
+    example: object = "it is too dark in here"
     golden_vectors = 16
     media: str | None = None
     body_bytes = 1 << 20
@@ -202,6 +204,10 @@ class TextInputs(StoredTexts):
     def name(self, text: str) -> str:
         """Return the text in quotes, as Python writes it."""
         return repr(str(text))
+
+    def shared(self, group: Sequence[str], others: Sequence[str]) -> str:
+        """Return the words that a group's texts share and the others have not."""
+        return suggested(group, others)
 
     def picture(self, text: str) -> None:
         """Return nothing: a text is read."""

@@ -13,6 +13,9 @@ __all__ = ["StoredTexts"]
 class StoredTexts:
     """Texts in files: a `cfedge.inputs.modality.Stored`."""
 
+    written = True
+    visible = False
+
     def dump(self, inputs: Sequence[str]) -> Dumped:
         """Texts are their own notes."""
         return Dumped({}, list(inputs))

@@ -22,6 +22,8 @@ _EMPTY_WORDS = (
 )
 _EMPTY = frozenset(_EMPTY_WORDS.split())
 _WORDS = 2
+#: Of a text that are looked at: what it is about stands at its beginning.
+_LETTERS = 400
 
 
 def suggested(group: Sequence[str], others: Sequence[str]) -> str:
@@ -49,5 +51,7 @@ def suggested(group: Sequence[str], others: Sequence[str]) -> str:
 def _counts(texts: Sequence[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for text in texts:
-        found.update({word for word in _WORD.findall(text[:2_000].lower()) if word not in _EMPTY})
+        found.update(
+            {word for word in _WORD.findall(text[:_LETTERS].lower()) if word not in _EMPTY}
+        )
     return found

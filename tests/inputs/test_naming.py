@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from every import cases
 
-from cfedge.console.words import suggested
+from cfedge.inputs.text.naming import suggested
 
 WEATHER = ["will it rain today", "is rain coming tomorrow", "how much rain fell"]
 OTHER = ["open the door today", "close the door tomorrow", "how much is it"]
