@@ -3,10 +3,12 @@ of the two looks, for one task.
 
 With P of `cfedge.lookup.class_gaussians` and L L' = P, m_c the means of the task's classes and n_c
 their counts, d_c = L' (m_c - m_0), and Q, lambda the eigenvectors and eigenvalues of the
-background's spread in the space of z = L' (x - m_0)::
+background's spread in the space of L' (x - m_0)::
 
-    background(x) = |z|^2 - |q|^2        q = diag(lambda / (1 + lambda))^1/2 Q' z
-    relative(x)   = min_c (|z - d_c|^2 - 2 e / n_c) - background(x)
+    z             = Q' L' (x - m_0)
+    inside(x)     = sum_i z_i^2 lambda_i / (1 + lambda_i)
+    background(x) = |z|^2 - inside(x)
+    relative(x)   = min_c (|z - Q' d_c|^2 - 2 e / n_c) - background(x)
     density(x)    = |L' x|^2 / (2 (1 - a)) - max_c (g_c(x) + e / (2 (1 - a) n_c))
                     - background(x) / 2
     cosine(x)     = 1 - max_c x . m_c / (|m_c|^2 - tr(S) / n_c)^1/2
@@ -18,7 +20,7 @@ spread, and of its centre m_0, is that of the class means of all tasks, half tha
 itself off by S / n_c, with e = tr(P S) by e / n_c in a distance; twice that is taken off (once is in g_c already), else rare
 classes look strange to themselves (docs/decisions/0041-unknown.md).
 
-Letters: D width, C classes of one task, K directions of the background.
+Letters: D width, C classes of one task.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from cfedge.lookup.fitted import moments
 from cfedge.lookup.lookup import Lookup
 from cfedge.lookup.signature import ClusterStatistics
 
-__all__ = ["Familiarity", "KEPT_BYTES", "NEAREST", "Terms", "background_rows"]
+__all__ = ["BackgroundRows", "Familiarity", "KEPT_BYTES", "NEAREST", "Terms", "background_of"]
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -54,6 +56,15 @@ class Terms(NamedTuple):
     cosine: float
     relative: float
     density: float
+
+
+class BackgroundRows(NamedTuple):
+    """What else there is: rows that make z of x - m_0, and of each square of z the share that lies
+    inside the background's spread.
+    """
+
+    rows: Doubles
+    shares: Doubles
 
 
 class _Classes(NamedTuple):
@@ -93,11 +104,10 @@ class Familiarity:
         if background is not None:
             among.append(moments([background]))
         self._center: Doubles = np.mean([mean for mean, _ in among], axis=0)
-        project = background_rows(among, self._center, lower)
-        self._directions = len(project)
-        #: Rows of q, then of L', about m_0.
-        self._project = np.ascontiguousarray(np.concatenate([project, lower.T]), np.float32)
+        rows, shares = background_of(among, self._center, lower)
+        self._project = np.ascontiguousarray(rows, np.float32)
         self._shift = (self._project.astype(np.float64) @ self._center).astype(np.float32)
+        self._shares = shares.astype(np.float32)
         white = lower.T @ self._center
         self._linear_shift = (2 * (lower @ white)).astype(np.float32)
         self._square_shift = float(white @ white)
@@ -107,10 +117,10 @@ class Familiarity:
     def __call__(self, row: Floats, task: int) -> Terms:
         """Compare one unit-length vector float32 [D] with the task at position `task`."""
         classes = self._of(task)
-        apart = self._project.dot(row)
-        apart -= self._shift
-        q, z = apart[: self._directions], apart[self._directions :]
-        inside, square = float(q.dot(q)), float(z.dot(z))
+        z = self._project.dot(row)
+        z -= self._shift
+        square = float(z.dot(z))
+        inside = float((z * z).dot(self._shares))
         linear, offsets, directions = classes.rows
         scores = linear.dot(row)
         scores -= offsets
@@ -152,17 +162,15 @@ class Familiarity:
         )
 
 
-def background_rows(
+def background_of(
     among: list[tuple[Doubles, Doubles]], center: Doubles, lower: Doubles
-) -> Doubles:
-    """Rows that make q of x - m_0, float64 [K, D], of groups of vectors that count alike: mean and
-    covariance of each.
+) -> BackgroundRows:
+    """What all else is like, of groups of vectors that count alike: mean [D] and covariance [D, D]
+    of each. `lower` is L of L L' = P.
     """
     spread = np.zeros_like(lower)
     for mean, covariance in among:
         spread += covariance + np.outer(mean - center, mean - center)
-    spread = lower.T @ (spread / len(among)) @ lower
-    values, vectors = np.linalg.eigh(spread)
-    kept = values > max(float(values[-1]), 1e-12) * 1e-9
-    shares = np.sqrt(values[kept] / (1 + values[kept]))
-    return np.asarray((shares * vectors[:, kept]).T @ lower.T)
+    values, vectors = np.linalg.eigh(lower.T @ (spread / len(among)) @ lower)
+    values = np.maximum(values, 0.0)
+    return BackgroundRows(np.asarray(vectors.T @ lower.T), values / (1 + values))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.class_rows import class_rows
-from cfedge.lookup.familiarity import Terms, background_rows
+from cfedge.lookup.familiarity import Terms, background_of
 from cfedge.lookup.fitted import moments
 
 __all__ = ["NOTHING", "TailFamiliarity"]
@@ -28,6 +28,8 @@ Doubles = NDArray[np.float64]
 NOTHING = Terms(0.0, 0.0, 0.0)
 #: Added to the spread, of its mean: it can then be inverted whatever the examples.
 _RIDGE = 0.1
+#: Of a direction's square inside the background: so little is a rounding error.
+_NO_SHARE = 1e-9
 
 
 class TailFamiliarity:
@@ -63,7 +65,10 @@ class TailFamiliarity:
         if background is not None:
             among.append(moments([background]))
         center: Doubles = np.mean([mean for mean, _ in among], axis=0)
-        self._inside = background_rows(among, center, lower).astype(np.float32)
+        rows, shares = background_of(among, center, lower)
+        #: Only what lies inside the background's spread is asked for here.
+        some = shares > _NO_SHARE
+        self._inside = (np.sqrt(shares[some])[:, None] * rows[some]).astype(np.float32)
         self._shift = (self._inside.astype(np.float64) @ center).astype(np.float32)
         self._classes = [
             class_rows(own.astype(np.float64), count, center, lower, spread, doubt / count)
