@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.errors import BudgetError, UsageError
-from cfedge_export.architectures.bert import BERT
+from cfedge_export.architectures.text.bert import BERT
 from cfedge_export.schemes import SCHEMES
 
 TEXT_SCHEMES = [name for name in SCHEMES if name in BERT.schemes]

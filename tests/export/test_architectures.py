@@ -173,7 +173,7 @@ def test_the_hidden_states_have_the_stated_sizes(encoders: object, name: str) ->
             isinstance(size, str) or size == found
             for size, found in zip(stated, hidden.shape[1:], strict=True)
         )
-        assert all(axis < hidden.ndim for axis in family.token_axes)
+        assert all(axis < hidden.ndim for axis in family.pooled_axes)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,7 @@ from cfedge.bundle.files import read
 from cfedge.errors import ParityError, StorageError, TaskError
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import merged
-from cfedge_export.architectures.bert import BERT
+from cfedge_export.architectures.text.bert import BERT
 from cfedge_export.build_bundle import build
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.merged import TOLERANCE, export_merged, merge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from cfedge_export.architectures.mpnet import distances
+from cfedge_export.architectures.text.mpnet import distances
 
 
 def test_distances_have_the_librarys_buckets_near_and_far() -> None:

@@ -10,7 +10,7 @@ from made import make_texts
 
 from cfedge.device import known_profile
 from cfedge.errors import UsageError
-from cfedge_export.architectures.bert import BERT
+from cfedge_export.architectures.text.bert import BERT
 from cfedge_export.scheme_selection import MIN_COSINE, measure, order, pick, some_of
 from cfedge_export.schemes import SCHEMES, Choice, Measured
 from cfedge_export.source import load_source

@@ -21,7 +21,7 @@ from cfedge.train.settings import Settings
 from cfedge.train.teach import learn
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge_export import parity, parity_gate
-from cfedge_export.architectures.bert import BERT
+from cfedge_export.architectures.text.bert import BERT
 from cfedge_export.backbone_request import BackboneRequest
 from cfedge_export.build_bundle import build
 from cfedge_export.graph import layers

@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from cfedge.runtime.session import open_session
 from cfedge.train.workspace.backbones import BackboneSource
-from cfedge_export.architectures.bert import BERT
+from cfedge_export.architectures.text.bert import BERT
 from cfedge_export.graph import add_slots, cut
 from cfedge_export.schemes import SCHEMES
 

@@ -62,7 +62,7 @@ def test_every_family_of_pictures_is_known_as_one_before_it_is_read(
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": name}), "utf-8")
     assert kind_of("local", tmp_path) == "image"
-    assert 1 in ARCHITECTURES[name].token_axes
+    assert 1 in ARCHITECTURES[name].pooled_axes
 
 
 def test_those_are_all_families_of_transformers_that_read_pictures() -> None:

@@ -1,6 +1,6 @@
 """What an encoder is: one file a family, chosen by the ``model_type`` of its ``config.json``.
 
-A new family is a file beside `bert` and a line in `ARCHITECTURES`.
+A new family is a file in the folder of what it reads and a line in `ARCHITECTURES`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any
 
 from cfedge.errors import BackboneError
 from cfedge_export.architectures.architecture import Architecture, TargetModule
-from cfedge_export.architectures.bert import BERT
-from cfedge_export.architectures.deit import DEIT
-from cfedge_export.architectures.dinov2 import DINOV2
-from cfedge_export.architectures.distilbert import DISTILBERT
-from cfedge_export.architectures.efficientnet_lite import EFFICIENTNET_LITE
-from cfedge_export.architectures.modernbert import MODERNBERT
-from cfedge_export.architectures.mpnet import MPNET
 from cfedge_export.architectures.own import OWN_ENCODER
-from cfedge_export.architectures.roberta import ROBERTA
-from cfedge_export.architectures.siglip import SIGLIP
-from cfedge_export.architectures.vit import VIT
+from cfedge_export.architectures.text.bert import BERT
+from cfedge_export.architectures.text.distilbert import DISTILBERT
+from cfedge_export.architectures.text.modernbert import MODERNBERT
+from cfedge_export.architectures.text.mpnet import MPNET
+from cfedge_export.architectures.text.roberta import ROBERTA
+from cfedge_export.architectures.vision.deit import DEIT
+from cfedge_export.architectures.vision.dinov2 import DINOV2
+from cfedge_export.architectures.vision.efficientnet_lite import EFFICIENTNET_LITE
+from cfedge_export.architectures.vision.siglip import SIGLIP
+from cfedge_export.architectures.vision.vit import VIT
 
 __all__ = ["ARCHITECTURES", "Architecture", "TargetModule", "config_of", "find"]
 

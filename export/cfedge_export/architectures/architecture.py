@@ -51,11 +51,11 @@ class Architecture(Protocol):
         where nothing else is asked for.
     schemes
         The quantisation schemes that it can take, the best first.
-    token_axes
-        Axes of the hidden states that hold tokens or places: pooling goes over them.
+    pooled_axes
+        Axes of the hidden states over which pooling goes: those of positions.
     keep_positions
-        While training a share of the tokens may be left out, but never the first so many; None:
-        no token may be left out.
+        While training a share of the positions may be left out, but never the first so many; None:
+        none may be left out.
     """
 
     @property
@@ -65,7 +65,7 @@ class Architecture(Protocol):
     @property
     def schemes(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
-    def token_axes(self) -> tuple[int, ...]: ...  # noqa: D102
+    def pooled_axes(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
     def keep_positions(self) -> int | None: ...  # noqa: D102
 

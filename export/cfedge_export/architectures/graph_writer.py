@@ -1,6 +1,6 @@
 """A transformer's graph, written node after node from its weights: no exporter stands between.
 
-Letters: B batch, S tokens, D width.
+Letters: B batch, S positions, D width.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class OwnEncoder:
     parts: tuple[str, ...] = ()
     default_parts: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ("as-given",)
-    token_axes: tuple[int, ...] = ()
+    pooled_axes: tuple[int, ...] = ()
     keep_positions: int | None = None
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Array, dict[str, bytes]]:

@@ -16,8 +16,8 @@ from onnx import ModelProto
 
 from cfedge_export.architectures.activations import activation
 from cfedge_export.architectures.graph_writer import read_weights
-from cfedge_export.architectures.text import TextEncoder
-from cfedge_export.architectures.text_graph import TextWriter
+from cfedge_export.architectures.text.encoder import TextEncoder
+from cfedge_export.architectures.text.graph import TextWriter
 from cfedge_export.names import IDS
 
 __all__ = ["MPNET", "distances"]

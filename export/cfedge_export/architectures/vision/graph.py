@@ -28,7 +28,7 @@ class Layout:
 
     Attributes
     ----------
-    tokens
+    before
         The tables of the tokens before the patches, [1, 1, D] each.
     first, second
         Of a block's layer scales, where it has them.
@@ -38,7 +38,7 @@ class Layout:
 
     patches: str
     positions: str
-    tokens: tuple[str, ...]
+    before: tuple[str, ...]
     blocks: str
     norms: tuple[str, str]
     query: str
@@ -109,7 +109,7 @@ class VisionWriter(GraphWriter):
         self.add("Conv", given, "patches", kernel_shape=step, strides=step, pads=[0, 0, 0, 0])
         self.add("Reshape", ["patches", "patches.flat"], "patches.rows")
         rows = self.add("Transpose", ["patches.rows"], "patches.tokens", perm=[0, 2, 1])
-        if count := len(layout.tokens):
+        if count := len(layout.before):
             self.constant("tokens.before", np.array([0, count, 0, 0, 0, 0], np.int64))
             rows = self.add("Pad", [rows, "tokens.before"], "tokens")
         return self.add("Add", [rows, "positions"], "embedded")
@@ -120,7 +120,7 @@ class VisionWriter(GraphWriter):
         """
         table = self.weight(self._layout.positions)
         table = table.reshape(-1, table.shape[-1])
-        before = [self.weight(name).reshape(1, -1) for name in self._layout.tokens]
+        before = [self.weight(name).reshape(1, -1) for name in self._layout.before]
         count, across = len(before), self._sizes.side // self._sizes.patch
         patches = _resized(table[count:], across)
         rows = [*(table[place] + token for place, token in enumerate(before)), *patches]

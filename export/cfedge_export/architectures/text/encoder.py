@@ -1,9 +1,9 @@
 """Text encoders: what their families share.
 
 A family's graph ends in hidden states and has one MultiHeadAttention a block, behind one packed
-product of query, key and value. Most are exported and fused (`cfedge_export.architectures.fusion`);
+product of query, key and value. Most are exported and fused (`cfedge_export.architectures.text.fusion`);
 those that ONNX Runtime's tool cannot fuse are written
-(`cfedge_export.architectures.text_graph`). Here the pooling is put behind it. What comes out has a
+(`cfedge_export.architectures.text.graph`). Here the pooling is put behind it. What comes out has a
 handful of operators: Gather, Slice, Add, MatMul, Split, LayerNormalization, MultiHeadAttention,
 Gelu and the pooling.
 
@@ -28,8 +28,8 @@ from cfedge.plain_files import read_plain
 from cfedge.train.workspace.backbones import BackboneSource
 from cfedge_export.architectures import transformer
 from cfedge_export.architectures.architecture import TargetModule
-from cfedge_export.architectures.fusion import tidy
-from cfedge_export.architectures.text_graph import with_shared_positions
+from cfedge_export.architectures.text.fusion import tidy
+from cfedge_export.architectures.text.graph import with_shared_positions
 from cfedge_export.names import FEATURES, HIDDEN, IDS
 from cfedge_export.pooling import (
     add_pooling_axis,
@@ -70,7 +70,7 @@ class TextEncoder:
         "int8-weight-only",
         "float32",
     )
-    token_axes: tuple[int, ...] = (1,)
+    pooled_axes: tuple[int, ...] = (1,)
     keep_positions: int | None = 0
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Text, dict[str, bytes]]:

@@ -1,9 +1,9 @@
 """Vision transformers: what their families share. Each is a `Layout` of its own beside this file.
 
-The lookup reads the directions of the mean, the largest and the smallest values over the tokens, as
-of texts. A trunk hands on the residual stream, which enters a block before its norm.
+The lookup reads the directions of the mean, the largest and the smallest values over the patches
+and what stands before them. A trunk hands on the residual stream, which enters a block before its norm.
 
-Letters: B batch, S tokens, D width.
+Letters: B batch, S patches and what stands before them, D width.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cfedge_export.architectures import transformer
 from cfedge_export.architectures.activations import activation
 from cfedge_export.architectures.architecture import TargetModule
 from cfedge_export.architectures.graph_writer import read_weights
-from cfedge_export.architectures.vision_graph import Layout, Sizes, VisionWriter
+from cfedge_export.architectures.vision.graph import Layout, Sizes, VisionWriter
 from cfedge_export.names import FEATURES
 
 __all__ = ["VisionEncoder"]
@@ -35,7 +35,7 @@ __all__ = ["VisionEncoder"]
 @dataclass(frozen=True)
 class VisionEncoder:
     """One family: ``pixels`` uint8 [B, 3, H, W] -> ``features`` float32 [B, D], the direction of the
-    class token behind the last norm, or of the mean over the tokens.
+    class's row behind the last norm, or of the mean over all rows.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class VisionEncoder:
     parts: tuple[str, ...] = transformer.PARTS
     default_parts: tuple[str, ...] = ("qkv", "fc1")
     schemes: tuple[str, ...] = ("int8-row", "int8-row-7bit", "int8-weight-only", "float32")
-    token_axes: tuple[int, ...] = (1,)
+    pooled_axes: tuple[int, ...] = (1,)
     keep_positions: int | None = None  # features are read at constant places
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Image, dict[str, bytes]]:
@@ -110,7 +110,7 @@ class VisionEncoder:
         return found
 
     def hidden(self, model: ModelProto, cut: str) -> list[int | str]:
-        """A row for each token."""
+        """A row for each patch, and those before them."""
         return list(_table(model))
 
     def pooled(self, model: ModelProto, cut: str) -> list[str]:
@@ -126,9 +126,9 @@ class VisionEncoder:
         output: str = FEATURES,
     ) -> None:
         """The directions of mean, largest and smallest."""
-        tokens, width = _table(model)
+        rows, width = _table(model)
         ones, axis = f"{prefix}.ones", f"{prefix}.axis"
-        model.graph.initializer.append(numpy_helper.from_array(np.ones(tokens, np.float32), ones))
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(rows, np.float32), ones))
         model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), axis))
         names: list[str] = []
         for view, op, given in (
@@ -160,7 +160,7 @@ class VisionEncoder:
 
 
 def _table(model: ModelProto) -> tuple[int, int]:
-    """Tokens and width, of the table of positions."""
+    """Rows and width of the table of positions."""
     table = next(tensor for tensor in model.graph.initializer if tensor.name == "positions")
     return int(table.dims[1]), int(table.dims[2])
 

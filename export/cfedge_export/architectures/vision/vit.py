@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from cfedge_export.architectures.vision import VisionEncoder
-from cfedge_export.architectures.vision_graph import Layout
+from cfedge_export.architectures.vision.encoder import VisionEncoder
+from cfedge_export.architectures.vision.graph import Layout
 
 __all__ = ["VIT", "VIT_LAYOUT"]
 
 VIT_LAYOUT = Layout(
     patches="embeddings.patch_embeddings.projection",
     positions="embeddings.position_embeddings",
-    tokens=("embeddings.cls_token",),
+    before=("embeddings.cls_token",),
     blocks="encoder.layer.{}",
     norms=("layernorm_before", "layernorm_after"),
     query="attention.attention.query",

@@ -23,7 +23,7 @@ from cfedge.inputs import Spec
 from cfedge.inputs.image.spec import Image
 from cfedge.train.workspace.backbones import BackboneSource
 from cfedge_export.architectures.architecture import TargetModule
-from cfedge_export.architectures.efficientnet_lite_graph import (
+from cfedge_export.architectures.vision.efficientnet_lite_graph import (
     BLOCKS,
     Writer,
     directions,
@@ -48,7 +48,7 @@ class EfficientNetLite:
     parts: tuple[str, ...] = ("expand", "project")
     default_parts: tuple[str, ...] = ("expand", "project")
     schemes: tuple[str, ...] = ("int8-static", "int8-weight-only", "float32")
-    token_axes: tuple[int, ...] = (2, 3)
+    pooled_axes: tuple[int, ...] = (2, 3)
     keep_positions: int | None = None
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Image, dict[str, bytes]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from cfedge_export.architectures.vision import VisionEncoder
-from cfedge_export.architectures.vit import VIT_LAYOUT
+from cfedge_export.architectures.vision.encoder import VisionEncoder
+from cfedge_export.architectures.vision.vit import VIT_LAYOUT
 
 __all__ = ["DINOV2"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from cfedge_export.architectures.fusion import exported
-from cfedge_export.architectures.text import TextEncoder, arrays_of
+from cfedge_export.architectures.text.encoder import TextEncoder, arrays_of
+from cfedge_export.architectures.text.fusion import exported
 from cfedge_export.names import IDS
 
 __all__ = ["ROBERTA"]

@@ -7,8 +7,8 @@ from typing import Any
 
 from onnx import ModelProto
 
-from cfedge_export.architectures.fusion import exported
-from cfedge_export.architectures.text import TextEncoder
+from cfedge_export.architectures.text.encoder import TextEncoder
+from cfedge_export.architectures.text.fusion import exported
 
 __all__ = ["DISTILBERT"]
 

@@ -1,12 +1,12 @@
-"""SigLIP's vision tower (Zhai et al. 2023, arXiv 2303.15343): no class token.
+"""SigLIP's vision tower (Zhai et al. 2023, arXiv 2303.15343): nothing stands before the patches.
 
-Its own pooling, an attention of one query, is left out: features are the mean over the tokens.
+Its own pooling, an attention of one query, is left out: features are the mean over them.
 """
 
 from __future__ import annotations
 
-from cfedge_export.architectures.vision import VisionEncoder
-from cfedge_export.architectures.vision_graph import Layout
+from cfedge_export.architectures.vision.encoder import VisionEncoder
+from cfedge_export.architectures.vision.graph import Layout
 
 __all__ = ["SIGLIP"]
 
@@ -14,7 +14,7 @@ SIGLIP = VisionEncoder(
     Layout(
         patches="embeddings.patch_embedding",
         positions="embeddings.position_embedding.weight",
-        tokens=(),
+        before=(),
         blocks="encoder.layers.{}",
         norms=("layer_norm1", "layer_norm2"),
         query="self_attn.q_proj",
