@@ -18,6 +18,7 @@ LAYERS = [
         "cfedge.calibration",
         "cfedge.charts",
         "cfedge.errors",
+        "cfedge.kinds",
         "cfedge.lookups",
         "cfedge.margins",
         "cfedge.meanings",

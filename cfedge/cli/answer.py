@@ -35,7 +35,7 @@ INPUTS = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[INPUT]...",
-        help="Texts, or files and folders of pictures. Without any: lines of standard input.",
+        help="Words as they stand, or files and folders of pictures. Without any: lines of standard input.",
     ),
 ]
 TASK = Annotated[str | None, typer.Option(help="The task of all inputs, where it is known.")]
@@ -75,9 +75,9 @@ LABEL_SWITCH = Annotated[
         )
     ),
 ]
-TEXT = Annotated[
+PLAIN = Annotated[
     bool,
-    typer.Option("--text", help="Lines are inputs as they stand, also those that begin with {."),
+    typer.Option("--plain", help="Lines are inputs as they stand, also those that begin with {."),
 ]
 TOP = Annotated[
     int | None,
@@ -118,7 +118,7 @@ def predict(
     label_switch: LABEL_SWITCH = None,
     keep: KEEP = None,
     keep_size: KEEP_SIZE = None,
-    text: TEXT = False,
+    plain: PLAIN = False,
     false_reject: FALSE_REJECT = None,
     top: TOP = None,
     coverage: COVERAGE = None,
@@ -129,8 +129,8 @@ def predict(
     The percentage is the probability that task and label are right, if the input is of one of the
     tasks.
 
-    Each line of standard input is an input: a text, the path of a picture, or a JSON object such
-    as {"text": "..."} or {"image": {"path": "..."}}. Answers come in the same order, one a line. A
+    Each line of standard input is an input: words, the path of a picture or of an array, or
+    a JSON object such as {"image": {"path": "..."}}. Answers come in the same order, one a line. A
     line that cannot be answered gets an error in its place, and the exit code is then 10.
 
     With --json each line carries the task's certified upper bound and the bundle's digest: keep
@@ -155,7 +155,7 @@ def predict(
     keeper = opened_keeper(keep, keep_size, answers.engine)
     answers.seen = keeper.see if keeper else None
     _tell_of_files(inputs or (), answers.modality.noun, bundle)
-    items = argument_items(inputs) if inputs else line_items(_asked(), plain=text)
+    items = argument_items(inputs) if inputs else line_items(_asked(), plain=plain)
     refused = _answer_all(answers, items, stop=bool(inputs), json=json)
     answers.save()
     if keeper:
@@ -195,7 +195,8 @@ def _asked() -> BinaryIO:
 
 def _tell_of_files(words: Sequence[str], kind: str, bundle: Path) -> None:
     """Tell of a word that is a file's name where words are inputs themselves."""
-    from cfedge.inputs import KINDS, reader
+    from cfedge.inputs import reader
+    from cfedge.kinds import KINDS
 
     if reader(kind).suffixes:
         return

@@ -12,6 +12,7 @@ from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns
 from cfedge.cli.evidence import JSON
 from cfedge.cli.show import print_json, say
 from cfedge.errors import DataError, UsageError
+from cfedge.kinds import KINDS
 
 if TYPE_CHECKING:
     from cfedge.train.examples.data_check import Fault
@@ -40,7 +41,7 @@ def check(
         typer.Option(
             "--input",
             metavar="KIND",
-            help="What the inputs are: text, image or array; otherwise found out.",
+            help=f"What the inputs are: {', '.join(KINDS)}; otherwise found out.",
         ),
     ] = None,
     json: JSON = False,
@@ -78,8 +79,6 @@ def check(
 
 
 def _known(kind: str | None) -> str | None:
-    from cfedge.inputs import KINDS
-
     if kind is not None and kind not in KINDS:
         raise UsageError(f"--input: expected one of {', '.join(KINDS)}, found {kind!r}")
     return kind

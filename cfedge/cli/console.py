@@ -57,7 +57,7 @@ SYNTHETIC = Annotated[
         "--synthetic-golden",
         help=(
             "Prove bundles with made-up pictures or arrays, so that none that was taught travels"
-            " with them; texts cannot be made up."
+            " with them; words cannot be made up."
         ),
     ),
 ]

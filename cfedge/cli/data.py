@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.show import say
+from cfedge.kinds import DEFAULT_KIND
 
 if TYPE_CHECKING:
     from cfedge.train.examples.rows import Columns
 
 __all__ = ["ENCODING", "GROUP_COLUMN", "INPUT", "INPUT_COLUMN", "LABEL_COLUMN", "columns", "tell"]
 
-#: What the column of the inputs is called where nothing is said; pictures have a name of their own.
-INPUT = "text"
+#: What the column of the inputs is called where nothing is said; other kinds have a name of their
+#: own.
+INPUT = DEFAULT_KIND
 INPUT_COLUMN = Annotated[
     str,
     typer.Option(
-        "--text-column",
         "--input-column",
         metavar="NAME",
-        help="The column of the data that holds the inputs: texts, or the paths of pictures.",
+        help="The column of the data that holds the inputs, or the paths of their files.",
     ),
 ]
 LABEL_COLUMN = Annotated[

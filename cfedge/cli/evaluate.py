@@ -11,6 +11,7 @@ import typer
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.places import JOBS, ON
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
+from cfedge.kinds import KINDS
 
 if TYPE_CHECKING:
     from cfedge.train.measures.metrics import Scores
@@ -34,8 +35,8 @@ def evaluate(
         Path | None,
         typer.Option(
             help=(
-                "A file of inputs of no task: texts in a column text, or paths of pictures in a"
-                " column image."
+                "A file of inputs of no task, in a column that is called as their kind"
+                f" ({', '.join(KINDS)})."
             )
         ),
     ] = None,

@@ -173,7 +173,7 @@ def init(
     )
     sample = load(measure, kind=kind_of(backbone, folder)).train if measure else None
     made = new_workspace(
-        workspace, request, inputs=_demo_texts, sample=sample, progress=TerminalProgress()
+        workspace, request, inputs=_demo_inputs, sample=sample, progress=TerminalProgress()
     )
     if json:
         print_json(record_of(made))
@@ -195,14 +195,14 @@ def _gate(drop: float | None, *, strict: bool) -> Gate | None:
     return Gate(strict=strict) if drop is None else Gate(drop, strict=strict)
 
 
-def _demo_texts() -> tuple[str, ...]:
-    """The demo's texts, to measure on where none were given."""
+def _demo_inputs() -> tuple[str, ...]:
+    """The demo's sentences, to measure on where none were given."""
     from cfedge.demo import data_folder
     from cfedge.train.examples.data import load
 
     return tuple(
-        text
+        value
         for folder in sorted(data_folder().iterdir())
         if folder.is_dir()
-        for text in load(folder).train.inputs
+        for value in load(folder).train.inputs
     )

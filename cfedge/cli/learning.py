@@ -25,9 +25,9 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             "--head-only/--train",
             help=(
-                "Learn a closed-form head alone, or always an adapter too. By default a text task"
-                " with 3 examples a class or more gets an adapter; a picture task gets one where it"
-                " answers better than the head."
+                "Learn a closed-form head alone, or always an adapter too. By default a task"
+                " with 3 examples a class or more gets an adapter; one of pictures only where it"
+                " then answers better."
             ),
         ),
     ),

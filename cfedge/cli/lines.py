@@ -66,7 +66,7 @@ def _inputs(modality: Modality, line: bytes, where: str, *, plain: bool) -> list
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f"{where}: expected a JSON object, found {error}; where a line begins with {{ and is"
-            " none, use --text"
+            " none, use --plain"
         ) from error
     noun = modality.noun
     if noun not in row:

@@ -8,6 +8,7 @@ import click
 from typer.core import TyperCommand, TyperGroup
 
 from cfedge.cli.streams import guarded
+from cfedge.kinds import DEFAULT_KIND
 
 __all__ = ["FIRST_STEPS", "PANELS", "Panels", "SectionedCommand"]
 
@@ -31,14 +32,14 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Machine": ("doctor", "devices", "bench"),
 }
 
-FIRST_STEPS = """\
+FIRST_STEPS = f"""\
 cfedge teaches a deployed model new tasks without its old data.
 
 See it all at work, on data that come with it, in some minutes:
 
   cfedge demo
 
-Or teach a task of your own, from a file with the columns text,label:
+Or teach a task of your own, from a file with the columns {DEFAULT_KIND},label:
 
   cfedge init ws                              prepare the encoder, once
   cfedge add ws billing --data billing.csv    learn the task

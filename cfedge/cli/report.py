@@ -9,6 +9,7 @@ import typer
 
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import TerminalProgress, say, size
+from cfedge.kinds import KINDS
 
 __all__ = ["register"]
 
@@ -40,8 +41,8 @@ def report(
         typer.Option(
             metavar="FILE",
             help=(
-                "A file of inputs of no task, for a workspace: texts in a column text, or paths of"
-                " pictures in a column image."
+                "A file of inputs of no task, for a workspace: in a column that is called as their"
+                f" kind ({', '.join(KINDS)})."
             ),
         ),
     ] = None,

@@ -103,7 +103,7 @@ def register(app: typer.Typer) -> None:
         "serve",
         epilog=(
             "Example: cfedge serve store --port 8080, then: curl http://127.0.0.1:8080/predict "
-            '-H "content-type: application/json" -d \'{"text": "it is too dark in here"}\''
+            '-H "content-type: application/json" -d \'{"inputs": ["it is too dark in here"]}\''
         ),
     )(serve)
 
@@ -130,8 +130,8 @@ def serve(
 
     It ends on SIGTERM or Ctrl-C; requests under way are answered first.
 
-    POST /predict takes {"text": "..."}, {"image": "BASE64"} or {"inputs": [...]}, and "task" where
-    it is known; or a picture as the body. GET /health/live, /health/ready and /metrics. A store is
+    POST /predict takes {"inputs": [...]}, or one input by its kind, such as {"image": "BASE64"}, and
+    "task" where it is known; or a picture as the body. GET /health/live, /health/ready and /metrics. A store is
     followed without a pause. docs/serving.md has statuses and limits.
     """
     one_blas_thread()

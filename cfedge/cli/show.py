@@ -120,5 +120,5 @@ class TerminalProgress:
             yield lambda steps: bar.advance(task, steps)
 
 
-def _looks_numeric(text: object) -> bool:
-    return str(text)[:1].isdigit() or str(text)[:1] in "-.<+"
+def _looks_numeric(cell: object) -> bool:
+    return str(cell)[:1].isdigit() or str(cell)[:1] in "-.<+"

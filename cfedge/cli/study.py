@@ -33,9 +33,7 @@ TASKS = Annotated[
 ORDERS = Annotated[int, typer.Option(help="Orders of the tasks, each with a seed of its own.")]
 UNKNOWN = Annotated[
     Path | None,
-    typer.Option(
-        help=("A file of inputs of no task, in a column text: how well are they told apart?")
-    ),
+    typer.Option(help="A file of inputs of no task: how well are they told apart?"),
 ]
 MODELS = Annotated[
     str | None, typer.Option(help="Models to measure, separated by commas; all unless given.")
@@ -52,9 +50,7 @@ SEQUENTIAL = Annotated[
 ]
 BACKBONE = Annotated[
     str,
-    typer.Option(
-        help=("The encoder: minilm-l6, or local for a text encoder in --folder (BERT, XLM-R...).")
-    ),
+    typer.Option(help="The encoder: minilm-l6, or local for the one in --folder (BERT, XLM-R...)."),
 ]
 FOLDER = Annotated[
     Path | None,

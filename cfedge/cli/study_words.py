@@ -62,7 +62,7 @@ def print_study(data: str, study: Study, orders: int, jobs: int, best: str | Non
         )
     if repeated := sum(study.duplicates.values()):
         say(
-            f"{repeated} test texts are, but for case and spaces, also learned from: every figure"
+            f"{repeated} test inputs are also learned from, case and spaces aside: every figure"
             " is too good by what they count for"
         )
     say(f"beside the models: {', '.join((*CEILINGS, *FLOORS))}")

@@ -1,8 +1,9 @@
 """Files of labelled data as people have them: one table of doors, one file a format.
 
-A door gives the rows of a file as they stand there, with their places; what a text and a label may
-be is for whoever reads the rows (`cfedge.train.examples.rows`). Nothing is guessed silently: what a
-door assumes goes into `Reading.notes`. A new format is a file beside these and a line in `DOORS`.
+A door gives the rows of a file as they stand there, with their places; what an input and a label
+may be is for whoever reads the rows (`cfedge.train.examples.rows`). Nothing is guessed silently: what a
+door assumes goes into `Reading.notes`. A new format is a file beside these,
+or in ``text/`` where it holds nothing but texts, and a line in `DOORS`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ DOORS: Mapping[str, Door] = {
     "JSON": Door((".jsonl", ".ndjson", ".json"), "cfedge.doors.json_rows"),
     "Parquet": Door((".parquet",), "cfedge.doors.parquet"),
     "Excel": Door((".xlsx", ".xlsm"), "cfedge.doors.excel"),
-    "Rasa NLU": Door((".yml", ".yaml"), "cfedge.doors.rasa"),
-    "fastText": Door((".txt", ".ft"), "cfedge.doors.fasttext"),
-    "spaCy": Door((".spacy",), "cfedge.doors.spacy_docs"),
+    "Rasa NLU": Door((".yml", ".yaml"), "cfedge.doors.text.rasa"),
+    "fastText": Door((".txt", ".ft"), "cfedge.doors.text.fasttext"),
+    "spaCy": Door((".spacy",), "cfedge.doors.text.spacy_docs"),
 }
 
 #: What people also have, and what to do with it.
@@ -45,7 +46,7 @@ _ELSEWHERE = {
     ".gz": "unpack it",
     ".zip": "unpack it",
     ".bz2": "unpack it",
-    ".md": "convert it to Rasa's YAML, or to a CSV file with the columns text and label",
+    ".md": "convert it to Rasa's YAML, or to CSV",
 }
 
 
@@ -81,7 +82,8 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     for door in DOORS.values():
         if suffix in door.suffixes:
             return cast(_Module, import_module(door.module)).sheet(path, reading)
-    step = _ELSEWHERE.get(suffix, "save it as CSV with the columns text and label")
+    csv = f"save it as CSV with the columns {' and '.join(reading.columns)}"
+    step = _ELSEWHERE.get(suffix, csv)
     raise DataError(
         f"{path}: expected one of {', '.join(suffixes())}, found {path.suffix or 'no suffix'!r};"
         f" {step}"

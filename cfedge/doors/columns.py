@@ -1,4 +1,4 @@
-"""Which column of a file is the text, the label, the task: the one of that name, or the one whose
+"""Which column of a file is the input, the label, the task: the one of that name, or the one whose
 name is that but for case and spaces, which is told.
 """
 
@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from cfedge.doors.reading import Reading
 from cfedge.errors import DataError
+from cfedge.kinds import DEFAULT_KIND
 
 __all__ = ["Columns", "chosen", "quoted", "same"]
 
 
 _AROUND = " \t'\"\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
-#: What texts and labels are called elsewhere: named as a suggestion, never taken unasked.
+#: What inputs and labels are called elsewhere: named as a suggestion, never taken unasked.
 _INPUTS = ("sentence", "utterance", "query", "content", "message", "question", "input", "body",
-           "review", "tweet", "comment", "phrase", "prompt", "document", "texts", "file",
-           "path")  # fmt: skip
-_LABELS = ("intent", "category", "class", "tag", "sentiment", "target", "topic", "labels", "y",
+           "review", "tweet", "comment", "phrase", "prompt", "document", "file", "path")  # fmt: skip
+_LABELS = ("intent", "category", "class", "tag", "sentiment", "target", "topic", "y",
            "choice", "output", "type")  # fmt: skip
 _GROUPS = ("person", "subject", "patient", "user", "speaker", "device", "video", "track", "session",
            "source", "author")  # fmt: skip
@@ -29,7 +29,7 @@ class Columns(NamedTuple):
     are asked for.
     """
 
-    input: str = "text"
+    input: str = DEFAULT_KIND
     label: str | None = "label"
     task: str | None = None
     group: str | None = None
@@ -106,7 +106,7 @@ def _step(
     if len(names) == 1 and all(same(name) in same(names[0]) for name in missing):
         return "it is separated by something else: save it with commas"
     options = {
-        columns.input: ("--text-column", _INPUTS),
+        columns.input: ("--input-column", _INPUTS),
         columns.label: ("--label-column", _LABELS),
         columns.group: ("--group-column", _GROUPS),
     }
@@ -116,7 +116,7 @@ def _step(
     steps, likely = list[str](), list[str]()
     for name in (name for name in missing if name in options):
         option, known = options[name]
-        alike = [one for one in rest if same(one) in known]
+        alike = [one for one in rest if same(one) in (*known, f"{same(name)}s")]
         likely += alike[:1]
         meant = alike[0] if alike else rest[0] if len(rest) == len(missing) == 1 else "NAME"
         steps.append(f"{option} '{meant}'" if " " in meant else f"{option} {meant}")

@@ -1,4 +1,4 @@
-"""Rows of text with a separator: CSV as spreadsheets, databases and people write it, and TSV.
+"""Rows of cells with a separator: CSV as spreadsheets, databases and people write it, and TSV.
 
 The separator is the one under which the header has the columns that are asked for: a comma, a
 semicolon, a tab or a bar; or what a first line ``sep=;`` says.
@@ -97,7 +97,7 @@ def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record
             continue
         if len(row) > len(header):
             fault = (
-                f"expected {len(header)} columns, found {len(row)}; put texts that hold"
+                f"expected {len(header)} columns, found {len(row)}; put cells that hold"
                 f" {_NAMES[lines.separator]} in double quotes"
             )
             yield Record(line, {}, fault)

@@ -1,9 +1,8 @@
-"""Which encoding a text file has: said by its first bytes, by its bytes being UTF-8, or guessed and
-told.
+"""Which encoding a file of letters has: said by its first bytes, by its bytes being UTF-8, or guessed
+and told.
 
 Windows-1252, which a spreadsheet saves in Western Europe and America, is the only one that is
-guessed, and only where few letters would come of it: a text of another script would come out as
-garbage.
+guessed, and only where few letters would come of it: another script would come out as garbage.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _MOST_LETTERS = 0.15
 
 
 def opened(path: Path, reading: Reading) -> io.TextIOWrapper:
-    """Open a text file in the encoding that it has; line ends stay as they are.
+    """Open a file of letters in the encoding that it has; line ends stay as they are.
 
     Raises
     ------
@@ -46,7 +45,7 @@ def opened(path: Path, reading: Reading) -> io.TextIOWrapper:
 
 
 def whole(path: Path, reading: Reading) -> str:
-    """Return all of a text file; errors as of `opened`."""
+    """Return all of a file of letters; errors as of `opened`."""
     with opened(path, reading) as file:
         return file.read()
 

@@ -13,10 +13,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from cfedge.doors import argilla, label_studio, prodigy
-from cfedge.doors.columns import same
+from cfedge.doors import argilla, label_studio
+from cfedge.doors.columns import quoted
 from cfedge.doors.encoding import opened
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, check_size
+from cfedge.doors.text import prodigy
+from cfedge.doors.text.json_forms import rows_of
 from cfedge.errors import DataError
 
 __all__ = ["sheet"]
@@ -96,17 +98,10 @@ def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
         raise DataError(
             f"{path}{line}: expected a JSON array of objects, found {_place(error)}; save it again"
         ) from error
-    if isinstance(value, dict) and isinstance(value.get("rasa_nlu_data"), dict):
-        value = value["rasa_nlu_data"].get("common_examples")
-        if isinstance(value, list):
-            value = [_rasa(row) for row in value]
-    elif isinstance(value, dict) and isinstance(value.get("data"), list):
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
         value = value["data"]
-    elif isinstance(value, dict) and isinstance(value.get("intents"), list):
-        value = _intents(value["intents"])
-    elif isinstance(value, dict) and _are_lists_of_texts(value, reading):
-        reading.note(f"{path.name} was read as one list of texts for each label")
-        value = [{"text": text, "label": label} for label, texts in value.items() for text in texts]
+    elif isinstance(value, dict) and (rows := rows_of(value, path, reading)) is not None:
+        value = rows
     elif isinstance(value, dict) and _is_columns(value):
         names = list(value)
         value = [
@@ -115,7 +110,7 @@ def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
         ]
     if not isinstance(value, list):
         raise DataError(
-            f"{path}: expected a JSON array of objects with a text and a label, found"
+            f"{path}: expected a JSON array of objects with {quoted(reading.columns)}, found"
             f" {type(value).__name__}; write one object a row"
         )
     return (_Line(number, row) for number, row in enumerate(value, start=1))
@@ -157,35 +152,6 @@ def _is_columns(value: Mapping[str, Any]) -> bool:
 
 def _cells(column: list[Any] | dict[str, Any]) -> list[Any]:
     return list(column.values()) if isinstance(column, dict) else column
-
-
-def _are_lists_of_texts(value: Mapping[str, Any], reading: Reading) -> bool:
-    """Whether an object holds a list of texts for each label, and no columns that are asked for."""
-    named = {same(name) for name in value} & {same(name) for name in reading.columns}
-    return (
-        len(value) > 1
-        and not named
-        and all(isinstance(texts, list) and texts for texts in value.values())
-        and all(isinstance(text, str) for texts in value.values() for text in texts)
-    )
-
-
-def _intents(intents: list[Any]) -> list[Any]:
-    """Rows of the form that tutorials of chat robots use: a tag with its patterns."""
-    rows: list[Any] = []
-    for intent in intents:
-        if not isinstance(intent, dict):
-            rows.append(intent)
-            continue
-        label = intent.get("tag", intent.get("intent", intent.get("name")))
-        texts = intent.get("patterns", intent.get("examples", intent.get("utterances")))
-        each = texts if isinstance(texts, list) else [texts]
-        rows += [{"text": text, "label": label} for text in each]
-    return rows
-
-
-def _rasa(row: Any) -> Any:
-    return {"text": row.get("text"), "label": row.get("intent")} if isinstance(row, dict) else row
 
 
 def _rows(lines: Iterator[_Line], path: Path, reading: Reading) -> Iterator[Record]:

@@ -36,9 +36,9 @@ def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | 
                 chosen += [str(choice) for choice in value.get("choices", ())]
     label = list(dict.fromkeys(chosen))
     found = dict(row["data"])
-    texts = [value for value in found.values() if isinstance(value, str)]
-    if columns[0] not in found and len(texts) == 1:
-        found[columns[0]] = texts[0]
+    words = [value for value in found.values() if isinstance(value, str)]
+    if columns[0] not in found and len(words) == 1:
+        found[columns[0]] = words[0]
     return {**found, "label": label[0] if len(label) == 1 else label or None}
 
 

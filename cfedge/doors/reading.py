@@ -80,12 +80,12 @@ class Reading:
     columns
         Names that are looked for; a separator is known by them.
     encoding
-        Of the text in it; None: it is found out.
+        Of the letters in it; None: it is found out.
     notes
         Whole sentences without a full stop, each of which whoever asked must be told.
     """
 
-    columns: tuple[str, ...] = ("text", "label")
+    columns: tuple[str, ...]
     encoding: str | None = None
     notes: list[str] = field(default_factory=list)
 

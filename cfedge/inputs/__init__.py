@@ -1,4 +1,4 @@
-"""What an input is: one folder a kind. A new kind is a folder beside these and a line in `KINDS`.
+"""What an input is: one folder a kind. A new kind is a folder beside these and a line in `cfedge.kinds`.
 
 Nothing here imports a kind's packages until one of its inputs is opened.
 """
@@ -14,20 +14,12 @@ from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Modality, Stored
 from cfedge.inputs.reader import Reader
 from cfedge.inputs.text.spec import Text
+from cfedge.kinds import DEFAULT_KIND, KINDS
 
 __all__ = ["DEFAULT_KIND", "KINDS", "Spec", "of", "reader", "stored", "versions"]
 
 #: What the manifest holds: one dataclass a kind, told apart by its field ``kind``.
 Spec: TypeAlias = Text | Image | Array
-
-#: The folder of each kind.
-KINDS: Mapping[str, str] = {
-    "text": "cfedge.inputs.text",
-    "image": "cfedge.inputs.image",
-    "array": "cfedge.inputs.array",
-}
-#: Of data of which nothing else is said.
-DEFAULT_KIND = next(iter(KINDS))
 
 
 class _Device(Protocol):

@@ -19,15 +19,12 @@ class Reader(Protocol):
 
     Attributes
     ----------
-    column
-        Of a table that holds the inputs.
     suffixes
         Of files that hold one input each, where a folder may hold inputs; else empty.
     stacks
         Whether one array of numbers may hold several inputs, one along its first axis.
     """
 
-    column: str
     suffixes: tuple[str, ...]
     stacks: bool
 

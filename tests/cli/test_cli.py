@@ -215,8 +215,8 @@ def test_a_line_that_begins_with_a_brace_is_an_input_where_it_is_said_to_be(
     line = b"{crimson} please"
     refused = _run("predict", tiny_bundle, "--json", content=line)
     assert refused.returncode == 10
-    assert "use --text" in json.loads(refused.stdout)["error"]
-    taken = _run("predict", tiny_bundle, "--json", "--text", content=line)
+    assert "use --plain" in json.loads(refused.stdout)["error"]
+    taken = _run("predict", tiny_bundle, "--json", "--plain", content=line)
     assert taken.returncode == 0, taken.stderr
     alone = json.loads(_run("predict", tiny_bundle, "--json", line.decode()).stdout)
     assert json.loads(taken.stdout) | {"ms": 0} == alone | {"ms": 0}

@@ -96,7 +96,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "other columns": (
         "x.xlsx",
         workbook(["frage", "antwort"], ["a", "x"]),
-        "found 'frage', 'antwort'; say which is meant with --text-column NAME and --label-column",
+        "found 'frage', 'antwort'; say which is meant with --input-column NAME and --label-column",
     ),
     "a billion laughs": ("x.yml", text_file(LAUGHS + "nlu: *a11\n"), "line 1: expected plain values"),
     "an anchor": (
@@ -117,7 +117,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "parquet of another schema": (
         "x.parquet",
         columns_file(sentence=["a"], label=["x"]),
-        "found 'sentence', 'label'; say which is meant with --text-column sentence",
+        "found 'sentence', 'label'; say which is meant with --input-column sentence",
     ),
     "lists of labels in parquet": (
         "x.parquet",
@@ -177,12 +177,12 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "columns of other names": (
         "x.csv",
         text_file("id,Utterance,my intent,Intent\n1,a,b,c\n"),
-        "say which is meant with --text-column Utterance and --label-column Intent",
+        "say which is meant with --input-column Utterance and --label-column Intent",
     ),
     "columns of other names in parquet": (
         "x.parquet",
         columns_file(sentence=["a"], category=["x"], id=[1]),
-        "say which is meant with --text-column sentence and --label-column category",
+        "say which is meant with --input-column sentence and --label-column category",
     ),
     "words between spaces": (
         "x.tsv",
@@ -241,7 +241,7 @@ def test_a_format_that_is_read_as_one_piece_has_a_limit(
 ) -> None:
     small = replace(reading.LIMITS, json_bytes=100, yaml_bytes=100)
     monkeypatch.setattr("cfedge.doors.json_rows.LIMITS", small)
-    monkeypatch.setattr("cfedge.doors.rasa.LIMITS", small)
+    monkeypatch.setattr("cfedge.doors.text.rasa.LIMITS", small)
     rows = [{"text": f"text {at}", "label": "x"} for at in range(9)]
     (tmp_path / "x.json").write_text(json.dumps(rows), "utf-8")
     assert "write one object a line (JSONL), which has no limit" in refusal(tmp_path / "x.json")

@@ -23,7 +23,6 @@ __all__ = ["ArrayReader", "reader"]
 class ArrayReader:
     """Reads arrays: a `cfedge.inputs.reader.Reader`."""
 
-    column = "array"
     suffixes = (".npy",)
     stacks = True
 

@@ -33,7 +33,6 @@ class ImageReader:
     until it changes.
     """
 
-    column = "image"
     suffixes = SUFFIXES
     stacks = True
 

@@ -18,7 +18,6 @@ __all__ = ["TextReader", "reader"]
 class TextReader:
     """Reads texts: a `cfedge.inputs.reader.Reader`."""
 
-    column = "text"
     suffixes: tuple[str, ...] = ()
     stacks = False
 

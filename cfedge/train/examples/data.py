@@ -15,7 +15,7 @@ from pathlib import Path
 from cfedge.doors import Reading, sheet, suffixes
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
-from cfedge.inputs import DEFAULT_KIND, reader
+from cfedge.inputs import DEFAULT_KIND
 from cfedge.inputs.modality import Input
 from cfedge.train.examples.class_folders import are_class_folders, load_class_folders
 from cfedge.train.examples.conflicts import with_conflicts
@@ -135,7 +135,7 @@ def read_file(
     """Parse a file, or the parts that it was cut into, once; errors as of `load`."""
     tables = []
     if columns.input == INPUT_AND_LABEL.input:
-        columns = columns._replace(input=reader(kind).column)
+        columns = columns._replace(input=kind)
     for path in parts:
         reading = Reading(columns.wanted, encoding)
         tables.append(table_of(sheet(path, reading), columns, str(path), reading, kind))

@@ -19,7 +19,7 @@ from cfedge.doors.columns import same
 from cfedge.doors.reading import Sheet
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
-from cfedge.inputs import DEFAULT_KIND, KINDS, reader
+from cfedge.inputs import DEFAULT_KIND, KINDS
 from cfedge.inputs.modality import Input
 from cfedge.train.examples.class_folders import SPLITS, are_class_folders, labelled_files
 from cfedge.train.examples.data import INPUT_AND_LABEL, split_files
@@ -156,13 +156,13 @@ def _of_sheet(
     kind: str | None,
 ) -> _Looked:
     if kind is not None and columns.input == INPUT_AND_LABEL.input:
-        columns = columns._replace(input=reader(kind).column)
+        columns = columns._replace(input=kind)
     reading = Reading(columns.wanted, encoding)
     opened = given(reading)
     if kind is None:
         kind = _kind_by(opened.header or (), columns)
         if columns.input == INPUT_AND_LABEL.input:
-            columns = columns._replace(input=reader(kind).column)
+            columns = columns._replace(input=kind)
     table, wrong = looked_at(opened, columns, reading, source, kind)
     return table, [_fault(table, numbers, found) for found, numbers in wrong.items()]
 
@@ -172,7 +172,7 @@ def _kind_by(header: Sequence[object], columns: Columns) -> str:
     names = [same(str(name)) for name in header]
     if same(columns.input) in names:
         return DEFAULT_KIND
-    return next((one for one in KINDS if reader(one).column in names), DEFAULT_KIND)
+    return next((one for one in KINDS if one in names), DEFAULT_KIND)
 
 
 _File = tuple[str, Callable[[], tuple[str, Input, str]]]

@@ -124,7 +124,7 @@ def task_files(path: Path) -> dict[str, Path]:
         raise DataError(
             f"{path}: expected a folder or a file of data for each task, found "
             f"{', '.join(sorted(entry.name for entry in path.iterdir())[:5]) or 'nothing'}; put a CSV"
-            " file with the columns text and label there"
+            f" file with the columns {DEFAULT_KIND} and label there"
         )
     return found
 

@@ -144,13 +144,13 @@ def test_a_file_of_another_kind_is_refused_naming_its_suffix(
             "a.csv",
             "id,Label \n1,heat\n",
             ": expected the columns 'text' and 'label', found 'id', 'Label '; say which is meant"
-            " with --text-column id",
+            " with --input-column id",
         ),
         (
             "a.csv",
             "a,b,c\n1,heat,x\n",
             ": expected the columns 'text' and 'label', found 'a', 'b', 'c'; say which is meant"
-            " with --text-column NAME and --label-column NAME",
+            " with --input-column NAME and --label-column NAME",
         ),
         ("a.csv", "text,label\n", ": expected examples, found none; add rows"),
         ("a.csv", "text,label\n\n\n", ": expected examples, found none; add rows"),
@@ -408,7 +408,7 @@ def test_a_saved_dataset_without_the_columns_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "rooms", {"train": {"sentence": ["a"], "label": ["x"]}})
     assert refusal(path) == (
         ":train: expected the columns 'text' and 'label', found 'sentence', 'label'; say which is"
-        " meant with --text-column sentence"
+        " meant with --input-column sentence"
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cfedge.doors import prodigy
 from cfedge.doors.reading import Reading, Record, Sheet, needed
+from cfedge.doors.text import prodigy
 from cfedge.errors import DataError
 
 __all__ = ["sheet"]

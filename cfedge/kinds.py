@@ -1,0 +1,20 @@
+"""The table of the kinds of input: name -> the folder that knows it. Plain values, so that a command
+names them before anything is loaded; `cfedge.inputs` loads them.
+
+A kind's name is also what the column of such inputs is called in a table, and the field of one in a
+request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["DEFAULT_KIND", "KINDS"]
+
+#: Of data of which nothing else is said.
+DEFAULT_KIND = "text"
+KINDS: Mapping[str, str] = {
+    DEFAULT_KIND: "cfedge.inputs.text",
+    "image": "cfedge.inputs.image",
+    "array": "cfedge.inputs.array",
+}
