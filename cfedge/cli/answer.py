@@ -35,7 +35,7 @@ INPUTS = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[INPUT]...",
-        help="Words as they stand, or files and folders of pictures. Without any: lines of standard input.",
+        help="Words as they stand, or files and folders of pictures. Without any, or with -: lines of standard input.",
     ),
 ]
 TASK = Annotated[str | None, typer.Option(help="The task of all inputs, where it is known.")]
@@ -155,8 +155,9 @@ def predict(
     keeper = opened_keeper(keep, keep_size, answers.engine)
     answers.seen = keeper.see if keeper else None
     _tell_of_files(inputs or (), answers.modality.noun, bundle)
-    items = argument_items(inputs) if inputs else line_items(_asked(), plain=plain)
-    refused = _answer_all(answers, items, stop=bool(inputs), json=json)
+    piped = not inputs or inputs == ["-"]
+    items = line_items(_asked(), plain=plain) if piped else argument_items(inputs or ())
+    refused = _answer_all(answers, items, stop=not piped, json=json)
     answers.save()
     if keeper:
         keeper.inputs.close()

@@ -16,9 +16,11 @@ from typing import BinaryIO
 
 from cfedge.errors import InputError, StorageError, UsageError
 
-__all__ = ["guarded", "is_utf8", "lines", "prepare", "standard_input"]
+__all__ = ["LINE_BYTES", "guarded", "is_utf8", "lines", "prepare", "standard_input"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+#: Of one line: more than the picture of any camera takes in base64.
+LINE_BYTES = 64 << 20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -91,16 +93,27 @@ def lines(stream: BinaryIO) -> Iterator[bytes]:
     Raises
     ------
     InputError
-        It begins as UTF-16 and is none.
+        It begins as UTF-16 and is none, or a line is longer than `LINE_BYTES`.
     """
-    first = stream.readline()
+    first = _line(stream, 1)
     if first.startswith(_UTF16):
         yield from _from_utf16(first, stream)
         return
     if line := first.removeprefix(codecs.BOM_UTF8):
         yield line
-    while line := stream.readline():
+    number = 1
+    while line := _line(stream, number := number + 1):
         yield line
+
+
+def _line(stream: BinaryIO, number: int) -> bytes:
+    line = stream.readline(LINE_BYTES + 1)
+    if len(line) > LINE_BYTES:
+        raise InputError(
+            f"line {number}: expected at most {LINE_BYTES >> 20} MB, found more without a line end;"
+            " write one input a line"
+        )
+    return line
 
 
 def _from_utf16(piece: bytes, stream: BinaryIO) -> Iterator[bytes]:
@@ -122,4 +135,4 @@ def _from_utf16(piece: bytes, stream: BinaryIO) -> Iterator[bytes]:
             if pending:
                 yield pending.encode("utf-8")
             return
-        piece = stream.readline()
+        piece = _line(stream, number + 1)

@@ -17,11 +17,20 @@ from cfedge.errors import IncompatibleError, UsageError
 from cfedge.inputs.modality import Tensor
 from cfedge.runtime.fork import opened
 
-__all__ = ["RUNTIME_VERSION", "check_interface", "constants", "not_run", "open_session"]
+__all__ = [
+    "MOST_THREADS",
+    "RUNTIME_VERSION",
+    "check_interface",
+    "constants",
+    "not_run",
+    "open_session",
+]
 
 #: Of ONNX Runtime.
 RUNTIME_VERSION: str = onnxruntime.__version__
 
+#: Far more than any machine's cores: each thread takes memory as soon as a graph is opened.
+MOST_THREADS = 256
 #: What ONNX Runtime raises it writes on standard error too, in colours: an error is one line.
 _FATAL_ONLY = 4
 _PROVIDERS = ["CPUExecutionProvider"]
@@ -39,16 +48,17 @@ def open_session(model: bytes, what: str, *, threads: int = 1) -> onnxruntime.In
     what
         Its name in errors.
     threads
-        Intra-op threads, >= 1.
+        Intra-op threads, 1 to `MOST_THREADS`.
 
     Raises
     ------
     IncompatibleError
         ONNX Runtime cannot load it.
     """
-    if threads < 1:
+    if not 1 <= threads <= MOST_THREADS:
         raise UsageError(
-            f"threads: expected >= 1, found {threads}; one is the best default on a shared CPU"
+            f"threads: expected 1 to {MOST_THREADS}, found {threads}; one is the best default on a"
+            " shared CPU"
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

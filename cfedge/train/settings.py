@@ -25,6 +25,8 @@ EXIT_SHARE = 0.85
 #: .3 GB for a head in closed form, and two minutes to encode them on one core
 #: (docs/decisions/0049-many-examples.md).
 MOST_EXAMPLES = 50_000
+#: Threads of torch, far more than cores: OpenMP ends the process where it cannot make them.
+_MOST_THREADS = 256
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ class Settings:
             raise UsageError(f"exit_share: expected a share in [0, 1), found {self.exit_share}")
         if self.precision not in ("float32", "bf16"):
             raise UsageError(f"precision: expected float32 or bf16, found {self.precision!r}")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads: expected >= 1, found {self.threads}")
+        if self.threads is not None and not 1 <= self.threads <= _MOST_THREADS:
+            raise UsageError(f"threads: expected 1 to {_MOST_THREADS}, found {self.threads}")
         if self.orthogonality not in ("none", "penalty", "projection"):
             raise UsageError(
                 f"orthogonality: expected none, penalty or projection, found {self.orthogonality!r}"

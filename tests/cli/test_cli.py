@@ -279,7 +279,8 @@ def test_every_refusal_is_one_line_with_its_exit_code(
         _refused([command, tiny_workspace], 7, "expected a store, found a workspace; a store is")
     _refused(["predict", tiny_bundle, ""], 10, "input 0: expected a text, found an empty one")
     _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
-    _refused(["predict", tiny_bundle, "x", "--threads", "0"], 2, "threads: expected >= 1")
+    for count in ("0", "100000"):
+        _refused(["predict", tiny_bundle, "x", "--threads", count], 2, "threads: expected 1 to 256")
     _refused(["predict", tiny_bundle, "x", "--profile", "nope"], 2, "profile: expected one of")
     (tiny_bundle / "manifest.json").write_bytes((tiny_bundle / "manifest.json").read_bytes()[:-2])
     _refused(["predict", tiny_bundle, "x"], 7, "manifest.json")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from every import cases
 
-from cfedge.cli.streams import lines
+from cfedge.cli.streams import LINE_BYTES, lines
 from cfedge.errors import InputError, StorageError, UsageError
 
 CFEDGE = [sys.executable, "-c", "from cfedge.cli import main; main()"]
@@ -59,9 +59,19 @@ def test_nothing_and_a_mark_alone_are_no_lines() -> None:
         list(lines(io.BytesIO(b"\xff\xfea")))
 
 
+def test_a_line_without_end_is_not_read_to_its_end() -> None:
+    for start in (b"", b"one\n", b"\xff\xfe"):
+        endless = io.BytesIO(start + b"a" * (LINE_BYTES + 10))
+        with pytest.raises(InputError, match=r"line \d: expected at most 64 MB, found more"):
+            list(lines(endless))
+        assert endless.tell() <= LINE_BYTES + 5
+
+
 def test_marked_lines_are_answered(tiny_bundle: Path) -> None:
     for encoding in ("utf-8-sig", "utf-16"):
-        done = run("predict", tiny_bundle, "--json", given="crimson\nkitten\n".encode(encoding))
+        words = ["-"] if encoding == "utf-16" else []  # which says standard input too
+        given = "crimson\nkitten\n".encode(encoding)
+        done = run("predict", tiny_bundle, "--json", *words, given=given)
         assert done.returncode == 0, done.stderr
         assert [json.loads(line)["task"] for line in done.stdout.splitlines()] == [
             "colors",

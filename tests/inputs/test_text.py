@@ -10,7 +10,15 @@ import pytest
 from every import cases
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import (
+    AddedToken,
+    Encoding,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 
 from cfedge.errors import IncompatibleError, InputError
 from cfedge.inputs.text.device import TextInputs, versions
@@ -135,6 +143,32 @@ def test_other_tokenizers_are_always_asked(kind: str) -> None:
 def test_a_word_too_long_for_wordpiece_is_unknown() -> None:
     preprocess = TextInputs(TOKENIZERS["bert"].to_str().encode(), MAX_TOKENS)
     assert preprocess.prepare("x" * 30).feeds["input_ids"][0].tolist() == [2, 1, 3]
+
+
+class Counted:
+    """A tokenizer, and the lengths of the texts that it was given."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer, self.lengths = tokenizer, []
+
+    def encode(self, text: str) -> Encoding:
+        self.lengths.append(len(text))
+        return self.tokenizer.encode(text)
+
+
+@cases("kind", TOKENIZERS)
+def test_of_a_long_text_as_much_is_read_as_fills_the_encoder(kind: str) -> None:
+    preprocess = TextInputs(TOKENIZERS[kind].to_str().encode(), MAX_TOKENS)
+    for text in ("Light on. " * 500, "a " * 2000 + "z" * 9000, "é\u0301a \u3000 " * 900):
+        found = preprocess.prepare(text)
+        assert found.feeds["input_ids"][0].tolist() == reference(TOKENIZERS[kind], text)
+        assert found.truncated
+        assert preprocess.legibility(text).truncated
+    asked = preprocess._tokenizer = Counted(preprocess._tokenizer)
+    preprocess.prepare("a light " * 1_000_000)
+    with pytest.raises(InputError, match="input 4: expected a text whose first 196,608"):
+        preprocess.prepare("light " + "x" * 9_000_000, 4)
+    assert sum(asked.lengths) < 10_000
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -22,7 +22,8 @@ from cfedge.train.settings import Settings
         ({"exit_share": -0.1}, r"exit_share: expected a share in \[0, 1\), found -0.1"),
         ({"exit_share": math.nan}, r"exit_share: expected a share in \[0, 1\), found nan"),
         ({"precision": "fp16"}, "precision: expected float32 or bf16, found 'fp16'"),
-        ({"threads": 0}, "threads: expected >= 1, found 0"),
+        ({"threads": 0}, "threads: expected 1 to 256, found 0"),
+        ({"threads": 100_000}, "threads: expected 1 to 256, found 100000"),
         (
             {"orthogonality": "some"},
             "orthogonality: expected none, penalty or projection, found 'some'",

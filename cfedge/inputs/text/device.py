@@ -17,6 +17,7 @@ import numpy as np
 from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.inputs.modality import Legibility, Prepared, Tensor
 from cfedge.inputs.several import described, json_kind, listed
+from cfedge.inputs.text.beginning import encoded
 from cfedge.inputs.text.naming import suggested
 from cfedge.inputs.text.package import not_stopped, open_tokenizer, versions
 from cfedge.inputs.text.spec import Text
@@ -103,7 +104,8 @@ class TextInputs(StoredTexts):
         Raises
         ------
         InputError
-            It is not a text, is empty, or holds lone surrogates (its bytes were not valid UTF-8).
+            It is not a text, is empty, is one word without end, or holds lone surrogates (its bytes
+            were not valid UTF-8).
         """
         if isinstance(text, str) and len(text) <= self._short and PLAIN(text):
             ids = [piece for word in _WORDS(text.lower()) for piece in self._pieces(word)]
@@ -119,7 +121,9 @@ class TextInputs(StoredTexts):
                 f" {'an empty one' if not text else 'white space only'}; leave it out"
             )
         try:
-            encoding = self._tokenizer.encode(text)
+            _, encoding = encoded(self._tokenizer, text, self._max_tokens, position)
+        except InputError:
+            raise
         except TypeError as error:  # what tokenizers makes of a surrogate
             raise InputError(
                 f"input {position}: expected valid Unicode, found a lone surrogate; decode the"
@@ -142,7 +146,7 @@ class TextInputs(StoredTexts):
 
     def legibility(self, text: str) -> Legibility:
         """Return what of a text the encoder cannot read."""
-        encoding = self._tokenizer.encode(text)
+        text, encoding = encoded(self._tokenizer, text, self._max_tokens)
         pairs = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
         ids = [piece for piece, special in pairs if not special]
         letters = sum(not character.isspace() for character in text)
