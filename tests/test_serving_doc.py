@@ -18,7 +18,7 @@ from cfedge.serve.pool import Pool
 
 DOC = (Path(__file__).parent.parent / "docs" / "serving.md").read_text("utf-8")
 #: Made by the server rather than by its meters.
-_SERVER = {"cfedge_body_bytes"}
+_SERVER = {"cfedge_body_bytes", "cfedge_sessions"}
 
 
 def test_every_limit_is_listed_with_its_value() -> None:

@@ -61,6 +61,16 @@ FOLLOW = Annotated[
     float,
     typer.Option(min=0.1, help="Seconds between checks for a store's newer generation."),
 ]
+SESSIONS = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help=(
+            "Streams of inputs, named by clients in the header cfedge-session, that are kept; the"
+            " one that was used longest ago makes room."
+        ),
+    ),
+]
 MONITOR = Annotated[
     Path | None,
     typer.Option(
@@ -118,6 +128,7 @@ def serve(
     queue: QUEUE = 64,
     timeout: TIMEOUT = 10.0,
     follow: FOLLOW = 5.0,
+    sessions: SESSIONS = 1_000,
     monitor: MONITOR = None,
     allow_host: ALLOW_HOST = None,
     memory: MEMORY = None,
@@ -149,7 +160,11 @@ def serve(
     engine.warm_up()
     keeper = opened_keeper(keep, keep_size, engine)
     limits = Limits(
-        body_bytes=engine.modality.body_bytes, queue=queue, answer_s=timeout, follow_s=follow
+        body_bytes=engine.modality.body_bytes,
+        queue=queue,
+        answer_s=timeout,
+        follow_s=follow,
+        sessions=sessions,
     )
     service = Service(
         engine,

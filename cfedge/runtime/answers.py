@@ -134,8 +134,7 @@ class Answers:
     def __call__(self, value: Input) -> tuple[dict[str, object], list[str]]:
         """Answer the next input: the answer as JSON types, and the monitor's alarms, one line each.
 
-        With a session the answer has the task's probability in the stream as ``posterior`` and no
-        upper bound, since certificates are about single inputs.
+        With a session the answer is `Session.evidence`'s.
 
         Raises
         ------
@@ -149,13 +148,7 @@ class Answers:
             evidence = self.engine.evidence(answer)
         else:
             answer = self._stream.predict(value)
-            evidence = self.engine.evidence(answer) | {
-                "upper_bound": None,
-                "posterior": self._stream.posterior[answer.task],
-                "switch": self._stream.switch,
-            }
-            if self._stream.label_switch is not None:
-                evidence["label_switch"] = self._stream.label_switch
+            evidence = self._stream.evidence(answer)
         if self.seen is not None:
             self.seen(self.engine, [value], [answer])
         if self._counts is None:

@@ -27,14 +27,16 @@ Letters: T tasks.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Manifest
-from cfedge.errors import UsageError
+from cfedge.errors import InputError, UsageError
 from cfedge.inputs.modality import Input
 from cfedge.lookup.rules import RULES
 from cfedge.runtime.engine import Engine
@@ -119,6 +121,50 @@ class Session:
         classes = self.engine.opened.named(answer.task).classes
         label, probability = self._label.see(answer.task, classes, answer.label, answer.probability)
         return dataclasses.replace(answer, label=label, probability=probability)
+
+    def predict_all(
+        self, values: Sequence[Input]
+    ) -> tuple[list[Prediction], list[dict[str, object]]]:
+        """Answer the stream's next inputs in their order, all or none of them.
+
+        Returns
+        -------
+        tuple
+            The answers, and what `evidence` said after each.
+
+        Raises
+        ------
+        InputError
+            Naming the first that cannot be answered by its position; the stream is as it was.
+        """
+        posterior, label = self._posterior, copy.copy(self._label)
+        answers: list[Prediction] = []
+        evidence: list[dict[str, object]] = []
+        try:
+            for value in values:
+                answers.append(self.predict(value))
+                evidence.append(self.evidence(answers[-1]))
+        except BaseException as error:
+            self._posterior, self._label = posterior, label
+            if isinstance(error, InputError):
+                where = f"input {len(answers)}"
+                raise InputError(str(error).replace("input 0", where, 1)) from error
+            raise
+        return answers, evidence
+
+    def evidence(self, answer: Prediction) -> dict[str, object]:
+        """Return the latest answer as JSON types, as `Engine.evidence` does, with the task's
+        probability in the stream as ``posterior``, and the stream's settings. There is no upper
+        bound, since certificates are about single inputs.
+        """
+        evidence = self.engine.evidence(answer) | {
+            "upper_bound": None,
+            "posterior": self.posterior[answer.task],
+            "switch": self.switch,
+        }
+        if self.label_switch is not None:
+            evidence["label_switch"] = self.label_switch
+        return evidence
 
 
 def filtered(

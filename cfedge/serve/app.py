@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from cfedge.errors import CfedgeError
 from cfedge.runtime.answers import Seen
 from cfedge.runtime.engine import Engine
-from cfedge.runtime.prediction import Prediction
+from cfedge.serve.answered import Answered, Answering, answered
 from cfedge.serve.bodies import Bodies, check_media
 from cfedge.serve.follower import Follower
 from cfedge.serve.limits import Limits
@@ -43,6 +43,7 @@ from cfedge.serve.responses import (
     no_method,
     refused,
 )
+from cfedge.serve.sessions import SESSION_HEADERS, Key, read_session
 
 __all__ = ["Service"]
 
@@ -95,7 +96,12 @@ class Service:
             "Of bodies that are being read.",
             lambda: self._bodies.buffered_bytes,
         )
-        self._follower = Follower(engine, self.meters, report, monitor)
+        self._follower = Follower(engine, limits, self.meters, report, monitor)
+        self.meters.gauge(
+            "cfedge_sessions",
+            "Sessions that are kept.",
+            lambda: len(self._follower.answering.sessions),
+        )
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="cfedge-aside")
         self._monitored, self._seen = monitor is not None, seen
         routes = [
@@ -139,46 +145,48 @@ class Service:
         await asyncio.get_running_loop().run_in_executor(self._aside, call)
 
     async def _predict(self, request: Request) -> Response:
-        engine = self._follower.engine
+        answering = self._follower.answering
         stated = request.headers.get("content-type", "")
-        check_media(stated, engine.modality.media)
+        check_media(stated, answering.engine.modality.media)
+        session = read_session({name: request.headers.getlist(name) for name in SESSION_HEADERS})
         if self._pool.is_full:
             raise Full
         body = await self._bodies.read(request)
-        work = self._pool.submit(lambda: self._worked(engine, body, stated))
-        answering = asyncio.wrap_future(work)
+        work = self._pool.submit(lambda: self._worked(answering, body, stated, session))
+        waiting = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(
             request.receive()
         )  # after the body, all that comes is that the client went away
         try:
             await asyncio.wait(
-                (answering, leaving),
+                (waiting, leaving),
                 timeout=self._limits.answer_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if answering.done():
-                return self._answer(engine, *answering.result())
+            if waiting.done():
+                return self._answer(answering.engine, waiting.result())
             if leaving.done():
                 return Response(status_code=GONE)
             raise self._busy(f"answer: expected within {self._limits.answer_s:g} s, found none")
         finally:
             work.cancel()  # now, where it has not begun
-            answering.cancel()
+            waiting.cancel()
             leaving.cancel()
 
     def _worked(
-        self, engine: Engine, body: bytes, content_type: str
-    ) -> tuple[Asked, list[Prediction]]:
+        self, answering: Answering, body: bytes, content_type: str, session: Key | None
+    ) -> Answered:
         """A worker's part: a large body of JSON would hold the event loop up too."""
         media = content_type.partition(";")[0].strip().lower()
+        modality = answering.engine.modality
         try:
             if media == "application/json":
-                asked = read_request(body, engine.modality, self._limits)
+                asked = read_request(body, modality, self._limits)
             elif media == MULTIPART:
-                asked = read_parts(body, content_type, engine.modality, self._limits)
+                asked = read_parts(body, content_type, modality, self._limits)
             else:  # the body is one input itself
                 asked = Asked([body], None, single=True)
-            return asked, asked.answered(engine)
+            return answered(answering, asked, session)
         except MemoryError as error:
             raise self._busy("memory: expected room for the answer, found none") from error
         except BaseException as error:
@@ -186,11 +194,10 @@ class Service:
                 raise
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # a panic of Rust
 
-    def _answer(self, engine: Engine, asked: Asked, predictions: list[Prediction]) -> Response:
+    def _answer(self, engine: Engine, done: Answered) -> Response:
+        asked, predictions, answers, certified = done
         self.meters.answered(predictions)
-        if (
-            self._monitored and asked.task is None
-        ):  # certificates are about inputs whose task is looked up
+        if self._monitored and certified:
             asyncio.get_running_loop().run_in_executor(
                 self._aside, self._follower.see, engine, predictions
             )
@@ -198,7 +205,6 @@ class Service:
             asyncio.get_running_loop().run_in_executor(
                 self._aside, self._seen, engine, asked.inputs, predictions
             )
-        answers = [engine.evidence(prediction) for prediction in predictions]
         return json_response(answers[0] if asked.single else {"answers": answers})
 
     async def _live(self, _: Request) -> Response:

@@ -11,18 +11,23 @@ from cfedge.errors import StorageError
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
+from cfedge.serve.answered import Answering
+from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
+from cfedge.serve.sessions import Sessions
 
 __all__ = ["Follower"]
 
 
 class Follower:
-    """The engine that answers now. Take `engine` once a request; all methods are for one thread.
+    """What answers now. Take `answering` once a request; all methods are for one thread.
 
     Parameters
     ----------
     engine
         That answers first.
+    limits
+        Of its sessions.
     meters
         Are told.
     report
@@ -35,16 +40,25 @@ class Follower:
     def __init__(
         self,
         engine: Engine,
+        limits: Limits,
         meters: Meters,
         report: Callable[[str], None],
         monitor: Path | None = None,
     ) -> None:
-        self.engine = engine
-        self._meters, self._report, self._file = meters, report, monitor
+        self._limits, self._meters, self._report, self._file = limits, meters, report, monitor
+        self.answering = self._begun(engine)
         self._counts = Monitor.load(monitor, engine.manifest) if monitor else None
         self._counted, self._unsaved, self._refused = engine.manifest.digest, False, False
         self._failure = ""
         meters.opened(engine, switched=False)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that answers now."""
+        return self.answering.engine
+
+    def _begun(self, engine: Engine) -> Answering:
+        return Answering(engine, Sessions(engine, self._limits, self._meters.evicted))
 
     def follow(self) -> None:
         """Take the store's latest generation; where it does not open, what answers goes on, and the
@@ -70,7 +84,7 @@ class Follower:
         self.save()
         if self._counts:
             self._counts, self._counted = Monitor(newer.manifest), newer.manifest.digest
-        self.engine = newer
+        self.answering = self._begun(newer)
         self._meters.opened(newer, switched=True)
         tasks = "1 task" if len(newer.tasks) == 1 else f"{len(newer.tasks)} tasks"
         self._report(f"{self._name()} answers now, of {tasks}")

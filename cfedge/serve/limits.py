@@ -41,6 +41,11 @@ class Limits:
         What 503 says to wait before the next try.
     follow_s
         Between two looks at the store.
+    sessions
+        That are kept; the one that was used longest ago makes room for a new one. One takes some 8
+        bytes a task and, with a label switch, 8 bytes a class of its task.
+    session_idle_s
+        Without a request of a session; it is forgotten then.
     """
 
     body_bytes: int = 1 << 20
@@ -56,3 +61,5 @@ class Limits:
     queue: int = 64
     retry_s: int = 1
     follow_s: float = 5.0
+    sessions: int = 1_000
+    session_idle_s: float = 300.0

@@ -69,6 +69,11 @@ class Meters:
             ["reason"],
             registry=own,
         )
+        self._evicted = Counter(
+            "cfedge_sessions_evicted",
+            "Sessions that made room for another.",
+            registry=own,
+        )
         self.gauge("cfedge_queue_depth", "Requests that wait for a worker.", lambda: pool.waiting)
         self.gauge("cfedge_queue_limit", "Most that may.", lambda: pool.queue)
         self.gauge("cfedge_workers_busy", "Workers that answer.", lambda: pool.running)
@@ -97,6 +102,10 @@ class Meters:
         self._bundle.labels(engine.manifest.digest, generation).set(1)
         self._tasks.set(len(engine.tasks))
         self._switches.inc(switched)
+
+    def evicted(self) -> None:
+        """Count a session that had to make room for another."""
+        self._evicted.inc()
 
     def failed_to_follow(self) -> None:
         """Count a newer generation that did not open."""

@@ -14,6 +14,7 @@ from cfedge.runtime.choices import Choice
 from cfedge.runtime.prediction import Prediction
 from cfedge.serve.limits import Limits
 from cfedge.serve.multipart import MULTIPART
+from cfedge.serve.sessions import NAME, SESSION, SESSION_HEADERS
 from cfedge.version import __version__
 
 __all__ = ["STATUSES", "document"]
@@ -26,6 +27,7 @@ STATUSES = {
     404: "Another path.",
     405: "Another method; the header `allow` names those that are answered.",
     408: "The body came too slowly.",
+    409: "The session answers another request now.",
     413: "The body is too large.",
     415: "The body is of another media type.",
     421: "The host is a name that was not allowed.",
@@ -114,7 +116,7 @@ def _predict(modality: Modality, limits: Limits) -> Json:
         content[MULTIPART] = {"schema": form}
     answer = {"$ref": "#/components/schemas/Answer"}
     answers = _object(answers={"type": "array", "items": answer, **several})
-    responses = _responses((*_ANY, 408, 413, 415, 422, 503))
+    responses = _responses((*_ANY, 408, 409, 413, 415, 422, 503))
     again = {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try."}
     responses["503"]["headers"] = {"retry-after": {**again, "required": True}}
     responses["200"] = _content(
@@ -125,6 +127,7 @@ def _predict(modality: Modality, limits: Limits) -> Json:
     return {
         "operationId": "predict",
         "summary": "Which task an input belongs to, and which label it has.",
+        "parameters": _session_headers(),
         "requestBody": {
             "required": True,
             "description": f"At most {limits.body_bytes} bytes; no key comes twice.",
@@ -134,14 +137,32 @@ def _predict(modality: Modality, limits: Limits) -> Json:
     }
 
 
+def _session_headers() -> list[Json]:
+    """Describe what `cfedge.serve.sessions.read_session` reads."""
+    probability = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    return [
+        {
+            "in": "header",
+            "name": name,
+            "description": description,
+            "schema": {**_TEXT, "pattern": NAME} if name == SESSION else probability,
+        }
+        for name, description in SESSION_HEADERS.items()
+    ]
+
+
 def _answer() -> Json:
     """Describe what `Engine.evidence` returns."""
     hints = get_type_hints(Prediction)
     choice = _object(**{name: _field(hint) for name, hint in get_type_hints(Choice).items()})
-    choices = {"type": "array", "items": choice}
-    asked: Json = {"top": choices, "coverage": {"type": "number"}, "label_set": choices}
+    choices: Json = {"type": "array", "items": choice}
+    number: Json = {"type": "number"}
+    asked: Json = {"top": choices, "coverage": number, "label_set": choices}
+    in_session: Json = {"posterior": number, "switch": number, "label_switch": number}
+    in_session["session_inputs"] = {"type": "integer", "minimum": 1}
     fields = {name: _field(hint) for name, hint in hints.items() if name not in asked}
-    return _object(optional=asked, **fields, upper_bound={"type": "number"}, bundle=_TEXT)
+    fields |= {"upper_bound": {"type": ["number", "null"]}, "bundle": _TEXT}
+    return _object(optional=asked | in_session, **fields)
 
 
 def _field(hint: object) -> Json:

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 from channels import NOW
-from clients import ask, connect, crowd, get, head, is_closed, metric, reply, until
+from clients import JSON, ask, connect, crowd, get, head, is_closed, metric, reply, until
 from conftest import Child
 from here import publish
 from made import make_texts
 from served import Served
 from tiny import cloned, new_store, relearned, written
 
-from cfedge import Engine
+from cfedge import Engine, Session
 from cfedge.bundle.files import Bundle, read
 from cfedge.errors import UsageError
 from cfedge.publish.keys import Keys
@@ -340,6 +340,34 @@ def test_a_store_is_followed_under_load_and_every_answer_is_of_one_generation(
     assert [line.partition(",")[0] for line in served.said] == [
         f"generation {number} answers now" for number in (2, 3, 4)
     ]
+
+
+def test_a_session_is_of_one_generation_and_begins_anew_with_the_next(
+    serve: Callable[..., Served], site: Site
+) -> None:
+    served = serve(site.store.folder, workers=2, follow_s=0.05)
+    headers = {**JSON, "cfedge-session": "shelf", "cfedge-label-switch": "0.1"}
+    seen: list[tuple[str, dict[str, Any]]] = []
+    engines = {}
+    for state in (None, cloned(site.bundle, "colors", "paint"), relearned(site.bundle, "colors")):
+        if state is not None:
+            site.bring(state)
+        engine = Engine.open(site.store.folder)
+        engines[engine.manifest.digest] = engine
+        count = 0
+        while count < len(TEXTS):  # asks on while the server takes the next generation
+            text = TEXTS[len(seen) % len(TEXTS)]
+            answer = ask(served.url, {"text": text}, headers=headers)
+            assert answer.status == 200
+            seen.append((text, answer.body))
+            count += answer.body["bundle"] == engine.manifest.digest
+    assert [one["session_inputs"] for _, one in seen].count(1) == len(engines) == 3
+    for text, found in seen:
+        at = found["session_inputs"]
+        if at == 1:
+            session = Session(engines[found["bundle"]], label_switch=0.1)
+        _, (expected,) = session.predict_all([text])
+        assert timeless(found) == timeless({**expected, "session_inputs": at})
 
 
 def test_a_generation_that_does_not_open_leaves_the_one_before_answering_and_is_told_once(
