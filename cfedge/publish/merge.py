@@ -109,7 +109,9 @@ def merge(
     TaskError
         A task that `accept` does not name would change or go; every one is named.
     IncompatibleError
-        The other site has another backbone.
+        The other site has another backbone, or its tasks are for another lookup.
+    UsageError
+        Its tasks read inputs of another kind.
     OfflineError, TamperedError, StaleError
         Of the other repository, or its clocks are ahead of any history; nothing was changed.
     """

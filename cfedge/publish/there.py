@@ -16,6 +16,7 @@ from cfedge.catalogue.view import View, view
 from cfedge.errors import IncompatibleError, TamperedError
 from cfedge.plain_files import read_plain
 from cfedge.progress import Progress
+from cfedge.publish.channel_kind import check_kind
 from cfedge.publish.repository import Repository
 from cfedge.sync.feed import Feed
 from cfedge.sync.fetch import Fetcher
@@ -96,12 +97,16 @@ class There:
 
         Raises
         ------
+        UsageError
+            That one reads inputs of another kind.
         IncompatibleError
+            It reads inputs of the same kind.
         """
         theirs = view(self.entries)
         if here.backbone is None or theirs.backbone is None:
             return
         mine, other = cast(Backbone, here.backbone.body), cast(Backbone, theirs.backbone.body)
+        check_kind(here, other, self.name, step="merge it into")
         if mine.digest != other.digest:
             tasks = ", ".join(theirs.tasks) or "none"
             raise IncompatibleError(

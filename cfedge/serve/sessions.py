@@ -26,7 +26,7 @@ from cfedge.runtime.engine import Engine
 from cfedge.runtime.stream import SWITCH, Session
 from cfedge.serve.limits import Limits
 
-__all__ = ["NAME", "SESSION", "SESSION_HEADERS", "Held", "Key", "Sessions", "read_session"]
+__all__ = ["Held", "Key", "NAME", "SESSION", "SESSION_HEADERS", "Sessions", "read_session"]
 
 SESSION = "cfedge-session"
 _SWITCH, _LABEL_SWITCH = "cfedge-switch", "cfedge-label-switch"

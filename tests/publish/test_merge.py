@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from cfedge.bundle.files import Bundle, read
 from cfedge.catalogue.entry import Entry, TaskAdded
 from cfedge.catalogue.erased import erased_files
 from cfedge.catalogue.view import View, view
-from cfedge.errors import IncompatibleError, OfflineError, TamperedError
+from cfedge.errors import IncompatibleError, OfflineError, TamperedError, UsageError
+from cfedge.inputs.image.spec import Image
 from cfedge.margins import Margins
 from cfedge.publish.appending import appended
 from cfedge.publish.channel import roll_out
@@ -218,7 +220,7 @@ def test_one_label_in_two_tasks_is_no_conflict(hq: Path, tmp_path: Path, bundle:
     assert set(seen(hq).tasks) == {"animals", "paint"}
 
 
-def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
+def test_another_backbone_or_kind_is_refused_by_name_with_the_next_step_and_nothing_signed(
     hq: Path, lab: Path, bundle: Bundle
 ) -> None:
     colors = only(bundle, "colors")
@@ -227,32 +229,41 @@ def test_another_backbone_is_refused_by_name_with_the_tasks_to_learn_again(
     index = repository.index("stable")
     assert index is not None
     log = repository.entries(index)
-    body = replace(colors.manifest.backbone, name="tinier", split=1)
-    new = [
-        Entry("backbone", body.name, "lab", 9, (log[0].digest,), body),
-        Entry(
-            "task",
-            "colors",
-            "lab",
-            9,
-            (log[1].digest,),
-            TaskAdded(colors.manifest.tasks[0], body.digest),
+    here = colors.manifest.backbone
+    tinier = replace(here, name="tinier", split=1)
+    pictures = replace(here, name="eyes", input=Image("image", 8, 8, "squash"))
+    again = "; learn its tasks again on this backbone (colors), or publish that one here"
+    for body, kind, said in (
+        (
+            tinier,
+            IncompatibleError,
+            f"expected backbone {here.name} ({here.digest[:12]}), as here, found {tinier.name}"
+            f" ({tinier.digest[:12]}){again}",
         ),
-    ]
-    after, blocks = appended(index, "stable", log, new, site="lab", margins=Margins(), now=NOW)
-    with repository.writing():
-        repository.commit(Keys(lab / "keys"), after, blocks, NOW)
-    here = bundle.manifest.backbone
-    with pytest.raises(
-        IncompatibleError,
-        match=(
-            rf"expected backbone {here.name} \({here.digest[:12]}\), as here, found {body.name}"
-            rf" \({body.digest[:12]}\); "
-            rf"learn its tasks again on this backbone \(colors\)"
+        (
+            pictures,
+            UsageError,
+            "expected inputs of the channel's kind, text, found image; merge it into a channel of"
+            " its own with --channel",
         ),
     ):
-        merged(hq, lab)
-    assert tree(hq) == before
+        new = [
+            Entry("backbone", body.name, "lab", 9, (log[0].digest,), body),
+            Entry(
+                "task",
+                "colors",
+                "lab",
+                9,
+                (log[1].digest,),
+                TaskAdded(colors.manifest.tasks[0], body.digest),
+            ),
+        ]
+        after, blocks = appended(index, "stable", log, new, site="lab", margins=Margins(), now=NOW)
+        with repository.writing():
+            repository.commit(Keys(lab / "keys"), after, blocks, NOW)
+        with pytest.raises(kind, match=re.escape(said)):
+            merged(hq, lab)
+        assert tree(hq) == before
 
 
 def test_texts_that_the_other_sites_task_takes_are_restated_reported_and_probed(
