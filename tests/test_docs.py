@@ -28,6 +28,7 @@ OLD_WORDS = {
     r"(task )?retrieval": "task identification",
     r"by and by": "staged rollout",
 }
+GROUP = typer.main.get_command(app)
 SOURCES = ("cfedge", "export", "tests", "benchmarks", "devices", "docs")
 
 
@@ -145,7 +146,7 @@ def test_what_concepts_says_in_words_is_so() -> None:
 
 def _options(words: list[str]) -> set[str]:
     """Every option of the command that `words` begin with."""
-    command: click.Command = typer.main.get_command(app)
+    command: click.Command = GROUP
     while isinstance(command, click.Group):
         command = command.commands[words.pop(0)]
     return {name for option in command.params for name in [*option.opts, *option.secondary_opts]}

@@ -46,7 +46,8 @@ def _draw_confusion(axes: Axes, scores: Scores) -> None:
     wrong = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(wrong, 0.0)
     most = max(0.02, float(wrong.max()))
-    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=most)
+    # "none" writes a cell as one point into an SVG or PDF: else it is enlarged to 150 megapixels.
+    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=most, interpolation="none")
     axes.grid(visible=False)
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import run as _run
 from every import cases
 from made import make_texts, write_csv
 from typer.testing import CliRunner
@@ -34,27 +32,15 @@ KEYS = {
 }
 
 
-def _run(*arguments: object, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _process(*arguments: object) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-c", "from cfedge.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(
-        command,
-        input=content,
-        capture_output=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
+    return subprocess.run(command, capture_output=True, check=False)
 
 
 def _refused(arguments: list[object], code: int, pattern: str, content: bytes = b"") -> str:
-    """Run the command in this process, where it need not be imported anew for every refusal; that a
-    process says and returns the same is shown by the first of them below.
-    """
-    stderr, stdin = io.StringIO(), io.TextIOWrapper(io.BytesIO(content), "utf-8")
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(stderr):
-        patch.setattr(sys, "stdin", stdin)
-        with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-    return _one_line(caught.value.code, stderr.getvalue(), code, pattern)
+    """Run it in this process: that another says and returns the same is shown by the first below."""
+    done = _run(*arguments, content=content)
+    return _one_line(done.returncode, done.stderr.decode(), code, pattern)
 
 
 def _one_line(found: object, error: str, code: int, pattern: str) -> str:
@@ -67,7 +53,7 @@ def _one_line(found: object, error: str, code: int, pattern: str) -> str:
 
 
 def test_a_process_says_what_is_wrong_and_ends_with_its_code(tmp_path: Path) -> None:
-    done = _run("list", tmp_path / "none")
+    done = _process("list", tmp_path / "none")
     _one_line(done.returncode, done.stderr.decode(), 6, "expected a workspace")
 
 
@@ -91,7 +77,7 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
     exported = _run("export", ws, out, "--max-drop", 100, "--max-error-ratio", 1000, "--json")
     assert exported.returncode == 0, exported.stderr
     assert {one["task"] for one in json.loads(exported.stdout)["parity"]} == {"animals", "colors"}
-    answer = json.loads(_run("predict", out, "crimson please", "--json").stdout)
+    answer = json.loads(_process("predict", out, "crimson please", "--json").stdout)
     assert set(answer) >= KEYS
     test = write_csv(tmp_path / "test.csv", make_texts("colors", 5, 1))
     measured = json.loads(_run("evaluate", ws, "--test", f"colors={test}", "--json").stdout)
@@ -321,7 +307,7 @@ def test_every_command_has_help_with_an_example_and_json(command: str) -> None:
 
 
 def test_the_version_is_told() -> None:
-    done = _run("--version")
+    done = _process("--version")
     assert (done.returncode, done.stdout.decode()) == (0, f"cfedge {__version__}\n")
     shown = CliRunner().invoke(app, ["--help"]).output
     assert "Teach a deployed model new tasks" in shown

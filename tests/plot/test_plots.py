@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from every import cases
@@ -23,7 +24,7 @@ from typer.testing import CliRunner
 from cfedge.cli import app
 from cfedge.errors import MissingExtraError, StorageError, UsageError
 from cfedge.plot.certificates import draw_certificates
-from cfedge.plot.figure import check, drawing, save
+from cfedge.plot.figure import _STYLE, check, drawing, save
 from cfedge.plot.scores import draw_scores
 from cfedge.plot.study import draw_study
 from cfedge.study.results import Measured, Study
@@ -190,8 +191,12 @@ def test_hundreds_of_tasks_can_be_drawn(tmp_path: Path) -> None:
     many = dataclasses.replace(
         one, tasks=tasks, confusion=(10 * np.eye(count, count + 1, dtype=int)).tolist()
     )
-    save(draw_scores(many), tmp_path / "scores.png")
-    assert "task 199" in (tmp_path / "limits.svg").read_text("utf-8")
+    drawn = draw_scores(many)
+    save(drawn, tmp_path / "scores.svg")
+    for name in ("limits.svg", "scores.svg"):
+        assert "task 199" in (tmp_path / name).read_text("utf-8")
+    with mpl.rc_context(_STYLE):  # as many pixels as matplotlib draws on, at most
+        assert max(drawn.get_size_inches()) * float(mpl.rcParams["savefig.dpi"]) < 1 << 16
 
 
 @pytest.mark.parametrize(
