@@ -71,7 +71,10 @@ def figure(chart: Markup, *, caption: str, behind: Markup | None = None) -> Mark
     behind
         The table, as `table` returns it.
     """
-    inside = [element("div", chart, class_="picture"), element("figcaption", escape(caption))]
+    inside = [
+        element("div", chart, class_="picture", tabindex=0),
+        element("figcaption", escape(caption)),
+    ]
     if behind is not None:
         summary = element("summary", escape("Show these values as a table"))
         inside.append(element("details", summary, behind))

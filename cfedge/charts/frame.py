@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cfedge.charts.lettering import fitted, text_width
 from cfedge.charts.markup import Markup, element, escape, join, shortened
 from cfedge.charts.scale import Format, Scale
 from cfedge.charts.style import SERIES
@@ -20,15 +21,14 @@ __all__ = [
     "label",
     "legend",
     "marker",
-    "text_width",
     "x_axis",
     "y_axis",
 ]
 
 #: Of a chart, in pixels of its view box.
 WIDTH = 720.0
-#: Of a letter of the labels, on average.
-_LETTER = 7.3
+#: Pixels that a label may take, and a name in a legend.
+_LABEL, _LEGEND = 440.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,6 @@ class Area:
     right: float
     top: float
     bottom: float
-
-
-def text_width(words: str) -> float:
-    """Return about how wide a label is, in pixels."""
-    return len(words) * _LETTER
 
 
 def drawing(
@@ -70,10 +65,12 @@ def label(
     *,
     anchor: str = "start",
     kind: str = "label",
-    letters: int = 60,
+    within: float = _LABEL,
 ) -> Markup:
-    """Return a line of text; one that is too long is cut, and whole in its tooltip."""
-    shown = shortened(words, letters)
+    """Return a line of text; one that is wider than `within` pixels is cut, and whole in its
+    tooltip.
+    """
+    shown = fitted(words, within)
     inside = [escape(shown)]
     if shown != words:
         inside.append(element("title", escape(shortened(words, 500))))
@@ -91,7 +88,7 @@ def x_axis(scale: Scale, area: Area, shown: Format, name: str, *, ticks: int = 6
         element("line", class_="axis", x1=area.left, x2=area.right, y1=area.bottom, y2=area.bottom)
     )
     parts.append(
-        label(name, (area.left + area.right) / 2, area.bottom + 37, anchor="middle", letters=110)
+        label(name, (area.left + area.right) / 2, area.bottom + 37, anchor="middle", within=WIDTH)
     )
     return join(parts)
 
@@ -103,7 +100,7 @@ def y_axis(scale: Scale, area: Area, shown: Format, name: str, *, ticks: int = 5
         y = scale(value)
         parts.append(element("line", class_="grid", x1=area.left, x2=area.right, y1=y, y2=y))
         parts.append(label(shown(value), area.left - 8, y + 4, anchor="end", kind="tick"))
-    parts.append(label(name, 4.0, area.top - 12, letters=100))
+    parts.append(label(name, 4.0, area.top - 12, within=WIDTH))
     return join(parts)
 
 
@@ -137,11 +134,10 @@ def legend(
     """Return marker and name of every series in rows, and the y under the last row."""
     parts, x = [], left
     for series, name in enumerate(names):
-        shown = shortened(name, 40)
-        width = 30 + text_width(shown)
+        width = 30 + min(_LEGEND, text_width(name))
         if x > left and x + width > right:
             x, y = left, y + 19
         parts.append(marker(series, x + 6, y - 4))
-        parts.append(label(name, x + 16, y, letters=40))
+        parts.append(label(name, x + 16, y, within=_LEGEND))
         x += width
     return join(parts), y + 19

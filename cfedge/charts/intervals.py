@@ -14,17 +14,17 @@ from cfedge.charts.frame import (
     label,
     legend,
     marker,
-    text_width,
     x_axis,
 )
+from cfedge.charts.lettering import text_width
 from cfedge.charts.markup import Markup, element, join
 from cfedge.charts.scale import Format, Scale, percent
 from cfedge.charts.style import SERIES
 
 __all__ = ["IntervalRow", "Span", "interval_chart"]
 
-#: Letters of a row's name and of its note that are shown.
-_NAME, _NOTE = 26, 34
+#: Pixels that a row's name may take, and its note.
+_NAME, _NOTE = 190.0, 240.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def interval_chart(
     series
         Names of the spans, for the legend; none is drawn for a single series without a name.
     """
-    left = 14 + text_width("x" * min(_NAME, max((len(row.name) for row in rows), default=1)))
-    notes = text_width("x" * min(_NOTE, max((len(row.note) for row in rows), default=0)))
+    left = 14 + min(_NAME, max((text_width(row.name) for row in rows), default=0.0))
+    notes = min(_NOTE, max((text_width(row.note) for row in rows), default=0.0))
     head, top = legend(series, left, 16) if series else (Markup(""), 8.0)
     count = max((len(row.spans) for row in rows), default=1)
     step = 14.0 + 12 * count
@@ -77,9 +77,9 @@ def interval_chart(
     parts = [head, x_axis(scale, area, shown, x_label, ticks=5)]
     for place, row in enumerate(rows):
         middle = area.top + step * (place + 0.5)
-        parts.append(label(row.name, left - 8, middle + 4, anchor="end", letters=_NAME))
+        parts.append(label(row.name, left - 8, middle + 4, anchor="end", within=_NAME))
         if row.note:
-            parts.append(label(row.note, area.right + 12, middle + 4, kind="tick", letters=_NOTE))
+            parts.append(label(row.note, area.right + 12, middle + 4, kind="tick", within=_NOTE))
         for which, span in enumerate(row.spans):
             if span is not None:
                 y = middle + 12 * (which - (count - 1) / 2)
@@ -89,6 +89,9 @@ def interval_chart(
 
 def _span(series: int, span: Span, scale: Scale, y: float) -> Markup:
     start, end = scale(span.low), scale(span.high)
+    bound = element(
+        "line", class_=f"end s{series % SERIES}", x1=end, x2=end, y1=y - 5.5, y2=y + 5.5
+    )
     return join(
         [
             element(
@@ -100,9 +103,7 @@ def _span(series: int, span: Span, scale: Scale, y: float) -> Markup:
                 height=7,
                 rx=2,
             ),
-            element(
-                "line", class_=f"end s{series % SERIES}", x1=end, x2=end, y1=y - 5.5, y2=y + 5.5
-            ),
+            *([bound] if span.high != span.value else []),
             marker(series, scale(span.value), y),
         ]
     )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cfedge.charts.lettering import fitted
 from cfedge.charts.markup import Markup, element, escape, shortened
 
 __all__ = ["matrix"]
 
+#: Columns up to which a table has room on paper as it is.
+_WIDE = 14
+#: Pixels that a row's or a column's name may take.
+_NAME = 170.0
 #: Shades in the stylesheet, ``q0`` to ``q9``.
 _SHADES = 10
 
@@ -54,13 +59,13 @@ def matrix(
         element("caption", escape(caption)),
         element("thead", head),
         element("tbody", *body),
-        class_="matrix",
+        class_="matrix wide" if len(columns) > _WIDE else "matrix",
     )
     return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
 def _heading(name: str, scope: str) -> Markup:
-    shown = shortened(name, 22)
+    shown = fitted(name, _NAME)
     inside = element("span", escape(shown))
     return element("th", inside, scope=scope, title=shortened(name, 500) if shown != name else None)
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cfedge.charts.frame import WIDTH, drawing, label, legend, marker, text_width
+from cfedge.charts.frame import WIDTH, drawing, label, legend, marker
+from cfedge.charts.lettering import text_width
 from cfedge.charts.markup import Markup, element, escape, join, shortened
 from cfedge.charts.scale import Scale
 
@@ -14,6 +15,8 @@ __all__ = ["Point", "point_map"]
 
 #: Groups up to which their names are drawn.
 _NAMED = 24
+#: Pixels that a group's name may take, before it is made bold.
+_NAME = 180.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _names(points: Sequence[Point], groups: Sequence[str], across: Scale, up: Sc
             continue
         middle = _medoid(own)
         x, y = across(middle.x), up(middle.y) - 13
-        width = text_width(shortened(group, 24)) + 8
+        width = 1.1 * min(_NAME, text_width(group)) + 8
         x = min(max(x, width / 2 + 4), WIDTH - width / 2 - 4)
         for _ in range(len(groups)):
             if not any(
@@ -110,7 +113,7 @@ def _names(points: Sequence[Point], groups: Sequence[str], across: Scale, up: Sc
                 break
             y += 16
         placed.append((x, y, width))
-        parts.append(label(group, x, y + 4, anchor="middle", kind="name", letters=24))
+        parts.append(label(group, x, y + 4, anchor="middle", kind="name", within=_NAME))
     return join(parts)
 
 

@@ -23,7 +23,7 @@ from cfedge.report.sections.changed import changed, golden
 from cfedge.report.sections.clusters import clusters
 from cfedge.report.sections.machine import drift, latency, parity
 from cfedge.report.sections.mistakes import mistakes
-from cfedge.report.sections.overview import headline, overview
+from cfedge.report.sections.overview import headline, overview, title
 from cfedge.report.sections.section import Section
 from cfedge.report.sections.sureness import sureness
 from cfedge.report.sections.unknown import unknown
@@ -53,7 +53,6 @@ def page(contents: Contents, found: Sequence[Change] | None = None) -> bytes:
         golden(contents),
     ]
     there = [one for one in sections if one is not None]
-    title = f"{len(contents.tasks)} tasks on {contents.backbone.name} - cfedge report"
     style, script = charts.style() + _file("report.css"), _file("report.js")
     head = join(
         [
@@ -61,7 +60,7 @@ def page(contents: Contents, found: Sequence[Change] | None = None) -> bytes:
             element("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
             element("meta", name="referrer", content="no-referrer"),
-            element("title", escape(title)),
+            element("title", escape(f"{title(contents)} - cfedge report")),
             Markup(f"<style>{style}</style>"),
         ]
     )
@@ -71,7 +70,10 @@ def page(contents: Contents, found: Sequence[Change] | None = None) -> bytes:
             element("header", headline(contents), _contents_list(there)),
             element("main", *(one.markup for one in there)),
             element(
-                "footer", escape("Made by cfedge report. This file asks nothing of the network.")
+                "footer",
+                element(
+                    "p", escape("Made by cfedge report. This file asks nothing of the network.")
+                ),
             ),
             Markup(
                 f'<script type="application/json" id="report-data">{_embedded(contents)}</script>'

@@ -73,23 +73,25 @@
       document.getElementById("rate-shown").textContent = "--false-reject " + rate;
       slider.setAttribute("aria-valuetext", percent(rate));
       for (const name of ["caught", "rejected", "wrong"]) {
-        document.getElementById("rate-" + name).textContent = percent(found[name][at]);
+        const figure = document.getElementById("rate-" + name);
+        if (figure) figure.textContent = percent(found[name][at]);
       }
       found.tasks.forEach((one, number) => {
         const values = rows[number].children;
         values[1].textContent = one.threshold[at].toFixed(1);
         values[2].textContent = one.rejected[at] + " of " + one.known;
-        values[3].textContent = one.unknown ? one.caught[at] + " of " + one.unknown : "none came";
+        if (values[3]) values[3].textContent = one.unknown ? one.caught[at] + " of " + one.unknown : "none came";
       });
     };
     slider.addEventListener("input", move);
     move();
   }
 
-  // On paper nothing can be opened.
+  // On paper nothing can be opened: short tables are, and of the tasks those with wrong answers.
   window.addEventListener("beforeprint", () => {
     document.querySelectorAll("figure details, section > details").forEach((one) => {
-      if (one.querySelectorAll("tr").length <= 80) one.open = true;
+      const told = !one.classList.contains("task") || one.querySelector(".wrong");
+      if (told && one.querySelectorAll("tr").length <= 40) one.open = true;
     });
   });
 })();

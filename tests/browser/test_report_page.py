@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,17 @@ def _quiet(browser: Browser) -> None:
     """Assert that nothing was asked for but the file, and that the console says nothing."""
     assert [one for one in browser.requests() if one.split(":")[0] not in ("file", "data")] == []
     assert browser.complaints() == []
+
+
+@contextmanager
+def _screen(browser: Browser, width: int, height: int) -> Iterator[None]:
+    """A screen, or a sheet, of so many pixels of CSS."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
+    browser.devtools("Emulation.setDeviceMetricsOverride", size)
+    try:
+        yield
+    finally:
+        browser.devtools("Emulation.clearDeviceMetricsOverride")
 
 
 def test_a_click_on_a_count_shows_its_inputs_and_another_hides_them(
@@ -96,23 +109,61 @@ def test_nobody_is_kept_out(browser: Browser, report: Path, axe: str, scheme: st
     assert browser.violations(axe, impacts=("minor", "moderate", "serious", "critical")) == []
 
 
+#: Texts of charts that are cut off by their chart, or that lie over another one, and number cells that
+#: are broken into lines.
+CRAMPED = """
+const found = [];
+for (const chart of document.querySelectorAll('svg.chart')) {
+  const texts = [...chart.querySelectorAll('text')];
+  const boxes = texts.map(one => one.getBBox());
+  boxes.forEach((box, at) => {
+    if (box.x < 0 || box.x + box.width > chart.viewBox.baseVal.width) found.push('cut: ' + texts[at].textContent);
+  });
+  const level = texts.map((one, at) => [one, boxes[at]]).filter(([one]) => one.getAttribute('class') === 'label');
+  for (const [one, a] of level) for (const [other, b] of level)
+    if (one !== other && a.x < b.x && a.x + a.width > b.x && Math.abs(a.y - b.y) < 8)
+      found.push('over: ' + one.textContent + ' | ' + other.textContent);
+}
+for (const table of document.querySelectorAll('table:not(.matrix)'))
+  for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, at) => {
+    if (!table.classList.contains('n' + at)) return;
+    const words = document.createRange();
+    words.selectNodeContents(cell);
+    if (words.getClientRects().length > 1) found.push('broken: ' + cell.textContent);
+  });
+return found;
+"""
+
+
 def test_a_page_as_narrow_as_a_telephone_scrolls_in_its_parts_alone(
-    browser: Browser, report: Path
+    browser: Browser, tmp_path: Path, axe: str
 ) -> None:
-    browser.devtools("Emulation.setDeviceMetricsOverride", {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True})  # fmt: skip
-    wide = browser.script("return document.documentElement.scrollWidth")
-    browser.screenshot("report-narrow")
-    browser.devtools("Emulation.clearDeviceMetricsOverride")
-    assert wide <= 360
+    for words in ("\u65e5\u672c\u8a9e" * 30, "W" * 64, "word"):
+        path = tmp_path / "narrow.html"
+        path.write_bytes(page(made_contents(words)))
+        browser.open(path)
+        browser.script("document.querySelectorAll('details').forEach(one => one.open = true)")
+        with _screen(browser, 360, 700):
+            wide = browser.script("return document.documentElement.scrollWidth")
+            browser.screenshot("report-narrow")
+            assert (wide, browser.violations(axe), browser.script(CRAMPED)) == (360, [], [])
 
 
-def test_it_prints_on_a_few_sheets_with_its_tables_open(browser: Browser, report: Path) -> None:
+def test_it_prints_on_a_few_sheets_with_its_tables_open(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "printed.html"
+    path.write_bytes(page(made_contents(tasks=40)))
+    browser.open(path)
     browser.devtools("Emulation.setEmulatedMedia", {"media": "print"})
     browser.script("window.dispatchEvent(new Event('beforeprint'))")
     assert (
         browser.script("return getComputedStyle(document.querySelector('nav')).display") == "none"
     )
-    assert browser.count("figure details:not([open])") == 0
+    assert browser.count("figure details:not([open]):not(:has(tr:nth-child(40)))") == 0
+    assert [text.partition(":")[0] for text in browser.texts("details.task[open] > summary")] == [
+        f"word {number}" for number in range(40)
+    ]
+    with _screen(browser, 688, 1016):  # a sheet of A4 without its margins
+        assert browser.script("return document.querySelector('table.matrix').offsetWidth") <= 688
     data = browser.devtools("Page.printToPDF", {"preferCSSPageSize": True})["data"]
     assert 10_000 < len(data) < 2_000_000
 

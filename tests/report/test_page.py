@@ -154,6 +154,26 @@ def test_what_changed_stands_first() -> None:
     assert "Nothing changed since the other report." in page(old, changes(old, old)).decode("utf-8")
 
 
+def test_a_page_of_one_task_says_nothing_of_other_tasks_and_of_inputs_that_nobody_gave() -> None:
+    found = made_contents(tasks=1)
+    assert found.thresholds is not None
+    (task,) = found.tasks
+    certificate = dataclasses.replace(task.certificate, tasks=1, errors=0, rival=None)
+    one = dataclasses.replace(
+        found,
+        tasks=(dataclasses.replace(task, certificate=certificate),),
+        thresholds=dataclasses.replace(found.thresholds, unknown=0),
+    )
+    several, alone = (page(each).decode("utf-8") for each in (made_contents(), one))
+    assert "<title>1 task on word - cfedge report</title>" in alone
+    for words in (
+        "another task answered", "Tasks: held-out inputs", "in the worst task",
+        "unknown inputs are caught", "unknown caught",
+    ):  # fmt: skip
+        assert words in several
+        assert words not in alone
+
+
 def test_a_thousand_tasks_have_a_page_of_bounded_size() -> None:
     few = made_contents()
     assert few.confusion is not None

@@ -17,31 +17,35 @@ def certificates(contents: Contents) -> Section:
     ordered = sorted(
         contents.tasks, key=lambda task: (-task.certificate.wrong_upper_bound, task.name)
     )
-    rows = [_row(task) for task in ordered[:_DRAWN]]
+    # Where there is one task alone, no other can take its inputs.
+    alone = len(ordered) == ordered[0].certificate.tasks == 1
+    rows = [_row(task, alone=alone) for task in ordered[:_DRAWN]]
     alpha = ordered[0].certificate.alpha
     together = all(task.certificate.tasks == len(ordered) for task in ordered)
     chart = interval_chart(
         rows,
         title="Wrong answers and wrong tasks by task, measured and bounded; the table holds the values",
         x_label="share of a task's inputs",
-        series=("another task answered", "task or label wrong"),
+        series=() if alone else ("another task answered", "task or label wrong"),
     )
+    heads = ["task", "held out", "wrong answers", "at most"]
     behind = table(
-        ["task", "held out", "another task", "at most", "wrong answers", "at most", "most often taken by"],
-        [_values(task) for task in ordered[:_TOLD]],
+        heads if alone else [*heads, "to another task", "at most", "most often to"],
+        [_values(task)[: 4 if alone else None] for task in ordered[:_TOLD]],
         caption="Certificates: counts on held-out inputs, and upper confidence bounds",
         numbers=[1, 2, 3, 4, 5],
-    )  # fmt: skip
+    )
     parts = [
         paragraph(
             "A marker shows what share of the held-out inputs got a wrong answer. The bar ends at the"
-            f" upper confidence bound: with probability {1 - alpha:.0%} the true rates of all"
-            " tasks lie below their bounds, for inputs like the held-out ones."
+            f" upper confidence bound: with probability {1 - alpha:.0%} the true"
+            f" {'rate lies below it' if alone else 'rates of all tasks lie below their bounds'}, for"
+            " inputs like the held-out ones."
         ),
         figure(
             chart,
-            caption="The task with the highest bound stands on top. More held-out inputs make a bar"
-            " shorter; better answers move the marker to the left.",
+            caption=("" if alone else "The task with the highest bound stands on top. ")
+            + "More held-out inputs make a bar shorter; better answers move the marker to the left.",
             behind=behind,
         ),
     ]
@@ -62,22 +66,20 @@ def certificates(contents: Contents) -> Section:
     return section("certificates", "What is certified", *parts)
 
 
-def _row(task: Task) -> IntervalRow:
+def _row(task: Task, *, alone: bool) -> IntervalRow:
     seen = task.certificate
     count = max(1, seen.held_out)
     said = f"{seen.wrong} of {seen.held_out} wrong"
     if seen.rival is not None:
         said += f", {seen.rival_errors} to {seen.rival}"
-    spans = (
-        Span(seen.errors / count, seen.upper_bound),
-        Span(seen.wrong / count, seen.wrong_upper_bound),
-    )
-    return IntervalRow(task.name, spans, said)
+    taken = Span(seen.errors / count, seen.upper_bound)
+    wrong = Span(seen.wrong / count, seen.wrong_upper_bound)
+    return IntervalRow(task.name, (wrong,) if alone else (taken, wrong), said)
 
 
 def _values(task: Task) -> list[str | float]:
     seen = task.certificate
     return [
-        task.name, seen.held_out, seen.errors, percent(seen.upper_bound), seen.wrong, percent(seen.wrong_upper_bound),
+        task.name, seen.held_out, seen.wrong, percent(seen.wrong_upper_bound), seen.errors, percent(seen.upper_bound),
         f"{seen.rival} ({seen.rival_errors})" if seen.rival else "none",
     ]  # fmt: skip

@@ -26,7 +26,8 @@ def changed(found: Sequence[Change] | None) -> Section | None:
         )
     worse = sum(change.verdict == "worse" for change in found)
     better = sum(change.verdict == "better" for change in found)
-    said = f"{len(found)} things changed since the other report: {worse} became worse, {better} better."
+    things = "1 thing" if len(found) == 1 else f"{len(found)} things"
+    said = f"{things} changed since the other report: {worse} became worse, {better} better."
     heads = ("what", "before", "after", "verdict")
     body = [
         element(

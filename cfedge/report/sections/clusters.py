@@ -35,9 +35,9 @@ def clusters(contents: Contents) -> Section:
         "map",
         "Where the classes lie",
         paragraph(
-            "Every marker is a class; a larger one was learned from more examples. Classes that the"
-            " lookup finds alike lie near each other. The map is made from the tasks' signatures"
-            " alone: no example is needed for it."
+            "Every marker is a class; a larger one was learned from more examples. Point at one to"
+            " read its name. Classes that the lookup finds alike lie near each other. The map is made"
+            " from the tasks' signatures alone: no example is needed for it."
         ),
         figure(chart, caption=_caption(found), behind=behind),
     )
@@ -45,6 +45,8 @@ def clusters(contents: Contents) -> Section:
 
 def _caption(found: ClusterMap) -> str:
     """Say in words how far the map may be believed."""
+    if len(found.points) == 1:
+        return "There is one class, so it has no neighbours."
     said = f"Projection: {found.method}. A plane cannot keep all distances."
     faith = found.faithfulness
     if faith is None:

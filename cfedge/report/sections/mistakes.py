@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from cfedge.charts import Markup, element, escape, matrix
+from cfedge.charts import Markup, element, escape, matrix, shortened, table
 from cfedge.report.contents import Contents
 from cfedge.report.evidence import ClassConfusion, Confusion
 from cfedge.report.sections.section import Section, note, paragraph, section
 
 __all__ = ["mistakes"]
+
+#: Tasks that a table of a bundle holds.
+_TOLD = 300
 
 
 def mistakes(contents: Contents) -> Section:
@@ -22,16 +25,9 @@ def mistakes(contents: Contents) -> Section:
             " count that is underlined shows its inputs when it is clicked. They are held-out inputs:"
             " no head was learned from them, and each is looked up as if it had never been seen."
         ),
-        matrix(
-            found.tasks,
-            found.tasks,
-            found.counts,
-            caption="Tasks: held-out inputs by true task and task found",
-            corner="task, found as",
-            key=lambda row, column: _key(f"t:{row}:{column}", keys),
-        ),
-        _panel("t", "tasks"),
     ]
+    if len(contents.tasks) > 1:
+        parts += [_tasks(found, keys), _panel("t", "tasks")]
     if found.left_out:
         parts.append(
             note(f"{found.left_out} tasks with fewer wrong answers are left out of this table.")
@@ -49,15 +45,35 @@ def mistakes(contents: Contents) -> Section:
     return section("mistakes", "What is taken for what", *parts)
 
 
+def _tasks(found: Confusion, keys: set[str]) -> Markup:
+    return matrix(
+        found.tasks,
+        found.tasks,
+        found.counts,
+        caption="Tasks: held-out inputs by true task and task found",
+        corner="task, found as",
+        key=lambda row, column: _key(f"t:{row}:{column}", keys),
+    )
+
+
 def _of_bundle(contents: Contents) -> list[Markup]:
     taken = [task for task in contents.tasks if task.certificate.rival is not None]
-    said = "; ".join(
-        f"{task.name}: {task.certificate.errors} of {task.certificate.held_out}, of these"
-        f" {task.certificate.rival_errors} to {task.certificate.rival}"
-        for task in taken[:40]
-    )
+    rows: list[list[str | float]] = [
+        [
+            task.name, task.certificate.held_out, task.certificate.errors,
+            f"{task.certificate.rival} ({task.certificate.rival_errors})",
+        ]
+        for task in taken[:_TOLD]
+    ]  # fmt: skip
     return [
-        paragraph(f"Held-out inputs that went to another task: {said or 'none'}."),
+        table(
+            ["task", "held out", "to another task", "most of them to"],
+            rows,
+            caption="Held-out inputs that went to another task",
+            numbers=[1, 2],
+        )
+        if rows
+        else paragraph("No held-out input went to another task."),
         note(
             "A bundle holds counts and no held-out inputs. The report of its workspace shows which"
             " inputs they are: cfedge report WS."
@@ -89,7 +105,7 @@ def _classes(number: int, table: ClassConfusion, keys: set[str], *, first: bool)
             table.rows,
             table.columns,
             table.counts,
-            caption=f"Classes of {table.task}: true class and answer; the last columns are other tasks",
+            caption=_caption(table),
             corner="class, answered as",
             key=lambda row, column: _key(f"c:{number}:{row}:{column}", keys),
         ),
@@ -99,6 +115,15 @@ def _classes(number: int, table: ClassConfusion, keys: set[str], *, first: bool)
         inside.append(note(f"{table.left_out} classes with fewer wrong answers are left out."))
     summary = element("summary", escape(f"{table.task}: {answers}"))
     return element("details", summary, *inside, open=first, class_="task")
+
+
+def _caption(table: ClassConfusion) -> str:
+    said = f"Classes of {shortened(table.task, 30)}: true class and answer"
+    return (
+        f"{said}; the last columns are other tasks"
+        if len(table.columns) > len(table.rows)
+        else said
+    )
 
 
 def _key(key: str, keys: set[str]) -> str | None:

@@ -6,16 +6,20 @@ from cfedge.charts import Markup, element, escape, join, milliseconds, percent, 
 from cfedge.report.contents import Contents
 from cfedge.report.sections.section import Section, section, size
 
-__all__ = ["headline", "overview"]
+__all__ = ["headline", "overview", "title"]
 
 #: Tasks that stand in the table; the data hold them all.
 _MOST = 300
 
 
+def title(contents: Contents) -> str:
+    """Return what the page is called: so many tasks on this encoder."""
+    count = len(contents.tasks)
+    return f"{count} {'task' if count == 1 else 'tasks'} on {contents.backbone.name}"
+
+
 def headline(contents: Contents) -> Markup:
     """Return the page's head: what is reported on, and the figures that matter most."""
-    tasks, backbone = contents.tasks, contents.backbone
-    count = "1 task" if len(tasks) == 1 else f"{len(tasks)} tasks"
     what = {
         "workspace": "A workspace",
         "bundle": "A bundle",
@@ -25,7 +29,7 @@ def headline(contents: Contents) -> Markup:
     return join(
         [
             element("p", escape(f"{what}{named}"), class_="kind"),
-            element("h1", escape(f"{count} on {backbone.name}")),
+            element("h1", escape(title(contents))),
             element(
                 "dl",
                 *(_card(name, value, said) for name, value, said in _cards(contents)),
@@ -40,9 +44,10 @@ def _cards(contents: Contents) -> list[tuple[str, str, str]]:
     held_out = sum(task.certificate.held_out for task in tasks)
     wrong = sum(task.certificate.wrong for task in tasks)
     worst = max(tasks, key=lambda task: task.certificate.wrong_upper_bound)
+    which = f"in the worst task, {worst.name}" if len(tasks) > 1 else "of future answers"
     cards = [
         ("Right", percent(1 - wrong / max(1, held_out)), f"of {held_out:,} held-out inputs"),
-        ("Wrong at most", percent(worst.certificate.wrong_upper_bound), f"in the worst task, {worst.name}"),
+        ("Wrong at most", percent(worst.certificate.wrong_upper_bound), which),
     ]  # fmt: skip
     if contents.thresholds is not None and contents.thresholds.unknown:
         curve = contents.thresholds
@@ -107,7 +112,7 @@ def _tasks(contents: Contents) -> Markup:
     heads = [
         "task",
         "classes",
-        *(("learned from", "as") if learned else ()),
+        *(("learned from", "method") if learned else ()),
         "kept here" if learned else "size",
         "held out",
         "right",

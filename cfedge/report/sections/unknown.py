@@ -25,24 +25,38 @@ def unknown(contents: Contents) -> Section:
 
 def _of_bundle(contents: Contents) -> list[Markup]:
     rows = [
-        [task.name, f"{task.threshold:.1f}", percent(task.false_reject_rate)]
+        [
+            task.name, f"{task.threshold:.1f}", percent(task.false_reject_rate),
+            _counted(task.certificate.own_rejected, task.certificate.own),
+            _counted(task.certificate.foreign_caught, task.certificate.foreign),
+        ]
         for task in contents.tasks
-    ]
+    ]  # fmt: skip
     return [
         paragraph(
             "An input whose out-of-distribution score lies above its task's threshold is called"
             " unknown. Of a task's own inputs at most the stated share is, in the mean."
         ),
         table(
-            ["task", "unknown above", "own inputs rejected, at most"],
+            [
+                "task",
+                "unknown above",
+                "own rejected, at most",
+                "held-out ones rejected",
+                "public inputs of no task caught",
+            ],
             rows,
-            caption="Thresholds of this bundle",
-            numbers=[1, 2],
+            caption="Thresholds of this bundle, and what they called unknown when it was made",
+            numbers=[1, 2, 3, 4],
         ),
         note(
             "The report of its workspace shows what other thresholds would give: cfedge report WS."
         ),
     ]
+
+
+def _counted(hits: int, inputs: int) -> str:
+    return f"{hits} of {inputs}" if inputs else "not measured"
 
 
 def _said(found: Thresholds) -> str:
@@ -87,10 +101,13 @@ def _control(found: Thresholds) -> Markup:
         element("code", escape(f"--false-reject {_DEFAULT:g}"), id="rate-shown"),
         for_="rate",
     )
-    words = element(
-        "p",
+    caught = (
         element("span", _figure(percent(found.caught[at]), "caught")),
         escape(" of unknown inputs are caught; "),
+    )
+    words = element(
+        "p",
+        *(caught if found.unknown else ()),
         element("span", _figure(percent(found.rejected[at]), "rejected")),
         escape(" of own inputs are rejected; of the answers that stay "),
         element("span", _figure(percent(found.wrong[at]), "wrong")),
@@ -122,13 +139,14 @@ def _thresholds_figure(found: Thresholds) -> Markup:
         cursor=_DEFAULT,
         logarithmic_x=True,
     )
+    columns = {"own rejected": found.rejected, "wrong of those that stay": found.wrong}
+    if found.unknown:
+        columns = {"unknown caught": found.caught, **columns}
     behind = table(
-        ["--false-reject", "unknown caught", "own rejected", "wrong of those that stay"],
+        ["--false-reject", *columns],
         [
-            [f"{rate:g}", percent(caught), percent(rejected), percent(wrong)]
-            for rate, caught, rejected, wrong in zip(
-                found.rates, found.caught, found.rejected, found.wrong, strict=True
-            )
+            [f"{rate:g}", *map(percent, shares)]
+            for rate, *shares in zip(found.rates, *columns.values(), strict=True)
         ],
         caption="What each choice gives, with all tasks together",
         numbers=[0, 1, 2, 3],
@@ -144,15 +162,18 @@ def _thresholds_figure(found: Thresholds) -> Markup:
 
 def _by_task(found: Thresholds) -> Markup:
     at = found.rates.index(_DEFAULT)
+    heads = ["task", "unknown above", "own rejected"]
+    if found.unknown:
+        heads.append("unknown caught, of those that came")
     rows = [
         [
             one.task, f"{one.threshold[at]:.1f}", f"{one.rejected[at]} of {one.known}",
             f"{one.caught[at]} of {one.unknown}" if one.unknown else "none came",
-        ]
+        ][: len(heads)]
         for one in found.tasks
     ]  # fmt: skip
     inside = table(
-        ["task", "unknown above", "own rejected", "unknown caught, of those that came"],
+        heads,
         rows,
         caption="By task, at the slider's place",
         numbers=[1, 2, 3],
