@@ -191,7 +191,7 @@ class _Texts:
     def __init__(self) -> None:
         preprocess = TextInputs(
             (find("minilm-l6").folder / "tokenizer.json").read_bytes(),
-            BACKBONES["minilm-l6"].max_tokens,
+            BACKBONES["minilm-l6"].input_size,
         )
         data = record.clinc150()[0]
         train, test = (

@@ -18,7 +18,7 @@ from cfedge.demo.result import DemoResult, StreamResult
 
 #: Least shares of right answers and of unknown inputs found, near and far, and the most bytes of a
 #: task: of what the demo says about itself.
-_LEAST = {"texts": (0.75, 0.5, 0.9), "pictures": (0.85, 0.7, 0.95)}
+_LEAST = {"sentences": (0.75, 0.5, 0.9), "pictures": (0.85, 0.7, 0.95)}
 _TASK_BYTES = 250_000
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     if broken:
         raise SystemExit("\n".join(["demo: a promise does not hold", *broken]))
     figures = {"seconds": seconds, "cpu_seconds": used, **dataclasses.asdict(found)}
-    for stream in ("texts", "pictures"):
+    for stream in ("sentences", "pictures"):
         del figures[stream]["report"], figures[stream]["live"]
     record.write("demo", figures, threads=torch.get_num_threads())
 
@@ -44,8 +44,12 @@ def _cpu_seconds() -> float:
 
 def _broken(found: DemoResult) -> list[str]:
     """Say what the demo promises and does not keep."""
-    said = [] if [row.task for row in found.texts.tasks] == list(TASKS) else ["texts: other tasks"]
-    for name, stream in (("texts", found.texts), ("pictures", found.pictures)):
+    said = (
+        []
+        if [row.task for row in found.sentences.tasks] == list(TASKS)
+        else ["sentences: other tasks"]
+    )
+    for name, stream in (("sentences", found.sentences), ("pictures", found.pictures)):
         said += [f"{name}: {line}" for line in _broken_of(stream, *_LEAST[name])]
     return said
 

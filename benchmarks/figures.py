@@ -64,7 +64,7 @@ def page() -> str:
         ("Publishing and syncing", _syncing()),
         ("Damage and attack", _attacks()),
         ("A device's download", _download()),
-        ("`make demo`: texts, five tasks", _demo("texts")),
+        ("`make demo`: sentences, five tasks", _demo("sentences")),
         ("`make demo`: pictures, closed-form heads", _demo("pictures")),
     )  # fmt: skip
     parts = [f"## {title}\n\n{table(rows)}" for title, rows in sections]

@@ -138,7 +138,7 @@ def child(folder: Path, other: str, seed: int, rounds: int) -> dict[str, list[fl
     engine = Engine.open(folder / "bundle")
     weights = find("minilm-l6").folder
     preprocess = TextInputs(
-        (weights / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].max_tokens
+        (weights / "tokenizer.json").read_bytes(), BACKBONES["minilm-l6"].input_size
     )
     texts = [text for text, _ in record.clinc150()[0]["test"]]
     texts = [texts[index] for index in np.random.default_rng(seed).permutation(len(texts))[:rounds]]

@@ -17,7 +17,7 @@ import numpy as np
 import record
 from onnx import ModelProto, NodeProto
 
-from cfedge.inputs.text.device import TextInputs
+from cfedge import inputs
 from cfedge.runtime.session import open_session
 from cfedge_export import quantize, rounding
 from cfedge_export.make_backbone import make_backbone
@@ -82,7 +82,7 @@ def main() -> None:
     sessions = {
         name: open_session(graph.SerializeToString(), name) for name, graph in graphs.items()
     }
-    preprocess = TextInputs(source.tokenizer, source.max_tokens)
+    preprocess = inputs.of(source.input, source.files)
     rng = np.random.default_rng(0)
     test = [text for text, _ in record.clinc150()[0]["test"]]
     short = [

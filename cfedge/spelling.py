@@ -9,15 +9,22 @@ from difflib import get_close_matches
 
 from cfedge.errors import DataError
 
-__all__ = ["check_spelling", "did_you_mean", "folded"]
+__all__ = ["check_spelling", "did_you_mean", "folded", "says_nothing"]
 
 #: How alike two names are, by `difflib`, where one may be a slip of the other: four letters of five.
 _NEAR = 0.8
+#: What programs write where nothing is.
+_NOTHING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
 
 
 def folded(string: str) -> str:
     """Return `string` without what nobody means: case, and how many spaces there are."""
     return " ".join(string.casefold().split())
+
+
+def says_nothing(string: str) -> bool:
+    """Return whether `string` is what programs write where nothing is, such as ``NaN``."""
+    return string.strip().casefold() in _NOTHING
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -48,7 +55,7 @@ def check_spelling(value: object, noun: str, where: str) -> str:
     if not isinstance(value, str):
         raise DataError(
             f"{where}: expected a {noun}, found {type(value).__name__} {value!r:.80}; write it as"
-            " text"
+            " a string"
         )
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise DataError(

@@ -10,7 +10,7 @@ needs none of it.
     from cfedge import Workspace
 
     workspace = Workspace.create("ws")
-    workspace.add("lighting", texts, labels)
+    workspace.add("lighting", inputs, labels)
     workspace.add("climate", "climate.csv")
     print(workspace.certificates())
     workspace.export("bundle")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -224,6 +225,35 @@ def test_nothing_but_an_architecture_knows_a_kind_of_input() -> None:
         if f"{name}.".startswith(tuple(f"{kind}." for kind in kinds))
     ]
     assert knowing == []
+
+
+#: The kind's own ground: a folder of this name in any room.
+TEXTS = "text"
+#: What may name that kind, or one of the words that belong to it, elsewhere: with the reason.
+NAMES_TEXTS = {
+    "cfedge.charts.frame": "SVG's element of letters",
+    "cfedge.console.app": "media types",
+    "cfedge.inputs": "the manifest's union of the kinds",
+    "cfedge.kept.database": "SQLite's type of strings",
+    "cfedge.kinds": "the table of the kinds",
+    "cfedge_export.architectures.vision.graph": "the class token of a vision transformer",
+}
+_THEIRS = re.compile(
+    r"\b(?:read_text|write_text|token_bytes|token_hex|token_urlsafe|cls_token|distillation_token)\b"
+    r"|\bcfedge(?:_export)?(?:\.\w+)*\.text(?:\.\w+)*"  # where a table says who knows a kind
+)
+_OURS = re.compile(r"(?<![a-z])(?:texts?|tokens?|tokenizers?)(?![a-z])", re.IGNORECASE)
+
+
+def test_nothing_but_its_own_ground_names_texts_or_tokens() -> None:
+    naming = {
+        module
+        for module, path in MODULES.items()
+        if TEXTS not in path.relative_to(ROOT).parts
+        and _OURS.search(_THEIRS.sub("", path.read_text("utf-8")))
+    }
+    assert sorted(naming - NAMES_TEXTS.keys()) == [], "say input, or ask cfedge.inputs"
+    assert sorted(NAMES_TEXTS.keys() - naming) == [], "take it out of the table"
 
 
 def test_the_device_half_names_no_heavy_package() -> None:

@@ -185,7 +185,7 @@ def test_the_quick_demo_shows_both_streams_and_ends_with_its_reports(
     quick: tuple[Path, str],
 ) -> None:
     out, printed = quick
-    assert "Texts: " in printed
+    assert "Sentences: " in printed
     assert "Pictures: " in printed
     for called in ("of a building, but of no task taught", "of 8 and 9", "of cut photographs"):
         ((caught, count),) = re.findall(rf"{called}.* (\d+) of (\d+) ", printed)
@@ -202,8 +202,8 @@ def test_the_quick_demo_shows_both_streams_and_ends_with_its_reports(
     assert len(right) == 6
     assert sum(right) >= len(right) / 2
     reports = [line.strip() for line in printed.splitlines()[-2:]]
-    assert reports == [(out / name / "report.html").as_uri() for name in ("texts", "pictures")]
-    for name in ("texts", "pictures"):
+    assert reports == [(out / name / "report.html").as_uri() for name in ("sentences", "pictures")]
+    for name in ("sentences", "pictures"):
         assert b"<html" in (out / name / "report.html").read_bytes()[:500]
         assert (out / name / "bundle" / "manifest.json").is_file()
 
@@ -216,8 +216,8 @@ def test_what_is_promised_before_the_test_holds_in_it(quick: tuple[Path, str]) -
 
 
 def test_a_demo_before_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> None:
-    (tmp_path / "texts").mkdir()
+    (tmp_path / "sentences").mkdir()
     done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path)])
     assert isinstance(done.exception, UsageError)
     assert "expected a new folder, found an earlier demo; use --replace" in str(done.exception)
-    assert list(tmp_path.iterdir()) == [tmp_path / "texts"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "sentences"]

@@ -143,7 +143,7 @@ def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -
         (["a", "b"], ["x", float("nan")], r"labels\[1\]: expected a label, found NaN"),
         (["a", "b"], ["x", " "], r"labels\[1\]: expected a label, found ' '"),
         (["a", "b"], ["x", ["y", "z"]], r"labels\[1\]: expected one label, found several"),
-        (["a", "b"], ["x", {"y": 1}], r"labels\[1\]: expected a text, a number or a boolean"),
+        (["a", "b"], ["x", {"y": 1}], r"labels\[1\]: expected words, a number or a boolean"),
     ],
 )
 def test_what_cannot_be_learned_from_is_named_with_its_position(

@@ -1,6 +1,6 @@
 """Charts as inline SVG and tables as HTML, of our own: what the report and the console draw with.
 
-Every function takes plain values and returns `Markup`, a string whose text is already escaped.
+Every function takes plain values and returns `Markup`, a string in which all is escaped already.
 Nothing here reads a file, needs a package or runs a script. A page uses it so:
 
 >>> from cfedge.charts import Series, line_chart, percent
@@ -22,7 +22,7 @@ True
   ``data-x1`` (values), ``data-left``, ``data-right`` (pixels of the view box) and ``data-log`` (1:
   equal ratios are equally long), so that a script can move their ``line.cursor``.
 - In a map, every point is a ``<g class="point" data-index=...>``, with ``data-group`` where groups are named.
-- Text is escaped by `escape` and `element` alone; other markup is joined with `join`. mypy tells
+- Words are escaped by `escape` and `element` alone; other markup is joined with `join`. mypy tells
   `Markup` from `str`: what is not escaped does not pass.
 """
 

@@ -24,7 +24,7 @@ def table(
     Parameters
     ----------
     rows
-        Text, which is escaped here; numbers are shown as Python writes them.
+        Words, which are escaped here; numbers are shown as Python writes them.
     caption
         What the table shows; screen readers say it first.
     numbers

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cfedge.charts.lettering import fitted, text_width
+from cfedge.charts.lettering import fitted, words_width
 from cfedge.charts.markup import Markup, element, escape, join, shortened
 from cfedge.charts.scale import Format, Scale
 from cfedge.charts.style import SERIES
@@ -67,7 +67,7 @@ def label(
     kind: str = "label",
     within: float = _LABEL,
 ) -> Markup:
-    """Return a line of text; one that is wider than `within` pixels is cut, and whole in its
+    """Return a line of words; one that is wider than `within` pixels is cut, and whole in its
     tooltip.
     """
     shown = fitted(words, within)
@@ -134,7 +134,7 @@ def legend(
     """Return marker and name of every series in rows, and the y under the last row."""
     parts, x = [], left
     for series, name in enumerate(names):
-        width = 30 + min(_LEGEND, text_width(name))
+        width = 30 + min(_LEGEND, words_width(name))
         if x > left and x + width > right:
             x, y = left, y + 19
         parts.append(marker(series, x + 6, y - 4))

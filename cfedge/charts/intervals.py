@@ -16,7 +16,7 @@ from cfedge.charts.frame import (
     marker,
     x_axis,
 )
-from cfedge.charts.lettering import text_width
+from cfedge.charts.lettering import words_width
 from cfedge.charts.markup import Markup, element, join
 from cfedge.charts.scale import Format, Scale, percent
 from cfedge.charts.style import SERIES
@@ -64,8 +64,8 @@ def interval_chart(
     series
         Names of the spans, for the legend; none is drawn for a single series without a name.
     """
-    left = 14 + min(_NAME, max((text_width(row.name) for row in rows), default=0.0))
-    notes = min(_NOTE, max((text_width(row.note) for row in rows), default=0.0))
+    left = 14 + min(_NAME, max((words_width(row.name) for row in rows), default=0.0))
+    notes = min(_NOTE, max((words_width(row.note) for row in rows), default=0.0))
     head, top = legend(series, left, 16) if series else (Markup(""), 8.0)
     count = max((len(row.spans) for row in rows), default=1)
     step = 14.0 + 12 * count

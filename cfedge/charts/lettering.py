@@ -1,4 +1,4 @@
-"""How wide text is on a chart, and text that is cut to fit: SVG breaks no line and clips none. Pure.
+"""How wide words are on a chart, and words that are cut to fit: SVG breaks no line and clips none. Pure.
 
 Widths are those of DejaVu Sans, among the widest of what browsers take for ``system-ui``, so that
 what fits here fits in other fonts too.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["fitted", "text_width"]
+__all__ = ["fitted", "words_width"]
 
 #: Pixels of a letter at the size of the labels, 12 pixels; of others as of most letters.
 _NARROW, _MOST, _BROAD, _BROADEST = 5.0, 8.2, 10.4, 12.5
@@ -19,14 +19,14 @@ _WIDTHS = {
 }
 
 
-def text_width(words: str) -> float:
+def words_width(words: str) -> float:
     """Return about how wide a label is, in pixels: rather too much than too little."""
     return sum(map(_width, words))
 
 
 def fitted(words: str, pixels: float) -> str:
-    """Cut text to so many pixels; where it was cut, an ellipsis says so."""
-    if text_width(words) <= pixels:
+    """Cut words to so many pixels; where it was cut, an ellipsis says so."""
+    if words_width(words) <= pixels:
         return words
     kept, left = 0, pixels - _BROADEST
     for letter in words:

@@ -1,4 +1,4 @@
-"""Markup: strings that a browser may read as HTML or SVG, because all text in them is escaped.
+"""Markup: strings that a browser may read as HTML or SVG, because all words in them are escaped.
 
 `Markup` is a type for mypy alone. It comes from `escape`, `element` and `join`; whoever makes one in
 another way vouches for what is in it.
@@ -20,7 +20,7 @@ _VOID = {"br", "circle", "hr", "img", "input", "line", "link", "meta", "path", "
 
 
 def escape(words: str) -> Markup:
-    """Return text as markup: ``& < > " '`` as references, what cannot be printed as Python shows
+    """Return words as markup: ``& < > " '`` as references, what cannot be printed as Python shows
     it, line ends kept.
     """
     lines = (escaped(line) for line in words.splitlines())
@@ -47,8 +47,8 @@ def element(name: str, /, *inside: Markup, **attributes: str | float | bool | No
 
     Examples
     --------
-    >>> element("text", escape("a < b"), x=1.5, text_anchor="end")
-    '<text x="1.5" text-anchor="end">a &lt; b</text>'
+    >>> element("tspan", escape("a < b"), x=1.5, font_size=9)
+    '<tspan x="1.5" font-size="9">a &lt; b</tspan>'
     """
     written = "".join(
         f" {_attribute_name(key)}" + ("" if value is True else f'="{_value(value)}"')
@@ -61,7 +61,7 @@ def element(name: str, /, *inside: Markup, **attributes: str | float | bool | No
 
 
 def shortened(words: str, letters: int) -> str:
-    """Cut text to so many letters, the last of which says that more follow."""
+    """Cut words to so many letters, the last of which says that more follow."""
     return words if len(words) <= letters else words[: letters - 1] + "\u2026"
 
 

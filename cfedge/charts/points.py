@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cfedge.charts.frame import WIDTH, drawing, label, legend, marker
-from cfedge.charts.lettering import text_width
+from cfedge.charts.lettering import words_width
 from cfedge.charts.markup import Markup, element, escape, join, shortened
 from cfedge.charts.scale import Scale
 
@@ -103,7 +103,7 @@ def _names(points: Sequence[Point], groups: Sequence[str], across: Scale, up: Sc
             continue
         middle = _medoid(own)
         x, y = across(middle.x), up(middle.y) - 13
-        width = 1.1 * min(_NAME, text_width(group)) + 8
+        width = 1.1 * min(_NAME, words_width(group)) + 8
         x = min(max(x, width / 2 + 4), WIDTH - width / 2 - 4)
         for _ in range(len(groups)):
             if not any(

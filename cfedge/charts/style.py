@@ -1,4 +1,4 @@
-"""The stylesheet of all charts and tables, as text: ``charts.css`` beside this file."""
+"""The stylesheet of all charts and tables: ``charts.css`` beside this file."""
 
 from __future__ import annotations
 

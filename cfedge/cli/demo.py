@@ -1,4 +1,4 @@
-"""demo: the main job on texts and on pictures, with its tables."""
+"""demo: the main job on sentences and on pictures, with its tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def demo(
     folder: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the text encoder's weights; they are looked for unless given."
+            help="Folder of the weights of the sentences' encoder; they are looked for unless given."
         ),
     ] = None,
     replace: Annotated[
@@ -42,7 +42,7 @@ def demo(
 ) -> None:
     """Show it all at work, on data of its own.
 
-    Tasks of texts, then of pictures, are learned one after another, exported to int8, and answered
+    Tasks of sentences, then of pictures, are learned one after another, exported to int8, and answered
     in a process without torch. Tables show the figures, and a report of each is left in OUT.
     """
     import shutil
@@ -62,7 +62,7 @@ def demo(
     if json:
         print_json(dataclasses.asdict(found))
         return
-    for stream in (found.texts, found.pictures):
+    for stream in (found.sentences, found.pictures):
         _show(stream)
     _show_ways_on(found, out)
 
@@ -140,13 +140,13 @@ def _show_answer(answer: dict[str, Any]) -> None:
 
 def _show_ways_on(found: DemoResult, out: Path) -> None:
     """Print what to do next; the reports last."""
-    texts, pictures = out / "texts", out / "pictures"
+    sentences, pictures = out / "sentences", out / "pictures"
     say("")
     say("Ask it yourself:")
-    say(f'  cfedge predict {texts / "bundle"} "your text"')
+    say(f'  cfedge predict {sentences / "bundle"} "your words"')
     say(f"  cfedge predict {pictures / 'bundle'} your-picture.jpg")
     say("See which tasks and labels are taken for which:")
-    say(f"  cfedge inspect {texts / 'workspace'}")
+    say(f"  cfedge inspect {sentences / 'workspace'}")
     say("Open the reports in a browser; they need no network:")
-    for stream in (found.texts, found.pictures):
+    for stream in (found.sentences, found.pictures):
         say(f"  {Path(stream.report).resolve().as_uri()}")

@@ -20,7 +20,6 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.table import Table
-from rich.text import Text
 
 from cfedge.cli.streams import is_utf8
 from cfedge.printable import escaped, is_printable
@@ -74,19 +73,20 @@ class _Console(Console):
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table as it is, without markup; numbers to the right."""
-    table = Table(title=Text(escaped(title)), title_justify="left", header_style="bold")
+    table = Table(title=escaped(title), title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
         numeric = all(
             not isinstance(row[position], str) or _looks_numeric(row[position]) for row in rows
         )
         table.add_column(
-            Text(escaped(column)),
+            escaped(column),
             justify="right" if numeric and position else "left",
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*(Text("-" if value is None else escaped(str(value))) for value in row))
-    _Console(width=None if sys.stdout.isatty() else 160).print(table)
+        table.add_row(*("-" if value is None else escaped(str(value)) for value in row))
+    width = None if sys.stdout.isatty() else 160
+    _Console(width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
 def size(value: int) -> str:

@@ -17,7 +17,7 @@ __all__ = ["Question", "answers_without_torch"]
 
 
 class Question(NamedTuple):
-    """A text, or the path of a file; and its task where that is given."""
+    """A sentence, or the path of a file; and its task where that is given."""
 
     input: str
     task: str | None = None
@@ -38,7 +38,7 @@ def answers_without_torch(bundle: Path, asked: Iterable[Question]) -> list[Predi
             [sys.executable, "-m", "cfedge.demo.device", str(bundle)],
             stdin=questions,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
     if done.returncode:

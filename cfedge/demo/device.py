@@ -1,7 +1,7 @@
 """The device's process: answer questions from standard input with torch and its kin barred from
 being imported.
 
-``python -m cfedge.demo.device BUNDLE``: each line in is a JSON object {"input": a text or the
+``python -m cfedge.demo.device BUNDLE``: each line in is a JSON object {"input": a sentence or the
 path of a file, "task": a name or null}, each line out a prediction.
 """
 

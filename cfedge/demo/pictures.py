@@ -97,7 +97,6 @@ def stream(
     ]
     return Stream(
         title="Pictures: handwritten digits" + (", and clothes" if worn is not None else ""),
-        kind="image",
         backbone="lite0",
         data={name: folder / name for name in tasks},
         method="closed-form",

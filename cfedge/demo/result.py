@@ -72,5 +72,5 @@ class StreamResult:
 class DemoResult:
     """What the demo measured, of both streams."""
 
-    texts: StreamResult
+    sentences: StreamResult
     pictures: StreamResult

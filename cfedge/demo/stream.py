@@ -40,13 +40,12 @@ class Unknown:
 class Stream:
     """What is learned one after another: folders of `data` by task, in order.
 
-    `kind` is the inputs' (a key of `cfedge.inputs.KINDS`), `method` how each task is learned
+    `method` is how each task is learned
     (`cfedge.train.settings.Settings`). `live` are inputs whose answers are shown one by one. Inputs
-    are texts, or paths of files.
+    are sentences, or paths of files.
     """
 
     title: str
-    kind: str
     backbone: str
     data: Mapping[str, Path]
     method: str
@@ -128,7 +127,7 @@ def _learn_in_turn(
     tests: dict[str, Examples] = {}
     matrix = np.zeros((count, count))
     for position, (name, place) in enumerate(stream.data.items()):
-        data = load(place, kind=stream.kind)
+        data = load(place, kind=workspace.kind)
         assert data.test is not None
         shown = _Named(progress, f"{name} ({position + 1} of {count}): ")
         learn(workspace, name, data.train, data.held_out, settings=settings, progress=shown)

@@ -7,11 +7,12 @@ from cfedge.doctor.check import Check, how, runs
 from cfedge.doctor.child import Trial
 from cfedge.doctor.host import Host
 from cfedge.doctor.limits import Limits, version_of
+from cfedge.kinds import DEFAULT_KIND
 
 __all__ = ["imports", "int8", "numpy", "onnxruntime"]
 
 
-_INSTALL = "pip install 'cfedge[text]' -c constraints.txt"
+_INSTALL = f"pip install 'cfedge[{DEFAULT_KIND}]' -c constraints.txt"
 
 
 def numpy(board: Board, trial: Trial) -> Check:

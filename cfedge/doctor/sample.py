@@ -64,11 +64,11 @@ def graph() -> bytes:
                 "Cast",
                 [f"i{name}"],
                 f"f{name}",
-                _text(1, "to") + _number(3, _FLOAT) + _number(20, 2),
+                _string(1, "to") + _number(3, _FLOAT) + _number(20, 2),
             ),
             _node("Mul", [f"f{name}", "scale"], f"y{name}"),
         ]
-    body = b"".join(_bytes(1, node) for node in nodes) + _text(2, "cfedge-doctor")
+    body = b"".join(_bytes(1, node) for node in nodes) + _string(2, "cfedge-doctor")
     body += b"".join(_bytes(5, tensor) for tensor in tensors)
     body += (
         _bytes(11, _value("x", _UINT8, [M, K]))
@@ -77,9 +77,9 @@ def graph() -> bytes:
     )
     return (
         _number(1, 8)
-        + _text(2, "cfedge")
+        + _string(2, "cfedge")
         + _bytes(7, body)
-        + _bytes(8, _text(1, "") + _number(2, 13))
+        + _bytes(8, _string(1, "") + _number(2, 13))
     )
 
 
@@ -99,7 +99,7 @@ def _bytes(field: int, value: bytes) -> bytes:
     return _varint(field << 3 | 2) + _varint(len(value)) + value
 
 
-def _text(field: int, value: str) -> bytes:
+def _string(field: int, value: str) -> bytes:
     return _bytes(field, value.encode())
 
 
@@ -107,16 +107,18 @@ def _tensor(name: str, kind: int, shape: Sequence[int], raw: bytes) -> bytes:
     return (
         b"".join(_number(1, size) for size in shape)
         + _number(2, kind)
-        + _text(8, name)
+        + _string(8, name)
         + _bytes(9, raw)
     )
 
 
 def _node(operator: str, inputs: Sequence[str], output: str, attribute: bytes = b"") -> bytes:
-    encoded = b"".join(_text(1, name) for name in inputs) + _text(2, output) + _text(4, operator)
+    encoded = (
+        b"".join(_string(1, name) for name in inputs) + _string(2, output) + _string(4, operator)
+    )
     return encoded + (_bytes(5, attribute) if attribute else b"")
 
 
 def _value(name: str, kind: int, shape: Sequence[int]) -> bytes:
     dimensions = b"".join(_bytes(1, _number(1, size)) for size in shape)
-    return _text(1, name) + _bytes(2, _bytes(1, _number(1, kind) + _bytes(2, dimensions)))
+    return _string(1, name) + _bytes(2, _bytes(1, _number(1, kind) + _bytes(2, dimensions)))

@@ -3,7 +3,7 @@
 A door gives the rows of a file as they stand there, with their places; what an input and a label
 may be is for whoever reads the rows (`cfedge.train.examples.rows`). Nothing is guessed silently: what a
 door assumes goes into `Reading.notes`. A new format is a file beside these,
-or in ``text/`` where it holds nothing but texts, and a line in `DOORS`.
+or in the folder of the kind that alone it holds, and a line in `DOORS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a kind of input is to the rest: the seam that text, images and arrays stand behind.
+"""What a kind of input is to the rest: the seam that all kinds stand behind.
 
 Behind the trunk nothing knows a kind. A kind is one folder beside this file: ``spec.py`` (pure,
 stands in the manifest), ``device.py`` (a `Modality`, made by ``opened``) and ``data.py`` (a
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Dumped", "Input", "Legibility", "Modality", "Prepared", "Stored", "Tensor"]
 
-#: One input: a text, the path or the bytes of a picture, an array. Each kind checks what it gets.
+#: One input: a string, the path or the bytes of a picture, an array. Each kind checks what it gets.
 Input: TypeAlias = Any
 Array: TypeAlias = NDArray[Any]
 #: An input or output of a graph: its element type as ONNX Runtime names it, and its sizes, None

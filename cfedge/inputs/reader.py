@@ -23,10 +23,16 @@ class Reader(Protocol):
         Of files that hold one input each, where a folder may hold inputs; else empty.
     stacks
         Whether one array of numbers may hold several inputs, one along its first axis.
+    model_types
+        Families of ``config.json`` whose encoders read this kind; of the default kind, all others.
+    beside
+        Files beside an encoder's weights that say how it reads inputs.
     """
 
     suffixes: tuple[str, ...]
     stacks: bool
+    model_types: tuple[str, ...]
+    beside: tuple[str, ...]
 
     def read(self, cell: object, folder: Path, where: str) -> Input:
         """Return the input that a cell holds or names; paths are relative to `folder`.
@@ -52,11 +58,21 @@ class Reader(Protocol):
         """Return what equal inputs have in common, so that no split tears them apart."""
         ...
 
+    def exact(self, value: Input) -> str:
+        """Return what only inputs have in common that every encoder reads alike."""
+        ...
+
+    def doubts(self, values: Sequence[Input]) -> list[tuple[list[int], str]]:
+        """Return what can be read and should be looked at before it is learned: places among
+        `values`, with what is wrong there and what to do.
+        """
+        ...
+
     def near(
         self, values: Sequence[Input], others: Sequence[Input] | None = None
     ) -> NDArray[np.bool_]:
         """Return which of N inputs are nearly the same as one of the `others`, or, without these,
-        as another of the N: bool [N]. Frames of one video are, or texts that differ in a number. A
+        as another of the N: bool [N]. Frames of one video are, or sentences that differ in a number. A
         kind that cannot tell finds none.
         """
         ...

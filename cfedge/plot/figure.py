@@ -23,7 +23,7 @@ __all__ = ["FORMATS", "GREY", "check", "drawing", "save"]
 FORMATS = {".svg": {"Date": None}, ".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 #: What is not in the foreground.
 GREY = "#8a8a8a"
-#: Text stays text in an SVG; ids follow from the content.
+#: Letters stay letters in an SVG; ids follow from the content.
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "cfedge", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.color": "#e6e6e6", "axes.axisbelow": True, "figure.constrained_layout.use": True, "savefig.dpi": 160,

@@ -61,10 +61,9 @@ def _draw_confusion(axes: Axes, scores: Scores) -> None:
             colour = (
                 GREY if row == column else "white" if wrong[row, column] > most / 2 else "black"
             )
-            axes.text(
-                column,
-                row,
+            axes.annotate(
                 str(counts[row, column]),
+                (float(column), float(row)),
                 ha="center",
                 va="center",
                 fontsize=7.5,

@@ -109,12 +109,12 @@ def _said(module: str, folder: Path, asked: str, limit_s: float) -> dict[str, An
     ):  # a program that is no Python would start itself
         raise MachineError(
             f"{folder}: expected a Python to try it with in a child process, found none here; open"
-            f" it once on this machine with: cfedge predict {folder} TEXT"
+            f" it once on this machine with: cfedge predict {folder} INPUT"
         )
     command = [sys.executable, "-c", _PROGRAM.format(module=module), *sys.path]
     try:
         done = subprocess.run(
-            command, input=asked, capture_output=True, text=True, encoding="utf-8",
+            command, input=asked, capture_output=True, encoding="utf-8",
             errors="replace", timeout=limit_s, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

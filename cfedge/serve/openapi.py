@@ -41,7 +41,7 @@ _ANY = (400, 405, 421, 500, 505)
 _JSON_TYPES: dict[object, str] = {
     bool: "boolean", float: "number", int: "integer", str: "string", types.NoneType: "null",
 }  # fmt: skip
-_TEXT = {"type": "string"}
+_STRING = {"type": "string"}
 
 
 def document(modality: Modality, limits: Limits, metrics: str) -> Json:
@@ -62,7 +62,7 @@ def document(modality: Modality, limits: Limits, metrics: str) -> Json:
         OpenAPI 3.1, as JSON types.
     """
     ready = _object(
-        status={"enum": ["ready"]}, bundle=_TEXT, generation={"type": ["integer", "null"]},
+        status={"enum": ["ready"]}, bundle=_STRING, generation={"type": ["integer", "null"]},
         tasks={"type": "integer", "minimum": 1},
     )  # fmt: skip
     full = {**ready, "properties": {**ready["properties"], "status": {"enum": ["full"]}}}
@@ -72,7 +72,7 @@ def document(modality: Modality, limits: Limits, metrics: str) -> Json:
             "live", "Whether the process answers.", _object(status={"enum": ["live"]})
         ),
         "/health/ready": _get("ready", "What answers, and whether there is room.", ready),
-        "/metrics": _get("metrics", "Counters.", _TEXT, metrics),
+        "/metrics": _get("metrics", "Counters.", _STRING, metrics),
         "/openapi.json": _get("document", "This document.", {"type": "object"}),
     }
     paths["/health/ready"]["get"]["responses"]["503"] = _content("The queue is full.", full)
@@ -88,7 +88,7 @@ def document(modality: Modality, limits: Limits, metrics: str) -> Json:
         "components": {
             "schemas": {
                 "Answer": _answer(),
-                "Error": _object(error=_TEXT),
+                "Error": _object(error=_STRING),
                 "Input": dict(modality.json_schema),
             }
         },
@@ -145,7 +145,7 @@ def _session_headers() -> list[Json]:
             "in": "header",
             "name": name,
             "description": description,
-            "schema": {**_TEXT, "pattern": NAME} if name == SESSION else probability,
+            "schema": {**_STRING, "pattern": NAME} if name == SESSION else probability,
         }
         for name, description in SESSION_HEADERS.items()
     ]
@@ -161,7 +161,7 @@ def _answer() -> Json:
     in_session: Json = {"posterior": number, "switch": number, "label_switch": number}
     in_session["session_inputs"] = {"type": "integer", "minimum": 1}
     fields = {name: _field(hint) for name, hint in hints.items() if name not in asked}
-    fields |= {"upper_bound": {"type": ["number", "null"]}, "bundle": _TEXT}
+    fields |= {"upper_bound": {"type": ["number", "null"]}, "bundle": _STRING}
     return _object(optional=asked | in_session, **fields)
 
 

@@ -91,7 +91,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a number for a text": (
         "x.xlsx",
         workbook(["text", "label"], [12, "x"]),
-        "row 2: expected a text, found int 12; write it as text",
+        "row 2: expected a text, found int 12; write it as a string",
     ),
     "other columns": (
         "x.xlsx",
@@ -132,7 +132,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "texts that are bytes": (
         "x.parquet",
         columns_file(text=[b"a"], label=["x"]),
-        "row 1: expected a text, found bytes b'a'; write it as text",
+        "row 1: expected a text, found bytes b'a'; write it as a string",
     ),
     "deep JSON": ("x.json", text_file("[" * 100_000), "expected a JSON array of objects"),
     "JSON of something else": ("x.json", text_file('{"a": {"b": 1}}'), "expected a JSON array"),

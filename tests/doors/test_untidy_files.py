@@ -129,7 +129,7 @@ def test_dates_are_named_as_dates(tmp_path: Path) -> None:
     book({"A": [["text", "label"], ["a", days[0]], ["b", days[1]]]})(tmp_path / "a.xlsx")
     for name in ("a.parquet", "a.xlsx"):
         (fault,) = check(tmp_path / name).faults
-        assert "found a date 2024-01-01 00:00:00 in the first of them; write it as text" in str(
+        assert "found a date 2024-01-01 00:00:00 in the first of them; write it as a string" in str(
             fault
         )
 

@@ -20,7 +20,7 @@ TEXT_SCHEMES = [name for name in SCHEMES if name in BERT.schemes]
 
 @pytest.fixture(scope="module")
 def encoder(tiny_folder: Path) -> ModelProto:
-    return BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, BackboneSource(max_tokens=24))[0])
+    return BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, BackboneSource(input_size=24))[0])
 
 
 def _ids(rng: np.random.Generator, batch: int, tokens: int) -> dict[str, np.ndarray]:
@@ -83,7 +83,7 @@ def test_with_views_the_features_are_the_directions_of_mean_largest_and_smallest
 def test_positions_that_no_input_reaches_are_dropped_and_no_bit_changes(
     tiny_folder: Path, encoder: ModelProto
 ) -> None:
-    short = BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, BackboneSource(max_tokens=10))[0])
+    short = BERT.to_onnx(tiny_folder, BERT.reads(tiny_folder, BackboneSource(input_size=10))[0])
     rows = [
         tensor.dims[0]
         for tensor in short.graph.initializer

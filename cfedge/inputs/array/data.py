@@ -25,6 +25,8 @@ class ArrayReader:
 
     suffixes = (".npy",)
     stacks = True
+    model_types: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def read(self, cell: object, folder: Path, where: str) -> Input:
         """Return a cell's array.
@@ -68,6 +70,14 @@ class ArrayReader:
         """Return the SHA-256 of the array's shape and values."""
         array = np.ascontiguousarray(value)
         return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
+
+    def exact(self, value: Input) -> str:
+        """Return the key: what encoders read is what it is made of."""
+        return self.key(value)
+
+    def doubts(self, values: Sequence[Input]) -> list[tuple[list[int], str]]:
+        """Nothing: what can be read is as it is."""
+        return []
 
     def near(
         self, values: Sequence[Input], others: Sequence[Input] | None = None

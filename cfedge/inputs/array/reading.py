@@ -82,7 +82,7 @@ def from_list(value: list[Any] | tuple[Any, ...], where: str) -> Values:
 
 
 def _check_leaves(value: object, where: str) -> None:
-    """Refuse what is no number: of texts NumPy gives each the room of the longest."""
+    """Refuse what is no number: of strings NumPy gives each the room of the longest."""
     if isinstance(value, list | tuple):
         for one in value:
             _check_leaves(one, where)

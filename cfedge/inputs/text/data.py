@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import DataError
+from cfedge.inputs.text.doubtful import doubts
 from cfedge.spelling import check_spelling, folded
 
 __all__ = ["TextReader", "reader"]
@@ -20,6 +21,13 @@ class TextReader:
 
     suffixes: tuple[str, ...] = ()
     stacks = False
+    model_types: tuple[str, ...] = ()
+    beside: tuple[str, ...] = (
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "vocab.txt",
+    )
 
     def read(self, cell: object, folder: Path, where: str) -> str:
         """Return a cell's text.
@@ -40,6 +48,14 @@ class TextReader:
     def key(self, value: str) -> str:
         """Return the text without what nobody means."""
         return folded(value)
+
+    def exact(self, value: str) -> str:
+        """Return the text as it stands: some encoders read its case."""
+        return value
+
+    def doubts(self, values: Sequence[str]) -> list[tuple[list[int], str]]:
+        """See `cfedge.inputs.text.doubtful`."""
+        return list(doubts(values))
 
     def near(self, values: Sequence[str], others: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """See `Reader`: texts that differ in nothing but digits, signs, case and spaces."""

@@ -16,7 +16,7 @@ from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
 from cfedge.train.examples.examples import Examples
-from cfedge.train.examples.labels import label_text
+from cfedge.train.examples.labels import label_of
 
 __all__ = ["from_arrays", "inputs_of"]
 
@@ -41,7 +41,7 @@ def from_arrays(
     kind
         Of the inputs: a key of `cfedge.inputs.KINDS`.
     groups
-        Of each input what it belongs to, such as a video or a person: a text, a number or a
+        Of each input what it belongs to, such as a video or a person: a name, a number or a
         boolean. None: nothing is known.
 
     Raises
@@ -51,7 +51,7 @@ def from_arrays(
     """
     kept = inputs_of(inputs, source, kind)
     names = [
-        label_text(value, f"{source}: labels[{position}]")
+        label_of(value, f"{source}: labels[{position}]")
         for position, value in enumerate(_column(labels, f"{source}: labels"))
     ]
     if len(kept) != len(names):
@@ -74,7 +74,7 @@ def inputs_of(inputs: Iterable[object], source: str, kind: str = DEFAULT_KIND) -
 
 def _groups(groups: Iterable[object], inputs: int, source: str) -> tuple[str, ...]:
     names = [
-        label_text(value, f"{source}: groups[{position}]", "group")
+        label_of(value, f"{source}: groups[{position}]", "group")
         for position, value in enumerate(_column(groups, f"{source}: groups"))
     ]
     if len(names) != inputs:

@@ -16,7 +16,7 @@ from cfedge.errors import DataError
 from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
 from cfedge.train.examples.examples import Examples, LabelledData
-from cfedge.train.examples.labels import label_text
+from cfedge.train.examples.labels import label_of
 
 __all__ = ["are_class_folders", "labelled_files", "load_class_folders"]
 
@@ -114,7 +114,7 @@ def _read(path: Path, file: _File, depth: int) -> tuple[str, Input, str]:
             f"{path}: expected LABEL/FILE or SPLIT/LABEL/FILE, found {str(file.path)!r:.120};"
             " move it into the folder of its label"
         )
-    return split, file.load(), label_text(folders[0], f"{path}")
+    return split, file.load(), label_of(folders[0], f"{path}")
 
 
 def _common(files: list[_File]) -> int:

@@ -1,6 +1,6 @@
-"""Rows that can be read and should be looked at before they are learned: texts of several labels,
-labels that look alike or that no task can have, words for a missing value, several labels in one
-cell, text that was read in a wrong encoding, labels of one text. Pure.
+"""Rows that can be read and should be looked at before they are learned: inputs of several labels,
+labels that look alike or that no task can have, words for a missing label, several labels in one
+cell, labels of one input, and what the inputs' kind finds doubtful. Pure.
 """
 
 from __future__ import annotations
@@ -9,31 +9,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from cfedge.inputs import reader
-from cfedge.spelling import did_you_mean
+from cfedge.spelling import did_you_mean, says_nothing
 from cfedge.train.examples.conflicts import conflicts
 from cfedge.train.examples.labels import label_fault, look
 from cfedge.train.examples.rows import Table
 
 __all__ = ["doubts"]
 
-#: What programs write where nothing is.
-_MISSING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
 #: Between labels in one cell.
 _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
-#: Letters that are not written as they are, and how they became so.
-_MISWRITTEN = (
-    # an accented letter, a quotation mark
-    (
-        re.compile("[\u00c3\u00c2][\u0080-\u00bf\u0152-\u2122]|\u00e2\u20ac[\u0080-\u2122]"),
-        "looks as if UTF-8 had been read as Windows-1252 before; save it anew from where it came",
-    ),
-    # &amp; &#39; &lt;
-    (
-        re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});"),
-        "has HTML's words for some; write the letters themselves, as those who ask do",
-    ),
-)
-#: Texts of several labels, and pairs of labels, that are named one by one.
+#: Inputs of several labels, and pairs of labels, that are named one by one.
 _MOST = 20
 
 Doubt = tuple[Sequence[int], str]
@@ -55,8 +40,8 @@ def doubts(table: Table, *, split: bool = False) -> Iterator[Doubt]:
     for labels, doubt in _of_labels(table, by_label):
         named.update(labels)
         yield doubt
-    if not reader(table.kind).suffixes:  # cells hold the inputs themselves
-        yield from _of_texts(table)
+    for rows, found in reader(table.kind).doubts(table.inputs):
+        yield _numbers(table, rows), found
     if not split:
         yield from _alone(table, {one: rows for one, rows in by_label.items() if one not in named})
 
@@ -89,7 +74,7 @@ def _of_labels(
         numbers = _numbers(table, rows)
         if label not in alike and (fault := label_fault(label)) is not None:
             yield [label], (numbers, fault)
-        if label.casefold() in _MISSING:
+        if says_nothing(label):
             yield (
                 [label],
                 (
@@ -137,24 +122,6 @@ def _number(label: str) -> str:
         return repr(float(label)) if label.isascii() and label[:1] in "-0123456789" else ""
     except ValueError:
         return ""
-
-
-def _of_texts(table: Table) -> Iterator[Doubt]:
-    missing = [row for row, text in enumerate(table.inputs) if text.strip().casefold() in _MISSING]
-    if missing:
-        yield (
-            _numbers(table, missing),
-            f"expected a text, found {table.inputs[missing[0]]!r}, which programs write where there"
-            " is none; fill it in or remove the row",
-        )
-    for pattern, why in _MISWRITTEN:
-        rows = [row for row, text in enumerate(table.inputs) if pattern.search(text)]
-        if rows:
-            shown = table.inputs[rows[0]][:60]
-            yield (
-                _numbers(table, rows),
-                f"expected letters as they are written, found {shown!r}, which {why}",
-            )
 
 
 def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:

@@ -22,7 +22,7 @@ __all__ = [
     "check_name",
     "check_task",
     "label_fault",
-    "label_text",
+    "label_of",
     "look",
 ]
 
@@ -123,10 +123,10 @@ def _shows_nothing(letter: str) -> bool:
     return unicodedata.category(letter) == "Cf" or bool(_UNSEEN.fullmatch(letter))
 
 
-def label_text(value: object, where: str, noun: str = "label") -> str:
+def label_of(value: object, where: str, noun: str = "label") -> str:
     """Return the label that a value stands for, whatever file, list or array it came from.
 
-    A text without the spaces around it; a number or a boolean as Python writes it, and so as a CSV
+    A string without the spaces around it; a number or a boolean as Python writes it, and so as a CSV
     file has it: 0, False and 1.5 are ``0``, ``False`` and ``1.5``.
 
     Parameters
@@ -154,12 +154,12 @@ def label_text(value: object, where: str, noun: str = "label") -> str:
             f" {noun}: keep one, or make each a task of its own with the labels yes and no"
         )
     if isinstance(value, float) and math.isinf(value):
-        raise DataError(f"{where}: expected a {noun}, found infinity; write it as text")
+        raise DataError(f"{where}: expected a {noun}, found infinity; write it as a string")
     if isinstance(value, bool | int | float):
         return str(value)
     kind = type(value).__name__
     shown = str(value) if kind in ("datetime", "date") else repr(value)
     raise DataError(
-        f"{where}: expected a text, a number or a boolean, found {_WORDS.get(kind, kind)}"
-        f" {shown:.80}; write it as text"
+        f"{where}: expected words, a number or a boolean, found {_WORDS.get(kind, kind)}"
+        f" {shown:.80}; write it as a string"
     )

@@ -18,7 +18,7 @@ from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
 from cfedge.train.examples.examples import Examples
-from cfedge.train.examples.labels import label_text
+from cfedge.train.examples.labels import label_of
 
 __all__ = ["Columns", "Table", "examples_of", "looked_at", "places", "table_of"]
 
@@ -169,9 +169,9 @@ def places(numbers: Sequence[int], unit: str, most: int = 5) -> str:
 def _names(record: Record, header: Columns) -> list[str]:
     names = []
     if header.label is not None:
-        names.append(label_text(record.cells.get(header.label), ""))
+        names.append(label_of(record.cells.get(header.label), ""))
     if header.task is not None:
-        names.append(label_text(record.cells.get(header.task), "", "task"))
+        names.append(label_of(record.cells.get(header.task), "", "task"))
     if header.group is not None:
-        names.append(label_text(record.cells.get(header.group), "", "group"))
+        names.append(label_of(record.cells.get(header.group), "", "group"))
     return names

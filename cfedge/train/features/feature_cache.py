@@ -18,6 +18,7 @@ from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.bundle.canonical import canonical_json
 from cfedge.device import here
 from cfedge.errors import CfedgeError, DataError
+from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
 from cfedge.lookup import Features
 from cfedge.plain_files import read_plain
@@ -68,16 +69,12 @@ def cached_features(
     ----------
     hidden
         The hidden states are needed, as an adapter is to be trained; they take four times as much
-        as features, and more of long texts. Otherwise none are returned.
+        as features, and more of long inputs. Otherwise none are returned.
     """
     if cache is None:
         return encoded(encoder, examples.inputs, progress, hidden=hidden)
     inputs = examples.inputs
-    # The key of a string leaves out its case, which some encoders read.
-    told = [
-        value if isinstance(value, str) else key
-        for value, key in zip(inputs, examples.keys, strict=True)
-    ]
+    told = list(map(reader(examples.kind).exact, inputs))
     key = hashlib.sha256(canonical_json([digest, told, hidden])).hexdigest()
     path = cache / f"{key}.safetensors"
     if path.is_file():

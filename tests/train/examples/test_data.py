@@ -200,8 +200,8 @@ def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(
     [
         ({"text": "", "label": "x"}, "expected a text, found ''"),
         ({"text": None, "label": "x"}, "expected a text, found nothing"),
-        ({"text": ["a"], "label": "x"}, "expected a text, found list ['a']; write it as text"),
-        ({"text": 3, "label": "x"}, "expected a text, found int 3; write it as text"),
+        ({"text": ["a"], "label": "x"}, "expected a text, found list ['a']; write it as a string"),
+        ({"text": 3, "label": "x"}, "expected a text, found int 3; write it as a string"),
         ({"text": "a", "label": " "}, "expected a label, found ' '"),
     ],
 )

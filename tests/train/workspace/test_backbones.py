@@ -279,7 +279,8 @@ def test_every_known_backbone_is_pinned_to_a_commit_and_a_digest(name: str) -> N
     else:
         assert re.fullmatch(r"[0-9a-f]{40}", source.revision or "")
     assert re.fullmatch(r"[0-9a-f]{64}", source.sha256 or "")
-    assert source.max_tokens > 0
+    assert source.input_size is not None
+    assert source.input_size > 0
 
 
 @pytest.mark.parametrize("name", PACKAGED)

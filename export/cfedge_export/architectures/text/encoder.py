@@ -43,6 +43,8 @@ __all__ = ["TextEncoder", "arrays_of", "keep_positions"]
 
 #: The layer of word embeddings.
 _WORDS = "words"
+#: Tokens that an encoder was trained for where nothing else is known: what sentence encoders are.
+_TRAINED = 256
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class TextEncoder:
 
         tokenizer = read_plain(path)
         most = self.positions(AutoConfig.from_pretrained(folder).to_dict())
-        return Text("text", min(known.max_tokens, most), reference(tokenizer)), {
+        return Text("text", min(known.input_size or _TRAINED, most), reference(tokenizer)), {
             "tokenizer": tokenizer
         }
 

@@ -53,7 +53,7 @@ class EfficientNetLite:
 
     def reads(self, folder: Path, known: BackboneSource) -> tuple[Image, dict[str, bytes]]:
         """Pictures of the size that the backbone is known by; nothing else is needed."""
-        side = known.pixels or 160
+        side = known.input_size or 160
         if side % 32:
             raise BackboneError(f"pixels: expected a multiple of 32, found {side}; choose another")
         return Image("image", side, side, "squash"), {}
