@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from cfedge.console.desk import Desk, Given, is_number, route, whole_route
 from cfedge.console.grouping import ALIKE, groups
-from cfedge.errors import UsageError
+from cfedge.errors import TaskError, UsageError
 from cfedge.kept.records import Kept, Marked
 
 __all__ = ["routes"]
@@ -145,10 +145,11 @@ def _read_mark(value: object) -> Marked:
 
 
 def _check_labels(labels: set[str]) -> None:
-    from cfedge.train.examples.labels import check_classes
+    from cfedge.train.examples.labels import label_fault
 
     for label in labels:
-        check_classes("selection", [label])
+        if (fault := label_fault(label)) is not None:
+            raise TaskError(f"label: {fault}")
 
 
 def _erase(desk: Desk, given: Given) -> dict[str, Any]:

@@ -15,7 +15,14 @@ from cfedge.bundle.manifest import Task
 from cfedge.charts import IntervalRow, Span, interval_chart
 from cfedge.console.desk import Desk, Given, route
 from cfedge.console.routes_teach import has_torch
-from cfedge.console.watch import charts, counters_as_json, drift_curve, summed
+from cfedge.console.watch import (
+    charts,
+    counters_as_json,
+    drift_curves,
+    drift_drawn,
+    reached,
+    summed,
+)
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.runtime.drift import ALPHA, Monitor
 from cfedge.store import Store, bundle_at
@@ -188,7 +195,9 @@ def _watch(desk: Desk, given: Given) -> dict[str, Any]:
         counts.write()
         steps = summed(counts.since(now - minutes - 60), now, minutes)
         found |= {"charts": charts(steps), "totals": _totals(steps)}
-        found["charts"]["drift"] = drift_curve(steps, desk.live.monitor.counters(), ALPHA)
+        curves = drift_curves(steps, desk.live.monitor.counters(), ALPHA)
+        found["charts"]["drift"] = drift_drawn(curves, ALPHA)
+        found["reached"] = reached(curves)
     manifest, source = desk.live.engine.manifest, "this console's answers, since it began"
     monitor = desk.live.monitor
     if desk.monitor is not None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from cfedge.charts import Markup, Series, line_chart, percent
 from cfedge.kept.records import Counted
-from cfedge.report.alarm_curve import alarm_curve
+from cfedge.report.alarm_curve import Curves, alarm_curve
 from cfedge.runtime.drift import spent_by_each
 from cfedge.runtime.drift_counter import Counter, pressure
 from cfedge.runtime.drift_file import THIN
 
-__all__ = ["charts", "counters_as_json", "drift_curve", "summed"]
+__all__ = ["charts", "counters_as_json", "drift_curves", "drift_drawn", "reached", "summed"]
 
 #: Points of a line: what is longer is summed up.
 _POINTS = 120
@@ -80,10 +80,10 @@ def charts(steps: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
     }
 
 
-def drift_curve(
+def drift_curves(
     steps: Sequence[Mapping[str, Any]], counters: Mapping[str, Counter], alpha: float
-) -> Markup:
-    """Draw how near an alarm the counts of this time are, were counting begun at its beginning: of
+) -> Curves:
+    """Return how near an alarm the counts of this time are, were counting begun at its beginning: of
     every task what was called unknown, of all together the thin margins.
 
     Parameters
@@ -95,12 +95,22 @@ def drift_curve(
     """
     each = spent_by_each(alpha, len(counters) - 1)
     x = [step["ago"] / 60 for step in steps]
-    curves = {}
+    curves: dict[str, tuple[Sequence[float], Sequence[float]]] = {}
     for name, counter in counters.items():
         seen = [_seen(step["tasks"], name) for step in steps]
         if any(inputs for inputs, _ in seen):
             curves[name] = x, pressure(seen, counter.bound, each)
+    return curves
+
+
+def drift_drawn(curves: Curves, alpha: float) -> Markup:
+    """Draw what `drift_curves` returns."""
     return alarm_curve(curves, alpha=alpha, x_label="hours from now")
+
+
+def reached(curves: Curves) -> list[str]:
+    """Return the counters that reached an alarm."""
+    return [name for name, (_, near) in curves.items() if max(near, default=0.0) >= 1]
 
 
 def _seen(tasks: Mapping[str, Sequence[int]], counter: str) -> tuple[int, int]:

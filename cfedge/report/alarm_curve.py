@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from cfedge.charts import Mark, Markup, Series, line_chart, percent
 
-__all__ = ["alarm_curve"]
+__all__ = ["Curves", "alarm_curve"]
 
 #: Lines of a chart, those that came nearest.
 _LINES = 7

@@ -262,11 +262,50 @@ def test_a_long_label_a_narrow_screen_and_the_dark_stay_readable(
     browser.window(420, 800)
     dark = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
     browser.devtools("Emulation.setEmulatedMedia", {"media": "screen", **dark})
-    enter(browser, console, "review")
-    browser.wait("document.querySelector('.group')")
-    assert browser.script("return document.documentElement.scrollWidth <= innerWidth + 1")
+    enter(browser, console)
+    browser.type("#input", "W" * 300)
+    browser.press("Enter")
+    browser.wait("document.querySelector('.verdict')")
+    fits = "return document.documentElement.scrollWidth <= innerWidth + 1"
+    assert browser.script(fits)
+    for view in ("teach", "tasks", "watch", "review"):
+        browser.script("location.hash = arguments[0]", f"#{view}")
+        browser.wait(f"document.querySelector('h1').textContent.toLowerCase() === '{view}'")
+        browser.wait("document.querySelector('.group, .chips, .chart')")
+        assert (view, browser.script(fits), browser.violations(axe)) == (view, True, [])
+    # An input takes a line or two, and no more of a small screen.
+    assert browser.script("return document.querySelector('.inputs li').offsetHeight") < 80
     browser.screenshot("console-narrow-dark", whole=False)
     is_clean(browser, axe)
+
+
+def test_a_label_that_cannot_be_is_refused_and_what_was_typed_stays(
+    browser: Browser, console: desks.Opened
+) -> None:
+    keep_food(console)
+    enter(browser, console, "review")
+    browser.wait("document.querySelector('.group')")
+    browser.press("n")
+    browser.wait("document.querySelector('#new-label')")
+    browser.script("document.querySelector('#new-label').value = 'x'.repeat(10000)")
+    browser.press("Enter")
+    browser.wait("document.querySelector('dialog[open] .fault').textContent")
+    assert browser.text(".fault").startswith(
+        "label: expected labels of at most 200 characters, found 10000"
+    )
+    browser.clear("#new-label")
+    browser.type("#new-label", "\u05de\u05e8\u05e7 (3)")
+    browser.press("Enter")
+    browser.wait("!document.querySelector('dialog[open]')")
+    browser.press("t")
+    browser.wait("document.querySelector('.chips li')")
+    # The count stands behind the label, though the label is read from right to left.
+    label, count = browser.script(
+        "const [label, count] = document.querySelector('.chips li').childNodes, range = document.createRange();"
+        "range.selectNode(count);"
+        "return [label.getBoundingClientRect().right, range.getBoundingClientRect().left]"
+    )
+    assert label <= count + 1
 
 
 def test_a_task_that_is_deleted_under_ones_hands_is_named(

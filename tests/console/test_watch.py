@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import math
 
-from cfedge.console.watch import charts, counters_as_json, drift_curve, summed
+from cfedge.console.watch import (
+    charts,
+    counters_as_json,
+    drift_curves,
+    drift_drawn,
+    reached,
+    summed,
+)
 from cfedge.kept.records import Counted
 from cfedge.runtime.drift_counter import Counter
 
@@ -46,11 +53,15 @@ def test_drift_is_a_line_by_time_against_what_is_promised() -> None:
     ]  # fmt: skip
     steps = summed(rows, 1_000, 60)
     counters = {"a<b>": Counter(0.1), "quiet": Counter(0.1), "thin margins": Counter(0.4)}
-    drawn = drift_curve(steps, counters, 0.01)
+    curves = drift_curves(steps, counters, 0.01)
+    drawn = drift_drawn(curves, 0.01)
+    assert reached(curves) == ["a<b>"]
     assert "<b>" not in drawn
     assert "a&lt;b&gt;" in drawn
     assert "quiet" not in drawn
     assert "alarm (ever false: 1% at most)" in drawn
-    calm = drift_curve(summed(rows[30:], 1_000, 60), counters, 0.01)
-    assert calm != drawn
-    assert drift_curve(summed([], 1_000, 60), counters, 0.01).startswith("<svg")
+    calm = drift_curves(summed(rows[30:], 1_000, 60), counters, 0.01)
+    assert reached(calm) == []
+    assert drift_drawn(calm, 0.01) != drawn
+    nothing = drift_curves(summed([], 1_000, 60), counters, 0.01)
+    assert drift_drawn(nothing, 0.01).startswith("<svg")

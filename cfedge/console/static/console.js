@@ -27,8 +27,11 @@ const page = (...inside) => main.replaceChildren(...inside.flat(3).filter((one) 
 
 const chart = (markup) => {
   const node = new DOMParser().parseFromString(markup, "text/html").body.firstElementChild;
-  return h("div", { class: "picture" }, document.adoptNode(node));
+  return h("div", { class: "picture", tabindex: "0" }, document.adoptNode(node));
 };
+// A label keeps its own direction, and what stands beside it the page's: as an element, and within text.
+const own = (text) => h("bdi", {}, text);
+const isolated = (text) => `\u2068${text}\u2069`;
 const percent = (x, digits = 1) => (x === null || x === undefined ? "–" : `${(100 * x).toFixed(digits)}%`);
 const plural = (n, one, many) => `${n.toLocaleString("en")} ${n === 1 ? one : many || one + "s"}`;
 const bytes = (n) => (n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e3).toFixed(1)} kB`);
@@ -117,6 +120,7 @@ const views = { try: tryIt, review, teach, tasks, watch };
 function show() {
   const name = location.hash.slice(1) in views ? location.hash.slice(1) : "try";
   leave(); leave = () => {};
+  trouble.replaceChildren();
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
@@ -178,9 +182,9 @@ function verdict(one, name, found, picture) {
     h("figcaption", {}, `The ring is this input, among the classes that say most for it. Of each class's nearest classes ${percent(found.map_shows, 0)} are its nearest here, too: trust what lies close together more than what lies far apart.`)));
   let image = null;
   if (picture) { const url = URL.createObjectURL(picture); image = h("img", { src: url, alt: picture.name.slice(0, 100), onload: () => URL.revokeObjectURL(url) }); }
-  return h("article", { class: "card" }, image, h("p", { class: "soft small" }, picture ? picture.name.slice(0, 200) : name),
+  return h("article", { class: "card" }, image, h("p", { class: "soft small", dir: "auto" }, picture ? picture.name.slice(0, 200) : name),
     h("p", { class: "verdict" }, one.unknown ? h("span", { class: "tag bad" }, "unknown") : h("span", { class: "tag good" }, "known"), " ",
-      h("span", { class: "of" }, one.unknown ? "nearest: " : "", `${one.task} / `), one.label),
+      h("span", { class: "of" }, one.unknown ? "nearest: " : "", `${one.task} / `), own(one.label)),
     h("dl", { class: "evidence" }, tail), map);
 }
 
@@ -242,11 +246,11 @@ function groupNode(group, at) {
   const shown = visible(group), hidden = group.numbers.length - shown.length;
   return h("section", { class: `group${at === desk.at[0] ? " here" : ""}`, "data-group": at, "aria-label": `Group ${at + 1}: ${plural(group.numbers.length, "input")}` },
     h("div", { class: "head", tabindex: "-1", role: "button", "data-item": -1, onclick: () => { desk.at = [at, -1]; mark(); } },
-      h("span", { class: "count" }, plural(group.numbers.length, "input")), group.suggested && h("span", { class: "soft" }, `about “${group.suggested}”?`), h("span", { class: "soft small" }, nearest(group))),
+      h("span", { class: "count" }, plural(group.numbers.length, "input")), group.suggested && h("span", { class: "soft" }, "about “", own(group.suggested), "”?"), h("span", { class: "soft small" }, nearest(group))),
     h("ul", { class: `inputs${pictures ? " pictures" : ""}` }, shown.map((one, item) => h("li", { tabindex: "-1", "data-item": item, "data-number": one.number, "data-chosen": desk.chosen.has(one.number),
       onclick: (event) => { if (event.shiftKey && desk.from && desk.from[0] === at) { desk.at = [at, item]; range(); } else { desk.at = [at, item]; toggle(); } } },
-      one.picture ? h("img", { src: `/api/kept/${one.number}/picture`, alt: `kept picture ${one.number}`, loading: "lazy" }) : h("span", { class: "words" }, one.words),
-      h("span", { class: "why" }, `${one.why}, nearest ${one.task} / ${one.answer}`)))),
+      one.picture ? h("img", { src: `/api/kept/${one.number}/picture`, alt: `kept picture ${one.number}`, loading: "lazy" }) : h("span", { class: "words", dir: "auto" }, one.words),
+      h("span", { class: "why" }, `${one.why}, nearest ${one.task} / `, own(one.answer))))),
     hidden > 0 && h("p", { class: "more" }, `and ${hidden} more like these `, !group.open && group.inputs.length > FEW && h("button", { type: "button", class: "quiet", onclick: () => { desk.at = [at, -1]; open(group); } }, "show them")));
 }
 
@@ -304,17 +308,17 @@ function meant() {
   return desk.at[1] < 0 ? group.numbers : [group.inputs[desk.at[1]].number];
 }
 
-async function decide(to, label) {
+const decide = (to, label) => give(to, label).catch((error) => complain(error.message));
+
+async function give(to, label) {
   const numbers = meant();
   if (!numbers.length) return;
   trouble.replaceChildren();
-  try {
-    const found = await ask("/api/mark", { marks: numbers.map((one) => ({ number: one, state: to, label })) });
-    if (label !== null && !desk.slots.includes(label)) desk.slots.push(label);
-    desk.undo.push(found.before);
-    moved(new Set(numbers), to, label, found.before);
-    say(`${plural(numbers.length, "input")} ${label === null ? "set aside" : `labelled “${label.slice(0, 60)}”`}${found.gone ? `; ${found.gone} were gone already` : ""}. U undoes it.`);
-  } catch (error) { complain(error.message); }
+  const found = await ask("/api/mark", { marks: numbers.map((one) => ({ number: one, state: to, label })) });
+  if (label !== null && !desk.slots.includes(label)) desk.slots.push(label);
+  desk.undo.push(found.before);
+  moved(new Set(numbers), to, label, found.before);
+  say(`${plural(numbers.length, "input")} ${label === null ? "set aside" : `labelled “${isolated(label.slice(0, 60))}”`}${found.gone ? `; ${found.gone} were gone already` : ""}. U undoes it.`);
 }
 
 function moved(numbers, to, label, before) {
@@ -353,11 +357,24 @@ function newLabel() {
   const numbers = meant();
   if (!numbers.length) return;
   const group = desk.groups[desk.at[0]];
-  const field = h("input", { type: "text", id: "new-label", value: (group && group.suggested) || "", maxlength: 12000 });
-  const dialog = h("dialog", { "aria-labelledby": "new-title" }, h("form", { onsubmit: (event) => { event.preventDefault(); const label = field.value.trim(); if (!label) return; dialog.close(); decide("labelled", label); } },
-    h("h2", { id: "new-title" }, `A label for ${plural(numbers.length, "input")}`), h("label", { for: "new-label" }, "Label"), field,
-    h("div", { class: "row" }, h("button", { class: "go" }, "Give it"), h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
-  dialog.addEventListener("close", () => { dialog.remove(); focusHere(); });
+  askName({ id: "new-label", title: [`A label for ${plural(numbers.length, "input")}`], term: "Label", value: (group && group.suggested) || "", verb: "Give it", then: focusHere },
+    (label) => give("labelled", label));
+}
+
+/** Ask for a name in a dialog; what was typed stays there until it was taken. */
+function askName({ id, title, term, value, verb, then }, call) {
+  const field = h("input", { type: "text", id, value });
+  const fault = h("p", { class: "fault", role: "alert" });
+  const take = async (event) => {
+    event.preventDefault();
+    const name = field.value.trim();
+    if (!name) return;
+    try { await call(name); dialog.close(); } catch (error) { fault.textContent = error.message; field.focus(); }
+  };
+  const dialog = h("dialog", { "aria-labelledby": `${id}-title` }, h("form", { onsubmit: take },
+    h("h2", { id: `${id}-title` }, title), h("label", { for: id }, term), field, fault,
+    h("div", { class: "row" }, h("button", { class: "go" }, verb), h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
+  dialog.addEventListener("close", () => { dialog.remove(); if (then) then(); });
   document.body.append(dialog);
   dialog.showModal();
   field.select();
@@ -443,7 +460,7 @@ async function teachForm(top) {
     await teach.look();
   }) },
   h("h2", {}, `${plural(numbers.length, "input")} with ${plural(found.labelled.length, "label")}`),
-  h("ul", { class: "chips" }, found.labelled.map((one) => h("li", { title: one.inputs.map((each) => each.words).join("\n") }, `${one.label.slice(0, 120)} · ${one.numbers.length} `,
+  h("ul", { class: "chips" }, found.labelled.map((one) => h("li", { title: one.inputs.map((each) => each.words).join("\n") }, own(one.label.slice(0, 120)), ` · ${one.numbers.length} `,
     h("button", { type: "button", class: "quiet", "aria-label": `put back: ${one.label.slice(0, 60)}`, onclick: doing(async () => { await ask("/api/mark", { marks: one.numbers.map((each) => ({ number: each, state: "waiting", label: null })) }); await teachForm(top); }) }, "put back")))),
   h("fieldset", {}, h("legend", {}, "They become"),
     h("div", { class: "row" }, radio("kind", "new task", true, "a new task"), h("label", { for: "task" }, "called"), name),
@@ -523,13 +540,10 @@ async function tasks() {
     await ask("/api/teach", { change: body });
     location.hash = "#teach";
   });
-  const rename = (task, label) => () => {
-    const field = h("input", { type: "text", id: "new-name", value: label || task });
-    const dialog = h("dialog", { "aria-labelledby": "rename-title" }, h("form", { onsubmit: doing(async () => { dialog.close(); await ask("/api/teach", { change: label ? { kind: "rename label", task, label, new: field.value.trim() } : { kind: "rename", task, new: field.value.trim() } }); location.hash = "#teach"; }) },
-      h("h2", { id: "rename-title" }, `Another name for ${label || task}`), h("label", { for: "new-name" }, "Name"), field, h("div", { class: "row" }, h("button", { class: "go" }, "Prepare it"), h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"))));
-    dialog.addEventListener("close", () => dialog.remove());
-    document.body.append(dialog); dialog.showModal(); field.select();
-  };
+  const rename = (task, label) => () => askName({ id: "new-name", title: ["Another name for ", own(label || task)], term: "Name", value: label || task, verb: "Prepare it" }, async (name) => {
+    await ask("/api/teach", { change: label ? { kind: "rename label", task, label, new: name } : { kind: "rename", task, new: name } });
+    location.hash = "#teach";
+  });
   const can = found.workspace !== null;
   const only = can ? found.workspace.filter((name) => !(name in state.tasks)) : [];
   page(h("h1", {}, "Tasks"), h("p", { class: "soft" }, `${plural(found.tasks.length, "task")} answer, in ${bytes(found.bytes)}. Every change is prepared beside them and switched on in Teach.`),
@@ -537,7 +551,7 @@ async function tasks() {
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Tasks" }, h("table", { class: "compare" }, h("caption", {}, "What is certified"),
       h("thead", {}, h("tr", {}, ["task", "wrong", "at most", "to another task, at most", "bytes", "what to do"].map((name, at) => h("th", { scope: "col", class: at && at < 5 ? "number" : null }, name)))),
       h("tbody", {}, found.tasks.map((task) => h("tr", {}, h("th", { scope: "row" }, task.name, h("details", { class: "labels" }, h("summary", {}, plural(task.labels.length, "class", "classes")),
-        h("ul", { class: "chips" }, task.labels.map((label) => h("li", { class: can ? null : "plain" }, label, can && [h("button", { type: "button", class: "quiet", "aria-label": `rename ${label}`, onclick: rename(task.name, label) }, "rename"), task.labels.length > 1 && h("button", { type: "button", class: "quiet", "aria-label": `remove ${label}`, onclick: change({ kind: "remove label", task: task.name, label }, `Prepare to remove ${label} from ${task.name}?`) }, "remove")]))))),
+        h("ul", { class: "chips" }, task.labels.map((label) => h("li", { class: can ? null : "plain" }, label, can && [h("button", { type: "button", class: "quiet", "aria-label": `rename ${label}`, onclick: rename(task.name, label) }, "rename"), task.labels.length > 1 && h("button", { type: "button", class: "quiet", "aria-label": `remove ${label}`, onclick: change({ kind: "remove label", task: task.name, label }, `Prepare to remove ${isolated(label)} from ${task.name}?`) }, "remove")]))))),
         h("td", { class: "number" }, `${task.wrong} of ${task.held_out}`), h("td", { class: "number" }, percent(task.limit)), h("td", { class: "number" }, percent(task.elsewhere)), h("td", { class: "number" }, bytes(task.bytes)),
         h("td", {}, can && [h("button", { type: "button", class: "quiet", "aria-label": `rename ${task.name}`, onclick: rename(task.name) }, "rename"), found.tasks.length > 1 && h("button", { type: "button", class: "quiet", "aria-label": `remove ${task.name}`, onclick: change({ kind: "remove", task: task.name }, `Prepare to remove ${task.name}? It answers until you switch that on.`) }, "remove")])))))),
     only.length > 0 && h("div", { class: "note" }, h("p", {}, `In the workspace, and not answering: ${only.join(", ")}. The next change that you switch on brings them along.`)),
@@ -584,7 +598,7 @@ function drift(found) {
   const { rows, alpha } = found.drift, alarms = rows.filter((row) => row.alarmed !== null);
   const verdict = alarms.length
     ? h("div", { class: "alarm" }, h("p", {}, h("b", {}, "The inputs changed. "), `The counts of ${alarms.map((row) => row.name).join(", ")} cannot be reconciled with the certificates. This is wrong with probability at most ${percent(alpha, 0)}: look at the inputs in Review, or teach a task of them.`))
-    : h("div", { class: "note fine" }, h("p", {}, h("b", {}, "No change found. "), `The probability of ever raising a false alarm is at most ${percent(alpha, 0)}, however long this runs.`));
+    : h("div", { class: "note fine" }, h("p", {}, h("b", {}, "No change found in these counts. "), `The probability of ever raising a false alarm is at most ${percent(alpha, 0)}, however long this runs.`));
   return h("section", {}, h("h2", {}, "Are the inputs still the same?"), verdict, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Drift" }, h("table", { class: "compare" }, h("caption", {}, `Counted: ${found.source}`),
     h("thead", {}, h("tr", {}, ["counted", "answers", "unknown or thin", "share", "at most", "alarm"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", { class: "number" }, row.inputs.toLocaleString("en")), h("td", { class: "number" }, row.hits.toLocaleString("en")),
@@ -595,6 +609,7 @@ function traffic(found, select) {
   if (!found.kept) return h("section", {}, h("h2", {}, "Over time"), h("p", { class: "soft" }, "Answers are counted by the minute where --keep DIR is given."));
   return h("section", {}, h("h2", {}, "Over time"), h("div", { class: "row" }, h("label", { for: "span" }, "The last"), select),
     h("figure", {}, chart(found.charts.answers), h("figcaption", {}, "Answers a minute, of all programs that keep into this folder.")), h("figure", {}, chart(found.charts.unknown), h("figcaption", {}, "Share of inputs called unknown, by the task that they were nearest to.")),
+    found.reached.length > 0 && h("div", { class: "alarm" }, h("p", {}, h("b", {}, "The inputs changed over this time: "), `the counts of ${found.reached.join(", ")} reached an alarm, of all programs that keep into this folder.`)),
     h("figure", {}, chart(found.charts.drift), h("figcaption", {}, `What the counts of this time say against what is promised, as a share of what raises an alarm. Counting begins with this time; the probability that a line ever reaches 100% while nothing changed is at most ${percent(found.drift.alpha, 0)}.`)),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Answers by task" }, h("table", {}, h("caption", {}, "By task, over this time"), h("thead", {}, h("tr", {}, ["task", "answers", "unknown", "thin margin"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
       h("tbody", {}, found.totals.map((row) => h("tr", {}, h("th", { scope: "row" }, row.task), h("td", { class: "number" }, row.answers.toLocaleString("en")), h("td", { class: "number" }, percent(row.answers ? row.unknown / row.answers : 0)), h("td", { class: "number" }, percent(row.answers ? row.thin / row.answers : 0))))))));
