@@ -1,5 +1,5 @@
-"""The table of the kinds of input: name -> the folder that knows it. Plain values, so that a command
-names them before anything is loaded; `cfedge.inputs` loads them.
+"""The table of the kinds of input: name -> the folder that knows it. Plain values, so that a
+command names them before anything is loaded; `cfedge.inputs` loads them.
 
 A kind's name is also what the column of such inputs is called in a table, and the field of one in a
 request.

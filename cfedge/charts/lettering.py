@@ -1,4 +1,5 @@
-"""How wide words are on a chart, and words that are cut to fit: SVG breaks no line and clips none. Pure.
+"""How wide words are on a chart, and words that are cut to fit: SVG breaks no line and clips none.
+Pure.
 
 Widths are those of DejaVu Sans, among the widest of what browsers take for ``system-ui``, so that
 what fits here fits in other fonts too.

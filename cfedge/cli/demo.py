@@ -31,7 +31,7 @@ def demo(
     folder: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the weights of the sentences' encoder; they are looked for unless given."
+            help="Folder of the weights for the sentences; they are looked for unless given."
         ),
     ] = None,
     replace: Annotated[
@@ -42,8 +42,8 @@ def demo(
 ) -> None:
     """Show it all at work, on data of its own.
 
-    Tasks of sentences, then of pictures, are learned one after another, exported to int8, and answered
-    in a process without torch. Tables show the figures, and a report of each is left in OUT.
+    Tasks of sentences, then of pictures, are learned one after another, exported to int8, and
+    answered in a process without torch. Tables show the figures, and a report of each is left in OUT.
     """
     import shutil
 

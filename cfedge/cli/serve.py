@@ -141,7 +141,7 @@ def serve(
 
     It ends on SIGTERM or Ctrl-C; requests under way are answered first.
 
-    POST /predict takes {"inputs": [...]}, or one input by its kind, such as {"image": "BASE64"}, and
+    POST /predict takes {"inputs": [...]}, or one input as {"image": "BASE64"}, by its kind, and
     "task" where it is known; or a picture as the body. GET /health/live, /health/ready and /metrics. A store is
     followed without a pause. docs/serving.md has statuses and limits.
     """

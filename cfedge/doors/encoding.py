@@ -1,5 +1,5 @@
-"""Which encoding a file of letters has: said by its first bytes, by its bytes being UTF-8, or guessed
-and told.
+"""Which encoding a file of letters has: said by its first bytes, by its bytes being UTF-8, or
+guessed and told.
 
 Windows-1252, which a spreadsheet saves in Western Europe and America, is the only one that is
 guessed, and only where few letters would come of it: another script would come out as garbage.

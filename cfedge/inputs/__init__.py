@@ -1,4 +1,5 @@
-"""What an input is: one folder a kind. A new kind is a folder beside these and a line in `cfedge.kinds`.
+"""What an input is: one folder a kind. A new kind is a folder beside these and a line in
+`cfedge.kinds`.
 
 Nothing here imports a kind's packages until one of its inputs is opened.
 """

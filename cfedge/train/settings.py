@@ -21,7 +21,7 @@ CLASS_RANK = 12
 #: Of the held-out examples, those with the widest margins that may be answered before the tail; the
 #: rest is where both parts of a head are needed (docs/decisions/0026-early-exit.md).
 EXIT_SHARE = 0.85
-#: What a task is learned of: with MiniLM's features of short sentences some 1.6 GB for an adapter and
+#: What a task is learned of: with MiniLM's features of short inputs some 1.6 GB for an adapter,
 #: .3 GB for a head in closed form, and two minutes to encode them on one core
 #: (docs/decisions/0049-many-examples.md).
 MOST_EXAMPLES = 50_000

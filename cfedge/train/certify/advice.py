@@ -63,8 +63,7 @@ def _nothing(row: TaskCertificate) -> str | None:
     return (
         f"{row.task}: {answers.known} of {answers.held_out} held-out inputs got the right label,"
         f" and always answering {answers.majority_label!r} would get {answers.majority}: it may"
-        " have learned nothing; check its labels, and whether the encoder knows the language and"
-        " reads far enough"
+        " have learned nothing; check its labels, and whether the encoder was made for such inputs"
     )
 
 

@@ -45,7 +45,7 @@ def test_good_data_have_no_fault(tmp_path: Path) -> None:
         ("a,rare\n", "line 6: expected at least 2 different texts of label 'rare' (one to"),
         ("a,heatt\n", "texts of label 'heatt' (did you mean 'heat'?) (one to learn"),
         (",heat\n,door\n", "lines 6 and 7: expected a text, found ''; fill it in or remove the row"),
-        ("a,heat,b\n", "line 6: expected 2 columns, found 3; put texts that hold commas in double"),
+        ("a,heat,b\n", "line 6: expected 2 columns, found 3; put cells that hold commas in double"),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_its_lines_and_what_to_do(
