@@ -50,7 +50,7 @@ SOAKS: dict[str, tuple[str, ...]] = {
     ),
     "soak": (
         "benchmarks/soak.py", "cfedge/bundle", "cfedge/catalogue", "cfedge/lookup",
-        "cfedge/runtime", "cfedge/study", "tests/test_how_to.py", "cfedge/plain_files.py", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
+        "cfedge/runtime", "cfedge/study", "tests/test_how_to.py", "tests/test_tutorial.py", "cfedge/plain_files.py", "cfedge/storage.py", "cfedge/store", "cfedge/sync",
         "tests/catalogue/test_view.py", "tests/runtime/test_many_threads.py",
         "tests/sync/test_client.py",
     ),

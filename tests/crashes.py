@@ -591,8 +591,14 @@ def states(
 
 def left_out(history: History, label: str, rng: random.Random, most: int = 8) -> Iterator[State]:
     """States that a power cut may leave only where the syncs of this label are left out."""
-    usual = {state.key for state in states(history, rng, most=most)}
+    usual = _usual(history, most)
     return (state for state in states(history, rng, {label}, most) if state.key not in usual)
+
+
+@cache
+def _usual(history: History, most: int) -> frozenset[tuple[int, int]]:
+    """The keys of the states that a power cut may leave, found once for all labels."""
+    return frozenset(state.key for state in states(history, random.Random(1), most=most))
 
 
 def sync_labels(history: History) -> dict[int, str]:
