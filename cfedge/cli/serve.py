@@ -141,9 +141,9 @@ def serve(
 
     It ends on SIGTERM or Ctrl-C; requests under way are answered first.
 
-    POST /predict takes {"inputs": [...]}, or one input as {"image": "BASE64"}, by its kind, and
-    "task" where it is known; or a picture as the body. GET /health/live, /health/ready and /metrics. A store is
-    followed without a pause. docs/serving.md has statuses and limits.
+    POST /predict takes {"inputs": [...]}, or one input by its kind, {"image": "BASE64"}, and "task"
+    where it is known; or a picture as the body. GET /health/live, /health/ready and /metrics. A
+    store is followed without a pause. docs/serving.md has statuses and limits.
     """
     one_blas_thread()
     from cfedge.device import load_profile, usable_cores

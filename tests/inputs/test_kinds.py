@@ -413,12 +413,26 @@ def test_cells_of_a_table_are_inputs(case: Case, modality: Modality, tmp_path: P
             reader.read(cell, tmp_path, "data.csv, line 2")
 
 
-def test_equal_inputs_have_one_key(case: Case, tmp_path: Path) -> None:
+def test_equal_inputs_have_one_key_and_only_what_is_written_is_doubtful(
+    case: Case, tmp_path: Path
+) -> None:
     reader = cfedge.inputs.reader(case.spec.kind)
-    one, same, other = (
-        reader.key(reader.read(cell, tmp_path, "x")) for cell in case.equal(tmp_path)
-    )
+    read = [reader.read(cell, tmp_path, "x") for cell in case.equal(tmp_path)]
+    one, same, other = map(reader.key, read)
     assert one == same != other
+    exact = list(map(reader.exact, read))
+    assert exact == list(map(reader.exact, read))  # the same at every call
+    assert len({*exact}) == len(
+        {str(value) for value in read} if _is_written(case) else {one, other}
+    )
+    assert reader.doubts(read) == []
+    if _is_written(case):
+        found = reader.doubts([*read, "N/A", "caf\u00c3\u00a9", "nan", "a &amp; b"])
+        assert [rows for rows, _ in found] == [[3, 5], [4], [6]]
+
+
+def _is_written(case: Case) -> bool:
+    return cfedge.inputs.stored(case.spec).written
 
 
 def test_versions_of_what_decides_bits_are_known(case: Case) -> None:
