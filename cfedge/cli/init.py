@@ -12,6 +12,7 @@ from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.init_report import record_of, show
 from cfedge.cli.show import TerminalProgress, print_json
+from cfedge.kinds import DEFAULT_KIND
 from cfedge.lookups import DEFAULT, LOOKUPS
 
 if TYPE_CHECKING:
@@ -173,7 +174,11 @@ def init(
     )
     sample = load(measure, kind=kind_of(backbone, folder)).train if measure else None
     made = new_workspace(
-        workspace, request, inputs=_demo_inputs, sample=sample, progress=TerminalProgress()
+        workspace,
+        request,
+        inputs={DEFAULT_KIND: _demo_inputs},
+        sample=sample,
+        progress=TerminalProgress(),
     )
     if json:
         print_json(record_of(made))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cfedge.errors import UsageError
-from cfedge.inputs import DEFAULT_KIND
 from cfedge.lookups import DEFAULT
 from cfedge.progress import Progress, Quiet
 from cfedge.store import bundle_at
@@ -40,7 +39,7 @@ def new_workspace(
     target: Path,
     request: BackboneRequest,
     *,
-    inputs: Callable[[], Sequence[Any]],
+    inputs: Mapping[str, Callable[[], Sequence[Any]]],
     sample: Examples | None = None,
     progress: Progress | None = None,
 ) -> NewWorkspace:
@@ -51,7 +50,8 @@ def new_workspace(
     target
         A folder that does not exist yet.
     inputs
-        Inputs to measure on, where there is no sample; called only where something is measured.
+        Of each kind that has some: gives inputs to measure on, where there is no sample; called
+        only where something is measured.
     sample
         Labelled examples to measure on, and to choose the split by.
 
@@ -79,18 +79,19 @@ def _new(
     target: Path,
     request: BackboneRequest,
     source: Source,
-    inputs: Callable[[], Sequence[Any]],
+    inputs: Mapping[str, Callable[[], Sequence[Any]]],
     sample: Examples | None,
     progress: Progress,
 ) -> tuple[WorkspaceFolder, Plan]:
     some: Sequence[Any] = ()
     if request.is_measured:
-        if sample is None and source.input.kind != DEFAULT_KIND:
+        given = inputs.get(source.input.kind)
+        if sample is None and given is None:
             raise UsageError(
                 f"--measure: expected inputs of kind {source.input.kind} to measure on, found none;"
                 " name a folder of them"
             )
-        some = sample.inputs if sample else inputs()
+        some = sample.inputs if sample else given() if given else ()
     plan = backbone_plan.plan(source, request, some, sample=sample, progress=progress)
     return _planned(target, source, plan, request.target_modules, request.lookup, progress), plan
 

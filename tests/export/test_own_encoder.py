@@ -361,5 +361,8 @@ def test_a_second_workshop_makes_the_very_same_backbone(tmp_path: Path) -> None:
     learn(workspace, "kinds", _signals(60, 0))
     export(workspace, tmp_path / "bundle")
     request = BackboneRequest(backbone="onnx", model=path, same_backbone=tmp_path / "bundle")
-    made = new_workspace(tmp_path / "other", request, inputs=lambda: ())
+    made = new_workspace(tmp_path / "other", request, inputs={})
     assert made.workspace.backbone.digest == workspace.backbone.digest
+    measured = BackboneRequest(backbone="onnx", model=path, scheme="auto")
+    with pytest.raises(UsageError, match="expected inputs of kind array to measure on, found none"):
+        new_workspace(tmp_path / "third", measured, inputs={"text": lambda: ["it is dark"]})
