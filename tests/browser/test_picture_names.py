@@ -49,8 +49,10 @@ def test_no_name_of_a_picture_file_becomes_markup(
     assert "low / n1" in browser.text(".verdict").replace("\n", " ")
     assert browser.count(".tried img") == 1
     assert browser.script("return document.querySelector('.tried img').naturalWidth") > 0
-    browser.upload("#files", bad)
+    # One that cannot be read is named, and those after it are answered all the same.
+    browser.upload("#files", bad, good)
     browser.wait_text(HOSTILE[:40])
+    browser.wait("document.querySelectorAll('.verdict').length === 2")
     assert desk.keeper is not None
     answer = {"kept": HOSTILE, "task": HOSTILE, "label": HOSTILE, "probability": 0.5}
     paths = sorted((pictures / "high").rglob("*.png"))[:4]

@@ -149,12 +149,17 @@ function tryIt() {
   });
   field.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && !asJson.checked) send(event); });
   const files = doing(async (event) => {
-    const given = [...(event.dataTransfer ? event.dataTransfer.files : event.target.files)];
+    const given = [...(event.dataTransfer ? event.dataTransfer.files : event.target.files)], faults = [];
+    if (!event.dataTransfer) event.target.value = ""; // so that the same file may be chosen again
     for (const file of given.slice(0, 100)) {
-      if (file.size > state.body_bytes) throw new Error(`${file.name.slice(0, 80)}: expected at most ${bytes(state.body_bytes)}, found ${bytes(file.size)}; shrink the picture`);
-      try { await answer(file, { "content-type": file.type.startsWith(state.media) ? file.type : `${state.media}unknown` }, file); }
-      catch (error) { throw new Error(`${file.name.slice(0, 80)}: ${error.message}`); }
+      try {
+        if (file.size > state.body_bytes) throw new Error(`expected at most ${bytes(state.body_bytes)}, found ${bytes(file.size)}; shrink the picture`);
+        await answer(file, { "content-type": file.type.startsWith(state.media) ? file.type : `${state.media}unknown` }, file);
+      } catch (error) { faults.push(`${isolated(file.name.slice(0, 80))}: ${error.message}`); }
     }
+    if (given.length > 100) faults.unshift(`${given.length - 100} files were left out: expected at most 100 at once; give them afterwards`);
+    if (faults.length > 3) faults.splice(3, faults.length, `${faults.length - 3} more could not be answered`);
+    if (faults.length) throw new Error(faults.join("\n"));
   });
   const drop = isPicture && h("div", { class: "drop", ondragover: (e) => { e.preventDefault(); drop.classList.add("over"); },
     ondragleave: () => drop.classList.remove("over"), ondrop: (e) => { drop.classList.remove("over"); files(e); } },
@@ -226,7 +231,7 @@ function draw() {
     labelled > 0 && h("button", { type: "button", class: "go", onclick: () => { location.hash = "#teach"; } }, `Teach ${plural(labelled, "input")} `, h("kbd", {}, "T")));
   const many = counts.waiting > desk.window;
   page(h("h1", {}, "Review"),
-    h("p", { class: "soft" }, counts.waiting ? `${plural(counts.waiting, "input")} waiting, in groups of alike ones: one decision each. ${many ? `Shown: ${desk.window} of them.` : ""}` : "",
+    h("p", { class: "soft" }, counts.waiting ? `${plural(counts.waiting, "input")} waiting, in groups of alike ones: one decision each. ${many ? `Shown: ${desk.window.toLocaleString("en")} of them.` : ""}` : "",
       counts.aside ? ` ${plural(counts.aside, "input")} set aside.` : "", counts.taught ? ` ${counts.taught} taught.` : ""),
     h("div", { class: "row small" }, "Groups: ", h("button", { type: "button", class: "quiet", onclick: () => coarser(1) }, "larger ", h("kbd", {}, "-")), h("button", { type: "button", class: "quiet", onclick: () => coarser(-1) }, "smaller ", h("kbd", {}, "+")),
       many && h("button", { type: "button", class: "quiet", onclick: doing(() => { desk.offset = desk.offset + desk.window < counts.waiting ? desk.offset + desk.window : 0; return load(); }) }, "the next ones"),
@@ -598,7 +603,8 @@ function drift(found) {
   const { rows, alpha } = found.drift, alarms = rows.filter((row) => row.alarmed !== null);
   const verdict = alarms.length
     ? h("div", { class: "alarm" }, h("p", {}, h("b", {}, "The inputs changed. "), `The counts of ${alarms.map((row) => row.name).join(", ")} cannot be reconciled with the certificates. This is wrong with probability at most ${percent(alpha, 0)}: look at the inputs in Review, or teach a task of them.`))
-    : h("div", { class: "note fine" }, h("p", {}, h("b", {}, "No change found in these counts. "), `The probability of ever raising a false alarm is at most ${percent(alpha, 0)}, however long this runs.`));
+    : !rows.some((row) => row.inputs) ? h("div", { class: "note" }, h("p", {}, "Nothing was counted yet, so nothing can be said."))
+      : h("div", { class: "note fine" }, h("p", {}, h("b", {}, "No change found in these counts. "), `The probability of ever raising a false alarm is at most ${percent(alpha, 0)}, however long this runs.`));
   return h("section", {}, h("h2", {}, "Are the inputs still the same?"), verdict, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Drift" }, h("table", { class: "compare" }, h("caption", {}, `Counted: ${found.source}`),
     h("thead", {}, h("tr", {}, ["counted", "answers", "unknown or thin", "share", "at most", "alarm"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.name), h("td", { class: "number" }, row.inputs.toLocaleString("en")), h("td", { class: "number" }, row.hits.toLocaleString("en")),
