@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cfedge.charts.frame import WIDTH, drawing, label, legend, marker
 from cfedge.charts.lettering import words_width
 from cfedge.charts.markup import Markup, element, escape, join, shortened
+from cfedge.charts.placing import Box, place_names
 from cfedge.charts.scale import Scale
 
 __all__ = ["Point", "point_map"]
@@ -52,7 +53,7 @@ def point_map(
     groups
         In the order of colours and markers; every point's group, but for rings, is one of them.
     names
-        Whether each group's name stands over its points. Of more than 24 groups neither names nor a
+        Whether each group's name stands among its points. Of more than 24 groups neither names nor a
         legend are drawn: every point tells its own in its tooltip.
     """
     few = len(groups) <= _NAMED
@@ -71,11 +72,12 @@ def point_map(
     ]
     for index, point in enumerate(points):
         if not point.ring:
-            size = 2.5 + 4.0 * math.sqrt(max(0.0, point.weight) / heaviest)
-            shape = marker(groups.index(point.group), across(point.x), up(point.y), size)
+            place = across(point.x), up(point.y)
+            shape = marker(groups.index(point.group), *place, _size(point, heaviest))
             parts.append(_named(shape, point, index, few=few))
     if names and few:
-        parts.append(_names(points, groups, across, up))
+        area = Box(WIDTH / 2, top + inner / 2 - 4, WIDTH - 8, inner)
+        parts.append(_names(points, groups, across, up, heaviest=heaviest, area=area))
     for index, point in enumerate(points):
         if point.ring:
             ring = element("circle", class_="ring", cx=across(point.x), cy=up(point.y), r=9)
@@ -91,30 +93,38 @@ def _named(shape: Markup, point: Point, index: int, *, few: bool) -> Markup:
     )
 
 
-def _names(points: Sequence[Point], groups: Sequence[str], across: Scale, up: Scale) -> Markup:
-    """Put every group's name over the point that lies nearest to all others of it, moved down where
-    another stands.
-    """
-    placed: list[tuple[float, float, float]] = []
-    parts = []
+def _names(
+    points: Sequence[Point],
+    groups: Sequence[str],
+    across: Scale,
+    up: Scale,
+    *,
+    heaviest: float,
+    area: Box,
+) -> Markup:
+    """Put every group's name near the point that lies nearest to all others of it."""
+    markers = []
+    for point in points:
+        size = 18.0 if point.ring else 2.6 * _size(point, heaviest)
+        markers.append(Box(across(point.x), up(point.y), size, size))
+    named, wanted = [], []
     for group in groups:
         own = [point for point in points if point.group == group and not point.ring]
-        if not own:
-            continue
-        middle = _medoid(own)
-        x, y = across(middle.x), up(middle.y) - 13
-        width = 1.1 * min(_NAME, words_width(group)) + 8
-        x = min(max(x, width / 2 + 4), WIDTH - width / 2 - 4)
-        for _ in range(len(groups)):
-            if not any(
-                abs(x - other_x) < (width + other) / 2 and abs(y - other_y) < 16
-                for other_x, other_y, other in placed
-            ):
-                break
-            y += 16
-        placed.append((x, y, width))
-        parts.append(label(group, x, y + 4, anchor="middle", kind="name", within=_NAME))
-    return join(parts)
+        if own:
+            middle = _medoid(own)
+            named.append(group)
+            width = 1.1 * min(_NAME, words_width(group)) + 8
+            wanted.append((across(middle.x), up(middle.y), width))
+    return join(
+        [
+            label(group, box.x, box.y + 4, anchor="middle", kind="name", within=_NAME)
+            for group, box in zip(named, place_names(wanted, markers, area), strict=True)
+        ]
+    )
+
+
+def _size(point: Point, heaviest: float) -> float:
+    return 2.5 + 4.0 * math.sqrt(max(0.0, point.weight) / heaviest)
 
 
 def _medoid(points: Sequence[Point]) -> Point:

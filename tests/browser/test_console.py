@@ -106,6 +106,22 @@ def test_groups_are_labelled_with_single_keys_and_undone(
     assert browser.count("li[data-chosen=true]") == 0
     browser.screenshot("console-review", whole=False)
     is_clean(browser, axe)
+    assert browser.count(".by-itself") == 0  # every input has its like
+    for _ in range(40):
+        if browser.count(".by-itself"):
+            break
+        before = browser.script("return performance.now()")
+        browser.press("+")
+        browser.wait(f"performance.now() > {before} + 300 && document.querySelector('.group')")
+    below = ".by-itself ~ .group"
+    assert browser.count(below) == browser.count(f"{below} li") > 0
+    assert browser.count(f"{below} .count") == 0
+    assert browser.count(".group .count") == browser.count(".group") - browser.count(below)
+    assert "like no other" in browser.script(
+        f"return document.querySelector('{below}').getAttribute('aria-label')"
+    )
+    browser.screenshot("console-review-alone", whole=False)
+    is_clean(browser, axe)
 
 
 def test_erasing_asks_first(browser: Browser, console: desks.Opened) -> None:

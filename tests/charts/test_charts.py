@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from itertools import combinations
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from every import cases
 
 from cfedge import charts
 from cfedge.charts import IntervalRow, Mark, Point, Series, Span
 from cfedge.charts.frame import marker
+from cfedge.charts.placing import Box, place_names
 from cfedge.charts.scale import Scale, round_steps
 from cfedge.charts.style import SERIES
 
@@ -142,6 +145,28 @@ def test_a_map_has_equal_units_along_both_axes() -> None:
     (x0, y0), (x1, y1), (x2, y2) = places
     assert (y1, x2) == (y0, x0)
     assert (y0 - y2) == pytest.approx(4 * (x1 - x0), abs=0.1)
+
+
+def test_names_on_a_map_cover_no_marker_and_no_other_name_where_there_is_room() -> None:
+    rng = np.random.default_rng(0)
+    area = Box(360, 240, 712, 400)
+    for count in (2, 8, 20):
+        middles = rng.uniform((40, 60), (680, 420), (count, 2))
+        beside = rng.normal(middles[:, None], 12, (count, 6, 2)).reshape(-1, 2)
+        markers = [Box(x, y, 13, 13) for x, y in [*middles.tolist(), *beside.tolist()]]
+        wanted = [(x, y, 60.0) for x, y in middles.tolist()]
+        placed = place_names(wanted, markers, area)
+        assert not any(one.meets(other) for one, other in combinations(placed, 2))
+        covered = sum(one.meets(marker) for one in placed for marker in markers)
+        over = sum(Box(x, y - 13, 60, 16).meets(marker) for x, y, _ in wanted for marker in markers)
+        assert covered <= over / 8
+        for (x, y, _), one in zip(wanted, placed, strict=True):
+            assert math.hypot(one.x - x, one.y - y) < 90
+    (alone,) = place_names([(100.0, 100.0, 60.0)], [Box(100, 100, 13, 13)], area)
+    assert (alone.x, 76 <= alone.y <= 85) == (100, True)
+    corner, above = place_names([(0.0, 0.0, 60.0), (0.0, 0.0, 60.0)], [], area)
+    assert (corner.x, corner.y) == (34, 48)
+    assert not above.meets(corner)
 
 
 def test_the_cell_of_what_was_found_right_is_told_from_the_others() -> None:

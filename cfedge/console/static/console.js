@@ -211,6 +211,7 @@ async function review() {
 
 async function load() {
   const found = await ask(`/api/review?alike=${desk.alike}&offset=${desk.offset}`);
+  for (const group of found.groups) group.alone = group.numbers.length === 1;
   Object.assign(desk, { groups: found.groups, labelled: found.labelled, counts: found.counts, window: found.window, more: found.more_groups, chosen: new Set(), from: null });
   for (const { label } of found.labelled) if (!desk.slots.includes(label)) desk.slots.push(label);
   desk.at = [0, -1];
@@ -231,14 +232,14 @@ function draw() {
     labelled > 0 && h("button", { type: "button", class: "go", onclick: () => { location.hash = "#teach"; } }, `Teach ${plural(labelled, "input")} `, h("kbd", {}, "T")));
   const many = counts.waiting > desk.window;
   page(h("h1", {}, "Review"),
-    h("p", { class: "soft" }, counts.waiting ? `${plural(counts.waiting, "input")} waiting, in groups of alike ones: one decision each. ${many ? `Shown: ${desk.window.toLocaleString("en")} of them.` : ""}` : "",
+    h("p", { class: "soft" }, counts.waiting ? `${plural(counts.waiting, "input")} waiting. Inputs that are alike stand in a group: one decision each. ${many ? `Shown: ${desk.window.toLocaleString("en")} of them.` : ""}` : "",
       counts.aside ? ` ${plural(counts.aside, "input")} set aside.` : "", counts.taught ? ` ${counts.taught} taught.` : ""),
     h("div", { class: "row small" }, "Groups: ", h("button", { type: "button", class: "quiet", onclick: () => coarser(1) }, "larger ", h("kbd", {}, "-")), h("button", { type: "button", class: "quiet", onclick: () => coarser(-1) }, "smaller ", h("kbd", {}, "+")),
       many && h("button", { type: "button", class: "quiet", onclick: doing(() => { desk.offset = desk.offset + desk.window < counts.waiting ? desk.offset + desk.window : 0; return load(); }) }, "the next ones"),
       h("span", { class: "grow" }), counts.aside > 0 && h("button", { type: "button", class: "quiet", onclick: doing(() => erase({ state: "aside" }, `Erase the ${plural(counts.aside, "input")} set aside? This cannot be undone.`)) }, "Erase what is set aside"),
       h("button", { type: "button", class: "quiet", onclick: doing(() => erase({ all: true }, "Erase all kept inputs, labelled ones too? This cannot be undone.")) }, "Erase all")),
     slots,
-    desk.groups.length ? h("div", { id: "groups" }, desk.groups.map(groupNode), desk.more > 0 && h("p", { class: "soft" }, `${plural(desk.more, "smaller group")} more come after these.`))
+    desk.groups.length ? h("div", { id: "groups" }, groupNodes(), desk.more > 0 && h("p", { class: "soft" }, `${desk.more} more, groups and single inputs, come after these.`))
       : h("div", { class: "empty" }, h("p", {}, counts.waiting ? "These are decided; more are waiting." : "Nothing is waiting."), counts.waiting ? h("button", { type: "button", onclick: doing(load) }, "Show them") : h("p", {}, labelled ? "Go on to Teach with what has labels." : "What is not known comes here as it is met.")));
   focusHere();
 }
@@ -246,12 +247,19 @@ function draw() {
 const FEW = 8;
 const visible = (group) => (group.open ? group.inputs : group.inputs.slice(0, FEW));
 
+/** The groups, and below a line of their own the inputs that nothing else is like: those are none. */
+function groupNodes() {
+  const first = desk.groups.findIndex((group) => group.alone), nodes = desk.groups.map(groupNode);
+  if (first >= 0) nodes.splice(first, 0, h("h2", { class: "by-itself" }, first ? "Like no other" : "No input is like another"));
+  return nodes;
+}
+
 function groupNode(group, at) {
   const pictures = group.inputs.length && group.inputs[0].picture;
   const shown = visible(group), hidden = group.numbers.length - shown.length;
-  return h("section", { class: `group${at === desk.at[0] ? " here" : ""}`, "data-group": at, "aria-label": `Group ${at + 1}: ${plural(group.numbers.length, "input")}` },
+  return h("section", { class: `group${at === desk.at[0] ? " here" : ""}`, "data-group": at, "aria-label": group.alone ? "One input, like no other" : `Group ${at + 1}: ${plural(group.numbers.length, "input")}` },
     h("div", { class: "head", tabindex: "-1", role: "button", "data-item": -1, onclick: () => { desk.at = [at, -1]; mark(); } },
-      h("span", { class: "count" }, plural(group.numbers.length, "input")), group.suggested && h("span", { class: "soft" }, "about “", own(group.suggested), "”?"), h("span", { class: "soft small" }, nearest(group))),
+      !group.alone && h("span", { class: "count" }, plural(group.numbers.length, "input")), group.suggested && h("span", { class: "soft" }, "about “", own(group.suggested), "”?"), h("span", { class: "soft small" }, nearest(group))),
     h("ul", { class: `inputs${pictures ? " pictures" : ""}` }, shown.map((one, item) => h("li", { tabindex: "-1", "data-item": item, "data-number": one.number, "data-chosen": desk.chosen.has(one.number),
       onclick: (event) => { if (event.shiftKey && desk.from && desk.from[0] === at) { desk.at = [at, item]; range(); } else { desk.at = [at, item]; toggle(); } } },
       one.picture ? h("img", { src: `/api/kept/${one.number}/picture`, alt: `kept picture ${one.number}`, loading: "lazy" }) : h("span", { class: "words", dir: "auto" }, one.words),

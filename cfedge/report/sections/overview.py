@@ -46,7 +46,7 @@ def _cards(contents: Contents) -> list[tuple[str, str, str]]:
     worst = max(tasks, key=lambda task: task.certificate.wrong_upper_bound)
     which = f"in the worst task, {worst.name}" if len(tasks) > 1 else "of future answers"
     cards = [
-        ("Right", percent(1 - wrong / max(1, held_out)), f"of {held_out:,} held-out inputs"),
+        ("Right", percent(1 - wrong / max(1, held_out)), f"of {held_out:,} inputs that were held out"),
         ("Wrong at most", percent(worst.certificate.wrong_upper_bound), which),
     ]  # fmt: skip
     if contents.thresholds is not None and contents.thresholds.unknown:
