@@ -102,8 +102,9 @@ def _updated(name: str, new: Updated) -> str:
     added = f"{classes} ({', '.join(new.added)!s:.120})" if new.added else "no new class"
     held_out = new.task.held_out
     right = int((held_out.answers == held_out.classes).sum())
+    again = f"; {new.again} that it had before were left out" if new.again else ""
     return (
-        f"{name}: learned {new.examples} more examples, {added}; it now stands on"
+        f"{name}: learned {new.examples} more examples, {added}{again}; it now stands on"
         f" {new.task.record.examples}. With the task given, the old version answered"
         f" {new.right_before} of its {new.old_held_out} old held-out examples rightly and the new"
         f" one {new.right_now}; of all {len(held_out.inputs)}, old and new, it answers {right}"

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.errors import TaskError
+from cfedge.errors import DataError, TaskError
 from cfedge.progress import Progress, Quiet
 from cfedge.runtime.adapter import Adapter
 from cfedge.train.examples.draw import drawn
@@ -56,6 +56,8 @@ class Updated(NamedTuple):
     old_held_out, right_before, right_now
         Held-out examples that the old version had and that still have one label; of them those
         whose label the old version and the new one answer, with the task given.
+    again
+        Examples that the task had before, with the same label: they were left out.
     """
 
     task: LearnedTask
@@ -64,6 +66,7 @@ class Updated(NamedTuple):
     old_held_out: int
     right_before: int
     right_now: int
+    again: int = 0
 
 
 def update(
@@ -81,6 +84,7 @@ def update(
     ----------
     examples
         What is new: nothing of before is needed.
+        What it had before, with the same label, is left out.
     held_out
         Of the new data; None: the task's share of `examples`. Of a known class with too few new
         examples, or groups of them, none are held out.
@@ -93,11 +97,20 @@ def update(
         There is no such task, or the new version answers the old held-out examples worse; the
         workspace is unchanged.
     DataError
-        A class would have no held-out example: a new one has too few, or inputs of the old ones came
-        again with another label.
+        Nothing of `examples` is new; or a class would have no held-out example: a new one has too
+        few, or inputs of the old ones came again with another label.
     """
     old = workspace.task(name)
     settings = old.record.settings
+    examples, again = _new_alone(old, examples)
+    if not len(examples):
+        raise DataError(
+            f"{examples.source}: expected examples that are new to task {name!r}, found that it has"
+            f" all {again} of them; give new ones"
+        )
+    if held_out is not None:
+        held_out, known = _new_alone(old, held_out)
+        again += known
     if held_out is None:
         rng = np.random.default_rng(settings.seed)
         examples, held_out = split_held_out(
@@ -117,10 +130,29 @@ def update(
         old_held_out=len(new.still),
         right_before=int((old.held_out.answers == old.held_out.classes)[new.still].sum()),
         right_now=int((task.held_out.answers == task.held_out.classes)[: len(new.still)].sum()),
+        again=again,
     )
     _check_no_worse(name, updated, max_drop)
     workspace.put(task, replace=True)
     return updated
+
+
+def _new_alone(old: LearnedTask, examples: Examples) -> tuple[Examples, int]:
+    """Leave out what a task was learned from, or judged by, with the same label: it would count
+    twice, and what is learned from cannot prove anything. Return the rest, and how many these were.
+    """
+    classes, evidence = old.record.classes, old.held_out
+    held = Examples(
+        evidence.inputs, tuple(classes[place] for place in evidence.classes), "", kind=examples.kind
+    )
+    judged = set(zip(held.keys, held.labels, strict=True))
+    again = {
+        row
+        for row, one in enumerate(zip(examples.keys, examples.labels, strict=True))
+        if one in judged
+    }
+    again.update(old.statistics.marks.known(examples.keys, examples.labels, classes))
+    return examples.take([row for row in range(len(examples)) if row not in again]), len(again)
 
 
 def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> LearnedTask:
@@ -134,6 +166,7 @@ def _learned(old: LearnedTask, new: NewExamples, classes: Sequence[str]) -> Lear
             new.adapted,
             more.astype(np.int64),
             old.statistics.near.means.shape[1],
+            new.keys,
         ),
         known.tolist(),
     )

@@ -12,13 +12,14 @@ Letters: N examples, D width, C classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
+from cfedge.train.features.marks import Marks
 from cfedge.train.features.signature import compressed, exact_statistics
 
 __all__ = ["TaskStatistics", "added"]
@@ -39,12 +40,15 @@ class TaskStatistics:
     near, tail
         Of the trunk's first view, and of the tail's features without an adapter: each class's own
         scatter.
+    marks
+        Of the examples, to know one that comes again.
     """
 
     trunk: ClusterStatistics
     near: ClusterStatistics
     tail: ClusterStatistics
     adapted: ClusterStatistics
+    marks: Marks = field(default_factory=Marks.none)
 
     @classmethod
     def of(
@@ -53,6 +57,7 @@ class TaskStatistics:
         adapted: Floats,
         classes: NDArray[np.int64],
         first_width: int,
+        keys: Sequence[str] = (),
     ) -> TaskStatistics:
         """Summarise N examples without loss.
 
@@ -64,6 +69,8 @@ class TaskStatistics:
             int64 [N] in 0..C-1, each at least once.
         first_width
             Of the trunk's first view.
+        keys
+            What equal inputs have in common, of each; empty where nothing is to be marked.
         """
         view = features.trunk[:, :first_width]
         return cls(
@@ -71,6 +78,7 @@ class TaskStatistics:
             near=exact_statistics(view, classes),
             tail=exact_statistics(features.tail, classes),
             adapted=exact_statistics(adapted, classes, together=True),
+            marks=Marks.of(keys, classes) if keys else Marks.none(),
         )
 
     def signature(
@@ -106,6 +114,7 @@ class TaskStatistics:
             near=added(self.near, more.near, classes),
             tail=added(self.tail, more.tail, classes),
             adapted=_together(added(self.adapted, more.adapted, classes)),
+            marks=self.marks.with_more(more.marks, classes),
         )
 
     def taken(self, places: Sequence[int]) -> TaskStatistics:
@@ -117,11 +126,12 @@ class TaskStatistics:
             near=_own(self.near, places),
             tail=_own(self.tail, places),
             adapted=_together(_share_of(self.adapted, places)),
+            marks=self.marks.taken(places),
         )
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""
-        arrays: dict[str, NDArray[np.generic]] = {}
+        arrays: dict[str, NDArray[np.generic]] = {**self.marks.arrays()}
         for space in _SPACES:
             one = getattr(self, space)
             one = _thin(one) if space in ("near", "tail") else _together(one)
@@ -136,7 +146,7 @@ class TaskStatistics:
     def parsed(cls, data: bytes, what: str) -> TaskStatistics:
         """Read what `dumped` wrote; `what` names it in errors (KeyError, ValueError)."""
         arrays = load_arrays(data, what)
-        return cls(*(_read(arrays, space) for space in _SPACES))
+        return cls(*(_read(arrays, space) for space in _SPACES), marks=Marks.from_arrays(arrays))
 
 
 def added(

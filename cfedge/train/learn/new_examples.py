@@ -35,7 +35,7 @@ class NewExamples:
     """New examples and all held-out ones, encoded: what a new version is made of.
 
     `still` are the rows of the old held-out examples that come first among all, int64: those whose
-    input did not get another label.
+    input did not get another label. `keys` are those of the examples that are learned from.
     """
 
     classes: NDArray[np.int64]
@@ -46,6 +46,7 @@ class NewExamples:
     reading: Reading
     repeated: int
     still: NDArray[np.int64]
+    keys: tuple[str, ...]
 
     @classmethod
     def encoded(
@@ -92,6 +93,7 @@ class NewExamples:
             ),
             repeated=len(repeated(examples, kept)),
             still=np.array(rows[:before], np.int64),
+            keys=examples.keys,
         )
 
 

@@ -59,6 +59,8 @@ class PreparedTask:
     inputs, keys
         The examples, and what no split may cut through
         (`cfedge.train.examples.examples.Examples.units`).
+    alike
+        What equal inputs have in common, of each example (`Examples.keys`).
     targets
         int64 [N], positions in `classes`.
     hidden
@@ -80,6 +82,7 @@ class PreparedTask:
     classes: tuple[str, ...]
     inputs: tuple[Input, ...]
     keys: tuple[str, ...]
+    alike: tuple[str, ...]
     targets: NDArray[np.int64]
     hidden: list[Floats]
     features: Features
@@ -106,6 +109,7 @@ class PreparedTask:
             self,
             inputs=tuple(inputs[row] for row in rows),
             keys=tuple(self.keys[row] for row in rows),
+            alike=tuple(self.alike[row] for row in rows),
             targets=self.targets[list(rows)],
             hidden=[self.hidden[row] for row in rows] if self.hidden else [],
             features=Features(*(views[list(rows)] for views in self.features)),
@@ -166,6 +170,7 @@ class PreparedTask:
             self._adapted(self.hidden, whole, self.features),
             self.targets,
             workspace.backbone.views[0],
+            self.alike,
         )
         return LearnedTask.made(record, made, statistics, held_out)
 
@@ -236,6 +241,7 @@ def prepare_task(
         classes,
         examples.inputs,
         examples.units,
+        examples.keys,
         _targets(examples, classes),
         states,
         features,

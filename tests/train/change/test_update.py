@@ -205,6 +205,30 @@ def test_a_held_out_text_that_comes_again_with_another_label_is_no_evidence_any_
     assert updated.task.record.reading.conflicting == first.record.reading.conflicting + 2
 
 
+def test_what_the_task_had_before_is_neither_learned_nor_held_out_again(
+    tiny_workspace: Path,
+) -> None:
+    workspace = WorkspaceFolder(tiny_workspace)
+    old, new = rows_of("food", 12, 0), rows_of("food", 12, 7)
+    first = learn(workspace, "food", old, settings=CLOSED)
+    kept = workspace.task("food").files(workspace.stored)
+    shouted = Examples(tuple(text.upper() for text in old.inputs), old.labels, "food")
+    for again in (old, shouted):
+        with pytest.raises(DataError, match="has all 24 of them; give new ones"):
+            update(workspace, "food", again)
+    assert workspace.task("food").files(workspace.stored) == kept
+    fresh = [row for row, text in enumerate(new.inputs) if text not in old.inputs]
+    grown = update(workspace, "food", old.joined(new.take(fresh)), old)
+    assert grown.again == 48  # of what is learned from, and of what is held out
+    assert grown.task.record.examples == first.record.examples + len(fresh)
+    assert grown.task.held_out.inputs == first.held_out.inputs
+    with pytest.raises(DataError, match="has all"):
+        update(workspace, "food", new.take(fresh))
+    whole = update(workspace, "food", rows_of("food", 12, 9)).task.statistics
+    assert len(whole.marks.values) == whole.tail.counts.sum()
+    assert len(whole.taken([1]).marks.values) == whole.tail.counts[1]
+
+
 def test_an_update_that_would_leave_a_class_without_evidence_is_refused(
     tiny_workspace: Path,
 ) -> None:
