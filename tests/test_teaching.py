@@ -132,7 +132,7 @@ def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -
         (["a", "\ud800"], ["x", "y"], r"inputs\[1\]: expected a text in Unicode"),
         (["a", Path("b.jpg")], ["x", "y"], r"found the path 'b.jpg'; this backbone reads texts"),
         (["a", b"b"], ["x", "y"], r"inputs\[1\]: expected a text, found bytes"),
-        (["a", 3], ["x", "y"], r"inputs\[1\]: expected a text, found int 3"),
+        (["a", 3], ["x", "y"], r"inputs\[1\]: expected a text, found the number 3"),
         ([np.zeros((3, 8, 8))], ["x"], r"found an array of shape \(3, 8, 8\)"),
         (np.zeros((2, 3)), ["x", "y"], r"expected one column, found ndarray of 2 dimensions"),
         (pandas.DataFrame({"a": ["b"]}), ["x"], r"found DataFrame of 2 dimensions"),

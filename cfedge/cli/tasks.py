@@ -90,7 +90,8 @@ def update(
     certified = certificates(opened, [task]).of([task])
     if json:
         pairs = [dataclasses.asdict(pair) for pair in certified.overlaps]
-        print_json({**certified.tasks[task].record(), "overlaps": pairs})
+        row = {**certified.tasks[task].record(), "overlaps": pairs, "left_out": new.again}
+        print_json(row)
         return
     say(_updated(task, new))
     for line in advice(certified, {task: loaded}, workspace=str(workspace)):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cfedge.doors.reading import Reading
 from cfedge.errors import DataError
-from cfedge.kinds import DEFAULT_KIND
+from cfedge.kinds import DEFAULT_KIND, KINDS
 
 __all__ = ["Columns", "chosen", "quoted", "same"]
 
@@ -105,6 +105,11 @@ def _step(
         return f"add {' and '.join(missing)}"
     if len(names) == 1 and all(same(name) in same(names[0]) for name in missing):
         return "it is separated by something else: save it with commas"
+    other = next((one for one in map(same, names) if one in KINDS and one != columns.input), None)
+    if columns.input in missing and columns.input in KINDS and other is not None:
+        return (
+            f"these are data of the kind {other}: teach a workspace of that kind, or name a column"
+        )
     options = {
         columns.input: ("--input-column", _INPUTS),
         columns.label: ("--label-column", _LABELS),

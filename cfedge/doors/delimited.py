@@ -67,7 +67,7 @@ class _Lines(Iterator[tuple[int, list[str]]]):
                 row = next(self._reader)
             except csv.Error as error:
                 raise _refused(self.path, self.line, error) from error
-            if any(cell.strip() for cell in row):
+            if any(cell.strip().strip("\x1a") for cell in row):  # the end of a file of DOS
                 return self.line, row
             if row:
                 self.empty.append(self.line)
@@ -101,6 +101,12 @@ def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record
                 f" {_NAMES[lines.separator]} in double quotes"
             )
             yield Record(line, {}, fault)
+        elif len(row) == 1 < len(header) and (other := _other(row[0], lines.separator)):
+            fault = (
+                f"expected {len(header)} columns with {_NAMES[lines.separator]} between them, as the"
+                f" header has, found {other}; separate all lines alike"
+            )
+            yield Record(line, {}, fault)
         else:
             yield Record(line, dict(zip(header, row, strict=False)))
     if repeated:
@@ -114,6 +120,11 @@ def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record
         count = len(lines.empty)
         rows = "1 empty row was" if count == 1 else f"{count} empty rows were"
         reading.note(f"{rows} left out of {lines.path.name} (the first in line {lines.empty[0]})")
+
+
+def _other(line: str, separator: str) -> str | None:
+    """Name another separator that a line has instead."""
+    return next((name for sign, name in _NAMES.items() if sign != separator and sign in line), None)
 
 
 def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> tuple[str, bool]:

@@ -14,7 +14,8 @@ FIRST_BYTES = 512
 _KNOWN: tuple[tuple[bytes, str, tuple[str, ...], str], ...] = (
     (b"PK\x03\x04", "a ZIP archive or a workbook", (".xlsx", ".xlsm"),
      "name it .xlsx if Excel wrote it, or unpack it"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", (), "save it as .xlsx or CSV"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook that is old or has a password", (),
+     "save it as .xlsx without a password, or as CSV"),
     (b"PAR1", "a Parquet file", (".parquet",), "name it .parquet"),
     (b"\x1f\x8b", "a gzip archive", (), "unpack it"),
     (b"BZh", "a bzip2 archive", (), "unpack it"),

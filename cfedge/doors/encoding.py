@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from pathlib import Path
 
 from cfedge.doors.reading import Reading, unreadable
@@ -28,6 +29,10 @@ _PIECE = 1 << 20
 _UNDEFINED = b"\x81\x8d\x8f\x90\x9d"
 #: Of the bytes above 127 among all: some 5 % in French, half and more in Greek or Russian.
 _MOST_LETTERS = 0.15
+#: Bytes above 127 that follow each other, and their share of all of these: few in the languages of
+#: Western Europe, nearly all in those of Russia, Greece, China, Korea and Japan.
+_RUNS = re.compile(rb"[\x80-\xff]{2,}").findall
+_MOST_BESIDE = 0.5
 
 
 def opened(path: Path, reading: Reading) -> io.TextIOWrapper:
@@ -121,15 +126,16 @@ def _line(path: Path, position: int) -> int:
 
 def _guessed(path: Path, wrong: int, reading: Reading) -> str:
     line = _line(path, wrong)
-    total = high = undefined = 0
+    total = high = undefined = beside = 0
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             total += len(piece)
             high += sum(piece.count(bytes([value])) for value in range(0x80, 0x100))
+            beside += sum(len(run) for run in _RUNS(piece))
             undefined += sum(piece.count(bytes([value])) for value in _UNDEFINED)
         file.seek(wrong)
         found = file.read(1)[0]
-    if undefined or high > _MOST_LETTERS * total:
+    if undefined or high > _MOST_LETTERS * total or beside > _MOST_BESIDE * high:
         raise DataError(
             f"{path}, line {line}: expected UTF-8, found byte 0x{found:02x}; save it as UTF-8, or"
             " say which encoding it has with --encoding (cp1251, gb18030, shift_jis, ...)"

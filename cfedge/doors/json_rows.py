@@ -20,6 +20,7 @@ from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, check_size
 from cfedge.doors.text import prodigy
 from cfedge.doors.text.json_forms import rows_of
 from cfedge.errors import DataError
+from cfedge.spelling import value_words
 
 __all__ = ["sheet"]
 
@@ -111,7 +112,7 @@ def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
     if not isinstance(value, list):
         raise DataError(
             f"{path}: expected a JSON array of objects with {quoted(reading.columns)}, found"
-            f" {type(value).__name__}; write one object a row"
+            f" {value_words(value)}; write one object a row"
         )
     return (_Line(number, row) for number, row in enumerate(value, start=1))
 
@@ -133,11 +134,16 @@ def _place(error: Exception) -> str:
     """Say what stands where in a line that is no JSON."""
     if isinstance(error, _RepeatedError):
         return str(error)
-    if not isinstance(error, json.JSONDecodeError):
-        return f"{type(error).__name__} {str(error)!r:.80}"
+    if isinstance(error, RecursionError):
+        return "brackets that are nested too deep"
+    if not isinstance(error, json.JSONDecodeError):  # what Python does not convert
+        return "a number of thousands of digits"
     rest = error.doc[error.pos : error.pos + 20].split("\n")[0]
     if not rest:
-        return f"its end in column {error.colno}, where something is missing"
+        return (
+            f"its end in column {error.colno}, where something is missing (each object stands in one"
+            " line, or all of them in an array in a file .json)"
+        )
     hint = " (JSON has double quotes)" if rest.startswith("'") else ""
     return f"{rest!r} in column {error.colno}, which is no JSON{hint}"
 
@@ -166,10 +172,9 @@ def _rows(lines: Iterator[_Line], path: Path, reading: Reading) -> Iterator[Reco
         if line.fault:
             yield Record(line.number, {}, f"{line.fault}; write the row again")
         elif not isinstance(line.value, dict):
-            kind = type(line.value).__name__
-            yield Record(
-                line.number, {}, f"expected a JSON object, found {kind}; write the row again"
-            )
+            found = f"expected a JSON object, found {value_words(line.value)}"
+            fault = f"{found}; write it as one with {quoted(reading.columns)}"
+            yield Record(line.number, {}, fault)
         elif shape is None or not shape.recognises(line.value):
             yield Record(line.number, line.value)
         elif (cells := shape.cells(line.value, reading.columns)) is not None:

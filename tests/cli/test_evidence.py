@@ -275,7 +275,9 @@ def test_a_task_is_updated_renamed_and_shortened_and_replaced_only_when_asked(
     shown = run("update", tiny_workspace, "food", "--data", more)
     assert "food: learned 20 more examples, no new class; it now stands on 58." in shown
     assert "of its 10 old held-out examples rightly" in shown
+    write_csv(more, make_texts("food", 12, 1) + make_texts("food", 12, 2))
     row = json.loads(run("update", tiny_workspace, "food", "--data", more, "--json"))
+    assert row["left_out"] == 24  # which the first update brought
     assert (row["examples"], row["held_out"]) == (78, 18)
     run("rename", tiny_workspace, "food", "meals")
     run("rename", tiny_workspace, "meals", "broth", "--label", "soup")

@@ -91,7 +91,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a number for a text": (
         "x.xlsx",
         workbook(["text", "label"], [12, "x"]),
-        "row 2: expected a text, found int 12; write it as a string",
+        "row 2: expected a text, found the number 12; write it as a string",
     ),
     "other columns": (
         "x.xlsx",
@@ -122,7 +122,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "lists of labels in parquet": (
         "x.parquet",
         columns_file(text=["a", "b"], label=[["x"], ["x", "y"]]),
-        "rows 1 and 2: expected one label, found several",
+        "rows 1 and 2: expected one label, found a list",
     ),
     "missing labels in parquet": (
         "x.parquet",
@@ -203,7 +203,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "an old workbook called xlsx": (
         "x.xlsx",
         text_file(b"\xd0\xcf\x11\xe0abc"),
-        "expected .xlsx, as its name says, found an old Excel workbook; save it as",
+        "expected .xlsx, as its name says, found an Excel workbook that is old or has a password; save it as",
     ),
     "a packed file called JSON": ("x.json", text_file(b"\x1f\x8babc"), "a gzip archive; unpack it"),
     "a pointer to a file": (

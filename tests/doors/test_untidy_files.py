@@ -53,11 +53,12 @@ READ: dict[str, tuple[str, str | bytes, str]] = {
     "hard spaces behind labels": ("a.csv", CSV.replace("on\n", "on\u00a0\n", 1), ""),
     "lines of old Macs": ("a.csv", CSV.replace("\n", "\r"), ""),
     "four bytes a letter": ("a.csv", CSV.encode("utf-32"), "UTF-32"),
+    "the end of a file of DOS": ("a.csv", CSV + "\x1a", ""),
     "an index": ("a.csv", CSV.replace("\n", "\n0,").replace("text,", ",text,").removesuffix("0,"), ""),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", READ)
+@cases("case", READ)
 def test_what_can_be_meant_is_read_and_told(case: str, tmp_path: Path) -> None:
     name, content, note = READ[case]
     found = looked(tmp_path / name, content)
@@ -81,6 +82,16 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "one name twice in an array": ("a.json", '[{"text": "a", "label": "x", "label": "y"}]', "'label' twice"),
     "no end of a number": ("a.jsonl", '{"text": "a", "label": Infinity}\n', "found infinity"),
     "an object for a label": ("a.jsonl", jsonl({"text": "a", "label": {"name": "on"}}), "found an object"),
+    "marks for letters that were lost": ("a.csv", CSV.replace("dark", "d\ufffdrk"), "marks for letters"),
+    "tabs under a header with commas": ("a.csv", "text,label\na\ton\nb\toff\n", "expected 2 columns with commas between them, as the header has, found tabs"),
+    "objects of several lines": ("a.jsonl", '{\n"text": "a",\n"label": "on"\n}\n', "each object stands in one line"),
+    "brackets without end": ("a.jsonl", '{"text": "a", "label": ' + "[" * 99_999 + "\n", "found brackets that are nested too deep"),
+    "a number without end": ("a.jsonl", '{"text": "a", "label": ' + "9" * 5000 + "}\n", "found a number of thousands of digits"),
+    "pairs": ("a.json", '[["a", "on"], ["b", "off"]]', "expected a JSON object, found a list ['a', 'on']"),
+    "an object for a text": ("a.jsonl", jsonl({"text": {"de": "a"}, "label": "on"}), "expected a text, found an object {'de': 'a'}"),
+    "a list of one label": ("a.jsonl", jsonl({"text": "a", "label": ["on"]}), "expected one label, found a list, ['on']; an input has one"),
+    "an old or locked workbook": ("a.xlsx", "\xd0\xcf\x11\xe0\xa1", "an Excel workbook that is old or has a password"),
+    "Chinese of Windows": ("a.csv", CSV * 3 + "\xb4\xf2\xbf\xaa\xb5\xc6,on\n", "say which encoding it has with --encoding"),
     "comments in JSON": ("a.json", '// notes\n[{"text": "a", "label": "on"}]', "line 1"),
 }  # fmt: skip
 
@@ -88,7 +99,9 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 @cases("case", REFUSED)
 def test_what_cannot_be_meant_is_refused_in_words(case: str, tmp_path: Path) -> None:
     name, content, words = REFUSED[case]
-    faults = [str(one) for one in looked(tmp_path / name, content).faults]
+    bare = case in ("an old or locked workbook", "Chinese of Windows")  # bytes, and no letters
+    given = content.encode("latin-1") if bare else content
+    faults = [str(one) for one in looked(tmp_path / name, given).faults]
     assert any(words in one for one in faults), faults
     assert all("; " in one and "\n" not in one for one in faults)
 

@@ -112,7 +112,8 @@ class ImageInputs(StoredImages):
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError) as error:
             raise UsageError(
-                f"{where}: expected a picture in base64, found {value[:20]!r}"
+                f"{where}: expected a picture in base64, found {value[:20]!r}; of a file on this"
+                ' machine give predict {"path": ...}'
             ) from error
 
     def words(self, value: str, where: str) -> list[Input]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cfedge.errors import DataError
 from cfedge.inputs.text.doubtful import doubts
-from cfedge.spelling import check_spelling, folded
+from cfedge.spelling import check_spelling, folded, value_words
 
 __all__ = ["TextReader", "reader"]
 
@@ -86,7 +86,7 @@ def _kind(value: object) -> str:
         return "NaN"
     if (shape := getattr(value, "shape", ())) != ():
         return f"an array of shape {tuple(shape)}"
-    return f"{type(value).__name__} {value!r:.80}"
+    return value_words(value)
 
 
 def _step(value: object) -> str:

@@ -18,6 +18,11 @@ _MISWRITTEN = (
         re.compile("[\u00c3\u00c2][\u0080-\u00bf\u0152-\u2122]|\u00e2\u20ac[\u0080-\u2122]"),
         "looks as if UTF-8 had been read as Windows-1252 before; save it anew from where it came",
     ),
+    # what decoders write for bytes that they cannot read
+    (
+        re.compile("\ufffd"),
+        "has marks for letters that a program could not read; save it anew from where it came",
+    ),
     # &amp; &#39; &lt;
     (
         re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});"),

@@ -18,7 +18,7 @@ from cfedge.inputs.modality import Input
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.labels import label_of
 
-__all__ = ["are_class_folders", "labelled_files", "load_class_folders"]
+__all__ = ["are_class_folders", "labelled_files", "left_out", "load_class_folders"]
 
 #: What a folder of a split may be called.
 SPLITS = {
@@ -31,6 +31,10 @@ SPLITS = {
     "test": "test",
     "testing": "test",
 }
+#: Folders beside the pictures that say what stands where in them.
+_BOXES = ("labels", "annotations")
+#: What systems leave in folders.
+_LITTER = ("thumbs.db", "desktop.ini", "icon\r")
 #: Of a ZIP file, unpacked in memory: far above what a workshop learns from at once.
 UNPACKED_BYTES, MEMBER_BYTES = 2 << 30, 64 << 20
 
@@ -77,7 +81,8 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
             tuple(value for value, _ in pairs),
             tuple(label for _, label in pairs),
             str(path),
-            kind=kind,
+            left_out(path, kind),
+            kind,
         )
         for split, pairs in rows.items()
     }
@@ -99,11 +104,50 @@ def labelled_files(
     if not files:
         raise DataError(
             f"{path}: expected one folder a label with files of {', '.join(reader(kind).suffixes)},"
-            " found none; move them there"
+            f" found none; move them there{', or unpack it' if path.is_file() else ''}"
         )
     depth = _common(files)
+    _check_labels(path, files, depth)
     for file in files:
         yield file.path, partial(_read, path, file, depth)
+
+
+def left_out(path: Path, kind: str) -> tuple[str, ...]:
+    """Return what is to be told of files in the folders of labels that are no inputs of `kind`."""
+    if not path.is_dir():
+        return ()
+    suffixes = reader(kind).suffixes
+    inside = (entry.relative_to(path) for entry in sorted(path.rglob("*")) if entry.is_file())
+    others = [
+        name.as_posix()
+        for name in inside
+        if len(name.parts) > 1
+        and not _is_input(name.name, suffixes)
+        and not any(part.startswith((".", "__")) for part in name.parts)
+        and name.name.lower() not in _LITTER
+    ]
+    if not others:
+        return ()
+    known, first = ", ".join(suffixes), repr(others[0])[:80]
+    if len(others) == 1:
+        return (f"{first} was left out of {path}: it is none of {known}",)
+    return (f"{len(others)} files were left out of {path}: they are none of {known} (as {first})",)
+
+
+def _check_labels(path: Path, files: list[_File], depth: int) -> None:
+    """Refuse folders that are no labels: those of splits, and those beside files of boxes."""
+    labels = {file.path.parts[-2] for file in files if len(file.path.parts) > depth + 1}
+    boxes = next((name for name in _BOXES if (path / name).is_dir()), None)
+    if labels and all(label.lower() in SPLITS for label in labels):
+        found = f"files right in the folders of splits ({', '.join(sorted(labels))})"
+    elif len(labels) == 1 and boxes is not None and boxes not in labels:
+        found = f"the folder {labels.pop()!r} beside a folder {boxes!r}, as object detection has it"
+    else:
+        return
+    raise DataError(
+        f"{path}: expected one folder a label, found {found}; put each file into the folder of its"
+        " label, or give a table of paths and labels"
+    )
 
 
 def _read(path: Path, file: _File, depth: int) -> tuple[str, Input, str]:
@@ -156,15 +200,17 @@ def _of_archive(path: Path, kind: str) -> Iterator[_File]:
                     f" {total >> 20} MB; unpack it"
                 )
             for member in sorted(members, key=lambda member: member.filename):
-                inside = PurePosixPath(member.filename)
+                inside = PurePosixPath(member.filename.replace("\\", "/"))  # of Windows
                 if not _is_input(inside.name, known.suffixes) or "__MACOSX" in inside.parts:
                     continue
                 data = _member(archive, member, path)
                 where = f"{path}: {member.filename!r:.120}"
                 yield _File(inside, partial(known.check, data, where))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        locked = isinstance(error, RuntimeError) and "password" in str(error)
+        found = "one with a password" if locked else f"{error}"
         raise DataError(
-            f"{path}: expected a ZIP file, found: {error}; pack it again, without a password"
+            f"{path}: expected a ZIP file, found: {found}; pack it again, without a password"
         ) from error
 
 

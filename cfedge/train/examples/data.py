@@ -17,6 +17,7 @@ from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND
 from cfedge.inputs.modality import Input
+from cfedge.kinds import KINDS
 from cfedge.train.examples.class_folders import are_class_folders, load_class_folders
 from cfedge.train.examples.conflicts import with_conflicts
 from cfedge.train.examples.examples import Examples, LabelledData
@@ -24,6 +25,7 @@ from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
 
 __all__ = [
     "INPUT_AND_LABEL",
+    "check_there",
     "load",
     "load_file",
     "load_inputs",
@@ -69,9 +71,7 @@ def load(
     MissingExtraError
         What its format needs is not installed.
     """
-    if not path.exists():
-        raise DataError(f"{path}: expected a file or a folder of data, found nothing")
-    _check_plain(path)
+    check_there(path)
     if are_class_folders(path, kind):
         return load_class_folders(path, kind)
     if path.is_file():
@@ -89,15 +89,26 @@ def load_file(
 ) -> Examples:
     """Load one file of inputs and labels; errors as of `load`."""
     if path.exists():
-        _check_plain(path)
+        check_there(path)
         if are_class_folders(path, kind):
             return load_class_folders(path, kind).train
     table = read_file([path], columns, encoding, kind)
     return with_conflicts(examples_of(table), table)
 
 
-def _check_plain(path: Path) -> None:
-    """Refuse a FIFO, a device and the like, which would be waited for."""
+def check_there(path: Path) -> None:
+    """Refuse what is not there, and a FIFO, a device and the like, which would be waited for.
+
+    Raises
+    ------
+    DataError
+        Naming what is there instead.
+    """
+    if not path.exists():
+        address = re.match(r"[a-z][a-z0-9+.-]+:/", str(path))
+        step = "check the path" if address is None else "download it, and give the file"
+        found = "nothing" if address is None else "an address"
+        raise DataError(f"{path}: expected a file or a folder of data, found {found}; {step}")
     if not path.is_file() and not path.is_dir():
         raise DataError(
             f"{path}: expected a file or a folder of data, found neither; save the data as a file"
@@ -121,6 +132,12 @@ def read_tables(
     if is_saved(folder):
         return _saved(folder, columns)
     files = split_files(folder)
+    other = next((one for one in KINDS if one != kind and are_class_folders(folder, one)), None)
+    if not files and other is not None:
+        raise DataError(
+            f"{folder}: expected data of the kind {kind}, found folders of the kind {other}; teach a"
+            " workspace of that kind"
+        )
     if "train" not in files:
         raise DataError(
             f"{folder}: expected train.csv (or another format) or a saved datasets folder, found "

@@ -21,8 +21,8 @@ from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, KINDS
 from cfedge.inputs.modality import Input
-from cfedge.train.examples.class_folders import SPLITS, are_class_folders, labelled_files
-from cfedge.train.examples.data import INPUT_AND_LABEL, split_files
+from cfedge.train.examples.class_folders import SPLITS, are_class_folders, labelled_files, left_out
+from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, split_files
 from cfedge.train.examples.doubts import doubts
 from cfedge.train.examples.near import are_many, near_each_other
 from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
@@ -87,10 +87,7 @@ def check(
     DataError
         There is nothing at `path`, or no data in it.
     """
-    if not path.exists():
-        raise DataError(
-            f"{path}: expected a file or a folder of data, found nothing; check the path"
-        )
+    check_there(path)
     rows, faults, notes = 0, list[Fault](), dict[str, None]()
     classes: Counter[str] = Counter()
     for source, look, split in _parts(path, columns, encoding, kind):
@@ -198,7 +195,7 @@ def _of_files(path: Path, files: Sequence[_File], kind: str) -> _Looked:
             found = str(error).removeprefix(f"{path}: ").removeprefix(f"{name!r:.120}: ")
             faults.append(Fault(f"{path}: {name}", found))
     values, labels, numbers = zip(*kept, strict=True) if kept else ((), (), ())
-    return Table(values, labels, (), str(path), numbers, "file", kind=kind), faults
+    return Table(values, labels, (), str(path), numbers, "file", left_out(path, kind), kind), faults
 
 
 def _near(table: Table) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cfedge.errors import DataError, TaskError
 from cfedge.printable import is_printable
-from cfedge.spelling import check_spelling, folded
+from cfedge.spelling import check_spelling, folded, value_words
 
 __all__ = [
     "LABEL_LENGTH",
@@ -33,8 +33,6 @@ TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-#: What a value that is no label is called.
-_WORDS = {"dict": "an object", "bytes": "bytes", "datetime": "a date", "date": "a date"}
 #: Characters of a label, at most.
 LABEL_LENGTH = 200
 
@@ -149,17 +147,16 @@ def label_of(value: object, where: str, noun: str = "label") -> str:
         nothing = "nothing" if value is None else "NaN"
         raise DataError(f"{where}: expected a {noun}, found {nothing}; fill it in or leave it out")
     if isinstance(value, list | tuple | set | frozenset) or getattr(value, "shape", ()) != ():
+        several = "a list" if len(value) == 1 else "several"  # type: ignore[arg-type]
         raise DataError(
-            f"{where}: expected one {noun}, found several, {str(value)!r:.80}; an input has one"
+            f"{where}: expected one {noun}, found {several}, {value!s:.80}; an input has one"
             f" {noun}: keep one, or make each a task of its own with the labels yes and no"
         )
     if isinstance(value, float) and math.isinf(value):
         raise DataError(f"{where}: expected a {noun}, found infinity; write it as a string")
     if isinstance(value, bool | int | float):
         return str(value)
-    kind = type(value).__name__
-    shown = str(value) if kind in ("datetime", "date") else repr(value)
     raise DataError(
-        f"{where}: expected words, a number or a boolean, found {_WORDS.get(kind, kind)}"
-        f" {shown:.80}; write it as a string"
+        f"{where}: expected words, a number or a boolean, found {value_words(value)}; write it as"
+        " a string"
     )

@@ -14,7 +14,7 @@ from cfedge.doors.saved_datasets import is_saved
 from cfedge.errors import DataError, UsageError
 from cfedge.inputs import DEFAULT_KIND
 from cfedge.train.examples.conflicts import with_conflicts
-from cfedge.train.examples.data import INPUT_AND_LABEL, load, read_file, split_files
+from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, load, read_file, split_files
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.rows import Columns, examples_of
 
@@ -45,8 +45,7 @@ def load_tasks(
     DataError, UsageError
         Naming the file, what was expected and found.
     """
-    if not path.exists():
-        raise DataError(f"{path}: expected a file or a folder of data, found nothing")
+    check_there(path)
     if is_saved(path):
         raise UsageError(
             f"{path}: expected --tasks N with a saved datasets folder, found none; or save one"

@@ -146,7 +146,8 @@ class TaskStatistics:
     def parsed(cls, data: bytes, what: str) -> TaskStatistics:
         """Read what `dumped` wrote; `what` names it in errors (KeyError, ValueError)."""
         arrays = load_arrays(data, what)
-        return cls(*(_read(arrays, space) for space in _SPACES), marks=Marks.from_arrays(arrays))
+        spaces = {space: _read(arrays, space) for space in _SPACES}
+        return cls(**spaces, marks=Marks.from_arrays(arrays))
 
 
 def added(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import cfedge.inputs
 from cfedge.bundle.arrays import load_arrays
 from cfedge.bundle.manifest import Backbone
-from cfedge.errors import DamagedError, SchemaError, UsageError
+from cfedge.errors import DamagedError, SchemaError, UsageError, WorkspaceError
 from cfedge.lookup import TaskSignature
 from cfedge.plain_files import read_plain
 from cfedge.train.features.statistics import TaskStatistics
@@ -46,6 +46,8 @@ class StoredTask:
     ------
     DamagedError
         A file is missing, or is not what was written.
+    WorkspaceError
+        Another command has replaced or removed the task since the workspace was opened.
     """
 
     folder: Path
@@ -116,13 +118,27 @@ class StoredTask:
             data = read_plain(path) if self.sent is None else self.sent[file]
             return parse(data, str(path))
         except OSError as error:
+            if self._gone():
+                raise WorkspaceError(
+                    f"{self.folder.parents[1]}: expected the task in {self.folder.name}, found that"
+                    " another command has replaced or removed it meanwhile; run it again"
+                ) from error
             raise DamagedError(
                 f"{path}: expected the task's file, found {error.strerror}; learn the task again"
                 " with --replace"
             ) from error
         except (SchemaError, UsageError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).removesuffix("; export the bundle again")
-            raise DamagedError(
-                f"{path}: expected the task's file, found {reason}; learn the task again with"
-                " --replace"
-            ) from error
+            reason = str(error).removeprefix(f"{path}: ")
+            if reason.startswith("expected "):
+                reason = reason.rpartition("; ")[0] or reason  # its next step is for a bundle
+            else:
+                reason = f"expected the task's file, found {reason}"
+            raise DamagedError(f"{path}: {reason}; learn the task again with --replace") from error
+
+    def _gone(self) -> bool:
+        """Whether the workspace does not name the folder any more."""
+        try:
+            index = read_plain(self.folder.parents[1] / "workspace.json")
+        except OSError:
+            return False
+        return self.folder.name.encode() not in index

@@ -14,6 +14,7 @@ from every import cases
 from cfedge.errors import DataError
 from cfedge.train.examples.arrays import from_arrays
 from cfedge.train.examples.data import load
+from cfedge.train.examples.data_check import check
 from cfedge.train.examples.examples import repeated, split_held_out
 from cfedge.train.examples.task_files import load_tasks
 
@@ -106,6 +107,79 @@ def test_a_table_cannot_leave_its_folder(tmp_path: Path, cell: str) -> None:
         match=r"table\.csv, line 2: expected (a path inside|the path of a picture|a picture)",
     ):
         load(table, kind="image")
+
+
+def test_a_path_that_is_none_here_is_told_with_what_to_do(tmp_path: Path) -> None:
+    tree(tmp_path, "cat/1.png")
+    steps = {
+        "https://example.com/1.png": "found the address 'https://example.com/1.png'; download it",
+        "data:image/png;base64": "found the address 'data:image/png;base64'; download it",
+        "cat\\1.png": rf"found no file 'cat\1.png' in {tmp_path}; write paths with /",
+        "cat/2.png": f"found no file 'cat/2.png' in {tmp_path}; correct the path",
+        "a" * 4000: "(File name too long); correct it",
+    }
+    for cell, words in steps.items():
+        (tmp_path / "table.csv").write_text(f"image,label\n{cell},x\n")
+        with pytest.raises(DataError) as caught:
+            load(tmp_path / "table.csv", kind="image")
+        assert words in str(caught.value)
+        assert len(str(caught.value)) < 400
+
+
+def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES)
+    for litter in ("cat/Thumbs.db", "cat/.DS_Store", "dog/desktop.ini", "README.md"):
+        (folder / litter).write_bytes(b"x")
+    assert load(folder, kind="image").notes == check(folder).notes == ()
+    (folder / "cat" / "3.heic").write_bytes(b"x")
+    for notes in (load(folder, kind="image").notes, check(folder).notes):
+        assert [note.partition(" was left out of ")[0] for note in notes] == ["'cat/3.heic'"]
+    (folder / "dog" / "clip.mp4").write_bytes(b"x")
+    (note,) = load(folder, kind="image").notes
+    assert note.startswith("2 files were left out of ")
+
+
+def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
+    """They are those of data sets of object detection: boxes, and splits without labels."""
+    yolo = tree(tmp_path / "yolo", "images/1.png", "images/2.png")
+    (yolo / "labels").mkdir()
+    (yolo / "labels" / "1.txt").write_text("0 .5 .5 .1 .1")
+    coco = tree(tmp_path / "coco", "train/1.png", "valid/2.png")
+    split = tree(tmp_path / "split", "images/train/1.png", "images/val/2.png")
+    for folder, found in (
+        (yolo, "found the folder 'images' beside a folder 'labels'"),
+        (coco, r"found files right in the folders of splits \(train, valid\)"),
+        (split, r"found files right in the folders of splits \(train, val\)"),
+    ):
+        for read in (lambda folder: load(folder, kind="image"), check):
+            with pytest.raises(DataError, match=found):
+                read(folder)
+    single = tree(tmp_path / "single", "images/1.png", "images/2.png")
+    assert load(single, kind="image").train.classes == ("images",)
+
+
+def test_data_of_another_kind_are_called_so(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "pets", *NAMES)
+    with pytest.raises(DataError, match="of the kind text, found folders of the kind image"):
+        load(folder)
+    (tmp_path / "texts.csv").write_text("text,label\na,b\n")
+    with pytest.raises(DataError, match="these are data of the kind text: teach a workspace"):
+        load(tmp_path / "texts.csv", kind="image")
+
+
+def test_an_archive_of_windows_and_one_with_a_password(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for seed, name in enumerate(NAMES):
+            archive.writestr(name.replace("/", "\\"), picture(seed))
+    assert load(tmp_path / "p.zip", kind="image").train.labels == ("cat", "cat", "dog", "dog")
+    data = bytearray((tmp_path / "p.zip").read_bytes())
+    for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = -1
+        while (place := data.find(mark, place + 1)) >= 0:
+            data[place + at] |= 1
+    (tmp_path / "p.zip").write_bytes(data)
+    with pytest.raises(DataError, match="found: one with a password; pack it again"):
+        load(tmp_path / "p.zip", kind="image")
 
 
 def test_a_link_out_of_a_folder_of_labels_is_refused(tmp_path: Path) -> None:

@@ -108,7 +108,10 @@ def test_only_a_newline_ends_a_json_line(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "rooms.csv") == ": expected a file or a folder of data, found nothing"
+    assert (
+        refusal(tmp_path / "rooms.csv")
+        == ": expected a file or a folder of data, found nothing; check the path"
+    )
 
 
 @cases(
@@ -200,8 +203,11 @@ def test_an_empty_cell_or_a_short_row_is_refused_naming_its_line(
     [
         ({"text": "", "label": "x"}, "expected a text, found ''"),
         ({"text": None, "label": "x"}, "expected a text, found nothing"),
-        ({"text": ["a"], "label": "x"}, "expected a text, found list ['a']; write it as a string"),
-        ({"text": 3, "label": "x"}, "expected a text, found int 3; write it as a string"),
+        (
+            {"text": ["a"], "label": "x"},
+            "expected a text, found a list ['a']; write it as a string",
+        ),
+        ({"text": 3, "label": "x"}, "expected a text, found the number 3; write it as a string"),
         ({"text": "a", "label": " "}, "expected a label, found ' '"),
     ],
 )
@@ -217,9 +223,9 @@ def test_a_json_value_that_is_no_text_is_refused_naming_its_line(
     [
         ('{"text": "a", "label": "x"', "its end in column 27, where something is missing"),
         ("text,label", "'text,label' in column 1, which is no JSON"),
-        ('["a", "x"]', "list"),
-        ('"a"', "str"),
-        ("null", "NoneType"),
+        ('["a", "x"]', "a list"),
+        ('"a"', "the text"),
+        ("null", "nothing"),
         ('{"text": "a", "label": "x"} {}', "'{}' in column 29, which is no JSON"),
     ],
 )
@@ -638,7 +644,7 @@ def test_a_list_of_labels_is_refused_in_every_file(tmp_path: Path) -> None:
     rows = [{"text": "a", "label": [1, 2]}, {"text": "b", "label": [1]}]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     assert (
-        "expected one label, found several, '[1, 2]' in the first of them; an input has one label:"
+        "expected one label, found several, [1, 2] in the first of them; an input has one label:"
         in refusal(written(tmp_path / "a.jsonl", lines))
     )
     columns = {"text": ["a", "b"], "label": [[1, 2], [1]]}

@@ -271,6 +271,13 @@ def test_replace_puts_a_task_in_the_place_of_the_old_one(folder: Path) -> None:
     assert len(list((folder / "tasks").iterdir())) == 2
 
 
+def test_a_task_that_another_command_replaced_meanwhile_is_told_of(folder: Path) -> None:
+    reading = WorkspaceFolder(folder)
+    WorkspaceFolder(folder).put(made("lights", ("off", "on"), seed=4), replace=True)
+    message = refusal(lambda: reading.task("lights"), WorkspaceError)
+    assert message.endswith("has replaced or removed it meanwhile; run it again")
+
+
 def test_replace_adds_a_task_where_there_was_none(folder: Path) -> None:
     WorkspaceFolder(folder).put(DOORS, replace=True)
     assert WorkspaceFolder(folder).tasks == ("doors", "lights")
@@ -659,7 +666,7 @@ def test_a_task_file_cut_at_any_length_is_named(folder: Path, name: str) -> None
         path.write_bytes(data[:size])
         with pytest.raises((DamagedError, IncompatibleError)) as caught:
             workspace.task("lights")
-        assert str(path.parent) in str(caught.value)
+        assert str(caught.value).count(str(path.parent)) == 1
 
 
 @pytest.mark.parametrize("name", TASK_FILES)
