@@ -221,6 +221,7 @@ def test_without_keep_and_without_a_workspace_the_page_says_what_is_missing(
 ) -> None:
     console = opened(tiny_bundle)
     state = console.good("/api/state")
+    assert state["written"]
     assert (state["keeps"], state["workspace"]) == (None, None)
     assert "--keep DIR" in console.ask("/api/review").body["error"]
     change = {"change": {"kind": "remove", "task": "colors"}}

@@ -52,6 +52,7 @@ def test_pictures_are_answered_kept_grouped_and_shown(
     desk, pictures = console
     state = desk.good("/api/state")
     assert (state["kind"], state["media"]) == ("image", "image/")
+    assert (state["written"], state["example"]) == (False, "BASE64")  # asked in JSON, or as a file
     data = (pictures / "low" / "n1" / "29.png").read_bytes()
     found = desk.ask("/api/try", data, headers={"content-type": "image/png"})
     assert found.body["answers"][0]["label"] == "n1"
