@@ -101,7 +101,9 @@ class OpenedBundle:
         self.adapters: Adapters = Adapters(
             backbone, adapter_bytes, before.adapters if before else None
         )
-        self._background = _background(bundle, backbone)
+        self._background: Background | None = (
+            before._background if before else _background(bundle, backbone)
+        )
         self.tasks: dict[str, OpenedTask] = {}
         for task in self.manifest.tasks:
             self.tasks[task.name] = self._open_task(bundle, task, before, verified=verified)

@@ -12,16 +12,19 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from channels import NOW
 from here import publish
 from made import make_texts
-from tiny import cloned, new_store, only, relearned, turned, written
+from tiny import cloned, new_site, new_store, only, rebuilt, relearned, turned, written
 
 from cfedge import Engine, Prediction
-from cfedge.bundle.files import Bundle, read
+from cfedge.bundle.arrays import dump_arrays
+from cfedge.bundle.files import Bundle, read, reference
 from cfedge.bundle.manifest import serialize
 from cfedge.errors import DamagedError, IncompatibleError
+from cfedge.lookup.background import Background
 from cfedge.publish.keys import Keys
 from cfedge.store import Store
 from cfedge.sync.client import sync
@@ -65,6 +68,30 @@ def test_an_engine_opens_what_the_pointer_names(fleet: Fleet) -> None:
     engine = Engine.open(fleet.store.folder)
     assert (engine.generation, engine.tasks) == (1, ("animals", "colors"))
     assert answers(engine) == answers(Engine.open(fleet.path))
+
+
+def test_what_inputs_of_no_task_look_like_is_taken_over_too(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    """The file is of the backbone, which both have: the newer engine gets no bytes of it."""
+    bundle = read(tiny_bundle)
+    backbone = bundle.manifest.backbone
+    rng = np.random.default_rng(0)
+    widths = backbone.views[0], backbone.width
+    centres = Background(*(rng.normal(size=(3, n)).astype(np.float32) for n in widths))
+    data = dump_arrays(centres.arrays())
+    known = replace(backbone, background=reference(data))
+    manifest = replace(bundle.manifest, backbone=known)
+    objects = {**bundle.objects, reference(data).sha256: data}
+    bundle = rebuilt(Bundle(manifest, objects), manifest.tasks)
+    new_site(tmp_path / "site", "workshop", bundle)
+    fleet = Fleet(tmp_path / "site", tmp_path / "site" / "bundle", tmp_path / "store")
+    fleet.bring()
+    engine = Engine.open(fleet.store.folder)
+    fleet.bring(cloned(fleet.bundle, "colors", "paint"))
+    newer = engine.latest()
+    assert newer.tasks == ("animals", "colors", "paint")
+    assert answers(newer) == answers(Engine.open(fleet.store.folder))
 
 
 def test_the_latest_engine_is_the_same_one_until_the_pointer_moves(fleet: Fleet) -> None:
