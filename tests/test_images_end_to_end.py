@@ -180,3 +180,26 @@ def test_a_picture_that_was_damaged_on_its_way_is_named(made: tuple[Path, Path])
         picture.convert("RGB").resize((640, 480)).save(buffer, "JPEG")
     with pytest.raises(InputError, match="input 0: expected a whole picture"):
         Engine.open(bundle).predict([buffer.getvalue()[:5000]])
+
+
+def test_a_command_names_the_picture_that_it_could_not_answer(
+    made: tuple[Path, Path], tmp_path: Path
+) -> None:
+    whole = (made[0] / "low" / "n1" / "00.png").read_bytes()
+    for name, data in (("a.png", whole), ("b.png", whole[:60]), ("c.png", whole)):
+        (tmp_path / name).write_bytes(data)
+    command = [sys.executable, "-c", "from cfedge.cli import main; main()", "predict", made[1]]
+    for words, given, where, answers in (
+        ([tmp_path], "", "argument 1", 1),
+        ([], f"{tmp_path}/a.png\n{tmp_path}/b.png\n{tmp_path}/c.png\n", "line 2", 2),
+    ):
+        done = subprocess.run(
+            [*map(str, (*command, *words))],
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 10
+        assert len(done.stdout.splitlines()) == answers
+        assert done.stderr.startswith(f"cfedge: {where} ('{tmp_path}/b.png'): expected a ")

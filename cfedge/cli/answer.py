@@ -172,17 +172,21 @@ def _answer_all(answers: Answers, items: Iterable[Item], *, stop: bool, json: bo
     """Answer one after the other, and count what could not be; `stop` at the first of it."""
     refused = 0
     for item in items:
+        file = ""
         try:
             for value in item.inputs(answers.modality):
+                file = answers.modality.name(value) if isinstance(value, os.PathLike) else ""
                 answer, alarms = answers(value)
                 show_answer(answers.modality.name(value), answer, json=json)
                 for alarm in alarms:
                     say(f"cfedge: {alarm}", error=True)
         except InputError as error:
+            where = item.where if file in str(error) else f"{item.where} ({file})"
+            said = str(error).replace("input 0", where, 1)
             if stop:
-                raise
+                raise InputError(said) from error
             refused += 1
-            show_refusal(str(error).replace("input 0", item.where, 1), item.number, json=json)
+            show_refusal(said, item.number, json=json)
     return refused
 
 

@@ -37,6 +37,9 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
     if json:
         print_json([task.record() for task in certified.tasks.values()])
         return
+    if not certified.tasks:
+        say(f"{workspace}: no task yet; add one with: cfedge add {workspace} NAME --data FILE")
+        return
     columns = (
         "task",
         "classes",

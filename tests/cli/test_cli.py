@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app, main
 from cfedge.errors import CfedgeError
+from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.version import __version__
 
 KEYS = {
@@ -258,12 +260,18 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     )
     for command in ("serve", "bench"):
         _refused([command, tiny_workspace], 7, "found a workspace; export it first: cfedge export")
+    empty = tmp_path / "empty"
+    shutil.copytree(tiny_workspace, empty)
+    for task in WorkspaceFolder(empty).tasks:
+        WorkspaceFolder(empty).remove(task)
+    shown = _run("list", empty).stdout.decode()
+    assert shown == f"{empty}: no task yet; add one with: cfedge add {empty} NAME --data FILE\n"
     for command in ("list", "inspect"):
         _refused([command, tiny_bundle], 6, "found a bundle; give the workspace that it was")
     for command in ("generations", "rollback"):
         _refused([command, tiny_bundle], 7, "expected a store, found a bundle; a store is what")
         _refused([command, tiny_workspace], 7, "expected a store, found a workspace; a store is")
-    _refused(["predict", tiny_bundle, ""], 10, "input 0: expected a text, found an empty one")
+    _refused(["predict", tiny_bundle, ""], 10, "argument 1: expected a text, found an empty one")
     _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
     for count in ("0", "100000"):
         _refused(["predict", tiny_bundle, "x", "--threads", count], 2, "threads: expected 1 to 256")

@@ -26,6 +26,10 @@ def rename(workspace: WorkspaceFolder, name: str, new: str) -> None:
     """
     task = workspace.task(name)
     check_name(new)
+    if new == name:
+        raise TaskError(
+            f"task name: expected another than {name!r}, found the same; choose another"
+        )
     if new in workspace.tasks:
         raise TaskError(
             f"task name: expected one that no task has, found {new!r}; choose another, or remove"
@@ -97,6 +101,7 @@ def _place(task: LearnedTask, label: str) -> int:
     if label not in task.record.classes:
         raise TaskError(
             f"task {task.record.name!r}: expected one of its labels"
-            f" ({', '.join(task.record.classes)!s:.200}), found {label!r}"
+            f" ({', '.join(task.record.classes)!s:.200}), found {label!r}; name one of"
+            " them"
         )
     return task.record.classes.index(label)

@@ -53,6 +53,8 @@ def split(
         taken; the workspace is unchanged.
     """
     task = workspace.task(name)
+    if new in workspace.tasks:
+        raise TaskError(f"task name: expected one that no task has, found {new!r}; choose another")
     workspace.check_new(new, tuple(labels), replace=False)
     classes = task.record.classes
     if unheard := sorted(set(labels) - set(classes)):

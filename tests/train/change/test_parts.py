@@ -100,7 +100,7 @@ def test_what_cannot_be_split_is_refused_and_nothing_changes(tiny_workspace: Pat
 
     every(
         [
-            ("taken", ("colors", "animals", ["red"], "expected a new name")),
+            ("taken", ("colors", "animals", ["red"], "found 'animals'; choose another$")),
             ("malformed", ("colors", "Sky", ["red"], "expected lower-case letters")),
             ("absent", ("colours", "sky", ["red"], "expected one of animals, colors, food")),
             ("no such class", ("colors", "sky", ["mauve"], "found 'mauve'")),
