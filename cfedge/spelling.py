@@ -27,7 +27,7 @@ _KINDS = {
     "float": "the number",
     "int": "the number",
     "list": "a list",
-    "str": "the text",
+    "str": "the string",
     "time": "a time",
     "timedelta": "a duration",
     "tuple": "a list",

@@ -224,7 +224,7 @@ def test_a_json_value_that_is_no_text_is_refused_naming_its_line(
         ('{"text": "a", "label": "x"', "its end in column 27, where something is missing"),
         ("text,label", "'text,label' in column 1, which is no JSON"),
         ('["a", "x"]', "a list"),
-        ('"a"', "the text"),
+        ('"a"', "the string"),
         ("null", "nothing"),
         ('{"text": "a", "label": "x"} {}', "'{}' in column 29, which is no JSON"),
     ],
