@@ -48,7 +48,7 @@ def routes(desk: Desk) -> list[Route]:
 
 
 def _answered(desk: Desk, maps: _Maps, body: bytes, media: str) -> dict[str, Any]:
-    engine = desk.live.engine
+    engine = desk.live.refresh()
     whole = engine.modality.media is not None and media.startswith(engine.modality.media)
     if whole:
         asked = Asked([body], None, single=True)
@@ -59,6 +59,7 @@ def _answered(desk: Desk, maps: _Maps, body: bytes, media: str) -> dict[str, Any
     if desk.keeper is not None:
         desk.keeper.see(engine, asked.inputs, predictions)
     found: dict[str, Any] = {
+        "bundle": engine.manifest.digest,
         "answers": [engine.evidence(one) for one in predictions],
         "names": [engine.modality.name(value)[:200] for value in asked.inputs],
         "alarms": alarms,

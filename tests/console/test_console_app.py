@@ -289,6 +289,7 @@ def test_what_another_program_exports_answers_soon_and_what_does_not_open_change
 
     console = opened(tiny_bundle)
     write(only(read(tiny_bundle), "colors"), tiny_bundle, replace=True)
+    assert console.good("/api/try", {"text": "kitten"})["answers"][0]["task"] == "colors"
     assert list(console.good("/api/state")["tasks"]) == ["colors"]
     (tiny_bundle / "manifest.json").write_bytes(b"{}")
     state = console.good("/api/state")

@@ -138,6 +138,7 @@ function tryIt() {
     found.answers.forEach((one, at) => results.prepend(verdict(one, found.names[at], found, picture)));
     while (results.children.length > 12) results.lastChild.remove();
     found.alarms.forEach(complain);
+    if (found.bundle !== state.bundle) await refresh();
   };
   const field = h("textarea", { id: "input", placeholder: state.written ? state.example : JSON.stringify({ [state.kind]: state.example }), rows: 3 });
   const asJson = h("input", { type: "checkbox", id: "json", checked: !state.written });
