@@ -12,24 +12,22 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cfedge.bundle.manifest import Task
 from cfedge.lookup import Evidence, TaskMatch, decide
 from cfedge.lookup.finder import Finder
 from cfedge.lookup.shares import shares
 from cfedge.meanings import Meanings
-from cfedge.runtime.adapter import Adapter
 from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.choices import Choice, Choices
-from cfedge.runtime.early_exit import gap, trunk_decides
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.false_reject import Limits
+from cfedge.runtime.heads import Heads
 from cfedge.runtime.judging import Judge
 from cfedge.runtime.prediction import (
     Head,
@@ -41,8 +39,6 @@ from cfedge.runtime.prediction import (
 from cfedge.runtime.wanted import Wanted
 
 __all__ = ["Answering"]
-
-Floats = NDArray[np.float32]
 
 
 class Answering(NamedTuple):
@@ -63,6 +59,10 @@ class Answering(NamedTuple):
     adapters: Adapters
     tasks: list[Task]
     meanings: Meanings
+
+    @property
+    def _ask_heads(self) -> Heads:
+        return Heads(self.encoder, self.adapters)
 
     def judge(self, encoded: Encoded) -> Judge:
         """Return what says of B rows whether they are of their tasks at all."""
@@ -117,11 +117,14 @@ class Answering(NamedTuple):
             matches = [decide(one) for one in evidence]
         else:
             matches = self.given(encoded, given, judge)
-        found = self.answers(encoded, matches, judge, limits, start, given=given is not None)
+        found, heads = self._answers(
+            encoded, matches, judge, limits, start, given=given is not None
+        )
         if wanted is None:
             return found
+        asking = _Asking(encoded, judge, heads, evidence, wanted)
         return [
-            self._with_further(row, encoded, answer, matches[row], evidence, wanted)
+            self._with_further(row, answer, matches[row], asking)
             for row, answer in enumerate(found)
         ]
 
@@ -151,11 +154,24 @@ class Answering(NamedTuple):
         InputError
             A score of a row is not finite.
         """
+        return self._answers(encoded, matches, judge, limits, start, given=given)[0]
+
+    def _answers(
+        self,
+        encoded: Encoded,
+        matches: list[TaskMatch],
+        judge: Judge,
+        limits: Limits,
+        start: float,
+        *,
+        given: bool,
+    ) -> tuple[list[Prediction], dict[int, Head]]:
+        """The answers, and each row's head."""
         chosen = [self.tasks[match.task] for match in matches]
         scores = judge.scores([match.task for match in matches])
-        heads = self._heads(encoded, chosen, judge)
+        heads = self._ask_heads(encoded, dict(enumerate(chosen)), judge)
         ms = (time.perf_counter() - start) * 1e3 / len(matches)
-        return [
+        found = [
             predicted(
                 row,
                 chosen[row],
@@ -170,24 +186,18 @@ class Answering(NamedTuple):
             )
             for row, match in enumerate(matches)
         ]
+        return found, heads
 
     def _with_further(
-        self,
-        row: int,
-        encoded: Encoded,
-        answer: Prediction,
-        match: TaskMatch,
-        evidence: Sequence[Evidence] | None,
-        wanted: Wanted,
+        self, row: int, answer: Prediction, match: TaskMatch, asking: _Asking
     ) -> Prediction:
-        """An answer with what is wanted beside it; what it says stays as it is. Without `evidence`
-        the task was given.
-        """
-        one = Encoded([encoded.truncated[row]], [encoded.hidden[row]], [encoded.features[row]])
+        """An answer with what is wanted beside it; what it says stays as it is."""
+        encoded, judge, heads, evidence, wanted = asking
 
         def ask(place: int) -> list[float]:
-            ((scores, _),) = self._heads(one, [self.tasks[place]], self.judge(one))
-            return softmax(scores)
+            if place == match.task:  # its head has said it already
+                return softmax(heads[row].scores)
+            return softmax(self._ask_heads(encoded, {row: self.tasks[place]}, judge)[row].scores)
 
         if evidence is None:
             probable = np.zeros(len(self.tasks))
@@ -204,43 +214,14 @@ class Answering(NamedTuple):
             label_set=None if wanted.coverage is None else choices.covering(wanted.limits),
         )
 
-    def _heads(self, encoded: Encoded, chosen: Sequence[Task], judge: Judge) -> list[Head]:
-        """Each row's head: of the trunk's part alone where that is sure, else with the tail's.
 
-        Where the adapter changes nothing the frozen tail is the tail, and may have been run.
-        """
-        adapters = self._adapters(chosen)
-        heads, late = [], {}
-        for row, adapter in enumerate(adapters):
-            trunk = adapter.trunk(encoded.features[row])
-            scores: list[float] = trunk.tolist()
-            heads.append(Head(scores, early=True))
-            if not trunk_decides(gap(scores), adapter.exit_margin):
-                late[row] = trunk
-        if late:
-            for row, features in self._behind(encoded, adapters, list(late), judge).items():
-                both = late[row] + adapters[row].adapted(features)
-                heads[row] = Head(both.tolist(), early=False)
-        return heads
+class _Asking(NamedTuple):
+    """What further answers to B rows are made of: what is known of the rows already, the heads that
+    were asked, and what is wanted. Without `evidence` the task was given.
+    """
 
-    def _behind(
-        self, encoded: Encoded, adapters: Sequence[Adapter], rows: Sequence[int], judge: Judge
-    ) -> dict[int, Floats]:
-        """By row, the features [D] behind the tail with its adapter."""
-        frozen = [row for row in rows if adapters[row].changes_nothing]
-        behind = dict(zip(frozen, judge.tails(frozen), strict=True))
-        if rest := [row for row in rows if row not in behind]:
-            hidden = [encoded.hidden[row] for row in rest]
-            slots = [adapters[row].slots for row in rest]
-            behind |= zip(rest, self.encoder.tail(hidden, slots), strict=True)
-        return behind
-
-    def _adapters(self, chosen: Sequence[Task]) -> list[Adapter]:
-        """Return the adapter of each row's task; rows of one task get one and the same, whatever
-        must make room meanwhile.
-        """
-        if len(chosen) == 1:
-            return [self.adapters(chosen[0])]
-        named = {task.name: task for task in chosen}
-        adapters = {name: self.adapters(task) for name, task in named.items()}
-        return [adapters[task.name] for task in chosen]
+    encoded: Encoded
+    judge: Judge
+    heads: Mapping[int, Head]
+    evidence: Sequence[Evidence] | None
+    wanted: Wanted

@@ -69,6 +69,29 @@ def pairs_of(engine: Engine, text: str) -> dict[tuple[str, str], float]:
     return found
 
 
+def test_a_head_that_was_asked_is_not_run_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tail, rows = type(engine.opened.encoder.tail), []
+    real = tail.__call__
+
+    def counted(self: object, hidden: list[object], *more: object) -> object:
+        rows.append(len(hidden))
+        return real(self, hidden, *more)
+
+    monkeypatch.setattr(tail, "__call__", counted)
+    cost = {}
+    for task in (None, "colors"):
+        for top in (None, 1, 100):
+            rows.clear()
+            found = engine.predict(TEXTS, task=task, top=top)
+            cost[task, top] = sum(rows)
+    assert 0 < cost["colors", None] == cost["colors", 100]  # no other task matters
+    assert cost[None, 1] == cost[None, None]
+    others = len(engine.tasks) - 1
+    assert cost[None, None] < cost[None, 100] <= cost[None, None] + others * len(found)
+
+
 @pytest.mark.parametrize("task", [None, "colors"])
 def test_the_ordinary_answers_stay_as_they_are_to_the_last_bit(
     engine: Engine, task: str | None

@@ -1,0 +1,74 @@
+"""What the heads of rows' tasks say: by the trunk's part alone where that is sure, else behind the
+tail. Rows of one length and task share a run of the tail.
+
+Letters: D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cfedge.bundle.manifest import Task
+from cfedge.runtime.adapter import Adapter
+from cfedge.runtime.adapters import Adapters
+from cfedge.runtime.backbone import Encoded
+from cfedge.runtime.early_exit import gap, trunk_decides
+from cfedge.runtime.encoder import Encoder
+from cfedge.runtime.judging import Judge
+from cfedge.runtime.prediction import Head
+
+__all__ = ["Heads"]
+
+Floats = NDArray[np.float32]
+
+
+class Heads(NamedTuple):
+    """Asks heads, with an encoder's tail and the adapters of tasks."""
+
+    encoder: Encoder
+    adapters: Adapters
+
+    def __call__(
+        self, encoded: Encoded, chosen: Mapping[int, Task], judge: Judge
+    ) -> dict[int, Head]:
+        """Return what the head of each chosen row's task says, by row.
+
+        Where the adapter changes nothing the frozen tail is the tail, and may have been run.
+        """
+        adapters = self._adapters(chosen)
+        heads, late = {}, {}
+        for row, adapter in adapters.items():
+            trunk = adapter.trunk(encoded.features[row])
+            scores: list[float] = trunk.tolist()
+            heads[row] = Head(scores, early=True)
+            if not trunk_decides(gap(scores), adapter.exit_margin):
+                late[row] = trunk
+        if late:
+            for row, features in self._behind(encoded, adapters, list(late), judge).items():
+                both = late[row] + adapters[row].adapted(features)
+                heads[row] = Head(both.tolist(), early=False)
+        return heads
+
+    def _behind(
+        self, encoded: Encoded, adapters: Mapping[int, Adapter], rows: Sequence[int], judge: Judge
+    ) -> dict[int, Floats]:
+        """By row, the features [D] behind the tail with its adapter."""
+        frozen = [row for row in rows if adapters[row].changes_nothing]
+        behind = dict(zip(frozen, judge.tails(frozen), strict=True))
+        if rest := [row for row in rows if row not in behind]:
+            hidden = [encoded.hidden[row] for row in rest]
+            slots = [adapters[row].slots for row in rest]
+            behind |= zip(rest, self.encoder.tail(hidden, slots), strict=True)
+        return behind
+
+    def _adapters(self, chosen: Mapping[int, Task]) -> dict[int, Adapter]:
+        """Return the adapter of each row's task; rows of one task get one and the same, whatever
+        must make room meanwhile.
+        """
+        named = {task.name: task for task in chosen.values()}
+        adapters = {name: self.adapters(task) for name, task in named.items()}
+        return {row: adapters[task.name] for row, task in chosen.items()}
