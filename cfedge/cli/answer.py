@@ -27,6 +27,7 @@ from cfedge.cli.show import say
 from cfedge.cli.shown_answer import show_answer, show_refusal
 from cfedge.cli.streams import standard_input
 from cfedge.errors import InputError
+from cfedge.kinds import DEFAULT_KIND, KINDS
 
 if TYPE_CHECKING:
     from cfedge.runtime.answers import Answers
@@ -77,7 +78,11 @@ LABEL_SWITCH = Annotated[
 ]
 PLAIN = Annotated[
     bool,
-    typer.Option("--plain", help="Lines are inputs as they stand, also those that begin with {."),
+    typer.Option(
+        "--plain",
+        f"--{DEFAULT_KIND}",
+        help="Lines are inputs as they stand, also those that begin with {.",
+    ),
 ]
 TOP = Annotated[
     int | None,
@@ -201,7 +206,6 @@ def _asked() -> BinaryIO:
 def _tell_of_files(words: Sequence[str], kind: str, bundle: Path) -> None:
     """Tell of a word that is a file's name where words are inputs themselves."""
     from cfedge.inputs import reader
-    from cfedge.kinds import KINDS
 
     if reader(kind).suffixes:
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.show import say
-from cfedge.kinds import DEFAULT_KIND
+from cfedge.kinds import DEFAULT_KIND, KINDS
 
 if TYPE_CHECKING:
     from cfedge.train.examples.rows import Columns
@@ -22,6 +22,7 @@ INPUT_COLUMN = Annotated[
     str,
     typer.Option(
         "--input-column",
+        *(f"--{kind}-column" for kind in KINDS),
         metavar="NAME",
         help="The column of the data that holds the inputs, or the paths of their files.",
     ),
