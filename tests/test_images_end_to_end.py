@@ -7,49 +7,26 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from command_line import run
+from pictures import taught
 from served import start
 
-from cfedge import Engine, Workspace
-from cfedge.errors import BackboneError, InputError, MissingExtraError
+from cfedge import Engine
+from cfedge.errors import InputError
 
 pytestmark = pytest.mark.slow
-
-
-def digits(folder: Path) -> Path:
-    """scikit-learn's digits as pictures, one folder a label, two tasks."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    for task, labels in (("low", (0, 1, 2)), ("high", (7, 8, 9))):
-        for label in labels:
-            target = folder / task / f"n{label}"
-            target.mkdir(parents=True)
-            for number, row in enumerate(np.flatnonzero(data.target == label)[:30]):
-                pixels = (data.images[row] * 15.9).astype(np.uint8)
-                PIL.Image.fromarray(pixels).resize((64, 64)).save(target / f"{number:02}.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The pictures and a bundle that learned from them."""
-    root = tmp_path_factory.mktemp("images")
-    pictures = digits(root / "data")
-    try:
-        workspace = Workspace.create(root / "ws", "lite0")
-    except (BackboneError, MissingExtraError) as error:
-        pytest.skip(f"lite0's weights are not here: {error}")
-    for task in ("low", "high"):
-        workspace.add(task, pictures / task, method="closed-form")
-    workspace.export(root / "bundle")
-    return pictures, root / "bundle"
+    root = taught(tmp_path_factory)
+    return root / "data", root / "bundle"
 
 
 def test_files_bytes_frames_and_opened_pictures_are_answered_alike(made: tuple[Path, Path]) -> None:
@@ -108,15 +85,14 @@ def test_a_task_keeps_to_its_size_and_carries_four_pictures(made: tuple[Path, Pa
 
 def test_the_command_line_answers_files_folders_and_lines(made: tuple[Path, Path]) -> None:
     pictures, bundle = made
-    program = "from cfedge.cli import main; main()"
     folder = pictures / "low" / "n1"
-    command = [sys.executable, "-c", program, "predict", str(bundle), "--json"]
-    done = subprocess.run([*command, str(folder)], capture_output=True, check=True)
+    command = ["predict", bundle, "--json"]
+    done = run(*command, folder)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == 30
     assert sum(one["label"] == "n1" for one in answers) >= 27
     lines = f"{folder / '00.png'}\n{json.dumps({'image': {'path': str(folder / '01.png')}})}\nnone.png\n"
-    done = subprocess.run(command, input=lines.encode(), capture_output=True, check=False)
+    done = run(*command, content=lines.encode())
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 10
     assert [row.get("label") for row in rows] == ["n1", "n1", None]
@@ -188,18 +164,11 @@ def test_a_command_names_the_picture_that_it_could_not_answer(
     whole = (made[0] / "low" / "n1" / "00.png").read_bytes()
     for name, data in (("a.png", whole), ("b.png", whole[:60]), ("c.png", whole)):
         (tmp_path / name).write_bytes(data)
-    command = [sys.executable, "-c", "from cfedge.cli import main; main()", "predict", made[1]]
     for words, given, where, answers in (
         ([tmp_path], "", "argument 1", 1),
         ([], f"{tmp_path}/a.png\n{tmp_path}/b.png\n{tmp_path}/c.png\n", "line 2", 2),
     ):
-        done = subprocess.run(
-            [*map(str, (*command, *words))],
-            input=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run("predict", made[1], *words, content=given.encode())
         assert done.returncode == 10
         assert len(done.stdout.splitlines()) == answers
-        assert done.stderr.startswith(f"cfedge: {where} ('{tmp_path}/b.png'): expected a ")
+        assert done.stderr.decode().startswith(f"cfedge: {where} ('{tmp_path}/b.png'): expected a ")

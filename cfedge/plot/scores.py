@@ -46,7 +46,7 @@ def _draw_confusion(axes: Axes, scores: Scores) -> None:
     wrong = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     np.fill_diagonal(wrong, 0.0)
     most = max(0.02, float(wrong.max()))
-    # "none" writes a cell as one point into an SVG or PDF: else it is enlarged to 130 megapixels for 200 tasks.
+    # "none" writes a cell as one point into an SVG or PDF: of 200 tasks it would be 130 megapixels.
     axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=most, interpolation="none")
     axes.grid(visible=False)
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", rotation_mode="anchor")

