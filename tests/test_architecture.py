@@ -18,6 +18,7 @@ LAYERS = [
     (
         "cfedge.calibration",
         "cfedge.charts",
+        "cfedge.counted",
         "cfedge.errors",
         "cfedge.kinds",
         "cfedge.lookups",

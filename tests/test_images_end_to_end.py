@@ -165,7 +165,7 @@ def test_a_command_names_the_picture_that_it_could_not_answer(
     for name, data in (("a.png", whole), ("b.png", whole[:60]), ("c.png", whole)):
         (tmp_path / name).write_bytes(data)
     for words, given, where, answers in (
-        ([tmp_path], "", "argument 1", 1),
+        ([tmp_path], "", "input 1", 1),
         ([], f"{tmp_path}/a.png\n{tmp_path}/b.png\n{tmp_path}/c.png\n", "line 2", 2),
     ):
         done = run("predict", made[1], *words, content=given.encode())

@@ -116,7 +116,10 @@ def _instead(folder: Path) -> str:
     """Say what is there where a bundle should be, and what to do."""
     if os.path.isfile(folder / "workspace.json"):  # noqa: PTH113
         return f"a workspace; export it first: cfedge export {folder} BUNDLE"
-    return f"none; make one with: cfedge export WS {folder}"
+    if os.path.lexists(folder):
+        kind = "folder" if os.path.isdir(folder) else "file"  # noqa: PTH112
+        return f"a {kind} without it; make a bundle under a new name: cfedge export WS BUNDLE"
+    return f"none; check the path, or make one with: cfedge export WS {folder}"
 
 
 def write(bundle: Bundle, folder: Path, *, replace: bool = False) -> None:

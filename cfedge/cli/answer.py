@@ -138,13 +138,15 @@ def predict(
     a JSON object such as {"image": {"path": "..."}}. Answers come in the same order, one a line. A
     line that cannot be answered gets an error in its place, and the exit code is then 10.
 
-    With --json each line carries the task's certified upper bound and the bundle's digest: keep
-    them as the record of what was answered.
+    With --json each line carries the bundle's digest, and what is certified of the task:
+    wrong_task_at_most is the largest share of its inputs that go to another task, and
+    wrong_answer_at_most the largest share that get a wrong answer. Keep the lines as the record of
+    what was answered.
 
     --session assumes that all inputs are of one task, or change it seldom: an input that could be
     of two tasks then goes to the one that the inputs before it were of. Where tasks come mixed that
     is wrong more often than without it. Its answers carry the task's probability in the stream as
-    posterior, and no upper bound: certificates are about single inputs.
+    posterior, and both limits are null: certificates are about single inputs.
     """
     one_blas_thread()
     from cfedge.device import load_profile

@@ -10,6 +10,7 @@ import typer
 from cfedge.cli.answering import ADAPTER_MEMORY, BUNDLE, JSON, adapter_limit
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.show import print_json, print_table, size
+from cfedge.counted import counted
 
 __all__ = ["register"]
 
@@ -44,7 +45,7 @@ def bench(
         return
     latency, cold, adapters = found.latency_ms, found.cold_start_ms, found.adapters
     print_table(
-        f"{bundle}: {found.tasks} tasks, {found.threads} thread, {found.machine.cpu}",
+        f"{bundle}: {counted(found.tasks, 'task')}, {counted(found.threads, 'thread')}, {found.machine.cpu}",
         ("what", "value", "n"),
         [
             (

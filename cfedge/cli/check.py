@@ -11,6 +11,7 @@ import typer
 from cfedge.cli.data import ENCODING, INPUT, INPUT_COLUMN, LABEL_COLUMN, columns, tell
 from cfedge.cli.evidence import JSON
 from cfedge.cli.show import print_json, say
+from cfedge.counted import counted
 from cfedge.errors import DataError, UsageError
 from cfedge.kinds import KINDS
 
@@ -74,7 +75,9 @@ def check(
         return
     counts = ", ".join(f"{name[:40]} {count}" for name, count in list(report.classes.items())[:10])
     more = f" and {len(report.classes) - 10} more" if len(report.classes) > 10 else ""
-    say(f"{data}: {report.rows} rows of {len(report.classes)} classes ({counts}{more})")
+    rows, classes = counted(report.rows, "row"), counted(len(report.classes), "class")
+    good = "" if report.faults else "; no faults"
+    say(f"{data}: {rows} of {classes} ({counts}{more}){good}")
     _end(data, report.faults)
 
 
@@ -86,6 +89,5 @@ def _known(kind: str | None) -> str | None:
 
 def _end(data: Path, faults: Sequence[Fault]) -> None:
     if faults:
-        kinds = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        say(f"{data}: {kinds}", error=True)
+        say(f"{data}: {counted(len(faults), 'fault')}", error=True)
         raise typer.Exit(DataError.exit_code)

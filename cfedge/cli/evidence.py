@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cfedge.cli.show import print_json, print_table, say
+from cfedge.counted import counted
 
 if TYPE_CHECKING:
     from cfedge.bundle.manifest import Certificate
@@ -53,8 +54,7 @@ def list_tasks(workspace: WORKSPACE, json: JSON = False) -> None:
         "nearest rival",
     )
     rows = [_listed_row(task) for task in certified.tasks.values()]
-    tasks = "1 task" if len(rows) == 1 else f"{len(rows)} tasks"
-    print_table(f"{workspace}: {tasks}", columns, rows)
+    print_table(f"{workspace}: {counted(len(rows), 'task')}", columns, rows)
     say(
         "Each limit is a 95% confidence bound on inputs like the held-out ones, with all tasks"
         " together; more held-out examples lower it"

@@ -12,6 +12,7 @@ from cfedge.cli.budgets import P90, RAM, check_alone, kept_to
 from cfedge.cli.budgets import budget as parse_budget
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
+from cfedge.counted import counted
 from cfedge.lookups import LOOKUPS
 
 if TYPE_CHECKING:
@@ -149,8 +150,8 @@ def _show_merged(file: Merged, workspace: WorkspaceFolder, out: Path, *, json: b
         return
     line = (
         f"{out}: {size(file.size_bytes)}, {', '.join(file.inputs)} -> scores of"
-        f" {len(file.labels)} labels, within {file.difference:.1g} of the engine on"
-        f" {file.parity.examples} held-out inputs"
+        f" {counted(len(file.labels), 'label')}, within {file.difference:.1g} of the engine on"
+        f" {counted(file.parity.examples, 'held-out input')}"
     )
     say("; ".join([line, *(f"its {role} is {path}" for role, path in needed.items())]))
 

@@ -63,7 +63,7 @@ SCHEME = Annotated[
         help=(
             "Quantisation scheme: int8-row, int8-row-7bit, int8-dynamic, int8-weight-only"
             " or float32, of pictures int8-static; auto measures them here."
-            " [default: int8-row, int8-static]"
+            " [default: int8-static for pictures, int8-row for others]"
         ),
         show_default=False,
     ),
@@ -76,7 +76,8 @@ SAME_BACKBONE = Annotated[
     Path | None,
     typer.Option(
         help=(
-            "Bundle or store whose very backbone is made, to teach tasks that run beside its own."
+            "Bundle or store: make the same backbone as it has, so that tasks taught here run beside its"
+            " own."
         )
     ),
 ]

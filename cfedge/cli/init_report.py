@@ -52,6 +52,7 @@ def show(made: NewWorkspace) -> None:
         say(_float_layers(plan.sensitivity))
     if plan and plan.fitted:
         say(f"{kept_to(plan.fitted)}; without tasks: export measures again with --ram and --p90")
+    say(f"ready; next: cfedge add {made.workspace.folder} TASK --data FILE")
 
 
 def _show_schemes(choice: Choice) -> None:

@@ -188,7 +188,7 @@ def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
                 row["task"],
                 row["held_out"],
                 f"{row['errors'] / row['held_out']:.1%}",
-                f"{row['upper_bound']:.1%}",
+                f"{row['wrong_task_at_most']:.1%}",
                 row["rival"] or None,
                 row["rival_errors"],
                 _reused(row["transfer"]),

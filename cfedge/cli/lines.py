@@ -29,7 +29,7 @@ class Item(NamedTuple):
 def argument_items(words: Iterable[str]) -> Iterator[Item]:
     """Return an item for each word of the command line."""
     for number, word in enumerate(words, start=1):
-        where = f"argument {number}"
+        where = f"input {number}"
         yield Item(number, where, partial(_words, word=word, where=where))
 
 

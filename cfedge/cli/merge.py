@@ -124,7 +124,7 @@ def _show_merged(repo: Path, done: Merged) -> None:
         ("task", "before", "after"),
         [
             (name, None if was is None else f"{was:.1%}", f"{now:.1%}")
-            for name, (was, now) in done.upper_bounds.items()
+            for name, (was, now) in done.wrong_task_at_most.items()
         ],
     )
 

@@ -32,6 +32,25 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Machine": ("doctor", "devices", "bench"),
 }
 
+#: Words that people try, and the command that does what they mean.
+_MEANT = {
+    "teach": "add",
+    "train": "add",
+    "fit": "add",
+    "learn": "add",
+    "test": "evaluate",
+    "run": "predict",
+    "infer": "predict",
+    "classify": "predict",
+    "start": "init",
+    "create": "init",
+    "upload": "publish",
+    "push": "publish",
+    "pull": "sync",
+    "download": "sync",
+    "delete": "remove",
+}
+
 FIRST_STEPS = f"""\
 cfedge teaches a deployed model new tasks without its old data.
 
@@ -64,6 +83,15 @@ class Panels(TyperGroup):
         """Run the command."""
         with guarded():
             return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; where there is none of that name, name the one that does what it says."""
+        meant = _MEANT.get(args[0].lower()) if args and args[0] not in self.commands else None
+        if meant in self.commands:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {meant!r}?")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of their panels; what is in none comes last."""

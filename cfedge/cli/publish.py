@@ -11,6 +11,7 @@ import typer
 from cfedge.cli.keys import REPO, opened
 from cfedge.cli.show import TerminalProgress, print_json, say, size
 from cfedge.cli.sync import JSON
+from cfedge.counted import counted
 
 __all__ = ["CHANNEL", "KEYS", "register"]
 
@@ -63,7 +64,7 @@ def publish(
         return
     what = ", ".join(done.added) or "nothing new, signed anew"
     say(
-        f"{repo}: channel {done.channel}, {done.entries} entries: {what}; {size(done.object_bytes)}"
+        f"{repo}: channel {done.channel}, {counted(done.entries, 'entry', 'entries')}: {what}; {size(done.object_bytes)}"
         " of files"
     )
     if done.share < 1:

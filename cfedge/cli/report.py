@@ -58,8 +58,8 @@ def report(
 ) -> None:
     """Write one page that shows it all.
 
-    The page opens in any browser, from the disk and without a network: tasks, certificates, what is
-    taken for what, thresholds of unknown inputs, and a map of the classes.
+    The page opens in any browser, from the disk and without a network: tasks, certificates, which
+    tasks and classes are confused, thresholds of unknown inputs, and a map of the classes.
 
     The report of a workspace shows held-out inputs. That of a bundle or store shows nothing that
     the bundle does not hold.

@@ -14,6 +14,7 @@ from cfedge.cli.answering import FALSE_REJECT, KEEP, KEEP_SIZE, opened_keeper
 from cfedge.cli.blas import one_blas_thread
 from cfedge.cli.quantities import size_bytes
 from cfedge.cli.show import print_json, say
+from cfedge.counted import counted
 
 if TYPE_CHECKING:
     from socket import socket
@@ -195,7 +196,7 @@ def _say_where(bundle: Path, bound: socket, engine: Engine, workers: int, *, jso
     if json:
         _print_address(bound, engine, workers)
         return
-    what = f"{len(engine.tasks)} tasks of {bundle} at {_url(bound)}"
+    what = f"{counted(len(engine.tasks), 'task')} of {bundle} at {_url(bound)}"
     _report(f"{what}, {workers} at once; stop with Ctrl-C")
 
 

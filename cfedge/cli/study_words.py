@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cfedge.cli.show import print_table, say, size
+from cfedge.counted import counted
 
 if TYPE_CHECKING:
     from cfedge.study.results import Study
@@ -25,7 +26,7 @@ def print_study(data: str, study: Study, orders: int, jobs: int, best: str | Non
 
     rows = summary(study)
     print_table(
-        f"{data}: {len(study.tasks)} tasks, {study.test_examples} test examples, mean of {orders} orders, per sample",
+        f"{data}: {counted(len(study.tasks), 'task')}, {counted(study.test_examples, 'test example')}, mean of {orders} orders, per sample",
         (
             "model", "last accuracy", "+-", "incremental", "task found", "in the best two", "forgetting", "backward", "passes",
             "a task adds", "for its statistics", "made in",
@@ -42,7 +43,7 @@ def print_study(data: str, study: Study, orders: int, jobs: int, best: str | Non
     )  # fmt: skip
     transfer = sum(study.forward_transfer) / len(study.forward_transfer)
     say(f"forward transfer (task given, against the same task learned alone): {transfer:+.4f}")
-    beside = f", beside {jobs - 1} others" if jobs > 1 else ""
+    beside = f", beside {counted(jobs - 1, 'other')}" if jobs > 1 else ""
     say(f"a task took {sum(study.learn_seconds) / orders:.1f} s to learn, the mean of all{beside}")
     for model, row in rows.items():
         if "calibration_error" in row:

@@ -19,6 +19,7 @@ from cfedge.cli.data import (
 )
 from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.show import TerminalProgress, print_json, say
+from cfedge.counted import counted
 
 if TYPE_CHECKING:
     from cfedge.train.change.update import Updated
@@ -64,8 +65,8 @@ def update(
 ) -> None:
     """Add examples or classes to a task.
 
-    Its old data are not needed: what it keeps of them adds up with the new ones. The adapter stays,
-    and the head is made anew of all examples that there ever were.
+    Its old data are not needed. The adapter stays, and the head is made anew from the statistics of
+    all earlier examples and the new ones.
     """
     from cfedge.train.certify.advice import advice
     from cfedge.train.certify.certificates import certificates
@@ -99,13 +100,13 @@ def update(
 
 
 def _updated(name: str, new: Updated) -> str:
-    classes = f"{len(new.added)} new classes" if len(new.added) > 1 else "1 new class"
+    classes = counted(len(new.added), "new class")
     added = f"{classes} ({', '.join(new.added)!s:.120})" if new.added else "no new class"
     held_out = new.task.held_out
     right = int((held_out.answers == held_out.classes).sum())
     again = f"; {new.again} that it had before were left out" if new.again else ""
     return (
-        f"{name}: learned {new.examples} more examples, {added}{again}; it now stands on"
+        f"{name}: learned {counted(new.examples, 'more example')}, {added}{again}; it now stands on"
         f" {new.task.record.examples}. With the task given, the old version answered"
         f" {new.right_before} of its {new.old_held_out} old held-out examples rightly and the new"
         f" one {new.right_now}; of all {len(held_out.inputs)}, old and new, it answers {right}"
@@ -178,8 +179,8 @@ def join(
         print_json({"task": name, "labels": classes, **found, "tasks": opened.tasks})
         return
     say(
-        f"{name}: is {task} and {other} in one now, {len(classes)} classes; of {held_out} held-out"
-        f" examples {done.right_before} got the right task and label before and {done.right_now} do"
+        f"{name}: is {task} and {other} in one now, {counted(len(classes), 'class')}; of"
+        f" {counted(held_out, 'held-out example')} {done.right_before} got the right task and label before and {done.right_now} do"
         " now"
     )
 
@@ -233,7 +234,7 @@ def remove(
     if json:
         print_json({"removed": task, "class": label, "tasks": opened.tasks})
     elif label is None:
-        say(f"{task}: removed; {len(opened.tasks)} tasks left")
+        say(f"{task}: removed; {counted(len(opened.tasks), 'task')} left")
     else:
         left = ", ".join(opened.record(task).classes)
         say(f"{task}: its class {label} is removed; it has {left} left")

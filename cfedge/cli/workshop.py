@@ -99,8 +99,7 @@ def add(
 ) -> None:
     """Learn a task, or several.
 
-    Of the other tasks nothing is changed, and nothing is read but labels and, with --reuse,
-    adapters.
+    Other tasks are not changed. Of them only labels are read (with --reuse their adapters, too).
     """
     from cfedge.train.certify.certificates import certificates
     from cfedge.train.jobs.choosing import chosen_place
@@ -152,9 +151,10 @@ def _check_alone(
 
     for option, given in (("--held-out", held_out), ("--same-label", same_label)):
         if task is None and given:
+            beside = ", or give each a folder with a file validation.csv" if held_out else ""
             raise UsageError(
                 f"{option}: expected the name of one task with it, found none; add the tasks one by"
-                " one"
+                f" one{beside}"
             )
     if task is not None and jobs != 1:
         raise UsageError(

@@ -23,9 +23,9 @@ class Figures:
     ----------
     held_out, right, unknown
         Inputs, those that got the right task and label, and those that were called unknown.
-    limit
+    wrong_answer_at_most
         Certified upper bound on the rate of wrong answers.
-    elsewhere
+    wrong_task_at_most
         Certified upper bound on the rate of inputs that another task takes.
     classes
         How many.
@@ -34,8 +34,8 @@ class Figures:
     held_out: int
     right: int
     unknown: int
-    limit: float
-    elsewhere: float
+    wrong_answer_at_most: float
+    wrong_task_at_most: float
     classes: int
 
 
@@ -91,13 +91,15 @@ def _worse(before: Figures | None, after: Figures | None) -> tuple[str, ...]:
         found.append(
             f"{after.right} of {after.held_out} right, {before.right} of {before.held_out} before"
         )
-    if after.limit > before.limit + _RISE:
+    if after.wrong_answer_at_most > before.wrong_answer_at_most + _RISE:
         why = (
             ""
             if found
             else ": its answers are as they were, and limits hold for all tasks together"
         )
-        found.append(f"limit {after.limit:.1%}, {before.limit:.1%} before{why}")
+        found.append(
+            f"limit {after.wrong_answer_at_most:.1%}, {before.wrong_answer_at_most:.1%} before{why}"
+        )
     if after.unknown / max(1, after.held_out) > before.unknown / max(1, before.held_out) + _RISE:
         found.append(f"{after.unknown} of its own inputs called unknown, {before.unknown} before")
     return tuple(found)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cfedge.bundle.canonical import typed
+from cfedge.counted import counted
 from cfedge.errors import SchemaError, UsageError
 from cfedge.progress import Progress
 
@@ -77,10 +78,10 @@ def parse(value: Any) -> Change:
 
 def in_words(change: Change, examples: int = 0) -> str:
     """Return a change as a heading."""
-    counted = f"{examples} example{'' if examples == 1 else 's'}"
+    taught = counted(examples, "example")
     return {
-        "new task": f"New task {change.task}, of {counted}",
-        "more": f"{change.task}: {counted} more",
+        "new task": f"New task {change.task}, of {taught}",
+        "more": f"{change.task}: {taught} more",
         "rename": f"{change.task} is to be called {change.new}",
         "remove": f"{change.task} is to be removed",
         "rename label": f"{change.task}: label {change.label} is to be called {change.new}",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.bundle.files import read_manifest
+from cfedge.counted import counted
 from cfedge.errors import CfedgeError, InputError
 from cfedge.inputs.modality import Input
 from cfedge.runtime.drift import Monitor
@@ -70,7 +71,7 @@ class Live:
                     self.engine = newer
                     with self._counting:
                         self.monitor = Monitor(newer.manifest)
-                    self._report(f"{self.path}: {len(newer.tasks)} tasks answer now")
+                    self._report(f"{self.path} answers now, of {counted(len(newer.tasks), 'task')}")
                 self.trouble = ""
             except CfedgeError as error:
                 if str(error) != self.trouble:

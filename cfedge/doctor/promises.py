@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cfedge.counted import counted
 from cfedge.device.board import Board
 from cfedge.device.profile import Profile, contradictions
 from cfedge.doctor.check import Check, how, mb
@@ -23,7 +24,7 @@ def bundle(trial: Trial) -> Check:
         return Check(
             "bundle",
             "ok",
-            f"{trial.tasks} tasks, smallest cosine {trial.cosine:.4f}{origin}",
+            f"{counted(trial.tasks or 0, 'task')}, smallest cosine {trial.cosine:.4f}{origin}",
             expected,
         )
     if trial.stopped == "bundle" and other:

@@ -4,6 +4,7 @@ timings.
 
 from __future__ import annotations
 
+from cfedge.counted import counted
 from cfedge.device.board import Board
 from cfedge.device.profile import Profile
 from cfedge.doctor.check import Check, mb
@@ -70,7 +71,7 @@ def cores(board: Board, host: Host, profile: Profile | None) -> Check:
         f", {board.cpu_limit:g} cores' worth of time allowed" if board.cpu_limit is not None else ""
     )
     found = f"{host.usable_cores} usable of {board.cores or host.usable_cores}{granted}"
-    expected = f">= {wanted} for {wanted} thread{'s' if wanted > 1 else ''}"
+    expected = f">= {wanted} for {counted(wanted, 'thread')}"
     if host.usable_cores < wanted or (board.cpu_limit is not None and board.cpu_limit < wanted):
         return Check(
             "cores", "warn", found, expected, "raise the limit, or expect answers in bursts"
@@ -98,7 +99,7 @@ def heat(board: Board, limits: Limits) -> Check:
     parts = [f"{heat.celsius:.0f} degrees" if heat.celsius is not None else "no thermometer"]
     parts += [f"now: {', '.join(heat.now)}"] if heat.now else []
     parts += [f"since the start: {', '.join(heat.before)}"] if heat.before else []
-    parts += [f"throttled {heat.events} times since the start"] if heat.events else []
+    parts += [f"throttled {counted(heat.events, 'time')} since the start"] if heat.events else []
     found = "; ".join(parts)
     troubles = (*(heat.now or ()), *(heat.before or ()))
     if "under-voltage" in troubles:

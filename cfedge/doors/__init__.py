@@ -93,9 +93,12 @@ def sheet(path: Path, reading: Reading) -> Sheet:
 def _check_disguise(path: Path, suffix: str) -> None:
     try:
         with open_plain(path) as file:
-            found = disguised(file.read(FIRST_BYTES), suffix)
+            begins = file.read(FIRST_BYTES)
     except OSError as error:
         raise unreadable(path, error) from error
+    if not begins:
+        raise DataError(f"{path}: expected rows, found an empty file; add a header and rows")
+    found = disguised(begins, suffix)
     if found is not None:
         raise DataError(
             f"{path}: expected {suffix}, as its name says, found {found[0]}; {found[1]}"

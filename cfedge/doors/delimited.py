@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from cfedge.counted import counted
 from cfedge.doors.columns import same
 from cfedge.doors.encoding import opened
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet
@@ -110,7 +111,7 @@ def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record
         else:
             yield Record(line, dict(zip(header, row, strict=False)))
     if repeated:
-        rows = "1 row that repeats" if len(repeated) == 1 else f"{len(repeated)} rows that repeat"
+        rows = counted(len(repeated), "row that repeats", "rows that repeat")
         was = "was" if len(repeated) == 1 else "were"
         reading.note(
             f"{rows} the header {was} left out of {lines.path.name} (the first in line"
@@ -118,7 +119,7 @@ def _rows(lines: _Lines, header: list[str], reading: Reading) -> Iterator[Record
         )
     if lines.empty:
         count = len(lines.empty)
-        rows = "1 empty row was" if count == 1 else f"{count} empty rows were"
+        rows = counted(count, "empty row was", "empty rows were")
         reading.note(f"{rows} left out of {lines.path.name} (the first in line {lines.empty[0]})")
 
 

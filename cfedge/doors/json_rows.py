@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from cfedge.counted import counted
 from cfedge.doors import argilla, label_studio
 from cfedge.doors.columns import quoted
 from cfedge.doors.encoding import opened
@@ -182,5 +183,5 @@ def _rows(lines: Iterator[_Line], path: Path, reading: Reading) -> Iterator[Reco
         else:
             left_out += 1
     if left_out and shape is not None:
-        rows = "1 row" if left_out == 1 else f"{left_out} rows"
+        rows = counted(left_out, "row")
         reading.note(f"{rows} of {path.name} that {shape.NAME} calls rejected or skipped left out")

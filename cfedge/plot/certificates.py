@@ -21,14 +21,14 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]]) -> Figure:
     Parameters
     ----------
     rows
-        As ``cfedge list --json`` prints them: task, errors, held_out, upper_bound, rival, rival_errors.
+        As ``cfedge list --json`` prints them: task, errors, held_out, wrong_task_at_most, rival, rival_errors.
     """
-    ordered = sorted(rows, key=lambda row: (row["upper_bound"], row["task"]))
+    ordered = sorted(rows, key=lambda row: (row["wrong_task_at_most"], row["task"]))
     with drawing(8, 1.3 + 0.27 * max(1, len(ordered))) as figure:
         axes = figure.subplots()
         for place, row in enumerate(ordered):
             axes.plot(
-                [0, row["upper_bound"]],
+                [0, row["wrong_task_at_most"]],
                 [place, place],
                 color="#b9d3e6",
                 linewidth=6,

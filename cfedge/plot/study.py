@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from cfedge.counted import counted
 from cfedge.plot.figure import GREY, drawing
 from cfedge.study.results import CEILINGS, FLOORS, Measured, Study, recommended, summary
 
@@ -43,7 +44,7 @@ def draw_study(study: Study) -> Figure:
         _draw_ends(right, rows, recommended(study))
         orders = f"mean of {len(study.orders)} orders" if len(study.orders) > 1 else "one order"
         figure.suptitle(
-            f"{len(study.tasks)} tasks, {study.test_examples:,} test examples, {orders}; dashed:"
+            f"{counted(len(study.tasks), 'task')}, {counted(study.test_examples, 'test example')}, {orders}; dashed:"
             " not continual",
             fontsize=10,
         )

@@ -50,7 +50,7 @@ class Merged:
         What was decided by rule and should be looked at.
     overlaps
         Pairs of tasks that may be taken for each other, of different sites.
-    upper_bounds
+    wrong_task_at_most
         By task the upper bound on picking another one, before (None: it was not here) and after.
         Errors were counted at each site among its own tasks, so after is what the counts allow,
         until somebody publishes what was measured among all.
@@ -62,7 +62,7 @@ class Merged:
     fetched_bytes: int
     conflicts: tuple[str, ...]
     overlaps: tuple[Overlap, ...]
-    upper_bounds: Mapping[str, tuple[float | None, float]]
+    wrong_task_at_most: Mapping[str, tuple[float | None, float]]
 
 
 def merge(
@@ -213,7 +213,7 @@ class _Meeting:
                 *self.there.notes,
             ),
             overlaps=overlaps_of(here, restated, classes, same_labels) if restated else (),
-            upper_bounds=_upper_bounds(had, manifest.tasks if manifest else ()),
+            wrong_task_at_most=_limits(had, manifest.tasks if manifest else ()),
         )
 
 
@@ -240,8 +240,6 @@ def _kept(gone: Entry) -> str:
     )
 
 
-def _upper_bounds(
-    before: Sequence[Task], after: Sequence[Task]
-) -> dict[str, tuple[float | None, float]]:
+def _limits(before: Sequence[Task], after: Sequence[Task]) -> dict[str, tuple[float | None, float]]:
     was = {task.name: task.certificate.upper_bound for task in before}
     return {task.name: (was.get(task.name), task.certificate.upper_bound) for task in after}

@@ -20,7 +20,7 @@ from cfedge.report.earlier import parsed, read_old
 from cfedge.report.measured import read_bench, read_drift, read_parity
 from cfedge.report.of_bundle import of_bundle
 from cfedge.report.page import page
-from cfedge.store import Store, bundle_at
+from cfedge.store import Store, bundle_at, check_there
 
 __all__ = [
     "Change",
@@ -56,6 +56,7 @@ def contents_of(
         from cfedge.report.of_workspace import of_workspace
 
         return of_workspace(folder, unknown=unknown, progress=progress)
+    check_there(folder, "a workspace, a bundle or a store")
     return of_bundle(bundle_at(folder), "store" if Store.exists(folder) else "bundle")
 
 

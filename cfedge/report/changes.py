@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cfedge.charts import milliseconds, percent
+from cfedge.counted import counted
 from cfedge.report.contents import Contents, Task
 
 __all__ = ["Change", "changes", "record"]
@@ -55,9 +56,11 @@ def _tasks(old: Contents, new: Contents) -> Iterator[Change]:
     for name in sorted(before.keys() | after.keys()):
         if name not in before:
             count = len(after[name].classes)
-            yield Change(f"task {name}", "none", f"new, {count} classes", "other")
+            yield Change(f"task {name}", "none", f"new, {counted(count, 'class')}", "other")
         elif name not in after:
-            yield Change(f"task {name}", f"{len(before[name].classes)} classes", "removed", "other")
+            yield Change(
+                f"task {name}", counted(len(before[name].classes), "class"), "removed", "other"
+            )
         else:
             yield from _task(before[name], after[name])
             if kept:

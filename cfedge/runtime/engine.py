@@ -316,8 +316,16 @@ class Engine:
         wanted(self.opened.answering.tasks, given, top, coverage)
 
     def evidence(self, prediction: Prediction) -> dict[str, object]:
-        """Return a prediction as JSON types, with its task's certified
-        `upper_bound` and the digest of the `bundle` that answered.
+        """Return a prediction as JSON types, with what is certified of its task, and the digest of
+        the `bundle` that answered.
+
+        `wrong_task_at_most` bounds the share of the task's inputs that go to another task, and
+        `wrong_answer_at_most` the share of its inputs that get a wrong answer (task or label).
         """
-        bound = self.opened.named(prediction.task).certificate.upper_bound
-        return {**prediction.as_dict(), "upper_bound": bound, "bundle": self.manifest.digest}
+        certificate = self.opened.named(prediction.task).certificate
+        return {
+            **prediction.as_dict(),
+            "wrong_task_at_most": certificate.upper_bound,
+            "wrong_answer_at_most": certificate.wrong_upper_bound,
+            "bundle": self.manifest.digest,
+        }

@@ -16,7 +16,7 @@ from cfedge.bundle.files import Bundle, read, read_manifest
 from cfedge.bundle.manifest import Manifest
 from cfedge.errors import DamagedError
 from cfedge.runtime.verification import verify_once
-from cfedge.store import Store
+from cfedge.store import Store, check_there
 
 __all__ = ["of_folder", "of_store"]
 
@@ -36,6 +36,7 @@ def of_folder(folder: Path, *, threads: int, keep_adapters: bool) -> Bundle:
     BundleError, StorageError, MachineError
         See `cfedge.bundle.files.read` and `cfedge.runtime.verification.verify`.
     """
+    check_there(folder)
     while True:
         manifest = read_manifest(folder)
         verify_once(folder, manifest, threads=threads)

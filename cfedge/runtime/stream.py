@@ -153,12 +153,14 @@ class Session:
         return answers, evidence
 
     def evidence(self, answer: Prediction) -> dict[str, object]:
-        """Return the latest answer as JSON types, as `Engine.evidence` does, with the task's
-        probability in the stream as ``posterior``, and the stream's settings. There is no upper
-        bound, since certificates are about single inputs.
+        """Return the latest answer as JSON types, as `Engine.evidence` does.
+
+        The task's probability in the stream stands there as ``posterior``, beside the stream's
+        settings. Both limits are None, since certificates are about single inputs.
         """
         evidence = self.engine.evidence(answer) | {
-            "upper_bound": None,
+            "wrong_task_at_most": None,
+            "wrong_answer_at_most": None,
             "posterior": self.posterior[answer.task],
             "switch": self.switch,
         }

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cfedge.counted import counted
 from cfedge.errors import StorageError
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.engine import Engine
@@ -86,7 +87,7 @@ class Follower:
             self._counts, self._counted = Monitor(newer.manifest), newer.manifest.digest
         self.answering = self._begun(newer)
         self._meters.opened(newer, switched=True)
-        tasks = "1 task" if len(newer.tasks) == 1 else f"{len(newer.tasks)} tasks"
+        tasks = counted(len(newer.tasks), "task")
         self._report(f"{self._name()} answers now, of {tasks}")
 
     def see(self, engine: Engine, predictions: Sequence[Prediction]) -> None:

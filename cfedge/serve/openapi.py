@@ -161,7 +161,8 @@ def _answer() -> Json:
     in_session: Json = {"posterior": number, "switch": number, "label_switch": number}
     in_session["session_inputs"] = {"type": "integer", "minimum": 1}
     fields = {name: _field(hint) for name, hint in hints.items() if name not in asked}
-    fields |= {"upper_bound": {"type": ["number", "null"]}, "bundle": _STRING}
+    limit: Json = {"type": ["number", "null"]}
+    fields |= {"wrong_task_at_most": limit, "wrong_answer_at_most": limit, "bundle": _STRING}
     return _object(optional=asked | in_session, **fields)
 
 

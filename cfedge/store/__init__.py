@@ -3,6 +3,6 @@
 """
 
 from cfedge.store.records import Pointer
-from cfedge.store.store import Store, bundle_at
+from cfedge.store.store import Store, bundle_at, check_there
 
-__all__ = ["Pointer", "Store", "bundle_at"]
+__all__ = ["Pointer", "Store", "bundle_at", "check_there"]

@@ -16,7 +16,7 @@ from cfedge.errors import DamagedError, SchemaError, StorageError, TamperedError
 from cfedge.storage import write_file
 from cfedge.store.boot_attempts import MAX_STARTS
 from cfedge.store.generations import Generations
-from cfedge.store.records import Facts, Pointer, make_folders, record_of
+from cfedge.store.records import FOLDERS, Facts, Pointer, make_folders, record_of
 
 __all__ = ["Store", "bundle_at"]
 
@@ -42,9 +42,7 @@ class Store(Generations):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         if not Store.exists(folder) and (found := _instead(folder)):
-            raise DamagedError(
-                f"{folder}: expected a store, found a {found}; a store is what cfedge sync writes"
-            )
+            raise DamagedError(f"{folder}: expected a store, found {found}")
         facts = record_of(folder / "store.json", Facts)
         if facts.schema != SCHEMA:
             raise SchemaError(
@@ -176,11 +174,31 @@ class Store(Generations):
 
 
 def _instead(folder: Path) -> str | None:
-    """Return what is there where a store should be, if it is another kind of folder."""
+    """Return what is there where a store should be, and what to do; None where it is a damaged store."""
     for name, kind in (("workspace.json", "workspace"), ("manifest.json", "bundle")):
         if os.path.isfile(folder / name):  # noqa: PTH113
-            return kind
+            return f"a {kind}; a store is what cfedge sync writes"
+    if not os.path.lexists(folder):
+        return f"none; make one with: cfedge sync {folder} --from URL --root ROOT"
+    if not os.path.isdir(folder):  # noqa: PTH112
+        return "a file; a store is a folder that cfedge sync writes"
+    if not any((folder / name).exists() for name in FOLDERS):
+        return "a folder that is none; a store is what cfedge sync writes"
     return None
+
+
+def check_there(folder: Path, kinds: str = "a bundle or a store") -> None:
+    """Refuse a name that nothing has, where a folder of several kinds may stand.
+
+    Raises
+    ------
+    DamagedError
+        Naming the kinds.
+    """
+    if not os.path.lexists(folder):
+        raise DamagedError(
+            f"{folder}: expected {kinds}, found nothing of that name; check the path"
+        )
 
 
 def bundle_at(folder: Path) -> Bundle:
@@ -194,4 +212,5 @@ def bundle_at(folder: Path) -> Bundle:
     if Store.exists(folder):
         store = Store(folder)
         return store.bundle(store.to_open())
+    check_there(folder)
     return read(folder)

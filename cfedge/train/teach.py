@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cfedge.bundle.manifest import Backbone
+from cfedge.counted import counted
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
 from cfedge.train.examples.examples import Examples, LabelledData
@@ -56,7 +57,7 @@ class Taught:
         )
         count = len(self.learned) + len(self.failed)
         raise type(first)(
-            f"task {name!r}: {first}; {len(self.learned)} of {count} tasks were added{others}"
+            f"task {name!r}: {first}; {len(self.learned)} of {counted(count, 'task')} were added{others}"
         ) from first
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from cfedge.counted import counted
 from cfedge.errors import BudgetError
 from cfedge.footprint import Footprint
 from cfedge.progress import Progress, Quiet
@@ -49,10 +50,8 @@ class Configuration:
 
     def __str__(self) -> str:
         """For messages."""
-        return (
-            f"{self.scheme}, cut after block {self.split}, {self.threads}"
-            f" thread{'' if self.threads == 1 else 's'}"
-        )
+        threads = counted(self.threads, "thread")
+        return f"{self.scheme}, cut after block {self.split}, {threads}"
 
 
 @dataclass(frozen=True)

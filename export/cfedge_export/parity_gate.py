@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cfedge.counted import counted
 from cfedge.errors import ParityError, UsageError
 from cfedge_export.parity import TaskParity
 
@@ -73,15 +74,15 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
             " anew with the layers that hurt left in float32 (cfedge init NEW --repair WS) and add"
             " the tasks to it"
         )
-        counted = (
-            f"on {one.examples} held-out examples ({one.lost} lost, {one.won} won, p ="
+        seen = (
+            f"on {counted(one.examples, 'held-out example')} ({one.lost} lost, {one.won} won, p ="
             f" {one.p_value:.3f})"
         )
         if one.drop > gate.max_drop + 1e-9:
             low, high = one.drop_interval
             raise ParityError(
                 f"task {one.task!r}: expected an accuracy drop of at most {gate.max_drop:g} points,"
-                f" found {one.drop:.2f} [{low:.2f}, {high:.2f}] {counted}; {advice}"
+                f" found {one.drop:.2f} [{low:.2f}, {high:.2f}] {seen}; {advice}"
             )
         if one.error_ratio is None or one.error_ratio > gate.max_error_ratio + 1e-9:
             found = (
@@ -91,5 +92,5 @@ def check(results: list[TaskParity], gate: Gate | None = None) -> None:
             )
             raise ParityError(
                 f"task {one.task!r}: expected an error ratio of at most {gate.max_error_ratio:g},"
-                f" found {found} {counted}; {advice}"
+                f" found {found} {seen}; {advice}"
             )

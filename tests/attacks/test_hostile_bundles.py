@@ -549,7 +549,7 @@ def catastrophic(fields: dict[str, Any]) -> None:
 
 ATTACKS: dict[str, Attack] = {
     # The folder
-    "no manifest": Attack(lambda folder: (folder / "manifest.json").unlink(), DamagedError, "expected a bundle with manifest.json, found none"),
+    "no manifest": Attack(lambda folder: (folder / "manifest.json").unlink(), DamagedError, "expected a bundle with manifest.json, found a folder without it"),
     "a missing file": Attack(on_object(Path.unlink), DamagedError, r"\(tail\): expected a file, found none"),
     "one file more": Attack(lambda folder: _done((folder / "objects" / "x").write_bytes(b"")), DamagedError, "objects/x: expected 9 files that the manifest names"),
     "a hidden file": Attack(lambda folder: _done((folder / "objects" / ".x").write_bytes(b"")), DamagedError, r"objects/\.x: expected 9 files"),

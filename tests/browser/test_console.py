@@ -196,8 +196,8 @@ def _lay_ready(console: desks.Opened, name: str = "colors") -> None:
     figures: dict[str, Any] = {
         "held_out": 100,
         "unknown": 1,
-        "limit": 0.2,
-        "elsewhere": 0.1,
+        "wrong_answer_at_most": 0.2,
+        "wrong_task_at_most": 0.1,
         "classes": 2,
     }
     folder = console.jobs.state / "jobs" / "1-a"

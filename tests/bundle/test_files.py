@@ -253,7 +253,9 @@ def test_what_has_no_manifest_is_not_a_bundle(tmp_path: Path, kind: str) -> None
     if kind == "broken link":
         (folder / "manifest.json").symlink_to(tmp_path / "nowhere")
     message = refusal(folder)
-    assert f"{folder}: expected a bundle with manifest.json, found none" in message
+    found = {"missing": "none; check the path", "file": "a file without it"}
+    instead = found.get(kind, "a folder without it; make a bundle under a new name")
+    assert f"{folder}: expected a bundle with manifest.json, found {instead}" in message
     assert "cfedge export" in message
 
 

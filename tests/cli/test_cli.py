@@ -74,7 +74,7 @@ def test_a_newcomers_path_from_a_folder_of_weights_to_an_answer(
         assert (row["task"], row["classes"], row["held_out"]) == (task, 3, 6)
     listed = json.loads(_run("list", ws, "--json").stdout)
     assert [row["task"] for row in listed] == ["animals", "colors"]
-    assert all(row["tasks"] == 2 and 0 < row["upper_bound"] <= 1 for row in listed)
+    assert all(row["tasks"] == 2 and 0 < row["wrong_task_at_most"] <= 1 for row in listed)
     assert "animals" in _run("list", ws).stdout.decode()
     exported = _run("export", ws, out, "--max-drop", 100, "--max-error-ratio", 1000, "--json")
     assert exported.returncode == 0, exported.stderr
@@ -223,7 +223,7 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     _refused(
         ["list", tmp_path / "none"],
         6,
-        "expected a workspace, found none; make one with: cfedge init",
+        "none: expected a workspace, found none; make one with: cfedge init",
     )
     _refused(
         ["add", tiny_workspace, "food", "--data", tmp_path / "no.csv"],
@@ -271,7 +271,8 @@ def test_every_refusal_is_one_line_with_its_exit_code(
     for command in ("generations", "rollback"):
         _refused([command, tiny_bundle], 7, "expected a store, found a bundle; a store is what")
         _refused([command, tiny_workspace], 7, "expected a store, found a workspace; a store is")
-    _refused(["predict", tiny_bundle, ""], 10, "argument 1: expected a text, found an empty one")
+    _refused(["predict", tiny_bundle, ""], 10, "input 1: expected a text, found an empty one")
+    _refused(["predict", tiny_bundle, "x", ""], 10, "cfedge: input 2: expected a text, found an")
     _refused(["predict", tiny_bundle, "x", "--task", "nope"], 4, "found 'nope'")
     for count in ("0", "100000"):
         _refused(["predict", tiny_bundle, "x", "--threads", count], 2, "threads: expected 1 to 256")
@@ -377,7 +378,7 @@ def test_a_monitor_counts_over_calls(tiny_bundle: Path, tmp_path: Path) -> None:
         done = _run("predict", tiny_bundle, *texts, "--monitor", counts, "--json", content=content)
         assert done.returncode == 0, done.stderr
     line = json.loads(done.stdout.splitlines()[-1])
-    assert 0 <= line["upper_bound"] <= 1
+    assert 0 <= line["wrong_task_at_most"] <= line["wrong_answer_at_most"] <= 1
     assert len(line["bundle"]) == 64
     counters = json.loads(_run("drift", tiny_bundle, counts, "--json").stdout)["counters"]
     assert counters["thin margins"]["inputs"] == 3
@@ -409,7 +410,7 @@ def test_a_session_reads_one_stream_and_says_what_it_assumes(tiny_bundle: Path) 
     assert done.returncode == 10
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert "expected a text, found an empty one" in rows.pop(2)["error"]
-    assert all((row["upper_bound"], row["switch"]) == (None, 0.05) for row in rows)
+    assert all((row["wrong_task_at_most"], row["switch"]) == (None, 0.05) for row in rows)
     assert all(0 < row["posterior"] <= 1 for row in rows)
     alone = [
         json.loads(line)
@@ -462,4 +463,6 @@ def test_what_a_session_cannot_be_combined_with_is_refused(
 
 
 def test_serve_refuses_what_it_cannot_open(tmp_path: Path) -> None:
-    _refused(["serve", tmp_path / "nothing"], 7, "expected a bundle with manifest.json, found none")
+    _refused(
+        ["serve", tmp_path / "nothing"], 7, "expected a bundle or a store, found nothing of that"
+    )

@@ -34,7 +34,8 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
     tiny_workspace: Path, tmp_path: Path
 ) -> None:
     before = {
-        row["task"]: row["upper_bound"] for row in json.loads(run("list", tiny_workspace, "--json"))
+        row["task"]: row["wrong_task_at_most"]
+        for row in json.loads(run("list", tiny_workspace, "--json"))
     }
     shown = run(
         "add",
@@ -56,7 +57,7 @@ def test_add_says_which_two_tasks_coincide_and_what_the_limits_became(
             assert "So few held-out examples cannot say" in line
             assert "95% confidence" not in line
     assert line.endswith(f": cfedge join {tiny_workspace} {' '.join(line.split()[0:3:2])}")
-    assert rows["colors"]["upper_bound"] > before["colors"]
+    assert rows["colors"]["wrong_task_at_most"] > before["colors"]
     assert rows["paint"]["overlaps"][0]["rival"] == "colors"
     assert rows["colors"]["overlaps"][0]["rival"] == "paint"
     assert line in run("inspect", tiny_workspace).splitlines()
@@ -131,8 +132,9 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
         1 / 3,
     )  # by how many of the two that are held out the lookup gives to the task
     said = (
-        f"food: up to {rate:.0%} of its own inputs may be called unknown by mistake; give 19 or more"
-        " held-out examples (--held-out FILE) to promise 5%"
+        f"food: up to {rate:.0%} of its own inputs may be called unknown by mistake; to promise 5%,"
+        " give 19 or more held-out examples of the task in all (--held-out FILE), or teach it from 95"
+        " or more"
     )
     assert said in run("inspect", tiny_workspace)
 

@@ -366,7 +366,7 @@ def test_merging_reports_adopted_tasks_overlaps_and_limits(home: Path, tiny_bund
         "--json",
     ).json
     assert (found["adopted"], found["measured"]) == ([], [])
-    assert set(found["upper_bounds"]) == {"animals", "azure", "colors"}  # type: ignore[call-overload]
+    assert set(found["wrong_task_at_most"]) == {"animals", "azure", "colors"}  # type: ignore[call-overload]
     refused(
         2, "--root: expected a file", "merge", "repo", "repo-b", "--root", "none", "--keys", "keys"
     )
@@ -506,7 +506,9 @@ def test_syncing_refuses_what_it_cannot_use(home: Path) -> None:
 
 
 def test_generations_are_listed_with_what_answers(home: Path, tiny_bundle: Path) -> None:
-    refused(7, "expected a file, found none", "generations", "store")
+    refused(
+        7, "store: expected a store, found none; make one with: cfedge sync", "generations", "store"
+    )
     done("sync", "store", "--from", "repo", "--root", "repo/metadata/1.root.json")
     assert "answers, not opened yet" in done("generations", "store").out
     done("predict", "store", "crimson please")
@@ -527,7 +529,9 @@ def test_generations_are_listed_with_what_answers(home: Path, tiny_bundle: Path)
 
 
 def test_rolling_back_refuses_what_is_not_there(home: Path) -> None:
-    refused(7, "expected a file, found none", "rollback", "store")
+    refused(
+        7, "store: expected a store, found none; make one with: cfedge sync", "rollback", "store"
+    )
     done("sync", "store", "--from", "repo", "--root", "repo/metadata/1.root.json")
     refused(7, "expected generation an earlier one, found 1", "rollback", "store")
     refused(

@@ -278,7 +278,7 @@ def test_what_is_not_installed_is_named_with_its_extra(tmp_path: Path) -> None:
         "import sys; sys.modules['openpyxl'] = None\nfrom pathlib import Path\n"
         "from cfedge.train.examples.data import load\nload(Path(sys.argv[1]))"
     )
-    (tmp_path / "x.xlsx").write_bytes(b"")
+    workbook()(tmp_path / "x.xlsx")
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "x.xlsx")], capture_output=True, text=True
     )

@@ -37,7 +37,7 @@ ROWS = [
         "task": "colors",
         "errors": 3,
         "held_out": 60,
-        "upper_bound": 0.15,
+        "wrong_task_at_most": 0.15,
         "rival": "animals",
         "rival_errors": 2,
     },
@@ -45,7 +45,7 @@ ROWS = [
         "task": "animals",
         "errors": 0,
         "held_out": 40,
-        "upper_bound": 0.09,
+        "wrong_task_at_most": 0.09,
         "rival": None,
         "rival_errors": 0,
     },
@@ -184,7 +184,10 @@ def test_an_evaluation_shows_what_went_where_and_risk_over_coverage() -> None:
 
 def test_hundreds_of_tasks_can_be_drawn(tmp_path: Path) -> None:
     count = 200
-    rows = [{**ROWS[0], "task": f"task {one}", "upper_bound": one / count} for one in range(count)]
+    rows = [
+        {**ROWS[0], "task": f"task {one}", "wrong_task_at_most": one / count}
+        for one in range(count)
+    ]
     save(draw_certificates(rows), tmp_path / "limits.svg")
     one = make_scores(unknown=True)
     tasks = [dataclasses.replace(one.tasks[0], task=f"task {number}") for number in range(count)]

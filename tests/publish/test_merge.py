@@ -310,11 +310,11 @@ def test_publishing_a_task_that_takes_another_sites_texts_restates_those(
 
 def test_limits_are_told_before_and_after(hq: Path, lab: Path) -> None:
     done = merged(hq, lab)
-    assert set(done.upper_bounds) == {"animals", "colors"}
-    was, now = done.upper_bounds["animals"]
+    assert set(done.wrong_task_at_most) == {"animals", "colors"}
+    was, now = done.wrong_task_at_most["animals"]
     assert was is not None
     assert now > was  # the same errors, told of two tasks rather than one
-    assert done.upper_bounds["colors"][0] is None
+    assert done.wrong_task_at_most["colors"][0] is None
 
 
 def test_what_is_being_rolled_out_there_waits(hq: Path, lab: Path, bundle: Bundle) -> None:
@@ -365,7 +365,7 @@ def test_no_probe_is_needed_to_see_that_an_empty_channel_takes_in_another(
     with repository.writing():
         repository.commit(Keys(hq / "keys"), after, blocks, NOW)
     done = merged(hq, lab)
-    assert set(done.upper_bounds) == {"colors"}
+    assert set(done.wrong_task_at_most) == {"colors"}
     sync(new_store(hq, tmp_path / "store"), Folder(hq / "repo"), now=lambda: NOW, probing=no_probe)
 
 

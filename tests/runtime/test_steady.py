@@ -107,7 +107,7 @@ def test_the_command_says_which_switch_and_refuses_it_without_a_session(tiny_bun
     text = make_texts("colors", 1, seed=5)[0][0]
     evidence, _ = Answers(engine, session=True, label_switch=0.1)(text)
     assert evidence["label_switch"] == 0.1
-    assert evidence["upper_bound"] is None
+    assert evidence["wrong_task_at_most"] is evidence["wrong_answer_at_most"] is None
     assert "label_switch" not in Answers(engine, session=True)(text)[0]
     with pytest.raises(UsageError, match="--label-switch: expected --session beside it"):
         Answers(engine, label_switch=0.1)

@@ -128,8 +128,15 @@ def test_a_store_that_was_half_made_is_made_whole(store: Store) -> None:
 
 
 def test_no_store_is_refused_naming_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(DamagedError, match=r"store.json: expected a file, found none; sync again"):
-        Store(tmp_path / "missing")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "half" / "generations").mkdir(parents=True)
+    for name, found in {
+        "missing": "missing: expected a store, found none; make one with: cfedge sync",
+        "notes": "notes: expected a store, found a folder that is none; a store is what cfedge sync",
+        "half": "store.json: expected a file, found none; sync again",
+    }.items():
+        with pytest.raises(DamagedError, match=found):
+            Store(tmp_path / name)
 
 
 RECORD = {"channel": "stable", "device": "d", "schema": 1}

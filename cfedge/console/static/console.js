@@ -182,7 +182,7 @@ function verdict(one, name, found, picture) {
   if (!one.unknown) add("evidence", h("meter", { min: 0, max: 1, value: one.probability, "aria-label": "probability of the label" }), ` ${percent(one.probability)} for this label among those of its task`);
   if (one.runner_up) add("runner-up", `${one.runner_up}, ${one.margin.toFixed(1)} behind${one.stages > 2 ? ": close even at the third comparison" : one.stages > 1 ? ": compared a second time" : ""}`);
   if (one.reason) add("why unknown", one.reason); else add("known", `out-of-distribution score ${one.ood_score.toFixed(1)}, below the task's threshold`);
-  add("promise", `at most ${percent(one.upper_bound)} of inputs like the held-out ones go to the wrong task; of wrong labels see Tasks`);
+  add("promise", `of inputs like the held-out ones, at most ${percent(one.wrong_answer_at_most)} get a wrong answer, and at most ${percent(one.wrong_task_at_most)} go to the wrong task`);
   if (one.truncated) add("note", "it is longer than the encoder reads; the end was ignored");
   const map = found.map && h("details", {}, h("summary", {}, "Where it lies among the classes"), h("figure", {}, chart(found.map),
     h("figcaption", {}, `The ring is this input, among the classes that say most for it. Of each class's nearest classes ${percent(found.map_shows, 0)} are its nearest here, too: trust what lies close together more than what lies far apart.`)));
@@ -529,7 +529,7 @@ function result(job) {
     h("thead", {}, h("tr", {}, ["task", "before", "after", "share", "at most wrong, before", "after"].map((name, at) => h("th", { scope: "col", class: at ? "number" : null }, name)))),
     h("tbody", {}, shown.map((row) => h("tr", { class: row.changed ? "changed" : null }, h("th", { scope: "row" }, `${row.task} `, row.changed ? h("span", { class: "tag soft" }, row.before ? "changed" : "new") : ""),
       h("td", { class: "number" }, figure(row.before)), h("td", { class: `number${row.worse.some((one) => !one.startsWith("limit")) ? " worse" : ""}` }, figure(row.after)), h("td", { class: "number" }, row.after ? share(row.after) : "gone"),
-      h("td", { class: "number" }, row.before ? percent(row.before.limit) : "–"), h("td", { class: `number${row.worse.some((one) => one.startsWith("limit")) ? " worse" : ""}` }, row.after ? percent(row.after.limit) : "–")))))),
+      h("td", { class: "number" }, row.before ? percent(row.before.wrong_answer_at_most) : "–"), h("td", { class: `number${row.worse.some((one) => one.startsWith("limit")) ? " worse" : ""}` }, row.after ? percent(row.after.wrong_answer_at_most) : "–")))))),
   rows.length > shown.length && h("p", { class: "soft small" }, `${rows.length - shown.length} other tasks are as good as they were.`),
   h("p", { class: "small" }, job.result.task_bytes ? `The task takes ${bytes(job.result.task_bytes)}; ` : "", `the bundle ${bytes(job.result.bytes)}. `, job.result.method ? `Learned ${job.result.method === "adapter" ? "with an adapter" : "in closed form"} in ${ago(job.result.seconds)}.` : `Made in ${ago(job.result.seconds)}.`)];
   if (outlook) parts.push(h("div", { class: "note" }, h("p", {}, h("b", {}, "How many more? "), more(outlook))));
@@ -566,7 +566,7 @@ async function tasks() {
       h("thead", {}, h("tr", {}, ["task", "wrong", "at most", "to another task, at most", "bytes", "what to do"].map((name, at) => h("th", { scope: "col", class: at && at < 5 ? "number" : null }, name)))),
       h("tbody", {}, found.tasks.map((task) => h("tr", {}, h("th", { scope: "row" }, task.name, h("details", { class: "labels" }, h("summary", {}, plural(task.labels.length, "class", "classes")),
         h("ul", { class: "chips" }, task.labels.map((label) => h("li", { class: can ? null : "plain" }, label, can && [h("button", { type: "button", class: "quiet", "aria-label": `rename ${label}`, onclick: rename(task.name, label) }, "rename"), task.labels.length > 1 && h("button", { type: "button", class: "quiet", "aria-label": `remove ${label}`, onclick: change({ kind: "remove label", task: task.name, label }, `Prepare to remove ${isolated(label)} from ${task.name}?`) }, "remove")]))))),
-        h("td", { class: "number" }, `${task.wrong} of ${task.held_out}`), h("td", { class: "number" }, percent(task.limit)), h("td", { class: "number" }, percent(task.elsewhere)), h("td", { class: "number" }, bytes(task.bytes)),
+        h("td", { class: "number" }, `${task.wrong} of ${task.held_out}`), h("td", { class: "number" }, percent(task.wrong_answer_at_most)), h("td", { class: "number" }, percent(task.wrong_task_at_most)), h("td", { class: "number" }, bytes(task.bytes)),
         h("td", {}, can && [h("button", { type: "button", class: "quiet", "aria-label": `rename ${task.name}`, onclick: rename(task.name) }, "rename"), found.tasks.length > 1 && h("button", { type: "button", class: "quiet", "aria-label": `remove ${task.name}`, onclick: change({ kind: "remove", task: task.name }, `Prepare to remove ${task.name}? It answers until you switch that on.`) }, "remove")])))))),
     only.length > 0 && h("div", { class: "note" }, h("p", {}, `In the workspace, and not answering: ${only.join(", ")}. The next change that you switch on brings them along.`)),
     travel(found), found.generations && generations(found.generations));

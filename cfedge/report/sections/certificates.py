@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cfedge.charts import IntervalRow, Span, figure, interval_chart, percent, table
+from cfedge.counted import counted
 from cfedge.report.contents import Contents, Task
 from cfedge.report.sections.section import Section, note, paragraph, section
 
@@ -59,8 +60,8 @@ def certificates(contents: Contents) -> Section:
     if len(ordered) > _DRAWN:
         parts.append(
             note(
-                f"{len(ordered) - _DRAWN} tasks with lower bounds are not drawn; the table holds the"
-                f" first {_TOLD}."
+                f"The chart leaves out {counted(len(ordered) - _DRAWN, 'task')} with lower bounds; the"
+                f" table holds the first {_TOLD}."
             )
         )
     return section("certificates", "What is certified", *parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cfedge.charts import Markup, element, escape, shortened
+from cfedge.counted import counted
 from cfedge.report.changes import Change
 from cfedge.report.contents import Contents
 from cfedge.report.sections.section import Section, paragraph, section
@@ -26,7 +27,7 @@ def changed(found: Sequence[Change] | None) -> Section | None:
         )
     worse = sum(change.verdict == "worse" for change in found)
     better = sum(change.verdict == "better" for change in found)
-    things = "1 thing" if len(found) == 1 else f"{len(found)} things"
+    things = counted(len(found), "thing")
     said = f"{things} changed since the other report: {worse} became worse, {better} better."
     heads = ("what", "before", "after", "verdict")
     body = [
@@ -95,7 +96,10 @@ def golden(contents: Contents) -> Section | None:
         ),
         element(
             "details",
-            element("summary", escape(f"Show {len(contents.golden)} inputs with their answers")),
+            element(
+                "summary",
+                escape(f"Show {counted(len(contents.golden), 'input')} with their answers"),
+            ),
             element(
                 "div",
                 inside,

@@ -18,6 +18,7 @@ from cfedge.charts import (
     percent,
     table,
 )
+from cfedge.counted import counted
 from cfedge.report.alarm_curve import alarm_curve
 from cfedge.report.contents import Bench, Contents, Drift, Parity
 from cfedge.report.sections.section import Section, note, paragraph, section, size
@@ -34,9 +35,8 @@ def latency(contents: Contents) -> Section | None:
     found = contents.bench
     if found is None:
         return None
-    where = f"{found.cpu}, {found.cores} cores, {found.threads} thread" + (
-        "s" if found.threads > 1 else ""
-    )
+    cores, threads = counted(found.cores, "core"), counted(found.threads, "thread")
+    where = f"{found.cpu}, {cores}, {threads}"
     parts = [
         paragraph(
             f"On {where}: half of the answers took at most {milliseconds(found.p50)}, 99 of 100 at most"
@@ -83,7 +83,9 @@ def _histogram(found: Bench) -> Markup:
         numbers=[0, 1, 2],
     )
     beyond = f"; {over} took longer than is drawn" if over else ""
-    return figure(chart, caption=f"{len(times)} answers to one input each{beyond}.", behind=behind)
+    return figure(
+        chart, caption=f"{counted(len(times), 'answer')} to one input each{beyond}.", behind=behind
+    )
 
 
 def parity(contents: Contents) -> Section | None:

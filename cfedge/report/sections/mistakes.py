@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cfedge.charts import Markup, element, escape, matrix, shortened, table
+from cfedge.counted import counted
 from cfedge.report.contents import Contents
 from cfedge.report.evidence import ClassConfusion, Confusion
 from cfedge.report.sections.section import Section, note, paragraph, section
@@ -17,7 +18,7 @@ def mistakes(contents: Contents) -> Section:
     """Return the confusion of tasks, and of each task's classes."""
     found = contents.confusion
     if found is None:
-        return section("mistakes", "What is taken for what", *_of_bundle(contents))
+        return section("mistakes", "Which tasks and classes are confused", *_of_bundle(contents))
     keys = {one.cell for one in found.cells}
     parts = [
         paragraph(
@@ -30,7 +31,9 @@ def mistakes(contents: Contents) -> Section:
         parts += [_tasks(found, keys), _panel("t", "tasks")]
     if found.left_out:
         parts.append(
-            note(f"{found.left_out} tasks with fewer wrong answers are left out of this table.")
+            note(
+                f"This table leaves out {counted(found.left_out, 'task')} with fewer wrong answers."
+            )
         )
     parts.append(element("h3", escape("Within the tasks")))
     parts += [
@@ -40,9 +43,9 @@ def mistakes(contents: Contents) -> Section:
     missing = len(contents.tasks) - len(found.classes)
     if missing:
         parts.append(
-            note(f"{missing} tasks with fewer wrong answers have no table for want of room.")
+            note(f"There was no room for {counted(missing, 'task')} with fewer wrong answers.")
         )
-    return section("mistakes", "What is taken for what", *parts)
+    return section("mistakes", "Which tasks and classes are confused", *parts)
 
 
 def _tasks(found: Confusion, keys: set[str]) -> Markup:
@@ -99,7 +102,7 @@ def _wrong(table: ClassConfusion) -> int:
 
 def _classes(number: int, table: ClassConfusion, keys: set[str], *, first: bool) -> Markup:
     wrong = _wrong(table)
-    answers = "1 wrong answer" if wrong == 1 else f"{wrong} wrong answers"
+    answers = counted(wrong, "wrong answer")
     inside = [
         matrix(
             table.rows,
@@ -112,7 +115,8 @@ def _classes(number: int, table: ClassConfusion, keys: set[str], *, first: bool)
         _panel(f"c{number}", table.task),
     ]
     if table.left_out:
-        inside.append(note(f"{table.left_out} classes with fewer wrong answers are left out."))
+        left = counted(table.left_out, "class")
+        inside.append(note(f"This table leaves out {left} with fewer wrong answers."))
     summary = element("summary", escape(f"{table.task}: {answers}"))
     return element("details", summary, *inside, open=first, class_="task")
 

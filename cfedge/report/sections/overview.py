@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cfedge.charts import Markup, element, escape, join, milliseconds, percent, table
+from cfedge.counted import counted
 from cfedge.report.contents import Contents
 from cfedge.report.sections.section import Section, section, size
 
@@ -15,7 +16,7 @@ _MOST = 300
 def title(contents: Contents) -> str:
     """Return what the page is called: so many tasks on this encoder."""
     count = len(contents.tasks)
-    return f"{count} {'task' if count == 1 else 'tasks'} on {contents.backbone.name}"
+    return f"{counted(count, 'task')} on {contents.backbone.name}"
 
 
 def headline(contents: Contents) -> Markup:
@@ -46,7 +47,7 @@ def _cards(contents: Contents) -> list[tuple[str, str, str]]:
     worst = max(tasks, key=lambda task: task.certificate.wrong_upper_bound)
     which = f"in the worst task, {worst.name}" if len(tasks) > 1 else "of future answers"
     cards = [
-        ("Right", percent(1 - wrong / max(1, held_out)), f"of {held_out:,} inputs that were held out"),
+        ("Right", percent(1 - wrong / max(1, held_out)), f"of {counted(held_out, 'held-out input')}"),
         ("Wrong at most", percent(worst.certificate.wrong_upper_bound), which),
     ]  # fmt: skip
     if contents.thresholds is not None and contents.thresholds.unknown:

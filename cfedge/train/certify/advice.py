@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from cfedge.counted import counted
 from cfedge.train.certify.certificates import Certificates, TaskCertificate
 from cfedge.train.certify.data_advice import what_was_given, what_was_held_out
 from cfedge.train.certify.overlaps import OVERLAP_SHARE, Overlap
 from cfedge.train.examples.examples import LabelledData
 from cfedge.train.learn.composition import KEPT_ENERGY
 from cfedge.train.measures.certificate import FALSE_REJECT_RATE
+from cfedge.train.settings import Settings
 
 __all__ = ["ENOUGH", "advice", "nothing_learned"]
 
@@ -61,7 +63,7 @@ def _nothing(row: TaskCertificate) -> str | None:
             " add examples"
         )
     return (
-        f"{row.task}: {answers.known} of {answers.held_out} held-out inputs got the right label,"
+        f"{row.task}: {answers.known} of {counted(answers.held_out, 'held-out input')} got the right label,"
         f" and always answering {answers.majority_label!r} would get {answers.majority}: it may"
         " have learned nothing; check its labels, and whether the encoder was made for such inputs"
     )
@@ -98,15 +100,16 @@ def _folded(row: TaskCertificate) -> str | None:
 def _few(row: TaskCertificate) -> str | None:
     if row.false_reject_rate <= FALSE_REJECT_RATE:
         return None
+    taught = math.ceil(ENOUGH / Settings().held_out)
     return (
         f"{row.task}: up to {row.false_reject_rate:.0%} of its own inputs may be called unknown by"
-        f" mistake; give {ENOUGH} or more held-out examples (--held-out FILE) to promise"
-        f" {FALSE_REJECT_RATE:.0%}"
+        f" mistake; to promise {FALSE_REJECT_RATE:.0%}, give {ENOUGH} or more held-out examples of the"
+        f" task in all (--held-out FILE), or teach it from {taught} or more"
     )
 
 
 def _held_out(count: int) -> str:
-    return "1 held-out example is" if count == 1 else f"{count} held-out examples are"
+    return counted(count, "held-out example is", "held-out examples are")
 
 
 def _shared(row: TaskCertificate) -> str | None:
@@ -134,13 +137,13 @@ def _coincide(pairs: Sequence[Overlap], workspace: str) -> list[str]:
 def _confused(ways: Sequence[Overlap], workspace: str) -> str:
     """Tell of two tasks: what was counted, what that allows to say, and what to do."""
     one, other = ways[0].task, ways[0].rival
-    counted = [way for way in ways if way.taken]
+    taking = [way for way in ways if way.taken]
     seen = ", and ".join(
-        f"{way.taken} of {way.task}'s {way.held_out} held-out inputs"
+        f"{way.taken} of {way.task}'s {counted(way.held_out, 'held-out input')}"
         f" {'was' if way.taken == 1 else 'were'} answered by {way.rival}"
-        for way in counted
+        for way in taking
     )
-    how = "are sometimes" if counted else "may be"
+    how = "are sometimes" if taking else "may be"
     line = f"{one} and {other} {how} confused: {seen or 'their examples lie close together'}"
     if min(way.held_out for way in ways) < ENOUGH:
         line += (

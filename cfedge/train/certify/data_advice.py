@@ -4,6 +4,7 @@ left out, that the encoder cannot read, that have several labels, or that were l
 
 from __future__ import annotations
 
+from cfedge.counted import counted
 from cfedge.train.certify.certificates import TaskCertificate
 from cfedge.train.examples.examples import LabelledData
 from cfedge.train.examples.near import are_many
@@ -72,9 +73,7 @@ def _conflicting(row: TaskCertificate, data: LabelledData | None) -> str | None:
             data.train.labels[at] for at in rows if data.train.keys[at] == data.train.keys[rows[0]]
         }
         count = len({data.train.keys[at] for at in rows})
-        carry = (
-            f"1 {data.train.kind} carries" if count == 1 else f"{count} {data.train.kind}s carry"
-        )
+        carry = counted(count, f"{data.train.kind} carries", f"{data.train.kind}s carry")
         first = (
             f"{carry} several labels, the first {str(value)!r:.80} ({' and '.join(sorted(labels))})"
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from cfedge.counted import counted
 from cfedge.errors import TaskError
 from cfedge.train.change.parts import part_of
 from cfedge.train.examples.labels import check_classes, check_name
@@ -93,7 +94,7 @@ def lost_by(workspace: WorkspaceFolder, name: str, counts: Mapping[str, int]) ->
         shown = ", ".join(repr(label) for label in classes[:5])
         lost.append(f"{len(classes)} of its classes ({shown}{', ...' if classes[5:] else ''})")
     if after < before:
-        lost.append(f"what {before - after} of its {before} examples taught")
+        lost.append(f"what {before - after} of its {counted(before, 'example')} taught")
     return " and ".join(lost) or None
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cfedge.counted import counted
 from cfedge.errors import TaskError
 from cfedge.lookup import Features
 from cfedge.train.certify.routing import routed
@@ -82,7 +83,7 @@ def join(
     if before - now > 1 and 100 * (before - now) > max_drop * count:
         raise TaskError(
             f"task {new!r}: expected a join that costs at most {max_drop:g} points, found {before}"
-            f" of {count} held-out examples with the right task and label before and {now} after;"
+            f" of {counted(count, 'held-out example')} with the right task and label before and {now} after;"
             " both tasks stay: allow more with --max-drop"
         )
     workspace.exchange([task], gone={name, other})

@@ -12,6 +12,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from cfedge.counted import counted
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
@@ -56,8 +57,8 @@ def from_arrays(
     ]
     if len(kept) != len(names):
         raise DataError(
-            f"{source}: expected one label for each input, found {len(kept)} inputs and"
-            f" {len(names)} labels; give as many of each"
+            f"{source}: expected one label for each input, found {counted(len(kept), 'input')} and"
+            f" {counted(len(names), 'label')}; give as many of each"
         )
     if not kept:
         raise DataError(f"{source}: expected examples, found none; give some")
@@ -79,7 +80,7 @@ def _groups(groups: Iterable[object], inputs: int, source: str) -> tuple[str, ..
     ]
     if len(names) != inputs:
         raise DataError(
-            f"{source}: expected one group for each input, found {inputs} inputs and {len(names)}"
+            f"{source}: expected one group for each input, found {counted(inputs, 'input')} and {len(names)}"
             " groups; give as many of each, or none"
         )
     return tuple(names)

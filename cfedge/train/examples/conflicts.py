@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from cfedge.counted import counted
 from cfedge.inputs import reader
 from cfedge.train.examples.examples import Examples
 from cfedge.train.examples.rows import Table
@@ -33,9 +34,9 @@ def with_conflicts(examples: Examples, table: Table) -> Examples:
         return examples
     rows = next(iter(found.values()))
     labels = " and ".join(repr(label) for label in dict.fromkeys(table.labels[row] for row in rows))
-    counted = f"1 {table.kind} carries" if len(found) == 1 else f"{len(found)} {table.kind}s carry"
+    carried = counted(len(found), f"{table.kind} carries", f"{table.kind}s carry")
     note = (
-        f"{counted} several labels; the first is {str(table.inputs[rows[0]])!r:.200} ({labels},"
+        f"{carried} several labels; the first is {str(table.inputs[rows[0]])!r:.200} ({labels},"
         f" {table.unit}s {table.numbers[rows[0]]} and {table.numbers[rows[1]]}); they are"
         " learned from and never held out, so what the held-out examples say is of the others alone"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from cfedge.counted import counted
 from cfedge.inputs import reader
 from cfedge.spelling import did_you_mean, says_nothing
 from cfedge.train.examples.conflicts import conflicts
@@ -105,7 +106,9 @@ def _alike(
         looks.setdefault(_number(label) or look(label), []).append(label)
     for labels in looks.values():
         if len(labels) > 1:
-            shown = " and ".join(f"{one[:40]!a} ({_rows(len(by_label[one]))})" for one in labels)
+            shown = " and ".join(
+                f"{one[:40]!a} ({counted(len(by_label[one]), 'row')})" for one in labels
+            )
             fewest = min(reversed(labels), key=lambda label: len(by_label[label]))
             yield (
                 labels,
@@ -133,17 +136,16 @@ def _alone(table: Table, by_label: Mapping[str, list[int]]) -> Iterator[Doubt]:
     }
     if few:
         others = [label for label in by_label if label not in few]
-        shown = ", ".join(f"{label[:40]!r}{did_you_mean(label, others)}" for label in list(few)[:5])
-        more = f" and of {len(few) - 5} more" if len(few) > 5 else ""
+        names = [f"{label[:40]!r}{did_you_mean(label, others)}" for label in list(few)[:5]]
+        if more := len(few) - 5 if len(few) > 5 else 0:
+            names.append(f"{more:,} more")
+        shown = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        have = "has" if len(few) == 1 else "have"
         yield (
             _numbers(table, [row for rows in few.values() for row in rows]),
-            f"expected at least 2 different {table.kind}s of label {shown}{more} (one to learn, one held"
-            " out), found 1; add examples",
+            f"expected at least 2 different {table.kind}s of each label (one to learn, one held out),"
+            f" found that {shown} {have} 1; add examples",
         )
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _numbers(table: Table, rows: Sequence[int]) -> list[int]:

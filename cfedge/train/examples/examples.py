@@ -226,8 +226,7 @@ def _check_enough(examples: Examples, label: str, distinct: int, free: int) -> N
         raise DataError(
             f"{examples.source}: expected at least 2 different {examples.kind}s of label"
             f" {label!r}{did_you_mean(label, examples.classes)} (one to learn, one held out), found"
-            f" {distinct}; add examples, or give held-out ones with --held-out FILE (in a folder of"
-            " tasks: a file validation.csv)"
+            f" {distinct}; add examples, or give held-out ones with --held-out FILE"
         )
     if not free:
         article = "an" if examples.kind[0] in "aeiou" else "a"

@@ -15,6 +15,7 @@ from pathlib import Path
 import cfedge.inputs
 from cfedge.bundle.canonical import typed
 from cfedge.bundle.manifest import Backbone
+from cfedge.counted import counted
 from cfedge.device import usable_cores
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.progress import Progress, Quiet
@@ -86,7 +87,9 @@ def learn_many(
     classes = {name: data.train.classes for name, data in tasks.items() if name not in there}
     workspace.check_several(classes, replace=replace)
     kind = "at once" if place.executor is not None else "one after another"
-    with progress.track(f"{title}{len(tasks)} tasks, {kind}", _PARTS * len(tasks)) as advance:
+    with progress.track(
+        f"{title}{counted(len(tasks), 'task')}, {kind}", _PARTS * len(tasks)
+    ) as advance:
         advance(_PARTS * (len(there) + len(unread)))
         left = [name for name in tasks if name not in there and name not in unread]
         stored = _Stored(workspace, marks, replace)

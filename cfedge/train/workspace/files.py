@@ -68,6 +68,9 @@ def _instead(folder: Path) -> str:
         return "a bundle; give the workspace that it was exported from"
     if os.path.isfile(folder / "store.json"):  # noqa: PTH113
         return "a store; give the workspace that its bundles were exported from"
+    if os.path.lexists(folder):
+        kind = "folder" if os.path.isdir(folder) else "file"  # noqa: PTH112
+        return f"a {kind} that is none; make one under a new name: cfedge init WS"
     return f"none; make one with: cfedge init {folder}"
 
 

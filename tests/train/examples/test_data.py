@@ -135,7 +135,7 @@ def test_a_file_of_another_kind_is_refused_naming_its_suffix(
 @cases(
     ("name", "content", "expected"),
     [
-        ("a.csv", "", ": expected a header with the columns 'text' and 'label', found none"),
+        ("a.csv", "", ": expected rows, found an empty file; add a header and rows"),
         ("a.csv", "\ufeff", ": expected a header with the columns 'text' and 'label', found none"),
         (
             "a.csv",
@@ -157,7 +157,7 @@ def test_a_file_of_another_kind_is_refused_naming_its_suffix(
         ),
         ("a.csv", "text,label\n", ": expected examples, found none; add rows"),
         ("a.csv", "text,label\n\n\n", ": expected examples, found none; add rows"),
-        ("a.jsonl", "", ": expected examples, found none"),
+        ("a.jsonl", "", ": expected rows, found an empty file"),
         ("a.jsonl", " \n\n", ": expected examples, found none"),
         (
             "a.jsonl",

@@ -42,8 +42,8 @@ def test_good_data_have_no_fault(tmp_path: Path) -> None:
         (f"a,{'x' * 201}\nb,{'x' * 201}\n", "expected labels of at most 200 characters, found 201"),
         ("a,7\nb,7\nc,007\nd,007\n", "lines 8 and 9: expected labels that look different, found"),
         ("un caf\u00c3\u00a9,heat\n", "line 6: expected letters as they are written, found 'un caf"),
-        ("a,rare\n", "line 6: expected at least 2 different texts of label 'rare' (one to"),
-        ("a,heatt\n", "texts of label 'heatt' (did you mean 'heat'?) (one to learn"),
+        ("a,rare\n", "line 6: expected at least 2 different texts of each label (one to learn, one held out), found that 'rare' has 1;"),
+        ("a,heatt\n", "found that 'heatt' (did you mean 'heat'?) has 1; add examples"),
         (",heat\n,door\n", "lines 6 and 7: expected a text, found ''; fill it in or remove the row"),
         ("a,heat,b\n", "line 6: expected 2 columns, found 3; put cells that hold commas in double"),
     ],
@@ -142,7 +142,10 @@ def test_a_folder_of_pictures_is_looked_at_and_near_ones_are_told(tmp_path: Path
     assert faults[0].startswith(f"{folder}: cat/page.jpg: expected a picture, found an HTML page")
     assert "dog/cut.png: expected a whole picture" in faults[1]
     assert "expected one label of the image" in faults[2]
-    assert "expected at least 2 different images of label 'bird'" in faults[3]
+    assert (
+        "expected at least 2 different images of each label (one to learn, one held out), found that 'bird'"
+        in faults[3]
+    )
 
 
 def test_a_table_of_pictures_is_known_by_its_column(tmp_path: Path) -> None:
