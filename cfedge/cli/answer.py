@@ -132,7 +132,7 @@ def predict(
     """Answer inputs: task and label, or unknown.
 
     The percentage is the probability that task and label are right, if the input is of one of the
-    tasks.
+    tasks. Below 50 % the answer begins with "not sure".
 
     Each line of standard input is an input: words, the path of a picture or of an array, or
     a JSON object such as {"image": {"path": "..."}}. Answers come in the same order, one a line. A

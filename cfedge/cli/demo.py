@@ -76,7 +76,7 @@ def _show(found: StreamResult) -> None:
         [
             (
                 row.task, row.classes, row.examples, f"{1 - row.accuracy_when_learned:.1%}",
-                f"{1 - row.accuracy_int8:.1%}", f"{row.wrong_upper_bound:.1%}", size(row.added_bytes),
+                f"{1 - row.accuracy_int8:.1%}", f"{row.wrong_answer_at_most:.1%}", size(row.added_bytes),
             )
             for row in found.tasks
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,6 +168,8 @@ def _as_json(done: Exported, out: Path) -> dict[str, Any]:
 
 
 def _show(done: Exported, out: Path, gate: Gate) -> None:
+    from cfedge_export.parity_gate import beyond
+
     columns = (
         "task",
         "examples",
@@ -180,7 +183,7 @@ def _show(done: Exported, out: Path, gate: Gate) -> None:
     )
     title = f"{out}: {size(done.size_bytes)}, parity on held-out examples"
     print_table(title, columns, [_row(task) for task in done.parity])
-    say("passed: int8 answers as well as float, within what these held-out examples can show")
+    say(_passed(beyond(done.parity, gate)))
     if done.float_layers:
         say(f"left in float32: {', '.join(done.float_layers)}")
     if done.fitted:
@@ -189,6 +192,16 @@ def _show(done: Exported, out: Path, gate: Gate) -> None:
             f"{kept_to(done.fitted)}; largest drop {worst.drop:.2f} of {gate.max_drop:g} points"
             f" ({worst.task})"
         )
+
+
+def _passed(chance: Sequence[TaskParity]) -> str:
+    """Say that it passed, and what of it may be chance alone."""
+    if not chance:
+        return "passed: int8 answers as well as float, within what these held-out examples can show"
+    lost = " and ".join(f"{one.task} lost {one.drop:.2f} points" for one in chance[:5])
+    more = f" (and {counted(len(chance) - 5, 'more task')})" if len(chance) > 5 else ""
+    fewest = counted(min(one.examples for one in chance), "example")
+    return f"passed: {lost}{more}, but with {fewest} that may be chance (--strict refuses it)"
 
 
 def _row(task: TaskParity) -> tuple[object, ...]:

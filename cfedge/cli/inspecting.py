@@ -13,6 +13,7 @@ from cfedge.cli.evidence import JSON, WORKSPACE
 from cfedge.cli.models import print_models
 from cfedge.cli.paper import inspect_paper
 from cfedge.cli.show import PLOT, TerminalProgress, print_json, print_table, say
+from cfedge.counted import counted
 
 if TYPE_CHECKING:
     from cfedge.train.certify.certificates import Certificates
@@ -40,7 +41,11 @@ MIXTURES = Annotated[
 PAPER = Annotated[
     bool,
     typer.Option(
-        "--paper", help="The terms of the paper's condition for each class, beside the truth."
+        "--paper",
+        help=(
+            "Show for each class whether PROTEUS (arXiv 2603.13235) promises that its inputs find"
+            " their task (clusters far enough apart for their width), beside what was counted."
+        ),
     ),
 ]
 CURVE = Annotated[
@@ -157,21 +162,22 @@ def _print_curves(certified: Certificates) -> None:
         said = "too few examples or classes to say"
         if more is not None:
             said = (
-                f"{1 - more.error:.1%} ({1 - more.high:.1%} to {1 - more.low:.1%}) of"
-                f" {more.examples} examples"
+                f"with {counted(more.examples, 'example')}: {1 - more.error:.1%} right"
+                f" ({1 - more.high:.1%} to {1 - more.low:.1%})"
             )
         points = ", ".join(
-            f"{point.right / held_out:.1%} of {point.examples}" for point in task.curve
+            f"with {point.examples}: {point.right / held_out:.1%}" for point in task.curve
         )
         rows.append((task.task, held_out, points or None, said))
     print_table(
         "the right label with the task given, by a closed form behind the frozen encoder",
-        ("task", "held out", "after so many examples", "twice as many may bring"),
+        ("task", "held out", "right, with so many examples", "twice as many may bring"),
         rows,
     )
 
 
 def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    reused = [_reused(row["transfer"]) for row in rows]
     print_table(
         f"{title}: how often an input of a task goes to another task (95% confidence)",
         (
@@ -181,19 +187,19 @@ def _print_inspected(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
             "wrong task, at most",
             "nearest rival",
             "taken by it",
-            "reuses",
+            *(("reuses",) if any(reused) else ()),
         ),
         [
             (
                 row["task"],
                 row["held_out"],
-                f"{row['errors'] / row['held_out']:.1%}",
+                row["errors"],
                 f"{row['wrong_task_at_most']:.1%}",
                 row["rival"] or None,
                 row["rival_errors"],
-                _reused(row["transfer"]),
+                *((what or "nothing",) if any(reused) else ()),
             )
-            for row in rows
+            for row, what in zip(rows, reused, strict=True)
         ],
     )
 
@@ -209,4 +215,4 @@ def _reused(transfer: Mapping[str, float]) -> str:
         ),
         reverse=True,
     )
-    return ", ".join(f"{name} {share:.0%}" for share, name in shares) or "nothing"
+    return ", ".join(f"{name} {share:.0%}" for share, name in shares)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cfedge.counted import counted
 from cfedge.train.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,11 +19,8 @@ def learned(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str
     """Return how a task was learned, from how much, and what is certified of its answers."""
     from cfedge.train.certify.advice import ENOUGH
 
-    why = _why(row, settings, backbone)
-    how = f"a closed-form head ({why}), " if why else ""
-    if row.trial is not None and row.method == "adapter":
-        how = f"an adapter ({_gain(row.trial)}), "
-    answers, count = row.answers, len(row.labels)
+    answers = row.answers
+    classes, examples = counted(len(row.labels), "class"), counted(row.examples, "example")
     elsewhere = (
         f" and at most {row.certificate.upper_bound:.1%} go to another task"
         if row.certificate.tasks > 1
@@ -30,28 +28,36 @@ def learned(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str
     )
     few = f"; {answers.held_out} examples cannot promise more"
     return (
-        f"{row.task}: learned {how}{count} {'class' if count == 1 else 'classes'} from"
-        f" {row.examples} examples; of {answers.held_out} held out {answers.right}"
+        f"{row.task}: learned {classes} from {examples}; of {answers.held_out} held out {answers.right}"
         f" {'was' if answers.right == 1 else 'were'} answered right, so at most {answers.wrong_upper_bound:.1%} of future answers are wrong{elsewhere}"
-        f" (95% confidence){few if 1 < answers.held_out < ENOUGH else ''}"
+        f" (95% confidence){few if 1 < answers.held_out < ENOUGH else ''}{_why(row, settings, backbone)}"
     )
 
 
 def _why(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str:
-    """Why a task has a head in closed form, where nobody asked for one; else nothing."""
+    """A second sentence: why there is an adapter or none, where nobody asked for either."""
     from cfedge.train.learn.head import FEW
 
-    if settings.method != "auto" or row.method != "closed-form" or len(row.labels) == 1:
+    if settings.method != "auto" or len(row.labels) == 1:
+        return ""
+    if row.trial is not None:
+        return _tried(row.trial, kept=row.method == "adapter")
+    if row.method != "closed-form":
         return ""
     if not backbone.slots:
-        return "this encoder takes no adapters"
-    if row.trial is not None:
-        return f"{_gain(row.trial)}, not more than the standard error; --train for an adapter"
-    return f"fewer than {FEW} examples a class to learn from; --train for an adapter"
-
-
-def _gain(trial: Trial) -> str:
+        return ". It has no adapter, as this encoder takes none"
     return (
-        f"of {trial.examples} examples set aside an adapter gets {trial.adapter} right, the closed"
-        f" form {trial.closed_form}, standard error {trial.standard_error:.1f}"
+        f". It has no adapter, as a class has fewer than {FEW} examples to learn from; --train makes"
+        " one"
     )
+
+
+def _tried(trial: Trial, *, kept: bool) -> str:
+    counts = (
+        f"{trial.adapter} of {counted(trial.examples, 'set-aside example')} right,"
+        f" {trial.closed_form} without it"
+    )
+    if kept:
+        return f". Its adapter was clearly better ({counts}), so it was kept"
+    better = "no" if trial.adapter <= trial.closed_form else "not clearly"
+    return f". An adapter was {better} better ({counts}), so it was dropped; --train keeps it"

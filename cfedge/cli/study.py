@@ -103,8 +103,9 @@ def compare(
     Tasks are learned one after another. Recommended is what can be shipped, is as good as the best,
     and costs least; the last line exports it.
 
-    Ablations are runs with other options: --reuse (with --orthogonality none, --l1 0 or --l2 0),
-    --split, --rank, --target-modules, --class-rank, --exit-share 0.
+    To see what a part of the method brings, compare again with that part changed: --reuse (with
+    --orthogonality none, --l1 0 or --l2 0), --split, --rank, --target-modules, --class-rank or
+    --exit-share 0.
     """
     from cfedge.storage import write_file
     from cfedge.study.fresh import Weights, compare_fresh

@@ -13,7 +13,7 @@ class TaskRow:
 
     `accuracy_when_learned`: before later tasks were added. Of `held_out` examples the lookup picked
     another task for `held_out_errors`, and the whole answer was wrong for `held_out_wrong`;
-    `upper_bound` and `wrong_upper_bound` bound these rates (`cfedge.bundle.manifest.Certificate`).
+    `wrong_task_at_most` and `wrong_answer_at_most` bound these rates (`cfedge.bundle.manifest.Certificate`).
     """
 
     task: str
@@ -26,9 +26,9 @@ class TaskRow:
     task_identification: float
     held_out: int
     held_out_errors: int
-    upper_bound: float
+    wrong_task_at_most: float
     held_out_wrong: int
-    wrong_upper_bound: float
+    wrong_answer_at_most: float
     added_bytes: int
 
 

@@ -178,9 +178,9 @@ def _row(
         task_identification=found.task_identification,
         held_out=certificate.held_out,
         held_out_errors=certificate.errors,
-        upper_bound=certificate.upper_bound,
+        wrong_task_at_most=certificate.upper_bound,
         held_out_wrong=certificate.wrong,
-        wrong_upper_bound=certificate.wrong_upper_bound,
+        wrong_answer_at_most=certificate.wrong_upper_bound,
         added_bytes=entry.adapter.size + entry.signature.size + entry.golden.size,
     )
 

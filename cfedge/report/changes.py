@@ -87,7 +87,10 @@ def _task(old: Task, new: Task) -> Iterator[Change]:
     )  # fmt: skip
     if abs(new.threshold - old.threshold) > _RATIO * max(1.0, abs(old.threshold)):
         yield Change(
-            f"{where}: unknown above", f"{old.threshold:.1f}", f"{new.threshold:.1f}", "other"
+            f"{where}: called unknown above",
+            f"{old.threshold:.1f}",
+            f"{new.threshold:.1f}",
+            "other",
         )
 
 

@@ -76,6 +76,8 @@
         const figure = document.getElementById("rate-" + name);
         if (figure) figure.textContent = percent(found[name][at]);
       }
+      const fewest = Math.min(...data.tasks.map((one) => one.certificate.own));
+      document.getElementById("rate-kept").textContent = percent(Math.max(rate, 1 / (fewest + 1)));
       found.tasks.forEach((one, number) => {
         const values = rows[number].children;
         values[1].textContent = one.threshold[at].toFixed(1);

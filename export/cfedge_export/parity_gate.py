@@ -8,13 +8,14 @@ figures alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cfedge.counted import counted
 from cfedge.errors import ParityError, UsageError
 from cfedge_export.parity import TaskParity
 
-__all__ = ["Gate", "check"]
+__all__ = ["Gate", "beyond", "check"]
 
 #: torch and ONNX Runtime compute the same float32 graph: features differ by rounding only.
 TORCH_COSINE = 0.9999
@@ -49,6 +50,20 @@ class Gate:
                     f"{what}: expected a number from 0 to {most:g}, found {value}; 1 point and 1.25"
                     " are the defaults"
                 )
+
+
+def beyond(results: Sequence[TaskParity], gate: Gate) -> list[TaskParity]:
+    """Return the tasks that lost more than the gate allows, whether or not chance explains it."""
+    return [
+        one
+        for one in results
+        if one.lost > one.won
+        and (
+            one.drop > gate.max_drop + 1e-9
+            or one.error_ratio is None
+            or one.error_ratio > gate.max_error_ratio + 1e-9
+        )
+    ]
 
 
 def check(results: list[TaskParity], gate: Gate | None = None) -> None:

@@ -59,13 +59,13 @@ def test_a_click_on_a_count_shows_its_inputs_and_another_hides_them(
 
 
 def test_the_slider_says_what_each_rate_gives(browser: Browser, report: Path) -> None:
-    assert "80% of unknown inputs are caught" in browser.text("#rate-said")
+    assert "80% of unknown inputs are called so" in browser.text("#rate-said")
     before = browser.script(
         "return document.querySelector('#rate-chart .cursor').getAttribute('x1')"
     )
     browser.script("document.querySelector('#rate').focus()")
     browser.press("ArrowRight")
-    assert "96% of unknown inputs are caught; 20% of own inputs are rejected" in browser.text("#rate-said")  # fmt: skip
+    assert "96% of unknown inputs are called so; 20% of the tasks' own held-out inputs are, too, and of future ones up to 20% may be" in browser.text("#rate-said")  # fmt: skip
     assert browser.text("#rate-shown") == "--false-reject 0.2"
     after = browser.script(
         "return document.querySelector('#rate-chart .cursor').getAttribute('x1')"
@@ -75,7 +75,7 @@ def test_the_slider_says_what_each_rate_gives(browser: Browser, report: Path) ->
     row = browser.texts("#rate-tasks tbody tr:first-child > *")
     assert row == ["word 0", "3.0", "20 of 100", "24 of 25"]
     browser.press("Home")
-    assert "50% of unknown inputs are caught; 1% of own" in browser.text("#rate-said")
+    assert "50% of unknown inputs are called so; 1% of the tasks' own" in browser.text("#rate-said")
     _quiet(browser)
 
 

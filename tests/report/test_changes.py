@@ -48,7 +48,7 @@ CASES = {
     "a lower bound": (_certificate(wrong_upper_bound=0.1), [Change("task word 0: wrong answers, at most", "21%", "10%", "better")]),
     "more wrong answers": (_certificate(wrong=5), [Change("task word 0: held-out answers that are wrong", "7.5%", "12%", "worse")]),
     "a hair's breadth": (_certificate(upper_bound=0.1801), []),
-    "another threshold": (_task(threshold=9.0), [Change("task word 0: unknown above", "7.0", "9.0", "other")]),
+    "another threshold": (_task(threshold=9.0), [Change("task word 0: called unknown above", "7.0", "9.0", "other")]),
     "a larger task": (_task(size_bytes=60_000), [Change("task word 0: size", "50,000 bytes", "60,000 bytes", "worse")]),
     "slower": (_bench(1.5), [Change("time of an answer, median", "1.1 ms", "1.5 ms", "worse")]),
     "faster": (_bench(0.9), [Change("time of an answer, median", "1.1 ms", "0.9 ms", "better")]),

@@ -168,7 +168,7 @@ def test_a_page_of_one_task_says_nothing_of_other_tasks_and_of_inputs_that_nobod
     assert "<title>1 task on word - cfedge report</title>" in alone
     for words in (
         "another task answered", "Tasks: held-out inputs", "in the worst task",
-        "unknown inputs are caught", "unknown caught",
+        "unknown inputs are called so", "unknown called so",
     ):  # fmt: skip
         assert words in several
         assert words not in alone

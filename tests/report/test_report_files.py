@@ -90,7 +90,7 @@ def test_what_is_no_folder_of_ours_is_refused_in_a_line(kind: str, tmp_path: Pat
     folder = tmp_path / "here"
     if kind == "a file":
         folder.write_text("x")
-    with pytest.raises(DamagedError, match="expected a bundle"):
+    with pytest.raises(DamagedError, match=r"expected a (workspace, a )?bundle"):
         write_report(folder, tmp_path / "r.html")
     with pytest.raises(CfedgeError):
         write_report(Path("x" * 5000), tmp_path / "r.html")

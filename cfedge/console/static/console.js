@@ -179,7 +179,7 @@ function tryIt() {
 function verdict(one, name, found, picture) {
   const tail = [];
   const add = (term, ...what) => tail.push(h("dt", {}, term), h("dd", {}, ...what));
-  if (!one.unknown) add("evidence", h("meter", { min: 0, max: 1, value: one.probability, "aria-label": "probability of the label" }), ` ${percent(one.probability)} for this label among those of its task`);
+  if (!one.unknown) add("evidence", h("meter", { min: 0, max: 1, value: one.probability, "aria-label": "probability that the answer is right" }), ` ${percent(one.probability)}${one.probability < .5 ? ", not sure" : ""}: task and label are right, if the input is of one of the tasks`);
   if (one.runner_up) add("runner-up", `${one.runner_up}, ${one.margin.toFixed(1)} behind${one.stages > 2 ? ": close even at the third comparison" : one.stages > 1 ? ": compared a second time" : ""}`);
   if (one.reason) add("why unknown", one.reason); else add("known", `out-of-distribution score ${one.ood_score.toFixed(1)}, below the task's threshold`);
   add("promise", `of inputs like the held-out ones, at most ${percent(one.wrong_answer_at_most)} get a wrong answer, and at most ${percent(one.wrong_task_at_most)} go to the wrong task`);
@@ -190,7 +190,7 @@ function verdict(one, name, found, picture) {
   if (picture) { const url = URL.createObjectURL(picture); image = h("img", { src: url, alt: picture.name.slice(0, 100), onload: () => URL.revokeObjectURL(url) }); }
   return h("article", { class: "card" }, image, h("p", { class: "soft small", dir: "auto" }, picture ? picture.name.slice(0, 200) : name),
     h("p", { class: "verdict" }, one.unknown ? h("span", { class: "tag bad" }, "unknown") : h("span", { class: "tag good" }, "known"), " ",
-      h("span", { class: "of" }, one.unknown ? "nearest: " : "", `${one.task} / `), own(one.label)),
+      h("span", { class: "of" }, one.unknown ? "nearest: " : one.probability < .5 ? "not sure: " : "", `${one.task} / `), own(one.label)),
     h("dl", { class: "evidence" }, tail), map);
 }
 

@@ -53,7 +53,15 @@ def _cards(contents: Contents) -> list[tuple[str, str, str]]:
     if contents.thresholds is not None and contents.thresholds.unknown:
         curve = contents.thresholds
         at = curve.rates.index(0.05)
-        cards.append(("Unknown caught", percent(curve.caught[at]), "at 5% own inputs rejected"))
+        whose = "given inputs" if curve.source == "given" else "inputs of the other tasks"
+        kept = max(task.false_reject_rate for task in tasks)
+        cards.append(
+            (
+                "Called unknown",
+                percent(curve.caught[at]),
+                f"of {curve.unknown:,} {whose}; of own inputs up to {percent(kept)} may be, too",
+            )
+        )
     if contents.bench is not None:
         cards.append(
             ("An answer", milliseconds(contents.bench.p50), f"median, {contents.bench.cpu}")
@@ -113,12 +121,12 @@ def _tasks(contents: Contents) -> Markup:
     heads = [
         "task",
         "classes",
-        *(("learned from", "method") if learned else ()),
-        "kept here" if learned else "size",
+        *(("learned from", "learned by") if learned else ()),
+        "in this workspace" if learned else "size",
         "held out",
         "right",
     ]
-    heads += ["wrong at most", "unknown above"]
+    heads += ["wrong at most", "called unknown above"]
     rows = []
     for task in contents.tasks[:_MOST]:
         seen = task.certificate

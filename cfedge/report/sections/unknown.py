@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cfedge.charts import Mark, Markup, Series, element, escape, figure, line_chart, percent, table
+from cfedge.counted import counted
 from cfedge.report.contents import Contents
 from cfedge.report.evidence import Thresholds
 from cfedge.report.sections.section import Section, note, paragraph, section
@@ -17,7 +18,9 @@ def unknown(contents: Contents) -> Section:
     found = contents.thresholds
     if found is None:
         return section("unknown", "What counts as unknown", *_of_bundle(contents))
-    parts = [paragraph(_said(found)), _control(found), _thresholds_figure(found), _by_task(found)]
+    few = min(task.certificate.own for task in contents.tasks)
+    parts = [paragraph(_said(found)), _control(found, few), _thresholds_figure(found, few)]
+    parts.append(_by_task(found))
     parts.append(element("h3", escape("Risk over coverage")))
     parts.append(_risk_figure(found))
     return section("unknown", "What counts as unknown", *parts)
@@ -40,10 +43,10 @@ def _of_bundle(contents: Contents) -> list[Markup]:
         table(
             [
                 "task",
-                "unknown above",
-                "own rejected, at most",
-                "held-out ones rejected",
-                "public inputs of no task caught",
+                "called unknown above this score",
+                "of own inputs, at most",
+                "of held-out ones",
+                "of public inputs of no task",
             ],
             rows,
             caption="Thresholds of this bundle, and what they called unknown when it was made",
@@ -67,10 +70,11 @@ def _said(found: Thresholds) -> str:
             " inputs that catches."
         )
     source = (
-        f"{found.unknown:,} inputs of no task were given."
+        f"{counted(found.unknown, 'input of no task was', 'inputs of no task were')} given."
         if found.source == "given"
-        else f"No unknown inputs were given, so {found.unknown:,} held-out inputs were answered by"
-        " all tasks but their own: they stand for inputs of no task."
+        else "No unknown inputs were given. To imitate them,"
+        f" {counted(found.unknown, 'held-out input was', 'held-out inputs were')} asked with their"
+        " own task left out."
     )
     auroc = (
         f" The score tells them from known ones with AUROC {found.auroc:.3f}."
@@ -83,7 +87,7 @@ def _said(found: Thresholds) -> str:
     )
 
 
-def _control(found: Thresholds) -> Markup:
+def _control(found: Thresholds, few: int) -> Markup:
     at = found.rates.index(_DEFAULT)
     slider = element(
         "input",
@@ -103,13 +107,15 @@ def _control(found: Thresholds) -> Markup:
     )
     caught = (
         element("span", _figure(percent(found.caught[at]), "caught")),
-        escape(" of unknown inputs are caught; "),
+        escape(" of unknown inputs are called so; "),
     )
     words = element(
         "p",
         *(caught if found.unknown else ()),
         element("span", _figure(percent(found.rejected[at]), "rejected")),
-        escape(" of own inputs are rejected; of the answers that stay "),
+        escape(" of the tasks' own held-out inputs are, too, and of future ones up to "),
+        element("span", _figure(percent(_kept(found.rates[at], few)), "kept")),
+        escape(" may be; of the answers that stay "),
         element("span", _figure(percent(found.wrong[at]), "wrong")),
         escape(" are wrong."),
         id="rate-said",
@@ -122,14 +128,14 @@ def _figure(value: str, name: str) -> Markup:
     return element("strong", escape(value), id=f"rate-{name}")
 
 
-def _thresholds_figure(found: Thresholds) -> Markup:
-    lines = [Series("own inputs rejected", found.rates, found.rejected)]
+def _thresholds_figure(found: Thresholds, few: int) -> Markup:
+    lines = [Series("own inputs called unknown", found.rates, found.rejected)]
     if found.unknown:
-        lines.insert(0, Series("unknown inputs caught", found.rates, found.caught))
+        lines.insert(0, Series("unknown inputs called so", found.rates, found.caught))
     lines.append(Series("answers that stay and are wrong", found.rates, found.wrong))
     chart = line_chart(
         lines,
-        title="Caught, rejected and wrong inputs by the chosen share; the table holds the values",
+        title="Unknown, own and wrong inputs by the chosen share; the table holds the values",
         x_label="share of own inputs that may be called unknown (--false-reject)",
         y_label="share of inputs",
         x_format=percent,
@@ -139,9 +145,9 @@ def _thresholds_figure(found: Thresholds) -> Markup:
         cursor=_DEFAULT,
         logarithmic_x=True,
     )
-    columns = {"own rejected": found.rejected, "wrong of those that stay": found.wrong}
+    columns = {"own called unknown": found.rejected, "wrong of those that stay": found.wrong}
     if found.unknown:
-        columns = {"unknown caught": found.caught, **columns}
+        columns = {"unknown called so": found.caught, **columns}
     behind = table(
         ["--false-reject", *columns],
         [
@@ -151,20 +157,26 @@ def _thresholds_figure(found: Thresholds) -> Markup:
         caption="What each choice gives, with all tasks together",
         numbers=[0, 1, 2, 3],
     )
-    few = min((one.known for one in found.tasks), default=0)
     caption = (
-        "The line in red stands where the slider is. Own inputs are rejected at about the chosen rate,"
-        f" by construction. Of {few} held-out inputs, as the task with the fewest has, no smaller rate"
-        f" than {percent(1 / (few + 1))} can be kept."
+        "The line in red stands where the slider is. At most the chosen share of future own inputs is"
+        f" called unknown, in the mean; but {counted(few, 'held-out input')}, as the task with the"
+        f" fewest has, cannot promise less than {percent(_kept(0.0, few))}, whatever is chosen."
     )
     return element("div", figure(chart, caption=caption, behind=behind), id="rate-chart")
 
 
+def _kept(rate: float, few: int) -> float:
+    """The share of future own inputs that may be called unknown: the chosen one, or what so few
+    held-out inputs can promise.
+    """
+    return max(rate, 1 / (few + 1))
+
+
 def _by_task(found: Thresholds) -> Markup:
     at = found.rates.index(_DEFAULT)
-    heads = ["task", "unknown above", "own rejected"]
+    heads = ["task", "called unknown above this score", "own inputs called unknown"]
     if found.unknown:
-        heads.append("unknown caught, of those that came")
+        heads.append("unknown inputs called so, of those that came")
     rows = [
         [
             one.task, f"{one.threshold[at]:.1f}", f"{one.rejected[at]} of {one.known}",
