@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run
 from every import cases
 from typer.testing import CliRunner
 
@@ -173,11 +174,9 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     except BackboneError as error:
         pytest.skip(str(error))
     out = tmp_path_factory.mktemp("demo") / "out"
-    program = "from cfedge.cli import main; main()"
-    command = [sys.executable, "-c", program, "demo", "--quick", "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run("demo", "--quick", "--out", out)
     assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    return out, done.stdout.decode()
 
 
 @pytest.mark.slow

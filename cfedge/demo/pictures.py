@@ -30,7 +30,8 @@ Pixels = NDArray[np.uint8]
 DIGITS: Mapping[str, tuple[int, ...]] = {"digits-0-3": (0, 1, 2, 3), "digits-4-7": (4, 5, 6, 7)}
 #: What is made of a digit of 8 x 8 pixels, so that people can see it.
 _SIDE = 64
-_CUTTINGS = 60
+#: Of each photograph.
+_CUTTINGS, _QUICK_CUTTINGS = 60, 20
 _CLOTHES = "clothes"
 
 
@@ -49,7 +50,7 @@ class _Counts(NamedTuple):
         return {"train": train, "validation": held_out, "test": test}
 
 
-_WHOLE, _QUICK, _OF_CLOTHES = _Counts(80, 50, 60), _Counts(30, 20, 20), _Counts(50, 25, 20)
+_WHOLE, _QUICK, _OF_CLOTHES = _Counts(80, 50, 60), _Counts(24, 15, 8), _Counts(50, 25, 20)
 
 
 def stream(
@@ -84,7 +85,8 @@ def stream(
         if worn is not None:
             _write_clothes(folder, worn, rng)
         advance(1)
-        unknown = [*((path, "near") for path in rest), *_write_cuttings(folder, rng)]
+        count = _QUICK_CUTTINGS if quick else _CUTTINGS
+        unknown = [*((path, "near") for path in rest), *_write_cuttings(folder, count, rng)]
         table = _write_table(folder, unknown)
         advance(1)
     tasks = [*DIGITS, *([_CLOTHES] if worn is not None else [])]
@@ -135,7 +137,7 @@ def _write_clothes(folder: Path, worn: clothes.Clothes, rng: np.random.Generator
             _write(folder / _CLOTHES / split / name, worn.pixels[chosen])
 
 
-def _write_cuttings(folder: Path, rng: np.random.Generator) -> list[tuple[Path, str]]:
+def _write_cuttings(folder: Path, count: int, rng: np.random.Generator) -> list[tuple[Path, str]]:
     """Write parts of the two photographs, of many sizes."""
     found: list[tuple[Path, str]] = []
     for photograph, name in zip(
@@ -143,7 +145,7 @@ def _write_cuttings(folder: Path, rng: np.random.Generator) -> list[tuple[Path, 
     ):
         height, width = photograph.shape[:2]
         parts = []
-        for _ in range(_CUTTINGS):
+        for _ in range(count):
             side = int(rng.integers(96, 320))
             top, left = int(rng.integers(height - side)), int(rng.integers(width - side))
             parts.append(photograph[top : top + side, left : left + side])
