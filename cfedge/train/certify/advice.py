@@ -57,6 +57,14 @@ def _nothing(row: TaskCertificate) -> str | None:
     answers = row.answers
     if not answers.learned_nothing:
         return None
+    if answers.too_few and answers.held_out >= ENOUGH:
+        rest = answers.held_out - answers.majority
+        return (
+            f"{row.task}: {answers.majority} of {answers.held_out} held-out inputs are of"
+            f" {answers.majority_label!r}, so always answering that would hardly ever be wrong;"
+            f" {rest} of other labels cannot show whether it learned anything: add examples of"
+            " these"
+        )
     if answers.too_few or answers.held_out < ENOUGH:
         return (
             f"{row.task}: {_held_out(answers.held_out)} too few to show whether it learned anything;"

@@ -107,6 +107,10 @@ def test_shuffled_labels_are_told_of_at_once_and_by_list(tiny_workspace: Path) -
     assert nothing_learned(Certificates({"food": few}, ())) == [
         "food: 18 held-out examples are too few to show whether it learned anything; add examples"
     ]
+    rare = dataclasses.replace(food, answers=answers([0] * 999 + [1], [0] * 999 + [1]))
+    (line,) = nothing_learned(Certificates({"food": rare}, ()))
+    assert line.startswith("food: 999 of 1000 held-out inputs are of 'a', so always answering that")
+    assert line.endswith("1 of other labels cannot show whether it learned anything: add examples of these")  # fmt: skip
 
 
 def test_what_the_encoder_cannot_read_is_counted_and_named(tiny_workspace: Path) -> None:
