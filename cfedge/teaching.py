@@ -52,12 +52,12 @@ class Workspace(WorkspaceFolder):
     Parameters
     ----------
     folder
-        Made by `create` (``cfedge init``).
+        The folder that `create` made, or ``cfedge init``.
 
     Raises
     ------
     WorkspaceError
-        It is missing, of another schema, or damaged.
+        The workspace is missing, damaged, or of another schema.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -78,19 +78,28 @@ class Workspace(WorkspaceFolder):
         Parameters
         ----------
         folder
-            That does not exist yet.
+            The name of a folder that does not exist yet.
         backbone
-            ``minilm-l6``, or ``local``: what `weights` holds.
+            The encoder. ``minilm-l6`` reads words; ``lite0`` and ``lite0-224`` read pictures, whose
+            tasks take paths of files or arrays uint8 [H, W, 3] as inputs. ``local`` is the encoder
+            in the folder `weights`. ``onnx`` is your own encoder of arrays, the ONNX file
+            `weights`; its tasks take NumPy arrays as inputs.
         weights
-            Folder of the weights; None: they are found.
+            The folder, or for ``onnx`` the file, of the weights. None looks for them.
         options
-            As of `cfedge_export.make_backbone.make_backbone`: ``split``, ``target_modules``,
-            ``scheme``, ``lookup``...
+            ``split``: the number of blocks in the trunk. ``target_modules``: the modules of each
+            block that adapters change. ``scheme``: the quantisation scheme, such as ``int8-row``.
+            ``lookup``: what finds the task of an input. ``sample``: labelled examples to measure
+            the split on. Each has a default, as in ``cfedge init --help``.
 
         Raises
         ------
-        BackboneError, UsageError, StorageError
-            Nothing was written.
+        BackboneError
+            The encoder is not known, or its weights are not there. Nothing was written.
+        UsageError
+            An option cannot be, or the folder exists. Nothing was written.
+        StorageError
+            The disk refused. Nothing was written.
         """
         from cfedge_export.make_backbone import make_backbone
 
@@ -118,24 +127,27 @@ class Workspace(WorkspaceFolder):
         Parameters
         ----------
         name
-            Lower-case letters, digits, ``-`` and ``_``.
+            The task's name, of lower-case letters, digits, ``-`` and ``_``.
         inputs, labels
-            Lists, generators, NumPy arrays, or columns of pandas or datasets, as long as each
-            other; or a path and no labels (`cfedge.train.examples.data.load`).
+            The inputs with a label each: lists, generators, NumPy arrays, or columns of pandas or
+            datasets. Or `inputs` is the path of a file or folder that ``cfedge add --data`` takes,
+            and `labels` is left out.
         groups
-            Of each input what it belongs to, such as a video, a person or a device: no split cuts
+            What each input belongs to, such as a video, a person or a device: no split cuts
             through it. As long as the inputs; of a path, the name of the column that says it.
         held_out
-            For certificate, threshold and parity: a path, or inputs and labels; None: a share.
+            Examples that are not learned from, but that the certificate, the threshold and the
+            export are measured on: a path, or a pair of inputs and labels. None holds a share of
+            the given ones out.
         same_labels
             Labels that mean the same as another task's: ``LABEL``, or ``LABEL=OTHER``.
         settings, choices
             How to learn, and single fields of `cfedge.train.settings.Settings` (``method``,
             ``rank``, ``threads``...).
         replace
-            Learn a task of this name anew.
+            Whether to learn a task anew that has this name already.
         executor
-            Any `concurrent.futures.Executor` that learns it; None: this process.
+            A `concurrent.futures.Executor` that learns the task; None learns it in this process.
 
         Returns
         -------
@@ -145,7 +157,8 @@ class Workspace(WorkspaceFolder):
         Raises
         ------
         TaskError, DataError, UsageError
-            Before anything is computed; the workspace is unchanged.
+            The name, the data or a setting cannot be. The error comes before anything is computed,
+            and the workspace is unchanged.
         """
         data = task_data(name, inputs, labels, held_out, kind=self.kind, groups=groups)
         with chosen_place(executor=executor) as place:
@@ -238,17 +251,47 @@ class Workspace(WorkspaceFolder):
         return certificates(self, of=()).tasks[name]
 
     def join(self, name: str, other: str, new: str | None = None, **options: Any) -> Joined:
-        """Make one task of two: `cfedge.train.change.joining.join`, with its options and errors."""
+        """Make one task of two, where their inputs are taken for each other's.
+
+        Parameters
+        ----------
+        name, other
+            The two tasks; they are gone afterwards.
+        new
+            The name of the joined task: a new name, or that of one of them. None keeps `name`.
+        options
+            ``same_labels``: labels that both tasks have and that mean the same; each becomes one
+            class. ``max_drop``: how many points of the held-out examples with the right task and
+            label may be lost.
+
+        Raises
+        ------
+        TaskError
+            There are no such two tasks, the name is taken, both have a label that is not said to
+            mean the same, or the joined task answers worse. The workspace is unchanged.
+        """
         return join(self, name, other, name if new is None else new, **options)
 
     def split(
         self, name: str, new: str, labels: Collection[str]
     ) -> tuple[LearnedTask, LearnedTask]:
-        """Give classes of a task to a new one: `cfedge.train.change.parts.split`, its errors too."""
+        """Give the classes `labels` of the task `name` to a new task `new`; nothing is learned.
+
+        Raises
+        ------
+        TaskError
+            There is no such task or class, the new name is taken, or a part would have no class.
+        """
         return split(self, name, new, labels)
 
     def certificates(self, *, tail_share: float = TAIL_SHARE) -> Certificates:
-        """Certify every task against all: `cfedge.train.certify.certificates.certificates`."""
+        """Return what is certified of every task, with all tasks of the workspace together.
+
+        Parameters
+        ----------
+        tail_share
+            The largest share of inputs that the lookup may run through the frozen tail.
+        """
         return certificates(self, tail_share=tail_share)
 
     def evaluate(
@@ -299,15 +342,22 @@ class Workspace(WorkspaceFolder):
         target
             The bundle's folder.
         replace
-            Put it in the place of what is there.
+            Whether to put the bundle in the place of what is there.
         options
-            As of `cfedge_export.pack.export`: ``gate``, ``budget``, ``false_reject_rate``,
-            ``tail_share``, ``lookup``, ``synthetic_golden``.
+            ``gate``: what accuracy int8 may lose. ``budget``: the memory and time to keep to.
+            ``false_reject_rate``: the share of a task's own inputs that may be called unknown.
+            ``tail_share``: the largest share of inputs that the lookup may run through the frozen
+            tail. ``lookup``: what finds the task of an input. ``synthetic_golden``: whether the
+            golden vectors are made up, so that no held-out input travels.
 
         Raises
         ------
-        ParityError, BudgetError, StorageError
-            Nothing was written.
+        ParityError
+            The int8 model does not answer as the float model does. Nothing was written.
+        BudgetError
+            No number of threads keeps to the budget. Nothing was written.
+        StorageError
+            The disk refused, or `target` exists and `replace` is false. Nothing was written.
         """
         from cfedge_export.pack import export
 

@@ -38,32 +38,34 @@ class Engine:
     Parameters
     ----------
     bundle
-        From `cfedge.bundle.files.read` or `cfedge_export.build_bundle.build`.
+        The bundle, as read by `cfedge.bundle.files.read` or made by `cfedge_export.build_bundle.build`.
     threads
         Intra-op threads of ONNX Runtime.
     adapter_bytes
-        Of adapters that are kept in memory between calls; None: no limit
+        The largest size of the adapters that are kept in memory between calls. None sets no limit
         (docs/decisions/0019-adapter-memory.md).
     share_with
         An engine to share sessions and tasks with, as far as they are the same.
     verified
-        This machine has answered the bundle's golden vectors, and with them what reads inputs and adapters
-        have been read once: each is now read when it is first needed. Otherwise all are read now.
+        Whether this machine has answered the bundle's golden vectors before. If so, each part is
+        read when it is first needed; otherwise all parts are read and checked now. `open` finds
+        this out by itself.
     false_reject
-        See `predict`, which goes before it.
+        The share of a task's own inputs that may be called unknown, for calls of `predict` that
+        give none of their own. None keeps what the bundle was exported with.
 
     Attributes
     ----------
     manifest
-        Of the bundle.
+        The bundle's manifest.
     opened
         The bundle's parts, and what answers with them where more is known than an input.
     generation
-        Of the store that it was opened from, otherwise None.
+        The number of the store's generation that it was opened from; None for a bundle.
     tasks
-        Names of the tasks, sorted.
+        The names of the tasks, sorted.
     false_reject
-        As given.
+        The share that was given.
 
     Raises
     ------
@@ -114,15 +116,16 @@ class Engine:
         Parameters
         ----------
         path
-            Of a bundle or a store.
+            The folder of a bundle or a store.
         threads
             Intra-op threads of ONNX Runtime.
         adapter_bytes
-            Of adapters that are kept in memory between calls. Others are then read from the disk,
-            and checked again, when they are needed. None: no limit, and nothing is read from the
-            disk any more once this returns.
+            The largest size of the adapters that are kept in memory between calls. Others are read
+            from the disk, and checked again, when they are needed. None sets no limit, and nothing
+            is read from the disk any more once this returns.
         false_reject
-            See `predict`, which goes before it.
+            The share of a task's own inputs that may be called unknown, for calls of `predict` that
+            give none of their own. None keeps what the bundle was exported with.
 
         Raises
         ------
@@ -217,10 +220,10 @@ class Engine:
         return engine
 
     def warm_up(self) -> None:
-        """Do now what the first inputs would wait for: the further stages' directions, some 100 ms
-        with ten tasks, the tail, two answers.
+        """Do now what the first inputs would wait for.
 
-        They are to inputs of the backbone's own kind that read all that inputs need.
+        It prepares the lookup's further stages (some 100 ms with ten tasks), opens the tail, and
+        answers one or two made-up inputs, so that all that reads inputs is loaded.
         """
         self.router.warm_up()
         self.predict(self.modality.warm_up())
@@ -228,17 +231,17 @@ class Engine:
 
     @property
     def adapters(self) -> Adapters:
-        """Those in memory, with counts: ``engine.adapters.stats``."""
+        """The adapters in memory; ``engine.adapters.stats`` counts how they were used."""
         return self.opened.adapters
 
     @property
     def router(self) -> Finder:
-        """What chooses among the tasks."""
+        """The lookup, which finds the task of an input."""
         return self.opened.router
 
     @property
     def modality(self) -> Modality:
-        """What prepares the inputs, by the backbone's kind of them."""
+        """What prepares inputs of the backbone's kind."""
         return self.opened.encoder.modality
 
     def predict(
@@ -259,19 +262,19 @@ class Engine:
             or column of a table; the answers come in their order. One input alone, such as a
             string, is answered as a list of one.
         task
-            The task, where it is known: the lookup then only says, at first stage, how well the
-            input fits it.
+            The name of the task, where it is known. The input is then answered by that task, and
+            the lookup says only how well the input fits it. None lets the lookup find the task.
         false_reject
-            Share of a task's own inputs that may be called unknown: one for all tasks, or by task;
-            None: the engine's, or what the bundle was exported with. The largest of
-            `cfedge.calibration.RATES` that is not above it is taken.
+            The share of a task's own inputs that may be called unknown: one number for all tasks,
+            or a number for each by name. None takes the engine's. The bundle knows the shares of
+            `cfedge.calibration.RATES`; the largest that is not above yours is taken.
         top
-            Also name the likeliest answers, so many with the ordinary one, as ``top``.
+            How many of the likeliest answers to name as ``top``; the ordinary answer is the first.
         coverage
-            Also name a set of answers that holds the right one with this probability, for inputs of
-            any one task, as ``label_set``. The least of `cfedge.calibration.COVERAGES` that is not
-            below it is taken. Either takes a run of the tail for each further task that may matter,
-            and changes nothing else of an answer.
+            The probability with which the set ``label_set`` is to hold the right answer, for inputs
+            of any one task. The bundle knows those of `cfedge.calibration.COVERAGES`; the least
+            that is not below yours is taken. `top` and `coverage` take a run of the tail for each
+            further task that may matter, and change nothing else of an answer.
 
         Returns
         -------
@@ -280,13 +283,13 @@ class Engine:
         Raises
         ------
         InputError
-            One is none of its kind (it is named with its position), or what is computed from it is
-            not finite; no answer is given to any of them.
+            An input is not of the backbone's kind, or what is computed from it is not finite. The
+            error names it by its position, from 0, and no input is answered.
         TaskError
-            There is no task `task`, or none that a rate is for.
+            There is no task of the name `task`, or of a name in `false_reject`.
         UsageError
-            A rate is none that the bundle was measured for, `top` is below 1, or `coverage` cannot
-            be promised: it says how many held-out examples it takes.
+            The bundle was not measured for such a share, `top` is below 1, or `coverage` cannot be
+            promised; the error then says how many held-out examples that takes.
         """
         start = time.perf_counter()
         listed = self.modality.several(inputs)

@@ -27,9 +27,10 @@ class Prediction:
     task, label
         The best candidates, also when `unknown`.
     probability
-        That task and label are right, in [0, 1], where the input belongs to one of the tasks
-        (`cfedge.train.measures.odds`); with the task given, that the label is. Of an `unknown`
-        input it says nothing, as that is of no task; plain output leaves it out.
+        The probability, in [0, 1], that task and label are right, if the input belongs to one of
+        the tasks; with the task given, that the label is right. It says nothing of an `unknown`
+        input, which is of no task, and plain output leaves it out there. An input that is known may
+        still have a small one: then task or label is in doubt.
     score
         The task's best cluster score (`cfedge.lookup`).
     margin
@@ -48,18 +49,18 @@ class Prediction:
         How often the lookup looked: 2 where the margin was thin, 3 where it still was and the
         frozen tail was run; else 1.
     unknown
-        True where `ood_score` is above the task's threshold: belongs to no known task.
+        True where `ood_score` is above the task's threshold: the input belongs to no known task.
     reason
         Why it is unknown; None where it is not.
     truncated
         The input was longer than the backbone reads; the rest was ignored.
     ms
-        Wall time of the call divided by its inputs.
+        The wall time of the call, in milliseconds, divided by the number of its inputs.
     top
         This answer and the likeliest others, where they were asked for; else None.
     coverage, label_set
-        Answers that hold the right one with this probability, in the mean over inputs of any one
-        task; this answer is the first. None where they were not asked for.
+        A set of answers that holds the right one with this probability, in the mean over inputs of
+        any one task; this answer is the first. Both are None where they were not asked for.
     """
 
     task: str

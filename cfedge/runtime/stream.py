@@ -58,22 +58,24 @@ class Session:
     Parameters
     ----------
     engine
-        That answers.
+        The engine that answers.
     switch
-        In (0, 1]; see above.
+        The probability, in (0, 1], that the stream's task is drawn anew before an input. 0.05 means
+        that it changes about once in twenty inputs; 1 keeps no evidence from input to input.
     label_switch
-        In (0, 1]: the label, too, seldom changes, as in a camera's frames
-        (`cfedge.runtime.steady`). None: each input has a label of its own.
+        The same probability for the label, in (0, 1], where the label changes seldom too, as in a
+        camera's frames (`cfedge.runtime.steady`). None gives each input a label of its own.
 
     Attributes
     ----------
     temperature
-        In nats; see above.
+        The number, in nats, that the lookup's scores are divided by before they count as evidence:
+        the larger it is, the less one input says.
 
     Raises
     ------
     UsageError
-        `switch` is no such probability.
+        `switch` or `label_switch` is not in (0, 1].
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Session:
 
     @property
     def posterior(self) -> dict[str, float]:
-        """Probability of each task, given the inputs so far."""
+        """The probability of each task, given the inputs so far."""
         return dict(zip(self.engine.tasks, self._posterior.tolist(), strict=True))
 
     def predict(self, value: Input) -> Prediction:
@@ -103,7 +105,7 @@ class Session:
         Raises
         ------
         InputError
-            See `Engine.predict`; the stream is as it was.
+            The input cannot be answered (`Engine.predict`); the stream is as it was.
         """
         after = self._posterior
 
@@ -135,7 +137,8 @@ class Session:
         Raises
         ------
         InputError
-            Naming the first that cannot be answered by its position; the stream is as it was.
+            An input cannot be answered. The error names the first such input by its position, from
+            0, and the stream is as it was.
         """
         posterior, label = self._posterior, copy.copy(self._label)
         answers: list[Prediction] = []

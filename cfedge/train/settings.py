@@ -42,51 +42,51 @@ class Settings:
         more than one standard error (`cfedge.train.measures.trial`); ``auto``: a closed form where
         examples are few, a trial on pictures, else an adapter (`cfedge.train.teach.decided`).
     rank
-        Of every low-rank pair.
+        The rank of every low-rank pair.
     epochs, min_steps
         Passes over the data, and at least so many optimiser steps: small tasks need more passes.
     batch
-        Examples a step.
+        How many examples one step takes.
     learning_rate
-        Peak of the one-cycle schedule (Adam).
+        The peak of the one-cycle schedule (Adam).
     clip
-        Largest gradient norm.
+        The largest gradient norm.
     position_dropout
         Share of each example's positions left out of a step, drawn anew each time: hidden states know
         their position, so an input with gaps is another example of its class.
     held_out
-        Share of each class kept for the certificate where no held-out data are given.
+        The share of each class that is kept for the certificate where no held-out data are given.
     most_examples
-        That are learned from; of more, every class gives as many as the others where it has them
-        (`cfedge.train.examples.draw`).
+        The most examples that are learned from. Where there are more, every class gives as many as
+        the others, if it has them (`cfedge.train.examples.draw`).
     reuse
-        Mix earlier tasks' low-rank units in, through trained scalars
+        Whether to mix earlier tasks' low-rank units in, through trained scalars
         (`cfedge.train.learn.composition`).
     pool_limit
-        Most units of a site that are reused.
+        The most units of a site that are reused.
     max_rank
-        Of the exported pair, once reused and new units are folded into one.
+        The largest rank of the exported pair, once reused and new units are folded into one.
     orthogonality
-        Of the new units to the pool: ``none``, ``penalty`` or ``projection`` (exact).
+        How new units are kept apart from the pool: ``none``, ``penalty`` or ``projection`` (exact).
     penalty
-        Weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
+        The weight of |A_pool' A|^2 + |B_pool B'|^2, summed over the sites.
     class_rank
-        Directions of a class's own shape that the lookup keeps, at most.
+        The most directions of a class's own shape that the lookup keeps.
     exit_share
-        Of the task's inputs, those that may be answered before the tail; 0: none
+        The share of the task's inputs that may be answered before the tail; 0 lets none
         (`cfedge.train.measures.early_exit`).
     l1, l2
-        Weights of the scalars' sum of absolute values and of squares.
+        The weights of the scalars' sum of absolute values and of squares.
     seed
-        Of initial values, order and split.
+        The seed of initial values, order and split.
     threads
-        Torch threads; None: as many as the cores that this process may use. Part of what makes two
-        runs equal to the byte.
+        How many threads torch uses; None takes as many as this process may use cores. Two runs are
+        equal to the byte only with the same number.
     device
-        Where the tail is trained: ``cpu``, ``cuda``, ``cuda:1``... Features come from the shipped
+        The device on which the tail is trained: ``cpu``, ``cuda``, ``cuda:1``... Features come from the shipped
         int8 trunk on the CPU whatever it is.
     precision
-        Of the products while training: ``float32``, or ``bf16`` (autocast; parameters and their
+        The arithmetic of the products while training: ``float32``, or ``bf16`` (autocast; parameters and their
         updates stay float32).
     """
 

@@ -16,6 +16,7 @@ from made import make_texts, write_csv
 from typer.testing import CliRunner
 
 from cfedge.cli import app, main
+from cfedge.cli.shown_answer import show_answer
 from cfedge.errors import CfedgeError
 from cfedge.train.workspace.folder import WorkspaceFolder
 from cfedge.version import __version__
@@ -208,6 +209,20 @@ def test_a_line_that_begins_with_a_brace_is_an_input_where_it_is_said_to_be(
     assert taken.returncode == 0, taken.stderr
     alone = json.loads(_run("predict", tiny_bundle, "--json", line.decode()).stdout)
     assert json.loads(taken.stdout) | {"ms": 0} == alone | {"ms": 0}
+
+
+def test_an_answer_that_is_more_likely_wrong_says_that_it_is_not_sure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = {"task": "dogs", "label": "food", "unknown": False, "margin": 3.2, "runner_up": "tax"}
+    for probability, unknown, said in (
+        (0.01, False, "'x': not sure: dogs/food (1%); margin 3.2 over tax"),
+        (0.5, False, "'x': dogs/food (50%); margin"),
+        (0.01, True, "'x': unknown: far; closest is dogs/food; margin"),
+    ):
+        more = {"probability": probability, "unknown": unknown, "reason": "far", "ms": 1.0}
+        show_answer("'x'", answer | more, json=False)
+        assert capsys.readouterr().out.startswith(said)
 
 
 def test_every_refusal_is_one_line_with_its_exit_code(

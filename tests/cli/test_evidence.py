@@ -5,14 +5,20 @@ from.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from made import make_texts, write_csv
 from typer.testing import CliRunner
 
 from cfedge.cli import app
+from cfedge.cli.learned import learned
 from cfedge.errors import DataError, TaskError, UsageError
 from cfedge.train.certify.advice import ENOUGH
+from cfedge.train.certify.certificates import certificates
+from cfedge.train.measures.trial import Trial
+from cfedge.train.settings import Settings
+from cfedge.train.workspace.folder import WorkspaceFolder
 
 
 def run(*arguments: object) -> str:
@@ -115,6 +121,25 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
         "food": "closed-form",
         "pets": "adapter",
     }
+    opened = WorkspaceFolder(tiny_workspace)
+    pets = certificates(opened, of=()).tasks["pets"]
+    for adapter, method, said in (
+        (
+            9,
+            "closed-form",
+            "An adapter was no better (9 of 12 set-aside examples right, 9 without it)",
+        ),
+        (
+            10,
+            "closed-form",
+            "An adapter was not clearly better (10 of 12 set-aside examples right,",
+        ),
+        (12, "adapter", "Its adapter was clearly better (12 of 12 set-aside examples right,"),
+    ):
+        tried = replace(
+            pets, method=method, trial=Trial(12, closed_form=9, adapter=adapter, standard_error=1.0)
+        )
+        assert said in learned(tried, Settings(), opened.backbone)
     shown = run("list", tiny_workspace)
     assert "closed-form" in shown
     assert "unknown above" not in shown
@@ -292,6 +317,7 @@ def test_a_task_is_updated_renamed_and_shortened_and_replaced_only_when_asked(
 def test_inspect_says_what_more_examples_may_bring(tiny_workspace: Path) -> None:
     shown = run("inspect", tiny_workspace, "--curve")
     assert "twice as many may bring" in shown
+    assert "reuses" not in run("inspect", tiny_workspace)  # no task was taught with --reuse
     row = json.loads(run("inspect", tiny_workspace, "--json"))[0]
     assert [point["examples"] for point in row["curve"]][-1] == row["examples"]
     assert f"with {2 * row['examples']} examples: " in " ".join(shown.split())

@@ -48,6 +48,17 @@ def test_asked_nothing_it_says_what_to_do_first() -> None:
     named = re.findall(r"^  cfedge (\w+)", done.output, re.MULTILINE)
     assert named == ["demo", "init", "add", "export", "predict"]
     assert max(map(len, done.output.splitlines())) <= 80
+    for word, meant in {
+        "teach": "add",
+        "Train": "add",
+        "test": "evaluate",
+        "run": "predict",
+    }.items():
+        said = CliRunner().invoke(app, [word])
+        assert (
+            said.exit_code,
+            f"No such command {word!r}. Did you mean {meant!r}?" in said.output,
+        ) == (2, True)
 
 
 @cases("shell", ["bash", "zsh", "fish"])

@@ -48,6 +48,7 @@ def test_a_profile_picks_by_rules_and_says_why(tiny_folder: Path, tmp_path: Path
     shown = _init(tiny_folder, tmp_path / "other", "--profile", "rpi-5")
     assert "int8-row: rpi-5 is aarch64, which adds in 32 bits" in shown
     assert "to ship: word embeddings" in shown
+    assert shown.endswith(f"ready; next: cfedge add {tmp_path / 'other'} TASK --data FILE\n")
 
 
 def test_without_either_the_default_is_made_as_before(tiny_folder: Path, tmp_path: Path) -> None:

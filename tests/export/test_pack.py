@@ -114,6 +114,11 @@ def test_the_gate_refuses_a_drop_a_ratio_and_a_disagreement_with_torch() -> None
         parity_gate.check([_result(drop=0.9, lost=6, error_ratio=1.5)])
     with pytest.raises(ParityError, match="found errors where float made none"):
         parity_gate.check([_result(drop=0.9, lost=6, error_ratio=None)])
+    by_chance = _result(drop=1.67, lost=2)
+    parity_gate.check([by_chance])
+    assert parity_gate.beyond([_result(), by_chance], parity_gate.Gate()) == [by_chance]
+    with pytest.raises(ParityError, match=r"found 1\.67"):
+        parity_gate.check([by_chance], parity_gate.Gate(strict=True))
     with pytest.raises(ParityError, match="expected torch and ONNX float features to agree"):
         parity_gate.check([_result(cosine_torch_onnx=0.99)])
 

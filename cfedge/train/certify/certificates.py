@@ -40,29 +40,30 @@ class TaskCertificate:
     Attributes
     ----------
     labels
-        Its classes.
+        The task's classes.
     examples
-        That it was learned from.
+        How many examples it was learned from.
     repeated
-        Held-out inputs that are, but for case and spaces, also learned from.
+        How many held-out inputs are, but for case and spaces, also learned from.
     transfer, kept_energy
-        See `cfedge.train.workspace.learned_task.TaskRecord`.
+        What the adapter reuses of other tasks, as a share by task, and the share of what was
+        learned that it kept when reused and new units were folded into one.
     method
         ``adapter`` or ``closed-form``.
     same_labels
-        Of its labels, those that mean the same as another task's, and what that calls them.
+        Its labels that mean the same as another task's, each with what that task calls it.
     shared_labels
-        Of its labels, those that other tasks have too without meaning the same, and which tasks.
+        Its labels that other tasks have too without meaning the same, each with those tasks.
     threshold, false_reject_rate
-        Out-of-distribution score above which an input is called unknown at the default rate, and
+        The out-of-distribution score above which an input is called unknown at the default rate, and
         the rate at which that calls the task's own inputs unknown.
     certificate
         How often another task is picked, with all tasks of the workspace together.
     answers
         How often the whole answer is right: task and label.
     closer_share, tail_share
-        Of its held-out inputs, those that were looked at again, and those for which the frozen tail
-        was run.
+        The share of its held-out inputs that were looked at again, and the share for which the
+        frozen tail was run.
     reading
         What of its inputs the encoder cannot read.
     curve

@@ -95,7 +95,9 @@ def test_the_command_lists_the_faults_and_ends_with_the_code_of_data(tmp_path: P
     assert [one["where"] for one in found["faults"]] == [f"{bad}, line 6"]
     done = CliRunner().invoke(app, ["check", str(written(tmp_path / "good.csv", GOOD))])
     assert done.exit_code == 0
-    assert "4 rows of 2 classes (door 2, heat 2)" in done.stdout
+    assert "4 rows of 2 classes (door 2, heat 2); no faults" in done.stdout
+    one = written(tmp_path / "one.csv", "text,label\na,heat\n")
+    assert "1 row of 1 class (heat 1)\n" in CliRunner().invoke(app, ["check", str(one)]).stdout
 
 
 def test_texts_of_several_labels_are_learned_and_told(tmp_path: Path) -> None:
