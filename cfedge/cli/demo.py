@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
+from cfedge.cli.shown_answer import doubt
 
 if TYPE_CHECKING:
     from cfedge.demo.result import DemoResult, StreamResult, TaskRow
@@ -133,7 +134,8 @@ def _show_answer(answer: dict[str, Any]) -> None:
     if answer["unknown"]:
         verdict = "unknown"
     else:
-        verdict = f"{answer['task']}/{answer['label']} ({answer['probability']:.0%})"
+        where, probability = f"{answer['task']}/{answer['label']}", answer["probability"]
+        verdict = f"{doubt(probability)}{where} ({probability:.0%})"
     say(f"  {answer['input']}")
     say(f"    -> {verdict}")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cfedge.cli.show import print_json, say
 
-__all__ = ["show_answer", "show_refusal"]
+__all__ = ["doubt", "show_answer", "show_refusal"]
 
 
 def show_refusal(message: str, line: int, *, json: bool) -> None:
@@ -34,16 +34,16 @@ def show_answer(name: str, answer: Mapping[str, Any], *, json: bool) -> None:
     verdict = (
         f"unknown: {answer['reason']}; closest is {where}"
         if unknown
-        else f"{_doubt(answer)}{where} ({answer['probability']:.0%})"
+        else f"{doubt(answer['probability'])}{where} ({answer['probability']:.0%})"
     )
     others = "".join(f", then {_named(one, unknown)}" for one in answer.get("top", ())[1:])
     stream = f", {answer['posterior']:.0%} by the stream" if "posterior" in answer else ""
     say(f"{name}: {verdict}{others}{_set(answer)}; {rival}{stream}, {answer['ms']:.1f} ms")
 
 
-def _doubt(answer: Mapping[str, Any]) -> str:
-    """A word before an answer that is more likely wrong than right."""
-    return "not sure: " if answer["probability"] < 0.5 else ""
+def doubt(probability: float) -> str:
+    """Return the words before an answer that is more likely wrong than right."""
+    return "not sure: " if probability < 0.5 else ""
 
 
 def _set(answer: Mapping[str, Any]) -> str:

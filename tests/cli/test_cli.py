@@ -240,6 +240,12 @@ def test_every_refusal_is_one_line_with_its_exit_code(
         6,
         "none: expected a workspace, found none; make one with: cfedge init",
     )
+    (tmp_path / "shapes").mkdir()
+    _refused(
+        ["list", tmp_path / "shapes"],
+        6,
+        "shapes: expected a workspace, found a folder that is none; make one under a new name",
+    )
     _refused(
         ["add", tiny_workspace, "food", "--data", tmp_path / "no.csv"],
         3,
