@@ -226,7 +226,7 @@ def _demo(stream: str) -> list[Row]:
         Row("known against unknown, AUROC", f"{demo['unknown_auroc']:.3f}"),
         Row(
             "wrong answers, each task: promised at most",
-            _range([row["wrong_upper_bound"] for row in tasks]),
+            _range([row["wrong_answer_at_most"] for row in tasks]),
         ),
         Row(
             "the same tasks in the test: wrong",

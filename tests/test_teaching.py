@@ -122,7 +122,7 @@ def test_integers_and_booleans_are_labels(values: Any, names: tuple[str, ...]) -
 @cases(
     ("inputs", "labels", "message"),
     [
-        (["a", "b"], ["x"], "expected one label for each input, found 2 inputs and 1 labels"),
+        (["a", "b"], ["x"], "expected one label for each input, found 2 inputs and 1 label;"),
         ([], [], "expected examples, found none"),
         (["a", "b"], "xy", r"labels: expected a list of them, found one str"),
         (["a", None], ["x", "y"], r"inputs\[1\]: expected a text, found None; fill it in"),

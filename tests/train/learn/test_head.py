@@ -228,7 +228,7 @@ def test_where_examples_are_few_the_tool_takes_the_closed_form_and_says_so(
                 ]
             )
         assert exit_code.value.code == 0
-        assert ("closed-form head (fewer than" in capsys.readouterr().out) is (
+        assert ("It has no adapter, as a class has fewer than" in capsys.readouterr().out) is (
             method == "closed-form"
         )
         assert WorkspaceFolder(tiny_workspace).record("food").settings.method == method

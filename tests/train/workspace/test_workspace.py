@@ -173,8 +173,16 @@ def test_a_workspace_is_not_made_where_something_is(folder: Path) -> None:
     assert tree(folder) == old
 
 
-@cases("kind", ["missing", "empty folder", "file", "folder in its place"])
-def test_what_has_no_index_is_not_a_workspace(tmp_path: Path, kind: str) -> None:
+@cases(
+    ("kind", "found"),
+    [
+        ("missing", "none; make one with: cfedge init {}"),
+        ("empty folder", "a folder that is none; make one under a new name: cfedge init WS"),
+        ("file", "a file that is none; make one under a new name: cfedge init WS"),
+        ("folder in its place", "a folder that is none; make one under a new name: cfedge init WS"),
+    ],
+)
+def test_what_has_no_index_is_not_a_workspace(tmp_path: Path, kind: str, found: str) -> None:
     target = tmp_path / "ws"
     if kind == "file":
         target.write_bytes(b"")
@@ -183,8 +191,7 @@ def test_what_has_no_index_is_not_a_workspace(tmp_path: Path, kind: str) -> None
     if kind == "folder in its place":
         (target / "workspace.json").mkdir()
     message = refusal(lambda: WorkspaceFolder(target), WorkspaceError)
-    assert f"{target}: expected a workspace, found none" in message
-    assert f"cfedge init {target}" in message
+    assert f"{target}: expected a workspace, found {found.format(target)}" in message
 
 
 def test_a_name_that_is_too_long_is_no_workspace(tmp_path: Path) -> None:
