@@ -144,7 +144,7 @@ def int8(trial: Trial) -> Check:
             return Check("int8", "ok", "exact with 8-bit weights", expected)
         if trial.exact_7_bit:
             return Check(
-                "int8", "warn", "that 8-bit weights saturate; 7-bit weights are exact", expected,
+                "int8", "warn", "wrong sums with 8-bit weights; 7-bit weights are exact", expected,
                 "let the golden vectors judge each bundle: cfedge doctor BUNDLE",
             )  # fmt: skip
         return Check(

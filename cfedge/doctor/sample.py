@@ -2,9 +2,10 @@
 be at hand.
 
 ``y = 0.5 * float(MatMulInteger(x, w, zero point 128))``, the form of a bundle's int8-row products,
-twice: `y8` with weights of the whole range +-127 and `y7` with +-63. The inputs are the worst case
-of CPUs that add pairs of products in 16 bits (AVX2 and AVX-512 without VNNI): 2 * 255 * 127
-saturates there, 2 * 255 * 63 does not. Every right result is exact in float32.
+twice: `y8` with weights of the whole range +-127, stored unsigned around 128 as a bundle's are, and
+`y7` with signed ones of +-63. The inputs are the worst case of CPUs that add pairs of products in 16
+bits (AVX2 and AVX-512 without VNNI): signed weights of the whole range overflow there, these do
+not. Every right result is exact in float32.
 
 Letters: M rows, K inputs, N outputs.
 """
@@ -56,10 +57,13 @@ def graph() -> bytes:
         ],
     )
     for name, largest in (("8", 127), ("7", 63)):
-        flat = bytes(value & 255 for row in weights(largest) for value in row)
-        tensors.append(_tensor(f"w{name}", _INT8, [K, N], flat))
+        unsigned = largest > 63
+        shift = ZERO_POINT if unsigned else 0
+        flat = bytes((value + shift) & 255 for row in weights(largest) for value in row)
+        tensors.append(_tensor(f"w{name}", _UINT8 if unsigned else _INT8, [K, N], flat))
+        factors = ["x", f"w{name}", "zero", *(["zero"] if unsigned else [])]
         nodes += [
-            _node("MatMulInteger", ["x", f"w{name}", "zero"], f"i{name}"),
+            _node("MatMulInteger", factors, f"i{name}"),
             _node(
                 "Cast",
                 [f"i{name}"],

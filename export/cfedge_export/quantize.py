@@ -1,7 +1,7 @@
 """Float32 encoder graph -> quantised graph with the same inputs and outputs. Which of them are
 schemes, and what each is fit for, is `cfedge_export.schemes`.
 
-- `rows`: activations get one symmetric scale per position (row), weights are int8 with one scale per
+- `rows`: activations get one symmetric scale per position (row), weights of 8 bits one scale per
   output column. A position's
   result therefore depends on that position alone: neither on the batch nor on padding. The input of a
   block's second MLP product is GELU's output, bounded below by -0.17: it is shifted to be
@@ -15,8 +15,9 @@ schemes, and what each is fit for, is `cfedge_export.schemes`.
 What `keep` names, by its node, stays float32 (`cfedge_export.sensitivity` says which is worth it).
 
 In all of them embeddings are int8 with one scale per row, low-rank branches read the float input
-and stay float, activations are unsigned and weights signed: the one pairing with fast and, within
-`cfedge_export.schemes`' rules, exact kernels on x86.
+and stay float, and activations are unsigned. Weights of `rows` are unsigned too, around 128: ONNX
+Runtime has fast kernels for that pairing on every processor, and all of them are exact
+(docs/decisions/0052-unsigned-weights.md); of up to 7 bits they are signed.
 
 A row of zeros has limit 0: its quotient is undefined but it is multiplied by that limit again, so
 it gives exactly 0.
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from cfedge_export import ort_preset
-from cfedge_export.rounding import quantize_columns, rounded, unchanged
+from cfedge_export.rounding import ZERO, quantize_columns, rounded, unchanged, unsigned
 
 __all__ = [
     "GELU_SHIFT",
@@ -45,6 +46,8 @@ __all__ = [
 
 #: -min GELU(x) = 0.16997..., rounded up.
 GELU_SHIFT = np.float32(0.17)
+#: Signed weights up to this, times unsigned activations, fit into 16 bits two at a time.
+_NEVER_OVERFLOWS = 63
 
 
 def rows(model: ModelProto, *, keep: Collection[str] = (), largest: int = 127) -> ModelProto:
@@ -192,9 +195,13 @@ class _Rows(_Rewriter):
         out = node.output[0]
         rows, limit, step, zero = self.quantize_rows(node.input[0])
         name, weight, scale = self.weight(node)
+        factors = [rows, f"{name}.q", step, f"{name}.scale", zero]
+        if self.largest > _NEVER_OVERFLOWS:
+            self.constant(f"{name}.q", unsigned(weight))
+            factors.append(self.constant("q.zero128", np.array(ZERO)))
         columns = self.emit(
             "MatMulIntegerToFloat",
-            [rows, f"{name}.q", step, f"{name}.scale", zero],
+            factors,
             f"{out}.columns",
             domain="com.microsoft",
         )

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
 
-__all__ = ["quantize_columns", "rounded", "rounded_weights", "unchanged"]
+__all__ = ["ZERO", "quantize_columns", "rounded", "rounded_weights", "unchanged", "unsigned"]
+
+#: What unsigned weights of 8 bits have in the place of 0.
+ZERO = np.uint8(128)
 
 
 def quantize_columns(
@@ -31,6 +34,13 @@ def quantize_columns(
         np.int8
     )
     return quantized, scale
+
+
+def unsigned(quantized: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Return the same numbers counted from `ZERO`: no kernel of an x86 processor overflows on
+    products of unsigned with unsigned (docs/decisions/0052-unsigned-weights.md).
+    """
+    return (quantized.astype(np.int16) + ZERO).astype(np.uint8)
 
 
 def unchanged(model: ModelProto, *, keep: Collection[str] = ()) -> ModelProto:

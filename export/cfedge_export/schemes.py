@@ -2,10 +2,11 @@
 contract holds for all of them (tests/export/test_schemes.py); how their graphs are made is
 `cfedge_export.quantize`, which is best here `cfedge_export.scheme_selection`.
 
-The rule for CPUs: x86 without VNNI adds pairs of products of 8-bit numbers in 16 bits, which 2 x
-255 x 127 overflows, silently; 2 x 255 x 63 does not. There, int8 activations need weights of 7
+The rule for CPUs: x86 without VNNI adds pairs of products of unsigned with signed 8-bit numbers in
+16 bits, which 2 x 255 x 127 overflows, silently; 2 x 255 x 63 does not, and products of unsigned
+with unsigned are added in 32 bits. There, int8 activations need weights that are unsigned or of 7
 bits. ARM adds in 32 bits, with its dot-product instructions or without. ``cfedge doctor`` measures
-it on the board (docs/decisions/0015-schemes.md).
+it on the board (docs/decisions/0052-unsigned-weights.md).
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Scheme:
         A float32 graph -> its quantised form, and the float32 graph that training runs.
     weight_bits, activation_bits
         Of the products with constants; 32: float32.
+    unsigned_weights
+        The weights of products are stored from 0 on, around 128.
     batch_independent
         A row's answer is the same to the bit whatever it shares a run with; otherwise the engine
         runs each row alone.
@@ -66,6 +69,7 @@ class Scheme:
     train: Rewrite
     weight_bits: int
     activation_bits: int
+    unsigned_weights: bool = False
     batch_independent: bool = True
     padding_independent: bool = True
     splits_norms: bool = True
@@ -82,6 +86,7 @@ class Scheme:
         if (
             self.activation_bits > 8
             or self.weight_bits < 8
+            or self.unsigned_weights
             or machine not in _X86
             or set(flags or ()) & set(_VNNI)
         ):
@@ -92,18 +97,23 @@ class Scheme:
             else "x86 without VNNI"
         )
         return (
-            f"{who}: that adds pairs of products in 16 bits, which {self.weight_bits}-bit weights"
-            " overflow"
+            f"{who}: that adds pairs of products in 16 bits, which signed {self.weight_bits}-bit"
+            " weights overflow"
         )
 
 
 SCHEMES: dict[str, Scheme] = {
     "float32": Scheme("as it was trained", rounding.unchanged, rounding.unchanged, 32, 32),
     "int8-row": Scheme(
-        "activations scaled by the position", quantize.rows, rounding.rounded_weights, 8, 8
+        "activations scaled by the position",
+        quantize.rows,
+        rounding.rounded_weights,
+        8,
+        8,
+        unsigned_weights=True,
     ),
     "int8-row-7bit": Scheme(
-        "int8-row with weights of 7 bits",
+        "int8-row with signed weights of 7 bits",
         partial(quantize.rows, largest=63),
         partial(rounding.rounded_weights, largest=63),
         7,
@@ -119,7 +129,12 @@ SCHEMES: dict[str, Scheme] = {
         padding_independent=False,
     ),
     "int8-static": Scheme(
-        "convolutions with ranges measured before", static.static, rounding.rounded_weights, 8, 8
+        "convolutions with ranges measured before",
+        static.static,
+        rounding.rounded_weights,
+        8,
+        8,
+        unsigned_weights=True,
     ),
     "int8-weight-only": Scheme(
         "int8 in the file, float32 in memory",
@@ -190,13 +205,7 @@ def by_rules(profile: Profile, names: Sequence[str]) -> Choice:
     first = next(name for name in names if reasons[name] is None)
     if first != names[0]:
         return Choice(first, f"{profile.name} is {reasons[names[0]]}")
-    if profile.machine in _X86:
-        return Choice(
-            first,
-            f"{profile.name} has {', '.join(flag for flag in flags or () if flag in _VNNI)}: it"
-            " adds in 32 bits",
-        )
-    return Choice(first, f"{profile.name} is {profile.machine}, which adds in 32 bits")
+    return Choice(first, f"{profile.name} computes it exactly")
 
 
 def by_request(name: str | None, profile: Profile | None, names: Sequence[str]) -> Choice:
@@ -243,5 +252,5 @@ def check_fit(name: str, profile: Profile) -> None:
     if reason is not None:
         raise UsageError(
             f"scheme {name}: expected one that {profile.name} computes exactly, found {reason};"
-            " leave --scheme out or take int8-row-7bit"
+            " leave --scheme out or take int8-row"
         )

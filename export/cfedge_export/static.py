@@ -2,7 +2,8 @@
 ONNX Runtime makes one integer operator of.
 
 Activations are uint8 with one scale and zero point a tensor, from the ranges in the graph's metadata
-(`cfedge_export.calibration`); weights int8 with one scale an output channel; biases int32. What a
+(`cfedge_export.calibration`); weights uint8 around 128 with one scale an output channel; biases
+int32. What a
 picture gives depends on that picture alone. A ReLU6 behind a convolution costs nothing where the
 range ends at 6.
 
@@ -23,7 +24,7 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from cfedge.errors import UsageError
 from cfedge_export.calibration import RANGES, ranges_of
 from cfedge_export.quantize import weights_only
-from cfedge_export.rounding import rounded, unchanged
+from cfedge_export.rounding import ZERO, rounded, unchanged, unsigned
 
 __all__ = ["static"]
 
@@ -110,7 +111,7 @@ class _Static:
         ]
 
     def _convolution(self, node: NodeProto) -> None:
-        """The same with int8 weights and an int32 bias."""
+        """The same with uint8 weights and an int32 bias."""
         source, weight, bias = node.input
         quantized, scales = rounded(self.arrays[weight], "Conv")
         scale = scales.reshape(-1)
@@ -119,16 +120,17 @@ class _Static:
         in_steps = np.rint(self.arrays[bias] / of_bias.astype(np.float64))
         limits = np.iinfo(np.int32)
         self.added |= {
-            f"{weight}.q": quantized,
+            f"{weight}.q": unsigned(quantized),
             f"{weight}.scale": scale,
+            f"{weight}.zero": np.full(len(scale), ZERO),
             f"{bias}.q": np.clip(in_steps, limits.min, limits.max).astype(np.int32),
             f"{bias}.scale": of_bias,
         }
         self.replaced |= {weight, bias}
-        for name in (weight, bias):
+        for name, zero in ((weight, [f"{weight}.zero"]), (bias, [])):
             self.nodes.append(
                 helper.make_node(
-                    "DequantizeLinear", [f"{name}.q", f"{name}.scale"], [f"{name}.float"],
+                    "DequantizeLinear", [f"{name}.q", f"{name}.scale", *zero], [f"{name}.float"],
                     f"{name}.float", axis=0,
                 )
             )  # fmt: skip

@@ -43,10 +43,10 @@ def test_auto_measures_every_scheme_picks_one_and_says_why(
 
 def test_a_profile_picks_by_rules_and_says_why(tiny_folder: Path, tmp_path: Path) -> None:
     made = json.loads(_init(tiny_folder, tmp_path / "ws", "--profile", "x86-64-avx2", "--json"))
-    assert made["backbone"]["scheme"] == "int8-row-7bit"
+    assert made["backbone"]["scheme"] == "int8-row"
     assert made["scheme"]["measured"] == []
     shown = _init(tiny_folder, tmp_path / "other", "--profile", "rpi-5")
-    assert "int8-row: rpi-5 is aarch64, which adds in 32 bits" in shown
+    assert "int8-row: rpi-5 computes it exactly" in shown
     assert "to ship: word embeddings" in shown
     assert shown.endswith(f"ready; next: cfedge add {tmp_path / 'other'} TASK --data FILE\n")
 
@@ -61,9 +61,9 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 ) -> None:
     target = tmp_path / "ws"
     with pytest.raises(
-        UsageError, match="scheme int8-row: expected one that x86-64-avx2 computes exactly"
+        UsageError, match="scheme int8-dynamic: expected one that x86-64-avx2 computes exactly"
     ):
-        _init(tiny_folder, target, "--scheme", "int8-row", "--profile", "x86-64-avx2")
+        _init(tiny_folder, target, "--scheme", "int8-dynamic", "--profile", "x86-64-avx2")
     with pytest.raises(UsageError, match=r"profile: expected one of .*, found 'nope'"):
         _init(tiny_folder, target, "--profile", "nope")
     for option, value in (

@@ -21,10 +21,11 @@ def test_the_weights_in_the_bytes_are_those_declared() -> None:
         one.name: onnx.numpy_helper.to_array(one)
         for one in onnx.load_from_string(sample.graph()).graph.initializer
     }
-    for name, largest in (("w8", 127), ("w7", 63)):
-        assert tensors[name].dtype == np.int8
-        assert tensors[name].tolist() == sample.weights(largest)
-        assert (tensors[name].min(), tensors[name].max()) == (-largest, largest)
+    for name, largest, kind, zero in (("w8", 127, np.uint8, 128), ("w7", 63, np.int8, 0)):
+        assert tensors[name].dtype == kind
+        around = tensors[name].astype(int) - zero
+        assert around.tolist() == sample.weights(largest)
+        assert (around.min(), around.max()) == (-largest, largest)
     assert (tensors["zero"].item(), tensors["scale"].item()) == (sample.ZERO_POINT, sample.SCALE)
 
 

@@ -107,10 +107,9 @@ def test_schemes_that_the_board_computes_wrongly_are_measured_but_not_picked(
     measured: tuple[Measured, ...],
 ) -> None:
     reasons = {one.scheme: one.reason for one in measured}
-    assert "overflow" in str(reasons["int8-row"])
     assert "overflow" in str(reasons["int8-dynamic"])
-    assert reasons["int8-row-7bit"] is reasons["float32"] is reasons["int8-weight-only"] is None
+    assert {name for name, reason in reasons.items() if reason} == {"int8-dynamic"}
     choice = pick(measured)
     assert isinstance(choice, Choice)
     assert choice.measured == measured
-    assert choice.scheme not in ("int8-row", "int8-dynamic")
+    assert choice.scheme != "int8-dynamic"

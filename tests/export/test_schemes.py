@@ -243,11 +243,12 @@ def test_what_training_sees_holds_the_shipped_weights(source: Source, name: str)
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in trained.graph.initializer}
     weights = [node.input[1] for node in _products(trained)]
     assert len(weights) == 4
+    zero = np.float32(128 if SCHEMES[name].unsigned_weights else 0)
     for weight in weights:
         exact = (
             stored[weight]
             if weight in stored
-            else stored[f"{weight}.q"] * stored[f"{weight}.scale"]
+            else (stored[f"{weight}.q"] - zero) * stored[f"{weight}.scale"]
         )
         np.testing.assert_array_equal(arrays[weight], exact)
 
@@ -306,7 +307,7 @@ def test_the_runtime_runs_rows_alone_of_just_the_schemes_that_need_it() -> None:
 
 
 @pytest.mark.parametrize("name", TEXT_SCHEMES)
-def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(
+def test_integer_products_are_of_unsigned_activations_and_of_the_schemes_weights_alone(
     shipped: object, name: str
 ) -> None:
     graph = shipped(name).graph
@@ -326,8 +327,9 @@ def test_integer_products_are_of_unsigned_activations_and_signed_weights_alone(
     largest = 2 ** (SCHEMES[name].weight_bits - 1) - 1
     for node in integer:
         weight = stored[node.input[1]]
-        assert weight.dtype == np.int8
-        assert np.abs(weight.astype(int)).max() <= largest
+        unsigned = SCHEMES[name].unsigned_weights
+        assert weight.dtype == (np.uint8 if unsigned else np.int8)
+        assert np.abs(weight.astype(int) - (128 if unsigned else 0)).max() <= largest
         activations = producers[node.input[0]]
         if (
             activations.op_type == "QuantizeLinear"
@@ -356,11 +358,12 @@ MACHINES: list[tuple[str, tuple[str, ...] | None, bool]] = [
     ("name", "machine", "flags", "pairs"),
     [(name, *machine) for name in TEXT_SCHEMES for machine in MACHINES],
 )
-def test_where_pairs_are_added_in_16_bits_only_seven_bit_weights_or_float_activations_are_fit(
+def test_where_pairs_are_added_in_16_bits_signed_weights_of_eight_bits_are_unfit(
     name: str, machine: str, flags: tuple[str, ...] | None, pairs: bool
 ) -> None:
     largest = 2 * 255 * (2 ** (SCHEMES[name].weight_bits - 1) - 1)
-    overflows = pairs and name in INT8_ACTIVATIONS and largest > 2**15 - 1
+    signed = not SCHEMES[name].unsigned_weights
+    overflows = pairs and signed and name in INT8_ACTIVATIONS and largest > 2**15 - 1
     assert (SCHEMES[name].unfit(machine, flags) is not None) == overflows
 
 
@@ -370,18 +373,17 @@ def test_the_rules_pick_what_is_fit_for_each_board_and_say_why(board: str) -> No
     choice = by_rules(profile, BERT.schemes)
     check_fit(choice.scheme, profile)
     assert choice.why.startswith(board)
-    lacks_vnni = profile.machine == "x86_64" and board not in ("intel-n100", "x86-64-vnni")
-    assert choice.scheme == ("int8-row-7bit" if lacks_vnni else DEFAULT)
+    assert choice.scheme == DEFAULT
 
 
 def test_a_scheme_that_a_board_computes_wrongly_is_refused_by_name() -> None:
     with pytest.raises(
         UsageError,
         match=(
-            r"scheme int8-row: expected one that x86-64-avx2 computes exactly, found .* overflow; "
+            r"scheme int8-dynamic: expected one that x86-64-avx2 computes exactly, found .* overflow; "
         ),
     ):
-        check_fit("int8-row", profiles()["x86-64-avx2"])
+        check_fit("int8-dynamic", profiles()["x86-64-avx2"])
     with pytest.raises(
         UsageError, match=r"scheme: expected one of float32, int8-row, .*, found 'int3'"
     ):
@@ -428,8 +430,10 @@ def test_a_columns_largest_weight_uses_the_whole_range(
         tensor.name: numpy_helper.to_array(tensor) for tensor in shipped(name).graph.initializer
     }
     largest = 2 ** (SCHEMES[name].weight_bits - 1) - 1
+    zero = 128 if SCHEMES[name].unsigned_weights else 0
     for node in _products(source.encoder):
-        assert (np.abs(stored[f"{node.input[1]}.q"].astype(int)).max(axis=0) == largest).all()
+        found = stored[f"{node.input[1]}.q"].astype(int) - zero
+        assert (np.abs(found).max(axis=0) == largest).all()
     weight = numpy_helper.to_array(
         next(
             t
@@ -439,7 +443,7 @@ def test_a_columns_largest_weight_uses_the_whole_range(
     )
     assert np.array_equal(
         quantize_columns(weight, largest=largest)[0],
-        stored[f"{_products(source.encoder)[0].input[1]}.q"],
+        stored[f"{_products(source.encoder)[0].input[1]}.q"].astype(int) - zero,
     )
 
 
