@@ -190,7 +190,7 @@ def test_the_quick_demo_shows_both_streams_and_ends_with_its_reports(
         ((caught, count),) = re.findall(rf"{called}.* (\d+) of (\d+) ", printed)
         assert int(caught) > int(count) / 2
     answers = dict(re.findall(r"^  (\S.*)\n    -> (?:not sure: )?(\S+)", printed, re.MULTILINE))
-    assert answers["it is too dark in here"] == "lighting/light_on"
+    assert answers["can I have some light here"] == "lighting/light_on"
     assert answers["who won the match last night?"] == "unknown"
     shown = {path: answer for path, answer in answers.items() if path.endswith(".png")}
     assert all(Path(path).is_file() for path in shown)

@@ -105,7 +105,7 @@ COVERAGE = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    app.command("predict", epilog='Example: cfedge predict bundle "it is too dark in here"')(
+    app.command("predict", epilog='Example: cfedge predict bundle "can I have some light here"')(
         predict
     )
 

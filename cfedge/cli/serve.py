@@ -114,7 +114,7 @@ def register(app: typer.Typer) -> None:
         "serve",
         epilog=(
             "Example: cfedge serve store --port 8080, then: curl http://127.0.0.1:8080/predict "
-            '-H "content-type: application/json" -d \'{"inputs": ["it is too dark in here"]}\''
+            '-H "content-type: application/json" -d \'{"inputs": ["can I have some light here"]}\''
         ),
     )(serve)
 

@@ -47,7 +47,7 @@ def stream(*, quick: bool = False) -> Stream:
             },
         ),
         live=(
-            "it is too dark in here",
+            "can I have some light here",
             "my fingers are cold, could somebody turn the heat up",
             *(() if quick else ("book a room for six at noon",)),
             "who won the match last night?",

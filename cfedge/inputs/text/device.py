@@ -66,7 +66,7 @@ class TextInputs(StoredTexts):
 
     tensors: Mapping[str, Tensor] = {"input_ids": ("int64", (None, None))}
     noun = "text"
-    example: object = "it is too dark in here"
+    example: object = "can I have some light here"
     golden_vectors = 16
     media: str | None = None
     body_bytes = 1 << 20
