@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ def test_a_selection_becomes_a_task_that_answers_on_a_click_and_goes_back_on_ano
 def test_a_job_goes_on_while_the_browser_and_the_console_are_gone(
     opened: Callable[..., desks.Opened], tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path
 ) -> None:
-    first = desks.start(tiny_bundle, tiny_workspace, tmp_path / "kept")
+    first = opened(tiny_bundle, tiny_workspace, tmp_path / "kept")
     numbers = label(first, keep_food(first))
     change = {"kind": "more", "task": "colors"}
     name = first.good("/api/teach", {"change": change, "numbers": numbers})["name"]
@@ -165,8 +165,13 @@ def test_what_cannot_be_taught_is_refused_at_once(console: desks.Opened) -> None
 
 
 @pytest.fixture
-def jobs(tiny_workspace: Path) -> Jobs:
-    return Jobs(tiny_workspace / "console", tiny_workspace)
+def jobs(tiny_workspace: Path) -> Iterator[Jobs]:
+    """Jobs whose processes are ended and waited for, also where a test fails."""
+    made = Jobs(tiny_workspace / "console", tiny_workspace)
+    yield made
+    for process in made.processes.values():
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.slow
