@@ -58,7 +58,7 @@ def test_whatever_is_not_ok_says_what_to_do_and_all_is_one_line(name: str, tmp_p
 BROUGHT_OUT = {
     "alpine": ({"libc", "onnxruntime", "import", "int8"}, set()),
     "celeron-no-avx": ({"import", "int8"}, {"cpu"}),
-    "gateway-avx2": (set(), {"int8", "heat"}),
+    "gateway-avx2": (set(), {"heat"}),
     "intel-n100": (set(), set()),
     "jetson-orin-nano": (set(), {"onnxruntime", "clock"}),
     "mac-m2": (set(), set()),
@@ -73,7 +73,7 @@ BROUGHT_OUT = {
     "rpi-5": (set(), {"heat"}),
     "rpi-zero-2w": (set(), {"memory"}),
     "sandbox-arm": ({"import", "int8"}, set()),
-    "server-avx512": (set(), {"int8", "memory"}),
+    "server-avx512": (set(), {"memory"}),
     "server-vnni": ({"memory"}, {"onnxruntime", "cores"}),
     "termux": (set(), {"libc"}),
 }
