@@ -10,6 +10,9 @@ import pytest
 from chromium import Browser
 from desks import keep_food, label
 
+from cfedge.console import routes_review
+from cfedge.console.grouping import groups
+
 XSS = '<img src=x onerror="document.title=1"><script>document.title=1</script>"\'&{{7*7}}'
 
 
@@ -77,7 +80,7 @@ def test_what_is_wrong_is_said_in_words(browser: Browser, console: desks.Opened)
 
 
 def test_groups_are_labelled_with_single_keys_and_undone(
-    browser: Browser, console: desks.Opened, axe: str
+    browser: Browser, console: desks.Opened, axe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep_food(console)
     enter(browser, console, "review")
@@ -107,6 +110,10 @@ def test_groups_are_labelled_with_single_keys_and_undone(
     browser.screenshot("console-review", whole=False)
     is_clean(browser, axe)
     assert browser.count(".by-itself") == 0  # every input has its like
+    # the tests' encoder finds all texts alike, so they are told apart by what they do not share
+    monkeypatch.setattr(
+        routes_review, "groups", lambda rows, alike: groups(rows - rows.mean(axis=0), alike)
+    )
     for _ in range(40):
         if browser.count(".by-itself"):
             break
