@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from every import cases
 from families import FAMILIES, Feeds
 from onnx import ModelProto, helper, numpy_helper
 
@@ -266,7 +267,7 @@ def test_the_default_scheme_stays_close_to_float(encoders: object, name: str) ->
     assert shipped.ByteSize() < whole.ByteSize()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@cases("name", NAMES)
 def test_every_large_constant_has_its_group_in_the_table_of_sizes(
     encoders: object, name: str
 ) -> None:
