@@ -22,7 +22,6 @@ from cfedge.lookup import Evidence, TaskMatch, decide
 from cfedge.lookup.finder import Finder
 from cfedge.lookup.shares import shares
 from cfedge.meanings import Meanings
-from cfedge.runtime.adapters import Adapters
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.choices import Choice, Choices
 from cfedge.runtime.encoder import Encoder
@@ -46,7 +45,7 @@ class Answering(NamedTuple):
 
     Attributes
     ----------
-    encoder, router, adapters
+    encoder, router, heads
         Of one bundle.
     tasks
         In the order of `router.tasks`.
@@ -56,13 +55,9 @@ class Answering(NamedTuple):
 
     encoder: Encoder
     router: Finder
-    adapters: Adapters
+    heads: Heads
     tasks: list[Task]
     meanings: Meanings
-
-    @property
-    def _ask_heads(self) -> Heads:
-        return Heads(self.encoder, self.adapters)
 
     def judge(self, encoded: Encoded) -> Judge:
         """Return what says of B rows whether they are of their tasks at all."""
@@ -117,9 +112,7 @@ class Answering(NamedTuple):
             matches = [decide(one) for one in evidence]
         else:
             matches = self.given(encoded, given, judge)
-        found, heads = self._answers(
-            encoded, matches, judge, limits, start, given=given is not None
-        )
+        found, heads = self.answers(encoded, matches, judge, limits, start, given=given is not None)
         if wanted is None:
             return found
         asking = _Asking(encoded, judge, heads, evidence, wanted)
@@ -137,8 +130,8 @@ class Answering(NamedTuple):
         start: float,
         *,
         given: bool = False,
-    ) -> list[Prediction]:
-        """Return the answers to B rows for the tasks that they match.
+    ) -> tuple[list[Prediction], dict[int, Head]]:
+        """Return the answers to B rows for the tasks that they match, and what each row's head said.
 
         Parameters
         ----------
@@ -154,22 +147,9 @@ class Answering(NamedTuple):
         InputError
             A score of a row is not finite.
         """
-        return self._answers(encoded, matches, judge, limits, start, given=given)[0]
-
-    def _answers(
-        self,
-        encoded: Encoded,
-        matches: list[TaskMatch],
-        judge: Judge,
-        limits: Limits,
-        start: float,
-        *,
-        given: bool,
-    ) -> tuple[list[Prediction], dict[int, Head]]:
-        """The answers, and each row's head."""
         chosen = [self.tasks[match.task] for match in matches]
         scores = judge.scores([match.task for match in matches])
-        heads = self._ask_heads(encoded, dict(enumerate(chosen)), judge)
+        heads = self.heads(encoded, dict(enumerate(chosen)), judge)
         ms = (time.perf_counter() - start) * 1e3 / len(matches)
         found = [
             predicted(
@@ -197,7 +177,7 @@ class Answering(NamedTuple):
         def ask(place: int) -> list[float]:
             if place == match.task:  # its head has said it already
                 return softmax(heads[row].scores)
-            return softmax(self._ask_heads(encoded, {row: self.tasks[place]}, judge)[row].scores)
+            return softmax(self.heads(encoded, {row: self.tasks[place]}, judge)[row].scores)
 
         if evidence is None:
             probable = np.zeros(len(self.tasks))

@@ -33,6 +33,7 @@ from cfedge.runtime.answering import Answering
 from cfedge.runtime.backbone import Encoded
 from cfedge.runtime.encoder import Encoder
 from cfedge.runtime.false_reject import FalseReject, Limits
+from cfedge.runtime.heads import Heads
 from cfedge.runtime.kept_tables import KeptTables
 from cfedge.runtime.prediction import Prediction
 from cfedge.runtime.table import Int8Table
@@ -167,12 +168,12 @@ class OpenedBundle:
         judge, limit = answering.judge(encoded), Limits(answering.tasks, false_reject)
         (evidence,) = answering.identify(encoded, judge)
         match = decide(evidence)
-        (alone,) = answering.answers(encoded, [match], judge, limit, start)
+        (alone,), _ = answering.answers(encoded, [match], judge, limit, start)
         task = choose(self.router.task_scores(evidence), alone.unknown)
         if task == match.task:
             return alone
         match = self.router.given(evidence, task)
-        return answering.answers(encoded, [match], judge, limit, start, given=True)[0]
+        return answering.answers(encoded, [match], judge, limit, start, given=True)[0][0]
 
     def embeddings(self, inputs: Sequence[Input], task: str) -> Floats:
         """Return the adapted tail's features, unit-length float32 [B, D], with the task known."""
@@ -245,7 +246,8 @@ class OpenedBundle:
         )
         in_order = [self.tasks[name].task for name in self.router.tasks]
         meanings = Meanings({task.name: task.same_labels for task in in_order})
-        self.answering = Answering(self.encoder, self.router, self.adapters, in_order, meanings)
+        heads = Heads(self.encoder, self.adapters)
+        self.answering = Answering(self.encoder, self.router, heads, in_order, meanings)
 
 
 def _background(bundle: Bundle, backbone: Backbone) -> Background | None:

@@ -10,10 +10,10 @@ from cfedge.runtime.prediction import Prediction
 from cfedge.serve.request import Asked
 from cfedge.serve.sessions import SESSION, Key, Sessions
 
-__all__ = ["Answered", "Answering", "answered"]
+__all__ = ["Answered", "Current", "answered"]
 
 
-class Answering(NamedTuple):
+class Current(NamedTuple):
     """What answers requests from one moment on: an engine, and the sessions that are about its
     tasks. Another generation brings both anew.
     """
@@ -33,7 +33,7 @@ class Answered(NamedTuple):
     certified: bool
 
 
-def answered(answering: Answering, asked: Asked, key: Key | None) -> Answered:
+def answered(current: Current, asked: Asked, key: Key | None) -> Answered:
     """Answer what was asked, in a session where there is a `key`.
 
     In a session each answer also has ``session_inputs``: how many inputs the session has answered,
@@ -48,7 +48,7 @@ def answered(answering: Answering, asked: Asked, key: Key | None) -> Answered:
     InputError, TaskError
         See `Engine.predict`; a session is as it was.
     """
-    engine = answering.engine
+    engine = current.engine
     if key is None:
         predictions = asked.answered(engine)
         evidence = [engine.evidence(one) for one in predictions]
@@ -60,7 +60,7 @@ def answered(answering: Answering, asked: Asked, key: Key | None) -> Answered:
                 " task itself, and its probabilities are not those of single inputs: leave one of"
                 " them out"
             )
-    with answering.sessions.using(key) as held:
+    with current.sessions.using(key) as held:
         predictions, evidence = held.session.predict_all(asked.inputs)
         for one in evidence:
             held.inputs += 1

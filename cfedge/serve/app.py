@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from cfedge.errors import CfedgeError
 from cfedge.runtime.answers import Seen
 from cfedge.runtime.engine import Engine
-from cfedge.serve.answered import Answered, Answering, answered
+from cfedge.serve.answered import Answered, Current, answered
 from cfedge.serve.bodies import Bodies, check_media
 from cfedge.serve.follower import Follower
 from cfedge.serve.limits import Limits
@@ -100,7 +100,7 @@ class Service:
         self.meters.gauge(
             "cfedge_sessions",
             "Sessions that are kept.",
-            lambda: len(self._follower.answering.sessions),
+            lambda: len(self._follower.current.sessions),
         )
         self._aside = ThreadPoolExecutor(1, thread_name_prefix="cfedge-aside")
         self._monitored, self._seen = monitor is not None, seen
@@ -145,14 +145,14 @@ class Service:
         await asyncio.get_running_loop().run_in_executor(self._aside, call)
 
     async def _predict(self, request: Request) -> Response:
-        answering = self._follower.answering
+        current = self._follower.current
         stated = request.headers.get("content-type", "")
-        check_media(stated, answering.engine.modality.media)
+        check_media(stated, current.engine.modality.media)
         session = read_session({name: request.headers.getlist(name) for name in SESSION_HEADERS})
         if self._pool.is_full:
             raise Full
         body = await self._bodies.read(request)
-        work = self._pool.submit(lambda: self._worked(answering, body, stated, session))
+        work = self._pool.submit(lambda: self._worked(current, body, stated, session))
         waiting = asyncio.wrap_future(work)
         leaving = asyncio.ensure_future(
             request.receive()
@@ -164,7 +164,7 @@ class Service:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if waiting.done():
-                return self._answer(answering.engine, waiting.result())
+                return self._answer(current.engine, waiting.result())
             if leaving.done():
                 return Response(status_code=GONE)
             raise self._busy(f"answer: expected within {self._limits.answer_s:g} s, found none")
@@ -174,11 +174,11 @@ class Service:
             leaving.cancel()
 
     def _worked(
-        self, answering: Answering, body: bytes, content_type: str, session: Key | None
+        self, current: Current, body: bytes, content_type: str, session: Key | None
     ) -> Answered:
         """A worker's part: a large body of JSON would hold the event loop up too."""
         media = content_type.partition(";")[0].strip().lower()
-        modality = answering.engine.modality
+        modality = current.engine.modality
         try:
             if media == "application/json":
                 asked = read_request(body, modality, self._limits)
@@ -186,7 +186,7 @@ class Service:
                 asked = read_parts(body, content_type, modality, self._limits)
             else:  # the body is one input itself
                 asked = Asked([body], None, single=True)
-            return answered(answering, asked, session)
+            return answered(current, asked, session)
         except MemoryError as error:
             raise self._busy("memory: expected room for the answer, found none") from error
         except BaseException as error:

@@ -12,7 +12,7 @@ from cfedge.errors import StorageError
 from cfedge.runtime.drift import Monitor
 from cfedge.runtime.engine import Engine
 from cfedge.runtime.prediction import Prediction
-from cfedge.serve.answered import Answering
+from cfedge.serve.answered import Current
 from cfedge.serve.limits import Limits
 from cfedge.serve.meters import Meters
 from cfedge.serve.sessions import Sessions
@@ -21,7 +21,7 @@ __all__ = ["Follower"]
 
 
 class Follower:
-    """What answers now. Take `answering` once a request; all methods are for one thread.
+    """What answers now. Take `current` once a request; all methods are for one thread.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Follower:
         monitor: Path | None = None,
     ) -> None:
         self._limits, self._meters, self._report, self._file = limits, meters, report, monitor
-        self.answering = self._begun(engine)
+        self.current = self._begun(engine)
         self._counts = Monitor.load(monitor, engine.manifest) if monitor else None
         self._counted, self._unsaved, self._refused = engine.manifest.digest, False, False
         self._failure = ""
@@ -56,10 +56,10 @@ class Follower:
     @property
     def engine(self) -> Engine:
         """The engine that answers now."""
-        return self.answering.engine
+        return self.current.engine
 
-    def _begun(self, engine: Engine) -> Answering:
-        return Answering(engine, Sessions(engine, self._limits, self._meters.evicted))
+    def _begun(self, engine: Engine) -> Current:
+        return Current(engine, Sessions(engine, self._limits, self._meters.evicted))
 
     def follow(self) -> None:
         """Take the store's latest generation; where it does not open, what answers goes on, and the
@@ -85,7 +85,7 @@ class Follower:
         self.save()
         if self._counts:
             self._counts, self._counted = Monitor(newer.manifest), newer.manifest.digest
-        self.answering = self._begun(newer)
+        self.current = self._begun(newer)
         self._meters.opened(newer, switched=True)
         tasks = counted(len(newer.tasks), "task")
         self._report(f"{self._name()} answers now, of {tasks}")
