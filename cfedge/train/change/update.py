@@ -151,7 +151,7 @@ def _new_alone(old: LearnedTask, examples: Examples) -> tuple[Examples, int]:
         for row, one in enumerate(zip(examples.keys, examples.labels, strict=True))
         if one in judged
     }
-    again.update(old.statistics.marks.known(examples.keys, examples.labels, classes))
+    again.update(old.statistics.known.repeated(examples.keys, examples.labels, classes))
     return examples.take([row for row in range(len(examples)) if row not in again]), len(again)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from cfedge.counted import counted
 from cfedge.inputs import reader
-from cfedge.spelling import did_you_mean, says_nothing
+from cfedge.spelling import did_you_mean
 from cfedge.train.examples.conflicts import conflicts
 from cfedge.train.examples.labels import label_fault, look
 from cfedge.train.examples.rows import Table
+from cfedge.values import says_nothing
 
 __all__ = ["doubts"]
 

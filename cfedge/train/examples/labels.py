@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from cfedge.errors import DataError, TaskError
 from cfedge.printable import is_printable
-from cfedge.spelling import check_spelling, folded, value_words
+from cfedge.spelling import check_spelling, folded
+from cfedge.values import value_words
 
 __all__ = [
     "LABEL_LENGTH",

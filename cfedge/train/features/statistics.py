@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cfedge.bundle.arrays import dump_arrays, load_arrays
 from cfedge.lookup import ClusterStatistics, Features, TaskSignature
-from cfedge.train.features.marks import Marks
+from cfedge.train.features.known_examples import KnownExamples
 from cfedge.train.features.signature import compressed, exact_statistics
 
 __all__ = ["TaskStatistics", "added"]
@@ -40,15 +40,15 @@ class TaskStatistics:
     near, tail
         Of the trunk's first view, and of the tail's features without an adapter: each class's own
         scatter.
-    marks
-        Of the examples, to know one that comes again.
+    known
+        Which examples it is made of.
     """
 
     trunk: ClusterStatistics
     near: ClusterStatistics
     tail: ClusterStatistics
     adapted: ClusterStatistics
-    marks: Marks = field(default_factory=Marks.none)
+    known: KnownExamples = field(default_factory=KnownExamples.none)
 
     @classmethod
     def of(
@@ -78,7 +78,7 @@ class TaskStatistics:
             near=exact_statistics(view, classes),
             tail=exact_statistics(features.tail, classes),
             adapted=exact_statistics(adapted, classes, together=True),
-            marks=Marks.of(keys, classes) if keys else Marks.none(),
+            known=KnownExamples.of(keys, classes) if keys else KnownExamples.none(),
         )
 
     def signature(
@@ -114,7 +114,7 @@ class TaskStatistics:
             near=added(self.near, more.near, classes),
             tail=added(self.tail, more.tail, classes),
             adapted=_together(added(self.adapted, more.adapted, classes)),
-            marks=self.marks.with_more(more.marks, classes),
+            known=self.known.with_more(more.known, classes),
         )
 
     def taken(self, places: Sequence[int]) -> TaskStatistics:
@@ -126,12 +126,12 @@ class TaskStatistics:
             near=_own(self.near, places),
             tail=_own(self.tail, places),
             adapted=_together(_share_of(self.adapted, places)),
-            marks=self.marks.taken(places),
+            known=self.known.taken(places),
         )
 
     def dumped(self) -> bytes:
         """Return the bytes of its file."""
-        arrays: dict[str, NDArray[np.generic]] = {**self.marks.arrays()}
+        arrays: dict[str, NDArray[np.generic]] = {**self.known.arrays()}
         for space in _SPACES:
             one = getattr(self, space)
             one = _thin(one) if space in ("near", "tail") else _together(one)
@@ -147,7 +147,7 @@ class TaskStatistics:
         """Read what `dumped` wrote; `what` names it in errors (KeyError, ValueError)."""
         arrays = load_arrays(data, what)
         spaces = {space: _read(arrays, space) for space in _SPACES}
-        return cls(**spaces, marks=Marks.from_arrays(arrays))
+        return cls(**spaces, known=KnownExamples.from_arrays(arrays))
 
 
 def added(

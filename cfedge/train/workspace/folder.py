@@ -12,7 +12,8 @@
     WS/cache/                     trunk features of the task being learned
     WS/jobs/                      which tasks are of which job (`cfedge.train.jobs.marks`)
 
-A task's folder never changes. Its training data are not kept; its held-out inputs are, as evidence
+A task's folder never changes. Its training data are not kept, but eight bytes of each example's
+digest are (`cfedge.train.features.known_examples`); its held-out inputs are kept, as evidence
 for the certificate, the parity check and the golden vectors, and no training reads them. What the
 files mean is for the learner and the exporter.
 

@@ -225,8 +225,8 @@ def test_what_the_task_had_before_is_neither_learned_nor_held_out_again(
     with pytest.raises(DataError, match="has all"):
         update(workspace, "food", new.take(fresh))
     whole = update(workspace, "food", rows_of("food", 12, 9)).task.statistics
-    assert len(whole.marks.values) == whole.tail.counts.sum()
-    assert len(whole.taken([1]).marks.values) == whole.tail.counts[1]
+    assert len(whole.known.digests) == whole.tail.counts.sum()
+    assert len(whole.taken([1]).known.digests) == whole.tail.counts[1]
 
 
 def test_an_update_that_would_leave_a_class_without_evidence_is_refused(
