@@ -8,40 +8,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from cfedge.errors import DataError
+from cfedge.values import value_words
 
-__all__ = ["check_spelling", "did_you_mean", "folded", "says_nothing", "value_words"]
+__all__ = ["check_spelling", "did_you_mean", "folded"]
 
 #: How alike two names are, by `difflib`, where one may be a slip of the other: four letters of five.
 _NEAR = 0.8
-#: What programs write where nothing is.
-_NOTHING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
-#: What a value is called, so that nobody has to know Python.
-_KINDS = {
-    "Decimal": "the number",
-    "NoneType": "nothing",
-    "Timestamp": "a date",
-    "bool": "the truth value",
-    "date": "a date",
-    "datetime": "a date",
-    "dict": "an object",
-    "float": "the number",
-    "int": "the number",
-    "list": "a list",
-    "str": "the string",
-    "time": "a time",
-    "timedelta": "a duration",
-    "tuple": "a list",
-}
 
 
 def folded(string: str) -> str:
     """Return `string` without what nobody means: case, and how many spaces there are."""
     return " ".join(string.casefold().split())
-
-
-def says_nothing(string: str) -> bool:
-    """Return whether `string` is what programs write where nothing is, such as ``NaN``."""
-    return string.strip().casefold() in _NOTHING
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -50,15 +27,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = get_close_matches(name, [one for one in known if one != name], n=1, cutoff=_NEAR)
     return f" (did you mean {near[0][:40]!r}?)" if near else ""
-
-
-def value_words(value: object) -> str:
-    """Return what a value is and how it is written: ``a date 2024-01-01``, ``an object {...}``."""
-    kind = _KINDS.get(type(value).__name__, type(value).__name__)
-    if value is None:
-        return kind
-    shown = repr(value) if isinstance(value, dict | list | tuple | bytes | str) else str(value)
-    return f"{kind} {shown:.80}"
 
 
 def check_spelling(value: object, noun: str, where: str) -> str:

@@ -27,6 +27,7 @@ LAYERS = [
         "cfedge.printable",
         "cfedge.spelling",
         "cfedge.progress",
+        "cfedge.values",
         "cfedge.version",
     ),
     ("cfedge.bundle.canonical", "cfedge.bundle.fileref", "cfedge.plain_files"),

@@ -21,7 +21,7 @@ from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, check_size
 from cfedge.doors.text import prodigy
 from cfedge.doors.text.json_forms import rows_of
 from cfedge.errors import DataError
-from cfedge.spelling import value_words
+from cfedge.values import value_words
 
 __all__ = ["sheet"]
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cfedge.errors import DataError
 from cfedge.inputs.text.doubtful import doubts
-from cfedge.spelling import check_spelling, folded, value_words
+from cfedge.spelling import check_spelling, folded
+from cfedge.values import value_words
 
 __all__ = ["TextReader", "reader"]
 

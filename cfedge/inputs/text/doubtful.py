@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from cfedge.spelling import says_nothing
+from cfedge.values import says_nothing
 
 __all__ = ["doubts"]
 

@@ -1,0 +1,39 @@
+"""What a value that was read is called, in words that need no Python; and values that say nothing."""
+
+from __future__ import annotations
+
+__all__ = ["says_nothing", "value_words"]
+
+#: What programs write where nothing is.
+_NOTHING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
+#: What a value is called, so that nobody has to know Python.
+_KINDS = {
+    "Decimal": "the number",
+    "NoneType": "nothing",
+    "Timestamp": "a date",
+    "bool": "the truth value",
+    "date": "a date",
+    "datetime": "a date",
+    "dict": "an object",
+    "float": "the number",
+    "int": "the number",
+    "list": "a list",
+    "str": "the string",
+    "time": "a time",
+    "timedelta": "a duration",
+    "tuple": "a list",
+}
+
+
+def says_nothing(string: str) -> bool:
+    """Return whether `string` is what programs write where nothing is, such as ``NaN``."""
+    return string.strip().casefold() in _NOTHING
+
+
+def value_words(value: object) -> str:
+    """Return what a value is and how it is written: ``a date 2024-01-01``, ``an object {...}``."""
+    kind = _KINDS.get(type(value).__name__, type(value).__name__)
+    if value is None:
+        return kind
+    shown = repr(value) if isinstance(value, dict | list | tuple | bytes | str) else str(value)
+    return f"{kind} {shown:.80}"
