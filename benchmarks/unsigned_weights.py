@@ -22,7 +22,8 @@ from cfedge_export.schemes import SCHEMES
 from cfedge_export.source import load_source
 
 TEXTS, PICTURES, ROUNDS = 300, 30, 3
-_INTEGER = {"MatMulIntegerToFloat": 5, "DequantizeLinear": 2}
+#: Of the operators with stored weights: the weight's place among the inputs, and its zero point's.
+_INTEGER = {"MatMulIntegerToFloat": (1, 5), "DequantizeLinear": (0, 2)}
 
 
 def signed(model: ModelProto) -> ModelProto:
@@ -31,15 +32,15 @@ def signed(model: ModelProto) -> ModelProto:
     made.CopyFrom(model)
     stored = {tensor.name: tensor for tensor in made.graph.initializer}
     for node in made.graph.node:
-        place = _INTEGER.get(node.op_type)
-        weight = "" if place is None else node.input[1 if place == 5 else 0]
-        if place is None or len(node.input) <= place or not weight.endswith(".q"):
+        weight, zero = _INTEGER.get(node.op_type, (0, 0))
+        if zero == 0 or len(node.input) <= zero or node.input[weight] not in stored:
             continue
-        array = numpy_helper.to_array(stored[weight])
-        if weight in stored and array.dtype == np.uint8:
+        tensor = stored[node.input[weight]]
+        array = numpy_helper.to_array(tensor)
+        if array.dtype == np.uint8:
             around = (array.astype(np.int16) - 128).astype(np.int8)
-            stored[weight].CopyFrom(numpy_helper.from_array(around, weight))
-            del node.input[place:]
+            tensor.CopyFrom(numpy_helper.from_array(around, tensor.name))
+            del node.input[zero:]
     return made
 
 

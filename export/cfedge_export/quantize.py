@@ -131,15 +131,6 @@ class _Rewriter:
         self.added[name] = array
         return name
 
-    def weight(self, node: NodeProto) -> tuple[str, NDArray[np.int8], NDArray[np.float32]]:
-        """The int8 weight and its scales, added as ``<name>.q`` and ``<name>.scale``."""
-        name = node.input[1]
-        quantized, scale = quantize_columns(self.arrays[name], largest=self.largest)
-        self.replaced.add(name)
-        self.constant(f"{name}.q", quantized)
-        self.constant(f"{name}.scale", scale)
-        return name, quantized, scale
-
     def product(self, node: NodeProto) -> None:
         """Emit nodes that write the product's output."""
         raise NotImplementedError
@@ -192,16 +183,17 @@ class _Rows(_Rewriter):
         return self.rows[x]
 
     def product(self, node: NodeProto) -> None:
-        out = node.output[0]
+        name, out = node.input[1], node.output[0]
         rows, limit, step, zero = self.quantize_rows(node.input[0])
-        name, weight, scale = self.weight(node)
-        factors = [rows, f"{name}.q", step, f"{name}.scale", zero]
-        if self.largest > _NEVER_OVERFLOWS:
-            self.constant(f"{name}.q", unsigned(weight))
-            factors.append(self.constant("q.zero128", np.array(ZERO)))
+        weight, scale = quantize_columns(self.arrays[name], largest=self.largest)
+        signed = self.largest <= _NEVER_OVERFLOWS
+        stored = self.constant(f"{name}.q", weight if signed else unsigned(weight))
+        scales = self.constant(f"{name}.scale", scale)
+        zeros = [zero] if signed else [zero, self.constant("q.zero128", np.array(ZERO))]
+        self.replaced.add(name)
         columns = self.emit(
             "MatMulIntegerToFloat",
-            factors,
+            [rows, stored, step, scales, *zeros],
             f"{out}.columns",
             domain="com.microsoft",
         )

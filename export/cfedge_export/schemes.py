@@ -91,14 +91,10 @@ class Scheme:
             or set(flags or ()) & set(_VNNI)
         ):
             return None
-        who = (
-            "x86 that may lack VNNI, as its flags are not known"
-            if flags is None
-            else "x86 without VNNI"
-        )
+        lacks = "may lack" if flags is None else "lacks"
         return (
-            f"{who}: that adds pairs of products in 16 bits, which signed {self.weight_bits}-bit"
-            " weights overflow"
+            f"x86 that {lacks} VNNI: it adds pairs of products in 16 bits, which signed"
+            f" {self.weight_bits}-bit weights overflow"
         )
 
 
@@ -201,10 +197,7 @@ def find(name: str) -> Scheme:
 def by_rules(profile: Profile, names: Sequence[str]) -> Choice:
     """Pick for a board without measuring: the first of `names` that is fit for it."""
     flags = profile.flags.value.present if profile.flags else None
-    reasons = {name: SCHEMES[name].unfit(profile.machine, flags) for name in names}
-    first = next(name for name in names if reasons[name] is None)
-    if first != names[0]:
-        return Choice(first, f"{profile.name} is {reasons[names[0]]}")
+    first = next(name for name in names if SCHEMES[name].unfit(profile.machine, flags) is None)
     return Choice(first, f"{profile.name} computes it exactly")
 
 

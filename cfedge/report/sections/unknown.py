@@ -30,8 +30,8 @@ def _of_bundle(contents: Contents) -> list[Markup]:
     rows = [
         [
             task.name, f"{task.threshold:.1f}", percent(task.false_reject_rate),
-            _counted(task.certificate.own_rejected, task.certificate.own),
-            _counted(task.certificate.foreign_caught, task.certificate.foreign),
+            _of(task.certificate.own_rejected, task.certificate.own),
+            _of(task.certificate.foreign_caught, task.certificate.foreign),
         ]
         for task in contents.tasks
     ]  # fmt: skip
@@ -58,7 +58,7 @@ def _of_bundle(contents: Contents) -> list[Markup]:
     ]
 
 
-def _counted(hits: int, inputs: int) -> str:
+def _of(hits: int, inputs: int) -> str:
     return f"{hits} of {inputs}" if inputs else "not measured"
 
 
