@@ -14,7 +14,7 @@ import pytest
 import torch
 from every import cases
 from families import FAMILIES, Feeds
-from onnx import ModelProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from cfedge.errors import BackboneError, UsageError
 from cfedge.runtime.session import open_session
@@ -265,6 +265,14 @@ def test_the_default_scheme_stays_close_to_float(encoders: object, name: str) ->
     cosines = (_run(shipped, feeds) * _run(whole, feeds)).sum(axis=1)
     assert cosines.min() > 0.99
     assert shipped.ByteSize() < whole.ByteSize()
+    stored = {tensor.name: tensor.data_type for tensor in shipped.graph.initializer}
+    weights = {
+        stored[node.input[place]]
+        for node in shipped.graph.node
+        for place in [{"MatMulIntegerToFloat": 1, "DequantizeLinear": 0}.get(node.op_type)]
+        if place is not None and node.input[place] in stored
+    }
+    assert weights - {TensorProto.INT32} == {TensorProto.UINT8}  # biases are int32
 
 
 @cases("name", NAMES)
