@@ -77,6 +77,10 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
     "an AVIF": (lambda: b"\x00\x00\x00\x18ftypavif" + bytes(64), "found AVIF; convert it"),
     "a ZIP file": (lambda: b"PK\x03\x04" + bytes(64), "convert it to JPEG or PNG"),
     "a program": (lambda: b"\x7fELF" + bytes(64), "convert it to JPEG or PNG"),
+    "the head of a PNG alone": (
+        lambda: b"\x89PNG\r\n\x1a\nxx",
+        "expected a whole picture, found a damaged PNG; save it anew, or leave it out",
+    ),
     "text": (lambda: "gr\u00fc\u00dfe".encode() * 9, "convert it to JPEG or PNG"),
     "random bytes": (lambda: np.random.default_rng(1).bytes(4096), "convert it to JPEG or PNG"),
     "PostScript, which runs a program": (

@@ -34,6 +34,11 @@ _OTHERS = (
     (b"<html", "an HTML page", "download the picture itself"),
     (b"%pdf", "a PDF", "render its page to PNG"),
 )
+#: What those of `FORMATS` begin with: where one cannot be read it is damaged.
+_HEADS = {
+    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}  # fmt: skip
 #: Where an ISO file states its brand.
 _BRANDS = {
     b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"avif": "AVIF",
@@ -179,6 +184,11 @@ def _foreign(data: bytes, where: str) -> InputError:
             mark == b"<svg" and head.startswith(b"<?xml") and mark in head
         ):
             return _odd(where, "a picture", name, remedy)
+    for start, name in _HEADS.items():
+        if data.startswith(start):
+            return _odd(
+                where, "a whole picture", f"a damaged {name}", "save it anew, or leave it out"
+            )
     return _odd(where, formats, f"{data[:8]!r}...", "convert it to JPEG or PNG")
 
 

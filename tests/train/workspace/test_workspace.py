@@ -653,6 +653,10 @@ def test_a_missing_task_file_is_named_with_the_remedy(folder: Path, name: str) -
     message = refusal(lambda: WorkspaceFolder(folder).task("lights"), DamagedError)
     assert f"{path}: expected the task's file, found No such file" in message
     assert "learn the task again with --replace" in message
+    if name == "statistics.safetensors":  # as one that an earlier version wrote
+        path.write_bytes(dump_arrays({"near.means": np.zeros((1, 2), np.float32)}))
+        message = refusal(lambda: WorkspaceFolder(folder).task("lights"), DamagedError)
+        assert f"{path}: expected trunk.means in it, found none; learn the task again" in message
 
 
 def test_a_missing_task_folder_is_named(folder: Path) -> None:
