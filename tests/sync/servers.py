@@ -70,11 +70,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def put(self, body: bytes) -> None:
-        """Send a part of a body, and count it."""
+        """Count a part of a body, and send it: whoever has read it finds it counted."""
         for at in range(0, len(body), 1 << 14):
             piece = body[at : at + (1 << 14)]
-            self.wfile.write(piece)
             self.server.body_bytes += len(piece)
+            self.wfile.write(piece)
 
     def hang_up(self) -> None:
         """Close the connection in the middle of an answer."""

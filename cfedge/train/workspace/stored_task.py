@@ -129,7 +129,9 @@ class StoredTask:
             ) from error
         except (SchemaError, UsageError, ValueError, KeyError, TypeError) as error:
             reason = str(error).removeprefix(f"{path}: ")
-            if isinstance(error, KeyError):
+            if self.sent is not None and file not in self.sent:
+                reason = "expected the task's file, found none"
+            elif isinstance(error, KeyError):
                 reason = f"expected {error.args[0]} in it, found none"
             elif reason.startswith("expected "):
                 reason = reason.rpartition("; ")[0] or reason  # its next step is for a bundle
