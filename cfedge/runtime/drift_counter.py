@@ -68,9 +68,10 @@ class Counter:
             forgotten = BLOCK // STEP if len(self.past) == _STEPS else 0
             self.past, self.step_hits = (*self.past[forgotten:], self.step_hits), 0
         spent = alpha / (self.block * (self.block + 1))
-        if self.alarmed is None and evidence_against(
-            self.bound, self.block_inputs, self.block_hits
-        ) >= -math.log(spent):
+        if self.alarmed is not None or not hit:  # without a hit the evidence falls
+            return False
+        evidence = evidence_against(self.bound, self.block_inputs, self.block_hits)
+        if evidence >= -math.log(spent):
             self.alarmed = self.inputs
             return True
         return False
