@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# Hundreds of processes are started: each would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker, and for what it starts
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -17,23 +17,22 @@ from numpy.typing import NDArray
 
 from cfedge.lookup.lookup import Lookup
 
-__all__ = ["confusions", "separations", "upper_tail"]
+__all__ = ["confusions", "distances", "nearest", "upper_tail"]
 
 #: Where Q is taken from its bound exp(-x^2 / 2) / (x sqrt(2 pi)): above it by a share of 1 / x^2 at
 #: most.
 _FAR = 6.0
 
 
-def separations(lookup: Lookup, task: str) -> dict[str, NDArray[np.float64]]:
-    """Return, by rival task, the distances float64 [C, C'] of `task`'s cluster means to the
-    rival's.
+def nearest(lookup: Lookup, task: str) -> tuple[str, float] | None:
+    """Return the rival of which a cluster is nearest to one of `task`, and that distance; of rivals
+    that are equally near the first by name, None of one task alone.
     """
-    distances = _distances(lookup, task)
-    return {
-        rival: distances[:, span]
-        for rival, span in zip(lookup.tasks, lookup.spans, strict=True)
-        if rival != task
-    }
+    starts = [span.start for span in lookup.spans]
+    apart = np.minimum.reduceat(distances(lookup, task).min(axis=0), starts).tolist()
+    rivals = ((least, rival) for rival, least in zip(lookup.tasks, apart, strict=True))
+    found = min(((least, rival) for least, rival in rivals if rival != task), default=None)
+    return None if found is None else (found[1], found[0])
 
 
 def confusions(lookup: Lookup, task: str, among: Collection[str] | None = None) -> dict[str, float]:
@@ -44,20 +43,24 @@ def confusions(lookup: Lookup, task: str, among: Collection[str] | None = None) 
     Q(d(c, c') / 2): a union bound for Gaussian clusters. It is not capped: >= 1 says nothing.
     """
     counts = lookup.counts[lookup.tasks.index(task)]
-    chosen = [name for name in lookup.tasks if among is None or name in among]
-    if not chosen:
+    found = [
+        (name, span)
+        for name, span in zip(lookup.tasks, lookup.spans, strict=True)
+        if among is None or name in among
+    ]
+    if not found:
         return {}
-    spans = [lookup.spans[lookup.tasks.index(name)] for name in chosen]
+    spans = [span for _, span in found]
     clusters: NDArray[np.intp] | slice = slice(None)
     if among is not None:
         clusters = np.concatenate([np.arange(span.start, span.stop) for span in spans])
     starts = np.cumsum([0, *(span.stop - span.start for span in spans[:-1])])
     with np.errstate(under="ignore"):  # below the least number is 0
         taken = np.add.reduceat(
-            counts / counts.sum() @ upper_tail(_distances(lookup, task, clusters) / 2), starts
+            counts / counts.sum() @ upper_tail(distances(lookup, task, clusters) / 2), starts
         )
     return {
-        rival: float(share) for rival, share in zip(chosen, taken, strict=True) if rival != task
+        rival: float(share) for (rival, _), share in zip(found, taken, strict=True) if rival != task
     }
 
 
@@ -71,10 +74,12 @@ def upper_tail(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return tail
 
 
-def _distances(
+def distances(
     lookup: Lookup, task: str, to: NDArray[np.intp] | slice = slice(None)
 ) -> NDArray[np.float64]:
-    """Of `task`'s clusters to the clusters `to`, otherwise all, float64 [C, those]."""
+    """Return the distances float64 [C, C'] of `task`'s cluster means to the clusters `to`, otherwise
+    to all.
+    """
     others = lookup.whitened[to]
     own = lookup.whitened[lookup.spans[lookup.tasks.index(task)]]
     square = (own**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * own @ others.T

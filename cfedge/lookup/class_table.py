@@ -48,6 +48,11 @@ class ClassTable:
         Of the same signatures: their shared covariance, and where their classes are.
     kept_bytes
         See `KEPT_BYTES`.
+
+    Attributes
+    ----------
+    shared
+        What all classes have in common.
     """
 
     def __init__(
@@ -59,7 +64,7 @@ class ClassTable:
     ) -> None:
         self._signatures, self._tasks, self._spans = signatures, lookup.tasks, lookup.spans
         self._task_of = lookup.task_of
-        self._shared = Shared.of(lookup.within, lookup.shrinkage)
+        self.shared = Shared.of(lookup.within, lookup.shrinkage)
         count, rows, width = len(self._task_of), lookup.factor_rows, lookup.width
         size = rows * width + 4 * (width + 2 * rows + 1)
         places = min(count, max(_LEAST, kept_bytes // size))
@@ -133,7 +138,7 @@ class ClassTable:
             chosen = range(span.start, span.stop) if self._all_fit else missing[inside].tolist()
             for one in chosen:
                 place = one if self._all_fit else next(free)
-                self._keep(ClassShape.of(statistics, one - span.start, self._shared), place)
+                self._keep(ClassShape.of(statistics, one - span.start, self.shared), place)
                 self._class[place], self._place[one] = one, place
 
     def _make_room(self, needed: NDArray[np.intp], count: int) -> None:

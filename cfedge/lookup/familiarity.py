@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cfedge.lookup.class_gaussians import ALONE, OWN_SHAPE, Shared
+from cfedge.lookup.class_gaussians import ALONE, OWN_SHAPE
 from cfedge.lookup.class_rows import ERRORS, ClassRows, class_rows
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.fitted import moments
@@ -95,7 +95,7 @@ class Familiarity:
         background: Floats | None = None,
     ) -> None:
         self._signatures, self._lookup, self._table = signatures, lookup, table
-        shared = Shared.of(lookup.within, lookup.shrinkage)
+        shared = table.shared
         lower: Doubles = np.asarray(np.linalg.cholesky(shared.precision), np.float64)
         self._lower = lower
         #: tr S and tr(P S).

@@ -20,7 +20,7 @@ from sklearn.preprocessing import normalize
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
 from cfedge.lookup import ClusterStatistics, Lookup, TaskMatches
-from cfedge.lookup.bounds import confusions, separations, upper_tail
+from cfedge.lookup.bounds import confusions, distances, upper_tail
 from cfedge.lookup.lda import RIDGE, SHRINKAGE_FACTOR, shared_covariance
 from cfedge.lookup.packing import from_first, on_grid
 
@@ -489,7 +489,9 @@ def test_the_model_bound_sums_the_normal_distributionsupper_tail_over_rival_clus
     tasks = {name: plain(rng.normal(size=(2, 6)) * 0.4, np.full(6, 0.5), count=9) for name in "abc"}
     tasks["far"] = plain(np.full((1, 6), 40.0), np.full(6, 0.5), count=9)
     lookup = Lookup(tasks, shrinkage=0.0, min_spread=0.0)
-    apart = separations(lookup, "a")
+    apart = dict(
+        zip(lookup.tasks, (distances(lookup, "a")[:, span] for span in lookup.spans), strict=True)
+    )
     for rival, share in confusions(lookup, "a").items():
         assert share == pytest.approx(stats.norm.sf(apart[rival] / 2).sum(axis=1).mean(), rel=1e-9)
     assert confusions(lookup, "a", ["far", "a", "c"]) == {

@@ -176,6 +176,6 @@ def test_the_evidence_is_a_fair_bet_at_the_bound() -> None:
                 for hits in range(inputs + 1)
             )
             assert mean == pytest.approx(1)
-            for hits in range(inputs + 1):  # so only a hit can raise an alarm
+            for hits in range(inputs + 1):  # so a hit alone can raise an alarm
                 now, then = (evidence_against(bound, count, hits) for count in (inputs, inputs + 1))
                 assert then < now

@@ -20,7 +20,7 @@ from cfedge.bundle.manifest import Certificate
 from cfedge.calibration import TERMS
 from cfedge.confidence import lower_bound
 from cfedge.lookup import ClusterStatistics, Lookup, TaskMatch, TaskMatches
-from cfedge.lookup.bounds import confusions, separations
+from cfedge.lookup.bounds import confusions, nearest
 from cfedge.lookup.lda import shared_covariance
 from cfedge.progress import Progress, Quiet
 from cfedge.train.measures.certificate import ALPHA, certify
@@ -104,19 +104,16 @@ def inspect(
         likelier.update(_mixture_errors(statistics, inputs))
     inspected: dict[str, Inspection] = {}
     for name in lookup.tasks:
-        apart = separations(lookup, name)
         bound = sum(confusions(lookup, name).values(), 0.0)
-        nearest = (
-            min(apart, key=lambda rival: (float(apart[rival].min()), rival)) if apart else None
-        )
+        rival, apart = nearest(lookup, name) or (None, None)
         certificate = evidence[name].certificate
         inspected[name] = Inspection(
             errors=certificate.errors,
             bound=bound,
-            nearest=nearest,
-            separation=float(apart[nearest].min()) if nearest else None,
-            nearest_errors=int((found[name].task == lookup.tasks.index(nearest)).sum())
-            if nearest
+            nearest=rival,
+            separation=apart,
+            nearest_errors=int((found[name].task == lookup.tasks.index(rival)).sum())
+            if rival
             else 0,
             status=_status(certificate.errors, certificate, bound),
             mixture_errors=likelier[name] if mixtures else None,
