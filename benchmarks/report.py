@@ -1,5 +1,5 @@
 """The report of CLINC150's ten tasks: how long it takes, how large it is, how soon it is seen, and
-whether anything in it keeps somebody out.
+whether anything in it keeps somebody out: in light and dark, on a wide screen, a narrow one and paper.
 
     python benchmarks/report.py                    # learns the ten tasks first: some minutes
     python benchmarks/report.py --workspace WS     # half a minute
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 from axe import axe_source  # noqa: E402
-from chromium import missing, started  # noqa: E402
+from chromium import Browser, missing, started  # noqa: E402
 
 from cfedge.report import read_old  # noqa: E402
 from cfedge.report.of_workspace import of_workspace  # noqa: E402
@@ -37,6 +37,8 @@ from cfedge.train.settings import Settings  # noqa: E402
 from cfedge.train.teach import learn  # noqa: E402
 
 RUNS, LOADS = 3, 10
+#: Media and widths in which barriers are looked for.
+SHOWN = (("screen", 1200), ("screen", 400), ("print", 700))
 
 
 def learned(folder: Path) -> Path:
@@ -89,8 +91,30 @@ def unknown(workspace: Path) -> dict[str, Any]:
     return found
 
 
+def barriers(browser: Browser, out: Path, axe: str) -> dict[str, Any]:
+    """Look for barriers of every impact, all parts open, and for what is wider than its screen."""
+    every = ("minor", "moderate", "serious", "critical")
+    found: dict[str, Any] = {}
+    for medium, width in SHOWN:
+        for scheme in ("light", "dark"):
+            media = [{"name": "prefers-color-scheme", "value": scheme}]
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            browser.devtools("Emulation.setDeviceMetricsOverride", size)
+            browser.devtools("Emulation.setEmulatedMedia", {"media": medium, "features": media})
+            browser.open(out)
+            browser.script("document.querySelectorAll('details').forEach(one => one.open = true)")
+            browser.click("[data-cell]")
+            beyond = "return document.documentElement.scrollWidth - innerWidth"
+            found[f"{medium}, {width} px, {scheme}"] = {
+                "violations": browser.violations(axe, impacts=every),
+                "wider_px": max(0, int(browser.script(beyond))),
+            }
+    browser.devtools("Emulation.clearDeviceMetricsOverride")
+    return found
+
+
 def seen(out: Path) -> dict[str, Any]:
-    """Load the page again and again; look for barriers in light and dark, all parts open."""
+    """Load the page again and again, and look for barriers."""
     if why := missing():
         return {"left_out": why}
     axe = axe_source()
@@ -102,19 +126,12 @@ def seen(out: Path) -> dict[str, Any]:
             script = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
             paints.append(float(browser.wait(script)))
         asked, told = browser.foreign_requests(), browser.complaints()
-        barriers: dict[str, list[str]] = {}
-        for scheme in ("light", "dark") if axe else ():
-            media = [{"name": "prefers-color-scheme", "value": scheme}]
-            browser.devtools("Emulation.setEmulatedMedia", {"features": media})
-            browser.script("document.querySelectorAll('details').forEach(one => one.open = true)")
-            browser.click("[data-cell]")
-            every = ("minor", "moderate", "serious", "critical")
-            barriers[scheme] = browser.violations(axe or "", impacts=every)
+        found = barriers(browser, out, axe) if axe else "left out: axe-core is not here (make axe)"
     return {
         "first_paint_ms": {"median": statistics.median(paints), "largest": max(paints), "all": paints},
         "foreign_requests": asked,
         "complaints": told,
-        "barriers": barriers if axe else "left out: axe-core is not here (make axe)",
+        "barriers": found,
     }  # fmt: skip
 
 

@@ -7,9 +7,10 @@ this.
     access.py               who may ask: key, session, origin
     app.py, routes_*.py     HTTP; each route makes one call of what stands below
     live.py                 the engine that answers, and what it answers now
-    grouping.py, words.py   kept inputs by likeness, and what a group may be called
+    grouping.py             kept inputs by likeness
     change.py, before_after.py   what can be changed, and what that changes
     job.py, jobs.py, job_child.py   a change that is made ready in a process of its own
+    turn.py                 one decision at a time, in all consoles
     activation.py           what is ready begins to answer, or goes back
     static/                 one page, one script, one stylesheet
 

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
+from cfedge.bundle.files import read_manifest
 from cfedge.console.copies import copy_folder
 from cfedge.console.job import Job
 from cfedge.console.job_child import WITHOUT
 from cfedge.console.jobs import Jobs
+from cfedge.console.turn import alone
 from cfedge.console.versions import bring, index_of
-from cfedge.errors import CfedgeError, StorageError, TaskError, UsageError
+from cfedge.errors import StorageError, TaskError, UsageError
 from cfedge.store import Store
 
 __all__ = ["Place", "activate", "roll_back"]
+
+#: What to do where a click cannot go back: of a bundle, and of a store.
+_BACK = ("teach what you need anew", "let an earlier generation answer, in Tasks")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def activate(place: Place, jobs: Jobs, name: str) -> None:
     if (why := place.cannot_activate) is not None:
         raise UsageError(f"could not switch it on: {why}")
     assert place.workspace is not None
-    with _alone(jobs):
+    with alone(jobs.state):
         job = jobs.one(name)
         if job.state != "ready":
             raise UsageError(f"job: expected one that is ready, found one that is {job.state}")
@@ -121,13 +122,14 @@ def activate(place: Place, jobs: Jobs, name: str) -> None:
         if not (folder / "bundle").is_dir():
             raise StorageError(f"{folder}: expected the bundle, found none; teach it again")
         _keep_before(place, folder)
+        before = _answering(place)
         bring(place.workspace, folder / "ws")
         try:
             _switch(place, folder, job)
         except BaseException:
             bring(place.workspace, folder / "before" / "ws")
             raise
-        jobs.decide(name, "answers")
+        jobs.decide(name, "answers", before=before, now=_answering(place))
 
 
 def roll_back(place: Place, jobs: Jobs, name: str) -> None:
@@ -140,7 +142,7 @@ def roll_back(place: Place, jobs: Jobs, name: str) -> None:
     CfedgeError
         It could not be switched back; what answers goes on.
     """
-    with _alone(jobs):
+    with alone(jobs.state):
         last = next((job for job in jobs.all() if job.state == "answers"), None)
         if last is None or last.name != name or place.workspace is None:
             raise UsageError(
@@ -148,13 +150,27 @@ def roll_back(place: Place, jobs: Jobs, name: str) -> None:
                 " later ones first"
             )
         folder = jobs.folder(name)
-        _check_base(place.workspace, index_of(folder / "ws"), "go back with cfedge rollback")
+        decided = jobs.decided(name)
+        if _answering(place) != decided.get("now"):
+            raise UsageError(
+                f"{place.answers}: expected what this change made, found that something else was"
+                " switched on since; " + _BACK[place.is_store]
+            )
+        _check_base(place.workspace, index_of(folder / "ws"), _BACK[place.is_store])
         if place.is_store:
-            Store(place.answers).rollback()
+            Store(place.answers).rollback(decided.get("before"))
         else:
             copy_folder(folder / "before" / "bundle", place.answers, replace=True)
         bring(place.workspace, folder / "before" / "ws")
         jobs.decide(name, "taken back")
+
+
+def _answering(place: Place) -> int | str | None:
+    """What answers: a store's generation, or the digest of a bundle."""
+    if not place.is_store:
+        return read_manifest(place.answers).digest
+    pointer = Store(place.answers).pointer()
+    return None if pointer is None else pointer.generation
 
 
 def _check_base(workspace: Path, expected: str, remedy: str) -> None:
@@ -195,23 +211,3 @@ def _switch(place: Place, folder: Path, job: Job) -> None:
     if pointer is not None and pointer.pinned:
         store.unpin()
     sync(store, source_of([str(place.repository)]))
-
-
-@contextmanager
-def _alone(jobs: Jobs) -> Iterator[None]:
-    """Be the only console that switches."""
-    lock = filelock.FileLock(jobs.state / "switching.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise CfedgeError(
-            "switch: expected no other console at it, found one; wait, then look again"
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"could not write in {jobs.state}: {error.strerror}; check the disk"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()

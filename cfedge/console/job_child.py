@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -88,6 +89,9 @@ def main() -> None:
                 "error": f"could not teach: {error.name} is not installed; pip install"
                 " 'cfedge[export]'"
             }
+        if "error" in result or (folder / "decided.json").exists():
+            for part in ("ws", "bundle"):  # they take room that may be wanting
+                shutil.rmtree(folder / part, ignore_errors=True)
         write_file(folder / "result.json", json.dumps(result).encode())
 
 

@@ -3,7 +3,7 @@ that a closed browser or an ended console loses none.
 
 ::
 
-    STATE/busy.lock               held by the process that works: one at a time
+    STATE/deciding.lock           held by the console that begins, switches or drops: one at a time
     STATE/jobs/<id>/request.json  what was asked for
     STATE/jobs/<id>/progress.json stage, steps and time left; written while it works
     STATE/jobs/<id>/result.json   what became of it: before and after, or why not
@@ -33,6 +33,7 @@ import filelock
 
 from cfedge.console.change import Change, in_words
 from cfedge.console.job import Job, Labelled, dumped, read_note, why_died
+from cfedge.console.turn import alone
 from cfedge.errors import StorageError, TaskError, UsageError
 from cfedge.inputs.modality import Stored
 from cfedge.storage import new_folder, write_file
@@ -82,11 +83,15 @@ class Jobs:
         StorageError
             The disk refused; nothing was begun.
         """
+        with alone(self.state):
+            return self._begun(change, examples, stored)
+
+    def _begun(self, change: Change, examples: Labelled | None, stored: Stored) -> Job:
         self._tidy()
         if any(job.state == "working" for job in self.all()):
             raise TaskError(
                 "teach: expected nothing else that is being taught, found a job at work; wait for"
-                " it, or drop it"
+                " it, or stop it in Teach"
             )
         name = f"{int(time.time() * 1000):013d}-{secrets.token_hex(4)}"
         count = len(examples.labels) if examples else 0
@@ -158,7 +163,7 @@ class Jobs:
         if not request:
             raise UsageError(f"job: expected one of the console's, found {name[:40]!r}; look again")
         result, progress = read_note(folder / "result.json"), read_note(folder / "progress.json")
-        decided = read_note(folder / "decided.json").get("state")
+        decided = self.decided(name).get("state")
         if decided is None and not result and not self._is_alive(folder, request, progress):
             result = {"error": why_died(folder)}
         state = decided or ("failed" if "error" in result else "ready" if result else "working")
@@ -170,9 +175,13 @@ class Jobs:
             raise UsageError(f"job: expected one of the console's, found {name[:40]!r}; look again")
         return self._folder / name
 
-    def decide(self, name: str, state: str) -> None:
-        """Note what a person decided."""
-        note = {"state": state, "at": time.time()}
+    def decided(self, name: str) -> dict[str, Any]:
+        """Return what a person decided, and what was noted with it; empty where nobody did."""
+        return read_note(self.folder(name) / "decided.json")
+
+    def decide(self, name: str, state: str, **more: int | str | None) -> None:
+        """Note what a person decided, and more about it."""
+        note = {"state": state, "at": time.time(), **more}
         write_file(self.folder(name) / "decided.json", json.dumps(note).encode())
 
     def drop(self, name: str) -> None:
@@ -183,6 +192,10 @@ class Jobs:
         UsageError
             It answers.
         """
+        with alone(self.state):
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
         job = self.one(name)
         if job.state == "answers":
             raise UsageError("job: expected one that does not answer, found one that does; go back")
