@@ -19,8 +19,10 @@ import desks
 import pytest
 from clients import until
 from desks import keep_food, label
+from tiny import new_store, only, relearned, written
 
 from cfedge import Engine
+from cfedge.bundle.files import read, read_manifest, write
 from cfedge.console.activation import Place, activate, roll_back
 from cfedge.console.change import Change
 from cfedge.console.jobs import Jobs
@@ -218,6 +220,8 @@ def test_a_full_disk_while_it_teaches_costs_the_job_alone(jobs: Jobs, tiny_works
     assert found.state == "failed"
     assert "could not" in found.result["error"]
     assert files(tiny_workspace) == before
+    # What it had made takes no room where there is none.
+    assert {path.name for path in jobs.folder(name).iterdir()} & {"ws", "bundle"} == set()
 
 
 @pytest.mark.slow
@@ -245,26 +249,31 @@ def _ready(jobs: Jobs, workspace: Path, bundle: Path) -> str:
     return "1-a"
 
 
-def test_where_the_switch_fails_the_workspace_is_put_back(
+def test_where_the_switch_fails_the_workspace_is_put_back_and_nobody_drops_it_meanwhile(
     jobs: Jobs, tiny_workspace: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = _ready(jobs, tiny_workspace, tiny_bundle)
+    monkeypatch.setattr("cfedge.console.turn._TURN_S", 0.1)
     before = files(tiny_workspace), files(tiny_bundle)
+    place, other = Place(tiny_bundle, tiny_workspace), Jobs(jobs.state, tiny_workspace)
     real, tries = os.replace, iter([True])
 
     def full(source: Any, target: Any) -> None:
         if Path(target) == tiny_bundle and next(tries, False):
+            for deciding in (other.drop, lambda name: roll_back(place, other, name)):
+                with pytest.raises(TaskError, match="expected nobody else who switches or drops"):
+                    deciding(name)
             raise OSError(28, "No space left on device")
         real(source, target)
 
     monkeypatch.setattr("cfedge.storage._exchanged", lambda *_: False)
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(StorageError, match="No space left"):
-        activate(Place(tiny_bundle, tiny_workspace), jobs, name)
+        activate(place, jobs, name)
     monkeypatch.undo()
     assert (files(tiny_workspace), files(tiny_bundle)) == before
     assert jobs.one(name).state == "ready"
-    activate(Place(tiny_bundle, tiny_workspace), jobs, name)
+    activate(place, jobs, name)
     assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "paint")
     with pytest.raises(UsageError, match="expected one that does not answer"):
         jobs.drop(name)
@@ -276,6 +285,12 @@ def test_nothing_is_taken_back_that_others_changed_since(
     place = Place(tiny_bundle, tiny_workspace)
     name = _ready(jobs, tiny_workspace, tiny_bundle)
     activate(place, jobs, name)
+    mine = read(tiny_bundle)
+    write(only(mine, "colors"), tiny_bundle, replace=True)  # as somebody else exports
+    with pytest.raises(UsageError, match="something else was switched on since; teach what you"):
+        roll_back(place, jobs, name)
+    assert read_manifest(tiny_bundle).tasks[0].name == "colors"
+    write(mine, tiny_bundle, replace=True)
     rename(WorkspaceFolder(tiny_workspace), "animals", "pets")
     with pytest.raises(TaskError, match="changed meanwhile"):
         roll_back(place, jobs, name)
@@ -312,8 +327,6 @@ def test_a_store_without_keys_says_what_it_needs(
 def test_a_store_is_switched_by_publishing_and_syncing_and_goes_back_by_its_own_rules(
     opened: Callable[..., desks.Opened], tiny_bundle: Path, tiny_workspace: Path, tmp_path: Path
 ) -> None:
-    from tiny import new_store
-
     from cfedge.publish.channel import publish
     from cfedge.publish.keys import Keys
     from cfedge.store import Store
@@ -331,6 +344,7 @@ def test_a_store_is_switched_by_publishing_and_syncing_and_goes_back_by_its_own_
     assert list(console.good("/api/state")["tasks"]) == ["animals", "paint"]
     generations = console.good("/api/tasks")["generations"]
     assert [one["answers"] for one in generations].count(True) == 1
+    decided = console.jobs.decided(job["name"])
     console.good(f"/api/jobs/{job['name']}/rollback", {})
     state = console.good("/api/state")
     assert list(state["tasks"]) == ["animals", "colors"]
@@ -339,3 +353,15 @@ def test_a_store_is_switched_by_publishing_and_syncing_and_goes_back_by_its_own_
     assert pointer.pinned
     console.good("/api/generation", {"unpin": True})
     assert console.ask("/api/generation", {"to": 99}).status == 500
+    # The store goes on to what others published: the click would go back to something else.
+    publish(
+        written(relearned(read(tiny_bundle), "animals"), tmp_path / "other"),
+        repository,
+        made,
+        now=utc_now(),
+    )
+    assert sync(Store(tmp_path / "store"), source_of([str(repository)])).changed
+    console.jobs.decide(job["name"], "answers", before=decided["before"], now=decided["now"])
+    late = console.ask(f"/api/jobs/{job['name']}/rollback", {})
+    assert late.status == 400
+    assert "something else was switched on since; let an earlier" in late.body["error"]
