@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from cfedge.errors import DataError
-from cfedge.values import value_words
+from cfedge.values import is_missing, value_words
 
 __all__ = ["check_spelling", "did_you_mean", "folded"]
 
@@ -43,8 +43,8 @@ def check_spelling(value: object, noun: str, where: str) -> str:
     ------
     DataError
     """
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        found = "nothing" if value is None else repr(value)
+    if is_missing(value) or (isinstance(value, str) and not value.strip()):
+        found = repr(value) if isinstance(value, str | float) else value_words(value)
         raise DataError(f"{where}: expected a {noun}, found {found}; fill it in or remove the row")
     if not isinstance(value, str):
         raise DataError(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["says_nothing", "value_words"]
+__all__ = ["is_missing", "says_nothing", "value_words"]
 
 #: What programs write where nothing is.
-_NOTHING = {"nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined"}
+_NOTHING = {
+    "nan", "none", "null", "n/a", "#n/a", "<na>", "nat", "undefined",
+    "#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!", "#spill!", "#calc!",
+}  # fmt: skip
+#: Values of pandas and NumPy that stand for none.
+_MISSING = ("NAType", "NaTType", "MaskedConstant")
 #: What a value is called, so that nobody has to know Python.
 _KINDS = {
     "Decimal": "the number",
+    "MaskedConstant": "a masked value",
+    "NAType": "nothing",
+    "NaTType": "nothing",
     "NoneType": "nothing",
     "Timestamp": "a date",
     "bool": "the truth value",
@@ -25,6 +33,16 @@ _KINDS = {
 }
 
 
+def is_missing(value: object) -> bool:
+    """Return whether a value stands for none: None, NaN, and what pandas and NumPy's masks have."""
+    if value is None or type(value).__name__ in _MISSING:
+        return True
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # of an array, which has no one answer
+        return False
+
+
 def says_nothing(string: str) -> bool:
     """Return whether `string` is what programs write where nothing is, such as ``NaN``."""
     return string.strip().casefold() in _NOTHING
@@ -33,7 +51,7 @@ def says_nothing(string: str) -> bool:
 def value_words(value: object) -> str:
     """Return what a value is and how it is written: ``a date 2024-01-01``, ``an object {...}``."""
     kind = _KINDS.get(type(value).__name__, type(value).__name__)
-    if value is None:
+    if kind in ("nothing", "a masked value"):
         return kind
     shown = repr(value) if isinstance(value, dict | list | tuple | bytes | str) else str(value)
     return f"{kind} {shown:.80}"

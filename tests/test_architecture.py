@@ -20,6 +20,7 @@ LAYERS = [
         "cfedge.charts",
         "cfedge.counted",
         "cfedge.errors",
+        "cfedge.first_bytes",
         "cfedge.kinds",
         "cfedge.lookups",
         "cfedge.margins",

@@ -13,9 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
-from cfedge.doors.disguises import FIRST_BYTES, disguised
+from cfedge.doors.disguises import disguised
 from cfedge.doors.reading import Reading, Record, Sheet, unreadable
 from cfedge.errors import DataError
+from cfedge.first_bytes import FIRST_BYTES
 from cfedge.plain_files import open_plain
 
 __all__ = ["DOORS", "Door", "Reading", "Record", "Sheet", "sheet", "suffixes"]
@@ -43,9 +44,11 @@ DOORS: Mapping[str, Door] = {
 _ELSEWHERE = {
     ".xls": "save it as .xlsx",
     ".ods": "save it as .xlsx or CSV",
-    ".gz": "unpack it",
-    ".zip": "unpack it",
-    ".bz2": "unpack it",
+    **dict.fromkeys(
+        (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"), "unpack it"
+    ),
+    ".npy": "write a CSV of paths and labels beside it, with one array in each file",
+    ".npz": "save each array as a .npy file, and a CSV of their paths and labels",
     ".md": "convert it to Rasa's YAML, or to CSV",
 }
 

@@ -6,26 +6,19 @@ of a file, or renamed a workbook, is told so.
 
 from __future__ import annotations
 
-__all__ = ["FIRST_BYTES", "disguised"]
+import re
 
-#: Of a file that `disguised` looks at.
-FIRST_BYTES = 512
-#: First bytes, what they begin, the suffixes that such a file may have, and what to do.
-_KNOWN: tuple[tuple[bytes, str, tuple[str, ...], str], ...] = (
-    (b"PK\x03\x04", "a ZIP archive or a workbook", (".xlsx", ".xlsm"),
-     "name it .xlsx if Excel wrote it, or unpack it"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook that is old or has a password", (),
-     "save it as .xlsx without a password, or as CSV"),
-    (b"PAR1", "a Parquet file", (".parquet",), "name it .parquet"),
-    (b"\x1f\x8b", "a gzip archive", (), "unpack it"),
-    (b"BZh", "a bzip2 archive", (), "unpack it"),
-    (b"\xfd7zXZ", "an xz archive", (), "unpack it"),
-    (b"%PDF", "a PDF document", (), "save its rows as CSV"),
-    (b"SQLite format 3", "a database", (), "save its rows as CSV"),
-    (b"version https://git-lfs", "a pointer of Git LFS to a file that is not here", (),
-     "fetch it with: git lfs pull"),
-)  # fmt: skip
-_PAGE = (b"<!doctype html", b"<html")
+from cfedge.first_bytes import known
+
+__all__ = ["disguised"]
+
+#: What files of a suffix begin with, where all of them do.
+_BEGIN = {".xlsx": b"PK", ".xlsm": b"PK", ".parquet": b"PAR1"}
+#: What to do with rows that stand in a file of another kind.
+_STEPS = {"a Parquet file": "name it .parquet"}
+_TABLES = (".csv", ".tsv", ".tab")
+_OBJECT = re.compile(rb"[\s\xef\xbb\xbf]*(?:\[\s*)?\{\s*\"").match
+_HEADER = re.compile(rb"[\s\xef\xbb\xbf]*[A-Za-z_][\w ]*[,;\t|][\w ,;\t|]*[\r\n]").match
 
 
 def disguised(start: bytes, suffix: str) -> tuple[str, str] | None:
@@ -35,14 +28,18 @@ def disguised(start: bytes, suffix: str) -> tuple[str, str] | None:
     Parameters
     ----------
     start
-        Its first `FIRST_BYTES` bytes.
+        Its first `cfedge.first_bytes.FIRST_BYTES` bytes.
     """
-    for mark, what, suffixes, step in _KNOWN:
-        if start.startswith(mark) and suffix not in suffixes:
-            return what, step
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGE):
-        return (
-            "a web page, such as a site shows before somebody logs in",
-            "open the address in a browser and download the file itself",
-        )
+    begin = _BEGIN.get(suffix)
+    if begin is not None and start.startswith(begin):
+        return None
+    found = known(start)
+    if found is not None:
+        return found.what, found.step or _STEPS.get(found.what, "save its rows as CSV")
+    if suffix in _TABLES and _OBJECT(start):
+        return "JSON", "name it .jsonl or .json"
+    if suffix not in _TABLES and suffix != ".txt" and _HEADER(start):
+        return "lines with columns", "name it .csv"
+    if begin is not None and start:
+        return "something else", "save it again, or as CSV"
     return None

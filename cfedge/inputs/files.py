@@ -5,14 +5,21 @@ paths, and the checks that touch the disk.
 from __future__ import annotations
 
 import re
+import unicodedata
+from functools import lru_cache
 from pathlib import Path
 
 from cfedge.errors import DataError
 
-__all__ = ["inside"]
+__all__ = ["inside", "is_address"]
 
 #: https://..., gs://..., data:image/png;base64,...
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/[/\w]|data:", re.IGNORECASE).match
+
+
+def is_address(path: str) -> bool:
+    """Return whether a path is an address, which nothing here fetches."""
+    return _ADDRESS(path.strip()) is not None
 
 
 def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
@@ -28,14 +35,15 @@ def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
             f"{where}: expected the path of {noun}, found {cell!r:.80}; fill it in or remove the"
             " row"
         )
-    if _ADDRESS(cell.strip()):
+    if is_address(cell):
+        local = cell.strip().lower().startswith("file:")
+        step = "write the path alone" if local else "download it, and give the file"
         raise DataError(
-            f"{where}: expected the path of {noun}, found the address {cell!r:.80}; download it, and"
-            " give the file"
+            f"{where}: expected the path of {noun}, found the address {cell!r:.80}; {step}"
         )
     try:
         path = (folder / cell.strip()).resolve()
-        leaves = Path(cell.strip()).is_absolute() or not path.is_relative_to(folder.resolve())
+        leaves = not path.is_relative_to(folder.resolve())
         is_file = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
         raise DataError(
@@ -49,6 +57,29 @@ def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
         )
     if not is_file:
         step = "write paths with /" if "\\" in cell else "correct the path or remove the row"
+        if alike := _alike(path):
+            step = f"write it as the file is called, {alike!r:.80}"
         shown = f"{cell.strip()!r:.80}".replace("\\\\", "\\")  # as it stands there
         raise DataError(f"{where}: expected {noun}, found no file {shown} in {folder}; {step}")
     return path
+
+
+def _alike(path: Path) -> str:
+    """Return the file beside a missing one that is called the same but for case, or for the way in
+    which accents are written; empty where there is none.
+    """
+    try:
+        modified = path.parent.stat().st_mtime_ns
+    except OSError:
+        return ""
+    return _looks(path.parent, modified).get(_look(path.name), "")
+
+
+@lru_cache(maxsize=4)
+def _looks(folder: Path, modified: int) -> dict[str, str]:
+    """The names in a folder by how they look, once for as long as it is not changed."""
+    return {_look(entry.name): entry.name for entry in folder.iterdir()}
+
+
+def _look(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()

@@ -1,13 +1,18 @@
-"""What a caller passes as several inputs -> a list: lists, tuples, generators, arrays, Series."""
+"""What a caller passes as several inputs -> a list: lists, tuples, generators, arrays, Series; and as
+one array: tensors, columns, buffers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cfedge.errors import InputError
+import numpy as np
 
-__all__ = ["described", "json_kind", "listed"]
+from cfedge.errors import InputError
+from cfedge.values import is_missing, value_words
+
+__all__ = ["as_array", "described", "json_kind", "listed"]
 
 
 def listed(given: object, noun: str) -> list[Any]:
@@ -25,6 +30,9 @@ def listed(given: object, noun: str) -> list[Any]:
     InputError
         It is None, bytes, a mapping, a set, a table, or nothing that has members.
     """
+    columns = getattr(given, "to_pylist", None)
+    if columns is not None and not hasattr(given, "schema"):  # of Arrow, whose members are its own
+        given = columns()
     is_flat = getattr(given, "ndim", 1) == 1
     if (
         not isinstance(given, Iterable)
@@ -32,17 +40,36 @@ def listed(given: object, noun: str) -> list[Any]:
         or not is_flat
     ):
         axes = "" if is_flat else f" of {getattr(given, 'ndim', 0)} axes"
+        article = "an" if noun[0] in "aeiou" else "a"
         raise InputError(
-            f"inputs: expected a {noun} or a sequence of them, found {described(given)}{axes}; pass"
+            f"inputs: expected {article} {noun} or a sequence of them, found {described(given)}{axes}; pass"
             " a list"
         )
     return list(given)
+
+
+def as_array(value: object) -> object:
+    """Return as a NumPy array what says of itself that it is one, such as a tensor of PyTorch, a
+    column of pandas or a buffer of numbers; everything else as it is.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return value
+    if not isinstance(value, memoryview) and not hasattr(value, "__array__"):
+        return value
+    try:
+        for step in ("detach", "cpu"):  # of a tensor that is learned, or on another device
+            value = getattr(value, step, lambda value=value: value)()
+        return np.asarray(value)
+    except Exception:  # each package raises its own: then it is none
+        return value
 
 
 def described(value: object) -> str:
     """Return what a value is, for errors: NaN is how tables write that nothing is there."""
     if isinstance(value, float) and value != value:
         return "NaN"
+    if value is not None and is_missing(value):
+        return value_words(value)
     return "None" if value is None else type(value).__name__
 
 

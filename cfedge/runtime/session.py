@@ -7,6 +7,7 @@ before ONNX Runtime is imported; nothing here opens a network connection.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -24,6 +25,7 @@ __all__ = [
     "constants",
     "not_run",
     "open_session",
+    "reason_of",
 ]
 
 #: Of ONNX Runtime.
@@ -139,15 +141,23 @@ def check_interface(
 
 def not_run(what: str, error: Exception) -> IncompatibleError:
     """Say that ONNX Runtime gave up in the middle of a graph."""
-    return IncompatibleError(f"could not run {what}: {_reason(error)}; export the bundle again")
+    return IncompatibleError(f"could not run {what}: {reason_of(error)}; export the bundle again")
 
 
 def _shape(sizes: Sequence[int | str | None]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in sizes)}]"
 
 
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or ["no message"])[0][:200]
+#: What ONNX Runtime writes for its own programmers: a code, a line of its source, a signature.
+_INTERNAL = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |(?:/\S*/)?\w+\.(?:h|cc|cpp):\d+ (?:[\w:]+ [\w:]+\(.*?\) )?"
+)
+
+
+def reason_of(error: Exception) -> str:
+    """Return what ONNX Runtime says of a graph, in one line and without its own source."""
+    lines = _INTERNAL.sub("", str(error)).splitlines()
+    return (lines or ["no message"])[0][:200]
 
 
 def _open(
@@ -160,5 +170,5 @@ def _open(
     except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
         raise IncompatibleError(
             f"{what}: expected a graph that ONNX Runtime {onnxruntime.__version__} loads, found:"
-            f" {_reason(error)}; export it again or install another onnxruntime"
+            f" {reason_of(error)}; export it again or install another onnxruntime"
         ) from error

@@ -54,6 +54,7 @@ READ: dict[str, tuple[str, str | bytes, str]] = {
     "lines of old Macs": ("a.csv", CSV.replace("\n", "\r"), ""),
     "four bytes a letter": ("a.csv", CSV.encode("utf-32"), "UTF-32"),
     "the end of a file of DOS": ("a.csv", CSV + "\x1a", ""),
+    "labels of 26 digits": ("a.csv", CSV.replace(",on", ",10000000000000000000000001").replace(",off", ",10000000000000000000000002"), ""),
     "an index": ("a.csv", CSV.replace("\n", "\n0,").replace("text,", ",text,").removesuffix("0,"), ""),
 }  # fmt: skip
 
@@ -63,7 +64,7 @@ def test_what_can_be_meant_is_read_and_told(case: str, tmp_path: Path) -> None:
     name, content, note = READ[case]
     found = looked(tmp_path / name, content)
     assert not found.faults
-    assert found.classes == GOOD
+    assert tuple(found.classes.values()) == (2, 2)
     assert any(note in one for one in found.notes) or not note
 
 
@@ -92,6 +93,9 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a list of one label": ("a.jsonl", jsonl({"text": "a", "label": ["on"]}), "expected one label, found a list, ['on']; an input has one"),
     "an old or locked workbook": ("a.xlsx", "\xd0\xcf\x11\xe0\xa1", "an Excel workbook that is old or has a password"),
     "Chinese of Windows": ("a.csv", CSV * 3 + "\xb4\xf2\xbf\xaa\xb5\xc6,on\n", "say which encoding it has with --encoding"),
+    "errors of a spreadsheet": ("a.csv", "text,label\na,#REF!\nb,#REF!\nc,x\nd,x\n", "found '#REF!', which programs write where there is none"),
+    "labels as Python writes lists": ("a.csv", 'text,label\na,"[\'on\']"\nb,"[\'on\']"\nc,x\nd,x\n', "signs around it that a program wrote"),
+    "one number written in two ways": ("a.csv", "text,label\na,1.0\nb,1.0\nc,1\nd,1\n", "labels that look different"),
     "comments in JSON": ("a.json", '// notes\n[{"text": "a", "label": "on"}]', "line 1"),
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.settings import Settings
 from cfedge.train.teach import learn, learn_tasks
 from cfedge.train.workspace.folder import WorkspaceFolder
+from cfedge_export.architectures.own_graph import graph_of
 from cfedge_export.backbone_request import BackboneRequest
 from cfedge_export.make_backbone import make_backbone
 from cfedge_export.new_workspace import new_workspace
@@ -97,6 +98,17 @@ def _signals(count: int, seed: int) -> Examples:
     return Examples(tuple(rows), tuple(f"kind {kind}" for kind in kinds), "made", kind="array")
 
 
+def _of_old(model: ModelProto) -> ModelProto:
+    """As exporters wrote it before initializers were told from inputs."""
+    old = ModelProto()
+    old.CopyFrom(model)
+    old.ir_version = 3
+    for one in old.graph.initializer:
+        value = helper.make_tensor_value_info(one.name, one.data_type, one.dims)
+        old.graph.input.append(value)
+    return old
+
+
 @pytest.mark.parametrize("model", [PLAIN, WITH_HIDDEN], ids=["features", "features and hidden"])
 def test_trunk_and_tail_give_the_directions_of_what_the_file_gives(
     model: ModelProto, tmp_path: Path
@@ -114,6 +126,7 @@ def test_trunk_and_tail_give_the_directions_of_what_the_file_gives(
         )
     )
     second = outputs["hidden"].mean(axis=1) if "hidden" in outputs else outputs["features"]
+    graph_of(_of_old(model), {name: value.shape[1:] for name, value in outputs.items()})
     encoder = workspace.encoder()
     found = encoder.features(encoder(rows))
     for ours, theirs in ((found.trunk, outputs["features"]), (found.tail, second)):
@@ -282,6 +295,10 @@ ODD: dict[str, tuple[Callable[[], ModelProto], str]] = {
         lambda: _graph([*_conv(last="mean"), _node("ReduceMax", "mean first", "features")]),
         "expected features [B, D] for B = 8 arrays, found [1, 6]",
     ),
+    "operators of the future": (
+        lambda: _graph(_conv(), opset=99),
+        "loads, found: ONNX Runtime only *guarantees* support",
+    ),
     "features of nothing": (
         lambda: _graph(
             [
@@ -314,7 +331,11 @@ def test_a_file_that_cannot_serve_is_refused_by_name(name: str, tmp_path: Path) 
         (b"", "found"),
         (b"<html>not found</html>", "found"),
         (b"\x00" * 4096, "found"),
-        (b"....ORTM", "ONNX Runtime's own file format"),
+        (b"\0\0\0\0ORTM", "ONNX Runtime's own file format"),
+        (b"\x1c\0\0\0TFL3" + bytes(99), "a TensorFlow Lite model; export it to ONNX"),
+        (b"\x80\x02\x8a" + bytes(99), "a pickle of Python, as older PyTorch files are"),
+        (b"\x09" + bytes(7) + b'{"a": {}}', "weights without a graph (safetensors)"),
+        (b"GGUF\x03" + bytes(99), "a GGUF model"),
         (PLAIN.SerializeToString()[:-40], "found"),
     ],
 )

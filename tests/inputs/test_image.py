@@ -152,6 +152,16 @@ def test_several_frames_are_as_many_inputs(tmp_path: Path) -> None:
     assert len(SMALL.several(frames)) == 5
     assert len(SMALL.several(frames[0])) == 1
     assert SMALL.several("a.jpg") == ["a.jpg"]
+    data = encoded(flat((200, 10, 30)))
+    for file in (
+        bytearray(data),
+        memoryview(data),
+        np.frombuffer(data, np.uint8),
+        io.BytesIO(data),
+    ):
+        (only,) = SMALL.several(file)
+        assert (seen(only) == np.array((200, 10, 30), np.uint8)).all()
+    assert len(SMALL.several(frames[0, :, :, 0])) == 1  # refused as grey, and not row by row
     (tmp_path / "b.PNG").write_bytes(encoded(flat(0, "L")))
     (tmp_path / "a.jpg").write_bytes(encoded(flat(0, "L"), "JPEG"))
     (tmp_path / "notes.txt").write_text("none")

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import PIL.Image
 import pytest
+import torch
 from made import WORDS
 
 import cfedge.inputs
@@ -124,6 +126,12 @@ def _file(pixels: np.ndarray, form: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+def _closed() -> PIL.Image.Image:
+    picture = PIL.Image.open(io.BytesIO(_file(_picture(0))))
+    picture.close()
+    return picture
+
+
 def _written(folder: Path, name: str, data: bytes) -> str:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(data)
@@ -147,6 +155,18 @@ def _image() -> Case:
             (_picture(0).transpose(2, 0, 1), "move the colours last"),
             (_picture(0)[:, :, 0], "repeat the grey"),
             (np.full((4, 4, 3), np.nan), "float64"),
+            (np.full((4, 4, 3), 0.5), "scale it: (frame * 255)"),
+            (np.zeros((4, 5, 4), np.uint8), "leave the fourth value of each pixel out"),
+            (np.zeros((4, 5, 3), np.uint16), "keep the upper 8 bits"),
+            (np.zeros((4, 5, 3), bool), "astype(np.uint8) * 255"),
+            (np.ma.masked_greater(_picture(0), 9), "found masked pixels"),
+            (torch.zeros(3, 4, 5), "move the colours last"),
+            ("https://a.b/c.jpg", "found the address 'https://a.b/c.jpg'; download it"),
+            (_closed(), "input 7: expected a whole picture"),
+            (b"\0\0\0\x18ftyphevc" + bytes(9), "HEIC"),
+            (b"version https://git-lfs.github.com", "a pointer of Git LFS"),
+            (bytes(128) + b"DICM", "a DICOM file; convert it"),
+            (b"P6\n2 2\n255\n" + bytes(12), "a portable pixmap"),
             (np.zeros((0, 4, 3), np.uint8), "4 x 0 pixels"),
         ],
         beyond=[Image("image", 0, 32, "crop"), Image("image", 32, 1 << 20, "squash")],
@@ -159,9 +179,21 @@ def _image() -> Case:
         ],
         word=lambda folder: str(folder / _written(folder, "a.png", files[0])),
         cells=lambda folder: [
-            _written(folder, f"pictures/{row}.png", data) for row, data in enumerate(files)
+            _written(folder, "pictures/0.png", files[0]),
+            {"bytes": files[1], "path": None},
+            {"bytes": None, "path": _written(folder, "pictures/2.png", files[2])},
         ],
-        odd_cells=["", None, 3, "none.png", "../a.png", "/etc/hostname", "a\x00b", "pictures"],
+        odd_cells=[
+            "",
+            None,
+            3,
+            "none.png",
+            "../a.png",
+            "/etc/hostname",
+            "a\x00b",
+            "pictures",
+            b"no picture",
+        ],
         equal=lambda folder: (
             _written(folder, "a.png", files[0]),
             _written(folder, "b/a.bmp", _file(_picture(0), "BMP")),
@@ -192,6 +224,8 @@ def _array() -> Case:
             (rows[0].T, "found shape [4, 3]"),
             (np.array([["a"] * 4] * 3), "<U1"),
             (rows[0].astype(complex), "complex128"),
+            (np.ma.masked_greater(rows[0], 0), "found masked ones"),
+            (torch.zeros(4, 3), "found shape [4, 3]"),
             (np.array([[None] * 4] * 3), "object"),
             ([[1, 2], [3]], "lists of one length"),
             ("none.npy", "No such file"),
@@ -210,8 +244,24 @@ def _array() -> Case:
             ([[1, 2], [3]], InputError),
         ],
         word=lambda folder: str(folder / written(folder, "a.npy", 0)),
-        cells=lambda folder: [written(folder, f"{row}.npy", row) for row in range(3)],
-        odd_cells=["", None, 3, "none.npy", "../a.npy", "a\x00b"],
+        cells=lambda folder: [
+            written(folder, "0.npy", 0),
+            rows[1].tolist(),
+            rows[2],
+        ],
+        odd_cells=[
+            "",
+            None,
+            3,
+            "none.npy",
+            "../a.npy",
+            "a\x00b",
+            [[1, 2], [3]],
+            ["a"],
+            [float("nan")],
+            rows[0].astype(complex),
+            rows[0][:0],
+        ],
         equal=lambda folder: (
             written(folder, "a.npy", 0),
             written(folder, "b/a.npy", 0),
@@ -451,6 +501,24 @@ def test_what_is_made_up_can_be_answered_and_each_is_another(
     for row, one in enumerate(made):
         modality.prepare(one, row)
     assert len(modality.dump(made).notes) == 16
+
+
+def test_what_says_that_it_is_an_array_is_one() -> None:
+    modality = cfedge.inputs.of(Array("array", "float32", (4,)), {})
+    row = np.arange(4.0)
+    learned = torch.zeros(4, requires_grad=True)
+    for one in (row, row.tolist(), torch.arange(4.0), memoryview(row), pandas.Series(row)):
+        (only,) = modality.several(one)
+        np.testing.assert_array_equal(modality.prepare(only).feeds["array"], [row])
+    for given in ([row] * 2, torch.zeros(2, 4), pandas.DataFrame([row] * 2), [learned] * 2):
+        assert [len(modality.prepare(one).feeds["array"]) for one in modality.several(given)] == [
+            1,
+            1,
+        ]
+    read = cfedge.inputs.reader("array")
+    (doubt,) = read.doubts([row, row, row[:3]])
+    assert doubt[0] == [2]
+    assert "found [3] where most have [4]" in doubt[1]
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int8", "int16", "int32", "int64", "uint8"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas
+import pyarrow
 import pytest
 from every import cases
 
@@ -24,6 +25,7 @@ SEQUENCES: dict[str, Callable[[], Any]] = {
     "an array of objects": lambda: np.array(ROWS, dtype=object),
     "a Series": lambda: pandas.Series(ROWS),
     "a Series with an index of its own": lambda: pandas.Series(ROWS, index=["b", "a"]),
+    "a column of Arrow": lambda: pyarrow.array(ROWS),
     "values of a dict": lambda: dict(enumerate(ROWS)).values(),
 }
 OTHERS: dict[str, tuple[Any, str]] = {

@@ -1,9 +1,9 @@
-"""Arrays in training data: a cell names a ``.npy`` file inside the table's folder."""
+"""Arrays in training data: a cell names a ``.npy`` file inside the table's folder, or is the array."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import DataError, InputError
-from cfedge.inputs.array.reading import read_npy
+from cfedge.inputs.array.reading import check_unmasked, from_list, read_npy
 from cfedge.inputs.files import inside
 from cfedge.inputs.modality import Input
-from cfedge.inputs.several import described
+from cfedge.inputs.several import as_array, described
 from cfedge.plain_files import read_plain
 
 __all__ = ["ArrayReader", "reader"]
@@ -36,9 +36,12 @@ class ArrayReader:
         DataError
             See `cfedge.inputs.files.inside`; or it is no ``.npy`` file without objects.
         """
+        if isinstance(cell, list | np.ndarray):
+            return self.check(cell, where)
         path = inside(cell, folder, "an array", where)
+        named = f"{where}: {str(cell)[:80]!r}"
         try:
-            return read_npy(read_plain(path), f"{where}: {str(cell)[:80]!r}")
+            return self.check(read_npy(read_plain(path), named), named)
         except (InputError, OSError) as error:
             raise DataError(str(error)) from error
 
@@ -51,18 +54,25 @@ class ArrayReader:
         DataError
             It is none.
         """
-        if isinstance(value, bytes):
-            try:
+        try:
+            if isinstance(value, bytes):
                 value = read_npy(value, where)
-            except InputError as error:
-                raise DataError(str(error)) from error
-        if isinstance(value, list | tuple):
-            with contextlib.suppress(ValueError, OverflowError):
-                value = np.array(value)
+            if isinstance(value, list | tuple):
+                value = from_list(value, where)
+            value = as_array(value)
+            if isinstance(value, np.ndarray):
+                check_unmasked(value, where)
+        except InputError as error:
+            raise DataError(str(error)) from error
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+            found = value.dtype if isinstance(value, np.ndarray) else described(value)
             raise DataError(
-                f"{where}: expected an array of numbers, found {described(value)}; pass a NumPy"
-                " array"
+                f"{where}: expected an array of numbers, found {found}; give numbers alone"
+            )
+        if not value.size or not np.isfinite(value).all():
+            found = "NaN or infinity" if value.size else f"none in the shape {list(value.shape)}"
+            raise DataError(
+                f"{where}: expected finite numbers, found {found}; correct it or leave it out"
             )
         return value
 
@@ -76,8 +86,19 @@ class ArrayReader:
         return self.key(value)
 
     def doubts(self, values: Sequence[Input]) -> list[tuple[list[int], str]]:
-        """Nothing: what can be read is as it is."""
-        return []
+        """Return the arrays that have another shape than most."""
+        shapes = Counter(np.shape(value) for value in values)
+        most = shapes.most_common(1)[0][0] if shapes else ()
+        odd = [row for row, value in enumerate(values) if np.shape(value) != most]
+        if not odd:
+            return []
+        return [
+            (
+                odd,
+                f"expected arrays of one shape, found {list(np.shape(values[odd[0]]))} where most"
+                f" have {list(most)}; cut or fill them to one",
+            )
+        ]
 
     def near(
         self, values: Sequence[Input], others: Sequence[Input] | None = None

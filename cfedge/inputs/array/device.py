@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import IncompatibleError, InputError, UsageError
-from cfedge.inputs.array.reading import content, from_list
+from cfedge.inputs.array.reading import check_unmasked, content, from_list
 from cfedge.inputs.array.spec import Array
 from cfedge.inputs.modality import Dumped, Input, Legibility, Prepared, Tensor
-from cfedge.inputs.several import described, json_kind, listed
+from cfedge.inputs.several import as_array, described, json_kind, listed
 
 __all__ = ["ArrayInputs", "opened", "stored", "versions"]
 
@@ -41,13 +41,16 @@ class ArrayInputs:
         self.json_schema: Mapping[str, object] = _json_schema(self._dtype, spec.shape)
 
     def several(self, given: object) -> list[Input]:
-        """Return arrays as a list. An array of the backbone's own number of axes, or a path, is
-        one; an array of one axis more is a batch of them.
+        """Return arrays as a list. An array of the backbone's own number of axes, numbers in a row
+        or a path are one; an array of one axis more is a batch of them.
         """
         if isinstance(given, str | os.PathLike):
             return [given]
+        if isinstance(given, list | tuple) and given and _is_number(given[0]):
+            return [given]
+        given = as_array(given)
         if isinstance(given, np.ndarray) and given.dtype != object:
-            return [given] if given.ndim == len(self._shape) else list(given)
+            return [given] if given.ndim in (0, len(self._shape)) else list(given)
         return listed(given, "array")
 
     def prepare(self, value: Input, position: int = 0) -> Prepared:
@@ -66,6 +69,7 @@ class ArrayInputs:
             value = content(value, where)
         if isinstance(value, list | tuple):
             value = from_list(value, where)
+        value = as_array(value)
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
             stated = value.dtype if isinstance(value, np.ndarray) else described(value)
             raise InputError(
@@ -81,6 +85,7 @@ class ArrayInputs:
         return Prepared({"array": self._cast(value, where)[None]}, (), truncated=False)
 
     def _cast(self, value: Values, where: str) -> Values:
+        check_unmasked(value, where)
         with np.errstate(over="ignore", invalid="ignore"):
             cast = np.ascontiguousarray(value, self._dtype)
         if self._dtype.kind == "f":
@@ -194,6 +199,10 @@ class ArrayInputs:
         return
 
     thumbnail = picture
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number)
 
 
 def _json_schema(dtype: np.dtype[Any], shape: tuple[int, ...]) -> dict[str, object]:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import InputError
+from cfedge.first_bytes import FIRST_BYTES, known
 from cfedge.inputs.several import json_kind
 from cfedge.plain_files import read_plain
 
-__all__ = ["content", "from_list", "read_npy"]
+__all__ = ["check_unmasked", "content", "from_list", "read_npy"]
 
 Values = NDArray[Any]
 #: Of a ``.npy`` file's header.
@@ -35,11 +36,40 @@ def read_npy(data: bytes, where: str) -> Values:
     except (
         Exception
     ) as error:  # ValueError, EOFError, SyntaxError, MemoryError: of a header that lies
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        found, step = _found(data, error)
         raise InputError(
-            f"{where}: expected a .npy file of numbers, found: {reason}; save it with numpy.save"
+            f"{where}: expected a .npy file of numbers, found {found}; {step}"
         ) from error
     return array
+
+
+def _found(data: bytes, error: Exception) -> tuple[str, str]:
+    """Say what a file is that is no ``.npy`` of numbers, and what to do."""
+    save = "save it with numpy.save"
+    if not data:
+        return "an empty file", "leave it out"
+    if not data.startswith(b"\x93NUMPY"):
+        other = known(data[:FIRST_BYTES])
+        return ("something else", save) if other is None else (other.what, other.step or save)
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if "Object arrays" in reason:
+        return "objects of Python", "save numbers alone: numpy.save(path, array.astype(float))"
+    if "reading array data" in reason or isinstance(error, MemoryError):
+        return "fewer numbers than its header states", f"it was cut: {save} again"
+    return f"a damaged header: {reason[:120]}", f"{save} again"
+
+
+def check_unmasked(array: Values, where: str) -> None:
+    """Refuse an array of which a part is masked: what stands below a mask is no value.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise InputError(
+            f"{where}: expected values everywhere, found masked ones; fill them: array.filled(0)"
+        )
 
 
 def content(path: str | os.PathLike[str], where: str) -> Values:

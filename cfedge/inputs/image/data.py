@@ -1,4 +1,4 @@
-"""Pictures in training data: a cell names a file inside the table's folder."""
+"""Pictures in training data: a cell names a file inside the table's folder, or holds one."""
 
 from __future__ import annotations
 
@@ -42,14 +42,19 @@ class ImageReader:
         self._small = ImageInputs(Image("image", likeness.SIDE, likeness.SIDE, "squash"))
         self._files: dict[tuple[str, int, int], _Seen] = {}
 
-    def read(self, cell: object, folder: Path, where: str) -> Path:
-        """Return the path of a cell's picture, once it has been decoded.
+    def read(self, cell: object, folder: Path, where: str) -> Input:
+        """Return the path of a cell's picture, or its bytes where the cell holds them, once it has
+        been decoded.
 
         Raises
         ------
         DataError
             See `cfedge.inputs.files.inside`; or it is no picture.
         """
+        if isinstance(cell, dict) and set(cell) == {"bytes", "path"}:  # of Hugging Face's datasets
+            cell = cell["path"] if cell["bytes"] is None else cell["bytes"]
+        if isinstance(cell, bytes):
+            return self.check(cell, where)
         path = inside(cell, folder, "a picture", where)
         self._decode(path, f"{where}: {str(cell)[:80]!r}")
         return path

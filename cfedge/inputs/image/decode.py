@@ -16,11 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import InputError, MissingExtraError
+from cfedge.first_bytes import FIRST_BYTES, known
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["FORMATS", "MOST_BYTES", "MOST_PIXELS", "decoded", "package", "pixels_of", "versions"]
+__all__ = [
+    "FORMATS",
+    "MOST_BYTES",
+    "MOST_PIXELS",
+    "decoded",
+    "opened_pixels",
+    "package",
+    "versions",
+]
 
 Pixels = NDArray[np.uint8]
 #: Of a file, and of the picture in it: far above a camera's, far below what fills a board's memory.
@@ -41,8 +50,8 @@ _HEADS = {
 }  # fmt: skip
 #: Where an ISO file states its brand.
 _BRANDS = {
-    b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"avif": "AVIF",
-    b"avis": "AVIF",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
+    b"avif": "AVIF", b"avis": "AVIF",
 }  # fmt: skip
 #: How EXIF's orientation is undone, by name of ``PIL.Image.Transpose``.
 _TURNS = {
@@ -106,7 +115,7 @@ def decoded(data: bytes, where: str, *, needed: int) -> Pixels:
             _check_frames(picture, where)
             if picture.format in ("JPEG", "MPO"):
                 picture.draft(None, (2 * needed, 2 * needed))
-            return pixels_of(picture, where)
+            return _pixels_of(picture, where)
     except (images.DecompressionBombError, images.DecompressionBombWarning) as error:
         raise _large(where, "far more") from error
     except (images.UnidentifiedImageError, ZeroDivisionError) as error:
@@ -116,12 +125,29 @@ def decoded(data: bytes, where: str, *, needed: int) -> Pixels:
     except (
         Exception
     ) as error:  # OSError, SyntaxError, ValueError, struct.error...: Pillow has none of its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise _odd(where, "a whole picture", reason, "save it again") from error
+        raise _broken(error, where) from error
 
 
-def pixels_of(picture: Picture, where: str) -> Pixels:
-    """Return the pixels of an opened picture, uint8 [H, W, 3]; errors as of `decoded`."""
+def opened_pixels(picture: Picture, where: str) -> Pixels:
+    """Return the pixels of a picture that a caller opened, uint8 [H, W, 3]; errors as of
+    `decoded`.
+    """
+    try:
+        return _pixels_of(picture, where)
+    except InputError:
+        raise
+    except Exception as error:  # as in `decoded`: it may have been closed
+        raise _broken(error, where) from error
+
+
+def _broken(error: Exception, where: str) -> InputError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+    if "decoder" in reason:  # of Pillow's own parts
+        reason = "a damaged one"
+    return _odd(where, "a whole picture", reason, "save it again")
+
+
+def _pixels_of(picture: Picture, where: str) -> Pixels:
     images = package()
     picture.load()
     orientation = _orientation(picture)
@@ -189,7 +215,13 @@ def _foreign(data: bytes, where: str) -> InputError:
             return _odd(
                 where, "a whole picture", f"a damaged {name}", "save it anew, or leave it out"
             )
-    return _odd(where, formats, f"{data[:8]!r}...", "convert it to JPEG or PNG")
+    convert = "convert it to JPEG or PNG"
+    if data.startswith(b"P") and data[1:2] in b"1234567" and data[2:3].isspace():
+        return _odd(where, formats, "a portable pixmap (PPM)", convert)
+    other = known(data[:FIRST_BYTES])
+    if other is not None:
+        return _odd(where, formats, other.what, other.step or convert)
+    return _odd(where, formats, f"{data[:8]!r}...", convert)
 
 
 def _odd(where: str, expected: str, found: str, remedy: str) -> InputError:

@@ -18,11 +18,11 @@ import numpy as np
 from cfedge.errors import InputError, UsageError
 from cfedge.inputs.image.decode import MOST_BYTES, versions
 from cfedge.inputs.image.fitted import fitted
-from cfedge.inputs.image.sources import encoded, is_opened, path_of
+from cfedge.inputs.image.sources import encoded, is_file, is_opened, path_of
 from cfedge.inputs.image.spec import Image
 from cfedge.inputs.image.stored import StoredImages
 from cfedge.inputs.modality import Input, Legibility, Prepared, Tensor
-from cfedge.inputs.several import json_kind, listed
+from cfedge.inputs.several import as_array, json_kind, listed
 
 __all__ = ["ImageInputs", "SUFFIXES", "opened", "stored", "versions"]
 
@@ -52,12 +52,13 @@ class ImageInputs(StoredImages):
     def several(self, given: object) -> list[Input]:
         """Return pictures as a list; one path, file, frame or opened picture alone is one of them.
 
-        An array uint8 [N, H, W, 3] is N frames.
+        An array uint8 [N, H, W, 3] is N frames, and one of one axis the bytes of a file.
         """
-        if isinstance(given, str | os.PathLike | bytes) or is_opened(given):
+        if isinstance(given, str | os.PathLike) or is_file(given) or is_opened(given):
             return [given]
-        if isinstance(given, np.ndarray) and given.ndim > 1:
-            return [given] if given.ndim == 3 else list(given)
+        given = as_array(given)
+        if isinstance(given, np.ndarray) and given.ndim and given.dtype.kind in "biufc":
+            return [given] if given.ndim < 4 else list(given)
         return listed(given, "picture")
 
     def prepare(self, value: Input, position: int = 0) -> Prepared:

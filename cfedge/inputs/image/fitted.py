@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from cfedge.errors import InputError
 from cfedge.inputs.image.bicubic import resized
-from cfedge.inputs.image.decode import MOST_PIXELS, decoded, pixels_of
-from cfedge.inputs.image.sources import content, frame, is_opened, middle
+from cfedge.inputs.image.decode import MOST_PIXELS, decoded, opened_pixels
+from cfedge.inputs.image.sources import content, frame, is_file, is_opened, middle
 from cfedge.inputs.image.spec import Image
 from cfedge.inputs.modality import Input
-from cfedge.inputs.several import described
+from cfedge.inputs.several import as_array, described
 
 __all__ = ["fitted"]
 
@@ -45,7 +45,8 @@ def fitted(value: Input, spec: Image, where: str) -> Pixels:
 
 
 def _pixels(value: Input, spec: Image, where: str) -> Pixels:
-    if isinstance(value, np.ndarray):
+    value = as_array(value)
+    if isinstance(value, np.ndarray) and (value.ndim != 1 or value.dtype != np.uint8):
         return frame(value, where)
     if is_opened(value):
         if value.size[0] * value.size[1] > MOST_PIXELS:
@@ -53,9 +54,13 @@ def _pixels(value: Input, spec: Image, where: str) -> Pixels:
                 f"{where}: expected at most {MOST_PIXELS // 10**6} million pixels, found"
                 f" {value.size[0]} x {value.size[1]}; shrink it"
             )
-        return pixels_of(value, where)
+        return opened_pixels(value, where)
     if isinstance(value, str | os.PathLike):
         value = content(value, where)
+    if isinstance(value, np.ndarray):
+        value = value.tobytes()
+    elif is_file(value) and not isinstance(value, bytes):
+        value = value.getvalue() if hasattr(value, "getvalue") else bytes(value)
     if not isinstance(value, bytes):
         raise InputError(
             f"{where}: expected a picture (a path, a file's bytes, or a frame uint8 [H, W, 3]),"

@@ -13,13 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.errors import InputError
+from cfedge.inputs.files import is_address
 from cfedge.inputs.image.decode import MOST_BYTES, MOST_PIXELS, package
 from cfedge.inputs.modality import Array
 from cfedge.plain_files import open_plain
 
-__all__ = ["content", "encoded", "frame", "is_opened", "middle", "path_of"]
+__all__ = ["content", "encoded", "frame", "is_file", "is_opened", "middle", "path_of"]
 
 Pixels = NDArray[np.uint8]
+
+
+def is_file(value: object) -> bool:
+    """Whether it holds the bytes of a file."""
+    return isinstance(value, bytes | bytearray | io.BytesIO)
 
 
 def is_opened(value: object) -> bool:
@@ -36,14 +42,14 @@ def frame(array: Array, where: str) -> Pixels:
         It is of another dtype or layout, or too large.
     """
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        remedy = "pass what the camera gives, 0 to 255"
-        if array.ndim == 3 and array.shape[0] == 3:
-            remedy = "move the colours last: frame.transpose(1, 2, 0)"
-        elif array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
-            remedy = "repeat the grey: np.repeat(frame.reshape(H, W, 1), 3, axis=2)"
         raise InputError(
             f"{where}: expected a frame uint8 [H, W, 3], found {array.dtype} {list(array.shape)};"
-            f" {remedy}"
+            f" {_remedy(array)}"
+        )
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise InputError(
+            f"{where}: expected a frame without a mask, found masked pixels; fill them:"
+            " frame.filled(0)"
         )
     if array.shape[0] * array.shape[1] > MOST_PIXELS:
         raise InputError(
@@ -51,6 +57,25 @@ def frame(array: Array, where: str) -> Pixels:
             f" {array.shape[1]} x {array.shape[0]}; shrink it"
         )
     return array
+
+
+def _remedy(array: Array) -> str:
+    """Say how what looks like a frame becomes one."""
+    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
+        return "repeat the grey: np.repeat(frame.reshape(H, W, 1), 3, axis=2)"
+    if array.ndim == 3 and array.shape[2] == 4:
+        return "leave the fourth value of each pixel out: frame[..., :3]"
+    if array.ndim == 3 and array.shape[2] != 3 and array.shape[0] in (3, 4):
+        return "move the colours last: frame.transpose(1, 2, 0)"
+    if array.ndim != 3 or array.shape[2] != 3:
+        return "pass what the camera gives, 0 to 255"
+    if array.dtype == np.bool_:
+        return "scale it: frame.astype(np.uint8) * 255"
+    if array.dtype.kind == "f" and (array <= 1).all():
+        return "scale it: (frame * 255).astype(np.uint8)"
+    if array.dtype == np.uint16:
+        return "keep the upper 8 bits: (frame >> 8).astype(np.uint8)"
+    return "pass what the camera gives, 0 to 255: frame.astype(np.uint8)"
 
 
 def middle(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -89,6 +114,10 @@ def content(path: str | os.PathLike[str], where: str) -> bytes:
         It cannot be read.
     """
     name = repr(os.fspath(path))[:200]
+    if is_address(str(path)):
+        raise InputError(
+            f"{where}: expected a picture, found the address {name}; download it, and give the file"
+        )
     try:
         with open_plain(path) as file:
             data = file.read(MOST_BYTES + 1)

@@ -48,7 +48,7 @@ def rename_label(workspace: WorkspaceFolder, name: str, label: str, new: str) ->
     TaskError
         The task has no such label, or has the new one too.
     """
-    task = workspace.task(name)
+    task, new = workspace.task(name), new.strip()
     place = _place(task, label)
     classes = list(task.record.classes)
     classes[place] = new

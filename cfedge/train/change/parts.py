@@ -60,7 +60,7 @@ def split(
     if unheard := sorted(set(labels) - set(classes)):
         raise TaskError(
             f"task {name!r}: expected one of its labels ({', '.join(classes)!s:.200}), found"
-            f" {unheard[0]!r}"
+            f" {unheard[0]!r}; name one of them"
         )
     if set(labels) == set(classes):
         raise TaskError(

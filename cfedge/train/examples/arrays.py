@@ -16,6 +16,7 @@ from cfedge.counted import counted
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, reader
 from cfedge.inputs.modality import Input
+from cfedge.inputs.several import as_array
 from cfedge.train.examples.examples import Examples
 from cfedge.train.examples.labels import label_of
 
@@ -96,6 +97,11 @@ def _column(values: Iterable[object], where: str, *, stacked: bool = False) -> l
         raise DataError(
             f"{where}: expected a list of them, found a mapping; give one of its columns"
         )
+    columns = getattr(values, "to_pylist", None)
+    if columns is not None and not hasattr(values, "schema"):  # of Arrow
+        return list(columns())
+    if stacked and getattr(values, "ndim", 1) != 1:
+        values = as_array(values)  # type: ignore[assignment]
     if (axes := getattr(values, "ndim", 1)) != 1 and not (stacked and _are_numbers(values)):
         raise DataError(
             f"{where}: expected one column, found {type(values).__name__} of {axes} dimensions;"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Context, Decimal
 
 from cfedge.counted import counted
 from cfedge.inputs import reader
@@ -22,6 +23,8 @@ __all__ = ["doubts"]
 _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
 #: Inputs of several labels, and pairs of labels, that are named one by one.
 _MOST = 20
+#: A label as programs write strings, lists and objects: ['heat'], "heat".
+_CODE = re.compile(r"(['\"]).+\1|\[.*\]|\{.*\}", re.DOTALL).fullmatch
 
 Doubt = tuple[Sequence[int], str]
 
@@ -85,6 +88,15 @@ def _of_labels(
                     " fill it in or remove the row",
                 ),
             )
+        if _CODE(label):
+            yield (
+                [label],
+                (
+                    numbers,
+                    f"expected a label alone, found {label[:80]!r}, with signs around it that a"
+                    " program wrote; leave them out",
+                ),
+            )
         parts = [part for part in _BETWEEN.split(label) if part]
         if len(parts) > 1 and all(part in by_label for part in parts):
             yield (
@@ -122,9 +134,11 @@ def _alike(
 
 def _number(label: str) -> str:
     """Return a label that is a number as one; empty where it is none."""
+    if not label.isascii() or label[:1] not in "-0123456789":
+        return ""
     try:
-        return repr(float(label)) if label.isascii() and label[:1] in "-0123456789" else ""
-    except ValueError:
+        return str(Decimal(label).normalize(Context(prec=len(label))))
+    except ArithmeticError:
         return ""
 
 

@@ -9,11 +9,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
 
 from cfedge.errors import DataError, TaskError
 from cfedge.printable import is_printable
 from cfedge.spelling import check_spelling, folded
-from cfedge.values import value_words
+from cfedge.values import is_missing, value_words
 
 __all__ = [
     "LABEL_LENGTH",
@@ -93,6 +94,8 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
 
 def label_fault(label: str) -> str | None:
     """Say why a task cannot have a label, and what to do; None: it can."""
+    if not look(label):
+        return f"expected labels that can be seen, found {label[:40]!a}; name it"
     if any("\ud800" <= letter <= "\udfff" for letter in label):
         return f"expected labels in Unicode, found {label[:40]!r}; rename it"
     if not is_printable(label):
@@ -142,10 +145,10 @@ def label_of(value: object, where: str, noun: str = "label") -> str:
     """
     if isinstance(value, str):
         return check_spelling(value, noun, where).strip()
-    if getattr(value, "shape", None) == ():
+    if getattr(value, "shape", None) == () and not is_missing(value):
         value = value.item()  # type: ignore[attr-defined] # NumPy's number, as Python's own
-    if value is None or value != value:
-        nothing = "nothing" if value is None else "NaN"
+    if is_missing(value):
+        nothing = "NaN" if isinstance(value, float) else value_words(value)
         raise DataError(f"{where}: expected a {noun}, found {nothing}; fill it in or leave it out")
     if isinstance(value, list | tuple | set | frozenset) or getattr(value, "shape", ()) != ():
         several = "a list" if len(value) == 1 else "several"  # type: ignore[arg-type]
@@ -155,7 +158,7 @@ def label_of(value: object, where: str, noun: str = "label") -> str:
         )
     if isinstance(value, float) and math.isinf(value):
         raise DataError(f"{where}: expected a {noun}, found infinity; write it as a string")
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | Decimal):
         return str(value)
     raise DataError(
         f"{where}: expected words, a number or a boolean, found {value_words(value)}; write it as"

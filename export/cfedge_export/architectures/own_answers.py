@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from cfedge.errors import BackboneError, IncompatibleError
 from cfedge.inputs.array.spec import Array
-from cfedge.runtime.session import open_session
+from cfedge.runtime.session import open_session, reason_of
 from cfedge_export.architectures.own_graph import ARRAY, GIVEN, graph_of
 from cfedge_export.names import FEATURES, HIDDEN
 
@@ -80,8 +80,8 @@ class _Runner:
             copy.type.tensor_type.ClearField("shape")
         try:
             self._session = open_session(renamed.SerializeToString(), str(path))
-        except IncompatibleError as error:
-            raise self._refused(error) from error
+        except IncompatibleError as error:  # it names the file, what was found and the step
+            raise BackboneError(str(error)) from error
 
     def __call__(self, rows: NDArray[np.generic], what: str) -> dict[str, Floats]:
         try:
@@ -91,7 +91,7 @@ class _Runner:
         return dict(zip(self._names, map(np.asarray, outputs), strict=True))
 
     def _refused(self, error: Exception, where: str = "") -> BackboneError:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(reason_of(error).split())[:200]
         return BackboneError(
             f"could not run {self._path}{where}: {reason}; export it with a batch axis of any size"
         )

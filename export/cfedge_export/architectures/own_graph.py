@@ -18,6 +18,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from cfedge.bundle.graph import check_graph
 from cfedge.errors import BackboneError, IncompatibleError, SchemaError
+from cfedge.first_bytes import FIRST_BYTES, known
 from cfedge.inputs.array.spec import Array, DType
 from cfedge.plain_files import read_plain
 from cfedge_export.names import FEATURES, HIDDEN
@@ -37,6 +38,8 @@ _DTYPES: dict[int, DType] = {
     TensorProto.INT64: "int64",
     TensorProto.UINT8: "uint8",
 }
+#: The version of the format since which initializers are no inputs.
+_OWN_INITIALIZERS = 4
 _PAGE = "see docs/how-to/own-encoder.md"
 
 
@@ -60,6 +63,12 @@ def read_own(path: Path) -> ModelProto:
         raise BackboneError(
             f"{path}: expected an ONNX file of at most {_MOST_BYTES >> 20} MB, found"
             f" {size >> 20} MB; use a smaller encoder"
+        )
+    other = known(data[:FIRST_BYTES])
+    if other is not None:
+        raise BackboneError(
+            f"{path}: expected an ONNX file, found {other.what};"
+            f" {other.step or f'export it to ONNX, {_PAGE}'}"
         )
     try:
         check_graph(data, str(path))
@@ -118,6 +127,7 @@ def graph_of(model: ModelProto, sizes: Mapping[str, Sequence[int]]) -> ModelProt
     """
     made = ModelProto()
     made.CopyFrom(model)
+    made.ir_version = max(made.ir_version, _OWN_INITIALIZERS)
     graph = made.graph
     own = {_input(model).name: ARRAY}
     constants = {tensor.name for tensor in graph.initializer}

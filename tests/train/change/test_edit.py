@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from every import cases
 from made import make_texts
 
 from cfedge.errors import TaskError
@@ -60,7 +61,7 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
         remove_class(workspace, "colors", "red")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("change", "message"),
     [
         (lambda ws: rename(ws, "colors", "animals"), "expected one that no task has"),
@@ -69,6 +70,9 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
         (lambda ws: rename_label(ws, "colors", "mauve", "x"), "found 'mauve'"),
         (lambda ws: rename_label(ws, "colors", "red", "blue"), "found 'blue'"),
         (lambda ws: rename_label(ws, "colors", "red", "x" * 201), "at most 200 characters"),
+        (lambda ws: rename_label(ws, "colors", "red", "  "), "labels that can be seen, found ''"),
+        (lambda ws: rename_label(ws, "colors", "red", "\u3164"), "labels that can be seen"),
+        (lambda ws: rename_label(ws, "colors", "red", " blue "), "found 'blue'"),
         (lambda ws: remove_class(ws, "colors", "mauve"), "found 'mauve'"),
     ],
 )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas
 import PIL.Image
+import pyarrow
 import pytest
+import torch
 from every import cases
 
 from cfedge.errors import DataError
@@ -244,6 +249,32 @@ def test_frames_and_arrays_are_taken_from_memory() -> None:
         from_arrays([frames[0], frames[0].astype(float)], ["a", "b"], "task 'x'", "image")
     with pytest.raises(DataError, match=r"inputs\[0\]: expected an array of numbers, found None"):
         from_arrays([None], ["a"], "task 'x'", "array")
+    with pytest.raises(DataError, match=r"inputs\[1\]: expected finite numbers, found NaN"):
+        from_arrays([[1.0], [np.nan]], ["a", "b"], "task 'x'", "array")
+    tensors = from_arrays(torch.zeros(2, 3), ["a", "b"], "task 'x'", "array")
+    assert [value.shape for value in tensors.inputs] == [(3,), (3,)]
+
+
+@cases(
+    "labels",
+    [
+        pandas.array(["a", pandas.NA], dtype="string"),
+        pandas.array([1, None], dtype="Int64"),
+        pandas.array([True, None], dtype="boolean"),
+        pandas.Series(["2024-01-01", None], dtype="datetime64[ns]")[::-1],
+        np.ma.array([1, 2], mask=[False, True]),
+        ["a", float("nan")],
+        ["a", None],
+    ],
+)
+def test_what_tables_write_for_a_missing_label_is_none(labels: Any) -> None:
+    with pytest.raises(DataError, match=r"labels\[[01]\]: expected a label, found") as refusal:
+        from_arrays(["one", "two"], labels, "task 'x'")
+    assert "fill it in or leave it out" in str(refusal.value)
+    known = from_arrays(["one", "two"], pyarrow.array(["a", "b"]), "task 'x'")
+    assert known.labels == ("a", "b")
+    exact = from_arrays(["one", "two"], [Decimal("1.10"), Decimal("2")], "task 'x'")
+    assert exact.labels == ("1.10", "2")
 
 
 def test_a_folder_without_pictures_is_named(tmp_path: Path) -> None:
