@@ -54,6 +54,14 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["CFEDGE_KEEP_KEY"] = str(tmp_path_factory.mktemp("key") / "keep.key")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced() -> Iterator[None]:
+    """No power is cut here but of what is recorded (`powercut`): no disk is waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "tiny-encoder", make_encoder)

@@ -5,7 +5,6 @@ their threshold or their files. Nothing is signed before somebody asked for it b
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -25,11 +24,6 @@ from cfedge.publish.merge import Merged
 from cfedge.store import Store
 from cfedge.sync.client import sync
 from cfedge.sync.transport import Folder
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ replaced. Nothing goes back to what only they signed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -30,11 +29,6 @@ from cfedge.store.boot_attempts import MAX_STARTS
 from cfedge.sync.client import Plan, sync
 from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @pytest.fixture

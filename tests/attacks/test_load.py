@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import threading
 import time
@@ -32,11 +31,6 @@ from cfedge.sync.transport import Folder
 
 CLIENTS, SLOW = 16, 300
 TEXTS = [text for task in ("colors", "animals") for text, _ in make_texts(task, 1, seed=7)]
-
-
-@pytest.fixture(autouse=True)
-def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -65,7 +64,6 @@ def refused(code: int, pattern: str, *arguments: object) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.delenv("CFEDGE_PASSPHRASE", raising=False)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -32,11 +31,6 @@ from cfedge.sync.client import Plan, sync
 from cfedge.sync.probe import probe_here
 from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 class Workshop:

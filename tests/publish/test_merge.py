@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection
 from dataclasses import replace
@@ -30,11 +29,6 @@ from cfedge.sync.client import sync
 from cfedge.sync.probe import probe_here
 from cfedge.sync.report import Synced
 from cfedge.sync.transport import Folder
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @pytest.fixture

@@ -31,12 +31,6 @@ from cfedge.sync.transport import Folder
 ONLINE = ("snapshot", "targets", "timestamp")
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is cut here is the order of whole writes, for which nothing need reach the disk."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     made = Site(tmp_path / "site")

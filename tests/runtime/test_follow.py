@@ -51,10 +51,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(
-    tiny_site: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Fleet:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+def fleet(tiny_site: Path, tiny_bundle: Path, tmp_path: Path) -> Fleet:
     made = Fleet(tiny_site, tiny_bundle, tmp_path / "store")
     made.bring()
     return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -282,10 +281,7 @@ class Site:
 
 
 @pytest.fixture
-def site(
-    tiny_site: Path, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Site:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+def site(tiny_site: Path, tiny_bundle: Path, tmp_path: Path) -> Site:
     made = Site(tiny_site, tiny_bundle, tmp_path / "store")
     made.bring()
     return made
