@@ -112,9 +112,9 @@ def run_order(
         "adapter_bytes": max(task.adapter.size for task in tasks.values()),
         "signature_bytes": max(task.signature.size for task in tasks.values()),
         "backbone_bytes": sum(ref.size for ref in backbone.files().values()),
-        "upper_bounds": {
+        "limits": {
             row.task: {
-                "upper_bound": tasks[row.task].certificate.upper_bound,
+                "wrong_task_at_most": tasks[row.task].certificate.wrong_task_at_most,
                 "held_out_errors": tasks[row.task].certificate.errors,
                 "held_out": tasks[row.task].certificate.held_out,
                 "test_error": 1 - row.task_identification,
@@ -213,10 +213,10 @@ def report(runs: list[dict[str, Any]], split: int, *, threads: int) -> None:
     summary["task_bytes_max"] = max(max(run["task_bytes"].values()) for run in runs)
     summary["auroc_out_of_scope"] = float(np.mean([run["unknown"]["auroc"] for run in runs]))
     summary["bits_changed"] = sum(len(run["bits_changed"]) for run in runs)
-    summary["upper_bounds_exceeded_on_test"] = sum(
-        one["test_error"] > one["upper_bound"]
+    summary["limits_exceeded_on_test"] = sum(
+        one["test_error"] > one["wrong_task_at_most"]
         for run in runs
-        for one in run["upper_bounds"].values()
+        for one in run["limits"].values()
     )
     for key, value in summary.items():
         print(f"{key:28} {value}")

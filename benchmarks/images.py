@@ -174,9 +174,9 @@ def evaluate_one(
                 "method": kept.settings.method,
                 "trial": None if kept.trial is None else dataclasses.asdict(kept.trial),
                 "bytes": entry.adapter.size + entry.signature.size + entry.golden.size,
-                "wrong_at_most": entry.certificate.wrong_upper_bound,
-                "wrong_task_at_most": entry.certificate.upper_bound,
-                "exceeded": 1 - row.accuracy > entry.certificate.wrong_upper_bound,
+                "wrong_at_most": entry.certificate.wrong_answer_at_most,
+                "wrong_task_at_most": entry.certificate.wrong_task_at_most,
+                "exceeded": 1 - row.accuracy > entry.certificate.wrong_answer_at_most,
                 "drop": next(one.drop for one in done.parity if one.task == row.task),
             }
         )

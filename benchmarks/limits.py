@@ -100,7 +100,7 @@ def draw(path: Path, width: int, learn: int, hold: int, seed: int) -> dict[str, 
         certificate = certified[name].certificate
         rows.append(
             {
-                "limit": certificate.wrong_upper_bound,
+                "limit": certificate.wrong_answer_at_most,
                 "held out wrong": certificate.wrong / certificate.held_out,
                 "truth": float(wrong.mean()),
             }

@@ -65,13 +65,13 @@ def task(
     certificate = Certificate(
         held_out=100,
         errors=2,
-        upper_bound=0.1,
+        wrong_task_at_most=0.1,
         alpha=0.05,
         tasks=1,
         rival=None,
         rival_errors=0,
         wrong=3,
-        wrong_upper_bound=0.12,
+        wrong_answer_at_most=0.12,
     )
     made = Task(
         name,

@@ -40,8 +40,8 @@ def check_certificate(task: str, certificate: Certificate) -> None:
         <= certificate.held_out
         <= LIMITS.held_out
         and 0 <= certificate.wrong <= certificate.held_out
-        and 0 <= certificate.upper_bound <= 1
-        and 0 <= certificate.wrong_upper_bound <= 1
+        and 0 <= certificate.wrong_task_at_most <= 1
+        and 0 <= certificate.wrong_answer_at_most <= 1
         and 0 < certificate.alpha < 1
         and certificate.tasks >= 1
     ):
@@ -62,8 +62,8 @@ def check_certificate(task: str, certificate: Certificate) -> None:
                 f" {LIMITS.held_out}, found {rejected} and {whole}; export the bundle again"
             )
     for count, bound, what in (
-        (certificate.errors, certificate.upper_bound, "errors"),
-        (certificate.wrong, certificate.wrong_upper_bound, "wrong answers"),
+        (certificate.errors, certificate.wrong_task_at_most, "errors"),
+        (certificate.wrong, certificate.wrong_answer_at_most, "wrong answers"),
     ):
         least = upper_bound(count, certificate.held_out, certificate.alpha / certificate.tasks)
         if bound < least * (1 - _ROUNDING):

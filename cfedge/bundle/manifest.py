@@ -99,10 +99,10 @@ class Certificate:
     """How often the lookup picks another task, and how often the whole answer is wrong, measured on
     held-out examples against all `tasks` of the bundle.
 
-    `upper_bound` is Clopper and Pearson's upper confidence bound, BetaInv(1 - alpha/tasks; errors +
-    1, held_out - errors): all tasks' bounds hold together with probability >= 1 - alpha. `rival`
-    took `rival_errors` of the errors. `wrong` are the examples whose task or label was not right,
-    and `wrong_upper_bound` bounds their rate in the same way.
+    `wrong_task_at_most` is Clopper and Pearson's upper confidence bound, BetaInv(1 - alpha/tasks;
+    errors + 1, held_out - errors): all tasks' bounds hold together with probability >= 1 - alpha.
+    `rival` took `rival_errors` of the errors. `wrong` are the examples whose task or label was not right,
+    and `wrong_answer_at_most` bounds their rate in the same way.
 
     Of `own` held-out examples that the lookup gives to the task, `own_rejected` are called unknown at
     its threshold; of `foreign` public inputs of no task that the lookup gives to it, and of `others`
@@ -112,13 +112,13 @@ class Certificate:
 
     held_out: int
     errors: int
-    upper_bound: float
+    wrong_task_at_most: float
     alpha: float
     tasks: int
     rival: str | None
     rival_errors: int
     wrong: int
-    wrong_upper_bound: float
+    wrong_answer_at_most: float
     own: int = 0
     own_rejected: int = 0
     foreign: int = 0

@@ -154,7 +154,9 @@ def _limited(task: Task, tasks: int) -> Task:
     )
     return replace(
         task,
-        certificate=replace(certificate, tasks=tasks, upper_bound=bound, wrong_upper_bound=wrong),
+        certificate=replace(
+            certificate, tasks=tasks, wrong_task_at_most=bound, wrong_answer_at_most=wrong
+        ),
     )
 
 

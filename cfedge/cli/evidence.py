@@ -72,9 +72,9 @@ def _listed_row(task: TaskCertificate) -> tuple[object, ...]:
         task.method,
         answers.held_out,
         answers.right,
-        f"{answers.wrong_upper_bound:.1%}",
+        f"{answers.wrong_answer_at_most:.1%}",
         certificate.errors,
-        f"{certificate.upper_bound:.1%}",
+        f"{certificate.wrong_task_at_most:.1%}",
         _rival(certificate),
     )
 

@@ -22,14 +22,14 @@ def learned(row: TaskCertificate, settings: Settings, backbone: Backbone) -> str
     answers = row.answers
     classes, examples = counted(len(row.labels), "class"), counted(row.examples, "example")
     elsewhere = (
-        f" and at most {row.certificate.upper_bound:.1%} go to another task"
+        f" and at most {row.certificate.wrong_task_at_most:.1%} go to another task"
         if row.certificate.tasks > 1
         else ""
     )
     few = f"; {answers.held_out} examples cannot promise more"
     return (
         f"{row.task}: learned {classes} from {examples}; of {answers.held_out} held out {answers.right}"
-        f" {'was' if answers.right == 1 else 'were'} answered right, so at most {answers.wrong_upper_bound:.1%} of future answers are wrong{elsewhere}"
+        f" {'was' if answers.right == 1 else 'were'} answered right, so at most {answers.wrong_answer_at_most:.1%} of future answers are wrong{elsewhere}"
         f" (95% confidence){few if 1 < answers.held_out < ENOUGH else ''}{_why(row, settings, backbone)}"
     )
 

@@ -187,8 +187,8 @@ def _figures(certified: Certificates) -> dict[str, Figures]:
             held_out=one.answers.held_out,
             right=one.answers.right,
             unknown=sum(row.unknown for row in one.answers.classes.values()),
-            wrong_answer_at_most=one.answers.wrong_upper_bound,
-            wrong_task_at_most=one.certificate.upper_bound,
+            wrong_answer_at_most=one.answers.wrong_answer_at_most,
+            wrong_task_at_most=one.certificate.wrong_task_at_most,
             classes=len(one.labels),
         )
         for name, one in certified.tasks.items()

@@ -101,8 +101,8 @@ def _task(task: Task) -> dict[str, Any]:
         "labels": list(task.classes),
         "held_out": certificate.held_out,
         "wrong": certificate.wrong,
-        "wrong_answer_at_most": certificate.wrong_upper_bound,
-        "wrong_task_at_most": certificate.upper_bound,
+        "wrong_answer_at_most": certificate.wrong_answer_at_most,
+        "wrong_task_at_most": certificate.wrong_task_at_most,
         "rival": certificate.rival,
         "rejects": task.false_reject_rate,
         "bytes": task.adapter.size + task.signature.size + task.golden.size,
@@ -112,7 +112,7 @@ def _task(task: Task) -> dict[str, Any]:
 def _row(task: Task) -> IntervalRow:
     certificate = task.certificate
     share = certificate.wrong / certificate.held_out if certificate.held_out else 0.0
-    span = Span(share, max(share, certificate.wrong_upper_bound))
+    span = Span(share, max(share, certificate.wrong_answer_at_most))
     return IntervalRow(task.name, (span,), f"{certificate.wrong} of {certificate.held_out}")
 
 

@@ -178,9 +178,9 @@ def _row(
         task_identification=found.task_identification,
         held_out=certificate.held_out,
         held_out_errors=certificate.errors,
-        wrong_task_at_most=certificate.upper_bound,
+        wrong_task_at_most=certificate.wrong_task_at_most,
         held_out_wrong=certificate.wrong,
-        wrong_answer_at_most=certificate.wrong_upper_bound,
+        wrong_answer_at_most=certificate.wrong_answer_at_most,
         added_bytes=entry.adapter.size + entry.signature.size + entry.golden.size,
     )
 

@@ -241,5 +241,5 @@ def _kept(gone: Entry) -> str:
 
 
 def _limits(before: Sequence[Task], after: Sequence[Task]) -> dict[str, tuple[float | None, float]]:
-    was = {task.name: task.certificate.upper_bound for task in before}
-    return {task.name: (was.get(task.name), task.certificate.upper_bound) for task in after}
+    was = {task.name: task.certificate.wrong_task_at_most for task in before}
+    return {task.name: (was.get(task.name), task.certificate.wrong_task_at_most) for task in after}

@@ -78,9 +78,11 @@ def _task(old: Task, new: Task) -> Iterator[Change]:
             f"{where}: classes", str(len(old.classes)), f"{len(new.classes)} ({said})", "other"
         )
     was, now = old.certificate, new.certificate
-    yield from _share(f"{where}: wrong task, at most", was.upper_bound, now.upper_bound)
     yield from _share(
-        f"{where}: wrong answers, at most", was.wrong_upper_bound, now.wrong_upper_bound
+        f"{where}: wrong task, at most", was.wrong_task_at_most, now.wrong_task_at_most
+    )
+    yield from _share(
+        f"{where}: wrong answers, at most", was.wrong_answer_at_most, now.wrong_answer_at_most
     )
     yield from _share(
         f"{where}: held-out answers that are wrong", was.wrong / max(1, was.held_out), now.wrong / max(1, now.held_out)

@@ -328,7 +328,7 @@ class Engine:
         certificate = self.opened.named(prediction.task).certificate
         return {
             **prediction.as_dict(),
-            "wrong_task_at_most": certificate.upper_bound,
-            "wrong_answer_at_most": certificate.wrong_upper_bound,
+            "wrong_task_at_most": certificate.wrong_task_at_most,
+            "wrong_answer_at_most": certificate.wrong_answer_at_most,
             "bundle": self.manifest.digest,
         }

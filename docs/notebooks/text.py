@@ -45,7 +45,7 @@ for name, task in workspace.certificates().tasks.items():
     answers = task.answers
     print(
         f"{name}: {answers.right} of {answers.held_out} right,"
-        f" at most {answers.wrong_upper_bound:.1%} wrong"
+        f" at most {answers.wrong_answer_at_most:.1%} wrong"
     )
 
 # %% [markdown]

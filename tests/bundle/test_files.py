@@ -52,13 +52,13 @@ def small(version: str = "1") -> Bundle:
     certificate = Certificate(
         held_out=12,
         errors=1,
-        upper_bound=0.39,
+        wrong_task_at_most=0.39,
         alpha=0.05,
         tasks=1,
         rival=None,
         rival_errors=0,
         wrong=2,
-        wrong_upper_bound=0.49,
+        wrong_answer_at_most=0.49,
     )
     task = Task(
         "lights", ("on", "off"), 8, 2.5, 0.05, NOTHING_UNKNOWN, certificate,

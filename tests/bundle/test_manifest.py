@@ -41,13 +41,13 @@ def task(name: str, classes: tuple[str, ...]) -> Task:
     certificate = Certificate(
         held_out=12,
         errors=1,
-        upper_bound=0.39,
+        wrong_task_at_most=0.39,
         alpha=0.05,
         tasks=2,
         rival=None,
         rival_errors=0,
         wrong=2,
-        wrong_upper_bound=0.49,
+        wrong_answer_at_most=0.49,
     )
     return Task(
         name, classes, 8, 2.5, 0.05, NOTHING_UNKNOWN, certificate, ref("1"), ref("2"), ref("3")
@@ -70,14 +70,14 @@ GOLDEN = (
     '"split":2,"tail":{"sha256":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","size":5},'
     '"trunk":{"sha256":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","size":5},"views":[4,4,4],"width":4},'
     '"lookup":"class-clusters","margins":{"second":0.0,"second_share":1.0,"tail_share":1.0,"third":0.0},"schema":1,'
-    '"sha256":"0e00eec4a71aba8d54005ec33477a14a38345e048f4cce6c5b826f903ebafd87",'
+    '"sha256":"988b0922c1df961d884e63c037bba7e2710574f14c3faef6834e129481e5517b",'
     '"tasks":[{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"odds":{"limits":[],"offsets":[700.0,700.0,700.0],"slopes":[0.0,0.0,0.0]},"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
+    '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"odds":{"limits":[],"offsets":[700.0,700.0,700.0],"slopes":[0.0,0.0,0.0]},"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"wrong":2,"wrong_answer_at_most":0.49,"wrong_task_at_most":0.39},'
     '"classes":["on","off"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"lights","rank":8,'
     '"same_labels":{},"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5},'
     '{"adapter":{"sha256":"1111111111111111111111111111111111111111111111111111111111111111","size":5},'
-    '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"odds":{"limits":[],"offsets":[700.0,700.0,700.0],"slopes":[0.0,0.0,0.0]},"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"upper_bound":0.39,"wrong":2,"wrong_upper_bound":0.49},'
+    '"calibration":{"accepted":1000000000.0,"centers":[0.0,0.0,0.0,0.0,0.0],"odds":{"limits":[],"offsets":[700.0,700.0,700.0],"slopes":[0.0,0.0,0.0]},"scales":[1.0,1.0,1.0,1.0,1.0],"thresholds":[1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0,1000000000.0]},"certificate":{"alpha":0.05,"errors":1,"foreign":0,"foreign_caught":0,"held_out":12,"others":0,"others_caught":0,"own":0,"own_rejected":0,"rival":null,"rival_errors":0,"tasks":2,"wrong":2,"wrong_answer_at_most":0.49,"wrong_task_at_most":0.39},'
     '"classes":["open","zu\u00df"],"false_reject_rate":0.05,'
     '"golden":{"sha256":"3333333333333333333333333333333333333333333333333333333333333333","size":5},"name":"doors","rank":8,'
     '"same_labels":{},"signature":{"sha256":"2222222222222222222222222222222222222222222222222222222222222222","size":5},"threshold":2.5}],'
@@ -335,9 +335,11 @@ def test_a_digest_with_line_breaks_does_not_break_the_message() -> None:
         ).encode(),
         GOLDEN + b"\n",
         b" " + GOLDEN,
-        GOLDEN.replace(b'"upper_bound":0.39', b'"upper_bound":0.390', 1),
-        GOLDEN.replace(b'"upper_bound":0.39', b'"upper_bound":39e-2', 1),
-        GOLDEN.replace(b'"upper_bound":0.39', b'"upper_bound":0.39000000000000001', 1),
+        GOLDEN.replace(b'"wrong_task_at_most":0.39', b'"wrong_task_at_most":0.390', 1),
+        GOLDEN.replace(b'"wrong_task_at_most":0.39', b'"wrong_task_at_most":39e-2', 1),
+        GOLDEN.replace(
+            b'"wrong_task_at_most":0.39', b'"wrong_task_at_most":0.39000000000000001', 1
+        ),
         GOLDEN.replace(b'"errors":1', b'"errors": 1', 1),
         GOLDEN.replace(b'"on"', b'"\\u006fn"'),
         GOLDEN.replace(b'"rival_errors":0', b'"rival_errors":-0', 1),
@@ -439,7 +441,7 @@ def test_a_lone_surrogate_is_refused() -> None:
 NESTED = {
     "schema": '"schema":1',
     "rows": '"rows":4',
-    "upper_bound": '"upper_bound":0.39',
+    "wrong_task_at_most": '"wrong_task_at_most":0.39',
     "versions": '"versions":{"numpy":"2.0.0"}',
 }
 
@@ -453,7 +455,7 @@ def test_deep_nesting_is_refused(field: str, depth: int) -> None:
         )
 
 
-@cases("field", ["rows", "upper_bound"])
+@cases("field", ["rows", "wrong_task_at_most"])
 def test_nesting_about_as_deep_as_the_interpreter_allows_is_refused(field: str) -> None:
     limit = sys.getrecursionlimit()
     for depth in range(limit - 150, limit + 10):
@@ -696,11 +698,15 @@ def test_two_tasks_may_have_labels_of_the_same_name() -> None:
             -1,
             "certificate of task 'lights': expected rival_errors <= errors <= held_out",
         ),
-        (("tasks", 0, "certificate", "upper_bound"), 1.5, "certificate of task 'lights': expected"),
+        (
+            ("tasks", 0, "certificate", "wrong_task_at_most"),
+            1.5,
+            "certificate of task 'lights': expected",
+        ),
         (("tasks", 0, "certificate", "wrong"), 13, "certificate of task 'lights': expected"),
         (("tasks", 0, "certificate", "wrong"), -1, "certificate of task 'lights': expected"),
         (
-            ("tasks", 0, "certificate", "wrong_upper_bound"),
+            ("tasks", 0, "certificate", "wrong_answer_at_most"),
             1.5,
             "certificate of task 'lights': expected",
         ),

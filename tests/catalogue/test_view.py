@@ -307,7 +307,7 @@ def test_the_manifest_of_some_tasks_computes_each_limit_for_as_many() -> None:
         assert len(manifest.tasks) == count
         for one in manifest.tasks:
             assert one.certificate.tasks == count
-            assert one.certificate.upper_bound == upper_bound(2, 100, 0.05 / count)
+            assert one.certificate.wrong_task_at_most == upper_bound(2, 100, 0.05 / count)
     assert (manifest.backbone, manifest.margins) == (TINY, Margins(1.0, 0.5))
 
 

@@ -161,7 +161,7 @@ def test_a_task_measured_anew_costs_one_small_entry_and_no_object(
     held = colors.certificate
     certificate = replace(held, errors=held.errors + 1)
     bound = upper_bound(certificate.errors, held.held_out, held.alpha / held.tasks)
-    certificate = replace(certificate, upper_bound=bound)
+    certificate = replace(certificate, wrong_task_at_most=bound)
     before, size = objects_of(shop.repo), shop.index().size
     done = shop.publish(
         changed(shop.bundle, "colors", threshold=colors.threshold * 1.5, certificate=certificate)

@@ -89,7 +89,7 @@ def test_a_task_that_was_measured_anew_costs_a_measurement(change: dict[str, obj
 def test_a_threshold_that_hardly_moved_and_a_limit_that_follows_are_not_sent() -> None:
     log = _changes(_bundle(RED), [])
     moved = replace(
-        RED, threshold=30.2, certificate=replace(RED.certificate, tasks=9, upper_bound=0.2)
+        RED, threshold=30.2, certificate=replace(RED.certificate, tasks=9, wrong_task_at_most=0.2)
     )
     assert _changes(_bundle(moved), log) == []
 

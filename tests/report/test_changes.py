@@ -44,10 +44,10 @@ CASES = {
     "a task gone": (dataclasses.replace(OLD, tasks=OLD.tasks[:1]), [Change("task word 1", "3 classes", "removed", "other")]),
     "a class more": (_task(classes=(*OLD.tasks[0].classes, "more")), [Change("task word 0: classes", "3", "4 (+ more)", "other")]),
     "another class": (_task(classes=("new", *OLD.tasks[0].classes[1:])), [Change("task word 0: classes", "3", "3 (+ new, - word label 0)", "other")]),
-    "a higher bound": (_certificate(upper_bound=0.2), [Change("task word 0: wrong task, at most", "18%", "20%", "worse")]),
-    "a lower bound": (_certificate(wrong_upper_bound=0.1), [Change("task word 0: wrong answers, at most", "21%", "10%", "better")]),
+    "a higher bound": (_certificate(wrong_task_at_most=0.2), [Change("task word 0: wrong task, at most", "18%", "20%", "worse")]),
+    "a lower bound": (_certificate(wrong_answer_at_most=0.1), [Change("task word 0: wrong answers, at most", "21%", "10%", "better")]),
     "more wrong answers": (_certificate(wrong=5), [Change("task word 0: held-out answers that are wrong", "7.5%", "12%", "worse")]),
-    "a hair's breadth": (_certificate(upper_bound=0.1801), []),
+    "a hair's breadth": (_certificate(wrong_task_at_most=0.1801), []),
     "another threshold": (_task(threshold=9.0), [Change("task word 0: called unknown above", "7.0", "9.0", "other")]),
     "a larger task": (_task(size_bytes=60_000), [Change("task word 0: size", "50,000 bytes", "60,000 bytes", "worse")]),
     "slower": (_bench(1.5), [Change("time of an answer, median", "1.1 ms", "1.5 ms", "worse")]),
@@ -68,7 +68,9 @@ def test_each_change_is_told_with_its_verdict(name: str) -> None:
 
 
 def test_what_became_worse_stands_first() -> None:
-    first = dataclasses.replace(OLD.tasks[0].certificate, upper_bound=0.1, wrong_upper_bound=0.3)
+    first = dataclasses.replace(
+        OLD.tasks[0].certificate, wrong_task_at_most=0.1, wrong_answer_at_most=0.3
+    )
     new = _task(certificate=first, threshold=9.0)
     verdicts = [one.verdict for one in changes(OLD, new)]
     assert verdicts == ["worse", "better", "other"]

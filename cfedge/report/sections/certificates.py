@@ -16,7 +16,7 @@ _DRAWN, _TOLD = 60, 300
 def certificates(contents: Contents) -> Section:
     """Return the certificates as a chart with their limits, the highest first."""
     ordered = sorted(
-        contents.tasks, key=lambda task: (-task.certificate.wrong_upper_bound, task.name)
+        contents.tasks, key=lambda task: (-task.certificate.wrong_answer_at_most, task.name)
     )
     # Where there is one task alone, no other can take its inputs.
     alone = len(ordered) == ordered[0].certificate.tasks == 1
@@ -73,14 +73,14 @@ def _row(task: Task, *, alone: bool) -> IntervalRow:
     said = f"{seen.wrong} of {seen.held_out} wrong"
     if seen.rival is not None:
         said += f", {seen.rival_errors} to {seen.rival}"
-    taken = Span(seen.errors / count, seen.upper_bound)
-    wrong = Span(seen.wrong / count, seen.wrong_upper_bound)
+    taken = Span(seen.errors / count, seen.wrong_task_at_most)
+    wrong = Span(seen.wrong / count, seen.wrong_answer_at_most)
     return IntervalRow(task.name, (wrong,) if alone else (taken, wrong), said)
 
 
 def _values(task: Task) -> list[str | float]:
     seen = task.certificate
     return [
-        task.name, seen.held_out, seen.wrong, percent(seen.wrong_upper_bound), seen.errors, percent(seen.upper_bound),
+        task.name, seen.held_out, seen.wrong, percent(seen.wrong_answer_at_most), seen.errors, percent(seen.wrong_task_at_most),
         f"{seen.rival} ({seen.rival_errors})" if seen.rival else "none",
     ]  # fmt: skip

@@ -44,11 +44,11 @@ def _cards(contents: Contents) -> list[tuple[str, str, str]]:
     tasks = contents.tasks
     held_out = sum(task.certificate.held_out for task in tasks)
     wrong = sum(task.certificate.wrong for task in tasks)
-    worst = max(tasks, key=lambda task: task.certificate.wrong_upper_bound)
+    worst = max(tasks, key=lambda task: task.certificate.wrong_answer_at_most)
     which = f"in the worst task, {worst.name}" if len(tasks) > 1 else "of future answers"
     cards = [
         ("Right", percent(1 - wrong / max(1, held_out)), f"of {counted(held_out, 'held-out input')}"),
-        ("Wrong at most", percent(worst.certificate.wrong_upper_bound), which),
+        ("Wrong at most", percent(worst.certificate.wrong_answer_at_most), which),
     ]  # fmt: skip
     if contents.thresholds is not None and contents.thresholds.unknown:
         curve = contents.thresholds
@@ -134,7 +134,7 @@ def _tasks(contents: Contents) -> Markup:
         rows.append(
             [
                 task.name, len(task.classes), *told, size(task.size_bytes), seen.held_out, seen.held_out - seen.wrong,
-                percent(seen.wrong_upper_bound), f"{task.threshold:.1f}",
+                percent(seen.wrong_answer_at_most), f"{task.threshold:.1f}",
             ]
         )  # fmt: skip
     words = {0, 3} if learned else {0}

@@ -160,8 +160,8 @@ def _confused(ways: Sequence[Overlap], workspace: str) -> str:
         )
     else:
         line += (
-            f". At most {ways[0].upper_bound:.1%} of {one}'s inputs and"
-            f" {ways[0].rival_upper_bound:.1%} of {other}'s go to another task (95% confidence)"
+            f". At most {ways[0].wrong_task_at_most:.1%} of {one}'s inputs and"
+            f" {ways[0].rival_wrong_task_at_most:.1%} of {other}'s go to another task (95% confidence)"
         )
         if all(way.taken < OVERLAP_SHARE * way.held_out for way in ways):
             worst = max(ways, key=lambda way: way.share)

@@ -97,9 +97,7 @@ class TaskCertificate:
         values = dataclasses.asdict(self)
         certificate = values.pop("certificate")
         labels = list(values.pop("labels"))
-        certificate["wrong_task_at_most"] = certificate.pop("upper_bound")
-        certificate["wrong_answer_at_most"] = certificate.pop("wrong_upper_bound")
-        values["answers"].pop("wrong_upper_bound", None)
+        values["answers"].pop("wrong_answer_at_most", None)
         values["answers"]["learned_nothing"] = self.answers.learned_nothing
         return {
             "task": values.pop("task"),

@@ -34,7 +34,7 @@ class Overlap:
         Of its inputs, by the first stage's model: a union bound, at most 1.
     taken, held_out
         Of its held-out inputs, those that the lookup that ships gives to the rival, and all.
-    upper_bound, rival_upper_bound
+    wrong_task_at_most, rival_wrong_task_at_most
         What the certificates of the two say now.
     """
 
@@ -43,8 +43,8 @@ class Overlap:
     share: float
     taken: int
     held_out: int
-    upper_bound: float
-    rival_upper_bound: float
+    wrong_task_at_most: float
+    rival_wrong_task_at_most: float
 
 
 def overlaps(
@@ -69,7 +69,10 @@ def overlaps(
         for rival, share in router.confusions(name, None if name in of else of).items():
             errors = int(taken[router.tasks.index(rival)])
             if max(share, errors / certificate.held_out) >= OVERLAP_SHARE:
-                bounds = certificate.upper_bound, certified[rival].certificate.upper_bound
+                bounds = (
+                    certificate.wrong_task_at_most,
+                    certified[rival].certificate.wrong_task_at_most,
+                )
                 pairs.append(
                     Overlap(name, rival, min(1.0, share), errors, certificate.held_out, *bounds)
                 )

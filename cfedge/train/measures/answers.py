@@ -41,7 +41,7 @@ class Answers:
         Of them, those whose task and label were right.
     known
         Those whose label was right with the task given.
-    wrong_upper_bound, wrong_lower_bound
+    wrong_answer_at_most, wrong_answer_at_least
         Clopper and Pearson's confidence bounds on the rate of wrong answers: the upper bounds of
         all tasks hold together with probability >= 1 - alpha, and so do the lower ones.
     majority
@@ -55,8 +55,8 @@ class Answers:
     held_out: int
     right: int
     known: int
-    wrong_upper_bound: float
-    wrong_lower_bound: float
+    wrong_answer_at_most: float
+    wrong_answer_at_least: float
     majority: int
     majority_label: str
     classes: dict[str, ClassAnswers]
@@ -110,8 +110,8 @@ def certified_answers(
         held_out=held_out,
         right=held_out - wrong,
         known=int(known.sum()),
-        wrong_upper_bound=certificate.wrong_upper_bound,
-        wrong_lower_bound=lower_bound(wrong, held_out, certificate.alpha / certificate.tasks),
+        wrong_answer_at_most=certificate.wrong_answer_at_most,
+        wrong_answer_at_least=lower_bound(wrong, held_out, certificate.alpha / certificate.tasks),
         majority=int(counts[commonest]),
         majority_label=labels[commonest],
         classes={

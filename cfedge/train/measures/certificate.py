@@ -116,11 +116,11 @@ def _counted(
     return Certificate(
         held_out=examples,
         errors=errors,
-        upper_bound=upper_bound(errors, examples, alpha / len(tasks)),
+        wrong_task_at_most=upper_bound(errors, examples, alpha / len(tasks)),
         alpha=alpha,
         tasks=len(tasks),
         rival=rival,
         rival_errors=rival_errors,
         wrong=wrong,
-        wrong_upper_bound=upper_bound(wrong, examples, alpha / len(tasks)),
+        wrong_answer_at_most=upper_bound(wrong, examples, alpha / len(tasks)),
     )

@@ -27,8 +27,8 @@ CLOSED = Settings(method="closed-form")
 def certificate(right: np.ndarray, alpha: float) -> Certificate:
     wrong, held_out = int((~right).sum()), len(right)
     return Certificate(
-        held_out=held_out, errors=0, upper_bound=0.0, alpha=0.05, tasks=1, rival=None, rival_errors=0, wrong=wrong,
-        wrong_upper_bound=upper_bound(wrong, held_out, alpha),
+        held_out=held_out, errors=0, wrong_task_at_most=0.0, alpha=0.05, tasks=1, rival=None, rival_errors=0, wrong=wrong,
+        wrong_answer_at_most=upper_bound(wrong, held_out, alpha),
     )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def answers(truth: list[int], known: list[int], *, routed: list[int] | None = No
 def test_task_and_label_are_counted_together_and_by_class() -> None:
     one = answers([0, 0, 0, 1, 1], [1, 1, 0, 1, 1], routed=[1, 0, 1, 1, 0])
     assert (one.held_out, one.known, one.right) == (5, 4, 2)
-    assert one.wrong_upper_bound == upper_bound(3, 5, 0.025)
+    assert one.wrong_answer_at_most == upper_bound(3, 5, 0.025)
     assert (one.majority_label, one.majority) == ("a", 3)
     assert (one.classes["a"].held_out, one.classes["a"].right, one.classes["a"].unknown) == (
         3,
@@ -66,7 +66,7 @@ def test_the_bound_is_wrong_in_at_most_one_draw_of_twenty() -> None:
             one = certified_answers(
                 ("a", "b"), np.zeros(held_out, np.int64), known=right, right=right, unknown=~right, certificate=certificate(right, 0.05)
             )  # fmt: skip
-            wrong += one.wrong_upper_bound < rate
+            wrong += one.wrong_answer_at_most < rate
         assert wrong / 400 <= 0.05
 
 

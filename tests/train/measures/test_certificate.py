@@ -174,7 +174,7 @@ def test_all_limits_hold_together_in_95_percent_of_draws() -> None:
         evidence = certified(signatures, held_out)
         assert [evidence[name].certificate.errors for name in names] == errors.tolist()
         wrong += any(
-            evidence[name].certificate.upper_bound < rate
+            evidence[name].certificate.wrong_task_at_most < rate
             for name, rate in zip(names, rates, strict=True)
         )
 
@@ -193,7 +193,7 @@ def test_each_limit_is_at_alpha_shared_among_the_tasks() -> None:
     held_out = {name: points[[index] * 30] for index, name in enumerate(signatures)}
     for alpha in (0.05, 0.2):
         for one in certified(signatures, held_out, alpha=alpha).values():
-            assert one.certificate.upper_bound == pytest.approx(1 - (alpha / 5) ** (1 / 30))
+            assert one.certificate.wrong_task_at_most == pytest.approx(1 - (alpha / 5) ** (1 / 30))
             assert (one.certificate.alpha, one.certificate.tasks) == (alpha, 5)
 
 
@@ -230,7 +230,7 @@ def test_errors_are_counted_as_the_lookup_makes_them() -> None:
         certificate = evidence[name].certificate
         assert certificate.held_out == 60
         assert certificate.errors == sum(task != position for task in found)
-        assert certificate.upper_bound == upper_bound(certificate.errors, 60, ALPHA / 4)
+        assert certificate.wrong_task_at_most == upper_bound(certificate.errors, 60, ALPHA / 4)
         taken = [found.count(other) if other != position else 0 for other in range(4)]
         assert certificate.rival == (
             lookup.tasks[int(np.argmax(taken))] if certificate.errors else None
@@ -292,7 +292,7 @@ def test_a_new_rival_never_lowers_the_errors_or_the_limit() -> None:
         )
         for name, old in before.items():
             assert after[name].certificate.errors >= old.certificate.errors
-            assert after[name].certificate.upper_bound > old.certificate.upper_bound
+            assert after[name].certificate.wrong_task_at_most > old.certificate.wrong_task_at_most
         before = after
     assert sum(one.certificate.errors for one in before.values()) > 20
 
@@ -301,7 +301,7 @@ def test_one_task_alone_has_no_errors() -> None:
     signatures, held_out = make_gaussians(4, tasks=1)
     certificate = certified(signatures, held_out)["task 0"].certificate
     assert (certificate.errors, certificate.rival) == (0, None)
-    assert certificate.upper_bound == pytest.approx(1 - ALPHA ** (1 / 60))
+    assert certificate.wrong_task_at_most == pytest.approx(1 - ALPHA ** (1 / 60))
 
 
 def test_one_held_out_example_is_enough() -> None:
@@ -309,8 +309,12 @@ def test_one_held_out_example_is_enough() -> None:
     evidence = certified(signatures, {"task 0": points[:1], "task 1": points[:1]})
     right, wrong = evidence["task 0"], evidence["task 1"]
     assert (right.certificate.held_out, right.certificate.errors) == (1, 0)
-    assert right.certificate.upper_bound == pytest.approx(1 - ALPHA / 2)
-    assert (wrong.certificate.errors, wrong.certificate.upper_bound, wrong.certificate.rival) == (
+    assert right.certificate.wrong_task_at_most == pytest.approx(1 - ALPHA / 2)
+    assert (
+        wrong.certificate.errors,
+        wrong.certificate.wrong_task_at_most,
+        wrong.certificate.rival,
+    ) == (
         1,
         1.0,
         "task 0",
@@ -480,13 +484,13 @@ def test_the_status_says_how_the_bound_stands_to_the_evidence() -> None:
     certificate = Certificate(
         held_out=100,
         errors=10,
-        upper_bound=0.2,
+        wrong_task_at_most=0.2,
         alpha=0.05,
         tasks=2,
         rival=None,
         rival_errors=0,
         wrong=10,
-        wrong_upper_bound=0.2,
+        wrong_answer_at_most=0.2,
     )
     low = lower_bound(10, 100, 0.025)
     assert [_status(certificate.errors, certificate, bound) for bound in (1.0, 0.1, 0.99 * 0.1, low * 0.99)] == [
@@ -576,11 +580,11 @@ def test_tasks_whose_clusters_coincide_are_both_named_with_what_their_limits_bec
     assert one.held_out == 60
     assert one.taken > 10
     assert one.share > 0.25
-    assert one.upper_bound == evidence["lights"].certificate.upper_bound > 0.3
+    assert one.wrong_task_at_most == evidence["lights"].certificate.wrong_task_at_most > 0.3
     assert (
-        one.rival_upper_bound
-        == evidence["lamps"].certificate.upper_bound
-        > before["lamps"].certificate.upper_bound + 0.2
+        one.rival_wrong_task_at_most
+        == evidence["lamps"].certificate.wrong_task_at_most
+        > before["lamps"].certificate.wrong_task_at_most + 0.2
     )
     everyone, _ = overlapping(twins, held_out, sorted(twins))
     assert {(one.task, one.rival) for one in everyone} == {("lights", "lamps"), ("lamps", "lights")}
@@ -597,7 +601,7 @@ def test_an_old_task_that_a_new_ones_class_lies_on_is_named_where_the_new_one_ha
     )
     pairs, evidence = overlapping(twins, held_out, ["new"])
     assert [(one.task, one.rival) for one in pairs] == [("old", "new")]
-    assert pairs[0].upper_bound == evidence["old"].certificate.upper_bound
+    assert pairs[0].wrong_task_at_most == evidence["old"].certificate.wrong_task_at_most
     # Half of the old task's inputs lie on the new one's class. A task of many classes gives way
     # (docs/decisions/0044-one-class.md), so fewer of them go there; the model says how many.
     assert pairs[0].share >= OVERLAP_SHARE
@@ -751,13 +755,13 @@ def test_nothing_held_out_is_untested() -> None:
             Certificate(
                 held_out=0,
                 errors=0,
-                upper_bound=1.0,
+                wrong_task_at_most=1.0,
                 alpha=0.05,
                 tasks=1,
                 rival=None,
                 rival_errors=0,
                 wrong=0,
-                wrong_upper_bound=1.0,
+                wrong_answer_at_most=1.0,
             ),
             0.1,
         )
@@ -837,7 +841,8 @@ def test_a_thousand_tasks_are_certified_and_inspected() -> None:
     pairs, evidence = overlapping(stages, held_out, ["task 007"])
     assert len(evidence) == 1000
     assert all(
-        np.isfinite([one.certificate.upper_bound, one.threshold]).all() for one in evidence.values()
+        np.isfinite([one.certificate.wrong_task_at_most, one.threshold]).all()
+        for one in evidence.values()
     )
     assert {one.certificate.tasks for one in evidence.values()} == {1000}
     assert {one.task for one in pairs} <= {"task 007"}
