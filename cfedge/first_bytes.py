@@ -86,7 +86,7 @@ def known(start: bytes) -> Known | None:
     if start.startswith(b"PK\x03\x04"):
         return _archive(start[_MEMBER])
     if start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5"):
-        return Known("a pickle of Python, as older PyTorch files are")
+        return Known("a pickle of Python or an older PyTorch file")
     for at, mark, found in _MARKS:
         if start[at : at + len(mark)] == mark and (not at or 0 in start[:at]):
             return found

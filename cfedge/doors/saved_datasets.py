@@ -49,6 +49,11 @@ def splits(path: Path) -> dict[str, Sheet]:
 def _sheet(split: Any) -> Sheet:
     import datasets
 
+    for name, feature in split.features.items():
+        if isinstance(
+            feature, datasets.Image
+        ):  # as it was saved: whoever reads the rows decodes it
+            split = split.cast_column(name, datasets.Image(decode=False))
     classes = {
         name: feature.names
         for name, feature in split.features.items()

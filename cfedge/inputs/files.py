@@ -57,10 +57,13 @@ def inside(cell: object, folder: Path, noun: str, where: str) -> Path:
         )
     if not is_file:
         step = "write paths with /" if "\\" in cell else "correct the path or remove the row"
+        there = ""
         if alike := _alike(path):
-            step = f"write it as the file is called, {alike!r:.80}"
+            there, step = f" (but {alike!a:.80})", "write names as the files have them"
         shown = f"{cell.strip()!r:.80}".replace("\\\\", "\\")  # as it stands there
-        raise DataError(f"{where}: expected {noun}, found no file {shown} in {folder}; {step}")
+        raise DataError(
+            f"{where}: expected {noun}, found no file {shown} in {folder}{there}; {step}"
+        )
     return path
 
 
@@ -72,7 +75,8 @@ def _alike(path: Path) -> str:
         modified = path.parent.stat().st_mtime_ns
     except OSError:
         return ""
-    return _looks(path.parent, modified).get(_look(path.name), "")
+    alike = _looks(path.parent, modified).get(_look(path.name), "")
+    return alike if alike != path.name else ""
 
 
 @lru_cache(maxsize=4)

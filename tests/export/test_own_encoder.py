@@ -333,7 +333,7 @@ def test_a_file_that_cannot_serve_is_refused_by_name(name: str, tmp_path: Path) 
         (b"\x00" * 4096, "found"),
         (b"\0\0\0\0ORTM", "ONNX Runtime's own file format"),
         (b"\x1c\0\0\0TFL3" + bytes(99), "a TensorFlow Lite model; export it to ONNX"),
-        (b"\x80\x02\x8a" + bytes(99), "a pickle of Python, as older PyTorch files are"),
+        (b"\x80\x02\x8a" + bytes(99), "a pickle of Python or an older PyTorch file"),
         (b"\x09" + bytes(7) + b'{"a": {}}', "weights without a graph (safetensors)"),
         (b"GGUF\x03" + bytes(99), "a GGUF model"),
         (PLAIN.SerializeToString()[:-40], "found"),

@@ -6,15 +6,21 @@ Face Hub's image folders have it. What a table of paths is, is `cfedge.train.exa
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from cfedge.errors import DataError
 from cfedge.inputs import reader
 from cfedge.inputs.modality import Input
+from cfedge.train.examples.class_files import (
+    InputFile,
+    is_hidden,
+    is_input,
+    may_hold,
+    of_archive,
+    of_folder,
+)
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.labels import label_of
 
@@ -33,17 +39,10 @@ SPLITS = {
 }
 #: Folders beside the pictures that say what stands where in them.
 _BOXES = ("labels", "annotations")
+#: What folders of all pictures are called: no labels.
+_ALL = ("files", "frames", "image", "images", "img", "imgs", "jpegimages", "photos", "pictures")
 #: What systems leave in folders.
 _LITTER = ("thumbs.db", "desktop.ini", "icon\r")
-#: Of a ZIP file, unpacked in memory: far above what a workshop learns from at once.
-UNPACKED_BYTES, MEMBER_BYTES = 2 << 30, 64 << 20
-
-
-class _File(NamedTuple):
-    """A file's path inside its folder or archive, and how its input is read and checked."""
-
-    path: PurePosixPath
-    load: Callable[[], Input]
 
 
 def are_class_folders(path: Path, kind: str) -> bool:
@@ -54,11 +53,13 @@ def are_class_folders(path: Path, kind: str) -> bool:
     if not suffixes:
         return False
     if path.is_file():
-        return path.suffix.lower() == ".zip"
+        return path.suffix.lower() == ".zip" and may_hold(path, suffixes)
     return not any(
         entry.is_file() and entry.stem.lower() in SPLITS for entry in path.iterdir()
     ) and any(
-        _is_input(entry.name, suffixes) for depth in ("*/*", "*/*/*") for entry in path.glob(depth)
+        is_input(entry.relative_to(path), suffixes)
+        for depth in ("*/*", "*/*/*", "data/*/*/*")
+        for entry in path.glob(depth)
     )
 
 
@@ -75,7 +76,10 @@ def load_class_folders(path: Path, kind: str) -> LabelledData:
         split, value, label = load()
         rows.setdefault(split, []).append((value, label))
     if "train" not in rows:
-        raise DataError(f"{path}: expected a folder train, found {', '.join(sorted(rows))}")
+        raise DataError(
+            f"{path}: expected a folder train, found {', '.join(sorted(rows))}; call the folder to"
+            " learn from train"
+        )
     parts = {
         split: Examples(
             tuple(value for value, _ in pairs),
@@ -100,7 +104,12 @@ def labelled_files(
     DataError
         There are no files; and of what reads one, as of `load_class_folders`.
     """
-    files = list((_of_archive if path.is_file() else _of_folder)(path, kind))
+    files = list((of_archive if path.is_file() else of_folder)(path, kind))
+    if not files and path.is_dir() and any(entry.is_symlink() for entry in path.iterdir()):
+        raise DataError(
+            f"{path}: expected one folder a label, found links, which are not followed; copy the"
+            " folders there"
+        )
     if not files:
         raise DataError(
             f"{path}: expected one folder a label with files of {', '.join(reader(kind).suffixes)},"
@@ -117,31 +126,41 @@ def left_out(path: Path, kind: str) -> tuple[str, ...]:
     if not path.is_dir():
         return ()
     suffixes = reader(kind).suffixes
-    inside = (entry.relative_to(path) for entry in sorted(path.rglob("*")) if entry.is_file())
-    others = [
-        name.as_posix()
-        for name in inside
-        if len(name.parts) > 1
-        and not _is_input(name.name, suffixes)
-        and not any(part.startswith((".", "__")) for part in name.parts)
-        and name.name.lower() not in _LITTER
+    others, empty = list[str](), list[str]()
+    for entry in sorted(path.rglob("*")):
+        name = entry.relative_to(path)
+        if any(map(is_hidden, name.parts)) or name.name.lower() in _LITTER:
+            continue
+        if entry.is_file():
+            if len(name.parts) > 1 and not is_input(name, suffixes):
+                others.append(name.as_posix())
+        elif entry.is_dir() and next(entry.iterdir(), None) is None:
+            empty.append(name.as_posix())
+    notes = [
+        f"the folder {name!r:.80} of {path} is empty: nothing is learned of it" for name in empty
     ]
-    if not others:
-        return ()
-    known, first = ", ".join(suffixes), repr(others[0])[:80]
+    known = ", ".join(suffixes)
     if len(others) == 1:
-        return (f"{first} was left out of {path}: it is none of {known}",)
-    return (f"{len(others)} files were left out of {path}: they are none of {known} (as {first})",)
+        notes.append(f"{others[0]!r:.80} was left out of {path}: it is none of {known}")
+    elif others:
+        notes.append(
+            f"{len(others)} files were left out of {path}: they are none of {known} (as"
+            f" {others[0]!r:.80})"
+        )
+    return tuple(notes)
 
 
-def _check_labels(path: Path, files: list[_File], depth: int) -> None:
+def _check_labels(path: Path, files: list[InputFile], depth: int) -> None:
     """Refuse folders that are no labels: those of splits, and those beside files of boxes."""
     labels = {file.path.parts[-2] for file in files if len(file.path.parts) > depth + 1}
-    boxes = next((name for name in _BOXES if (path / name).is_dir()), None)
+    beside = [entry.name for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+    boxes = next((name for name in beside if name.lower() in _BOXES), None)
     if labels and all(label.lower() in SPLITS for label in labels):
         found = f"files right in the folders of splits ({', '.join(sorted(labels))})"
     elif len(labels) == 1 and boxes is not None and boxes not in labels:
         found = f"the folder {labels.pop()!r} beside a folder {boxes!r}, as object detection has it"
+    elif len(labels) == 1 and (label := labels.pop()).lower() in _ALL:
+        found = f"all files in the folder {label!r}, whose name is no label"
     else:
         return
     raise DataError(
@@ -150,7 +169,7 @@ def _check_labels(path: Path, files: list[_File], depth: int) -> None:
     )
 
 
-def _read(path: Path, file: _File, depth: int) -> tuple[str, Input, str]:
+def _read(path: Path, file: InputFile, depth: int) -> tuple[str, Input, str]:
     *folders, _ = file.path.parts[depth:]
     split = SPLITS[folders.pop(0).lower()] if _is_split(folders) else "train"
     if len(folders) != 1:
@@ -161,7 +180,7 @@ def _read(path: Path, file: _File, depth: int) -> tuple[str, Input, str]:
     return split, file.load(), label_of(folders[0], f"{path}")
 
 
-def _common(files: list[_File]) -> int:
+def _common(files: list[InputFile]) -> int:
     """How many folders all files share, beside a split's and a label's."""
     depth = 0
     while True:
@@ -174,52 +193,3 @@ def _common(files: list[_File]) -> int:
 
 def _is_split(folders: list[str]) -> bool:
     return len(folders) == 2 and folders[0].lower() in SPLITS
-
-
-def _is_input(name: str, suffixes: tuple[str, ...]) -> bool:
-    return name.lower().endswith(suffixes) and not name.startswith((".", "__"))
-
-
-def _of_folder(path: Path, kind: str) -> Iterator[_File]:
-    read, suffixes = reader(kind).read, reader(kind).suffixes
-    for entry in sorted(path.rglob("*")):
-        inside = PurePosixPath(entry.relative_to(path).as_posix())
-        if _is_input(entry.name, suffixes) and (entry.is_file() or entry.is_symlink()):
-            yield _File(inside, partial(read, str(inside), path, f"{path}"))
-
-
-def _of_archive(path: Path, kind: str) -> Iterator[_File]:
-    known = reader(kind)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            total = sum(member.file_size for member in members)
-            if total > UNPACKED_BYTES:
-                raise DataError(
-                    f"{path}: expected at most {UNPACKED_BYTES >> 20} MB unpacked, found"
-                    f" {total >> 20} MB; unpack it"
-                )
-            for member in sorted(members, key=lambda member: member.filename):
-                inside = PurePosixPath(member.filename.replace("\\", "/"))  # of Windows
-                if not _is_input(inside.name, known.suffixes) or "__MACOSX" in inside.parts:
-                    continue
-                data = _member(archive, member, path)
-                where = f"{path}: {member.filename!r:.120}"
-                yield _File(inside, partial(known.check, data, where))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        locked = isinstance(error, RuntimeError) and "password" in str(error)
-        found = "one with a password" if locked else f"{error}"
-        raise DataError(
-            f"{path}: expected a ZIP file, found: {found}; pack it again, without a password"
-        ) from error
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> bytes:
-    with archive.open(member) as file:
-        data = file.read(MEMBER_BYTES + 1)
-    if len(data) > MEMBER_BYTES:
-        raise DataError(
-            f"{path}: expected files of at most {MEMBER_BYTES >> 20} MB, found"
-            f" {member.filename!r:.120}; shrink it"
-        )
-    return data

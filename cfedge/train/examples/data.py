@@ -22,6 +22,7 @@ from cfedge.train.examples.class_folders import are_class_folders, load_class_fo
 from cfedge.train.examples.conflicts import with_conflicts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
+from cfedge.train.examples.tables_beside import are_loose, columns_of, tables_beside
 
 __all__ = [
     "INPUT_AND_LABEL",
@@ -72,7 +73,7 @@ def load(
         What its format needs is not installed.
     """
     check_there(path)
-    if are_class_folders(path, kind):
+    if not tables_beside(path, kind, columns) and are_class_folders(path, kind):
         return load_class_folders(path, kind)
     if path.is_file():
         return LabelledData(load_file(path, columns, encoding, kind))
@@ -104,6 +105,16 @@ def check_there(path: Path) -> None:
     DataError
         Naming what is there instead.
     """
+    if str(path) == "-":
+        raise DataError(
+            "-: expected a file or a folder of data, found standard input, which is read once where"
+            " data are read again; save it as a file"
+        )
+    if not path.exists() and path.is_symlink():
+        raise DataError(
+            f"{path}: expected a file or a folder of data, found a link that leads nowhere; correct"
+            " the link"
+        )
     if not path.exists():
         address = re.match(r"[a-z][a-z0-9+.-]+:/", str(path))
         step = "check the path" if address is None else "download it, and give the file"
@@ -130,18 +141,24 @@ def read_tables(
 ) -> dict[str, Table]:
     """Parse every split of a folder once; ``train`` is there. Errors as of `load`."""
     if is_saved(folder):
-        return _saved(folder, columns)
-    files = split_files(folder)
+        return _saved(folder, columns, kind)
+    files = tables_beside(folder, kind, columns) or split_files(folder)
     other = next((one for one in KINDS if one != kind and are_class_folders(folder, one)), None)
     if not files and other is not None:
         raise DataError(
             f"{folder}: expected data of the kind {kind}, found folders of the kind {other}; teach a"
             " workspace of that kind"
         )
+    if not files and are_loose(folder):
+        raise DataError(
+            f"{folder}: expected a table of inputs and labels, found one file an input; write them"
+            f" into train.csv with the columns {kind} and label"
+        )
     if "train" not in files:
         raise DataError(
             f"{folder}: expected train.csv (or another format) or a saved datasets folder, found "
-            f"{', '.join(sorted(entry.name for entry in folder.iterdir())[:5]) or 'nothing'}"
+            f"{', '.join(sorted(entry.name for entry in folder.iterdir())[:5]) or 'nothing'}; call"
+            " the file to learn from train, or give it alone"
         )
     return {split: read_file(parts, columns, encoding, kind) for split, parts in files.items()}
 
@@ -151,11 +168,10 @@ def read_file(
 ) -> Table:
     """Parse a file, or the parts that it was cut into, once; errors as of `load`."""
     tables = []
-    if columns.input == INPUT_AND_LABEL.input:
-        columns = columns._replace(input=kind)
     for path in parts:
-        reading = Reading(columns.wanted, encoding)
-        tables.append(table_of(sheet(path, reading), columns, str(path), reading, kind))
+        named = columns_of(path, columns, kind)
+        reading = Reading(named.wanted, encoding)
+        tables.append(table_of(sheet(path, reading), named, str(path), reading, kind))
     if len(tables) == 1:
         return tables[0]
     return Table(
@@ -217,12 +233,16 @@ def _check_parts(folder: Path, parts: Sequence[Path]) -> None:
         )
 
 
-def _saved(folder: Path, columns: Columns) -> dict[str, Table]:
+def _saved(folder: Path, columns: Columns, kind: str) -> dict[str, Table]:
     found = splits(folder)
     if "train" not in found:
-        raise DataError(f"{folder}: expected a split named train, found {', '.join(found)}")
+        raise DataError(
+            f"{folder}: expected a split named train, found {', '.join(found)}; rename the one to"
+            " learn from"
+        )
+    columns = columns_of(folder, columns, kind)
     return {
-        name: table_of(found[name], columns, f"{folder}:{name}", Reading(columns.wanted))
+        name: table_of(found[name], columns, f"{folder}:{name}", Reading(columns.wanted), kind)
         for name in _NAMES
         if name in found
     }

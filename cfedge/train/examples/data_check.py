@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cfedge.counted import counted
 from cfedge.doors import Reading, sheet
 from cfedge.doors.columns import same
-from cfedge.doors.reading import Sheet
+from cfedge.doors.reading import Record, Sheet
 from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND, KINDS
@@ -25,7 +26,8 @@ from cfedge.train.examples.class_folders import SPLITS, are_class_folders, label
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, split_files
 from cfedge.train.examples.doubts import doubts
 from cfedge.train.examples.near import are_many, near_each_other
-from cfedge.train.examples.rows import Columns, Table, examples_of, looked_at, places
+from cfedge.train.examples.rows import Columns, Faults, Table, examples_of, looked_at, places
+from cfedge.train.examples.tables_beside import columns_of, names_inputs, tables_beside
 from cfedge.train.examples.task_files import task_files
 
 __all__ = ["Checked", "Fault", "check"]
@@ -114,7 +116,15 @@ def _parts(
     path: Path, columns: Columns, encoding: str | None, kind: str | None
 ) -> Iterator[tuple[str, Callable[[], _Looked], bool]]:
     """Give every part's name, what reads it, and whether others belong to it."""
-    known = [one for one in (KINDS if kind is None else [kind]) if are_class_folders(path, one)]
+    kinds = KINDS if kind is None else [kind]
+    for tried in kinds:
+        for name, tables in (beside := tables_beside(path, tried, columns)).items():
+            for one in tables:
+                look = partial(_of_sheet, str(one), partial(sheet, one), columns, encoding, tried)
+                yield f"{path}:{name}", look, len(beside) > 1
+        if beside:
+            return
+    known = [one for one in kinds if are_class_folders(path, one)]
     if known:
         splits_of = _files(path, known[0])
         for name, files_of in splits_of.items():
@@ -129,9 +139,9 @@ def _parts(
         yield str(path), looking(str(path), partial(sheet, path)), False
     elif is_saved(path):
         found = splits(path)
-        for name, one in found.items():
+        for name, saved in found.items():
             source = f"{path}:{name}"
-            yield source, looking(source, partial(_opened, one)), len(found) > 1
+            yield source, looking(source, partial(_opened, saved)), len(found) > 1
     elif files := split_files(path):
         every = [part for parts in files.values() for part in parts]
         for part in every:
@@ -152,14 +162,19 @@ def _of_sheet(
     encoding: str | None,
     kind: str | None,
 ) -> _Looked:
-    if kind is not None and columns.input == INPUT_AND_LABEL.input:
-        columns = columns._replace(input=kind)
+    if kind is None:
+        names = partial(names_inputs, Path(source), columns=columns)
+        kind = next((one for one in KINDS if names(one)), None)
+    if kind is None:
+        opened = given(Reading(columns.wanted, encoding))
+        try:
+            names = opened.header or next(opened.rows, Record(0, {})).cells
+        finally:
+            opened.close()
+        kind = _kind_by([*names], columns)
+    columns = columns_of(Path(source), columns, kind)
     reading = Reading(columns.wanted, encoding)
     opened = given(reading)
-    if kind is None:
-        kind = _kind_by(opened.header or (), columns)
-        if columns.input == INPUT_AND_LABEL.input:
-            columns = columns._replace(input=kind)
     table, wrong = looked_at(opened, columns, reading, source, kind)
     return table, [_fault(table, numbers, found) for found, numbers in wrong.items()]
 
@@ -186,16 +201,24 @@ def _files(path: Path, kind: str) -> dict[str, list[_File]]:
 
 def _of_files(path: Path, files: Sequence[_File], kind: str) -> _Looked:
     kept: list[tuple[Input, str, int]] = []
-    faults: list[Fault] = []
+    faults = Faults()
     for number, (name, load) in enumerate(files, 1):
         try:
             _, value, label = load()
             kept.append((value, label, number))
         except DataError as error:
             found = str(error).removeprefix(f"{path}: ").removeprefix(f"{name!r:.120}: ")
-            faults.append(Fault(f"{path}: {name}", found))
+            faults.add(found, number)
     values, labels, numbers = zip(*kept, strict=True) if kept else ((), (), ())
-    return Table(values, labels, (), str(path), numbers, "file", left_out(path, kind), kind), faults
+    return Table(values, labels, (), str(path), numbers, "file", left_out(path, kind), kind), [
+        Fault(f"{path}: {_files_named(files, places)}", found)
+        for found, places in faults.said().items()
+    ]
+
+
+def _files_named(files: Sequence[_File], numbers: Sequence[int]) -> str:
+    more = f" and {counted(len(numbers) - 1, 'more file')}" if len(numbers) > 1 else ""
+    return f"{files[numbers[0] - 1][0]}{more}"
 
 
 def _near(table: Table) -> list[str]:

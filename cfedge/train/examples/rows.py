@@ -7,6 +7,7 @@ file the rows come from is elsewhere (`cfedge.doors`), and so is what a cell may
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from cfedge.inputs.modality import Input
 from cfedge.train.examples.examples import Examples
 from cfedge.train.examples.labels import label_of
 
-__all__ = ["Columns", "Table", "examples_of", "looked_at", "places", "table_of"]
+__all__ = ["Columns", "Faults", "Table", "examples_of", "looked_at", "places", "table_of"]
 
 
 class Table(NamedTuple):
@@ -70,7 +71,7 @@ def _looked_at(
     header = None if sheet.header is None else chosen(sheet.header, columns, source, reading)
     kept: list[list[Any]] = [[] for _ in columns.wanted]
     numbers = array("q")
-    faults: dict[str, _Kind] = {}
+    faults = Faults()
     known: dict[str, str] = {}  # labels are few: each is kept once
     for record in sheet.rows:
         try:
@@ -83,8 +84,7 @@ def _looked_at(
             assert header is not None
             cells = [read(record.cells.get(header.input), folder, ""), *_names(record, header)]
         except DataError as error:
-            found = str(error).removeprefix(": ")
-            faults.setdefault(_kind(found), _Kind(found, array("q"), [])).add(found, record.number)
+            faults.add(str(error).removeprefix(": "), record.number)
             continue
         kept[0].append(cells[0])
         for column, cell in zip(kept[1:], cells[1:], strict=True):
@@ -96,7 +96,23 @@ def _looked_at(
     groups = others[0] if others else ()
     notes = tuple(reading.notes)
     table = Table(inputs, labels, tasks, source, numbers, sheet.unit, notes, kind, groups)
-    return table, {fault.said(): fault.numbers for fault in faults.values()}
+    return table, faults.said()
+
+
+class Faults:
+    """What is wrong with rows or files, by kind: each is said once, with the numbers of all."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, _Kind] = {}
+
+    def add(self, found: str, number: int) -> None:
+        """Count one fault."""
+        kind = self._kinds.setdefault(_kind(found), _Kind(found, array("q"), []))
+        kind.add(found, number)
+
+    def said(self) -> dict[str, Sequence[int]]:
+        """Return what is wrong, and where."""
+        return {kind.said(): kind.numbers for kind in self._kinds.values()}
 
 
 class _Kind(NamedTuple):
@@ -120,9 +136,13 @@ class _Kind(NamedTuple):
         return f"{found} in the first of them{step}{rest}"
 
 
+#: The file's name before a fault of what it holds.
+_NAMED = re.compile(r"'(?:[^'\\]|\\.)*': ")
+
+
 def _kind(fault: str) -> str:
     """Return a fault without the value that was found: what was expected, and the next step."""
-    expected, _, rest = fault.partition(", found")
+    expected, _, rest = _NAMED.sub("", fault, count=1).partition(", found")
     return f"{expected};{rest.rpartition('; ')[2]}" if rest else fault
 
 

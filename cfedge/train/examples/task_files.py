@@ -17,6 +17,7 @@ from cfedge.train.examples.conflicts import with_conflicts
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, load, read_file, split_files
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.rows import Columns, examples_of
+from cfedge.train.examples.tables_beside import are_loose
 
 __all__ = ["grouped", "load_tasks", "task_files"]
 
@@ -119,6 +120,11 @@ def task_files(path: Path) -> dict[str, Path]:
                 f"{path}: expected one folder or file of task {entry.stem!r}, found {other.name}"
                 f" and {entry.name}; keep one"
             )
+    if are_loose(path):
+        raise DataError(
+            f"{path}: expected tables of inputs and labels, found one file an input; write them into"
+            f" a CSV file with the columns {DEFAULT_KIND} and label"
+        )
     if not found:
         raise DataError(
             f"{path}: expected a folder or a file of data for each task, found "

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pandas
 import PIL.Image
@@ -15,6 +18,7 @@ import pyarrow
 import pytest
 import torch
 from every import cases
+from pyarrow import parquet
 
 from cfedge.errors import DataError
 from cfedge.train.examples.arrays import from_arrays
@@ -79,6 +83,60 @@ def test_a_zip_file_is_read_as_its_folder_is(tmp_path: Path) -> None:
     assert packed.keys == there.keys
 
 
+LABELS = [name.partition("/")[0] for name in NAMES]
+
+
+def _beside(folder: Path, suffix: str, names: Sequence[str]) -> None:
+    rows = pandas.DataFrame({"file_name": names, "label": LABELS})
+    write = {
+        ".csv": partial(rows.to_csv, index=False),
+        ".jsonl": partial(rows.to_json, orient="records", lines=True),
+        ".parquet": rows.to_parquet,
+    }
+    write[suffix](folder / f"metadata{suffix}")
+
+
+@cases("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_table_beside_pictures_names_their_labels(tmp_path: Path, suffix: str) -> None:
+    names = ["1.png", "2.png", "3.png", "4.JPG"]
+    flat = tree(tmp_path / "flat", *names)
+    _beside(flat, suffix, names)
+    apart = tmp_path / "apart"
+    for split in ("train", "test"):
+        tree(apart / split, *NAMES[:2], "dog/1.png", "dog/2.JPG")
+        _beside(apart / split, suffix, NAMES)
+    for given in (flat, flat / f"metadata{suffix}", apart):
+        assert load(given, kind="image").train.labels == tuple(LABELS)
+        assert check(given).rows == (8 if given == apart else 4)
+    assert load(apart, kind="image").test is not None
+    only = tree(tmp_path / "captions", *NAMES)
+    pandas.DataFrame({"file_name": NAMES, "caption": "x"}).to_csv(only / "metadata.csv")
+    assert load(only, kind="image").train.classes == ("cat", "dog")
+    assert load(tree(tmp_path / "hub", *(f"data/train/{one}" for one in NAMES)), kind="image")
+
+
+def test_pictures_that_a_table_holds_are_read_from_it(tmp_path: Path) -> None:
+    files = [picture(seed) for seed in range(4)]
+    structs = [{"bytes": file, "path": "x.png"} for file in files]
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
+    )
+    made = datasets.Dataset.from_dict({"image": structs, "label": [0, 0, 1, 1]}, features)
+    made.save_to_disk(str(tmp_path / "saved"))
+    for name, column in (("bytes", files), ("structs", structs)):
+        table = pyarrow.table({"image": column, "label": LABELS})
+        parquet.write_table(table, tmp_path / f"{name}.parquet")
+    for given in ("saved", "bytes.parquet", "structs.parquet"):
+        examples = load(tmp_path / given, kind="image").train
+        assert examples.labels == tuple(LABELS)
+        assert len(set(examples.keys)) == 4
+        assert check(tmp_path / given).faults == ()
+    table = pyarrow.table({"image": [*files[:2], b"x", b"y"], "label": LABELS})
+    parquet.write_table(table, tmp_path / "odd.parquet")
+    (fault, *_) = check(tmp_path / "odd.parquet").faults
+    assert "rows 3 and 4: expected JPEG" in str(fault)
+
+
 def test_a_table_names_pictures_inside_its_folder(tmp_path: Path) -> None:
     tree(tmp_path, *NAMES)
     table = tmp_path / "pets.csv"
@@ -115,12 +173,18 @@ def test_a_table_cannot_leave_its_folder(tmp_path: Path, cell: str) -> None:
 
 
 def test_a_path_that_is_none_here_is_told_with_what_to_do(tmp_path: Path) -> None:
-    tree(tmp_path, "cat/1.png")
+    tree(tmp_path, "cat/1.png", "cat/cafe\u0301.png")
+    (tmp_path / "table.csv").write_text(f"image,label\n{tmp_path}/cat/1.png,x\n")
+    assert len(load(tmp_path / "table.csv", kind="image").train) == 1
     steps = {
         "https://example.com/1.png": "found the address 'https://example.com/1.png'; download it",
         "data:image/png;base64": "found the address 'data:image/png;base64'; download it",
         "cat\\1.png": rf"found no file 'cat\1.png' in {tmp_path}; write paths with /",
         "cat/2.png": f"found no file 'cat/2.png' in {tmp_path}; correct the path",
+        "CAT/1.png": f"found no file 'CAT/1.png' in {tmp_path}; correct the path",
+        "cat/1.PNG": "(but '1.png'); write names as the files have them",
+        "cat/caf\u00e9.png": "(but 'cafe\\u0301.png'); write names as the files have them",
+        f"file://{tmp_path}/cat/1.png": "write the path alone",
         "a" * 4000: "(File name too long); correct it",
     }
     for cell, words in steps.items():
@@ -136,6 +200,14 @@ def test_what_is_left_out_of_a_folder_is_told(tmp_path: Path) -> None:
     for litter in ("cat/Thumbs.db", "cat/.DS_Store", "dog/desktop.ini", "README.md"):
         (folder / litter).write_bytes(b"x")
     assert load(folder, kind="image").notes == check(folder).notes == ()
+    tree(folder, ".ipynb_checkpoints/1.png", "cat/.thumbs/1.png", "cat/@eaDir/1.png/small.jpg")
+    assert (
+        load(folder, kind="image").train.classes == tuple(check(folder).classes) == ("cat", "dog")
+    )
+    (folder / "bird").mkdir()
+    (note,) = load(folder, kind="image").notes
+    assert note.startswith("the folder 'bird' of ")
+    (folder / "bird").rmdir()
     (folder / "cat" / "3.heic").write_bytes(b"x")
     for notes in (load(folder, kind="image").notes, check(folder).notes):
         assert [note.partition(" was left out of ")[0] for note in notes] == ["'cat/3.heic'"]
@@ -151,16 +223,28 @@ def test_folders_that_are_no_labels_are_refused(tmp_path: Path) -> None:
     (yolo / "labels" / "1.txt").write_text("0 .5 .5 .1 .1")
     coco = tree(tmp_path / "coco", "train/1.png", "valid/2.png")
     split = tree(tmp_path / "split", "images/train/1.png", "images/val/2.png")
+    cvat = tree(tmp_path / "cvat", "Images/1.png", "Images/2.png")
+    (cvat / "annotations.xml").write_text("<annotations/>")
+    voc = tree(tmp_path / "voc", "JPEGImages/1.png", "JPEGImages/2.png")
+    (voc / "Annotations").mkdir()
     for folder, found in (
         (yolo, "found the folder 'images' beside a folder 'labels'"),
         (coco, r"found files right in the folders of splits \(train, valid\)"),
         (split, r"found files right in the folders of splits \(train, val\)"),
+        (cvat, "found all files in the folder 'Images', whose name is no label"),
+        (voc, "found the folder 'JPEGImages' beside a folder 'Annotations'"),
     ):
         for read in (lambda folder: load(folder, kind="image"), check):
             with pytest.raises(DataError, match=found):
                 read(folder)
-    single = tree(tmp_path / "single", "images/1.png", "images/2.png")
-    assert load(single, kind="image").train.classes == ("images",)
+    single = tree(tmp_path / "single", "kittens/1.png", "kittens/2.png")
+    assert load(single, kind="image").train.classes == ("kittens",)
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in ("cat", "dog"):
+        (links / name).symlink_to(tree(tmp_path / "there" / name, "1.png"))
+    with pytest.raises(DataError, match="found links, which are not followed; copy the folders"):
+        load(links, kind="image")
 
 
 def test_data_of_another_kind_are_called_so(tmp_path: Path) -> None:

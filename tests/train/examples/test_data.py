@@ -314,10 +314,11 @@ def test_a_folder_needs_the_train_file_alone(tmp_path: Path) -> None:
 
 def test_a_folder_without_train_is_refused_naming_what_is_there(tmp_path: Path) -> None:
     expected = ": expected train.csv (or another format) or a saved datasets folder, found "
-    assert refusal(tmp_path) == f"{expected}nothing"
+    step = "; call the file to learn from train, or give it alone"
+    assert refusal(tmp_path) == f"{expected}nothing{step}"
     for name in ("test.csv", "training.csv"):
         written(tmp_path / name, "text,label\nit is cold,heat\n")
-    assert refusal(tmp_path) == f"{expected}test.csv, training.csv"
+    assert refusal(tmp_path) == f"{expected}test.csv, training.csv{step}"
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -407,7 +408,8 @@ def test_a_saved_dataset_without_train_is_refused(tmp_path: Path) -> None:
         tmp_path / "rooms",
         {"test": {"text": ["a"], "label": ["x"]}, "dev": {"text": ["a"], "label": ["x"]}},
     )
-    assert refusal(path) == ": expected a split named train, found test, dev"
+    said = ": expected a split named train, found test, dev; rename the one to learn from"
+    assert refusal(path) == said
 
 
 def test_a_saved_dataset_without_the_columns_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""A table that lies beside the files that it names, as the image folders of the Hugging Face Hub have
+it: ``metadata.csv``, ``.jsonl`` or ``.parquet`` with a column ``file_name``, in a folder or in
+those of its splits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cfedge.doors import Reading, sheet
+from cfedge.doors.columns import Columns, same
+from cfedge.errors import DataError
+from cfedge.inputs import reader
+from cfedge.kinds import DEFAULT_KIND
+from cfedge.plain_files import open_plain
+from cfedge.train.examples.class_folders import SPLITS
+
+__all__ = ["are_loose", "columns_of", "names_inputs", "tables_beside"]
+
+_STEM, _SUFFIXES = "metadata", (".csv", ".tsv", ".jsonl", ".parquet")
+_FILE_NAME = "file_name"
+
+
+def columns_of(table: Path, columns: Columns, kind: str) -> Columns:
+    """Return the columns under the names that they have in such a table; in another one the input's
+    is called as its kind, where no other name is asked for.
+    """
+    if columns.input != DEFAULT_KIND:
+        return columns
+    return columns._replace(input=_FILE_NAME if names_inputs(table, kind, columns) else kind)
+
+
+def tables_beside(path: Path, kind: str, columns: Columns) -> dict[str, list[Path]]:
+    """Return the tables of a folder that name labelled inputs of `kind` beside them, by ``train``,
+    ``validation`` and ``test``; none of a file.
+    """
+    if not reader(kind).suffixes or not path.is_dir():
+        return {}
+    found: dict[str, list[Path]] = {}
+    for place in (path, path / "data"):
+        for entry in sorted(place.iterdir()) if place.is_dir() else ():
+            split = SPLITS.get(entry.name.lower()) if entry.is_dir() else "train"
+            for table in sorted(entry.iterdir()) if split and entry.is_dir() else [entry]:
+                if split and names_inputs(table, kind, columns):
+                    found.setdefault(split, []).append(table)
+    return found
+
+
+def are_loose(path: Path) -> bool:
+    """Whether a folder has one file of letters an input, in folders of labels, and no table."""
+    files = [entry for depth in ("*/*", "*/*/*") for entry in path.glob(depth) if entry.is_file()]
+    if len(files) < 2 or any(entry.suffix.lower() != ".txt" for entry in files):
+        return False
+    with open_plain(files[0]) as file:
+        return b"__label__" not in file.readline(1 << 16)
+
+
+def names_inputs(table: Path, kind: str, columns: Columns) -> bool:
+    """Whether a table names files of `kind`, with their labels."""
+    suffixes = reader(kind).suffixes
+    if (
+        not suffixes
+        or table.stem.lower() != _STEM
+        or table.suffix.lower() not in _SUFFIXES
+        or not table.is_file()
+    ):
+        return False
+    wanted = [_FILE_NAME, *(name for name in columns.wanted[1:])]
+    try:
+        opened = sheet(table, Reading(tuple(wanted)))
+        try:
+            first = next(opened.rows, None)
+        finally:
+            opened.close()
+    except DataError:
+        return False
+    cells = {same(name): cell for name, cell in (first.cells if first else {}).items()}
+    named = cells.get(_FILE_NAME)
+    return (
+        all(same(name) in cells for name in wanted)
+        and isinstance(named, str)
+        and named.lower().strip().endswith(suffixes)
+    )
