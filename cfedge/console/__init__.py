@@ -12,6 +12,7 @@ this.
     job.py, jobs.py, job_child.py   a change that is made ready in a process of its own
     turn.py                 one decision at a time, in all consoles
     activation.py           what is ready begins to answer, or goes back
+    wording.py              next steps for somebody who clicks, of the library's for a command line
     static/                 one page, one script, one stylesheet
 
 The rules of teaching, certifying, exporting and publishing are the library's.

@@ -27,6 +27,7 @@ from cfedge.console.activation import Place
 from cfedge.console.desk import Desk, whole_route
 from cfedge.console.jobs import Jobs
 from cfedge.console.live import Live
+from cfedge.console.wording import in_console
 from cfedge.errors import CfedgeError
 from cfedge.kept.keeper import Keeper
 from cfedge.serve.bodies import Bodies
@@ -130,7 +131,7 @@ class Console:
             404: _no_route,
             405: no_method,
             HTTPException: refused,
-            CfedgeError: error_response,
+            CfedgeError: functools.partial(error_response, said=in_console),
             Exception: broken,
         }
         app = Starlette(routes=listed, exception_handlers=handlers, lifespan=self._lifespan)

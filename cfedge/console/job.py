@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cfedge.bundle.arrays import dump_arrays
+from cfedge.console.wording import in_console
 from cfedge.inputs.modality import Input, Stored
 from cfedge.plain_files import read_plain
 
@@ -46,8 +47,12 @@ class Job:
     result: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        return asdict(self)
+        """Return it as JSON types, what the library says of it in the console's words."""
+        told = dict(self.result)
+        if "error" in told:
+            told["error"] = in_console(str(told["error"]))
+        told["advice"] = [in_console(str(line)) for line in told.get("advice") or ()]
+        return {**asdict(self), "result": told}
 
 
 def dumped(examples: Labelled | None, stored: Stored) -> bytes:

@@ -23,6 +23,7 @@ from cfedge.console.watch import (
     reached,
     summed,
 )
+from cfedge.console.wording import in_console
 from cfedge.errors import CfedgeError, UsageError
 from cfedge.runtime.drift import ALPHA, Monitor
 from cfedge.store import Store, bundle_at
@@ -64,7 +65,7 @@ def _state(desk: Desk, _: Given) -> dict[str, Any]:
         "torch": has_torch(),
         "keeps": None if desk.keeper is None else str(desk.keeper.inputs.folder),
         "counts": None if desk.keeper is None else desk.keeper.inputs.counts(),
-        "trouble": desk.live.trouble,
+        "trouble": in_console(desk.live.trouble),
         "generation": engine.generation,
         "bundle": engine.manifest.digest,
         "tasks": {task.name: list(task.classes) for task in engine.manifest.tasks},
@@ -205,7 +206,7 @@ def _watch(desk: Desk, given: Given) -> dict[str, Any]:
             monitor = Monitor.load(desk.monitor, manifest)
             source = str(desk.monitor)
         except CfedgeError as error:
-            found["trouble"] = str(error)
+            found["trouble"] = in_console(str(error))
     return {**found, "source": source, "drift": counters_as_json(monitor.counters(), ALPHA)}
 
 

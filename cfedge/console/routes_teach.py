@@ -15,6 +15,7 @@ from cfedge.console.activation import activate, roll_back
 from cfedge.console.change import Change, parse
 from cfedge.console.desk import Desk, Given, route
 from cfedge.console.job import Labelled
+from cfedge.console.wording import in_console
 from cfedge.errors import StorageError, TaskError, UsageError
 from cfedge.kept.records import Marked
 
@@ -123,7 +124,7 @@ def _mark(desk: Desk, request: dict[str, Any], state: str) -> str | None:
     try:
         inputs.mark(Marked(one.number, state, one.label) for one in inputs.read(numbers))
     except StorageError as error:
-        return str(error)
+        return in_console(str(error))
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -50,10 +51,12 @@ async def no_method(request: Request, error: HTTPException) -> Response:
     )
 
 
-async def error_response(_: Request, error: CfedgeError) -> Response:
-    """Answer an error of the engine's in one line, with its status."""
+async def error_response(
+    _: Request, error: CfedgeError, *, said: Callable[[str], str] = str
+) -> Response:
+    """Answer an error of the engine's in one line, as `said` puts it, with its status."""
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return json_response({"error": " ".join(str(error).split())[:_LONGEST]}, status)
+    return json_response({"error": said(" ".join(str(error).split()))[:_LONGEST]}, status)
 
 
 async def broken(_: Request, __: Exception) -> Response:

@@ -155,7 +155,8 @@ def test_what_cannot_be_taught_is_refused_at_once(console: desks.Opened) -> None
     new = {"kind": "new task", "task": "food"}
     assert "expected inputs with labels, found none" in error(new, numbers["soup"])
     chosen = label(console, numbers)
-    assert "expected a new name" in error({**new, "task": "colors"}, chosen)
+    taken = error({**new, "task": "colors"}, chosen)
+    assert "choose another name, or teach these as more examples of it" in taken
     assert "expected lower-case letters" in error({**new, "task": "<script>"}, chosen)
     assert "expected lower-case letters" in error({**new, "task": "x" * 10_000}, chosen)
     assert "expected one of animals, colors" in error({"kind": "more", "task": "gone"}, chosen)
