@@ -13,7 +13,7 @@ this.
     turn.py                 one decision at a time, in all consoles
     activation.py           what is ready begins to answer, or goes back
     wording.py              next steps for somebody who clicks, of the library's for a command line
-    static/                 one page, one script, one stylesheet
+    static/                 one page, its scripts by concept, one stylesheet
 
 The rules of teaching, certifying, exporting and publishing are the library's.
 """

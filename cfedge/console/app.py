@@ -37,11 +37,7 @@ from cfedge.serve.responses import broken, error_response, json_response, no_met
 
 __all__ = ["Console"]
 
-_PAGES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/console.js": ("console.js", "text/javascript; charset=utf-8"),
-    "/console.css": ("console.css", "text/css; charset=utf-8"),
-}
+_MEDIA = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 #: After a wrong key, in seconds: nobody types faster, and guessing is hopeless anyway.
 _PAUSE_S = 0.3
 #: Of what is given as the key: nobody is known yet who may send more.
@@ -118,7 +114,7 @@ class Console:
             place, live, self.access, limits, Bodies(limits), jobs, keeper, monitor, port
         )
         listed = [
-            *(Route(path, _page(*page)) for path, page in _PAGES.items()),
+            *(Route(path, _page(name)) for path, name in _pages().items()),
             Route("/charts.css", _charts),
             Route("/api/login", self._log_in, methods=["POST"]),
             whole_route(desk, "/api/word", _word),
@@ -174,7 +170,15 @@ async def _word(desk: Desk, request: Request) -> Response:
     return json_response({"word": desk.access.word(request.cookies[desk.cookie])})
 
 
-def _page(name: str, media: str) -> Callable[[Request], Response]:
+def _pages() -> dict[str, str]:
+    """The files of the page, by their paths."""
+    names = (one.name for one in resources.files("cfedge.console").joinpath("static").iterdir())
+    return {"/" if name == "index.html" else f"/{name}": name for name in sorted(names)}
+
+
+def _page(name: str) -> Callable[[Request], Response]:
+    media = f"{_MEDIA[Path(name).suffix]}; charset=utf-8"
+
     def sent(_: Request) -> Response:
         return Response(_static(name), media_type=media)
 

@@ -96,6 +96,12 @@ def test_groups_are_labelled_with_single_keys_and_undone(
     assert browser.text(".slot") == "1\nsoup\n3"
     browser.press("u")
     browser.wait(f"{waiting} === 48")
+    browser.press("ArrowDown", " ", "1", "1")  # the second key is about what the first one left
+    browser.wait("document.querySelector('.empty')")
+    browser.press("u")
+    browser.wait(f"{waiting} === 47")
+    browser.press("u")
+    browser.wait(f"{waiting} === 48")
     browser.press("1")  # the head stands for the whole group
     browser.wait("document.querySelector('.empty')")
     assert "Teach 48 inputs" in browser.text(".slots").replace("\n", " ")
@@ -175,9 +181,11 @@ def test_a_selection_is_taught_switched_on_and_taken_back(
     browser.wait("document.querySelector('[data-state=answers]')")
     browser.wait("document.getElementById('answers').textContent.includes('3 tasks')")
     assert "food" in console.good("/api/state")["tasks"]
+    browser.wait("!document.querySelector('#task')")  # what was taught is not to be taught again
     browser.click("[data-state=answers] .row button")
     browser.wait("document.querySelector('[data-state=\"taken back\"]')")
     browser.wait("document.getElementById('answers').textContent.includes('2 tasks')")
+    browser.wait("document.querySelector('#task')")
     assert "food" not in console.good("/api/state")["tasks"]
 
 
@@ -292,8 +300,9 @@ def test_a_long_label_a_narrow_screen_and_the_dark_stay_readable(
     fits = "return document.documentElement.scrollWidth <= innerWidth + 1"
     assert browser.script(fits)
     for view in ("teach", "tasks", "watch", "review"):
-        browser.script("location.hash = arguments[0]", f"#{view}")
+        browser.script("scrollTo(0, 999); location.hash = arguments[0]", f"#{view}")
         browser.wait(f"document.querySelector('h1').textContent.toLowerCase() === '{view}'")
+        assert browser.script("return scrollY") == 0  # a part is read from its beginning
         browser.wait("document.querySelector('.group, .chips, .chart')")
         assert (view, browser.script(fits), browser.violations(axe)) == (view, True, [])
     # An input takes a line or two, and no more of a small screen.

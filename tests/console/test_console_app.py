@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,10 @@ from cfedge.runtime.drift import Monitor
 
 def test_the_page_is_sent_to_anybody_and_nothing_else_is(console: desks.Opened) -> None:
     console.cookie = ""
-    for path in ("/", "/console.js", "/console.css", "/charts.css"):
+    scripts = sorted(resources.files("cfedge.console").joinpath("static").iterdir(), key=str)
+    paths = [f"/{one.name}" for one in scripts if one.name != "index.html"]
+    assert "/console.js" in paths
+    for path in ("/", "/charts.css", *paths):
         answer = console.ask(path)
         assert answer.status == 200
         assert {key: answer.headers[key] for key in SECURE_HEADERS} == SECURE_HEADERS
@@ -35,8 +39,8 @@ def test_the_page_is_sent_to_anybody_and_nothing_else_is(console: desks.Opened) 
     def refused(path: str) -> None:
         assert console.ask(path).status == 401
 
-    paths = ("state", "review", "tasks", "watch", "jobs", "word", "kept/1/picture")
-    every(((path, f"/api/{path}") for path in paths), refused)
+    secret = ("state", "review", "tasks", "watch", "jobs", "word", "kept/1/picture")
+    every(((path, f"/api/{path}") for path in secret), refused)
     assert console.ask("/api/../etc/passwd").status == 404
     assert "path: expected one of the console's" in console.ask("/static/").body["error"]
 
