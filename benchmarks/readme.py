@@ -41,6 +41,13 @@ def rivals() -> str:
             f"|{states}|{offline}|"
         )
     lines.append("|a cloud model|no|not measured|–|–|no|**no**|")
+    now, study = load("clinc150"), load("study_clinc150")
+    accuracy, forgets = (now["summary"][name]["mean"] for name in ("last_accuracy", "forgetting"))
+    lines += [
+        "",
+        f"CLINC150, float adapters, {study['date']}. *Forgetting*: accuracy lost on earlier tasks.",
+        f"Today's cfedge, int8: {accuracy:.3f}, {forgets:.3f}.",
+    ]
     return "\n".join(lines)
 
 
@@ -56,7 +63,8 @@ def six() -> str:
         ("adding a task", f"{summary['add_seconds']['median']:.0f} s"),
         ("device packages", f"{wheels:.0f} MB"),
     )
-    machine = f"{latency['machine']['cpu']}, {latency['machine']['cores']} cores, {clinc['date']}"
+    dates = sorted({load(name)["date"] for name in ("clinc150", "latency", "device_install")})
+    machine = f"{latency['machine']['cpu']}, {latency['machine']['cores']} cores, {dates[0]} to {dates[-1][8:]}"
     table = ["|CLINC150, ten tasks, int8|measured|", "|---|---|"]
     return "\n".join([*table, *(f"|{name}|{value}|" for name, value in rows), "", f"({machine}.)"])
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["DEFAULT_KIND", "KINDS"]
+__all__ = ["DEFAULT_KIND", "KINDS", "NEW_WORKSPACE"]
 
 #: Of data of which nothing else is said.
 DEFAULT_KIND = "text"
@@ -17,4 +17,10 @@ KINDS: Mapping[str, str] = {
     DEFAULT_KIND: "cfedge.inputs.text",
     "image": "cfedge.inputs.image",
     "array": "cfedge.inputs.array",
+}
+#: The command that makes a workspace for inputs of a kind.
+NEW_WORKSPACE: Mapping[str, str] = {
+    DEFAULT_KIND: "cfedge init NEW",
+    "image": "cfedge init NEW --backbone lite0",
+    "array": "cfedge init NEW --backbone onnx --model FILE --input array",
 }

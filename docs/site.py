@@ -22,6 +22,8 @@ BESIDE = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changes.md",
 }
+#: What a document says to those alone who read it in the repository.
+_REPOSITORY = re.compile(r"<!--repository-->.*?<!--/repository-->\n*", re.DOTALL)
 _LINK = re.compile(r"\[([^\]]*)\]\((?!\w+:|#)([^)\s#]*)(#[^)\s]*)?\)")
 
 
@@ -47,8 +49,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Lead links that leave this folder to pages; where there is none, words stay."""
+    """Leave out what is not for the site, and lead links that leave this folder to pages; where
+    there is none, words stay.
+    """
     here = Path(page.file.src_uri).parent
+    markdown = _REPOSITORY.sub("", markdown)
 
     def led(match: re.Match[str]) -> str:
         words, target, anchor = match[1], match[2], match[3] or ""

@@ -19,7 +19,9 @@ from every import cases
 from typer.testing import CliRunner
 
 from cfedge.cli import app
+from cfedge.cli.demo import above_promise
 from cfedge.demo import TASKS, clothes, data_folder, out_of_domain, pictures
+from cfedge.demo.result import TaskRow
 from cfedge.demo.stream import Stream
 from cfedge.errors import DataError, UsageError
 
@@ -53,6 +55,23 @@ def test_no_utterance_occurs_twice_and_no_label_in_two_tasks() -> None:
     assert [text for text, count in Counter(texts).items() if count > 1] == []
     labels = [label for task in TASKS for label in {row["label"] for row in _rows(task, "train")}]
     assert len(labels) == len(set(labels))
+
+
+def test_more_wrong_answers_than_promised_are_said_and_whether_chance_may_do_it() -> None:
+    def row(task: str, wrong: int, promised: float) -> TaskRow:
+        shares = dict.fromkeys(
+            ("accuracy_float", "accuracy_int8", "accuracy_when_learned"), 1 - wrong / 84
+        )
+        return TaskRow(
+            task=task, classes=6, examples=216, tested=84, task_identification=1.0, held_out=120,
+            held_out_errors=0, wrong_task_at_most=promised, held_out_wrong=0,
+            wrong_answer_at_most=promised, added_bytes=1, **shares,
+        )  # fmt: skip
+
+    assert above_promise([row("kept", 13, 0.16), row("close", 19, 0.16), row("far", 40, 0.16)]) == [
+        "close: more were wrong than was promised, 19 of 84; on so few that may be chance.",
+        "far: more were wrong than was promised, 40 of 84; chance hardly explains that.",
+    ]
 
 
 def test_half_of_what_is_of_no_task_are_near_misses() -> None:

@@ -126,6 +126,7 @@ def test_the_page_of_commands_is_what_the_commands_say() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Needs cfedge[plot]." in (ROOT / "docs" / "cli.md").read_text("utf-8")
 
 
 def test_what_concepts_says_in_words_is_so() -> None:

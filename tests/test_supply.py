@@ -97,6 +97,32 @@ def test_the_lists_say_what_the_constraints_say() -> None:
         assert str(pin.specifier).removesuffix("+cpu") in versions, f"{pin}: run make lock"
 
 
+def test_make_install_takes_what_readme_and_the_tutorials_ask_for() -> None:
+    """Their commands run where nothing else was installed."""
+    needed = {
+        "console": "console",
+        "export": "export",
+        "keys": "publish",
+        "publish": "publish",
+        "sync": "sync",
+    }
+    pages = (ROOT / "README.md", *sorted((ROOT / "docs").glob("tutorial*.md")))
+    asked = {
+        needed[word]
+        for page in pages
+        for word in re.findall(r"cfedge (\w+)", page.read_text("utf-8"))
+        if word in needed
+    }
+    assert asked == {"console", "export", "publish", "sync"}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    listed = {canonicalize_name(_pin(text).name) for texts in LISTS.values() for text in texts}
+    for extra in asked:
+        for one in map(Requirement, extras[extra]):
+            assert one.name == "cfedge" or canonicalize_name(one.name) in listed, f"{extra}: {one}"
+
+
 def test_what_transformers_would_load_code_with_is_not_installed() -> None:
     """CVE-2026-4372: of a configuration that names an attention on the hub."""
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()

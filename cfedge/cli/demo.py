@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 from cfedge.cli.shown_answer import doubt
+from cfedge.confidence import lower_bound
 
 if TYPE_CHECKING:
     from cfedge.demo.result import DemoResult, StreamResult, TaskRow
@@ -94,6 +96,8 @@ def _show(found: StreamResult) -> None:
     say(
         f"Promised: from {held_out} other inputs of each, with 95% confidence for all tasks at once."
     )
+    for line in above_promise(found.tasks):
+        say(line)
     say("")
     print_table(
         "All tasks together, int8, answered in a process without torch",
@@ -119,6 +123,23 @@ def _show(found: StreamResult) -> None:
     say("A few answers:")
     for answer in found.live:
         _show_answer(answer)
+
+
+def above_promise(rows: Sequence[TaskRow]) -> list[str]:
+    """Say of each task of which more test answers were wrong than was promised, whether chance alone
+    could have done that.
+    """
+    lines = []
+    for row in rows:
+        wrong = round((1 - row.accuracy_int8) * row.tested)
+        if wrong <= row.wrong_answer_at_most * row.tested:
+            continue
+        chance = lower_bound(wrong, row.tested, 0.05) <= row.wrong_answer_at_most
+        lines.append(
+            f"{row.task}: more were wrong than was promised, {wrong} of {row.tested};"
+            f" {'on so few that may be chance' if chance else 'chance hardly explains that'}."
+        )
+    return lines
 
 
 def _uncertainty(row: TaskRow) -> float:

@@ -83,8 +83,8 @@ def evaluate(
 
 def _print_scores(scores: Scores) -> None:
     print_table(
-        "per sample, int8 runtime",
-        ("task", "examples", "accuracy", "right task", "accuracy, task known"),
+        "shares of the test examples, each answered alone as a device does",
+        ("task", "examples", "task and label right", "right task", "label right, task given"),
         [
             (
                 task.task,
@@ -97,10 +97,13 @@ def _print_scores(scores: Scores) -> None:
         ],
     )
     say(
-        f"accuracy {scores.accuracy:.3f} (task mean {scores.task_mean:.3f}), task identification"
-        f" {scores.task_identification:.3f} (in the best two {scores.top2:.3f}), task known"
-        f" {scores.known:.3f}, second stages {scores.second_stages:.1%}, third"
-        f" {scores.third_stages:.1%}, early exits {scores.early_exits:.1%}"
+        f"all tasks: task and label right {scores.accuracy:.3f} (mean over tasks"
+        f" {scores.task_mean:.3f}), right task {scores.task_identification:.3f} (among the best two"
+        f" {scores.top2:.3f}), label right with the task given {scores.known:.3f}"
+    )
+    say(
+        f"the lookup took its second stage for {scores.second_stages:.1%} of inputs and its third for"
+        f" {scores.third_stages:.1%}; {scores.early_exits:.1%} exited early"
     )
     say(
         f"probabilities are wrong by {scores.calibration_error:.3f} on average (expected calibration"

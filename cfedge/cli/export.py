@@ -172,17 +172,18 @@ def _show(done: Exported, out: Path, gate: Gate) -> None:
 
     columns = (
         "task",
-        "examples",
-        "torch float",
-        "ONNX float",
-        "ONNX int8",
+        "held out",
+        "float, torch",
+        "float, ONNX",
+        "int8, ONNX",
         "drop (points)",
         "error ratio",
         "agreement",
         "min cosine",
     )
-    title = f"{out}: {size(done.size_bytes)}, parity on held-out examples"
+    title = f"{out}: {size(done.size_bytes)}; labels right before and after quantising, task given"
     print_table(title, columns, [_row(task) for task in done.parity])
+    say("drop and error ratio: int8 against float, with the 95% interval")
     say(_passed(beyond(done.parity, gate)))
     if done.float_layers:
         say(f"left in float32: {', '.join(done.float_layers)}")

@@ -40,9 +40,8 @@ def show(made: NewWorkspace) -> None:
     if plan and plan.choice.measured:
         _show_schemes(plan.choice)
     say(
-        f"{made.workspace.folder}: {record.name} ({record.source_sha256[:12]}), {record.blocks}"
-        f" blocks cut before block {record.split}, {record.scheme}, {size(sum(parts.values()))} to"
-        f" ship: {', '.join(f'{part} {size(value)}' for part, value in parts.items())}"
+        f"{made.workspace.folder}: {record.name}, an encoder of {record.blocks} blocks, cut before"
+        f" block {record.split}, quantised as {record.scheme}: {size(sum(parts.values()))} on a device"
     )
     if made.workspace.lookup != DEFAULT:
         say(f"lookup: {made.workspace.lookup}; its bundles are exported with it")

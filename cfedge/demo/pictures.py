@@ -77,7 +77,7 @@ def stream(
     DataError
         Clothes are installed and damaged.
     """
-    with (progress or Quiet()).track("pictures are written", 3) as advance:
+    with (progress or Quiet()).track("writing pictures", 3) as advance:
         rng = np.random.default_rng(0)
         rest = _write_digits(folder, _QUICK if quick else _WHOLE, rng)
         advance(1)

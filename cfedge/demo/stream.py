@@ -151,7 +151,7 @@ def _ask_the_device(
     asked += [Question(one, name) for name, one in examples]
     asked += [Question(one) for one, _ in stream.unknown.inputs]
     asked += [Question(one) for one in stream.live]
-    with progress.track("answers without torch", 1) as advance:
+    with progress.track("answering without torch", 1) as advance:
         answers = iter(answers_without_torch(bundle, asked))
         advance(1)
 

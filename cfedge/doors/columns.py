@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cfedge.doors.reading import Reading
 from cfedge.errors import DataError
-from cfedge.kinds import DEFAULT_KIND, KINDS
+from cfedge.kinds import DEFAULT_KIND, KINDS, NEW_WORKSPACE
 
 __all__ = ["Columns", "chosen", "quoted", "same"]
 
@@ -108,7 +108,8 @@ def _step(
     other = next((one for one in map(same, names) if one in KINDS and one != columns.input), None)
     if columns.input in missing and columns.input in KINDS and other is not None:
         return (
-            f"these are data of the kind {other}: teach a workspace of that kind, or name a column"
+            f"these are data of the kind {other}, for a workspace of that kind"
+            f" ({NEW_WORKSPACE[other]}); or name a column with --input-column"
         )
     options = {
         columns.input: ("--input-column", _INPUTS),

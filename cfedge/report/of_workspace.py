@@ -51,7 +51,7 @@ def of_workspace(
         raise WorkspaceError(
             f"{folder}: expected a workspace with a task, found none in it; add one with: cfedge add"
         )
-    with (progress or Quiet()).track("report", 4) as advance:
+    with (progress or Quiet()).track("writing the report", 4) as advance:
         answers = HeldOutAnswers(workspace)
         advance(1)
         known = {name: answers.answered(name) for name in answers.tasks}

@@ -26,7 +26,7 @@ def golden_vectors(
 ) -> dict[str, bytes]:
     """Return, by task, the file of its golden vectors, of the clearest among its `inputs`."""
     files = {}
-    with progress.track("golden vectors", len(inputs)) as advance:
+    with progress.track("answering golden vectors", len(inputs)) as advance:
         for name, some in inputs.items():
             files[name] = golden_arrays(engine, name, _clearest(engine, name, some))
             advance(1)

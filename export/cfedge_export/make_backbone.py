@@ -87,7 +87,7 @@ def make_backbone(
     """
     check_target(target)
     rule_named(lookup)
-    with (progress or Quiet()).track("backbone", 3) as advance:
+    with (progress or Quiet()).track("cutting and quantising the encoder", 3) as advance:
         source = source or load_source(name, folder)
         advance(1)
         split = choose_split(source, sample) if split is None else split
@@ -145,7 +145,7 @@ def same_backbone(
         Nothing was written.
     """
     check_target(target)
-    with (progress or Quiet()).track("backbone", 2) as advance:
+    with (progress or Quiet()).track("cutting and quantising the encoder", 2) as advance:
         made = draft(
             source,
             backbone.split,

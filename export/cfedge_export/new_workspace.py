@@ -62,7 +62,7 @@ def new_workspace(
     """
     check_target(target)
     progress = progress or Quiet()
-    with progress.track("encoder", 1) as advance:
+    with progress.track("reading the encoder", 1) as advance:
         source = load_source(request.backbone, request.weights)
         advance(1)
     plan: Plan | None = None

@@ -113,7 +113,7 @@ def compare(
     paths = _FloatPaths(workspace)
     results = []
     names = engine.tasks if only is None else (only,)
-    with (progress or Quiet()).track("parity", len(names)) as advance:
+    with (progress or Quiet()).track("comparing int8 with float", len(names)) as advance:
         for name in names:
             held_out, adapter = (
                 workspace.held_out(name),

@@ -38,7 +38,7 @@ def float_accuracy(
         {name: rule.signature(task.signature) for name, task in tasks.items()}, manifest.margins
     )
     accuracy: dict[str, float] = {}
-    with (progress or Quiet()).track("float reference", len(tests)) as advance:
+    with (progress or Quiet()).track("answering in float, to compare", len(tests)) as advance:
         for name, examples in tests.items():
             encoded = encoder(examples.inputs)
             found = router(encoder.features(encoded))

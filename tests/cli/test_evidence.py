@@ -158,8 +158,7 @@ def test_several_tasks_of_one_file_are_added_and_few_examples_get_a_closed_form_
     )  # by how many of the two that are held out the lookup gives to the task
     said = (
         f"food: up to {rate:.0%} of its own inputs may be called unknown by mistake; to promise 5%,"
-        " give 19 or more held-out examples of the task in all (--held-out FILE), or teach it from 95"
-        " or more"
+        " give at least 95 examples of the task, or 19 held-out ones with --held-out FILE"
     )
     assert said in run("inspect", tiny_workspace)
 

@@ -47,7 +47,7 @@ def test_a_profile_picks_by_rules_and_says_why(tiny_folder: Path, tmp_path: Path
     assert made["scheme"]["measured"] == []
     shown = _init(tiny_folder, tmp_path / "other", "--profile", "rpi-5")
     assert "int8-row: rpi-5 computes it exactly" in shown
-    assert "to ship: word embeddings" in shown
+    assert "quantised as int8-row: " in shown
     assert shown.endswith(f"ready; next: cfedge add {tmp_path / 'other'} TASK --data FILE\n")
 
 

@@ -221,7 +221,7 @@ def _foreign(data: bytes, where: str) -> InputError:
     other = known(data[:FIRST_BYTES])
     if other is not None:
         return _odd(where, formats, other.what, other.step or convert)
-    return _odd(where, formats, f"{data[:8]!r}...", convert)
+    return _odd(where, formats, f"{data[:8].decode('latin-1')!r}...", convert)
 
 
 def _odd(where: str, expected: str, found: str, remedy: str) -> InputError:

@@ -109,10 +109,13 @@ def _few(row: TaskCertificate) -> str | None:
     if row.false_reject_rate <= FALSE_REJECT_RATE:
         return None
     taught = math.ceil(ENOUGH / Settings().held_out)
+    promise, rate = f"{FALSE_REJECT_RATE:.0%}", f"{row.false_reject_rate:.0%}"
+    if rate == promise:
+        rate = f"{row.false_reject_rate:.1%}"
     return (
-        f"{row.task}: up to {row.false_reject_rate:.0%} of its own inputs may be called unknown by"
-        f" mistake; to promise {FALSE_REJECT_RATE:.0%}, give {ENOUGH} or more held-out examples of the"
-        f" task in all (--held-out FILE), or teach it from {taught} or more"
+        f"{row.task}: up to {rate} of its own inputs may be called unknown by mistake; to promise"
+        f" {promise}, give at least {taught} examples of the task, or {ENOUGH} held-out ones with"
+        " --held-out FILE"
     )
 
 

@@ -17,7 +17,7 @@ from cfedge.doors.saved_datasets import is_saved, splits
 from cfedge.errors import DataError
 from cfedge.inputs import DEFAULT_KIND
 from cfedge.inputs.modality import Input
-from cfedge.kinds import KINDS
+from cfedge.kinds import KINDS, NEW_WORKSPACE
 from cfedge.train.examples.class_folders import are_class_folders, load_class_folders
 from cfedge.train.examples.conflicts import with_conflicts
 from cfedge.train.examples.examples import Examples, LabelledData
@@ -146,8 +146,8 @@ def read_tables(
     other = next((one for one in KINDS if one != kind and are_class_folders(folder, one)), None)
     if not files and other is not None:
         raise DataError(
-            f"{folder}: expected data of the kind {kind}, found folders of the kind {other}; teach a"
-            " workspace of that kind"
+            f"{folder}: expected data of the kind {kind}, found folders of the kind {other}; they"
+            f" are for a workspace of that kind: {NEW_WORKSPACE[other]}"
         )
     if not files and are_loose(folder):
         raise DataError(

@@ -136,7 +136,7 @@ def _batches(
 ) -> Iterator[tuple[int, list[Floats], Features]]:
     """Encode a few inputs at a time; where the first begin there must be room for all."""
     room = free_bytes()
-    with progress.track("features of the frozen encoder", len(inputs)) as advance:
+    with progress.track("running the frozen encoder", len(inputs)) as advance:
         for start in range(0, len(inputs), _STEP):
             states, features = features_of(encoder, inputs[start : start + _STEP])
             if not start:

@@ -106,7 +106,7 @@ def fit(
     )
     labels = torch.from_numpy(targets).to(tail.device)
     half = torch.autocast(tail.device.type, torch.bfloat16, enabled=settings.precision == "bf16")
-    with progress.track("adapter", epochs * batches) as advance:
+    with progress.track("training the adapter", epochs * batches) as advance:
         for _ in range(epochs):
             for rows in _batches([len(states) for states in hidden], settings.batch, generator):
                 states, mask = _batch(tail, [hidden[row] for row in rows], settings, generator)

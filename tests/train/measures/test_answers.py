@@ -101,6 +101,16 @@ def test_shuffled_labels_are_told_of_at_once_and_by_list(tiny_workspace: Path) -
     assert line.startswith(f"food: {food.answers.known} of 24 held-out inputs got the right label")
     assert "it may have learned nothing; check its labels" in line
     assert line in advice(certified)
+    for rate, said in ((1 / 7, "14%"), (1 / 19, "5.3%")):
+        (line,) = [
+            one
+            for one in advice(
+                Certificates({"food": dataclasses.replace(food, false_reject_rate=rate)}, ())
+            )
+            if "by mistake" in one
+        ]
+        assert f"up to {said} of its own inputs" in line
+        assert "to promise 5%, give at least 95 examples of the task, or 19 held-out ones" in line
     few = dataclasses.replace(food, answers=answers([0, 1] * 9, [1, 0] * 9))
     assert few.answers.learned_nothing
     assert not few.answers.too_few
