@@ -36,7 +36,7 @@ DOORS: Mapping[str, Door] = {
     "Parquet": Door((".parquet",), "cfedge.doors.parquet"),
     "Excel": Door((".xlsx", ".xlsm"), "cfedge.doors.excel"),
     "Rasa NLU": Door((".yml", ".yaml"), "cfedge.doors.text.rasa"),
-    "fastText": Door((".txt", ".ft"), "cfedge.doors.text.fasttext"),
+    "fastText": Door((".txt", ".ft", ".train", ".valid"), "cfedge.doors.text.fasttext"),
     "spaCy": Door((".spacy",), "cfedge.doors.text.spacy_docs"),
 }
 

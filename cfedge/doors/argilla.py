@@ -1,24 +1,33 @@
-"""Argilla's records as JSON: ``fields``, and answers under ``responses``; suggestions are no answers."""
+"""Argilla's records as JSON: ``fields``, and answers under ``responses``, or all of it flat, with
+``QUESTION.responses``; suggestions are no answers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
+
+from cfedge.doors.answers import answered
 
 __all__ = ["NAME", "cells", "recognises"]
 
 NAME = "Argilla"
+_FLAT = ".responses"
 
 
 def recognises(row: Mapping[str, Any]) -> bool:
     """Whether a row is a record with its fields and responses."""
-    return isinstance(row.get("fields"), dict) and isinstance(row.get("responses"), dict | list)
+    whole = isinstance(row.get("fields"), dict) and isinstance(row.get("responses"), dict | list)
+    return whole or any(name.endswith(_FLAT) for name in row)
 
 
 def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | None:
     """Return a record's fields, and of each question what those who answered agree on: None where
     nobody did, a list where it is several; None for a record that all of them discarded.
     """
+    if not isinstance(row.get("fields"), dict):
+        row = _whole(row)
     answers: dict[str, list[Any]] = {}
     discarded = submitted = 0
     for question, response in _responses(row):
@@ -31,13 +40,23 @@ def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | 
             discarded += response.get("status") == "discarded"
     if discarded and not submitted:
         return None
-    found = dict(row["fields"])
-    for question, values in answers.items():
-        distinct = [value for at, value in enumerate(values) if value not in values[:at]]
-        found[question] = distinct[0] if len(distinct) == 1 else distinct or None
-    if len(answers) == 1 and "label" not in found:
-        found["label"] = found[next(iter(answers))]
-    return {"label": None, **found}
+    return {**({} if answers else {"label": None}), **row["fields"], **answered(answers)}
+
+
+def _whole(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flat record as one with its fields and responses."""
+    responses: dict[str, list[dict[str, Any]]] = {}
+    for name in row:
+        if name.endswith(_FLAT):
+            question = name.removesuffix(_FLAT)
+            states = row.get(f"{name}.status") or ()
+            responses[question] = [
+                {"value": value, "status": state}
+                for value, state in zip_longest(row[name] or (), states, fillvalue="submitted")
+            ]
+    own = tuple(f"{question}." for question in responses)
+    return {"fields": {name: one for name, one in row.items() if not name.startswith(own)},
+            "responses": responses}  # fmt: skip
 
 
 def _responses(row: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

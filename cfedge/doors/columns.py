@@ -4,6 +4,7 @@ name is that but for case and spaces, which is told.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,10 @@ _GROUPS = ("person", "subject", "patient", "user", "speaker", "device", "video",
            "source", "author")  # fmt: skip
 
 
+#: Characters of a name that are shown.
+_LONG = 60
+
+
 class Columns(NamedTuple):
     """The columns that are read: the input's, and the label's, the task's and the group's where they
     are asked for.
@@ -41,13 +46,16 @@ class Columns(NamedTuple):
 
 
 def same(name: str) -> str:
-    """Return a column's name without what nobody means: case, spaces, quotes around it."""
-    return " ".join(name.replace("\ufeff", "").strip(_AROUND).casefold().split())
+    """Return a column's name without what nobody means: case, spaces, quotes around it, marks that
+    show nothing.
+    """
+    seen = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    return " ".join(seen.strip(_AROUND).casefold().split())
 
 
 def quoted(names: Iterable[str], most: int = 12) -> str:
     """Return names in quotes, so that a space in one is seen."""
-    shown = [repr(name) for name in names]
+    shown = [repr(name if len(name) <= _LONG else f"{name[:_LONG]}...") for name in names]
     more = f" and {len(shown) - most} more" if len(shown) > most else ""
     return ", ".join(shown[:most]) + more if shown else "none"
 
@@ -104,6 +112,8 @@ def _step(
     if not names:
         return f"add {' and '.join(missing)}"
     if len(names) == 1 and all(same(name) in same(names[0]) for name in missing):
+        if any(sign in names[0] for sign in ",;\t|"):
+            return "each line stands in quotes, as one cell: save it without these quotes"
         return "it is separated by something else: save it with commas"
     other = next((one for one in map(same, names) if one in KINDS and one != columns.input), None)
     if columns.input in missing and columns.input in KINDS and other is not None:

@@ -17,8 +17,10 @@ from cfedge.doors.encoding import opened
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet
 from cfedge.errors import DataError
 
-__all__ = ["sheet"]
+__all__ = ["has_columns", "sheet"]
 
+#: Lines among which the header is looked for.
+_TITLES = 20
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -33,8 +35,10 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     csv.field_size_limit(LIMITS.cell_characters)
     file = opened(path, reading)
     try:
+        above = _skip_titles(path, file, reading)
         separator, spaced = _separator(path, file, reading)
-        lines = _Lines(path, file, separator, spaced=spaced)
+        before = above or int(file.tell() > 0)  # the line sep=
+        lines = _Lines(path, file, separator, before, spaced=spaced)
         header = next(lines, (0, []))[1]
         if not header:
             raise DataError(
@@ -47,14 +51,20 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     return Sheet(tuple(header), _rows(lines, header, reading), close=file.close)
 
 
+def has_columns(line: str, reading: Reading) -> bool:
+    """Whether a line names all the columns that are asked for, under some separator."""
+    wanted = {same(name) for name in reading.columns}
+    return any(_fit(line, separator, wanted)[0] == len(wanted) for separator in _NAMES)
+
+
 class _Lines(Iterator[tuple[int, list[str]]]):
     """The rows that are not empty, each with the number of its last line."""
 
     def __init__(
-        self, path: Path, file: io.TextIOWrapper, separator: str, *, spaced: bool = False
+        self, path: Path, file: io.TextIOWrapper, separator: str, before: int, *, spaced: bool
     ) -> None:
         self.path, self.file, self.separator = path, file, separator
-        self.before = 1 if file.tell() else 0  # the line sep=
+        self.before = before
         self.empty: list[int] = []
         self._reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=spaced)
 
@@ -128,10 +138,31 @@ def _other(line: str, separator: str) -> str | None:
     return next((name for sign, name in _NAMES.items() if sign != separator and sign in line), None)
 
 
+def _skip_titles(path: Path, file: io.TextIOWrapper, reading: Reading) -> int:
+    """Go to the first of a file's first lines that names the columns, and return how many are above
+    it, as titles and comments are; where none does, stay at the beginning.
+    """
+    start = file.tell()
+    for above in range(_TITLES):
+        here = file.tell()
+        line = file.readline(LIMITS.cell_characters)
+        if not line or line.strip().strip('"').lower().startswith("sep="):
+            break
+        if has_columns(line, reading):
+            if above:
+                lines = counted(above, "line")
+                reading.note(f"{lines} above the header left out of {path.name}")
+            file.seek(here)
+            return above
+    file.seek(start)
+    return 0
+
+
 def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> tuple[str, bool]:
     """Return the separator, and whether the header has a space behind one: cells then begin
     behind theirs, a quote too. The file is then where the header begins.
     """
+    start = file.tell()
     first = file.readline(LIMITS.cell_characters)
     said = first.strip().strip('"').lower()
     if said.startswith("sep=") and len(said) == 5:
@@ -143,7 +174,7 @@ def _separator(path: Path, file: io.TextIOWrapper, reading: Reading) -> tuple[st
         return said[4], False
     if first.strip() == "sep=":  # a tab, which strip takes
         return "\t", False
-    file.seek(0)
+    file.seek(start)
     wanted = {same(name) for name in reading.columns}
     usual = "," if path.suffix.lower() == ".csv" else "\t"
     order = sorted(_NAMES, key=lambda separator: separator != usual)

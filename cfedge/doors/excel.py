@@ -5,11 +5,14 @@ rows.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from cfedge.counted import counted
 from cfedge.doors.columns import same
+from cfedge.doors.excel_xml import Merged, layout
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, needed
 from cfedge.errors import DataError
 
@@ -17,6 +20,8 @@ __all__ = ["sheet"]
 
 #: That Excel itself can hold.
 _ROWS = 1 << 20
+#: Rows among which the header is looked for.
+_TITLES = 20
 
 
 def sheet(path: Path, reading: Reading) -> Sheet:
@@ -75,10 +80,21 @@ def _filled(path: Path, book: Any, reading: Reading) -> Iterator[tuple[int, tupl
             return
         if len(book.worksheets) > 1:
             reading.note(
-                f"sheet {sheet.title!r} of {path.name} was read, and none of its"
-                f" {len(book.worksheets) - 1} others"
+                f"sheet {sheet.title!r} of {path.name} was read, and not"
+                f" {counted(len(book.worksheets) - 1, 'other')}"
             )
-        yield from _of_sheet(sheet)
+        rows = _of_sheet(sheet)
+        skipped = _titles(sheet, reading)
+        if skipped:
+            lines = counted(skipped, "row")
+            reading.note(f"{lines} above the header left out of {path.name}")
+        found = layout(sheet)
+        if found.uncalculated:
+            reading.note(
+                f"formulas of {path.name} that no program has calculated are empty; open it in a"
+                " spreadsheet and save it there"
+            )
+        yield from islice(_filled_in(rows, found.merged, path, reading), skipped, None)
     except DataError:
         raise
     except Exception as error:
@@ -89,13 +105,45 @@ def _chosen(book: Any, reading: Reading) -> Any | None:
     wanted = {same(name) for name in reading.columns}
     filled = None
     for sheet in book.worksheets:
-        first = next(_of_sheet(sheet), None)
-        if first is None:
+        firsts = [row for _, row in islice(_of_sheet(sheet), _TITLES)]
+        if not firsts:
             continue
         filled = filled or sheet
-        if wanted <= {same(str(cell)) for cell in first[1]}:
+        if any(wanted <= {same(str(cell)) for cell in row} for row in firsts):
             return sheet
     return filled
+
+
+def _titles(sheet: Any, reading: Reading) -> int:
+    """Return how many rows stand above the one that names the columns; 0 where none does."""
+    wanted = {same(name) for name in reading.columns}
+    for above, (_, row) in enumerate(islice(_of_sheet(sheet), _TITLES)):
+        if wanted <= {same(str(cell)) for cell in row}:
+            return above
+    return 0
+
+
+def _filled_in(
+    rows: Iterator[tuple[int, tuple[Any, ...]]],
+    merged: Mapping[int, list[Merged]],
+    path: Path,
+    reading: Reading,
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Give each row with the value of a merged cell in all the rows that it covers, as it is seen."""
+    covering: dict[int, tuple[int, Any]] = {}  # by column: the last row, and the value
+    for number, row in rows:
+        cells = list(row)
+        for column, (last, value) in covering.items():
+            if number > last:
+                continue
+            cells += [None] * (column + 1 - len(cells))
+            if cells[column] is None:
+                cells[column] = value
+                reading.note(f"merged cells of {path.name} were read as their value in each row")
+        for one in merged.get(number, ()):
+            if one.column < len(row):
+                covering[one.column] = one.last, row[one.column]
+        yield number, tuple(cells)
 
 
 def _of_sheet(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
@@ -113,7 +161,8 @@ def _rows(rows: Iterator[tuple[int, tuple[Any, ...]]], header: tuple[str, ...]) 
 
 
 def _refused(path: Path, error: Exception) -> DataError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    own = isinstance(error, AttributeError | TypeError | KeyError | IndexError)
+    reason = "what it may not hold" if own else str(error).partition("\n")[0][:200]
     return DataError(
         f"{path}: expected an Excel workbook (.xlsx), found: {reason}; save it again, or as CSV"
     )

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 
 from cfedge.counted import counted
 from cfedge.doors import argilla, label_studio
-from cfedge.doors.columns import quoted
+from cfedge.doors.answers import QUESTION
+from cfedge.doors.columns import quoted, same
 from cfedge.doors.encoding import opened
 from cfedge.doors.reading import LIMITS, Reading, Record, Sheet, check_size
 from cfedge.doors.text import prodigy
@@ -100,9 +101,16 @@ def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
         raise DataError(
             f"{path}{line}: expected a JSON array of objects, found {_place(error)}; save it again"
         ) from error
+    if isinstance(value, dict) and {"images", "annotations", "categories"} <= value.keys():
+        raise DataError(
+            f"{path}: expected rows of one label each, found annotations of COCO, which are of parts"
+            " of pictures; write a table of the files and their labels"
+        )
     if isinstance(value, dict) and isinstance(value.get("data"), list):
-        value = value["data"]
-    elif isinstance(value, dict) and (rows := rows_of(value, path, reading)) is not None:
+        value = _of_split(value)
+    elif (isinstance(value, dict) and (rows := rows_of(value, path, reading)) is not None) or (
+        isinstance(value, dict) and (rows := _inside(value, path, reading)) is not None
+    ):
         value = rows
     elif isinstance(value, dict) and _is_columns(value):
         names = list(value)
@@ -116,6 +124,43 @@ def _entries(path: Path, whole: str, reading: Reading) -> Iterator[_Line]:
             f" {value_words(value)}; write one object a row"
         )
     return (_Line(number, row) for number, row in enumerate(value, start=1))
+
+
+def _of_split(value: Mapping[str, Any]) -> Any:
+    """Rows under ``data``; of pandas' form ``split`` with the names of its columns."""
+    names, rows = value.get("columns"), value["data"]
+    lists = isinstance(names, list) and all(isinstance(row, list) for row in rows)
+    if not lists or not all(isinstance(name, str) for name in names or ()):
+        return rows
+    return [dict(zip(names or (), row, strict=False)) for row in rows]
+
+
+def _inside(value: Mapping[str, Any], path: Path, reading: Reading) -> list[Any] | None:
+    """Return the rows that an object holds under one of its names, or one by one under names of
+    their own; None where it holds none with any of the columns.
+    """
+    wanted = {same(name) for name in reading.columns}
+
+    def fit(row: Any) -> int:
+        return len(wanted & set(map(same, row))) if isinstance(row, dict) else 0
+
+    lists = {name: rows for name, rows in value.items() if isinstance(rows, list) and rows}
+    best = max(lists, key=lambda name: fit(lists[name][0]), default=None)
+    if best is not None and fit(lists[best][0]):
+        reading.note(f"the rows of {path.name} were taken from {best!r:.60}")
+        return lists[best]
+    rows = list(value.values())
+    return rows if len(rows) > 1 and all(fit(row) == len(wanted) for row in rows) else None
+
+
+def _other(asked: str, question: str, reading: Reading) -> str:
+    """Say what is wrong with the only answer of a row where those before answer another question."""
+    if question == asked or "label" not in reading.columns:
+        return ""
+    return (
+        f"expected an answer to {asked!r}, as in the rows before, found one to {question!r}; say"
+        f" which question is meant with --label-column '{asked}'"
+    )
 
 
 class _RepeatedError(ValueError):
@@ -162,7 +207,7 @@ def _cells(column: list[Any] | dict[str, Any]) -> list[Any]:
 
 
 def _rows(lines: Iterator[_Line], path: Path, reading: Reading) -> Iterator[Record]:
-    left_out = 0
+    left_out, asked = 0, ""
     first = next(lines, None)
     shape = None
     if first is not None and isinstance(first.value, dict):
@@ -179,7 +224,9 @@ def _rows(lines: Iterator[_Line], path: Path, reading: Reading) -> Iterator[Reco
         elif shape is None or not shape.recognises(line.value):
             yield Record(line.number, line.value)
         elif (cells := shape.cells(line.value, reading.columns)) is not None:
-            yield Record(line.number, cells)
+            question = str(cells.pop(QUESTION, asked))
+            asked = asked or question
+            yield Record(line.number, cells, _other(asked, question, reading))
         else:
             left_out += 1
     if left_out and shape is not None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cfedge.doors.answers import answered
+
 __all__ = ["NAME", "cells", "recognises"]
 
 NAME = "Label Studio"
@@ -28,18 +30,31 @@ def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | 
         return {name: _plain(value) for name, value in row.items()}
     if annotations and all(one.get("was_cancelled") for one in annotations):
         return None
-    chosen: list[str] = []
+    answers: dict[str, list[Any]] = {}
     for one in annotations:
         if not one.get("was_cancelled"):
             for result in one.get("result", ()):
-                value = result.get("value", {}) if isinstance(result, dict) else {}
-                chosen += [str(choice) for choice in value.get("choices", ())]
-    label = list(dict.fromkeys(chosen))
+                if isinstance(result, dict) and (values := _answer(result.get("value"))):
+                    question = str(result.get("from_name", "label"))
+                    answers.setdefault(question, []).extend(values)
     found = dict(row["data"])
     words = [value for value in found.values() if isinstance(value, str)]
     if columns[0] not in found and len(words) == 1:
         found[columns[0]] = words[0]
-    return {**found, "label": label[0] if len(label) == 1 else label or None}
+    return {**({} if answers else {"label": None}), **found, **answered(answers)}
+
+
+def _answer(value: Any) -> list[Any]:
+    """Return what was chosen: choices, a rating, or paths in a tree of classes."""
+    if not isinstance(value, dict):
+        return []
+    if isinstance(value.get("rating"), int | float):
+        return [value["rating"]]
+    paths = value.get("taxonomy")
+    if isinstance(paths, list):
+        return ["/".join(map(str, path)) for path in paths if isinstance(path, list)]
+    choices = value.get("choices")
+    return [str(choice) for choice in choices] if isinstance(choices, list) else []
 
 
 def _annotations(row: Mapping[str, Any]) -> list[dict[str, Any]] | None:

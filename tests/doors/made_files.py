@@ -110,6 +110,35 @@ def excel(path: Path) -> None:
     book.save(path)
 
 
+def merged(path: Path) -> None:
+    """A title, and each label in one cell beside all of its texts."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["What people say in a building"])
+    sheet.append(["label", "text"])
+    for label, texts in by_label().items():
+        first = sheet.max_row + 1
+        for at, text in enumerate(texts):
+            sheet.append([None if at else label, text])
+        sheet.merge_cells(start_row=first, end_row=sheet.max_row, start_column=1, end_column=1)
+    book.save(path)
+
+
+def flat_argilla() -> str:
+    return json.dumps(
+        [
+            {
+                "id": str(number), "text": text, "topic.responses": [label],
+                "topic.responses.users": ["u1"], "topic.responses.status": ["submitted"],
+                "topic.suggestion": "other",
+            }
+            for number, (text, label) in enumerate(ROWS)
+        ]
+    )  # fmt: skip
+
+
 def written(text: str, encoding: str = "utf-8") -> Callable[[Path], None]:
     return lambda path: path.write_bytes(text.encode(encoding)) and None
 
@@ -152,6 +181,18 @@ FILES: dict[str, Callable[[Path], None]] = {
     "argilla.json": written(argilla()),
     "rasa.yml": written(rasa()),
     "rasa.json": written(rasa_json()),
+    "titles.csv": written("# heard in a building\n\n" + table(",")),
+    "table.txt": written(table("\t")),
+    "zero-width.csv": written(table(",").replace("text", "\u200btext", 1)),
+    "behind.txt": written("".join(f"{text} __label__{label}\n" for text, label in ROWS)),
+    "cooking.train": written("".join(f"__label__{label} {text}\n" for text, label in ROWS)),
+    "split.json": written(
+        json.dumps({"columns": ["text", "label"], "index": [*range(len(ROWS))], "data": ROWS})
+    ),
+    "index.json": written(json.dumps(dict(enumerate(objects())))),
+    "inside.json": written(json.dumps({"version": 1, "intents": [{"name": "heat"}], "rows": objects()})),
+    "flat-argilla.json": written(flat_argilla()),
+    "merged.xlsx": merged,
     "fasttext.txt": written("".join(f"__label__{label} {text}\n" for text, label in ROWS)),
     "spacy.jsonl": written(
         json_lines(
@@ -187,6 +228,11 @@ TOLD = {
     "windows.csv": "Windows-1252",
     "headers.csv": "column 'LABEL' was read as 'label'",
     "trailing.csv": "2 empty rows were left out",
+    "titles.csv": "2 lines above the header left out",
+    "zero-width.csv": "was read as 'text'",
+    "inside.json": "taken from 'rows'",
+    "flat-argilla.json": "Argilla",
+    "merged.xlsx": "1 row above the header left out of merged.xlsx merged cells of merged.xlsx were read",
     "label-studio.json": "Label Studio",
     "label-studio-min.json": "Label Studio",
     "argilla.json": "Argilla",

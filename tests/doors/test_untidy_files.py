@@ -34,6 +34,19 @@ def jsonl(*rows: object) -> str:
     return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
+def asked(*answers: dict[str, str]) -> str:
+    """What Label Studio writes of these answers by their questions, one a text."""
+    results = [
+        [{"from_name": name, "value": {"choices": [one]}} for name, one in row.items()]
+        for row in answers
+    ]
+    rows = [
+        {"data": {"text": str(at)}, "annotations": [{"result": one}]}
+        for at, one in enumerate(results)
+    ]
+    return json.dumps(rows)
+
+
 GOOD = {"on": 2, "off": 2}
 #: By name: the file, its content, and words of what is noted; all hold `GOOD`.
 READ: dict[str, tuple[str, str | bytes, str]] = {
@@ -96,6 +109,13 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "errors of a spreadsheet": ("a.csv", "text,label\na,#REF!\nb,#REF!\nc,x\nd,x\n", "found '#REF!', which programs write where there is none"),
     "labels as Python writes lists": ("a.csv", 'text,label\na,"[\'on\']"\nb,"[\'on\']"\nc,x\nd,x\n', "signs around it that a program wrote"),
     "one number written in two ways": ("a.csv", "text,label\na,1.0\nb,1.0\nc,1\nd,1\n", "labels that look different"),
+    "quotes around each line": ("a.csv", '"text,label"\n"a,on"\n', "each line stands in quotes, as one cell"),
+    "boxes of COCO": ("a.json", '{"images": [], "annotations": [], "categories": []}', "annotations of COCO, which are of parts"),
+    "intents of LUIS": ("a.json", '{"intents": [{"name": "on"}], "utterances": [{"text": "a", "intent": "on"}]}', "say which is meant with --label-column intent"),
+    "two questions": ("a.json", asked({"intent": "on", "mood": "calm"}, {"intent": "off", "mood": "calm"}), "found 'text', 'intent', 'mood'; say which is meant"),
+    "another question": ("a.json", asked({"intent": "on"}, {"mood": "calm"}), "an answer to 'intent', as in the rows before, found one to 'mood'"),
+    "stories of Rasa": ("a.yml", "version: '3.1'\nstories: []\n", "found its stories; give the file with the examples"),
+    "a header of a thousand letters": ("a.csv", "x" * 1000 + ",b\n1,2\n", f"found '{'x' * 60}...', 'b'"),
     "comments in JSON": ("a.json", '// notes\n[{"text": "a", "label": "on"}]', "line 1"),
 }  # fmt: skip
 
@@ -138,6 +158,14 @@ def test_the_sheet_with_the_columns_is_taken(tmp_path: Path) -> None:
     book({"Notes": [["Read me"]], "Other": [["a", "b"]]})(tmp_path / "b.xlsx")
     (fault,) = check(tmp_path / "b.xlsx").faults
     assert "found 'Read me'" in str(fault)
+
+
+def test_formulas_that_nobody_calculated_are_told(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["text", "label"], *([text, f'="{label}"'] for text, label in ROWS)]
+    book({"A": rows})(tmp_path / "a.xlsx")
+    found = check(tmp_path / "a.xlsx")
+    assert "rows 2, 3, 4 and 5: expected a label, found nothing" in str(found.faults[0])
+    assert any("open it in a spreadsheet and save it there" in note for note in found.notes)
 
 
 def test_dates_are_named_as_dates(tmp_path: Path) -> None:

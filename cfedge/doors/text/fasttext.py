@@ -1,11 +1,16 @@
-"""fastText's lines: ``__label__NAME`` once or more, then the text."""
+"""fastText's lines: words of a text, and ``__label__NAME`` once or more before or behind them. A table
+that was saved under the same suffix is read as one.
+"""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from cfedge.doors import delimited
+from cfedge.doors.delimited import has_columns
 from cfedge.doors.encoding import opened
 from cfedge.doors.reading import Reading, Record, Sheet
 from cfedge.errors import DataError
@@ -13,6 +18,7 @@ from cfedge.errors import DataError
 __all__ = ["sheet"]
 
 _MARK = "__label__"
+_LABELS = re.compile(rf"(?<!\S){_MARK}\S*\s*").sub
 
 
 def sheet(path: Path, reading: Reading) -> Sheet:
@@ -21,12 +27,14 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     Raises
     ------
     DataError
-        Its first line has no label: then it is some other text file.
+        Its first line has no label, and no columns either.
     """
     file = opened(path, reading)
     first = next((line for line in file if line.strip()), "")
-    if not first.startswith(_MARK):
+    if not any(word.startswith(_MARK) for word in first.split()):
         file.close()
+        if has_columns(first, reading):
+            return delimited.sheet(path, reading)
         raise DataError(
             f"{path}: expected lines of fastText (__label__NAME and a text), found"
             f" {first.strip()[:60]!r}; save it as CSV with the columns text and label"
@@ -40,12 +48,7 @@ def _rows(file: io.TextIOWrapper) -> Iterator[Record]:
         words = line.split()
         if not words:
             continue
-        labels = []
-        rest = line.strip()
-        for word in words:
-            if not word.startswith(_MARK):
-                break
-            labels.append(word.removeprefix(_MARK))
-            rest = rest[len(word) :].lstrip()
+        labels = [word.removeprefix(_MARK) for word in words if word.startswith(_MARK)]
+        rest = _LABELS("", line).strip()
         label = labels[0] if len(labels) == 1 else labels or None
         yield Record(number, {"text": rest, "label": label})

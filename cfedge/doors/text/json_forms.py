@@ -12,17 +12,25 @@ from cfedge.doors.reading import Reading
 __all__ = ["rows_of"]
 
 
+#: Where intents hold their texts.
+_TEXTS = ("patterns", "examples", "utterances")
+
+
 def rows_of(value: Mapping[str, Any], path: Path, reading: Reading) -> list[Any] | None:
     """Return the rows of an object of one of these forms; None of another one."""
     rasa = value.get("rasa_nlu_data")
     if isinstance(rasa, dict) and isinstance(rasa.get("common_examples"), list):
         return [_of_rasa(row) for row in rasa["common_examples"]]
-    if isinstance(value.get("intents"), list):
+    if isinstance(value.get("intents"), list) and any(map(_has_texts, value["intents"])):
         return _of_intents(value["intents"])
     if _are_lists_of_texts(value, reading):
         reading.note(f"{path.name} was read as one list of texts for each label")
         return [{"text": text, "label": label} for label, texts in value.items() for text in texts]
     return None
+
+
+def _has_texts(intent: Any) -> bool:
+    return not isinstance(intent, dict) or any(name in intent for name in _TEXTS)
 
 
 def _of_rasa(row: Any) -> Any:
@@ -37,7 +45,7 @@ def _of_intents(intents: list[Any]) -> list[Any]:
             rows.append(intent)
             continue
         label = intent.get("tag", intent.get("intent", intent.get("name")))
-        texts = intent.get("patterns", intent.get("examples", intent.get("utterances")))
+        texts = next((intent[name] for name in _TEXTS if name in intent), None)
         each = texts if isinstance(texts, list) else [texts]
         rows += [{"text": text, "label": label} for text in each]
     return rows

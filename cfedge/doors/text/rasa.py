@@ -50,6 +50,12 @@ def sheet(path: Path, reading: Reading) -> Sheet:
         reason = getattr(error, "problem", None) or type(error).__name__
         raise DataError(f"{path}{line}: expected YAML, found: {reason}; write it again") from error
     entries = _fields(root).get("nlu")
+    others = sorted(_fields(root).keys() & {"stories", "rules", "intents", "responses"})
+    if entries is None and others:
+        raise DataError(
+            f"{path}: expected Rasa's training data with a list 'nlu', found its {others[0]}; give the"
+            " file with the examples, often data/nlu.yml"
+        )
     if entries is None or not isinstance(entries.value, list):
         raise DataError(
             f"{path}: expected Rasa's training data with a list 'nlu', found none; save it as CSV"

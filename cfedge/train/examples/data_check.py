@@ -163,8 +163,8 @@ def _of_sheet(
     kind: str | None,
 ) -> _Looked:
     if kind is None:
-        names = partial(names_inputs, Path(source), columns=columns)
-        kind = next((one for one in KINDS if names(one)), None)
+        named = partial(names_inputs, Path(source), columns=columns)
+        kind = next((one for one in KINDS if named(one)), None)
     if kind is None:
         opened = given(Reading(columns.wanted, encoding))
         try:
