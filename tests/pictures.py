@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +51,15 @@ def _draw(folder: Path) -> None:
             for number, row in enumerate(np.flatnonzero(data.target == label)[:30]):
                 pixels = (data.images[row] * 15.9).astype(np.uint8)
                 PIL.Image.fromarray(pixels).resize((64, 64)).save(target / f"{number:02}.png")
+
+
+def bomb() -> bytes:
+    """A PNG of a few kilobytes that says it has 40,000 x 40,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        whole = kind + data
+        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
+
+    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    body = zlib.compress(b"\0" * 4_000_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")

@@ -27,6 +27,7 @@ STEPS = {
     r"nothing was exported: relax the gate.* the tasks to it": "nothing was changed: teach it by the"
     " other method, or from more examples",
     r"see: cfedge generations \S+": "see the generations in Tasks",
+    r"see: cfedge list \S+": "see what there is in Tasks",
     r" of the task in all \(--held-out FILE\)": "",
     r"give more with --held-out FILE": "label more inputs of both, and teach them",
     r"; --same-label LABEL says that one means the same": "",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import desks
 import pytest
 from chromium import Browser
 from desks import keep_food, label
+from tiny import only
 
+from cfedge.bundle.files import read, write
 from cfedge.console import routes_review
 from cfedge.console.grouping import groups
 
@@ -45,6 +51,41 @@ def test_the_link_opens_it_and_a_wrong_key_does_not(
     assert console.console.access.key not in browser.address
     browser.open(f"{console.url}/#watch")  # the session stays, the word is asked for again
     browser.wait_text("Are the inputs still the same?")
+
+
+#: What a page of another origin tries: the browser has a session with the console.
+FOREIGN = """
+const [url, send] = [arguments[0], {method: "POST", credentials: "include", body: '{"all": true}'}];
+const tries = {
+  "/api/state": {credentials: "include"}, "/api/word": {credentials: "include"},
+  "/api/erase": {...send, mode: "no-cors"}, "/api/erase?2": {...send, headers: {"x-cfedge-csrf": "x"}},
+};
+const one = async ([path, how]) => fetch(url + path, how).then(got => `${got.type} ${got.status}`, error => "refused");
+const frame = document.createElement("iframe");
+frame.src = url;
+frame.onload = async () => {
+  window.found = [frame.contentDocument ? "seen" : "closed", ...await Promise.all(Object.entries(tries).map(one))];
+};
+document.body.append(frame);
+"""
+
+
+def test_a_page_of_another_origin_gets_nothing_and_changes_nothing(
+    browser: Browser, console: desks.Opened, tmp_path: Path
+) -> None:
+    keep_food(console)
+    enter(browser, console)
+    (tmp_path / "index.html").write_text("<!doctype html><title>another</title><p>another page")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser.open(f"http://127.0.0.1:{server.server_address[1]}/index.html")
+        browser.script(FOREIGN, console.url)
+        found = browser.wait("window.found")
+        server.shutdown()
+    assert found[0] == "closed"
+    assert not any(one.startswith(("basic", "cors")) for one in found)
+    assert console.good("/api/state")["counts"]["waiting"] == 48
 
 
 def test_an_input_is_tried_and_shown_with_its_evidence(
@@ -187,6 +228,9 @@ def test_a_selection_is_taught_switched_on_and_taken_back(
     browser.wait("document.getElementById('answers').textContent.includes('2 tasks')")
     browser.wait("document.querySelector('#task')")
     assert "food" not in console.good("/api/state")["tasks"]
+    bundle = console.place.answers  # what a sync or another console switches is seen, too
+    write(only(read(bundle), "colors"), bundle, replace=True)
+    browser.wait("document.getElementById('answers').textContent.includes('1 task')")
 
 
 def test_what_becomes_worse_is_said_in_red_and_nothing_is_switched_by_itself(
@@ -352,5 +396,10 @@ def test_a_task_that_is_deleted_under_ones_hands_is_named(
     browser.click('button[aria-label="remove colors"]')
     browser.wait("document.querySelector('dialog[open] .danger')")
     browser.click("dialog[open] .danger")
-    browser.wait_text("expected one of animals, found 'colors'")
+    browser.wait_text("expected one of animals, found 'colors'; see what there is in Tasks")
     assert console.good("/api/jobs")["jobs"] == []
+    browser.open("about:blank")
+    browser.open(f"{console.url}/#tasks")
+    browser.wait_text("Answering, and no more in the workspace: colors.")
+    assert browser.count('button[aria-label="rename animals"]') == 1
+    assert browser.count('button[aria-label="rename colors"]') == 0

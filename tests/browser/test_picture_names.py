@@ -9,7 +9,7 @@ from pathlib import Path
 import desks
 import pytest
 from chromium import Browser
-from pictures import taught
+from pictures import bomb, taught
 
 pytestmark = pytest.mark.slow
 
@@ -42,9 +42,14 @@ def test_no_name_of_a_picture_file_becomes_markup(
     assert "low / n1" in browser.text(".verdict").replace("\n", " ")
     assert browser.count(".tried img") == 1
     assert browser.script("return document.querySelector('.tried img').naturalWidth") > 0
-    # One that cannot be read is named, and those after it are answered all the same.
-    browser.upload("#files", bad, good)
-    browser.wait_text(HOSTILE[:40])
+    # One that cannot be read is named, as is a bomb, and those after it are answered all the same.
+    (tmp_path / "bomb.png").write_bytes(bomb())
+    browser.upload("#files", bad, tmp_path / "bomb.png", good)
+    browser.wait("document.getElementById('trouble').textContent")
+    faults = browser.text("#trouble").splitlines()
+    assert HOSTILE[:40] in faults[0]
+    assert "bomb.png" in faults[1]
+    assert "pixels" in faults[1]
     browser.wait("document.querySelectorAll('.verdict').length === 2")
     assert desk.keeper is not None
     answer = {"kept": HOSTILE, "task": HOSTILE, "label": HOSTILE, "probability": 0.5}

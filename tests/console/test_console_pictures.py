@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import shutil
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import desks
 import pytest
-from pictures import taught
+from pictures import bomb, taught
 
 pytestmark = pytest.mark.slow
 
@@ -23,18 +21,6 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[desks.Op
     one = desks.start(root / "bundle", root / "ws", root / "kept")
     yield one, root / "data"
     one.stop()
-
-
-def bomb() -> bytes:
-    """A PNG of a few kilobytes that says it has 40,000 x 40,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        whole = kind + data
-        return struct.pack(">I", len(data)) + whole + struct.pack(">I", zlib.crc32(whole))
-
-    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
-    body = zlib.compress(b"\0" * 4_000_000, 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 def test_pictures_are_answered_kept_grouped_and_shown(

@@ -12,6 +12,8 @@ import { tryIt } from "./try.js";
 import { leave, page } from "./view.js";
 import { watch } from "./watch.js";
 
+const FOLLOW_MS = 5000;
+
 onSignedOut(logIn);
 
 function logIn(why) {
@@ -66,6 +68,12 @@ function show() {
   document.title = `${name[0].toUpperCase()}${name.slice(1)} · cfedge console`;
   Promise.resolve(views[name]()).catch((error) => complain(error.message));
 }
+
+// What answers may change under one's hands, by a sync or another console: the head follows.
+setInterval(() => {
+  if (state && !document.hidden && !document.getElementById("nav").hidden)
+    refresh().catch(() => {});
+}, FOLLOW_MS);
 
 const keys = document.getElementById("keys");
 document.getElementById("keys-button").addEventListener("click", () => keys.showModal());

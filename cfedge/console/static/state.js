@@ -6,6 +6,7 @@ import { ask } from "./server.js";
 import { plural } from "./words.js";
 
 export let state = null;
+let told = "";
 
 export async function refresh() {
   state = await ask("/api/state");
@@ -15,8 +16,9 @@ export async function refresh() {
   where.textContent = `${name}${generation}: ${plural(Object.keys(state.tasks).length, "task")}`;
   where.title = `${state.answers} (bundle ${state.bundle.slice(0, 12)})`;
   badge("waiting", state.counts ? state.counts.waiting : 0);
-  if (state.trouble)
+  if (state.trouble && state.trouble !== told)
     complain(`What is there now does not open, what answered goes on: ${state.trouble}`);
+  told = state.trouble;
 }
 
 export function badge(id, count) {

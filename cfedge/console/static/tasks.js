@@ -15,6 +15,8 @@ export async function tasks() {
   await refresh();
   const can = found.workspace !== null;
   const only = can ? found.workspace.filter((name) => !(name in state.tasks)) : [];
+  const taught = new Set(found.workspace || []);
+  const gone = can ? found.tasks.filter((task) => !taught.has(task.name)) : [];
   page(
     h("h1", {}, "Tasks"),
     soft(
@@ -36,7 +38,7 @@ export async function tasks() {
         figure("size"),
         ...(can ? ["change"] : []),
       ],
-      rows: found.tasks.map((task) => certified(task, can, found.tasks.length)),
+      rows: found.tasks.map((task) => certified(task, can, taught)),
     }),
     only.length > 0 &&
       box(
@@ -45,34 +47,36 @@ export async function tasks() {
           `In the workspace, and not answering: ${only.join(", ")}. The next change that you switch on brings them along.`,
         ),
       ),
+    gone.length > 0 &&
+      box(
+        "note",
+        p(
+          `Answering, and no more in the workspace: ${gone.map((task) => task.name).join(", ")}. The next change that you switch on takes them away.`,
+        ),
+      ),
     travel(found),
     found.generations && generations(found.generations, tasks),
   );
 }
 
-function certified(task, can, count) {
+function certified(task, column, taught) {
+  const can = taught.has(task.name);
   return [
     [task.name, classes(task, can)],
     figure(`${task.wrong} of ${task.held_out}`),
     figure(percent(task.wrong_answer_at_most)),
     figure(percent(task.wrong_task_at_most)),
     figure(bytes(task.bytes)),
-    ...(can
-      ? [
-          [
-            light("rename", rename(task.name), { "aria-label": `rename ${task.name}` }),
-            count > 1 &&
-              light(
-                "remove",
-                prepare(
-                  { kind: "remove", task: task.name },
-                  `Prepare to remove ${task.name}? It answers until you switch that on.`,
-                ),
-                { "aria-label": `remove ${task.name}` },
-              ),
-          ],
-        ]
-      : []),
+    ...(column ? [can ? clicks(task.name, taught.size) : "no more in the workspace"] : []),
+  ];
+}
+
+function clicks(name, count) {
+  const question = `Prepare to remove ${name}? It answers until you switch that on.`;
+  const remove = prepare({ kind: "remove", task: name }, question);
+  return [
+    light("rename", rename(name), { "aria-label": `rename ${name}` }),
+    count > 1 && light("remove", remove, { "aria-label": `remove ${name}` }),
   ];
 }
 
