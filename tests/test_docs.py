@@ -139,7 +139,7 @@ def test_what_concepts_says_in_words_is_so() -> None:
     assert measured["forgetting"]["mean"] < 0.01
     assert "less than 200 kB for fifteen labels" in text
     assert measured["task_bytes_max"] < 200_000
-    assert "No error among 42 examples supports a bound of some ten per cent" in text
+    assert "No error among 42 examples supports a limit of some ten per cent" in text
     assert 0.09 < upper_bound(0, 42, 0.05 / 5) < 0.11
     assert "among 300, one of some one and a half (five tasks)" in text
     assert 0.0145 < upper_bound(0, 300, 0.05 / 5) < 0.0155

@@ -68,7 +68,7 @@ def check_certificate(task: str, certificate: Certificate) -> None:
         least = upper_bound(count, certificate.held_out, certificate.alpha / certificate.tasks)
         if bound < least * (1 - _ROUNDING):
             raise SchemaError(
-                f"certificate of task {task!r}: expected an upper bound of at least {least:.6g}, as"
+                f"certificate of task {task!r}: expected a limit of at least {least:.6g}, as"
                 f" {count} {what} of {certificate.held_out} allow, found {bound:.6g}; export the"
                 " bundle"
                 " again"

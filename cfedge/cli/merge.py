@@ -120,7 +120,7 @@ def _show_merged(repo: Path, done: Merged) -> None:
             ],
         )
     print_table(
-        "upper bound on picking another task (errors as counted at each site)",
+        "wrong task, at most (from errors as counted at each site)",
         ("task", "before", "after"),
         [
             (name, None if was is None else f"{was:.1%}", f"{now:.1%}")

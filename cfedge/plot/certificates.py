@@ -53,7 +53,7 @@ def draw_certificates(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set(ylim=(-0.6, max(1, len(ordered)) - 0.4))
         axes.set_xlim(left=0)
         axes.set_xlabel(
-            "inputs that go to another task: of the held-out ones (dot), upper bound for all tasks"
+            "inputs that go to another task: of the held-out ones (dot), limit for all tasks"
             " together (bar)"
         )
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))

@@ -38,7 +38,7 @@ for task in ("lighting", "climate"):
 # ## What is promised
 #
 # Each task was tried on examples that it did not learn from. From the answers that were wrong
-# follows an upper bound that holds with 95 % confidence.
+# follows a limit that holds with 95 % confidence.
 
 # %%
 for name, task in workspace.certificates().tasks.items():

@@ -352,7 +352,7 @@ def test_merging_reports_adopted_tasks_overlaps_and_limits(home: Path, tiny_bund
     assert "repo: adopted backbone local, task azure; fetched" in text
     assert "tasks that may be taken for each other since" in text
     assert "no label" in text
-    assert "upper bound on picking" in text
+    assert "wrong task, at most" in text
     found = done(
         "merge",
         "repo",

@@ -33,19 +33,19 @@ def certificates(contents: Contents) -> Section:
     behind = table(
         heads if alone else [*heads, "to another task", "at most", "most often to"],
         [_values(task)[: 4 if alone else None] for task in ordered[:_TOLD]],
-        caption="Certificates: counts on held-out inputs, and upper confidence bounds",
+        caption="Certificates: counts on held-out inputs, and limits",
         numbers=[1, 2, 3, 4, 5],
     )
     parts = [
         paragraph(
             "A marker shows what share of the held-out inputs got a wrong answer. The bar ends at the"
-            f" upper confidence bound: with probability {1 - alpha:.0%} the true"
-            f" {'rate lies below it' if alone else 'rates of all tasks lie below their bounds'}, for"
+            f" limit: with {1 - alpha:.0%} confidence the true"
+            f" {'rate lies below it' if alone else 'rates of all tasks lie below theirs'}, for"
             " inputs like the held-out ones."
         ),
         figure(
             chart,
-            caption=("" if alone else "The task with the highest bound stands on top. ")
+            caption=("" if alone else "The task with the highest limit stands on top. ")
             + "More held-out inputs make a bar shorter; better answers move the marker to the left.",
             behind=behind,
         ),
@@ -54,13 +54,13 @@ def certificates(contents: Contents) -> Section:
         parts.append(
             note(
                 "Some tasks were not measured together with all the others here, as after a merge:"
-                " their bounds hold for the tasks that they were measured with."
+                " their limits hold for the tasks that they were measured with."
             )
         )
     if len(ordered) > _DRAWN:
         parts.append(
             note(
-                f"The chart leaves out {counted(len(ordered) - _DRAWN, 'task')} with lower bounds; the"
+                f"The chart leaves out {counted(len(ordered) - _DRAWN, 'task')} with lower limits; the"
                 f" table holds the first {_TOLD}."
             )
         )
