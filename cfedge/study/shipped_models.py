@@ -28,6 +28,7 @@ from cfedge.train.certify.shipped import Shipped
 from cfedge.train.features.signature import learn_signature
 from cfedge.train.measures.calibrating import calibrations, held_out_terms
 from cfedge.train.measures.calibration_error import calibration_error
+from cfedge.train.measures.pseudo_unknown import pseudo_unknown_terms
 
 __all__ = ["shipped_model"]
 
@@ -131,12 +132,11 @@ def _frozen(
     """
     if router.reads_all:
         return np.ones(len(order.truth), np.bool_)
-    rules = calibrations(
-        held_out_terms(
-            made.signatures, answers, made.held_out, made.folds, order.workspace.background(),
-            rule=made.rule,
-        )
+    terms = held_out_terms(
+        made.signatures, answers, made.held_out, made.folds, order.workspace.background(),
+        rule=made.rule,
     )  # fmt: skip
+    rules = calibrations(terms, pseudo_unknown_terms(router, answers, made.held_out))
     needed = matches.stages == 3
     for row, (trunk, task) in enumerate(zip(order.test.trunk, matches.task.tolist(), strict=True)):
         rule = rules[router.tasks[task]]

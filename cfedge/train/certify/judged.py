@@ -19,6 +19,7 @@ from cfedge.train.certify.routing import routed
 from cfedge.train.certify.shipped import Shipped, shipped
 from cfedge.train.measures.calibrating import Terms, held_out_terms
 from cfedge.train.measures.certificate import FALSE_REJECT_RATE, Certified, certify
+from cfedge.train.measures.pseudo_unknown import pseudo_unknown_terms
 from cfedge.train.workspace.folder import WorkspaceFolder
 
 __all__ = ["Judged", "judged"]
@@ -76,6 +77,12 @@ def judged(
         made.signatures, matches, made.held_out, made.folds, background, rule=made.rule
     )
     right = right_answers(workspace, matches, router)
-    certified = certify(matches, terms, false_reject_rate=false_reject_rate, right=right)
+    certified = certify(
+        matches,
+        terms,
+        false_reject_rate=false_reject_rate,
+        right=right,
+        pseudo_unknown=pseudo_unknown_terms(router, matches, made.held_out),
+    )
     caught = with_caught(certified, router, made.held_out, workspace.foreign())
     return Judged(router, matches, terms, right, caught)

@@ -1,10 +1,12 @@
-"""From which out-of-distribution score on is an input unknown? Each task's rule from held-out
-inputs. Pure.
+"""From which out-of-distribution score on is an input unknown, and which inputs are known without
+asking the frozen tail? Each task's rule from held-out inputs. Pure.
 
 Terms are put in units of the held-out inputs of all tasks together, which few examples of one task
 could not tell. A threshold is the conformal quantile of the task's own scores, or where that of all
 tasks' is larger, their mean weighted by examples: so it keeps the promise that split conformal
-prediction gives, and few examples do not make it too low (docs/decisions/0041-unknown.md).
+prediction gives, and few examples do not make it too low (docs/decisions/0041-unknown.md). The
+trunk alone accepts as many inputs as other tasks' held-out inputs allow
+(docs/decisions/0053-trunk-accepts.md).
 
 Letters: N held-out inputs of a task.
 """
@@ -28,8 +30,8 @@ from cfedge.train.measures.folds import Folds
 from cfedge.train.measures.margins import Without
 
 __all__ = [
-    "ACCEPTED_OF_ONE",
-    "ACCEPTED_SHARE",
+    "ACCEPTED_SHARES",
+    "MISSED",
     "Terms",
     "calibrations",
     "held_out_terms",
@@ -39,11 +41,16 @@ __all__ = [
 #: float64 [N, TERMS] by task: of each held-out input that the lookup gives to its own task.
 Terms = Mapping[str, NDArray[np.float64]]
 
-#: Of held-out inputs, those that the trunk alone may accept, of all tasks and of one: no more than
-#: a hundredth of pseudo-unknown inputs passes that would be caught.
-ACCEPTED_SHARE, ACCEPTED_OF_ONE = 0.7, 0.8
+#: Of held-out inputs, those that the trunk alone may accept: of all tasks, and of one. The first is
+#: for those who have no inputs of other tasks to ask.
+ACCEPTED_SHARES = ((0.7, 0.8), (0.8, 0.85), (0.85, 0.9), (0.9, 0.95))
+#: Of other tasks' inputs, those that may pass for known by the trunk alone though the whole rule
+#: would call them unknown; at the default false-reject rate.
+MISSED = 0.005
 #: Examples of its own at which a task's quantile counts as much as that of all tasks.
 _EVEN = 100
+#: The place of the default false-reject rate.
+_USUAL = RATES.index(0.05)
 #: Of a lookup that does not read the trunk, whose terms there are all 0.
 _ACCEPTS_NONE = -1.0
 #: Least scale, so that terms without spread count for nothing.
@@ -103,24 +110,55 @@ def terms_of(router: Finder, features: Features, task: int) -> NDArray[np.float6
     return np.array(found, np.float64).reshape(-1, TERMS)
 
 
-def calibrations(terms: Terms) -> dict[str, Calibration]:
-    """Return each task's rule."""
+def calibrations(terms: Terms, pseudo_unknown: Terms | None = None) -> dict[str, Calibration]:
+    """Return each task's rule.
+
+    Parameters
+    ----------
+    pseudo_unknown
+        By task, of inputs of other tasks (`cfedge.train.measures.pseudo_unknown`). The trunk accepts the
+        largest of `ACCEPTED_SHARES` that lets no more than `MISSED` of them pass; None or empty:
+        the first.
+    """
     center, scale = _units(terms)
     scores = {name: _scores(own, center, scale) for name, own in terms.items()}
-    all_trunk = np.concatenate([trunk for trunk, _ in scores.values()])
     limits = _thresholds({name: tail for name, (_, tail) in scores.items()}, RATES)
-    rules = {}
+    foreign = {name: _scores(own, center, scale) for name, own in (pseudo_unknown or {}).items()}
+    thresholds = {name: float(own[_USUAL]) for name, own in limits.items()}
+    accepted = _accepted({name: trunk for name, (trunk, _) in scores.items()}, foreign, thresholds)
     silent = all(not own[:, :2].any() for own in terms.values())
-    for name, (trunk, _) in scores.items():
-        most = min(np.quantile(all_trunk, ACCEPTED_SHARE), np.quantile(trunk, ACCEPTED_OF_ONE))
-        rules[name] = Calibration(
+    return {
+        name: Calibration(
             centers=tuple(center.tolist()),
             scales=tuple(scale.tolist()),
-            accepted=_ACCEPTS_NONE if silent else _short(most),
+            accepted=_ACCEPTS_NONE if silent else accepted[name],
             thresholds=tuple(np.minimum.accumulate(limits[name]).tolist()),
             odds=CERTAIN,
         )
-    return rules
+        for name in scores
+    }
+
+
+def _accepted(
+    trunk: Mapping[str, NDArray[np.float64]],
+    pseudo_unknown: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    thresholds: Mapping[str, float],
+) -> dict[str, float]:
+    """Of each task, the largest score behind the trunk that is known without the tail."""
+    every = np.concatenate(list(trunk.values()))
+    asked = sum(len(own) for own, _ in pseudo_unknown.values())
+    chosen: dict[str, float] = {}
+    for of_all, of_one in ACCEPTED_SHARES if asked else ACCEPTED_SHARES[:1]:
+        most = float(np.quantile(every, of_all))
+        limits = {name: _short(min(most, np.quantile(own, of_one))) for name, own in trunk.items()}
+        missed = sum(
+            int(((near <= limits[name]) & (whole > thresholds[name])).sum())
+            for name, (near, whole) in pseudo_unknown.items()
+        )
+        if chosen and missed > MISSED * asked:
+            break
+        chosen = limits
+    return chosen
 
 
 def thresholds_of(terms: Terms, rates: Sequence[float]) -> dict[str, NDArray[np.float64]]:

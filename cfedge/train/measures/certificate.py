@@ -53,6 +53,7 @@ def certify(
     alpha: float = ALPHA,
     false_reject_rate: float = FALSE_REJECT_RATE,
     right: Mapping[str, NDArray[np.bool_]] | None = None,
+    pseudo_unknown: Terms | None = None,
 ) -> dict[str, Certified]:
     """Certify every task against all of them.
 
@@ -73,6 +74,8 @@ def certify(
     right
         By task, whether the whole answer to each of them is right
         (`cfedge.train.measures.answers`), bool [N]; None: where the task is.
+    pseudo_unknown
+        See `cfedge.train.measures.calibrating.calibrations`.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def certify(
             f"false-reject rate: expected a share in (0, 1), found {false_reject_rate}"
         )
     tasks = sorted(found)
-    rules = calibrations(terms)
+    rules = calibrations(terms, pseudo_unknown)
     limits = thresholds_of(terms, [false_reject_rate])
     certified: dict[str, Certified] = {}
     for position, name in enumerate(tasks):
