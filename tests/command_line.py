@@ -1,6 +1,6 @@
-"""``cfedge`` with its words, standard streams and exit code, in this process: the start of another,
-which loads all packages anew, is most of what a short command takes. That a process of its own does
-the same is for tests/cli.
+"""``cfedge`` with its words, standard streams and exit code, and Python code of the documents, in this
+process: the start of another, which loads all packages anew, is most of what a short one takes.
+That a process of its own does the same is for tests/cli.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 from cfedge.cli import main
 
-__all__ = ["run"]
+__all__ = ["run", "run_code"]
 
 
 def run(
@@ -46,3 +46,14 @@ def run(
     code = ended.value.code
     returned = code if isinstance(code, int) else int(code is not None)
     return subprocess.CompletedProcess(words, returned, out.getvalue(), error.getvalue())
+
+
+def run_code(code: str, folder: Path) -> str:
+    """Run Python code in `folder`, and return what it prints."""
+    printed = io.StringIO()
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.chdir(folder)
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "<document>", "exec"), {"__name__": "__main__"})
+    return printed.getvalue()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
+import io
 import re
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from command_line import run
 from every import cases
+from once import initialised
 from typer.testing import CliRunner
 
 from cfedge.cli import app
@@ -183,7 +186,9 @@ def _no_gzip(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """What ``cfedge demo --quick`` left and printed."""
+    """What ``cfedge demo --quick`` leaves and prints, but for the encoders, which are there."""
+    from cfedge.cli.demo import show
+    from cfedge.demo import run
     from cfedge.errors import BackboneError
     from cfedge.train.workspace.backbones import find
 
@@ -193,9 +198,23 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     except BackboneError as error:
         pytest.skip(str(error))
     out = tmp_path_factory.mktemp("demo") / "out"
-    done = run("demo", "--quick", "--out", out)
+    prepared = {
+        "minilm-l6": initialised(tmp_path_factory)[0],
+        "lite0": initialised(tmp_path_factory, "--backbone", "lite0")[0],
+    }
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "200")
+        show(run(out, quick=True, prepared=prepared), out)
+    return out, printed.getvalue()
+
+
+@pytest.mark.soak
+def test_the_quick_demo_makes_its_encoders(tmp_path: Path) -> None:
+    done = run("demo", "--quick", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    return out, done.stdout.decode()
+    for name in ("sentences", "pictures"):
+        assert (tmp_path / "out" / name / "bundle" / "manifest.json").is_file()
 
 
 @pytest.mark.slow

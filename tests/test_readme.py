@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_code
 from once import run_command
 
 ROOT = Path(__file__).parent.parent
@@ -43,10 +44,9 @@ def test_ci_runs_readmes_own_test_command() -> None:
 
 @pytest.mark.slow
 def test_a_newcomers_first_commands_print_what_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The real encoder, from nothing to an answer; numbers may differ by machine."""
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'export'}")
     (tmp_path / "cfedge" / "demo").mkdir(parents=True)
     (tmp_path / "cfedge" / "demo" / "building").symlink_to(ROOT / "cfedge" / "demo" / "building")
     for command, shown in _console():
@@ -59,7 +59,7 @@ def test_a_newcomers_first_commands_print_what_is_shown(
         printed = done.stdout.strip()
         assert not shown or _without_numbers(shown) in _without_numbers(printed), printed
     code, shown = _python()
-    assert _ran([sys.executable, "-c", code], tmp_path) == shown
+    assert run_code(code, tmp_path).strip() == shown
 
 
 def _console() -> list[tuple[str, str]]:
@@ -78,12 +78,6 @@ def _python() -> tuple[str, str]:
     lines = block[1].splitlines()
     code = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
     return "\n".join(code), "\n".join(line for line in lines if not line.startswith((">>>", "...")))
-
-
-def _ran(arguments: list[str], folder: Path) -> str:
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def _without_numbers(text: str) -> str:

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import run_code
 from once import run_command
 
 from cfedge.confidence import upper_bound
@@ -30,11 +29,6 @@ RIGHT = {
 SHORTER = re.compile(r"^(\$ cfedge add .*)$", re.MULTILINE), r"\1 --epochs 1 --min-steps 60"
 #: Half of the pictures, in these places.
 FEWER = {"digits.images[:400]": "digits.images[:200]", "range(60)": "range(30)"}
-
-
-@pytest.fixture(autouse=True)
-def _source(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'export'}")
 
 
 @pytest.mark.slow
@@ -121,10 +115,7 @@ def _followed(page: str, folder: Path, factory: pytest.TempPathFactory) -> str:
         if kind == "csv":
             (folder / next(names)).write_text(block, encoding="utf-8")
         elif kind == "python":
-            command = [sys.executable, "-c", block]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
-            printed += done.stdout
+            printed += run_code(block, folder)
         for command in re.findall(r"^\$ cfedge (.*)$", block, re.MULTILINE):
             words = shlex.split(command)
             done = run_command(words, folder, factory)

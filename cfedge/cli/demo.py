@@ -65,6 +65,11 @@ def demo(
     if json:
         print_json(dataclasses.asdict(found))
         return
+    show(found, out)
+
+
+def show(found: DemoResult, out: Path) -> None:
+    """Print what a demo found, and what it left in `out`."""
     for stream in (found.sentences, found.pictures):
         _show(stream)
     _show_ways_on(found, out)

@@ -1,18 +1,19 @@
 """The main job on two streams of data that need no download: tasks are learned in turn, exported,
 answered without torch, and shown.
 
-`cfedge.demo.sentences` and `cfedge.demo.pictures` say what the streams are, `cfedge.demo.stream` runs
-one. Showing the result is for the command line.
+`cfedge.demo.sentences` and `cfedge.demo.pictures` say what the streams are, `cfedge.demo.running`
+runs one. Showing the result is for the command line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cfedge.demo import pictures, sentences
 from cfedge.demo.result import DemoResult
+from cfedge.demo.running import run_stream
 from cfedge.demo.sentences import TASKS, data_folder, out_of_domain
-from cfedge.demo.stream import run_stream
 from cfedge.progress import Progress, Quiet
 
 __all__ = ["DemoResult", "FOLDERS", "TASKS", "data_folder", "out_of_domain", "run"]
@@ -22,7 +23,12 @@ FOLDERS = ("sentences", "pictures")
 
 
 def run(
-    out: Path, *, quick: bool = False, folder: Path | None = None, progress: Progress | None = None
+    out: Path,
+    *,
+    quick: bool = False,
+    folder: Path | None = None,
+    prepared: Mapping[str, Path] | None = None,
+    progress: Progress | None = None,
 ) -> DemoResult:
     """Run both streams; workspace, bundle and report of each are left in ``out/sentences`` and
     ``out/pictures``.
@@ -35,6 +41,8 @@ def run(
         Fewer tasks and examples, and no adapter is trained.
     folder
         Where the weights of the sentences' encoder are; None: found.
+    prepared
+        Workspaces without tasks, by the name of their encoder: what is there is not made.
 
     Raises
     ------
@@ -44,6 +52,10 @@ def run(
     progress = progress or Quiet()
     first, second = (out / name for name in FOLDERS)
     of_sentences = sentences.stream(quick=quick)
-    said = run_stream(of_sentences, first, folder=folder, progress=progress)
+    given = (prepared or {}).get
+    said = run_stream(
+        of_sentences, first, folder=folder, prepared=given(of_sentences.backbone), progress=progress
+    )
     of_pictures = pictures.stream(second / "data", quick=quick, progress=progress)
-    return DemoResult(said, run_stream(of_pictures, second, progress=progress))
+    shown = run_stream(of_pictures, second, prepared=given(of_pictures.backbone), progress=progress)
+    return DemoResult(said, shown)

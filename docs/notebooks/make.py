@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import jupytext
@@ -18,17 +16,8 @@ HERE = Path(__file__).parent
 SOURCES = sorted(path for path in HERE.glob("*.py") if path.name != "make.py")
 
 
-def run(
-    source: Path, made: Path | None = None, instead: Mapping[str, str] | None = None
-) -> nbformat.NotebookNode:
+def run(source: Path) -> nbformat.NotebookNode:
     """Return a notebook, run in an empty folder.
-
-    Parameters
-    ----------
-    made
-        A workspace that is put beside the notebook as ``ws``.
-    instead
-        What is written in the place of words of its code.
 
     Raises
     ------
@@ -37,11 +26,6 @@ def run(
     """
     book = jupytext.read(source)
     with tempfile.TemporaryDirectory() as folder:
-        if made is not None:
-            shutil.copytree(made, Path(folder) / "ws")
-        for cell in book.cells:
-            for words, others in (instead or {}).items():
-                cell.source = cell.source.replace(words, others)
         NotebookClient(book, timeout=600, resources={"metadata": {"path": folder}}).execute()
     for number, cell in enumerate(book.cells):
         cell.id = f"cell-{number}"

@@ -95,7 +95,7 @@ BUILDERS = {
     "cfedge.runtime.backbone": "an engine's and the workshop's, by who builds these",
     "cfedge.runtime.session": "opens what others hand it",
     "cfedge.runtime.adapter": "an engine's",
-    "cfedge.demo.stream": "of a workspace of this machine",
+    "cfedge.demo.running": "of a workspace of this machine",
     "cfedge.study.fresh": "of a workspace of this machine",
     "cfedge.train.jobs.answering": "of a workspace that may run any program on the worker",
 }

@@ -28,7 +28,7 @@ from cfedge.sync.transport import Folder, Host, Mirrors, Pace
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs and signals are POSIX's")
 
 #: Longest that an attack may hold its victim up here, and the deadline that it is given.
-HELD_S, DEADLINE_S = 5.0, 1.0
+HELD_S, DEADLINE_S = 5.0, 0.4
 
 
 @pytest.fixture(autouse=True)

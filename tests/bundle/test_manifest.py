@@ -187,7 +187,9 @@ def test_a_resealed_manifest_is_read_so_that_the_attacks_below_reach_their_check
     assert parse(sealed(changed(("tasks", 0, "threshold"), 4.5))) == _with_threshold(4.5)
 
 
-texts = st.text(min_size=1, max_size=12).filter(is_printable)
+#: What is printable, by category: drawn so, hardly anything is thrown away.
+letters = st.characters(exclude_categories=("C", "Z"), include_characters=" \u200c\u200d")
+texts = st.text(letters, min_size=1, max_size=12)
 sizes = st.integers(1, FILE_BYTES)
 axes = st.integers(1, LIMITS.axis)
 refs = st.builds(FileRef, st.text("0123456789abcdef", min_size=64, max_size=64), sizes)
@@ -247,12 +249,16 @@ def manifests(draw: st.DrawFn) -> Manifest:
 often = hypothesis.settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
 
-@often
-@hypothesis.given(manifests())
-def test_every_manifest_is_read_back_equal_and_written_back_to_the_byte(manifest: Manifest) -> None:
-    data = serialize(manifest)
-    assert parse(data) == manifest
-    assert serialize(parse(data)) == data
+@pytest.mark.parametrize("count", [75, pytest.param(1000, marks=pytest.mark.soak)])
+def test_every_manifest_is_read_back_equal_and_written_back_to_the_byte(count: int) -> None:
+    @hypothesis.settings(often, max_examples=count)
+    @hypothesis.given(manifests())
+    def is_read_back(manifest: Manifest) -> None:
+        data = serialize(manifest)
+        assert parse(data) == manifest
+        assert serialize(parse(data)) == data
+
+    is_read_back()
 
 
 def test_every_file_has_a_role_that_names_it() -> None:

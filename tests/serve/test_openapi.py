@@ -72,7 +72,10 @@ def test_it_says_how_pictures_are_sent() -> None:
     importlib.util.find_spec("schemathesis") is None,
     reason="schemathesis is not installed: pip install 'cfedge[dev]'",
 )
-def test_schemathesis_finds_nothing_that_it_does_not_state(served: Served, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [5, pytest.param(60, marks=pytest.mark.soak)])
+def test_schemathesis_finds_nothing_that_it_does_not_state(
+    served: Served, tmp_path: Path, seconds: int
+) -> None:
     generated = 0
     for content in _documents(served):
         written = tmp_path / "openapi.json"
@@ -80,10 +83,10 @@ def test_schemathesis_finds_nothing_that_it_does_not_state(served: Served, tmp_p
         command = [sys.executable, "-m", "schemathesis.cli", "run", str(written)]
         command += ["--url", served.url, "--continue-on-failure", "--checks", "all", "--no-color"]
         command += ["--generation-deterministic", "--max-examples", str(EXAMPLES)]
-        command += ["--max-time", "15"]
+        command += ["--max-time", str(seconds)]
         done = subprocess.run(
             command, cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "ignore"},
-            capture_output=True, text=True, check=False, timeout=60,
+            capture_output=True, text=True, check=False, timeout=60 + seconds,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
         asked = re.search(r"^\s+(\d+) generated", done.stdout, re.M)
