@@ -27,7 +27,6 @@ from cfedge.confidence import upper_bound
 from cfedge.errors import SchemaError
 from cfedge.inputs.text.spec import MOST_TOKENS, Text
 from cfedge.margins import Margins
-from cfedge.printable import is_printable
 
 PATH = tuple[str | int, ...]
 ABSENT = object()
