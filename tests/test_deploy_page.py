@@ -23,8 +23,10 @@ from typer.testing import CliRunner
 
 from cfedge.cli import app
 from cfedge.serve.limits import Limits
+from cfedge.version import __version__
 
-PAGE = (Path(__file__).parent.parent / "docs" / "how-to" / "deploy.md").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
 UNITS = dict(
     zip(
         re.findall(r"`/etc/systemd/system/([\w.-]+)`", PAGE),
@@ -169,8 +171,12 @@ def test_behind_the_pages_proxy_only_who_may_is_answered(
 
 def test_the_container_installs_extras_that_are_there_and_asks_a_path_that_answers() -> None:
     recipe = re.findall(r"```dockerfile\n(.*?)```", PAGE, re.DOTALL)[0]
-    (extras,) = re.findall(r"cfedge\[([\w,]+)\]", recipe)
-    project = (Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8")
+    wheel = f"cfedge-{__version__}-py3-none-any.whl"
+    assert f"COPY {wheel} " in recipe
+    for page in (PAGE, (ROOT / "docs" / "how-to" / "answer.md").read_text("utf-8")):
+        assert set(re.findall(r"cfedge-[\w.-]+\.whl", page)) == {wheel}
+    (extras,) = re.findall(rf"{re.escape(wheel)}\[([\w,]+)\]", recipe)
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
     for extra in extras.split(","):
         assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
     assert "/health/ready" in recipe

@@ -102,5 +102,6 @@ def _near(row: TaskCertificate) -> str | None:
     return (
         f"{row.task}: {near} of {held_out} held-out inputs are nearly the same as one that is learned"
         " from, as frames of one video are, or sentences that differ in a number: its limits may"
-        " look better than they are; say what belongs together, with --group-column or groups="
+        " look better than they are; say what belongs together in a column of the table"
+        " (--group-column, or groups= in Python)"
     )
