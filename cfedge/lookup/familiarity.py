@@ -48,6 +48,9 @@ Doubles = NDArray[np.float64]
 KEPT_BYTES = 16 << 20
 #: Classes whose own shapes are asked.
 NEAREST = 4
+#: Bytes of classes that a processor's cache holds: more are read from memory for every input, so
+#: several inputs are compared with them at once, about so many scores of them.
+_CACHED_BYTES, _AT_ONCE = 1 << 20, 1 << 21
 
 
 class Terms(NamedTuple):
@@ -117,13 +120,33 @@ class Familiarity:
     def __call__(self, row: Floats, task: int) -> Terms:
         """Compare one unit-length vector float32 [D] with the task at position `task`."""
         classes = self._of(task)
+        return self._terms(
+            row, task, classes.rows.linear.dot(row), classes.rows.directions.dot(row)
+        )
+
+    def several(self, rows: Floats, task: int) -> list[Terms]:
+        """Compare vectors [N, D] likewise; of many classes the scores are of one product for all of
+        them, and may differ in rounding.
+        """
+        linear, _, directions = self._of(task).rows
+        if linear.nbytes <= _CACHED_BYTES:
+            return [self(row, task) for row in rows]
+        found: list[Terms] = []
+        step = max(1, _AT_ONCE // len(linear))
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            each = zip(some, some @ linear.T, some @ directions.T, strict=True)
+            found += [self._terms(row, task, scores, likeness) for row, scores, likeness in each]
+        return found
+
+    def _terms(self, row: Floats, task: int, scores: Floats, likeness: Floats) -> Terms:
+        """The terms of one vector, with its products with the task's rows [C]."""
+        classes = self._of(task)
         z = self._project.dot(row)
         z -= self._shift
         square = float(z.dot(z))
         inside = float((z * z).dot(self._shares))
-        linear, offsets, directions = classes.rows
-        scores = linear.dot(row)
-        scores -= offsets
+        scores -= classes.rows.offsets
         near = np.arange(len(scores))
         if len(scores) > NEAREST:
             near = np.sort(scores.argpartition(-NEAREST)[-NEAREST:])
@@ -132,7 +155,7 @@ class Familiarity:
         # |L' x|^2 from |L' (x - m_0)|^2
         whole = square + float(self._linear_shift.dot(row)) - self._square_shift
         return Terms(
-            cosine=1.0 - float(directions.dot(row).max()),
+            cosine=1.0 - float(likeness.max()),
             relative=inside - 2.0 * float(scores.max()),
             density=whole / (2 * (1 - OWN_SHAPE)) - float(g.max()) - (square - inside) / 2,
         )

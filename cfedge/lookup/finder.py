@@ -92,5 +92,8 @@ class Finder(Protocol):
     def behind_tail(self, tail: Floats, task: int) -> Terms:
         """Compare features float32 [D] behind the frozen tail likewise."""
 
+    def behind(self, features: Features, task: int) -> list[tuple[Terms, Terms]]:
+        """Compare N inputs likewise, behind the trunk and the tail; may differ in rounding."""
+
     def __call__(self, features: Features) -> TaskMatches:
         """Look B inputs up."""

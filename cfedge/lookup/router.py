@@ -131,11 +131,15 @@ class Router:
         """Compare features float32 [D] behind the frozen tail likewise."""
         return self._familiar_deep()(tail, task)
 
+    def behind(self, features: Features, task: int) -> list[tuple[Terms, Terms]]:
+        """Compare N inputs likewise, behind the trunk and the tail."""
+        trunk = self._familiar().several(features.trunk[:, : self._width], task)
+        return list(zip(trunk, self._familiar_deep().several(features.tail, task), strict=True))
+
     def _familiar(self) -> Familiarity:
         table, centres = self.near, self._background.trunk if self._background else None
-        return self._once(
-            "familiar", lambda: Familiarity(self._of("trunk"), self.first, table, centres)
-        )
+        parts = self._of("trunk"), self.first, table, centres
+        return self._once("familiar", lambda: Familiarity(*parts))
 
     def _familiar_deep(self) -> Familiarity:
         table, centres = self.deep, self._background.tail if self._background else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
@@ -23,9 +24,9 @@ def draw(seed: int, classes: int, examples: int) -> tuple[NDArray[np.float32], N
     return normalize(features).astype(np.float32), labels
 
 
-def test_terms_are_distances_less_the_distance_to_a_background_that_is_wider_by_its_spread() -> (
-    None
-):
+def test_terms_are_distances_less_the_distance_to_a_background_that_is_wider_by_its_spread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rows = {"one": draw(1, 3, 40), "two": draw(2, 4, 30)}
     tasks = {name: signature(features, labels, 3) for name, (features, labels) in rows.items()}
     lookup = Lookup(tasks)
@@ -56,3 +57,11 @@ def test_terms_are_distances_less_the_distance_to_a_background_that_is_wider_by_
             np.testing.assert_allclose(terms.relative, own.min() - background, rtol=1e-3, atol=1e-2)
             density = x @ precision @ x / (2 * (1 - OWN_SHAPE)) - g.max() - background / 2
             np.testing.assert_allclose(terms.density, density, rtol=2e-2, atol=5e-2)
+        # Of classes that no cache holds, several inputs at once are told the same.
+        some = draw(6, 2, 5)[0]
+        alone = [familiar(x, place) for x in some]
+        assert familiar.several(some, place) == alone
+        with monkeypatch.context() as many:
+            many.setattr("cfedge.lookup.familiarity._CACHED_BYTES", 0)
+            many.setattr("cfedge.lookup.familiarity._AT_ONCE", 3 * len(means))
+            np.testing.assert_allclose(familiar.several(some, place), alone, rtol=1e-4, atol=1e-4)

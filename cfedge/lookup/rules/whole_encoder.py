@@ -158,6 +158,10 @@ class WholeEncoder:
         """Compare features [D] behind the frozen tail with the task at position `task`."""
         return self._familiar()(tail, task)
 
+    def behind(self, features: Features, task: int) -> list[tuple[Terms, Terms]]:
+        """Compare N inputs likewise."""
+        return [(NOTHING, self._familiar()(tail, task)) for tail in features.tail]
+
     def __call__(self, features: Features) -> TaskMatches:
         """Look B inputs up, behind the tail alone."""
         begun = map(self.begin, features.trunk, itertools.count())

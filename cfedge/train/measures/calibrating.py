@@ -103,10 +103,7 @@ def _own(found: TaskMatches, position: int) -> NDArray[np.intp]:
 
 def terms_of(router: Finder, features: Features, task: int) -> NDArray[np.float64]:
     """Compare inputs with the task at position `task`: float64 [N, TERMS]."""
-    found = [
-        joined(router.behind_trunk(trunk, task), router.behind_tail(tail, task))
-        for trunk, tail in zip(features.trunk, features.tail, strict=True)
-    ]
+    found = [joined(trunk, tail) for trunk, tail in router.behind(features, task)]
     return np.array(found, np.float64).reshape(-1, TERMS)
 
 
