@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from cfedge.errors import InputError
 from cfedge.values import is_missing, value_words
 
@@ -52,6 +50,9 @@ def as_array(value: object) -> object:
     """Return as a NumPy array what says of itself that it is one, such as a tensor of PyTorch, a
     column of pandas or a buffer of numbers; everything else as it is.
     """
+    # commands name kinds before NumPy may be imported
+    import numpy as np
+
     if isinstance(value, np.ndarray | np.generic):
         return value
     if not isinstance(value, memoryview) and not hasattr(value, "__array__"):

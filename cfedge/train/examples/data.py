@@ -19,7 +19,7 @@ from cfedge.inputs import DEFAULT_KIND
 from cfedge.inputs.modality import Input
 from cfedge.kinds import KINDS, NEW_WORKSPACE
 from cfedge.train.examples.class_folders import are_class_folders, load_class_folders
-from cfedge.train.examples.conflicts import with_conflicts
+from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.rows import Columns, Table, examples_of, table_of
 from cfedge.train.examples.tables_beside import are_loose, columns_of, tables_beside
@@ -78,7 +78,7 @@ def load(
     if path.is_file():
         return LabelledData(load_file(path, columns, encoding, kind))
     tables = read_tables(path, columns, encoding, kind)
-    loaded = {split: with_conflicts(examples_of(table), table) for split, table in tables.items()}
+    loaded = {split: with_doubts(examples_of(table), table) for split, table in tables.items()}
     return LabelledData(loaded["train"], loaded.get("validation"), loaded.get("test"))
 
 
@@ -94,7 +94,7 @@ def load_file(
         if are_class_folders(path, kind):
             return load_class_folders(path, kind).train
     table = read_file([path], columns, encoding, kind)
-    return with_conflicts(examples_of(table), table)
+    return with_doubts(examples_of(table), table)
 
 
 def check_there(path: Path) -> None:

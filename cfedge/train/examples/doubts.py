@@ -5,6 +5,7 @@ cell, labels of one input, and what the inputs' kind finds doubtful. Pure.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal
@@ -12,12 +13,13 @@ from decimal import Context, Decimal
 from cfedge.counted import counted
 from cfedge.inputs import reader
 from cfedge.spelling import did_you_mean
-from cfedge.train.examples.conflicts import conflicts
+from cfedge.train.examples.conflicts import conflicts, with_conflicts
+from cfedge.train.examples.examples import Examples
 from cfedge.train.examples.labels import label_fault, look
-from cfedge.train.examples.rows import Table
+from cfedge.train.examples.rows import Table, places
 from cfedge.values import says_nothing
 
-__all__ = ["doubts"]
+__all__ = ["doubts", "with_doubts"]
 
 #: Between labels in one cell.
 _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
@@ -29,6 +31,23 @@ _CODE = re.compile(r"(['\"]).+\1|\[.*\]|\{.*\}", re.DOTALL).fullmatch
 Doubt = tuple[Sequence[int], str]
 
 
+def with_doubts(examples: Examples, table: Table) -> Examples:
+    """Return a table's examples with a note of what should be looked at in it: it is learned as it
+    stands.
+    """
+    kept = with_conflicts(examples, table)
+    found = [*_of_cells(table)]
+    if not found:
+        return kept
+    numbers, said = found[0]
+    others = f" and {counted(len(found) - 1, 'other doubt')}" if found[1:] else ""
+    note = (
+        f"{table.source}, {places(numbers, table.unit)}: {said} (it is learned as it stands; cfedge"
+        f" check lists this{others})"
+    )
+    return dataclasses.replace(kept, notes=(*kept.notes, note))
+
+
 def doubts(table: Table, *, split: bool = False) -> Iterator[Doubt]:
     """Give the numbers of rows, with what is wrong with them and what to do.
 
@@ -37,18 +56,29 @@ def doubts(table: Table, *, split: bool = False) -> Iterator[Doubt]:
     split
         It is one of several files that belong together: nothing is held out of it alone.
     """
-    by_label: dict[str, list[int]] = {}
-    for row, label in enumerate(table.labels):
-        by_label.setdefault(label, []).append(row)
-    named: set[str] = set()
     yield from _of_several_labels(table)
-    for labels, doubt in _of_labels(table, by_label):
-        named.update(labels)
+    named: set[str] = set()
+    yield from _of_cells(table, named)
+    if not split:
+        rest = {one: rows for one, rows in _by_label(table).items() if one not in named}
+        yield from _alone(table, rest)
+
+
+def _of_cells(table: Table, named: set[str] | None = None) -> Iterator[Doubt]:
+    """Give doubts of labels, which are added to `named`, and of inputs."""
+    for labels, doubt in _of_labels(table, _by_label(table)):
+        if named is not None:
+            named.update(labels)
         yield doubt
     for rows, found in reader(table.kind).doubts(table.inputs):
         yield _numbers(table, rows), found
-    if not split:
-        yield from _alone(table, {one: rows for one, rows in by_label.items() if one not in named})
+
+
+def _by_label(table: Table) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for row, label in enumerate(table.labels):
+        found.setdefault(label, []).append(row)
+    return found
 
 
 def _of_several_labels(table: Table) -> Iterator[Doubt]:

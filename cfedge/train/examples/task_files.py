@@ -13,8 +13,8 @@ from cfedge.doors import suffixes
 from cfedge.doors.saved_datasets import is_saved
 from cfedge.errors import DataError, UsageError
 from cfedge.inputs import DEFAULT_KIND
-from cfedge.train.examples.conflicts import with_conflicts
 from cfedge.train.examples.data import INPUT_AND_LABEL, check_there, load, read_file, split_files
+from cfedge.train.examples.doubts import with_doubts
 from cfedge.train.examples.examples import Examples, LabelledData
 from cfedge.train.examples.rows import Columns, examples_of
 from cfedge.train.examples.tables_beside import are_loose
@@ -140,6 +140,6 @@ def _by_column(
     wanted = columns._replace(task="task")
     tables = {split: read_file(parts, wanted, encoding, kind) for split, parts in files.items()}
     return grouped(
-        {split: with_conflicts(examples_of(table), table) for split, table in tables.items()},
+        {split: with_doubts(examples_of(table), table) for split, table in tables.items()},
         {split: table.tasks for split, table in tables.items()},
     )

@@ -109,6 +109,14 @@ def test_texts_of_several_labels_are_learned_and_told(tmp_path: Path) -> None:
     assert "never held out" in note
 
 
+def test_what_is_doubtful_is_told_where_it_is_learned(tmp_path: Path) -> None:
+    assert load(written(tmp_path / "x.csv", GOOD)).notes == ()
+    path = written(tmp_path / "x.csv", GOOD + "a,#REF!\nb,#REF!\nc,7.0\nd,7\n")
+    (note,) = load(path).notes
+    assert note.startswith(f"{path}, line 9: expected labels that look different, found '7.0'")
+    assert note.endswith("(it is learned as it stands; cfedge check lists this and 1 other doubt)")
+
+
 @cases("other", ["\uff48eat", "he\u0301", "HEAT", " heat  "])
 def test_labels_that_look_alike_are_not_two_classes(other: str) -> None:
     first = "h\u00e9" if other == "he\u0301" else "heat"
