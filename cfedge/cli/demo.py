@@ -12,7 +12,6 @@ import typer
 
 from cfedge.cli.show import TerminalProgress, print_json, print_table, say, size
 from cfedge.cli.shown_answer import doubt
-from cfedge.confidence import lower_bound
 
 if TYPE_CHECKING:
     from cfedge.demo.result import DemoResult, StreamResult, TaskRow
@@ -134,6 +133,8 @@ def above_promise(rows: Sequence[TaskRow]) -> list[str]:
     """Say of each task of which more test answers were wrong than was promised, whether chance alone
     could have done that.
     """
+    from cfedge.confidence import lower_bound
+
     lines = []
     for row in rows:
         wrong = round((1 - row.accuracy_int8) * row.tested)
