@@ -106,7 +106,12 @@ def test_nobody_is_kept_out(browser: Browser, report: Path, axe: str, scheme: st
     browser.script("document.querySelectorAll('details').forEach(one => one.open = true)")
     browser.click('[data-cell="t:0:1"]')
     browser.screenshot(f"report-{scheme}")
-    assert browser.violations(axe, impacts=("minor", "moderate", "serious", "critical")) == []
+    every = ("minor", "moderate", "serious", "critical")
+    assert browser.violations(axe, impacts=every) == []
+    browser.devtools("Emulation.setEmulatedMedia", {"media": "print", "features": media})
+    with _screen(browser, 700, 900):  # what a sheet of A4 has between its margins
+        wide = browser.script("return document.documentElement.scrollWidth")
+        assert (wide, browser.violations(axe, impacts=every)) == (700, [])
 
 
 #: Texts of charts that are cut off by their chart, or that lie over another one, and number cells that

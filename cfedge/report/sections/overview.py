@@ -130,7 +130,8 @@ def _tasks(contents: Contents) -> Markup:
     rows = []
     for task in contents.tasks[:_MOST]:
         seen = task.certificate
-        told = (f"{task.examples:,}", task.method or "") if learned else ()
+        method = (task.method or "").replace("-", "\N{NON-BREAKING HYPHEN}")
+        told = (f"{task.examples:,}", method) if learned else ()
         rows.append(
             [
                 task.name, len(task.classes), *told, size(task.size_bytes), seen.held_out, seen.held_out - seen.wrong,
