@@ -48,7 +48,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Teach a deployed model new tasks without its old data; answer on a CPU, offline.",
+    help="Teach a deployed model new tasks without the old data; answer on a CPU, offline.",
     epilog=(
         "Exit codes: 0 done, 2 usage, 3 data, 4 task, 5 backbone, 6 workspace, 7 bundle, 8 parity"
         " gate, 9 disk, 10 input, 11 not installed, 12 sync, 13 machine not fit, 14 over budget, 1"

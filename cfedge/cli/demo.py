@@ -42,7 +42,7 @@ def demo(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show it all at work, on data of its own.
+    """Show everything at work, on built-in data.
 
     Tasks of sentences, then of pictures, are learned one after another, exported to int8, and
     answered in a process without torch. Tables show the figures, and a report of each is left in OUT.

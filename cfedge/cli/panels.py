@@ -52,9 +52,9 @@ _MEANT = {
 }
 
 FIRST_STEPS = f"""\
-cfedge teaches a deployed model new tasks without its old data.
+cfedge teaches a deployed model new tasks without the data of the old ones.
 
-See it all at work, on data that come with it, in some minutes:
+See everything at work, on built-in data, in some minutes:
 
   cfedge demo
 

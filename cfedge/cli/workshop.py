@@ -41,7 +41,8 @@ DATA = Annotated[
     typer.Option(
         help=(
             "The labelled examples: a file (CSV, JSON, Parquet, Excel, Rasa, Label Studio,"
-            " ...), a folder of splits, or a datasets folder. Without TASK: a folder of tasks,"
+            " ...), a folder with train.csv, with a folder of pictures for each label, or that"
+            " Hugging Face datasets saved. Without TASK: a folder of tasks,"
             " or a file with a column task."
         )
     ),

@@ -151,9 +151,9 @@ class Store(Generations):
             )
             if target is None or target not in self.generations():
                 have = ", ".join(map(str, self.generations())) or "none"
-                wanted = "an earlier one" if target is None else str(target)
+                wanted = "an earlier generation" if target is None else f"generation {target}"
                 raise DamagedError(
-                    f"{self.folder}: expected generation {wanted}, found {have}; see: cfedge"
+                    f"{self.folder}: expected {wanted}, found {have}; see: cfedge"
                     f" generations {self.folder}"
                 )
             if not self.vouchers.count(target):

@@ -531,7 +531,7 @@ def test_rolling_back_refuses_what_is_not_there(home: Path) -> None:
         7, "store: expected a store, found none; make one with: cfedge sync", "rollback", "store"
     )
     done("sync", "store", "--from", "repo", "--root", "repo/metadata/1.root.json")
-    refused(7, "expected generation an earlier one, found 1", "rollback", "store")
+    refused(7, "expected an earlier generation, found 1", "rollback", "store")
     refused(
         7, "expected generation 9, found 1; see: cfedge generations", "rollback", "store", "--to", 9
     )

@@ -413,7 +413,7 @@ def test_a_rollback_goes_to_the_one_before_and_stays_until_it_is_undone(store: S
 
 
 REFUSED: list[tuple[str, Callable[[Store], object], str]] = [
-    ("the first", lambda store: store.rollback(), "expected generation an earlier one, found 1; see: cfedge generations"),
+    ("the first", lambda store: store.rollback(), "expected an earlier generation, found 1; see: cfedge generations"),
     ("one that is not there", lambda store: store.rollback(7), "expected generation 7, found 1; see: cfedge generations"),
     ("number nought", lambda store: store.rollback(0), "expected generation 0, found 1"),
 ]  # fmt: skip
@@ -433,7 +433,7 @@ def test_a_rollback_to_nothing_is_refused_and_changes_nothing(
 
 
 def test_a_rollback_of_an_empty_store_is_refused(store: Store) -> None:
-    with pytest.raises(DamagedError, match="expected generation an earlier one, found none"):
+    with pytest.raises(DamagedError, match="expected an earlier generation, found none"):
         store.rollback()
     store.unpin()
     assert store.pointer() is None
