@@ -73,20 +73,23 @@ def with_adapters(
 
 def relearned(bundle: Bundle, name: str, scale: float = 0.5) -> Bundle:
     """The same tasks, of which one has other weights."""
-    return _with(bundle, name, name, None, scale)
+    more = _with(bundle, name, name, None, scale)
+    return rebuilt(more, more.manifest.tasks)
 
 
-def cloned(bundle: Bundle, name: str, new: str, classes: Collection[str] | None = None) -> Bundle:
-    """One task more: `name`'s under the name `new`, which nothing tells from it but its labels."""
+def cloned(bundle: Bundle, name: str, *new: str, classes: Collection[str] | None = None) -> Bundle:
+    """More tasks: `name`'s under each `new` name, which nothing tells from it but its labels."""
     old = next(task for task in bundle.manifest.tasks if task.name == name)
-    return _with(
-        bundle, name, new, tuple(classes or (f"{new} {label}" for label in old.classes)), 1.0
-    )
+    for one in new:
+        labels = tuple(classes or (f"{one} {label}" for label in old.classes))
+        bundle = _with(bundle, name, one, labels, 1.0)
+    return rebuilt(bundle, bundle.manifest.tasks)
 
 
 def _with(
     bundle: Bundle, name: str, new: str, classes: tuple[str, ...] | None, scale: float
 ) -> Bundle:
+    """The golden vectors are still those of before."""
     backbone = bundle.manifest.backbone
     old = next(task for task in bundle.manifest.tasks if task.name == name)
     adapter = load_adapter(bundle[old.adapter], old, backbone)
@@ -95,8 +98,9 @@ def _with(
     data = adapter_onnx(arrays, base=backbone.digest, task=new)
     made = replace(old, name=new, classes=classes or old.classes, adapter=reference(data))
     rest = [task for task in bundle.manifest.tasks if task.name != new]
-    return rebuilt(
-        Bundle(bundle.manifest, {**bundle.objects, reference(data).sha256: data}), [*rest, made]
+    return Bundle(
+        replace(bundle.manifest, tasks=(*rest, made)),
+        {**bundle.objects, reference(data).sha256: data},
     )
 
 

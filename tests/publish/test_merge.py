@@ -208,7 +208,11 @@ def test_erased_files_are_deleted_where_the_tombstone_is_merged_to_erase(
 def test_one_label_in_two_tasks_is_no_conflict(hq: Path, tmp_path: Path, bundle: Bundle) -> None:
     other = tmp_path / "other"
     labels = next(task.classes for task in bundle.manifest.tasks if task.name == "colors")
-    new_site(other, "other", only(cloned(bundle, "colors", "paint", ("cat", *labels[1:])), "paint"))
+    new_site(
+        other,
+        "other",
+        only(cloned(bundle, "colors", "paint", classes=("cat", *labels[1:])), "paint"),
+    )
     done = merged(hq, other)
     assert done.conflicts == ()
     assert set(seen(hq).tasks) == {"animals", "paint"}

@@ -160,10 +160,8 @@ def test_streams_of_one_engine_know_nothing_of_each_other(engine: Engine) -> Non
 def test_scores_put_the_tasks_that_were_not_looked_at_again_behind_the_others(
     tiny_bundle: Path,
 ) -> None:
-    bundle = read(tiny_bundle)
-    for number in range(CANDIDATES):
-        bundle = cloned(bundle, "colors", f"paint{number:02}")
-    engine = Engine(bundle)
+    names = [f"paint{number:02}" for number in range(CANDIDATES)]
+    engine = Engine(cloned(read(tiny_bundle), "colors", *names))
     row = engine.opened.encoder([TEXTS[0]]).features[0]
     tail = engine.opened.encoder.frozen(engine.opened.encoder([TEXTS[0]]).hidden)[0]
     for stages, deep in ((2, None), (3, tail)):

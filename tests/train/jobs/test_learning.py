@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 from made import make_texts, write_csv
 
 from cfedge.errors import DataError, TaskError, UsageError
@@ -270,11 +271,10 @@ def test_the_command_adds_every_task_of_a_folder_and_tells_what_failed(
 ) -> None:
     folder = folder_of(tmp_path)
     write_csv(folder / "bad.csv", [("one", "a"), ("two", "b")] * 3)
-    shown, told = (
-        process := _add(tiny_workspace, folder, "--train", "--json", "--jobs", "2")
-    ).communicate(timeout=300)
-    assert process.returncode == DataError.exit_code
-    record = json.loads(shown)
+    words = ("--rank", 2, "--epochs", 1, "--threads", 1, "--train", "--json", "--jobs", 2)
+    done = run("add", tiny_workspace, "--data", folder, *words)
+    assert done.returncode == DataError.exit_code
+    record, told = json.loads(done.stdout), done.stderr.decode()
     assert [row["task"] for row in record["learned"]] == ["food", "paint", "pets"]
     assert list(record["failed"]) == ["bad"]
     assert "task 'bad'" in told.splitlines()[-1]
