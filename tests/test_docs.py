@@ -137,6 +137,11 @@ def test_what_concepts_says_in_words_is_so() -> None:
     assert 0.8 < measured["early_exits"]["mean"] < 0.9
     assert "on CLINC150, over ten tasks, it is below one per cent" in text
     assert measured["forgetting"]["mean"] < 0.01
+    study = " ".join((DECISIONS / "0010-comparison.md").read_text("utf-8").split())
+    accuracy, forgetting = (
+        f"{measured[name]['mean']:.3f}"[1:] for name in ("last_accuracy", "forgetting")
+    )
+    assert f"its last accuracy is {accuracy} and its forgetting {forgetting}" in study
     assert "less than 200 kB for fifteen labels" in text
     assert measured["task_bytes_max"] < 200_000
     assert "No error among 42 examples supports a limit of some ten per cent" in text

@@ -65,6 +65,8 @@ Or teach a task of your own, from a file with the columns {DEFAULT_KIND},label:
   cfedge export ws bundle                     write what a device answers from
   cfedge predict bundle "where is my invoice"
 
+For pictures: cfedge init ws --backbone lite0, and a folder for each label.
+
 All commands: cfedge --help. What one does: cfedge add --help.
 """
 

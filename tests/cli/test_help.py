@@ -47,6 +47,7 @@ def test_asked_nothing_it_says_what_to_do_first() -> None:
     assert done.exit_code == 0
     named = re.findall(r"^  cfedge (\w+)", done.output, re.MULTILINE)
     assert named == ["demo", "init", "add", "export", "predict"]
+    assert "For pictures: cfedge init ws --backbone lite0" in done.output
     assert max(map(len, done.output.splitlines())) <= 80
     for word, meant in {
         "teach": "add",
