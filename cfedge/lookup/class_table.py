@@ -77,10 +77,9 @@ class ClassTable:
         self._needed = np.zeros(places, np.int64)
         self._clock = 0
         self._rows = np.zeros((places, rows, width), np.int8)
-        self._steps = np.zeros((places, rows), np.float32)
-        self._centers = np.zeros((places, rows), np.float32)
+        #: Of each class u, and its steps, centers and offset: read together.
         self._linear = np.zeros((places, width), np.float32)
-        self._offsets = np.zeros(places, np.float32)
+        self._rest = np.zeros((places, 2 * rows + 1), np.float32)
 
     def scores(self, row: Floats, classes: NDArray[np.intp], position: int = 0) -> Floats:
         """Return g of the `classes`, positions among those of all tasks, float32 [N], for one
@@ -93,16 +92,15 @@ class ClassTable:
         """
         with self._lock:
             places = self._places(classes)
-            rows = self._rows.take(places, axis=0)
-            steps, centers = self._steps.take(places, axis=0), self._centers.take(places, axis=0)
+            rows, rest = self._rows.take(places, axis=0), self._rest.take(places, axis=0)
             g: Floats = self._linear.take(places, axis=0).dot(row)
-            g += self._offsets.take(places)
         count, each, width = rows.shape
         apart = rows.reshape(count * each, width).astype(np.float32).dot(row).reshape(count, each)
-        apart *= steps
-        apart -= centers
+        apart *= rest[:, :each]
+        apart -= rest[:, each:-1]
         apart *= apart
         g += apart.sum(axis=1) * np.float32(0.5)
+        g += rest[:, -1]
         finite(float(g.sum()), position)
         return g
 
@@ -160,6 +158,7 @@ class ClassTable:
         steps = np.where(limit > 0, limit / _LARGEST, 1.0)
         self._rows[place] = 0
         self._rows[place, :count] = np.rint(shape.directions / steps[:, None])
-        self._steps[place] = self._centers[place] = 0
-        self._steps[place, :count], self._centers[place, :count] = steps, shape.centers
-        self._linear[place], self._offsets[place] = shape.linear, shape.offset
+        rest, each = self._rest[place], self._rows.shape[1]
+        rest[:] = 0
+        rest[:count], rest[each : each + count], rest[-1] = steps, shape.centers, shape.offset
+        self._linear[place] = shape.linear

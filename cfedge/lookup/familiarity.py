@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cfedge.lookup.class_gaussians import ALONE, OWN_SHAPE
-from cfedge.lookup.class_rows import ERRORS, ClassRows, class_rows
+from cfedge.lookup.class_rows import ERRORS, class_rows
 from cfedge.lookup.class_table import ClassTable
 from cfedge.lookup.fitted import moments
 from cfedge.lookup.lookup import Lookup
@@ -50,7 +50,7 @@ KEPT_BYTES = 16 << 20
 NEAREST = 4
 #: Bytes of classes that a processor's cache holds: more are read from memory for every input, so
 #: several inputs are compared with them at once, about so many scores of them.
-_CACHED_BYTES, _AT_ONCE = 1 << 20, 1 << 21
+_CACHED_BYTES, _AT_ONCE = 1 << 21, 1 << 21
 
 
 class Terms(NamedTuple):
@@ -71,9 +71,12 @@ class BackgroundRows(NamedTuple):
 
 
 class _Classes(NamedTuple):
-    """One task's classes, and what is added to g [C]."""
+    """One task's classes: `ClassRows` and 2 P m_0 in one product [2 C + 1, D], the offsets [C], and
+    what is added to g [C].
+    """
 
-    rows: ClassRows
+    rows: Floats
+    offsets: Floats
     bonus: Floats
 
 
@@ -110,7 +113,8 @@ class Familiarity:
         rows, shares = background_of(among, self._center, lower)
         self._project = np.ascontiguousarray(rows, np.float32)
         self._shift = (self._project.astype(np.float64) @ self._center).astype(np.float32)
-        self._shares = shares.astype(np.float32)
+        #: Of squares of z: what of them is inside, and all.
+        self._sums = np.stack([shares, np.ones(len(shares))]).astype(np.float32)
         white = lower.T @ self._center
         self._linear_shift = (2 * (lower @ white)).astype(np.float32)
         self._square_shift = float(white @ white)
@@ -119,43 +123,39 @@ class Familiarity:
 
     def __call__(self, row: Floats, task: int) -> Terms:
         """Compare one unit-length vector float32 [D] with the task at position `task`."""
-        classes = self._of(task)
-        return self._terms(
-            row, task, classes.rows.linear.dot(row), classes.rows.directions.dot(row)
-        )
+        return self._terms(row, task, self._of(task).rows.dot(row))
 
     def several(self, rows: Floats, task: int) -> list[Terms]:
         """Compare vectors [N, D] likewise; of many classes the scores are of one product for all of
         them, and may differ in rounding.
         """
-        linear, _, directions = self._of(task).rows
-        if linear.nbytes <= _CACHED_BYTES:
+        classes = self._of(task).rows
+        if classes.nbytes <= _CACHED_BYTES:
             return [self(row, task) for row in rows]
         found: list[Terms] = []
-        step = max(1, _AT_ONCE // len(linear))
+        step = max(1, _AT_ONCE // len(classes))
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
-            each = zip(some, some @ linear.T, some @ directions.T, strict=True)
-            found += [self._terms(row, task, scores, likeness) for row, scores, likeness in each]
+            pairs = zip(some, some @ classes.T, strict=True)
+            found += [self._terms(row, task, products) for row, products in pairs]
         return found
 
-    def _terms(self, row: Floats, task: int, scores: Floats, likeness: Floats) -> Terms:
-        """The terms of one vector, with its products with the task's rows [C]."""
+    def _terms(self, row: Floats, task: int, products: Floats) -> Terms:
+        """The terms of one vector, with its products with the task's rows [2 C + 1]."""
         classes = self._of(task)
+        count = len(classes.offsets)
         z = self._project.dot(row)
         z -= self._shift
-        square = float(z.dot(z))
-        inside = float((z * z).dot(self._shares))
-        scores -= classes.rows.offsets
-        near = np.arange(len(scores))
-        if len(scores) > NEAREST:
-            near = np.sort(scores.argpartition(-NEAREST)[-NEAREST:])
+        z *= z
+        inside, square = self._sums.dot(z).tolist()
+        scores = products[:count] - classes.offsets
+        near = _best(scores)
         g = self._table.scores(row, near + self._lookup.spans[task].start)
         g += classes.bonus[near]
         # |L' x|^2 from |L' (x - m_0)|^2
-        whole = square + float(self._linear_shift.dot(row)) - self._square_shift
+        whole = square + float(products[-1]) - self._square_shift
         return Terms(
-            cosine=1.0 - float(likeness.max()),
+            cosine=1.0 - float(products[count:-1].max()),
             relative=inside - 2.0 * float(scores.max()),
             density=whole / (2 * (1 - OWN_SHAPE)) - float(g.max()) - (square - inside) / 2,
         )
@@ -167,8 +167,7 @@ class Familiarity:
             found = self._made(task)
             with self._lock:
                 self._classes[task] = found
-                size = found.rows.linear.nbytes + found.rows.directions.nbytes
-                while len(self._classes) > max(1, KEPT_BYTES // size):
+                while len(self._classes) > max(1, KEPT_BYTES // found.rows.nbytes):
                     del self._classes[next(iter(self._classes))]
         return found
 
@@ -179,10 +178,18 @@ class Familiarity:
         # what a class that is a task of its own has for being found says nothing of its inputs
         alone = self._doubt * ALONE if len(counts) == 1 else 0.0
         bonus = ((ERRORS - 1) * error - alone) / (2 * (1 - OWN_SHAPE))
-        return _Classes(
-            class_rows(means, counts, self._center, self._lower, self._level, error),
-            bonus.astype(np.float32),
-        )
+        rows = class_rows(means, counts, self._center, self._lower, self._level, error)
+        products = np.concatenate([rows.linear, rows.directions, self._linear_shift[None]])
+        return _Classes(products, rows.offsets, bonus.astype(np.float32))
+
+
+def _best(scores: Floats) -> NDArray[np.intp]:
+    """Return where the `NEAREST` best scores are, ascending; of all, where there are no more."""
+    if len(scores) <= NEAREST:
+        return np.arange(len(scores))
+    places = scores.argpartition(-NEAREST)[-NEAREST:]
+    places.sort()
+    return places
 
 
 def background_of(

@@ -50,7 +50,7 @@ def test_familiarity_of_many_tasks_keeps_so_many_bytes(monkeypatch: pytest.Monke
     row = make_features(rng)[0]
     whole = Familiarity(tasks, lookup, ClassTable(tasks, lookup))
     expected = [whole(row, task) for task in range(6)]
-    size = 2 * whole._classes[0].rows.linear.nbytes
+    size = whole._classes[0].rows.nbytes
     assert len(whole._classes) == 6 < KEPT_BYTES // size
     monkeypatch.setattr("cfedge.lookup.familiarity.KEPT_BYTES", 2 * size)
     few = Familiarity(tasks, lookup, ClassTable(tasks, lookup))
