@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,13 +125,16 @@ def activate(place: Place, jobs: Jobs, name: str) -> None:
             raise StorageError(f"{folder}: expected the bundle, found none; teach it again")
         _keep_before(place, folder)
         before = _answering(place)
-        bring(place.workspace, folder / "ws")
-        try:
+        # of a store it is known once it has switched
+        now = None if place.is_store else read_manifest(folder / "bundle").digest
+        with (
+            jobs.deciding(name, "answers", before=before, now=now),
+            _brought(place.workspace, folder / "ws", folder / "before" / "ws"),
+        ):
             _switch(place, folder, job)
-        except BaseException:
-            bring(place.workspace, folder / "before" / "ws")
-            raise
-        jobs.decide(name, "answers", before=before, now=_answering(place))
+        if place.is_store:
+            with suppress(StorageError):  # it answers all the same, and Tasks can go back
+                jobs.decide(name, "answers", before=before, now=_answering(place))
 
 
 def roll_back(place: Place, jobs: Jobs, name: str) -> None:
@@ -157,12 +162,25 @@ def roll_back(place: Place, jobs: Jobs, name: str) -> None:
                 " switched on since; " + _BACK[place.is_store]
             )
         _check_base(place.workspace, index_of(folder / "ws"), _BACK[place.is_store])
-        if place.is_store:
-            Store(place.answers).rollback(decided.get("before"))
-        else:
-            copy_folder(folder / "before" / "bundle", place.answers, replace=True)
-        bring(place.workspace, folder / "before" / "ws")
-        jobs.decide(name, "taken back")
+        with (
+            jobs.deciding(name, "taken back"),
+            _brought(place.workspace, folder / "before" / "ws", folder / "ws"),
+        ):
+            if place.is_store:
+                Store(place.answers).rollback(decided.get("before"))
+            else:
+                copy_folder(folder / "before" / "bundle", place.answers, replace=True)
+
+
+@contextmanager
+def _brought(workspace: Path, source: Path, back: Path) -> Iterator[None]:
+    """Give the workspace the tasks of `source`; those of `back` where what follows fails."""
+    bring(workspace, source)
+    try:
+        yield
+    except BaseException:
+        bring(workspace, back)
+        raise
 
 
 def _answering(place: Place) -> int | str | None:

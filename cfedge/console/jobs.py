@@ -24,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,24 @@ class Jobs:
         """Note what a person decided, and more about it."""
         note = {"state": state, "at": time.time(), **more}
         write_file(self.folder(name) / "decided.json", json.dumps(note).encode())
+
+    @contextlib.contextmanager
+    def deciding(self, name: str, state: str, **more: int | str | None) -> Iterator[None]:
+        """Note a decision, do what it says, and take the note back where that fails: a disk that
+        has no room for the note refuses before anything is done.
+        """
+        noted, earlier = (self.folder(name) / f"{one}.json" for one in ("decided", "earlier"))
+        with contextlib.suppress(FileNotFoundError):
+            noted.replace(earlier)
+        try:
+            self.decide(name, state, **more)
+            yield
+        except BaseException:
+            noted.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                earlier.replace(noted)
+            raise
+        earlier.unlink(missing_ok=True)
 
     def drop(self, name: str) -> None:
         """Stop a job that works, or forget what it made ready.

@@ -280,6 +280,27 @@ def test_where_the_switch_fails_the_workspace_is_put_back_and_nobody_drops_it_me
         jobs.drop(name)
 
 
+def test_a_disk_without_room_for_the_decision_changes_nothing(
+    jobs: Jobs, tiny_workspace: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, place = _ready(jobs, tiny_workspace, tiny_bundle), Place(tiny_bundle, tiny_workspace)
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise StorageError("could not write it: No space left on device")
+
+    for what, state in ((activate, "ready"), (roll_back, "answers")):
+        before = files(tiny_workspace), files(tiny_bundle)
+        for part in ("jobs.write_file", "activation.copy_folder"):  # the note, and the switch
+            with monkeypatch.context() as full:
+                full.setattr(f"cfedge.console.{part}", refused)
+                with pytest.raises(StorageError, match="No space left"):
+                    what(place, jobs, name)
+            assert (files(tiny_workspace), files(tiny_bundle)) == before
+            assert jobs.one(name).state == state
+        what(place, jobs, name)
+    assert jobs.one(name).state == "taken back"
+
+
 def test_nothing_is_taken_back_that_others_changed_since(
     jobs: Jobs, tiny_workspace: Path, tiny_bundle: Path
 ) -> None:
