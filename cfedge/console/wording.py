@@ -28,12 +28,12 @@ STEPS = {
     " other method, or from more examples",
     r"see: cfedge generations \S+": "see the generations in Tasks",
     r"see: cfedge list \S+": "see what there is in Tasks",
-    r" of the task in all \(--held-out FILE\)": "",
+    r", or \S+ held-out ones with --held-out FILE": "",
     r"give more with --held-out FILE": "label more inputs of both, and teach them",
     r"; --same-label LABEL says that one means the same": "",
     r"make them one task: cfedge join \S+ \S+ \S+": "label inputs of both, teach them as one new task,"
     " and remove these",
-    r"say what belongs together, with --group-column or groups=": "label inputs that differ more",
+    r"say what belongs together in .* in Python\)": "label inputs that differ more",
 }
 _STEPS = [(re.compile(said), here) for said, here in STEPS.items()]
 #: An option or a command of the command line.
