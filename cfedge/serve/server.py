@@ -161,7 +161,14 @@ class _Connection(H11Protocol):
         self._enter("head")
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP; as everything else, in JSON."""
+        """Answer what is no HTTP; as everything else, in JSON. A request whose body it broke off gets
+        no answer of its own.
+        """
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
         body = json.dumps({"error": f"request: expected HTTP/1.1, found: {msg}"}).encode()
         headers = [
             (b"content-type", b"application/json"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,34 @@ def test_such_a_request_is_refused_in_json_and_its_connection_closed(
         assert len(answer.body["error"]) < 400
         assert is_closed(open_)  # and nothing behind it was answered
     assert ask(served.url, {"text": "ruby"}).status == 200
+
+
+#: Sent in pieces, with a moment between them.
+BROKEN: dict[str, list[bytes]] = {
+    "a chunk that is none": [request(HOST, "transfer-encoding: chunked", body=b""), b"zz\r\n"],
+    "a chunk behind a head that is refused": [
+        b"POST /predict HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n1;"
+        + b"x" * 200_000,
+    ],
+    "a chunk that is longer than it says": [
+        request(HOST, "transfer-encoding: chunked", body=b"10\r\n" + BODY + b"xx\r\n"),
+    ],
+    "no HTTP behind a request": [request(HOST, LENGTH), b"\x16\x03\x01\r\n\r\n"],
+}
+
+
+@cases("name", BROKEN)
+def test_who_breaks_the_protocol_leaves_no_traceback(
+    name: str, served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.clear()
+    with bounded(), connect(served.url) as open_:
+        for piece in BROKEN[name]:
+            open_.sendall(piece)
+            time.sleep(0.1)
+        assert reply(open_).status in (200, 400)
+    assert ask(served.url, {"text": "ruby"}).status == 200
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == []
 
 
 @cases(

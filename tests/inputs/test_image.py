@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -193,5 +194,16 @@ def test_a_path_that_is_json_of_a_client_is_never_opened(tmp_path: Path) -> None
     (tmp_path / "a.png").write_bytes(encoded(flat(7, "L")))
     asked = {"path": str(tmp_path / "a.png")}
     assert SMALL.parse(asked, "line 1", local=True) == tmp_path / "a.png"
+    text = base64.b64encode(encoded(PIL.Image.effect_noise((9, 9), 90))).decode()
+    for value, step in (
+        (f"data:image/png;base64,{text}", "leave out what stands before the comma"),
+        (f"{text[:76]}\n{text[76:]}", "write it in one line"),
+        (f"{text[:80]}_-{text[82:]}", "write + and / for - and _"),
+        (f"{text[:81]}", "end it with ="),
+        ("photo.jpg", 'give predict {"path": ...}'),
+    ):
+        with pytest.raises(UsageError, match="input 0: expected a picture in base64") as refusal:
+            SMALL.parse(value, "input 0")
+        assert step in str(refusal.value)
     with pytest.raises(UsageError, match="input 0: expected a picture in base64, found an object"):
         SMALL.parse(asked, "input 0")

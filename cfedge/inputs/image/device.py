@@ -30,6 +30,10 @@ __all__ = ["ImageInputs", "SUFFIXES", "opened", "stored", "versions"]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
+#: Characters that a path has at most, and a picture in base64 at least.
+_PATH = 60
+
+
 class ImageInputs(StoredImages):
     """Pictures for one backbone: a `cfedge.inputs.modality.Modality`."""
 
@@ -113,8 +117,7 @@ class ImageInputs(StoredImages):
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError) as error:
             raise UsageError(
-                f"{where}: expected a picture in base64, found {value[:20]!r}; of a file on this"
-                ' machine give predict {"path": ...}'
+                f"{where}: expected a picture in base64, found {value[:20]!r}; {_step(value)}"
             ) from error
 
     def words(self, value: str, where: str) -> list[Input]:
@@ -148,6 +151,19 @@ class ImageInputs(StoredImages):
     def picture(self, value: Input) -> bytes:
         """Return a PNG of what the backbone sees of a picture, decoded and encoded anew."""
         return encoded(fitted(value, self._spec, "picture"), "PNG")
+
+
+def _step(value: str) -> str:
+    """Say what to do with a string that is no base64."""
+    if value.startswith("data:"):
+        return "leave out what stands before the comma, and the comma"
+    if len(value) > _PATH and any(letter.isspace() for letter in value):
+        return "write it in one line, without spaces"
+    if len(value) > _PATH and ("-" in value or "_" in value):
+        return "write + and / for - and _, as plain base64 has them"
+    if len(value) > _PATH and len(value) % 4:
+        return "end it with = up to a multiple of four characters"
+    return 'of a file on this machine give predict {"path": ...}'
 
 
 def opened(spec: Image, files: Mapping[str, bytes], *, verified: bool = False) -> ImageInputs:
