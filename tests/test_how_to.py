@@ -31,6 +31,8 @@ ALSO = {
     "add": QUICK,
     "compare": f"{LOCAL} {QUICK} --orders 2 --models cfedge,nearest-mean",
 }
+#: Two processes are started for scale-out.md, which is about them.
+ALONE = {"teach": ("--jobs 2", "--jobs 1")}
 #: Said in addition where `make soak` waits: `compare` takes the real encoder.
 WHOLE = {"init": LOCAL}
 #: `serve` answers until it is stopped (tests/serve); this machine may be another than the doctor's
@@ -129,6 +131,7 @@ def _run(
     if page.stem != "export":
         _need_bundle(place)
     for command in commands:
+        command = command.replace(*ALONE.get(page.stem, ("", "")))
         command, _, target = command.partition(" > ")
         words, typed = _words(command, place, also)
         if words[0] in NOT_RUN:

@@ -214,6 +214,7 @@ def test_a_full_disk_while_it_teaches_costs_the_job_alone(jobs: Jobs, tiny_works
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},  # Python would leave it cut short
     )
     name = ran.stdout.strip()
     until(lambda: time.sleep(0.1) or jobs.one(name).state != "working")

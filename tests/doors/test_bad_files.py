@@ -47,13 +47,13 @@ def workbook(*rows: list[object]) -> Callable[[Path], None]:
 
 
 def bomb(path: Path) -> None:
-    """A workbook whose sheet is a gigabyte of zeros once it is unpacked."""
+    """A workbook whose sheet is 160 MiB of zeros once it is unpacked."""
     workbook(["text", "label"], ["a", "x"])(path)
     with (
         zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
         archive.open("xl/worksheets/sheet2.xml", "w", force_zip64=True) as member,
     ):
-        for _ in range(1024):
+        for _ in range(160):
             member.write(bytes(1 << 20))
 
 

@@ -58,13 +58,15 @@ class Cluster:
         """Start a process; `limit` are the bytes that a file of its may have."""
         path = os.pathsep.join(map(str, (cfedge, ROOT / "export")))
         command = [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]]
+        environment = {**os.environ, "PYTHONPATH": path, "CFEDGE_CACHE": str(self.folder / name)}
         if limit:
             command = ["prlimit", f"--fsize={limit}", *command]
+            environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python would leave it cut short
         with (self.folder / f"{name}.log").open("wb") as log:
             self.started[name] = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": path, "CFEDGE_CACHE": str(self.folder / name)},
+                env=environment,
                 stdout=log,
                 stderr=log,
             )
