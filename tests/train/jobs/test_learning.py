@@ -78,10 +78,11 @@ def several(
     *,
     jobs: int,
     settings: Settings = QUICK,
+    own: dict[str, Settings] | None = None,
     **more: Any,
 ) -> Outcome:
-    """Learn tasks with adapters, as `add` and `compare` do."""
-    chosen = dict.fromkeys(data, replace(settings, method="adapter"))
+    """Learn tasks with adapters, as `add` and `compare` do; some by settings of their `own`."""
+    chosen = dict.fromkeys(data, replace(settings, method="adapter")) | (own or {})
     with chosen_place(jobs=jobs) as place:
         return learn_many(WorkspaceFolder(folder), data, settings=chosen, place=place, **more)
 
@@ -100,16 +101,21 @@ def test_tasks_that_are_learned_at_once_have_the_bytes_of_each_alone(
         assert listener.done == listener.total == 300
 
 
-def test_what_fails_fails_alone_by_name(tiny_workspace: Path, tmp_path: Path) -> None:
+def test_what_fails_fails_alone_by_name_with_its_errors_class(
+    tiny_workspace: Path, tmp_path: Path
+) -> None:
     bad = replace(
         drawn("animals", "-pet"),
         train=Examples(("purr", "bark"), ("cat-pet", "dog-pet"), "pets.csv"),
     )
     for jobs in (1, 2):
         folder = Path(shutil.copytree(tiny_workspace, tmp_path / f"jobs-{jobs}"))
-        failed = several(folder, {**tasks(), "pets": bad}, jobs=jobs).failed
-        assert list(failed) == ["pets"]
-        assert isinstance(failed["pets"], DataError)
+        data = {**tasks(), "pets": bad, "wild": drawn("food", "-wild")}
+        wild = {"wild": replace(QUICK, method="adapter", learning_rate=1e30)}
+        failed = several(folder, data, jobs=jobs, own=wild).failed
+        assert list(failed) == ["pets", "wild"]
+        assert {type(error) for error in failed.values()} == {DataError}
+        assert "expected a finite loss" in str(failed["wild"])
         assert "pets.csv: expected at least 2 different texts of label 'cat-pet'" in str(
             failed["pets"]
         )
@@ -280,11 +286,3 @@ def test_the_command_adds_every_task_of_a_folder_and_tells_what_failed(
     assert "task 'bad'" in told.splitlines()[-1]
     assert "3 of 4 tasks were added" in told.splitlines()[-1]
     assert WorkspaceFolder(tiny_workspace).tasks == ("animals", "colors", "food", "paint", "pets")
-
-
-def test_an_error_of_a_job_keeps_its_class(tiny_workspace: Path) -> None:
-    two = {"food": drawn("food"), "pets": drawn("animals", "-pet")}
-    settings = replace(QUICK, learning_rate=1e30)
-    failed = several(tiny_workspace, two, jobs=2, settings=settings).failed
-    assert {type(error) for error in failed.values()} == {DataError}
-    assert all("expected a finite loss" in str(error) for error in failed.values())
