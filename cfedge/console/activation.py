@@ -27,6 +27,8 @@ from cfedge.store import Store
 
 __all__ = ["Place", "activate", "roll_back"]
 
+#: Of a job's folder: it was published, whatever became of it.
+_PUBLISHED = "published"
 #: What to do where a click cannot go back: of a bundle, and of a store.
 _BACK = ("teach what you need anew", "let an earlier generation answer, in Tasks")
 
@@ -131,7 +133,7 @@ def activate(place: Place, jobs: Jobs, name: str) -> None:
             jobs.deciding(name, "answers", before=before, now=now),
             _brought(place.workspace, folder / "ws", folder / "before" / "ws"),
         ):
-            _switch(place, folder, job)
+            _switch(place, jobs, job)
         if place.is_store:
             with suppress(StorageError):  # it answers all the same, and Tasks can go back
                 jobs.decide(name, "answers", before=before, now=_answering(place))
@@ -208,7 +210,8 @@ def _keep_before(place: Place, folder: Path) -> None:
         copy_folder(place.answers, before / "bundle")
 
 
-def _switch(place: Place, folder: Path, job: Job) -> None:
+def _switch(place: Place, jobs: Jobs, job: Job) -> None:
+    folder = jobs.folder(job.name)
     if not place.is_store:
         copy_folder(folder / "bundle", place.answers, replace=True)
         return
@@ -221,11 +224,25 @@ def _switch(place: Place, folder: Path, job: Job) -> None:
 
     keys = Keys(place.keys, os.environ.get("CFEDGE_PASSPHRASE"))
     store = Store(place.answers)
-    publish(folder / "bundle", place.repository, keys, channel=place.channel, now=utc_now())
-    change = job.request["change"]
-    if change["kind"] in ("rename", "remove"):
-        withdraw(place.repository, keys, change["task"], channel=place.channel, now=utc_now())
+    now, channel = utc_now(), place.channel
+    published = publish(folder / "bundle", place.repository, keys, channel=channel, now=now)
+    (folder / _PUBLISHED).touch()
+    for task in sorted(_no_more(jobs, job) & set(published.only_here)):
+        withdraw(place.repository, keys, task, channel=channel, now=now)
     pointer = store.pointer()
     if pointer is not None and pointer.pinned:
         store.unpin()
     sync(store, source_of([str(place.repository)]))
+
+
+def _no_more(jobs: Jobs, job: Job) -> set[str]:
+    """Tasks that a channel may have of this console's changes and is to have no more: what this one
+    renames or removes, and what was published by changes that do not answer.
+    """
+    change = job.request["change"]
+    gone = {change["task"]} if change["kind"] in ("rename", "remove") else set[str]()
+    for one in jobs.all():
+        if one.state != "answers" and (jobs.folder(one.name) / _PUBLISHED).exists():
+            made = one.request["change"]
+            gone.add(made["new"] if made["kind"] == "rename" else made["task"])
+    return gone

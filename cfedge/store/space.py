@@ -21,9 +21,15 @@ __all__ = ["RESERVE_BYTES", "check_room", "clear", "collect"]
 RESERVE_BYTES = 4 << 20
 
 
-def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) -> int:
-    """Delete generations but for the `KEPT` newest that matter, and the objects that no generation
-    names; needs `Store.writing`.
+def collect(
+    store: Store,
+    erased: Iterable[str] = (),
+    keep: Iterable[str] = (),
+    *,
+    before: int | None = None,
+) -> int:
+    """Delete generations but for the `KEPT` that matter, what answers and what did before it first,
+    then the newest, and the objects that no generation names; needs `Store.writing`.
 
     Parameters
     ----------
@@ -33,6 +39,9 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
         SHA-256 of files that nobody may keep: an older generation that names one goes too.
     keep
         SHA-256 of objects, whole or begun, for a generation that is about to be.
+    before
+        The generation that answered before: not always the newest older one, as that may have been
+        gone back from.
 
     Returns
     -------
@@ -43,7 +52,10 @@ def collect(store: Store, erased: Iterable[str] = (), keep: Iterable[str] = ()) 
         return 0
     gone = set(erased)
     kept, needed, begun = 0, set(keep), set(keep)
-    for number in sorted(store.generations(), key=lambda one: (one != pointer.generation, -one)):
+    first = (pointer.generation, before)
+    for number in sorted(
+        store.generations(), key=lambda one: (first.index(one) if one in first else 2, -one)
+    ):
         files = _files(store, number)
         sound = (
             files is not None

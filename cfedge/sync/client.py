@@ -214,7 +214,8 @@ class _Sync:
             [number for number in store.generations() if not store.vouchers.count(number)],
             self._installed,
         )
-        freed = collect(store, erased)
+        was = None if self._installed is None else self._installed.generation
+        freed = collect(store, erased, before=was)
         self._notes.note(state)
         return self._report.done(missing=missing, changed=changed, freed_bytes=freed)
 

@@ -81,6 +81,10 @@ def test_a_generation_that_a_rollback_left_is_the_newest_that_stays(store: Store
     collect(store)
     assert store.generations() == [1, 3]
     assert store.to_open() == 1
+    install(store, "cards", "news")  # the next sync: what answered until now stays, 3 does not
+    collect(store, before=1)
+    assert store.generations() == [1, 4]
+    assert store.before(4) == 1
 
 
 def test_a_generation_that_has_yet_to_open_is_none_to_go_back_to(store: Store) -> None:
