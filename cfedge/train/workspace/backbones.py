@@ -128,7 +128,10 @@ def find(name: str, folder: Path | None = None) -> LocatedWeights:
         Unknown name, weights nowhere to be found, or of another digest.
     """
     if name not in BACKBONES:
-        raise BackboneError(f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}")
+        raise BackboneError(
+            f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}; what each is for says:"
+            " cfedge init --help"
+        )
     source = BACKBONES[name]
     tried: list[str] = []
     for way, look in _ways(source, folder):

@@ -229,7 +229,10 @@ def test_weights_of_more_than_one_block_are_read_to_the_end(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", ["bert", "", "MINILM-L6"])
 def test_an_unknown_backbone_is_refused_listing_the_known(name: str, hub: Hub) -> None:
-    assert refusal(name) == f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}"
+    assert refusal(name) == (
+        f"backbone: expected one of {', '.join(BACKBONES)}, found {name!r}; what each is for says:"
+        " cfedge init --help"
+    )
     assert hub.calls == []
 
 
