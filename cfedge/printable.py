@@ -3,15 +3,24 @@ the cursor or clears the screen, a mark of writing direction shows a line in ano
 is in.
 
 Printable is what Python calls so, and the two joiners that Persian, the scripts of India and emoji
-need inside words.
+need inside words. Of a name something must be seen, too.
 """
 
 from __future__ import annotations
 
-__all__ = ["escaped", "is_printable"]
+import re
+import unicodedata
+
+__all__ = ["escaped", "is_printable", "is_seen", "shows_nothing"]
 
 #: Zero width non-joiner and joiner.
 _JOINERS = "\u200c\u200d"
+
+
+#: Variation selectors, the grapheme joiner, the empty pattern of Braille and the fillers of Hangul.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def is_printable(string: str) -> bool:
@@ -19,6 +28,18 @@ def is_printable(string: str) -> bool:
     return string.isprintable() or all(
         letter.isprintable() or letter in _JOINERS for letter in string
     )
+
+
+def is_seen(string: str) -> bool:
+    """Whether something of `string` can be seen."""
+    return any(not letter.isspace() and not shows_nothing(letter) for letter in string)
+
+
+def shows_nothing(letter: str) -> bool:
+    """Whether a character is a format mark, or one that chooses how another is drawn (a heart in
+    red or in black), or a filler.
+    """
+    return unicodedata.category(letter) == "Cf" or bool(_UNSEEN.fullmatch(letter))
 
 
 def escaped(string: str) -> str:

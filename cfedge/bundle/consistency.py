@@ -13,7 +13,7 @@ from cfedge.bundle.manifest import Backbone, Manifest, Task
 from cfedge.errors import SchemaError
 from cfedge.lookups import LOOKUPS
 from cfedge.margins import Margins
-from cfedge.printable import is_printable
+from cfedge.printable import is_printable, is_seen
 
 __all__ = [
     "check_backbone",
@@ -163,9 +163,9 @@ def _distinct(what: str, names: list[str]) -> None:
                 f"{what}: expected 1..{LIMITS.name_characters} characters, found {name!r:.80};"
                 " export the bundle again"
             )
-        if not is_printable(name):
+        if not is_printable(name) or not is_seen(name):
             raise SchemaError(
-                f"{what}: expected printable characters, found {name!r:.80}; export the bundle"
+                f"{what}: expected printable characters, found {name!a:.80}; export the bundle"
                 " again"
             )
     seen: set[str] = set()

@@ -22,7 +22,7 @@ from cfedge.bundle.fileref import FileRef, check_file
 from cfedge.bundle.manifest import Backbone, Certificate, Task
 from cfedge.calibration import Calibration
 from cfedge.errors import SchemaError
-from cfedge.printable import is_printable
+from cfedge.printable import is_printable, is_seen
 
 __all__ = ["Body", "ENTRY_BYTES", "Entry", "Measured", "Removed", "TaskAdded", "parse_entry"]
 
@@ -181,9 +181,9 @@ def _check(entry: Entry, where: str) -> None:
             raise SchemaError(
                 f"{where}.{field}: expected 1..200 characters, found {len(value)}; publish it again"
             )
-        if not is_printable(value):
+        if not is_printable(value) or not is_seen(value):
             raise SchemaError(
-                f"{where}.{field}: expected printable characters, found {value!r:.80}; publish it"
+                f"{where}.{field}: expected printable characters, found {value!a:.80}; publish it"
                 " again"
             )
     if entry.clock < 1:

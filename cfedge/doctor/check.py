@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from cfedge import errors
 from cfedge.doctor.child import Trial
 
 __all__ = ["Check", "Status", "dotted", "how", "mb", "runs"]
@@ -27,6 +28,9 @@ class Check:
 def how(trial: Trial) -> str:
     """Return how the child process ended."""
     how = trial.how or "stopped"
+    kind, _, said = how.partition(": ")
+    if said and hasattr(errors, kind):  # our own, which says what was expected
+        return f"was refused: {said}"
     return how if how.startswith(("died", "did", "ended", "could")) else f"raised {how}"
 
 

@@ -31,13 +31,13 @@ def bundle(trial: Trial) -> Check:
         remedy = f"pip install onnxruntime=={trial.exported_with}, or export for this machine"
         return Check("bundle", "fail", f"that it {how(trial)}{origin}", expected, remedy)
     if trial.stopped == "bundle":
-        return Check(
-            "bundle",
-            "fail",
-            f"that it {how(trial)}",
-            expected,
-            "export for this machine and this onnxruntime, or fetch it again",
-        )
+        found, _, step = how(trial).rpartition("; ")
+        if not found.startswith("was refused"):
+            found, step = (
+                how(trial),
+                "export for this machine and this onnxruntime, or fetch it again",
+            )
+        return Check("bundle", "fail", f"that it {found}", expected, step)
     return Check("bundle", "fail", "not tried", expected, "see the checks before")
 
 

@@ -50,6 +50,11 @@ ODD = {
     "a character that is no character": "x\uffff",
     "a private character": "x\ue000",
     "a space that is no space": "x\u00a0y",
+    "spaces alone": "  ",
+    "a filler of Hangul alone": "\u3164",
+    "an empty pattern of Braille": "\u2800",
+    "joiners alone": "\u200c\u200d",
+    "a choice of drawing without a letter": "\ufe0f",
 }
 MARKUP = {
     "an end of nothing": "[/x]",

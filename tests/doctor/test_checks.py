@@ -208,9 +208,17 @@ def test_memory_is_compared_with_what_the_bundle_took(tmp_path: Path) -> None:
 
 def test_a_bundle_that_is_refused_or_kills_fails_and_names_how(tmp_path: Path) -> None:
     fake = load("rpi-5", tmp_path)
-    for how in (
-        "IncompatibleError: golden vectors of task 'a': no",
-        "died with SIGKILL (killed, most likely for want of memory)",
+    killed = "died with SIGKILL (killed, most likely for want of memory)"
+    again = "export for this machine and this onnxruntime, or fetch it again"
+    for how, found, step in (
+        ("IncompatibleError: golden vectors: no", "was refused: golden vectors: no", again),
+        (
+            "DamagedError: b: expected x, found y; get it",
+            "was refused: b: expected x, found y",
+            "get it",
+        ),
+        ("ValueError: no", "raised ValueError: no", again),
+        (killed, killed, again),
     ):
         trial = replace(
             fake.trial,
@@ -222,7 +230,7 @@ def test_a_bundle_that_is_refused_or_kills_fails_and_names_how(tmp_path: Path) -
         )
         check = _judge(replace(fake, trial=trial))["bundle"]
         assert check.status == "fail"
-        assert how in check.found
+        assert (check.found, check.next) == (f"that it {found}", step)
     untried = judge(
         fake.board, fake.host, Trial((), "numpy", "no"), limits=LIMITS, with_bundle=True
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from cfedge.errors import DataError, TaskError
-from cfedge.printable import is_printable
+from cfedge.printable import is_printable, is_seen, shows_nothing
 from cfedge.spelling import check_spelling, folded
 from cfedge.values import is_missing, value_words
 
@@ -31,10 +31,6 @@ __all__ = [
 #: Where shares are told by task: what a task reuses of none. No task may have that name.
 NEW_UNITS = "new"
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-#: Variation selectors, the grapheme joiner and the fillers of Hangul, which are no format marks.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 #: Characters of a label, at most.
 LABEL_LENGTH = 200
 
@@ -94,8 +90,8 @@ def check_classes(name: str, classes: Sequence[str]) -> None:
 
 def label_fault(label: str) -> str | None:
     """Say why a task cannot have a label, and what to do; None: it can."""
-    if not look(label):
-        return f"expected labels that can be seen, found {label[:40]!a}; name it"
+    if not is_seen(label):
+        return f"expected labels of printable characters, found {label[:40]!a}; name it"
     if any("\ud800" <= letter <= "\udfff" for letter in label):
         return f"expected labels in Unicode, found {label[:40]!r}; rename it"
     if not is_printable(label):
@@ -113,16 +109,9 @@ def look(label: str) -> str:
     different ways to write one letter.
     """
     visible = "".join(
-        letter for letter in unicodedata.normalize("NFKC", label) if not _shows_nothing(letter)
+        letter for letter in unicodedata.normalize("NFKC", label) if not shows_nothing(letter)
     )
     return folded(visible)
-
-
-def _shows_nothing(letter: str) -> bool:
-    """Whether a character is a format mark, or one that chooses how another is drawn (a heart in
-    red or in black), or a filler.
-    """
-    return unicodedata.category(letter) == "Cf" or bool(_UNSEEN.fullmatch(letter))
 
 
 def label_of(value: object, where: str, noun: str = "label") -> str:

@@ -70,8 +70,11 @@ def test_a_removed_class_is_never_answered_and_the_rest_stays(tiny_workspace: Pa
         (lambda ws: rename_label(ws, "colors", "mauve", "x"), "found 'mauve'"),
         (lambda ws: rename_label(ws, "colors", "red", "blue"), "found 'blue'"),
         (lambda ws: rename_label(ws, "colors", "red", "x" * 201), "at most 200 characters"),
-        (lambda ws: rename_label(ws, "colors", "red", "  "), "labels that can be seen, found ''"),
-        (lambda ws: rename_label(ws, "colors", "red", "\u3164"), "labels that can be seen"),
+        (
+            lambda ws: rename_label(ws, "colors", "red", "  "),
+            "labels of printable characters, found ''",
+        ),
+        (lambda ws: rename_label(ws, "colors", "red", "\u3164"), "labels of printable characters"),
         (lambda ws: rename_label(ws, "colors", "red", " blue "), "found 'blue'"),
         (lambda ws: remove_class(ws, "colors", "mauve"), "found 'mauve'"),
     ],
