@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import zip_longest
 from typing import Any
 
 from cfedge.doors.answers import answered
@@ -49,10 +48,13 @@ def _whole(row: Mapping[str, Any]) -> dict[str, Any]:
     for name in row:
         if name.endswith(_FLAT):
             question = name.removesuffix(_FLAT)
-            states = row.get(f"{name}.status") or ()
+            given, states = row[name], row.get(f"{name}.status")
+            values = given if isinstance(given, list) else [] if given is None else [given]
+            states = states if isinstance(states, list) else []
+            states = [*states, *["submitted"] * (len(values) - len(states))]
             responses[question] = [
                 {"value": value, "status": state}
-                for value, state in zip_longest(row[name] or (), states, fillvalue="submitted")
+                for value, state in zip(values, states, strict=False)
             ]
     own = tuple(f"{question}." for question in responses)
     return {"fields": {name: one for name, one in row.items() if not name.startswith(own)},

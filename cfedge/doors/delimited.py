@@ -142,18 +142,19 @@ def _skip_titles(path: Path, file: io.TextIOWrapper, reading: Reading) -> int:
     """Go to the first of a file's first lines that names the columns, and return how many are above
     it, as titles and comments are; where none does, stay at the beginning.
     """
-    start = file.tell()
+    start, said = file.tell(), 0
     for above in range(_TITLES):
         here = file.tell()
         line = file.readline(LIMITS.cell_characters)
         if not line or line.strip().strip('"').lower().startswith("sep="):
             break
         if has_columns(line, reading):
-            if above:
-                lines = counted(above, "line")
+            if said:
+                lines = counted(said, "line")
                 reading.note(f"{lines} above the header left out of {path.name}")
             file.seek(here)
             return above
+        said += bool(line.strip())
     file.seek(start)
     return 0
 

@@ -132,7 +132,10 @@ def _of_split(value: Mapping[str, Any]) -> Any:
     lists = isinstance(names, list) and all(isinstance(row, list) for row in rows)
     if not lists or not all(isinstance(name, str) for name in names or ()):
         return rows
-    return [dict(zip(names or (), row, strict=False)) for row in rows]
+    return [
+        dict(zip(names or (), row, strict=True)) if len(row) == len(names or ()) else row
+        for row in rows
+    ]
 
 
 def _inside(value: Mapping[str, Any], path: Path, reading: Reading) -> list[Any] | None:

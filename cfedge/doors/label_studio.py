@@ -33,7 +33,8 @@ def cells(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any] | 
     answers: dict[str, list[Any]] = {}
     for one in annotations:
         if not one.get("was_cancelled"):
-            for result in one.get("result", ()):
+            results = one.get("result")
+            for result in results if isinstance(results, list) else ():
                 if isinstance(result, dict) and (values := _answer(result.get("value"))):
                     question = str(result.get("from_name", "label"))
                     answers.setdefault(question, []).extend(values)

@@ -136,6 +136,7 @@ def flat_argilla() -> str:
             }
             for number, (text, label) in enumerate(ROWS)
         ]
+        + [{"text": "asdf", "topic.responses": ["heat"], "topic.responses.status": ["discarded"]}]
     )  # fmt: skip
 
 
@@ -228,7 +229,7 @@ TOLD = {
     "windows.csv": "Windows-1252",
     "headers.csv": "column 'LABEL' was read as 'label'",
     "trailing.csv": "2 empty rows were left out",
-    "titles.csv": "2 lines above the header left out",
+    "titles.csv": "1 line above the header left out",
     "zero-width.csv": "was read as 'text'",
     "inside.json": "taken from 'rows'",
     "flat-argilla.json": "Argilla",

@@ -68,6 +68,8 @@ READ: dict[str, tuple[str, str | bytes, str]] = {
     "four bytes a letter": ("a.csv", CSV.encode("utf-32"), "UTF-32"),
     "the end of a file of DOS": ("a.csv", CSV + "\x1a", ""),
     "labels of 26 digits": ("a.csv", CSV.replace(",on", ",10000000000000000000000001").replace(",off", ",10000000000000000000000002"), ""),
+    "labels in brackets": ("a.csv", CSV.replace(",on", ",[on]"), ""),
+    "a mark of fastText without a name": ("a.txt", "__label__on what is __label__ for\n__label__on a\nb __label__off\nc __label__off\n", ""),
     "an index": ("a.csv", CSV.replace("\n", "\n0,").replace("text,", ",text,").removesuffix("0,"), ""),
 }  # fmt: skip
 
@@ -116,6 +118,9 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "another question": ("a.json", asked({"intent": "on"}, {"mood": "calm"}), "an answer to 'intent', as in the rows before, found one to 'mood'"),
     "stories of Rasa": ("a.yml", "version: '3.1'\nstories: []\n", "found its stories; give the file with the examples"),
     "a header of a thousand letters": ("a.csv", "x" * 1000 + ",b\n1,2\n", f"found '{'x' * 60}...', 'b'"),
+    "answers of nobody": ("a.json", '[{"text": "a", "q.responses": null, "q.responses.status": ["submitted"]}]', "expected a label, found nothing"),
+    "an answer that is no list": ("a.json", '[{"data": {"text": "a"}, "annotations": [{"result": 5}]}]', "expected a label, found nothing"),
+    "a row of pandas that is short": ("a.json", '{"columns": ["text", "label"], "data": [["a"], ["b", "x"], ["c", "x"]]}', "found a list ['a']"),
     "comments in JSON": ("a.json", '// notes\n[{"text": "a", "label": "on"}]', "line 1"),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from cfedge.errors import DataError
 __all__ = ["sheet"]
 
 _MARK = "__label__"
-_LABELS = re.compile(rf"(?<!\S){_MARK}\S*\s*").sub
+_LABELS = re.compile(rf"(?<!\S){_MARK}\S+\s*").sub
 
 
 def sheet(path: Path, reading: Reading) -> Sheet:
@@ -31,7 +31,7 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     """
     file = opened(path, reading)
     first = next((line for line in file if line.strip()), "")
-    if not any(word.startswith(_MARK) for word in first.split()):
+    if not any(map(_is_label, first.split())):
         file.close()
         if has_columns(first, reading):
             return delimited.sheet(path, reading)
@@ -43,12 +43,16 @@ def sheet(path: Path, reading: Reading) -> Sheet:
     return Sheet(("text", "label"), _rows(file), close=file.close)
 
 
+def _is_label(word: str) -> bool:
+    return word.startswith(_MARK) and word != _MARK
+
+
 def _rows(file: io.TextIOWrapper) -> Iterator[Record]:
     for number, line in enumerate(file, start=1):
         words = line.split()
         if not words:
             continue
-        labels = [word.removeprefix(_MARK) for word in words if word.startswith(_MARK)]
+        labels = [word.removeprefix(_MARK) for word in words if _is_label(word)]
         rest = _LABELS("", line).strip()
         label = labels[0] if len(labels) == 1 else labels or None
         yield Record(number, {"text": rest, "label": label})

@@ -26,7 +26,7 @@ _BETWEEN = re.compile(r"\s*[,;|/+]\s*")
 #: Inputs of several labels, and pairs of labels, that are named one by one.
 _MOST = 20
 #: A label as programs write strings, lists and objects: ['heat'], "heat".
-_CODE = re.compile(r"(['\"]).+\1|\[.*\]|\{.*\}", re.DOTALL).fullmatch
+_CODE = re.compile(r"(['\"]).+\1|\[\s*['\"].*\]|\{\s*['\"].*\}", re.DOTALL).fullmatch
 
 Doubt = tuple[Sequence[int], str]
 
