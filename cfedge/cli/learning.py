@@ -129,7 +129,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
             rich_help_panel=EXPERT,
             help=(
                 "Share of the task's inputs that may exit early, before the tail; 0 for"
-                " none. With fewer than 20 held-out examples none do."
+                " none. Of the held-out examples 20 at least do not."
             ),
         ),
     ),

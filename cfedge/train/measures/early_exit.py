@@ -20,7 +20,8 @@ __all__ = ["EXIT_LEAST", "choose_exit", "no_exit"]
 
 Floats = NDArray[np.float32]
 
-#: Held-out examples below which the tail is always run: they could not show that it never mattered.
+#: Held-out examples that do not end early, at least: the fewer there are, the less they can show
+#: that the tail never matters.
 EXIT_LEAST = 20
 
 
@@ -28,7 +29,7 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
     """Return ``exit.margin``, float32 [1] (`cfedge.runtime.adapter.Adapter`).
 
     The margin is the one that `share` of the examples reach, or more: no example that reaches it
-    may get another label from the whole head.
+    may get another label from the whole head, and `EXIT_LEAST` do not reach it.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
     """
     if trunk.shape[1] == 1:  # there is no other label: the lookup alone decides
         return _exit(np.float32(0))
-    if not share or len(trunk) < EXIT_LEAST:
+    if not share or len(trunk) <= EXIT_LEAST:
         return no_exit()
     ordered = np.sort(trunk, axis=1)
     margins = ordered[:, -1].astype(np.float64) - ordered[:, -2]
@@ -47,6 +48,7 @@ def choose_exit(trunk: Floats, adapted: Floats, share: float = EXIT_SHARE) -> di
     wider = margins[margins > turned.max(initial=-1)]
     if not len(wider):
         return no_exit()
+    share = min(share, 1 - EXIT_LEAST / len(trunk))
     margin = np.float32(np.quantile(margins, 1 - share))
     if len(turned):  # half way: quantised weights move a margin a little
         margin = max(

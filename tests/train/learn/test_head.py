@@ -118,9 +118,9 @@ def test_a_closed_form_head_is_that_of_the_frozen_tail_and_a_share_of_the_trunks
     clear.
     """
     workspace = WorkspaceFolder(tiny_workspace)
-    learned = learn(workspace, "food", food(30), food(10), settings=Settings(method="closed-form"))
+    learned = learn(workspace, "food", food(30), food(15), settings=Settings(method="closed-form"))
     encoder = workspace.encoder(threads=1)
-    train, seen = (features_of(encoder, food(count).inputs)[1] for count in (30, 10))
+    train, seen = (features_of(encoder, food(count).inputs)[1] for count in (30, 15))
     targets = np.array([learned.record.classes.index(label) for label in food(30).labels])
     parts = []
     for own, inputs in zip(train, seen, strict=True):
