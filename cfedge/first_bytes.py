@@ -106,4 +106,4 @@ def _archive(member: bytes) -> Known:
         return Known("a PyTorch file")
     if b".npy" in member:
         return Known("several arrays (.npz)")
-    return Known("a ZIP archive or a workbook", "name it .xlsx if Excel wrote it, or unpack it")
+    return Known("a ZIP archive or a workbook", _UNPACK)

@@ -15,7 +15,10 @@ __all__ = ["disguised"]
 #: What files of a suffix begin with, where all of them do.
 _BEGIN = {".xlsx": b"PK", ".xlsm": b"PK", ".parquet": b"PAR1"}
 #: What to do with rows that stand in a file of another kind.
-_STEPS = {"a Parquet file": "name it .parquet"}
+_STEPS = {
+    "a Parquet file": "name it .parquet",
+    "a ZIP archive or a workbook": "name it .xlsx if Excel wrote it, or unpack it",
+}
 _TABLES = (".csv", ".tsv", ".tab")
 _OBJECT = re.compile(rb"[\s\xef\xbb\xbf]*(?:\[\s*)?\{\s*\"").match
 _HEADER = re.compile(rb"[\s\xef\xbb\xbf]*[A-Za-z_][\w ]*[,;\t|][\w ,;\t|]*[\r\n]").match
@@ -35,7 +38,7 @@ def disguised(start: bytes, suffix: str) -> tuple[str, str] | None:
         return None
     found = known(start)
     if found is not None:
-        return found.what, found.step or _STEPS.get(found.what, "save its rows as CSV")
+        return found.what, _STEPS.get(found.what) or found.step or "save its rows as CSV"
     if suffix in _TABLES and _OBJECT(start):
         return "JSON", "name it .jsonl or .json"
     if suffix not in _TABLES and suffix != ".txt" and _HEADER(start):

@@ -75,7 +75,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a PDF": (lambda: b"%PDF-1.7 ...", "found a PDF"),
     "an iPhone's HEIC": (lambda: b"\x00\x00\x00\x18ftypheic" + bytes(64), "found HEIC; convert it"),
     "an AVIF": (lambda: b"\x00\x00\x00\x18ftypavif" + bytes(64), "found AVIF; convert it"),
-    "a ZIP file": (lambda: b"PK\x03\x04" + bytes(64), "convert it to JPEG or PNG"),
+    "a ZIP file": (lambda: b"PK\x03\x04" + bytes(64), "a ZIP archive or a workbook; unpack it"),
     "a program": (lambda: b"\x7fELF" + bytes(64), "convert it to JPEG or PNG"),
     "the head of a PNG alone": (
         lambda: b"\x89PNG\r\n\x1a\nxx",
@@ -168,7 +168,7 @@ FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a name with NUL": (lambda folder: "a\0b.jpg", "null byte"),
     "a name that is too long": (lambda folder: "a" * 5_000, "too long"),
     "a link to itself": (lambda folder: _loop(folder), "symbolic links"),
-    "an address": (lambda folder: "https://example.com/a.jpg", "No such file"),
+    "an address": (lambda folder: "https://example.com/a.jpg", "found an address; download it"),
 }
 
 
@@ -228,7 +228,7 @@ NPY: dict[str, tuple[Callable[[], bytes], str]] = {
     "no header": (lambda: b"\x93NUMPY\x01\x00", "expected a .npy file of numbers"),
     "Python objects, which would run code": (
         lambda: npy(np.array([print, print], dtype=object), allow_pickle=True),
-        "expected a .npy file of numbers, found: Object arrays cannot be loaded",
+        "expected a .npy file of numbers, found objects of Python; save numbers alone",
     ),
     "fewer numbers than it says": (
         lambda: npy(np.zeros((2, 3), np.float32))[:-4],

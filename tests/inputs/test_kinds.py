@@ -161,7 +161,10 @@ def _image() -> Case:
             (np.zeros((4, 5, 3), bool), "astype(np.uint8) * 255"),
             (np.ma.masked_greater(_picture(0), 9), "found masked pixels"),
             (torch.zeros(3, 4, 5), "move the colours last"),
-            ("https://a.b/c.jpg", "found the address 'https://a.b/c.jpg'; download it"),
+            (
+                "https://a.b/c.jpg",
+                "expected a picture at 'https://a.b/c.jpg', found an address; download it",
+            ),
             (_closed(), "input 7: expected a whole picture"),
             (b"\0\0\0\x18ftyphevc" + bytes(9), "HEIC"),
             (b"version https://git-lfs.github.com", "a pointer of Git LFS"),

@@ -45,9 +45,6 @@ def fitted(value: Input, spec: Image, where: str) -> Pixels:
 
 
 def _pixels(value: Input, spec: Image, where: str) -> Pixels:
-    value = as_array(value)
-    if isinstance(value, np.ndarray) and (value.ndim != 1 or value.dtype != np.uint8):
-        return frame(value, where)
     if is_opened(value):
         if value.size[0] * value.size[1] > MOST_PIXELS:
             raise InputError(
@@ -55,6 +52,9 @@ def _pixels(value: Input, spec: Image, where: str) -> Pixels:
                 f" {value.size[0]} x {value.size[1]}; shrink it"
             )
         return opened_pixels(value, where)
+    value = as_array(value)
+    if isinstance(value, np.ndarray) and (value.ndim != 1 or value.dtype != np.uint8):
+        return frame(value, where)
     if isinstance(value, str | os.PathLike):
         value = content(value, where)
     if isinstance(value, np.ndarray):
