@@ -153,6 +153,9 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _upward(values: Sequence[float], marks: Sequence[Mark]) -> tuple[float, float]:
-    low, high = _range([*values, *(mark.value for mark in marks)])
+    known = [one for one in (*values, *(mark.value for mark in marks)) if math.isfinite(one)]
+    if not any(known):
+        return 0.0, 1.0  # nothing but zeros: the line lies on the axis
+    low, high = _range(known)
     low = min(0.0, low)
     return low, high + (high - low) * 0.04

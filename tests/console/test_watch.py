@@ -34,7 +34,9 @@ def test_charts_draw_the_busiest_tasks_and_escape_their_names() -> None:
     assert "t11&lt;b&gt;" in drawn["unknown"]
     assert "t0&lt;b&gt;" not in drawn["unknown"]
     assert "nan" not in drawn["unknown"]
-    assert charts(summed([], 5, 60))["answers"].startswith("<svg")
+    none = charts(summed([], 5, 60))["answers"]
+    assert none.startswith("<svg")
+    assert ">0.6</text>" in none  # from 0 to 1: there are no fewer answers than none
 
 
 def test_counters_say_their_bound_and_their_alarm() -> None:
