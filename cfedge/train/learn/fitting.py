@@ -24,6 +24,7 @@ from torch.nn import Parameter, functional
 from cfedge.device import usable_cores
 from cfedge.errors import DataError, UsageError
 from cfedge.progress import Progress
+from cfedge.train.learn.adam import Adam
 from cfedge.train.learn.lora import LowRankPairs
 from cfedge.train.learn.tail import TorchTail
 from cfedge.train.settings import Settings
@@ -100,7 +101,7 @@ def fit(
     parameters = [*pairs.parameters(), head.weight, head.bias]
     batches = -(-len(hidden) // settings.batch)
     epochs = max(settings.epochs, -(-settings.min_steps // batches))
-    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    optimizer = Adam(parameters, lr=settings.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=epochs * batches
     )
@@ -159,14 +160,15 @@ def device_of(name: str) -> torch.device:
 @contextlib.contextmanager
 def pinned(threads: int | None) -> Iterator[None]:
     """Run with so many torch threads and deterministic kernels; put both back."""
-    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    before, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(threads or min(before, usable_cores()))
-    torch.use_deterministic_algorithms(True)
+    # as torch.use_deterministic_algorithms(True), which imports the compiler as well
+    torch.set_deterministic_debug_mode("error")
     try:
         yield
     finally:
         torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(deterministic)
 
 
 def _batches(lengths: list[int], size: int, generator: torch.Generator) -> list[list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from cfedge.runtime.backbone import Trunk
 from cfedge.train.examples.data import load_file
 from cfedge.train.examples.examples import Examples
 from cfedge.train.features.feature_cache import features_of
+from cfedge.train.learn import fitting
 from cfedge.train.learn.head import closed_form, trunk_share
 from cfedge.train.measures.early_exit import EXIT_LEAST
 from cfedge.train.settings import Settings
@@ -62,6 +64,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
         digests.append(_digest(copy))
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
+
+
+def test_it_learns_the_bytes_of_torchs_own_optimizer_and_loads_no_compiler(
+    tiny_workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = Path(shutil.copytree(tiny_workspace, tmp_path / "theirs"))
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "Adam", torch.optim.Adam)
+        learn(WorkspaceFolder(theirs), "food", _food(), settings=QUICK)
+    for name in ("torch._dynamo", "torch._inductor"):
+        monkeypatch.setitem(sys.modules, name, None)
+    learn(WorkspaceFolder(tiny_workspace), "food", _food(), settings=QUICK)
+    assert _digest(tiny_workspace) == _digest(theirs)
 
 
 def test_a_task_is_learned_without_the_data_of_any_other(
