@@ -46,7 +46,7 @@ from cfedge.bundle.files import Bundle, read, read_manifest, reference, write
 from cfedge.bundle.manifest import Task
 from cfedge.confidence import upper_bound
 from cfedge.lookup import ClusterStatistics, Lookup, TaskSignature, decide
-from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence
+from cfedge.lookup.class_gaussians import ClassShape, Shared, task_evidence, temperature
 from cfedge.lookup.lda import discriminants, pool
 from cfedge.lookup.packing import from_first, on_grid
 from cfedge.lookup.router import CANDIDATES
@@ -333,6 +333,7 @@ def _exact(
     first = Lookup({name: signatures[name].trunk for name in router.tasks})
     near = Shapes(signatures, "trunk", first)
     deep = Shapes(signatures, "tail", router.tail)
+    degree = temperature(first.width)
     answers = []
     for front, behind, _ in inputs:
         scored = first.scored(front[: first.width])
@@ -342,10 +343,10 @@ def _exact(
             continue
         kept, _ = first.best_clusters(scored, CANDIDATES, match.runner_up)
         owners, g = first.task_of[kept].tolist(), near(front[: first.width], kept)
-        scores = task_evidence(g.tolist(), owners)
+        scores = task_evidence(g.tolist(), owners, degree)
         best, rival = sorted(scores.values())[-1], sorted(scores.values())[-2]
         if best - rival < margins.third:
-            scores = task_evidence((g + deep(behind, kept)).tolist(), owners)
+            scores = task_evidence((g + deep(behind, kept)).tolist(), owners, degree)
         answers[-1] = max(scores, key=scores.__getitem__)
     return answers
 
@@ -355,7 +356,7 @@ class Shapes:
 
     def __init__(self, signatures: Signatures, part: str, lookup: Lookup) -> None:
         self._signatures, self._part, self._lookup = signatures, part, lookup
-        self._shared = Shared.of(lookup.within)
+        self._shared = Shared.of(lookup.within, lookup.shrinkage)
         self._made: dict[int, ClassShape] = {}
 
     def __call__(self, row: NDArray[np.float32], kept: NDArray[np.intp]) -> Doubles:
